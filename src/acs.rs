@@ -1,0 +1,20 @@
+//! Azure Communication Services call recording over REST: the only place that knows its JSON, URLs, versions and signatures.
+
+pub mod client;
+pub mod connection_string;
+pub mod content;
+pub mod credential;
+pub mod endpoint;
+pub mod error;
+pub mod guard;
+pub mod hmac;
+mod http;
+pub mod wire;
+
+pub use client::CallRecordingClient;
+pub use content::AcsContent;
+pub use credential::{AccessKey, AcsCredential};
+pub use endpoint::AcsEndpoint;
+pub use error::AcsError;
+pub use guard::{ContentGuard, ContentHost};
+pub use http::AcsHttp;

@@ -1,0 +1,76 @@
+//! What we prove our identity to ACS with: an access key or a Microsoft Entra token.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use azure_core::credentials::TokenCredential;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+/// Scope of tokens for ACS; the second slash belongs there (Python SDK 1.6.0, `_shared/auth_policy_utils.py`).
+pub const TOKEN_SCOPE: &str = "https://communication.azure.com//.default";
+
+/// The resource's access key. It has no `Display` and does not show itself in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey(Vec<u8>);
+
+/// What is wrong with an access key. Never repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidAccessKey {
+    #[error("is empty")]
+    Empty,
+    #[error("is not base64; copy it again from the resource's Keys page")]
+    NotBase64,
+}
+
+impl AccessKey {
+    /// The key's bytes, for the signature only.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl FromStr for AccessKey {
+    type Err = InvalidAccessKey;
+    fn from_str(text: &str) -> Result<Self, InvalidAccessKey> {
+        let key = BASE64_STANDARD.decode(text.trim()).map_err(|_| InvalidAccessKey::NotBase64)?;
+        if key.is_empty() { Err(InvalidAccessKey::Empty) } else { Ok(Self(key)) }
+    }
+}
+
+impl fmt::Debug for AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccessKey(…)")
+    }
+}
+
+/// The closed set of ways to sign in at ACS.
+#[derive(Clone)]
+pub enum AcsCredential {
+    /// HMAC-SHA256 over method, path, date, host and body.
+    AccessKey(AccessKey),
+    /// A managed identity's bearer token.
+    Entra(Arc<dyn TokenCredential>),
+}
+
+impl fmt::Debug for AcsCredential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AccessKey(key) => key.fmt(f),
+            Self::Entra(_) => f.write_str("Entra"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_does_not_show_itself() {
+        let key: AccessKey = "c2VjcmV0".parse().unwrap();
+        let shown = format!("{key:?} {:?}", AcsCredential::AccessKey(key.clone()));
+        assert_eq!(shown, "AccessKey(…) AccessKey(…)");
+    }
+}

@@ -1,0 +1,177 @@
+//! Which hosts may see our credentials. An event names URLs, and anybody may have made the event up.
+//!
+//! The built-in list is that of the official SDKs 1.6.0 (Python `recording_url_validator.py`).
+
+use std::fmt;
+use std::str::FromStr;
+
+use url::{Host, Position, Url};
+
+use super::endpoint::AcsEndpoint;
+
+/// Domains of ACS's recording storage; a host has to lie below one of them.
+const CONTENT_DOMAINS: [&str; 3] = [".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us"];
+
+/// A host allowed besides the built-in list, from `ACS_CONTENT_HOSTS`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentHost {
+    scheme: &'static str,
+    /// Lower case, with the port if it is not the default.
+    authority: String,
+}
+
+/// What is wrong with an entry of `ACS_CONTENT_HOSTS`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is neither host[:port] nor http://host:port on this machine")]
+pub struct InvalidContentHost(String);
+
+impl FromStr for ContentHost {
+    type Err = InvalidContentHost;
+    fn from_str(text: &str) -> Result<Self, InvalidContentHost> {
+        let invalid = || InvalidContentHost(text.to_owned());
+        let text = text.trim();
+        let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let url = Url::parse(&with_scheme).map_err(|_| invalid())?;
+        let scheme = match url.scheme() {
+            "https" => "https",
+            "http" if crate::net::is_loopback(&url) => "http",
+            _ => return Err(invalid()),
+        };
+        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !url[..].contains('@');
+        if !bare || url.host_str().is_none_or(str::is_empty) {
+            return Err(invalid());
+        }
+        Ok(Self { scheme, authority: url[Position::BeforeHost..Position::AfterPort].to_owned() })
+    }
+}
+
+/// A URL that may be sent a credential: admitted by the [`ContentGuard`], or our own endpoint's.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AdmittedUrl(Url);
+
+impl AdmittedUrl {
+    /// A path of the configured ACS endpoint, which no event can change.
+    pub(super) fn own_endpoint(endpoint: &AcsEndpoint, path_and_query: &str) -> Self {
+        Self(endpoint.join(path_and_query))
+    }
+
+    pub fn url(&self) -> &Url {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AdmittedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+/// Why a URL may not be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the location is not a URL ({0})")]
+    NotAUrl(url::ParseError),
+    #[error("the location carries a user name or password")]
+    UserInfo,
+    #[error("the location is not https")]
+    NotHttps,
+    #[error("`{0}` is not a host of ACS's recording storage; if it is one, add it to ACS_CONTENT_HOSTS")]
+    ForeignHost(String),
+}
+
+/// The allow-list.
+#[derive(Debug, Clone, Default)]
+pub struct ContentGuard {
+    extra: Vec<ContentHost>,
+}
+
+impl ContentGuard {
+    pub fn new(extra: Vec<ContentHost>) -> Self {
+        Self { extra }
+    }
+
+    /// Admits a location that an event or a redirect named.
+    ///
+    /// # Errors
+    /// When a credential must not go there. Nothing has been sent then.
+    pub fn admit(&self, location: &str) -> Result<AdmittedUrl, Refusal> {
+        self.admit_url(Url::parse(location).map_err(Refusal::NotAUrl)?)
+    }
+
+    /// Admits a parsed location, for example the target of a redirect.
+    ///
+    /// # Errors
+    /// As [`ContentGuard::admit`].
+    pub fn admit_url(&self, url: Url) -> Result<AdmittedUrl, Refusal> {
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Refusal::UserInfo);
+        }
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        if self.extra.iter().any(|host| host.scheme == url.scheme() && host.authority == authority) {
+            return Ok(AdmittedUrl(url));
+        }
+        if url.scheme() != "https" {
+            return Err(Refusal::NotHttps);
+        }
+        match url.host() {
+            // `Url` has lower-cased the name and turned other alphabets into punycode, which no listed domain ends in.
+            Some(Host::Domain(name)) if CONTENT_DOMAINS.iter().any(|domain| name.ends_with(domain)) => Ok(AdmittedUrl(url)),
+            Some(_) | None => Err(Refusal::ForeignHost(authority.to_owned())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("https://us-storage.asm.skype.com/v1/objects/x/content/video")]
+    #[case("https://storage.asm.skype.com/v1/objects/x")]
+    #[case("https://US-Storage.ASM.skype.com/v1/objects/x")]
+    #[case("https://a.b.asyncgw.teams.microsoft.com/v1/objects/x/content/audio")]
+    #[case("https://x.ams.gov.teams.microsoft.us/v1/objects/x")]
+    #[case("https://us-storage.asm.skype.com:8443/v1/objects/x")]
+    fn hosts_of_acs_recording_storage_are_admitted(#[case] location: &str) {
+        assert!(ContentGuard::default().admit(location).is_ok());
+    }
+
+    #[rstest::rstest]
+    #[case::plain("http://us-storage.asm.skype.com/v1/objects/x")]
+    #[case::bare_domain("https://asm.skype.com/v1/objects/x")]
+    #[case::lookalike("https://evilasm.skype.com/v1/objects/x")]
+    #[case::suffix("https://us-storage.asm.skype.com.evil.example/v1")]
+    #[case::user_info("https://us-storage.asm.skype.com@evil.example/v1")]
+    #[case::user_info_right_host("https://user@us-storage.asm.skype.com/v1")]
+    #[case::ip("https://169.254.169.254/metadata")]
+    #[case::loopback("http://127.0.0.1:8080/v1")]
+    #[case::ipv6("https://[::1]/v1")]
+    #[case::trailing_dot("https://us-storage.asm.skype.com./v1")]
+    #[case::backslash("https://evil.example\\us-storage.asm.skype.com/v1")]
+    #[case::homograph("https://us-storage.аsm.skype.com/v1")]
+    #[case::file("file:///etc/passwd")]
+    #[case::nothing("")]
+    fn everything_else_is_refused(#[case] location: &str) {
+        assert!(ContentGuard::default().admit(location).is_err());
+    }
+
+    #[test]
+    fn a_listed_host_is_admitted_with_its_scheme_and_port_only() {
+        let guard = ContentGuard::new(vec!["http://127.0.0.1:8080".parse().unwrap(), "media.example".parse().unwrap()]);
+        assert!(guard.admit("http://127.0.0.1:8080/v1").is_ok());
+        assert!(guard.admit("http://127.0.0.1:8081/v1").is_err());
+        assert!(guard.admit("https://127.0.0.1:8080/v1").is_err());
+        assert!(guard.admit("https://media.example/v1").is_ok());
+        assert!(guard.admit("http://media.example/v1").is_err());
+    }
+
+    #[rstest::rstest]
+    #[case("http://example.com")]
+    #[case("https://media.example/path")]
+    #[case("user@media.example")]
+    #[case("")]
+    #[case("ftp://media.example")]
+    fn a_bad_entry_of_the_list_is_refused(#[case] text: &str) {
+        assert!(text.parse::<ContentHost>().is_err());
+    }
+}

@@ -1,0 +1,143 @@
+//! One signed exchange with ACS. Redirects are off: who wants to follow one signs anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use bytes::Bytes;
+use jiff::fmt::rfc2822::DateTimePrinter;
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Response, StatusCode};
+use url::{Position, Url};
+
+use super::credential::{AcsCredential, TOKEN_SCOPE};
+use super::endpoint::AcsEndpoint;
+use super::hmac::{self, DateHeader, Signed};
+use crate::clock::Clock;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a byte for this long an exchange is dead.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A request to be signed and sent.
+pub struct AcsRequest {
+    pub method: Method,
+    pub url: Url,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    pub date_header: DateHeader,
+}
+
+impl AcsRequest {
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), date_header: DateHeader::XMsDate }
+    }
+}
+
+/// Why there is no answer at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    #[error("could not get a Microsoft Entra token for ACS")]
+    Token(#[source] azure_core::Error),
+    #[error("could not reach `{authority}`")]
+    Unreachable { authority: String, source: reqwest::Error },
+}
+
+/// The connection to ACS, with our credential.
+#[derive(Clone)]
+pub struct AcsHttp {
+    client: reqwest::Client,
+    endpoint: AcsEndpoint,
+    credential: AcsCredential,
+    clock: Arc<dyn Clock>,
+}
+
+impl AcsHttp {
+    /// Sets up the client; sends nothing.
+    ///
+    /// # Errors
+    /// When the platform offers no TLS.
+    pub fn new(endpoint: AcsEndpoint, credential: AcsCredential, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .user_agent(concat!("recording-vault/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, endpoint, credential, clock })
+    }
+
+    pub fn endpoint(&self) -> &AcsEndpoint {
+        &self.endpoint
+    }
+
+    /// Now, as the headers of HTTP write it.
+    pub fn http_date(&self) -> String {
+        let printer = DateTimePrinter::new();
+        printer.timestamp_to_rfc9110_string(&self.clock.now()).expect("the years of this clock have four digits")
+    }
+
+    /// Signs and sends. Any status is an answer.
+    ///
+    /// # Errors
+    /// When there is no token, or no answer.
+    pub async fn send(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
+        let mut headers = request.headers.clone();
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        match &self.credential {
+            AcsCredential::AccessKey(key) => {
+                let content_sha256 = hmac::content_sha256(&request.body);
+                let date = self.http_date();
+                let signed = Signed {
+                    method: request.method.as_str(),
+                    path_and_query: &request.url[Position::BeforePath..Position::AfterQuery],
+                    date: &date,
+                    date_header: request.date_header,
+                    host: self.endpoint.authority(),
+                    content_sha256: &content_sha256,
+                };
+                let authorization = signed.authorization(key);
+                headers.insert(HeaderName::from_static(request.date_header.name()), text(&date));
+                headers.insert(HeaderName::from_static("x-ms-content-sha256"), text(&content_sha256));
+                headers.insert(AUTHORIZATION, secret(&authorization));
+            }
+            AcsCredential::Entra(credential) => {
+                let token = bearer(credential.as_ref()).await.map_err(ExchangeError::Token)?;
+                headers.insert(AUTHORIZATION, secret(&format!("Bearer {token}")));
+            }
+        }
+        let sending =
+            self.client.request(request.method.clone(), request.url.clone()).headers(headers).body(request.body.clone());
+        sending.send().await.map_err(|error| ExchangeError::Unreachable {
+            authority: request.url[Position::BeforeHost..Position::AfterPort].to_owned(),
+            source: error.without_url(),
+        })
+    }
+}
+
+async fn bearer(credential: &dyn TokenCredential) -> azure_core::Result<String> {
+    let token = credential.get_token(&[TOKEN_SCOPE], None).await?;
+    Ok(token.token.secret().to_owned())
+}
+
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).expect("dates and base64 are valid header values")
+}
+
+/// A header that does not show itself in `Debug`.
+fn secret(value: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(value).expect("base64 and tokens are valid header values");
+    value.set_sensitive(true);
+    value
+}
+
+/// How long the server asks us to wait: `Retry-After` in seconds (a date is not used by ACS).
+pub fn retry_after(response: &Response) -> Option<Duration> {
+    let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
+    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// Statuses that another attempt may change (the official SDKs' list).
+pub fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}

@@ -1,0 +1,109 @@
+//! ACS's JSON. Field names and values: `communicationservicescallautomation.json`, stable 2026-03-12
+//! (<https://github.com/Azure/azure-rest-api-specs/tree/main/specification/communication/data-plane/CallAutomation>).
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::recording::media::ChannelKind;
+use crate::recording::{ContentKind, FormatKind, RecordingId};
+
+/// Which call is to be recorded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind")]
+pub enum CallLocator {
+    #[serde(rename = "serverCallLocator", rename_all = "camelCase")]
+    ServerCall { server_call_id: String },
+    #[serde(rename = "groupCallLocator", rename_all = "camelCase")]
+    GroupCall { group_call_id: String },
+    #[serde(rename = "roomCallLocator", rename_all = "camelCase")]
+    RoomCall { room_id: String },
+}
+
+/// The call as a locator or as a Call Automation connection; exactly one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum RecordedCall {
+    #[serde(rename = "callLocator")]
+    Locator(CallLocator),
+    #[serde(rename = "callConnectionId")]
+    Connection(String),
+}
+
+/// `StartCallRecordingRequest`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartRecordingRequest {
+    #[serde(flatten)]
+    pub call: RecordedCall,
+    #[serde(flatten)]
+    pub options: StartRecordingOptions,
+}
+
+/// Everything of a start but the call; what is `None` is not sent, and ACS takes its default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartRecordingOptions {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_state_callback_uri: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_content_type: Option<ContentKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_channel_type: Option<ChannelKind>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_format_type: Option<FormatKind>,
+    /// `CommunicationIdentifierModel`s, passed through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audio_channel_participant_ordering: Option<Vec<Value>>,
+    /// `{channel, participant}`, passed through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channel_affinity: Option<Vec<Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause_on_start: Option<bool>,
+    /// `{recordingStorageKind, recordingDestinationContainerUrl}`, passed through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_storage: Option<Value>,
+}
+
+/// `RecordingStateResponse`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordingStateResponse {
+    /// Absent in the state answer of 2021.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_id: Option<RecordingId>,
+    /// `active` or `inactive`; a paused recording is `inactive`, and so is one in its first seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_state: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording_kind: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_start_by_server_call_id_has_the_shape_the_sdks_send() {
+        let request = StartRecordingRequest {
+            call: RecordedCall::Locator(CallLocator::ServerCall { server_call_id: "abc".into() }),
+            options: StartRecordingOptions {
+                recording_format_type: Some(FormatKind::Mp4),
+                recording_content_type: Some(ContentKind::AudioVideo),
+                recording_channel_type: Some(ChannelKind::Mixed),
+                ..StartRecordingOptions::default()
+            },
+        };
+        let expected = json!({
+            "callLocator": {"kind": "serverCallLocator", "serverCallId": "abc"},
+            "recordingContentType": "audioVideo", "recordingChannelType": "mixed", "recordingFormatType": "mp4",
+        });
+        assert_eq!(serde_json::to_value(request).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_start_by_connection_has_no_locator() {
+        let call = RecordedCall::Connection("6a1f6b00".into());
+        let request = StartRecordingRequest { call, options: StartRecordingOptions::default() };
+        assert_eq!(serde_json::to_value(request).unwrap(), json!({"callConnectionId": "6a1f6b00"}));
+    }
+}

@@ -1,0 +1,98 @@
+//! The composition root: settings become clients become the application. The only place that names concrete adapters together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
+
+use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, SignIn};
+use crate::export::destination::ExportDestination;
+use crate::export::ledger_store::LedgerStore;
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
+use crate::vault::VaultUrl;
+use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault};
+use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
+
+/// What the functions work with.
+pub struct App {
+    pub control: CallRecordingClient,
+    pub driver: Arc<ExportDriver>,
+    pub sweep: ExportSweep,
+    pub event_budget: Duration,
+    pub sweep_budget: Duration,
+}
+
+/// Why the application cannot be put together. None of it depends on the network.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("could not set up the HTTP client for ACS")]
+    Http(#[source] reqwest::Error),
+    #[error("could not set up the managed identity")]
+    Identity(#[source] Box<azure_core::Error>),
+    #[error("could not set up the client of {url:?}")]
+    Storage { url: VaultUrl, source: Box<azure_core::Error> },
+}
+
+impl App {
+    /// Puts the application together; sends nothing.
+    ///
+    /// # Errors
+    /// When a client cannot be set up.
+    pub fn build(config: Config) -> Result<Self, BuildError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let identity = ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
+            user_assigned_id: config.identity_client_id.map(UserAssignedId::ClientId),
+            ..ManagedIdentityCredentialOptions::default()
+        }))
+        .map_err(|error| BuildError::Identity(Box::new(error)))?;
+        let credential = match config.acs.sign_in {
+            SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
+            SignIn::ManagedIdentity => AcsCredential::Entra(Arc::clone(&identity) as Arc<dyn TokenCredential>),
+        };
+        let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock)).map_err(BuildError::Http)?;
+        let storage = Storage { azure: AzureStorage::new(Some(identity)) };
+        let store = storage.ledger_store(&config.ledger)?;
+        let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
+        let source = AcsContent::new(http.clone(), ContentGuard::new(config.acs.content_hosts));
+        let destination = storage.vault(&config.vault)?;
+        let driver = Arc::new(ExportDriver::new(ledger, Arc::new(source), destination, clock, config.export));
+        Ok(Self {
+            control: CallRecordingClient::new(http, config.acs.api_version),
+            sweep: ExportSweep::new(Arc::clone(&driver)),
+            driver,
+            event_budget: config.event_budget,
+            sweep_budget: config.sweep_budget,
+        })
+    }
+}
+
+struct Storage {
+    azure: AzureStorage,
+}
+
+impl Storage {
+    fn vault(&self, url: &VaultUrl) -> Result<Arc<dyn ExportDestination>, BuildError> {
+        Ok(match url {
+            VaultUrl::Directory(path) => Arc::new(DirectoryVault::new(path)),
+            VaultUrl::Container(container) => Arc::new(AzureVault::new(
+                self.azure
+                    .container(container)
+                    .map_err(|source| BuildError::Storage { url: url.clone(), source: Box::new(source) })?,
+            )),
+        })
+    }
+
+    fn ledger_store(&self, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
+        Ok(match url {
+            VaultUrl::Directory(path) => Arc::new(DirectoryLedgerStore::new(path)),
+            VaultUrl::Container(container) => Arc::new(AzureLedgerStore::new(
+                self.azure
+                    .container(container)
+                    .map_err(|source| BuildError::Storage { url: url.clone(), source: Box::new(source) })?,
+            )),
+        })
+    }
+}

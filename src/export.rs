@@ -1,0 +1,31 @@
+//! The pipeline that moves a chunk from ACS into the vault. It knows no HTTP, no Azure SDK, no environment.
+//!
+//! ```text
+//! record ─▶ ChunkLedger ─▶ ExportDriver::drive ─▶ Transfer (RecordingSource ─▶ blocks ─▶ ExportDestination)
+//!                               │                        └─▶ verify ─▶ ExportReceipt
+//!                               └─▶ RecordingSource::delete(chunk, &receipt)
+//! ```
+
+pub mod block;
+pub mod budget;
+pub mod destination;
+pub mod digest;
+pub mod driver;
+pub mod entry;
+pub mod layout;
+pub mod ledger;
+pub mod ledger_store;
+pub mod receipt;
+pub mod source;
+pub mod state;
+pub mod sweep;
+pub mod transfer;
+mod verify;
+
+pub use budget::Budget;
+pub use driver::{DriveOutcome, ExportDriver, ExportPolicy};
+pub use entry::LedgerEntry;
+pub use ledger::ChunkLedger;
+pub use receipt::ExportReceipt;
+pub use state::ChunkState;
+pub use sweep::{ExportSweep, SweepReport};

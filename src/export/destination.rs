@@ -1,0 +1,78 @@
+//! The seam to where recordings go.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::block::{Block, BlockId};
+use super::digest::Sha256Digest;
+use super::layout::BlobName;
+
+/// What is written beside the content of a committed blob.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobProperties {
+    pub content_type: &'static str,
+    /// Names are C# identifiers, as Blob Storage demands.
+    pub metadata: Vec<(&'static str, String)>,
+}
+
+/// A committed blob as the vault describes it when asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommittedBlob {
+    pub size_bytes: u64,
+    pub etag: String,
+    /// The committed block list, in order; ids that are not ours are `None`.
+    pub blocks: Vec<(Option<BlockId>, u64)>,
+    /// The digest of the content read back from the medium, where the vault does that itself (a directory).
+    /// Blob Storage has checked every block's CRC-64 as it came, and names it in the block list.
+    pub read_back: Option<Sha256Digest>,
+}
+
+/// What became of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Committed,
+    /// A blob of that name is there already; it was not touched.
+    AlreadyThere,
+}
+
+/// The vault did not do what was asked; it may or may not have taken effect. Trying again is safe.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} `{name}` in the vault")]
+pub struct DestinationError {
+    pub action: &'static str,
+    pub name: BlobName,
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// Where files are put. Every implementation passes `tests/export_destination_contract.rs`.
+///
+/// A blob comes into being in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
+/// writer; a commit makes the named ones, in order, the blob, all at once, and never replaces an existing one.
+#[async_trait]
+pub trait ExportDestination: Send + Sync {
+    /// Ids of the blocks staged for `name` and not committed, in any order. Foreign ids are left out.
+    async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError>;
+
+    /// Stages a block; its content is checked against the id's CRC-64. Staging it again replaces it.
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError>;
+
+    /// Makes `blocks`, in this order, the blob `name`. Durable when it returns; what else was staged is discarded.
+    async fn commit(
+        &self,
+        name: &BlobName,
+        blocks: &[BlockId],
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError>;
+
+    /// Describes the committed blob `name`, if there is one, from what the vault itself holds.
+    async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;
+
+    /// The first `limit` bytes of a committed blob.
+    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError>;
+
+    /// Writes a small document, unless one of that name is there.
+    async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError>;
+}

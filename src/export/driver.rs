@@ -1,0 +1,416 @@
+//! The one way a chunk moves: for the event, for the timer, for the operator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use tracing::{error, info, warn};
+
+use super::budget::Budget;
+use super::destination::{BlobProperties, ExportDestination};
+use super::entry::LedgerEntry;
+use super::layout;
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, LedgerError};
+use super::receipt::{ExportReceipt, VerifiedFile};
+use super::source::{ChunkPart, RecordingSource, SourceError};
+use super::state::{ChunkState, NextStep, next_step};
+use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
+use crate::clock::Clock;
+use crate::recording::{ContentKind, DocumentId, FormatKind, MediaKind, RecordingMetadata};
+use crate::retry::RetryPolicy;
+use crate::telemetry::ErrorChain;
+
+/// More of a metadata file is archived, but not read.
+const METADATA_READ_LIMIT: usize = 4 * 1024 * 1024;
+/// How soon a chunk is tried again after the vault, not the source, failed.
+const AFTER_VAULT_FAILURE: Duration = Duration::from_secs(15);
+
+/// What the driver decides by.
+#[derive(Debug, Clone, Copy)]
+pub struct ExportPolicy {
+    pub blocks: BlockPolicy,
+    /// Chunks that are transferred at once in this process.
+    pub chunks_in_flight: usize,
+    /// Pause between the proof and the deletion at ACS.
+    pub delete_delay: Duration,
+    /// Attempts at the source, and the delays between them; a chunk that has spent them is dead-lettered.
+    pub attempts: RetryPolicy,
+}
+
+/// Moves chunks, any number at once, each under its claim.
+pub struct ExportDriver {
+    ledger: ChunkLedger,
+    source: Arc<dyn RecordingSource>,
+    destination: Arc<dyn ExportDestination>,
+    clock: Arc<dyn Clock>,
+    policy: ExportPolicy,
+    slots: Semaphore,
+}
+
+/// Where a drive left the chunk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DriveOutcome {
+    /// The ledger has no such chunk.
+    Unknown,
+    /// Another instance is at it.
+    Busy,
+    /// Nothing is due before `until`.
+    Waiting { until: Timestamp },
+    /// In the vault and proved; the deletion is not due yet.
+    Exported { receipt: ExportReceipt },
+    /// At its end.
+    Settled { state: ChunkState, exported_now: bool },
+    /// Progress is kept; the next drive goes on.
+    OutOfBudget,
+    /// This attempt failed; the next is due at `until`.
+    Failed { reason: String, until: Timestamp },
+    /// Another instance took over while we were at it.
+    ClaimLost,
+}
+
+impl ExportDriver {
+    pub fn new(
+        ledger: ChunkLedger,
+        source: Arc<dyn RecordingSource>,
+        destination: Arc<dyn ExportDestination>,
+        clock: Arc<dyn Clock>,
+        policy: ExportPolicy,
+    ) -> Self {
+        Self { ledger, source, destination, clock, policy, slots: Semaphore::new(policy.chunks_in_flight) }
+    }
+
+    pub fn ledger(&self) -> &ChunkLedger {
+        &self.ledger
+    }
+
+    /// Claims the chunk and takes every step that is due, until nothing is or the budget is spent.
+    ///
+    /// Cancel-safe: what was done is durable, and the claim runs out.
+    ///
+    /// # Errors
+    /// When the ledger fails. A failure of the source or the vault is an outcome, not an error.
+    pub async fn drive(&self, document_id: &DocumentId, budget: Budget) -> Result<DriveOutcome, LedgerError> {
+        let Ok(slot) = tokio::time::timeout_at(budget.deadline(), self.slots.acquire()).await else {
+            return Ok(DriveOutcome::OutOfBudget);
+        };
+        let _slot = slot.expect("the slots are never closed");
+        let Some(found) = self.ledger.find(document_id).await? else {
+            return Ok(DriveOutcome::Unknown);
+        };
+        match next_step(&found.entry, self.policy.delete_delay, self.clock.now()) {
+            NextStep::Wait { until } => return Ok(DriveOutcome::Waiting { until }),
+            NextStep::Nothing => {
+                self.ledger.clear_marker(&found.entry).await?;
+                return Ok(DriveOutcome::Settled { state: found.entry.state, exported_now: false });
+            }
+            NextStep::Export | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => {}
+        }
+        let Some(claim) = self.ledger.claim(&found).await? else {
+            return Ok(DriveOutcome::Busy);
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = self.advance(&claim, found.entry, budget) => outcome,
+            lost = self.ledger.keep_claimed(&claim) => Err(lost),
+        };
+        match outcome {
+            Err(LedgerError::ClaimLost { .. }) => {
+                warn!(document.id = %document_id, "Lost the claim on chunk `{document_id}`; whoever holds it now goes on");
+                Ok(DriveOutcome::ClaimLost)
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn advance(&self, claim: &Claim, mut entry: LedgerEntry, budget: Budget) -> Result<DriveOutcome, LedgerError> {
+        let mut exported_now = false;
+        loop {
+            match next_step(&entry, self.policy.delete_delay, self.clock.now()) {
+                NextStep::Export => match self.export(&entry, budget).await {
+                    Ok(Some(receipt)) => {
+                        exported_now = true;
+                        entry = self.settle_exported(claim, receipt).await?;
+                    }
+                    Ok(None) => {
+                        self.release(claim).await?;
+                        return Ok(DriveOutcome::OutOfBudget);
+                    }
+                    Err(error) => return self.settle_failed_export(claim, &entry, &error).await,
+                },
+                NextStep::DeleteSource { receipt } => {
+                    return self.delete_source(claim, &entry, receipt, exported_now).await;
+                }
+                NextStep::LeaveSource { receipt } => {
+                    let reason = format!("the event named no deleteLocation; ACS drops it by itself at {}", entry.expires_at);
+                    return self.settle(claim, ChunkState::SourceLeft { receipt, reason }, exported_now).await;
+                }
+                NextStep::Wait { until } => {
+                    self.release(claim).await?;
+                    if let (true, ChunkState::Exported { receipt }) = (exported_now, entry.state) {
+                        return Ok(DriveOutcome::Exported { receipt });
+                    }
+                    return Ok(DriveOutcome::Waiting { until });
+                }
+                NextStep::Nothing => {
+                    self.release(claim).await?;
+                    return Ok(DriveOutcome::Settled { state: entry.state, exported_now });
+                }
+            }
+        }
+    }
+
+    /// Both files into the vault, and the receipt beside them. `None` when the budget ran out.
+    async fn export(&self, entry: &LedgerEntry, budget: Budget) -> Result<Option<ExportReceipt>, TransferError> {
+        let metadata = self.export_metadata(entry, budget).await;
+        if matches!(metadata, Ok(Copied::OutOfBudget)) {
+            return Ok(None);
+        }
+        let Some(kind) = self.media_kind(entry, &metadata).await? else {
+            // Without metadata the file has no name yet; its failure is the failure of this attempt.
+            return metadata.map(|_| None);
+        };
+        let media =
+            self.transfer(entry, ChunkPart::Media, layout::media(&entry.folder, &entry.chunk, kind), kind, budget).await?;
+        let TransferOutcome::Verified(media) = media else {
+            return Ok(None);
+        };
+        let metadata = match metadata {
+            Ok(Copied::Verified(file)) => Some(file),
+            Ok(Copied::NotThere | Copied::OutOfBudget) => None,
+            // The media is safe; ACS has dropped the metadata for good.
+            Err(error) if is_gone(&error) && self.is_expired(entry) => None,
+            Err(error) => return Err(error),
+        };
+        let receipt = ExportReceipt::new(media, metadata, self.clock.now());
+        self.put_receipt(entry, &receipt).await?;
+        Ok(Some(receipt))
+    }
+
+    async fn export_metadata(&self, entry: &LedgerEntry, budget: Budget) -> Result<Copied, TransferError> {
+        let locations = &entry.chunk.locations;
+        // Events of 2021 carry no location at all; the source knows where that generation keeps both files.
+        if locations.metadata.is_none() && locations.content.is_some() {
+            return Ok(Copied::NotThere);
+        }
+        let name = layout::metadata(&entry.folder, &entry.chunk);
+        match self.transfer_as(entry, ChunkPart::Metadata, name, "application/json", budget).await? {
+            TransferOutcome::Verified(file) => Ok(Copied::Verified(file)),
+            TransferOutcome::OutOfBudget => Ok(Copied::OutOfBudget),
+        }
+    }
+
+    /// What the file is: by the event, else by the metadata, else by the location. `None`: wait for the metadata.
+    async fn media_kind(
+        &self,
+        entry: &LedgerEntry,
+        metadata: &Result<Copied, TransferError>,
+    ) -> Result<Option<MediaKind>, TransferError> {
+        if let Some(kind) = entry.chunk.media_kind() {
+            return Ok(Some(kind));
+        }
+        let guess = guess_from_location(entry.chunk.locations.content.as_deref());
+        match metadata {
+            Ok(Copied::Verified(file)) => {
+                let bytes = self.destination.read(file.name(), METADATA_READ_LIMIT).await?;
+                Ok(Some(RecordingMetadata::parse(&bytes).media_kind().unwrap_or(guess)))
+            }
+            Ok(Copied::NotThere | Copied::OutOfBudget) => Ok(Some(guess)),
+            Err(error) if is_gone(error) && self.is_expired(entry) => Ok(Some(guess)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn transfer(
+        &self,
+        entry: &LedgerEntry,
+        part: ChunkPart,
+        name: layout::BlobName,
+        kind: MediaKind,
+        budget: Budget,
+    ) -> Result<TransferOutcome, TransferError> {
+        self.transfer_as(entry, part, name, kind.media_type(), budget).await
+    }
+
+    async fn transfer_as(
+        &self,
+        entry: &LedgerEntry,
+        part: ChunkPart,
+        name: layout::BlobName,
+        content_type: &'static str,
+        budget: Budget,
+    ) -> Result<TransferOutcome, TransferError> {
+        let transfer = Transfer {
+            source: &*self.source,
+            destination: Arc::clone(&self.destination),
+            chunk: &entry.chunk,
+            part,
+            name,
+            content_type,
+            blocks: self.policy.blocks,
+            budget,
+        };
+        transfer.run().await
+    }
+
+    async fn put_receipt(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<(), TransferError> {
+        let document = serde_json::json!({ "chunk": entry.chunk, "recordedAt": entry.recorded_at, "receipt": receipt });
+        let content = serde_json::to_vec_pretty(&document).expect("a receipt has string keys only");
+        let properties = BlobProperties { content_type: "application/json", metadata: Vec::new() };
+        // One that is there already is from a run that was killed before it reached the ledger: it says the same.
+        self.destination.put(&layout::receipt(&entry.folder, &entry.chunk), Bytes::from(content), &properties).await?;
+        Ok(())
+    }
+
+    /// Durable before anything may be deleted.
+    async fn settle_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
+        let entry = self
+            .ledger
+            .update(claim, AfterUpdate::KeepClaim, |entry| {
+                entry.state = ChunkState::Exported { receipt: receipt.clone() };
+                entry.attempts = 0;
+                entry.not_before = None;
+            })
+            .await?;
+        let id = &entry.chunk.document_id;
+        info!(
+            document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
+            size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
+        );
+        Ok(entry)
+    }
+
+    async fn settle_failed_export(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        error: &TransferError,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let reason = ErrorChain(error).to_string();
+        let end = match error {
+            TransferError::Source { source: SourceError::Refused(_), .. } | TransferError::Unproved(_) => {
+                Some(ChunkState::DeadLettered { at: now, reason: reason.clone() })
+            }
+            TransferError::Source { source: SourceError::Gone { .. }, .. } if self.is_expired(entry) => {
+                Some(ChunkState::Expired { seen_at: now, reason: reason.clone() })
+            }
+            TransferError::Source { .. } | TransferError::Destination(_) | TransferError::Vanished(_) => None,
+        };
+        if let Some(state) = end {
+            return self.settle_unexported(claim, state, &reason).await;
+        }
+        let TransferError::Source { source, .. } = error else {
+            // The vault's trouble is not the chunk's: it spends no attempt.
+            return self.back_off(claim, entry, AFTER_VAULT_FAILURE, false, reason).await;
+        };
+        let delay = self.policy.attempts.delay(entry.attempts + 1, source.retry_after(), rand::random());
+        match delay {
+            Some(delay) => self.back_off(claim, entry, delay, true, reason).await,
+            None => {
+                let reason = format!("{} attempts failed, the last: {reason}", entry.attempts + 1);
+                self.settle_unexported(claim, ChunkState::DeadLettered { at: now, reason: reason.clone() }, &reason).await
+            }
+        }
+    }
+
+    async fn delete_source(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        receipt: ExportReceipt,
+        exported_now: bool,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let error = match self.source.delete(&entry.chunk, &receipt).await {
+            Ok(()) => {
+                let outcome = self.settle(claim, ChunkState::SourceDeleted { receipt, deleted_at: now }, exported_now).await?;
+                let id = &entry.chunk.document_id;
+                info!(document.id = %id, chunk.index = entry.chunk.index, "Deleted chunk `{id}` at ACS");
+                return Ok(outcome);
+            }
+            Err(error) => error,
+        };
+        let retry_after = match &error {
+            SourceError::Transient { retry_after, .. } if !self.is_expired(entry) => *retry_after,
+            // Refused, or past its retention: the copy is safe, ACS drops its own by itself.
+            SourceError::Transient { .. } | SourceError::Refused(_) | SourceError::Gone { .. } => {
+                let reason = ErrorChain(&error).to_string();
+                warn!(document.id = %entry.chunk.document_id, error = %reason, "Chunk `{}` is safe, but is not deleted at ACS", entry.chunk.document_id);
+                return self.settle(claim, ChunkState::SourceLeft { receipt, reason }, exported_now).await;
+            }
+        };
+        let delay = self.policy.attempts.delay(entry.attempts + 1, retry_after, rand::random());
+        let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
+        let reason = ErrorChain(&error).to_string();
+        self.back_off(claim, entry, delay, true, reason).await
+    }
+
+    async fn back_off(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        delay: Duration,
+        count: bool,
+        reason: String,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let until = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+        self.ledger
+            .update(claim, AfterUpdate::Release, |entry| {
+                entry.attempts += u32::from(count);
+                entry.not_before = Some(until);
+                entry.note_failure(now, reason.clone());
+            })
+            .await?;
+        let id = &entry.chunk.document_id;
+        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt = entry.attempts + 1, error = %reason, "Chunk `{id}` has to be tried again");
+        Ok(DriveOutcome::Failed { reason, until })
+    }
+
+    /// The two ends that leave a recording outside the vault: a human must act.
+    async fn settle_unexported(&self, claim: &Claim, state: ChunkState, reason: &str) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let change = |entry: &mut LedgerEntry| {
+            entry.state = state.clone();
+            entry.note_failure(now, reason.to_owned());
+        };
+        let entry = self.ledger.update(claim, AfterUpdate::Release, change).await?;
+        let id = &entry.chunk.document_id;
+        error!(document.id = %id, chunk.index = entry.chunk.index, state = state.name(), error = reason, "Chunk `{id}` is not in the vault");
+        Ok(DriveOutcome::Settled { state, exported_now: false })
+    }
+
+    async fn settle(&self, claim: &Claim, state: ChunkState, exported_now: bool) -> Result<DriveOutcome, LedgerError> {
+        self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = state.clone()).await?;
+        Ok(DriveOutcome::Settled { state, exported_now })
+    }
+
+    async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
+        self.ledger.update(claim, AfterUpdate::Release, |_| {}).await.map(drop)
+    }
+
+    fn is_expired(&self, entry: &LedgerEntry) -> bool {
+        self.clock.now() >= entry.expires_at
+    }
+}
+
+/// What became of a chunk's metadata.
+enum Copied {
+    Verified(VerifiedFile),
+    NotThere,
+    OutOfBudget,
+}
+
+fn is_gone(error: &TransferError) -> bool {
+    matches!(error, TransferError::Source { source: SourceError::Gone { .. }, .. })
+}
+
+/// `…/content/audio` or `…/content/video`: all that is left when neither event nor metadata tells.
+fn guess_from_location(content: Option<&str>) -> MediaKind {
+    match content {
+        Some(location) if location.ends_with("/audio") => MediaKind { content: ContentKind::Audio, format: FormatKind::Wav },
+        Some(_) | None => MediaKind::DEFAULT,
+    }
+}

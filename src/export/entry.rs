@@ -1,0 +1,122 @@
+//! One durable record per chunk: what is known, where it stands, who is at it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::layout;
+use super::state::ChunkState;
+use crate::recording::RecordingChunk;
+
+/// Failures kept as history; older ones make room.
+const FAILURES_KEPT: usize = 20;
+
+/// The account of one chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LedgerEntry {
+    pub chunk: RecordingChunk,
+    pub recorded_at: Timestamp,
+    /// When ACS drops the file, by the most cautious reading; orders the sweep.
+    pub expires_at: Timestamp,
+    /// Folder in the vault, decided once: a later event must not move a half-done export.
+    pub folder: String,
+    pub state: ChunkState,
+    /// Failed attempts at the source since the last success.
+    pub attempts: u32,
+    pub not_before: Option<Timestamp>,
+    pub failures: Vec<Failure>,
+    pub(super) claim: Option<ClaimRecord>,
+}
+
+/// One failed attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub at: Timestamp,
+    pub reason: String,
+}
+
+/// Who may move the entry, and until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ClaimRecord {
+    pub token: Uuid,
+    pub until: Timestamp,
+}
+
+impl LedgerEntry {
+    /// The entry of a chunk seen for the first time.
+    pub fn new(chunk: RecordingChunk, recorded_at: Timestamp, retention: Duration) -> Self {
+        Self {
+            expires_at: chunk.expires_at(recorded_at, retention),
+            folder: layout::folder(&chunk, recorded_at),
+            chunk,
+            recorded_at,
+            state: ChunkState::Pending,
+            attempts: 0,
+            not_before: None,
+            failures: Vec::new(),
+            claim: None,
+        }
+    }
+
+    /// Writes a failure into the history.
+    pub fn note_failure(&mut self, at: Timestamp, reason: String) {
+        if self.failures.len() >= FAILURES_KEPT {
+            self.failures.remove(0);
+        }
+        self.failures.push(Failure { at, reason });
+    }
+
+    pub(super) fn is_claimed(&self, now: Timestamp) -> bool {
+        self.claim.as_ref().is_some_and(|claim| now < claim.until)
+    }
+
+    pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
+        self.claim.as_ref().is_some_and(|claim| claim.token == token)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::recording::{ChunkLocations, DocumentId};
+
+    pub(crate) fn entry() -> LedgerEntry {
+        let document_id: DocumentId = "0-eus-d12-a".parse().unwrap();
+        let chunk = RecordingChunk {
+            document_id,
+            index: 0,
+            call_id: None,
+            server_call_id: None,
+            recording_id: None,
+            started_at: None,
+            duration_ms: None,
+            content: None,
+            format: None,
+            end_reason: None,
+            locations: ChunkLocations::default(),
+            event_id: None,
+            event_time: None,
+        };
+        LedgerEntry::new(chunk, "2026-03-02T09:00:00Z".parse().unwrap(), Duration::from_hours(24))
+    }
+
+    #[test]
+    fn the_history_of_failures_is_bounded_and_keeps_the_newest() {
+        let mut entry = entry();
+        for number in 0..100 {
+            entry.note_failure(entry.recorded_at, number.to_string());
+        }
+        assert_eq!(entry.failures.len(), FAILURES_KEPT);
+        assert_eq!(entry.failures.last().unwrap().reason, "99");
+    }
+
+    #[test]
+    fn an_entry_survives_its_json() {
+        let entry = entry();
+        let json = serde_json::to_vec(&entry).unwrap();
+        assert_eq!(serde_json::from_slice::<LedgerEntry>(&json).unwrap(), entry);
+    }
+}

@@ -1,0 +1,286 @@
+//! The ledger: one durable current-state record per chunk, moved only under a claim, written only under a condition.
+//!
+//! ```text
+//! chunks/<documentId>.json        the entry
+//! open/<expiry>-<documentId>      a marker while the entry is not settled; listed in order, it is the sweep's work list
+//! poison/<sha256>.json            an event that could not be read, whole
+//! ```
+//! The marker is written before the entry and removed after it is settled: whatever a kill leaves behind, an open entry
+//! has its marker, and a marker too many is cleared by the next sweep.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::entry::{ClaimRecord, LedgerEntry};
+use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version};
+use super::state::ChunkState;
+use crate::clock::Clock;
+use crate::recording::{DocumentId, RecordingChunk};
+
+/// Conditional writes that are tried in a row while others write the same entry.
+const CONFLICTS_TOLERATED: u32 = 16;
+
+/// The chunks and where each stands.
+#[derive(Clone)]
+pub struct ChunkLedger {
+    store: Arc<dyn LedgerStore>,
+    clock: Arc<dyn Clock>,
+    retention: Duration,
+    claim_ttl: Duration,
+}
+
+/// An entry as it was read, with the version a conditional write refers to.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub entry: LedgerEntry,
+    version: Version,
+}
+
+/// The exclusive, time-bound right to move one entry.
+///
+/// Nothing has to be cleaned up when its holder dies: it runs out.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    document_id: DocumentId,
+    token: Uuid,
+}
+
+/// What recording a chunk found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    New,
+    AlreadyKnown,
+}
+
+/// What to do with the claim after a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterUpdate {
+    KeepClaim,
+    Release,
+}
+
+/// Why the ledger could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the ledger's entry of chunk `{document_id}` is not readable")]
+    Corrupt { document_id: DocumentId, source: serde_json::Error },
+    #[error("chunk `{document_id}` is written by too many at once")]
+    Contended { document_id: DocumentId },
+    /// Another holder took over: stop, it goes on from what is durable.
+    #[error("the claim on chunk `{document_id}` was lost")]
+    ClaimLost { document_id: DocumentId },
+}
+
+impl ChunkLedger {
+    /// `retention`: how long ACS keeps a file; `claim_ttl`: how long a claim lasts unless renewed.
+    pub fn new(store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, retention: Duration, claim_ttl: Duration) -> Self {
+        Self { store, clock, retention, claim_ttl }
+    }
+
+    /// Makes a chunk durable; returns only when it is. A repeat changes nothing, except that it adds what was not known yet.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry of this chunk is unreadable.
+    pub async fn record(&self, chunk: RecordingChunk) -> Result<Recorded, LedgerError> {
+        let key = entry_key(&chunk.document_id);
+        for _ in 0..CONFLICTS_TOLERATED {
+            let outcome = match self.find(&chunk.document_id).await? {
+                Some(found) => {
+                    let mut entry = found.entry;
+                    if !entry.chunk.absorb(&chunk) {
+                        return Ok(Recorded::AlreadyKnown);
+                    }
+                    reopen(&mut entry);
+                    self.put_open(&entry, Precondition::Unchanged(found.version)).await?
+                }
+                None => {
+                    let entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+                    match self.put_open(&entry, Precondition::Absent).await? {
+                        PutOutcome::Written => return Ok(Recorded::New),
+                        PutOutcome::Conflict => PutOutcome::Conflict,
+                    }
+                }
+            };
+            if outcome == PutOutcome::Written {
+                return Ok(Recorded::AlreadyKnown);
+            }
+            tracing::debug!(key, "Another writer was first, reading again");
+        }
+        Err(LedgerError::Contended { document_id: chunk.document_id })
+    }
+
+    /// The entry of a chunk.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn find(&self, document_id: &DocumentId) -> Result<Option<Found>, LedgerError> {
+        let Some(stored) = self.store.find(&entry_key(document_id)).await? else {
+            return Ok(None);
+        };
+        let entry = serde_json::from_slice(&stored.content)
+            .map_err(|source| LedgerError::Corrupt { document_id: document_id.clone(), source })?;
+        Ok(Some(Found { entry, version: stored.version }))
+    }
+
+    /// Claims an entry as it was found. `None` when somebody else holds it or was faster.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn claim(&self, found: &Found) -> Result<Option<Claim>, LedgerError> {
+        let now = self.clock.now();
+        if found.entry.is_claimed(now) {
+            return Ok(None);
+        }
+        let token = Uuid::new_v4();
+        let mut entry = found.entry.clone();
+        entry.claim = Some(ClaimRecord { token, until: now.checked_add(self.claim_ttl).unwrap_or(jiff::Timestamp::MAX) });
+        let document_id = entry.chunk.document_id.clone();
+        let condition = Precondition::Unchanged(found.version.clone());
+        match self.store.put(&entry_key(&document_id), to_bytes(&entry), condition).await? {
+            PutOutcome::Written => Ok(Some(Claim { document_id, token })),
+            PutOutcome::Conflict => Ok(None),
+        }
+    }
+
+    /// Changes a claimed entry, durably. The marker of an entry that becomes settled is removed.
+    ///
+    /// # Errors
+    /// [`LedgerError::ClaimLost`] when the claim is no longer ours; otherwise when the storage fails.
+    pub async fn update(
+        &self,
+        claim: &Claim,
+        after: AfterUpdate,
+        change: impl Fn(&mut LedgerEntry) + Send,
+    ) -> Result<LedgerEntry, LedgerError> {
+        let document_id = &claim.document_id;
+        for _ in 0..CONFLICTS_TOLERATED {
+            let found = self.find(document_id).await?;
+            let Some(found) = found.filter(|found| found.entry.is_claimed_by(claim.token)) else {
+                return Err(LedgerError::ClaimLost { document_id: document_id.clone() });
+            };
+            let mut entry = found.entry;
+            change(&mut entry);
+            if after == AfterUpdate::Release {
+                entry.claim = None;
+            }
+            let condition = Precondition::Unchanged(found.version);
+            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+                if entry.state.is_settled() {
+                    self.store.remove(&marker_key(&entry)).await?;
+                }
+                return Ok(entry);
+            }
+        }
+        Err(LedgerError::Contended { document_id: document_id.clone() })
+    }
+
+    /// Renews a claim for as long as it is awaited; returns when the claim is lost, with what it was lost by.
+    pub async fn keep_claimed(&self, claim: &Claim) -> LedgerError {
+        let mut renewed_at = tokio::time::Instant::now();
+        loop {
+            tokio::time::sleep(self.claim_ttl / 3).await;
+            let until = self.clock.now().checked_add(self.claim_ttl).unwrap_or(jiff::Timestamp::MAX);
+            let renew = |entry: &mut LedgerEntry| {
+                if let Some(claim) = &mut entry.claim {
+                    claim.until = until;
+                }
+            };
+            match self.update(claim, AfterUpdate::KeepClaim, renew).await {
+                Ok(_) => renewed_at = tokio::time::Instant::now(),
+                Err(lost @ LedgerError::ClaimLost { .. }) => return lost,
+                // A storage that fails for a moment costs nothing: there is time for another try before the claim runs out.
+                Err(error) if renewed_at.elapsed() >= self.claim_ttl => return error,
+                Err(error) => tracing::debug!(error = %crate::telemetry::ErrorChain(&error), "Could not renew a claim"),
+            }
+        }
+    }
+
+    /// Chunks that are not settled, earliest expiry first, at most `limit` after the given cursor; and the next cursor.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn open_chunks(
+        &self,
+        after: Option<&OpenCursor>,
+        limit: usize,
+    ) -> Result<(Vec<DocumentId>, Option<OpenCursor>), LedgerError> {
+        let keys = self.store.list(OPEN, after.map(|cursor| cursor.0.as_str()), limit).await?;
+        let next = keys.last().filter(|_| keys.len() == limit).cloned().map(OpenCursor);
+        let mut chunks = Vec::with_capacity(keys.len());
+        for key in keys {
+            match document_of_marker(&key) {
+                Some(document_id) => chunks.push(document_id),
+                None => tracing::warn!(key, "The ledger holds a marker that names no chunk"),
+            }
+        }
+        Ok((chunks, next))
+    }
+
+    /// Removes the marker of an entry that is settled: what a kill between the two writes left behind.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn clear_marker(&self, settled: &LedgerEntry) -> Result<(), LedgerError> {
+        Ok(self.store.remove(&marker_key(settled)).await?)
+    }
+
+    /// Keeps an event that could not be read, whole, once.
+    ///
+    /// # Errors
+    /// When the storage fails: the event must then not be acknowledged.
+    pub async fn keep_poison(&self, event: &serde_json::Value, reason: &str) -> Result<(), LedgerError> {
+        let text = event.to_string();
+        let sha256 = super::digest::Sha256Digest::of(text.as_bytes());
+        let kept = serde_json::json!({
+            "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
+        });
+        // A conflict means that the same event is kept already.
+        self.store.put(&format!("poison/{sha256}.json"), Bytes::from(kept.to_string()), Precondition::Absent).await?;
+        Ok(())
+    }
+
+    /// The marker first, then the entry: an open entry always has its marker.
+    async fn put_open(&self, entry: &LedgerEntry, condition: Precondition) -> Result<PutOutcome, StoreError> {
+        if !entry.state.is_settled() {
+            self.store.put(&marker_key(entry), Bytes::new(), Precondition::Absent).await?;
+        }
+        self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(entry), condition).await
+    }
+}
+
+/// A place in the list of open chunks.
+#[derive(Debug, Clone)]
+pub struct OpenCursor(String);
+
+const OPEN: &str = "open/";
+
+fn entry_key(document_id: &DocumentId) -> String {
+    format!("chunks/{document_id}.json")
+}
+
+/// Expiry in seconds, zero-padded, so that listing order is order of expiry.
+fn marker_key(entry: &LedgerEntry) -> String {
+    format!("{OPEN}{:011}-{}", entry.expires_at.as_second().max(0), entry.chunk.document_id)
+}
+
+fn document_of_marker(key: &str) -> Option<DocumentId> {
+    key.strip_prefix(OPEN)?.split_once('-')?.1.parse().ok()
+}
+
+fn to_bytes(entry: &LedgerEntry) -> Bytes {
+    Bytes::from(serde_json::to_vec_pretty(entry).expect("an entry has string keys only"))
+}
+
+/// A delete location that came late makes a left source deletable again.
+fn reopen(entry: &mut LedgerEntry) {
+    if let ChunkState::SourceLeft { receipt, .. } = &entry.state
+        && entry.chunk.locations.delete.is_some()
+    {
+        entry.state = ChunkState::Exported { receipt: receipt.clone() };
+    }
+}

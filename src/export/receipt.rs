@@ -1,0 +1,70 @@
+//! The proof that a chunk lies in the vault. Deletion at ACS asks for it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::digest::Sha256Digest;
+use super::layout::BlobName;
+
+/// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VerifiedFile {
+    name: BlobName,
+    size_bytes: u64,
+    sha256: Sha256Digest,
+    etag: String,
+}
+
+impl VerifiedFile {
+    /// Only [`verify`](super::verify) makes one.
+    pub(super) fn new(name: BlobName, size_bytes: u64, sha256: Sha256Digest, etag: String) -> Self {
+        Self { name, size_bytes, sha256, etag }
+    }
+
+    pub fn name(&self) -> &BlobName {
+        &self.name
+    }
+
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    pub fn sha256(&self) -> Sha256Digest {
+        self.sha256
+    }
+
+    pub fn etag(&self) -> &str {
+        &self.etag
+    }
+}
+
+/// Proof of a chunk's copy: its media and its metadata are committed in the vault and verified.
+///
+/// It cannot be made outside `export`; [`RecordingSource::delete`](super::source::RecordingSource::delete) takes it by reference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportReceipt {
+    media: VerifiedFile,
+    /// `None` when the event named no metadata, or ACS dropped it before the media.
+    metadata: Option<VerifiedFile>,
+    verified_at: Timestamp,
+}
+
+impl ExportReceipt {
+    pub(super) fn new(media: VerifiedFile, metadata: Option<VerifiedFile>, verified_at: Timestamp) -> Self {
+        Self { media, metadata, verified_at }
+    }
+
+    pub fn media(&self) -> &VerifiedFile {
+        &self.media
+    }
+
+    pub fn metadata(&self) -> Option<&VerifiedFile> {
+        self.metadata.as_ref()
+    }
+
+    pub fn verified_at(&self) -> Timestamp {
+        self.verified_at
+    }
+}

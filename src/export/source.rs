@@ -1,0 +1,80 @@
+//! The seam to where recordings come from.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use super::receipt::ExportReceipt;
+use crate::recording::RecordingChunk;
+
+/// Which of a chunk's two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkPart {
+    Media,
+    Metadata,
+}
+
+impl ChunkPart {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Media => "media",
+            Self::Metadata => "metadata",
+        }
+    }
+}
+
+/// A file at the source, opened at an offset.
+pub struct OpenedContent {
+    /// Where `stream` begins; a source that ignores ranges begins at 0.
+    pub offset: u64,
+    /// Length of the whole file, as the source announced it.
+    pub total_bytes: u64,
+    pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
+}
+
+/// Why the source did not give, or not delete. One variant per decision of the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// The location may not be used. Nothing was sent; trying again cannot help.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// 404 or 410: not there, or not any more.
+    #[error("ACS has no such file (HTTP {status})")]
+    Gone { status: u16 },
+    /// Worth another attempt, at the earliest after `retry_after`.
+    #[error("{what}")]
+    Transient {
+        what: String,
+        retry_after: Option<Duration>,
+        #[source]
+        source: Option<Box<dyn Error + Send + Sync>>,
+    },
+}
+
+impl SourceError {
+    /// A passing failure without a cause of its own.
+    pub fn transient(what: impl Into<String>) -> Self {
+        Self::Transient { what: what.into(), retry_after: None, source: None }
+    }
+
+    /// How long the source asks to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Transient { retry_after, .. } => *retry_after,
+            Self::Refused(_) | Self::Gone { .. } => None,
+        }
+    }
+}
+
+/// Where chunks are read from and, with a receipt in hand, deleted.
+#[async_trait]
+pub trait RecordingSource: Send + Sync {
+    /// Opens a file from `offset` (bytes) on.
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError>;
+
+    /// Deletes the chunk at the source by the event's `deleteLocation`. One that is gone already is deleted.
+    async fn delete(&self, chunk: &RecordingChunk, receipt: &ExportReceipt) -> Result<(), SourceError>;
+}

@@ -1,0 +1,99 @@
+//! Makes the proof. The only maker of [`VerifiedFile`].
+
+use super::block::{BlockChain, BlockId};
+use super::destination::CommittedBlob;
+use super::layout::BlobName;
+use super::receipt::VerifiedFile;
+
+/// What disagrees between what was read from the source and what the vault says it holds.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    #[error("`{name}` in the vault was not written by this product, or not completely: {why}")]
+    Foreign { name: BlobName, why: &'static str },
+    #[error("`{name}` has {found} bytes in the vault, {expected} at the source")]
+    Length { name: BlobName, expected: u64, found: u64 },
+    #[error("the committed block list of `{name}` is not the one that was staged")]
+    BlockList { name: BlobName },
+    #[error("`{name}` reads back with SHA-256 {found}, not {expected}")]
+    Digest { name: BlobName, expected: String, found: String },
+}
+
+/// Compares a committed blob with the chain of blocks that was read from the source.
+pub(super) fn verify(name: &BlobName, chain: &BlockChain, found: &CommittedBlob) -> Result<VerifiedFile, Mismatch> {
+    let Some(sha256) = chain.digest() else {
+        return Err(Mismatch::Foreign { name: name.clone(), why: "its last block is missing" });
+    };
+    if found.size_bytes != chain.total_bytes() {
+        return Err(Mismatch::Length { name: name.clone(), expected: chain.total_bytes(), found: found.size_bytes });
+    }
+    let staged = chain.ids().iter().map(|id| (Some(*id), id.size_bytes()));
+    if !staged.eq(found.blocks.iter().copied()) {
+        return Err(Mismatch::BlockList { name: name.clone() });
+    }
+    if let Some(read_back) = found.read_back.filter(|read_back| *read_back != sha256) {
+        let (expected, found) = (sha256.to_string(), read_back.to_string());
+        return Err(Mismatch::Digest { name: name.clone(), expected, found });
+    }
+    Ok(VerifiedFile::new(name.clone(), found.size_bytes, sha256, found.etag.clone()))
+}
+
+/// Verifies a blob that was committed by an earlier run, killed before it could say so: its block list tells all.
+pub(super) fn verify_committed_before(name: &BlobName, found: &CommittedBlob) -> Result<VerifiedFile, Mismatch> {
+    let ids: Vec<BlockId> = found.blocks.iter().filter_map(|(id, _)| *id).collect();
+    let Some(chain) = BlockChain::resume(ids) else {
+        return Err(Mismatch::Foreign { name: name.clone(), why: "its block list does not begin with a block of ours" });
+    };
+    verify(name, &chain, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::digest::Sha256Digest;
+    use bytes::Bytes;
+
+    fn committed() -> (BlobName, BlockChain, CommittedBlob) {
+        let chain = BlockChain::start(100).hash_next(Bytes::from_static(&[1; 64])).0;
+        let chain = chain.hash_next(Bytes::from_static(&[2; 36])).0;
+        let blocks = chain.ids().iter().map(|id| (Some(*id), id.size_bytes())).collect();
+        let found = CommittedBlob { size_bytes: 100, etag: "e".into(), blocks, read_back: None };
+        ("a/b".parse().unwrap(), chain, found)
+    }
+
+    #[test]
+    fn what_agrees_is_proved() {
+        let (name, chain, found) = committed();
+        assert_eq!(verify(&name, &chain, &found).unwrap().sha256(), chain.digest().unwrap());
+        assert_eq!(verify_committed_before(&name, &found), verify(&name, &chain, &found));
+    }
+
+    #[test]
+    fn a_wrong_length_is_no_proof() {
+        let (name, chain, found) = committed();
+        let found = CommittedBlob { size_bytes: 99, ..found };
+        assert!(matches!(verify(&name, &chain, &found), Err(Mismatch::Length { expected: 100, found: 99, .. })));
+    }
+
+    #[test]
+    fn another_block_list_is_no_proof() {
+        let (name, chain, mut found) = committed();
+        found.blocks.swap(0, 1);
+        assert!(matches!(verify(&name, &chain, &found), Err(Mismatch::BlockList { .. })));
+    }
+
+    #[test]
+    fn bytes_that_read_back_differently_are_no_proof() {
+        let (name, chain, found) = committed();
+        let found = CommittedBlob { read_back: Some(Sha256Digest::of(b"rot")), ..found };
+        assert!(matches!(verify(&name, &chain, &found), Err(Mismatch::Digest { .. })));
+    }
+
+    #[test]
+    fn a_blob_somebody_else_wrote_is_no_proof() {
+        let (name, _, found) = committed();
+        let foreign = CommittedBlob { blocks: vec![(None, 100)], ..found.clone() };
+        assert!(matches!(verify_committed_before(&name, &foreign), Err(Mismatch::Foreign { .. })));
+        let half = CommittedBlob { blocks: found.blocks[..1].to_vec(), ..found };
+        assert!(matches!(verify_committed_before(&name, &half), Err(Mismatch::Foreign { .. })));
+    }
+}

@@ -1,0 +1,60 @@
+//! The host boundary: what the Functions host and its callers send, and what they get back. Knows nothing of storage.
+//!
+//! The host calls the three functions in two forms: an envelope, `POST /<FunctionName>`, for every trigger, and the
+//! forwarded request itself, `/api/…`, for HTTP triggers.
+
+pub mod export_sweep;
+pub mod invocation;
+pub mod problem;
+pub mod recording_control;
+pub mod recording_file_status;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use invocation::InvocationResponse;
+use problem::Problem;
+
+/// Event Grid delivers up to 1 MB; the host encodes it twice and sends it twice (`Data` and `Metadata`).
+const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
+/// A recording request is a few hundred bytes; channel lists make it a few thousand.
+const CONTROL_LIMIT_BYTES: usize = 64 << 10;
+
+/// Everything the handler answers.
+pub fn router(app: Arc<App>) -> Router {
+    let control = recording_control::routes().layer(DefaultBodyLimit::max(CONTROL_LIMIT_BYTES)).with_state(Arc::clone(&app));
+    let envelopes = Router::new()
+        .route("/RecordingFileStatusUpdated", post(recording_file_status::invoke))
+        .route("/ExportSweep", post(export_sweep::invoke))
+        .with_state(app)
+        .route("/RecordingControl", post(recording_control::invoke).with_state(control.clone()))
+        .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));
+    Router::new()
+        // The host polls this until it gets any answer; it must not wait for anything.
+        .route("/", get(|| async { axum::Json(serde_json::json!({"status": "running", "version": env!("CARGO_PKG_VERSION")})) }))
+        .merge(envelopes)
+        .merge(control)
+        .fallback(unknown_route)
+        .layer(CatchPanicLayer::custom(after_panic))
+}
+
+async fn unknown_route(uri: Uri) -> Problem {
+    // The path only: the query may hold a function key.
+    Problem::new(StatusCode::NOT_FOUND, "NotFound", format!("There is nothing at `{}`.", uri.path()))
+}
+
+/// A panic ends its invocation, not the process. The body serves both forms: an envelope's answer and an error object.
+fn after_panic(panic: Box<dyn Any + Send>) -> Response {
+    let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown".to_owned());
+    tracing::error!(panic = what, "An invocation panicked; this is a bug");
+    InvocationResponse::failure("the invocation panicked; see the log").into_response()
+}

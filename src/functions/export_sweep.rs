@@ -1,0 +1,33 @@
+//! `ExportSweep`: the timer.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+
+use super::invocation::InvocationResponse;
+use crate::app::App;
+use crate::export::Budget;
+use crate::telemetry::ErrorChain;
+
+/// Sweeps until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of itself does not matter: the ledger
+/// knows what is due.
+pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
+    match app.sweep.run(Budget::of(app.sweep_budget)).await {
+        Ok(report) => {
+            let text = serde_json::to_string(&report).expect("a report has string keys only");
+            tracing::info!(
+                seen = report.seen,
+                exported = report.exported,
+                deleted = report.deleted,
+                failed = report.failed,
+                "Swept {} open chunks",
+                report.seen
+            );
+            InvocationResponse::success(vec![format!("Sweep: {text}")])
+        }
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "The sweep could not read the ledger");
+            InvocationResponse::failure(format!("the sweep could not read the ledger: {}", ErrorChain(&error)))
+        }
+    }
+}

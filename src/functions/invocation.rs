@@ -1,0 +1,141 @@
+//! The custom-handler envelope, in the host's own terms.
+//!
+//! The host writes strings, numbers and arrays as JSON *in a string*, objects as objects; both are read. An answer must be
+//! a JSON object: an empty 2xx makes the host wait until its timeout and then kill the process.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+/// What the host sent to a function.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    data: Map<String, Value>,
+}
+
+/// A body that is no invocation.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidInvocation {
+    #[error("the body is not JSON")]
+    NotJson(#[source] serde_json::Error),
+    #[error("the body has no `Data` object")]
+    NoData,
+}
+
+impl Invocation {
+    /// Reads the envelope; its keys in any casing, a byte order mark in front of it or not.
+    ///
+    /// # Errors
+    /// When the body is not JSON, or has no `Data`.
+    pub fn parse(body: &[u8]) -> Result<Self, InvalidInvocation> {
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let mut envelope: Value = serde_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
+        let data = envelope
+            .as_object_mut()
+            .and_then(|fields| fields.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("data")))
+            .map(|(_, value)| value.take());
+        match data.map(unwrapped) {
+            Some(Value::Object(data)) => Ok(Self { data }),
+            Some(_) | None => Err(InvalidInvocation::NoData),
+        }
+    }
+
+    /// The value of a binding, decoded if the host encoded it: by its name, or the only one there is.
+    pub fn binding(mut self, name: &str) -> Option<Value> {
+        let value = match self.data.remove(name) {
+            Some(value) => value,
+            None if self.data.len() == 1 => self.data.into_iter().next()?.1,
+            None => return None,
+        };
+        Some(unwrapped(value))
+    }
+}
+
+/// Undoes the host's encoding: a string that holds a JSON object or array is that object or array.
+pub fn unwrapped(value: Value) -> Value {
+    match value {
+        Value::String(text) => match serde_json::from_str(&text) {
+            Ok(decoded @ (Value::Object(_) | Value::Array(_))) => decoded,
+            // `"\"text\""`: a string that was encoded twice.
+            Ok(Value::String(inner)) => unwrapped(Value::String(inner)),
+            Ok(Value::Null | Value::Bool(_) | Value::Number(_)) | Err(_) => Value::String(text),
+        },
+        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => value,
+    }
+}
+
+/// What a function answers to the host.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct InvocationResponse {
+    #[serde(skip)]
+    status: StatusCode,
+    outputs: Value,
+    /// Shown by the host in the invocation's own log.
+    logs: Vec<String>,
+    return_value: Value,
+}
+
+impl InvocationResponse {
+    /// The invocation did its work.
+    pub fn success(logs: Vec<String>) -> Self {
+        Self { status: StatusCode::OK, outputs: json!({}), logs, return_value: Value::Null }
+    }
+
+    /// A retry may help: the host reports a failure, and Event Grid delivers again.
+    pub fn failure(why: impl Into<String>) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..Self::success(vec![why.into()]) }
+    }
+
+    /// With a value for an output binding.
+    #[must_use]
+    pub fn with_output(mut self, name: &str, value: Value) -> Self {
+        self.outputs[name] = value;
+        self
+    }
+}
+
+impl IntoResponse for InvocationResponse {
+    fn into_response(self) -> Response {
+        (self.status, Json(self)).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::object(json!({"Data": {"event": {"id": 1}}}))]
+    #[case::encoded(json!({"Data": {"event": "{\"id\": 1}"}}))]
+    #[case::encoded_twice(json!({"Data": {"event": "\"{\\\"id\\\": 1}\""}}))]
+    #[case::data_encoded(json!({"Data": "{\"event\": {\"id\": 1}}"}))]
+    #[case::lower_case(json!({"data": {"event": {"id": 1}}}))]
+    #[case::other_name(json!({"Data": {"eventGridEvent": {"id": 1}}, "Metadata": {}}))]
+    fn a_binding_is_read_however_the_host_wrote_it(#[case] envelope: Value) {
+        let invocation = Invocation::parse(envelope.to_string().as_bytes()).unwrap();
+        assert_eq!(invocation.binding("event"), Some(json!({"id": 1})));
+    }
+
+    #[test]
+    fn a_byte_order_mark_does_not_matter() {
+        assert!(Invocation::parse(b"\xef\xbb\xbf{\"Data\":{}}").is_ok());
+    }
+
+    #[rstest::rstest]
+    #[case("")]
+    #[case("[]")]
+    #[case("{}")]
+    #[case(r#"{"Data": 7}"#)]
+    fn anything_else_is_no_invocation(#[case] body: &str) {
+        assert!(Invocation::parse(body.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_answer_has_the_hosts_three_members() {
+        let answer = serde_json::to_value(InvocationResponse::success(vec!["done".into()])).unwrap();
+        assert_eq!(answer, json!({"Outputs": {}, "Logs": ["done"], "ReturnValue": null}));
+    }
+}

@@ -1,0 +1,31 @@
+//! recording-vault: no call recording of Azure Communication Services is ever lost.
+//!
+//! ```text
+//!           main ─▶ app ─▶ functions ─┐      acs ─┐     vault ─┐      acs and vault never name each other
+//!                                      ▼          ▼           ▼
+//!                                    export  ◀── they implement its traits
+//!                                      ▼
+//!                                  recording            clock, retry, config, net, telemetry: leaves
+//! ```
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`functions`] | what the Functions host sends and gets back |
+//! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
+//! | [`acs`] | ACS over REST: recording control and content |
+//! | [`vault`] | where recordings and the ledger are kept |
+//! | [`recording`] | the vocabulary |
+//!
+//! The invariants, and what guards each, stand in `docs/ARCHITECTURE.md`.
+
+pub mod acs;
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod export;
+pub mod functions;
+pub mod net;
+pub mod recording;
+pub mod retry;
+pub mod telemetry;
+pub mod vault;

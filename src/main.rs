@@ -1,0 +1,90 @@
+//! The binary: `recording-vault serve`, started by the Azure Functions host.
+
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use recording_vault::app::App;
+use recording_vault::config::Config;
+use recording_vault::{functions, telemetry};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Settings are missing or wrong (`EX_USAGE` of sysexits.h).
+const EXIT_CONFIG: u8 = 64;
+/// The host takes 0 for "done, do not restart"; a stop by signal is told as a shell tells it.
+const EXIT_SIGNAL: u8 = 128;
+
+/// Keeps every call recording of Azure Communication Services.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the functions on 127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT, as the Functions host wants it
+    Serve,
+}
+
+fn main() -> ExitCode {
+    let Arguments { command: Command::Serve } = Arguments::parse();
+    let variables: Vec<(String, String)> = std::env::vars().collect();
+    let port = port_of_host(&variables);
+    let config = Config::read(variables);
+    let (config, port) = match (config, port) {
+        (Ok(config), Ok(port)) => (config, port),
+        (config, port) => {
+            let problems = [config.err().map(|error| error.to_string()), port.err().map(|error| format!("  {error}\n"))];
+            complain(&problems.into_iter().flatten().collect::<String>());
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match serve(config, port) {
+        Ok(signal) => ExitCode::from(EXIT_SIGNAL + signal),
+        Err(error) => {
+            complain(&format!("recording-vault stopped: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn port_of_host(variables: &[(String, String)]) -> Result<u16, String> {
+    const NAME: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+    match variables.iter().find(|(name, _)| name == NAME) {
+        Some((_, text)) => text.parse().map_err(|_| format!("{NAME} is `{text}`; expected a port number")),
+        None => Err(format!("{NAME} is missing; the Functions host sets it (start with `func start --script-root dist`)")),
+    }
+}
+
+/// Serves until a signal comes; returns its number.
+#[tokio::main]
+async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
+    telemetry::init(config.log.clone(), config.log_format);
+    // Bound before anything else: the host polls at once, and connections wait in the backlog.
+    let listener =
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("could not bind 127.0.0.1:{port}"))?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tracing::info!(vault = ?config.vault, ledger = ?config.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
+    let app = Arc::new(App::build(config)?);
+    // Nothing has to be finished in order: a kill at any point loses nothing, so a signal ends the process at once.
+    tokio::select! {
+        result = axum::serve(listener, functions::router(app)).into_future() => {
+            result?;
+            anyhow::bail!("the listener ended by itself")
+        }
+        _ = terminate.recv() => Ok(15),
+        _ = interrupt.recv() => Ok(2),
+    }
+}
+
+fn complain(text: &str) {
+    // stderr may be closed; there is nobody to tell then.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

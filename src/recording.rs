@@ -1,0 +1,16 @@
+//! The vocabulary of call recording: pure values, no IO, no async, no clock.
+//!
+//! Everything the outside says about a recording becomes one of these types at the door and is not checked again inside.
+
+pub mod chunk;
+pub mod event;
+pub mod id;
+mod lenient;
+pub mod media;
+pub mod metadata;
+
+pub use chunk::{ChunkLocations, RecordingChunk};
+pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
+pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
+pub use media::{ContentKind, FormatKind, MediaKind};
+pub use metadata::RecordingMetadata;

@@ -1,0 +1,139 @@
+//! One chunk of a recording, as an event announced it.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
+use super::media::{ContentKind, FormatKind, MediaKind};
+
+/// Where the parts of a chunk lie at ACS: the event's texts, verbatim.
+///
+/// They are claims of an event that anybody may have made up; nothing is sent to them before the source has admitted them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkLocations {
+    pub content: Option<String>,
+    pub metadata: Option<String>,
+    /// Host and object id may differ from the document's own, so it is never derived (event documentation of 2022-12).
+    pub delete: Option<String>,
+}
+
+/// A file of a recording: ACS's `recordingChunks[]` entry with what the event says about the recording around it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordingChunk {
+    pub document_id: DocumentId,
+    /// Position within the recording, from 0.
+    pub index: u32,
+    pub call_id: Option<CallId>,
+    pub server_call_id: Option<ServerCallId>,
+    /// Absent in events of 2021.
+    pub recording_id: Option<RecordingId>,
+    pub started_at: Option<Timestamp>,
+    /// Length of the whole recording, not of this chunk.
+    pub duration_ms: Option<u64>,
+    pub content: Option<ContentKind>,
+    pub format: Option<FormatKind>,
+    /// `SessionEnded`, `ChunkMaximumSizeExceeded`, …
+    pub end_reason: Option<String>,
+    pub locations: ChunkLocations,
+    pub event_id: Option<String>,
+    pub event_time: Option<Timestamp>,
+}
+
+impl RecordingChunk {
+    /// What the event says about the file; metadata may know more.
+    pub fn media_kind(&self) -> Option<MediaKind> {
+        MediaKind::from_parts(self.content, self.format)
+    }
+
+    /// When ACS drops the file, by the most cautious reading: `retention` after the recording's end or the event's time,
+    /// whichever is earlier; after `recorded_at` when the event tells neither. The event carries no expiry of its own.
+    pub fn expires_at(&self, recorded_at: Timestamp, retention: Duration) -> Timestamp {
+        let ended_at = self.started_at.zip(self.duration_ms).and_then(|(started_at, duration_ms)| {
+            started_at.checked_add(SignedDuration::from_millis(i64::try_from(duration_ms).ok()?)).ok()
+        });
+        let ready_at = [ended_at, self.event_time, Some(recorded_at)].into_iter().flatten().min().unwrap_or(recorded_at);
+        ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location). Returns whether anything changed.
+    pub fn absorb(&mut self, newer: &Self) -> bool {
+        let before = self.clone();
+        let newer = newer.clone();
+        self.call_id = self.call_id.take().or(newer.call_id);
+        self.server_call_id = self.server_call_id.take().or(newer.server_call_id);
+        self.recording_id = self.recording_id.take().or(newer.recording_id);
+        self.started_at = self.started_at.or(newer.started_at);
+        self.duration_ms = self.duration_ms.or(newer.duration_ms);
+        self.content = self.content.or(newer.content);
+        self.format = self.format.or(newer.format);
+        self.end_reason = self.end_reason.take().or(newer.end_reason);
+        self.locations.content = self.locations.content.take().or(newer.locations.content);
+        self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
+        self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
+        *self != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn chunk() -> RecordingChunk {
+        RecordingChunk {
+            document_id: "0-eus-d12-a".parse().unwrap(),
+            index: 0,
+            call_id: None,
+            server_call_id: None,
+            recording_id: None,
+            started_at: None,
+            duration_ms: None,
+            content: None,
+            format: None,
+            end_reason: None,
+            locations: ChunkLocations::default(),
+            event_id: None,
+            event_time: None,
+        }
+    }
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn expiry_counts_from_the_end_of_the_recording_when_that_is_earlier_than_the_event() {
+        let chunk = RecordingChunk {
+            started_at: Some(at("2026-03-02T10:00:00Z")),
+            duration_ms: Some(60_000),
+            event_time: Some(at("2026-03-02T10:05:00Z")),
+            ..chunk()
+        };
+        assert_eq!(chunk.expires_at(at("2026-03-02T10:06:00Z"), DAY), at("2026-03-03T10:01:00Z"));
+    }
+
+    #[test]
+    fn expiry_counts_from_the_recording_in_the_ledger_when_the_event_tells_no_time() {
+        assert_eq!(chunk().expires_at(at("2026-03-02T10:00:00Z"), DAY), at("2026-03-03T10:00:00Z"));
+    }
+
+    #[test]
+    fn an_absurd_duration_does_not_panic() {
+        let chunk = RecordingChunk { started_at: Some(Timestamp::MAX), duration_ms: Some(u64::MAX), ..chunk() };
+        assert_eq!(chunk.expires_at(at("2026-03-02T10:00:00Z"), DAY), at("2026-03-03T10:00:00Z"));
+    }
+
+    #[test]
+    fn a_later_event_adds_what_the_first_lacked_and_changes_nothing_else() {
+        let mut known = RecordingChunk { end_reason: Some("SessionEnded".into()), ..chunk() };
+        let mut newer = RecordingChunk { end_reason: Some("Other".into()), ..chunk() };
+        newer.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
+        assert!(known.absorb(&newer));
+        assert_eq!(known.end_reason.as_deref(), Some("SessionEnded"));
+        assert_eq!(known.locations.delete, newer.locations.delete);
+        assert!(!known.absorb(&newer));
+    }
+}

@@ -1,0 +1,146 @@
+//! Identifiers as newtypes. `FromStr` is the only door: an id that reached a type is valid.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Longest id accepted. A real `serverCallId` has about 150 characters, a real `documentId` 44.
+const MAX_ID_LENGTH: usize = 1024;
+/// A `documentId` becomes part of a file name; 255 bytes is the limit of every common file system.
+const MAX_DOCUMENT_ID_LENGTH: usize = 128;
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidId {
+    #[error("{kind} is empty")]
+    Empty { kind: &'static str },
+    #[error("{kind} has {length} characters, more than the {limit} allowed")]
+    TooLong { kind: &'static str, length: usize, limit: usize },
+    #[error("{kind} holds the character {character:?}, which no such id has")]
+    Character { kind: &'static str, character: char },
+}
+
+fn check(kind: &'static str, text: &str, limit: usize, allowed: fn(char) -> bool) -> Result<(), InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty { kind });
+    }
+    if text.len() > limit {
+        return Err(InvalidId::TooLong { kind, length: text.len(), limit });
+    }
+    match text.chars().find(|&character| !allowed(character)) {
+        Some(character) => Err(InvalidId::Character { kind, character }),
+        None => Ok(()),
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $limit:expr, $allowed:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The id as text, exactly as it was received.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                check($kind, text, $limit, $allowed)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                check($kind, &text, $limit, $allowed)?;
+                Ok(Self(text))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.0)
+            }
+        }
+    };
+}
+
+fn printable(character: char) -> bool {
+    !character.is_control()
+}
+
+/// `0-eus-d12-<32 hex>` on the wire. Letters, digits, `-`, `_` only: it names ledger entries and files.
+fn document_character(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '-' | '_')
+}
+
+id!(
+    /// The storage object of one chunk at ACS, for example `0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8`.
+    /// It identifies a chunk: redelivered events carry the same one.
+    DocumentId, "documentId", MAX_DOCUMENT_ID_LENGTH, document_character
+);
+id!(
+    /// A recording at ACS: opaque, base64url of a JSON object in practice.
+    RecordingId, "recordingId", MAX_ID_LENGTH, printable
+);
+id!(
+    /// The call as Call Automation names it: opaque, base64 of a conversation URL in practice.
+    ServerCallId, "serverCallId", MAX_ID_LENGTH, printable
+);
+id!(
+    /// The call as the event's subject names it: a GUID in practice.
+    CallId, "callId", MAX_ID_LENGTH, printable
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_real_document_id_is_accepted() {
+        let id: DocumentId = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8".parse().unwrap();
+        assert_eq!(id.as_str(), "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8");
+    }
+
+    #[rstest::rstest]
+    #[case::empty("")]
+    #[case::traversal("../../etc/passwd")]
+    #[case::slash("a/b")]
+    #[case::dots("..")]
+    #[case::nul("a\0b")]
+    #[case::space("a b")]
+    #[case::unicode("å")]
+    fn a_document_id_that_could_leave_its_folder_is_refused(#[case] text: &str) {
+        assert!(text.parse::<DocumentId>().is_err());
+    }
+
+    #[test]
+    fn a_huge_id_is_refused_with_both_lengths_named() {
+        let error = "a".repeat(5000).parse::<RecordingId>().unwrap_err();
+        assert_eq!(error.to_string(), "recordingId has 5000 characters, more than the 1024 allowed");
+    }
+
+    #[test]
+    fn a_stored_id_is_checked_again_when_it_is_read() {
+        assert!(serde_json::from_str::<DocumentId>("\"../x\"").is_err());
+    }
+}

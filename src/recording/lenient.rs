@@ -1,0 +1,82 @@
+//! Reading JSON as ACS and Event Grid really write it: any key casing, numbers as number, float or string, nulls for "absent".
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// A JSON object whose keys are found whatever their casing; `null` counts as absent.
+#[derive(Clone, Copy)]
+pub(super) struct Fields<'a>(&'a Map<String, Value>);
+
+impl<'a> Fields<'a> {
+    pub(super) fn of(value: &'a Value) -> Option<Self> {
+        value.as_object().map(Self)
+    }
+
+    pub(super) fn value(self, name: &str) -> Option<&'a Value> {
+        self.0
+            .get(name)
+            .or_else(|| self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+            .filter(|value| !value.is_null())
+    }
+
+    pub(super) fn object(self, name: &str) -> Option<Fields<'a>> {
+        self.value(name).and_then(Fields::of)
+    }
+
+    pub(super) fn array(self, name: &str) -> Option<&'a [Value]> {
+        self.value(name).and_then(Value::as_array).map(Vec::as_slice)
+    }
+
+    /// A non-empty text.
+    pub(super) fn text(self, name: &str) -> Option<&'a str> {
+        self.value(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// A number written as `0`, `0.0` or `"0"`.
+    pub(super) fn number(self, name: &str) -> Option<f64> {
+        match self.value(name)? {
+            Value::Number(number) => number.as_f64(),
+            Value::String(text) => text.trim().parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
+        .filter(|number| number.is_finite())
+    }
+
+    /// A whole, non-negative number that fits 32 bits, in any of the forms of [`Fields::number`].
+    pub(super) fn count(self, name: &str) -> Option<u32> {
+        let number = self.number(name)?;
+        let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and wholeness are checked")]
+        whole.then_some(number as u32)
+    }
+
+    pub(super) fn time(self, name: &str) -> Option<Timestamp> {
+        self.text(name)?.trim().parse().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn keys_are_found_whatever_their_casing() {
+        let value = json!({"DocumentID": "x"});
+        assert_eq!(Fields::of(&value).unwrap().text("documentId"), Some("x"));
+    }
+
+    #[rstest::rstest]
+    #[case(json!(3), Some(3))]
+    #[case(json!(3.0), Some(3))]
+    #[case(json!("3"), Some(3))]
+    #[case(json!("3.0"), Some(3))]
+    #[case(json!(3.5), None)]
+    #[case(json!(-1), None)]
+    #[case(json!(1e300), None)]
+    #[case(json!("NaN"), None)]
+    #[case(json!(null), None)]
+    fn a_count_is_read_from_any_spelling_of_a_whole_number(#[case] value: Value, #[case] expected: Option<u32>) {
+        assert_eq!(Fields::of(&json!({ "n": value })).unwrap().count("n"), expected);
+    }
+}

@@ -1,0 +1,74 @@
+//! The metadata file ACS writes beside each chunk (`acsmetadata`).
+//!
+//! Its bytes are archived unchanged; this is only a lenient reading of the parts the export decides by.
+//! Wire traps (recorded answers of the service): durations are floats, `sampleRate` may be a string, and files of
+//! mid-2021 have the values of `contentType` and `channelType` swapped.
+
+use serde_json::Value;
+
+use super::lenient::Fields;
+use super::media::{ContentKind, FormatKind, MediaKind};
+
+/// The readable part of a metadata file; whatever is missing or odd is `None`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordingMetadata {
+    pub content: Option<ContentKind>,
+    pub format: Option<FormatKind>,
+    /// Length of the chunk in milliseconds, pauses included.
+    pub chunk_duration_ms: Option<f64>,
+}
+
+impl RecordingMetadata {
+    /// Reads a metadata file; one that is not JSON reads as "nothing known".
+    pub fn parse(bytes: &[u8]) -> Self {
+        serde_json::from_slice::<Value>(bytes).ok().as_ref().and_then(Fields::of).map(Self::from_fields).unwrap_or_default()
+    }
+
+    fn from_fields(fields: Fields<'_>) -> Self {
+        let info = fields.object("recordingInfo");
+        let kind = |name| info.and_then(|info| info.text(name)).and_then(|text| text.parse::<ContentKind>().ok());
+        Self {
+            // Mid-2021 files carry the content type under `channelType`.
+            content: kind("contentType").or_else(|| kind("channelType")),
+            format: info.and_then(|info| info.text("format")).and_then(|text| text.parse().ok()),
+            chunk_duration_ms: fields.number("chunkDuration"),
+        }
+    }
+
+    /// What the chunk holds, if the metadata tells.
+    pub fn media_kind(&self) -> Option<MediaKind> {
+        MediaKind::from_parts(self.content, self.format)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let path = format!("{}/tests/fixtures/metadata/{name}", env!("CARGO_MANIFEST_DIR"));
+        std::fs::read(path).unwrap()
+    }
+
+    #[rstest::rstest]
+    #[case("m01_seed_botframework_2021.json", ContentKind::AudioVideo, FormatKind::Mp4, 15000.0)]
+    #[case("m02b_wire_bytes_1055.json", ContentKind::AudioVideo, FormatKind::Mp4, 19320.0)]
+    #[case("m03b_wire_bytes_959.json", ContentKind::AudioVideo, FormatKind::Mp4, 23820.0)]
+    #[case("m06_unmixed_wav_channels.json", ContentKind::Audio, FormatKind::Wav, 6620.0)]
+    fn every_generation_of_metadata_tells_its_media_kind(
+        #[case] file: &str,
+        #[case] content: ContentKind,
+        #[case] format: FormatKind,
+        #[case] duration_ms: f64,
+    ) {
+        let metadata = RecordingMetadata::parse(&fixture(file));
+        assert_eq!(metadata.media_kind(), Some(MediaKind { content, format }));
+        assert_eq!(metadata.chunk_duration_ms, Some(duration_ms));
+    }
+
+    #[test]
+    fn metadata_that_says_nothing_reads_as_nothing_known() {
+        assert_eq!(RecordingMetadata::parse(&fixture("m05_net_unit_test_floats_version.json")).media_kind(), None);
+        assert_eq!(RecordingMetadata::parse(b"<html>"), RecordingMetadata::default());
+    }
+}

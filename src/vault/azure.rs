@@ -1,0 +1,108 @@
+//! Azure Blob Storage through the official client: the only place that knows `azure_storage_blob`.
+
+mod ledger;
+mod vault;
+
+use std::error::Error;
+use std::sync::Arc;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::http::{
+    ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport, new_http_client,
+};
+use azure_core::time::Duration;
+use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
+
+use super::url::ContainerUrl;
+use crate::telemetry::ErrorChain;
+
+pub use ledger::AzureLedgerStore;
+pub use vault::AzureVault;
+
+/// Attempts the client makes by itself; ours are the drives of the sweep.
+const SDK_RETRIES: u32 = 3;
+
+/// Makes clients that share one connection pool.
+#[derive(Clone)]
+pub struct AzureStorage {
+    credential: Option<Arc<dyn TokenCredential>>,
+    transport: Transport,
+}
+
+impl AzureStorage {
+    /// `credential` is used for containers whose URL carries no SAS.
+    pub fn new(credential: Option<Arc<dyn TokenCredential>>) -> Self {
+        let plain = HttpClientOptions { automatic_decompression: false };
+        Self { credential, transport: Transport::new(new_http_client(Some(plain))) }
+    }
+
+    /// A client for one container.
+    ///
+    /// # Errors
+    /// When the client refuses the URL (a token over plain http, for one).
+    pub fn container(&self, url: &ContainerUrl) -> azure_core::Result<BlobContainerClient> {
+        let retry = ExponentialRetryOptions {
+            max_retries: SDK_RETRIES,
+            max_total_elapsed: Duration::seconds(10),
+            max_delay: Duration::seconds(3),
+            ..ExponentialRetryOptions::default()
+        };
+        let client_options = ClientOptions {
+            transport: Some(self.transport.clone()),
+            retry: RetryOptions::exponential(retry),
+            ..ClientOptions::default()
+        };
+        let options = BlobContainerClientOptions { client_options, ..BlobContainerClientOptions::default() };
+        let credential = if url.has_sas() { None } else { self.credential.clone() };
+        BlobContainerClient::new(url.expose().clone(), credential, Some(options))
+    }
+}
+
+fn status(error: &azure_core::Error) -> Option<StatusCode> {
+    error.http_status()
+}
+
+fn has_code(error: &azure_core::Error, wanted: &str) -> bool {
+    match error.kind() {
+        azure_core::error::ErrorKind::HttpResponse { error_code, .. } => error_code.as_deref() == Some(wanted),
+        _ => false,
+    }
+}
+
+/// `None` where the storage says that there is no such blob.
+fn if_there<T>(result: azure_core::Result<T>) -> azure_core::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if status(&error) == Some(StatusCode::NotFound) && !has_code(&error, "ContainerNotFound") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The error's text without the signature of a SAS: transport errors print the URL they went to.
+fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
+    redact_signature(&ErrorChain(error).to_string()).into()
+}
+
+fn redact_signature(text: &str) -> String {
+    let mut redacted = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("sig=") {
+        let (before, signature) = rest.split_at(at + "sig=".len());
+        redacted.push_str(before);
+        redacted.push('…');
+        let end = signature.find(|c: char| !(c.is_ascii_alphanumeric() || "%+/=-_.~".contains(c)));
+        rest = end.map_or("", |end| &signature[end..]);
+    }
+    redacted + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redact_signature;
+
+    #[test]
+    fn a_signature_is_cut_out_of_an_error_text() {
+        let text = "error sending request for url (http://h/c?sv=1&sig=ab%2Bc%3D&se=2 and sig=x)";
+        assert_eq!(redact_signature(text), "error sending request for url (http://h/c?sv=1&sig=…&se=2 and sig=…)");
+    }
+}

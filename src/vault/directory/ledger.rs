@@ -1,0 +1,136 @@
+//! [`LedgerStore`] on a directory: any number of processes of one machine may share it.
+//!
+//! A conditional write holds the lock of its key's shard while it compares and renames. The kernel drops the lock of a
+//! killed process, so nothing has to be cleaned up.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
+use crate::export::block::crc64;
+use crate::export::digest::Sha256Digest;
+use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned};
+
+/// Writers of different shards do not wait for each other.
+const SHARDS: u64 = 64;
+
+/// The ledger's documents as files below a directory.
+#[derive(Debug, Clone)]
+pub struct DirectoryLedgerStore {
+    root: PathBuf,
+}
+
+impl DirectoryLedgerStore {
+    /// A store in `root`, which is created when the first document comes.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        key: &str,
+        work: impl FnOnce(&Self, &str) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (store, owned) = (self.clone(), key.to_owned());
+        blocking(move || work(&store, &owned)).await.map_err(|error| StoreError {
+            action,
+            key: key.to_owned(),
+            source: error.into(),
+        })
+    }
+
+    fn path(&self, key: &str) -> io::Result<PathBuf> {
+        let safe = key.split('/').all(|segment| !segment.is_empty() && !segment.starts_with('.'));
+        if safe { Ok(self.root.join(key)) } else { Err(io::Error::other("the key is no safe name")) }
+    }
+
+    fn lock(&self, key: &str) -> io::Result<File> {
+        let path = self.root.join(".locks").join(format!("{:02}", crc64(key.as_bytes()) % SHARDS));
+        ensure_folder(&self.root, &path)?;
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok(file)
+    }
+
+    fn read(&self, key: &str) -> io::Result<Option<Versioned>> {
+        let Some(content) = if_there(fs::read(self.path(key)?))? else {
+            return Ok(None);
+        };
+        let version = Version(Sha256Digest::of(&content).to_string());
+        Ok(Some(Versioned { content: content.into(), version }))
+    }
+
+    fn write(&self, key: &str, content: &[u8], condition: &Precondition) -> io::Result<PutOutcome> {
+        let path = self.path(key)?;
+        let _lock = self.lock(key)?;
+        let holds = match (self.read(key)?, condition) {
+            (None, Precondition::Absent) => true,
+            (Some(stored), Precondition::Unchanged(version)) => stored.version == *version,
+            (Some(_), Precondition::Absent) | (None, Precondition::Unchanged(_)) => false,
+        };
+        if !holds {
+            return Ok(PutOutcome::Conflict);
+        }
+        ensure_folder(&self.root, &path)?;
+        temporary(&self.root.join(".locks"), content)?.persist(&path)?;
+        sync_parent(&path)?;
+        Ok(PutOutcome::Written)
+    }
+
+    fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Vec<String>> {
+        let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
+        let mut keys = Vec::new();
+        let mut folders = vec![folder.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let Some(entries) = if_there(fs::read_dir(self.root.join(&folder)))? else { continue };
+            for entry in entries {
+                let entry = entry?;
+                let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+                let key = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
+                if name.starts_with('.') {
+                    continue;
+                }
+                if entry.file_type()?.is_dir() {
+                    folders.push(key);
+                } else if key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after) {
+                    keys.push(key);
+                }
+            }
+        }
+        keys.sort_unstable();
+        keys.truncate(limit);
+        Ok(keys)
+    }
+}
+
+#[async_trait]
+impl LedgerStore for DirectoryLedgerStore {
+    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+        self.run("read", key, Self::read).await
+    }
+
+    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
+        self.run("write", key, move |store, key| store.write(key, &content, &condition)).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        self.run("remove", key, |store, key| {
+            let path = store.path(key)?;
+            if if_there(fs::remove_file(&path))?.is_some() {
+                sync_parent(&path)?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let after = after.map(str::to_owned);
+        self.run("list", prefix, move |store, prefix| store.keys(prefix, after.as_deref(), limit)).await
+    }
+}

@@ -1,0 +1,227 @@
+//! [`ExportDestination`] on a directory.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use sha2::Digest as _;
+use tempfile::NamedTempFile;
+
+use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
+use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
+use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use crate::export::digest::Sha256Digest;
+use crate::export::layout::BlobName;
+
+const STAGING: &str = ".staging";
+const COMMITTED: &str = ".committed";
+const COPY_BUFFER: usize = 256 * 1024;
+
+/// A vault in a directory.
+#[derive(Debug, Clone)]
+pub struct DirectoryVault {
+    root: PathBuf,
+}
+
+impl DirectoryVault {
+    /// A vault in `root`, which is created when the first file comes.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    fn file(&self, name: &BlobName) -> PathBuf {
+        self.root.join(name.as_str())
+    }
+
+    fn staging(&self, name: &BlobName) -> PathBuf {
+        self.root.join(STAGING).join(name.as_str())
+    }
+
+    fn block_list(&self, name: &BlobName) -> PathBuf {
+        self.root.join(COMMITTED).join(name.as_str())
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        name: &BlobName,
+        work: impl FnOnce(&Self, &BlobName) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, DestinationError> {
+        let (vault, blob) = (self.clone(), name.clone());
+        blocking(move || work(&vault, &blob)).await.map_err(|error| DestinationError {
+            action,
+            name: name.clone(),
+            source: error.into(),
+        })
+    }
+
+    fn write_block(&self, name: &BlobName, block: &Block) -> io::Result<()> {
+        if crc64(&block.content) != block.id.crc64() {
+            return Err(io::Error::other("the block does not match its CRC-64"));
+        }
+        let path = self.staging(name).join(file_name(&block.id));
+        ensure_folder(&self.root, &path)?;
+        temporary(&self.staging(name), &block.content)?.persist(path)?;
+        Ok(())
+    }
+
+    fn assemble(&self, name: &BlobName, blocks: &[BlockId]) -> io::Result<CommitOutcome> {
+        let target = self.file(name);
+        if target.try_exists()? {
+            return Ok(CommitOutcome::AlreadyThere);
+        }
+        let staging = self.staging(name);
+        let mut assembled = NamedTempFile::new_in(&staging)?;
+        for id in blocks {
+            append_block(&staging.join(file_name(id)), id, assembled.as_file_mut())?;
+        }
+        assembled.as_file().sync_all()?;
+
+        let list: Vec<u8> = blocks.iter().flat_map(|id| id.to_bytes()).collect();
+        let list_path = self.block_list(name);
+        ensure_folder(&self.root, &list_path)?;
+        temporary(&staging, &list)?.persist(&list_path)?;
+        sync_parent(&list_path)?;
+
+        let outcome = self.persist_new(assembled, &target)?;
+        fs::remove_dir_all(&staging)?;
+        Ok(outcome)
+    }
+
+    /// Gives a synced temporary file its name, unless a file of that name is there.
+    fn persist_new(&self, file: NamedTempFile, target: &Path) -> io::Result<CommitOutcome> {
+        ensure_folder(&self.root, target)?;
+        match file.persist_noclobber(target) {
+            Ok(_) => {
+                sync_parent(target)?;
+                Ok(CommitOutcome::Committed)
+            }
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(CommitOutcome::AlreadyThere),
+            Err(error) => Err(error.error),
+        }
+    }
+}
+
+/// Copies a staged block; one that has rotted is thrown away, so that it is fetched again.
+fn append_block(path: &Path, id: &BlockId, into: &mut File) -> io::Result<()> {
+    let mut block = File::open(path)?;
+    let mut checksum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+    let mut size_bytes = 0;
+    let mut buffer = vec![0; COPY_BUFFER];
+    loop {
+        let read = block.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        checksum.update(&buffer[..read]);
+        into.write_all(&buffer[..read])?;
+        size_bytes += read as u64;
+    }
+    if size_bytes == id.size_bytes() && checksum.finalize() == id.crc64() {
+        return Ok(());
+    }
+    fs::remove_file(path)?;
+    Err(io::Error::other(format!("staged block {id} no longer matches its CRC-64 and was thrown away")))
+}
+
+fn file_name(id: &BlockId) -> String {
+    id.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn id_of_file(name: &str) -> Option<BlockId> {
+    if name.len() != 2 * ID_LENGTH || !name.is_ascii() {
+        return None;
+    }
+    let bytes: Option<Vec<u8>> = (0..ID_LENGTH).map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok()).collect();
+    BlockId::from_bytes(&bytes?)
+}
+
+fn sha256_of_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
+    let mut file = File::open(path)?;
+    let mut digest = sha2::Sha256::new();
+    let mut buffer = vec![0; COPY_BUFFER];
+    let mut size_bytes = 0;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((Sha256Digest::from_bytes(digest.finalize().into()), size_bytes));
+        }
+        digest.update(&buffer[..read]);
+        size_bytes += read as u64;
+    }
+}
+
+#[async_trait]
+impl ExportDestination for DirectoryVault {
+    async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
+        self.run("list the staged blocks of", name, |vault, name| {
+            let Some(entries) = if_there(fs::read_dir(vault.staging(name)))? else {
+                return Ok(Vec::new());
+            };
+            let mut ids = Vec::new();
+            for entry in entries {
+                // Names that are no id are leftovers of a killed writer; the next commit removes them.
+                ids.extend(entry?.file_name().to_str().and_then(id_of_file));
+            }
+            Ok(ids)
+        })
+        .await
+    }
+
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+        self.run("stage a block of", name, move |vault, name| vault.write_block(name, &block)).await
+    }
+
+    async fn commit(
+        &self,
+        name: &BlobName,
+        blocks: &[BlockId],
+        _properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let blocks = blocks.to_vec();
+        self.run("commit", name, move |vault, name| vault.assemble(name, &blocks)).await
+    }
+
+    async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
+        self.run("inspect", name, |vault, name| {
+            let Some((read_back, size_bytes)) = if_there(sha256_of_file(&vault.file(name)))? else {
+                return Ok(None);
+            };
+            let list = if_there(fs::read(vault.block_list(name)))?.unwrap_or_default();
+            let blocks = list
+                .chunks(ID_LENGTH)
+                .map(|bytes| BlockId::from_bytes(bytes).map_or((None, bytes.len() as u64), |id| (Some(id), id.size_bytes())))
+                .collect();
+            Ok(Some(CommittedBlob { size_bytes, etag: read_back.to_string(), blocks, read_back: Some(read_back) }))
+        })
+        .await
+    }
+
+    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
+        self.run("read", name, move |vault, name| {
+            let mut content = Vec::new();
+            File::open(vault.file(name))?.take(limit as u64).read_to_end(&mut content)?;
+            Ok(Bytes::from(content))
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        _properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        self.run("write", name, move |vault, name| {
+            let staged = vault.staging(name).join("document");
+            ensure_folder(&vault.root, &staged)?;
+            let file = temporary(&vault.staging(name), &content)?;
+            let outcome = vault.persist_new(file, &vault.file(name))?;
+            fs::remove_dir_all(vault.staging(name))?;
+            Ok(outcome)
+        })
+        .await
+    }
+}

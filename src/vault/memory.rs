@@ -1,0 +1,162 @@
+//! Vault and ledger store in memory, for tests and simulations.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+
+use crate::export::block::{Block, BlockId, crc64};
+use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use crate::export::digest::Sha256Digest;
+use crate::export::layout::BlobName;
+use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned};
+
+/// A vault that is gone when it is dropped.
+#[derive(Debug, Default)]
+pub struct MemoryVault {
+    blobs: Mutex<Blobs>,
+}
+
+#[derive(Debug, Default)]
+struct Blobs {
+    staged: HashMap<BlobName, HashMap<[u8; 64], Bytes>>,
+    committed: BTreeMap<BlobName, (Bytes, Vec<BlockId>)>,
+}
+
+impl MemoryVault {
+    fn blobs(&self) -> MutexGuard<'_, Blobs> {
+        self.blobs.lock().expect("no holder of this lock panics")
+    }
+
+    /// Everything that is committed.
+    pub fn files(&self) -> BTreeMap<BlobName, Bytes> {
+        self.blobs().committed.iter().map(|(name, (content, _))| (name.clone(), content.clone())).collect()
+    }
+}
+
+fn failed(action: &'static str, name: &BlobName, why: &'static str) -> DestinationError {
+    DestinationError { action, name: name.clone(), source: why.into() }
+}
+
+#[async_trait]
+impl ExportDestination for MemoryVault {
+    async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
+        let blobs = self.blobs();
+        Ok(blobs.staged.get(name).into_iter().flatten().filter_map(|(id, _)| BlockId::from_bytes(id)).collect())
+    }
+
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+        if crc64(&block.content) != block.id.crc64() {
+            return Err(failed("stage a block of", name, "its CRC-64 does not match"));
+        }
+        self.blobs().staged.entry(name.clone()).or_default().insert(block.id.to_bytes(), block.content);
+        Ok(())
+    }
+
+    async fn commit(
+        &self,
+        name: &BlobName,
+        blocks: &[BlockId],
+        _properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let mut blobs = self.blobs();
+        if blobs.committed.contains_key(name) {
+            return Ok(CommitOutcome::AlreadyThere);
+        }
+        let mut content = BytesMut::new();
+        for id in blocks {
+            let block = blobs.staged.get(name).and_then(|staged| staged.get(&id.to_bytes()));
+            content.extend_from_slice(block.ok_or_else(|| failed("commit", name, "a block is not staged"))?);
+        }
+        blobs.staged.remove(name);
+        blobs.committed.insert(name.clone(), (content.freeze(), blocks.to_vec()));
+        Ok(CommitOutcome::Committed)
+    }
+
+    async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
+        Ok(self.blobs().committed.get(name).map(|(content, ids)| CommittedBlob {
+            size_bytes: content.len() as u64,
+            etag: Sha256Digest::of(content).to_string(),
+            blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
+            read_back: Some(Sha256Digest::of(content)),
+        }))
+    }
+
+    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
+        let blobs = self.blobs();
+        let (content, _) = blobs.committed.get(name).ok_or_else(|| failed("read", name, "it is not there"))?;
+        Ok(content.slice(..content.len().min(limit)))
+    }
+
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        _properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        let mut blobs = self.blobs();
+        if blobs.committed.contains_key(name) {
+            return Ok(CommitOutcome::AlreadyThere);
+        }
+        blobs.committed.insert(name.clone(), (content, Vec::new()));
+        Ok(CommitOutcome::Committed)
+    }
+}
+
+/// A ledger store that is gone when it is dropped.
+#[derive(Debug, Default)]
+pub struct MemoryLedgerStore {
+    documents: Mutex<Documents>,
+}
+
+#[derive(Debug, Default)]
+struct Documents {
+    by_key: BTreeMap<String, Versioned>,
+    writes: u64,
+}
+
+impl MemoryLedgerStore {
+    fn documents(&self) -> MutexGuard<'_, Documents> {
+        self.documents.lock().expect("no holder of this lock panics")
+    }
+}
+
+#[async_trait]
+impl LedgerStore for MemoryLedgerStore {
+    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+        Ok(self.documents().by_key.get(key).cloned())
+    }
+
+    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
+        let mut documents = self.documents();
+        let holds = match (documents.by_key.get(key), condition) {
+            (None, Precondition::Absent) => true,
+            (Some(stored), Precondition::Unchanged(version)) => stored.version == version,
+            (Some(_), Precondition::Absent) | (None, Precondition::Unchanged(_)) => false,
+        };
+        if !holds {
+            return Ok(PutOutcome::Conflict);
+        }
+        documents.writes += 1;
+        let version = Version(documents.writes.to_string());
+        documents.by_key.insert(key.to_owned(), Versioned { content, version });
+        Ok(PutOutcome::Written)
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        self.documents().by_key.remove(key);
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        let documents = self.documents();
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            Some(_) | None => Bound::Included(prefix),
+        };
+        let keys = documents.by_key.range::<str, _>((from, Bound::Unbounded)).map(|(key, _)| key.clone());
+        Ok(keys.take_while(|key| key.starts_with(prefix)).take(limit).collect())
+    }
+}

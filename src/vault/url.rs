@@ -1,0 +1,173 @@
+//! `VAULT_URL` and `LEDGER_URL`: which storage, and how to get in.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use url::Url;
+
+/// A place that can hold a vault or a ledger.
+#[derive(Clone, PartialEq, Eq)]
+pub enum VaultUrl {
+    /// `file:///dir`.
+    Directory(PathBuf),
+    /// `https://<account>.blob.core.windows.net/<container>[?SAS]`; plain http on loopback only, and with a SAS.
+    Container(ContainerUrl),
+}
+
+/// The URL of a container; with a SAS it is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ContainerUrl(Url);
+
+/// What is wrong with a vault URL. Never repeats the URL: it may hold a SAS.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidVaultUrl {
+    #[error("is not a URL ({0}); expected https://<account>.blob.core.windows.net/<container> or file:///<directory>")]
+    NotAUrl(url::ParseError),
+    #[error("has the scheme `{0}`; expected https or file")]
+    Scheme(String),
+    #[error("names no container; expected https://<account>.blob.core.windows.net/<container>")]
+    NoContainer,
+    #[error("is plain http to a host that is not this machine; use https")]
+    Insecure,
+    #[error("is plain http without a SAS; a managed identity's token is sent over https only")]
+    TokenOverHttp,
+    #[error("is no path of a directory; expected file:///<absolute directory>")]
+    NotADirectory,
+    #[error("carries a SAS for one container only, so the ledger beside it cannot be reached; set LEDGER_URL")]
+    ContainerSas,
+}
+
+impl VaultUrl {
+    /// Where the ledger lies unless told otherwise: beside the vault, named `<name>-ledger`.
+    ///
+    /// # Errors
+    /// When the vault's SAS is good for the vault's container only.
+    pub fn ledger_beside(&self) -> Result<Self, InvalidVaultUrl> {
+        match self {
+            Self::Directory(path) => {
+                let mut name = path.file_name().unwrap_or_default().to_owned();
+                name.push("-ledger");
+                Ok(Self::Directory(path.with_file_name(name)))
+            }
+            Self::Container(ContainerUrl(url)) => {
+                // `sr` names the resource of a service SAS; an account SAS has none.
+                if url.query_pairs().any(|(name, _)| name == "sr") {
+                    return Err(InvalidVaultUrl::ContainerSas);
+                }
+                let mut url = url.clone();
+                let path = format!("{}-ledger", url.path());
+                url.set_path(&path);
+                Ok(Self::Container(ContainerUrl(url)))
+            }
+        }
+    }
+}
+
+impl ContainerUrl {
+    /// The URL with its SAS, for the client only.
+    pub fn expose(&self) -> &Url {
+        &self.0
+    }
+
+    pub fn has_sas(&self) -> bool {
+        self.0.query_pairs().any(|(name, _)| name == "sig")
+    }
+}
+
+impl FromStr for VaultUrl {
+    type Err = InvalidVaultUrl;
+    fn from_str(text: &str) -> Result<Self, InvalidVaultUrl> {
+        let mut url = Url::parse(text).map_err(InvalidVaultUrl::NotAUrl)?;
+        match url.scheme() {
+            "file" => directory(&url).map(Self::Directory),
+            "https" | "http" => {
+                let path = url.path().trim_end_matches('/').to_owned();
+                url.set_path(&path);
+                container(url).map(Self::Container)
+            }
+            other => Err(InvalidVaultUrl::Scheme(other.to_owned())),
+        }
+    }
+}
+
+fn directory(url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
+    let path = url.to_file_path().map_err(|()| InvalidVaultUrl::NotADirectory)?;
+    // `/` itself has no name to put a ledger beside.
+    if path.file_name().is_none() || path == Path::new("/") {
+        return Err(InvalidVaultUrl::NotADirectory);
+    }
+    Ok(path)
+}
+
+fn container(url: Url) -> Result<ContainerUrl, InvalidVaultUrl> {
+    if url.path_segments().and_then(|mut segments| segments.next_back()).is_none_or(str::is_empty) {
+        return Err(InvalidVaultUrl::NoContainer);
+    }
+    let container = ContainerUrl(url);
+    if container.0.scheme() == "http" {
+        if !crate::net::is_loopback(&container.0) {
+            return Err(InvalidVaultUrl::Insecure);
+        }
+        if !container.has_sas() {
+            return Err(InvalidVaultUrl::TokenOverHttp);
+        }
+    }
+    Ok(container)
+}
+
+impl fmt::Debug for ContainerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sas = if self.has_sas() { "?(SAS)" } else { "" };
+        let host = self.0.host_str().unwrap_or_default();
+        write!(f, "{}://{host}{}{sas}", self.0.scheme(), self.0.path())
+    }
+}
+
+impl fmt::Debug for VaultUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(path) => write!(f, "file://{}", path.display()),
+            Self::Container(container) => container.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("https://acct.blob.core.windows.net/recordings", "https://acct.blob.core.windows.net/recordings-ledger")]
+    #[case("https://acct.blob.core.windows.net/recordings/", "https://acct.blob.core.windows.net/recordings-ledger")]
+    #[case("http://127.0.0.1:10000/dev/recordings?sv=1&sig=secret", "http://127.0.0.1/dev/recordings-ledger?(SAS)")]
+    #[case("file:///var/vault", "file:///var/vault-ledger")]
+    fn the_ledger_lies_beside_the_vault(#[case] vault: &str, #[case] ledger: &str) {
+        let vault: VaultUrl = vault.parse().unwrap();
+        assert_eq!(format!("{:?}", vault.ledger_beside().unwrap()), ledger);
+    }
+
+    #[rstest::rstest]
+    #[case("nonsense", "is not a URL")]
+    #[case("s3://bucket/x", "scheme `s3`")]
+    #[case("https://acct.blob.core.windows.net", "no container")]
+    #[case("http://example.com/c?sig=x", "plain http to a host")]
+    #[case("http://127.0.0.1:1/acct/c", "without a SAS")]
+    #[case("file:///", "no path of a directory")]
+    fn a_bad_vault_url_says_what_would_be_right(#[case] text: &str, #[case] expected: &str) {
+        let error = text.parse::<VaultUrl>().unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn a_container_sas_cannot_reach_the_ledger_beside_it() {
+        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sr=c&sig=x".parse().unwrap();
+        assert_eq!(vault.ledger_beside(), Err(InvalidVaultUrl::ContainerSas));
+    }
+
+    #[test]
+    fn a_sas_is_not_printed() {
+        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sig=TOPSECRET".parse().unwrap();
+        assert!(!format!("{vault:?}").contains("TOPSECRET"));
+    }
+}
