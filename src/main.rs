@@ -28,7 +28,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the functions on 127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT, as the Functions host wants it
+    /// Serve the functions on `127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT`, as the Functions host wants it
     Serve,
 }
 

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
 use azure_core::http::{
     ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport, new_http_client,
 };
@@ -63,10 +64,7 @@ fn status(error: &azure_core::Error) -> Option<StatusCode> {
 }
 
 fn has_code(error: &azure_core::Error, wanted: &str) -> bool {
-    match error.kind() {
-        azure_core::error::ErrorKind::HttpResponse { error_code, .. } => error_code.as_deref() == Some(wanted),
-        _ => false,
-    }
+    matches!(error.kind(), ErrorKind::HttpResponse { error_code: Some(code), .. } if code == wanted)
 }
 
 /// `None` where the storage says that there is no such blob.

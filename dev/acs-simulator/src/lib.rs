@@ -1,1 +1,26 @@
+//! A stand-in for Azure Communication Services' call recording, for development and tests only.
+//!
+//! | module | plays |
+//! |---|---|
+//! | `control` | `/calling/recordings…`: the state machine and its real error bodies |
+//! | `content` | `/v1/objects/{documentId}…`: media and metadata by `Range`, deletion, expiry |
+//! | `auth` | what both check: HMAC-SHA256 or a bearer token |
+//! | `events` | Event Grid: handshake, delivery, redelivery |
+//! | `media` | WAV synthesised on the fly at the exact data rate, real MP3 and MP4 |
+//! | `admin` | `/admin/…`: what a test wants to arrange and to see; no authorization |
+//!
+//! Where the real service's answer is not publicly known, the code says so at the place.
 
+mod admin;
+mod auth;
+mod content;
+mod control;
+mod events;
+mod faults;
+pub mod media;
+mod metadata;
+mod server;
+mod tls;
+mod world;
+
+pub use server::{Options, Simulator};

@@ -1,5 +1,6 @@
 //! [`ExportDestination`] on a directory.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -127,7 +128,11 @@ fn append_block(path: &Path, id: &BlockId, into: &mut File) -> io::Result<()> {
 }
 
 fn file_name(id: &BlockId) -> String {
-    id.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut name = String::with_capacity(2 * ID_LENGTH);
+    for byte in id.to_bytes() {
+        write!(name, "{byte:02x}").expect("a String takes any text");
+    }
+    name
 }
 
 fn id_of_file(name: &str) -> Option<BlockId> {

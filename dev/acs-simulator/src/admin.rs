@@ -1,0 +1,123 @@
+//! What a test or the demo arranges and looks at. No authorization: this is no part of ACS.
+//!
+//! | route | does |
+//! |---|---|
+//! | `POST /admin/calls` | establishes a call (`Call`, everything optional); answers with it |
+//! | `POST /admin/event-subscriptions` | `{"url","schema"?,"deliveries"?}`: handshake, then events go there |
+//! | `PUT /admin/faults` | `[{"plane","kind",…,"times"?}]`, replaces those before |
+//! | `POST /admin/recordings` | makes a stopped recording at once (`{"call"?,"format"?,"announce"?}`); answers with its event |
+//! | `GET /admin/objects` | every stored chunk with size, SHA-256 and when it was deleted |
+//! | `GET /admin/log` | every content request, in order |
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use crate::events;
+use crate::faults::Fault;
+use crate::media::Media;
+use crate::world::{Call, EventSchema, LogLine, Recording, RecordingOptions, Subscription, World};
+
+const HASH_PIECE_BYTES: usize = 1 << 20;
+
+pub fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/admin/calls", routing::post(establish))
+        .route("/admin/event-subscriptions", routing::post(subscribe))
+        .route("/admin/faults", routing::put(set_faults))
+        .route("/admin/recordings", routing::post(make_recording))
+        .route("/admin/objects", routing::get(objects))
+        .route("/admin/log", routing::get(log))
+}
+
+async fn establish(State(world): State<Arc<World>>, Json(call): Json<Call>) -> (StatusCode, Json<Call>) {
+    world.state().calls.push(call.clone());
+    (StatusCode::CREATED, Json(call))
+}
+
+async fn subscribe(State(world): State<Arc<World>>, Json(subscription): Json<Subscription>) -> Response {
+    match events::handshake(&world, &subscription).await {
+        Ok(()) => {
+            world.state().subscriptions.push(subscription.clone());
+            (StatusCode::CREATED, Json(subscription)).into_response()
+        }
+        Err(reason) => (StatusCode::BAD_REQUEST, reason).into_response(),
+    }
+}
+
+async fn set_faults(State(world): State<Arc<World>>, Json(faults): Json<Vec<Fault>>) -> StatusCode {
+    world.state().faults.set(faults);
+    StatusCode::NO_CONTENT
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct MadeRecording {
+    call: Call,
+    format: String,
+    schema: EventSchema,
+    announce: bool,
+}
+
+impl Default for MadeRecording {
+    fn default() -> Self {
+        Self { call: Call::default(), format: "wav".to_owned(), schema: EventSchema::default(), announce: false }
+    }
+}
+
+async fn make_recording(State(world): State<Arc<World>>, Json(wanted): Json<MadeRecording>) -> Json<Value> {
+    let options = match wanted.format.as_str() {
+        "mp4" => RecordingOptions { content: "audioVideo", channel: "mixed", format: "mp4" },
+        "mp3" => RecordingOptions { content: "audio", channel: "mixed", format: "mp3" },
+        _ => RecordingOptions { content: "audio", channel: "mixed", format: "wav" },
+    };
+    let now = Timestamp::now();
+    let recording = Recording { call: wanted.call, options, started_at: now, paused_at: None, pauses: Vec::new() };
+    let stored = world.store_chunks(&format!("made-{}", Uuid::new_v4().simple()), recording, now);
+    let event = events::event(&world, &stored, &Uuid::new_v4().to_string(), wanted.schema);
+    if wanted.announce {
+        events::announce(world, stored);
+    }
+    Json(event)
+}
+
+async fn objects(State(world): State<Arc<World>>) -> Json<Vec<Value>> {
+    let objects = world.state().objects.clone();
+    let described = tokio::task::spawn_blocking(move || {
+        objects
+            .iter()
+            .map(|(id, object)| {
+                json!({
+                    "documentId": id, "recordingId": object.recording_id, "sizeBytes": object.media.len(),
+                    "sha256": sha256(&object.media), "metadata": String::from_utf8_lossy(&object.metadata),
+                    "storedAt": object.stored_at, "deletedAt": object.deleted_at,
+                })
+            })
+            .collect()
+    });
+    Json(described.await.expect("hashing does not panic"))
+}
+
+async fn log(State(world): State<Arc<World>>) -> Json<Vec<LogLine>> {
+    Json(world.state().log.clone())
+}
+
+fn sha256(media: &Media) -> String {
+    let mut digest = Sha256::new();
+    let mut offset = 0;
+    while offset < media.len() {
+        let piece = media.read(offset, HASH_PIECE_BYTES);
+        digest.update(&piece);
+        offset += piece.len() as u64;
+    }
+    let digest: [u8; 32] = digest.finalize().into();
+    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}

@@ -1,0 +1,217 @@
+//! The content plane: media and metadata by `Range`, deletion.
+//!
+//! Headers as recorded: 206 with `Content-Range`, `application/octet-stream`, no `ETag`, no checksum. Whoever is not let
+//! in gets the problem object seen since 2023; what is not there, or not any more, an empty 404.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::{Json, Router, routing};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::auth;
+use crate::faults::{FaultKind, Plane};
+use crate::media::Media;
+use crate::world::{LogLine, Object, World};
+
+const PIECE_BYTES: usize = 64 * 1024;
+
+pub fn routes() -> Router<Arc<World>> {
+    Router::new()
+        .route("/v1/objects/{id}/content/{part}", routing::get(content).delete(delete_part))
+        .route("/v1/objects/{id}", routing::delete(delete))
+        // The generation of 2021, at the resource's own endpoint.
+        .route("/recording/download/{id}", routing::get(legacy_media))
+        .route("/recording/download/{id}/metadata", routing::get(legacy_metadata))
+}
+
+/// One request to the content plane.
+struct Exchange {
+    world: Arc<World>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+async fn content(
+    State(world): State<Arc<World>>,
+    method: Method,
+    uri: Uri,
+    Path((id, part)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let plane = match part.as_str() {
+        "video" | "audio" => Plane::Media,
+        "acsmetadata" => Plane::Metadata,
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    Exchange { world, method, uri, headers }.answer(plane, &id)
+}
+
+async fn legacy_media(
+    State(world): State<Arc<World>>,
+    method: Method,
+    uri: Uri,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    Exchange { world, method, uri, headers }.answer(Plane::Media, &id)
+}
+
+async fn legacy_metadata(
+    State(world): State<Arc<World>>,
+    method: Method,
+    uri: Uri,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    Exchange { world, method, uri, headers }.answer(Plane::Metadata, &id)
+}
+
+async fn delete(
+    State(world): State<Arc<World>>,
+    method: Method,
+    uri: Uri,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    Exchange { world, method, uri, headers }.answer(Plane::Delete, &id)
+}
+
+/// `…/content/deletedata`, the other form that delete locations have.
+async fn delete_part(
+    state: State<Arc<World>>,
+    method: Method,
+    uri: Uri,
+    Path((id, part)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if part == "deletedata" { delete(state, method, uri, Path(id), headers).await } else { StatusCode::NOT_FOUND.into_response() }
+}
+
+impl Exchange {
+    fn answer(self, plane: Plane, id: &str) -> Response {
+        let response = self.response(plane, id);
+        let line = LogLine {
+            at: Timestamp::now(),
+            method: self.method.to_string(),
+            path: self.uri.path().to_owned(),
+            range: self.headers.get(header::RANGE).and_then(|range| range.to_str().ok()).map(str::to_owned),
+            status: response.status().as_u16(),
+        };
+        self.world.state().log.push(line);
+        response
+    }
+
+    fn response(&self, plane: Plane, id: &str) -> Response {
+        if auth::check(&self.world, &self.method, &self.uri, &self.headers, b"").is_err()
+            || !self.headers.contains_key("x-ms-host") && !self.is_legacy()
+        {
+            let body = json!({"title": "Unauthorized", "status": 401, "message": "Unauthorized"});
+            return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
+        }
+        let fault = self.world.state().faults.next(plane);
+        match fault {
+            Some(FaultKind::Status { status, retry_after }) => {
+                let mut response = StatusCode::from_u16(status).unwrap_or_default().into_response();
+                if let Some(seconds) = retry_after {
+                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                }
+                return response;
+            }
+            Some(FaultKind::Redirect { location }) => {
+                let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
+                return (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
+            }
+            Some(FaultKind::Empty) => return (StatusCode::OK, octets()).into_response(),
+            Some(FaultKind::DropAfter { .. } | FaultKind::IgnoreRange | FaultKind::Slow { .. }) | None => {}
+        }
+        let now = Timestamp::now();
+        let retention = SignedDuration::try_from(self.world.options.retention).unwrap_or(SignedDuration::MAX);
+        let mut state = self.world.state();
+        let Some(object) = state.objects.get_mut(id).filter(|object| !object.is_gone(now, retention)) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        match plane {
+            Plane::Delete => {
+                object.deleted_at = Some(now);
+                StatusCode::OK.into_response()
+            }
+            Plane::Media | Plane::Metadata | Plane::Control => self.file(object, plane, fault.as_ref()),
+        }
+    }
+
+    fn file(&self, object: &Object, plane: Plane, fault: Option<&FaultKind>) -> Response {
+        let file = if plane == Plane::Metadata { Media::Given(object.metadata.to_vec().into()) } else { object.media.clone() };
+        let total = file.len();
+        let range =
+            self.headers.get(header::RANGE).and_then(|range| range.to_str().ok()).and_then(|text| parse_range(text, total));
+        let (status, begin, end) = match range {
+            Some(_) if matches!(fault, Some(FaultKind::IgnoreRange)) => (StatusCode::OK, 0, total),
+            None => (StatusCode::OK, 0, total),
+            Some((begin, end)) if begin < end => (StatusCode::PARTIAL_CONTENT, begin, end),
+            Some(_) => {
+                let range = HeaderValue::from_str(&format!("bytes */{total}")).expect("digits are a valid header value");
+                return (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response();
+            }
+        };
+        let mut response = (status, octets(), stream(file, begin, end, fault)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - begin));
+        if status == StatusCode::PARTIAL_CONTENT {
+            let range = format!("bytes {begin}-{}/{total}", end - 1);
+            headers.insert(header::CONTENT_RANGE, HeaderValue::from_str(&range).expect("digits are a valid header value"));
+        }
+        response
+    }
+
+    fn is_legacy(&self) -> bool {
+        self.uri.path().starts_with("/recording/download/")
+    }
+}
+
+fn octets() -> [(header::HeaderName, &'static str); 2] {
+    [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-cache, max-age=0, s-maxage=0, private")]
+}
+
+/// The body, made piece by piece as it is read.
+fn stream(file: Media, begin: u64, end: u64, fault: Option<&FaultKind>) -> Body {
+    let cut_at = match fault {
+        Some(FaultKind::DropAfter { bytes }) => begin + bytes,
+        _ => u64::MAX,
+    };
+    let pace = match fault {
+        Some(FaultKind::Slow { pieces_per_second }) => Some(Duration::from_secs(1) / (*pieces_per_second).max(1)),
+        _ => None,
+    };
+    let offsets = (begin..end).step_by(PIECE_BYTES);
+    let pieces = futures::stream::iter(offsets).then(move |offset| {
+        let file = file.clone();
+        async move {
+            if let Some(pace) = pace {
+                tokio::time::sleep(pace).await;
+            }
+            if offset >= cut_at {
+                return Err(std::io::Error::other("cut, as asked for"));
+            }
+            let limit = PIECE_BYTES.min(usize::try_from(end - offset).unwrap_or(PIECE_BYTES));
+            Ok::<Bytes, std::io::Error>(file.read(offset, limit))
+        }
+    });
+    Body::from_stream(pieces)
+}
+
+/// `bytes=a-`, `bytes=a-b`, clipped at the end, as (begin, end); an empty range when it begins beyond the end.
+fn parse_range(text: &str, total: u64) -> Option<(u64, u64)> {
+    let (begin, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let begin: u64 = begin.parse().ok()?;
+    let end = if last.is_empty() { total } else { last.parse::<u64>().ok()?.saturating_add(1).min(total) };
+    Some((begin, end))
+}

@@ -1,0 +1,115 @@
+//! Starting and stopping the simulator.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::tls::Identity;
+use crate::world::World;
+use crate::{admin, content, control};
+
+/// How the simulator is set up. Ports are 0 by default: whatever is free.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub http: SocketAddr,
+    pub https: Option<SocketAddr>,
+    /// Base64.
+    pub access_key: String,
+    /// A bearer token that is accepted besides JWTs for ACS's audience.
+    pub bearer_token: Option<String>,
+    pub content_base: Option<String>,
+    pub activation: Duration,
+    pub event_delay: Duration,
+    pub retention: Duration,
+    pub redelivery_scale: f64,
+    pub any_call: bool,
+}
+
+impl Options {
+    /// Nobody's key: base64 of `simulated access key of nobody!`.
+    pub const ACCESS_KEY: &str = "c2ltdWxhdGVkIGFjY2VzcyBrZXkgb2Ygbm9ib2R5IQ==";
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            https: None,
+            access_key: Self::ACCESS_KEY.to_owned(),
+            bearer_token: None,
+            content_base: None,
+            activation: Duration::ZERO,
+            event_delay: Duration::ZERO,
+            retention: Duration::from_hours(24),
+            redelivery_scale: 1.0,
+            any_call: false,
+        }
+    }
+}
+
+/// A running simulator; it stops when it is dropped.
+pub struct Simulator {
+    http: SocketAddr,
+    https: Option<SocketAddr>,
+    ca_pem: Option<String>,
+    _servers: JoinSet<()>,
+}
+
+impl Simulator {
+    /// Binds and serves.
+    ///
+    /// # Errors
+    /// When an address cannot be bound.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let plain = TcpListener::bind(options.http).await?;
+        let http = plain.local_addr()?;
+        let tls = match options.https {
+            Some(address) => Some((Identity::generate()?, TcpListener::bind(address).await?)),
+            None => None,
+        };
+        let https = tls.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?;
+        let ports = [Some(http.port()), https.map(|address| address.port())];
+        let authorities = ports.into_iter().flatten().flat_map(|port| [format!("127.0.0.1:{port}"), format!("localhost:{port}")]);
+        let content_base = options.content_base.clone().unwrap_or_else(|| format!("http://{http}"));
+        // A base without a port means the TLS door's.
+        let content_base = match https {
+            Some(address) if content_base.starts_with("https://") && content_base.matches(':').count() == 1 => {
+                format!("{content_base}:{}", address.port())
+            }
+            Some(_) | None => content_base,
+        };
+        let world = Arc::new(World::new(options, authorities.collect(), content_base));
+        let router: Router = control::routes().merge(content::routes()).merge(admin::routes()).with_state(world);
+        let mut servers = JoinSet::new();
+        let plain_router = router.clone();
+        servers.spawn(async move {
+            let _ = axum::serve(plain, plain_router).await;
+        });
+        let mut ca_pem = None;
+        if let Some((identity, listener)) = tls {
+            let listener = identity.listen(listener)?;
+            ca_pem = Some(identity.ca_pem);
+            servers.spawn(async move {
+                let _ = axum::serve(listener, router).await;
+            });
+        }
+        Ok(Self { http, https, ca_pem, _servers: servers })
+    }
+
+    pub fn http_url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    pub fn https_url(&self) -> Option<String> {
+        self.https.map(|address| format!("https://{address}"))
+    }
+
+    /// The certificate authority to trust at the TLS door.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+}
