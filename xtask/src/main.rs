@@ -1,1 +1,50 @@
-fn main() {}
+//! `cargo xtask <verb>`: the one door for people.
+
+mod bench;
+mod check;
+mod demo;
+mod paths;
+mod stage;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+/// Everything there is to do with this repository.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Record a call, export its files, prove and delete them: all on this machine, nothing to configure
+    Demo {
+        /// Leave everything running, with its URLs printed
+        #[arg(long)]
+        keep: bool,
+    },
+    /// Install what the tests need, and run all of them
+    Test {
+        /// Passed on to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Format, lints, docs, dependencies, spelling
+    Check,
+    /// Assemble dist/ for `func start --script-root dist`
+    Stage,
+    /// Measure the release binary
+    Bench,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().verb {
+        Verb::Demo { keep } => demo::run(keep),
+        Verb::Test { arguments } => test::run(&arguments),
+        Verb::Check => check::run(),
+        Verb::Stage => stage::run(),
+        Verb::Bench => bench::run(),
+    }
+}

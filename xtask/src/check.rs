@@ -1,0 +1,31 @@
+//! `cargo xtask check`: what a change has to pass besides its tests.
+
+use std::process::Command;
+
+use crate::paths;
+use crate::tools::{cargo, cargo_tool, run_cargo, run_command};
+
+const CARGO_DENY: &str = "0.19.0";
+const TYPOS: &str = "1.40.0";
+
+pub fn run() -> anyhow::Result<()> {
+    step("format");
+    run_cargo(&["fmt", "--all", "--check"])?;
+    step("lints");
+    run_cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    step("docs");
+    run_command(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    step("spelling");
+    let typos = cargo_tool("typos-cli", "typos", TYPOS)?;
+    run_command(Command::new(typos).current_dir(paths::root()))?;
+    step("dependencies");
+    let deny = cargo_tool("cargo-deny", "cargo-deny", CARGO_DENY)?;
+    // Advisories come from a repository on GitHub; where it cannot be reached, the release workflow checks them.
+    run_command(Command::new(deny).args(["--all-features", "check", "bans", "licenses", "sources"]).current_dir(paths::root()))?;
+    println!("All checks passed.");
+    Ok(())
+}
+
+fn step(name: &str) {
+    println!("== {name}");
+}

@@ -1,0 +1,67 @@
+//! Progress bars, drawn from the handler's own log lines.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use serde_json::Value;
+
+/// A bar for each chunk's media.
+#[derive(Clone, Default)]
+pub struct Bars(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    all: MultiProgress,
+    chunks: HashMap<String, ProgressBar>,
+}
+
+impl Bars {
+    /// Takes a line of the host's console: what the handler says of a chunk moves its bar, a warning is shown.
+    pub fn read(&self, line: &str) {
+        let json = line.find('{').and_then(|at| serde_json::from_str::<Value>(&line[at..]).ok());
+        let mut state = self.0.lock().expect("no holder of this lock panics");
+        let Some(fields) = json else {
+            if line.contains("error: ") {
+                let _ = state.all.println(line);
+            }
+            return;
+        };
+        if matches!(fields["level"].as_str(), Some("WARN" | "ERROR")) {
+            let _ = state.all.println(line);
+        }
+        let (Some(id), Some(message)) = (fields["document.id"].as_str(), fields["message"].as_str()) else { return };
+        if fields["part"] == "media" && message.starts_with("Read block") {
+            let (offset, total) = (fields["offset_bytes"].as_u64(), fields["total_bytes"].as_u64());
+            let bar = state.bar(id, total.unwrap_or_default());
+            bar.set_position(offset.unwrap_or_default());
+        } else if message.starts_with("Exported chunk") {
+            let bar = state.bar(id, fields["size_bytes"].as_u64().unwrap_or_default());
+            bar.set_position(bar.length().unwrap_or_default());
+            bar.set_message("proved");
+        } else if message.starts_with("Deleted chunk") {
+            state.bar(id, 0).abandon_with_message("proved, deleted at the source");
+        }
+    }
+
+    /// Leaves the bars as they stand.
+    pub fn finish(&self) {
+        let state = self.0.lock().expect("no holder of this lock panics");
+        state.chunks.values().filter(|bar| !bar.is_finished()).for_each(ProgressBar::abandon);
+    }
+}
+
+impl State {
+    fn bar(&mut self, id: &str, total: u64) -> &ProgressBar {
+        let all = &self.all;
+        self.chunks.entry(id.to_owned()).or_insert_with(|| {
+            let style = ProgressStyle::with_template("  {prefix} [{bar:30}] {bytes:>10}/{total_bytes:10} {msg}")
+                .expect("the template is valid")
+                .progress_chars("=> ");
+            let bar = all.add(ProgressBar::new(total).with_style(style));
+            bar.set_prefix(id.chars().take(20).collect::<String>());
+            bar.set_message("exporting");
+            bar
+        })
+    }
+}

@@ -1,0 +1,70 @@
+//! `cargo xtask test`: everything the tests need, then all of them, then one line that counts.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use anyhow::{Context as _, ensure};
+
+use crate::tools::{self, Azurite};
+
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    /// Suites that never came to their closing line.
+    broken: u64,
+}
+
+pub fn run(arguments: &[String]) -> anyhow::Result<()> {
+    let azurite = Azurite::start()?;
+    let python = tools::python_sdk()?;
+    let mut command = tools::cargo();
+    command
+        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(arguments)
+        .env("TEST_AZURITE_URL", &azurite.blob_url)
+        .env("TEST_PYTHON", python)
+        .stdout(Stdio::piped());
+    let mut process = command.spawn().context("could not run cargo test")?;
+    let output = process.stdout.take().context("cargo test has no output")?;
+    let mut counts = Counts::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        counts.read(&line);
+        println!("{line}");
+    }
+    let status = process.wait()?;
+    if !status.success() && counts.failed == 0 {
+        counts.broken = 1;
+    }
+    println!("\n{} passed, {} failed", counts.passed, counts.failed + counts.broken);
+    ensure!(status.success(), "some tests failed");
+    Ok(())
+}
+
+impl Counts {
+    /// `test result: ok. 33 passed; 0 failed; …`
+    fn read(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let number = |what: &str| {
+            let before = result.split(what).next().filter(|before| before.len() < result.len())?;
+            before.trim_end().rsplit([' ', ';']).next()?.parse::<u64>().ok()
+        };
+        self.passed += number(" passed").unwrap_or_default();
+        self.failed += number(" failed").unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counts;
+
+    #[test]
+    fn closing_lines_are_added_up() {
+        let mut counts = Counts::default();
+        counts.read("test result: ok. 33 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        counts.read("test result: FAILED. 2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        counts.read("test something ... ok");
+        assert_eq!((counts.passed, counts.failed), (35, 1));
+    }
+}

@@ -1,0 +1,110 @@
+//! What tests and checks need besides cargo, installed into `target/` or `node_modules`.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context as _, bail, ensure};
+
+use crate::paths;
+
+/// Runs a command at the repository's top; fails when it fails.
+pub fn run_command(command: &mut Command) -> anyhow::Result<()> {
+    let shown = format!("{command:?}");
+    let status = command.status().with_context(|| format!("could not run {shown}"))?;
+    ensure!(status.success(), "{shown} failed with {status}");
+    Ok(())
+}
+
+/// Runs the cargo that runs us.
+pub fn run_cargo(arguments: &[&str]) -> anyhow::Result<()> {
+    run_command(cargo().args(arguments))
+}
+
+pub fn cargo() -> Command {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(paths::root());
+    command
+}
+
+/// Azurite's blob service, in memory, on a free port; it ends with this value.
+pub struct Azurite {
+    process: Child,
+    pub blob_url: String,
+}
+
+impl Azurite {
+    pub fn start() -> anyhow::Result<Self> {
+        let folder = paths::root().join("dev/azurite");
+        let script = folder.join("node_modules/azurite/dist/src/blob/main.js");
+        if !is_fresh(&script, &folder.join("package-lock.json")) {
+            println!("Installing Azurite (npm ci)");
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(&folder);
+            run_command(&mut npm).context("Azurite needs Node.js with npm")?;
+            touch(&script)?;
+        }
+        let mut process = Command::new("node")
+            .arg(&script)
+            .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence"])
+            .args(["--skipApiVersionCheck", "--silent", "--disableTelemetry"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("could not start node")?;
+        let output = process.stdout.take().context("Azurite has no output")?;
+        for line in BufReader::new(output).lines() {
+            if let Some((_, url)) = line?.split_once("successfully listens on ") {
+                return Ok(Self { process, blob_url: format!("{}/devstoreaccount1", url.trim()) });
+            }
+        }
+        bail!("Azurite ended before it listened")
+    }
+}
+
+impl Drop for Azurite {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A virtual environment with the official Python SDK; returns its interpreter.
+pub fn python_sdk() -> anyhow::Result<PathBuf> {
+    let requirements = paths::root().join("tests/python-sdk/requirements.txt");
+    let folder = paths::target().join("python-sdk");
+    let done = folder.join("installed");
+    let python = folder.join("bin/python");
+    if !is_fresh(&done, &requirements) {
+        println!("Installing the Azure SDK for Python into {}", folder.display());
+        run_command(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
+            .context("the SDK test needs Python 3 with venv (Debian: python3-venv)")?;
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        run_command(&mut pip)?;
+        fs::write(done, "")?;
+    }
+    Ok(python)
+}
+
+/// A cargo subcommand's binary, installed on first use.
+pub fn cargo_tool(package: &str, binary: &str, version: &str) -> anyhow::Result<PathBuf> {
+    let folder = paths::target().join("tools");
+    let path = folder.join("bin").join(binary);
+    if !path.is_file() {
+        println!("Installing {package} {version} (once, a few minutes)");
+        run_command(cargo().args(["install", "--locked", "--version", version, package, "--root"]).arg(&folder))?;
+    }
+    Ok(path)
+}
+
+fn is_fresh(made: &Path, from: &Path) -> bool {
+    let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    time(made).zip(time(from)).is_some_and(|(made, from)| made >= from)
+}
+
+/// npm keeps the packages' own times, which are older than the lock file.
+fn touch(path: &Path) -> anyhow::Result<()> {
+    fs::File::options().append(true).open(path)?.set_modified(std::time::SystemTime::now())?;
+    Ok(())
+}
