@@ -47,7 +47,7 @@ pub struct DestinationError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
-/// Where files are put. Every implementation passes `tests/export_destination_contract.rs`.
+/// Where files are put. Every implementation passes `tests/suite/export_destination_contract.rs`.
 ///
 /// A blob comes into being in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
 /// writer; a commit makes the named ones, in order, the blob, all at once, and never replaces an existing one.

@@ -43,7 +43,7 @@ pub struct StoreError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
-/// A place for the ledger's documents. Every implementation passes `tests/ledger_store_contract.rs`.
+/// A place for the ledger's documents. Every implementation passes `tests/suite/ledger_store_contract.rs`.
 ///
 /// Keys are `/`-separated safe names. Written content is durable when `put` returns.
 #[async_trait]

@@ -21,7 +21,9 @@ use crate::stage;
 use crate::tools::run_cargo;
 
 /// After this long something is wrong.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Both calls are over before the first event comes, as at the service, where it takes minutes.
+const EVENT_DELAY: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A pause as the caller of a contact centre would make it for a card number, in small.
 const TALK: Duration = Duration::from_millis(700);
@@ -42,7 +44,7 @@ pub fn run(keep: bool) -> anyhow::Result<()> {
 }
 
 async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
-    let options = acs_simulator::Options { event_delay: Duration::from_millis(500), redelivery_scale: 0.1, ..Default::default() };
+    let options = acs_simulator::Options { event_delay: EVENT_DELAY, redelivery_scale: 0.1, ..Default::default() };
     let simulator = Simulator::start(options).await?;
     let admin = Admin { client: reqwest::Client::new(), url: simulator.http_url() };
     let bars = Bars::default();

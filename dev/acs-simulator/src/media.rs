@@ -32,9 +32,9 @@ pub enum Media {
 }
 
 impl Media {
-    /// Tones at 16 kHz, 16 bit: 256 kbps for each channel, the service's own rate.
-    pub fn wav(channels: u16, duration_ms: u64) -> Self {
-        Self::Wav(wav::Wav::new(channels, duration_ms))
+    /// Tones at 16 kHz, 16 bit: 256 kbps for each channel, the service's own rate. `number` makes chunks differ.
+    pub fn wav(channels: u16, duration_ms: u64, number: usize) -> Self {
+        Self::Wav(wav::Wav::new(channels, duration_ms, number as u64))
     }
 
     pub fn mp3(duration_ms: u64) -> Self {
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn any_cut_into_ranges_gives_the_same_file() {
-        for media in [Media::wav(2, 777), Media::mp3(5000), Media::mp4(100_003)] {
+        for media in [Media::wav(2, 777, 3), Media::mp3(5000), Media::mp4(100_003)] {
             let pieces: Vec<u8> =
                 (0..media.len().div_ceil(997)).flat_map(|piece| media.read(piece * 997, 997).to_vec()).collect();
             assert_eq!(pieces, whole(&media));
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_wav_has_the_services_data_rate() {
-        let media = Media::wav(1, 60_000);
+        let media = Media::wav(1, 60_000, 0);
         assert_eq!(media.len(), 44 + 1_920_000);
         assert_eq!(&whole(&media)[..4], b"RIFF");
     }

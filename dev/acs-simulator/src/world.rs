@@ -164,7 +164,7 @@ impl World {
         let mut starts_at = recording.started_at;
         let mut document_ids = Vec::new();
         for (index, plan) in plans.into_iter().enumerate() {
-            let media = media_of(&recording, &plan, now);
+            let media = media_of(&recording, &plan, index, now);
             let pauses: &[_] = if index == 0 { &recording.pauses } else { &[] };
             let document_id = format!("0-eus-d{}-{}", index + 1, Uuid::new_v4().simple());
             let chunk = metadata::Chunk { document_id: &document_id, index, starts_at, media: &media, pauses };
@@ -188,14 +188,14 @@ pub struct StoredRecording {
     pub ended_at: Timestamp,
 }
 
-fn media_of(recording: &Recording, plan: &ChunkPlan, now: Timestamp) -> Media {
+fn media_of(recording: &Recording, plan: &ChunkPlan, index: usize, now: Timestamp) -> Media {
     let paused: SignedDuration = recording.pauses.iter().map(|(_, length)| *length).sum();
     let elapsed = now.duration_since(recording.started_at).saturating_sub(paused);
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or_default().max(1000);
     let duration_ms = plan.duration_ms.unwrap_or(elapsed_ms);
     let channels = if recording.options.channel == "unmixed" { recording.call.participants.len().clamp(1, 5) } else { 1 };
     match recording.options.format {
-        "wav" => Media::wav(u16::try_from(channels).unwrap_or(1), duration_ms),
+        "wav" => Media::wav(u16::try_from(channels).unwrap_or(1), duration_ms, index),
         "mp3" => Media::mp3(duration_ms),
         _ => Media::mp4(plan.size_bytes.unwrap_or_default()),
     }

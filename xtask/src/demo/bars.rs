@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use serde_json::Value;
 
-/// A bar for each chunk's media.
+/// A bar for each chunk's media; where there is no terminal to draw on, a line for each step.
 #[derive(Clone, Default)]
 pub struct Bars(Arc<Mutex<State>>);
 
@@ -14,6 +14,8 @@ pub struct Bars(Arc<Mutex<State>>);
 struct State {
     all: MultiProgress,
     chunks: HashMap<String, ProgressBar>,
+    /// Quarters of a chunk that were reported without a terminal.
+    quarters: HashMap<String, u64>,
 }
 
 impl Bars {
@@ -35,12 +37,15 @@ impl Bars {
             let (offset, total) = (fields["offset_bytes"].as_u64(), fields["total_bytes"].as_u64());
             let bar = state.bar(id, total.unwrap_or_default());
             bar.set_position(offset.unwrap_or_default());
+            state.say_quarter(id, offset.unwrap_or_default(), total.unwrap_or_default());
         } else if message.starts_with("Exported chunk") {
             let bar = state.bar(id, fields["size_bytes"].as_u64().unwrap_or_default());
             bar.set_position(bar.length().unwrap_or_default());
             bar.set_message("proved");
+            state.say(&format!("{message}: {} bytes, SHA-256 {}", fields["size_bytes"], fields["sha256"]));
         } else if message.starts_with("Deleted chunk") {
             state.bar(id, 0).abandon_with_message("proved, deleted at the source");
+            state.say(message);
         }
     }
 
@@ -52,6 +57,19 @@ impl Bars {
 }
 
 impl State {
+    fn say(&self, line: &str) {
+        if self.all.is_hidden() {
+            println!("  {line}");
+        }
+    }
+
+    fn say_quarter(&mut self, id: &str, offset: u64, total: u64) {
+        let quarter = offset.saturating_mul(4).checked_div(total).unwrap_or_default();
+        if self.quarters.insert(id.to_owned(), quarter) != Some(quarter) {
+            self.say(&format!("Exporting chunk `{id}`: {} %", quarter * 25));
+        }
+    }
+
     fn bar(&mut self, id: &str, total: u64) -> &ProgressBar {
         let all = &self.all;
         self.chunks.entry(id.to_owned()).or_insert_with(|| {

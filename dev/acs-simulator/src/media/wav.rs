@@ -16,11 +16,12 @@ const TABLE: usize = SAMPLE_RATE as usize;
 pub struct Wav {
     channels: u16,
     frames: u64,
+    number: u64,
 }
 
 impl Wav {
-    pub fn new(channels: u16, duration_ms: u64) -> Self {
-        Self { channels: channels.max(1), frames: duration_ms * u64::from(SAMPLE_RATE) / 1000 }
+    pub fn new(channels: u16, duration_ms: u64, number: u64) -> Self {
+        Self { channels: channels.max(1), frames: duration_ms * u64::from(SAMPLE_RATE) / 1000, number }
     }
 
     fn frame_bytes(self) -> u16 {
@@ -60,7 +61,7 @@ impl Wav {
             SINE.get_or_init(|| (0..TABLE).map(|step| ((step as f64 / TABLE as f64 * TAU).sin() * 8000.0) as i16).collect());
         let (frame, channel) = (number / u64::from(self.channels), number % u64::from(self.channels));
         let second = frame / u64::from(SAMPLE_RATE);
-        let hertz = 220 * (channel + 1) + second % 100;
+        let hertz = 220 * (channel + 1) + (second + 10 * self.number) % 100;
         sine[usize::try_from(frame * hertz % TABLE as u64).unwrap_or_default()]
     }
 

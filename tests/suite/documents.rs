@@ -1,0 +1,150 @@
+//! What the repository says of itself is true.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use recording_vault::config::{Config, SETTINGS};
+use serde_json::Value;
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(repository().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn json(name: &str) -> Value {
+    serde_json::from_str(&read(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn the_sample_settings_are_those_of_the_configuration() {
+    let sample = json("local.settings.sample.json");
+    let values = sample["Values"].as_object().expect("the sample has values");
+    let of_the_host = ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"];
+    let sampled: BTreeSet<&str> = values.keys().map(String::as_str).filter(|name| !of_the_host.contains(name)).collect();
+    assert_eq!(sampled, SETTINGS.iter().map(|setting| setting.name).collect());
+    for setting in SETTINGS {
+        if let Some(default) = setting.default {
+            assert_eq!(values[setting.name], default, "{}", setting.name);
+        }
+    }
+    let variables = values.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+    Config::read(variables).expect("the sample is good as it is");
+}
+
+#[test]
+fn the_settings_table_of_the_readme_is_that_of_the_configuration() {
+    let readme = read("README.md");
+    let table: Vec<(&str, &str)> = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| setting "))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            (cells[1].trim_matches('`'), cells[2].trim_matches('`'))
+        })
+        .collect();
+    let expected: Vec<(&str, &str)> = SETTINGS.iter().map(|setting| (setting.name, setting.default.unwrap_or("-"))).collect();
+    assert_eq!(table, expected);
+}
+
+#[test]
+fn host_json_is_what_the_host_and_func_need() {
+    let host = json("host.json");
+    let handler = &host["customHandler"];
+    assert_eq!(host["version"], "2.0");
+    // `func … publish` sets the execution bit only on an exact match of the name.
+    assert_eq!(handler["description"]["defaultExecutablePath"], "recording-vault");
+    assert_eq!(handler["description"]["arguments"], serde_json::json!(["serve"]));
+    assert_eq!((&handler["enableProxyingHttpRequest"], &handler["enableForwardingHttpRequest"]), (&true.into(), &true.into()));
+    assert_eq!(host["extensionBundle"]["version"], "[4.*, 5.0.0)");
+}
+
+/// Who may name whom among the top modules; what is not listed may not be named.
+const ARROWS: [(&str, &[&str]); 11] = [
+    ("app", &["acs", "clock", "config", "export", "vault"]),
+    ("functions", &["acs", "app", "export", "functions", "recording", "telemetry"]),
+    ("export", &["clock", "export", "recording", "retry", "telemetry"]),
+    ("acs", &["acs", "clock", "export", "net", "recording", "retry"]),
+    ("vault", &["export", "net", "telemetry", "vault"]),
+    ("recording", &["recording"]),
+    ("config", &["acs", "export", "retry", "vault"]),
+    ("telemetry", &["config"]),
+    ("clock", &[]),
+    ("net", &[]),
+    ("retry", &[]),
+];
+
+#[test]
+fn modules_name_only_what_the_architecture_lets_them() {
+    let sources = repository().join("src");
+    for (module, allowed) in ARROWS {
+        let mut files = rust_files(&sources.join(module));
+        files.push(sources.join(format!("{module}.rs")));
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            for named in text.split("crate::").skip(1) {
+                let named: String = named.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let is_fine = named.is_empty() || allowed.contains(&named.as_str());
+                assert!(is_fine, "{} names crate::{named}; the architecture has no such arrow", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_pipeline_and_the_vocabulary_know_no_http_no_sdk_and_no_environment() {
+    let sources = repository().join("src");
+    for module in ["export", "recording"] {
+        for file in rust_files(&sources.join(module)) {
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            for foreign in ["reqwest", "axum", "azure_", "std::env", "SystemTime", "Timestamp::now"] {
+                assert!(!text.contains(foreign), "{} names {foreign}", file.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_module_is_a_room_of_reasonable_size_with_its_purpose_on_the_door() {
+    for top in ["src", "dev/acs-simulator/src", "dev/functions-host/src", "xtask/src"] {
+        for file in rust_files(&repository().join(top)) {
+            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(text.starts_with("//! "), "{} does not say what it is for", file.display());
+            assert!(text.lines().count() <= 450, "{} is more than one idea", file.display());
+        }
+    }
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ARCHITECTURE.md"];
+    for document in documents {
+        let text = read(document);
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = link.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let target = repository().join(document).with_file_name("").join(path);
+            assert!(target.exists(), "{document} links to {link}, which is not there");
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! The pipeline on in-memory seams: what a drive does when everything else misbehaves.
+
+use std::time::Duration;
+
+use recording_vault::export::{Budget, ChunkState, DriveOutcome};
+use recording_vault::recording::{ContentKind, DocumentId, FormatKind};
+
+use crate::support::fake_source::Fault;
+use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline, RETENTION};
+use crate::support::{chunk, content};
+
+#[tokio::test]
+async fn a_chunk_is_exported_proved_and_deleted_in_one_drive() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(3 * BLOCK + 17, 1);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.record(&chunk).await;
+
+    let outcome = pipeline.drive(&chunk.document_id).await;
+
+    let DriveOutcome::Settled { state: ChunkState::SourceDeleted { receipt, .. }, exported_now: true } = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(receipt.media().size_bytes(), media.len() as u64);
+    assert_eq!(pipeline.media(&chunk.document_id), Some(media));
+    assert_eq!(pipeline.source.model().deleted, [chunk.document_id]);
+    assert_eq!(pipeline.vault.files().len(), 3, "media, metadata, receipt");
+}
+
+#[tokio::test]
+async fn a_file_of_exactly_some_blocks_and_one_smaller_than_a_block_are_exported() {
+    for length in [1, 63, 64, BLOCK, 2 * BLOCK] {
+        let pipeline = Pipeline::new();
+        let chunk = chunk("a", 0);
+        pipeline.source.put(&chunk.document_id, content(length, 2));
+        pipeline.record(&chunk).await;
+        pipeline.drive(&chunk.document_id).await;
+        assert_eq!(pipeline.media(&chunk.document_id), Some(content(length, 2)), "{length} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_redelivered_event_does_not_export_twice() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+
+    pipeline.record(&chunk).await;
+    let again = pipeline.drive(&chunk.document_id).await;
+
+    assert!(matches!(again, DriveOutcome::Settled { exported_now: false, .. }), "{again:?}");
+    assert_eq!(pipeline.source.model().opened_at.len(), 1);
+    assert_eq!(pipeline.source.model().deleted.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_connection_is_taken_up_where_it_broke() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(5 * BLOCK, 3);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.source.with_faults([Fault::CutAfter(2 * BLOCK + 100), Fault::CutAfter(BLOCK + 1)]);
+    pipeline.record(&chunk).await;
+
+    pipeline.drive(&chunk.document_id).await;
+
+    assert_eq!(pipeline.media(&chunk.document_id), Some(media));
+    let block = BLOCK as u64;
+    assert_eq!(pipeline.source.model().opened_at, [0, 2 * block, 3 * block]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_ignores_the_range_is_read_from_its_beginning() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(4 * BLOCK, 4);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.source.with_faults([Fault::CutAfter(2 * BLOCK), Fault::IgnoreOffset]);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    assert_eq!(pipeline.media(&chunk.document_id), Some(media));
+}
+
+#[rstest::rstest]
+#[case::empty(Fault::Empty)]
+#[case::short(Fault::ShortBy(10))]
+#[case::transient(Fault::Transient)]
+#[case::stall(Fault::Stall)]
+#[case::gone_before_its_time(Fault::Gone)]
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_tried_again_and_never_committed_meanwhile(#[case] fault: Fault) {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 5));
+    pipeline.source.with_faults(std::iter::repeat_n(fault, 4));
+    pipeline.record(&chunk).await;
+
+    let first = pipeline.drive(&chunk.document_id).await;
+    assert!(matches!(first, DriveOutcome::Failed { .. }), "{first:?}");
+    assert_eq!(pipeline.media(&chunk.document_id), None);
+    assert!(pipeline.source.model().deleted.is_empty());
+    let too_soon = pipeline.drive(&chunk.document_id).await;
+    assert!(matches!(too_soon, DriveOutcome::Waiting { .. }), "{too_soon:?}");
+
+    pipeline.source.with_faults([]);
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.sweep().await;
+    assert_eq!(pipeline.media(&chunk.document_id), Some(content(100, 5)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_total_that_changes_starts_the_export_over() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(3 * BLOCK, 6);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.source.with_faults([Fault::CutAfter(BLOCK), Fault::Total(99)]);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    assert_eq!(pipeline.media(&chunk.document_id), Some(media));
+    assert_eq!(pipeline.source.model().opened_at.last(), Some(&0));
+}
+
+#[tokio::test]
+async fn a_refused_location_is_dead_lettered_with_its_reason() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.source.with_faults([Fault::Refused]);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    let state = pipeline.state(&chunk.document_id).await;
+    let ChunkState::DeadLettered { reason, .. } = state else { panic!("{state:?}") };
+    assert!(reason.contains("a foreign host"), "{reason}");
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_always_fails_is_dead_lettered_after_its_attempts_with_its_history() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.source.with_faults(std::iter::repeat_n(Fault::Transient, 100));
+    pipeline.record(&chunk).await;
+    for _ in 0..5 {
+        pipeline.drive(&chunk.document_id).await;
+        pipeline.clock.advance(Duration::from_mins(20));
+    }
+    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::DeadLettered { .. }));
+    let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works");
+    assert_eq!(found.expect("it is there").entry.failures.len(), 5);
+    assert_eq!(pipeline.sweep().await.seen, 0, "a dead-lettered chunk is not swept");
+}
+
+#[tokio::test]
+async fn a_file_that_is_gone_after_its_retention_is_expired() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("never-stored", 0);
+    pipeline.record(&chunk).await;
+    pipeline.clock.advance(RETENTION);
+    pipeline.drive(&chunk.document_id).await;
+    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Expired { .. }));
+}
+
+#[tokio::test]
+async fn a_budget_that_is_spent_stops_at_a_block_boundary_and_the_next_drive_goes_on() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(6 * BLOCK, 7);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.record(&chunk).await;
+    let spent = pipeline.driver.drive(&chunk.document_id, Budget::of(Duration::ZERO)).await.expect("the ledger works");
+    assert_eq!(spent, DriveOutcome::OutOfBudget);
+    pipeline.drive(&chunk.document_id).await;
+    assert_eq!(pipeline.media(&chunk.document_id), Some(media));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_instance_goes_on_from_the_staged_blocks() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(6 * BLOCK + 5, 8);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    // The connection breaks for good after three blocks: as if the process had been killed there.
+    pipeline.source.with_faults([Fault::CutAfter(3 * BLOCK), Fault::Transient, Fault::Transient, Fault::Transient]);
+    pipeline.record(&chunk).await;
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+
+    let other = pipeline.another();
+    pipeline.clock.advance(Duration::from_mins(1));
+    other.drive(&chunk.document_id).await;
+
+    assert_eq!(other.media(&chunk.document_id), Some(media));
+    assert_eq!(other.source.model().opened_at, [0, 3 * BLOCK as u64]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_killed_instance_leaves_its_claim_to_run_out() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 9));
+    pipeline.source.with_faults([Fault::Stall]);
+    pipeline.record(&chunk).await;
+    // Dropped while it reads: what a kill leaves behind.
+    let killed = tokio::time::timeout(Duration::from_secs(1), pipeline.drive(&chunk.document_id)).await;
+    assert!(killed.is_err());
+
+    let other = pipeline.another();
+    assert_eq!(other.drive(&chunk.document_id).await, DriveOutcome::Busy);
+    pipeline.clock.advance(CLAIM_TTL);
+    other.drive(&chunk.document_id).await;
+    assert_eq!(other.media(&chunk.document_id), Some(content(100, 9)));
+}
+
+#[tokio::test]
+async fn instances_at_once_export_and_delete_once() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(20 * BLOCK, 10));
+    pipeline.record(&chunk).await;
+    let others: Vec<Pipeline> = (0..8).map(|_| pipeline.another()).collect();
+    let outcomes = futures::future::join_all(others.iter().map(|other| other.drive(&chunk.document_id))).await;
+    let exported = outcomes.iter().filter(|outcome| matches!(outcome, DriveOutcome::Settled { exported_now: true, .. })).count();
+    assert_eq!(exported, 1, "{outcomes:?}");
+    assert_eq!(pipeline.source.model().deleted.len(), 1);
+}
+
+#[tokio::test]
+async fn deletion_waits_for_its_delay_and_for_the_sweep() {
+    let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Exported { .. }));
+    assert_eq!(pipeline.sweep().await.waiting, 1);
+    assert!(pipeline.source.model().deleted.is_empty());
+
+    pipeline.clock.advance(Duration::from_hours(1));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+    assert_eq!(pipeline.sweep().await.seen, 0, "what is settled is not swept again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_fails_is_tried_again() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.source.model().delete_faults.push_back(Fault::Transient);
+    pipeline.record(&chunk).await;
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Exported { .. }));
+    pipeline.clock.advance(Duration::from_mins(1));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+#[tokio::test]
+async fn without_a_delete_location_the_source_is_left_and_a_later_event_may_bring_one() {
+    let pipeline = Pipeline::new();
+    let mut without = chunk("a", 0);
+    without.locations.delete = None;
+    pipeline.source.put(&without.document_id, content(100, 1));
+    pipeline.record(&without).await;
+    pipeline.drive(&without.document_id).await;
+    assert!(matches!(pipeline.state(&without.document_id).await, ChunkState::SourceLeft { .. }));
+
+    pipeline.record(&chunk("a", 0)).await;
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+}
+
+#[tokio::test]
+async fn an_event_without_kinds_takes_them_from_the_metadata() {
+    let pipeline = Pipeline::new();
+    let mut bare = chunk("a", 0);
+    (bare.content, bare.format) = (None, None);
+    pipeline.source.put(&bare.document_id, content(100, 1));
+    pipeline.record(&bare).await;
+    pipeline.drive(&bare.document_id).await;
+    let names: Vec<String> = pipeline.vault.files().keys().map(ToString::to_string).collect();
+    assert!(names.iter().any(|name| name.ends_with("0000-audiomp3.a.mp3")), "{names:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_media_is_saved_even_while_its_metadata_fails() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    assert_eq!((chunk.content, chunk.format), (Some(ContentKind::Audio), Some(FormatKind::Wav)));
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.source.model().metadata_faults = std::iter::repeat_n(Fault::Transient, 4).collect();
+    pipeline.record(&chunk).await;
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    assert_eq!(pipeline.media(&chunk.document_id), Some(content(100, 1)));
+    assert!(pipeline.source.model().deleted.is_empty(), "nothing is deleted before both files are proved");
+
+    pipeline.clock.advance(Duration::from_mins(1));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+    assert_eq!(pipeline.source.model().opened_at.len(), 1, "the media is not read again");
+}
+
+#[tokio::test]
+async fn the_sweep_takes_the_nearest_expiry_first() {
+    let pipeline = Pipeline::new();
+    for (id, ended) in [("late", "2026-03-02T12:00:00Z"), ("early", "2026-03-02T08:00:00Z"), ("middle", "2026-03-02T10:00:00Z")] {
+        let mut chunk = chunk(id, 0);
+        (chunk.started_at, chunk.event_time) = (ended.parse().ok(), None);
+        chunk.duration_ms = Some(0);
+        pipeline.record(&chunk).await;
+    }
+    let (open, _) = pipeline.driver.ledger().open_chunks(None, 10).await.expect("the ledger works");
+    // `late` ends after it was recorded: the time of recording is the more cautious one.
+    assert_eq!(open.iter().map(DocumentId::as_str).collect::<Vec<_>>(), ["early", "middle", "late"]);
+}

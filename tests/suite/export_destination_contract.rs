@@ -1,0 +1,169 @@
+//! What every [`ExportDestination`] promises. Each test runs on memory, on a directory, and on a container of real Azurite.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use recording_vault::export::block::{Block, BlockChain, BlockId};
+use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
+use recording_vault::export::layout::BlobName;
+use recording_vault::vault::azure::AzureVault;
+use recording_vault::vault::directory::DirectoryVault;
+use recording_vault::vault::memory::MemoryVault;
+use tempfile::TempDir;
+
+use crate::support::{azurite, content};
+
+struct Vaults(
+    Vec<(&'static str, Arc<dyn ExportDestination>)>,
+    #[expect(dead_code, reason = "kept while the directory is used")] TempDir,
+);
+
+async fn vaults() -> Vaults {
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let azure = AzureVault::new(azurite::client(&azurite::container_url().await));
+    let vaults: Vec<(_, Arc<dyn ExportDestination>)> = vec![
+        ("memory", Arc::new(MemoryVault::default())),
+        ("directory", Arc::new(DirectoryVault::new(folder.path().join("vault")))),
+        ("azure", Arc::new(azure)),
+    ];
+    Vaults(vaults, folder)
+}
+
+fn name() -> BlobName {
+    "20260302/call/rec-1/0000-audiowav.0-eus-d1-a.wav".parse().expect("it is a safe name")
+}
+
+fn properties() -> BlobProperties {
+    BlobProperties { content_type: "audio/wav", metadata: vec![("sha256", "00".to_owned())] }
+}
+
+/// `bytes` cut into blocks of 4 KiB.
+fn blocks(bytes: &[u8]) -> (BlockChain, Vec<Block>) {
+    let mut chain = BlockChain::start(bytes.len() as u64);
+    let mut blocks = Vec::new();
+    for piece in bytes.chunks(4096) {
+        let (next, block) = chain.hash_next(Bytes::copy_from_slice(piece));
+        chain = next;
+        blocks.push(block);
+    }
+    (chain, blocks)
+}
+
+async fn stage(vault: &dyn ExportDestination, blocks: &[Block]) {
+    for block in blocks {
+        vault.stage(&name(), block.clone()).await.expect("the vault takes a good block");
+    }
+}
+
+async fn commit(vault: &dyn ExportDestination, ids: &[BlockId]) -> CommitOutcome {
+    vault.commit(&name(), ids, &properties()).await.expect("the vault commits what is staged")
+}
+
+#[tokio::test]
+async fn an_empty_vault_knows_nothing_of_a_name() {
+    for (which, vault) in vaults().await.0 {
+        assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
+        assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn staged_blocks_are_remembered_and_are_no_file_yet() {
+    for (which, vault) in vaults().await.0 {
+        let (chain, blocks) = blocks(&content(10_000, 1));
+        stage(&*vault, &blocks[..2]).await;
+        let staged = vault.staged_blocks(&name()).await.expect("the vault works");
+        let resumed = BlockChain::resume(staged).expect("the staged blocks form a chain");
+        assert_eq!(resumed.ids(), &chain.ids()[..2], "{which}");
+        assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_makes_the_file_of_the_named_blocks_in_order() {
+    for (which, vault) in vaults().await.0 {
+        let bytes = content(10_000, 2);
+        let (chain, mut blocks) = blocks(&bytes);
+        blocks.reverse();
+        stage(&*vault, &blocks).await;
+        assert_eq!(commit(&*vault, chain.ids()).await, CommitOutcome::Committed, "{which}");
+        let found = vault.inspect(&name()).await.expect("the vault works").expect("the file is there");
+        assert_eq!(found.size_bytes, 10_000, "{which}");
+        assert_eq!(found.blocks, chain.ids().iter().map(|id| (Some(*id), id.size_bytes())).collect::<Vec<_>>(), "{which}");
+        assert!(found.read_back.is_none_or(|digest| Some(digest) == chain.digest()), "{which}");
+        assert_eq!(vault.read(&name(), 20_000).await.expect("the vault works"), bytes, "{which}");
+        assert_eq!(vault.read(&name(), 100).await.expect("the vault works"), bytes[..100], "{which}");
+        assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_block_that_does_not_match_its_checksum_is_refused() {
+    for (which, vault) in vaults().await.0 {
+        let (_, blocks) = blocks(&content(4096, 3));
+        let damaged = Block { id: blocks[0].id, content: Bytes::from(content(4096, 4)) };
+        assert!(vault.stage(&name(), damaged).await.is_err(), "{which}");
+        assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
+    }
+}
+
+#[tokio::test]
+async fn staging_a_block_again_changes_nothing() {
+    for (which, vault) in vaults().await.0 {
+        let (chain, blocks) = blocks(&content(5000, 5));
+        stage(&*vault, &blocks).await;
+        stage(&*vault, &blocks).await;
+        assert_eq!(vault.staged_blocks(&name()).await.expect("the vault works").len(), 2, "{which}");
+        assert_eq!(commit(&*vault, chain.ids()).await, CommitOutcome::Committed, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_of_a_block_that_is_not_staged_fails_and_makes_no_file() {
+    for (which, vault) in vaults().await.0 {
+        let (chain, blocks) = blocks(&content(10_000, 6));
+        stage(&*vault, &blocks[..2]).await;
+        assert!(vault.commit(&name(), chain.ids(), &properties()).await.is_err(), "{which}");
+        assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_committed_file_is_never_replaced() {
+    for (which, vault) in vaults().await.0 {
+        let first = content(10_000, 7);
+        let (chain, blocks_of_first) = blocks(&first);
+        stage(&*vault, &blocks_of_first).await;
+        commit(&*vault, chain.ids()).await;
+        let (other, blocks_of_other) = blocks(&content(9000, 8));
+        stage(&*vault, &blocks_of_other).await;
+        assert_eq!(commit(&*vault, other.ids()).await, CommitOutcome::AlreadyThere, "{which}");
+        assert_eq!(vault.read(&name(), 20_000).await.expect("the vault works"), first, "{which}");
+    }
+}
+
+#[tokio::test]
+async fn of_commits_at_once_exactly_one_makes_the_file() {
+    for (which, vault) in vaults().await.0 {
+        let (chain, blocks) = blocks(&content(10_000, 9));
+        stage(&*vault, &blocks).await;
+        let commits = (0..4).map(|_| {
+            let (vault, chain) = (Arc::clone(&vault), chain.clone());
+            tokio::spawn(async move { vault.commit(&name(), chain.ids(), &properties()).await })
+        });
+        let outcomes = futures::future::join_all(commits).await;
+        let made = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Ok(CommitOutcome::Committed)))).count();
+        assert_eq!(made, 1, "{which}: {outcomes:?}");
+        assert!(vault.inspect(&name()).await.expect("the vault works").is_some(), "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_small_document_is_written_once() {
+    for (which, vault) in vaults().await.0 {
+        let put = async |text: &'static str| vault.put(&name(), Bytes::from_static(text.as_bytes()), &properties()).await;
+        assert_eq!(put("one").await.expect("the vault works"), CommitOutcome::Committed, "{which}");
+        assert_eq!(put("two").await.expect("the vault works"), CommitOutcome::AlreadyThere, "{which}");
+        assert_eq!(vault.read(&name(), 100).await.expect("the vault works"), "one", "{which}");
+    }
+}

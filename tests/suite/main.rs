@@ -1,0 +1,22 @@
+//! All integration tests, in one binary: linking is what takes long.
+//!
+//! | module | proves |
+//! |---|---|
+//! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
+//! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `recording_control` | the built binary's HTTP API against the ACS simulator |
+//! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
+//! | `python_sdk` | the official SDK runs against our simulator unmodified |
+//! | `documents` | what the repository says of itself is true |
+
+mod documents;
+mod drive;
+mod export_destination_contract;
+mod host_protocol;
+mod ledger_store_contract;
+mod python_sdk;
+mod recording_control;
+mod recording_source_contract;
+mod support;
+mod whole_way;

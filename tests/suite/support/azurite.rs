@@ -1,0 +1,69 @@
+//! Real Azurite, started by `cargo xtask test`.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use recording_vault::vault::VaultUrl;
+use sha2::Sha256;
+use url::Url;
+
+/// The emulator's published account
+/// (<https://learn.microsoft.com/azure/storage/common/storage-connect-azurite#http-connection-strings>).
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const SAS_VERSION: &str = "2021-12-02";
+const SAS_EXPIRY: &str = "2099-01-01T00:00:00Z";
+
+/// The URL, with a SAS, of a container of this test's own, which does not exist yet.
+pub fn new_container_url() -> String {
+    static CONTAINERS: AtomicU32 = AtomicU32::new(0);
+    let number = CONTAINERS.fetch_add(1, Ordering::Relaxed);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_nanos();
+    format!("{}/test-{now}-{number}?{}", base_url(), account_sas())
+}
+
+/// Creates the container of a URL.
+pub async fn create_container(url: &str) {
+    let (container, sas) = url.split_once('?').expect("the URL has a SAS");
+    let request = reqwest::Client::new().put(format!("{container}?restype=container&{sas}")).header("content-length", 0);
+    let response = request.send().await.expect("Azurite answers");
+    assert!(response.status().is_success(), "Azurite created no container: {}", response.status());
+}
+
+/// The URL of a container that is there.
+pub async fn container_url() -> String {
+    let url = new_container_url();
+    create_container(&url).await;
+    url
+}
+
+/// A client of a container.
+pub fn client(url: &str) -> azure_storage_blob::BlobContainerClient {
+    let VaultUrl::Container(container) = url.parse().expect("the URL is a vault's") else { panic!("it is a container's") };
+    recording_vault::vault::azure::AzureStorage::new(None).container(&container).expect("a SAS needs no credential")
+}
+
+fn base_url() -> String {
+    #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
+    let url = std::env::var("TEST_AZURITE_URL");
+    url.expect("TEST_AZURITE_URL is not set: run the tests by `cargo xtask test`, which installs and starts Azurite")
+}
+
+/// An account SAS: one HMAC over its fields
+/// (<https://learn.microsoft.com/rest/api/storageservices/create-account-sas>).
+fn account_sas() -> String {
+    let fields = [ACCOUNT, "rwdlac", "b", "sco", "", SAS_EXPIRY, "", "", SAS_VERSION, ""];
+    let string_to_sign = fields.join("\n") + "\n";
+    let key = BASE64_STANDARD.decode(KEY).expect("the published key is base64");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
+    mac.update(string_to_sign.as_bytes());
+    let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
+    let mut url = Url::parse("http://localhost").expect("it is a URL");
+    url.query_pairs_mut()
+        .extend_pairs([("sv", SAS_VERSION), ("ss", "b"), ("srt", "sco"), ("sp", "rwdlac"), ("se", SAS_EXPIRY)])
+        .append_pair("sig", &signature);
+    url.query().unwrap_or_default().to_owned()
+}

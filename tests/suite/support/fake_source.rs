@@ -1,0 +1,125 @@
+//! A source in memory: a state model with faults, not a list of expected calls.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt as _;
+use recording_vault::export::ExportReceipt;
+use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use recording_vault::recording::{DocumentId, RecordingChunk};
+
+const PIECE: usize = 1000;
+
+/// What the next `open` of a file's media does instead.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// Fails with this.
+    Refused,
+    Gone,
+    Transient,
+    /// The connection breaks after so many bytes.
+    CutAfter(usize),
+    /// The body ends so many bytes early.
+    ShortBy(usize),
+    /// Sends the whole file whatever was asked for.
+    IgnoreOffset,
+    Empty,
+    /// Announces another total.
+    Total(u64),
+    /// Never sends anything.
+    Stall,
+}
+
+/// Chunks by document id.
+#[derive(Default)]
+pub struct FakeSource(Mutex<Model>);
+
+#[derive(Default)]
+pub struct Model {
+    chunks: HashMap<DocumentId, (Bytes, Bytes)>,
+    pub faults: VecDeque<Fault>,
+    pub metadata_faults: VecDeque<Fault>,
+    pub delete_faults: VecDeque<Fault>,
+    /// Offsets at which media was opened.
+    pub opened_at: Vec<u64>,
+    pub deleted: Vec<DocumentId>,
+}
+
+impl FakeSource {
+    pub fn model(&self) -> MutexGuard<'_, Model> {
+        self.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// Keeps a chunk with its media; its metadata says what it is.
+    pub fn put(&self, id: &DocumentId, media: impl Into<Bytes>) {
+        let metadata = format!(
+            "{{\r\n  \"chunkDocumentId\": \"{id}\",\r\n  \"recordingInfo\": {{\"contentType\": \"audio\", \"format\": \"mp3\"}}\r\n}}"
+        );
+        self.model().chunks.insert(id.clone(), (media.into(), metadata.into()));
+    }
+
+    pub fn with_faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.model().faults = faults.into_iter().collect();
+    }
+}
+
+fn failure(fault: &Fault) -> Option<SourceError> {
+    match fault {
+        Fault::Refused => Some(SourceError::Refused("a foreign host".to_owned())),
+        Fault::Gone => Some(SourceError::Gone { status: 404 }),
+        Fault::Transient => Some(SourceError::transient("try again")),
+        Fault::CutAfter(_) | Fault::ShortBy(_) | Fault::IgnoreOffset | Fault::Empty | Fault::Total(_) | Fault::Stall => None,
+    }
+}
+
+#[async_trait]
+impl RecordingSource for FakeSource {
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError> {
+        let mut model = self.model();
+        let fault = match part {
+            ChunkPart::Media => model.faults.pop_front(),
+            ChunkPart::Metadata => model.metadata_faults.pop_front(),
+        };
+        if let Some(error) = fault.as_ref().and_then(failure) {
+            return Err(error);
+        }
+        if part == ChunkPart::Media {
+            model.opened_at.push(offset);
+        }
+        let (media, metadata) = model.chunks.get(&chunk.document_id).cloned().ok_or(SourceError::Gone { status: 404 })?;
+        let content = if part == ChunkPart::Media { media } else { metadata };
+        let offset = if matches!(fault, Some(Fault::IgnoreOffset)) { 0 } else { offset };
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        if from >= content.len() {
+            return Err(SourceError::transient("range beyond the end"));
+        }
+        let total_bytes = match fault {
+            Some(Fault::Total(total)) => total,
+            Some(Fault::Empty) => 0,
+            _ => content.len() as u64,
+        };
+        let mut body = content.slice(from..);
+        if let Some(Fault::ShortBy(missing)) = fault {
+            body.truncate(body.len().saturating_sub(missing));
+        }
+        let cut = if let Some(Fault::CutAfter(bytes)) = fault { Some(bytes) } else { None };
+        let kept = body.slice(..cut.unwrap_or(body.len()).min(body.len()));
+        let pieces: Vec<_> = kept.chunks(PIECE).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let end = cut.map(|_| Err(SourceError::transient("the connection broke")));
+        let stream = futures::stream::iter(pieces.into_iter().chain(end));
+        let stream = if matches!(fault, Some(Fault::Stall)) { futures::stream::pending().boxed() } else { stream.boxed() };
+        Ok(OpenedContent { offset, total_bytes, stream })
+    }
+
+    async fn delete(&self, chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {
+        let mut model = self.model();
+        if let Some(error) = model.delete_faults.pop_front().as_ref().and_then(failure) {
+            return Err(error);
+        }
+        model.chunks.remove(&chunk.document_id);
+        model.deleted.push(chunk.document_id.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,92 @@
+//! The pipeline on in-memory seams.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use recording_vault::clock::ManualClock;
+use recording_vault::export::transfer::BlockPolicy;
+use recording_vault::export::{
+    Budget, ChunkLedger, ChunkState, DriveOutcome, ExportDriver, ExportPolicy, ExportSweep, SweepReport,
+};
+use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::retry::RetryPolicy;
+use recording_vault::vault::memory::{MemoryLedgerStore, MemoryVault};
+
+use super::fake_source::FakeSource;
+
+pub const BLOCK: usize = 4096;
+pub const CLAIM_TTL: Duration = Duration::from_mins(1);
+pub const RETENTION: Duration = Duration::from_hours(24);
+
+/// One instance on a durable state that other instances may share.
+pub struct Pipeline {
+    pub source: Arc<FakeSource>,
+    pub vault: Arc<MemoryVault>,
+    pub store: Arc<MemoryLedgerStore>,
+    pub clock: Arc<ManualClock>,
+    pub driver: Arc<ExportDriver>,
+}
+
+impl Pipeline {
+    pub fn new() -> Self {
+        Self::with_delete_delay(Duration::ZERO)
+    }
+
+    pub fn with_delete_delay(delete_delay: Duration) -> Self {
+        let clock = ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time"));
+        Self::on(Arc::default(), Arc::default(), Arc::default(), Arc::new(clock), delete_delay)
+    }
+
+    /// Another instance on the same state: another process, or this one after a restart.
+    pub fn another(&self) -> Self {
+        let (source, vault) = (Arc::clone(&self.source), Arc::clone(&self.vault));
+        Self::on(source, vault, Arc::clone(&self.store), Arc::clone(&self.clock), Duration::ZERO)
+    }
+
+    fn on(
+        source: Arc<FakeSource>,
+        vault: Arc<MemoryVault>,
+        store: Arc<MemoryLedgerStore>,
+        clock: Arc<ManualClock>,
+        delete_delay: Duration,
+    ) -> Self {
+        let policy = ExportPolicy {
+            blocks: BlockPolicy {
+                block_size_bytes: NonZeroUsize::new(BLOCK).expect("it is not zero"),
+                blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
+            },
+            chunks_in_flight: 4,
+            delete_delay,
+            attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 5 },
+        };
+        let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
+        let driver = Arc::new(ExportDriver::new(ledger, source.clone(), vault.clone(), clock.clone(), policy));
+        Self { source, vault, store, clock, driver }
+    }
+
+    pub async fn record(&self, chunk: &RecordingChunk) {
+        self.driver.ledger().record(chunk.clone()).await.expect("the ledger works");
+    }
+
+    pub async fn drive(&self, id: &DocumentId) -> DriveOutcome {
+        self.driver.drive(id, Budget::of(Duration::from_hours(1))).await.expect("the ledger works")
+    }
+
+    pub async fn sweep(&self) -> SweepReport {
+        let sweep = ExportSweep::new(Arc::clone(&self.driver));
+        sweep.run(Budget::of(Duration::from_hours(1))).await.expect("the ledger works")
+    }
+
+    pub async fn state(&self, id: &DocumentId) -> ChunkState {
+        let found = self.driver.ledger().find(id).await.expect("the ledger works");
+        found.expect("the chunk is in the ledger").entry.state
+    }
+
+    /// The committed media of a chunk.
+    pub fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {
+        let files = self.vault.files();
+        let media = files.iter().find(|(name, _)| name.as_str().contains(id.as_str()) && !name.as_str().ends_with(".json"));
+        media.map(|(_, content)| content.to_vec())
+    }
+}

@@ -1,0 +1,181 @@
+//! The built binary under the stand-in host, with the ACS simulator and a vault.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use acs_simulator::Simulator;
+use functions_host::{Console, Host};
+use reqwest::{Client, Response};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub const BINARY: &str = env!("CARGO_BIN_EXE_recording-vault");
+/// A timer that does not fire by itself: tests sweep when they want to.
+const NEVER: &str = "0 0 0 29 2 *";
+
+/// Everything around one handler. It ends when it is dropped.
+pub struct World {
+    pub simulator: Simulator,
+    pub host: Host,
+    pub client: Client,
+    pub vault: PathBuf,
+    lines: Arc<Mutex<Vec<String>>>,
+    _folder: TempDir,
+}
+
+/// A script root as `cargo xtask stage` makes it.
+pub fn script_root(folder: &Path) -> PathBuf {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = folder.join("dist");
+    fs::create_dir_all(&root).expect("the folder is ours");
+    fs::copy(repository.join("host.json"), root.join("host.json")).expect("host.json is there");
+    std::os::unix::fs::symlink(BINARY, root.join("recording-vault")).expect("the folder is ours");
+    for function in fs::read_dir(repository.join("functions")).expect("the functions are there") {
+        let function = function.expect("the functions are there");
+        let into = root.join(function.file_name());
+        fs::create_dir(&into).expect("the folder is ours");
+        fs::copy(function.path().join("function.json"), into.join("function.json")).expect("function.json is there");
+    }
+    root
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With settings that differ from the usual ones; an empty value takes one away.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start(acs_simulator::Options::default()).await.expect("ports are free");
+        let folder = tempfile::tempdir().expect("there is room for temporary files");
+        let vault = folder.path().join("vault");
+        let usual = [
+            ("FUNCTIONS_WORKER_RUNTIME", "custom"),
+            ("AzureWebJobsStorage", "UseDevelopmentStorage=true"),
+            ("ACS_ENDPOINT", &simulator.http_url()),
+            ("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY),
+            ("ACS_CONTENT_HOSTS", &simulator.http_url()),
+            ("VAULT_URL", &format!("file://{}", vault.display())),
+            ("EXPORT_SWEEP_SCHEDULE", NEVER),
+            ("BLOCK_SIZE", "64KiB"),
+        ];
+        let mut environment = BTreeMap::new();
+        environment.extend(usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let console = Arc::clone(&lines);
+        let options = functions_host::Options {
+            environment,
+            console: Console::new(move |line| console.lock().expect("no holder of this lock panics").push(line.to_owned())),
+            ..functions_host::Options::new(script_root(folder.path()))
+        };
+        let host = Host::start(options).await.expect("the host accepts our script root");
+        host.ready().await.expect("the handler starts");
+        Self { simulator, host, client: Client::new(), vault, lines, _folder: folder }
+    }
+
+    /// What host and handler printed.
+    pub fn console(&self) -> String {
+        self.lines.lock().expect("no holder of this lock panics").join("\n")
+    }
+
+    /// The handler itself, past the host.
+    pub async fn handler_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.host.handler_port().await.expect("the handler runs"))
+    }
+
+    /// An envelope to the handler, as the host would send it.
+    pub async fn envelope(&self, function: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
+        let request =
+            self.client.post(format!("{}/{function}", self.handler_url().await)).header("content-type", "application/json");
+        let response = request.body(body).send().await.expect("the handler answers");
+        let status = response.status().as_u16();
+        (status, response.json().await.expect("an answer is JSON"))
+    }
+
+    /// An event to the handler in an envelope.
+    pub async fn event(&self, event: &Value) -> (u16, Value) {
+        self.envelope("RecordingFileStatusUpdated", json!({"Data": {"event": event}, "Metadata": {}}).to_string()).await
+    }
+
+    /// A tick of the timer.
+    pub async fn sweep(&self) -> Value {
+        let timer = json!({"Data": {"timer": {"ScheduleStatus": null, "IsPastDue": false}}, "Metadata": {}});
+        let (status, answer) = self.envelope("ExportSweep", timer.to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+        let log = answer["Logs"][0].as_str().expect("a sweep reports").to_owned();
+        serde_json::from_str(log.strip_prefix("Sweep: ").expect("a sweep reports")).expect("a report is JSON")
+    }
+
+    /// A request to the HTTP API through the host.
+    pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
+        let method = method.parse().expect("it is a method");
+        let mut request = self.client.request(method, format!("{}/api{path}", self.host.url()));
+        if let Some(body) = body {
+            request = request.body(body.to_string());
+        }
+        json_answer(request.send().await.expect("the host answers")).await
+    }
+
+    /// Something of the simulator's admin API.
+    pub async fn admin(&self, method: &str, path: &str, body: Value) -> Value {
+        let request =
+            self.client.request(method.parse().expect("it is a method"), format!("{}/admin/{path}", self.simulator.http_url()));
+        let response = request.json(&body).send().await.expect("the simulator answers");
+        assert!(response.status().is_success(), "the simulator answered {}", response.status());
+        response.json().await.unwrap_or_default()
+    }
+
+    /// A recording that has ended; gives its event.
+    pub async fn recording(&self, wanted: Value) -> Value {
+        self.admin("POST", "recordings", wanted).await
+    }
+
+    /// What the simulator stores, and stored.
+    pub async fn objects(&self) -> Vec<Value> {
+        self.admin("GET", "objects", Value::Null).await.as_array().cloned().unwrap_or_default()
+    }
+
+    /// The requests the content plane got.
+    pub async fn content_log(&self) -> Vec<Value> {
+        self.admin("GET", "log", Value::Null).await.as_array().cloned().unwrap_or_default()
+    }
+
+    /// The vault's committed files, by the last part of their name.
+    pub fn vault_files(&self) -> BTreeMap<String, Vec<u8>> {
+        files(&self.vault)
+    }
+
+    pub fn ledger_entry(&self, document_id: &str) -> Value {
+        let path = self.vault.with_file_name("vault-ledger").join(format!("chunks/{document_id}.json"));
+        serde_json::from_slice(&fs::read(path).expect("the entry is there")).expect("an entry is JSON")
+    }
+}
+
+pub async fn json_answer(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let text = response.text().await.expect("the answer is text");
+    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} with no JSON: {text}")))
+}
+
+/// All files below a folder but a vault's own working folders.
+pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.insert(name, fs::read(&path).expect("the file is readable"));
+        }
+    }
+    found
+}
+
+/// Document ids of an event, in its order.
+pub fn document_ids(event: &Value) -> Vec<String> {
+    let chunks = event["data"]["recordingStorageInfo"]["recordingChunks"].as_array().expect("an event has chunks");
+    chunks.iter().map(|chunk| chunk["documentId"].as_str().expect("a chunk has an id").to_owned()).collect()
+}

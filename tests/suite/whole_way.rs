@@ -1,0 +1,279 @@
+//! From a recorded call to the deleted source: built binary, stand-in host, ACS simulator, every kind of vault.
+
+use std::collections::BTreeMap;
+
+use futures::TryStreamExt as _;
+use recording_vault::export::digest::Sha256Digest;
+use serde_json::{Value, json};
+
+use crate::support::world::{World, document_ids};
+use crate::support::{azurite, eventually};
+
+async fn subscribe(world: &World, deliveries: u32) {
+    let url = world.host.event_grid_url("RecordingFileStatusUpdated");
+    world.admin("POST", "event-subscriptions", json!({"url": url, "deliveries": deliveries})).await;
+}
+
+async fn until_deleted(world: &World, count: usize) -> Vec<Value> {
+    eventually("every chunk is exported and deleted", async || {
+        let objects = world.objects().await;
+        let done = objects.len() == count && objects.iter().all(|object| !object["deletedAt"].is_null());
+        done.then_some(objects)
+    })
+    .await
+}
+
+/// Every stored object is in the vault byte for byte, with its metadata and a receipt that says the same.
+fn assert_all_in_vault(objects: &[Value], files: &BTreeMap<String, Vec<u8>>) {
+    for object in objects {
+        let id = object["documentId"].as_str().expect("an object has an id");
+        let file = |marker: &str| {
+            let found = files.iter().find(|(name, _)| name.contains(id) && name.contains(marker));
+            found.unwrap_or_else(|| panic!("{marker} of {id} is not in {:?}", files.keys())).1
+        };
+        let media = files.iter().find(|(name, _)| name.contains(id) && !name.ends_with(".json")).expect("the media is there").1;
+        assert_eq!(object["sha256"], Sha256Digest::of(media).to_string().as_str());
+        assert_eq!(object["metadata"].as_str().map(str::as_bytes), Some(&file("-acsmetadata.")[..]), "ACS's bytes, unchanged");
+        let receipt: Value = serde_json::from_slice(file("-receipt.")).expect("a receipt is JSON");
+        assert_eq!(receipt["receipt"]["media"]["sha256"], object["sha256"]);
+        assert_eq!(receipt["receipt"]["media"]["sizeBytes"], object["sizeBytes"]);
+    }
+}
+
+/// In the content plane's own log, a deletion comes after the last read of its object.
+async fn assert_deleted_after_read(world: &World) {
+    let log = world.content_log().await;
+    for (at, line) in log.iter().enumerate().filter(|(_, line)| line["method"] == "DELETE") {
+        let object = line["path"].as_str().expect("a line has a path");
+        let read_later = log[at..]
+            .iter()
+            .any(|later| later["method"] == "GET" && later["path"].as_str().is_some_and(|path| path.starts_with(object)));
+        assert!(!read_later, "{object} was read after its deletion");
+    }
+}
+
+#[tokio::test]
+async fn a_recorded_call_ends_up_in_a_directory_and_is_deleted_at_acs() {
+    let world = World::new().await;
+    subscribe(&world, 1).await;
+    let plan = json!({"chunks": [{"durationMs": 9000}, {"durationMs": 5000}, {"durationMs": 100}]});
+    let call = world.admin("POST", "calls", plan).await;
+    let start = json!({"serverCallId": call["serverCallId"], "recordingContentType": "audio", "recordingFormatType": "wav"});
+    let (_, started) = world.api("POST", "/recordings", Some(start)).await;
+    let id = started["recordingId"].as_str().expect("a start gives an id");
+    world.api("POST", &format!("/recordings/{id}/stop"), None).await;
+
+    let objects = until_deleted(&world, 3).await;
+
+    assert_all_in_vault(&objects, &world.vault_files());
+    assert_deleted_after_read(&world).await;
+}
+
+#[tokio::test]
+async fn a_recorded_call_ends_up_in_azure_blob_storage() {
+    let container = azurite::container_url().await;
+    let world = World::with(&[("VAULT_URL", &container)]).await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}, {"durationMs": 5000}]}})).await;
+    let (status, answer) = world.event(&event).await;
+    assert_eq!(status, 200, "{answer}");
+    let objects = until_deleted(&world, 2).await;
+    assert_all_in_vault(&objects, &download_all(&container).await);
+    assert!(!world.console().contains("sig="), "{}", world.console());
+}
+
+/// Every blob of a container, by the last part of its name.
+async fn download_all(container: &str) -> BTreeMap<String, Vec<u8>> {
+    let client = azurite::client(container);
+    let mut pages = client.list_blobs(None).expect("the URL is good").into_pages();
+    let mut files = BTreeMap::new();
+    while let Some(page) = pages.try_next().await.expect("Azurite lists") {
+        for blob in page.into_model().expect("a page is XML").blob_items {
+            let name = blob.name.expect("a blob has a name");
+            let content = client.blob_client(&name).download(None).await.expect("Azurite gives").body.collect().await;
+            let file_name = name.rsplit('/').next().unwrap_or(&name).to_owned();
+            files.insert(file_name, content.expect("the body comes").to_vec());
+        }
+    }
+    files
+}
+
+#[tokio::test]
+async fn every_format_and_every_event_of_a_batch_is_exported() {
+    let world = World::new().await;
+    let mut events = Vec::new();
+    for format in ["wav", "mp3", "mp4"] {
+        events.push(
+            world.recording(json!({"format": format, "call": {"chunks": [{"durationMs": 5000, "sizeBytes": 200_000}]}})).await,
+        );
+    }
+    let (status, answer) = world.event(&Value::Array(events)).await;
+    assert_eq!(status, 200, "{answer}");
+    let objects = until_deleted(&world, 3).await;
+    let files = world.vault_files();
+    assert_all_in_vault(&objects, &files);
+    for marker in ["0000-audiowav.", "0000-audiomp3.", "0000-audiovideomp4."] {
+        assert!(files.keys().any(|name| name.starts_with(marker)), "{marker} is not in {:?}", files.keys());
+    }
+}
+
+#[tokio::test]
+async fn deliveries_at_once_export_and_delete_each_chunk_once() {
+    let world = World::new().await;
+    subscribe(&world, 5).await;
+    world.recording(json!({"announce": true, "call": {"chunks": [{"durationMs": 9000}]}})).await;
+    until_deleted(&world, 1).await;
+    let log = world.content_log().await;
+    let count = |method: &str, part: &str| {
+        let is_it = |line: &&Value| line["method"] == method && line["path"].as_str().is_some_and(|path| path.ends_with(part));
+        log.iter().filter(is_it).count()
+    };
+    assert_eq!(count("GET", "/content/audio"), 1, "{log:?}");
+    assert_eq!(log.iter().filter(|line| line["method"] == "DELETE").count(), 1, "{log:?}");
+}
+
+#[tokio::test]
+async fn the_timer_deletes_when_the_delay_is_over_and_not_before() {
+    let world = World::with(&[("DELETE_DELAY", "1h")]).await;
+    let event = world.recording(json!({})).await;
+    world.event(&event).await;
+    let report = world.sweep().await;
+    assert_eq!((&report["waiting"], &report["deleted"]), (&json!(1), &json!(0)), "{report}");
+    assert!(world.objects().await.iter().all(|object| object["deletedAt"].is_null()));
+    assert_eq!(world.ledger_entry(&document_ids(&event)[0])["state"]["name"], "exported");
+}
+
+#[tokio::test]
+async fn the_timer_takes_up_what_the_event_could_not_finish() {
+    let world = World::new().await;
+    // Out of luck for longer than one invocation is patient.
+    world.admin("PUT", "faults", json!([{"plane": "media", "kind": "status", "status": 503, "times": 4}])).await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}]}})).await;
+    let (status, answer) = world.event(&event).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(world.ledger_entry(&document_ids(&event)[0])["state"]["name"], "pending");
+    let deleted =
+        eventually("the chunk backs off and is then swept", async || (world.sweep().await["deleted"] == 1).then_some(()));
+    deleted.await;
+    assert_all_in_vault(&world.objects().await, &world.vault_files());
+}
+
+#[tokio::test]
+async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
+    for vault in ["directory", "azure"] {
+        let container = if vault == "azure" { azurite::container_url().await } else { String::new() };
+        let mut settings = vec![("CLAIM_TTL", "3s")];
+        if vault == "azure" {
+            settings.push(("VAULT_URL", &container));
+        }
+        let world = World::with(&settings).await;
+        // 640 KiB at 10 pieces of 64 KiB a second: killed after some of its ten blocks.
+        world.admin("PUT", "faults", json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 10, "times": 1}])).await;
+        let event = world.recording(json!({"call": {"chunks": [{"durationMs": 20_000}]}})).await;
+        let delivery = tokio::spawn({
+            let (client, url) = (world.client.clone(), format!("{}/RecordingFileStatusUpdated", world.handler_url().await));
+            let body = json!({"Data": {"event": event}}).to_string();
+            async move { client.post(url).body(body).send().await.map(drop) }
+        });
+        let staged = async || match vault {
+            "azure" => azure_staged(&container, &event).await,
+            _ => crate::support::world::files(&world.vault.join(".staging")).len(),
+        };
+        eventually("some blocks are staged", async || (staged().await >= 3).then_some(())).await;
+        world.host.kill_handler();
+        assert!(delivery.await.expect("it does not panic").is_err(), "the host sees its invocation fail");
+        world.host.ready().await.expect("the host starts the handler again");
+
+        eventually("the claim runs out and the sweep goes on", async || (world.sweep().await["deleted"] == 1).then_some(()))
+            .await;
+
+        let files = if vault == "azure" { download_all(&container).await } else { world.vault_files() };
+        assert_all_in_vault(&world.objects().await, &files);
+        let ranges: Vec<Value> = world
+            .content_log()
+            .await
+            .iter()
+            .filter(|line| line["path"].as_str().is_some_and(|path| path.ends_with("/audio")))
+            .map(|line| line["range"].clone())
+            .collect();
+        let resumed_at: u64 = ranges
+            .last()
+            .and_then(Value::as_str)
+            .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok())
+            .expect("the last read has a range");
+        assert!(resumed_at >= 3 * 65_536, "{vault}: resumed at {resumed_at}, {ranges:?}");
+    }
+}
+
+async fn azure_staged(container: &str, event: &Value) -> usize {
+    let chunk = event["data"]["recordingStorageInfo"]["recordingChunks"][0]["documentId"].as_str().expect("a chunk has an id");
+    let client = azurite::client(container);
+    let include = vec![azure_storage_blob::models::ListBlobsIncludeItem::UncommittedBlobs];
+    let options =
+        azure_storage_blob::models::BlobContainerClientListBlobsOptions { include: Some(include), ..Default::default() };
+    let mut pages = client.list_blobs(Some(options)).expect("the URL is good").into_pages();
+    let page = pages.try_next().await.expect("Azurite lists").expect("there is a page").into_model().expect("a page is XML");
+    let name =
+        page.blob_items.into_iter().filter_map(|blob| blob.name).find(|name| name.contains(chunk) && name.ends_with(".wav"));
+    let Some(name) = name else { return 0 };
+    let blob = client.blob_client(&name).block_blob_client();
+    let list =
+        blob.get_block_list(azure_storage_blob::models::BlockListType::Uncommitted, None).await.expect("Azurite lists blocks");
+    list.into_model().expect("a block list is XML").uncommitted_blocks.unwrap_or_default().len()
+}
+
+#[tokio::test]
+async fn a_forged_location_is_refused_without_a_request_and_the_chunk_is_dead_lettered() {
+    let stranger = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let forged = format!("http://{}/v1/objects/x/content/audio", stranger.local_addr().expect("it is bound"));
+    let world = World::new().await;
+    let mut event = world.recording(json!({})).await;
+    event["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] = forged.into();
+    let (status, answer) = world.event(&event).await;
+    assert_eq!(status, 200, "{answer}");
+    let entry = world.ledger_entry(&document_ids(&event)[0]);
+    assert_eq!(entry["state"]["name"], "deadLettered", "{entry}");
+    assert!(entry["state"]["reason"].as_str().is_some_and(|reason| reason.contains("refused")), "{entry}");
+    let nobody_came = tokio::time::timeout(std::time::Duration::from_millis(200), stranger.accept()).await;
+    assert!(nobody_came.is_err(), "the forged host got a connection");
+    assert!(world.objects().await[0]["deletedAt"].is_null());
+}
+
+#[tokio::test]
+async fn a_redirect_is_followed_within_the_allow_list_and_refused_beyond_it() {
+    let world = World::new().await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 2000}]}})).await;
+    let content = event["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"].clone();
+    world.admin("PUT", "faults", json!([{"plane": "media", "kind": "redirect", "location": content, "times": 1}])).await;
+    world.event(&event).await;
+    assert_eq!(world.ledger_entry(&document_ids(&event)[0])["state"]["name"], "sourceDeleted");
+
+    let event = world.recording(json!({})).await;
+    let evil = json!([{"plane": "media", "kind": "redirect", "location": "https://evil.example/v1", "times": 1}]);
+    world.admin("PUT", "faults", evil).await;
+    world.event(&event).await;
+    let entry = world.ledger_entry(&document_ids(&event)[0]);
+    assert_eq!(entry["state"]["name"], "deadLettered", "{entry}");
+    assert!(entry["state"]["reason"].as_str().is_some_and(|reason| reason.contains("evil.example")), "{entry}");
+}
+
+#[rstest::rstest]
+#[case::cut(json!({"plane": "media", "kind": "dropAfter", "bytes": 100_000, "times": 2}))]
+#[case::range_ignored(json!({"plane": "media", "kind": "ignoreRange", "times": 1}))]
+#[case::empty(json!({"plane": "media", "kind": "empty", "times": 1}))]
+#[case::html_400(json!({"plane": "media", "kind": "status", "status": 400, "times": 1}))]
+#[case::throttled(json!({"plane": "metadata", "kind": "status", "status": 429, "retryAfter": 1, "times": 1}))]
+#[case::delete_503(json!({"plane": "delete", "kind": "status", "status": 503, "times": 1}))]
+#[tokio::test]
+async fn the_services_known_misbehaviour_loses_nothing(#[case] fault: Value) {
+    let world = World::new().await;
+    world.admin("PUT", "faults", json!([fault])).await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}]}})).await;
+    world.event(&event).await;
+    eventually("the chunk gets through in the end", async || {
+        world.sweep().await;
+        (world.ledger_entry(&document_ids(&event)[0])["state"]["name"] == "sourceDeleted").then_some(())
+    })
+    .await;
+    assert_all_in_vault(&world.objects().await, &world.vault_files());
+    assert_deleted_after_read(&world).await;
+}
