@@ -105,11 +105,14 @@ impl ExportDestination for AzureVault {
         let headers = response.headers();
         let etag = headers.get_optional_string(&"etag".into());
         let size = headers.get_optional_string(&"x-ms-blob-content-length".into()).and_then(|text| text.parse().ok());
-        // A blob with staged blocks only has no ETag yet.
         let (Some(etag), Some(size_bytes)) = (etag, size) else {
             return Ok(None);
         };
         let list = response.into_model().map_err(&failed)?.committed_blocks.unwrap_or_default();
+        // No committed block: staged blocks only, which is no blob yet, or a blob somebody else put there in one piece.
+        if list.is_empty() && !self.container.blob_client(name.as_str()).exists().await.map_err(&failed)? {
+            return Ok(None);
+        }
         let blocks = list
             .into_iter()
             .map(|block| {
