@@ -12,11 +12,14 @@ pub mod recording_file_status;
 use std::any::Any;
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::json;
+use tokio::sync::watch;
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
@@ -28,7 +31,27 @@ const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
 /// A recording request is a few hundred bytes; channel lists make it a few thousand.
 const CONTROL_LIMIT_BYTES: usize = 64 << 10;
 
-/// Everything the handler answers.
+/// What the listener serves: `GET /` at once, everything else as soon as the application is put together.
+///
+/// The host polls `GET /` from the first moment and takes any answer as "ready"; loading the platform's certificates takes
+/// longer than that. A request that comes before waits; `functions` never yields `None` again once it was set.
+pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
+    let wait_and_answer = move |request: Request| {
+        let mut functions = functions.clone();
+        async move {
+            let ready = functions.wait_for(Option::is_some).await.map(|functions| functions.clone());
+            match ready {
+                // The router's error type is `Infallible`.
+                Ok(Some(functions)) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
+                Ok(None) | Err(_) => InvocationResponse::failure("the handler is stopping").into_response(),
+            }
+        }
+    };
+    let alive = async || Json(json!({"status": "running", "version": env!("CARGO_PKG_VERSION")}));
+    Router::new().route("/", get(alive)).fallback(wait_and_answer)
+}
+
+/// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
     let control = recording_control::routes().layer(DefaultBodyLimit::max(CONTROL_LIMIT_BYTES)).with_state(Arc::clone(&app));
     let envelopes = Router::new()
@@ -37,13 +60,7 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
         .route("/RecordingControl", post(recording_control::invoke).with_state(control.clone()))
         .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));
-    Router::new()
-        // The host polls this until it gets any answer; it must not wait for anything.
-        .route("/", get(|| async { axum::Json(serde_json::json!({"status": "running", "version": env!("CARGO_PKG_VERSION")})) }))
-        .merge(envelopes)
-        .merge(control)
-        .fallback(unknown_route)
-        .layer(CatchPanicLayer::custom(after_panic))
+    Router::new().merge(envelopes).merge(control).fallback(unknown_route).layer(CatchPanicLayer::custom(after_panic))
 }
 
 async fn unknown_route(uri: Uri) -> Problem {

@@ -1,5 +1,6 @@
 //! The binary: `recording-vault serve`, started by the Azure Functions host.
 
+use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use recording_vault::config::Config;
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Settings are missing or wrong (`EX_USAGE` of sysexits.h).
 const EXIT_CONFIG: u8 = 64;
@@ -72,13 +74,19 @@ async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tracing::info!(vault = ?config.vault, ledger = ?config.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
-    let app = Arc::new(App::build(config)?);
+    let (functions, ready) = watch::channel(None);
+    let building = async {
+        let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
+        functions.send_replace(Some(functions::router(Arc::new(app))));
+        std::future::pending::<anyhow::Result<Infallible>>().await
+    };
     // Nothing has to be finished in order: a kill at any point loses nothing, so a signal ends the process at once.
     tokio::select! {
-        result = axum::serve(listener, functions::router(app)).into_future() => {
+        result = axum::serve(listener, functions::front(ready)).into_future() => {
             result?;
             anyhow::bail!("the listener ended by itself")
         }
+        failed = building => match failed? {},
         _ = terminate.recv() => Ok(15),
         _ = interrupt.recv() => Ok(2),
     }

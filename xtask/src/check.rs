@@ -5,8 +5,8 @@ use std::process::Command;
 use crate::paths;
 use crate::tools::{cargo, cargo_tool, run_cargo, run_command};
 
-const CARGO_DENY: &str = "0.19.0";
-const TYPOS: &str = "1.40.0";
+const CARGO_DENY: &str = "0.20.2";
+const TYPOS: &str = "1.52.0";
 
 pub fn run() -> anyhow::Result<()> {
     step("format");

@@ -8,6 +8,8 @@ mod stage;
 mod test;
 mod tools;
 
+use std::process::ExitCode;
+
 use clap::{Parser, Subcommand};
 
 /// Everything there is to do with this repository.
@@ -39,12 +41,19 @@ enum Verb {
     Bench,
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().verb {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().verb {
         Verb::Demo { keep } => demo::run(keep),
         Verb::Test { arguments } => test::run(&arguments),
         Verb::Check => check::run(),
         Verb::Stage => stage::run(),
         Verb::Bench => bench::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("Error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -14,6 +14,8 @@ const MP4_SAMPLE: &[u8] = include_bytes!("../samples/sample.mp4");
 const MP4_SAMPLE_MS: u64 = 2000;
 /// Size and type of an MP4 box.
 const MP4_BOX_HEADER: u64 = 8;
+/// What an mp4 is filled up with changes so often.
+const PAGE: u64 = 4096;
 
 /// One media file.
 #[derive(Debug, Clone)]
@@ -75,7 +77,7 @@ impl Media {
         match self {
             Self::Wav(wav) => wav.read(offset, end),
             Self::Mp3 { .. } => repeated(MP3_SAMPLE, offset, end),
-            Self::Mp4 { size_bytes } => (offset..end).map(|at| mp4_byte(*size_bytes, at)).collect(),
+            Self::Mp4 { size_bytes } => mp4(*size_bytes, offset, end),
             Self::Given(bytes) => Bytes::copy_from_slice(&bytes[index(offset).min(bytes.len())..index(end)]),
         }
     }
@@ -86,18 +88,22 @@ fn repeated(sample: &[u8], offset: u64, end: u64) -> Bytes {
     (offset..end).map(|at| sample[index(at % length)]).collect()
 }
 
-fn mp4_byte(size_bytes: u64, at: u64) -> u8 {
-    let sample = MP4_SAMPLE.len() as u64;
-    if at < sample {
-        return MP4_SAMPLE[index(at)];
+/// The sample, the header of a `free` box, and pages that are not all alike, so that a swapped block shows.
+fn mp4(size_bytes: u64, offset: u64, end: u64) -> Bytes {
+    let mut head = MP4_SAMPLE.to_vec();
+    let free_box = u32::try_from(size_bytes - MP4_SAMPLE.len() as u64).unwrap_or(u32::MAX);
+    head.extend_from_slice(&free_box.to_be_bytes());
+    head.extend_from_slice(b"free");
+    let from_head = index(offset).min(head.len())..index(end).min(head.len());
+    let mut bytes = head[from_head].to_vec();
+    let mut at = offset.max(head.len() as u64);
+    while at < end {
+        let page_end = end.min((at / PAGE + 1) * PAGE);
+        let filling = u8::try_from(at / PAGE % 251).unwrap_or_default();
+        bytes.resize(bytes.len() + index(page_end - at), filling);
+        at = page_end;
     }
-    let free_box = u32::try_from(size_bytes - sample).unwrap_or(u32::MAX).to_be_bytes();
-    match index(at - sample) {
-        at @ 0..4 => free_box[at],
-        at @ 4..8 => b"free"[at - 4],
-        // Not all alike, so that a swapped block shows.
-        at => u8::try_from(at / 4096 % 251).unwrap_or_default(),
-    }
+    bytes.into()
 }
 
 fn index(offset: u64) -> usize {
