@@ -205,6 +205,7 @@ async fn spawn(app: &FunctionApp) -> std::io::Result<(Child, u16)> {
         .env("FUNCTIONS_APP_ROOT_PATH", &root)
         .env("AzureWebJobsScriptRoot", &root)
         .env("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+        .env("WEBSITE_HOSTNAME", "localhost:7071")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
