@@ -43,17 +43,15 @@ impl App {
     /// When a client cannot be set up.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let identity = ManagedIdentityCredential::new(Some(ManagedIdentityCredentialOptions {
-            user_assigned_id: config.identity_client_id.map(UserAssignedId::ClientId),
-            ..ManagedIdentityCredentialOptions::default()
-        }))
-        .map_err(|error| BuildError::Identity(Box::new(error)))?;
+        let new_identity = || identity(config.identity_client_id.clone()).map_err(|error| BuildError::Identity(Box::new(error)));
         let credential = match config.acs.sign_in {
             SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
-            SignIn::ManagedIdentity => AcsCredential::Entra(Arc::clone(&identity) as Arc<dyn TokenCredential>),
+            SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
         };
+        let needs_identity = config.vault.needs_identity() || config.ledger.needs_identity();
+        let storage_identity = if needs_identity { Some(new_identity()?) } else { None };
         let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock)).map_err(BuildError::Http)?;
-        let storage = Storage { azure: AzureStorage::new(Some(identity)) };
+        let storage = Storage { azure: AzureStorage::new(storage_identity) };
         let store = storage.ledger_store(&config.ledger)?;
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
         let source = AcsContent::new(http.clone(), ContentGuard::new(config.acs.content_hosts));
@@ -67,6 +65,13 @@ impl App {
             sweep_budget: config.sweep_budget,
         })
     }
+}
+
+/// The app's managed identity; it asks for a token when one is needed.
+fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    let user_assigned_id = client_id.map(UserAssignedId::ClientId);
+    let options = ManagedIdentityCredentialOptions { user_assigned_id, ..ManagedIdentityCredentialOptions::default() };
+    Ok(ManagedIdentityCredential::new(Some(options))?)
 }
 
 struct Storage {

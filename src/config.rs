@@ -28,8 +28,9 @@ const API_VERSIONS: [&str; 9] = [
     "2023-01-15-preview",
     "2022-04-07-preview",
 ];
-/// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory.
-const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 4 << 10..=256 << 20;
+/// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory; and 50,000 blocks, so that 64 KiB is enough for
+/// twice ACS's largest file.
+const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=256 << 20;
 
 /// A setting as the documentation lists it.
 #[derive(Debug, Clone, Copy)]
@@ -269,7 +270,7 @@ impl Reader {
             let size = text.parse::<ByteSize>().map(|size| size.as_u64()).unwrap_or_default();
             let usable = BLOCK_SIZES.contains(&size) && size.is_multiple_of(1024);
             let size = usize::try_from(size).ok().and_then(NonZeroUsize::new).filter(|_| usable);
-            size.ok_or_else(|| format!("is `{text}`; expected a multiple of 1KiB from 4KiB to 256MiB, such as 8MiB"))
+            size.ok_or_else(|| format!("is `{text}`; expected a multiple of 1KiB from 64KiB to 256MiB, such as 8MiB"))
         });
         let blocks_in_flight = self.count("BLOCKS_IN_FLIGHT", 64);
         let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);

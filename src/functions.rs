@@ -60,7 +60,12 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
         .route("/RecordingControl", post(recording_control::invoke).with_state(control.clone()))
         .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));
-    Router::new().merge(envelopes).merge(control).fallback(unknown_route).layer(CatchPanicLayer::custom(after_panic))
+    guarded(Router::new().merge(envelopes).merge(control).fallback(unknown_route))
+}
+
+/// A panic ends its invocation, not the process.
+fn guarded(router: Router) -> Router {
+    router.layer(CatchPanicLayer::custom(after_panic))
 }
 
 async fn unknown_route(uri: Uri) -> Problem {
@@ -68,10 +73,34 @@ async fn unknown_route(uri: Uri) -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "NotFound", format!("There is nothing at `{}`.", uri.path()))
 }
 
-/// A panic ends its invocation, not the process. The body serves both forms: an envelope's answer and an error object.
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown".to_owned());
     tracing::error!(panic = what, "An invocation panicked; this is a bug");
     InvocationResponse::failure("the invocation panicked; see the log").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_with_an_answer_and_the_next_invocation_works() {
+        let router = guarded(
+            Router::new()
+                .route("/panics", get(async || -> &'static str { panic!("a bug") }))
+                .route("/works", get(async || "fine")),
+        );
+        let get = async |path: &str| {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            router.clone().oneshot(request).await.unwrap()
+        };
+        let response = get("/panics").await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(answer["Logs"], json!(["the invocation panicked; see the log"]));
+        assert_eq!(get("/works").await.status(), StatusCode::OK);
+    }
 }

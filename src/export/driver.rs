@@ -369,7 +369,7 @@ impl ExportDriver {
         Ok(DriveOutcome::Failed { reason, until })
     }
 
-    /// The two ends that leave a recording outside the vault: a human must act.
+    /// The two ends without a receipt: a human must act.
     async fn settle_unexported(&self, claim: &Claim, state: ChunkState, reason: &str) -> Result<DriveOutcome, LedgerError> {
         let now = self.clock.now();
         let change = |entry: &mut LedgerEntry| {
@@ -378,7 +378,7 @@ impl ExportDriver {
         };
         let entry = self.ledger.update(claim, AfterUpdate::Release, change).await?;
         let id = &entry.chunk.document_id;
-        error!(document.id = %id, chunk.index = entry.chunk.index, state = state.name(), error = reason, "Chunk `{id}` is not in the vault");
+        error!(document.id = %id, chunk.index = entry.chunk.index, state = state.name(), error = reason, "Chunk `{id}` was not exported");
         Ok(DriveOutcome::Settled { state, exported_now: false })
     }
 

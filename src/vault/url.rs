@@ -39,6 +39,14 @@ pub enum InvalidVaultUrl {
 }
 
 impl VaultUrl {
+    /// Whether only an identity's token opens it.
+    pub fn needs_identity(&self) -> bool {
+        match self {
+            Self::Directory(_) => false,
+            Self::Container(container) => !container.has_sas(),
+        }
+    }
+
     /// Where the ledger lies unless told otherwise: beside the vault, named `<name>-ledger`.
     ///
     /// # Errors

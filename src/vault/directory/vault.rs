@@ -70,10 +70,11 @@ impl DirectoryVault {
 
     fn assemble(&self, name: &BlobName, blocks: &[BlockId]) -> io::Result<CommitOutcome> {
         let target = self.file(name);
+        let staging = self.staging(name);
         if target.try_exists()? {
+            if_there(fs::remove_dir_all(staging))?;
             return Ok(CommitOutcome::AlreadyThere);
         }
-        let staging = self.staging(name);
         let mut assembled = NamedTempFile::new_in(&staging)?;
         for id in blocks {
             append_block(&staging.join(file_name(id)), id, assembled.as_file_mut())?;
@@ -87,7 +88,7 @@ impl DirectoryVault {
         sync_parent(&list_path)?;
 
         let outcome = self.persist_new(assembled, &target)?;
-        fs::remove_dir_all(&staging)?;
+        if_there(fs::remove_dir_all(staging))?;
         Ok(outcome)
     }
 
@@ -224,7 +225,7 @@ impl ExportDestination for DirectoryVault {
             ensure_folder(&vault.root, &staged)?;
             let file = temporary(&vault.staging(name), &content)?;
             let outcome = vault.persist_new(file, &vault.file(name))?;
-            fs::remove_dir_all(vault.staging(name))?;
+            if_there(fs::remove_dir_all(vault.staging(name)))?;
             Ok(outcome)
         })
         .await
