@@ -81,26 +81,10 @@ impl LedgerEntry {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::recording::{ChunkLocations, DocumentId};
+    use crate::recording::chunk::tests::chunk;
 
     pub(crate) fn entry() -> LedgerEntry {
-        let document_id: DocumentId = "0-eus-d12-a".parse().unwrap();
-        let chunk = RecordingChunk {
-            document_id,
-            index: 0,
-            call_id: None,
-            server_call_id: None,
-            recording_id: None,
-            started_at: None,
-            duration_ms: None,
-            content: None,
-            format: None,
-            end_reason: None,
-            locations: ChunkLocations::default(),
-            event_id: None,
-            event_time: None,
-        };
-        LedgerEntry::new(chunk, "2026-03-02T09:00:00Z".parse().unwrap(), Duration::from_hours(24))
+        LedgerEntry::new(chunk(), "2026-03-02T09:00:00Z".parse().unwrap(), Duration::from_hours(24))
     }
 
     #[test]

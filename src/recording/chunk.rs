@@ -77,12 +77,13 @@ impl RecordingChunk {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
 
-    fn chunk() -> RecordingChunk {
+    /// A chunk of which nothing but its id is known.
+    pub(crate) fn chunk() -> RecordingChunk {
         RecordingChunk {
             document_id: "0-eus-d12-a".parse().unwrap(),
             index: 0,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
@@ -25,11 +25,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
-        .route("/v1/objects/{id}/content/{part}", routing::get(content).delete(delete_part))
-        .route("/v1/objects/{id}", routing::delete(delete))
+        .route("/v1/objects/{*path}", routing::any(exchange))
         // The generation of 2021, at the resource's own endpoint.
-        .route("/recording/download/{id}", routing::get(legacy_media))
-        .route("/recording/download/{id}/metadata", routing::get(legacy_metadata))
+        .route("/recording/download/{*path}", routing::any(exchange))
 }
 
 /// One request to the content plane.
@@ -40,60 +38,26 @@ struct Exchange {
     headers: HeaderMap,
 }
 
-async fn content(
-    State(world): State<Arc<World>>,
-    method: Method,
-    uri: Uri,
-    Path((id, part)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    let plane = match part.as_str() {
-        "video" | "audio" => Plane::Media,
-        "acsmetadata" => Plane::Metadata,
-        _ => return StatusCode::NOT_FOUND.into_response(),
+async fn exchange(State(world): State<Arc<World>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().to_owned();
+    let Some((plane, id)) = target(&method, &path) else {
+        return StatusCode::NOT_FOUND.into_response();
     };
-    Exchange { world, method, uri, headers }.answer(plane, &id)
+    Exchange { world, method, uri, headers }.answer(plane, id)
 }
 
-async fn legacy_media(
-    State(world): State<Arc<World>>,
-    method: Method,
-    uri: Uri,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    Exchange { world, method, uri, headers }.answer(Plane::Media, &id)
-}
-
-async fn legacy_metadata(
-    State(world): State<Arc<World>>,
-    method: Method,
-    uri: Uri,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    Exchange { world, method, uri, headers }.answer(Plane::Metadata, &id)
-}
-
-async fn delete(
-    State(world): State<Arc<World>>,
-    method: Method,
-    uri: Uri,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    Exchange { world, method, uri, headers }.answer(Plane::Delete, &id)
-}
-
-/// `…/content/deletedata`, the other form that delete locations have.
-async fn delete_part(
-    state: State<Arc<World>>,
-    method: Method,
-    uri: Uri,
-    Path((id, part)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    if part == "deletedata" { delete(state, method, uri, Path(id), headers).await } else { StatusCode::NOT_FOUND.into_response() }
+/// What a method and a path mean, and for which object.
+fn target<'a>(method: &Method, path: &'a str) -> Option<(Plane, &'a str)> {
+    let segments: Vec<&str> = path.split('/').skip(1).collect();
+    match (method.as_str(), segments.as_slice()) {
+        ("GET", ["v1", "objects", id, "content", "video" | "audio"]) => Some((Plane::Media, id)),
+        ("GET", ["v1", "objects", id, "content", "acsmetadata"]) => Some((Plane::Metadata, id)),
+        // Delete locations have been seen in both forms.
+        ("DELETE", ["v1", "objects", id] | ["v1", "objects", id, "content", "deletedata"]) => Some((Plane::Delete, id)),
+        ("GET", ["recording", "download", id]) => Some((Plane::Media, id)),
+        ("GET", ["recording", "download", id, "metadata"]) => Some((Plane::Metadata, id)),
+        _ => None,
+    }
 }
 
 impl Exchange {
