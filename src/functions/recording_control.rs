@@ -3,6 +3,7 @@
 //! The forwarded request is served as it is; an envelope is unfolded into the request it stands for and served the same.
 
 mod start_body;
+mod start_rules;
 
 use std::sync::Arc;
 

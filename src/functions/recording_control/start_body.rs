@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
 use crate::functions::problem::Problem;
+use crate::functions::recording_control::start_rules;
 
 /// ACS's `StartCallRecordingRequest`; the call's id may also stand at the top, without a `callLocator` around it.
 #[derive(Deserialize)]
@@ -63,7 +64,10 @@ pub fn parse(body: &[u8]) -> Result<StartRecordingRequest, Problem> {
     let locators = calls.into_iter().flatten().flatten().map(RecordedCall::Locator);
     let mut calls: Vec<RecordedCall> = locators.chain(body.call_connection_id.map(RecordedCall::Connection)).collect();
     match (calls.pop(), calls.is_empty()) {
-        (Some(call), true) => Ok(StartRecordingRequest { call, options }),
+        (Some(call), true) => {
+            start_rules::check(&options)?;
+            Ok(StartRecordingRequest { call: start_rules::call(call)?, options })
+        }
         (Some(_), false) => Err(which_call("The request names more than one call")),
         (None, _) => Err(which_call("The request names no call")),
     }

@@ -1,0 +1,210 @@
+//! What ACS would refuse, or worse, misunderstand, is refused here with a text that says what would be right.
+//!
+//! Combinations: <https://learn.microsoft.com/azure/communication-services/concepts/voice-video-calling/call-recording>.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use serde_json::Value;
+use url::Url;
+use uuid::Uuid;
+
+use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
+use crate::functions::problem::Problem;
+use crate::recording::media::ChannelKind;
+use crate::recording::{ContentKind, FormatKind};
+
+/// What ACS records: content, channels, format.
+const OFFERED: [(ContentKind, ChannelKind, FormatKind); 4] = [
+    (ContentKind::AudioVideo, ChannelKind::Mixed, FormatKind::Mp4),
+    (ContentKind::Audio, ChannelKind::Mixed, FormatKind::Mp3),
+    (ContentKind::Audio, ChannelKind::Mixed, FormatKind::Wav),
+    (ContentKind::Audio, ChannelKind::Unmixed, FormatKind::Wav),
+];
+/// Channels 0 to 4 of an unmixed recording.
+const CHANNELS: usize = 5;
+
+/// The call in the form ACS takes: a conversation URL is encoded for the caller.
+///
+/// # Errors
+/// For an empty id, and for a call id where a server call id is needed.
+pub fn call(call: RecordedCall) -> Result<RecordedCall, Problem> {
+    let (field, id) = match &call {
+        RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => ("serverCallId", server_call_id),
+        RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => ("groupCallId", group_call_id),
+        RecordedCall::Locator(CallLocator::RoomCall { room_id }) => ("roomId", room_id),
+        RecordedCall::Connection(id) => ("callConnectionId", id),
+    };
+    if id.trim().is_empty() {
+        return Err(Problem::invalid(Some(field), format!("`{field}` is empty.")));
+    }
+    if field != "serverCallId" {
+        return Ok(call);
+    }
+    if Uuid::try_parse(id).is_ok() {
+        let message = "`serverCallId` is a plain call id. The server call id is the long text that `getServerCallId()` of the \
+                       calling SDK gives, and that the events CallConnected and CallStarted carry as `serverCallId`; for a \
+                       group call's id use `groupCallId`, for a call connection's `callConnectionId`.";
+        return Err(Problem::invalid(Some(field), message));
+    }
+    let is_conversation = id.starts_with("https://") || id.starts_with("http://");
+    let server_call_id = if is_conversation { BASE64_URL_SAFE_NO_PAD.encode(id) } else { id.clone() };
+    Ok(RecordedCall::Locator(CallLocator::ServerCall { server_call_id }))
+}
+
+/// Checks everything of a start but the call.
+///
+/// # Errors
+/// With the field that is wrong, and what would be right.
+pub fn check(options: &StartRecordingOptions) -> Result<(), Problem> {
+    combination(options)?;
+    channels(options)?;
+    match &options.recording_state_callback_uri {
+        Some(uri) if Url::parse(uri).is_ok_and(|uri| uri.scheme() == "https") => Ok(()),
+        Some(_) => {
+            let field = "recordingStateCallbackUri";
+            Err(Problem::invalid(Some(field), format!("`{field}` is no https URL; ACS calls back over https only.")))
+        }
+        None => Ok(()),
+    }
+}
+
+fn combination(options: &StartRecordingOptions) -> Result<(), Problem> {
+    let content = options.recording_content_type;
+    let channel = options.recording_channel_type;
+    let format = options.recording_format_type;
+    let is_offered = OFFERED.iter().any(|offered| {
+        content.is_none_or(|content| content == offered.0)
+            && channel.is_none_or(|channel| channel == offered.1)
+            && format.is_none_or(|format| format == offered.2)
+    });
+    if is_offered {
+        return Ok(());
+    }
+    let message = "This combination of `recordingContentType`, `recordingChannelType` and `recordingFormatType` is not recorded; \
+                   mp4 is audioVideo and mixed, mp3 is audio and mixed, wav is audio and mixed or unmixed.";
+    Err(Problem::invalid(Some("recordingFormatType"), message))
+}
+
+fn channels(options: &StartRecordingOptions) -> Result<(), Problem> {
+    let is_unmixed = options.recording_channel_type == Some(ChannelKind::Unmixed);
+    let affinity = options.channel_affinity.as_deref().unwrap_or_default();
+    if !is_unmixed && !affinity.is_empty() {
+        let message = "`channelAffinity` is for unmixed recordings; set `recordingChannelType` to unmixed.";
+        return Err(Problem::invalid(Some("channelAffinity"), message));
+    }
+    let ordering = options.audio_channel_participant_ordering.as_deref().unwrap_or_default();
+    for (field, list) in [("audioChannelParticipantOrdering", ordering), ("channelAffinity", affinity)] {
+        if is_unmixed && list.len() > CHANNELS {
+            let message = format!("`{field}` has {} entries; an unmixed recording has {CHANNELS} channels.", list.len());
+            return Err(Problem::invalid(Some(field), message));
+        }
+    }
+    let mut taken = [false; CHANNELS];
+    for entry in affinity {
+        let field = "channelAffinity";
+        let channel = entry.get("channel").and_then(Value::as_u64).and_then(|channel| usize::try_from(channel).ok());
+        let Some(slot) = channel.and_then(|channel| taken.get_mut(channel)) else {
+            return Err(Problem::invalid(Some(field), format!("`{field}` needs a `channel` from 0 to {}.", CHANNELS - 1)));
+        };
+        if std::mem::replace(slot, true) {
+            return Err(Problem::invalid(Some(field), format!("`{field}` names a channel twice.")));
+        }
+        if !entry.get("participant").is_some_and(Value::is_object) {
+            return Err(Problem::invalid(Some(field), format!("`{field}` needs a `participant` for each channel.")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn server_call(id: &str) -> RecordedCall {
+        RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.to_owned() })
+    }
+
+    #[test]
+    fn a_plain_call_id_gets_the_hint_where_the_right_one_is() {
+        let problem = call(server_call("7c62cca0-0000-4444-8888-000000000001")).unwrap_err();
+        assert!(format!("{problem:?}").contains("getServerCallId()"), "{problem:?}");
+    }
+
+    #[test]
+    fn a_conversation_url_is_encoded_for_the_caller() {
+        let url = "https://api.flightproxy.skype.com/api/v2/cp/conv/conv/d1A7?i=6&e=638";
+        assert_eq!(call(server_call(url)), Ok(server_call(&BASE64_URL_SAFE_NO_PAD.encode(url))));
+    }
+
+    #[test]
+    fn other_ids_go_as_they_are() {
+        let group = RecordedCall::Locator(CallLocator::GroupCall { group_call_id: Uuid::nil().to_string() });
+        assert_eq!(call(group.clone()), Ok(group));
+        assert_eq!(call(server_call("aHR0cHM6")), Ok(server_call("aHR0cHM6")));
+        assert!(call(server_call(" ")).is_err());
+    }
+
+    fn options(content: Option<ContentKind>, channel: Option<ChannelKind>, format: Option<FormatKind>) -> StartRecordingOptions {
+        StartRecordingOptions {
+            recording_content_type: content,
+            recording_channel_type: channel,
+            recording_format_type: format,
+            ..StartRecordingOptions::default()
+        }
+    }
+
+    #[test]
+    fn what_acs_records_passes_also_in_part() {
+        assert_eq!(check(&options(None, None, None)), Ok(()));
+        for (content, channel, format) in OFFERED {
+            assert_eq!(check(&options(Some(content), Some(channel), Some(format))), Ok(()));
+            assert_eq!(check(&options(None, None, Some(format))), Ok(()));
+        }
+    }
+
+    #[rstest::rstest]
+    #[case(Some(ContentKind::AudioVideo), None, Some(FormatKind::Wav))]
+    #[case(Some(ContentKind::Audio), None, Some(FormatKind::Mp4))]
+    #[case(None, Some(ChannelKind::Unmixed), Some(FormatKind::Mp3))]
+    #[case(Some(ContentKind::AudioVideo), Some(ChannelKind::Unmixed), None)]
+    fn what_acs_does_not_record_is_refused(
+        #[case] content: Option<ContentKind>,
+        #[case] channel: Option<ChannelKind>,
+        #[case] format: Option<FormatKind>,
+    ) {
+        assert!(check(&options(content, channel, format)).is_err());
+    }
+
+    fn affinity(entries: Value) -> Result<(), Problem> {
+        let channel_affinity = entries.as_array().cloned();
+        check(&StartRecordingOptions { channel_affinity, ..options(None, Some(ChannelKind::Unmixed), None) })
+    }
+
+    #[rstest::rstest]
+    #[case::twice(json!([{"channel": 0, "participant": {}}, {"channel": 0, "participant": {}}]), "twice")]
+    #[case::beyond(json!([{"channel": 5, "participant": {}}]), "from 0 to 4")]
+    #[case::nobody(json!([{"channel": 0}]), "participant")]
+    #[case::many(json!([{}, {}, {}, {}, {}, {}]), "6 entries")]
+    fn bad_channels_are_refused(#[case] entries: Value, #[case] expected: &str) {
+        let problem = format!("{:?}", affinity(entries).unwrap_err());
+        assert!(problem.contains(expected), "{problem}");
+    }
+
+    #[test]
+    fn channels_are_for_unmixed_recordings() {
+        let entries = json!([{"channel": 0, "participant": {}}]);
+        assert_eq!(affinity(entries.clone()), Ok(()));
+        let mixed = StartRecordingOptions { channel_affinity: entries.as_array().cloned(), ..options(None, None, None) };
+        assert!(format!("{:?}", check(&mixed).unwrap_err()).contains("unmixed"));
+    }
+
+    #[test]
+    fn a_callback_is_https() {
+        let with =
+            |uri: &str| StartRecordingOptions { recording_state_callback_uri: Some(uri.to_owned()), ..options(None, None, None) };
+        assert_eq!(check(&with("https://contoso.example/cb?x=1")), Ok(()));
+        assert!(check(&with("http://contoso.example/cb")).is_err());
+        assert!(check(&with("nonsense")).is_err());
+    }
+}
