@@ -87,7 +87,8 @@ impl CallRecordingClient {
     /// Sends until ACS gives a final answer, each attempt signed anew.
     async fn exchange(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Response, AcsError> {
         let url = self.http.endpoint().join(&format!("/calling/recordings{path}?api-version={}", self.api_version));
-        let request = AcsRequest { headers, body, ..AcsRequest::new(method, url) };
+        let mut request = AcsRequest { body, ..AcsRequest::new(method, url) };
+        request.headers.extend(headers);
         let deadline = Instant::now() + TOTAL_DEADLINE;
         let mut failures = 0;
         loop {

@@ -63,7 +63,7 @@ impl AcsContent {
         for _ in 0..=REDIRECTS {
             let mut request = AcsRequest::new(method.clone(), url.url().clone());
             request.date_header = target.date_header;
-            request.headers = self.headers(range);
+            request.headers.extend(self.headers(range));
             let response = self.http.send(&request).await.map_err(|error| SourceError::Transient {
                 what: format!("{method} at `{}` failed", url.url().host_str().unwrap_or_default()),
                 retry_after: None,

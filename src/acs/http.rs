@@ -6,9 +6,10 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
 use jiff::fmt::rfc2822::DateTimePrinter;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use url::{Position, Url};
+use uuid::Uuid;
 
 use super::credential::{AcsCredential, TOKEN_SCOPE};
 use super::endpoint::AcsEndpoint;
@@ -29,8 +30,11 @@ pub struct AcsRequest {
 }
 
 impl AcsRequest {
+    /// With a request id of its own, which stays the same when the request is sent again.
     pub fn new(method: Method, url: Url) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), date_header: DateHeader::XMsDate }
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("x-ms-client-request-id"), text(&Uuid::new_v4().to_string()));
+        Self { method, url, headers, body: Bytes::new(), date_header: DateHeader::XMsDate }
     }
 }
 
@@ -84,6 +88,10 @@ impl AcsHttp {
     pub async fn send(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
         let mut headers = request.headers.clone();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        if request.body.is_empty() && request.method != Method::GET {
+            // Left to itself the client says nothing of an empty body, and front ends answer that with 411.
+            headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
         match &self.credential {
             AcsCredential::AccessKey(key) => {
                 let content_sha256 = hmac::content_sha256(&request.body);

@@ -7,6 +7,7 @@
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
+//! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
@@ -20,5 +21,6 @@ mod ledger_store_contract;
 mod python_sdk;
 mod recording_control;
 mod recording_source_contract;
+mod sdk_traffic;
 mod support;
 mod whole_way;

@@ -1,0 +1,120 @@
+//! Our requests are those of the official Python SDK, as captured: method, target, headers, JSON body.
+//!
+//! The differences, all of them meant, are listed here and nowhere else.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::support::identity::{self, FakeIdentity};
+use crate::support::world::World;
+
+/// Headers the SDK sends and we do not: `Connection` is the default of HTTP/1.1, we accept no compression, and need no
+/// echo of our request id.
+const NOT_SENT: [&str; 3] = ["connection", "accept-encoding", "x-ms-return-client-request-id"];
+const HMAC_TRAFFIC: &str = include_str!("../fixtures/sdk-traffic/python_hmac.jsonl");
+const TOKEN_TRAFFIC: &str = include_str!("../fixtures/sdk-traffic/python_token.jsonl");
+
+#[derive(Debug, Clone)]
+struct Sent {
+    method: String,
+    target: String,
+    headers: BTreeSet<String>,
+    body: Vec<u8>,
+}
+
+type Captured = Arc<Mutex<Vec<Sent>>>;
+
+/// Stands where ACS would, and keeps what comes.
+async fn capture() -> (String, Captured) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let captured = Captured::default();
+    let router = Router::new().fallback(keep).with_state(Arc::clone(&captured));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (url, captured)
+}
+
+async fn keep(State(captured): State<Captured>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let headers = headers.keys().map(ToString::to_string).collect();
+    let sent = Sent { method: method.to_string(), target: uri.to_string(), headers, body: body.to_vec() };
+    captured.lock().expect("no holder of this lock panics").push(sent);
+    axum::Json(json!({"recordingId": "x", "recordingState": "active"})).into_response()
+}
+
+fn lines(traffic: &str) -> Vec<Value> {
+    let lines = traffic.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
+    lines
+        .filter(|line| line["attempt"] == 0 && line["target"].as_str().is_some_and(|target| target.starts_with("/calling/")))
+        .collect()
+}
+
+/// The same operation through our API.
+async fn repeat(world: &World, line: &Value) {
+    let path = line["target"].as_str().and_then(|target| target.split('?').next()).expect("a line has a target");
+    let path = path.trim_start_matches("/calling").replace(":pause", "/pause").replace(":resume", "/resume");
+    let body = line["body"].as_str().and_then(|body| serde_json::from_str(body).ok());
+    let (status, answer) = world.api(line["method"].as_str().expect("a line has a method"), &path, body).await;
+    assert!(status < 300, "{}: {status} {answer}", line["case"]);
+}
+
+fn assert_same(line: &Value, sent: &Sent) {
+    let case = &line["case"];
+    assert_eq!((line["method"].as_str(), line["target"].as_str()), (Some(&sent.method[..]), Some(&sent.target[..])), "{case}");
+    let names = line["headers"].as_array().expect("a line has headers").iter();
+    let expected: BTreeSet<String> = names
+        .filter_map(|header| header[0].as_str().map(str::to_ascii_lowercase))
+        .filter(|name| !NOT_SENT.contains(&&name[..]))
+        .collect();
+    assert_eq!(sent.headers, expected, "{case}");
+    let mut expected: Value = line["body"].as_str().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    // The SDK always sends an empty list; we send what was asked for.
+    if expected["channelAffinity"] == json!([])
+        && let Some(body) = expected.as_object_mut()
+    {
+        body.remove("channelAffinity");
+    }
+    let mut body: Value = serde_json::from_slice(&sent.body).unwrap_or_default();
+    if body["channelAffinity"] == json!([])
+        && let Some(body) = body.as_object_mut()
+    {
+        body.remove("channelAffinity");
+    }
+    assert_eq!(body, expected, "{case}");
+}
+
+async fn assert_all_same(traffic: &str, settings: &[(&str, &str)]) {
+    let (acs, captured) = capture().await;
+    let mut settings = settings.to_vec();
+    settings.push(("ACS_ENDPOINT", &acs));
+    let world = World::with(&settings).await;
+    let mut compared = BTreeSet::new();
+    for line in lines(traffic) {
+        captured.lock().expect("no holder of this lock panics").clear();
+        repeat(&world, &line).await;
+        let sent = captured.lock().expect("no holder of this lock panics").clone();
+        assert_eq!(sent.len(), 1, "{}", line["case"]);
+        assert_same(&line, &sent[0]);
+        compared.insert(line["case"].to_string());
+    }
+    assert!(compared.len() > 20, "only {compared:?}");
+}
+
+#[tokio::test]
+async fn control_requests_with_the_access_key_are_those_of_the_sdk() {
+    assert_all_same(HMAC_TRAFFIC, &[]).await;
+}
+
+#[tokio::test]
+async fn control_requests_with_a_token_are_those_of_the_sdk() {
+    let identity = FakeIdentity::start().await;
+    let settings = [("ACS_ACCESS_KEY", ""), ("IDENTITY_ENDPOINT", &*identity.url), ("IDENTITY_HEADER", identity::HEADER)];
+    assert_all_same(TOKEN_TRAFFIC, &settings).await;
+}
