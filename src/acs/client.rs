@@ -32,14 +32,14 @@ impl CallRecordingClient {
         Self { http, api_version }
     }
 
-    /// `POST /calling/recordings`. Repeat-safe: the repeatability headers stay the same over our retries.
+    /// `POST /calling/recordings`. Repeat-safe: `request_id` and the time of the first attempt stay the same over our
+    /// retries, and ACS answers a repeat with what it answered first.
     ///
     /// # Errors
     /// When ACS refuses, or cannot be reached in time.
-    pub async fn start(&self, request: &StartRecordingRequest) -> Result<RecordingStateResponse, AcsError> {
+    pub async fn start(&self, request: &StartRecordingRequest, request_id: Uuid) -> Result<RecordingStateResponse, AcsError> {
         let mut headers = HeaderMap::new();
-        let id = Uuid::new_v4().to_string();
-        headers.insert(HeaderName::from_static("repeatability-request-id"), header(&id));
+        headers.insert(HeaderName::from_static("repeatability-request-id"), header(&request_id.to_string()));
         headers.insert(HeaderName::from_static("repeatability-first-sent"), header(&self.http.http_date()));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = Bytes::from(serde_json::to_vec(request).expect("a start request has string keys only"));
@@ -98,7 +98,7 @@ impl CallRecordingClient {
                     let (status, asked) = (response.status(), retry_after(&response));
                     let error = AcsError::from_response(response).await;
                     if !is_transient(status) {
-                        return Err(error);
+                        return Err(error.with_hint(|answer| self.http.signature_hint(&request, answer)));
                     }
                     (error, asked)
                 }

@@ -33,6 +33,8 @@ pub struct AcsErrorAnswer {
     pub details: Option<Value>,
     /// `X-Microsoft-Skype-Chain-ID`, which Microsoft's support asks for.
     pub chain_id: Option<String>,
+    /// The `Date` of the answer: ACS's clock.
+    pub server_date: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -60,11 +62,21 @@ impl AcsError {
     /// Reads an error answer, whatever its body is.
     pub(super) async fn from_response(response: Response) -> Self {
         let status = response.status();
-        let chain_id =
-            response.headers().get("x-microsoft-skype-chain-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (chain_id, server_date) = (header("x-microsoft-skype-chain-id"), header("date"));
         let body = limited_body(response).await;
-        let answer = AcsErrorAnswer { chain_id, ..AcsErrorAnswer::parse(&body) };
+        let answer = AcsErrorAnswer { chain_id, server_date, ..AcsErrorAnswer::parse(&body) };
         Self::Answered { status, answer: Box::new(answer) }
+    }
+
+    /// Adds to the message of ACS's answer what we know and ACS does not say.
+    pub(super) fn with_hint(mut self, hint: impl FnOnce(&AcsErrorAnswer) -> Option<String>) -> Self {
+        if let Self::Answered { answer, .. } = &mut self
+            && let Some(hint) = hint(answer)
+        {
+            answer.message = Some(format!("{} ({hint})", answer.message.as_deref().unwrap_or_default()));
+        }
+        self
     }
 
     /// ACS's status and subcode, if it was ACS that answered.
@@ -88,7 +100,7 @@ impl AcsErrorAnswer {
             Value::Number(code) => Some(code.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         });
-        Self { code, message: flat.message, target: flat.target, details: flat.details, chain_id: None }
+        Self { code, message: flat.message, target: flat.target, details: flat.details, chain_id: None, server_date: None }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
-use jiff::fmt::rfc2822::DateTimePrinter;
+use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use url::{Position, Url};
@@ -13,12 +13,16 @@ use uuid::Uuid;
 
 use super::credential::{AcsCredential, TOKEN_SCOPE};
 use super::endpoint::AcsEndpoint;
+use super::error::AcsErrorAnswer;
 use super::hmac::{self, DateHeader, Signed};
 use crate::clock::Clock;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a byte for this long an exchange is dead.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// "HMAC-SHA256 validation failed" (recorded in June 2025).
+const SIGNATURE_REFUSED: &str = "7509";
 
 /// A request to be signed and sent.
 pub struct AcsRequest {
@@ -79,6 +83,25 @@ impl AcsHttp {
     pub fn http_date(&self) -> String {
         let printer = DateTimePrinter::new();
         printer.timestamp_to_rfc9110_string(&self.clock.now()).expect("the years of this clock have four digits")
+    }
+
+    /// What may be wrong where ACS says that our signature is: what was signed, and how far the clocks are apart.
+    pub fn signature_hint(&self, request: &AcsRequest, answer: &AcsErrorAnswer) -> Option<String> {
+        if answer.code.as_deref() != Some(SIGNATURE_REFUSED) {
+            return None;
+        }
+        let signed = &request.url[Position::BeforePath..Position::AfterQuery];
+        let clocks = answer.server_date.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
+        let clocks = clocks.map_or_else(
+            || "ACS did not say what time it is".to_owned(),
+            |theirs| format!("our clock is {} s ahead of ACS's", self.clock.now().as_second() - theirs.as_second()),
+        );
+        let host = self.endpoint.authority();
+        Some(format!(
+            "signed were {} `{signed}` for host `{host}` at {}; {clocks}; check ACS_ENDPOINT and ACS_ACCESS_KEY",
+            request.method,
+            self.http_date()
+        ))
     }
 
     /// Signs and sends. Any status is an answer.

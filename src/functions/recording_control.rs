@@ -10,13 +10,14 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderName, Method, Request, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 use tracing::info;
+use uuid::Uuid;
 
 use super::invocation::{Invocation, InvocationResponse};
 use super::problem::Problem;
@@ -39,12 +40,17 @@ pub fn routes() -> Router<Arc<App>> {
         })
 }
 
-async fn start(State(app): State<Arc<App>>, body: Result<Bytes, BytesRejection>) -> Result<Response, Problem> {
+/// `Idempotency-Key`, if it comes, makes a start repeat-safe over the caller's own retries.
+async fn start(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
     let body = body.map_err(|rejection| {
         let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "PayloadTooLarge" } else { "InvalidBody" };
         Problem::new(rejection.status(), code, rejection.body_text())
     })?;
-    let started = app.control.start(&start_body::parse(&body)?).await?;
+    let started = app.control.start(&start_body::parse(&body)?, request_id(&headers)).await?;
     if let Some(id) = &started.recording_id {
         info!(recording.id = %id, "Started recording `{id}`");
     }
@@ -77,6 +83,16 @@ async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Res
     app.control.stop(&id).await?;
     info!(recording.id = %id, "Stopped recording `{id}`");
     Ok(Json(json!({"recordingId": id, "recordingState": "stopped"})).into_response())
+}
+
+/// ACS takes UUIDs only; a key of another form is turned into one, always the same.
+fn request_id(headers: &HeaderMap) -> Uuid {
+    const KEYS: Uuid = Uuid::from_u128(0x8d0c_9a57_3f0e_5b6a_b8a3_7b1e_22d1_60c4);
+    let Some(key) = headers.get("idempotency-key") else {
+        return Uuid::new_v4();
+    };
+    let named = || Uuid::new_v5(&KEYS, key.as_bytes());
+    key.to_str().ok().and_then(|key| Uuid::try_parse(key.trim()).ok()).unwrap_or_else(named)
 }
 
 fn accepted(id: &RecordingId, state: &str) -> Response {
@@ -113,12 +129,18 @@ fn unfolded(request: &Value) -> Result<Request<Body>, String> {
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    Request::builder()
-        .method(method)
-        .uri(format!("/api{}", &path[at..]))
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(body))
-        .map_err(|error| error.to_string())
+    let mut builder = Request::builder().method(method).uri(format!("/api{}", &path[at..]));
+    if let Some(key) = idempotency_key(request) {
+        builder = builder.header("idempotency-key", key);
+    }
+    builder.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).map_err(|error| error.to_string())
+}
+
+/// The one header of the caller's that our routes read; the host gives a list of values for each.
+fn idempotency_key(request: &Value) -> Option<&str> {
+    let headers = request.get("Headers")?.as_object()?;
+    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("idempotency-key"))?;
+    value.as_str().or_else(|| value.get(0)?.as_str())
 }
 
 /// The answer as the host's HTTP output binding wants it.

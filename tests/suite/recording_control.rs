@@ -121,10 +121,28 @@ async fn throttling_is_waited_out_and_a_repeated_start_makes_one_recording() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_is_told_with_acs_code() {
+async fn a_start_repeated_with_its_idempotency_key_gives_the_same_recording() {
+    let world = World::new().await;
+    let body = json!({"serverCallId": established_call(&world).await}).to_string();
+    let start = async || {
+        let request = world.client.post(format!("{}/api/recordings", world.host.url())).header("idempotency-key", "call 4711");
+        request.body(body.clone()).send().await.expect("the host answers").json::<Value>().await.expect("it is JSON")
+    };
+    let (first, second) = (start().await, start().await);
+    assert!(first["recordingId"].is_string(), "{first}");
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn a_wrong_key_is_told_with_acs_code_and_what_was_signed() {
     let world = World::with(&[("ACS_ACCESS_KEY", "c29tZWJvZHkgZWxzZQ==")]).await;
     let (status, answer) = world.api("GET", "/recordings/x", None).await;
     assert_eq!((status, &answer["error"]["code"]), (401, &json!("7509")), "{answer}");
+    let message = answer["error"]["message"].as_str().expect("an error has a message");
+    for part in ["GET `/calling/recordings/x?api-version=2026-03-12`", "for host `127.0.0.1:", "our clock is"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!message.contains("c29tZWJv"), "{message}");
 }
 
 #[tokio::test]
