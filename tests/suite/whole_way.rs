@@ -179,7 +179,7 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
             _ => crate::support::world::files(&world.vault.join(".staging")).len(),
         };
         eventually("some blocks are staged", async || (staged().await >= 3).then_some(())).await;
-        world.host.kill_handler();
+        world.host.kill_handler().await;
         assert!(delivery.await.expect("it does not panic").is_err(), "the host sees its invocation fail");
         world.host.ready().await.expect("the host starts the handler again");
 

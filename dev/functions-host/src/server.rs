@@ -137,9 +137,9 @@ impl Host {
         self.worker.process_id()
     }
 
-    /// Kills the handler with SIGKILL; it is started again, and that is not counted as its error.
-    pub fn kill_handler(&self) {
-        self.worker.kill();
+    /// Kills the handler with SIGKILL and waits until it is gone; it is started again, and that is not counted as its error.
+    pub async fn kill_handler(&self) {
+        self.worker.kill_and_wait().await;
     }
 
     /// Waits until the host stops by itself: the handler failed too often.

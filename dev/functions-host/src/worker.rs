@@ -75,6 +75,15 @@ impl Worker {
         self.kill.notify_one();
     }
 
+    /// Kills the process and waits until it is gone.
+    pub async fn kill_and_wait(&self) {
+        let mut process_id = self.process_id.clone();
+        let killed = *process_id.borrow();
+        self.kill();
+        // The supervisor has ended when this fails, and the process with it.
+        let _ = process_id.wait_for(|now| *now != killed || killed.is_none()).await;
+    }
+
     /// The process that runs now.
     pub fn process_id(&self) -> Option<u32> {
         *self.process_id.borrow()
@@ -173,6 +182,8 @@ async fn run_once(
             }
         }
     };
+    // In this order: who sees the process gone must not take its port for ready any more.
+    state.send_replace(WorkerState::Starting);
     process_id.send_replace(None);
     for lines in [out, err].into_iter().flatten() {
         let _ = lines.await;
