@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use serde::Serialize;
 use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
@@ -18,7 +19,7 @@ use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::state::{ChunkState, NextStep, next_step};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
 use crate::clock::Clock;
-use crate::recording::{ContentKind, DocumentId, FormatKind, MediaKind, RecordingMetadata};
+use crate::recording::{ContentKind, DocumentId, FormatKind, MediaKind, RecordingChunk, RecordingMetadata};
 use crate::retry::RetryPolicy;
 use crate::telemetry::ErrorChain;
 
@@ -255,7 +256,7 @@ impl ExportDriver {
     }
 
     async fn put_receipt(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<(), TransferError> {
-        let document = serde_json::json!({ "chunk": entry.chunk, "recordedAt": entry.recorded_at, "receipt": receipt });
+        let document = ReceiptDocument { receipt, chunk: &entry.chunk, recorded_at: entry.recorded_at };
         let content = serde_json::to_vec_pretty(&document).expect("a receipt has string keys only");
         let properties = BlobProperties { content_type: "application/json", metadata: Vec::new() };
         // One that is there already is from a run that was killed before it reached the ledger: it says the same.
@@ -394,6 +395,15 @@ impl ExportDriver {
     fn is_expired(&self, entry: &LedgerEntry) -> bool {
         self.clock.now() >= entry.expires_at
     }
+}
+
+/// The receipt as it lies beside the files.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ReceiptDocument<'a> {
+    receipt: &'a ExportReceipt,
+    chunk: &'a RecordingChunk,
+    recorded_at: Timestamp,
 }
 
 /// What became of a chunk's metadata.

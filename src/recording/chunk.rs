@@ -12,6 +12,7 @@ use super::media::{ContentKind, FormatKind, MediaKind};
 ///
 /// They are claims of an event that anybody may have made up; nothing is sent to them before the source has admitted them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct ChunkLocations {
     pub content: Option<String>,
     pub metadata: Option<String>,
@@ -21,6 +22,7 @@ pub struct ChunkLocations {
 
 /// A file of a recording: ACS's `recordingChunks[]` entry with what the event says about the recording around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RecordingChunk {
     pub document_id: DocumentId,
     /// Position within the recording, from 0.

@@ -72,7 +72,7 @@ impl DirectoryVault {
         let target = self.file(name);
         let staging = self.staging(name);
         if target.try_exists()? {
-            if_there(fs::remove_dir_all(staging))?;
+            clear(&staging);
             return Ok(CommitOutcome::AlreadyThere);
         }
         let mut assembled = NamedTempFile::new_in(&staging)?;
@@ -88,7 +88,7 @@ impl DirectoryVault {
         sync_parent(&list_path)?;
 
         let outcome = self.persist_new(assembled, &target)?;
-        if_there(fs::remove_dir_all(staging))?;
+        clear(&staging);
         Ok(outcome)
     }
 
@@ -103,6 +103,14 @@ impl DirectoryVault {
             Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(CommitOutcome::AlreadyThere),
             Err(error) => Err(error.error),
         }
+    }
+}
+
+/// Throws away what was staged for a file that is committed. Another writer may be at work there; it will find the file,
+/// and what it leaves behind is waste and no danger.
+fn clear(staging: &Path) {
+    if let Err(error) = if_there(fs::remove_dir_all(staging)) {
+        tracing::debug!(folder = %staging.display(), %error, "Could not clear a staging folder");
     }
 }
 
@@ -225,7 +233,7 @@ impl ExportDestination for DirectoryVault {
             ensure_folder(&vault.root, &staged)?;
             let file = temporary(&vault.staging(name), &content)?;
             let outcome = vault.persist_new(file, &vault.file(name))?;
-            if_there(fs::remove_dir_all(vault.staging(name)))?;
+            clear(&vault.staging(name));
             Ok(outcome)
         })
         .await
