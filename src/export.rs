@@ -12,6 +12,7 @@ pub mod destination;
 pub mod digest;
 pub mod driver;
 pub mod entry;
+pub mod exporter;
 pub mod layout;
 pub mod ledger;
 pub mod ledger_store;

@@ -3,28 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use super::budget::Budget;
-use super::destination::{BlobProperties, ExportDestination};
+use super::destination::ExportDestination;
 use super::entry::LedgerEntry;
-use super::layout;
+use super::exporter::ChunkExporter;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, LedgerError};
-use super::receipt::{ExportReceipt, VerifiedFile};
-use super::source::{ChunkPart, RecordingSource, SourceError};
+use super::receipt::ExportReceipt;
+use super::source::{RecordingSource, SourceError};
 use super::state::{ChunkState, NextStep, next_step};
-use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
+use super::transfer::{BlockPolicy, TransferError};
 use crate::clock::Clock;
-use crate::recording::{ContentKind, DocumentId, FormatKind, MediaKind, RecordingChunk, RecordingMetadata};
+use crate::recording::DocumentId;
 use crate::retry::RetryPolicy;
 use crate::telemetry::ErrorChain;
 
-/// More of a metadata file is archived, but not read.
-const METADATA_READ_LIMIT: usize = 4 * 1024 * 1024;
 /// How soon a chunk is tried again after the vault, not the source, failed.
 const AFTER_VAULT_FAILURE: Duration = Duration::from_secs(15);
 
@@ -44,7 +40,7 @@ pub struct ExportPolicy {
 pub struct ExportDriver {
     ledger: ChunkLedger,
     source: Arc<dyn RecordingSource>,
-    destination: Arc<dyn ExportDestination>,
+    exporter: ChunkExporter,
     clock: Arc<dyn Clock>,
     policy: ExportPolicy,
     slots: Semaphore,
@@ -79,7 +75,9 @@ impl ExportDriver {
         clock: Arc<dyn Clock>,
         policy: ExportPolicy,
     ) -> Self {
-        Self { ledger, source, destination, clock, policy, slots: Semaphore::new(policy.chunks_in_flight) }
+        let exporter =
+            ChunkExporter { source: Arc::clone(&source), destination, clock: Arc::clone(&clock), blocks: policy.blocks };
+        Self { ledger, source, exporter, clock, policy, slots: Semaphore::new(policy.chunks_in_flight) }
     }
 
     pub fn ledger(&self) -> &ChunkLedger {
@@ -129,7 +127,7 @@ impl ExportDriver {
         let mut exported_now = false;
         loop {
             match next_step(&entry, self.policy.delete_delay, self.clock.now()) {
-                NextStep::Export => match self.export(&entry, budget).await {
+                NextStep::Export => match self.exporter.export(&entry, budget).await {
                     Ok(Some(receipt)) => {
                         exported_now = true;
                         entry = self.settle_exported(claim, receipt).await?;
@@ -160,108 +158,6 @@ impl ExportDriver {
                 }
             }
         }
-    }
-
-    /// Both files into the vault, and the receipt beside them. `None` when the budget ran out.
-    async fn export(&self, entry: &LedgerEntry, budget: Budget) -> Result<Option<ExportReceipt>, TransferError> {
-        let metadata = self.export_metadata(entry, budget).await;
-        if matches!(metadata, Ok(Copied::OutOfBudget)) {
-            return Ok(None);
-        }
-        let Some(kind) = self.media_kind(entry, &metadata).await? else {
-            // Without metadata the file has no name yet; its failure is the failure of this attempt.
-            return metadata.map(|_| None);
-        };
-        let media =
-            self.transfer(entry, ChunkPart::Media, layout::media(&entry.folder, &entry.chunk, kind), kind, budget).await?;
-        let TransferOutcome::Verified(media) = media else {
-            return Ok(None);
-        };
-        let metadata = match metadata {
-            Ok(Copied::Verified(file)) => Some(file),
-            Ok(Copied::NotThere | Copied::OutOfBudget) => None,
-            // The media is safe; ACS has dropped the metadata for good.
-            Err(error) if is_gone(&error) && self.is_expired(entry) => None,
-            Err(error) => return Err(error),
-        };
-        let receipt = ExportReceipt::new(media, metadata, self.clock.now());
-        self.put_receipt(entry, &receipt).await?;
-        Ok(Some(receipt))
-    }
-
-    async fn export_metadata(&self, entry: &LedgerEntry, budget: Budget) -> Result<Copied, TransferError> {
-        let locations = &entry.chunk.locations;
-        // Events of 2021 carry no location at all; the source knows where that generation keeps both files.
-        if locations.metadata.is_none() && locations.content.is_some() {
-            return Ok(Copied::NotThere);
-        }
-        let name = layout::metadata(&entry.folder, &entry.chunk);
-        match self.transfer_as(entry, ChunkPart::Metadata, name, "application/json", budget).await? {
-            TransferOutcome::Verified(file) => Ok(Copied::Verified(file)),
-            TransferOutcome::OutOfBudget => Ok(Copied::OutOfBudget),
-        }
-    }
-
-    /// What the file is: by the event, else by the metadata, else by the location. `None`: wait for the metadata.
-    async fn media_kind(
-        &self,
-        entry: &LedgerEntry,
-        metadata: &Result<Copied, TransferError>,
-    ) -> Result<Option<MediaKind>, TransferError> {
-        if let Some(kind) = entry.chunk.media_kind() {
-            return Ok(Some(kind));
-        }
-        let guess = guess_from_location(entry.chunk.locations.content.as_deref());
-        match metadata {
-            Ok(Copied::Verified(file)) => {
-                let bytes = self.destination.read(file.name(), METADATA_READ_LIMIT).await?;
-                Ok(Some(RecordingMetadata::parse(&bytes).media_kind().unwrap_or(guess)))
-            }
-            Ok(Copied::NotThere | Copied::OutOfBudget) => Ok(Some(guess)),
-            Err(error) if is_gone(error) && self.is_expired(entry) => Ok(Some(guess)),
-            Err(_) => Ok(None),
-        }
-    }
-
-    async fn transfer(
-        &self,
-        entry: &LedgerEntry,
-        part: ChunkPart,
-        name: layout::BlobName,
-        kind: MediaKind,
-        budget: Budget,
-    ) -> Result<TransferOutcome, TransferError> {
-        self.transfer_as(entry, part, name, kind.media_type(), budget).await
-    }
-
-    async fn transfer_as(
-        &self,
-        entry: &LedgerEntry,
-        part: ChunkPart,
-        name: layout::BlobName,
-        content_type: &'static str,
-        budget: Budget,
-    ) -> Result<TransferOutcome, TransferError> {
-        let transfer = Transfer {
-            source: &*self.source,
-            destination: Arc::clone(&self.destination),
-            chunk: &entry.chunk,
-            part,
-            name,
-            content_type,
-            blocks: self.policy.blocks,
-            budget,
-        };
-        transfer.run().await
-    }
-
-    async fn put_receipt(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<(), TransferError> {
-        let document = ReceiptDocument { receipt, chunk: &entry.chunk, recorded_at: entry.recorded_at };
-        let content = serde_json::to_vec_pretty(&document).expect("a receipt has string keys only");
-        let properties = BlobProperties { content_type: "application/json", metadata: Vec::new() };
-        // One that is there already is from a run that was killed before it reached the ledger: it says the same.
-        self.destination.put(&layout::receipt(&entry.folder, &entry.chunk), Bytes::from(content), &properties).await?;
-        Ok(())
     }
 
     /// Durable before anything may be deleted.
@@ -394,33 +290,5 @@ impl ExportDriver {
 
     fn is_expired(&self, entry: &LedgerEntry) -> bool {
         self.clock.now() >= entry.expires_at
-    }
-}
-
-/// The receipt as it lies beside the files.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReceiptDocument<'a> {
-    receipt: &'a ExportReceipt,
-    chunk: &'a RecordingChunk,
-    recorded_at: Timestamp,
-}
-
-/// What became of a chunk's metadata.
-enum Copied {
-    Verified(VerifiedFile),
-    NotThere,
-    OutOfBudget,
-}
-
-fn is_gone(error: &TransferError) -> bool {
-    matches!(error, TransferError::Source { source: SourceError::Gone { .. }, .. })
-}
-
-/// `…/content/audio` or `…/content/video`: all that is left when neither event nor metadata tells.
-fn guess_from_location(content: Option<&str>) -> MediaKind {
-    match content {
-        Some(location) if location.ends_with("/audio") => MediaKind { content: ContentKind::Audio, format: FormatKind::Wav },
-        Some(_) | None => MediaKind::DEFAULT,
     }
 }
