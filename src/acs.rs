@@ -1,5 +1,6 @@
 //! Azure Communication Services call recording over REST: the only place that knows its JSON, URLs, versions and signatures.
 
+pub mod api_version;
 pub mod client;
 pub mod connection_string;
 pub mod content;
@@ -9,8 +10,10 @@ pub mod error;
 pub mod guard;
 pub mod hmac;
 mod http;
+pub mod operation;
 pub mod wire;
 
+pub use api_version::ApiVersion;
 pub use client::CallRecordingClient;
 pub use content::AcsContent;
 pub use credential::{AccessKey, AcsCredential};

@@ -9,16 +9,24 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, SignIn};
+use crate::control::RecordingControl;
+use crate::control::auto_record::AutoRecord;
 use crate::export::destination::ExportDestination;
 use crate::export::ledger_store::LedgerStore;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
+use crate::oidc::TokenValidator;
 use crate::vault::VaultUrl;
 use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault};
 use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
 
 /// What the functions work with.
 pub struct App {
-    pub control: CallRecordingClient,
+    pub control: RecordingControl,
+    /// Which calls are recorded without being asked for.
+    pub auto_record: Option<AutoRecord>,
+    /// Lets ACS's callbacks in; `None` where they are off.
+    pub callback_tokens: Option<TokenValidator>,
+    pub clock: Arc<dyn Clock>,
     pub driver: Arc<ExportDriver>,
     pub sweep: ExportSweep,
     pub event_budget: Duration,
@@ -28,7 +36,7 @@ pub struct App {
 /// Why the application cannot be put together. None of it depends on the network.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    #[error("could not set up the HTTP client for ACS")]
+    #[error("could not set up an HTTP client")]
     Http(#[source] reqwest::Error),
     #[error("could not set up the managed identity")]
     Identity(#[source] Box<azure_core::Error>),
@@ -53,12 +61,18 @@ impl App {
         let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock)).map_err(BuildError::Http)?;
         let storage = Storage { azure: AzureStorage::new(storage_identity) };
         let store = storage.ledger_store(&config.ledger)?;
+        let client = CallRecordingClient::new(http.clone(), config.acs.api_version);
+        let control = RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.requires_consent);
+        let callback_tokens = config.callbacks.map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
-        let source = AcsContent::new(http.clone(), ContentGuard::new(config.acs.content_hosts));
+        let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));
         let destination = storage.vault(&config.vault)?;
-        let driver = Arc::new(ExportDriver::new(ledger, Arc::new(source), destination, clock, config.export));
+        let driver = Arc::new(ExportDriver::new(ledger, Arc::new(source), destination, Arc::clone(&clock), config.export));
         Ok(Self {
-            control: CallRecordingClient::new(http, config.acs.api_version),
+            control,
+            auto_record: config.auto_record,
+            callback_tokens: callback_tokens.transpose().map_err(BuildError::Http)?,
+            clock,
             sweep: ExportSweep::new(Arc::clone(&driver)),
             driver,
             event_budget: config.event_budget,

@@ -9,25 +9,15 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use jiff::SignedDuration;
 use tracing_subscriber::EnvFilter;
+use url::Url;
 
-use crate::acs::{AccessKey, AcsEndpoint, ContentHost, connection_string};
+use crate::acs::{AccessKey, AcsEndpoint, ApiVersion, ContentHost, connection_string};
+use crate::control::auto_record::{AutoRecord, Scope};
 use crate::export::driver::ExportPolicy;
 use crate::export::transfer::BlockPolicy;
 use crate::retry::RetryPolicy;
 use crate::vault::{InvalidVaultUrl, VaultUrl};
 
-/// Versions of ACS's REST API whose recording paths are today's.
-const API_VERSIONS: [&str; 9] = [
-    "2026-03-12",
-    "2025-06-15",
-    "2025-05-15",
-    "2024-09-15",
-    "2024-04-15",
-    "2023-10-15",
-    "2023-03-06",
-    "2023-01-15-preview",
-    "2022-04-07-preview",
-];
 /// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory; and 50,000 blocks, so that 64 KiB is enough for
 /// twice ACS's largest file.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=256 << 20;
@@ -51,7 +41,18 @@ pub const SETTINGS: &[Setting] = &[
     setting("ACS_CONNECTION_STRING", None),
     setting("ACS_API_VERSION", Some("2026-03-12")),
     setting("ACS_CONTENT_HOSTS", None),
+    setting("ACS_RESOURCE_ID", None),
+    setting(
+        "ACS_OPENID_URL",
+        Some("https://acscallautomation.communication.azure.com/calling/.well-known/acsopenidconfiguration"),
+    ),
     setting("AZURE_CLIENT_ID", None),
+    setting("REQUIRE_CONSENT", Some("false")),
+    setting("AUTO_RECORD", Some("off")),
+    setting(
+        "AUTO_RECORD_OPTIONS",
+        Some(r#"{"recordingContentType":"audioVideo","recordingChannelType":"mixed","recordingFormatType":"mp4"}"#),
+    ),
     setting("VAULT_URL", None),
     setting("LEDGER_URL", None),
     setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
@@ -87,8 +88,16 @@ pub enum SignIn {
 pub struct AcsConfig {
     pub endpoint: AcsEndpoint,
     pub sign_in: SignIn,
-    pub api_version: String,
+    pub api_version: ApiVersion,
     pub content_hosts: Vec<ContentHost>,
+}
+
+/// Whose callbacks are let in.
+#[derive(Debug, Clone)]
+pub struct CallbackConfig {
+    pub openid_url: Url,
+    /// The ACS resource's immutable id.
+    pub audience: String,
 }
 
 /// The process's settings, valid throughout.
@@ -97,6 +106,9 @@ pub struct Config {
     pub acs: AcsConfig,
     /// Client id of a user-assigned identity.
     pub identity_client_id: Option<String>,
+    pub callbacks: Option<CallbackConfig>,
+    pub requires_consent: bool,
+    pub auto_record: Option<AutoRecord>,
     pub vault: VaultUrl,
     pub ledger: VaultUrl,
     pub event_budget: Duration,
@@ -130,6 +142,9 @@ impl Config {
     pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(variables);
         let acs = reader.acs();
+        let callbacks = reader.callbacks();
+        let requires_consent = reader.boolean("REQUIRE_CONSENT");
+        let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
         let vault = reader.required("VAULT_URL");
         let ledger = reader.ledger(vault.as_ref());
         let export = reader.export();
@@ -148,6 +163,9 @@ impl Config {
             Some(Self {
                 acs: acs?,
                 identity_client_id,
+                callbacks,
+                requires_consent: requires_consent?,
+                auto_record,
                 vault: vault?,
                 ledger: ledger?,
                 event_budget: event_budget?,
@@ -240,10 +258,7 @@ impl Reader {
                 (endpoint, sign_in)
             }
         };
-        let api_version = self.parsed("ACS_API_VERSION", |text| {
-            let known = API_VERSIONS.contains(&text);
-            if known { Ok(text.to_owned()) } else { Err(format!("is `{text}`; expected one of {}", API_VERSIONS.join(", "))) }
-        });
+        let api_version = self.parsed("ACS_API_VERSION", ApiVersion::from_str);
         let content_hosts = match self.text("ACS_CONTENT_HOSTS") {
             Some(_) => self.parsed("ACS_CONTENT_HOSTS", |text| {
                 text.split(',')
@@ -255,6 +270,30 @@ impl Reader {
             None => Some(Vec::new()),
         };
         Some(AcsConfig { endpoint: endpoint?, sign_in: sign_in?, api_version: api_version?, content_hosts: content_hosts? })
+    }
+
+    fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, |text| text.parse().map_err(|_| format!("is `{text}`; expected true or false")))
+    }
+
+    /// Callbacks are off unless it is known whose they are.
+    fn callbacks(&mut self) -> Option<CallbackConfig> {
+        let openid_url = self.parsed("ACS_OPENID_URL", |text| match Url::parse(text) {
+            Ok(url) if url.scheme() == "https" || crate::net::is_loopback(&url) => Ok(url),
+            Ok(_) | Err(_) => Err(format!("is `{text}`; expected an https URL")),
+        });
+        Some(CallbackConfig { audience: self.text("ACS_RESOURCE_ID")?, openid_url: openid_url? })
+    }
+
+    fn auto_record(&mut self, acs: Option<&AcsConfig>, needs_consent: bool) -> Option<AutoRecord> {
+        let (scope, options) = (self.text("AUTO_RECORD")?, self.text("AUTO_RECORD_OPTIONS")?);
+        let scope = Scope::parse(&scope).map_err(|error| self.problem("AUTO_RECORD", error)).ok()??;
+        let policy = AutoRecord::new(scope, &options, acs?.api_version);
+        let policy = policy.map_err(|error| self.problem("AUTO_RECORD_OPTIONS", error)).ok()?;
+        if needs_consent && !policy.has_consent() {
+            self.problem("AUTO_RECORD_OPTIONS", "have no `consent`, and REQUIRE_CONSENT is true");
+        }
+        Some(policy)
     }
 
     fn ledger(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {

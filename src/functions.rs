@@ -1,13 +1,17 @@
 //! The host boundary: what the Functions host and its callers send, and what they get back. Knows nothing of storage.
 //!
-//! The host calls the three functions in two forms: an envelope, `POST /<FunctionName>`, for every trigger, and the
+//! The host calls the functions in two forms: an envelope, `POST /<FunctionName>`, for every trigger, and the
 //! forwarded request itself, `/api/…`, for HTTP triggers.
 
+pub mod api_description;
+mod event_intake;
 pub mod export_sweep;
+mod http_envelope;
 pub mod invocation;
 pub mod problem;
 pub mod recording_control;
 pub mod recording_file_status;
+pub mod recording_state_callback;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -29,7 +33,7 @@ use problem::Problem;
 /// Event Grid delivers up to 1 MB; the host encodes it twice and sends it twice (`Data` and `Metadata`).
 const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
 /// A recording request is a few hundred bytes; channel lists make it a few thousand.
-const CONTROL_LIMIT_BYTES: usize = 64 << 10;
+const REQUEST_LIMIT_BYTES: usize = 64 << 10;
 
 /// What the listener serves: `GET /` at once, everything else as soon as the application is put together.
 ///
@@ -53,14 +57,24 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
 
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
-    let control = recording_control::routes().layer(DefaultBodyLimit::max(CONTROL_LIMIT_BYTES)).with_state(Arc::clone(&app));
+    let http = Router::new()
+        .merge(recording_control::routes())
+        .merge(recording_state_callback::routes())
+        .merge(api_description::routes())
+        .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES))
+        .with_state(Arc::clone(&app));
+    let http_envelopes = Router::new()
+        .route("/RecordingControl", post(recording_control::invoke))
+        .route("/RecordingStateCallback", post(recording_state_callback::invoke))
+        .route("/ApiDescription", post(api_description::invoke))
+        .with_state(http.clone());
     let envelopes = Router::new()
         .route("/RecordingFileStatusUpdated", post(recording_file_status::invoke))
         .route("/ExportSweep", post(export_sweep::invoke))
         .with_state(app)
-        .route("/RecordingControl", post(recording_control::invoke).with_state(control.clone()))
+        .merge(http_envelopes)
         .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));
-    guarded(Router::new().merge(envelopes).merge(control).fallback(unknown_route))
+    guarded(Router::new().merge(envelopes).merge(http).fallback(unknown_route))
 }
 
 /// A panic ends its invocation, not the process.

@@ -2,10 +2,11 @@
 //!
 //! Everything the outside says about a recording becomes one of these types at the door and is not checked again inside.
 
+pub mod call_event;
 pub mod chunk;
 pub mod event;
 pub mod id;
-mod lenient;
+pub(crate) mod lenient;
 pub mod media;
 pub mod metadata;
 

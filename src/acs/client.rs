@@ -2,107 +2,125 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::api_version::{ApiVersion, Generation};
 use super::error::AcsError;
-use super::http::{AcsHttp, AcsRequest, ExchangeError, is_transient, retry_after};
-use super::wire::{RecordingStateResponse, StartRecordingRequest};
-use crate::recording::RecordingId;
+use super::hmac::DateHeader;
+use super::http::{AcsHttp, AcsRequest, ExchangeError, http_date, is_transient, retry_after};
+use super::operation::{Action, Operation, RecordingAddress};
+use super::wire::{RecordingStateResponse, StartRecordingRequest, StartRecordingResponse};
 use crate::retry::RetryPolicy;
 
 /// All attempts of one operation together; the host's caller waits for it.
-const TOTAL_DEADLINE: Duration = Duration::from_secs(20);
-/// RFC 3986 unreserved characters stay; everything else of an id is encoded, as both official SDKs do.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+pub const TOTAL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// Client of ACS's recording operations.
 #[derive(Clone)]
 pub struct CallRecordingClient {
     http: AcsHttp,
-    api_version: String,
+    api_version: ApiVersion,
+}
+
+/// What makes a start repeat-safe: the same over all its repetitions, ours and our caller's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StartAttempt {
+    /// `Repeatability-Request-ID`.
+    pub request_id: Uuid,
+    /// `Repeatability-First-Sent`.
+    pub first_sent: Timestamp,
 }
 
 impl CallRecordingClient {
-    pub fn new(http: AcsHttp, api_version: String) -> Self {
+    pub fn new(http: AcsHttp, api_version: ApiVersion) -> Self {
         Self { http, api_version }
     }
 
-    /// `POST /calling/recordings`. Repeat-safe: `request_id` and the time of the first attempt stay the same over our
-    /// retries, and ACS answers a repeat with what it answered first.
+    pub fn api_version(&self) -> ApiVersion {
+        self.api_version
+    }
+
+    /// Starts a recording. Repeat-safe since the versions of 2022: ACS answers a repeat with what it answered first.
     ///
     /// # Errors
     /// When ACS refuses, or cannot be reached in time.
-    pub async fn start(&self, request: &StartRecordingRequest, request_id: Uuid) -> Result<RecordingStateResponse, AcsError> {
+    pub async fn start(
+        &self,
+        request: &StartRecordingRequest,
+        attempt: StartAttempt,
+    ) -> Result<StartRecordingResponse, AcsError> {
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static("repeatability-request-id"), header(&request_id.to_string()));
-        headers.insert(HeaderName::from_static("repeatability-first-sent"), header(&self.http.http_date()));
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let body = Bytes::from(serde_json::to_vec(request).expect("a start request has string keys only"));
-        let response = self.exchange(Method::POST, "", headers, body).await?;
+        if self.api_version.generation() == Generation::Current {
+            headers.insert(HeaderName::from_static("repeatability-request-id"), header(&attempt.request_id.to_string()));
+            headers.insert(HeaderName::from_static("repeatability-first-sent"), header(&http_date(attempt.first_sent)));
+        }
+        let response = self.exchange(Operation::start(self.api_version, request)?, headers).await?;
         read(response).await
     }
 
-    /// `GET /calling/recordings/{recordingId}`.
+    /// The state of a recording.
     ///
     /// # Errors
     /// As [`CallRecordingClient::start`]; 404 `8522` for a recording that is unknown or stopped.
-    pub async fn state(&self, id: &RecordingId) -> Result<RecordingStateResponse, AcsError> {
-        read(self.operation(Method::GET, id, "").await?).await
+    pub async fn state(&self, recording: RecordingAddress<'_>) -> Result<RecordingStateResponse, AcsError> {
+        read(self.operation(recording, Action::State).await?).await
     }
 
-    /// `POST /calling/recordings/{recordingId}:pause`.
+    /// Pauses a recording.
     ///
     /// # Errors
     /// As [`CallRecordingClient::state`].
-    pub async fn pause(&self, id: &RecordingId) -> Result<(), AcsError> {
-        self.operation(Method::POST, id, ":pause").await.map(drop)
+    pub async fn pause(&self, recording: RecordingAddress<'_>) -> Result<(), AcsError> {
+        self.operation(recording, Action::Pause).await.map(drop)
     }
 
-    /// `POST /calling/recordings/{recordingId}:resume`.
+    /// Lets a paused recording go on.
     ///
     /// # Errors
     /// As [`CallRecordingClient::state`].
-    pub async fn resume(&self, id: &RecordingId) -> Result<(), AcsError> {
-        self.operation(Method::POST, id, ":resume").await.map(drop)
+    pub async fn resume(&self, recording: RecordingAddress<'_>) -> Result<(), AcsError> {
+        self.operation(recording, Action::Resume).await.map(drop)
     }
 
-    /// `DELETE /calling/recordings/{recordingId}`: ends the recording; its files are not touched.
+    /// Ends a recording; its files are not touched.
     ///
     /// # Errors
     /// As [`CallRecordingClient::state`].
-    pub async fn stop(&self, id: &RecordingId) -> Result<(), AcsError> {
-        self.operation(Method::DELETE, id, "").await.map(drop)
+    pub async fn stop(&self, recording: RecordingAddress<'_>) -> Result<(), AcsError> {
+        self.operation(recording, Action::Stop).await.map(drop)
     }
 
-    async fn operation(&self, method: Method, id: &RecordingId, action: &str) -> Result<Response, AcsError> {
-        let path = format!("/{}{action}", utf8_percent_encode(id.as_str(), SEGMENT));
-        self.exchange(method, &path, HeaderMap::new(), Bytes::new()).await
+    async fn operation(&self, recording: RecordingAddress<'_>, action: Action) -> Result<Response, AcsError> {
+        self.exchange(Operation::on(self.api_version, recording, action)?, HeaderMap::new()).await
     }
 
     /// Sends until ACS gives a final answer, each attempt signed anew.
-    async fn exchange(&self, method: Method, path: &str, headers: HeaderMap, body: Bytes) -> Result<Response, AcsError> {
-        let url = self.http.endpoint().join(&format!("/calling/recordings{path}?api-version={}", self.api_version));
-        let mut request = AcsRequest { body, ..AcsRequest::new(method, url) };
-        request.headers.extend(headers);
+    async fn exchange(&self, operation: Operation, headers: HeaderMap) -> Result<Response, AcsError> {
+        let is_repeatable = operation.is_repeatable;
+        let request = self.request(&operation, headers);
         let deadline = Instant::now() + TOTAL_DEADLINE;
         let mut failures = 0;
         loop {
             let (error, asked) = match tokio::time::timeout_at(deadline, self.http.send(&request)).await {
                 Ok(Ok(response)) if response.status().is_success() => return Ok(response),
+                // An attempt before this one stopped the recording, and its answer was lost.
+                Ok(Ok(response)) if failures > 0 && is_gone(&operation, response.status()) => return Ok(response),
                 Ok(Ok(response)) => {
                     let (status, asked) = (response.status(), retry_after(&response));
                     let error = AcsError::from_response(response).await;
-                    if !is_transient(status) {
+                    let was_not_carried_out = status == StatusCode::TOO_MANY_REQUESTS;
+                    if !is_transient(status) || !(is_repeatable || was_not_carried_out) {
                         return Err(error.with_hint(|answer| self.http.signature_hint(&request, answer)));
                     }
                     (error, asked)
                 }
                 Ok(Err(error @ ExchangeError::Token(_))) => return Err(error.into()),
+                Ok(Err(error @ ExchangeError::Unreachable { .. })) if !is_repeatable => return Err(error.into()),
                 Ok(Err(error @ ExchangeError::Unreachable { .. })) => (error.into(), None),
                 Err(_) => return Err(timed_out()),
             };
@@ -116,6 +134,24 @@ impl CallRecordingClient {
             tokio::time::sleep(delay).await;
         }
     }
+
+    fn request(&self, operation: &Operation, headers: HeaderMap) -> AcsRequest {
+        let url = self.http.endpoint().join(&operation.path_and_query);
+        let mut request = AcsRequest::new(operation.method.clone(), url);
+        request.body = operation.body.clone();
+        request.headers.extend(headers);
+        if !operation.body.is_empty() {
+            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        if self.api_version.generation() == Generation::Conversations {
+            request.date_header = DateHeader::Date;
+        }
+        request
+    }
+}
+
+fn is_gone(operation: &Operation, status: StatusCode) -> bool {
+    operation.method == Method::DELETE && status == StatusCode::NOT_FOUND
 }
 
 /// ACS did not answer before the deadline; the caller is told so as by a gateway.
@@ -125,7 +161,7 @@ fn timed_out() -> AcsError {
     AcsError::Answered { status: StatusCode::GATEWAY_TIMEOUT, answer: Box::new(answer) }
 }
 
-async fn read(response: Response) -> Result<RecordingStateResponse, AcsError> {
+async fn read<T: DeserializeOwned>(response: Response) -> Result<T, AcsError> {
     let status = response.status();
     let body = response.bytes().await.map_err(|error| AcsError::Interrupted(error.without_url()))?;
     serde_json::from_slice(&body).map_err(|source| AcsError::Unreadable { status, source })

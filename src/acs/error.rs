@@ -4,7 +4,8 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::http::ExchangeError;
+use super::http::{ExchangeError, is_transient};
+use super::operation::NoConversation;
 
 /// An error body is a few hundred bytes; more of it is not read.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -21,6 +22,8 @@ pub enum AcsError {
     Exchange(#[from] ExchangeError),
     #[error("ACS broke off its answer")]
     Interrupted(#[source] reqwest::Error),
+    #[error(transparent)]
+    NoConversation(#[from] NoConversation),
 }
 
 /// ACS's error object, passed through to our callers.
@@ -79,11 +82,44 @@ impl AcsError {
         self
     }
 
+    /// ACS does not know the recording (`8522`), or not any more.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self.answer(), Some((StatusCode::NOT_FOUND, _)))
+    }
+
+    /// The call is being recorded already: `8553` Duplicate Recording, `8559` Duplicate start recording request.
+    pub fn is_duplicate_start(&self) -> bool {
+        self.has_code(&["8553", "8559"])
+    }
+
+    /// `8501`, "Action is invalid when call is not in Established state".
+    pub fn is_call_not_established(&self) -> bool {
+        self.has_code(&["8501"])
+    }
+
+    /// The recording is in no state for this: `8571` Recording Operation Conflict, `8573` Pause Resume Method Not Allowed.
+    pub fn is_wrong_state(&self) -> bool {
+        self.has_code(&["8571", "8573"])
+    }
+
+    /// Whether what was asked for may have happened all the same.
+    pub fn may_have_taken_effect(&self) -> bool {
+        match self {
+            Self::Answered { status, .. } => is_transient(*status),
+            Self::Unreadable { .. } | Self::Interrupted(_) | Self::Exchange(ExchangeError::Unreachable { .. }) => true,
+            Self::Exchange(ExchangeError::Token(_)) | Self::NoConversation(_) => false,
+        }
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        self.answer().and_then(|(_, answer)| answer.code.as_deref()).is_some_and(|code| codes.contains(&code))
+    }
+
     /// ACS's status and subcode, if it was ACS that answered.
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {
             Self::Answered { status, answer } => Some((*status, answer)),
-            Self::Unreadable { .. } | Self::Exchange(_) | Self::Interrupted(_) => None,
+            Self::Unreadable { .. } | Self::Exchange(_) | Self::Interrupted(_) | Self::NoConversation(_) => None,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
+use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -79,10 +80,8 @@ impl AcsHttp {
         &self.endpoint
     }
 
-    /// Now, as the headers of HTTP write it.
-    pub fn http_date(&self) -> String {
-        let printer = DateTimePrinter::new();
-        printer.timestamp_to_rfc9110_string(&self.clock.now()).expect("the years of this clock have four digits")
+    fn http_date(&self) -> String {
+        http_date(self.clock.now())
     }
 
     /// What may be wrong where ACS says that our signature is: what was signed, and how far the clocks are apart.
@@ -144,6 +143,11 @@ impl AcsHttp {
             source: error.without_url(),
         })
     }
+}
+
+/// A time as the headers of HTTP write it.
+pub fn http_date(time: Timestamp) -> String {
+    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("the years of our clocks have four digits")
 }
 
 async fn bearer(credential: &dyn TokenCredential) -> azure_core::Result<String> {

@@ -8,7 +8,7 @@ use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind, RecordingId};
 
 /// Which call is to be recorded.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind")]
 pub enum CallLocator {
     #[serde(rename = "serverCallLocator", rename_all = "camelCase")]
@@ -20,7 +20,7 @@ pub enum CallLocator {
 }
 
 /// The call as a locator or as a Call Automation connection; exactly one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RecordedCall {
     #[serde(rename = "callLocator")]
     Locator(CallLocator),
@@ -39,7 +39,7 @@ pub struct StartRecordingRequest {
 }
 
 /// Everything of a start but the call; what is `None` is not sent, and ACS takes its default.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartRecordingOptions {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,17 +63,39 @@ pub struct StartRecordingOptions {
     pub external_storage: Option<Value>,
 }
 
+impl StartRecordingOptions {
+    /// For keeping: a function key or a SAS stands in the query of a URL.
+    #[must_use]
+    pub fn without_secrets(&self) -> Self {
+        let without_query = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let mut kept = self.clone();
+        kept.recording_state_callback_uri = self.recording_state_callback_uri.as_deref().map(without_query);
+        if let Some(Value::String(url)) =
+            kept.external_storage.as_mut().and_then(|storage| storage.get_mut("recordingDestinationContainerUrl"))
+        {
+            *url = without_query(url);
+        }
+        kept
+    }
+}
+
+/// `RecordingStateResponse`, as a start answers it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartRecordingResponse {
+    pub recording_id: RecordingId,
+    /// Absent in the versions of 2021.
+    pub recording_state: Option<String>,
+    /// Since 2024-04-15.
+    pub recording_kind: Option<String>,
+}
+
 /// `RecordingStateResponse`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordingStateResponse {
-    /// Absent in the state answer of 2021.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub recording_id: Option<RecordingId>,
     /// `active` or `inactive`; a paused recording is `inactive`, and so is one in its first seconds.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recording_state: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub recording_kind: Option<String>,
 }
 
@@ -105,5 +127,16 @@ mod tests {
         let call = RecordedCall::Connection("6a1f6b00".into());
         let request = StartRecordingRequest { call, options: StartRecordingOptions::default() };
         assert_eq!(serde_json::to_value(request).unwrap(), json!({"callConnectionId": "6a1f6b00"}));
+    }
+
+    #[test]
+    fn what_is_kept_of_a_start_has_no_secrets() {
+        let options = StartRecordingOptions {
+            recording_state_callback_uri: Some("https://app/api/recordings/callbacks?code=SECRET".into()),
+            external_storage: Some(json!({"recordingDestinationContainerUrl": "https://a.blob.core.windows.net/c?sig=SECRET"})),
+            ..StartRecordingOptions::default()
+        };
+        let kept = serde_json::to_string(&options.without_secrets()).unwrap();
+        assert!(!kept.contains("SECRET") && kept.contains("recordings/callbacks") && kept.contains("windows.net/c"), "{kept}");
     }
 }

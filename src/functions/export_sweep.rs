@@ -9,10 +9,19 @@ use crate::app::App;
 use crate::export::Budget;
 use crate::telemetry::ErrorChain;
 
-/// Sweeps until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of itself does not matter: the ledger
+/// Looks after running recordings, and sweeps chunks until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of itself does not matter: the ledger
 /// knows what is due.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
-    match app.sweep.run(Budget::of(app.sweep_budget)).await {
+    let budget = Budget::of(app.sweep_budget);
+    let (chunks, recordings) = futures::join!(app.sweep.run(budget), app.control.sweep(budget));
+    let recordings = match recordings {
+        Ok(report) => serde_json::to_string(&report).expect("a report has string keys only"),
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "The sweep could not read the register");
+            format!("the register failed: {}", ErrorChain(&error))
+        }
+    };
+    match chunks {
         Ok(report) => {
             let text = serde_json::to_string(&report).expect("a report has string keys only");
             tracing::info!(
@@ -23,7 +32,7 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
                 "Swept {} open chunks",
                 report.seen
             );
-            InvocationResponse::success(vec![format!("Sweep: {text}")])
+            InvocationResponse::success(vec![format!("Sweep: {text}"), format!("Recordings: {recordings}")])
         }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "The sweep could not read the ledger");

@@ -1,12 +1,19 @@
 //! Errors as our HTTP callers get them: ACS's own shape, ACS's own code where it gave one.
 
 use axum::Json;
+use axum::extract::rejection::BytesRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use crate::acs::AcsError;
 use crate::acs::error::AcsErrorAnswer;
+use crate::control::ControlError;
+use crate::control::documents::RegisterError;
+use crate::control::invalid::InvalidRequest;
+use crate::recording::RecordingId;
 use crate::telemetry::ErrorChain;
 
 /// `{"error":{"code","message","target?","details?"}}` with a status.
@@ -21,6 +28,22 @@ impl Problem {
         Self { status, error: json!({"code": code, "message": message.into()}) }
     }
 
+    /// The recording is in no state for this. What ACS said about it comes along.
+    fn conflict(code: &str, message: &str, recording_id: Option<RecordingId>, acs: Option<Box<AcsErrorAnswer>>) -> Self {
+        let mut problem = match &acs {
+            Some(answer) => from_answer(StatusCode::CONFLICT, answer),
+            None => Self::new(StatusCode::CONFLICT, code, message),
+        };
+        if let Some(answer) = &acs {
+            problem.error["details"] = json!([{"code": answer.code, "message": answer.message}]);
+            problem.error["message"] = message.into();
+        }
+        if let Some(id) = recording_id {
+            problem.error["recordingId"] = id.as_str().into();
+        }
+        problem
+    }
+
     /// Something in the request is wrong; `target` names it.
     pub fn invalid(target: Option<&str>, message: impl Into<String>) -> Self {
         let mut problem = Self::new(StatusCode::BAD_REQUEST, "InvalidArgument", message);
@@ -31,11 +54,84 @@ impl Problem {
     }
 }
 
+/// The body of an error, for the API's description.
+#[derive(Serialize, ToSchema)]
+pub struct ErrorAnswer {
+    error: ErrorBody,
+}
+
+/// ACS's error object, and what we add to it.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ErrorBody {
+    /// ACS's subcode where it was ACS that refused.
+    #[schema(example = "8522")]
+    code: String,
+    message: String,
+    /// What in the request is wrong.
+    target: Option<String>,
+    #[schema(value_type = Option<Object>)]
+    details: Option<Value>,
+    /// `X-Microsoft-Skype-Chain-ID`, which Microsoft's support asks for.
+    chain_id: Option<String>,
+    /// The recording that stands in the way.
+    recording_id: Option<String>,
+}
+
+impl From<InvalidRequest> for Problem {
+    fn from(invalid: InvalidRequest) -> Self {
+        Self::invalid(invalid.target.as_deref(), invalid.message)
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "PayloadTooLarge" } else { "InvalidBody" };
+        Self::new(rejection.status(), code, rejection.body_text())
+    }
+}
+
+impl From<RegisterError> for Problem {
+    fn from(error: RegisterError) -> Self {
+        tracing::error!(error = %ErrorChain(&error), "The register failed");
+        let message = "The register could not be read or written; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "RegisterUnavailable", message)
+    }
+}
+
+impl From<ControlError> for Problem {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::Invalid(invalid) => invalid.into(),
+            ControlError::Acs(error) => error.into(),
+            ControlError::Register(error) => error.into(),
+            ControlError::ConsentRequired => {
+                let message = "Recordings need consent evidence here: give `consent` with `basis`, `givenBy`, `givenAt` and, \
+                               if there is one, `reference`.";
+                let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ConsentRequired", message);
+                problem.error["target"] = "consent".into();
+                problem
+            }
+            ControlError::AlreadyInProgress { recording_id, acs } => {
+                Self::conflict("RecordingAlreadyInProgress", "Recording is already in progress", recording_id, acs)
+            }
+            ControlError::NotStarted { recording_id, acs } => {
+                Self::conflict("RecordingNotStarted", "Recording has not started", Some(recording_id), acs)
+            }
+        }
+    }
+}
+
 impl From<AcsError> for Problem {
     fn from(error: AcsError) -> Self {
-        match error.answer() {
-            Some((status, answer)) => from_answer(status, answer),
-            None => {
+        match (error.answer(), &error) {
+            (Some((status, answer)), _) => from_answer(status, answer),
+            (None, AcsError::NoConversation(_)) => {
+                let message =
+                    "This version of ACS's API finds a recording by its conversation, and the register does not know this one.";
+                Self::new(StatusCode::NOT_FOUND, "ConversationUnknown", message)
+            }
+            (None, _) => {
                 tracing::error!(error = %ErrorChain(&error), "ACS could not be asked");
                 Self::new(StatusCode::BAD_GATEWAY, "AcsUnavailable", format!("ACS could not be asked: {error}."))
             }

@@ -1,36 +1,38 @@
-//! `RecordingControl`: start, state, pause, resume and stop over HTTP.
-//!
-//! The forwarded request is served as it is; an envelope is unfolded into the request it stands for and served the same.
+//! `RecordingControl`: start, list, state, pause, resume and stop over HTTP.
 
-mod start_body;
-mod start_rules;
+mod answer;
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderName, Method, Request, StatusCode, header};
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use serde_json::{Map, Value, json};
-use tower::ServiceExt as _;
-use tracing::info;
+use serde::Deserialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::invocation::{Invocation, InvocationResponse};
+use super::http_envelope;
+use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::App;
+use crate::control::entry::PauseEnd;
+use crate::control::observe;
+use crate::control::register::RunningCursor;
+use crate::control::start::Start;
 use crate::recording::RecordingId;
+pub use answer::{RecordingAnswer, RecordingList};
 
-/// The largest answer of our own routes that an envelope carries.
-const ANSWER_LIMIT_BYTES: usize = 1 << 20;
+/// The largest page of the list, and the one that is given unless another is asked for.
+const PAGE: usize = 100;
 
 /// Routes of the forwarded form.
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/recordings", post(start))
+        .route("/api/recordings", post(start).get(list))
         .route("/api/recordings/{recording_id}", get(state).delete(stop))
         .route("/api/recordings/{recording_id}/pause", post(pause))
         .route("/api/recordings/{recording_id}/resume", post(resume))
@@ -40,49 +42,166 @@ pub fn routes() -> Router<Arc<App>> {
         })
 }
 
-/// `Idempotency-Key`, if it comes, makes a start repeat-safe over the caller's own retries.
-async fn start(
+/// The envelope form.
+pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
+    http_envelope::invoke(routes, "recordings", &body).await
+}
+
+/// Starts the recording of a call.
+///
+/// With the same `Idempotency-Key` again it is the same start, and gives the same recording.
+#[utoipa::path(
+    post, path = "/api/recordings", operation_id = "startRecording", tag = "recordings",
+    params(("Idempotency-Key" = Option<String>, Header, description = "Any text; a UUID goes to ACS as it is")),
+    request_body = crate::control::start::StartRecording,
+    responses(
+        (status = 200, description = "It is started", body = RecordingAnswer),
+        (status = 400, description = "The request is wrong, or ACS refuses it", body = super::problem::ErrorAnswer),
+        (status = 409, description = "Recording is already in progress", body = super::problem::ErrorAnswer),
+        (status = 413, description = "The body is too large", body = super::problem::ErrorAnswer),
+        (status = 422, description = "Consent evidence is missing", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn start(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
-    let body = body.map_err(|rejection| {
-        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "PayloadTooLarge" } else { "InvalidBody" };
-        Problem::new(rejection.status(), code, rejection.body_text())
-    })?;
-    let started = app.control.start(&start_body::parse(&body)?, request_id(&headers)).await?;
-    if let Some(id) = &started.recording_id {
-        info!(recording.id = %id, "Started recording `{id}`");
+    let mut start = Start::parse(&body?, app.control.api_version())?;
+    start.started_by = start.started_by.or_else(|| principal(&headers));
+    let view = app.control.start(&start, request_id(&headers)).await?;
+    Ok(Json(RecordingAnswer::from(view)).into_response())
+}
+
+/// What to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// `active`: those that run, paused ones among them. `paused`: those that are paused.
+    #[param(example = "active")]
+    state: Option<String>,
+    /// `continuation` of the page before.
+    continuation: Option<String>,
+    /// How many at most, up to 100.
+    top: Option<usize>,
+}
+
+/// Lists recordings that run.
+#[utoipa::path(
+    get, path = "/api/recordings", operation_id = "listRecordings", tag = "recordings", params(ListQuery),
+    responses(
+        (status = 200, description = "A page of them", body = RecordingList),
+        (status = 400, description = "The query is wrong", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn list(
+    State(app): State<Arc<App>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<RecordingList>, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    let wanted = query.state.as_deref().unwrap_or("active");
+    if !matches!(wanted, "active" | "paused") {
+        return Err(Problem::invalid(Some("state"), format!("`state` is `{wanted}`; expected active or paused.")));
     }
-    Ok(Json(started).into_response())
+    let cursor = query.continuation.as_deref().map(str::parse::<RunningCursor>).transpose();
+    let cursor = cursor.map_err(|_| Problem::invalid(Some("continuation"), "`continuation` is not one that was given."))?;
+    let top = query.top.unwrap_or(PAGE);
+    if !(1..=PAGE).contains(&top) {
+        return Err(Problem::invalid(Some("top"), format!("`top` is {top}; expected 1 to {PAGE}.")));
+    }
+    let (page, next) = app.control.register().running(cursor.as_ref(), top).await?;
+    let page = page.into_iter().filter(|recording| wanted == "active" || recording.open_pause().is_some());
+    Ok(Json(RecordingList::new(page, next)))
 }
 
-async fn state(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = recording_id(&id)?;
-    let mut state = app.control.state(&id).await?;
-    state.recording_id.get_or_insert(id);
-    Ok(Json(state).into_response())
+/// How a recording stands.
+#[utoipa::path(
+    get, path = "/api/recordings/{recordingId}", operation_id = "getRecording", tag = "recordings",
+    params(("recordingId" = String, Path)),
+    responses(
+        (status = 200, description = "Its state, and what is known of it", body = RecordingAnswer),
+        (status = 404, description = "Neither ACS nor the register knows it", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn state(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingAnswer>, Problem> {
+    Ok(Json(app.control.state(&recording_id(&id)?).await?.into()))
 }
 
-async fn pause(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = recording_id(&id)?;
-    app.control.pause(&id).await?;
-    info!(recording.id = %id, "Paused recording `{id}`");
-    Ok(accepted(&id, "paused"))
+/// What may come with a pause.
+#[derive(Deserialize, Default, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PauseRecording {
+    /// The recording goes on by itself after this long: `90s`, `5m`, `PT5M`.
+    #[schema(example = "5m")]
+    resume_after: Option<String>,
 }
 
-async fn resume(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
+/// Pauses a recording.
+#[utoipa::path(
+    post, path = "/api/recordings/{recordingId}/pause", operation_id = "pauseRecording", tag = "recordings",
+    params(("recordingId" = String, Path)),
+    request_body = Option<PauseRecording>,
+    responses(
+        (status = 202, description = "It is paused", body = RecordingAnswer),
+        (status = 404, description = "Nobody knows it", body = super::problem::ErrorAnswer),
+        (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn pause(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
     let id = recording_id(&id)?;
-    app.control.resume(&id).await?;
-    info!(recording.id = %id, "Resumed recording `{id}`");
-    Ok(accepted(&id, "active"))
+    let body = body?;
+    let wish: PauseRecording = if body.trim_ascii().is_empty() {
+        PauseRecording::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::invalid(None, format!("The body is not a pause request: {error}.")))?
+    };
+    let resume_after = wish.resume_after.as_deref().map(observe::resume_after).transpose();
+    let resume_after = resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
+    Ok((StatusCode::ACCEPTED, Json(app.control.pause(&id, resume_after).await?.into())))
 }
 
-async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Response, Problem> {
-    let id = recording_id(&id)?;
-    app.control.stop(&id).await?;
-    info!(recording.id = %id, "Stopped recording `{id}`");
-    Ok(Json(json!({"recordingId": id, "recordingState": "stopped"})).into_response())
+/// Lets a paused recording go on.
+#[utoipa::path(
+    post, path = "/api/recordings/{recordingId}/resume", operation_id = "resumeRecording", tag = "recordings",
+    params(("recordingId" = String, Path)),
+    responses(
+        (status = 202, description = "It goes on", body = RecordingAnswer),
+        (status = 404, description = "Nobody knows it", body = super::problem::ErrorAnswer),
+        (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn resume(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
+    let view = app.control.resume(&recording_id(&id)?, PauseEnd::Caller).await?;
+    Ok((StatusCode::ACCEPTED, Json(view.into())))
+}
+
+/// Ends a recording; its files follow by event.
+#[utoipa::path(
+    post, path = "/api/recordings/{recordingId}/stop", operation_id = "stopRecording", tag = "recordings",
+    params(("recordingId" = String, Path)),
+    responses(
+        (status = 200, description = "It is over", body = RecordingAnswer),
+        (status = 404, description = "Nobody knows it", body = super::problem::ErrorAnswer),
+        (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingAnswer>, Problem> {
+    Ok(Json(app.control.stop(&recording_id(&id)?).await?.into()))
+}
+
+/// Who asks, where App Service's authentication stands in front of us.
+fn principal(headers: &HeaderMap) -> Option<String> {
+    let name = headers.get("x-ms-client-principal-name")?.to_str().ok()?.trim();
+    (!name.is_empty()).then(|| name.chars().take(256).collect())
 }
 
 /// ACS takes UUIDs only; a key of another form is turned into one, always the same.
@@ -95,85 +214,6 @@ fn request_id(headers: &HeaderMap) -> Uuid {
     key.to_str().ok().and_then(|key| Uuid::try_parse(key.trim()).ok()).unwrap_or_else(named)
 }
 
-fn accepted(id: &RecordingId, state: &str) -> Response {
-    (StatusCode::ACCEPTED, Json(json!({"recordingId": id, "recordingState": state}))).into_response()
-}
-
 fn recording_id(text: &str) -> Result<RecordingId, Problem> {
     text.parse().map_err(|error| Problem::invalid(Some("recordingId"), format!("The {error}.")))
-}
-
-/// The envelope form: `Data.req` holds the request, `Outputs.res` the answer.
-pub async fn invoke(State(control): State<Router>, body: Bytes) -> InvocationResponse {
-    let request = Invocation::parse(&body).map_err(|error| error.to_string()).and_then(|invocation| {
-        let request = invocation.binding("req").ok_or("the invocation has no binding `req`")?;
-        unfolded(&request)
-    });
-    let response = match request {
-        // The router's error type is `Infallible`.
-        Ok(request) => control.oneshot(request).await.unwrap_or_else(|never| match never {}),
-        Err(reason) => Problem::invalid(None, format!("The host's request cannot be read: {reason}.")).into_response(),
-    };
-    InvocationResponse::success(Vec::new()).with_output("res", folded(response).await)
-}
-
-/// The HTTP request that `{"Url","Method","Headers","Body"}` describes.
-fn unfolded(request: &Value) -> Result<Request<Body>, String> {
-    let text = |name: &str| request.get(name).and_then(Value::as_str);
-    let url = text("Url").ok_or("it has no `Url`")?;
-    let path = url.split(['?', '#']).next().unwrap_or_default();
-    let at = path.find("/recordings").ok_or("its `Url` is none of /api/recordings")?;
-    let method: Method = text("Method").unwrap_or("GET").parse().map_err(|_| "its `Method` is no HTTP method")?;
-    let body = match request.get("Body") {
-        Some(Value::String(body)) => body.clone(),
-        Some(Value::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    };
-    let mut builder = Request::builder().method(method).uri(format!("/api{}", &path[at..]));
-    if let Some(key) = idempotency_key(request) {
-        builder = builder.header("idempotency-key", key);
-    }
-    builder.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).map_err(|error| error.to_string())
-}
-
-/// The one header of the caller's that our routes read; the host gives a list of values for each.
-fn idempotency_key(request: &Value) -> Option<&str> {
-    let headers = request.get("Headers")?.as_object()?;
-    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("idempotency-key"))?;
-    value.as_str().or_else(|| value.get(0)?.as_str())
-}
-
-/// The answer as the host's HTTP output binding wants it.
-async fn folded(response: Response) -> Value {
-    let status = response.status().as_u16();
-    let json = HeaderName::from_static("content-type");
-    let headers: Map<String, Value> = response
-        .headers()
-        .get(&json)
-        .and_then(|value| value.to_str().ok())
-        .map(|value| (json.to_string(), Value::from(value)))
-        .into_iter()
-        .collect();
-    let body = axum::body::to_bytes(response.into_body(), ANSWER_LIMIT_BYTES).await.unwrap_or_default();
-    let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
-    json!({"statusCode": status, "headers": headers, "body": body})
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case("http://localhost:7071/api/recordings", "/api/recordings")]
-    #[case("https://app.azurewebsites.net/api/recordings/a%2Fb/pause?code=SECRET", "/api/recordings/a%2Fb/pause")]
-    #[case("http://localhost/custom/prefix/recordings/x", "/api/recordings/x")]
-    fn an_envelope_is_unfolded_to_the_route_it_came_by(#[case] url: &str, #[case] path: &str) {
-        let request = unfolded(&json!({"Url": url, "Method": "POST"})).unwrap();
-        assert_eq!(request.uri(), path);
-    }
-
-    #[test]
-    fn an_envelope_without_a_url_says_so() {
-        assert_eq!(unfolded(&json!({})).unwrap_err(), "it has no `Url`");
-    }
 }

@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::call_event::{CALL_ENDED, CALL_LEG_STATE_CHANGED, CALL_STARTED, CallEnded, CallStarted};
 use super::chunk::{ChunkLocations, RecordingChunk};
 use super::id::{CallId, InvalidId, RecordingId, ServerCallId};
 use super::lenient::Fields;
@@ -17,6 +18,8 @@ pub const EVENT_TYPE: &str = "Microsoft.Communication.RecordingFileStatusUpdated
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncomingEvent {
     RecordingFileStatusUpdated(RecordingFileStatusUpdated),
+    CallStarted(CallStarted),
+    CallEnded(CallEnded),
     /// Somebody else's: acknowledged and ignored.
     Other {
         event_type: String,
@@ -51,6 +54,8 @@ pub enum InvalidEvent {
     NoChunks,
     #[error("the chunk has no `documentId`")]
     NoDocumentId,
+    #[error("`data.serverCallId` is missing")]
+    NoServerCallId,
     #[error(transparent)]
     Id(#[from] InvalidId),
 }
@@ -63,19 +68,32 @@ impl IncomingEvent {
     pub fn parse(event: &Value) -> Result<Self, InvalidEvent> {
         let fields = Fields::of(event).ok_or(InvalidEvent::NotAnObject)?;
         let event_type = fields.text("eventType").or_else(|| fields.text("type")).ok_or(InvalidEvent::NoType)?;
-        if !event_type.eq_ignore_ascii_case(EVENT_TYPE) {
-            return Ok(Self::Other { event_type: event_type.to_owned() });
+        let is = |name: &str| event_type.eq_ignore_ascii_case(name);
+        let other = || Self::Other { event_type: event_type.to_owned() };
+        if ![EVENT_TYPE, CALL_STARTED, CALL_ENDED, CALL_LEG_STATE_CHANGED].into_iter().any(is) {
+            return Ok(other());
         }
-        RecordingFileStatusUpdated::from_fields(fields).map(Self::RecordingFileStatusUpdated)
+        let data_value = fields.value("data").ok_or(InvalidEvent::NoData)?;
+        // Some forwarders encode `data` once more, as a string.
+        let unwrapped: Option<Value> = data_value.as_str().and_then(|text| serde_json::from_str(text).ok());
+        let data = Fields::of(unwrapped.as_ref().unwrap_or(data_value)).ok_or(InvalidEvent::NoData)?;
+        if is(EVENT_TYPE) {
+            return RecordingFileStatusUpdated::from_fields(fields, data).map(Self::RecordingFileStatusUpdated);
+        }
+        if is(CALL_LEG_STATE_CHANGED) {
+            return Ok(CallStarted::from_leg(fields, data).map_or_else(other, Self::CallStarted));
+        }
+        let call = if is(CALL_STARTED) {
+            CallStarted::from_fields(fields, data).map(Self::CallStarted)
+        } else {
+            CallEnded::from_fields(fields, data).map(Self::CallEnded)
+        };
+        call.ok_or(InvalidEvent::NoServerCallId)
     }
 }
 
 impl RecordingFileStatusUpdated {
-    fn from_fields(event: Fields<'_>) -> Result<Self, InvalidEvent> {
-        let data_value = event.value("data").ok_or(InvalidEvent::NoData)?;
-        // Some forwarders encode `data` once more, as a string.
-        let unwrapped: Option<Value> = data_value.as_str().and_then(|text| serde_json::from_str(text).ok());
-        let data = Fields::of(unwrapped.as_ref().unwrap_or(data_value)).ok_or(InvalidEvent::NoData)?;
+    fn from_fields(event: Fields<'_>, data: Fields<'_>) -> Result<Self, InvalidEvent> {
         let entries =
             data.object("recordingStorageInfo").and_then(|info| info.array("recordingChunks")).ok_or(InvalidEvent::NoChunks)?;
         let context = EventContext::from_fields(event, data);
@@ -178,7 +196,7 @@ mod tests {
             .iter()
             .map(|event| match IncomingEvent::parse(event).unwrap() {
                 IncomingEvent::RecordingFileStatusUpdated(event) => event,
-                IncomingEvent::Other { event_type } => panic!("{event_type}"),
+                other => panic!("{other:?}"),
             })
             .collect()
     }
@@ -238,12 +256,52 @@ mod tests {
         assert!(events.iter().all(|event| event.chunks[0].duration_ms == Some(6620)));
     }
 
+    fn handshake(name: &str) -> Value {
+        let path = format!("{}/tests/fixtures/handshake/{name}", env!("CARGO_MANIFEST_DIR"));
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
     #[test]
     fn another_event_type_is_not_an_error() {
-        let path = format!("{}/tests/fixtures/handshake/h05_call_leg_state_nulls.json", env!("CARGO_MANIFEST_DIR"));
-        let event: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-        let expected = IncomingEvent::Other { event_type: "Microsoft.Communication.CallLegStateChanged".into() };
+        let event = json!({"eventType": "Microsoft.Communication.SMSReceived", "data": {}});
+        let expected = IncomingEvent::Other { event_type: "Microsoft.Communication.SMSReceived".into() };
         assert_eq!(IncomingEvent::parse(&event), Ok(expected));
+    }
+
+    #[test]
+    fn the_first_leg_of_2021_gives_its_conversation() {
+        let event = handshake("h05_call_leg_state_nulls.json");
+        let IncomingEvent::CallStarted(call) = IncomingEvent::parse(&event).unwrap() else { panic!() };
+        assert_eq!(call.server_call_id.as_str(), "conv");
+        let mut ended = event;
+        ended["data"]["CallState"] = "Disconnected".into();
+        assert!(matches!(IncomingEvent::parse(&ended), Ok(IncomingEvent::Other { .. })));
+    }
+
+    #[test]
+    fn a_started_call_has_its_ids_whether_group_room_or_neither() {
+        let call = |data: Value| {
+            let event = json!({"id": "e", "subject": "call/fromSubject/startedBy/8:acs:x", "type": CALL_STARTED, "data": data});
+            match IncomingEvent::parse(&event).unwrap() {
+                IncomingEvent::CallStarted(call) => call,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(call(json!({"serverCallId": "abc", "group": {"id": "g"}})).group_id.as_deref(), Some("g"));
+        assert_eq!(
+            call(json!({"serverCallId": "abc", "room": {"id": "99"}, "isRoomsCall": true})).room_id.as_deref(),
+            Some("99")
+        );
+        assert_eq!(call(json!({})).server_call_id.as_str(), "fromSubject");
+    }
+
+    #[test]
+    fn an_ended_call_has_its_time() {
+        let event = json!({"eventType": CALL_ENDED, "eventTime": "2026-03-02T10:00:00Z", "data": {"serverCallId": "abc"}});
+        let IncomingEvent::CallEnded(call) = IncomingEvent::parse(&event).unwrap() else { panic!() };
+        assert_eq!((call.server_call_id.as_str(), call.ended_at), ("abc", "2026-03-02T10:00:00Z".parse().ok()));
+        let without = json!({"eventType": CALL_ENDED, "data": {}});
+        assert_eq!(IncomingEvent::parse(&without), Err(InvalidEvent::NoServerCallId));
     }
 
     #[test]

@@ -5,35 +5,35 @@ use serde_json::{Map, Value};
 
 /// A JSON object whose keys are found whatever their casing; `null` counts as absent.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(&'a Map<String, Value>);
+pub(crate) struct Fields<'a>(&'a Map<String, Value>);
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(value: &'a Value) -> Option<Self> {
+    pub(crate) fn of(value: &'a Value) -> Option<Self> {
         value.as_object().map(Self)
     }
 
-    pub(super) fn value(self, name: &str) -> Option<&'a Value> {
+    pub(crate) fn value(self, name: &str) -> Option<&'a Value> {
         self.0
             .get(name)
             .or_else(|| self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
             .filter(|value| !value.is_null())
     }
 
-    pub(super) fn object(self, name: &str) -> Option<Fields<'a>> {
+    pub(crate) fn object(self, name: &str) -> Option<Fields<'a>> {
         self.value(name).and_then(Fields::of)
     }
 
-    pub(super) fn array(self, name: &str) -> Option<&'a [Value]> {
+    pub(crate) fn array(self, name: &str) -> Option<&'a [Value]> {
         self.value(name).and_then(Value::as_array).map(Vec::as_slice)
     }
 
     /// A non-empty text.
-    pub(super) fn text(self, name: &str) -> Option<&'a str> {
+    pub(crate) fn text(self, name: &str) -> Option<&'a str> {
         self.value(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
     /// A number written as `0`, `0.0` or `"0"`.
-    pub(super) fn number(self, name: &str) -> Option<f64> {
+    pub(crate) fn number(self, name: &str) -> Option<f64> {
         match self.value(name)? {
             Value::Number(number) => number.as_f64(),
             Value::String(text) => text.trim().parse().ok(),
@@ -43,14 +43,14 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole, non-negative number that fits 32 bits, in any of the forms of [`Fields::number`].
-    pub(super) fn count(self, name: &str) -> Option<u32> {
+    pub(crate) fn count(self, name: &str) -> Option<u32> {
         let number = self.number(name)?;
         let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and wholeness are checked")]
         whole.then_some(number as u32)
     }
 
-    pub(super) fn time(self, name: &str) -> Option<Timestamp> {
+    pub(crate) fn time(self, name: &str) -> Option<Timestamp> {
         self.text(name)?.trim().parse().ok()
     }
 }

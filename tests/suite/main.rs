@@ -7,19 +7,27 @@
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
+//! | `recording_register` | one call, one recording; consent, pauses, the list |
+//! | `recording_callbacks` | what ACS reports, let in by its token only |
+//! | `auto_record` | calls that are recorded without being asked for |
+//! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
+mod auto_record;
 mod crash_points;
 mod documents;
 mod drive;
 mod export_destination_contract;
 mod host_protocol;
 mod ledger_store_contract;
+mod legacy_generations;
 mod python_sdk;
+mod recording_callbacks;
 mod recording_control;
+mod recording_register;
 mod recording_source_contract;
 mod sdk_traffic;
 mod support;

@@ -3,6 +3,7 @@
 //! | route | does |
 //! |---|---|
 //! | `POST /admin/calls` | establishes a call (`Call`, everything optional); answers with it |
+//! | `POST /admin/calls/end` | `{"serverCallId"}`: the call is over, and its recording stops |
 //! | `POST /admin/event-subscriptions` | `{"url","schema"?,"deliveries"?}`: handshake, then events go there |
 //! | `PUT /admin/faults` | `[{"plane","kind",…,"times"?}]`, replaces those before |
 //! | `POST /admin/recordings` | makes a stopped recording at once (`{"call"?,"format"?,"announce"?}`); answers with its event |
@@ -21,6 +22,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
+use crate::control::Operation;
 use crate::events;
 use crate::faults::Fault;
 use crate::media::Media;
@@ -31,6 +33,7 @@ const HASH_PIECE_BYTES: usize = 1 << 20;
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
         .route("/admin/calls", routing::post(establish))
+        .route("/admin/calls/end", routing::post(end_call))
         .route("/admin/event-subscriptions", routing::post(subscribe))
         .route("/admin/faults", routing::put(set_faults))
         .route("/admin/recordings", routing::post(make_recording))
@@ -41,6 +44,24 @@ pub fn routes() -> Router<Arc<World>> {
 async fn establish(State(world): State<Arc<World>>, Json(call): Json<Call>) -> (StatusCode, Json<Call>) {
     world.state().calls.push(call.clone());
     (StatusCode::CREATED, Json(call))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EndedCall {
+    server_call_id: String,
+}
+
+async fn end_call(State(world): State<Arc<World>>, Json(ended): Json<EndedCall>) -> StatusCode {
+    let ids: Vec<String> = {
+        let mut state = world.state();
+        state.calls.retain(|call| call.server_call_id != ended.server_call_id);
+        let of_call = state.recordings.iter().filter(|(_, recording)| recording.call.server_call_id == ended.server_call_id);
+        of_call.map(|(id, _)| id.clone()).collect()
+    };
+    let operation = Operation::now(&world);
+    let stopped = ids.iter().filter(|id| operation.stop(id).is_ok()).count();
+    if stopped == ids.len() { StatusCode::NO_CONTENT } else { StatusCode::CONFLICT }
 }
 
 async fn subscribe(State(world): State<Arc<World>>, Json(subscription): Json<Subscription>) -> Response {

@@ -22,7 +22,7 @@ use crate::events;
 use crate::faults::{FaultKind, Plane};
 use crate::world::{Call, Recording, RecordingOptions, World};
 
-const API_VERSIONS: [&str; 10] = [
+const API_VERSIONS: [&str; 11] = [
     "2026-03-12",
     "2025-06-15",
     "2025-05-15",
@@ -33,10 +33,16 @@ const API_VERSIONS: [&str; 10] = [
     "2023-06-15-preview",
     "2023-01-15-preview",
     "2022-04-07-preview",
+    V2021_11,
 ];
+/// `/:pause` with a slash before the colon, 200 for everything, and fewer members in its answers.
+const V2021_11: &str = "2021-11-15-preview";
 
 pub fn routes() -> Router<Arc<World>> {
-    Router::new().route("/calling/recordings", routing::any(exchange)).route("/calling/recordings/{id}", routing::any(exchange))
+    Router::new()
+        .route("/calling/recordings", routing::any(exchange))
+        .route("/calling/recordings/{id}", routing::any(exchange))
+        .route("/calling/recordings/{id}/{action}", routing::any(exchange))
 }
 
 /// One request: let in, carried out, answered with the headers every answer has.
@@ -44,7 +50,7 @@ async fn exchange(
     State(world): State<Arc<World>>,
     method: Method,
     uri: Uri,
-    id: Option<Path<String>>,
+    path: Option<Path<HashMap<String, String>>>,
     Query(query): Query<HashMap<String, String>>,
     headers: HeaderMap,
     body: Bytes,
@@ -59,16 +65,29 @@ async fn exchange(
     let version = query.get("api-version").map(String::as_str).unwrap_or_default();
     let admitted = admit(&world, &method, &uri, &headers, &body).and_then(|()| known_version(&uri, version));
     let result = admitted.and_then(|()| {
-        let operation = Operation { world: &world, now: Timestamp::now() };
-        match (method.as_str(), id.as_ref().map(|Path(id)| id.as_str())) {
-            ("POST", None) => operation.start(&headers, &body),
-            ("GET", Some(id)) => operation.state(id),
-            ("POST", Some(id)) => match id.rsplit_once(':') {
-                Some((id, "pause")) => operation.pause(id),
-                Some((id, "resume")) => operation.resume(id),
-                Some(_) | None => Err(not_found()),
-            },
-            ("DELETE", Some(id)) => operation.stop(id),
+        let operation = Operation::now(&world);
+        let is_2021 = version == V2021_11;
+        let done = |status: StatusCode| if is_2021 { StatusCode::OK } else { status }.into_response();
+        let segment = |name: &str| path.as_ref().and_then(|Path(segments)| segments.get(name)).map(String::as_str);
+        let (id, action) = match (segment("id"), segment("action")) {
+            (id, action @ Some(_)) if is_2021 => (id, action.and_then(|action| action.strip_prefix(':'))),
+            (_, Some(_)) => return Err(not_found()),
+            (Some(id), None) if method == Method::POST && !is_2021 => {
+                id.rsplit_once(':').map_or((Some(id), None), |(id, action)| (Some(id), Some(action)))
+            }
+            (id, None) => (id, None),
+        };
+        match (method.as_str(), id, action) {
+            ("POST", None, None) => {
+                operation.start(&headers, &body).map(|started| Json(described(started, is_2021, "recordingId")).into_response())
+            }
+            ("GET", Some(id), None) => {
+                operation.state(id).map(|state| Json(described(state, is_2021, "recordingState")).into_response())
+            }
+            ("POST", Some(id), Some("pause")) => operation.pause(id).map(|()| done(StatusCode::ACCEPTED)),
+            ("POST", Some(id), Some("resume")) => operation.resume(id).map(|()| done(StatusCode::ACCEPTED)),
+            ("DELETE", Some(id), None) => operation.stop(id).map(|()| done(StatusCode::NO_CONTENT)),
+            ("POST", Some(_), _) => Err(not_found()),
             _ => Err(refused(405, "8520", "Not supported")),
         }
     });
@@ -83,7 +102,12 @@ async fn exchange(
     response
 }
 
-fn admit(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
+/// The answer of today, or the one member of it that there was in 2021.
+fn described(answer: Value, is_2021: bool, member: &str) -> Value {
+    if is_2021 { json!({ member: answer[member] }) } else { answer }
+}
+
+pub fn admit(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
     auth::check(world, method, uri, headers, body).map_err(|denied| match denied {
         Denied::BadSignature => refused(401, "7509", "HMAC-SHA256 validation failed"),
         Denied::BadToken => refused(401, "7501", "Invalid Token"),
@@ -102,7 +126,7 @@ fn known_version(uri: &Uri, version: &str) -> Result<(), Refused> {
 }
 
 /// An error as the control plane writes it.
-struct Refused(StatusCode, &'static str, String);
+pub struct Refused(pub StatusCode, pub &'static str, pub String);
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
@@ -111,22 +135,30 @@ impl IntoResponse for Refused {
     }
 }
 
-fn refused(status: u16, code: &'static str, message: &str) -> Refused {
+pub fn refused(status: u16, code: &'static str, message: &str) -> Refused {
     Refused(StatusCode::from_u16(status).unwrap_or_default(), code, message.to_owned())
 }
 
-fn not_found() -> Refused {
+pub fn not_found() -> Refused {
     refused(404, "8522", "Recording not found.")
 }
 
+pub fn not_established() -> Refused {
+    refused(400, "8501", "Action is invalid when call is not in Established state")
+}
+
 /// What a request that was let in does.
-struct Operation<'a> {
+pub struct Operation<'a> {
     world: &'a Arc<World>,
     now: Timestamp,
 }
 
-impl Operation<'_> {
-    fn start(&self, headers: &HeaderMap, body: &[u8]) -> Result<Response, Refused> {
+impl<'a> Operation<'a> {
+    pub fn now(world: &'a Arc<World>) -> Self {
+        Self { world, now: Timestamp::now() }
+    }
+
+    pub fn start(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
         let repeatable = match (headers.get("repeatability-request-id"), headers.get("repeatability-first-sent")) {
             (Some(id), Some(_)) => Some(String::from_utf8_lossy(id.as_bytes()).into_owned()),
             (None, None) => None,
@@ -134,7 +166,7 @@ impl Operation<'_> {
         };
         let mut state = self.world.state();
         if let Some(answer) = repeatable.as_ref().and_then(|id| state.repeatable.get(id)) {
-            return Ok(Json(answer.clone()).into_response());
+            return Ok(answer.clone());
         }
         let request: Value =
             serde_json::from_slice(body).map_err(|_| refused(400, "8523", "Invalid argument: the body is not JSON"))?;
@@ -152,40 +184,40 @@ impl Operation<'_> {
         if let Some(id) = repeatable {
             state.repeatable.insert(id, answer.clone());
         }
-        Ok(Json(answer).into_response())
+        Ok(answer)
     }
 
-    fn state(&self, id: &str) -> Result<Response, Refused> {
+    pub fn state(&self, id: &str) -> Result<Value, Refused> {
         let state = self.world.state();
         let recording = state.recordings.get(id).ok_or_else(not_found)?;
-        Ok(Json(self.described(id, recording)).into_response())
+        Ok(self.described(id, recording))
     }
 
-    fn pause(&self, id: &str) -> Result<Response, Refused> {
+    pub fn pause(&self, id: &str) -> Result<(), Refused> {
         let mut state = self.world.state();
         let recording = state.recordings.get_mut(id).ok_or_else(not_found)?;
         if recording.paused_at.is_some() {
             return Err(refused(409, "8573", "Pause Resume Method Not Allowed"));
         }
         recording.paused_at = Some(self.now);
-        Ok(StatusCode::ACCEPTED.into_response())
+        Ok(())
     }
 
-    fn resume(&self, id: &str) -> Result<Response, Refused> {
+    pub fn resume(&self, id: &str) -> Result<(), Refused> {
         let mut state = self.world.state();
         let recording = state.recordings.get_mut(id).ok_or_else(not_found)?;
         let Some(paused_at) = recording.paused_at.take() else {
             return Err(refused(409, "8573", "Pause Resume Method Not Allowed"));
         };
         recording.pauses.push((paused_at, self.now.duration_since(paused_at)));
-        Ok(StatusCode::ACCEPTED.into_response())
+        Ok(())
     }
 
-    fn stop(&self, id: &str) -> Result<Response, Refused> {
+    pub fn stop(&self, id: &str) -> Result<(), Refused> {
         let recording = self.world.state().recordings.remove(id).ok_or_else(not_found)?;
         let stored = self.world.store_chunks(id, recording, self.now);
         events::announce(Arc::clone(self.world), stored);
-        Ok(StatusCode::NO_CONTENT.into_response())
+        Ok(())
     }
 
     fn described(&self, id: &str, recording: &Recording) -> Value {
@@ -228,7 +260,7 @@ fn call(world: &World, calls: &[Call], request: &Value) -> Result<Call, Refused>
                 connection.or_else(|| ["serverCallId", "groupCallId", "roomId"].into_iter().find_map(named)).unwrap_or_default();
             Ok(Call { server_call_id: id.to_owned(), ..Call::default() })
         }
-        None => Err(refused(400, "8501", "Action is invalid when call is not in Established state")),
+        None => Err(not_established()),
     }
 }
 

@@ -3,6 +3,7 @@
 //! | module | plays |
 //! |---|---|
 //! | `control` | `/calling/recordings…`: the state machine and its real error bodies |
+//! | `legacy` | `/conversations/…`: the control plane of 2021-04 |
 //! | `content` | `/v1/objects/{documentId}…`: media and metadata by `Range`, deletion, expiry |
 //! | `auth` | what both check: HMAC-SHA256 or a bearer token |
 //! | `events` | Event Grid: handshake, delivery, redelivery |
@@ -17,7 +18,8 @@ mod content;
 mod control;
 mod events;
 mod faults;
-pub mod media;
+mod legacy;
+mod media;
 mod metadata;
 mod server;
 mod tls;

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::tls::Identity;
 use crate::world::World;
-use crate::{admin, content, control};
+use crate::{admin, content, control, legacy};
 
 /// How the simulator is set up. Ports are 0 by default: whatever is free.
 #[derive(Debug, Clone)]
@@ -83,7 +83,8 @@ impl Simulator {
             Some(_) | None => content_base,
         };
         let world = Arc::new(World::new(options, authorities.collect(), content_base));
-        let router: Router = control::routes().merge(content::routes()).merge(admin::routes()).with_state(world);
+        let router: Router =
+            control::routes().merge(legacy::routes()).merge(content::routes()).merge(admin::routes()).with_state(world);
         let mut servers = JoinSet::new();
         let plain_router = router.clone();
         servers.spawn(async move {

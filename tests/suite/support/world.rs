@@ -99,13 +99,23 @@ impl World {
         self.envelope("RecordingFileStatusUpdated", json!({"Data": {"event": event}, "Metadata": {}}).to_string()).await
     }
 
-    /// A tick of the timer.
+    /// A tick of the timer; what it says of chunks.
     pub async fn sweep(&self) -> Value {
+        self.swept("Sweep: ").await
+    }
+
+    /// A tick of the timer; what it says of running recordings.
+    pub async fn sweep_recordings(&self) -> Value {
+        self.swept("Recordings: ").await
+    }
+
+    async fn swept(&self, part: &str) -> Value {
         let timer = json!({"Data": {"timer": {"ScheduleStatus": null, "IsPastDue": false}}, "Metadata": {}});
         let (status, answer) = self.envelope("ExportSweep", timer.to_string()).await;
         assert_eq!(status, 200, "{answer}");
-        let log = answer["Logs"][0].as_str().expect("a sweep reports").to_owned();
-        serde_json::from_str(log.strip_prefix("Sweep: ").expect("a sweep reports")).expect("a report is JSON")
+        let logs = answer["Logs"].as_array().expect("an answer has logs").iter();
+        let report = logs.filter_map(Value::as_str).find_map(|log| log.strip_prefix(part)).expect("a sweep reports");
+        serde_json::from_str(report).expect("a report is JSON")
     }
 
     /// A request to the HTTP API through the host.
@@ -145,6 +155,14 @@ impl World {
     /// The vault's committed files, by the last part of their name.
     pub fn vault_files(&self) -> BTreeMap<String, Vec<u8>> {
         files(&self.vault)
+    }
+
+    /// As if nothing had ever been recorded.
+    pub fn forget_ledger(&self) {
+        let ledger = self.vault.with_file_name("vault-ledger");
+        if ledger.exists() {
+            fs::remove_dir_all(ledger).expect("the folder is ours");
+        }
     }
 
     pub fn ledger_entry(&self, document_id: &str) -> Value {

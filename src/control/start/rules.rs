@@ -8,8 +8,10 @@ use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
-use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::functions::problem::Problem;
+use crate::acs::ApiVersion;
+use crate::acs::api_version::Generation;
+use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
+use crate::control::invalid::InvalidRequest;
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind};
 
@@ -27,7 +29,7 @@ const CHANNELS: usize = 5;
 ///
 /// # Errors
 /// For an empty id, and for a call id where a server call id is needed.
-pub fn call(call: RecordedCall) -> Result<RecordedCall, Problem> {
+pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     let (field, id) = match &call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => ("serverCallId", server_call_id),
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => ("groupCallId", group_call_id),
@@ -35,7 +37,7 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, Problem> {
         RecordedCall::Connection(id) => ("callConnectionId", id),
     };
     if id.trim().is_empty() {
-        return Err(Problem::invalid(Some(field), format!("`{field}` is empty.")));
+        return Err(InvalidRequest::of(field, format!("`{field}` is empty.")));
     }
     if field != "serverCallId" {
         return Ok(call);
@@ -44,7 +46,7 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, Problem> {
         let message = "`serverCallId` is a plain call id. The server call id is the long text that `getServerCallId()` of the \
                        calling SDK gives, and that the events CallConnected and CallStarted carry as `serverCallId`; for a \
                        group call's id use `groupCallId`, for a call connection's `callConnectionId`.";
-        return Err(Problem::invalid(Some(field), message));
+        return Err(InvalidRequest::of(field, message));
     }
     let is_conversation = id.starts_with("https://") || id.starts_with("http://");
     let server_call_id = if is_conversation { BASE64_URL_SAFE_NO_PAD.encode(id) } else { id.clone() };
@@ -55,20 +57,72 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, Problem> {
 ///
 /// # Errors
 /// With the field that is wrong, and what would be right.
-pub fn check(options: &StartRecordingOptions) -> Result<(), Problem> {
+pub fn check(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     combination(options)?;
     channels(options)?;
+    storage(options)?;
     match &options.recording_state_callback_uri {
         Some(uri) if Url::parse(uri).is_ok_and(|uri| uri.scheme() == "https") => Ok(()),
         Some(_) => {
             let field = "recordingStateCallbackUri";
-            Err(Problem::invalid(Some(field), format!("`{field}` is no https URL; ACS calls back over https only.")))
+            Err(InvalidRequest::of(field, format!("`{field}` is no https URL; ACS calls back over https only.")))
         }
         None => Ok(()),
     }
 }
 
-fn combination(options: &StartRecordingOptions) -> Result<(), Problem> {
+/// Checks that the API version in use has everything that is asked for.
+///
+/// # Errors
+/// With the member it lacks, and the version that has it.
+pub fn version(request: &StartRecordingRequest, version: ApiVersion) -> Result<(), InvalidRequest> {
+    let body = serde_json::to_value(request).unwrap_or_default();
+    // The generation of 2021-04 names the call in the path.
+    let in_path = version.generation() == Generation::Conversations;
+    let lacking = |field: &&String| !version.takes(field) && !(in_path && *field == "callLocator");
+    let Some(field) = body.as_object().and_then(|body| body.keys().find(lacking)) else {
+        let by_server_call = matches!(request.call, RecordedCall::Locator(CallLocator::ServerCall { .. }));
+        return if in_path && !by_server_call { Err(conversation_needed(version)) } else { Ok(()) };
+    };
+    let since = ApiVersion::that_takes(field).unwrap_or("a later version");
+    let message = format!("ACS_API_VERSION {} does not take `{field}`; it came with {since}.", version.as_str());
+    Err(InvalidRequest::of(field, message))
+}
+
+fn conversation_needed(version: ApiVersion) -> InvalidRequest {
+    let message =
+        format!("ACS_API_VERSION {} records by conversation; give its URL or its id as `serverCallId`.", version.as_str());
+    InvalidRequest::of("serverCallId", message)
+}
+
+fn storage(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
+    let Some(storage) = &options.external_storage else {
+        return Ok(());
+    };
+    let text = |name: &str| storage.get(name).and_then(Value::as_str);
+    let kind = text("recordingStorageKind").unwrap_or_default();
+    let container = text("recordingDestinationContainerUrl");
+    if kind.eq_ignore_ascii_case("azureCommunicationServices") {
+        return Ok(());
+    }
+    if !kind.eq_ignore_ascii_case("azureBlobStorage") {
+        let field = "externalStorage.recordingStorageKind";
+        let message = format!("`{field}` is azureBlobStorage or azureCommunicationServices.");
+        return Err(InvalidRequest::of(field, message));
+    }
+    match container.map(Url::parse) {
+        Some(Ok(url)) if url.scheme() == "https" && url.path().len() > 1 => Ok(()),
+        Some(_) | None => {
+            let field = "externalStorage.recordingDestinationContainerUrl";
+            let message = format!(
+                "`{field}` is to be the https URL of a container, such as https://<account>.blob.core.windows.net/<container>."
+            );
+            Err(InvalidRequest::of(field, message))
+        }
+    }
+}
+
+fn combination(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     let content = options.recording_content_type;
     let channel = options.recording_channel_type;
     let format = options.recording_format_type;
@@ -82,21 +136,28 @@ fn combination(options: &StartRecordingOptions) -> Result<(), Problem> {
     }
     let message = "This combination of `recordingContentType`, `recordingChannelType` and `recordingFormatType` is not recorded; \
                    mp4 is audioVideo and mixed, mp3 is audio and mixed, wav is audio and mixed or unmixed.";
-    Err(Problem::invalid(Some("recordingFormatType"), message))
+    Err(InvalidRequest::of("recordingFormatType", message))
 }
 
-fn channels(options: &StartRecordingOptions) -> Result<(), Problem> {
+fn channels(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     let is_unmixed = options.recording_channel_type == Some(ChannelKind::Unmixed);
     let affinity = options.channel_affinity.as_deref().unwrap_or_default();
     if !is_unmixed && !affinity.is_empty() {
         let message = "`channelAffinity` is for unmixed recordings; set `recordingChannelType` to unmixed.";
-        return Err(Problem::invalid(Some("channelAffinity"), message));
+        return Err(InvalidRequest::of("channelAffinity", message));
     }
     let ordering = options.audio_channel_participant_ordering.as_deref().unwrap_or_default();
+    if ordering.iter().any(|participant| !participant.is_object()) {
+        let field = "audioChannelParticipantOrdering";
+        return Err(InvalidRequest::of(
+            field,
+            format!("`{field}` is a list of participants, such as {{\"rawId\": \"8:acs:…\"}}."),
+        ));
+    }
     for (field, list) in [("audioChannelParticipantOrdering", ordering), ("channelAffinity", affinity)] {
         if is_unmixed && list.len() > CHANNELS {
             let message = format!("`{field}` has {} entries; an unmixed recording has {CHANNELS} channels.", list.len());
-            return Err(Problem::invalid(Some(field), message));
+            return Err(InvalidRequest::of(field, message));
         }
     }
     let mut taken = [false; CHANNELS];
@@ -104,13 +165,13 @@ fn channels(options: &StartRecordingOptions) -> Result<(), Problem> {
         let field = "channelAffinity";
         let channel = entry.get("channel").and_then(Value::as_u64).and_then(|channel| usize::try_from(channel).ok());
         let Some(slot) = channel.and_then(|channel| taken.get_mut(channel)) else {
-            return Err(Problem::invalid(Some(field), format!("`{field}` needs a `channel` from 0 to {}.", CHANNELS - 1)));
+            return Err(InvalidRequest::of(field, format!("`{field}` needs a `channel` from 0 to {}.", CHANNELS - 1)));
         };
         if std::mem::replace(slot, true) {
-            return Err(Problem::invalid(Some(field), format!("`{field}` names a channel twice.")));
+            return Err(InvalidRequest::of(field, format!("`{field}` names a channel twice.")));
         }
         if !entry.get("participant").is_some_and(Value::is_object) {
-            return Err(Problem::invalid(Some(field), format!("`{field}` needs a `participant` for each channel.")));
+            return Err(InvalidRequest::of(field, format!("`{field}` needs a `participant` for each channel.")));
         }
     }
     Ok(())
@@ -176,7 +237,7 @@ mod tests {
         assert!(check(&options(content, channel, format)).is_err());
     }
 
-    fn affinity(entries: Value) -> Result<(), Problem> {
+    fn affinity(entries: Value) -> Result<(), InvalidRequest> {
         let channel_affinity = entries.as_array().cloned();
         check(&StartRecordingOptions { channel_affinity, ..options(None, Some(ChannelKind::Unmixed), None) })
     }
@@ -206,5 +267,38 @@ mod tests {
         assert_eq!(check(&with("https://contoso.example/cb?x=1")), Ok(()));
         assert!(check(&with("http://contoso.example/cb")).is_err());
         assert!(check(&with("nonsense")).is_err());
+    }
+
+    #[rstest::rstest]
+    #[case::kind(json!({"recordingStorageKind": "s3"}), "recordingStorageKind")]
+    #[case::no_kind(json!({}), "recordingStorageKind")]
+    #[case::no_container(json!({"recordingStorageKind": "azureBlobStorage"}), "https URL of a container")]
+    #[case::http(json!({"recordingStorageKind": "azureBlobStorage", "recordingDestinationContainerUrl": "http://a/b"}), "https URL")]
+    fn a_storage_that_cannot_be_is_refused(#[case] storage: Value, #[case] expected: &str) {
+        let options = StartRecordingOptions { external_storage: Some(storage), ..options(None, None, None) };
+        let problem = check(&options).unwrap_err();
+        assert!(problem.message.contains(expected), "{problem}");
+    }
+
+    #[rstest::rstest]
+    #[case("2026-03-12", None)]
+    #[case("2023-10-15", Some("does not take `pauseOnStart`; it came with 2024-04-15"))]
+    #[case("2021-04-15-preview1", Some("does not take `pauseOnStart`"))]
+    fn what_the_version_in_use_lacks_is_refused(#[case] api_version: ApiVersion, #[case] expected: Option<&str>) {
+        let options = StartRecordingOptions { pause_on_start: Some(true), ..options(None, None, None) };
+        let result = version(&StartRecordingRequest { call: server_call("abc"), options }, api_version);
+        match expected {
+            None => assert_eq!(result, Ok(())),
+            Some(expected) => assert!(result.unwrap_err().message.contains(expected)),
+        }
+    }
+
+    #[test]
+    fn the_oldest_version_records_by_conversation_only() {
+        let group = RecordedCall::Locator(CallLocator::GroupCall { group_call_id: "g".into() });
+        let by = |call| StartRecordingRequest { call, options: StartRecordingOptions::default() };
+        let oldest = "2021-04-15-preview1".parse().unwrap();
+        assert!(version(&by(group), oldest).unwrap_err().message.contains("by conversation"));
+        assert_eq!(version(&by(server_call("abc")), oldest), Ok(()));
     }
 }

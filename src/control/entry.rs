@@ -1,0 +1,222 @@
+//! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, how it stands.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::consent::Consent;
+use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
+use crate::recording::RecordingId;
+
+/// The account of one recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RegisteredRecording {
+    pub recording_id: RecordingId,
+    /// `None` for a recording that was started past us.
+    pub call: Option<RecordedCall>,
+    pub options: StartRecordingOptions,
+    /// Who asked for it: a caller's name, `api`, `auto-record`, `telephony`.
+    pub started_by: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub recording_kind: Option<String>,
+    pub consent: Option<Consent>,
+    pub status: RecordingStatus,
+    pub pauses: Vec<Pause>,
+    /// When ACS was last heard of it.
+    pub heard_at: Timestamp,
+}
+
+/// Whether a recording runs, as far as we know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase")]
+pub enum RecordingStatus {
+    Running,
+    Stopped {
+        at: Timestamp,
+    },
+    /// ACS took the start and then reported that it failed.
+    Failed {
+        at: Timestamp,
+        reason: String,
+    },
+}
+
+/// An interval in which nothing was recorded, kept as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When the pause guard ends it, unless somebody does so before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub resume_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<PauseEnd>,
+}
+
+/// What ended a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PauseEnd {
+    /// Somebody resumed the recording through us.
+    Caller,
+    /// `resumeAfter` was over, and the sweep resumed it.
+    Guard,
+    /// ACS says that it is recording: somebody resumed it past us.
+    Observed,
+    /// The recording ended while it was paused.
+    Stop,
+}
+
+impl RegisteredRecording {
+    /// A recording of which nothing is known but that it runs.
+    pub fn unknown(recording_id: RecordingId, now: Timestamp) -> Self {
+        Self {
+            recording_id,
+            call: None,
+            options: StartRecordingOptions::default(),
+            started_by: None,
+            started_at: None,
+            recording_kind: None,
+            consent: None,
+            status: RecordingStatus::Running,
+            pauses: Vec::new(),
+            heard_at: now,
+        }
+    }
+
+    pub fn is_running(&self) -> bool {
+        self.status == RecordingStatus::Running
+    }
+
+    /// The pause it is in.
+    pub fn open_pause(&self) -> Option<&Pause> {
+        self.pauses.last().filter(|pause| pause.ended_at.is_none())
+    }
+
+    /// `paused`, `stopped`, `failed`, or `active`.
+    pub fn state_name(&self) -> &'static str {
+        match (&self.status, self.open_pause()) {
+            (RecordingStatus::Stopped { .. }, _) => "stopped",
+            (RecordingStatus::Failed { .. }, _) => "failed",
+            (RecordingStatus::Running, Some(_)) => "paused",
+            (RecordingStatus::Running, None) => "active",
+        }
+    }
+
+    /// The conversation that the generation of 2021-04 finds a recording by.
+    pub fn conversation_id(&self) -> Option<&str> {
+        match &self.call {
+            Some(RecordedCall::Locator(CallLocator::ServerCall { server_call_id })) => Some(server_call_id),
+            Some(RecordedCall::Locator(CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. }))
+            | Some(RecordedCall::Connection(_))
+            | None => None,
+        }
+    }
+
+    /// It is paused; a pause within a pause only sets when it is to end.
+    pub fn pause(&mut self, at: Timestamp, resume_at: Option<Timestamp>) {
+        self.heard_at = at;
+        self.status = RecordingStatus::Running;
+        match self.pauses.last_mut().filter(|pause| pause.ended_at.is_none()) {
+            Some(pause) => pause.resume_at = resume_at.or(pause.resume_at),
+            None => self.pauses.push(Pause { started_at: at, resume_at, ended_at: None, ended_by: None }),
+        }
+    }
+
+    /// The pause that was about to begin at this time did not.
+    pub fn take_back_pause(&mut self, at: Timestamp) {
+        self.pauses.pop_if(|pause| pause.started_at == at && pause.ended_at.is_none());
+    }
+
+    /// It records (again).
+    pub fn resume(&mut self, at: Timestamp, by: PauseEnd) {
+        self.heard_at = at;
+        self.status = RecordingStatus::Running;
+        self.end_pause(at, by);
+    }
+
+    /// It is over. What ended first stays the end.
+    pub fn stop(&mut self, at: Timestamp) {
+        self.heard_at = at;
+        self.end_pause(at, PauseEnd::Stop);
+        if self.is_running() {
+            self.status = RecordingStatus::Stopped { at };
+        }
+    }
+
+    /// ACS reported that it never came to be.
+    pub fn fail(&mut self, at: Timestamp, reason: String) {
+        self.heard_at = at;
+        if self.is_running() {
+            self.status = RecordingStatus::Failed { at, reason };
+        }
+    }
+
+    fn end_pause(&mut self, at: Timestamp, by: PauseEnd) {
+        if let Some(pause) = self.pauses.last_mut().filter(|pause| pause.ended_at.is_none()) {
+            pause.ended_at = Some(at);
+            pause.ended_by = Some(by);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute)
+    }
+
+    fn recording() -> RegisteredRecording {
+        RegisteredRecording::unknown("r".parse().unwrap(), at(0))
+    }
+
+    #[test]
+    fn every_pause_is_kept_with_its_end() {
+        let mut recording = recording();
+        recording.pause(at(1), Some(at(5)));
+        assert_eq!(recording.state_name(), "paused");
+        recording.resume(at(5), PauseEnd::Guard);
+        recording.pause(at(7), None);
+        recording.stop(at(9));
+        let ends: Vec<_> = recording.pauses.iter().map(|pause| (pause.started_at, pause.ended_at, pause.ended_by)).collect();
+        assert_eq!(ends, [(at(1), Some(at(5)), Some(PauseEnd::Guard)), (at(7), Some(at(9)), Some(PauseEnd::Stop))]);
+        assert_eq!(recording.state_name(), "stopped");
+    }
+
+    #[test]
+    fn a_pause_within_a_pause_is_one_pause_and_may_set_its_end() {
+        let mut recording = recording();
+        recording.pause(at(1), None);
+        recording.pause(at(2), Some(at(9)));
+        recording.pause(at(3), None);
+        assert_eq!(recording.pauses.len(), 1);
+        assert_eq!(recording.open_pause().unwrap().resume_at, Some(at(9)));
+    }
+
+    #[test]
+    fn the_first_end_is_the_end() {
+        let mut recording = recording();
+        recording.stop(at(1));
+        recording.stop(at(2));
+        recording.fail(at(3), "late".into());
+        assert_eq!(recording.status, RecordingStatus::Stopped { at: at(1) });
+    }
+
+    #[test]
+    fn a_registered_recording_survives_its_json() {
+        let mut recording = recording();
+        recording.call = Some(RecordedCall::Locator(CallLocator::RoomCall { room_id: "x".into() }));
+        recording.pause(at(1), None);
+        let json = serde_json::to_vec(&recording).unwrap();
+        assert_eq!(serde_json::from_slice::<RegisteredRecording>(&json).unwrap(), recording);
+    }
+}

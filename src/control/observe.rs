@@ -1,0 +1,223 @@
+//! How recordings stand: asked at ACS, read together with the register, and kept true by the sweep.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tracing::{error, info};
+
+use super::documents::RegisterError;
+use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
+use super::{ControlError, RecordingControl, RecordingView, address, view};
+use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::export::Budget;
+use crate::recording::RecordingId;
+use crate::telemetry::ErrorChain;
+
+/// ACS reports a change of state some seconds late (12 s were recorded after a start); what it says before is the past.
+const SETTLES: SignedDuration = SignedDuration::from_secs(60);
+/// A running recording is asked for this often, so that one that ended by itself does not stay in the list.
+const ASK_EVERY: SignedDuration = SignedDuration::from_mins(5);
+const PAGE: usize = 100;
+
+/// What the sweep did for running recordings.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordingsReport {
+    pub running: u64,
+    /// Forgotten pauses that were ended.
+    pub resumed: u64,
+    /// Recordings that had ended without a word.
+    pub closed: u64,
+    pub failed: u64,
+}
+
+impl RecordingControl {
+    /// How a recording stands, by ACS and the register together.
+    ///
+    /// # Errors
+    /// When ACS refuses; 404 only for a recording that the register does not know either.
+    pub async fn state(&self, id: &RecordingId) -> Result<RecordingView, ControlError> {
+        let known = self.known(id).await;
+        let answer = match self.client.state(address(id, known.as_ref())).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_not_found() && known.is_some() => {
+                let now = self.clock.now();
+                let account = self.register.change(id, now, |account| account.stop(now)).await?;
+                return Ok(view(id, account.state_name(), Some(account)));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let at_acs = answer.recording_state.unwrap_or_default();
+        let Some(known) = known else {
+            return Ok(RecordingView {
+                recording_id: id.clone(),
+                state: at_acs,
+                recording_kind: answer.recording_kind,
+                account: None,
+            });
+        };
+        let now = self.clock.now();
+        let account = if is_news(&known, &at_acs, now) {
+            let changed = self.register.change(id, now, |account| observe(account, &at_acs, now)).await;
+            self.best_effort("register a recording's state", changed).unwrap_or(known)
+        } else {
+            known
+        };
+        let is_starting = account.state_name() == "active" && at_acs == "inactive";
+        let state = if is_starting { "inactive" } else { account.state_name() };
+        let recording_kind = answer.recording_kind.or_else(|| account.recording_kind.clone());
+        Ok(RecordingView { recording_kind, ..view(id, state, Some(account)) })
+    }
+
+    /// Ends pauses whose time is over, and asks for recordings not heard of for a while.
+    ///
+    /// # Errors
+    /// When the list of running recordings cannot be read.
+    pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, RegisterError> {
+        let mut report = RecordingsReport::default();
+        let mut cursor = None;
+        loop {
+            let (page, next) = self.register.running(cursor.as_ref(), PAGE).await?;
+            for recording in page {
+                if budget.is_spent() {
+                    return Ok(report);
+                }
+                report.running += 1;
+                self.sweep_one(&recording, &mut report).await;
+            }
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    async fn sweep_one(&self, recording: &RegisteredRecording, report: &mut RecordingsReport) {
+        let (id, now) = (&recording.recording_id, self.clock.now());
+        let is_due = recording.open_pause().and_then(|pause| pause.resume_at).is_some_and(|resume_at| resume_at <= now);
+        let result = if is_due {
+            self.resume(id, PauseEnd::Guard).await
+        } else if now.duration_since(recording.heard_at) >= ASK_EVERY {
+            self.state(id).await
+        } else {
+            return;
+        };
+        match result {
+            Ok(_) if is_due => report.resumed += 1,
+            Ok(view) if view.account.as_ref().is_some_and(|account| !account.is_running()) => report.closed += 1,
+            Ok(_) => {}
+            Err(ControlError::NotStarted { .. }) => report.closed += 1,
+            Err(error) => {
+                report.failed += 1;
+                error!(recording.id = %id, error = %ErrorChain(&error), "Recording `{id}` could not be looked after");
+            }
+        }
+    }
+
+    /// The call is over, and with it its recording.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn call_ended(&self, server_call_id: &str, at: Timestamp) -> Result<Option<RecordingId>, RegisterError> {
+        let call = RecordedCall::Locator(CallLocator::ServerCall { server_call_id: server_call_id.to_owned() });
+        let Some(id) = self.calls.recording_of(&call).await? else {
+            return Ok(None);
+        };
+        self.register.change(&id, self.clock.now(), |account| account.stop(at)).await?;
+        info!(recording.id = %id, "The call of recording `{id}` ended");
+        Ok(Some(id))
+    }
+}
+
+/// Whether an answer of ACS changes the account.
+fn is_news(account: &RegisteredRecording, at_acs: &str, now: Timestamp) -> bool {
+    let mut observed = account.clone();
+    observe(&mut observed, at_acs, now);
+    observed.heard_at = account.heard_at;
+    observed != *account || now.duration_since(account.heard_at) >= ASK_EVERY
+}
+
+/// Takes over what ACS says, unless it may still be speaking of what was before the last change.
+fn observe(account: &mut RegisteredRecording, at_acs: &str, now: Timestamp) {
+    account.heard_at = now;
+    let changed_at = match (&account.status, account.pauses.last()) {
+        (RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. }, _) => Some(*at),
+        (RecordingStatus::Running, Some(pause)) => Some(pause.ended_at.unwrap_or(pause.started_at)),
+        (RecordingStatus::Running, None) => account.started_at,
+    };
+    let has_settled = changed_at.is_none_or(|changed_at| now.duration_since(changed_at) >= SETTLES);
+    match at_acs {
+        "active" if has_settled => account.resume(now, PauseEnd::Observed),
+        // A recording that runs and is `inactive` for long is paused, by whomever.
+        "inactive" if has_settled && account.is_running() => account.pause(now, None),
+        _ => {}
+    }
+}
+
+/// How long a pause may last, from a caller's text: `90s`, `5m`, `PT5M`.
+///
+/// # Errors
+/// With what would be right.
+pub fn resume_after(text: &str) -> Result<Duration, String> {
+    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    match duration {
+        Some(duration) if !duration.is_zero() => Ok(duration),
+        Some(_) | None => Err(format!("`resumeAfter` is `{text}`; expected a duration such as 90s or 5m.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+    }
+
+    fn running_since(second: i64) -> RegisteredRecording {
+        let id = "r".parse().unwrap();
+        RegisteredRecording { started_at: Some(at(second)), ..RegisteredRecording::unknown(id, at(second)) }
+    }
+
+    fn observed(mut account: RegisteredRecording, at_acs: &str, second: i64) -> &'static str {
+        observe(&mut account, at_acs, at(second));
+        account.state_name()
+    }
+
+    #[test]
+    fn what_acs_says_directly_after_a_change_is_the_past() {
+        let mut paused = running_since(0);
+        paused.pause(at(100), None);
+        assert_eq!(observed(paused.clone(), "active", 110), "paused");
+        assert_eq!(observed(paused, "active", 161), "active");
+        assert_eq!(observed(running_since(0), "inactive", 12), "active");
+    }
+
+    #[test]
+    fn a_recording_that_somebody_else_paused_is_paused() {
+        assert_eq!(observed(running_since(0), "inactive", 90), "paused");
+        let mut stopped = running_since(0);
+        stopped.stop(at(100));
+        assert_eq!(observed(stopped, "inactive", 1000), "stopped");
+    }
+
+    #[test]
+    fn a_recording_closed_by_mistake_is_open_again_when_acs_says_so() {
+        let mut stopped = running_since(0);
+        stopped.stop(at(100));
+        assert_eq!(observed(stopped.clone(), "active", 101), "stopped");
+        assert_eq!(observed(stopped, "active", 200), "active");
+    }
+
+    #[rstest::rstest]
+    #[case("90s", Some(90))]
+    #[case("5m", Some(300))]
+    #[case("PT5M", Some(300))]
+    #[case("0s", None)]
+    #[case("-5s", None)]
+    #[case("soon", None)]
+    fn a_pauses_end_is_a_duration(#[case] text: &str, #[case] seconds: Option<u64>) {
+        assert_eq!(resume_after(text).ok(), seconds.map(Duration::from_secs));
+    }
+}

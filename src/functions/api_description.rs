@@ -1,0 +1,48 @@
+//! `ApiDescription`: the OpenAPI document of our HTTP API, made from the code.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::OpenApi;
+
+use super::invocation::InvocationResponse;
+use super::{http_envelope, recording_control, recording_state_callback};
+use crate::app::App;
+
+/// The description; `docs/openapi.json` is it, written down.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "recording-vault",
+        description = "Call recordings of Azure Communication Services: started, paused, resumed, stopped, and looked up.",
+        license(name = "MIT OR Apache-2.0"),
+        contact(),
+    ),
+    servers((url = "/", description = "The Function App")),
+    paths(
+        recording_control::start,
+        recording_control::list,
+        recording_control::state,
+        recording_control::pause,
+        recording_control::resume,
+        recording_control::stop,
+        recording_state_callback::report,
+    ),
+    tags(
+        (name = "recordings", description = "Control of recordings; the host asks for a function key"),
+        (name = "callbacks", description = "For ACS, with ACS's own token"),
+    )
+)]
+pub struct ApiDescription;
+
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/api/openapi.json", get(async || Json(ApiDescription::openapi())))
+}
+
+/// The envelope form.
+pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
+    http_envelope::invoke(routes, "openapi.json", &body).await
+}

@@ -1,0 +1,152 @@
+//! What becomes of an event: a chunk is recorded in the ledger, a call is recorded by the policy, what cannot be read is kept.
+
+use serde_json::Value;
+use tracing::{error, info, warn};
+
+use super::invocation::Invocation;
+use crate::app::App;
+use crate::control::ControlError;
+use crate::export::ledger::{LedgerError, Recorded};
+use crate::recording::call_event::{CallEnded, CallStarted};
+use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
+use crate::telemetry::ErrorChain;
+
+/// Takes the events of one delivery in, one after the other.
+pub struct Intake<'a> {
+    app: &'a App,
+    /// Chunks that are in the ledger now, to be driven.
+    pub recorded: Vec<DocumentId>,
+    /// For the host's log of this invocation.
+    pub logs: Vec<String>,
+    /// Why the delivery is to come again, although all that it announced is durable.
+    pub again: Option<String>,
+}
+
+impl<'a> Intake<'a> {
+    pub fn new(app: &'a App) -> Self {
+        Self { app, recorded: Vec::new(), logs: Vec::new(), again: None }
+    }
+
+    /// The events of an Event Grid trigger's envelope, one or many.
+    ///
+    /// # Errors
+    /// When the ledger fails: the delivery must then come again.
+    pub async fn take_envelope(&mut self, body: &[u8]) -> Result<(), LedgerError> {
+        match Invocation::parse(body).map(|invocation| invocation.binding("event")) {
+            Ok(Some(Value::Array(events))) => self.take_all(&events).await,
+            Ok(Some(event)) => self.take(&event).await,
+            Ok(None) => self.keep_poison(&text_of(body), "the invocation has no binding `event`").await,
+            Err(error) => {
+                let reason = ErrorChain(&error).to_string();
+                self.keep_poison(&text_of(body), &reason).await
+            }
+        }
+    }
+
+    /// Events as Event Grid delivers them.
+    ///
+    /// # Errors
+    /// As [`Intake::take_envelope`].
+    pub async fn take_all(&mut self, events: &[Value]) -> Result<(), LedgerError> {
+        for event in events {
+            self.take(event).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, event: &Value) -> Result<(), LedgerError> {
+        match IncomingEvent::parse(event) {
+            Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => self.record(event, update).await,
+            Ok(IncomingEvent::CallStarted(call)) => {
+                self.auto_record(&call).await;
+                Ok(())
+            }
+            Ok(IncomingEvent::CallEnded(call)) => {
+                self.close(&call).await;
+                Ok(())
+            }
+            Ok(IncomingEvent::Other { event_type }) => {
+                info!(event_type, "Ignored an event of another type");
+                self.logs.push(format!("Ignored an event of type {event_type}"));
+                Ok(())
+            }
+            Err(error) => self.keep_poison(event, &error.to_string()).await,
+        }
+    }
+
+    async fn record(&mut self, event: &Value, update: RecordingFileStatusUpdated) -> Result<(), LedgerError> {
+        if update.chunks.is_empty() && update.refused.is_empty() {
+            warn!(event_id = update.event_id, "An event announced no chunk at all");
+            self.logs.push("The event announced no chunk".to_owned());
+        }
+        for refused in &update.refused {
+            let reason = format!("chunk {} of the event: {}", refused.position, refused.reason);
+            self.keep_poison(event, &reason).await?;
+        }
+        for chunk in update.chunks {
+            let id = chunk.document_id.clone();
+            self.record_chunk(chunk).await?;
+            if !self.recorded.contains(&id) {
+                self.recorded.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    async fn record_chunk(&self, chunk: RecordingChunk) -> Result<(), LedgerError> {
+        let (id, index) = (chunk.document_id.clone(), chunk.index);
+        let recording_id = chunk.recording_id.clone();
+        let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
+        match self.app.driver.ledger().record(chunk).await? {
+            Recorded::New => info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`"),
+            Recorded::AlreadyKnown => {
+                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
+            }
+        }
+        Ok(())
+    }
+
+    /// A start that may succeed later makes the event come again: a call that is not recorded is a loss as well.
+    async fn auto_record(&mut self, call: &CallStarted) {
+        let started = match &self.app.auto_record {
+            Some(policy) => self.app.control.auto_record(policy, call).await,
+            None => None,
+        };
+        let text = match started {
+            None => "The policy records nothing of this call".to_owned(),
+            Some(Ok(view)) => format!("Recording {} of the call", view.recording_id),
+            Some(Err(ControlError::AlreadyInProgress { .. })) => "The call is being recorded already".to_owned(),
+            Some(Err(error)) => {
+                let text = format!("the call could not be recorded: {}", ErrorChain(&error));
+                error!(error = %ErrorChain(&error), "A call that is to be recorded could not be");
+                if error.may_succeed_later() {
+                    self.again.get_or_insert(text.clone());
+                }
+                text
+            }
+        };
+        self.logs.push(text);
+    }
+
+    async fn close(&mut self, call: &CallEnded) {
+        let at = call.ended_at.unwrap_or_else(|| self.app.clock.now());
+        match self.app.control.call_ended(call.server_call_id.as_str(), at).await {
+            Ok(Some(id)) => self.logs.push(format!("The call of recording {id} ended")),
+            Ok(None) => self.logs.push("A call ended that was not recorded through us".to_owned()),
+            // The sweep asks ACS, and closes it then.
+            Err(error) => warn!(error = %ErrorChain(&error), "The end of a call could not be registered"),
+        }
+    }
+
+    /// What cannot be read is kept whole and acknowledged: delivering it again would not make it readable.
+    async fn keep_poison(&mut self, event: &Value, reason: &str) -> Result<(), LedgerError> {
+        self.app.driver.ledger().keep_poison(event, reason).await?;
+        error!(error = reason, "Kept an event that cannot be read as poison");
+        self.logs.push(format!("Kept an event that cannot be read as poison: {reason}"));
+        Ok(())
+    }
+}
+
+fn text_of(body: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(body).into_owned())
+}

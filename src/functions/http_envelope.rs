@@ -1,0 +1,110 @@
+//! HTTP triggers in the envelope form: unfolded into the request they stand for, served by the same routes, folded back.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderName, Method, Request, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use tower::ServiceExt as _;
+
+use super::invocation::{Invocation, InvocationResponse};
+use super::problem::Problem;
+
+/// The largest answer of our own routes that an envelope carries.
+const ANSWER_LIMIT_BYTES: usize = 4 << 20;
+/// The caller's headers that our routes read.
+const READ_HEADERS: [HeaderName; 6] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("x-ms-client-principal-name"),
+    HeaderName::from_static("aeg-event-type"),
+    HeaderName::from_static("webhook-request-origin"),
+    HeaderName::from_static("webhook-request-rate"),
+];
+
+/// `Data.req` holds the request, `Outputs.res` takes the answer. `first_segment` is where our routes begin in its URL.
+pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> InvocationResponse {
+    let request = Invocation::parse(body).map_err(|error| error.to_string()).and_then(|invocation| {
+        let request = invocation.binding("req").ok_or("the invocation has no binding `req`")?;
+        unfolded(&request, first_segment)
+    });
+    let response = match request {
+        // The router's error type is `Infallible`.
+        Ok(request) => routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Err(reason) => Problem::invalid(None, format!("The host's request cannot be read: {reason}.")).into_response(),
+    };
+    InvocationResponse::success(Vec::new()).with_output("res", folded(response).await)
+}
+
+/// The HTTP request that `{"Url","Method","Headers","Body"}` describes.
+fn unfolded(request: &Value, first_segment: &str) -> Result<Request<Body>, String> {
+    let text = |name: &str| request.get(name).and_then(Value::as_str);
+    let url = text("Url").ok_or("it has no `Url`")?;
+    let url = url.split('#').next().unwrap_or_default();
+    let path_end = url.find('?').unwrap_or(url.len());
+    let at = url[..path_end].find(&format!("/{first_segment}")).ok_or_else(|| format!("its `Url` has no /{first_segment}"))?;
+    let method: Method = text("Method").unwrap_or("GET").parse().map_err(|_| "its `Method` is no HTTP method")?;
+    let body = match request.get("Body") {
+        Some(Value::String(body)) => body.clone(),
+        Some(Value::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let mut builder = Request::builder().method(method).uri(format!("/api{}", &url[at..]));
+    for name in READ_HEADERS {
+        if let Some(value) = header_of(request, &name) {
+            builder = builder.header(name, value);
+        }
+    }
+    builder.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).map_err(|error| error.to_string())
+}
+
+/// The host gives a list of values for each header.
+fn header_of<'a>(request: &'a Value, wanted: &HeaderName) -> Option<&'a str> {
+    let headers = request.get("Headers")?.as_object()?;
+    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_str()))?;
+    value.as_str().or_else(|| value.get(0)?.as_str())
+}
+
+/// The answer as the host's HTTP output binding wants it.
+async fn folded(response: Response) -> Value {
+    let status = response.status().as_u16();
+    let headers: Map<String, Value> = response
+        .headers()
+        .iter()
+        .filter(|(name, _)| *name != header::CONTENT_LENGTH)
+        .filter_map(|(name, value)| Some((name.to_string(), Value::from(value.to_str().ok()?))))
+        .collect();
+    let body: Bytes = axum::body::to_bytes(response.into_body(), ANSWER_LIMIT_BYTES).await.unwrap_or_default();
+    let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
+    json!({"statusCode": status, "headers": headers, "body": body})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("http://localhost:7071/api/recordings", "/api/recordings")]
+    #[case("https://app.azurewebsites.net/api/recordings/a%2Fb/pause", "/api/recordings/a%2Fb/pause")]
+    #[case("https://app.azurewebsites.net/api/recordings?state=active", "/api/recordings?state=active")]
+    #[case("http://localhost/custom/prefix/recordings/x", "/api/recordings/x")]
+    fn an_envelope_is_unfolded_to_the_route_it_came_by(#[case] url: &str, #[case] path: &str) {
+        let request = unfolded(&json!({"Url": url, "Method": "POST"}), "recordings").unwrap();
+        assert_eq!(request.uri(), path);
+    }
+
+    #[rstest::rstest]
+    #[case(json!({}), "it has no `Url`")]
+    #[case(json!({"Url": "http://localhost/api/other?x=/recordings"}), "its `Url` has no /recordings")]
+    fn an_envelope_without_our_url_says_so(#[case] request: Value, #[case] expected: &str) {
+        assert_eq!(unfolded(&request, "recordings").unwrap_err(), expected);
+    }
+
+    #[test]
+    fn headers_that_our_routes_read_come_along() {
+        let headers = json!({"authorization": ["Bearer x"], "Idempotency-Key": "k", "Cookie": ["c"]});
+        let request = unfolded(&json!({"Url": "http://h/api/recordings", "Headers": headers}), "recordings").unwrap();
+        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+        assert_eq!((header("authorization"), header("idempotency-key"), header("cookie")), (Some("Bearer x"), Some("k"), None));
+    }
+}

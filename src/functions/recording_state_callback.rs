@@ -1,0 +1,77 @@
+//! `RecordingStateCallback`: what ACS reports to `recordingStateCallbackUri`, let in by ACS's own token.
+//!
+//! <https://learn.microsoft.com/azure/communication-services/how-tos/call-automation/secure-webhook-endpoint>
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::routing::post;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::http_envelope;
+use super::invocation::InvocationResponse;
+use super::problem::Problem;
+use crate::app::App;
+use crate::control::callback::StateCallback;
+use crate::oidc::InvalidToken;
+use crate::telemetry::ErrorChain;
+
+pub fn routes() -> Router<Arc<App>> {
+    Router::new().route("/api/recordings/callbacks", post(report))
+}
+
+/// The envelope form.
+pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
+    http_envelope::invoke(routes, "recordings", &body).await
+}
+
+/// Takes reports of ACS about recordings.
+#[utoipa::path(
+    post, path = "/api/recordings/callbacks", operation_id = "reportRecordingState", tag = "callbacks",
+    request_body(content = Vec<Object>, description = "CloudEvents 1.0: RecordingStateChanged, StartRecordingFailed"),
+    responses(
+        (status = 200, description = "They are taken"),
+        (status = 401, description = "The token is not ACS's", body = super::problem::ErrorAnswer),
+        (status = 503, description = "The token cannot be checked now, or callbacks are off", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn report(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, Problem> {
+    let Some(validator) = &app.callback_tokens else {
+        let message = "Callbacks are off: set ACS_RESOURCE_ID to the immutable id of the ACS resource.";
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CallbacksOff", message));
+    };
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    validator.validate(authorization).await.map_err(not_let_in)?;
+    let events: Value =
+        serde_json::from_slice(&body?).map_err(|error| Problem::invalid(None, format!("The body is not JSON: {error}.")))?;
+    let events = if let Value::Array(events) = events { events } else { vec![events] };
+    let mut taken = 0;
+    for event in &events {
+        if let Some(callback) = StateCallback::parse(event) {
+            app.control.reported(callback).await?;
+            taken += 1;
+        }
+    }
+    Ok(Json(json!({"taken": taken})))
+}
+
+fn not_let_in(error: InvalidToken) -> Problem {
+    match error {
+        InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey => {
+            tracing::warn!(error = %ErrorChain(&error), "Refused a callback");
+            Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", format!("{}.", ErrorChain(&error)))
+        }
+        InvalidToken::NoKeys(_) => {
+            tracing::error!(error = %ErrorChain(&error), "A callback's token could not be checked");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "KeysUnavailable", "The issuer's keys could not be fetched.")
+        }
+    }
+}
