@@ -137,7 +137,7 @@ impl RecordingControl {
             Ok(answer) => Ok(self.registered(start, reservation.as_ref(), answer).await),
             Err(error) => {
                 if let Some(reservation) = &reservation {
-                    self.best_effort("give up a start", self.calls.give_up(reservation).await);
+                    best_effort("give up a start", self.calls.give_up(reservation).await);
                 }
                 Err(if error.is_duplicate_start() {
                     ControlError::AlreadyInProgress { recording_id: None, acs: answer_of(&error) }
@@ -195,9 +195,9 @@ impl RecordingControl {
                 account.pause(now, None);
             }
         });
-        let account = self.best_effort("register a recording", account.await);
+        let account = best_effort("register a recording", account.await);
         if let Some(reservation) = reservation {
-            self.best_effort("register a call's recording", self.calls.started(reservation, &id).await);
+            best_effort("register a call's recording", self.calls.started(reservation, &id).await);
         }
         let state = if is_paused { "paused".to_owned() } else { answer.recording_state.unwrap_or_else(|| "active".to_owned()) };
         RecordingView { recording_id: id, state, recording_kind: answer.recording_kind, account }
@@ -223,14 +223,14 @@ impl RecordingControl {
                 // Where the answer was lost the pause may be in effect: then the guard is to end it.
                 if known.is_some() && !error.may_have_taken_effect() {
                     let undone = self.register.change(id, now, |account| account.take_back_pause(now)).await;
-                    self.best_effort("take a pause back", undone);
+                    best_effort("take a pause back", undone);
                 }
                 return Err(self.refused(id, known.is_some(), error).await);
             }
         }
         info!(recording.id = %id, "Paused recording `{id}`");
         let account = self.register.change(id, now, |account| account.pause(now, resume_at)).await;
-        let account = self.best_effort("register a pause", account);
+        let account = best_effort("register a pause", account);
         Ok(view(id, "paused", account))
     }
 
@@ -249,7 +249,7 @@ impl RecordingControl {
         info!(recording.id = %id, "Resumed recording `{id}`");
         let now = self.clock.now();
         let account = self.register.change(id, now, |account| account.resume(now, by)).await;
-        let account = self.best_effort("register the end of a pause", account);
+        let account = best_effort("register the end of a pause", account);
         Ok(view(id, "active", account))
     }
 
@@ -265,7 +265,7 @@ impl RecordingControl {
         info!(recording.id = %id, "Stopped recording `{id}`");
         let now = self.clock.now();
         let account = self.register.change(id, now, |account| account.stop(now)).await;
-        let account = self.best_effort("register the end of a recording", account);
+        let account = best_effort("register the end of a recording", account);
         Ok(view(id, "stopped", account))
     }
 
@@ -274,7 +274,7 @@ impl RecordingControl {
         if error.is_not_found() && is_known {
             let now = self.clock.now();
             let closed = self.register.change(id, now, |account| account.stop(now)).await;
-            self.best_effort("register the end of a recording", closed);
+            best_effort("register the end of a recording", closed);
         } else if !error.is_wrong_state() {
             return error.into();
         }
@@ -287,13 +287,13 @@ impl RecordingControl {
 
     /// What the register knows; nothing if it fails, because ACS is what decides.
     async fn known(&self, id: &RecordingId) -> Option<RegisteredRecording> {
-        self.best_effort("look a recording up in the register", self.register.find(id).await).flatten()
+        best_effort("look a recording up in the register", self.register.find(id).await).flatten()
     }
+}
 
-    /// The recording itself comes first: what only the register lacks is logged.
-    fn best_effort<T>(&self, what: &str, result: Result<T, RegisterError>) -> Option<T> {
-        result.inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}")).ok()
-    }
+/// The recording itself comes first: what only the register lacks is logged.
+fn best_effort<T>(what: &str, result: Result<T, RegisterError>) -> Option<T> {
+    result.inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}")).ok()
 }
 
 fn view(id: &RecordingId, state: &str, account: Option<RegisteredRecording>) -> RecordingView {

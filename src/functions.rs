@@ -55,14 +55,23 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
     Router::new().route("/", get(alive)).fallback(wait_and_answer)
 }
 
-/// The functions, in both forms.
-pub fn router(app: Arc<App>) -> Router {
-    let http = Router::new()
+/// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
+pub fn http_router(app: Arc<App>) -> Router {
+    guarded(http_routes(app).fallback(unknown_route))
+}
+
+fn http_routes(app: Arc<App>) -> Router {
+    Router::new()
         .merge(recording_control::routes())
         .merge(recording_state_callback::routes())
         .merge(api_description::routes())
         .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES))
-        .with_state(Arc::clone(&app));
+        .with_state(app)
+}
+
+/// The functions, in both forms.
+pub fn router(app: Arc<App>) -> Router {
+    let http = http_routes(Arc::clone(&app));
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
         .route("/RecordingStateCallback", post(recording_state_callback::invoke))

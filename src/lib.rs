@@ -1,16 +1,17 @@
 //! recording-vault: no call recording of Azure Communication Services is ever lost.
 //!
 //! ```text
-//!           main ─▶ app ─▶ functions ─┐      acs ─┐     vault ─┐      acs and vault never name each other
-//!                                      ▼          ▼           ▼
-//!                                    export  ◀── they implement its traits
-//!                                      ▼
-//!                                  recording            clock, retry, config, net, telemetry: leaves
+//!    main ─▶ app ─▶ functions ─▶ control ─▶ acs ─┐     vault ─┐      acs and vault never name each other
+//!                       │           │            ▼            ▼
+//!                       └───────────┴────────▶ export  ◀── they implement its traits
+//!                                                ▼
+//!                                            recording      clock, retry, config, net, oidc, telemetry: leaves
 //! ```
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`functions`] | what the Functions host sends and gets back |
+//! | [`control`] | recording control and its register |
 //! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
 //! | [`acs`] | ACS over REST: recording control and content |
 //! | [`vault`] | where recordings and the ledger are kept |

@@ -1,5 +1,8 @@
 //! The binary: `recording-vault serve`, started by the Azure Functions host.
 
+#[cfg(feature = "lambda")]
+mod lambda;
+
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
@@ -32,11 +35,26 @@ struct Arguments {
 enum Command {
     /// Serve the functions on `127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT`, as the Functions host wants it
     Serve,
+    /// Print the OpenAPI document of the HTTP API
+    Openapi,
+    /// Serve the HTTP API on AWS Lambda
+    #[cfg(feature = "lambda")]
+    Lambda,
 }
 
 fn main() -> ExitCode {
-    let Arguments { command: Command::Serve } = Arguments::parse();
-    let variables: Vec<(String, String)> = std::env::vars().collect();
+    match Arguments::parse().command {
+        Command::Serve => serve_functions(std::env::vars().collect()),
+        Command::Openapi => {
+            println!("{}", functions::api_description::text());
+            ExitCode::SUCCESS
+        }
+        #[cfg(feature = "lambda")]
+        Command::Lambda => lambda::main(std::env::vars()),
+    }
+}
+
+fn serve_functions(variables: Vec<(String, String)>) -> ExitCode {
     let port = port_of_host(&variables);
     let config = Config::read(variables);
     let (config, port) = match (config, port) {

@@ -13,7 +13,7 @@ use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingRequest};
 use crate::recording::call_event::CallStarted;
 
 /// Namespace of request ids that are made from events.
-const EVENTS: Uuid = Uuid::from_u128(0x1f2a_6c3b_74d5_5e86_97a8_b9cadb0ecf11);
+const EVENTS: Uuid = Uuid::from_u128(0x1f2a_6c3b_74d5_5e86_97a8_b9ca_db0e_cf11);
 
 /// Off, or which calls, and how.
 #[derive(Debug, Clone)]

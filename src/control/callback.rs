@@ -11,6 +11,7 @@ use super::{ControlError, RecordingControl};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::recording::RecordingId;
 use crate::recording::lenient::Fields;
+use crate::telemetry::ErrorChain;
 
 const STATE_CHANGED: &str = "Microsoft.Communication.RecordingStateChanged";
 const START_FAILED: &str = "Microsoft.Communication.StartRecordingFailed";
@@ -83,7 +84,7 @@ impl RecordingControl {
                     Ok(_) => {}
                     Err(error @ ControlError::Register(_)) => return Err(error),
                     Err(error) => {
-                        warn!(recording.id = %recording_id, error = %crate::telemetry::ErrorChain(&error), "ACS reported a recording and could not be asked for it")
+                        warn!(recording.id = %recording_id, error = %ErrorChain(&error), "ACS could not be asked for a recording it reported");
                     }
                 }
             }

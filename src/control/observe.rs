@@ -8,7 +8,7 @@ use tracing::{error, info};
 
 use super::documents::RegisterError;
 use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
-use super::{ControlError, RecordingControl, RecordingView, address, view};
+use super::{ControlError, RecordingControl, RecordingView, address, best_effort, view};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::export::Budget;
 use crate::recording::RecordingId;
@@ -60,7 +60,7 @@ impl RecordingControl {
         let now = self.clock.now();
         let account = if is_news(&known, &at_acs, now) {
             let changed = self.register.change(id, now, |account| observe(account, &at_acs, now)).await;
-            self.best_effort("register a recording's state", changed).unwrap_or(known)
+            best_effort("register a recording's state", changed).unwrap_or(known)
         } else {
             known
         };

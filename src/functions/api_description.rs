@@ -38,6 +38,11 @@ use crate::app::App;
 )]
 pub struct ApiDescription;
 
+/// The document as it is checked in.
+pub fn text() -> String {
+    ApiDescription::openapi().to_pretty_json().expect("the document has string keys only")
+}
+
 pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/api/openapi.json", get(async || Json(ApiDescription::openapi())))
 }

@@ -194,9 +194,9 @@ mod tests {
         let events = if let Value::Array(events) = events { events } else { vec![events] };
         events
             .iter()
-            .map(|event| match IncomingEvent::parse(event).unwrap() {
-                IncomingEvent::RecordingFileStatusUpdated(event) => event,
-                other => panic!("{other:?}"),
+            .map(|event| {
+                let IncomingEvent::RecordingFileStatusUpdated(event) = IncomingEvent::parse(event).unwrap() else { panic!() };
+                event
             })
             .collect()
     }
@@ -282,10 +282,8 @@ mod tests {
     fn a_started_call_has_its_ids_whether_group_room_or_neither() {
         let call = |data: Value| {
             let event = json!({"id": "e", "subject": "call/fromSubject/startedBy/8:acs:x", "type": CALL_STARTED, "data": data});
-            match IncomingEvent::parse(&event).unwrap() {
-                IncomingEvent::CallStarted(call) => call,
-                other => panic!("{other:?}"),
-            }
+            let IncomingEvent::CallStarted(call) = IncomingEvent::parse(&event).unwrap() else { panic!() };
+            call
         };
         assert_eq!(call(json!({"serverCallId": "abc", "group": {"id": "g"}})).group_id.as_deref(), Some("g"));
         assert_eq!(

@@ -11,6 +11,7 @@
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `lambda` | the HTTP side under `lambda_http` |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
@@ -22,6 +23,8 @@ mod documents;
 mod drive;
 mod export_destination_contract;
 mod host_protocol;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod ledger_store_contract;
 mod legacy_generations;
 mod python_sdk;

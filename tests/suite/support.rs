@@ -3,6 +3,7 @@
 pub mod azurite;
 pub mod fake_source;
 pub mod identity;
+pub mod issuer;
 pub mod pipeline;
 pub mod world;
 

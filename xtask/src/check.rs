@@ -12,9 +12,11 @@ pub fn run() -> anyhow::Result<()> {
     step("format");
     run_cargo(&["fmt", "--all", "--check"])?;
     step("lints");
-    run_cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])?;
+    run_cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])?;
     step("docs");
-    run_command(cargo().args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    run_command(
+        cargo().args(["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings"),
+    )?;
     step("spelling");
     let typos = cargo_tool("typos-cli", "typos", TYPOS)?;
     run_command(Command::new(typos).current_dir(paths::root()))?;

@@ -20,7 +20,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let python = tools::python_sdk()?;
     let mut command = tools::cargo();
     command
-        .args(["test", "--workspace", "--no-fail-fast"])
+        .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .args(arguments)
         .env("TEST_AZURITE_URL", &azurite.blob_url)
         .env("TEST_PYTHON", python)

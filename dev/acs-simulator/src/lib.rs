@@ -19,7 +19,7 @@ mod control;
 mod events;
 mod faults;
 mod legacy;
-mod media;
+pub mod media;
 mod metadata;
 mod server;
 mod tls;

@@ -79,7 +79,7 @@ pub fn version(request: &StartRecordingRequest, version: ApiVersion) -> Result<(
     let body = serde_json::to_value(request).unwrap_or_default();
     // The generation of 2021-04 names the call in the path.
     let in_path = version.generation() == Generation::Conversations;
-    let lacking = |field: &&String| !version.takes(field) && !(in_path && *field == "callLocator");
+    let lacking = |field: &&String| !(version.takes(field) || in_path && *field == "callLocator");
     let Some(field) = body.as_object().and_then(|body| body.keys().find(lacking)) else {
         let by_server_call = matches!(request.call, RecordedCall::Locator(CallLocator::ServerCall { .. }));
         return if in_path && !by_server_call { Err(conversation_needed(version)) } else { Ok(()) };

@@ -22,6 +22,7 @@ pub struct World {
     pub client: Client,
     pub vault: PathBuf,
     lines: Arc<Mutex<Vec<String>>>,
+    environment: BTreeMap<String, String>,
     _folder: TempDir,
 }
 
@@ -66,13 +67,19 @@ impl World {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let console = Arc::clone(&lines);
         let options = functions_host::Options {
-            environment,
+            environment: environment.clone(),
             console: Console::new(move |line| console.lock().expect("no holder of this lock panics").push(line.to_owned())),
             ..functions_host::Options::new(script_root(folder.path()))
         };
         let host = Host::start(options).await.expect("the host accepts our script root");
         host.ready().await.expect("the handler starts");
-        Self { simulator, host, client: Client::new(), vault, lines, _folder: folder }
+        Self { simulator, host, client: Client::new(), vault, lines, environment, _folder: folder }
+    }
+
+    /// What the handler is set up with.
+    #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "only Lambda's test starts a handler of its own"))]
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.environment
     }
 
     /// What host and handler printed.

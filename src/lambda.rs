@@ -1,0 +1,35 @@
+//! `recording-vault lambda`: the HTTP side under `lambda_http`. Events, timer and export stay with the Functions host.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use recording_vault::app::App;
+use recording_vault::config::Config;
+use recording_vault::{functions, telemetry};
+
+use crate::{EXIT_CONFIG, complain};
+
+/// Runs until Lambda ends the process.
+pub fn main(variables: impl IntoIterator<Item = (String, String)>) -> ExitCode {
+    let config = match Config::read(variables) {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    match run(config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("recording-vault stopped: {error:#}\n"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<()> {
+    telemetry::init(config.log.clone(), config.log_format);
+    let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
+    lambda_http::run(functions::http_router(Arc::new(app))).await.map_err(|error| anyhow::anyhow!(error))
+}

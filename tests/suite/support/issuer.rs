@@ -1,0 +1,77 @@
+//! An issuer of tokens: OpenID configuration, published keys, and tokens as they should and should not be.
+
+use std::net::SocketAddr;
+
+use aws_lc_rs::encoding::AsDer as _;
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use axum::routing::get;
+use axum::{Json, Router};
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+pub const AUDIENCE: &str = "6a1f6b00-09ba-44a6-967d-ecf54e3f58a3";
+/// A PKCS #8 document of an RSA key is this much header, and then the PKCS #1 key that signing takes.
+const PKCS8_HEADER: usize = 26;
+
+/// A running issuer with one key.
+pub struct Issuer {
+    address: SocketAddr,
+    key: EncodingKey,
+}
+
+fn new_key() -> EncodingKey {
+    let key = KeyPair::generate(KeySize::Rsa2048).expect("a key can be generated");
+    EncodingKey::from_rsa_der(&key.as_der().expect("a key has a form").as_ref()[PKCS8_HEADER..])
+}
+
+impl Issuer {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let key = new_key();
+        let mut published = Jwk::from_encoding_key(&key, Algorithm::RS256).expect("it is an RSA key");
+        published.common.key_id = Some("k1".to_owned());
+        let configuration = json!({"issuer": issuer_of(address), "jwks_uri": format!("http://{address}/keys")});
+        let router = Router::new()
+            .route("/openid", get(async move || Json(configuration)))
+            .route("/keys", get(async move || Json(json!({"keys": [published]}))));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, key }
+    }
+
+    pub fn openid_url(&self) -> String {
+        format!("http://{}/openid", self.address)
+    }
+
+    /// Claims of a token that is right.
+    pub fn claims(&self) -> Value {
+        let now = jiff::Timestamp::now().as_second();
+        json!({"iss": issuer_of(self.address), "aud": AUDIENCE, "nbf": now, "exp": now + 300})
+    }
+
+    /// A token with these claims, signed with the published key.
+    pub fn token(&self, claims: &Value) -> String {
+        signed(&self.key, Algorithm::RS256, claims)
+    }
+}
+
+/// A token that says it is signed with the published key, and is not.
+pub fn forged(claims: &Value) -> String {
+    signed(&new_key(), Algorithm::RS256, claims)
+}
+
+/// A token "signed" with what everybody knows.
+pub fn symmetric(claims: &Value) -> String {
+    signed(&EncodingKey::from_secret(b"k1"), Algorithm::HS256, claims)
+}
+
+fn issuer_of(address: SocketAddr) -> String {
+    format!("http://{address}/")
+}
+
+fn signed(key: &EncodingKey, algorithm: Algorithm, claims: &Value) -> String {
+    let header = Header { kid: Some("k1".to_owned()), ..Header::new(algorithm) };
+    encode(&header, claims, key).expect("the key fits its algorithm")
+}
