@@ -8,16 +8,20 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 
 use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, SignIn};
+use crate::config::{Config, EventGridConfig, SignIn};
 use crate::control::RecordingControl;
 use crate::control::auto_record::AutoRecord;
+use crate::export::crowd::Crowd;
 use crate::export::destination::ExportDestination;
 use crate::export::ledger_store::LedgerStore;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
 use crate::oidc::TokenValidator;
+use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
 use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault};
 use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
+
+const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the functions work with.
 pub struct App {
@@ -26,11 +30,29 @@ pub struct App {
     pub auto_record: Option<AutoRecord>,
     /// Lets ACS's callbacks in; `None` where they are off.
     pub callback_tokens: Option<TokenValidator>,
+    pub event_grid: EventGridDoor,
+    pub crowd: Crowd,
     pub clock: Arc<dyn Clock>,
     pub driver: Arc<ExportDriver>,
     pub sweep: ExportSweep,
     pub event_budget: Duration,
     pub sweep_budget: Duration,
+}
+
+/// Who may deliver to the webhook.
+pub struct EventGridDoor {
+    pub secret: Option<SharedSecret>,
+    pub tokens: Option<TokenValidator>,
+    /// Visits validation URLs; carries no credential.
+    pub client: reqwest::Client,
+}
+
+impl EventGridDoor {
+    fn open(config: EventGridConfig) -> Result<Self, reqwest::Error> {
+        let tokens = config.tokens.map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience)).transpose()?;
+        let client = reqwest::Client::builder().timeout(VISIT_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { secret: config.secret, tokens, client })
+    }
 }
 
 /// Why the application cannot be put together. None of it depends on the network.
@@ -71,6 +93,8 @@ impl App {
         Ok(Self {
             control,
             auto_record: config.auto_record,
+            event_grid: EventGridDoor::open(config.event_grid).map_err(BuildError::Http)?,
+            crowd: Crowd::new(config.export.chunks_in_flight),
             callback_tokens: callback_tokens.transpose().map_err(BuildError::Http)?,
             clock,
             sweep: ExportSweep::new(Arc::clone(&driver)),

@@ -16,6 +16,7 @@ use crate::control::auto_record::{AutoRecord, Scope};
 use crate::export::driver::ExportPolicy;
 use crate::export::transfer::BlockPolicy;
 use crate::retry::RetryPolicy;
+use crate::secret::SharedSecret;
 use crate::vault::{InvalidVaultUrl, VaultUrl};
 
 /// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory; and 50,000 blocks, so that 64 KiB is enough for
@@ -46,6 +47,9 @@ pub const SETTINGS: &[Setting] = &[
         "ACS_OPENID_URL",
         Some("https://acscallautomation.communication.azure.com/calling/.well-known/acsopenidconfiguration"),
     ),
+    setting("EVENT_GRID_SECRET", None),
+    setting("EVENT_GRID_AUDIENCE", None),
+    setting("EVENT_GRID_OPENID_URL", None),
     setting("AZURE_CLIENT_ID", None),
     setting("REQUIRE_CONSENT", Some("false")),
     setting("AUTO_RECORD", Some("off")),
@@ -92,12 +96,18 @@ pub struct AcsConfig {
     pub content_hosts: Vec<ContentHost>,
 }
 
-/// Whose callbacks are let in.
+/// Whose bearer tokens are let in.
 #[derive(Debug, Clone)]
-pub struct CallbackConfig {
+pub struct TokenConfig {
     pub openid_url: Url,
-    /// The ACS resource's immutable id.
     pub audience: String,
+}
+
+/// What a delivery to the webhook has to show besides the host's function key.
+#[derive(Debug, Clone, Default)]
+pub struct EventGridConfig {
+    pub secret: Option<SharedSecret>,
+    pub tokens: Option<TokenConfig>,
 }
 
 /// The process's settings, valid throughout.
@@ -106,7 +116,9 @@ pub struct Config {
     pub acs: AcsConfig,
     /// Client id of a user-assigned identity.
     pub identity_client_id: Option<String>,
-    pub callbacks: Option<CallbackConfig>,
+    /// ACS's callbacks; the audience is the resource's immutable id.
+    pub callbacks: Option<TokenConfig>,
+    pub event_grid: EventGridConfig,
     pub requires_consent: bool,
     pub auto_record: Option<AutoRecord>,
     pub vault: VaultUrl,
@@ -143,6 +155,7 @@ impl Config {
         let mut reader = Reader::new(variables);
         let acs = reader.acs();
         let callbacks = reader.callbacks();
+        let event_grid = reader.event_grid();
         let requires_consent = reader.boolean("REQUIRE_CONSENT");
         let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
         let vault = reader.required("VAULT_URL");
@@ -164,6 +177,7 @@ impl Config {
                 acs: acs?,
                 identity_client_id,
                 callbacks,
+                event_grid,
                 requires_consent: requires_consent?,
                 auto_record,
                 vault: vault?,
@@ -277,12 +291,26 @@ impl Reader {
     }
 
     /// Callbacks are off unless it is known whose they are.
-    fn callbacks(&mut self) -> Option<CallbackConfig> {
-        let openid_url = self.parsed("ACS_OPENID_URL", |text| match Url::parse(text) {
+    fn callbacks(&mut self) -> Option<TokenConfig> {
+        let openid_url = self.https_url("ACS_OPENID_URL");
+        Some(TokenConfig { audience: self.text("ACS_RESOURCE_ID")?, openid_url: openid_url? })
+    }
+
+    fn event_grid(&mut self) -> EventGridConfig {
+        let openid_url = self.https_url("EVENT_GRID_OPENID_URL");
+        let audience = self.text("EVENT_GRID_AUDIENCE");
+        if openid_url.is_some() != audience.is_some() {
+            self.problem("EVENT_GRID_AUDIENCE", "and EVENT_GRID_OPENID_URL belong together; set both or none");
+        }
+        let tokens = openid_url.zip(audience).map(|(openid_url, audience)| TokenConfig { openid_url, audience });
+        EventGridConfig { secret: self.text("EVENT_GRID_SECRET").as_deref().map(SharedSecret::new), tokens }
+    }
+
+    fn https_url(&mut self, name: &str) -> Option<Url> {
+        self.parsed(name, |text| match Url::parse(text) {
             Ok(url) if url.scheme() == "https" || crate::net::is_loopback(&url) => Ok(url),
             Ok(_) | Err(_) => Err(format!("is `{text}`; expected an https URL")),
-        });
-        Some(CallbackConfig { audience: self.text("ACS_RESOURCE_ID")?, openid_url: openid_url? })
+        })
     }
 
     fn auto_record(&mut self, acs: Option<&AcsConfig>, needs_consent: bool) -> Option<AutoRecord> {

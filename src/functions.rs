@@ -4,6 +4,8 @@
 //! forwarded request itself, `/api/…`, for HTTP triggers.
 
 pub mod api_description;
+mod deliveries;
+pub mod event_grid_webhook;
 mod event_intake;
 pub mod export_sweep;
 mod http_envelope;
@@ -57,10 +59,11 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
 
 /// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
 pub fn http_router(app: Arc<App>) -> Router {
-    guarded(http_routes(app).fallback(unknown_route))
+    guarded(api_routes(app).fallback(unknown_route))
 }
 
-fn http_routes(app: Arc<App>) -> Router {
+/// What people and ACS call; events come by the host's own doors.
+fn api_routes(app: Arc<App>) -> Router {
     Router::new()
         .merge(recording_control::routes())
         .merge(recording_state_callback::routes())
@@ -71,10 +74,12 @@ fn http_routes(app: Arc<App>) -> Router {
 
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
-    let http = http_routes(Arc::clone(&app));
+    let webhook = event_grid_webhook::routes().with_state(Arc::clone(&app));
+    let http = api_routes(Arc::clone(&app)).merge(webhook);
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
         .route("/RecordingStateCallback", post(recording_state_callback::invoke))
+        .route("/EventGridWebhook", post(event_grid_webhook::invoke))
         .route("/ApiDescription", post(api_description::invoke))
         .with_state(http.clone());
     let envelopes = Router::new()

@@ -5,7 +5,7 @@
 //!                       │           │            ▼            ▼
 //!                       └───────────┴────────▶ export  ◀── they implement its traits
 //!                                                ▼
-//!                                            recording      clock, retry, config, net, oidc, telemetry: leaves
+//!                                            recording      clock, retry, config, net, oidc, secret, telemetry: leaves
 //! ```
 //!
 //! | module | what it is |
@@ -30,5 +30,6 @@ pub mod net;
 pub mod oidc;
 pub mod recording;
 pub mod retry;
+pub mod secret;
 pub mod telemetry;
 pub mod vault;

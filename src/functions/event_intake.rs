@@ -43,6 +43,14 @@ impl<'a> Intake<'a> {
         }
     }
 
+    /// A delivery that is no events at all, kept whole.
+    ///
+    /// # Errors
+    /// As [`Intake::take_envelope`].
+    pub async fn take_unreadable(&mut self, body: &[u8], reason: &str) -> Result<(), LedgerError> {
+        self.keep_poison(&text_of(body), reason).await
+    }
+
     /// Events as Event Grid delivers them.
     ///
     /// # Errors

@@ -72,19 +72,20 @@ fn host_json_is_what_the_host_and_func_need() {
 }
 
 /// Who may name whom among the top modules; what is not listed may not be named.
-const ARROWS: [(&str, &[&str]); 13] = [
-    ("app", &["acs", "clock", "config", "control", "export", "oidc", "vault"]),
-    ("functions", &["acs", "app", "control", "export", "functions", "oidc", "recording", "telemetry"]),
+const ARROWS: [(&str, &[&str]); 14] = [
+    ("app", &["acs", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
+    ("functions", &["acs", "app", "control", "export", "oidc", "recording", "telemetry"]),
     ("control", &["acs", "clock", "control", "export", "recording", "telemetry"]),
     ("export", &["clock", "export", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "net", "recording", "retry"]),
     ("vault", &["export", "net", "telemetry", "vault"]),
     ("recording", &["recording"]),
-    ("config", &["acs", "control", "export", "net", "retry", "vault"]),
+    ("config", &["acs", "control", "export", "net", "retry", "secret", "vault"]),
     ("telemetry", &["config"]),
     ("clock", &[]),
     ("net", &[]),
     ("oidc", &["net"]),
+    ("secret", &[]),
     ("retry", &[]),
 ];
 

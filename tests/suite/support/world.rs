@@ -172,6 +172,11 @@ impl World {
         }
     }
 
+    /// Events that were kept because they cannot be read.
+    pub fn poison(&self) -> BTreeMap<String, Vec<u8>> {
+        files(&self.vault.with_file_name("vault-ledger").join("poison"))
+    }
+
     pub fn ledger_entry(&self, document_id: &str) -> Value {
         let path = self.vault.with_file_name("vault-ledger").join(format!("chunks/{document_id}.json"));
         serde_json::from_slice(&fs::read(path).expect("the entry is there")).expect("an entry is JSON")

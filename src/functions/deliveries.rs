@@ -1,0 +1,67 @@
+//! Drives what a delivery announced, and stays with it while there is time: to the end, or not at all when many come.
+//!
+//! All that was announced is durable before: an export that goes on behind its answer loses nothing if the process is killed.
+
+use std::sync::Arc;
+
+use tracing::error;
+
+use crate::app::App;
+use crate::export::ledger::LedgerError;
+use crate::export::{Budget, ChunkState, DriveOutcome};
+use crate::recording::DocumentId;
+use crate::telemetry::ErrorChain;
+
+/// Drives what a delivery announced; gives a line for each chunk.
+pub async fn drive(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -> Vec<String> {
+    if recorded.is_empty() {
+        return Vec::new();
+    }
+    let Some(at_work) = app.crowd.begin_work() else {
+        return vec![format!("{} chunks are left to the sweep: many deliveries are at work", recorded.len())];
+    };
+    let presence = app.crowd.enter();
+    let count = recorded.len();
+    let worker = Arc::clone(app);
+    let exports = tokio::spawn(async move {
+        let drives = recorded.into_iter().map(|document_id| {
+            let app = &worker;
+            async move { described(&document_id, app.driver.drive(&document_id, budget).await) }
+        });
+        let lines = futures::future::join_all(drives).await;
+        drop(at_work);
+        lines
+    });
+    let lines = tokio::select! {
+        biased;
+        lines = exports => lines.unwrap_or_else(|error| vec![format!("an export panicked, the sweep goes on with it: {error}")]),
+        () = app.crowd.crowded() => vec![format!("{count} chunks go on behind this answer: many deliveries come")],
+    };
+    drop(presence);
+    lines
+}
+
+fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> String {
+    match outcome {
+        Ok(DriveOutcome::Exported { receipt }) => {
+            format!("Exported chunk {id}: {} bytes, SHA-256 {}", receipt.media().size_bytes(), receipt.media().sha256())
+        }
+        Ok(DriveOutcome::Settled { state, .. }) => match state {
+            ChunkState::SourceDeleted { .. } => format!("Chunk {id} is in the vault and deleted at ACS"),
+            ChunkState::SourceLeft { reason, .. } => format!("Chunk {id} is in the vault; at ACS: {reason}"),
+            ChunkState::Expired { reason, .. } => format!("Chunk {id} is LOST, ACS had dropped it: {reason}"),
+            ChunkState::DeadLettered { reason, .. } => format!("Chunk {id} is dead-lettered: {reason}"),
+            ChunkState::Pending | ChunkState::Exported { .. } => format!("Chunk {id} is {}", state.name()),
+        },
+        Ok(DriveOutcome::Waiting { until }) => format!("Chunk {id} waits until {until}"),
+        Ok(DriveOutcome::Failed { reason, until }) => format!("Chunk {id} is tried again at {until}: {reason}"),
+        Ok(DriveOutcome::OutOfBudget) => format!("Chunk {id} goes on with the next sweep"),
+        Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost) => format!("Chunk {id} is exported by another invocation"),
+        Ok(DriveOutcome::Unknown) => format!("Chunk {id} is not in the ledger"),
+        Err(error) => {
+            // It is recorded: the sweep drives it again.
+            error!(document.id = %id, error = %ErrorChain(&error), "Chunk `{id}` could not be driven");
+            format!("Chunk {id} is left to the sweep: {}", ErrorChain(&error))
+        }
+    }
+}
