@@ -66,6 +66,9 @@ pub enum ControlError {
     ConsentRequired,
     #[error("recording is already in progress")]
     AlreadyInProgress { recording_id: Option<RecordingId>, acs: Option<Box<AcsErrorAnswer>> },
+    /// The `Idempotency-Key` was used for another call; ACS answered with that call's recording, and this one is not recorded.
+    #[error("the idempotency key belongs to the start of another call")]
+    KeyReused { recording_id: RecordingId },
     #[error("recording has not started")]
     NotStarted { recording_id: RecordingId, acs: Option<Box<AcsErrorAnswer>> },
     #[error(transparent)]
@@ -81,7 +84,11 @@ impl ControlError {
             Self::Acs(AcsError::NoConversation(_)) => false,
             Self::Acs(error) => error.answer().is_none_or(|_| error.may_have_taken_effect() || error.is_call_not_established()),
             Self::Register(_) => true,
-            Self::Invalid(_) | Self::ConsentRequired | Self::AlreadyInProgress { .. } | Self::NotStarted { .. } => false,
+            Self::Invalid(_)
+            | Self::ConsentRequired
+            | Self::AlreadyInProgress { .. }
+            | Self::KeyReused { .. }
+            | Self::NotStarted { .. } => false,
         }
     }
 }
@@ -119,6 +126,9 @@ impl RecordingControl {
             return Err(ControlError::ConsentRequired);
         }
         let attempt = StartAttempt { request_id, first_sent: self.clock.now() };
+        if let Some(consent) = &start.consent {
+            consent.check(attempt.first_sent)?;
+        }
         let reservation = match self.reserve(start, attempt).await {
             Ok(Reserved::Yes(reservation)) => Some(reservation),
             Ok(Reserved::AlreadyMade(id)) => return self.already_made(id).await,
@@ -134,7 +144,16 @@ impl RecordingControl {
         };
         let attempt = reservation.as_ref().map_or(attempt, |reservation| reservation.attempt);
         match self.client.start(&start.request, attempt).await {
-            Ok(answer) => Ok(self.registered(start, reservation.as_ref(), answer).await),
+            Ok(answer) => {
+                let known = self.known(&answer.recording_id).await.and_then(|account| account.call);
+                if known.is_some_and(|call| call != start.request.call) {
+                    if let Some(reservation) = &reservation {
+                        best_effort("give up a start", self.calls.give_up(reservation).await);
+                    }
+                    return Err(ControlError::KeyReused { recording_id: answer.recording_id });
+                }
+                Ok(self.registered(start, reservation.as_ref(), answer).await)
+            }
             Err(error) => {
                 if let Some(reservation) = &reservation {
                     best_effort("give up a start", self.calls.give_up(reservation).await);

@@ -4,6 +4,7 @@
 mod lambda;
 
 use std::convert::Infallible;
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use recording_vault::app::App;
-use recording_vault::config::Config;
+use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,14 +45,20 @@ enum Command {
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        Command::Serve => serve_functions(std::env::vars().collect()),
+        Command::Serve => serve_functions(variables()),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS
         }
         #[cfg(feature = "lambda")]
-        Command::Lambda => lambda::main(std::env::vars()),
+        Command::Lambda => lambda::main(variables()),
     }
+}
+
+/// The environment. What is not Unicode is none of our settings, and must not stop us.
+fn variables() -> Vec<(String, String)> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    std::env::vars_os().filter_map(text).collect()
 }
 
 fn serve_functions(variables: Vec<(String, String)>) -> ExitCode {
@@ -60,8 +67,8 @@ fn serve_functions(variables: Vec<(String, String)>) -> ExitCode {
     let (config, port) = match (config, port) {
         (Ok(config), Ok(port)) => (config, port),
         (config, port) => {
-            let problems = [config.err().map(|error| error.to_string()), port.err().map(|error| format!("  {error}\n"))];
-            complain(&problems.into_iter().flatten().collect::<String>());
+            let problems = config.err().unwrap_or_default();
+            complain(&port.err().into_iter().fold(problems, InvalidConfig::and).to_string());
             return ExitCode::from(EXIT_CONFIG);
         }
     };

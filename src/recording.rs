@@ -10,7 +10,7 @@ pub(crate) mod lenient;
 pub mod media;
 pub mod metadata;
 
-pub use chunk::{ChunkLocations, RecordingChunk};
+pub use chunk::{Absorbed, ChunkLocations, RecordingChunk};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
 pub use media::{ContentKind, FormatKind, MediaKind};

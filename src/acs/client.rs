@@ -20,6 +20,10 @@ use crate::retry::RetryPolicy;
 /// All attempts of one operation together; the host's caller waits for it.
 pub const TOTAL_DEADLINE: Duration = Duration::from_secs(20);
 
+/// An answer is a few hundred bytes.
+const LONGEST_ANSWER: usize = 1 << 20;
+const READING_DEADLINE: Duration = Duration::from_secs(5);
+
 /// Client of ACS's recording operations.
 #[derive(Clone)]
 pub struct CallRecordingClient {
@@ -112,7 +116,8 @@ impl CallRecordingClient {
                 Ok(Ok(response)) if failures > 0 && is_gone(&operation, response.status()) => return Ok(response),
                 Ok(Ok(response)) => {
                     let (status, asked) = (response.status(), retry_after(&response));
-                    let error = AcsError::from_response(response).await;
+                    let reading = tokio::time::timeout_at(deadline, AcsError::from_response(response));
+                    let Ok(error) = reading.await else { return Err(timed_out()) };
                     let was_not_carried_out = status == StatusCode::TOO_MANY_REQUESTS;
                     if !is_transient(status) || !(is_repeatable || was_not_carried_out) {
                         return Err(error.with_hint(|answer| self.http.signature_hint(&request, answer)));
@@ -161,9 +166,19 @@ fn timed_out() -> AcsError {
     AcsError::Answered { status: StatusCode::GATEWAY_TIMEOUT, answer: Box::new(answer) }
 }
 
-async fn read<T: DeserializeOwned>(response: Response) -> Result<T, AcsError> {
+async fn read<T: DeserializeOwned>(mut response: Response) -> Result<T, AcsError> {
     let status = response.status();
-    let body = response.bytes().await.map_err(|error| AcsError::Interrupted(error.without_url()))?;
+    let reading = async {
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| AcsError::Interrupted(error.without_url()))? {
+            if body.len() + piece.len() > LONGEST_ANSWER {
+                return Err(AcsError::TooLong);
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    };
+    let body = tokio::time::timeout(READING_DEADLINE, reading).await.map_err(|_| timed_out())??;
     serde_json::from_slice(&body).map_err(|source| AcsError::Unreadable { status, source })
 }
 

@@ -2,11 +2,9 @@
 //!
 //! Every location, also each redirect's, passes the [`ContentGuard`] before anything is sent, and every hop is signed anew.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
-use reqwest::header::{CONTENT_RANGE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
+use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode};
 
 use super::guard::{AdmittedUrl, ContentGuard, Refusal};
@@ -103,10 +101,17 @@ impl AcsContent {
 impl RecordingSource for AcsContent {
     /// Always asks by `Range`: the answer's `Content-Range` is the only statement of the total the service makes.
     async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError> {
-        let response = self.send(Method::GET, self.target(chunk, part)?, Some(offset)).await?;
+        let mut response = self.send(Method::GET, self.target(chunk, part)?, Some(offset)).await?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset > 0 {
+            // The file has become shorter than what was read of it: its new length is in the answer from the beginning.
+            response = self.send(Method::GET, self.target(chunk, part)?, Some(0)).await?;
+        }
         let status = response.status();
         if !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
             return Err(failure(&response));
+        }
+        if is_page(&response) {
+            return Err(SourceError::transient(format!("ACS answered {status} with a web page")));
         }
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(parse_content_range);
         let (offset, total_bytes) = match (range, response.content_length()) {
@@ -137,6 +142,12 @@ impl RecordingSource for AcsContent {
     }
 }
 
+/// Files come as `application/octet-stream`; a page for people is an error of the front end, whatever its status.
+fn is_page(response: &Response) -> bool {
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    content_type.is_some_and(|content_type| content_type.to_ascii_lowercase().starts_with("text/html"))
+}
+
 fn refused(refusal: Refusal) -> SourceError {
     SourceError::Refused(refusal.to_string())
 }
@@ -149,11 +160,7 @@ fn failure(response: &Response) -> SourceError {
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => SourceError::transient(format!(
             "ACS refused our credential (HTTP {status}); check ACS_ACCESS_KEY or the identity's role on the ACS resource"
         )),
-        _ => SourceError::Transient {
-            what: format!("ACS answered {status}"),
-            retry_after: retry_after(response).map(|asked| asked.min(Duration::from_hours(1))),
-            source: None,
-        },
+        _ => SourceError::Transient { what: format!("ACS answered {status}"), retry_after: retry_after(response), source: None },
     }
 }
 

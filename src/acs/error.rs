@@ -22,6 +22,8 @@ pub enum AcsError {
     Exchange(#[from] ExchangeError),
     #[error("ACS broke off its answer")]
     Interrupted(#[source] reqwest::Error),
+    #[error("ACS's answer is longer than any it describes")]
+    TooLong,
     #[error(transparent)]
     NoConversation(#[from] NoConversation),
 }
@@ -106,7 +108,10 @@ impl AcsError {
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Answered { status, .. } => is_transient(*status),
-            Self::Unreadable { .. } | Self::Interrupted(_) | Self::Exchange(ExchangeError::Unreachable { .. }) => true,
+            Self::Unreadable { .. }
+            | Self::Interrupted(_)
+            | Self::TooLong
+            | Self::Exchange(ExchangeError::Unreachable { .. }) => true,
             Self::Exchange(ExchangeError::Token(_)) | Self::NoConversation(_) => false,
         }
     }
@@ -119,7 +124,7 @@ impl AcsError {
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {
             Self::Answered { status, answer } => Some((*status, answer)),
-            Self::Unreadable { .. } | Self::Exchange(_) | Self::Interrupted(_) | Self::NoConversation(_) => None,
+            Self::Unreadable { .. } | Self::Exchange(_) | Self::Interrupted(_) | Self::TooLong | Self::NoConversation(_) => None,
         }
     }
 }

@@ -22,6 +22,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a byte for this long an exchange is dead.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What is asked for beyond this is not meant.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
 /// "HMAC-SHA256 validation failed" (recorded in June 2025).
 const SIGNATURE_REFUSED: &str = "7509";
 
@@ -166,10 +169,10 @@ fn secret(value: &str) -> HeaderValue {
     value
 }
 
-/// How long the server asks us to wait: `Retry-After` in seconds (a date is not used by ACS).
+/// How long the server asks us to wait: `Retry-After` in seconds (a date is not used by ACS), an hour at most.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
-    value.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
+    value.to_str().ok()?.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 /// Statuses that another attempt may change (the official SDKs' list).

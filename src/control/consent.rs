@@ -1,6 +1,6 @@
 //! On what ground a call is recorded: evidence that is kept with the recording.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -8,6 +8,8 @@ use super::invalid::InvalidRequest;
 
 /// A name or a reference; more is a document, and belongs elsewhere.
 const LONGEST: usize = 512;
+
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The participants' consent, or another lawful basis.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -28,11 +30,15 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Checks that every part says something.
+    /// Checks that every part says something, and that it was given already.
     ///
     /// # Errors
-    /// With the part that is empty or too long.
-    pub fn check(&self) -> Result<(), InvalidRequest> {
+    /// With the part that is empty, too long, or in the future.
+    pub fn check(&self, now: Timestamp) -> Result<(), InvalidRequest> {
+        if self.given_at.duration_since(now) > CLOCKS_DIFFER {
+            let message = "`consent.givenAt` is in the future.";
+            return Err(InvalidRequest::of("consent.givenAt", message));
+        }
         let reference = self.reference.as_ref();
         let parts =
             [("consent.basis", Some(&self.basis)), ("consent.givenBy", Some(&self.given_by)), ("consent.reference", reference)];
@@ -59,7 +65,15 @@ mod tests {
     #[case(json!({"basis": "consent", "givenBy": "", "givenAt": "2026-03-02T10:00:00Z"}), "`consent.givenBy` is empty")]
     fn evidence_that_says_nothing_is_refused(#[case] consent: serde_json::Value, #[case] expected: &str) {
         let consent: Consent = serde_json::from_value(consent).unwrap();
-        let error = consent.check().unwrap_err();
+        let error = consent.check(consent.given_at).unwrap_err();
         assert!(error.message.contains(expected), "{error:?}");
+    }
+
+    #[test]
+    fn nobody_consents_in_the_future() {
+        let given_at: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let consent = Consent { basis: "consent".into(), given_by: "x".into(), given_at, reference: None };
+        assert!(consent.check(given_at - SignedDuration::from_mins(4)).is_ok());
+        assert!(consent.check(given_at - SignedDuration::from_mins(6)).is_err());
     }
 }

@@ -19,6 +19,8 @@ const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 /// A running recording is asked for this often, so that one that ended by itself does not stay in the list.
 const ASK_EVERY: SignedDuration = SignedDuration::from_mins(5);
 const PAGE: usize = 100;
+/// A pause that is to last longer is none that the guard would end in time.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// What the sweep did for running recordings.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -162,8 +164,8 @@ fn observe(account: &mut RegisteredRecording, at_acs: &str, now: Timestamp) {
 pub fn resume_after(text: &str) -> Result<Duration, String> {
     let duration = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
     match duration {
-        Some(duration) if !duration.is_zero() => Ok(duration),
-        Some(_) | None => Err(format!("`resumeAfter` is `{text}`; expected a duration such as 90s or 5m.")),
+        Some(duration) if !duration.is_zero() && duration <= LONGEST_PAUSE => Ok(duration),
+        Some(_) | None => Err(format!("`resumeAfter` is `{text}`; expected a duration such as 90s or 5m, 24h at most.")),
     }
 }
 
@@ -215,6 +217,7 @@ mod tests {
     #[case("5m", Some(300))]
     #[case("PT5M", Some(300))]
     #[case("0s", None)]
+    #[case("90000h", None)]
     #[case("-5s", None)]
     #[case("soon", None)]
     fn a_pauses_end_is_a_duration(#[case] text: &str, #[case] seconds: Option<u64>) {

@@ -78,17 +78,8 @@ impl Start {
     /// # Errors
     /// With the member that is wrong, and what would be right.
     pub fn parse(body: &[u8], version: ApiVersion) -> Result<Self, InvalidRequest> {
-        let mut reader = serde_json::Deserializer::from_slice(body);
-        let body: StartRecording = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-            let path = error.path().to_string();
-            let message = format!("The body is not a start request: {}.", error.inner());
-            if path == "." { InvalidRequest::new(message) } else { InvalidRequest::of(&path, format!("`{path}`: {message}")) }
-        })?;
-        reader.end().map_err(|error| InvalidRequest::new(format!("The body is not a start request: {error}.")))?;
+        let body = StartRecording::read(body)?;
         let (consent, started_by) = (body.consent.clone(), body.started_by.clone());
-        if let Some(consent) = &consent {
-            consent.check()?;
-        }
         if started_by.as_ref().is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_NAME) {
             let message = format!("`startedBy` is empty or has more than {LONGEST_NAME} bytes.");
             return Err(InvalidRequest::of("startedBy", message));
@@ -102,6 +93,29 @@ impl Start {
 }
 
 impl StartRecording {
+    fn read(body: &[u8]) -> Result<Self, InvalidRequest> {
+        if body.trim_ascii().is_empty() {
+            return Err(InvalidRequest::new("The body is empty; give at least {\"serverCallId\": \"…\"}."));
+        }
+        let not_json = |error| InvalidRequest::new(format!("The body is not JSON: {error}."));
+        let body: Value = serde_json::from_slice(body).map_err(not_json)?;
+        // Objects only: a struct would also be read from an array.
+        let nested = ["callLocator", "consent"].into_iter().find(|name| body.get(name).is_some_and(Value::is_array));
+        if let Some(name) = nested {
+            return Err(InvalidRequest::of(name, format!("`{name}` is not an object.")));
+        }
+        if !body.is_object() {
+            return Err(InvalidRequest::new("The body is not a JSON object."));
+        }
+        serde_path_to_error::deserialize(body).map_err(|error| {
+            let path = error.path().to_string();
+            match path.as_str() {
+                "." | "?" => InvalidRequest::new(format!("The body is not a start request: {}.", error.inner())),
+                path => InvalidRequest::of(path, format!("`{path}`: {}.", error.inner())),
+            }
+        })
+    }
+
     fn options(&self) -> Result<StartRecordingOptions, InvalidRequest> {
         Ok(StartRecordingOptions {
             recording_state_callback_uri: self.recording_state_callback_uri.clone(),
@@ -176,11 +190,18 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case("\"text\"")]
-    #[case("")]
-    #[case("{\"serverCallId\": \"a\"} {}")]
-    fn what_is_no_start_at_all_is_refused(#[case] body: &str) {
+    #[case("\"text\"", "not a JSON object")]
+    #[case("[null, \"abc\"]", "not a JSON object")]
+    #[case(
+        "{\"serverCallId\": \"a\", \"consent\": [\"a\", \"b\", \"2026-03-02T10:00:00Z\", null]}",
+        "`consent` is not an object"
+    )]
+    #[case("", "is empty")]
+    #[case("{\"serverCallId\":", "not JSON")]
+    #[case("{\"serverCallId\": \"a\"} {}", "not JSON")]
+    fn what_is_no_start_at_all_is_refused(#[case] body: &str, #[case] expected: &str) {
         let error = Start::parse(body.as_bytes(), "2026-03-12".parse().unwrap()).unwrap_err();
-        assert!(error.message.contains("not a start request"), "{error}");
+        assert!(error.message.contains(expected), "{error}");
+        assert_eq!(error.target.is_some(), expected.starts_with('`'), "{error:?}");
     }
 }

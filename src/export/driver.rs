@@ -101,7 +101,8 @@ impl ExportDriver {
         match next_step(&found.entry, self.policy.delete_delay, self.clock.now()) {
             NextStep::Wait { until } => return Ok(DriveOutcome::Waiting { until }),
             NextStep::Nothing => {
-                self.ledger.clear_marker(&found.entry).await?;
+                // Whoever settled it may have been killed before it could say so.
+                alarm(&found.entry);
                 return Ok(DriveOutcome::Settled { state: found.entry.state, exported_now: false });
             }
             NextStep::Export | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => {}
@@ -190,7 +191,7 @@ impl ExportDriver {
             TransferError::Source { source: SourceError::Refused(_), .. } | TransferError::Unproved(_) => {
                 Some(ChunkState::DeadLettered { at: now, reason: reason.clone() })
             }
-            TransferError::Source { source: SourceError::Gone { .. }, .. } if self.is_expired(entry) => {
+            TransferError::Source { source: SourceError::Gone { .. }, .. } if entry.is_surely_gone(self.clock.now()) => {
                 Some(ChunkState::Expired { seen_at: now, reason: reason.clone() })
             }
             TransferError::Source { .. } | TransferError::Destination(_) | TransferError::Vanished(_) => None,
@@ -205,6 +206,10 @@ impl ExportDriver {
         let delay = self.policy.attempts.delay(entry.attempts + 1, source.retry_after(), rand::random());
         match delay {
             Some(delay) => self.back_off(claim, entry, delay, true, reason).await,
+            // As long as ACS may have it, nothing is given up.
+            None if !entry.is_surely_gone(self.clock.now()) => {
+                self.back_off(claim, entry, self.policy.attempts.longest_delay, true, reason).await
+            }
             None => {
                 let reason = format!("{} attempts failed, the last: {reason}", entry.attempts + 1);
                 self.settle_unexported(claim, ChunkState::DeadLettered { at: now, reason: reason.clone() }, &reason).await
@@ -220,6 +225,20 @@ impl ExportDriver {
         exported_now: bool,
     ) -> Result<DriveOutcome, LedgerError> {
         let now = self.clock.now();
+        if let Some(reason) = self.objection(entry, &receipt).await? {
+            warn!(document.id = %entry.chunk.document_id, error = reason, "Chunk `{}` is not deleted at ACS", entry.chunk.document_id);
+            return self.settle(claim, ChunkState::SourceLeft { receipt, reason }, exported_now).await;
+        }
+        // A proof that is not from this moment is looked at again: what lies in a vault may be moved or replaced.
+        let holds = if exported_now { Ok(true) } else { self.exporter.still_holds(&receipt).await };
+        match holds {
+            Ok(true) => {}
+            Ok(false) => return self.export_again(claim).await,
+            Err(error) => {
+                let reason = ErrorChain(&error).to_string();
+                return self.back_off(claim, entry, AFTER_VAULT_FAILURE, false, reason).await;
+            }
+        }
         let error = match self.source.delete(&entry.chunk, &receipt).await {
             Ok(()) => {
                 let outcome = self.settle(claim, ChunkState::SourceDeleted { receipt, deleted_at: now }, exported_now).await?;
@@ -230,7 +249,7 @@ impl ExportDriver {
             Err(error) => error,
         };
         let retry_after = match &error {
-            SourceError::Transient { retry_after, .. } if !self.is_expired(entry) => *retry_after,
+            SourceError::Transient { retry_after, .. } if !entry.is_surely_gone(self.clock.now()) => *retry_after,
             // Refused, or past its retention: the copy is safe, ACS drops its own by itself.
             SourceError::Transient { .. } | SourceError::Refused(_) | SourceError::Gone { .. } => {
                 let reason = ErrorChain(&error).to_string();
@@ -244,6 +263,36 @@ impl ExportDriver {
         self.back_off(claim, entry, delay, true, reason).await
     }
 
+    async fn export_again(&self, claim: &Claim) -> Result<DriveOutcome, LedgerError> {
+        let reason = "the vault no longer holds what was proved".to_owned();
+        let change = |entry: &mut LedgerEntry| entry.state = ChunkState::Pending;
+        let entry = self.ledger.update(claim, AfterUpdate::KeepClaim, change).await?;
+        let id = &entry.chunk.document_id;
+        error!(document.id = %id, chunk.index = entry.chunk.index, "The copy of chunk `{id}` is not in the vault as it was proved; it is exported again");
+        self.back_off(claim, &entry, AFTER_VAULT_FAILURE, false, reason).await
+    }
+
+    /// Why this receipt is no right to this deletion, if it is none.
+    async fn objection(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<Option<String>, LedgerError> {
+        if receipt.metadata().is_none() && entry.chunk.locations.metadata.is_none() && !entry.is_surely_gone(self.clock.now()) {
+            let until = entry.expires_at;
+            return Ok(Some(format!(
+                "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {until}"
+            )));
+        }
+        let Some(other) = entry.chunk.deletes_another() else {
+            return Ok(None);
+        };
+        let is_unsafe = match self.ledger.find(&other).await? {
+            Some(found) => match found.entry.state {
+                ChunkState::Pending | ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => true,
+                ChunkState::Exported { .. } | ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } => false,
+            },
+            None => false,
+        };
+        Ok(is_unsafe.then(|| format!("its deleteLocation is that of chunk `{other}`, which is not in the vault")))
+    }
+
     async fn back_off(
         &self,
         claim: &Claim,
@@ -253,7 +302,7 @@ impl ExportDriver {
         reason: String,
     ) -> Result<DriveOutcome, LedgerError> {
         let now = self.clock.now();
-        let until = now.checked_add(delay).unwrap_or(Timestamp::MAX);
+        let until = now.checked_add(self.within_retention(entry, delay, now)).unwrap_or(Timestamp::MAX);
         self.ledger
             .update(claim, AfterUpdate::Release, |entry| {
                 entry.attempts += u32::from(count);
@@ -261,8 +310,12 @@ impl ExportDriver {
                 entry.note_failure(now, reason.clone());
             })
             .await?;
-        let id = &entry.chunk.document_id;
-        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt = entry.attempts + 1, error = %reason, "Chunk `{id}` has to be tried again");
+        let (id, attempt) = (&entry.chunk.document_id, entry.attempts + 1);
+        if entry.is_at_risk(now) {
+            error!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, expires_at = %entry.expires_at, "Chunk `{id}` is at risk: ACS drops it at {} and it is not in the vault", entry.expires_at);
+        } else {
+            warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` has to be tried again");
+        }
         Ok(DriveOutcome::Failed { reason, until })
     }
 
@@ -274,8 +327,7 @@ impl ExportDriver {
             entry.note_failure(now, reason.to_owned());
         };
         let entry = self.ledger.update(claim, AfterUpdate::Release, change).await?;
-        let id = &entry.chunk.document_id;
-        error!(document.id = %id, chunk.index = entry.chunk.index, state = state.name(), error = reason, "Chunk `{id}` was not exported");
+        alarm(&entry);
         Ok(DriveOutcome::Settled { state, exported_now: false })
     }
 
@@ -288,7 +340,18 @@ impl ExportDriver {
         self.ledger.update(claim, AfterUpdate::Release, |_| {}).await.map(drop)
     }
 
-    fn is_expired(&self, entry: &LedgerEntry) -> bool {
-        self.clock.now() >= entry.expires_at
+    /// A delay that leaves time for another attempt: never more than half of what is left.
+    fn within_retention(&self, entry: &LedgerEntry, delay: Duration, now: Timestamp) -> Duration {
+        let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
+        delay.min((left / 2).max(self.policy.attempts.first_delay))
     }
+}
+
+/// The two ends without a receipt: a human must act.
+fn alarm(entry: &LedgerEntry) {
+    let (ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. }) = &entry.state else {
+        return;
+    };
+    let id = &entry.chunk.document_id;
+    error!(document.id = %id, chunk.index = entry.chunk.index, state = entry.state.name(), error = reason, "Chunk `{id}` was not exported");
 }

@@ -21,6 +21,8 @@ pub struct LedgerEntry {
     pub recorded_at: Timestamp,
     /// When ACS drops the file, by the most cautious reading; orders the sweep.
     pub expires_at: Timestamp,
+    /// When ACS has dropped the file by any reading: what is not there then is lost, before then it may only be late.
+    pub surely_gone_at: Timestamp,
     /// Folder in the vault, decided once: a later event must not move a half-done export.
     pub folder: String,
     pub state: ChunkState,
@@ -50,6 +52,7 @@ impl LedgerEntry {
     pub fn new(chunk: RecordingChunk, recorded_at: Timestamp, retention: Duration) -> Self {
         Self {
             expires_at: chunk.expires_at(recorded_at, retention),
+            surely_gone_at: recorded_at.checked_add(retention).unwrap_or(Timestamp::MAX),
             folder: layout::folder(&chunk, recorded_at),
             chunk,
             recorded_at,
@@ -67,6 +70,17 @@ impl LedgerEntry {
             self.failures.remove(0);
         }
         self.failures.push(Failure { at, reason });
+    }
+
+    /// ACS has dropped the file by any reading; one that is not there before may only be late.
+    pub fn is_surely_gone(&self, now: Timestamp) -> bool {
+        now >= self.surely_gone_at
+    }
+
+    /// Half of its time is over, and it is not in the vault.
+    pub fn is_at_risk(&self, now: Timestamp) -> bool {
+        let (left, kept) = (self.expires_at.duration_since(now), self.expires_at.duration_since(self.recorded_at));
+        matches!(self.state, ChunkState::Pending) && left <= kept / 2
     }
 
     pub(super) fn is_claimed(&self, now: Timestamp) -> bool {

@@ -7,17 +7,21 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::budget::Budget;
-use super::destination::{BlobProperties, ExportDestination};
+use super::destination::{BlobProperties, DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
 use super::layout;
 use super::receipt::{ExportReceipt, VerifiedFile};
 use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
+use super::verify;
 use crate::clock::Clock;
 use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk, RecordingMetadata};
 
 /// More of a metadata file is archived, but not read.
 const METADATA_READ_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Then the media is saved under a guessed name, whatever its metadata does.
+const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
 
 /// Moves a chunk's metadata and media; knows nothing of claims and states.
 pub struct ChunkExporter {
@@ -50,7 +54,7 @@ impl ChunkExporter {
             Ok(Copied::Verified(file)) => Some(file),
             Ok(Copied::NotThere | Copied::OutOfBudget) => None,
             // The media is safe; ACS has dropped the metadata for good.
-            Err(error) if is_gone(&error) && self.is_expired(entry) => None,
+            Err(error) if is_gone(&error) && entry.is_surely_gone(self.clock.now()) => None,
             Err(error) => return Err(error),
         };
         let receipt = ExportReceipt::new(media, metadata, self.clock.now());
@@ -81,13 +85,19 @@ impl ChunkExporter {
             return Ok(Some(kind));
         }
         let guess = guess_from_location(entry.chunk.locations.content.as_deref());
+        let guessed = layout::media(&entry.folder, &entry.chunk, guess);
+        if self.destination.inspect(&guessed).await?.is_some() {
+            // An attempt before this one had to guess; a file has one name.
+            return Ok(Some(guess));
+        }
         match metadata {
             Ok(Copied::Verified(file)) => {
                 let bytes = self.destination.read(file.name(), METADATA_READ_LIMIT).await?;
                 Ok(Some(RecordingMetadata::parse(&bytes).media_kind().unwrap_or(guess)))
             }
             Ok(Copied::NotThere | Copied::OutOfBudget) => Ok(Some(guess)),
-            Err(error) if is_gone(error) && self.is_expired(entry) => Ok(Some(guess)),
+            // The media comes first: a name that may be wrong is better than no copy.
+            Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => Ok(Some(guess)),
             Err(_) => Ok(None),
         }
     }
@@ -117,13 +127,23 @@ impl ChunkExporter {
         let document = ReceiptDocument { receipt, chunk: &entry.chunk, recorded_at: entry.recorded_at };
         let content = serde_json::to_vec_pretty(&document).expect("a receipt has string keys only");
         let properties = BlobProperties { content_type: "application/json", metadata: Vec::new() };
-        // One that is there already is from a run that was killed before it reached the ledger: it says the same.
+        // One that is there already is from a run that was killed before it reached the ledger: it proves the same media.
         self.destination.put(&layout::receipt(&entry.folder, &entry.chunk), Bytes::from(content), &properties).await?;
         Ok(())
     }
 
-    fn is_expired(&self, entry: &LedgerEntry) -> bool {
-        self.clock.now() >= entry.expires_at
+    /// Whether the vault still has both files as they were proved.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
+        for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
+            let found = self.destination.inspect(file.name()).await?;
+            if !found.is_some_and(|found| verify::is_still(file, &found)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 
@@ -141,6 +161,10 @@ enum Copied {
     Verified(VerifiedFile),
     NotThere,
     OutOfBudget,
+}
+
+fn is_refused(error: &TransferError) -> bool {
+    matches!(error, TransferError::Source { source: SourceError::Refused(_), .. })
 }
 
 fn is_gone(error: &TransferError) -> bool {

@@ -5,8 +5,8 @@
 //! open/<expiry>-<documentId>      a marker while the entry is not settled; listed in order, it is the sweep's work list
 //! poison/<sha256>.json            an event that could not be read, whole
 //! ```
-//! The marker is written before the entry and removed after it is settled: whatever a kill leaves behind, an open entry
-//! has its marker, and a marker too many is cleared by the next sweep.
+//! The marker is written before the entry and removed after it is settled, and put back if the entry was opened again in
+//! between: an open entry has its marker, and a marker too many is cleared by the next sweep.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::entry::{ClaimRecord, LedgerEntry};
 use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version};
 use super::state::ChunkState;
 use crate::clock::Clock;
-use crate::recording::{DocumentId, RecordingChunk};
+use crate::recording::{Absorbed, DocumentId, RecordingChunk};
 
 /// Conditional writes that are tried in a row while others write the same entry.
 const CONFLICTS_TOLERATED: u32 = 16;
@@ -53,6 +53,8 @@ pub struct Claim {
 pub enum Recorded {
     New,
     AlreadyKnown,
+    /// The event names another place for a document that is known; what is known stays.
+    Conflicting,
 }
 
 /// What to do with the claim after a write.
@@ -92,10 +94,13 @@ impl ChunkLedger {
             let outcome = match self.find(&chunk.document_id).await? {
                 Some(found) => {
                     let mut entry = found.entry;
-                    if !entry.chunk.absorb(&chunk) {
-                        return Ok(Recorded::AlreadyKnown);
+                    let reopened = reopen_dead_letter(&mut entry, &chunk);
+                    match entry.chunk.absorb(&chunk) {
+                        Absorbed::Conflict => return Ok(Recorded::Conflicting),
+                        Absorbed::Nothing if !reopened => return Ok(Recorded::AlreadyKnown),
+                        Absorbed::Nothing | Absorbed::Something => {}
                     }
-                    reopen(&mut entry);
+                    reopen_left_source(&mut entry);
                     self.put_open(&entry, Precondition::Unchanged(found.version)).await?
                 }
                 None => {
@@ -171,7 +176,7 @@ impl ChunkLedger {
             let condition = Precondition::Unchanged(found.version);
             if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
                 if entry.state.is_settled() {
-                    self.store.remove(&marker_key(&entry)).await?;
+                    self.clear_marker(&marker_key(&entry), document_id).await?;
                 }
                 return Ok(entry);
             }
@@ -208,25 +213,58 @@ impl ChunkLedger {
         &self,
         after: Option<&OpenCursor>,
         limit: usize,
-    ) -> Result<(Vec<DocumentId>, Option<OpenCursor>), LedgerError> {
+    ) -> Result<(Vec<OpenChunk>, Option<OpenCursor>), LedgerError> {
         let keys = self.store.list(OPEN, after.map(|cursor| cursor.0.as_str()), limit).await?;
         let next = keys.last().filter(|_| keys.len() == limit).cloned().map(OpenCursor);
         let mut chunks = Vec::with_capacity(keys.len());
         for key in keys {
             match document_of_marker(&key) {
-                Some(document_id) => chunks.push(document_id),
+                Some(document_id) => chunks.push(OpenChunk { document_id, marker: key }),
                 None => tracing::warn!(key, "The ledger holds a marker that names no chunk"),
             }
         }
         Ok((chunks, next))
     }
 
-    /// Removes the marker of an entry that is settled: what a kill between the two writes left behind.
+    /// Removes the marker of a chunk that is settled: what a kill between the two writes left behind.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn clear_marker(&self, settled: &LedgerEntry) -> Result<(), LedgerError> {
-        Ok(self.store.remove(&marker_key(settled)).await?)
+    pub async fn clear(&self, settled: &OpenChunk) -> Result<(), LedgerError> {
+        self.clear_marker(&settled.marker, &settled.document_id).await
+    }
+
+    async fn clear_marker(&self, marker: &str, document_id: &DocumentId) -> Result<(), LedgerError> {
+        self.store.remove(marker).await?;
+        // An event may have opened the entry again in between, and found its marker there.
+        if let Some(found) = self.find(document_id).await?
+            && !found.entry.state.is_settled()
+        {
+            self.store.put(&marker_key(&found.entry), Bytes::new(), Precondition::Absent).await?;
+        }
+        Ok(())
+    }
+
+    /// Opens a chunk again that was given up: an operator has mended what was wrong.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn retry(&self, document_id: &DocumentId) -> Result<Retried, LedgerError> {
+        for _ in 0..CONFLICTS_TOLERATED {
+            let Some(found) = self.find(document_id).await? else {
+                return Ok(Retried::Unknown);
+            };
+            let mut entry = found.entry;
+            match entry.state {
+                ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => give_another_chance(&mut entry),
+                ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
+                ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } => return Ok(Retried::Safe),
+            }
+            if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
+                return Ok(Retried::Opened);
+            }
+        }
+        Err(LedgerError::Contended { document_id: document_id.clone() })
     }
 
     /// Keeps an event that could not be read, whole, once.
@@ -253,6 +291,23 @@ impl ChunkLedger {
     }
 }
 
+/// A chunk of the sweep's work list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenChunk {
+    pub document_id: DocumentId,
+    marker: String,
+}
+
+/// What an operator's retry found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// The next sweep drives it.
+    Opened,
+    /// It is in the vault and proved; there is nothing to try.
+    Safe,
+    Unknown,
+}
+
 /// A place in the list of open chunks.
 #[derive(Debug, Clone)]
 pub struct OpenCursor(String);
@@ -276,8 +331,26 @@ fn to_bytes(entry: &LedgerEntry) -> Bytes {
     Bytes::from(serde_json::to_vec_pretty(entry).expect("an entry has string keys only"))
 }
 
+/// A chunk that was given up gets another chance when its event comes again, with the places that this one names.
+fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) -> bool {
+    if !matches!(entry.state, ChunkState::DeadLettered { .. }) {
+        return false;
+    }
+    if newer.locations.content.is_some() {
+        entry.chunk.locations = newer.locations.clone();
+    }
+    give_another_chance(entry);
+    true
+}
+
+fn give_another_chance(entry: &mut LedgerEntry) {
+    entry.state = ChunkState::Pending;
+    entry.attempts = 0;
+    entry.not_before = None;
+}
+
 /// A delete location that came late makes a left source deletable again.
-fn reopen(entry: &mut LedgerEntry) {
+fn reopen_left_source(entry: &mut LedgerEntry) {
     if let ChunkState::SourceLeft { receipt, .. } = &entry.state
         && entry.chunk.locations.delete.is_some()
     {

@@ -70,7 +70,7 @@ impl ChunkState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     Export,
-    /// `location` is the event's `deleteLocation`, verbatim; the receipt is the right to use it.
+    /// By the event's `deleteLocation`, verbatim; the receipt is the right to use it.
     DeleteSource {
         receipt: ExportReceipt,
     },

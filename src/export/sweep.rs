@@ -7,9 +7,8 @@ use serde::Serialize;
 
 use super::budget::Budget;
 use super::driver::{DriveOutcome, ExportDriver};
-use super::ledger::LedgerError;
+use super::ledger::{LedgerError, OpenChunk};
 use super::state::ChunkState;
-use crate::recording::DocumentId;
 use crate::telemetry::ErrorChain;
 
 /// Open chunks looked at in one go.
@@ -56,7 +55,7 @@ impl ExportSweep {
             let (chunks, next) = self.driver.ledger().open_chunks(cursor.as_ref(), PAGE).await?;
             let mut drives = futures::stream::iter(chunks)
                 .take_while(|_| std::future::ready(!budget.is_spent()))
-                .map(|document_id| self.drive(document_id, budget))
+                .map(|chunk| self.drive(chunk, budget))
                 .buffer_unordered(AT_ONCE);
             while let Some(outcome) = drives.next().await {
                 report.count(outcome.as_ref());
@@ -69,8 +68,14 @@ impl ExportSweep {
         }
     }
 
-    async fn drive(&self, document_id: DocumentId, budget: Budget) -> Option<DriveOutcome> {
-        match self.driver.drive(&document_id, budget).await {
+    async fn drive(&self, chunk: OpenChunk, budget: Budget) -> Option<DriveOutcome> {
+        let document_id = &chunk.document_id;
+        let outcome = match self.driver.drive(document_id, budget).await {
+            // Whatever its marker is called.
+            Ok(outcome @ DriveOutcome::Settled { .. }) => self.driver.ledger().clear(&chunk).await.map(|()| outcome),
+            outcome => outcome,
+        };
+        match outcome {
             Ok(outcome) => Some(outcome),
             Err(error) => {
                 tracing::error!(document.id = %document_id, error = %ErrorChain(&error), "Chunk `{document_id}` could not be driven");

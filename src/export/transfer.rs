@@ -10,10 +10,12 @@ use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::block::BlockChain;
 use super::budget::Budget;
 use super::destination::{BlobProperties, CommitOutcome, DestinationError, ExportDestination};
+use super::digest::WORD;
 use super::layout::BlobName;
 use super::receipt::VerifiedFile;
 use super::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
@@ -23,6 +25,9 @@ use crate::retry::RetryPolicy;
 
 /// A source that sends nothing for this long has stalled.
 const STALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Waits longer than this between two requests are not spent here.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// How a file is cut and how much of it is in memory.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +53,7 @@ pub struct Transfer<'a> {
 #[derive(Debug)]
 pub enum TransferOutcome {
     Verified(VerifiedFile),
-    /// The budget ran out at a block boundary; what is staged is kept.
+    /// The budget ran out; what is staged is kept.
     OutOfBudget,
 }
 
@@ -91,12 +96,16 @@ impl Transfer<'_> {
             return Ok(TransferOutcome::OutOfBudget);
         };
         let outcome = self.destination.commit(&self.name, chain.ids(), &self.properties(&chain)).await?;
-        if outcome == CommitOutcome::AlreadyThere {
-            tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
-        }
         let Some(found) = self.destination.inspect(&self.name).await? else {
             return Err(TransferError::Vanished(self.name.clone()));
         };
+        if outcome == CommitOutcome::AlreadyThere {
+            // Cut into other blocks, perhaps: its own block list proves it, and its digest has to be ours.
+            tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
+            return verify::verify_same(&self.name, &chain, &found)
+                .map(TransferOutcome::Verified)
+                .map_err(TransferError::Unproved);
+        }
         verify::verify(&self.name, &chain, &found).map(TransferOutcome::Verified).map_err(TransferError::Unproved)
     }
 
@@ -148,8 +157,12 @@ impl Transfer<'_> {
                     return Err(error);
                 }
             }
-            let content = match input.block(self.next_size(&current)).await {
-                Ok(content) => content,
+            let content = match input.block(self.next_size(&current), self.budget.deadline()).await {
+                Ok(Some(content)) => content,
+                Ok(None) => {
+                    *chain = Some(current);
+                    return Ok(Pause::OutOfBudget);
+                }
                 Err(error) => {
                     *chain = Some(current);
                     return Err(self.source_error(error));
@@ -157,7 +170,7 @@ impl Transfer<'_> {
             };
             let hashing = tokio::task::spawn_blocking(move || current.hash_next(content));
             let (next, block) = hashing.await.expect("hashing neither panics nor is aborted");
-            tracing::debug!(document.id = %self.chunk.document_id, part = self.part.as_str(), offset_bytes = next.offset(), total_bytes = next.total_bytes(), "Read block {}", block.id);
+            tracing::debug!(document.id = %self.chunk.document_id, chunk.index = self.chunk.index, part = self.part.as_str(), offset_bytes = next.offset(), total_bytes = next.total_bytes(), "Read block {}", block.id);
             *chain = Some(next);
             let (destination, name) = (Arc::clone(&self.destination), self.name.clone());
             staging.spawn(async move { destination.stage(&name, block).await });
@@ -193,7 +206,8 @@ impl Transfer<'_> {
             return None;
         };
         let delay = RetryPolicy::REQUEST.delay(failures, *retry_after, rand::random())?;
-        (delay < self.budget.remaining()).then_some(delay)
+        // A longer wait is the ledger's business: it keeps neither a slot nor a claim.
+        (delay <= LONGEST_WAIT && delay < self.budget.remaining()).then_some(delay)
     }
 
     fn properties(&self, chain: &BlockChain) -> BlobProperties {
@@ -218,17 +232,23 @@ struct Input {
 }
 
 impl Input {
-    /// The next `size` bytes; fails when the file ends before.
-    async fn block(&mut self, size: usize) -> Result<Bytes, SourceError> {
+    /// The next `size` bytes, or fewer when the deadline comes before: what a slow source has sent by then is kept. `None`
+    /// when it is nothing. Fails when the file ends before.
+    async fn block(&mut self, size: usize, deadline: Instant) -> Result<Option<Bytes>, SourceError> {
         let mut block = BytesMut::with_capacity(size);
         while block.len() < size {
             if self.rest.is_empty() {
-                self.rest = self.piece().await?;
+                let Ok(piece) = tokio::time::timeout_at(deadline, self.piece()).await else {
+                    // A block that is not the last has to end with a word of the digest.
+                    block.truncate(block.len() / WORD * WORD);
+                    return Ok((!block.is_empty()).then(|| block.freeze()));
+                };
+                self.rest = piece?;
             }
             let taken = self.rest.split_to(self.rest.len().min(size - block.len()));
             block.extend_from_slice(&taken);
         }
-        Ok(block.freeze())
+        Ok(Some(block.freeze()))
     }
 
     async fn piece(&mut self) -> Result<Bytes, SourceError> {

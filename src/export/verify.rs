@@ -46,6 +46,25 @@ pub(super) fn verify_committed_before(name: &BlobName, found: &CommittedBlob) ->
     verify(name, &chain, found)
 }
 
+/// Verifies a blob that another instance committed while we staged the same content.
+pub(super) fn verify_same(name: &BlobName, chain: &BlockChain, found: &CommittedBlob) -> Result<VerifiedFile, Mismatch> {
+    let theirs = verify_committed_before(name, found)?;
+    match chain.digest() {
+        Some(ours) if ours == theirs.sha256() => Ok(theirs),
+        ours => {
+            let expected = ours.map_or_else(|| "none".to_owned(), |ours| ours.to_string());
+            Err(Mismatch::Digest { name: name.clone(), expected, found: theirs.sha256().to_string() })
+        }
+    }
+}
+
+/// Whether a blob is still the one that was proved.
+pub(super) fn is_still(proved: &VerifiedFile, found: &CommittedBlob) -> bool {
+    found.size_bytes == proved.size_bytes()
+        && found.etag == proved.etag()
+        && found.read_back.is_none_or(|read_back| read_back == proved.sha256())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +91,17 @@ mod tests {
         let (name, chain, found) = committed();
         let found = CommittedBlob { size_bytes: 99, ..found };
         assert!(matches!(verify(&name, &chain, &found), Err(Mismatch::Length { expected: 100, found: 99, .. })));
+    }
+
+    #[test]
+    fn the_same_content_in_other_blocks_is_proved_by_its_own_list() {
+        let (name, _, found) = committed();
+        let whole: Vec<u8> = [vec![1; 64], vec![2; 36]].concat();
+        let in_one = BlockChain::start(100).hash_next(Bytes::from(whole)).0;
+        assert!(matches!(verify(&name, &in_one, &found), Err(Mismatch::BlockList { .. })));
+        assert_eq!(verify_same(&name, &in_one, &found).unwrap().sha256(), in_one.digest().unwrap());
+        let other = BlockChain::start(100).hash_next(Bytes::from_static(&[3; 100])).0;
+        assert!(matches!(verify_same(&name, &other, &found), Err(Mismatch::Digest { .. })));
     }
 
     #[test]

@@ -136,7 +136,7 @@ fn events_of(body: &[u8]) -> Option<Vec<Value>> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     match super::invocation::unwrapped(serde_json::from_slice(body).ok()?) {
         Value::Array(events) => Some(events),
-        event => Some(vec![event]),
+        event @ (Value::Object(_) | Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null) => Some(vec![event]),
     }
 }
 
@@ -158,7 +158,7 @@ fn validated(app: &Arc<App>, data: &Value) -> Response {
                 match app.event_grid.client.get(url).send().await.and_then(reqwest::Response::error_for_status) {
                     Ok(_) => info!("Confirmed an Event Grid subscription by its URL"),
                     Err(error) => {
-                        error!(error = %ErrorChain(&error.without_url()), "Could not confirm an Event Grid subscription")
+                        error!(error = %ErrorChain(&error.without_url()), "Could not confirm an Event Grid subscription");
                     }
                 }
             });

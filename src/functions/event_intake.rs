@@ -56,10 +56,12 @@ impl<'a> Intake<'a> {
     /// # Errors
     /// As [`Intake::take_envelope`].
     pub async fn take_all(&mut self, events: &[Value]) -> Result<(), LedgerError> {
+        let mut failed = None;
         for event in events {
-            self.take(event).await?;
+            // One that fails must not keep the others from being recorded.
+            failed = self.take(event).await.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     async fn take(&mut self, event: &Value) -> Result<(), LedgerError> {
@@ -91,17 +93,14 @@ impl<'a> Intake<'a> {
             let reason = format!("chunk {} of the event: {}", refused.position, refused.reason);
             self.keep_poison(event, &reason).await?;
         }
+        let mut failed = None;
         for chunk in update.chunks {
-            let id = chunk.document_id.clone();
-            self.record_chunk(chunk).await?;
-            if !self.recorded.contains(&id) {
-                self.recorded.push(id);
-            }
+            failed = self.record_chunk(event, chunk).await.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
-    async fn record_chunk(&self, chunk: RecordingChunk) -> Result<(), LedgerError> {
+    async fn record_chunk(&mut self, event: &Value, chunk: RecordingChunk) -> Result<(), LedgerError> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
@@ -110,6 +109,13 @@ impl<'a> Intake<'a> {
             Recorded::AlreadyKnown => {
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
             }
+            Recorded::Conflicting => {
+                let reason = format!("chunk `{id}` is known already, and lies elsewhere by this event");
+                self.keep_poison(event, &reason).await?;
+            }
+        }
+        if !self.recorded.contains(&id) {
+            self.recorded.push(id);
         }
         Ok(())
     }

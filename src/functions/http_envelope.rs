@@ -40,6 +40,9 @@ pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> Invocat
 fn unfolded(request: &Value, first_segment: &str) -> Result<Request<Body>, String> {
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let url = text("Url").ok_or("it has no `Url`")?;
+    // The path only: a host may be called like a route.
+    let from = url.find("://").map_or(0, |scheme| scheme + 3);
+    let url = &url[from + url[from..].find('/').ok_or("its `Url` has no path")?..];
     let url = url.split('#').next().unwrap_or_default();
     let path_end = url.find('?').unwrap_or(url.len());
     let at = url[..path_end].find(&format!("/{first_segment}")).ok_or_else(|| format!("its `Url` has no /{first_segment}"))?;
@@ -88,6 +91,7 @@ mod tests {
     #[case("https://app.azurewebsites.net/api/recordings/a%2Fb/pause", "/api/recordings/a%2Fb/pause")]
     #[case("https://app.azurewebsites.net/api/recordings?state=active", "/api/recordings?state=active")]
     #[case("http://localhost/custom/prefix/recordings/x", "/api/recordings/x")]
+    #[case("https://recordings-prod.azurewebsites.net/api/recordings/x", "/api/recordings/x")]
     fn an_envelope_is_unfolded_to_the_route_it_came_by(#[case] url: &str, #[case] path: &str) {
         let request = unfolded(&json!({"Url": url, "Method": "POST"}), "recordings").unwrap();
         assert_eq!(request.uri(), path);
@@ -95,6 +99,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case(json!({}), "it has no `Url`")]
+    #[case(json!({"Url": "https://recordings.example"}), "its `Url` has no path")]
     #[case(json!({"Url": "http://localhost/api/other?x=/recordings"}), "its `Url` has no /recordings")]
     fn an_envelope_without_our_url_says_so(#[case] request: Value, #[case] expected: &str) {
         assert_eq!(unfolded(&request, "recordings").unwrap_err(), expected);

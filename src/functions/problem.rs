@@ -87,7 +87,12 @@ impl From<InvalidRequest> for Problem {
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "PayloadTooLarge" } else { "InvalidBody" };
-        Self::new(rejection.status(), code, rejection.body_text())
+        let message = if code == "PayloadTooLarge" {
+            "The body is larger than any request here.".to_owned()
+        } else {
+            rejection.body_text()
+        };
+        Self::new(rejection.status(), code, message)
     }
 }
 
@@ -114,6 +119,13 @@ impl From<ControlError> for Problem {
             }
             ControlError::AlreadyInProgress { recording_id, acs } => {
                 Self::conflict("RecordingAlreadyInProgress", "Recording is already in progress", recording_id, acs)
+            }
+            ControlError::KeyReused { recording_id } => {
+                let message =
+                    "This Idempotency-Key belongs to the start of another call; this call is not recorded. Use a new key.";
+                let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "IdempotencyKeyReused", message);
+                problem.error["recordingId"] = recording_id.as_str().into();
+                problem
             }
             ControlError::NotStarted { recording_id, acs } => {
                 Self::conflict("RecordingNotStarted", "Recording has not started", Some(recording_id), acs)

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -69,7 +70,7 @@ pub(crate) async fn start(
 ) -> Result<Response, Problem> {
     let mut start = Start::parse(&body?, app.control.api_version())?;
     start.started_by = start.started_by.or_else(|| principal(&headers));
-    let view = app.control.start(&start, request_id(&headers)).await?;
+    let view = app.control.start(&start, request_id(&headers, &start)).await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
 
@@ -158,7 +159,9 @@ pub(crate) async fn pause(
     let wish: PauseRecording = if body.trim_ascii().is_empty() {
         PauseRecording::default()
     } else {
-        serde_json::from_slice(&body)
+        // By way of a map: a struct would also be read from an array.
+        serde_json::from_slice::<Map<String, Value>>(&body)
+            .and_then(|body| serde_json::from_value(Value::Object(body)))
             .map_err(|error| Problem::invalid(None, format!("The body is not a pause request: {error}.")))?
     };
     let resume_after = wish.resume_after.as_deref().map(observe::resume_after).transpose();
@@ -204,13 +207,14 @@ fn principal(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then(|| name.chars().take(256).collect())
 }
 
-/// ACS takes UUIDs only; a key of another form is turned into one, always the same.
-fn request_id(headers: &HeaderMap) -> Uuid {
+/// ACS takes UUIDs only; a key of another form is turned into one, the same for the same call.
+fn request_id(headers: &HeaderMap, start: &Start) -> Uuid {
     const KEYS: Uuid = Uuid::from_u128(0x8d0c_9a57_3f0e_5b6a_b8a3_7b1e_22d1_60c4);
     let Some(key) = headers.get("idempotency-key") else {
         return Uuid::new_v4();
     };
-    let named = || Uuid::new_v5(&KEYS, key.as_bytes());
+    let call = serde_json::to_vec(&start.request.call).expect("a call has string keys only");
+    let named = || Uuid::new_v5(&KEYS, &[key.as_bytes(), &call].concat());
     key.to_str().ok().and_then(|key| Uuid::try_parse(key.trim()).ok()).unwrap_or_else(named)
 }
 

@@ -43,10 +43,26 @@ pub struct RecordingChunk {
     pub event_time: Option<Timestamp>,
 }
 
+/// What became of a later event's word on a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absorbed {
+    Nothing,
+    Something,
+    /// It names another place for the same document: nothing was taken over.
+    Conflict,
+}
+
 impl RecordingChunk {
     /// What the event says about the file; metadata may know more.
     pub fn media_kind(&self) -> Option<MediaKind> {
         MediaKind::from_parts(self.content, self.format)
+    }
+
+    /// The other document that the delete location names, if it names one: `…/objects/<documentId>[/content/…]`.
+    pub fn deletes_another(&self) -> Option<DocumentId> {
+        let (_, rest) = self.locations.delete.as_deref()?.split_once("/objects/")?;
+        let named: DocumentId = rest.split(['/', '?']).next()?.parse().ok()?;
+        (named != self.document_id).then_some(named)
     }
 
     /// When ACS drops the file, by the most cautious reading: `retention` after the recording's end or the event's time,
@@ -59,10 +75,18 @@ impl RecordingChunk {
         ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
     }
 
-    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location). Returns whether anything changed.
-    pub fn absorb(&mut self, newer: &Self) -> bool {
+    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location).
+    ///
+    /// What is deleted must be what was read: a delete location comes only with the content location that is known, and
+    /// never without one.
+    pub fn absorb(&mut self, newer: &Self) -> Absorbed {
         let before = self.clone();
         let newer = newer.clone();
+        let content = (&self.locations.content, &newer.locations.content);
+        if matches!(content, (Some(known), Some(other)) if known != other) {
+            return Absorbed::Conflict;
+        }
+        let names_what_is_read = newer.locations.content.is_some();
         self.call_id = self.call_id.take().or(newer.call_id);
         self.server_call_id = self.server_call_id.take().or(newer.server_call_id);
         self.recording_id = self.recording_id.take().or(newer.recording_id);
@@ -73,8 +97,10 @@ impl RecordingChunk {
         self.end_reason = self.end_reason.take().or(newer.end_reason);
         self.locations.content = self.locations.content.take().or(newer.locations.content);
         self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
-        self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
-        *self != before
+        if names_what_is_read {
+            self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
+        }
+        if *self == before { Absorbed::Nothing } else { Absorbed::Something }
     }
 }
 
@@ -133,10 +159,24 @@ pub(crate) mod tests {
     fn a_later_event_adds_what_the_first_lacked_and_changes_nothing_else() {
         let mut known = RecordingChunk { end_reason: Some("SessionEnded".into()), ..chunk() };
         let mut newer = RecordingChunk { end_reason: Some("Other".into()), ..chunk() };
+        known.locations.content = Some("https://us-storage.asm.skype.com/v1/objects/x/content/video".into());
+        newer.locations.content.clone_from(&known.locations.content);
         newer.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
-        assert!(known.absorb(&newer));
+        assert_eq!(known.absorb(&newer), Absorbed::Something);
         assert_eq!(known.end_reason.as_deref(), Some("SessionEnded"));
         assert_eq!(known.locations.delete, newer.locations.delete);
-        assert!(!known.absorb(&newer));
+        assert_eq!(known.absorb(&newer), Absorbed::Nothing);
+    }
+
+    #[test]
+    fn what_is_deleted_is_what_was_read() {
+        let known = RecordingChunk { locations: ChunkLocations { content: Some("a".into()), ..Default::default() }, ..chunk() };
+        let with = |content: Option<&str>| {
+            let locations = ChunkLocations { content: content.map(str::to_owned), metadata: None, delete: Some("d".into()) };
+            RecordingChunk { locations, ..chunk() }
+        };
+        assert_eq!(known.clone().absorb(&with(Some("b"))), Absorbed::Conflict);
+        assert_eq!(known.clone().absorb(&with(None)), Absorbed::Nothing);
+        assert_eq!(known.clone().absorb(&with(Some("a"))), Absorbed::Something);
     }
 }

@@ -28,6 +28,10 @@ fn check(kind: &'static str, text: &str, limit: usize, allowed: fn(char) -> bool
     if text.len() > limit {
         return Err(InvalidId::TooLong { kind, length: text.len(), limit });
     }
+    if matches!(text, "." | "..") {
+        // A path segment of that name is another path.
+        return Err(InvalidId::Character { kind, character: '.' });
+    }
     match text.chars().find(|&character| !allowed(character)) {
         Some(character) => Err(InvalidId::Character { kind, character }),
         None => Ok(()),
@@ -131,6 +135,11 @@ mod tests {
     #[case::unicode("å")]
     fn a_document_id_that_could_leave_its_folder_is_refused(#[case] text: &str) {
         assert!(text.parse::<DocumentId>().is_err());
+    }
+
+    #[test]
+    fn an_id_that_is_a_step_in_a_path_is_refused() {
+        assert!("..".parse::<RecordingId>().is_err() && ".".parse::<CallId>().is_err());
     }
 
     #[test]

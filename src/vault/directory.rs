@@ -11,9 +11,11 @@
 mod ledger;
 mod vault;
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex};
 
 use tempfile::NamedTempFile;
 
@@ -24,6 +26,10 @@ pub use vault::DirectoryVault;
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
 }
+
+/// Folders that this process knows to be durable. One that is merely there may have been made by a writer that was killed
+/// before it could sync it.
+static SYNCED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
 
 /// Creates the root if only its last part is missing: a whole missing path is more likely a disk that is not mounted.
 fn ensure_root(root: &Path) -> io::Result<()> {
@@ -37,13 +43,16 @@ fn ensure_root(root: &Path) -> io::Result<()> {
 fn ensure_folder(root: &Path, path: &Path) -> io::Result<()> {
     ensure_root(root)?;
     let Some(folder) = path.parent() else { return Ok(()) };
-    if folder.is_dir() {
+    if folder.is_dir() && SYNCED.lock().expect("no holder of this lock panics").contains(folder) {
         return Ok(());
     }
     fs::create_dir_all(folder)?;
-    for created in folder.ancestors().take_while(|ancestor| ancestor.starts_with(root)) {
-        sync_folder(created)?;
+    // The root's own name lies in its parent.
+    let parents = folder.ancestors().take_while(|ancestor| ancestor.starts_with(root)).chain(root.parent());
+    for parent in parents.filter(|parent| !parent.as_os_str().is_empty()) {
+        sync_folder(parent)?;
     }
+    SYNCED.lock().expect("no holder of this lock panics").insert(folder.to_owned());
     Ok(())
 }
 

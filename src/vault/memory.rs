@@ -30,6 +30,11 @@ impl MemoryVault {
         self.blobs.lock().expect("no holder of this lock panics")
     }
 
+    /// As if somebody had emptied it.
+    pub fn lose_everything(&self) {
+        *self.blobs() = Blobs::default();
+    }
+
     /// Everything that is committed.
     pub fn files(&self) -> BTreeMap<BlobName, Bytes> {
         self.blobs().committed.iter().map(|(name, (content, _))| (name.clone(), content.clone())).collect()

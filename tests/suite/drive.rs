@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use recording_vault::clock::Clock as _;
+use recording_vault::export::ledger::{Recorded, Retried};
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
-use recording_vault::recording::{ContentKind, DocumentId, FormatKind};
+use recording_vault::recording::{ContentKind, FormatKind};
 
 use crate::support::fake_source::Fault;
 use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline, RETENTION};
@@ -139,20 +141,131 @@ async fn a_refused_location_is_dead_lettered_with_its_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_chunk_that_always_fails_is_dead_lettered_after_its_attempts_with_its_history() {
+async fn a_chunk_that_always_fails_is_tried_as_long_as_acs_may_have_it_and_then_dead_lettered() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));
-    pipeline.source.with_faults(std::iter::repeat_n(Fault::Transient, 100));
+    pipeline.source.with_faults(std::iter::repeat_n(Fault::Transient, 10_000));
     pipeline.record(&chunk).await;
-    for _ in 0..5 {
+    let mut attempts = 0;
+    while pipeline.clock.now() < "2026-03-03T10:03:00Z".parse().expect("it is a time") {
+        attempts += u32::from(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+        assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Pending), "after {attempts} attempts");
+        pipeline.clock.advance(Duration::from_mins(10));
+    }
+    pipeline.clock.advance(Duration::from_mins(20));
+    pipeline.drive(&chunk.document_id).await;
+    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::DeadLettered { .. }));
+    assert!(attempts > 50, "tried {attempts} times over a day");
+    assert_eq!(pipeline.sweep().await.seen, 0, "a dead-lettered chunk is not swept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_wait_is_so_long_that_it_would_outlast_the_source() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    // ACS drops it at 10:01 of the next day.
+    pipeline.clock.advance(Duration::from_mins(23 * 60 + 38));
+    pipeline.source.with_faults(std::iter::repeat_n(Fault::Transient, 20));
+    let DriveOutcome::Failed { until, .. } = pipeline.drive(&chunk.document_id).await else { panic!() };
+    assert!(until < "2026-03-03T09:52:00Z".parse().expect("it is a time"), "{until}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_operator_asks() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    for again in ["event", "operator"] {
+        pipeline.source.with_faults([Fault::Refused]);
+        pipeline.record(&chunk).await;
         pipeline.drive(&chunk.document_id).await;
+        assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::DeadLettered { .. }), "{again}");
+        if again == "operator" {
+            pipeline.driver.ledger().retry(&chunk.document_id).await.expect("the ledger works");
+        } else {
+            pipeline.record(&chunk).await;
+        }
+        assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Pending), "{again}");
+    }
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+    let retried = pipeline.driver.ledger().retry(&chunk.document_id).await.expect("the ledger works");
+    assert_eq!(retried, Retried::Safe);
+}
+
+#[tokio::test]
+async fn an_event_that_names_another_place_for_a_known_document_changes_nothing() {
+    let pipeline = Pipeline::new();
+    let mut wrong = chunk("a", 0);
+    wrong.locations.delete = None;
+    wrong.locations.content = Some("https://us-storage.asm.skype.com/v1/objects/other/content/video".into());
+    pipeline.source.put(&wrong.document_id, content(100, 9));
+    pipeline.record(&wrong).await;
+    pipeline.drive(&wrong.document_id).await;
+    let recorded = pipeline.driver.ledger().record(chunk("a", 0)).await.expect("the ledger works");
+    assert_eq!(recorded, Recorded::Conflicting);
+    assert_eq!(pipeline.sweep().await.deleted, 0, "what was not read is not deleted");
+}
+
+#[tokio::test]
+async fn a_delete_location_of_a_chunk_that_is_not_in_the_vault_is_not_used() {
+    let pipeline = Pipeline::new();
+    let (mut one, other) = (chunk("one", 0), chunk("other", 1));
+    one.locations.delete.clone_from(&other.locations.delete);
+    pipeline.source.put(&one.document_id, content(100, 1));
+    pipeline.record(&other).await;
+    pipeline.record(&one).await;
+    pipeline.drive(&one.document_id).await;
+    let state = pipeline.state(&one.document_id).await;
+    assert!(matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`other`")), "{state:?}");
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn metadata_that_no_event_named_is_not_deleted_with_the_media() {
+    let pipeline = Pipeline::new();
+    let mut chunk = chunk("a", 0);
+    chunk.locations.metadata = None;
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::SourceLeft { .. }));
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn media_of_an_unknown_kind_is_saved_even_if_its_metadata_never_comes() {
+    let pipeline = Pipeline::new();
+    let mut bare = chunk("a", 0);
+    (bare.content, bare.format) = (None, None);
+    pipeline.source.put(&bare.document_id, content(100, 1));
+    pipeline.source.model().metadata_faults = std::iter::repeat_n(Fault::Transient, 10_000).collect();
+    pipeline.record(&bare).await;
+    for _ in 0..8 {
+        pipeline.drive(&bare.document_id).await;
         pipeline.clock.advance(Duration::from_mins(20));
     }
-    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::DeadLettered { .. }));
-    let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works");
-    assert_eq!(found.expect("it is there").entry.failures.len(), 5);
-    assert_eq!(pipeline.sweep().await.seen, 0, "a dead-lettered chunk is not swept");
+    assert_eq!(pipeline.media(&bare.document_id), Some(content(100, 1)));
+    assert_eq!(pipeline.source.model().opened_at.len(), 1, "it is read once");
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_that_left_the_vault_before_the_deletion_is_made_again() {
+    let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    pipeline.vault.lose_everything();
+    pipeline.clock.advance(Duration::from_hours(1));
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    assert!(pipeline.source.model().deleted.is_empty());
+    pipeline.clock.advance(Duration::from_mins(1));
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Exported { .. }));
+    assert_eq!(pipeline.media(&chunk.document_id), Some(content(100, 1)));
 }
 
 #[tokio::test]
@@ -160,7 +273,10 @@ async fn a_file_that_is_gone_after_its_retention_is_expired() {
     let pipeline = Pipeline::new();
     let chunk = chunk("never-stored", 0);
     pipeline.record(&chunk).await;
-    pipeline.clock.advance(RETENTION);
+    // By its event it may be gone two minutes earlier; that is for order, not for giving up.
+    pipeline.clock.advance(RETENTION.saturating_sub(Duration::from_secs(1)));
+    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    pipeline.clock.advance(Duration::from_mins(20));
     pipeline.drive(&chunk.document_id).await;
     assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Expired { .. }));
 }
@@ -310,5 +426,5 @@ async fn the_sweep_takes_the_nearest_expiry_first() {
     }
     let (open, _) = pipeline.driver.ledger().open_chunks(None, 10).await.expect("the ledger works");
     // `late` ends after it was recorded: the time of recording is the more cautious one.
-    assert_eq!(open.iter().map(DocumentId::as_str).collect::<Vec<_>>(), ["early", "middle", "late"]);
+    assert_eq!(open.iter().map(|chunk| chunk.document_id.as_str()).collect::<Vec<_>>(), ["early", "middle", "late"]);
 }

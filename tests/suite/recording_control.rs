@@ -138,6 +138,29 @@ async fn a_start_repeated_with_its_idempotency_key_gives_the_same_recording() {
 }
 
 #[tokio::test]
+async fn an_idempotency_key_of_another_call_starts_nothing_and_says_so() {
+    let world = World::new().await;
+    let start = async |call: &Value, key: &str| {
+        let request = world.client.post(format!("{}/api/recordings", world.host.url())).header("idempotency-key", key);
+        let response = request.body(json!({"serverCallId": call}).to_string()).send().await.expect("the host answers");
+        crate::support::world::json_answer(response).await
+    };
+    let (one, other) = (established_call(&world).await, established_call(&world).await);
+    // A text stands for a start of its call; a UUID goes to ACS as it is.
+    let (first, second) = (start(&one, "agent 7").await, start(&other, "agent 7").await);
+    assert_eq!((first.0, second.0), (200, 200));
+    assert_ne!(first.1["recordingId"], second.1["recordingId"]);
+    let (one, other) = (established_call(&world).await, established_call(&world).await);
+    let uuid = "11111111-2222-4333-8444-555555555555";
+    let first = start(&one, uuid).await.1;
+    let (status, refused) = start(&other, uuid).await;
+    assert_eq!((status, &refused["error"]["code"]), (422, &json!("IdempotencyKeyReused")), "{refused}");
+    let id = first["recordingId"].as_str().expect("a start gives an id");
+    assert_eq!(world.api("GET", &format!("/recordings/{id}"), None).await.1["call"]["callLocator"]["serverCallId"], one);
+    assert_eq!(start(&other, "another").await.0, 200, "its call can still be recorded");
+}
+
+#[tokio::test]
 async fn a_wrong_key_is_told_with_acs_code_and_what_was_signed() {
     let world = World::with(&[("ACS_ACCESS_KEY", "c29tZWJvZHkgZWxzZQ==")]).await;
     let (status, answer) = world.api("GET", "/recordings/x", None).await;

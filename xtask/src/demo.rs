@@ -29,8 +29,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 const TALK: Duration = Duration::from_millis(700);
 
 pub fn run(keep: bool) -> anyhow::Result<()> {
-    println!("Building the handler");
-    run_cargo(&["build", "--quiet", "--package", "recording-vault"])?;
+    println!("Building the handler; the first time this takes some minutes");
+    run_cargo(&["build", "--package", "recording-vault"])?;
     let folder = paths::target().join("demo");
     let dist = folder.join("dist");
     stage::assemble(&dist, &paths::target().join("debug").join(stage::BINARY))?;
@@ -123,7 +123,7 @@ async fn record_call(admin: &Admin, host: &Host, what: &str, plan: &Value, mut s
     let api = Admin { client: admin.client.clone(), url: format!("{}/api/recordings", host.url()) };
     let started = api.post("", &start).await?;
     let id = started["recordingId"].as_str().context("the start gave no recordingId")?.to_owned();
-    println!("  started   {}…", &id[..16.min(id.len())]);
+    println!("  started   …{}", &id[id.len().saturating_sub(16)..]);
     for action in ["pause", "resume", "stop"] {
         tokio::time::sleep(TALK).await;
         let answer = api.post(&format!("/{id}/{action}"), &json!({})).await?;

@@ -13,16 +13,19 @@ pub const BINARY: &str = "recording-vault";
 
 /// Builds the release binary and assembles `dist/`.
 pub fn run() -> anyhow::Result<()> {
+    println!("Building the release binary; the first time this takes some minutes");
     run_cargo(&["build", "--release", "--package", "recording-vault"])?;
     let dist = paths::root().join("dist");
     assemble(&dist, &paths::target().join("release").join(BINARY))?;
     let settings = paths::root().join("local.settings.json");
     if settings.is_file() {
         fs::copy(settings, dist.join("local.settings.json"))?;
+        println!("dist/ is ready: func start --script-root dist");
     } else {
-        println!("There is no local.settings.json; make one from local.settings.sample.json before `func start`.");
+        println!(
+            "dist/ is ready to be deployed. To run it here, make local.settings.json from local.settings.sample.json and stage again."
+        );
     }
-    println!("dist/ is ready: func start --script-root dist");
     Ok(())
 }
 

@@ -18,6 +18,8 @@ use crate::export::layout::BlobName;
 
 const STAGING: &str = ".staging";
 const COMMITTED: &str = ".committed";
+/// Commits of different files rarely wait for each other.
+const SHARDS: u64 = 64;
 const COPY_BUFFER: usize = 256 * 1024;
 
 /// A vault in a directory.
@@ -71,6 +73,8 @@ impl DirectoryVault {
     fn assemble(&self, name: &BlobName, blocks: &[BlockId]) -> io::Result<CommitOutcome> {
         let target = self.file(name);
         let staging = self.staging(name);
+        // One commit at a time: the block list has to be that of the file that wins.
+        let _lock = self.lock(name)?;
         if target.try_exists()? {
             clear(&staging);
             return Ok(CommitOutcome::AlreadyThere);
@@ -90,6 +94,14 @@ impl DirectoryVault {
         let outcome = self.persist_new(assembled, &target)?;
         clear(&staging);
         Ok(outcome)
+    }
+
+    fn lock(&self, name: &BlobName) -> io::Result<File> {
+        let path = self.root.join(COMMITTED).join(".locks").join(format!("{:02}", crc64(name.as_str().as_bytes()) % SHARDS));
+        ensure_folder(&self.root, &path)?;
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok(file)
     }
 
     /// Gives a synced temporary file its name, unless a file of that name is there.

@@ -35,16 +35,22 @@ impl Bars {
         let (Some(id), Some(message)) = (fields["document.id"].as_str(), fields["message"].as_str()) else { return };
         if fields["part"] == "media" && message.starts_with("Read block") {
             let (offset, total) = (fields["offset_bytes"].as_u64(), fields["total_bytes"].as_u64());
-            let bar = state.bar(id, total.unwrap_or_default());
+            let label =
+                format!("chunk {}", fields["chunk.index"].as_u64().map_or_else(|| "?".to_owned(), |index| index.to_string()));
+            let bar = state.bar(id, &label, total.unwrap_or_default());
             bar.set_position(offset.unwrap_or_default());
             state.say_quarter(id, offset.unwrap_or_default(), total.unwrap_or_default());
         } else if message.starts_with("Exported chunk") {
-            let bar = state.bar(id, fields["size_bytes"].as_u64().unwrap_or_default());
+            let bar = state.bar(id, "chunk", fields["size_bytes"].as_u64().unwrap_or_default());
             bar.set_position(bar.length().unwrap_or_default());
             bar.set_message("proved");
-            state.say(&format!("{message}: {} bytes, SHA-256 {}", fields["size_bytes"], fields["sha256"]));
+            state.say(&format!(
+                "{message}: {} bytes, SHA-256 {}",
+                fields["size_bytes"],
+                fields["sha256"].as_str().unwrap_or_default()
+            ));
         } else if message.starts_with("Deleted chunk") {
-            state.bar(id, 0).abandon_with_message("proved, deleted at the source");
+            state.bar(id, "chunk", 0).abandon_with_message("proved, deleted at ACS");
             state.say(message);
         }
     }
@@ -70,14 +76,14 @@ impl State {
         }
     }
 
-    fn bar(&mut self, id: &str, total: u64) -> &ProgressBar {
+    fn bar(&mut self, id: &str, label: &str, total: u64) -> &ProgressBar {
         let all = &self.all;
         self.chunks.entry(id.to_owned()).or_insert_with(|| {
-            let style = ProgressStyle::with_template("  {prefix} [{bar:30}] {bytes:>10}/{total_bytes:10} {msg}")
+            let style = ProgressStyle::with_template("  {prefix:<8} [{bar:20}] {bytes:>10}/{total_bytes:10} {msg}")
                 .expect("the template is valid")
                 .progress_chars("=> ");
             let bar = all.add(ProgressBar::new(total).with_style(style));
-            bar.set_prefix(id.chars().take(20).collect::<String>());
+            bar.set_prefix(label.to_owned());
             bar.set_message("exporting");
             bar
         })

@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 pub fn print(vault: &Path, objects: &[Value]) -> anyhow::Result<()> {
     let files = files(vault)?;
     println!("\nIn the vault, {}:", vault.display());
-    println!("\n  {:<28} {:>11}  {:<16}  {:<18}", "file", "bytes", "SHA-256", "at the source");
+    println!("\n  {:<28} {:>11}  {:<16}  {:<18}", "file", "bytes", "SHA-256", "at ACS");
     let mut folder_shown = String::new();
     for file in files.iter().filter(|file| !is_json(file)) {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();

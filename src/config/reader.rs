@@ -1,0 +1,197 @@
+//! Reads settings one by one, and gathers what is wrong with them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use jiff::SignedDuration;
+use url::Url;
+
+use super::{AcsConfig, EventGridConfig, SETTINGS, SignIn, TokenConfig};
+use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
+use crate::control::auto_record::{AutoRecord, Scope};
+use crate::export::driver::ExportPolicy;
+use crate::export::transfer::BlockPolicy;
+use crate::retry::RetryPolicy;
+use crate::secret::SharedSecret;
+use crate::vault::{InvalidVaultUrl, VaultUrl};
+
+/// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory and its upload has a minute; and 50,000 blocks, so
+/// that 64 KiB is enough for twice ACS's largest file.
+const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
+
+/// Reads settings and gathers what is wrong with them; a setting that is wrong reads as `None`.
+pub(super) struct Reader {
+    values: BTreeMap<String, String>,
+    pub(super) problems: Vec<String>,
+}
+
+impl Reader {
+    pub(super) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let values = variables.into_iter().filter(|(_, value)| !value.trim().is_empty()).collect();
+        Self { values, problems: Vec::new() }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let default = SETTINGS.iter().find(|setting| setting.name == name).and_then(|setting| setting.default);
+        self.values.get(name).map(|value| value.trim().to_owned()).or_else(|| default.map(str::to_owned))
+    }
+
+    fn problem(&mut self, name: &str, what: impl fmt::Display) {
+        self.problems.push(format!("{name} {what}"));
+    }
+
+    /// Parses a setting that has a value, given or by default.
+    pub(super) fn parsed<T, E: fmt::Display>(&mut self, name: &str, parse: impl FnOnce(&str) -> Result<T, E>) -> Option<T> {
+        let text = self.text(name)?;
+        parse(&text).map_err(|problem| self.problem(name, problem)).ok()
+    }
+
+    pub(super) fn required<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
+        if self.text(name).is_none() {
+            self.problem(name, "is missing");
+        }
+        self.parsed(name, T::from_str)
+    }
+
+    pub(super) fn duration(&mut self, name: &str, least: Duration) -> Option<Duration> {
+        self.parsed(name, |text| {
+            let duration = text
+                .parse::<SignedDuration>()
+                .ok()
+                .and_then(|duration| Duration::try_from(duration).ok())
+                .ok_or_else(|| format!("is `{text}`; expected a duration such as 20s, 4m or 24h"))?;
+            if duration < least { Err(format!("is `{text}`; expected at least {least:?}")) } else { Ok(duration) }
+        })
+    }
+
+    /// The host reads it, and leaves the timer out when it cannot: then nothing that was interrupted ever goes on.
+    pub(super) fn schedule(&mut self) {
+        self.parsed("EXPORT_SWEEP_SCHEDULE", |text| {
+            let fields = text.split_whitespace().count();
+            let is_time_span = fields == 1 && text.split(':').count() >= 3;
+            let is_ncrontab = fields == 5 || fields == 6;
+            let expected = "expected six fields such as 0 * * * * *, or a time span such as 00:01:00";
+            if is_ncrontab || is_time_span { Ok(()) } else { Err(format!("is `{text}`; {expected}")) }
+        });
+    }
+
+    fn count(&mut self, name: &str, most: usize) -> Option<NonZeroUsize> {
+        self.parsed(name, |text| match text.parse::<NonZeroUsize>() {
+            Ok(count) if count.get() <= most => Ok(count),
+            Ok(_) | Err(_) => Err(format!("is `{text}`; expected a number from 1 to {most}")),
+        })
+    }
+
+    pub(super) fn acs(&mut self) -> Option<AcsConfig> {
+        let connection_string = self.text("ACS_CONNECTION_STRING");
+        let (endpoint, sign_in) = match connection_string {
+            Some(text) => {
+                for name in ["ACS_ENDPOINT", "ACS_ACCESS_KEY"] {
+                    if self.text(name).is_some() {
+                        self.problem(name, "and ACS_CONNECTION_STRING are both set; keep one of them");
+                    }
+                }
+                let parts = connection_string::parse(&text).map_err(|error| self.problem("ACS_CONNECTION_STRING", error)).ok();
+                let (endpoint, key) = parts.unzip();
+                (endpoint, key.map(SignIn::AccessKey))
+            }
+            None => {
+                let endpoint = self.required("ACS_ENDPOINT");
+                let sign_in = match self.text("ACS_ACCESS_KEY") {
+                    Some(_) => self.parsed("ACS_ACCESS_KEY", AccessKey::from_str).map(SignIn::AccessKey),
+                    None => Some(SignIn::ManagedIdentity),
+                };
+                (endpoint, sign_in)
+            }
+        };
+        let api_version = self.parsed("ACS_API_VERSION", ApiVersion::from_str);
+        let content_hosts = match self.text("ACS_CONTENT_HOSTS") {
+            Some(_) => self.parsed("ACS_CONTENT_HOSTS", |text| {
+                text.split(',')
+                    .filter(|host| !host.trim().is_empty())
+                    .map(ContentHost::from_str)
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| format!("has an entry that is wrong: {error}"))
+            }),
+            None => Some(Vec::new()),
+        };
+        Some(AcsConfig { endpoint: endpoint?, sign_in: sign_in?, api_version: api_version?, content_hosts: content_hosts? })
+    }
+
+    pub(super) fn boolean(&mut self, name: &str) -> Option<bool> {
+        self.parsed(name, |text| text.parse().map_err(|_| format!("is `{text}`; expected true or false")))
+    }
+
+    /// Callbacks are off unless it is known whose they are.
+    pub(super) fn callbacks(&mut self) -> Option<TokenConfig> {
+        let openid_url = self.https_url("ACS_OPENID_URL");
+        Some(TokenConfig { audience: self.text("ACS_RESOURCE_ID")?, openid_url: openid_url? })
+    }
+
+    pub(super) fn event_grid(&mut self) -> EventGridConfig {
+        let openid_url = self.https_url("EVENT_GRID_OPENID_URL");
+        let audience = self.text("EVENT_GRID_AUDIENCE");
+        if openid_url.is_some() != audience.is_some() {
+            self.problem("EVENT_GRID_AUDIENCE", "and EVENT_GRID_OPENID_URL belong together; set both or none");
+        }
+        let tokens = openid_url.zip(audience).map(|(openid_url, audience)| TokenConfig { openid_url, audience });
+        EventGridConfig { secret: self.text("EVENT_GRID_SECRET").as_deref().map(SharedSecret::new), tokens }
+    }
+
+    fn https_url(&mut self, name: &str) -> Option<Url> {
+        self.parsed(name, |text| match Url::parse(text) {
+            Ok(url) if url.scheme() == "https" || crate::net::is_loopback(&url) => Ok(url),
+            Ok(_) | Err(_) => Err(format!("is `{text}`; expected an https URL")),
+        })
+    }
+
+    pub(super) fn auto_record(&mut self, acs: Option<&AcsConfig>, needs_consent: bool) -> Option<AutoRecord> {
+        let (scope, options) = (self.text("AUTO_RECORD")?, self.text("AUTO_RECORD_OPTIONS")?);
+        let scope = Scope::parse(&scope).map_err(|error| self.problem("AUTO_RECORD", error)).ok()??;
+        let policy = AutoRecord::new(scope, &options, acs?.api_version);
+        let policy = policy.map_err(|error| self.problem("AUTO_RECORD_OPTIONS", error)).ok()?;
+        if needs_consent && !policy.has_consent() {
+            self.problem("AUTO_RECORD_OPTIONS", "have no `consent`, and REQUIRE_CONSENT is true");
+        }
+        Some(policy)
+    }
+
+    pub(super) fn ledger(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
+        if self.text("LEDGER_URL").is_some() {
+            let ledger = self.required("LEDGER_URL");
+            if ledger.is_some() && ledger.as_ref() == vault {
+                self.problem("LEDGER_URL", "is VAULT_URL; the ledger needs a place of its own");
+            }
+            return ledger;
+        }
+        let beside: Result<VaultUrl, InvalidVaultUrl> = vault?.ledger_beside();
+        beside.map_err(|error| self.problem("VAULT_URL", error)).ok()
+    }
+
+    pub(super) fn export(&mut self) -> Option<ExportPolicy> {
+        let block_size_bytes = self.parsed("BLOCK_SIZE", |text| {
+            let size = text.parse::<ByteSize>().map(|size| size.as_u64()).unwrap_or_default();
+            let usable = BLOCK_SIZES.contains(&size) && size.is_multiple_of(1024);
+            let size = usize::try_from(size).ok().and_then(NonZeroUsize::new).filter(|_| usable);
+            size.ok_or_else(|| format!("is `{text}`; expected a multiple of 1KiB from 64KiB to 64MiB, such as 8MiB"))
+        });
+        let blocks_in_flight = self.count("BLOCKS_IN_FLIGHT", 64);
+        let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);
+        let attempts = self.count("EXPORT_ATTEMPTS", 10_000);
+        let delete_delay = self.duration("DELETE_DELAY", Duration::ZERO);
+        Some(ExportPolicy {
+            blocks: BlockPolicy { block_size_bytes: block_size_bytes?, blocks_in_flight: blocks_in_flight? },
+            chunks_in_flight: chunks_in_flight?.get(),
+            delete_delay: delete_delay?,
+            attempts: RetryPolicy {
+                first_delay: Duration::from_secs(10),
+                longest_delay: Duration::from_mins(15),
+                failures: u32::try_from(attempts?.get()).unwrap_or(u32::MAX),
+            },
+        })
+    }
+}
