@@ -105,6 +105,16 @@ impl App {
     }
 }
 
+/// A container or directory that is not ours, to read from.
+///
+/// # Errors
+/// When a client cannot be set up.
+pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
+    let needed = url.needs_identity().then(|| identity(config.identity_client_id.clone())).transpose();
+    let azure = AzureStorage::new(needed.map_err(|error| BuildError::Identity(Box::new(error)))?);
+    Storage { azure }.ledger_store(url)
+}
+
 /// The app's managed identity; it asks for a token when one is needed.
 fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let user_assigned_id = client_id.map(UserAssignedId::ClientId);

@@ -6,7 +6,7 @@
 pub mod api_description;
 mod deliveries;
 pub mod event_grid_webhook;
-mod event_intake;
+pub(crate) mod event_intake;
 pub mod export_sweep;
 mod http_envelope;
 pub mod invocation;

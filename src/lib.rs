@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`functions`] | what the Functions host sends and gets back |
 //! | [`control`] | recording control and its register |
+//! | [`verbs`] | what an operator types at a shell |
 //! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
 //! | [`acs`] | ACS over REST: recording control and content |
 //! | [`vault`] | where recordings and the ledger are kept |
@@ -33,3 +34,4 @@ pub mod retry;
 pub mod secret;
 pub mod telemetry;
 pub mod vault;
+pub mod verbs;

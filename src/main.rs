@@ -1,7 +1,8 @@
-//! The binary: `recording-vault serve`, started by the Azure Functions host.
+//! The binary: `recording-vault serve`, started by the Azure Functions host; and the operator's verbs.
 
 #[cfg(feature = "lambda")]
 mod lambda;
+mod operator;
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -14,6 +15,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use recording_vault::app::App;
 use recording_vault::config::{Config, InvalidConfig};
+use recording_vault::recording::DocumentId;
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -36,6 +38,21 @@ struct Arguments {
 enum Command {
     /// Serve the functions on `127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT`, as the Functions host wants it
     Serve,
+    /// Feed events in again: files, `poison:<sha256>`, or a container (`https://…` or `file:///…`)
+    Replay {
+        #[arg(required = true)]
+        from: Vec<String>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Open chunks again that were given up: those named, or all that are dead-lettered
+    Retry {
+        documents: Vec<DocumentId>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Serve the HTTP API on AWS Lambda
@@ -46,6 +63,8 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
+        Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
+        Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS
@@ -53,6 +72,29 @@ fn main() -> ExitCode {
         #[cfg(feature = "lambda")]
         Command::Lambda => lambda::main(variables()),
     }
+}
+
+/// Runs a verb with the app's settings.
+fn operate(verb: impl AsyncFnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCode {
+    let config = match Config::read(variables()) {
+        Ok(config) => config,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(EXIT_CONFIG);
+        }
+    };
+    telemetry::init_for_operator(config.log.clone(), config.log_format);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&format!("could not start: {error}\n"));
+            return ExitCode::FAILURE;
+        }
+    };
+    runtime.block_on(verb(config)).unwrap_or_else(|error| {
+        complain(&format!("{error:#}\n"));
+        ExitCode::FAILURE
+    })
 }
 
 /// The environment. What is not Unicode is none of our settings, and must not stop us.

@@ -8,7 +8,7 @@ use std::io;
 
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt as _;
+use tracing_subscriber::fmt::writer::{MakeWriter, MakeWriterExt as _};
 
 use crate::config::LogFormat;
 
@@ -33,9 +33,17 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-/// Sends log lines to stdout, warnings and errors to stderr. Called once, before anything is logged.
+/// Sends log lines to stdout, warnings and errors to stderr, as the host wants it. Called once, before anything is logged.
 pub fn init(filter: EnvFilter, format: LogFormat) {
-    let writer = io::stderr.with_max_level(Level::WARN).or_else(io::stdout);
+    start(filter, format, io::stderr.with_max_level(Level::WARN).or_else(io::stdout));
+}
+
+/// Sends all log lines to stderr: stdout is a verb's own.
+pub fn init_for_operator(filter: EnvFilter, format: LogFormat) {
+    start(filter, format, io::stderr);
+}
+
+fn start(filter: EnvFilter, format: LogFormat, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     match format {
         LogFormat::Text => builder.with_target(false).init(),

@@ -18,13 +18,15 @@ pub struct Intake<'a> {
     pub recorded: Vec<DocumentId>,
     /// For the host's log of this invocation.
     pub logs: Vec<String>,
+    /// What could not be read, each with its reason.
+    pub unreadable: Vec<String>,
     /// Why the delivery is to come again, although all that it announced is durable.
     pub again: Option<String>,
 }
 
 impl<'a> Intake<'a> {
     pub fn new(app: &'a App) -> Self {
-        Self { app, recorded: Vec::new(), logs: Vec::new(), again: None }
+        Self { app, recorded: Vec::new(), logs: Vec::new(), unreadable: Vec::new(), again: None }
     }
 
     /// The events of an Event Grid trigger's envelope, one or many.
@@ -157,6 +159,7 @@ impl<'a> Intake<'a> {
         self.app.driver.ledger().keep_poison(event, reason).await?;
         error!(error = reason, "Kept an event that cannot be read as poison");
         self.logs.push(format!("Kept an event that cannot be read as poison: {reason}"));
+        self.unreadable.push(reason.to_owned());
         Ok(())
     }
 }

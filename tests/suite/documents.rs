@@ -72,9 +72,10 @@ fn host_json_is_what_the_host_and_func_need() {
 }
 
 /// Who may name whom among the top modules; what is not listed may not be named.
-const ARROWS: [(&str, &[&str]); 14] = [
+const ARROWS: [(&str, &[&str]); 15] = [
     ("app", &["acs", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
     ("functions", &["acs", "app", "control", "export", "oidc", "recording", "telemetry"]),
+    ("verbs", &["app", "export", "functions", "recording"]),
     ("control", &["acs", "clock", "control", "export", "recording", "telemetry"]),
     ("export", &["clock", "export", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "net", "recording", "retry"]),

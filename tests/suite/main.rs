@@ -13,6 +13,7 @@
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
+//! | `operator_verbs` | what an operator types at a shell |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
@@ -29,6 +30,7 @@ mod host_protocol;
 mod lambda;
 mod ledger_store_contract;
 mod legacy_generations;
+mod operator_verbs;
 mod python_sdk;
 mod recording_callbacks;
 mod recording_control;

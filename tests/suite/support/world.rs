@@ -77,7 +77,6 @@ impl World {
     }
 
     /// What the handler is set up with.
-    #[cfg_attr(not(feature = "lambda"), expect(dead_code, reason = "only Lambda's test starts a handler of its own"))]
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.environment
     }

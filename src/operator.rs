@@ -1,0 +1,39 @@
+//! The operator's verbs at the command line.
+
+use std::process::ExitCode;
+
+use recording_vault::app::{self, App};
+use recording_vault::config::Config;
+use recording_vault::recording::DocumentId;
+use recording_vault::vault::VaultUrl;
+use recording_vault::verbs::replay::{self, Kept, ReplayReport};
+use recording_vault::verbs::{Print, retry as retrying};
+
+/// Something could not be read, or is not known.
+const EXIT_INCOMPLETE: u8 = 2;
+
+fn print(json: bool) -> Print {
+    if json { Print::Json } else { Print::Text }
+}
+
+pub async fn replay(config: Config, from: &[String], json: bool) -> anyhow::Result<ExitCode> {
+    let mut stores = Vec::new();
+    for name in from {
+        let url = name.contains("://").then(|| name.parse::<VaultUrl>()).transpose()?;
+        stores.push(url.map(|url| app::storage_at(&config, &url)).transpose()?);
+    }
+    let app = App::build(config)?;
+    let mut report = ReplayReport::default();
+    for (name, store) in from.iter().zip(&stores) {
+        let kept = store.as_deref().map_or(Kept::File(name), Kept::Container);
+        replay::run(&app, kept, &mut report).await?;
+    }
+    print(json).report(&report);
+    Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
+    let report = retrying::run(&App::build(config)?, documents).await?;
+    print(json).report(&report);
+    Ok(if report.unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}

@@ -1,0 +1,26 @@
+//! The operator's verbs: what a person types at a shell, with the app's own settings.
+
+pub mod replay;
+pub mod retry;
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How a verb prints what it found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Print {
+    Text,
+    Json,
+}
+
+impl Print {
+    /// Prints a report, for people or for programs.
+    #[expect(clippy::print_stdout, reason = "this is what a verb is for")]
+    pub fn report(self, report: &(impl Serialize + fmt::Display)) {
+        match self {
+            Self::Text => println!("{report}"),
+            Self::Json => println!("{}", serde_json::to_string_pretty(report).expect("reports have string keys only")),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `recording-vault replay`: feeds events in again, from wherever they were kept. Idempotent, as every delivery is.
+//!
+//! A file or a container may hold what Event Grid delivers (one event or an array, of either schema), what it
+//! dead-letters (the same, with reasons added), what we keep as poison, or a queue message (the same in base64).
+
+use std::fmt;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::export::ledger::LedgerError;
+use crate::export::ledger_store::{LedgerStore, StoreError};
+use crate::functions::event_intake::Intake;
+use crate::recording::DocumentId;
+
+const PAGE: usize = 500;
+const POISON: &str = "poison:";
+
+/// What was fed in, and what it gave.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReplayReport {
+    pub documents: u64,
+    pub chunks: Vec<DocumentId>,
+    /// What could not be read again, each with its reason.
+    pub unreadable: Vec<String>,
+}
+
+impl fmt::Display for ReplayReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (documents, chunks) = (self.documents, self.chunks.len());
+        write!(f, "{documents} documents read, {chunks} chunks in the ledger; the next sweep exports what is not in the vault")?;
+        self.unreadable.iter().try_for_each(|reason| write!(f, "\n{reason}"))
+    }
+}
+
+/// Why a replay stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    #[error("could not read `{path}`")]
+    File { path: String, source: std::io::Error },
+    #[error("could not read the container")]
+    Container(#[source] StoreError),
+    #[error("there is no poison `{0}`")]
+    NoSuchPoison(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Where events were kept.
+pub enum Kept<'a> {
+    File(&'a str),
+    /// Every document of a container or directory.
+    Container(&'a dyn LedgerStore),
+}
+
+/// Feeds everything in that lies there.
+///
+/// # Errors
+/// When something cannot be read at all, or the ledger fails. What was fed in before stays in.
+pub async fn run(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<(), ReplayError> {
+    match kept {
+        Kept::File(name) if name.starts_with(POISON) => {
+            let id = name.trim_start_matches(POISON);
+            let content = app.driver.ledger().poison(id).await?.ok_or_else(|| ReplayError::NoSuchPoison(id.to_owned()))?;
+            feed(app, name, &content, report).await
+        }
+        Kept::File(path) => {
+            let failed = |source| ReplayError::File { path: path.to_owned(), source };
+            let content = tokio::fs::read(Path::new(path)).await.map_err(failed)?;
+            feed(app, path, &content, report).await
+        }
+        Kept::Container(store) => {
+            let mut after: Option<String> = None;
+            loop {
+                let keys = store.list("", after.as_deref(), PAGE).await.map_err(ReplayError::Container)?;
+                for key in &keys {
+                    if let Some(stored) = store.find(key).await.map_err(ReplayError::Container)? {
+                        feed(app, key, &stored.content, report).await?;
+                    }
+                }
+                after = keys.last().cloned();
+                if keys.len() < PAGE {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+async fn feed(app: &App, name: &str, content: &[u8], report: &mut ReplayReport) -> Result<(), ReplayError> {
+    report.documents += 1;
+    let Some(events) = events_in(content) else {
+        report.unreadable.push(format!("{name}: neither JSON nor base64 of JSON"));
+        return Ok(());
+    };
+    let mut intake = Intake::new(app);
+    let taken = intake.take_all(&events).await;
+    report.unreadable.extend(intake.unreadable.into_iter().map(|reason| format!("{name}: {reason}")));
+    for id in intake.recorded {
+        if !report.chunks.contains(&id) {
+            report.chunks.push(id);
+        }
+    }
+    Ok(taken?)
+}
+
+/// The events of a document, whatever it is wrapped in.
+fn events_in(content: &[u8]) -> Option<Vec<Value>> {
+    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii();
+    let parsed = serde_json::from_slice(content).ok().or_else(|| {
+        let decoded = BASE64_STANDARD.decode(content).ok()?;
+        serde_json::from_slice(&decoded).ok()
+    })?;
+    Some(match parsed {
+        Value::Array(events) => events,
+        // Poison keeps the event beside its reason; one that was not JSON is kept as text.
+        Value::Object(mut document) if document.contains_key("keptAt") => match document.remove("event").unwrap_or_default() {
+            Value::String(text) => return events_in(text.as_bytes()),
+            Value::Array(events) => events,
+            event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_)) => vec![event],
+        },
+        event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => vec![event],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn events_are_found_in_whatever_kept_them() {
+        let event = json!({"id": 1});
+        let forms = [
+            event.to_string(),
+            json!([event]).to_string(),
+            format!("\u{feff}{event}\n"),
+            BASE64_STANDARD.encode(event.to_string()),
+            json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event}).to_string(),
+            json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event.to_string()}).to_string(),
+        ];
+        for form in forms {
+            assert_eq!(events_in(form.as_bytes()), Some(vec![event.clone()]), "{form}");
+        }
+        assert_eq!(events_in(b"<html>"), None);
+    }
+}

@@ -1,0 +1,54 @@
+//! `recording-vault retry`: opens chunks again that were given up.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::app::App;
+use crate::export::ledger::{LedgerError, Retried};
+use crate::recording::DocumentId;
+
+/// What became of each chunk.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RetryReport {
+    /// The next sweep drives them.
+    pub opened: Vec<DocumentId>,
+    /// They are in the vault and proved.
+    pub safe: Vec<DocumentId>,
+    pub unknown: Vec<DocumentId>,
+}
+
+impl fmt::Display for RetryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = [
+            (&self.opened, "is opened again; the next sweep exports it"),
+            (&self.safe, "is in the vault and proved; there is nothing to try"),
+            (&self.unknown, "is not in the ledger"),
+        ];
+        let mut lines = lines.into_iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}"))).peekable();
+        if lines.peek().is_none() {
+            return f.write_str("There is nothing to retry.");
+        }
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// Opens these chunks, or, if none is named, all that are dead-lettered.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn run(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
+    let ledger = app.driver.ledger();
+    let ids = if named.is_empty() { ledger.dead_lettered().await? } else { named };
+    let mut report = RetryReport::default();
+    for id in ids {
+        let list = match ledger.retry(&id).await? {
+            Retried::Opened => &mut report.opened,
+            Retried::Safe => &mut report.safe,
+            Retried::Unknown => &mut report.unknown,
+        };
+        list.push(id);
+    }
+    Ok(report)
+}
