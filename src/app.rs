@@ -84,7 +84,7 @@ impl App {
         let storage = Storage { azure: AzureStorage::new(storage_identity) };
         let store = storage.ledger_store(&config.ledger)?;
         let client = CallRecordingClient::new(http.clone(), config.acs.api_version);
-        let control = RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.requires_consent);
+        let control = RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.control);
         let callback_tokens = config.callbacks.map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
         let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));

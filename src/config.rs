@@ -9,6 +9,7 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use crate::acs::{AccessKey, AcsEndpoint, ApiVersion, ContentHost};
+use crate::control::ControlPolicy;
 use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::secret::SharedSecret;
@@ -44,6 +45,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("EVENT_GRID_OPENID_URL", None),
     setting("AZURE_CLIENT_ID", None),
     setting("REQUIRE_CONSENT", Some("false")),
+    setting("MISSING_AFTER", Some("30m")),
     setting("AUTO_RECORD", Some("off")),
     setting(
         "AUTO_RECORD_OPTIONS",
@@ -111,7 +113,7 @@ pub struct Config {
     /// ACS's callbacks; the audience is the resource's immutable id.
     pub callbacks: Option<TokenConfig>,
     pub event_grid: EventGridConfig,
-    pub requires_consent: bool,
+    pub control: ControlPolicy,
     pub auto_record: Option<AutoRecord>,
     pub vault: VaultUrl,
     pub ledger: VaultUrl,
@@ -158,6 +160,7 @@ impl Config {
         let callbacks = reader.callbacks();
         let event_grid = reader.event_grid();
         let requires_consent = reader.boolean("REQUIRE_CONSENT");
+        let missing_after = reader.duration("MISSING_AFTER", Duration::ZERO);
         let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
         let vault = reader.required("VAULT_URL");
         let ledger = reader.ledger(vault.as_ref());
@@ -180,7 +183,7 @@ impl Config {
                 identity_client_id,
                 callbacks,
                 event_grid,
-                requires_consent: requires_consent?,
+                control: ControlPolicy { requires_consent: requires_consent?, missing_after: missing_after? },
                 auto_record,
                 vault: vault?,
                 ledger: ledger?,

@@ -9,9 +9,12 @@ pub mod calls;
 pub mod consent;
 pub mod documents;
 pub mod entry;
+pub mod files;
 pub mod invalid;
+pub mod missing;
 pub mod observe;
 pub mod register;
+pub mod report;
 pub mod start;
 
 use std::sync::Arc;
@@ -43,7 +46,15 @@ pub struct RecordingControl {
     register: RecordingRegister,
     calls: CallRegister,
     clock: Arc<dyn Clock>,
-    requires_consent: bool,
+    policy: ControlPolicy,
+}
+
+/// What recording control decides by.
+#[derive(Debug, Clone, Copy)]
+pub struct ControlPolicy {
+    pub requires_consent: bool,
+    /// Files that are not announced this long after a recording's end are missing.
+    pub missing_after: Duration,
 }
 
 /// A recording and how it stands.
@@ -102,9 +113,9 @@ impl RecordingView {
 }
 
 impl RecordingControl {
-    pub fn new(client: CallRecordingClient, store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, requires_consent: bool) -> Self {
-        let register = RecordingRegister::new(Arc::clone(&store));
-        Self { client, register, calls: CallRegister::new(store), clock, requires_consent }
+    pub fn new(client: CallRecordingClient, store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, policy: ControlPolicy) -> Self {
+        let register = RecordingRegister::new(Arc::clone(&store), policy.missing_after);
+        Self { client, register, calls: CallRegister::new(store), clock, policy }
     }
 
     pub fn api_version(&self) -> ApiVersion {
@@ -122,7 +133,7 @@ impl RecordingControl {
     /// # Errors
     /// When consent is missing, when the call is being recorded already, or when ACS refuses.
     pub async fn start(&self, start: &Start, request_id: Uuid) -> Result<RecordingView, ControlError> {
-        if self.requires_consent && start.consent.is_none() {
+        if self.policy.requires_consent && start.consent.is_none() {
             return Err(ControlError::ConsentRequired);
         }
         let attempt = StartAttempt { request_id, first_sent: self.clock.now() };

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use jiff::civil::Date;
 use recording_vault::app::App;
 use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::recording::DocumentId;
@@ -46,6 +47,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Report on a day's recordings, and whether anything of them is missing
+    Report {
+        /// The day, UTC, such as 2026-03-02; today unless given
+        #[arg(long)]
+        day: Option<Date>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Open chunks again that were given up: those named, or all that are dead-lettered
     Retry {
         documents: Vec<DocumentId>,
@@ -64,6 +74,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
         Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
+        Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
         Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use jiff::civil::Date;
 use recording_vault::app::{self, App};
 use recording_vault::config::Config;
 use recording_vault::recording::DocumentId;
 use recording_vault::vault::VaultUrl;
 use recording_vault::verbs::replay::{self, Kept, ReplayReport};
-use recording_vault::verbs::{Print, retry as retrying};
+use recording_vault::verbs::{Print, report as reporting, retry as retrying};
 
 /// Something could not be read, or is not known.
 const EXIT_INCOMPLETE: u8 = 2;
@@ -30,6 +31,12 @@ pub async fn replay(config: Config, from: &[String], json: bool) -> anyhow::Resu
     }
     print(json).report(&report);
     Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+pub async fn report(config: Config, day: Option<Date>, json: bool) -> anyhow::Result<ExitCode> {
+    let report = reporting::run(&App::build(config)?, day).await?;
+    print(json).report(&report);
+    Ok(if report.incomplete == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
 }
 
 pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {

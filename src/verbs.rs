@@ -1,6 +1,7 @@
 //! The operator's verbs: what a person types at a shell, with the app's own settings.
 
 pub mod replay;
+pub mod report;
 pub mod retry;
 
 use std::fmt;

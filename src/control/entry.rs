@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::consent::Consent;
+use super::files::Files;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
 use crate::recording::RecordingId;
 
@@ -25,6 +26,7 @@ pub struct RegisteredRecording {
     pub pauses: Vec<Pause>,
     /// When ACS was last heard of it.
     pub heard_at: Timestamp,
+    pub files: Files,
 }
 
 /// Whether a recording runs, as far as we know.
@@ -87,11 +89,18 @@ impl RegisteredRecording {
             status: RecordingStatus::Running,
             pauses: Vec::new(),
             heard_at: now,
+            files: Files::default(),
         }
     }
 
     pub fn is_running(&self) -> bool {
         self.status == RecordingStatus::Running
+    }
+
+    /// It ended, and its files are still to be announced.
+    pub fn is_awaited(&self) -> bool {
+        let has_ended = matches!(self.status, RecordingStatus::Stopped { .. });
+        has_ended && self.files.announced_at.is_none() && self.files.missing_since.is_none()
     }
 
     /// The pause it is in.

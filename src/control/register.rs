@@ -3,34 +3,47 @@
 //! ```text
 //! recordings/<sha256 of the recordingId>.json   a recording's account
 //! running/<sha256 of the recordingId>           a marker while it runs; the list of what is active
+//! awaiting/<deadline>-<sha256>                  a marker while its files are to be announced; in order of their deadlines
+//! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
 //! ```
 //! The marker is written before the account and removed after it is closed, so a running recording always has its marker.
 //! The register never decides whether a recording runs: ACS does, and is asked.
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::documents::{Documents, RegisterError};
-use super::entry::RegisteredRecording;
+use super::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::digest::Sha256Digest;
-use crate::export::ledger_store::{LedgerStore, Precondition};
+use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome};
 use crate::recording::RecordingId;
 use crate::telemetry::ErrorChain;
 
 const RUNNING: &str = "running/";
+const AWAITING: &str = "awaiting/";
 
 /// Accounts of recordings.
 #[derive(Clone)]
 pub struct RecordingRegister {
     documents: Documents,
+    missing_after: Duration,
+}
+
+/// A recording whose files are overdue.
+pub struct Awaited {
+    pub recording: Option<RegisteredRecording>,
+    pub marker: String,
 }
 
 impl RecordingRegister {
-    pub fn new(store: Arc<dyn LedgerStore>) -> Self {
-        Self { documents: Documents { store } }
+    /// `missing_after`: files that are not announced this long after a recording's end are overdue.
+    pub fn new(store: Arc<dyn LedgerStore>, missing_after: Duration) -> Self {
+        Self { documents: Documents { store }, missing_after }
     }
 
     /// The account of a recording.
@@ -57,18 +70,110 @@ impl RecordingRegister {
             change(&mut recording);
             recording
         };
+        let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
+        let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
         let marker = format!("{RUNNING}{name}");
-        self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
-        let recording = self.documents.change(&account_key(&name), |known| Some(changed(known))).await?;
+        if !was_running && changed(known.as_ref()).is_running() {
+            self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
+        }
+        let replace = |known: Option<&RegisteredRecording>| Some(changed(known)).filter(|changed| known != Some(changed));
+        let recording = self.documents.change(&account_key(&name), replace).await?;
         let recording = recording.unwrap_or_else(|| changed(None));
-        if !recording.is_running() {
-            self.documents.store.remove(&marker).await?;
+        self.mark(&name, &recording, known.is_none(), now).await?;
+        self.mark_running(id, &marker, &recording, was_running).await?;
+        Ok(recording)
+    }
+
+    /// Whatever others did meanwhile: what runs has its marker, what does not run has none.
+    async fn mark_running(
+        &self,
+        id: &RecordingId,
+        marker: &str,
+        recording: &RegisteredRecording,
+        was_running: bool,
+    ) -> Result<(), RegisterError> {
+        let store = &self.documents.store;
+        if recording.is_running() {
+            store.put(marker, Bytes::new(), Precondition::Absent).await?;
+        } else if was_running {
+            store.remove(marker).await?;
             // Somebody may have found it running again in between.
             if self.find(id).await?.is_some_and(|recording| recording.is_running()) {
-                self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
+                store.put(marker, Bytes::new(), Precondition::Absent).await?;
             }
         }
-        Ok(recording)
+        Ok(())
+    }
+
+    async fn mark(&self, name: &str, recording: &RegisteredRecording, is_new: bool, now: Timestamp) -> Result<(), RegisterError> {
+        let store = &self.documents.store;
+        if is_new {
+            let day = day_key(recording.started_at.unwrap_or(now));
+            store.put(&format!("{day}{name}"), Bytes::new(), Precondition::Absent).await?;
+        }
+        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status) {
+            let deadline = at.checked_add(self.missing_after).unwrap_or(Timestamp::MAX).as_second().max(0);
+            store.put(&format!("{AWAITING}{deadline:011}-{name}"), Bytes::new(), Precondition::Absent).await?;
+        }
+        Ok(())
+    }
+
+    /// Recordings whose files were to be announced by now, at most `limit`.
+    ///
+    /// # Errors
+    /// When the storage fails or an account is unreadable.
+    pub async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Awaited>, RegisterError> {
+        let mut overdue = Vec::new();
+        for marker in self.documents.store.list(AWAITING, None, limit).await? {
+            let parts = marker.strip_prefix(AWAITING).and_then(|rest| rest.split_once('-'));
+            let Some((deadline, name)) = parts else { continue };
+            if deadline.parse().is_ok_and(|deadline: i64| deadline > now.as_second()) {
+                break;
+            }
+            overdue.push(Awaited { recording: self.documents.find(&account_key(name)).await?, marker });
+        }
+        Ok(overdue)
+    }
+
+    /// # Errors
+    /// When the storage fails.
+    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), RegisterError> {
+        Ok(self.documents.store.remove(marker).await?)
+    }
+
+    /// Names of the accounts of recordings that began on a day (UTC), at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn of_day(&self, day: Timestamp, after: Option<&str>, limit: usize) -> Result<Vec<String>, RegisterError> {
+        let prefix = day_key(day);
+        let after = after.map(|name| format!("{prefix}{name}"));
+        let keys = self.documents.store.list(&prefix, after.as_deref(), limit).await?;
+        Ok(keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned).collect())
+    }
+
+    /// The account of that name.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn by_name(&self, name: &str) -> Result<Option<RegisteredRecording>, RegisterError> {
+        self.documents.find(&account_key(name)).await
+    }
+
+    /// Keeps a document of the register's once; `false` when there is one of that key.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn keep(&self, key: &str, content: String) -> Result<bool, RegisterError> {
+        Ok(self.documents.store.put(key, content.into(), Precondition::Absent).await? == PutOutcome::Written)
+    }
+
+    /// Whether there is a document of that key.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn has(&self, key: &str) -> Result<bool, RegisterError> {
+        Ok(self.documents.store.find(key).await?.is_some())
     }
 
     /// Recordings that run, always in the same order, at most `limit` after `after`; and where the next page begins.
@@ -126,6 +231,10 @@ fn name(id: &RecordingId) -> String {
     Sha256Digest::of(id.as_str().as_bytes()).to_string()
 }
 
+fn day_key(time: Timestamp) -> String {
+    format!("days/{}/", time.to_zoned(TimeZone::UTC).strftime("%Y%m%d"))
+}
+
 fn account_key(name: &str) -> String {
     format!("recordings/{name}.json")
 }
@@ -154,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_runs_is_listed_page_by_page_and_what_ended_is_not() {
-        let register = RecordingRegister::new(Arc::new(MemoryLedgerStore::default()));
+        let register = RecordingRegister::new(Arc::new(MemoryLedgerStore::default()), Duration::from_mins(30));
         for id in ["a", "b", "c", "d"] {
             register.change(&id.parse().unwrap(), NOW, |_| {}).await.unwrap();
         }
@@ -167,7 +276,7 @@ mod tests {
     #[tokio::test]
     async fn a_marker_that_a_kill_left_behind_is_cleared() {
         let store = Arc::new(MemoryLedgerStore::default());
-        let register = RecordingRegister::new(Arc::clone(&store) as Arc<dyn LedgerStore>);
+        let register = RecordingRegister::new(Arc::clone(&store) as Arc<dyn LedgerStore>, Duration::from_mins(30));
         let id: RecordingId = "a".parse().unwrap();
         register.change(&id, NOW, |recording| recording.stop(NOW)).await.unwrap();
         let marker = format!("{RUNNING}{}", name(&id));

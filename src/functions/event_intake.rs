@@ -87,6 +87,10 @@ impl<'a> Intake<'a> {
     }
 
     async fn record(&mut self, event: &Value, update: RecordingFileStatusUpdated) -> Result<(), LedgerError> {
+        if let Err(error) = self.app.control.announced(&update).await {
+            // The chunks are what matters; the register lacks this event, and the report says so.
+            warn!(error = %ErrorChain(&error), "A recording's files could not be registered");
+        }
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk at all");
             self.logs.push("The event announced no chunk".to_owned());

@@ -14,6 +14,12 @@ use crate::telemetry::ErrorChain;
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let budget = Budget::of(app.sweep_budget);
     let (chunks, recordings) = futures::join!(app.sweep.run(budget), app.control.sweep(budget));
+    if let Err(error) = app.control.tell_missing(budget).await {
+        tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
+    }
+    if let Err(error) = app.control.report_daily(app.driver.ledger()).await {
+        tracing::error!(error = %ErrorChain(&error), "The report of yesterday could not be made");
+    }
     let recordings = match recordings {
         Ok(report) => serde_json::to_string(&report).expect("a report has string keys only"),
         Err(error) => {

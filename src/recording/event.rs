@@ -30,6 +30,13 @@ pub enum IncomingEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingFileStatusUpdated {
     pub event_id: Option<String>,
+    pub event_time: Option<Timestamp>,
+    /// Absent in events of 2021.
+    pub recording_id: Option<RecordingId>,
+    pub server_call_id: Option<ServerCallId>,
+    pub started_at: Option<Timestamp>,
+    /// Whether it says that the recording is over, so that no more chunks are to come.
+    pub is_last: bool,
     pub chunks: Vec<RecordingChunk>,
     pub refused: Vec<RefusedChunk>,
 }
@@ -105,7 +112,19 @@ impl RecordingFileStatusUpdated {
                 Err(reason) => refused.push(RefusedChunk { position, reason }),
             }
         }
-        Ok(Self { event_id: context.event_id, chunks, refused })
+        let is_end = |reason: &str| reason.eq_ignore_ascii_case("SessionEnded");
+        let is_last =
+            data.text("sessionEndReason").is_some() || chunks.iter().any(|chunk| chunk.end_reason.as_deref().is_some_and(is_end));
+        Ok(Self {
+            recording_id: context.recording_id(),
+            event_time: context.event_time,
+            server_call_id: context.subject.server_call_id,
+            started_at: data.time("recordingStartTime"),
+            event_id: context.event_id,
+            is_last,
+            chunks,
+            refused,
+        })
     }
 }
 
@@ -127,6 +146,12 @@ impl<'a> EventContext<'a> {
         }
     }
 
+    /// With bring-your-own storage the id stands in `data`, otherwise only in the subject.
+    fn recording_id(&self) -> Option<RecordingId> {
+        let in_data = || self.data.text("recordingId").and_then(|text| text.parse().ok());
+        self.subject.recording_id.clone().or_else(in_data)
+    }
+
     fn chunk(&self, entry: &Value, position: usize) -> Result<RecordingChunk, InvalidEvent> {
         let fields = Fields::of(entry).ok_or(InvalidEvent::NotAnObject)?;
         let document_id = fields.text("documentId").ok_or(InvalidEvent::NoDocumentId)?.parse()?;
@@ -138,12 +163,7 @@ impl<'a> EventContext<'a> {
             index: fields.count("index").or_else(|| u32::try_from(position).ok()).unwrap_or(u32::MAX),
             call_id: self.subject.call_id.clone(),
             server_call_id: self.subject.server_call_id.clone(),
-            // With bring-your-own storage the id stands in `data`, otherwise only in the subject.
-            recording_id: self
-                .subject
-                .recording_id
-                .clone()
-                .or_else(|| self.data.text("recordingId").and_then(|text| text.parse().ok())),
+            recording_id: self.recording_id(),
             started_at: self.data.time("recordingStartTime"),
             duration_ms,
             content: self.data.text("recordingContentType").and_then(|text| text.parse().ok()),

@@ -75,7 +75,7 @@ fn host_json_is_what_the_host_and_func_need() {
 const ARROWS: [(&str, &[&str]); 15] = [
     ("app", &["acs", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
     ("functions", &["acs", "app", "control", "export", "oidc", "recording", "telemetry"]),
-    ("verbs", &["app", "export", "functions", "recording"]),
+    ("verbs", &["app", "control", "export", "functions", "recording"]),
     ("control", &["acs", "clock", "control", "export", "recording", "telemetry"]),
     ("export", &["clock", "export", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "net", "recording", "retry"]),

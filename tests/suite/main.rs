@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `event_grid_webhook` | the second door for events |
@@ -20,6 +21,7 @@
 //! | `documents` | what the repository says of itself is true |
 
 mod auto_record;
+mod completeness;
 mod crash_points;
 mod documents;
 mod drive;

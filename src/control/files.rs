@@ -1,0 +1,135 @@
+//! Which files of a recording its events announced, and what is wrong with the list.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::RecordingControl;
+use super::documents::RegisterError;
+use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::recording::{DocumentId, RecordingFileStatusUpdated};
+
+/// A recording's chunks, as far as they were announced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Files {
+    /// Documents by index; one at each, if all is well.
+    pub chunks: BTreeMap<u32, BTreeSet<DocumentId>>,
+    /// When the first event came.
+    pub announced_at: Option<Timestamp>,
+    /// An event said that no more chunks are to come.
+    pub has_last: bool,
+    /// An event announced no chunk at all.
+    pub has_empty_event: bool,
+    /// When it was noticed, and told, that no event came.
+    pub missing_since: Option<Timestamp>,
+}
+
+impl Files {
+    fn add(&mut self, update: &RecordingFileStatusUpdated, now: Timestamp) {
+        for chunk in &update.chunks {
+            self.chunks.entry(chunk.index).or_default().insert(chunk.document_id.clone());
+        }
+        self.announced_at = self.announced_at.or(Some(now));
+        self.has_last |= update.is_last;
+        self.has_empty_event |= update.chunks.is_empty();
+    }
+
+    /// Documents in order of their index.
+    pub fn documents(&self) -> impl Iterator<Item = (u32, &DocumentId)> {
+        self.chunks.iter().flat_map(|(index, documents)| documents.iter().map(|document| (*index, document)))
+    }
+
+    /// What is wrong with the list; empty when nothing is.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if self.chunks.is_empty() {
+            problems.push("no event announced a file".to_owned());
+        }
+        let last = self.chunks.keys().next_back().copied().unwrap_or_default();
+        // An index is whatever an event says: a gap may be wide.
+        let missing: Vec<u32> = (0..last).filter(|index| !self.chunks.contains_key(index)).take(20).collect();
+        if !missing.is_empty() {
+            problems.push(format!("no event announced chunk {}", numbers(&missing)));
+        }
+        let several: Vec<u32> =
+            self.chunks.iter().filter(|(_, documents)| documents.len() > 1).map(|(index, _)| *index).collect();
+        if !several.is_empty() {
+            problems.push(format!("more than one document claims to be chunk {}", numbers(&several)));
+        }
+        if self.has_empty_event {
+            problems.push("an event announced no chunk".to_owned());
+        }
+        if !self.has_last && !self.chunks.is_empty() {
+            problems.push("no event announced the end of the recording".to_owned());
+        }
+        problems
+    }
+}
+
+fn numbers(numbers: &[u32]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl RecordingControl {
+    /// Takes over what an event says about a recording's files.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn announced(&self, update: &RecordingFileStatusUpdated) -> Result<(), RegisterError> {
+        let Some(id) = &update.recording_id else {
+            return Ok(());
+        };
+        let now = self.clock.now();
+        let account = self
+            .register
+            .change(id, now, |account| {
+                let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
+                let call = server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
+                account.call = account.call.take().or(call.map(RecordedCall::Locator));
+                account.started_at = account.started_at.or(update.started_at);
+                account.files.add(update, now);
+                if update.is_last {
+                    account.stop(update.event_time.unwrap_or(now).min(now));
+                }
+            })
+            .await?;
+        for problem in account.files.problems() {
+            tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(chunks: &[(u32, &str)], has_last: bool) -> Files {
+        let mut files = Files { has_last, announced_at: Some(Timestamp::UNIX_EPOCH), ..Files::default() };
+        for (index, document) in chunks {
+            files.chunks.entry(*index).or_default().insert(document.parse().unwrap());
+        }
+        files
+    }
+
+    #[test]
+    fn a_whole_list_has_no_problem_in_whatever_order_it_came() {
+        assert_eq!(files(&[(2, "c"), (0, "a"), (1, "b")], true).problems(), Vec::<String>::new());
+    }
+
+    #[rstest::rstest]
+    #[case(&[], true, "no event announced a file")]
+    #[case(&[(0, "a"), (3, "d")], true, "no event announced chunk 1, 2")]
+    #[case(&[(0, "a"), (0, "b")], true, "more than one document claims to be chunk 0")]
+    #[case(&[(0, "a")], false, "no event announced the end of the recording")]
+    fn what_is_wrong_is_said(#[case] chunks: &[(u32, &str)], #[case] has_last: bool, #[case] expected: &str) {
+        assert_eq!(files(chunks, has_last).problems(), [expected]);
+    }
+
+    #[test]
+    fn an_absurd_index_costs_nothing() {
+        assert_eq!(files(&[(u32::MAX, "a")], true).problems().len(), 1);
+    }
+}

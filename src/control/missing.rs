@@ -1,0 +1,48 @@
+//! Recordings that ended and whose files were never announced: told while there is still time.
+
+use jiff::Timestamp;
+use tracing::error;
+
+use super::RecordingControl;
+use super::documents::RegisterError;
+use crate::export::Budget;
+
+const PAGE: usize = 100;
+
+impl RecordingControl {
+    /// Tells of every recording whose files are overdue, once. Returns how many were told of.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn tell_missing(&self, budget: Budget) -> Result<u64, RegisterError> {
+        let now = self.clock.now();
+        let mut told = 0;
+        loop {
+            let due = self.register.overdue(now, PAGE).await?;
+            let is_last = due.len() < PAGE;
+            for awaited in due {
+                if budget.is_spent() {
+                    return Ok(told);
+                }
+                told += u64::from(self.tell(awaited.recording, now).await?);
+                self.register.no_longer_awaited(&awaited.marker).await?;
+            }
+            if is_last {
+                return Ok(told);
+            }
+        }
+    }
+
+    async fn tell(&self, recording: Option<super::entry::RegisteredRecording>, now: Timestamp) -> Result<bool, RegisterError> {
+        let Some(recording) = recording.filter(|recording| recording.is_awaited()) else {
+            return Ok(false);
+        };
+        let id = &recording.recording_id;
+        error!(
+            recording.id = %id,
+            "Recording `{id}` ended and no file of it was announced; look at the Event Grid subscription and at ACS before its retention ends"
+        );
+        self.register.change(id, now, |account| account.files.missing_since = account.files.missing_since.or(Some(now))).await?;
+        Ok(true)
+    }
+}

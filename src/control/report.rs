@@ -1,0 +1,216 @@
+//! The completeness report of a day: every recording that began then, its chunks, and what is missing.
+
+use std::fmt;
+use std::time::Duration;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use tracing::{error, info};
+
+use super::RecordingControl;
+use super::documents::RegisterError;
+use super::entry::{RecordingStatus, RegisteredRecording};
+use crate::export::ledger::{Found, LedgerError};
+use crate::export::{ChunkLedger, ChunkState};
+use crate::recording::DocumentId;
+
+const PAGE: usize = 500;
+/// Accounts that are looked at together.
+const AT_ONCE: usize = 16;
+/// A day is reported on when the files of its last recordings have come, or are missing.
+const REPORT_AT: Duration = Duration::from_hours(2);
+
+/// A day's recordings and whether all of it is in the vault.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompletenessReport {
+    /// `2026-03-02`, UTC.
+    pub day: String,
+    pub made_at: Timestamp,
+    pub recordings: Vec<ReportedRecording>,
+    pub chunk_count: usize,
+    pub chunks_in_vault: usize,
+    /// Recordings with a problem.
+    pub incomplete: usize,
+}
+
+/// One recording of the day.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedRecording {
+    pub recording_id: String,
+    pub state: &'static str,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub chunks: Vec<ReportedChunk>,
+    /// Empty when nothing is missing.
+    pub problems: Vec<String>,
+}
+
+/// One chunk of it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedChunk {
+    pub index: u32,
+    pub document_id: DocumentId,
+    pub state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    #[serde(skip)]
+    problem: Option<String>,
+}
+
+/// Why a report could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ReportError {
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl fmt::Display for CompletenessReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { day, recordings, chunk_count, chunks_in_vault, incomplete, .. } = self;
+        writeln!(
+            f,
+            "Recordings of {day}: {}, in {chunk_count} chunks, {chunks_in_vault} of them in the vault.",
+            recordings.len()
+        )?;
+        if *incomplete == 0 {
+            return write!(f, "Nothing is missing.");
+        }
+        write!(f, "{incomplete} are not complete:")?;
+        for recording in recordings.iter().filter(|recording| !recording.problems.is_empty()) {
+            write!(f, "\n  {} ({})", recording.recording_id, recording.state)?;
+            recording.problems.iter().try_for_each(|problem| write!(f, "\n    {problem}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl RecordingControl {
+    /// Reports on the recordings that began on the day (UTC) of `day`.
+    ///
+    /// # Errors
+    /// When the register or the ledger cannot be read.
+    pub async fn report(&self, ledger: &ChunkLedger, day: Timestamp) -> Result<CompletenessReport, ReportError> {
+        let mut recordings = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let names = self.register.of_day(day, after.as_deref(), PAGE).await?;
+            after = names.last().cloned();
+            let is_last = names.len() < PAGE;
+            let page = futures::stream::iter(names).map(|name| async move {
+                let account = self.register.by_name(&name).await?;
+                Ok::<_, ReportError>(match account {
+                    Some(account) => Some(reported(ledger, account).await?),
+                    None => None,
+                })
+            });
+            recordings.extend(page.buffered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten());
+            if is_last {
+                break;
+            }
+        }
+        let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
+        Ok(CompletenessReport {
+            day: name_of(day),
+            made_at: self.clock.now(),
+            chunk_count: chunks().count(),
+            chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
+            incomplete: recordings.iter().filter(|recording| !recording.problems.is_empty()).count(),
+            recordings,
+        })
+    }
+
+    /// Makes and keeps yesterday's report, once: `reports/<day>.json` and `.txt` in the ledger's storage.
+    ///
+    /// # Errors
+    /// As [`RecordingControl::report`].
+    pub async fn report_daily(&self, ledger: &ChunkLedger) -> Result<(), ReportError> {
+        let yesterday =
+            self.clock.now() - SignedDuration::try_from(REPORT_AT).unwrap_or_default() - SignedDuration::from_hours(24);
+        let day = name_of(yesterday);
+        let key = format!("reports/{day}.json");
+        if self.register.has(&key).await? {
+            return Ok(());
+        }
+        let report = self.report(ledger, yesterday).await?;
+        let json = serde_json::to_string_pretty(&report).expect("a report has string keys only");
+        self.register.keep(&format!("reports/{day}.txt"), report.to_string()).await?;
+        if self.register.keep(&key, json).await? {
+            match report.incomplete {
+                0 => info!(recordings = report.recordings.len(), chunks = report.chunk_count, "Nothing is missing of {day}"),
+                incomplete => error!(incomplete, "{incomplete} recordings of {day} are not complete; see {key} in the ledger"),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<ReportedRecording, LedgerError> {
+    let mut chunks = Vec::new();
+    for (index, document_id) in account.files.documents() {
+        chunks.push(reported_chunk(index, document_id, ledger.find(document_id).await?));
+    }
+    let mut problems = Vec::new();
+    let ended_at = match &account.status {
+        RecordingStatus::Running => None,
+        RecordingStatus::Stopped { at } => {
+            problems.extend(account.files.problems());
+            Some(*at)
+        }
+        RecordingStatus::Failed { at, .. } => Some(*at),
+    };
+    problems.extend(chunks.iter().filter_map(|chunk| chunk.problem.clone()));
+    Ok(ReportedRecording {
+        state: account.state_name(),
+        started_at: account.started_at,
+        ended_at,
+        recording_id: account.recording_id.to_string(),
+        chunks,
+        problems,
+    })
+}
+
+fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) -> ReportedChunk {
+    let state = found.as_ref().map_or("unknown", |found| found.entry.state.name());
+    let mut chunk = ReportedChunk {
+        index,
+        document_id: document_id.clone(),
+        state,
+        file: None,
+        size_bytes: None,
+        sha256: None,
+        problem: None,
+    };
+    match found.map(|found| found.entry.state) {
+        Some(
+            ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } | ChunkState::SourceLeft { receipt, .. },
+        ) => {
+            chunk.file = Some(receipt.media().name().to_string());
+            chunk.size_bytes = Some(receipt.media().size_bytes());
+            chunk.sha256 = Some(receipt.media().sha256().to_string());
+        }
+        Some(ChunkState::Pending) => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the vault yet")),
+        Some(ChunkState::Expired { reason, .. }) => {
+            chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"))
+        }
+        Some(ChunkState::DeadLettered { reason, .. }) => {
+            chunk.problem = Some(format!("chunk {index} ({document_id}) was given up: {reason}"));
+        }
+        None => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the ledger")),
+    }
+    chunk
+}
+
+fn name_of(day: Timestamp) -> String {
+    day.to_zoned(TimeZone::UTC).date().to_string()
+}
