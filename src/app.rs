@@ -18,7 +18,7 @@ use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
 use crate::oidc::TokenValidator;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
-use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault};
+use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault, ExternalStorage};
 use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
 
 const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -62,6 +62,8 @@ pub enum BuildError {
     Http(#[source] reqwest::Error),
     #[error("could not set up the managed identity")]
     Identity(#[source] Box<azure_core::Error>),
+    #[error("could not set up the clients of EXTERNAL_STORAGE")]
+    External(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of {url:?}")]
     Storage { url: VaultUrl, source: Box<azure_core::Error> },
 }
@@ -78,7 +80,8 @@ impl App {
             SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
             SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
         };
-        let needs_identity = config.vault.needs_identity() || config.ledger.needs_identity();
+        let externals = config.external_storage.iter().any(|container| !container.has_sas());
+        let needs_identity = config.vault.needs_identity() || config.ledger.needs_identity() || externals;
         let storage_identity = if needs_identity { Some(new_identity()?) } else { None };
         let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock)).map_err(BuildError::Http)?;
         let storage = Storage { azure: AzureStorage::new(storage_identity) };
@@ -89,7 +92,16 @@ impl App {
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
         let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));
         let destination = storage.vault(&config.vault)?;
-        let driver = Arc::new(ExportDriver::new(ledger, Arc::new(source), destination, Arc::clone(&clock), config.export));
+        let external = ExternalStorage::new(&storage.azure, &config.external_storage);
+        let external = external.map_err(|error| BuildError::External(Box::new(error)))?;
+        let driver = Arc::new(ExportDriver::new(
+            ledger,
+            Arc::new(source),
+            Arc::new(external),
+            destination,
+            Arc::clone(&clock),
+            config.export,
+        ));
         Ok(Self {
             control,
             auto_record: config.auto_record,

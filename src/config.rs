@@ -14,6 +14,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
+use crate::vault::url::ContainerUrl;
 use reader::Reader;
 
 /// A setting as the documentation lists it.
@@ -53,6 +54,7 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("VAULT_URL", None),
     setting("LEDGER_URL", None),
+    setting("EXTERNAL_STORAGE", None),
     setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
     setting("EVENT_BUDGET", Some("20s")),
     setting("SWEEP_BUDGET", Some("4m")),
@@ -117,6 +119,8 @@ pub struct Config {
     pub auto_record: Option<AutoRecord>,
     pub vault: VaultUrl,
     pub ledger: VaultUrl,
+    /// Containers of the customer's own that ACS writes into.
+    pub external_storage: Vec<ContainerUrl>,
     pub event_budget: Duration,
     pub sweep_budget: Duration,
     pub claim_ttl: Duration,
@@ -164,6 +168,7 @@ impl Config {
         let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
         let vault = reader.required("VAULT_URL");
         let ledger = reader.ledger(vault.as_ref());
+        let external_storage = reader.external_storage();
         let export = reader.export();
         reader.schedule();
         let event_budget = reader.duration("EVENT_BUDGET", Duration::from_secs(1));
@@ -187,6 +192,7 @@ impl Config {
                 auto_record,
                 vault: vault?,
                 ledger: ledger?,
+                external_storage: external_storage?,
                 event_budget: event_budget?,
                 sweep_budget: sweep_budget?,
                 claim_ttl: claim_ttl?,

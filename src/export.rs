@@ -8,6 +8,7 @@
 
 pub mod block;
 pub mod budget;
+pub mod catalogue;
 pub mod crowd;
 pub mod destination;
 pub mod digest;

@@ -17,6 +17,7 @@ use crate::export::driver::ExportPolicy;
 use crate::export::transfer::BlockPolicy;
 use crate::retry::RetryPolicy;
 use crate::secret::SharedSecret;
+use crate::vault::url::ContainerUrl;
 use crate::vault::{InvalidVaultUrl, VaultUrl};
 
 /// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory and its upload has a minute; and 50,000 blocks, so
@@ -170,6 +171,21 @@ impl Reader {
         }
         let beside: Result<VaultUrl, InvalidVaultUrl> = vault?.ledger_beside();
         beside.map_err(|error| self.problem("VAULT_URL", error)).ok()
+    }
+
+    pub(super) fn external_storage(&mut self) -> Option<Vec<ContainerUrl>> {
+        if self.text("EXTERNAL_STORAGE").is_none() {
+            return Some(Vec::new());
+        }
+        self.parsed("EXTERNAL_STORAGE", |text| {
+            let containers = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+            let containers = containers.map(|url| match url.parse() {
+                Ok(VaultUrl::Container(container)) => Ok(container),
+                Ok(VaultUrl::Directory(_)) => Err("has a directory; expected URLs of containers".to_owned()),
+                Err(error) => Err(format!("has an entry that {error}")),
+            });
+            containers.collect::<Result<Vec<_>, _>>()
+        })
     }
 
     pub(super) fn export(&mut self) -> Option<ExportPolicy> {

@@ -5,6 +5,7 @@ use tracing::error;
 
 use super::RecordingControl;
 use super::documents::RegisterError;
+use super::entry::RegisteredRecording;
 use crate::export::Budget;
 
 const PAGE: usize = 100;
@@ -33,8 +34,8 @@ impl RecordingControl {
         }
     }
 
-    async fn tell(&self, recording: Option<super::entry::RegisteredRecording>, now: Timestamp) -> Result<bool, RegisterError> {
-        let Some(recording) = recording.filter(|recording| recording.is_awaited()) else {
+    async fn tell(&self, recording: Option<RegisteredRecording>, now: Timestamp) -> Result<bool, RegisterError> {
+        let Some(recording) = recording.filter(RegisteredRecording::is_awaited) else {
             return Ok(false);
         };
         let id = &recording.recording_id;

@@ -199,9 +199,14 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
             chunk.size_bytes = Some(receipt.media().size_bytes());
             chunk.sha256 = Some(receipt.media().sha256().to_string());
         }
+        Some(ChunkState::InPlace { files, .. }) => {
+            chunk.file = Some(files.media.location);
+            chunk.size_bytes = Some(files.media.size_bytes);
+            chunk.sha256 = Some(files.media.sha256.to_string());
+        }
         Some(ChunkState::Pending) => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the vault yet")),
         Some(ChunkState::Expired { reason, .. }) => {
-            chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"))
+            chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"));
         }
         Some(ChunkState::DeadLettered { reason, .. }) => {
             chunk.problem = Some(format!("chunk {index} ({document_id}) was given up: {reason}"));

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use super::budget::Budget;
+use super::catalogue;
 use super::destination::ExportDestination;
 use super::entry::LedgerEntry;
 use super::exporter::ChunkExporter;
@@ -40,6 +41,8 @@ pub struct ExportPolicy {
 pub struct ExportDriver {
     ledger: ChunkLedger,
     source: Arc<dyn RecordingSource>,
+    /// The customer's own storage.
+    external: Arc<dyn RecordingSource>,
     exporter: ChunkExporter,
     clock: Arc<dyn Clock>,
     policy: ExportPolicy,
@@ -71,13 +74,14 @@ impl ExportDriver {
     pub fn new(
         ledger: ChunkLedger,
         source: Arc<dyn RecordingSource>,
+        external: Arc<dyn RecordingSource>,
         destination: Arc<dyn ExportDestination>,
         clock: Arc<dyn Clock>,
         policy: ExportPolicy,
     ) -> Self {
         let exporter =
             ChunkExporter { source: Arc::clone(&source), destination, clock: Arc::clone(&clock), blocks: policy.blocks };
-        Self { ledger, source, exporter, clock, policy, slots: Semaphore::new(policy.chunks_in_flight) }
+        Self { ledger, source, external, exporter, clock, policy, slots: Semaphore::new(policy.chunks_in_flight) }
     }
 
     pub fn ledger(&self) -> &ChunkLedger {
@@ -105,7 +109,7 @@ impl ExportDriver {
                 alarm(&found.entry);
                 return Ok(DriveOutcome::Settled { state: found.entry.state, exported_now: false });
             }
-            NextStep::Export | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => {}
+            NextStep::Export | NextStep::Catalogue | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => {}
         }
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
@@ -139,6 +143,7 @@ impl ExportDriver {
                     }
                     Err(error) => return self.settle_failed_export(claim, &entry, &error).await,
                 },
+                NextStep::Catalogue => return self.catalogue(claim, &entry, budget).await,
                 NextStep::DeleteSource { receipt } => {
                     return self.delete_source(claim, &entry, receipt, exported_now).await;
                 }
@@ -159,6 +164,31 @@ impl ExportDriver {
                 }
             }
         }
+    }
+
+    /// Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.
+    async fn catalogue(&self, claim: &Claim, entry: &LedgerEntry, budget: Budget) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let error = match catalogue::look(&*self.external, &entry.chunk, budget).await {
+            Ok(Some(files)) => {
+                let id = &entry.chunk.document_id;
+                let media = &files.media;
+                info!(document.id = %id, chunk.index = entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
+                return self.settle(claim, ChunkState::InPlace { files, seen_at: now }, true).await;
+            }
+            Ok(None) => {
+                self.release(claim).await?;
+                return Ok(DriveOutcome::OutOfBudget);
+            }
+            Err(error) => error,
+        };
+        let reason = ErrorChain(&error).to_string();
+        let is_final = matches!(error, SourceError::Refused(_)) || entry.is_surely_gone(now);
+        if is_final {
+            return self.settle_unexported(claim, ChunkState::DeadLettered { at: now, reason: reason.clone() }, &reason).await;
+        }
+        let delay = self.policy.attempts.delay(entry.attempts + 1, error.retry_after(), rand::random());
+        self.back_off(claim, entry, delay.unwrap_or(self.policy.attempts.longest_delay), true, reason).await
     }
 
     /// Durable before anything may be deleted.
@@ -286,7 +316,10 @@ impl ExportDriver {
         let is_unsafe = match self.ledger.find(&other).await? {
             Some(found) => match found.entry.state {
                 ChunkState::Pending | ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => true,
-                ChunkState::Exported { .. } | ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } => false,
+                ChunkState::Exported { .. }
+                | ChunkState::SourceDeleted { .. }
+                | ChunkState::SourceLeft { .. }
+                | ChunkState::InPlace { .. } => false,
             },
             None => false,
         };

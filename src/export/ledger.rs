@@ -259,7 +259,9 @@ impl ChunkLedger {
             match entry.state {
                 ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => give_another_chance(&mut entry),
                 ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
-                ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } => return Ok(Retried::Safe),
+                ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } | ChunkState::InPlace { .. } => {
+                    return Ok(Retried::Safe);
+                }
             }
             if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Retried::Opened);

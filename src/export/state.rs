@@ -5,6 +5,7 @@
 //!              │ │                             │
 //!              │ │                             └─ nothing to delete by, or deletion impossible ─▶ SourceLeft ∎
 //!              │ └─ refused location, attempts spent ─▶ DeadLettered ∎ (an operator may retry)
+//!              │ └─ (the customer's own storage) looked at where it lies ─▶ InPlace ∎
 //!              └─ ACS answers 404/410 after its retention ─▶ Expired ∎ (a loss: logged as an error)
 //! ```
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::catalogue::InPlace;
 use super::entry::LedgerEntry;
 use super::receipt::ExportReceipt;
 
@@ -34,6 +36,11 @@ pub enum ChunkState {
         receipt: ExportReceipt,
         reason: String,
     },
+    /// In the customer's own storage, where ACS wrote it; looked at there, not moved, never deleted.
+    InPlace {
+        files: InPlace,
+        seen_at: Timestamp,
+    },
     Expired {
         seen_at: Timestamp,
         reason: String,
@@ -49,7 +56,11 @@ impl ChunkState {
     pub fn is_settled(&self) -> bool {
         match self {
             Self::Pending | Self::Exported { .. } => false,
-            Self::SourceDeleted { .. } | Self::SourceLeft { .. } | Self::Expired { .. } | Self::DeadLettered { .. } => true,
+            Self::SourceDeleted { .. }
+            | Self::SourceLeft { .. }
+            | Self::InPlace { .. }
+            | Self::Expired { .. }
+            | Self::DeadLettered { .. } => true,
         }
     }
 
@@ -60,6 +71,7 @@ impl ChunkState {
             Self::Exported { .. } => "exported",
             Self::SourceDeleted { .. } => "sourceDeleted",
             Self::SourceLeft { .. } => "sourceLeft",
+            Self::InPlace { .. } => "inPlace",
             Self::Expired { .. } => "expired",
             Self::DeadLettered { .. } => "deadLettered",
         }
@@ -70,6 +82,8 @@ impl ChunkState {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     Export,
+    /// The files lie in the customer's own storage: look at them there.
+    Catalogue,
     /// By the event's `deleteLocation`, verbatim; the receipt is the right to use it.
     DeleteSource {
         receipt: ExportReceipt,
@@ -90,6 +104,7 @@ pub fn next_step(entry: &LedgerEntry, delete_delay: Duration, now: Timestamp) ->
         return NextStep::Wait { until };
     }
     match &entry.state {
+        ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
         ChunkState::Pending => NextStep::Export,
         ChunkState::Exported { receipt } if entry.chunk.locations.delete.is_none() => {
             NextStep::LeaveSource { receipt: receipt.clone() }
@@ -100,6 +115,7 @@ pub fn next_step(entry: &LedgerEntry, delete_delay: Duration, now: Timestamp) ->
         },
         ChunkState::SourceDeleted { .. }
         | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => NextStep::Nothing,
     }

@@ -100,7 +100,10 @@ impl SweepReport {
                     ChunkState::SourceDeleted { .. } => self.deleted += 1,
                     ChunkState::Expired { .. } => self.expired += 1,
                     ChunkState::DeadLettered { .. } => self.dead_lettered += 1,
-                    ChunkState::SourceLeft { .. } | ChunkState::Pending | ChunkState::Exported { .. } => {}
+                    ChunkState::SourceLeft { .. }
+                    | ChunkState::InPlace { .. }
+                    | ChunkState::Pending
+                    | ChunkState::Exported { .. } => {}
                 }
             }
         }

@@ -48,6 +48,7 @@ fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> Str
         }
         Ok(DriveOutcome::Settled { state, .. }) => match state {
             ChunkState::SourceDeleted { .. } => format!("Chunk {id} is in the vault and deleted at ACS"),
+            ChunkState::InPlace { files, .. } => format!("Chunk {id} lies in your own storage: SHA-256 {}", files.media.sha256),
             ChunkState::SourceLeft { reason, .. } => format!("Chunk {id} is in the vault; at ACS: {reason}"),
             ChunkState::Expired { reason, .. } => format!("Chunk {id} is LOST, ACS had dropped it: {reason}"),
             ChunkState::DeadLettered { reason, .. } => format!("Chunk {id} is dead-lettered: {reason}"),

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
 use super::media::{ContentKind, FormatKind, MediaKind};
 
+/// Blob Storage in the public, US Government and China clouds.
+const BLOB_DOMAINS: [&str; 3] = [".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn"];
+
 /// Where the parts of a chunk lie at ACS: the event's texts, verbatim.
 ///
 /// They are claims of an event that anybody may have made up; nothing is sent to them before the source has admitted them.
@@ -39,6 +42,9 @@ pub struct RecordingChunk {
     /// `SessionEnded`, `ChunkMaximumSizeExceeded`, …
     pub end_reason: Option<String>,
     pub locations: ChunkLocations,
+    /// Where the files lie, if not at ACS: the event's `storageType`, `AzureBlob` for one.
+    #[serde(default)]
+    pub storage_type: Option<String>,
     pub event_id: Option<String>,
     pub event_time: Option<Timestamp>,
 }
@@ -56,6 +62,18 @@ impl RecordingChunk {
     /// What the event says about the file; metadata may know more.
     pub fn media_kind(&self) -> Option<MediaKind> {
         MediaKind::from_parts(self.content, self.format)
+    }
+
+    /// Whether ACS wrote the files into the customer's own storage.
+    pub fn is_external(&self) -> bool {
+        let is_blob_host = |location: &str| {
+            let host = location.split("://").nth(1).unwrap_or_default().split(['/', ':', '?']).next().unwrap_or_default();
+            BLOB_DOMAINS.iter().any(|domain| host.to_ascii_lowercase().ends_with(domain))
+        };
+        match &self.storage_type {
+            Some(storage) => !storage.eq_ignore_ascii_case("AzureCommunicationServices"),
+            None => self.locations.content.as_deref().is_some_and(is_blob_host),
+        }
     }
 
     /// The other document that the delete location names, if it names one: `…/objects/<documentId>[/content/…]`.
@@ -124,6 +142,7 @@ pub(crate) mod tests {
             format: None,
             end_reason: None,
             locations: ChunkLocations::default(),
+            storage_type: None,
             event_id: None,
             event_time: None,
         }

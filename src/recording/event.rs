@@ -174,6 +174,7 @@ impl<'a> EventContext<'a> {
                 metadata: owned("metadataLocation"),
                 delete: owned("deleteLocation"),
             },
+            storage_type: owned("storageType").or_else(|| self.data.text("storageType").map(str::to_owned)),
             event_id: self.event_id.clone(),
             event_time: self.event_time,
         })

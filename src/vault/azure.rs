@@ -1,5 +1,6 @@
 //! Azure Blob Storage through the official client: the only place that knows `azure_storage_blob`.
 
+mod external;
 mod ledger;
 mod vault;
 
@@ -17,6 +18,7 @@ use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use super::url::ContainerUrl;
 use crate::telemetry::ErrorChain;
 
+pub use external::ExternalStorage;
 pub use ledger::AzureLedgerStore;
 pub use vault::AzureVault;
 

@@ -193,7 +193,7 @@ impl Durable {
         };
         let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
         let source = Arc::new(AuditedSource { planned, durable: self.clone() });
-        Arc::new(ExportDriver::new(ledger, source, vault, self.clock.clone(), policy))
+        Arc::new(ExportDriver::new(ledger, source.clone(), source, vault, self.clock.clone(), policy))
     }
 
     fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {

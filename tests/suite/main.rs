@@ -7,6 +7,7 @@
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `event_grid_webhook` | the second door for events |
+//! | `fuzz` | no input makes a reader panic |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -15,6 +16,7 @@
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `operator_verbs` | what an operator types at a shell |
+//! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
@@ -27,12 +29,14 @@ mod documents;
 mod drive;
 mod event_grid_webhook;
 mod export_destination_contract;
+mod fuzz;
 mod host_protocol;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger_store_contract;
 mod legacy_generations;
 mod operator_verbs;
+mod own_storage;
 mod python_sdk;
 mod recording_callbacks;
 mod recording_control;

@@ -48,6 +48,7 @@ pub fn chunk(id: &str, index: u32) -> RecordingChunk {
             metadata: Some(format!("{object}/content/acsmetadata")),
             delete: Some(object),
         },
+        storage_type: None,
         event_id: None,
         event_time: "2026-03-02T10:02:00Z".parse().ok(),
     }

@@ -61,7 +61,7 @@ impl Pipeline {
             attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 5 },
         };
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
-        let driver = Arc::new(ExportDriver::new(ledger, source.clone(), vault.clone(), clock.clone(), policy));
+        let driver = Arc::new(ExportDriver::new(ledger, source.clone(), source.clone(), vault.clone(), clock.clone(), policy));
         Self { source, vault, store, clock, driver }
     }
 

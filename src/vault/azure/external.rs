@@ -1,0 +1,100 @@
+//! The customer's own storage that ACS writes into: read with our own identity, never with ACS's credentials.
+
+use async_trait::async_trait;
+use azure_core::http::StatusCode;
+use azure_storage_blob::models::BlobClientGetPropertiesResultHeaders as _;
+use azure_storage_blob::{BlobClient, BlobContainerClient};
+use futures::{StreamExt as _, TryStreamExt as _};
+use percent_encoding::percent_decode_str;
+use url::{Position, Url};
+
+use super::{AzureStorage, redacted, status};
+use crate::export::receipt::ExportReceipt;
+use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use crate::recording::RecordingChunk;
+use crate::vault::url::ContainerUrl;
+
+/// Containers that recordings may lie in; nothing is sent anywhere else.
+pub struct ExternalStorage {
+    containers: Vec<(Url, BlobContainerClient)>,
+}
+
+impl ExternalStorage {
+    /// # Errors
+    /// When a client refuses its URL.
+    pub fn new(storage: &AzureStorage, containers: &[ContainerUrl]) -> azure_core::Result<Self> {
+        let clients = containers.iter().map(|container| Ok((container.expose().clone(), storage.container(container)?)));
+        Ok(Self { containers: clients.collect::<azure_core::Result<_>>()? })
+    }
+
+    fn blob(&self, location: &str) -> Result<BlobClient, SourceError> {
+        let refused = || {
+            let host = Url::parse(location).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+            SourceError::Refused(format!("a file at `{host}` lies in no container of EXTERNAL_STORAGE"))
+        };
+        let url = Url::parse(location).map_err(|_| refused())?;
+        let found = self.containers.iter().find_map(|(container, client)| Some((client, name_in(container, &url)?)));
+        let (client, name) = found.ok_or_else(refused)?;
+        Ok(client.blob_client(&name))
+    }
+}
+
+/// The blob's name, if the location lies in the container.
+fn name_in(container: &Url, location: &Url) -> Option<String> {
+    let origin = |url: &Url| url[..Position::BeforePath].to_owned();
+    let name = location.path().strip_prefix(container.path().trim_end_matches('/'))?.strip_prefix('/')?;
+    let name = percent_decode_str(name).decode_utf8().ok()?;
+    (origin(container) == origin(location) && !name.is_empty()).then(|| name.into_owned())
+}
+
+fn failure(error: &azure_core::Error) -> SourceError {
+    match status(error) {
+        Some(StatusCode::NotFound) => SourceError::Gone { status: 404 },
+        Some(_) | None => SourceError::Transient {
+            what: "could not read a file in the external storage".to_owned(),
+            retry_after: None,
+            source: Some(redacted(error)),
+        },
+    }
+}
+
+#[async_trait]
+impl RecordingSource for ExternalStorage {
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, _offset: u64) -> Result<OpenedContent, SourceError> {
+        let location = match part {
+            ChunkPart::Media => &chunk.locations.content,
+            ChunkPart::Metadata => &chunk.locations.metadata,
+        };
+        let location = location.as_deref().ok_or_else(|| SourceError::Refused("the event names no place".to_owned()))?;
+        let blob = self.blob(location)?;
+        let properties = blob.get_properties(None).await.map_err(|error| failure(&error))?;
+        let total_bytes = properties.content_length().map_err(|error| failure(&error))?.unwrap_or_default();
+        let body = blob.download(None).await.map_err(|error| failure(&error))?.body;
+        let stream = body.map_err(|error| failure(&error)).boxed();
+        Ok(OpenedContent { offset: 0, total_bytes, stream })
+    }
+
+    async fn delete(&self, _chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {
+        Err(SourceError::Refused("files in the customer's own storage are never deleted".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("https://a.blob.core.windows.net/calls/20260302/x%20y.wav", Some("20260302/x y.wav"))]
+    #[case("https://a.blob.core.windows.net/calls/x.wav?sig=abc", Some("x.wav"))]
+    #[case("https://b.blob.core.windows.net/calls/x.wav", None)]
+    #[case("https://a.blob.core.windows.net/callsother/x.wav", None)]
+    #[case("https://a.blob.core.windows.net/calls/", None)]
+    #[case("https://a.blob.core.windows.net/calls/../other/x.wav", None)]
+    #[case("http://a.blob.core.windows.net/calls/x.wav", None)]
+    #[case("https://user@a.blob.core.windows.net/calls/x.wav", None)]
+    #[case("https://a.blob.core.windows.net:8443/calls/x.wav", None)]
+    fn a_file_lies_in_the_container_or_is_none_of_ours(#[case] location: &str, #[case] expected: Option<&str>) {
+        let container = Url::parse("https://a.blob.core.windows.net/calls").unwrap();
+        assert_eq!(name_in(&container, &Url::parse(location).unwrap()).as_deref(), expected);
+    }
+}

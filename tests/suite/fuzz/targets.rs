@@ -1,0 +1,96 @@
+//! What is fuzzed: every reader of what anybody may send. Each takes any bytes, and checks what must hold of what it read.
+
+use recording_vault::acs::{ContentGuard, connection_string};
+use recording_vault::config::Config;
+use recording_vault::control::callback::StateCallback;
+use recording_vault::control::start::Start;
+use recording_vault::functions::invocation::Invocation;
+use recording_vault::recording::{IncomingEvent, RecordingMetadata};
+use serde_json::{Value, json};
+
+/// A target by its name.
+pub type Target = (&'static str, fn(&[u8]));
+
+pub const TARGETS: [Target; 9] = [
+    ("event", event),
+    ("envelope", envelope),
+    ("subject", subject),
+    ("metadata", metadata),
+    ("content_url", content_url),
+    ("connection_string", connection_string),
+    ("schedule", schedule),
+    ("start_body", start_body),
+    ("callback", callback),
+];
+
+pub fn event(bytes: &[u8]) {
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return };
+    if let Ok(IncomingEvent::RecordingFileStatusUpdated(update)) = IncomingEvent::parse(&value) {
+        for chunk in update.chunks {
+            let id = chunk.document_id.as_str();
+            assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{id:?} can be a file's name");
+        }
+    }
+}
+
+pub fn envelope(bytes: &[u8]) {
+    if let Ok(invocation) = Invocation::parse(bytes) {
+        let _ = invocation.binding("event");
+    }
+}
+
+pub fn subject(bytes: &[u8]) {
+    let subject = String::from_utf8_lossy(bytes);
+    let chunks = json!([{"documentId": "a"}]);
+    let event = json!({"type": "Microsoft.Communication.RecordingFileStatusUpdated", "subject": subject,
+        "data": {"recordingStorageInfo": {"recordingChunks": chunks}}});
+    let parsed = IncomingEvent::parse(&event);
+    assert!(matches!(parsed, Ok(IncomingEvent::RecordingFileStatusUpdated(_))), "no subject spoils an event: {parsed:?}");
+}
+
+pub fn metadata(bytes: &[u8]) {
+    let _ = RecordingMetadata::parse(bytes).media_kind();
+}
+
+pub fn content_url(bytes: &[u8]) {
+    let location = String::from_utf8_lossy(bytes);
+    if let Ok(admitted) = ContentGuard::default().admit(&location) {
+        let url = admitted.url();
+        let host = url.host_str().unwrap_or_default();
+        let domains = [".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us"];
+        assert!(url.scheme() == "https" && domains.iter().any(|domain| host.ends_with(domain)), "{location:?} was admitted");
+        assert!(url.username().is_empty() && url.password().is_none(), "{location:?} was admitted");
+    }
+}
+
+pub fn connection_string(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    if let Err(error) = connection_string::parse(&text)
+        && let Some((_, key)) = text.split_once("accesskey=")
+    {
+        let key = key.split(';').next().unwrap_or_default();
+        // Base64 has no dot; the hint in the error does.
+        assert!(key.len() < 8 || key.contains('.') || !error.to_string().contains(key), "the error repeats the key");
+    }
+}
+
+pub fn schedule(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let settings = [("ACS_ENDPOINT", "https://a.b"), ("VAULT_URL", "file:///v"), ("EXPORT_SWEEP_SCHEDULE", &text)];
+    let _ = Config::read(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+pub fn start_body(bytes: &[u8]) {
+    for version in ["2026-03-12", "2021-04-15-preview1"] {
+        let version = version.parse().expect("the version is known");
+        if let Err(error) = Start::parse(bytes, version) {
+            assert!(!error.message.is_empty());
+        }
+    }
+}
+
+pub fn callback(bytes: &[u8]) {
+    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
+        let _ = StateCallback::parse(&value);
+    }
+}
