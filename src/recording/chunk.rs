@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
 use super::media::{ContentKind, FormatKind, MediaKind};
@@ -47,6 +48,10 @@ pub struct RecordingChunk {
     pub storage_type: Option<String>,
     pub event_id: Option<String>,
     pub event_time: Option<Timestamp>,
+    /// What else the event said, kept as it came: members of the chunk by their names, those around it as `data.…` and
+    /// `event.…`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub other: Map<String, Value>,
 }
 
 /// What became of a later event's word on a chunk.
@@ -114,6 +119,9 @@ impl RecordingChunk {
         self.format = self.format.or(newer.format);
         self.end_reason = self.end_reason.take().or(newer.end_reason);
         self.locations.content = self.locations.content.take().or(newer.locations.content);
+        for (name, value) in newer.other {
+            self.other.entry(name).or_insert(value);
+        }
         self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
         if names_what_is_read {
             self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
@@ -145,6 +153,7 @@ pub(crate) mod tests {
             storage_type: None,
             event_id: None,
             event_time: None,
+            other: Map::new(),
         }
     }
 

@@ -4,7 +4,7 @@
 //! Schema: <https://learn.microsoft.com/azure/event-grid/communication-services-voice-video-events>.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::call_event::{CALL_ENDED, CALL_LEG_STATE_CHANGED, CALL_STARTED, CallEnded, CallStarted};
 use super::chunk::{ChunkLocations, RecordingChunk};
@@ -128,12 +128,26 @@ impl RecordingFileStatusUpdated {
     }
 }
 
+/// Members that have a place of their own.
+const CHUNK_MEMBERS: [&str; 7] =
+    ["documentId", "index", "endReason", "contentLocation", "metadataLocation", "deleteLocation", "storageType"];
+const DATA_MEMBERS: [&str; 6] = [
+    "recordingStorageInfo",
+    "recordingStartTime",
+    "recordingDurationMs",
+    "recordingContentType",
+    "recordingFormatType",
+    "recordingId",
+];
+const EVENT_MEMBERS: [&str; 5] = ["id", "subject", "data", "eventTime", "time"];
+
 /// What all chunks of an event share.
 struct EventContext<'a> {
     event_id: Option<String>,
     event_time: Option<Timestamp>,
     subject: SubjectIds,
     data: Fields<'a>,
+    other: Map<String, Value>,
 }
 
 impl<'a> EventContext<'a> {
@@ -142,6 +156,7 @@ impl<'a> EventContext<'a> {
             event_id: event.text("id").map(str::to_owned),
             event_time: event.time("eventTime").or_else(|| event.time("time")),
             subject: SubjectIds::parse(event.text("subject").unwrap_or_default()),
+            other: data.others(&DATA_MEMBERS, "data.").chain(event.others(&EVENT_MEMBERS, "event.")).collect(),
             data,
         }
     }
@@ -177,6 +192,7 @@ impl<'a> EventContext<'a> {
             storage_type: owned("storageType").or_else(|| self.data.text("storageType").map(str::to_owned)),
             event_id: self.event_id.clone(),
             event_time: self.event_time,
+            other: fields.others(&CHUNK_MEMBERS, "").chain(self.other.clone()).collect(),
         })
     }
 }
@@ -340,6 +356,16 @@ mod tests {
     #[case(json!({"type": EVENT_TYPE, "data": {}}), InvalidEvent::NoChunks)]
     fn an_unreadable_event_says_what_is_missing(#[case] event: Value, #[case] expected: InvalidEvent) {
         assert_eq!(IncomingEvent::parse(&event), Err(expected));
+    }
+
+    #[test]
+    fn what_has_no_place_of_its_own_is_kept_as_it_came() {
+        let event = json!({"type": EVENT_TYPE, "source": "/sub", "extension": [1], "data": {"sessionEndReason": "CallEnded", "new": {"a": 1},
+            "recordingStorageInfo": {"recordingChunks": [{"documentId": "a", "quality": "high", "nothing": null}]}}});
+        let IncomingEvent::RecordingFileStatusUpdated(event) = IncomingEvent::parse(&event).unwrap() else { panic!() };
+        let expected = json!({"quality": "high", "data.sessionEndReason": "CallEnded", "data.new": {"a": 1}, "event.type": EVENT_TYPE,
+            "event.source": "/sub", "event.extension": [1]});
+        assert_eq!(Value::Object(event.chunks[0].other.clone()), expected);
     }
 
     #[test]

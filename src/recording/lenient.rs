@@ -19,6 +19,13 @@ impl<'a> Fields<'a> {
             .filter(|value| !value.is_null())
     }
 
+    /// The members that are none of `known`, with `prefix` before their names.
+    pub(crate) fn others(self, known: &'a [&str], prefix: &'a str) -> impl Iterator<Item = (String, Value)> + use<'a> {
+        let is_known = |key: &str| known.iter().any(|known| key.eq_ignore_ascii_case(known));
+        let others = self.0.iter().filter(move |(key, value)| !is_known(key) && !value.is_null());
+        others.map(move |(key, value)| (format!("{prefix}{key}"), value.clone()))
+    }
+
     pub(crate) fn object(self, name: &str) -> Option<Fields<'a>> {
         self.value(name).and_then(Fields::of)
     }

@@ -51,6 +51,7 @@ pub fn chunk(id: &str, index: u32) -> RecordingChunk {
         storage_type: None,
         event_id: None,
         event_time: "2026-03-02T10:02:00Z".parse().ok(),
+        other: serde_json::Map::new(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: the release binary's figures, measured in one run on this machine.
 
+mod burst;
 mod handler;
 
 use std::path::Path;
@@ -55,6 +56,7 @@ async fn measure(binary: &Path) -> anyhow::Result<()> {
     four.print("4 chunks of 512 MiB at once", bound);
     let small = export(binary, &simulator, folder.path(), 200, MIB).await?;
     small.print("200 chunks of 1 MiB in one event", bound);
+    burst::run(binary, &simulator, folder.path()).await?;
     println!(
         "\nEach export is hashed (SHA-256), checked block by block, synced to the disk, read back and recorded in the ledger."
     );
