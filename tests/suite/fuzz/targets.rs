@@ -65,12 +65,13 @@ pub fn content_url(bytes: &[u8]) {
 
 pub fn connection_string(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
+    let hint = "expected endpoint=https://<resource>.communication.azure.com/;accesskey=<base64>";
     if let Err(error) = connection_string::parse(&text)
         && let Some((_, key)) = text.split_once("accesskey=")
     {
         let key = key.split(';').next().unwrap_or_default();
-        // Base64 has no dot; the hint in the error does.
-        assert!(key.len() < 8 || key.contains('.') || !error.to_string().contains(key), "the error repeats the key");
+        let is_telling = key.len() >= 8 && !hint.contains(key) && !key.contains('.');
+        assert!(!(is_telling && error.to_string().contains(key)), "the error repeats the key: {error}");
     }
 }
 
