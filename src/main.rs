@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use recording_vault::app::App;
 use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::recording::DocumentId;
+use recording_vault::verbs::list::Wanted;
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -43,6 +44,25 @@ enum Command {
     Replay {
         #[arg(required = true)]
         from: Vec<String>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// List chunks, and events that could not be read
+    List {
+        /// Only chunks in this state: pending, exported, sourceDeleted, sourceLeft, inPlace, expired, deadLettered
+        #[arg(long)]
+        state: Option<String>,
+        /// Only chunks of a recording or call whose id contains this
+        #[arg(long)]
+        of: Option<String>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show all that the ledger knows of a chunk
+    Show {
+        document: DocumentId,
         /// Print JSON instead of text
         #[arg(long)]
         json: bool,
@@ -74,6 +94,8 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
         Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
+        Command::List { state, of, json } => operate(async |config| operator::list(config, Wanted { state, of }, json).await),
+        Command::Show { document, json } => operate(async |config| operator::show(config, &document, json).await),
         Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
         Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
         Command::Openapi => {

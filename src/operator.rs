@@ -7,6 +7,7 @@ use recording_vault::app::{self, App};
 use recording_vault::config::Config;
 use recording_vault::recording::DocumentId;
 use recording_vault::vault::VaultUrl;
+use recording_vault::verbs::list::{self as listing, Wanted};
 use recording_vault::verbs::replay::{self, Kept, ReplayReport};
 use recording_vault::verbs::{Print, report as reporting, retry as retrying};
 
@@ -37,6 +38,24 @@ pub async fn report(config: Config, day: Option<Date>, json: bool) -> anyhow::Re
     let report = reporting::run(&App::build(config)?, day).await?;
     print(json).report(&report);
     Ok(if report.incomplete == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+pub async fn list(config: Config, wanted: Wanted, json: bool) -> anyhow::Result<ExitCode> {
+    print(json).report(&listing::run(&App::build(config)?, &wanted).await?);
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn show(config: Config, document: &DocumentId, json: bool) -> anyhow::Result<ExitCode> {
+    match listing::show(&App::build(config)?, document).await? {
+        Some(shown) => {
+            print(json).report(&shown);
+            Ok(ExitCode::SUCCESS)
+        }
+        None => {
+            crate::complain(&format!("{document} is not in the ledger\n"));
+            Ok(ExitCode::from(EXIT_INCOMPLETE))
+        }
+    }
 }
 
 pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {

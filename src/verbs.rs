@@ -1,5 +1,6 @@
 //! The operator's verbs: what a person types at a shell, with the app's own settings.
 
+pub mod list;
 pub mod replay;
 pub mod report;
 pub mod retry;

@@ -8,13 +8,14 @@
 //! The marker is written before the entry and removed after it is settled, and put back if the entry was opened again in
 //! between: an open entry has its marker, and a marker too many is cleared by the next sweep.
 
+mod inventory;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::digest::Sha256Digest;
 use super::entry::{ClaimRecord, LedgerEntry};
 use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version};
 use super::state::ChunkState;
@@ -270,60 +271,6 @@ impl ChunkLedger {
         Err(LedgerError::Contended { document_id: document_id.clone() })
     }
 
-    /// Keeps an event that could not be read, whole, once.
-    ///
-    /// # Errors
-    /// When the storage fails: the event must then not be acknowledged.
-    pub async fn keep_poison(&self, event: &serde_json::Value, reason: &str) -> Result<(), LedgerError> {
-        let text = event.to_string();
-        let sha256 = Sha256Digest::of(text.as_bytes());
-        let kept = serde_json::json!({
-            "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
-        });
-        // A conflict means that the same event is kept already.
-        self.store.put(&format!("poison/{sha256}.json"), Bytes::from(kept.to_string()), Precondition::Absent).await?;
-        Ok(())
-    }
-
-    /// An event that was kept, by its SHA-256.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn poison(&self, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
-        let Ok(sha256) = Sha256Digest::try_from(sha256.to_owned()) else {
-            return Ok(None);
-        };
-        Ok(self.store.find(&format!("poison/{sha256}.json")).await?.map(|stored| stored.content))
-    }
-
-    /// Chunks that are dead-lettered. Looks at every entry there is.
-    ///
-    /// # Errors
-    /// When the storage fails. An entry that is unreadable is logged and left out.
-    pub async fn dead_lettered(&self) -> Result<Vec<DocumentId>, LedgerError> {
-        let mut found = Vec::new();
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(CHUNKS, after.as_deref(), PAGE).await?;
-            for key in &keys {
-                let id = key.strip_prefix(CHUNKS).and_then(|name| name.strip_suffix(".json")).and_then(|id| id.parse().ok());
-                let Some(id) = id else { continue };
-                match self.find(&id).await {
-                    Ok(Some(Found { entry, .. })) if matches!(entry.state, ChunkState::DeadLettered { .. }) => found.push(id),
-                    Ok(_) => {}
-                    Err(error @ LedgerError::Corrupt { .. }) => {
-                        tracing::error!(document.id = %id, error = %crate::telemetry::ErrorChain(&error), "An entry is not readable");
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            after = keys.last().cloned();
-            if keys.len() < PAGE {
-                return Ok(found);
-            }
-        }
-    }
-
     /// The marker first, then the entry: an open entry always has its marker.
     async fn put_open(&self, entry: &LedgerEntry, condition: Precondition) -> Result<PutOutcome, StoreError> {
         if !entry.state.is_settled() {
@@ -356,7 +303,6 @@ pub struct OpenCursor(String);
 
 const OPEN: &str = "open/";
 const CHUNKS: &str = "chunks/";
-const PAGE: usize = 500;
 
 fn entry_key(document_id: &DocumentId) -> String {
     format!("{CHUNKS}{document_id}.json")

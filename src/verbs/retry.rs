@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::app::App;
+use crate::export::ChunkState;
 use crate::export::ledger::{LedgerError, Retried};
 use crate::recording::DocumentId;
 
@@ -40,7 +41,12 @@ impl fmt::Display for RetryReport {
 /// When the ledger fails.
 pub async fn run(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
     let ledger = app.driver.ledger();
-    let ids = if named.is_empty() { ledger.dead_lettered().await? } else { named };
+    let ids = if named.is_empty() {
+        let dead = ledger.entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. })).await?;
+        dead.into_iter().map(|entry| entry.chunk.document_id).collect()
+    } else {
+        named
+    };
     let mut report = RetryReport::default();
     for id in ids {
         let list = match ledger.retry(&id).await? {

@@ -61,6 +61,28 @@ async fn events_are_replayed_from_files_containers_and_poison_and_again_without_
 }
 
 #[tokio::test]
+async fn what_is_where_and_what_was_refused_is_listed() {
+    let world = World::new().await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let id = document_ids(&event)[0].clone();
+    world.event(&event).await;
+    world.event(&json!("garbled")).await;
+    let mut foreign = world.recording(json!({})).await;
+    foreign["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] = "https://evil.example/x".into();
+    world.event(&foreign).await;
+    let all = report(&run(&world, &["list", "--json"]));
+    assert_eq!((all["chunks"].as_array().map(Vec::len), all["poison"].as_array().map(Vec::len)), (Some(2), Some(1)), "{all}");
+    let dead = report(&run(&world, &["list", "--state", "deadlettered", "--json"]));
+    assert!(dead["chunks"][0]["reason"].as_str().is_some_and(|reason| reason.contains("evil.example")), "{dead}");
+    let call = world.ledger_entry(&id)["chunk"]["callId"].as_str().expect("it has a call").to_owned();
+    let of = String::from_utf8_lossy(&run(&world, &["list", "--of", &call]).stdout).into_owned();
+    assert!(of.contains(&id) && of.contains("sourceDeleted") && of.contains(".wav"), "{of}");
+    let shown = report(&run(&world, &["show", &id, "--json"]));
+    assert_eq!(shown["state"]["name"], "sourceDeleted", "{shown}");
+    assert_eq!(run(&world, &["show", "nobody"]).status.code(), Some(2));
+}
+
+#[tokio::test]
 async fn a_replay_of_nothing_says_so() {
     let world = World::new().await;
     for from in ["/nowhere/events.json", "poison:abc", "https://"] {

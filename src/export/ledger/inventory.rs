@@ -1,0 +1,87 @@
+//! All that the ledger holds, for an operator: entries whatever their state, and events that could not be read.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError};
+use crate::export::digest::Sha256Digest;
+use crate::export::ledger_store::Precondition;
+use crate::recording::DocumentId;
+
+const POISON: &str = "poison/";
+const PAGE: usize = 500;
+/// Entries that are read together when all are looked at.
+const AT_ONCE: usize = 16;
+
+impl ChunkLedger {
+    /// Keeps an event that could not be read, whole, once.
+    ///
+    /// # Errors
+    /// When the storage fails: the event must then not be acknowledged.
+    pub async fn keep_poison(&self, event: &serde_json::Value, reason: &str) -> Result<(), LedgerError> {
+        let text = event.to_string();
+        let sha256 = Sha256Digest::of(text.as_bytes());
+        let kept = serde_json::json!({
+            "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
+        });
+        // A conflict means that the same event is kept already.
+        self.store.put(&format!("{POISON}{sha256}.json"), Bytes::from(kept.to_string()), Precondition::Absent).await?;
+        Ok(())
+    }
+
+    /// An event that was kept, by its SHA-256.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn poison(&self, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
+        let Ok(sha256) = Sha256Digest::try_from(sha256.to_owned()) else {
+            return Ok(None);
+        };
+        Ok(self.store.find(&format!("{POISON}{sha256}.json")).await?.map(|stored| stored.content))
+    }
+
+    /// SHA-256s of all events that were kept.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn poisoned(&self) -> Result<Vec<String>, LedgerError> {
+        self.names(POISON).await
+    }
+
+    /// Entries that are `wanted`. Looks at every one there is.
+    ///
+    /// # Errors
+    /// When the storage fails. An entry that is unreadable is logged and left out.
+    pub async fn entries(&self, wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync) -> Result<Vec<LedgerEntry>, LedgerError> {
+        let ids = self.names(CHUNKS).await?.into_iter().filter_map(|name| name.parse::<DocumentId>().ok());
+        let found = futures::stream::iter(ids).map(|id| async move {
+            match self.find(&id).await {
+                Err(error @ LedgerError::Corrupt { .. }) => {
+                    tracing::error!(document.id = %id, error = %crate::telemetry::ErrorChain(&error), "An entry is not readable");
+                    Ok(None)
+                }
+                found => found,
+            }
+        });
+        let entries = found.buffered(AT_ONCE).try_filter_map(|found| {
+            let entry = found.map(|found| found.entry).filter(|entry| wanted(entry));
+            std::future::ready(Ok(entry))
+        });
+        entries.try_collect().await
+    }
+
+    /// What stands between `prefix` and `.json` in the keys that begin so.
+    async fn names(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
+        let mut names = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let keys = self.store.list(prefix, after.as_deref(), PAGE).await?;
+            let page = keys.iter().filter_map(|key| key.strip_prefix(prefix)?.strip_suffix(".json"));
+            names.extend(page.map(str::to_owned));
+            after = keys.last().cloned();
+            if keys.len() < PAGE {
+                return Ok(names);
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `recording-vault list` and `show`: which chunks are where, and what was refused.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::app::App;
+use crate::export::ledger::LedgerError;
+use crate::export::{ChunkState, LedgerEntry};
+use crate::recording::{CallId, DocumentId, RecordingId, ServerCallId};
+
+/// What to list.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// `pending`, `exported`, `sourceDeleted`, `sourceLeft`, `inPlace`, `expired`, `deadLettered`.
+    pub state: Option<String>,
+    /// Part of the id of a recording or a call.
+    pub of: Option<String>,
+}
+
+/// Chunks, and events that could not be read.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Listing {
+    pub chunks: Vec<ListedChunk>,
+    pub poison: Vec<ListedPoison>,
+}
+
+/// A chunk in a line.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedChunk {
+    pub document_id: DocumentId,
+    pub state: &'static str,
+    pub index: u32,
+    pub recording_id: Option<String>,
+    pub call_id: Option<String>,
+    pub expires_at: Timestamp,
+    /// Where the copy lies.
+    pub file: Option<String>,
+    /// What went wrong last.
+    pub reason: Option<String>,
+}
+
+/// An event that was kept because it could not be read; `replay poison:<sha256>` feeds it in again.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListedPoison {
+    pub sha256: String,
+    pub kept_at: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.chunks.is_empty() && self.poison.is_empty() {
+            return f.write_str("There is nothing to list.");
+        }
+        write!(f, "{:<46} {:<14} {:>5}  {:<20}  file or reason", "chunk", "state", "index", "expires at ACS")?;
+        for chunk in &self.chunks {
+            let expires = chunk.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            let what = chunk.file.as_deref().or(chunk.reason.as_deref()).unwrap_or_default();
+            write!(f, "\n{:<46} {:<14} {:>5}  {expires:<20}  {what}", chunk.document_id.as_str(), chunk.state, chunk.index)?;
+        }
+        for poison in &self.poison {
+            let reason = poison.reason.as_deref().unwrap_or_default();
+            write!(f, "\npoison:{} {reason}", poison.sha256)?;
+        }
+        Ok(())
+    }
+}
+
+/// Lists chunks of the ledger, and, unless something else is asked for, poison. Looks at every entry.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
+    let ledger = app.driver.ledger();
+    let entries = ledger.entries(|entry| wanted.has(entry)).await?;
+    let mut listing = Listing { chunks: entries.into_iter().map(listed).collect(), poison: Vec::new() };
+    if wanted.state.is_none() && wanted.of.is_none() {
+        for sha256 in ledger.poisoned().await? {
+            let kept = ledger.poison(&sha256).await?.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
+            let text = |name: &str| kept.as_ref().and_then(|kept| kept[name].as_str()).map(str::to_owned);
+            listing.poison.push(ListedPoison { kept_at: text("keptAt"), reason: text("reason"), sha256 });
+        }
+    }
+    Ok(listing)
+}
+
+impl Wanted {
+    fn has(&self, entry: &LedgerEntry) -> bool {
+        let chunk = &entry.chunk;
+        let is_of = |part: &String| {
+            let ids = [
+                chunk.recording_id.as_ref().map(RecordingId::as_str),
+                chunk.call_id.as_ref().map(CallId::as_str),
+                chunk.server_call_id.as_ref().map(ServerCallId::as_str),
+            ];
+            ids.into_iter().flatten().any(|id| id.contains(part.as_str()))
+        };
+        self.state.as_ref().is_none_or(|state| entry.state.name().eq_ignore_ascii_case(state))
+            && self.of.as_ref().is_none_or(is_of)
+    }
+}
+
+fn listed(entry: LedgerEntry) -> ListedChunk {
+    let (file, end) = match &entry.state {
+        ChunkState::Pending => (None, None),
+        ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => {
+            (Some(receipt.media().name().to_string()), None)
+        }
+        ChunkState::SourceLeft { receipt, reason } => (Some(receipt.media().name().to_string()), Some(reason.clone())),
+        ChunkState::InPlace { files, .. } => (Some(files.media.location.clone()), None),
+        ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => (None, Some(reason.clone())),
+    };
+    ListedChunk {
+        state: entry.state.name(),
+        index: entry.chunk.index,
+        recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
+        call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
+        expires_at: entry.expires_at,
+        reason: end.or_else(|| entry.failures.last().map(|failure| failure.reason.clone())),
+        file,
+        document_id: entry.chunk.document_id,
+    }
+}
+
+/// All that the ledger knows of a chunk.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+pub struct Shown(Value);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+/// The ledger's entry of a chunk.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn show(app: &App, document_id: &DocumentId) -> Result<Option<Shown>, LedgerError> {
+    let found = app.driver.ledger().find(document_id).await?;
+    Ok(found.map(|found| Shown(serde_json::to_value(&found.entry).expect("an entry has string keys only"))))
+}
