@@ -115,7 +115,10 @@ impl RecordingSource for AcsContent {
         }
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(parse_content_range);
         let (offset, total_bytes) = match (range, response.content_length()) {
-            (Some(range), _) => range,
+            (Some(range), Some(length)) if range.first + length > range.total_bytes => {
+                return Err(SourceError::transient("ACS sends more than it says the file has"));
+            }
+            (Some(range), _) => (range.first, range.total_bytes),
             (None, Some(length)) if status == StatusCode::OK => (0, length),
             (None, _) => return Err(SourceError::transient("ACS did not say how long the file is")),
         };
@@ -164,17 +167,23 @@ fn failure(response: &Response) -> SourceError {
     }
 }
 
-/// `bytes 0-3018/3019` as (first byte, total).
-fn parse_content_range(text: &str) -> Option<(u64, u64)> {
+/// `bytes 0-3018/3019`.
+#[derive(Debug, PartialEq, Eq)]
+struct ContentRange {
+    first: u64,
+    total_bytes: u64,
+}
+
+fn parse_content_range(text: &str) -> Option<ContentRange> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
-    let (first, last, total): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
-    (first <= last && last < total).then_some((first, total))
+    let (first, last, total_bytes): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
+    (first <= last && last < total_bytes).then_some(ContentRange { first, total_bytes })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse_content_range;
+    use super::{ContentRange, parse_content_range};
 
     #[rstest::rstest]
     #[case("bytes 0-3018/3019", Some((0, 3019)))]
@@ -185,6 +194,7 @@ mod tests {
     #[case("bytes 0-9/*", None)]
     #[case("items 0-9/10", None)]
     fn content_ranges_are_read_strictly(#[case] text: &str, #[case] expected: Option<(u64, u64)>) {
+        let expected = expected.map(|(first, total_bytes)| ContentRange { first, total_bytes });
         assert_eq!(parse_content_range(text), expected);
     }
 }

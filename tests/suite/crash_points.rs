@@ -4,229 +4,18 @@
 //! A run is intake, export, proof, deletion, sweep on in-memory seams. After the fault a new instance, with nothing but the
 //! durable state, gets the events that were not acknowledged, and sweeps until all is settled.
 
-use std::future::Future;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use recording_vault::clock::ManualClock;
-use recording_vault::export::block::{Block, BlockId};
-use recording_vault::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
-use recording_vault::export::layout::BlobName;
-use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
-use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
-use recording_vault::export::transfer::BlockPolicy;
-use recording_vault::export::{Budget, ChunkLedger, ChunkState, ExportDriver, ExportPolicy, ExportReceipt, ExportSweep};
-use recording_vault::recording::{DocumentId, RecordingChunk};
-use recording_vault::retry::RetryPolicy;
-use recording_vault::vault::memory::{MemoryLedgerStore, MemoryVault};
-use tokio::sync::Notify;
+use recording_vault::export::ExportSweep;
+use recording_vault::recording::RecordingChunk;
 
-use crate::support::fake_source::FakeSource;
-use crate::support::pipeline::{BLOCK, CLAIM_TTL, RETENTION};
-use crate::support::{chunk, content};
-
-/// Rounds after the fault, 20 minutes apart: well within the retention.
-const ROUNDS: u32 = 30;
-const BETWEEN_ROUNDS: Duration = Duration::from_mins(20);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fault {
-    FailBefore,
-    FailAfter,
-    KillBefore,
-    KillAfter,
-}
-
-/// Counts IO calls, and does something else at one of them.
-struct Plan {
-    calls: AtomicUsize,
-    at: Option<(usize, Fault)>,
-    killed: Notify,
-}
-
-impl Plan {
-    fn new(at: Option<(usize, Fault)>) -> Arc<Self> {
-        Arc::new(Self { calls: AtomicUsize::new(0), at, killed: Notify::new() })
-    }
-
-    async fn around<T, E>(&self, failure: E, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        match self.at.filter(|(at, _)| *at == number).map(|(_, fault)| fault) {
-            None => call.await,
-            Some(Fault::FailBefore) => Err(failure),
-            Some(Fault::FailAfter) => call.await.and(Err(failure)),
-            Some(Fault::KillBefore) => self.die().await,
-            Some(Fault::KillAfter) => {
-                let _ = call.await;
-                self.die().await
-            }
-        }
-    }
-
-    /// The process ends here: nothing after this call happens.
-    async fn die<T>(&self) -> T {
-        self.killed.notify_one();
-        std::future::pending().await
-    }
-}
-
-/// A seam whose calls go by a plan.
-struct Planned<T> {
-    inner: Arc<T>,
-    plan: Arc<Plan>,
-}
-
-#[async_trait]
-impl LedgerStore for Planned<MemoryLedgerStore> {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.plan.around(store_error(key), self.inner.find(key)).await
-    }
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
-        self.plan.around(store_error(key), self.inner.put(key, content, condition)).await
-    }
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.plan.around(store_error(key), self.inner.remove(key)).await
-    }
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
-        self.plan.around(store_error(prefix), self.inner.list(prefix, after, limit)).await
-    }
-}
-
-fn store_error(key: &str) -> StoreError {
-    StoreError { action: "reach", key: key.to_owned(), source: "as planned".into() }
-}
-
-#[async_trait]
-impl ExportDestination for Planned<MemoryVault> {
-    async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.staged_blocks(name)).await
-    }
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
-        self.plan.around(vault_error(name), self.inner.stage(name, block)).await
-    }
-    async fn commit(
-        &self,
-        name: &BlobName,
-        blocks: &[BlockId],
-        properties: &BlobProperties,
-    ) -> Result<CommitOutcome, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.commit(name, blocks, properties)).await
-    }
-    async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.inspect(name)).await
-    }
-    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.read(name, limit)).await
-    }
-    async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.put(name, content, properties)).await
-    }
-}
-
-fn vault_error(name: &BlobName) -> DestinationError {
-    DestinationError { action: "reach", name: name.clone(), source: "as planned".into() }
-}
-
-/// The source, which looks at every deletion with an auditor's eye.
-struct AuditedSource {
-    planned: Planned<FakeSource>,
-    durable: Durable,
-}
-
-#[async_trait]
-impl RecordingSource for AuditedSource {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError> {
-        let failure = SourceError::transient("as planned");
-        self.planned.plan.around(failure, self.planned.inner.open(chunk, part, offset)).await
-    }
-
-    async fn delete(&self, chunk: &RecordingChunk, receipt: &ExportReceipt) -> Result<(), SourceError> {
-        let id = &chunk.document_id;
-        assert_eq!(self.durable.media(id).as_deref(), Some(&media_of(id)[..]), "`{id}` is deleted before it is in the vault");
-        let found = self.durable.ledger().find(id).await.expect("the durable ledger works").expect("the entry is there");
-        let proved = matches!(&found.entry.state, ChunkState::Exported { receipt: durable } if durable == receipt);
-        assert!(proved, "`{id}` is deleted before its receipt is durable: {:?}", found.entry.state);
-        self.planned.plan.around(SourceError::transient("as planned"), self.planned.inner.delete(chunk, receipt)).await
-    }
-}
-
-/// What survives a kill: the vault, the ledger, ACS, the time.
-#[derive(Clone)]
-struct Durable {
-    source: Arc<FakeSource>,
-    vault: Arc<MemoryVault>,
-    store: Arc<MemoryLedgerStore>,
-    clock: Arc<ManualClock>,
-}
-
-impl Durable {
-    fn new(chunks: &[RecordingChunk]) -> Self {
-        let source = Arc::new(FakeSource::default());
-        for chunk in chunks {
-            source.put(&chunk.document_id, media_of(&chunk.document_id));
-        }
-        let clock = Arc::new(ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time")));
-        Self { source, vault: Arc::default(), store: Arc::default(), clock }
-    }
-
-    fn ledger(&self) -> ChunkLedger {
-        ChunkLedger::new(self.store.clone(), self.clock.clone(), RETENTION, CLAIM_TTL)
-    }
-
-    /// A process on this state.
-    fn instance(&self, plan: &Arc<Plan>) -> Arc<ExportDriver> {
-        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
-        let vault = Arc::new(Planned { inner: Arc::clone(&self.vault), plan: Arc::clone(plan) });
-        let planned = Planned { inner: Arc::clone(&self.source), plan: Arc::clone(plan) };
-        let policy = ExportPolicy {
-            blocks: BlockPolicy {
-                block_size_bytes: NonZeroUsize::new(BLOCK).expect("it is not zero"),
-                blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
-            },
-            chunks_in_flight: 4,
-            delete_delay: Duration::ZERO,
-            attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 50 },
-        };
-        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
-        let source = Arc::new(AuditedSource { planned, durable: self.clone() });
-        Arc::new(ExportDriver::new(ledger, source.clone(), source, vault, self.clock.clone(), policy))
-    }
-
-    fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {
-        let marker = format!("audiowav.{id}.");
-        let files = self.vault.files();
-        files.iter().find(|(name, _)| name.as_str().contains(&marker)).map(|(_, content)| content.to_vec())
-    }
-}
-
-fn media_of(id: &DocumentId) -> Vec<u8> {
-    content(2 * BLOCK + 100, id.as_str().len() as u64)
-}
-
-fn budget() -> Budget {
-    Budget::of(Duration::from_hours(1))
-}
-
-/// What the Event Grid function does with one delivery; whether it would be acknowledged.
-async fn deliver(driver: &ExportDriver, chunks: &[RecordingChunk]) -> bool {
-    for chunk in chunks {
-        if driver.ledger().record(chunk.clone()).await.is_err() {
-            return false;
-        }
-    }
-    let moving = chunks.iter().map(|chunk| driver.drive(&chunk.document_id, budget()));
-    futures::future::join_all(moving).await;
-    true
-}
+use crate::support::chunk;
+use crate::support::simulation::{Durable, Fault, Plan, budget, deliver};
 
 /// One run with a fault at call `number`; whether the run got that far.
 async fn run(chunks: &[RecordingChunk], deliveries: usize, instances: usize, number: usize, fault: Fault) -> bool {
     let durable = Durable::new(chunks);
-    let plan = Plan::new(Some((number, fault)));
+    let plan = Plan::at(number, fault);
     let drivers: Vec<_> = (0..instances).map(|_| durable.instance(&plan)).collect();
     let work = async {
         let delivered = drivers.iter().cycle().take(deliveries.max(instances)).map(|driver| deliver(driver, chunks));
@@ -236,30 +25,11 @@ async fn run(chunks: &[RecordingChunk], deliveries: usize, instances: usize, num
     };
     let acknowledged = tokio::select! {
         acknowledged = work => acknowledged,
-        () = plan.killed.notified() => false,
+        () = plan.killed() => false,
     };
-    let reached = plan.calls.load(Ordering::Relaxed) > number;
+    let reached = plan.calls() > number;
 
-    let restarted = durable.instance(&Plan::new(None));
-    if !acknowledged {
-        assert!(deliver(&restarted, chunks).await, "Event Grid delivers again, and the ledger works");
-    }
-    for _ in 0..ROUNDS {
-        durable.clock.advance(BETWEEN_ROUNDS);
-        let report = ExportSweep::new(Arc::clone(&restarted)).run(budget()).await.expect("the ledger works");
-        if report.seen == 0 {
-            break;
-        }
-    }
-    for chunk in chunks {
-        let id = &chunk.document_id;
-        assert_eq!(durable.media(id), Some(media_of(id)), "`{id}` is in the vault byte for byte; {fault:?} at call {number}");
-        let found = durable.ledger().find(id).await.expect("the ledger works").expect("the entry is there");
-        let is_settled = matches!(found.entry.state, ChunkState::SourceDeleted { .. });
-        assert!(is_settled, "`{id}` is stuck at {:?}; {fault:?} at call {number}", found.entry.state);
-    }
-    let (open, _) = durable.ledger().open_chunks(None, 10).await.expect("the ledger works");
-    assert!(open.is_empty(), "markers are left of {open:?}; {fault:?} at call {number}");
+    durable.settle(chunks, if acknowledged { &[] } else { chunks }, &format!("{fault:?} at call {number}")).await;
     reached
 }
 

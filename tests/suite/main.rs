@@ -17,6 +17,7 @@
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
+//! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
@@ -42,6 +43,7 @@ mod recording_callbacks;
 mod recording_control;
 mod recording_register;
 mod recording_source_contract;
+mod schedules;
 mod sdk_traffic;
 mod support;
 mod whole_way;

@@ -5,6 +5,7 @@ pub mod fake_source;
 pub mod identity;
 pub mod issuer;
 pub mod pipeline;
+pub mod simulation;
 pub mod world;
 
 use std::time::Duration;
