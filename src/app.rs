@@ -50,6 +50,7 @@ pub struct EventGridDoor {
 impl EventGridDoor {
     fn open(config: EventGridConfig) -> Result<Self, reqwest::Error> {
         let tokens = config.tokens.map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience)).transpose()?;
+        let tokens = tokens.map(|tokens| tokens.issued_to(config.app_id));
         let client = reqwest::Client::builder().timeout(VISIT_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { secret: config.secret, tokens, client })
     }

@@ -44,6 +44,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("EVENT_GRID_SECRET", None),
     setting("EVENT_GRID_AUDIENCE", None),
     setting("EVENT_GRID_OPENID_URL", None),
+    // Microsoft.EventGrid in the public cloud.
+    setting("EVENT_GRID_APP_ID", Some("4962773b-9cdb-44cf-a8bf-237846a00ab7")),
     setting("AZURE_CLIENT_ID", None),
     setting("REQUIRE_CONSENT", Some("false")),
     setting("MISSING_AFTER", Some("30m")),
@@ -100,10 +102,12 @@ pub struct TokenConfig {
 }
 
 /// What a delivery to the webhook has to show besides the host's function key.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct EventGridConfig {
     pub secret: Option<SharedSecret>,
     pub tokens: Option<TokenConfig>,
+    /// Event Grid's own application; others of the tenant are not let in.
+    pub app_id: String,
 }
 
 /// The process's settings, valid throughout.

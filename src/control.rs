@@ -77,6 +77,9 @@ pub enum ControlError {
     ConsentRequired,
     #[error("recording is already in progress")]
     AlreadyInProgress { recording_id: Option<RecordingId>, acs: Option<Box<AcsErrorAnswer>> },
+    /// Somebody else is starting it at this moment; whether that succeeds is not known yet.
+    #[error("another start of this call is under way")]
+    StartUnderWay,
     /// The `Idempotency-Key` was used for another call; ACS answered with that call's recording, and this one is not recorded.
     #[error("the idempotency key belongs to the start of another call")]
     KeyReused { recording_id: RecordingId },
@@ -94,7 +97,7 @@ impl ControlError {
         match self {
             Self::Acs(AcsError::NoConversation(_)) => false,
             Self::Acs(error) => error.answer().is_none_or(|_| error.may_have_taken_effect() || error.is_call_not_established()),
-            Self::Register(_) => true,
+            Self::Register(_) | Self::StartUnderWay => true,
             Self::Invalid(_)
             | Self::ConsentRequired
             | Self::AlreadyInProgress { .. }
@@ -146,7 +149,7 @@ impl RecordingControl {
             Ok(Reserved::Recorded(id)) => {
                 return Err(ControlError::AlreadyInProgress { recording_id: Some(id), acs: None });
             }
-            Ok(Reserved::UnderWay) => return Err(ControlError::AlreadyInProgress { recording_id: None, acs: None }),
+            Ok(Reserved::UnderWay) => return Err(ControlError::StartUnderWay),
             Err(ControlError::Register(error)) if start.consent.is_none() => {
                 error!(error = %ErrorChain(&error), "The register failed; the call is recorded all the same");
                 None
@@ -157,7 +160,7 @@ impl RecordingControl {
         match self.client.start(&start.request, attempt).await {
             Ok(answer) => {
                 let known = self.known(&answer.recording_id).await.and_then(|account| account.call);
-                if known.is_some_and(|call| call != start.request.call) {
+                if known.is_some_and(|call| call.is_another(&start.request.call)) {
                     if let Some(reservation) = &reservation {
                         best_effort("give up a start", self.calls.give_up(reservation).await);
                     }
@@ -240,19 +243,22 @@ impl RecordingControl {
     pub async fn pause(&self, id: &RecordingId, resume_after: Option<Duration>) -> Result<RecordingView, ControlError> {
         let now = self.clock.now();
         let resume_at = resume_after.map(|after| now.checked_add(after).unwrap_or(Timestamp::MAX));
-        let known = self.known(id).await;
-        if known.is_some() && resume_at.is_some() {
-            // Kept first: a pause that nobody ends is a loss.
+        // A pause that is to be ended by the guard is kept, or not made.
+        let known = if resume_at.is_some() { self.register.find(id).await? } else { self.known(id).await };
+        let before = known.as_ref().and_then(|account| account.open_pause().cloned());
+        let is_kept_first = resume_at.is_some() && known.as_ref().is_some_and(RegisteredRecording::is_running);
+        if is_kept_first {
             self.register.change(id, now, |account| account.pause(now, resume_at)).await?;
         }
         if let Err(error) = self.client.pause(address(id, known.as_ref())).await {
-            let is_inactive =
-                error.is_wrong_state() && self.state_at_acs(id, known.as_ref()).await.as_deref() == Some("inactive");
-            let was_paused = known.as_ref().is_some_and(|account| account.open_pause().is_some());
-            if !(is_inactive && was_paused) {
+            let at_acs = if error.is_wrong_state() { self.state_at_acs(id, known.as_ref()).await } else { None };
+            let is_inactive = at_acs.as_deref() == Some("inactive");
+            // In its first seconds a recording is inactive and not paused.
+            let has_begun = known.as_ref().is_some_and(|account| observe::has_begun(account, now));
+            if !(is_inactive && (before.is_some() || has_begun)) {
                 // Where the answer was lost the pause may be in effect: then the guard is to end it.
-                if known.is_some() && !error.may_have_taken_effect() {
-                    let undone = self.register.change(id, now, |account| account.take_back_pause(now)).await;
+                if is_kept_first && !is_inactive && !error.may_have_taken_effect() {
+                    let undone = self.register.change(id, now, |account| account.take_back_pause(now, before.clone())).await;
                     best_effort("take a pause back", undone);
                 }
                 return Err(self.refused(id, known.is_some(), error).await);
@@ -260,7 +266,7 @@ impl RecordingControl {
         }
         info!(recording.id = %id, "Paused recording `{id}`");
         let account = self.register.change(id, now, |account| account.pause(now, resume_at)).await;
-        let account = best_effort("register a pause", account);
+        let account = if resume_at.is_some() { Some(account?) } else { best_effort("register a pause", account) };
         Ok(view(id, "paused", account))
     }
 

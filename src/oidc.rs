@@ -1,12 +1,12 @@
 //! Bearer tokens that others send us: signature, issuer, audience and lifetime, by the sender's OpenID configuration.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
@@ -24,7 +24,22 @@ pub struct TokenValidator {
     configuration_url: Url,
     audience: String,
     client: reqwest::Client,
-    keys: RwLock<Option<Arc<Keys>>>,
+    state: Mutex<KeysState>,
+    /// The application that tokens have to be issued to, where any of the issuer's would be too many.
+    caller: Option<String>,
+}
+
+#[derive(Default)]
+struct KeysState {
+    keys: Option<Arc<Keys>>,
+    failed_at: Option<Instant>,
+}
+
+/// Who a token was issued to: `azp` in version 2 of Microsoft Entra's tokens, `appid` in version 1.
+#[derive(Deserialize)]
+struct Claims {
+    azp: Option<String>,
+    appid: Option<String>,
 }
 
 struct Keys {
@@ -42,6 +57,8 @@ pub enum InvalidToken {
     Invalid(#[source] jsonwebtoken::errors::Error),
     #[error("the token is signed with a key that its issuer does not publish")]
     UnknownKey,
+    #[error("the token was issued to another application")]
+    OtherCaller,
     /// Nothing is wrong with the caller: later it may be let in.
     #[error("the issuer's keys could not be fetched")]
     NoKeys(#[source] KeysError),
@@ -52,6 +69,8 @@ pub enum InvalidToken {
 pub enum KeysError {
     #[error("could not fetch an OpenID document")]
     Fetch(#[source] reqwest::Error),
+    #[error("fetching an OpenID document failed a moment ago")]
+    FailedBefore,
     #[error("an OpenID document is not readable")]
     Unreadable(#[source] serde_json::Error),
     #[error("an OpenID document is longer than {LONGEST_DOCUMENT} bytes")]
@@ -74,7 +93,13 @@ impl TokenValidator {
     /// When the platform offers no TLS.
     pub fn new(configuration_url: Url, audience: String) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { configuration_url, audience, client, keys: RwLock::new(None) })
+        Ok(Self { configuration_url, audience, client, state: Mutex::default(), caller: None })
+    }
+
+    /// Lets in only tokens that were issued to this application.
+    #[must_use]
+    pub fn issued_to(self, caller: String) -> Self {
+        Self { caller: Some(caller), ..self }
     }
 
     /// Checks the value of an `Authorization` header.
@@ -85,9 +110,13 @@ impl TokenValidator {
         let token = authorization.and_then(bearer).ok_or(InvalidToken::Missing)?;
         let header = decode_header(token).map_err(InvalidToken::Invalid)?;
         let kid = header.kid.unwrap_or_default();
-        let mut keys = self.keys(KEYS_LAST).await?;
+        let mut keys = match self.keys(KEYS_LAST).await {
+            Ok(keys) => keys,
+            Err(error) => self.known_keys().await.ok_or(InvalidToken::NoKeys(error))?,
+        };
         if keys.set.find(&kid).is_none() {
-            keys = self.keys(LOOK_AGAIN_AFTER).await?;
+            // It may be a new key: only an answer of the issuer tells that it is nobody's.
+            keys = self.keys(LOOK_AGAIN_AFTER).await.map_err(InvalidToken::NoKeys)?;
         }
         let key = keys.set.find(&kid).ok_or(InvalidToken::UnknownKey)?;
         let key = DecodingKey::from_jwk(key).map_err(InvalidToken::Invalid)?;
@@ -98,24 +127,39 @@ impl TokenValidator {
         validation.set_audience(&[&self.audience]);
         validation.set_issuer(&[&keys.issuer]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        decode::<IgnoredAny>(token, &key, &validation).map_err(InvalidToken::Invalid)?;
-        Ok(())
+        let claims = decode::<Claims>(token, &key, &validation).map_err(InvalidToken::Invalid)?.claims;
+        match (&self.caller, claims.azp.or(claims.appid)) {
+            (Some(wanted), issued_to) if issued_to.as_ref() != Some(wanted) => Err(InvalidToken::OtherCaller),
+            (Some(_) | None, _) => Ok(()),
+        }
     }
 
-    /// The issuer's keys, not older than `at_most`. Keys that are older are better than none.
-    async fn keys(&self, at_most: Duration) -> Result<Arc<Keys>, InvalidToken> {
-        let known = self.keys.read().expect("no holder of this lock panics").clone();
-        if let Some(known) = known.as_ref().filter(|known| known.fetched_at.elapsed() < at_most) {
-            return Ok(Arc::clone(known));
+    /// The issuer's keys, not older than `at_most`. One fetch at a time, and none soon after one that failed.
+    async fn keys(&self, at_most: Duration) -> Result<Arc<Keys>, KeysError> {
+        // Held over the fetch: whoever else needs the keys waits for the same answer.
+        let mut state = self.state.lock().await;
+        if let Some(keys) = state.keys.as_ref().filter(|keys| keys.fetched_at.elapsed() < at_most) {
+            return Ok(Arc::clone(keys));
+        }
+        if state.failed_at.is_some_and(|failed_at| failed_at.elapsed() < LOOK_AGAIN_AFTER) {
+            return Err(KeysError::FailedBefore);
         }
         match self.fetch().await {
             Ok(keys) => {
                 let keys = Arc::new(keys);
-                *self.keys.write().expect("no holder of this lock panics") = Some(Arc::clone(&keys));
+                *state = KeysState { keys: Some(Arc::clone(&keys)), failed_at: None };
                 Ok(keys)
             }
-            Err(error) => known.ok_or(InvalidToken::NoKeys(error)),
+            Err(error) => {
+                state.failed_at = Some(Instant::now());
+                Err(error)
+            }
         }
+    }
+
+    /// Old keys are better than none.
+    async fn known_keys(&self) -> Option<Arc<Keys>> {
+        self.state.lock().await.keys.clone()
     }
 
     async fn fetch(&self) -> Result<Keys, KeysError> {

@@ -28,6 +28,24 @@ pub enum RecordedCall {
     Connection(String),
 }
 
+impl RecordedCall {
+    /// Whether this is surely another call: one call has several names, and its server call id comes with and without padding.
+    pub fn is_another(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Connection(one), Self::Connection(other)) => one != other,
+            (Self::Locator(one), Self::Locator(other)) => match (one, other) {
+                (CallLocator::ServerCall { server_call_id: one }, CallLocator::ServerCall { server_call_id: other }) => {
+                    one.trim_end_matches('=') != other.trim_end_matches('=')
+                }
+                (CallLocator::GroupCall { group_call_id: one }, CallLocator::GroupCall { group_call_id: other }) => one != other,
+                (CallLocator::RoomCall { room_id: one }, CallLocator::RoomCall { room_id: other }) => one != other,
+                (CallLocator::ServerCall { .. } | CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. }, _) => false,
+            },
+            (Self::Connection(_) | Self::Locator(_), _) => false,
+        }
+    }
+}
+
 /// `StartCallRecordingRequest`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -67,7 +85,14 @@ impl StartRecordingOptions {
     /// For keeping: a function key or a SAS stands in the query of a URL.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
-        let without_query = |url: &str| url.split(['?', '#']).next().unwrap_or_default().to_owned();
+        let without_query = |text: &str| {
+            let path = text.split(['?', '#']).next().unwrap_or_default();
+            // Before an `@` stands a user name or a password.
+            match path.split_once("://") {
+                Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host)),
+                None => path.to_owned(),
+            }
+        };
         let mut kept = self.clone();
         kept.recording_state_callback_uri = self.recording_state_callback_uri.as_deref().map(without_query);
         if let Some(Value::String(url)) =
@@ -130,9 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn a_call_is_another_only_if_its_name_of_the_same_kind_is() {
+        let server = |id: &str| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.into() });
+        let room = RecordedCall::Locator(CallLocator::RoomCall { room_id: "99".into() });
+        assert!(server("abc").is_another(&server("abd")));
+        assert!(!server("abc").is_another(&server("abc==")) && !server("abc").is_another(&room) && !room.is_another(&room));
+    }
+
+    #[test]
     fn what_is_kept_of_a_start_has_no_secrets() {
         let options = StartRecordingOptions {
-            recording_state_callback_uri: Some("https://app/api/recordings/callbacks?code=SECRET".into()),
+            recording_state_callback_uri: Some("https://user:SECRET@app/api/recordings/callbacks?code=SECRET".into()),
             external_storage: Some(json!({"recordingDestinationContainerUrl": "https://a.blob.core.windows.net/c?sig=SECRET"})),
             ..StartRecordingOptions::default()
         };

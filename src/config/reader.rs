@@ -140,7 +140,8 @@ impl Reader {
             self.problem("EVENT_GRID_AUDIENCE", "and EVENT_GRID_OPENID_URL belong together; set both or none");
         }
         let tokens = openid_url.zip(audience).map(|(openid_url, audience)| TokenConfig { openid_url, audience });
-        EventGridConfig { secret: self.text("EVENT_GRID_SECRET").as_deref().map(SharedSecret::new), tokens }
+        let app_id = self.text("EVENT_GRID_APP_ID").unwrap_or_default();
+        EventGridConfig { secret: self.text("EVENT_GRID_SECRET").as_deref().map(SharedSecret::new), tokens, app_id }
     }
 
     fn https_url(&mut self, name: &str) -> Option<Url> {

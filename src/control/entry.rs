@@ -138,9 +138,13 @@ impl RegisteredRecording {
         }
     }
 
-    /// The pause that was about to begin at this time did not.
-    pub fn take_back_pause(&mut self, at: Timestamp) {
-        self.pauses.pop_if(|pause| pause.started_at == at && pause.ended_at.is_none());
+    /// The pause that was about to begin at this time did not; the one it would have gone on with is as it was.
+    pub fn take_back_pause(&mut self, at: Timestamp, before: Option<Pause>) {
+        match (self.pauses.last_mut().filter(|pause| pause.ended_at.is_none()), before) {
+            (Some(open), Some(before)) if open.started_at == before.started_at => *open = before,
+            (Some(open), None) if open.started_at == at => drop(self.pauses.pop()),
+            (Some(_) | None, _) => {}
+        }
     }
 
     /// It records (again).
@@ -208,6 +212,19 @@ pub(super) mod tests {
         recording.pause(at(2), Some(at(9)));
         recording.pause(at(3), None);
         assert_eq!(recording.pauses.len(), 1);
+        assert_eq!(recording.open_pause().unwrap().resume_at, Some(at(9)));
+    }
+
+    #[test]
+    fn a_pause_that_did_not_come_to_be_leaves_no_trace() {
+        let mut recording = recording();
+        recording.pause(at(1), Some(at(9)));
+        recording.take_back_pause(at(1), None);
+        assert!(recording.pauses.is_empty());
+        recording.pause(at(2), Some(at(9)));
+        let before = recording.open_pause().cloned();
+        recording.pause(at(3), Some(at(99)));
+        recording.take_back_pause(at(3), before);
         assert_eq!(recording.open_pause().unwrap().resume_at, Some(at(9)));
     }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RecordingControl;
 use super::documents::RegisterError;
 use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::recording::{DocumentId, RecordingFileStatusUpdated};
+use crate::recording::{DocumentId, RecordingFileStatusUpdated, RecordingId};
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,13 +72,20 @@ fn numbers(numbers: &[u32]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// Events of 2021 name no recording: then the call, or else the document, stands for it, so that no report leaves it out.
+fn stand_in(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
+    let chunk = update.chunks.first()?;
+    let call = chunk.call_id.as_ref().map(|id| format!("call {id}"));
+    call.unwrap_or_else(|| format!("document {}", chunk.document_id)).parse().ok()
+}
+
 impl RecordingControl {
     /// Takes over what an event says about a recording's files.
     ///
     /// # Errors
     /// When the register fails.
     pub async fn announced(&self, update: &RecordingFileStatusUpdated) -> Result<(), RegisterError> {
-        let Some(id) = &update.recording_id else {
+        let Some(id) = &update.recording_id.clone().or_else(|| stand_in(update)) else {
             return Ok(());
         };
         let now = self.clock.now();

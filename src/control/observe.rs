@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tracing::{error, info};
@@ -19,6 +20,8 @@ const SETTLES: SignedDuration = SignedDuration::from_secs(60);
 /// A running recording is asked for this often, so that one that ended by itself does not stay in the list.
 const ASK_EVERY: SignedDuration = SignedDuration::from_mins(5);
 const PAGE: usize = 100;
+/// Recordings that are looked after at once.
+const AT_ONCE: usize = 8;
 /// A pause that is to last longer is none that the guard would end in time.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
@@ -32,6 +35,32 @@ pub struct RecordingsReport {
     /// Recordings that had ended without a word.
     pub closed: u64,
     pub failed: u64,
+}
+
+/// What became of one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Looked {
+    Fine,
+    Resumed,
+    Closed,
+    Failed,
+}
+
+impl RecordingsReport {
+    fn count(&mut self, looked: Looked) {
+        self.running += 1;
+        match looked {
+            Looked::Fine => {}
+            Looked::Resumed => self.resumed += 1,
+            Looked::Closed => self.closed += 1,
+            Looked::Failed => self.failed += 1,
+        }
+    }
+}
+
+/// Its pause is over, and nobody has ended it.
+fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
+    recording.open_pause().and_then(|pause| pause.resume_at).is_some_and(|resume_at| resume_at <= now)
 }
 
 impl RecordingControl {
@@ -81,38 +110,40 @@ impl RecordingControl {
         let mut cursor = None;
         loop {
             let (page, next) = self.register.running(cursor.as_ref(), PAGE).await?;
-            for recording in page {
-                if budget.is_spent() {
-                    return Ok(report);
-                }
-                report.running += 1;
-                self.sweep_one(&recording, &mut report).await;
+            // Forgotten pauses first: what is not recorded meanwhile is lost.
+            let (due, rest): (Vec<_>, Vec<_>) = page.into_iter().partition(|recording| is_due(recording, self.clock.now()));
+            let looks = futures::stream::iter(due.into_iter().chain(rest))
+                .take_while(|_| std::future::ready(!budget.is_spent()))
+                .map(|recording| async move { self.look_after(&recording).await })
+                .buffer_unordered(AT_ONCE);
+            for looked in looks.collect::<Vec<_>>().await {
+                report.count(looked);
             }
             cursor = next;
-            if cursor.is_none() {
+            if cursor.is_none() || budget.is_spent() {
                 return Ok(report);
             }
         }
     }
 
-    async fn sweep_one(&self, recording: &RegisteredRecording, report: &mut RecordingsReport) {
+    async fn look_after(&self, recording: &RegisteredRecording) -> Looked {
         let (id, now) = (&recording.recording_id, self.clock.now());
-        let is_due = recording.open_pause().and_then(|pause| pause.resume_at).is_some_and(|resume_at| resume_at <= now);
+        let is_due = is_due(recording, now);
         let result = if is_due {
             self.resume(id, PauseEnd::Guard).await
         } else if now.duration_since(recording.heard_at) >= ASK_EVERY {
             self.state(id).await
         } else {
-            return;
+            return Looked::Fine;
         };
         match result {
-            Ok(_) if is_due => report.resumed += 1,
-            Ok(view) if view.account.as_ref().is_some_and(|account| !account.is_running()) => report.closed += 1,
-            Ok(_) => {}
-            Err(ControlError::NotStarted { .. }) => report.closed += 1,
+            Ok(_) if is_due => Looked::Resumed,
+            Ok(view) if view.account.as_ref().is_some_and(|account| !account.is_running()) => Looked::Closed,
+            Ok(_) => Looked::Fine,
+            Err(ControlError::NotStarted { .. }) => Looked::Closed,
             Err(error) => {
-                report.failed += 1;
                 error!(recording.id = %id, error = %ErrorChain(&error), "Recording `{id}` could not be looked after");
+                Looked::Failed
             }
         }
     }
@@ -130,6 +161,11 @@ impl RecordingControl {
         info!(recording.id = %id, "The call of recording `{id}` ended");
         Ok(Some(id))
     }
+}
+
+/// Whether it began so long ago that `inactive` can only mean paused.
+pub(super) fn has_begun(account: &RegisteredRecording, now: Timestamp) -> bool {
+    account.started_at.is_some_and(|started_at| now.duration_since(started_at) >= SETTLES)
 }
 
 /// Whether an answer of ACS changes the account.

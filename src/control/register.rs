@@ -6,7 +6,8 @@
 //! awaiting/<deadline>-<sha256>                  a marker while its files are to be announced; in order of their deadlines
 //! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
 //! ```
-//! The marker is written before the account and removed after it is closed, so a running recording always has its marker.
+//! Markers are written before the account, and those of `running/` removed after it is closed: one too many is cleared, one too
+//! few there never is.
 //! The register never decides whether a recording runs: ACS does, and is asked.
 
 use std::str::FromStr;
@@ -73,13 +74,18 @@ impl RecordingRegister {
         let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
         let marker = format!("{RUNNING}{name}");
-        if !was_running && changed(known.as_ref()).is_running() {
+        // Markers first: what a kill leaves behind is a marker too many, never one too few.
+        let expected = changed(known.as_ref());
+        if !was_running && expected.is_running() {
             self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
         }
+        self.mark(&name, &expected, known.is_none(), now).await?;
         let replace = |known: Option<&RegisteredRecording>| Some(changed(known)).filter(|changed| known != Some(changed));
         let recording = self.documents.change(&account_key(&name), replace).await?;
         let recording = recording.unwrap_or_else(|| changed(None));
-        self.mark(&name, &recording, known.is_none(), now).await?;
+        if recording != expected {
+            self.mark(&name, &recording, known.is_none(), now).await?;
+        }
         self.mark_running(id, &marker, &recording, was_running).await?;
         Ok(recording)
     }
@@ -130,7 +136,14 @@ impl RecordingRegister {
             if deadline.parse().is_ok_and(|deadline: i64| deadline > now.as_second()) {
                 break;
             }
-            overdue.push(Awaited { recording: self.documents.find(&account_key(name)).await?, marker });
+            let recording = match self.documents.find(&account_key(name)).await {
+                Err(RegisterError::Corrupt { key, source }) => {
+                    tracing::error!(key, error = %ErrorChain(&source), "Whether a recording's files came cannot be told: its account is not readable");
+                    None
+                }
+                found => found?,
+            };
+            overdue.push(Awaited { recording, marker });
         }
         Ok(overdue)
     }
@@ -195,7 +208,7 @@ impl RecordingRegister {
             match self.documents.find::<RegisteredRecording>(&account_key(&cursor.0)).await {
                 Ok(Some(recording)) if recording.is_running() => running.push(recording),
                 // A kill between the two writes left the marker behind.
-                Ok(Some(_)) => self.documents.store.remove(&marker).await?,
+                Ok(Some(ended)) => self.mark_running(&ended.recording_id, &marker, &ended, true).await?,
                 // Its account is about to be written.
                 Ok(None) => {}
                 Err(RegisterError::Corrupt { key, source }) => {

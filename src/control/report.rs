@@ -15,6 +15,7 @@ use super::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
 use crate::recording::DocumentId;
+use crate::telemetry::ErrorChain;
 
 const PAGE: usize = 500;
 /// Accounts that are looked at together.
@@ -108,11 +109,13 @@ impl RecordingControl {
             after = names.last().cloned();
             let is_last = names.len() < PAGE;
             let page = futures::stream::iter(names).map(|name| async move {
-                let account = self.register.by_name(&name).await?;
-                Ok::<_, ReportError>(match account {
-                    Some(account) => Some(reported(ledger, account).await?),
-                    None => None,
-                })
+                match self.register.by_name(&name).await {
+                    Ok(Some(account)) => Ok::<_, ReportError>(Some(reported(ledger, account).await?)),
+                    Ok(None) => Ok(None),
+                    // It must not keep the others from being reported.
+                    Err(error @ RegisterError::Corrupt { .. }) => Ok(Some(unreadable(&name, &error))),
+                    Err(error) => Err(error.into()),
+                }
             });
             recordings.extend(page.buffered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten());
             if is_last {
@@ -155,6 +158,17 @@ impl RecordingControl {
     }
 }
 
+fn unreadable(name: &str, error: &RegisterError) -> ReportedRecording {
+    ReportedRecording {
+        recording_id: name.to_owned(),
+        state: "unknown",
+        started_at: None,
+        ended_at: None,
+        chunks: Vec::new(),
+        problems: vec![ErrorChain(error).to_string()],
+    }
+}
+
 async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<ReportedRecording, LedgerError> {
     let mut chunks = Vec::new();
     for (index, document_id) in account.files.documents() {
@@ -162,12 +176,18 @@ async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<
     }
     let mut problems = Vec::new();
     let ended_at = match &account.status {
-        RecordingStatus::Running => None,
+        RecordingStatus::Running => {
+            problems.push("it still runs".to_owned());
+            None
+        }
         RecordingStatus::Stopped { at } => {
             problems.extend(account.files.problems());
             Some(*at)
         }
-        RecordingStatus::Failed { at, .. } => Some(*at),
+        RecordingStatus::Failed { at, reason } => {
+            problems.push(format!("ACS could not start it: {reason}"));
+            Some(*at)
+        }
     };
     problems.extend(chunks.iter().filter_map(|chunk| chunk.problem.clone()));
     Ok(ReportedRecording {

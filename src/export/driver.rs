@@ -176,10 +176,7 @@ impl ExportDriver {
                 info!(document.id = %id, chunk.index = entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
                 return self.settle(claim, ChunkState::InPlace { files, seen_at: now }, true).await;
             }
-            Ok(None) => {
-                self.release(claim).await?;
-                return Ok(DriveOutcome::OutOfBudget);
-            }
+            Ok(None) => SourceError::transient("reading it where it lies takes longer than there was time"),
             Err(error) => error,
         };
         let reason = ErrorChain(&error).to_string();

@@ -80,7 +80,7 @@ impl LedgerEntry {
     /// Half of its time is over, and it is not in the vault.
     pub fn is_at_risk(&self, now: Timestamp) -> bool {
         let (left, kept) = (self.expires_at.duration_since(now), self.expires_at.duration_since(self.recorded_at));
-        matches!(self.state, ChunkState::Pending) && left <= kept / 2
+        matches!(self.state, ChunkState::Pending) && !self.chunk.is_external() && left <= kept / 2
     }
 
     pub(super) fn is_claimed(&self, now: Timestamp) -> bool {

@@ -124,7 +124,9 @@ async fn let_in(app: &App, query: Option<&str>, headers: &HeaderMap) -> Result<(
             let message = "The token cannot be checked now; deliver again.";
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "KeysUnavailable", message))
         }
-        Err(error @ (InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey)) => {
+        Err(
+            error @ (InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey | InvalidToken::OtherCaller),
+        ) => {
             warn!(error = %ErrorChain(&error), "Refused a delivery");
             Err(refused())
         }

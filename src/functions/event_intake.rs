@@ -88,8 +88,9 @@ impl<'a> Intake<'a> {
 
     async fn record(&mut self, event: &Value, update: RecordingFileStatusUpdated) -> Result<(), LedgerError> {
         if let Err(error) = self.app.control.announced(&update).await {
-            // The chunks are what matters; the register lacks this event, and the report says so.
+            // The chunks are what matters, and are recorded all the same; the event is to come again for the report's sake.
             warn!(error = %ErrorChain(&error), "A recording's files could not be registered");
+            self.again.get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
         }
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk at all");

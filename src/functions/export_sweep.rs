@@ -13,8 +13,9 @@ use crate::telemetry::ErrorChain;
 /// knows what is due.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let budget = Budget::of(app.sweep_budget);
-    let (chunks, recordings) = futures::join!(app.sweep.run(budget), app.control.sweep(budget));
-    if let Err(error) = app.control.tell_missing(budget).await {
+    let (chunks, recordings, missing) =
+        futures::join!(app.sweep.run(budget), app.control.sweep(budget), app.control.tell_missing(budget));
+    if let Err(error) = missing {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
     }
     if let Err(error) = app.control.report_daily(app.driver.ledger()).await {

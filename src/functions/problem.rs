@@ -120,6 +120,9 @@ impl From<ControlError> for Problem {
             ControlError::AlreadyInProgress { recording_id, acs } => {
                 Self::conflict("RecordingAlreadyInProgress", "Recording is already in progress", recording_id, acs)
             }
+            ControlError::StartUnderWay => {
+                Self::conflict("RecordingAlreadyInProgress", "Recording is already in progress", None, None)
+            }
             ControlError::KeyReused { recording_id } => {
                 let message =
                     "This Idempotency-Key belongs to the start of another call; this call is not recorded. Use a new key.";

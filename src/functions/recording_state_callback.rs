@@ -65,7 +65,7 @@ pub(crate) async fn report(
 
 fn not_let_in(error: InvalidToken) -> Problem {
     match error {
-        InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey => {
+        InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey | InvalidToken::OtherCaller => {
             tracing::warn!(error = %ErrorChain(&error), "Refused a callback");
             Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", format!("{}.", ErrorChain(&error)))
         }

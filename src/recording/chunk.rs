@@ -75,10 +75,10 @@ impl RecordingChunk {
             let host = location.split("://").nth(1).unwrap_or_default().split(['/', ':', '?']).next().unwrap_or_default();
             BLOB_DOMAINS.iter().any(|domain| host.to_ascii_lowercase().ends_with(domain))
         };
-        match &self.storage_type {
-            Some(storage) => !storage.eq_ignore_ascii_case("AzureCommunicationServices"),
-            None => self.locations.content.as_deref().is_some_and(is_blob_host),
-        }
+        let is_blob_storage = |storage: &String| {
+            ["AzureBlob", "AzureBlobStorage", "BlobStorage"].iter().any(|known| storage.eq_ignore_ascii_case(known))
+        };
+        self.storage_type.as_ref().is_some_and(is_blob_storage) || self.locations.content.as_deref().is_some_and(is_blob_host)
     }
 
     /// The other document that the delete location names, if it names one: `…/objects/<documentId>[/content/…]`.

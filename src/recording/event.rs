@@ -113,8 +113,12 @@ impl RecordingFileStatusUpdated {
             }
         }
         let is_end = |reason: &str| reason.eq_ignore_ascii_case("SessionEnded");
-        let is_last =
-            data.text("sessionEndReason").is_some() || chunks.iter().any(|chunk| chunk.end_reason.as_deref().is_some_and(is_end));
+        // A chunk of a recording that goes on may come with a reason of its own.
+        let goes_on = |reason: &str| reason.starts_with("ChunkMaximum") || reason.eq_ignore_ascii_case("ChunkIsBeingRecorded");
+        let has_reason = |is: &dyn Fn(&str) -> bool| chunks.iter().any(|chunk| chunk.end_reason.as_deref().is_some_and(is));
+        let session_ended =
+            data.text("sessionEndReason").is_some_and(|reason| !reason.eq_ignore_ascii_case("SessionStillOngoing"));
+        let is_last = has_reason(&is_end) || session_ended && !has_reason(&goes_on);
         Ok(Self {
             recording_id: context.recording_id(),
             event_time: context.event_time,
@@ -356,6 +360,27 @@ mod tests {
     #[case(json!({"type": EVENT_TYPE, "data": {}}), InvalidEvent::NoChunks)]
     fn an_unreadable_event_says_what_is_missing(#[case] event: Value, #[case] expected: InvalidEvent) {
         assert_eq!(IncomingEvent::parse(&event), Err(expected));
+    }
+
+    #[rstest::rstest]
+    #[case(json!({"endReason": "SessionEnded"}), None, true)]
+    #[case(json!({"endReason": "ChunkMaximumSizeExceeded"}), Some("SessionStillOngoing"), false)]
+    #[case(json!({"endReason": "ChunkMaximumTimeExceeded"}), Some("CallEnded"), false)]
+    #[case(json!({}), Some("InitiatorLeft"), true)]
+    #[case(json!({}), None, false)]
+    fn a_recording_is_over_when_its_event_says_so(
+        #[case] mut chunk: Value,
+        #[case] session: Option<&str>,
+        #[case] expected: bool,
+    ) {
+        chunk["documentId"] = "a".into();
+        let data = json!({"recordingStorageInfo": {"recordingChunks": [chunk]}, "sessionEndReason": session});
+        let IncomingEvent::RecordingFileStatusUpdated(event) =
+            IncomingEvent::parse(&json!({"type": EVENT_TYPE, "data": data})).unwrap()
+        else {
+            panic!()
+        };
+        assert_eq!(event.is_last, expected);
     }
 
     #[test]

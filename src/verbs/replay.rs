@@ -101,6 +101,7 @@ async fn feed(app: &App, name: &str, content: &[u8], report: &mut ReplayReport) 
     let mut intake = Intake::new(app);
     let taken = intake.take_all(&events).await;
     report.unreadable.extend(intake.unreadable.into_iter().map(|reason| format!("{name}: {reason}")));
+    report.unreadable.extend(intake.again.into_iter().map(|reason| format!("{name}: {reason}; replay it again")));
     for id in intake.recorded {
         if !report.chunks.contains(&id) {
             report.chunks.push(id);

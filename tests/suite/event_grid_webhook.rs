@@ -117,6 +117,10 @@ async fn a_secured_subscription_shows_its_token() {
     let forged = bearer(issuer::forged(&issuer.claims()));
     assert_eq!(post(&world, "", &[("authorization", &forged)], "[]").await.0, 401);
     assert_eq!(post(&world, "", &[], "[]").await.0, 401);
+    let mut of_another_app = issuer.claims();
+    of_another_app["azp"] = "somebody else's".into();
+    let other = bearer(issuer.token(&of_another_app));
+    assert_eq!(post(&world, "", &[("authorization", &other)], "[]").await.0, 401);
     let unreachable = [("EVENT_GRID_AUDIENCE", issuer::AUDIENCE), ("EVENT_GRID_OPENID_URL", "http://127.0.0.1:1/openid")];
     let world = World::with(&unreachable).await;
     // It may be authentic: Event Grid is to come again, and it drops what is answered with 401.

@@ -103,6 +103,8 @@ impl LedgerStore for AzureLedgerStore {
         let failed = failed("list", prefix);
         let options = BlobContainerClientListBlobsOptions {
             prefix: Some(prefix.to_owned()),
+            // Begins at `after` itself, where the service knows this; an emulator that does not begins at the front.
+            start_from: after.map(str::to_owned),
             maxresults: i32::try_from(limit.min(PAGE)).ok(),
             ..BlobContainerClientListBlobsOptions::default()
         };

@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 pub const AUDIENCE: &str = "6a1f6b00-09ba-44a6-967d-ecf54e3f58a3";
+/// Event Grid's own application.
+const EVENT_GRID: &str = "4962773b-9cdb-44cf-a8bf-237846a00ab7";
 /// A PKCS #8 document of an RSA key is this much header, and then the PKCS #1 key that signing takes.
 const PKCS8_HEADER: usize = 26;
 
@@ -48,7 +50,7 @@ impl Issuer {
     /// Claims of a token that is right.
     pub fn claims(&self) -> Value {
         let now = jiff::Timestamp::now().as_second();
-        json!({"iss": issuer_of(self.address), "aud": AUDIENCE, "nbf": now, "exp": now + 300})
+        json!({"iss": issuer_of(self.address), "aud": AUDIENCE, "azp": EVENT_GRID, "nbf": now, "exp": now + 300})
     }
 
     /// A token with these claims, signed with the published key.
