@@ -158,7 +158,7 @@ mod tests {
     fn a_call_is_another_only_if_its_name_of_the_same_kind_is() {
         let server = |id: &str| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.into() });
         let room = RecordedCall::Locator(CallLocator::RoomCall { room_id: "99".into() });
-        assert!(server("abc").is_another(&server("abd")));
+        assert!(server("abc").is_another(&server("xyz")));
         assert!(!server("abc").is_another(&server("abc==")) && !server("abc").is_another(&room) && !room.is_another(&room));
     }
 

@@ -1,7 +1,7 @@
 //! `RecordingFileStatusUpdated`: the Event Grid trigger. Record first, then drive within the budget.
 //!
 //! Event Grid waits 30 s and then delivers again while the first run goes on: so what is not done within `EVENT_BUDGET`
-//! is left to the sweep, which goes on from the staged blocks; and of a burst all is answered at once ([`deliveries`]).
+//! is left to the sweep, which goes on from the staged blocks; and of a burst all is answered at once (`deliveries`).
 
 use std::sync::Arc;
 
