@@ -53,7 +53,10 @@ pub fn parse_time_span(text: &str) -> Option<Duration> {
     let parts: Vec<u64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
     let [hours, minutes, seconds] = parts[..] else { return None };
     let total = days.checked_mul(86_400)?.checked_add(hours.checked_mul(3600)?)?;
-    (minutes < 60 && seconds < 60).then(|| Duration::from_secs(total + minutes * 60 + seconds))
+    if minutes >= 60 || seconds >= 60 {
+        return None;
+    }
+    total.checked_add(minutes * 60 + seconds).map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -82,6 +85,16 @@ mod tests {
     #[case("00:00:00")]
     fn a_bad_schedule_is_refused(#[case] schedule: &str) {
         assert!(Schedule::parse(schedule).is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader_and_what_it_reads_lies_ahead(text in "[-0-9*/,? :.A-Za-z]{0,40}|(\\*|[0-9]{1,2}|\\*/[0-9]{1,3})( (\\*|[0-9]{1,2}|[0-9]-[0-9]|MON|JAN)){4,5}") {
+            let now: Timestamp = "2026-03-02T10:00:30Z".parse().unwrap();
+            if let Some(next) = Schedule::parse(&text).and_then(|schedule| schedule.next(now)) {
+                proptest::prop_assert!(next > now, "`{text}` gives {next}");
+            }
+        }
     }
 
     #[test]
