@@ -1,6 +1,12 @@
 //! The register, from outside: one call, one recording; consent, pauses, the list.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::http::{Method, StatusCode, Uri};
+use axum::{Json, Router};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
 use crate::support::world::World;
 
@@ -126,6 +132,37 @@ async fn a_forgotten_pause_is_ended_by_the_sweep_and_every_pause_is_evidence() {
     let ends: Vec<&Value> = state["pauses"].as_array().expect("pauses are kept").iter().map(|pause| &pause["endedBy"]).collect();
     assert_eq!((&state["recordingState"], ends), (&json!("active"), vec![&json!("caller"), &json!("guard")]), "{state}");
     assert_eq!(world.sweep_recordings().await["resumed"], 0);
+}
+
+/// An ACS that pauses, and loses its answer: the next attempt hears that it cannot be paused.
+async fn acs_that_loses_the_answer_to_a_pause() -> String {
+    let pauses = Arc::new(AtomicUsize::new(0));
+    let answer = move |method: Method, uri: Uri| {
+        let pauses = Arc::clone(&pauses);
+        async move {
+            let error = |code: &str| Json(json!({"error": {"code": code, "message": "as it happens"}}));
+            match (method.as_str(), uri.path().rsplit(':').next().unwrap_or_default()) {
+                ("POST", "pause") if pauses.fetch_add(1, Ordering::Relaxed) == 0 => (StatusCode::BAD_GATEWAY, error("9999")),
+                ("POST", "pause") => (StatusCode::CONFLICT, error("8573")),
+                ("POST", "resume") => (StatusCode::ACCEPTED, Json(json!({}))),
+                _ => (StatusCode::OK, Json(json!({"recordingId": "r", "recordingState": "inactive"}))),
+            }
+        }
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    url
+}
+
+#[tokio::test]
+async fn a_pause_whose_answer_was_lost_is_ended_by_the_guard_all_the_same() {
+    let acs = acs_that_loses_the_answer_to_a_pause().await;
+    let world = World::with(&[("ACS_ENDPOINT", &acs)]).await;
+    assert_eq!(started(&world, json!({"serverCallId": "abc"})).await, "r");
+    let (status, answer) = world.api("POST", "/recordings/r/pause", Some(json!({"resumeAfter": "1ms"}))).await;
+    assert!(status == 409 || status == 202, "{answer}");
+    assert_eq!(world.sweep_recordings().await["resumed"], 1);
 }
 
 #[tokio::test]
