@@ -13,7 +13,7 @@ use std::time::Duration;
 use recording_vault::recording::{ChunkLocations, RecordingChunk};
 
 /// After this long an awaited condition is a failure.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
 /// Waits until `look` gives something.

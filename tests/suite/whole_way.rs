@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use futures::TryStreamExt as _;
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use recording_vault::export::digest::Sha256Digest;
 use serde_json::{Value, json};
 
@@ -203,6 +205,69 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
         // Of what is seen in the staging folder, a file or two may be unfinished.
         assert!(resumed_at >= 65_536, "{vault}: resumed at {resumed_at}, {ranges:?}");
     }
+}
+
+/// Event Grid, in a hurry: delivers until it is acknowledged.
+async fn deliver_until_acknowledged(world: &World, event: &Value) {
+    let body = json!({"Data": {"event": event}}).to_string();
+    eventually("the event is acknowledged", async || {
+        world.host.ready().await.ok()?;
+        let url = format!("{}/RecordingFileStatusUpdated", world.handler_url().await);
+        let response = world.client.post(url).body(body.clone()).send().await.ok()?;
+        (response.status() == 200).then_some(())
+    })
+    .await;
+}
+
+/// Kills the handler again and again, each time after it has made some more requests to ACS.
+async fn storm(world: &World, kills: u32, random: &mut SmallRng) {
+    for _ in 0..kills {
+        let until = world.content_log().await.len() + random.random_range(1..25);
+        let more = eventually("the handler works", async || {
+            let count = world.content_log().await.len();
+            (count >= until || world.objects().await.iter().all(|object| !object["deletedAt"].is_null())).then_some(())
+        });
+        more.await;
+        world.host.kill_handler().await;
+        world.host.ready().await.expect("the host starts the handler again");
+    }
+}
+
+#[rstest::rstest]
+#[case::directory(false)]
+#[case::azure(true)]
+#[tokio::test]
+async fn a_storm_of_kills_and_faults_loses_nothing(#[case] is_azure: bool) {
+    let seed: u64 = rand::random();
+    println!("seed {seed}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    let container = if is_azure { azurite::container_url().await } else { String::new() };
+    let mut settings = vec![("CLAIM_TTL", "3s"), ("EXPORT_SWEEP_SCHEDULE", "* * * * * *")];
+    if is_azure {
+        settings.push(("VAULT_URL", &container));
+    }
+    let world = World::with(&settings).await;
+    let mut events = Vec::new();
+    for _ in 0..50 {
+        events.push(world.recording(json!({"call": {"chunks": [{"durationMs": 5000}, {"durationMs": 9000}]}})).await);
+    }
+    let status = |plane: &str, times: u32| json!({"plane": plane, "kind": "status", "status": 503, "times": times});
+    let cut = json!({"plane": "media", "kind": "dropAfter", "bytes": 100_000, "times": 20});
+    let faults = json!([status("media", 20), cut, status("metadata", 20), status("delete", 20)]);
+    world.admin("PUT", "faults", faults).await;
+    let deliveries = futures::future::join_all(events.iter().map(|event| deliver_until_acknowledged(&world, event)));
+    futures::join!(deliveries, storm(&world, 8, &mut random));
+
+    eventually("the timer's sweeps export and delete everything", async || {
+        world.objects().await.iter().all(|object| !object["deletedAt"].is_null()).then_some(())
+    })
+    .await;
+    let files = if is_azure { download_all(&container).await } else { world.vault_files() };
+    let objects = world.objects().await;
+    assert_eq!(objects.len(), 100);
+    assert_all_in_vault(&objects, &files);
+    assert_eq!(files.keys().filter(|name| !name.ends_with(".json")).count(), 100, "no orphan");
+    assert_deleted_after_read(&world).await;
 }
 
 async fn azure_staged(container: &str, event: &Value) -> usize {
