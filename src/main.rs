@@ -56,6 +56,9 @@ enum Command {
         /// Only chunks of a recording or call whose id contains this
         #[arg(long)]
         of: Option<String>,
+        /// Only chunks that are not in the vault although half of their time at ACS is over
+        #[arg(long)]
+        at_risk: bool,
         /// Print JSON instead of text
         #[arg(long)]
         json: bool,
@@ -94,7 +97,9 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
         Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
-        Command::List { state, of, json } => operate(async |config| operator::list(config, Wanted { state, of }, json).await),
+        Command::List { state, of, at_risk, json } => {
+            operate(async |config| operator::list(config, Wanted { state, of, at_risk }, json).await)
+        }
         Command::Show { document, json } => operate(async |config| operator::show(config, &document, json).await),
         Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
         Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),

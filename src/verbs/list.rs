@@ -18,6 +18,8 @@ pub struct Wanted {
     pub state: Option<String>,
     /// Part of the id of a recording or a call.
     pub of: Option<String>,
+    /// Only what is not in the vault although half of its time is over.
+    pub at_risk: bool,
 }
 
 /// Chunks, and events that could not be read.
@@ -78,9 +80,9 @@ impl fmt::Display for Listing {
 /// When the ledger fails.
 pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
     let ledger = app.driver.ledger();
-    let entries = ledger.entries(|entry| wanted.has(entry)).await?;
+    let entries = ledger.entries(|entry| wanted.has(entry, app.clock.now())).await?;
     let mut listing = Listing { chunks: entries.into_iter().map(listed).collect(), poison: Vec::new() };
-    if wanted.state.is_none() && wanted.of.is_none() {
+    if wanted.state.is_none() && wanted.of.is_none() && !wanted.at_risk {
         for sha256 in ledger.poisoned().await? {
             let kept = ledger.poison(&sha256).await?.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
             let text = |name: &str| kept.as_ref().and_then(|kept| kept[name].as_str()).map(str::to_owned);
@@ -91,7 +93,10 @@ pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
 }
 
 impl Wanted {
-    fn has(&self, entry: &LedgerEntry) -> bool {
+    fn has(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        if self.at_risk && !entry.is_at_risk(now) {
+            return false;
+        }
         let chunk = &entry.chunk;
         let is_of = |part: &String| {
             let ids = [

@@ -146,6 +146,26 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn every_test_that_guards_an_invariant_exists() {
+    let architecture = read("docs/ARCHITECTURE.md");
+    let invariants = architecture.split("## Invariants").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let named: Vec<(&str, &str)> =
+        invariants.expect("there are invariants").split('`').filter_map(|text| text.split_once("::")).collect();
+    let tests = |named: &&(&str, &str)| named.1.contains('_');
+    assert!(named.iter().filter(tests).count() > 20, "{named:?}");
+    for (module, test) in named.iter().filter(tests) {
+        let files = [repository().join("src"), repository().join("tests")]
+            .iter()
+            .flat_map(|folder| rust_files(folder))
+            .collect::<Vec<_>>();
+        let of_module = files.iter().filter(|file| file.ends_with(format!("{module}.rs")));
+        let exists =
+            of_module.clone().any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {test}("))));
+        assert!(exists, "no `{module}` has a test `{test}`");
+    }
+}
+
+#[test]
 fn links_between_documents_lead_somewhere() {
     let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ARCHITECTURE.md"];
     for document in documents {
