@@ -6,6 +6,7 @@
 //!                               └─▶ RecordingSource::delete(chunk, &receipt)
 //! ```
 
+mod assembly;
 pub mod block;
 pub mod budget;
 pub mod catalogue;
@@ -15,10 +16,12 @@ pub mod digest;
 pub mod driver;
 pub mod entry;
 pub mod exporter;
+mod fetch;
 pub mod layout;
 pub mod ledger;
 pub mod ledger_store;
 pub mod receipt;
+pub mod slots;
 pub mod source;
 pub mod state;
 pub mod sweep;

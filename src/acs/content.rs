@@ -2,6 +2,8 @@
 //!
 //! Every location, also each redirect's, passes the [`ContentGuard`] before anything is sent, and every hop is signed anew.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
 use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RANGE};
@@ -56,7 +58,7 @@ impl AcsContent {
     }
 
     /// Sends, following redirects within the guard.
-    async fn send(&self, method: Method, target: Target, range: Option<u64>) -> Result<Response, SourceError> {
+    async fn send(&self, method: Method, target: Target, range: Option<&Range<u64>>) -> Result<Response, SourceError> {
         let mut url = target.url;
         for _ in 0..=REDIRECTS {
             let mut request = AcsRequest::new(method.clone(), url.url().clone());
@@ -75,13 +77,15 @@ impl AcsContent {
         Err(SourceError::transient(format!("ACS redirected more than {REDIRECTS} times")))
     }
 
-    fn headers(&self, range: Option<u64>) -> HeaderMap {
+    fn headers(&self, range: Option<&Range<u64>>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         // The content host has to be told whose key or token this is (.NET and JavaScript SDKs).
         let host = HeaderValue::from_str(self.http.endpoint().authority()).expect("a parsed host is a valid header value");
         headers.insert(HeaderName::from_static("x-ms-host"), host);
-        if let Some(offset) = range {
-            let range = HeaderValue::from_str(&format!("bytes={offset}-")).expect("digits are a valid header value");
+        if let Some(range) = range {
+            // The last byte is named, not the one behind it.
+            let last = if range.end == u64::MAX { String::new() } else { range.end.saturating_sub(1).to_string() };
+            let range = HeaderValue::from_str(&format!("bytes={}-{last}", range.start)).expect("digits are a valid header value");
             headers.insert(RANGE, range);
         }
         headers
@@ -100,11 +104,11 @@ impl AcsContent {
 #[async_trait]
 impl RecordingSource for AcsContent {
     /// Always asks by `Range`: the answer's `Content-Range` is the only statement of the total the service makes.
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError> {
-        let mut response = self.send(Method::GET, self.target(chunk, part)?, Some(offset)).await?;
-        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && offset > 0 {
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError> {
+        let mut response = self.send(Method::GET, self.target(chunk, part)?, Some(&range)).await?;
+        if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && range.start > 0 {
             // The file has become shorter than what was read of it: its new length is in the answer from the beginning.
-            response = self.send(Method::GET, self.target(chunk, part)?, Some(0)).await?;
+            response = self.send(Method::GET, self.target(chunk, part)?, Some(&(0..range.end - range.start))).await?;
         }
         let status = response.status();
         if !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
@@ -114,12 +118,12 @@ impl RecordingSource for AcsContent {
             return Err(SourceError::transient(format!("ACS answered {status} with a web page")));
         }
         let range = response.headers().get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(parse_content_range);
-        let (offset, total_bytes) = match (range, response.content_length()) {
-            (Some(range), Some(length)) if range.first + length > range.total_bytes => {
-                return Err(SourceError::transient("ACS sends more than it says the file has"));
+        let (offset, end, total_bytes) = match (range, response.content_length()) {
+            (Some(range), Some(length)) if length > range.end - range.first => {
+                return Err(SourceError::transient("ACS sends more than it says"));
             }
-            (Some(range), _) => (range.first, range.total_bytes),
-            (None, Some(length)) if status == StatusCode::OK => (0, length),
+            (Some(range), _) => (range.first, range.end, range.total_bytes),
+            (None, Some(length)) if status == StatusCode::OK => (0, length, length),
             (None, _) => return Err(SourceError::transient("ACS did not say how long the file is")),
         };
         let stream = response.bytes_stream().map_err(|error| SourceError::Transient {
@@ -127,7 +131,7 @@ impl RecordingSource for AcsContent {
             retry_after: None,
             source: Some(error.without_url().into()),
         });
-        Ok(OpenedContent { offset, total_bytes, stream: stream.boxed() })
+        Ok(OpenedContent { offset, end, total_bytes, stream: stream.boxed() })
     }
 
     async fn delete(&self, chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {
@@ -171,6 +175,8 @@ fn failure(response: &Response) -> SourceError {
 #[derive(Debug, PartialEq, Eq)]
 struct ContentRange {
     first: u64,
+    /// Exclusive.
+    end: u64,
     total_bytes: u64,
 }
 
@@ -178,7 +184,7 @@ fn parse_content_range(text: &str) -> Option<ContentRange> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (first, last) = range.split_once('-')?;
     let (first, last, total_bytes): (u64, u64, u64) = (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
-    (first <= last && last < total_bytes).then_some(ContentRange { first, total_bytes })
+    (first <= last && last < total_bytes).then_some(ContentRange { first, end: last + 1, total_bytes })
 }
 
 #[cfg(test)]
@@ -186,15 +192,15 @@ mod tests {
     use super::{ContentRange, parse_content_range};
 
     #[rstest::rstest]
-    #[case("bytes 0-3018/3019", Some((0, 3019)))]
-    #[case("bytes 100-149/150", Some((100, 150)))]
+    #[case("bytes 0-3018/3019", Some((0, 3019, 3019)))]
+    #[case("bytes 100-149/160", Some((100, 150, 160)))]
     #[case("bytes */10", None)]
     #[case("bytes 5-4/10", None)]
     #[case("bytes 0-10/10", None)]
     #[case("bytes 0-9/*", None)]
     #[case("items 0-9/10", None)]
-    fn content_ranges_are_read_strictly(#[case] text: &str, #[case] expected: Option<(u64, u64)>) {
-        let expected = expected.map(|(first, total_bytes)| ContentRange { first, total_bytes });
+    fn content_ranges_are_read_strictly(#[case] text: &str, #[case] expected: Option<(u64, u64, u64)>) {
+        let expected = expected.map(|(first, end, total_bytes)| ContentRange { first, end, total_bytes });
         assert_eq!(parse_content_range(text), expected);
     }
 }

@@ -74,6 +74,8 @@ impl AcsHttp {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
+            // Ranges of a file come over connections of their own: streams of one connection share its window.
+            .http1_only()
             .user_agent(concat!("recording-vault/", env!("CARGO_PKG_VERSION")))
             .build()?;
         Ok(Self { client, endpoint, credential, clock })

@@ -19,6 +19,8 @@ use super::digest::{ChainingValue, Sha256Digest, WORD};
 /// Length of every block id in bytes.
 pub const ID_LENGTH: usize = 64;
 const LAST: u32 = 1 << 31;
+/// A multiple of the digest's word that lies in any processor's second-level cache.
+const HASH_SLICE: usize = 64 * 1024;
 
 /// Azure's CRC-64 is CRC-64/NVME, little-endian on the wire.
 pub fn crc64(bytes: &[u8]) -> u64 {
@@ -63,6 +65,11 @@ impl BlockId {
             before: bytes[24..32].try_into().ok()?,
             after: bytes[32..64].try_into().ok()?,
         })
+    }
+
+    /// Its place in the blob, counted from 0.
+    pub fn index(&self) -> usize {
+        self.index as usize
     }
 
     pub fn size_bytes(&self) -> u64 {
@@ -115,20 +122,25 @@ impl BlockChain {
     /// The longest chain that the given ids form from the beginning, in whatever order they come.
     ///
     /// `None` when no block fits the start; the total is then still unknown.
-    pub fn resume(mut ids: Vec<BlockId>) -> Option<Self> {
+    pub fn resume(ids: &[BlockId]) -> Option<Self> {
+        let totals = ids.iter().filter(|id| id.index == 0).map(|id| id.total_bytes);
+        totals.map(|total_bytes| Self::resume_of(total_bytes, ids)).filter(|chain| chain.offset > 0).max_by_key(|chain| chain.offset)
+    }
+
+    /// The longest chain of a blob of `total_bytes` that the given ids form, of no block if none fits the start.
+    pub fn resume_of(total_bytes: u64, ids: &[BlockId]) -> Self {
+        let mut chain = Self::start(total_bytes);
+        chain.append_staged(ids);
+        chain
+    }
+
+    /// Appends, of what is staged already, whatever fits.
+    pub fn append_staged(&mut self, ids: &[BlockId]) {
+        let mut ids: Vec<&BlockId> = ids.iter().collect();
         ids.sort_by_key(|id| id.index);
-        let totals: Vec<u64> = ids.iter().filter(|id| id.index == 0).map(|id| id.total_bytes).collect();
-        totals
-            .into_iter()
-            .map(|total_bytes| {
-                let mut chain = Self::start(total_bytes);
-                for id in &ids {
-                    chain.append(*id);
-                }
-                chain
-            })
-            .filter(|chain| chain.offset > 0)
-            .max_by_key(|chain| chain.offset)
+        for id in ids {
+            self.append(*id);
+        }
     }
 
     /// Bytes before this position.
@@ -158,17 +170,12 @@ impl BlockChain {
         let end = self.offset + content.len() as u64;
         assert!(!content.is_empty() && end <= self.total_bytes, "blocks are cut inside the total");
         let is_last = end == self.total_bytes;
-        let after = if is_last {
-            let digest = self.state.finish(&content, self.total_bytes);
-            ChainingValue::from_bytes(digest.to_bytes())
-        } else {
-            self.state.after(&content)
-        };
+        let (after, crc64) = self.hash(&content, is_last);
         let id = BlockId {
             index: u32::try_from(self.ids.len()).expect("a blob has at most 50,000 blocks"),
             is_last,
             size_bytes: u32::try_from(content.len()).expect("a block is smaller than 4 GiB"),
-            crc64: crc64(&content),
+            crc64,
             total_bytes: self.total_bytes,
             before: self.fingerprint(),
             after: after.to_bytes(),
@@ -176,6 +183,22 @@ impl BlockChain {
         let appended = self.append(id);
         debug_assert!(appended, "a block made by this chain fits it");
         (self, Block { id, content })
+    }
+
+    /// Both sums in one pass, slice by slice, while a slice is in the processor's cache.
+    fn hash(&self, content: &[u8], is_last: bool) -> (ChainingValue, u64) {
+        let mut crc64 = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+        let mut state = self.state;
+        let (body, tail) = content.split_at(if is_last { content.len() / WORD * WORD } else { content.len() });
+        for slice in body.chunks(HASH_SLICE) {
+            crc64.update(slice);
+            state = state.after(slice);
+        }
+        if is_last {
+            crc64.update(tail);
+            state = ChainingValue::from_bytes(state.finish(tail, self.total_bytes).to_bytes());
+        }
+        (state, crc64.finalize())
     }
 
     /// Appends an id that fits; says whether it did.
@@ -243,23 +266,23 @@ mod tests {
     fn staged_blocks_in_any_order_resume_the_chain() {
         let mut ids = ids();
         ids.reverse();
-        let chain = BlockChain::resume(ids).unwrap();
+        let chain = BlockChain::resume(&ids).unwrap();
         assert_eq!((chain.offset(), chain.digest()), (300, Some(Sha256Digest::of(CONTENT))));
     }
 
     #[test]
     fn a_gap_ends_what_is_resumed() {
         let ids = ids();
-        assert_eq!(BlockChain::resume(vec![ids[0], ids[2]]).unwrap().offset(), 128);
-        assert!(BlockChain::resume(vec![ids[1], ids[2]]).is_none());
-        assert!(BlockChain::resume(Vec::new()).is_none());
+        assert_eq!(BlockChain::resume(&[ids[0], ids[2]]).unwrap().offset(), 128);
+        assert!(BlockChain::resume(&[ids[1], ids[2]]).is_none());
+        assert!(BlockChain::resume(&[]).is_none());
     }
 
     #[test]
     fn a_block_of_another_content_does_not_fit() {
         let (_, foreign) = BlockChain::start(300).hash_next(Bytes::from_static(&[9; 128]));
         let ids = ids();
-        let chain = BlockChain::resume(vec![foreign.id, ids[1], ids[2]]).unwrap();
+        let chain = BlockChain::resume(&[foreign.id, ids[1], ids[2]]).unwrap();
         assert_eq!(chain.offset(), 128, "only the foreign first block forms a chain, nothing of ours follows it");
     }
 
@@ -267,7 +290,7 @@ mod tests {
     fn of_two_first_blocks_the_one_that_leads_further_is_taken() {
         let (_, foreign) = BlockChain::start(999).hash_next(Bytes::from_static(&[9; 128]));
         let ids = ids();
-        let chain = BlockChain::resume(vec![foreign.id, ids[0], ids[1]]).unwrap();
+        let chain = BlockChain::resume(&[foreign.id, ids[0], ids[1]]).unwrap();
         assert_eq!((chain.total_bytes(), chain.offset()), (300, 256));
     }
 }

@@ -57,7 +57,7 @@ async fn read(
     part: ChunkPart,
     location: &str,
 ) -> Result<FileInPlace, SourceError> {
-    let mut opened = source.open(chunk, part, 0).await?;
+    let mut opened = source.open(chunk, part, 0..u64::MAX).await?;
     let (mut digest, mut size_bytes) = (Sha256::new(), 0);
     while let Some(piece) = opened.stream.next().await {
         let piece = piece?;

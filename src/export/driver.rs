@@ -4,16 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 use tracing::{error, info, warn};
 
 use super::budget::Budget;
 use super::catalogue;
 use super::destination::ExportDestination;
 use super::entry::LedgerEntry;
-use super::exporter::ChunkExporter;
-use super::ledger::{AfterUpdate, ChunkLedger, Claim, LedgerError};
+use super::exporter::{Attempt, ChunkExporter};
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::ExportReceipt;
+use super::slots::{Slot, Slots, Turn};
 use super::source::{RecordingSource, SourceError};
 use super::state::{ChunkState, NextStep, next_step};
 use super::transfer::{BlockPolicy, TransferError};
@@ -46,7 +46,7 @@ pub struct ExportDriver {
     exporter: ChunkExporter,
     clock: Arc<dyn Clock>,
     policy: ExportPolicy,
-    slots: Semaphore,
+    slots: Arc<Slots>,
 }
 
 /// Where a drive left the chunk.
@@ -70,6 +70,12 @@ pub enum DriveOutcome {
     ClaimLost,
 }
 
+/// Whether a chunk can be driven now.
+enum Ready {
+    Due(Box<Found>, Slot),
+    NotDue(DriveOutcome),
+}
+
 impl ExportDriver {
     pub fn new(
         ledger: ChunkLedger,
@@ -81,7 +87,7 @@ impl ExportDriver {
     ) -> Self {
         let exporter =
             ChunkExporter { source: Arc::clone(&source), destination, clock: Arc::clone(&clock), blocks: policy.blocks };
-        Self { ledger, source, external, exporter, clock, policy, slots: Semaphore::new(policy.chunks_in_flight) }
+        Self { ledger, source, external, exporter, clock, policy, slots: Slots::new(policy.chunks_in_flight) }
     }
 
     pub fn ledger(&self) -> &ChunkLedger {
@@ -95,28 +101,16 @@ impl ExportDriver {
     /// # Errors
     /// When the ledger fails. A failure of the source or the vault is an outcome, not an error.
     pub async fn drive(&self, document_id: &DocumentId, budget: Budget) -> Result<DriveOutcome, LedgerError> {
-        let Ok(slot) = tokio::time::timeout_at(budget.deadline(), self.slots.acquire()).await else {
-            return Ok(DriveOutcome::OutOfBudget);
+        let (found, slot) = match self.ready(document_id, budget).await? {
+            Ready::Due(found, slot) => (*found, slot),
+            Ready::NotDue(outcome) => return Ok(outcome),
         };
-        let _slot = slot.expect("the slots are never closed");
-        let Some(found) = self.ledger.find(document_id).await? else {
-            return Ok(DriveOutcome::Unknown);
-        };
-        match next_step(&found.entry, self.policy.delete_delay, self.clock.now()) {
-            NextStep::Wait { until } => return Ok(DriveOutcome::Waiting { until }),
-            NextStep::Nothing => {
-                // Whoever settled it may have been killed before it could say so.
-                alarm(&found.entry);
-                return Ok(DriveOutcome::Settled { state: found.entry.state, exported_now: false });
-            }
-            NextStep::Export | NextStep::Catalogue | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => {}
-        }
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
         };
         let outcome = tokio::select! {
             biased;
-            outcome = self.advance(&claim, found.entry, budget) => outcome,
+            outcome = self.advance(&claim, found.entry, Turn::new(slot, budget)) => outcome,
             lost = self.ledger.keep_claimed(&claim) => Err(lost),
         };
         match outcome {
@@ -128,21 +122,60 @@ impl ExportDriver {
         }
     }
 
-    async fn advance(&self, claim: &Claim, mut entry: LedgerEntry, budget: Budget) -> Result<DriveOutcome, LedgerError> {
+    /// The entry, if something is due for it, and a slot to do it in.
+    async fn ready(&self, document_id: &DocumentId, budget: Budget) -> Result<Ready, LedgerError> {
+        let mut slot = None;
+        loop {
+            let Some(found) = self.ledger.find(document_id).await? else {
+                return Ok(Ready::NotDue(DriveOutcome::Unknown));
+            };
+            match next_step(&found.entry, self.policy.delete_delay, self.clock.now()) {
+                NextStep::Wait { until } => return Ok(Ready::NotDue(DriveOutcome::Waiting { until })),
+                NextStep::Nothing => {
+                    // Whoever settled it may have been killed before it could say so.
+                    alarm(&found.entry);
+                    let state = found.entry.state;
+                    return Ok(Ready::NotDue(DriveOutcome::Settled { state, exported_now: false }));
+                }
+                NextStep::Export | NextStep::Catalogue | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => {}
+            }
+            if let Some(slot) = slot.or_else(|| self.slots.try_acquire()) {
+                return Ok(Ready::Due(Box::new(found), slot));
+            }
+            let waiting = self.slots.acquire(found.entry.expires_at);
+            // What was found may have changed while we waited: it is looked at again.
+            match tokio::time::timeout_at(budget.deadline(), waiting).await {
+                Ok(granted) => slot = Some(granted),
+                Err(_) => return Ok(Ready::NotDue(DriveOutcome::OutOfBudget)),
+            }
+        }
+    }
+
+    async fn advance(&self, claim: &Claim, mut entry: LedgerEntry, turn: Turn) -> Result<DriveOutcome, LedgerError> {
+        let budget = turn.budget();
+        let mut turn = Some(turn);
         let mut exported_now = false;
+        let mut is_first = entry.claims == 0;
         loop {
             match next_step(&entry, self.policy.delete_delay, self.clock.now()) {
-                NextStep::Export => match self.exporter.export(&entry, budget).await {
-                    Ok(Some(receipt)) => {
-                        exported_now = true;
-                        entry = self.settle_exported(claim, receipt).await?;
-                    }
-                    Ok(None) => {
+                NextStep::Export => {
+                    let Some(current) = self.turn(&mut turn, &entry, budget).await else {
                         self.release(claim).await?;
                         return Ok(DriveOutcome::OutOfBudget);
+                    };
+                    match self.exporter.export(Attempt { entry: &entry, turn: current, is_first }).await {
+                        Ok(Some(receipt)) => {
+                            exported_now = true;
+                            entry = self.settle_exported(claim, receipt).await?;
+                        }
+                        // Another chunk's turn, or the end of the budget.
+                        Ok(None) => {
+                            turn = None;
+                            is_first = false;
+                        }
+                        Err(error) => return self.settle_failed_export(claim, &entry, &error).await,
                     }
-                    Err(error) => return self.settle_failed_export(claim, &entry, &error).await,
-                },
+                }
                 NextStep::Catalogue => return self.catalogue(claim, &entry, budget).await,
                 NextStep::DeleteSource { receipt } => {
                     return self.delete_source(claim, &entry, receipt, exported_now).await;
@@ -164,6 +197,16 @@ impl ExportDriver {
                 }
             }
         }
+    }
+
+    /// The turn that goes on, or the next one. `None` when the budget is spent.
+    async fn turn<'a>(&self, turn: &'a mut Option<Turn>, entry: &LedgerEntry, budget: Budget) -> Option<&'a Turn> {
+        if turn.is_none() {
+            let waiting = self.slots.acquire(entry.expires_at);
+            let slot = tokio::time::timeout_at(budget.deadline(), waiting).await.ok()?;
+            *turn = Some(Turn::new(slot, budget));
+        }
+        if budget.is_spent() { None } else { turn.as_ref() }
     }
 
     /// Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.

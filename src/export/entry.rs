@@ -28,6 +28,9 @@ pub struct LedgerEntry {
     pub state: ChunkState,
     /// Failed attempts at the source since the last success.
     pub attempts: u32,
+    /// How often it was claimed; nothing of a chunk that never was can be in the vault.
+    #[serde(default)]
+    pub claims: u32,
     pub not_before: Option<Timestamp>,
     pub failures: Vec<Failure>,
     pub(super) claim: Option<ClaimRecord>,
@@ -58,6 +61,7 @@ impl LedgerEntry {
             recorded_at,
             state: ChunkState::Pending,
             attempts: 0,
+            claims: 0,
             not_before: None,
             failures: Vec::new(),
             claim: None,

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::budget::Budget;
 use super::destination::{BlobProperties, DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
 use super::layout;
 use super::receipt::{ExportReceipt, VerifiedFile};
+use super::slots::Turn;
 use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
 use super::verify;
@@ -31,62 +31,88 @@ pub struct ChunkExporter {
     pub blocks: BlockPolicy,
 }
 
+/// One try at a chunk.
+#[derive(Clone, Copy)]
+pub struct Attempt<'a> {
+    pub entry: &'a LedgerEntry,
+    pub turn: &'a Turn,
+    /// Nobody has ever tried before.
+    pub is_first: bool,
+}
+
 impl ChunkExporter {
-    /// Both files into the vault, and the receipt beside them. `None` when the budget ran out.
+    /// Both files into the vault, and the receipt beside them. `None` when the turn was over before.
     ///
     /// # Errors
     /// When one of the two files could not be moved or proved; the other may be in the vault already.
-    pub async fn export(&self, entry: &LedgerEntry, budget: Budget) -> Result<Option<ExportReceipt>, TransferError> {
-        let metadata = self.export_metadata(entry, budget).await;
-        if matches!(metadata, Ok(Copied::OutOfBudget)) {
+    pub async fn export(&self, attempt: Attempt<'_>) -> Result<Option<ExportReceipt>, TransferError> {
+        if let Some(kind) = attempt.entry.chunk.media_kind() {
+            let (metadata, media) = tokio::join!(self.export_metadata(attempt), self.export_media(attempt, kind));
+            return self.conclude(attempt, metadata, media?).await;
+        }
+        let metadata = self.export_metadata(attempt).await;
+        if matches!(metadata, Ok(Copied::OutOfTime)) {
             return Ok(None);
         }
-        let Some(kind) = self.media_kind(entry, &metadata).await? else {
+        let Some(kind) = self.media_kind(attempt, &metadata).await? else {
             // Without metadata the file has no name yet; its failure is the failure of this attempt.
             return metadata.map(|_| None);
         };
-        let name = layout::media(&entry.folder, &entry.chunk, kind);
-        let media = self.transfer(entry, ChunkPart::Media, name, kind.media_type(), budget).await?;
+        let media = self.export_media(attempt, kind).await?;
+        self.conclude(attempt, metadata, media).await
+    }
+
+    async fn conclude(
+        &self,
+        attempt: Attempt<'_>,
+        metadata: Result<Copied, TransferError>,
+        media: TransferOutcome,
+    ) -> Result<Option<ExportReceipt>, TransferError> {
         let TransferOutcome::Verified(media) = media else {
             return Ok(None);
         };
         let metadata = match metadata {
             Ok(Copied::Verified(file)) => Some(file),
-            Ok(Copied::NotThere | Copied::OutOfBudget) => None,
+            Ok(Copied::NotThere) => None,
+            Ok(Copied::OutOfTime) => return Ok(None),
             // The media is safe; ACS has dropped the metadata for good.
-            Err(error) if is_gone(&error) && entry.is_surely_gone(self.clock.now()) => None,
+            Err(error) if is_gone(&error) && attempt.entry.is_surely_gone(self.clock.now()) => None,
             Err(error) => return Err(error),
         };
         let receipt = ExportReceipt::new(media, metadata, self.clock.now());
-        self.put_receipt(entry, &receipt).await?;
+        self.put_receipt(attempt.entry, &receipt).await?;
         Ok(Some(receipt))
     }
 
-    async fn export_metadata(&self, entry: &LedgerEntry, budget: Budget) -> Result<Copied, TransferError> {
+    async fn export_metadata(&self, attempt: Attempt<'_>) -> Result<Copied, TransferError> {
+        let Attempt { entry, .. } = attempt;
         let locations = &entry.chunk.locations;
         // Events of 2021 carry no location at all; the source knows where that generation keeps both files.
         if locations.metadata.is_none() && locations.content.is_some() {
             return Ok(Copied::NotThere);
         }
         let name = layout::metadata(&entry.folder, &entry.chunk);
-        match self.transfer(entry, ChunkPart::Metadata, name, "application/json", budget).await? {
+        match self.transfer(attempt, ChunkPart::Metadata, name, "application/json").await? {
             TransferOutcome::Verified(file) => Ok(Copied::Verified(file)),
-            TransferOutcome::OutOfBudget => Ok(Copied::OutOfBudget),
+            TransferOutcome::OutOfTime => Ok(Copied::OutOfTime),
         }
+    }
+
+    async fn export_media(&self, attempt: Attempt<'_>, kind: MediaKind) -> Result<TransferOutcome, TransferError> {
+        let name = layout::media(&attempt.entry.folder, &attempt.entry.chunk, kind);
+        self.transfer(attempt, ChunkPart::Media, name, kind.media_type()).await
     }
 
     /// What the file is: by the event, else by the metadata, else by the location. `None`: wait for the metadata.
     async fn media_kind(
         &self,
-        entry: &LedgerEntry,
+        attempt: Attempt<'_>,
         metadata: &Result<Copied, TransferError>,
     ) -> Result<Option<MediaKind>, TransferError> {
-        if let Some(kind) = entry.chunk.media_kind() {
-            return Ok(Some(kind));
-        }
+        let Attempt { entry, .. } = attempt;
         let guess = guess_from_location(entry.chunk.locations.content.as_deref());
         let guessed = layout::media(&entry.folder, &entry.chunk, guess);
-        if self.destination.inspect(&guessed).await?.is_some() {
+        if !attempt.is_first && self.destination.inspect(&guessed).await?.is_some() {
             // An attempt before this one had to guess; a file has one name.
             return Ok(Some(guess));
         }
@@ -95,7 +121,7 @@ impl ChunkExporter {
                 let bytes = self.destination.read(file.name(), METADATA_READ_LIMIT).await?;
                 Ok(Some(RecordingMetadata::parse(&bytes).media_kind().unwrap_or(guess)))
             }
-            Ok(Copied::NotThere | Copied::OutOfBudget) => Ok(Some(guess)),
+            Ok(Copied::NotThere | Copied::OutOfTime) => Ok(Some(guess)),
             // The media comes first: a name that may be wrong is better than no copy.
             Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => Ok(Some(guess)),
             Err(_) => Ok(None),
@@ -104,21 +130,21 @@ impl ChunkExporter {
 
     async fn transfer(
         &self,
-        entry: &LedgerEntry,
+        attempt: Attempt<'_>,
         part: ChunkPart,
         name: layout::BlobName,
         content_type: &'static str,
-        budget: Budget,
     ) -> Result<TransferOutcome, TransferError> {
         let transfer = Transfer {
             source: &*self.source,
-            destination: Arc::clone(&self.destination),
-            chunk: &entry.chunk,
+            destination: &*self.destination,
+            chunk: &attempt.entry.chunk,
             part,
             name,
             content_type,
             blocks: self.blocks,
-            budget,
+            turn: attempt.turn,
+            is_first_attempt: attempt.is_first,
         };
         transfer.run().await
     }
@@ -160,7 +186,7 @@ struct ReceiptDocument<'a> {
 enum Copied {
     Verified(VerifiedFile),
     NotThere,
-    OutOfBudget,
+    OutOfTime,
 }
 
 fn is_refused(error: &TransferError) -> bool {

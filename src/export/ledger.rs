@@ -146,6 +146,7 @@ impl ChunkLedger {
         let token = Uuid::new_v4();
         let mut entry = found.entry.clone();
         entry.claim = Some(ClaimRecord { token, until: now.checked_add(self.claim_ttl).unwrap_or(jiff::Timestamp::MAX) });
+        entry.claims = entry.claims.saturating_add(1);
         let document_id = entry.chunk.document_id.clone();
         let condition = Precondition::Unchanged(found.version.clone());
         match self.store.put(&entry_key(&document_id), to_bytes(&entry), condition).await? {

@@ -1,6 +1,7 @@
 //! The seam to where recordings come from.
 
 use std::error::Error;
+use std::ops::Range;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +31,8 @@ impl ChunkPart {
 pub struct OpenedContent {
     /// Where `stream` begins; a source that ignores ranges begins at 0.
     pub offset: u64,
+    /// Where `stream` ends, exclusive; a source that ignores ranges goes on to the end of the file.
+    pub end: u64,
     /// Length of the whole file, as the source announced it.
     pub total_bytes: u64,
     pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
@@ -72,8 +75,8 @@ impl SourceError {
 /// Where chunks are read from and, with a receipt in hand, deleted.
 #[async_trait]
 pub trait RecordingSource: Send + Sync {
-    /// Opens a file from `offset` (bytes) on.
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError>;
+    /// Opens a part of a file, in bytes; a range that ends beyond the file is clipped.
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError>;
 
     /// Deletes the chunk at the source by the event's `deleteLocation`. One that is gone already is deleted.
     async fn delete(&self, chunk: &RecordingChunk, receipt: &ExportReceipt) -> Result<(), SourceError>;

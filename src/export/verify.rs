@@ -40,7 +40,7 @@ pub(super) fn verify(name: &BlobName, chain: &BlockChain, found: &CommittedBlob)
 /// Verifies a blob that was committed by an earlier run, killed before it could say so: its block list tells all.
 pub(super) fn verify_committed_before(name: &BlobName, found: &CommittedBlob) -> Result<VerifiedFile, Mismatch> {
     let ids: Vec<BlockId> = found.blocks.iter().filter_map(|(id, _)| *id).collect();
-    let Some(chain) = BlockChain::resume(ids) else {
+    let Some(chain) = BlockChain::resume(&ids) else {
         return Err(Mismatch::Foreign { name: name.clone(), why: "its block list does not begin with a block of ours" });
     };
     verify(name, &chain, found)

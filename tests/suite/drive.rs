@@ -11,6 +11,11 @@ use crate::support::fake_source::Fault;
 use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline, RETENTION};
 use crate::support::{chunk, content};
 
+/// Where media was read from.
+fn offsets(pipeline: &Pipeline) -> Vec<u64> {
+    pipeline.source.model().opened.iter().map(|range| range.start).collect()
+}
+
 #[tokio::test]
 async fn a_chunk_is_exported_proved_and_deleted_in_one_drive() {
     let pipeline = Pipeline::new();
@@ -54,7 +59,7 @@ async fn a_redelivered_event_does_not_export_twice() {
     let again = pipeline.drive(&chunk.document_id).await;
 
     assert!(matches!(again, DriveOutcome::Settled { exported_now: false, .. }), "{again:?}");
-    assert_eq!(pipeline.source.model().opened_at.len(), 1);
+    assert_eq!(pipeline.source.model().opened.len(), 1);
     assert_eq!(pipeline.source.model().deleted.len(), 1);
 }
 
@@ -64,14 +69,14 @@ async fn a_broken_connection_is_taken_up_where_it_broke() {
     let chunk = chunk("a", 0);
     let media = content(5 * BLOCK, 3);
     pipeline.source.put(&chunk.document_id, media.clone());
-    pipeline.source.with_faults([Fault::CutAfter(2 * BLOCK + 100), Fault::CutAfter(BLOCK + 1)]);
+    pipeline.source.with_faults([Fault::CutAfter(3000), Fault::CutAfter(1000)]);
     pipeline.record(&chunk).await;
 
     pipeline.drive(&chunk.document_id).await;
 
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
     let block = BLOCK as u64;
-    assert_eq!(pipeline.source.model().opened_at, [0, 2 * block, 3 * block]);
+    assert_eq!(offsets(&pipeline), [0, 3000, 4000, block, 2 * block, 3 * block, 4 * block]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,7 +85,7 @@ async fn a_source_that_ignores_the_range_is_read_from_its_beginning() {
     let chunk = chunk("a", 0);
     let media = content(4 * BLOCK, 4);
     pipeline.source.put(&chunk.document_id, media.clone());
-    pipeline.source.with_faults([Fault::CutAfter(2 * BLOCK), Fault::IgnoreOffset]);
+    pipeline.source.with_faults([Fault::CutAfter(2000), Fault::IgnoreRange]);
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
@@ -119,11 +124,11 @@ async fn a_total_that_changes_starts_the_export_over() {
     let chunk = chunk("a", 0);
     let media = content(3 * BLOCK, 6);
     pipeline.source.put(&chunk.document_id, media.clone());
-    pipeline.source.with_faults([Fault::CutAfter(BLOCK), Fault::Total(99)]);
+    pipeline.source.with_faults([Fault::CutAfter(1000), Fault::Total(99)]);
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
-    assert_eq!(pipeline.source.model().opened_at.last(), Some(&0));
+    assert_eq!(offsets(&pipeline)[..3], [0, 1000, 0]);
 }
 
 #[tokio::test]
@@ -248,7 +253,7 @@ async fn media_of_an_unknown_kind_is_saved_even_if_its_metadata_never_comes() {
         pipeline.clock.advance(Duration::from_mins(20));
     }
     assert_eq!(pipeline.media(&bare.document_id), Some(content(100, 1)));
-    assert_eq!(pipeline.source.model().opened_at.len(), 1, "it is read once");
+    assert_eq!(pipeline.source.model().opened.len(), 1, "it is read once");
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
@@ -301,16 +306,19 @@ async fn another_instance_goes_on_from_the_staged_blocks() {
     let media = content(6 * BLOCK + 5, 8);
     pipeline.source.put(&chunk.document_id, media.clone());
     // The connection breaks for good after three blocks: as if the process had been killed there.
-    pipeline.source.with_faults([Fault::CutAfter(3 * BLOCK), Fault::Transient, Fault::Transient, Fault::Transient]);
+    pipeline.source.fail_from_offset(3 * BLOCK as u64);
     pipeline.record(&chunk).await;
     assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
 
     let other = pipeline.another();
     pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.source.fail_from_offset(u64::MAX);
+    pipeline.source.model().opened.clear();
     other.drive(&chunk.document_id).await;
 
     assert_eq!(other.media(&chunk.document_id), Some(media));
-    assert_eq!(other.source.model().opened_at, [0, 3 * BLOCK as u64]);
+    let block = BLOCK as u64;
+    assert_eq!(offsets(&other), [3 * block, 4 * block, 5 * block, 6 * block]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -412,7 +420,7 @@ async fn the_media_is_saved_even_while_its_metadata_fails() {
 
     pipeline.clock.advance(Duration::from_mins(1));
     assert_eq!(pipeline.sweep().await.deleted, 1);
-    assert_eq!(pipeline.source.model().opened_at.len(), 1, "the media is not read again");
+    assert_eq!(pipeline.source.model().opened.len(), 1, "the media is not read again");
 }
 
 #[tokio::test]

@@ -73,7 +73,7 @@ async fn staged_blocks_are_remembered_and_are_no_file_yet() {
         let (chain, blocks) = blocks(&content(10_000, 1));
         stage(&*vault, &blocks[..2]).await;
         let staged = vault.staged_blocks(&name()).await.expect("the vault works");
-        let resumed = BlockChain::resume(staged).expect("the staged blocks form a chain");
+        let resumed = BlockChain::resume(&staged).expect("the staged blocks form a chain");
         assert_eq!(resumed.ids(), &chain.ids()[..2], "{which}");
         assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
     }

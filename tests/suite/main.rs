@@ -6,6 +6,7 @@
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
+//! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
@@ -28,6 +29,7 @@ mod completeness;
 mod crash_points;
 mod documents;
 mod drive;
+mod engine;
 mod event_grid_webhook;
 mod export_destination_contract;
 mod fuzz;

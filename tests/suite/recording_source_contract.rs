@@ -1,5 +1,6 @@
 //! What every [`RecordingSource`] promises. Each test runs on the fake, and on [`AcsContent`] against the ACS simulator.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -51,9 +52,9 @@ async fn receipt(chunk: &RecordingChunk) -> ExportReceipt {
     receipt
 }
 
-async fn bytes(source: &dyn RecordingSource, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> (u64, Vec<u8>) {
-    let opened = source.open(chunk, part, offset).await.expect("the file is there");
-    assert_eq!(opened.offset, offset);
+async fn bytes(source: &dyn RecordingSource, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> (u64, Vec<u8>) {
+    let opened = source.open(chunk, part, range.clone()).await.expect("the file is there");
+    assert_eq!((opened.offset, opened.end), (range.start, range.end.min(opened.total_bytes)));
     let bytes = opened.stream.try_fold(Vec::new(), async |mut all, piece| {
         all.extend_from_slice(&piece);
         Ok(all)
@@ -65,7 +66,7 @@ async fn bytes(source: &dyn RecordingSource, chunk: &RecordingChunk, part: Chunk
 async fn both_files_are_read_whole_with_their_length_announced() {
     for (name, source, chunk) in sources().await.all {
         for part in [ChunkPart::Media, ChunkPart::Metadata] {
-            let (total, bytes) = bytes(&*source, &chunk, part, 0).await;
+            let (total, bytes) = bytes(&*source, &chunk, part, 0..u64::MAX).await;
             assert!(total > 0 && total == bytes.len() as u64, "{name}: {total} announced, {} read", bytes.len());
         }
     }
@@ -74,9 +75,20 @@ async fn both_files_are_read_whole_with_their_length_announced() {
 #[tokio::test]
 async fn a_file_is_read_from_any_offset_on() {
     for (name, source, chunk) in sources().await.all {
-        let (total, whole) = bytes(&*source, &chunk, ChunkPart::Media, 0).await;
-        let (total_again, rest) = bytes(&*source, &chunk, ChunkPart::Media, 10_001).await;
+        let (total, whole) = bytes(&*source, &chunk, ChunkPart::Media, 0..u64::MAX).await;
+        let (total_again, rest) = bytes(&*source, &chunk, ChunkPart::Media, 10_001..u64::MAX).await;
         assert_eq!((total_again, &rest[..]), (total, &whole[10_001..]), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_is_that_part_and_no_more() {
+    for (name, source, chunk) in sources().await.all {
+        let (total, whole) = bytes(&*source, &chunk, ChunkPart::Media, 0..u64::MAX).await;
+        let (total_again, part) = bytes(&*source, &chunk, ChunkPart::Media, 10_001..20_002).await;
+        assert_eq!((total_again, &part[..]), (total, &whole[10_001..20_002]), "{name}");
+        let (_, tail) = bytes(&*source, &chunk, ChunkPart::Media, total - 5..total + 1_000_000).await;
+        assert_eq!(&tail[..], &whole[whole.len() - 5..], "{name}");
     }
 }
 
@@ -85,7 +97,7 @@ async fn what_is_deleted_is_gone_and_deleting_it_again_is_done() {
     for (name, source, chunk) in sources().await.all {
         let receipt = receipt(&chunk).await;
         source.delete(&chunk, &receipt).await.expect("the chunk can be deleted");
-        let opened = source.open(&chunk, ChunkPart::Media, 0).await;
+        let opened = source.open(&chunk, ChunkPart::Media, 0..u64::MAX).await;
         assert!(matches!(opened.err(), Some(SourceError::Gone { status: 404 })), "{name}");
         source.delete(&chunk, &receipt).await.expect("deleting what is gone is done");
     }

@@ -59,7 +59,7 @@ enum SourceFault {
     Gone,
     Cut(usize),
     Short(usize),
-    IgnoreOffset,
+    IgnoreRange,
     Empty,
     LargerTotal,
 }
@@ -73,7 +73,7 @@ impl From<SourceFault> for fake_source::Fault {
             SourceFault::Gone => Self::Gone,
             SourceFault::Cut(bytes) => Self::CutAfter(bytes),
             SourceFault::Short(bytes) => Self::ShortBy(bytes),
-            SourceFault::IgnoreOffset => Self::IgnoreOffset,
+            SourceFault::IgnoreRange => Self::IgnoreRange,
             SourceFault::Empty => Self::Empty,
             SourceFault::LargerTotal => Self::Total(3 * BLOCK as u64),
         }
@@ -92,7 +92,7 @@ fn schedules() -> impl Strategy<Value = Vec<Round>> {
         1 => Just(SourceFault::Gone),
         1 => (0..2 * BLOCK).prop_map(SourceFault::Cut),
         1 => (1..BLOCK).prop_map(SourceFault::Short),
-        1 => Just(SourceFault::IgnoreOffset),
+        1 => Just(SourceFault::IgnoreRange),
         1 => Just(SourceFault::Empty),
         1 => Just(SourceFault::LargerTotal),
     ];

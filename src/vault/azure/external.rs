@@ -1,5 +1,7 @@
 //! The customer's own storage that ACS writes into: read with our own identity, never with ACS's credentials.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use azure_core::http::StatusCode;
 use azure_storage_blob::models::BlobClientGetPropertiesResultHeaders as _;
@@ -60,7 +62,7 @@ fn failure(error: &azure_core::Error) -> SourceError {
 
 #[async_trait]
 impl RecordingSource for ExternalStorage {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, _offset: u64) -> Result<OpenedContent, SourceError> {
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, _range: Range<u64>) -> Result<OpenedContent, SourceError> {
         let location = match part {
             ChunkPart::Media => &chunk.locations.content,
             ChunkPart::Metadata => &chunk.locations.metadata,
@@ -71,7 +73,7 @@ impl RecordingSource for ExternalStorage {
         let total_bytes = properties.content_length().map_err(|error| failure(&error))?.unwrap_or_default();
         let body = blob.download(None).await.map_err(|error| failure(&error))?.body;
         let stream = body.map_err(|error| failure(&error)).boxed();
-        Ok(OpenedContent { offset: 0, total_bytes, stream })
+        Ok(OpenedContent { offset: 0, end: total_bytes, total_bytes, stream })
     }
 
     async fn delete(&self, _chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {

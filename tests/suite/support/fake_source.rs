@@ -1,7 +1,9 @@
 //! A source in memory: a state model with faults, not a list of expected calls.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -24,12 +26,14 @@ pub enum Fault {
     /// The body ends so many bytes early.
     ShortBy(usize),
     /// Sends the whole file whatever was asked for.
-    IgnoreOffset,
+    IgnoreRange,
     Empty,
     /// Announces another total.
     Total(u64),
     /// Never sends anything.
     Stall,
+    /// Sends a byte every so often.
+    Trickle(Duration),
 }
 
 /// Chunks by document id.
@@ -42,9 +46,13 @@ pub struct Model {
     pub faults: VecDeque<Fault>,
     pub metadata_faults: VecDeque<Fault>,
     pub delete_faults: VecDeque<Fault>,
-    /// Offsets at which media was opened.
-    pub opened_at: Vec<u64>,
+    /// Ranges of media that were asked for.
+    pub opened: Vec<Range<u64>>,
     pub deleted: Vec<DocumentId>,
+    /// Answers every range with the whole file.
+    pub ignores_ranges: bool,
+    /// Media that is asked for from here on fails.
+    fails_from: Option<u64>,
 }
 
 impl FakeSource {
@@ -60,6 +68,11 @@ impl FakeSource {
         self.model().chunks.insert(id.clone(), (media.into(), metadata.into()));
     }
 
+    /// From this offset on nothing of any media can be read.
+    pub fn fail_from_offset(&self, offset_bytes: u64) {
+        self.model().fails_from = Some(offset_bytes);
+    }
+
     pub fn with_faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.model().faults = faults.into_iter().collect();
     }
@@ -70,13 +83,23 @@ fn failure(fault: &Fault) -> Option<SourceError> {
         Fault::Refused => Some(SourceError::Refused("a foreign host".to_owned())),
         Fault::Gone => Some(SourceError::Gone { status: 404 }),
         Fault::Transient => Some(SourceError::transient("try again")),
-        Fault::CutAfter(_) | Fault::ShortBy(_) | Fault::IgnoreOffset | Fault::Empty | Fault::Total(_) | Fault::Stall => None,
+        Fault::CutAfter(_) | Fault::ShortBy(_) | Fault::IgnoreRange | Fault::Empty | Fault::Total(_) | Fault::Stall | Fault::Trickle(_) => None,
     }
+}
+
+fn trickle(content: Bytes, pause: Duration) -> impl futures::Stream<Item = Result<Bytes, SourceError>> {
+    futures::stream::iter(0..content.len()).then(move |at| {
+        let byte = content.slice(at..=at);
+        async move {
+            tokio::time::sleep(pause).await;
+            Ok(byte)
+        }
+    })
 }
 
 #[async_trait]
 impl RecordingSource for FakeSource {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError> {
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError> {
         let mut model = self.model();
         let fault = match part {
             ChunkPart::Media => model.faults.pop_front(),
@@ -86,31 +109,45 @@ impl RecordingSource for FakeSource {
             return Err(error);
         }
         if part == ChunkPart::Media {
-            model.opened_at.push(offset);
+            if model.fails_from.is_some_and(|offset| range.start >= offset) {
+                return Err(SourceError::transient("nothing from here on"));
+            }
         }
         let (media, metadata) = model.chunks.get(&chunk.document_id).cloned().ok_or(SourceError::Gone { status: 404 })?;
         let content = if part == ChunkPart::Media { media } else { metadata };
-        let offset = if matches!(fault, Some(Fault::IgnoreOffset)) { 0 } else { offset };
-        let from = usize::try_from(offset).unwrap_or(usize::MAX);
-        if from >= content.len() {
-            return Err(SourceError::transient("range beyond the end"));
+        let length = content.len() as u64;
+        if part == ChunkPart::Media {
+            model.opened.push(range.clone());
         }
+        let ignores_ranges = matches!(fault, Some(Fault::IgnoreRange)) || model.ignores_ranges;
+        let (offset, end) = match range {
+            _ if ignores_ranges => (0, length),
+            // What `AcsContent` makes of 416.
+            range if range.start >= length => (0, (range.end - range.start).min(length)),
+            range => (range.start, range.end.min(length)),
+        };
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
         let total_bytes = match fault {
             Some(Fault::Total(total)) => total,
             Some(Fault::Empty) => 0,
-            _ => content.len() as u64,
+            _ => length,
         };
-        let mut body = content.slice(from..);
+        let to = usize::try_from(end).unwrap_or(usize::MAX);
+        let mut body = content.slice(from..to);
         if let Some(Fault::ShortBy(missing)) = fault {
             body.truncate(body.len().saturating_sub(missing));
         }
         let cut = if let Some(Fault::CutAfter(bytes)) = fault { Some(bytes) } else { None };
         let kept = body.slice(..cut.unwrap_or(body.len()).min(body.len()));
         let pieces: Vec<_> = kept.chunks(PIECE).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
-        let end = cut.map(|_| Err(SourceError::transient("the connection broke")));
-        let stream = futures::stream::iter(pieces.into_iter().chain(end));
-        let stream = if matches!(fault, Some(Fault::Stall)) { futures::stream::pending().boxed() } else { stream.boxed() };
-        Ok(OpenedContent { offset, total_bytes, stream })
+        let broken = cut.map(|_| Err(SourceError::transient("the connection broke")));
+        let stream = futures::stream::iter(pieces.into_iter().chain(broken));
+        let stream = match fault {
+            Some(Fault::Stall) => futures::stream::pending().boxed(),
+            Some(Fault::Trickle(pause)) => trickle(kept, pause).boxed(),
+            _ => stream.boxed(),
+        };
+        Ok(OpenedContent { offset, end, total_bytes, stream })
     }
 
     async fn delete(&self, chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {

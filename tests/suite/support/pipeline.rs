@@ -19,6 +19,18 @@ pub const BLOCK: usize = 4096;
 pub const CLAIM_TTL: Duration = Duration::from_mins(1);
 pub const RETENTION: Duration = Duration::from_hours(24);
 
+fn policy() -> ExportPolicy {
+    ExportPolicy {
+        blocks: BlockPolicy {
+            block_size_bytes: NonZeroUsize::new(BLOCK).expect("it is not zero"),
+            blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
+        },
+        chunks_in_flight: 4,
+        delete_delay: Duration::ZERO,
+        attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 5 },
+    }
+}
+
 /// One instance on a durable state that other instances may share.
 pub struct Pipeline {
     pub source: Arc<FakeSource>,
@@ -34,14 +46,22 @@ impl Pipeline {
     }
 
     pub fn with_delete_delay(delete_delay: Duration) -> Self {
+        Self::with_policy(ExportPolicy { delete_delay, ..policy() })
+    }
+
+    pub fn with_chunks_in_flight(chunks_in_flight: usize) -> Self {
+        Self::with_policy(ExportPolicy { chunks_in_flight, ..policy() })
+    }
+
+    fn with_policy(policy: ExportPolicy) -> Self {
         let clock = ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time"));
-        Self::on(Arc::default(), Arc::default(), Arc::default(), Arc::new(clock), delete_delay)
+        Self::on(Arc::default(), Arc::default(), Arc::default(), Arc::new(clock), policy)
     }
 
     /// Another instance on the same state: another process, or this one after a restart.
     pub fn another(&self) -> Self {
         let (source, vault) = (Arc::clone(&self.source), Arc::clone(&self.vault));
-        Self::on(source, vault, Arc::clone(&self.store), Arc::clone(&self.clock), Duration::ZERO)
+        Self::on(source, vault, Arc::clone(&self.store), Arc::clone(&self.clock), policy())
     }
 
     fn on(
@@ -49,17 +69,8 @@ impl Pipeline {
         vault: Arc<MemoryVault>,
         store: Arc<MemoryLedgerStore>,
         clock: Arc<ManualClock>,
-        delete_delay: Duration,
+        policy: ExportPolicy,
     ) -> Self {
-        let policy = ExportPolicy {
-            blocks: BlockPolicy {
-                block_size_bytes: NonZeroUsize::new(BLOCK).expect("it is not zero"),
-                blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
-            },
-            chunks_in_flight: 4,
-            delete_delay,
-            attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 5 },
-        };
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
         let driver = Arc::new(ExportDriver::new(ledger, source.clone(), source.clone(), vault.clone(), clock.clone(), policy));
         Self { source, vault, store, clock, driver }
@@ -81,6 +92,11 @@ impl Pipeline {
     pub async fn state(&self, id: &DocumentId) -> ChunkState {
         let found = self.driver.ledger().find(id).await.expect("the ledger works");
         found.expect("the chunk is in the ledger").entry.state
+    }
+
+    /// Whether the vault has a chunk's media, byte for byte.
+    pub fn has(&self, chunk: &RecordingChunk, media: &[u8]) -> bool {
+        self.media(&chunk.document_id).is_some_and(|found| found == media)
     }
 
     /// The committed media of a chunk.

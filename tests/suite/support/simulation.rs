@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -182,9 +183,9 @@ struct AuditedSource {
 
 #[async_trait]
 impl RecordingSource for AuditedSource {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, offset: u64) -> Result<OpenedContent, SourceError> {
+    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError> {
         let failure = SourceError::transient("as planned");
-        self.planned.plan.around(failure, self.planned.inner.open(chunk, part, offset)).await
+        self.planned.plan.around(failure, self.planned.inner.open(chunk, part, range)).await
     }
 
     async fn delete(&self, chunk: &RecordingChunk, receipt: &ExportReceipt) -> Result<(), SourceError> {

@@ -1,0 +1,215 @@
+//! How many chunks transfer at once in this process, and whose turn it is: nearest expiry first, and nobody for ever.
+//!
+//! A chunk that has worked for a [slice](SLICE) makes room when another waits, and queues again: a slow or huge file delays
+//! the others by a slice at most.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use super::budget::Budget;
+
+/// How long a chunk may work while others wait.
+pub const SLICE: Duration = Duration::from_secs(10);
+
+/// The slots of a process.
+pub struct Slots {
+    queue: Mutex<Queue>,
+    waiting: watch::Sender<usize>,
+}
+
+struct Queue {
+    free: usize,
+    next_ticket: u64,
+    waiting: BTreeMap<Ticket, oneshot::Sender<Slot>>,
+}
+
+/// Nearest expiry first, then first come.
+type Ticket = (Timestamp, u64);
+
+/// The right to transfer one chunk; dropped, it goes to whoever is next.
+pub struct Slot {
+    slots: Arc<Slots>,
+}
+
+impl Slots {
+    pub fn new(count: usize) -> Arc<Self> {
+        let queue = Queue { free: count, next_ticket: 0, waiting: BTreeMap::new() };
+        Arc::new(Self { queue: Mutex::new(queue), waiting: watch::Sender::new(0) })
+    }
+
+    /// A slot, if one is free.
+    pub fn try_acquire(self: &Arc<Self>) -> Option<Slot> {
+        let mut queue = self.queue();
+        queue.free = queue.free.checked_sub(1)?;
+        Some(Slot { slots: Arc::clone(self) })
+    }
+
+    /// Waits for a slot. Cancel-safe: dropped, it leaves the queue.
+    pub async fn acquire(self: &Arc<Self>, expires_at: Timestamp) -> Slot {
+        let (ticket, receiver) = {
+            let mut queue = self.queue();
+            if queue.free > 0 {
+                queue.free -= 1;
+                return Slot { slots: Arc::clone(self) };
+            }
+            let ticket = (expires_at, queue.next_ticket);
+            queue.next_ticket += 1;
+            let (sender, receiver) = oneshot::channel();
+            queue.waiting.insert(ticket, sender);
+            self.tell(&queue);
+            (ticket, receiver)
+        };
+        let _queued = Queued { slots: self, ticket };
+        receiver.await.expect("a sender leaves the queue with a slot, or with its receiver")
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().expect("no holder of this lock panics")
+    }
+
+    fn tell(&self, queue: &Queue) {
+        self.waiting.send_replace(queue.waiting.len());
+    }
+
+    fn release(self: &Arc<Self>) {
+        let next = {
+            let mut queue = self.queue();
+            let next = queue.waiting.pop_first();
+            match next {
+                Some(_) => self.tell(&queue),
+                None => queue.free += 1,
+            }
+            next
+        };
+        if let Some((_, sender)) = next {
+            // Who has given up meanwhile drops the slot, and it goes on to the next.
+            drop(sender.send(Slot { slots: Arc::clone(self) }));
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.slots.release();
+    }
+}
+
+/// A place in the queue.
+struct Queued<'a> {
+    slots: &'a Slots,
+    ticket: Ticket,
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.slots.queue();
+        queue.waiting.remove(&self.ticket);
+        self.slots.tell(&queue);
+    }
+}
+
+/// How long a chunk may work this time.
+pub struct Turn {
+    budget: Budget,
+    slice_ends: Instant,
+    slot: Slot,
+}
+
+impl Turn {
+    /// A turn that begins now.
+    pub fn new(slot: Slot, budget: Budget) -> Self {
+        Self { budget, slice_ends: Instant::now() + SLICE, slot }
+    }
+
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    pub fn is_over(&self) -> bool {
+        self.budget.is_spent() || (Instant::now() >= self.slice_ends && *self.slot.slots.waiting.borrow() > 0)
+    }
+
+    /// Resolves when the budget is spent, or the slice is and another waits.
+    pub async fn over(&self) {
+        let mut waiting = self.slot.slots.waiting.subscribe();
+        let yielding = async {
+            tokio::time::sleep_until(self.slice_ends).await;
+            // Fails only when the sender is gone, and the slot keeps it.
+            let _ = waiting.wait_for(|waiting| *waiting > 0).await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep_until(self.budget.deadline()) => {}
+            () = yielding => {}
+        }
+    }
+
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_nearest_expiry_is_next_and_then_who_came_first() {
+        let slots = Slots::new(1);
+        let held = slots.acquire(at(0)).await;
+        let mut late = Box::pin(slots.acquire(at(300)));
+        let mut early = Box::pin(slots.acquire(at(100)));
+        let mut early_too = Box::pin(slots.acquire(at(100)));
+        assert!(late.as_mut().now_or_never().is_none());
+        assert!(early.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none());
+        drop(held);
+        assert!(late.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none());
+        let held = early.as_mut().now_or_never().unwrap();
+        drop(held);
+        let held = early_too.as_mut().now_or_never().unwrap();
+        drop(held);
+        assert!(late.as_mut().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn who_gives_up_waiting_keeps_no_slot() {
+        let slots = Slots::new(1);
+        let held = slots.acquire(at(0)).await;
+        let mut quitter = Box::pin(slots.acquire(at(1)));
+        assert!(quitter.as_mut().now_or_never().is_none());
+        let mut granted = Box::pin(slots.acquire(at(2)));
+        assert!(granted.as_mut().now_or_never().is_none());
+        drop(quitter);
+        drop(held);
+        drop(granted);
+        assert!(slots.acquire(at(3)).now_or_never().is_some(), "given to one who has gone, it comes back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_ends_after_its_slice_only_when_another_waits() {
+        let slots = Slots::new(1);
+        let turn = Turn::new(slots.acquire(at(0)).await, Budget::of(Duration::from_hours(1)));
+        tokio::time::advance(SLICE * 2).await;
+        assert!(!turn.is_over() && turn.over().now_or_never().is_none(), "nobody waits");
+        let mut waiting = Box::pin(slots.acquire(at(1)));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        turn.over().await;
+        assert!(turn.is_over());
+        drop(waiting);
+        assert!(!turn.is_over());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_ends_with_its_budget() {
+        let slots = Slots::new(1);
+        let turn = Turn::new(slots.acquire(at(0)).await, Budget::of(Duration::from_secs(1)));
+        turn.over().await;
+        assert!(turn.is_over() && turn.budget().remaining().is_zero());
+    }
+}
