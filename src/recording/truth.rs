@@ -133,6 +133,7 @@ fn compare_rate(probed: &ProbedMedia, total_bytes: u64, length_ms: f64) -> Truth
 mod tests {
     use super::super::probe::samples::{moov, mp4_box, mvhd, probe, sample, wav};
     use super::*;
+    use acs_simulator::media::Media;
 
     fn metadata(chunk_duration_ms: f64, pauses_ms: f64) -> RecordingMetadata {
         RecordingMetadata { chunk_duration_ms: Some(chunk_duration_ms), pauses_ms, ..RecordingMetadata::default() }
@@ -223,5 +224,17 @@ mod tests {
         let sized = |mdat: usize| [fragmented.clone(), mp4_box("mdat", &vec![0; mdat])].concat();
         assert_eq!(truth_of(&sized(1_000_000), None, &metadata(10_000.0, 0.0)), Truth::Agrees);
         assert!(matches!(truth_of(&sized(1000), None, &metadata(10_000.0, 0.0)), Truth::Disagrees(_)));
+    }
+
+    #[rstest::rstest]
+    #[case(Media::wav(5, 60_000, 3))]
+    #[case(Media::mp3(60_000))]
+    #[case(Media::mp4(1_000_000, 60_000))]
+    #[case(Media::mp4_of_size(7_500_000))]
+    fn the_simulated_services_media_tell_their_own_length(#[case] media: Media) {
+        let file = media.read(0, usize::try_from(media.len()).unwrap());
+        let plays = probe(&file).duration.unwrap();
+        assert_eq!(plays.as_millis(), u128::from(media.duration_ms()));
+        assert_eq!(truth_of(&file, None, &metadata(60_000.0, 0.0)), Truth::Agrees);
     }
 }
