@@ -206,9 +206,9 @@ mod tests {
     #[rstest::rstest]
     #[case::moov_first([moov(&[mvhd(0, 1000, 90_500)]), mdat(300_000)].concat())]
     #[case::moov_last([mdat(300_000), moov(&[mvhd(1, 1000, 90_500)])].concat())]
-    #[case::after_a_64_bit_box([long_mp4_box("mdat", &[0; 300_000]), moov(&[mvhd(0, 1000, 90_500)])].concat())]
+    #[case::after_a_64_bit_box([long_mp4_box("mdat", &vec![0; 300_000]), moov(&[mvhd(0, 1000, 90_500)])].concat())]
     #[case::up_to_the_end([moov(&[mvhd(0, 1000, 90_500)]), b"\0\0\0\0mdat".to_vec(), vec![9; 300_000]].concat())]
-    #[case::behind_a_large_box_of_moov(moov(&[mp4_box("udta", &[1; 300_000]), mvhd(0, 1000, 90_500)]))]
+    #[case::behind_a_large_box_of_moov(moov(&[mp4_box("udta", &vec![1; 300_000]), mvhd(0, 1000, 90_500)]))]
     #[case::by_its_longest_track(moov(&[mvhd(0, 1000, 0), trak("vide", 0, 50, 4525), trak("soun", 1, 16_000, 16_000)]))]
     #[case::fragmented([moov(&[mvhd(0, 1000, 0), mp4_box("mvex", &mp4_box("mehd", b"\0\0\0\0\0\x01\x61\x84"))]), mdat(9)].concat())]
     fn the_length_is_found_wherever_it_stands(#[case] boxes: Vec<u8>) {

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn other_chunks_are_stepped_over_wherever_they_end() {
-        let chunks = [chunk("LIST", &vec![7; 100_001]), fmt(1), chunk("fact", &[1, 2, 3]), chunk("data", &[0; 32_000])];
+        let chunks = [chunk("LIST", &vec![7; 100_001]), fmt(1), chunk("fact", &[1, 2, 3]), chunk("data", &vec![0; 32_000])];
         assert_eq!(probe(&wav_of("RIFF", &chunks)).duration, Some(Duration::from_secs(1)));
     }
 
@@ -124,7 +124,7 @@ mod tests {
     fn a_64_bit_size_stands_in_its_own_chunk(#[case] riff: &str, #[case] declared: u64, #[case] flaw: Option<Flaw>) {
         let mut sizes = vec![0; 28];
         sizes[8..16].copy_from_slice(&declared.to_le_bytes());
-        let mut sound = chunk("data", &[0; 32_000]);
+        let mut sound = chunk("data", &vec![0; 32_000]);
         sound[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         let probed = probe(&wav_of(riff, &[chunk("ds64", &sizes), fmt(1), sound]));
         assert_eq!((probed.duration, probed.flaw), (Some(Duration::from_secs(1)), flaw));
