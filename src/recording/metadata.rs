@@ -16,6 +16,8 @@ pub struct RecordingMetadata {
     pub format: Option<FormatKind>,
     /// Length of the chunk in milliseconds, pauses included.
     pub chunk_duration_ms: Option<f64>,
+    /// The pauses among it in milliseconds, summed up; 0 where none are told.
+    pub pauses_ms: f64,
 }
 
 impl RecordingMetadata {
@@ -32,6 +34,7 @@ impl RecordingMetadata {
             content: kind("contentType").or_else(|| kind("channelType")),
             format: info.and_then(|info| info.text("format")).and_then(|text| text.parse().ok()),
             chunk_duration_ms: fields.number("chunkDuration"),
+            pauses_ms: pauses_ms(fields),
         }
     }
 
@@ -39,6 +42,14 @@ impl RecordingMetadata {
     pub fn media_kind(&self) -> Option<MediaKind> {
         MediaKind::from_parts(self.content, self.format)
     }
+}
+
+/// Sums up `pauseResumeIntervals`, an array of `{"startTime", "duration"}`; an odd one counts as nothing.
+fn pauses_ms(fields: Fields<'_>) -> f64 {
+    let pauses = fields.array("pauseResumeIntervals").unwrap_or_default().iter().filter_map(Fields::of);
+    // Written out, as a sum of no floats is -0.0; and a sum of finite ones may not be finite.
+    let sum = pauses.filter_map(|pause| pause.number("duration")).filter(|ms| *ms > 0.0).fold(0.0, |sum, ms| sum + ms);
+    sum.min(f64::MAX)
 }
 
 #[cfg(test)]
@@ -64,6 +75,24 @@ mod tests {
         let metadata = RecordingMetadata::parse(&fixture(file));
         assert_eq!(metadata.media_kind(), Some(MediaKind { content, format }));
         assert_eq!(metadata.chunk_duration_ms, Some(duration_ms));
+    }
+
+    #[rstest::rstest]
+    #[case("m01_seed_botframework_2021.json", 0.0)]
+    #[case("m02b_wire_bytes_1055.json", 5220.0)]
+    #[case("m05_net_unit_test_floats_version.json", 0.5)]
+    #[case("m07_frameRate_camel.json", 0.0)]
+    fn every_generation_of_metadata_tells_its_pauses(#[case] file: &str, #[case] pauses_ms: f64) {
+        assert_eq!(RecordingMetadata::parse(&fixture(file)).pauses_ms.to_bits(), pauses_ms.to_bits());
+    }
+
+    #[rstest::rstest]
+    #[case(r#"[{"duration": "100"}, {"Duration": 20.5}, {"startTime": "x"}, {"duration": -5}, 7, null]"#, 120.5)]
+    #[case(r#"[{"duration": 1e308}, {"duration": 1e308}]"#, f64::MAX)]
+    #[case("{}", 0.0)]
+    fn odd_pauses_are_read_as_far_as_they_can_be(#[case] pauses: &str, #[case] pauses_ms: f64) {
+        let metadata = RecordingMetadata::parse(format!(r#"{{"pauseResumeIntervals": {pauses}}}"#).as_bytes());
+        assert_eq!(metadata.pauses_ms.to_bits(), pauses_ms.to_bits());
     }
 
     #[test]

@@ -44,7 +44,8 @@ const TOKENS: [&[u8]; 24] = [
 ];
 
 fn seeds(target: &str) -> Vec<Vec<u8>> {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let fixtures = project.join("tests/fixtures");
     let texts: &[&str] = match target {
         "subject" => &["/recording/call/7c62cca0/serverCallId/aHR0cHM6/recordingId/eyJQ", "/recording/call/{call-id}"],
         "content_url" => &[
@@ -62,15 +63,20 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "callback" => {
             &[r#"{"type":"Microsoft.Communication.RecordingStateChanged","data":{"recordingId":"r","state":"active"}}"#]
         }
+        "probe" => &[
+            "RIFF\x24\u{7}\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\0>\0\0\0}\0\0\x02\0\x10\0data\0\u{7}\0\0",
+            "<!DOCTYPE html><html></html>",
+        ],
         "envelope" => &[r#"{"Data":{"event":"{\"id\": 1}"},"Metadata":{}}"#],
         _ => &[],
     };
     let folder = match target {
-        "event" | "envelope" => Some("events"),
-        "metadata" => Some("metadata"),
+        "event" | "envelope" => Some(fixtures.join("events")),
+        "metadata" => Some(fixtures.join("metadata")),
+        "probe" => Some(project.join("dev/acs-simulator/samples")),
         _ => None,
     };
-    let files = folder.map(|folder| fs::read_dir(fixtures.join(folder)).expect("the fixtures are there")).into_iter().flatten();
+    let files = folder.map(|folder| fs::read_dir(folder).expect("the fixtures are there")).into_iter().flatten();
     let mut files: Vec<PathBuf> = files.map(|file| file.expect("it is readable").path()).collect();
     files.sort();
     let files = files.into_iter().map(|path| fs::read(path).expect("the fixture is readable"));

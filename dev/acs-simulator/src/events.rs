@@ -92,7 +92,7 @@ pub fn event(world: &World, stored: &StoredRecording, event_id: &str, schema: Ev
     let data = json!({
         "recordingStorageInfo": {"recordingChunks": chunks},
         "recordingStartTime": recording.started_at.to_string(),
-        "recordingDurationMs": stored.ended_at.duration_since(recording.started_at).as_millis(),
+        "recordingDurationMs": i64::try_from(stored.duration.as_millis()).unwrap_or(i64::MAX),
         "recordingContentType": pascal_case(recording.options.content),
         "recordingChannelType": pascal_case(recording.options.channel),
         "recordingFormatType": pascal_case(recording.options.format),

@@ -1,5 +1,6 @@
 //! The media of a chunk: real files, any range of which costs nothing to make and nothing to keep.
 
+mod mp4;
 mod wav;
 
 use std::sync::Arc;
@@ -10,12 +11,6 @@ const MP3_SAMPLE: &[u8] = include_bytes!("../samples/sample.mp3");
 /// 48 kbps at 16 kHz (MPEG-2 layer III): 576 audio samples a frame.
 const MP3_FRAME_BYTES: u64 = 216;
 const MP3_FRAME_MS: u64 = 36;
-const MP4_SAMPLE: &[u8] = include_bytes!("../samples/sample.mp4");
-const MP4_SAMPLE_MS: u64 = 2000;
-/// Size and type of an MP4 box.
-const MP4_BOX_HEADER: u64 = 8;
-/// What an mp4 is filled up with changes so often.
-const PAGE: u64 = 4096;
 
 /// One media file.
 #[derive(Debug, Clone)]
@@ -25,10 +20,7 @@ pub enum Media {
     Mp3 {
         frames: u64,
     },
-    /// The sample, and a `free` box that makes it `size_bytes` long. It always plays for 2 s.
-    Mp4 {
-        size_bytes: u64,
-    },
+    Mp4(mp4::Mp4),
     /// Bytes a test brought along.
     Given(Arc<[u8]>),
 }
@@ -43,16 +35,21 @@ impl Media {
         Self::Mp3 { frames: duration_ms.div_ceil(MP3_FRAME_MS).max(1) }
     }
 
-    /// At least `size_bytes` long.
-    pub fn mp4(size_bytes: u64) -> Self {
-        Self::Mp4 { size_bytes: size_bytes.max(MP4_SAMPLE.len() as u64 + MP4_BOX_HEADER).min(u64::from(u32::MAX)) }
+    /// At least `size_bytes` long; says that it plays for `duration_ms`.
+    pub fn mp4(size_bytes: u64, duration_ms: u64) -> Self {
+        Self::Mp4(mp4::Mp4::new(size_bytes, duration_ms))
+    }
+
+    /// An mp4 of `size_bytes` that plays as long as the service's would.
+    pub fn mp4_of_size(size_bytes: u64) -> Self {
+        Self::mp4(size_bytes, mp4::usual_duration_ms(size_bytes))
     }
 
     pub fn len(&self) -> u64 {
         match self {
             Self::Wav(wav) => wav.len(),
             Self::Mp3 { frames } => frames * MP3_FRAME_BYTES,
-            Self::Mp4 { size_bytes } => *size_bytes,
+            Self::Mp4(mp4) => mp4.len(),
             Self::Given(bytes) => bytes.len() as u64,
         }
     }
@@ -66,7 +63,7 @@ impl Media {
         match self {
             Self::Wav(wav) => wav.duration_ms(),
             Self::Mp3 { frames } => frames * MP3_FRAME_MS,
-            Self::Mp4 { .. } => MP4_SAMPLE_MS,
+            Self::Mp4(mp4) => mp4.duration_ms(),
             Self::Given(_) => 0,
         }
     }
@@ -77,7 +74,7 @@ impl Media {
         match self {
             Self::Wav(wav) => wav.read(offset, end),
             Self::Mp3 { .. } => repeated(MP3_SAMPLE, offset, end),
-            Self::Mp4 { size_bytes } => mp4(*size_bytes, offset, end),
+            Self::Mp4(mp4) => mp4.read(offset, end),
             Self::Given(bytes) => Bytes::copy_from_slice(&bytes[index(offset).min(bytes.len())..index(end)]),
         }
     }
@@ -86,24 +83,6 @@ impl Media {
 fn repeated(sample: &[u8], offset: u64, end: u64) -> Bytes {
     let length = sample.len() as u64;
     (offset..end).map(|at| sample[index(at % length)]).collect()
-}
-
-/// The sample, the header of a `free` box, and pages that are not all alike, so that a swapped block shows.
-fn mp4(size_bytes: u64, offset: u64, end: u64) -> Bytes {
-    let mut head = MP4_SAMPLE.to_vec();
-    let free_box = u32::try_from(size_bytes - MP4_SAMPLE.len() as u64).unwrap_or(u32::MAX);
-    head.extend_from_slice(&free_box.to_be_bytes());
-    head.extend_from_slice(b"free");
-    let from_head = index(offset).min(head.len())..index(end).min(head.len());
-    let mut bytes = head[from_head].to_vec();
-    let mut at = offset.max(head.len() as u64);
-    while at < end {
-        let page_end = end.min((at / PAGE + 1) * PAGE);
-        let filling = u8::try_from(at / PAGE % 251).unwrap_or_default();
-        bytes.resize(bytes.len() + index(page_end - at), filling);
-        at = page_end;
-    }
-    bytes.into()
 }
 
 fn index(offset: u64) -> usize {
@@ -120,7 +99,7 @@ mod tests {
 
     #[test]
     fn any_cut_into_ranges_gives_the_same_file() {
-        for media in [Media::wav(2, 777, 3), Media::mp3(5000), Media::mp4(100_003)] {
+        for media in [Media::wav(2, 777, 3), Media::mp3(5000), Media::mp4(100_003, 90_500)] {
             let pieces: Vec<u8> =
                 (0..media.len().div_ceil(997)).flat_map(|piece| media.read(piece * 997, 997).to_vec()).collect();
             assert_eq!(pieces, whole(&media));
@@ -132,14 +111,6 @@ mod tests {
         let media = Media::wav(1, 60_000, 0);
         assert_eq!(media.len(), 44 + 1_920_000);
         assert_eq!(&whole(&media)[..4], b"RIFF");
-    }
-
-    #[test]
-    fn an_mp4_is_filled_up_with_a_free_box() {
-        let media = Media::mp4(50_000);
-        let bytes = whole(&media);
-        assert_eq!(bytes.len(), 50_000);
-        assert_eq!(&bytes[MP4_SAMPLE.len() + 4..MP4_SAMPLE.len() + 8], b"free");
     }
 
     #[test]

@@ -4,20 +4,19 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use crate::media::Media;
 use crate::world::Recording;
 
 pub struct Chunk<'a> {
     pub document_id: &'a str,
     pub index: usize,
     pub starts_at: Timestamp,
-    pub media: &'a Media,
+    /// Pauses included.
+    pub duration: SignedDuration,
     pub pauses: &'a [(Timestamp, SignedDuration)],
 }
 
 /// CRLF, two blanks of indent, no byte order mark, durations as floats: as recorded from the service.
 pub fn bytes(chunk: &Chunk<'_>, recording: &Recording) -> Bytes {
-    let paused_ms: f64 = chunk.pauses.iter().map(|(_, length)| length.as_secs_f64() * 1000.0).sum();
     let options = &recording.options;
     let participants: Vec<Value> = recording
         .call
@@ -43,15 +42,13 @@ pub fn bytes(chunk: &Chunk<'_>, recording: &Recording) -> Bytes {
         info["videoConfiguration"] =
             json!({"longerSideLength": 1920, "shorterSideLength": 1080, "framerate": 16, "bitRate": 1_000_000});
     }
-    let duration_ms =
-        SignedDuration::from_millis(i64::try_from(chunk.media.duration_ms()).unwrap_or_default()).as_secs_f64() * 1000.0;
     let document = json!({
         "resourceId": "29bd5ea9-e0fc-4d00-8f6f-339b1f0ee2e2",
         "callId": recording.call.call_id,
         "chunkDocumentId": chunk.document_id,
         "chunkIndex": chunk.index,
         "chunkStartTime": chunk.starts_at.to_string(),
-        "chunkDuration": duration_ms + paused_ms,
+        "chunkDuration": chunk.duration.as_secs_f64() * 1000.0,
         "pauseResumeIntervals": chunk.pauses.iter().map(|(start, length)| {
             json!({"startTime": start.to_string(), "duration": length.as_secs_f64() * 1000.0})
         }).collect::<Vec<_>>(),

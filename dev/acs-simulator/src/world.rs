@@ -50,12 +50,15 @@ pub struct Call {
     pub chunks: Vec<ChunkPlan>,
 }
 
-/// How a chunk will be. An mp4 always plays 2 s and may be made larger; the others go by their duration.
+/// How a chunk will be: as long as the recording took, unless planned.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChunkPlan {
     pub duration_ms: Option<u64>,
+    /// Of an mp4 only, the others go by their duration. Alone it decides the duration too, at the service's data rate.
     pub size_bytes: Option<u64>,
+    /// What the metadata says instead of the truth, pauses included.
+    pub metadata_duration_ms: Option<u64>,
 }
 
 impl Default for Call {
@@ -162,20 +165,26 @@ impl World {
         }
         let count = plans.len();
         let mut starts_at = recording.started_at;
+        let mut duration = SignedDuration::ZERO;
         let mut document_ids = Vec::new();
         for (index, plan) in plans.into_iter().enumerate() {
             let media = media_of(&recording, &plan, index, now);
             let pauses: &[_] = if index == 0 { &recording.pauses } else { &[] };
             let document_id = format!("0-eus-d{}-{}", index + 1, Uuid::new_v4().simple());
-            let chunk = metadata::Chunk { document_id: &document_id, index, starts_at, media: &media, pauses };
+            let played = SignedDuration::from_millis(i64::try_from(media.duration_ms()).unwrap_or(i64::MAX));
+            let lasts = pauses.iter().fold(played, |sum, (_, length)| sum.saturating_add(*length));
+            let claimed_ms = plan.metadata_duration_ms.map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
+            let claimed = claimed_ms.map_or(lasts, SignedDuration::from_millis);
+            let chunk = metadata::Chunk { document_id: &document_id, index, starts_at, duration: claimed, pauses };
             let metadata = metadata::bytes(&chunk, &recording);
-            starts_at += SignedDuration::from_millis(i64::try_from(media.duration_ms()).unwrap_or_default());
+            starts_at = starts_at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
+            duration = duration.saturating_add(lasts);
             let object = Object { recording_id: recording_id.to_owned(), media, metadata, stored_at: now, deleted_at: None };
             self.state().objects.insert(document_id.clone(), object);
             document_ids.push(document_id);
         }
         debug_assert_eq!(document_ids.len(), count);
-        StoredRecording { recording_id: recording_id.to_owned(), recording, document_ids, ended_at: now }
+        StoredRecording { recording_id: recording_id.to_owned(), recording, document_ids, duration, ended_at: now }
     }
 }
 
@@ -185,6 +194,8 @@ pub struct StoredRecording {
     pub recording_id: String,
     pub recording: Recording,
     pub document_ids: Vec<String>,
+    /// The sum of its chunks, pauses included.
+    pub duration: SignedDuration,
     pub ended_at: Timestamp,
 }
 
@@ -197,7 +208,10 @@ fn media_of(recording: &Recording, plan: &ChunkPlan, index: usize, now: Timestam
     match recording.options.format {
         "wav" => Media::wav(u16::try_from(channels).unwrap_or(1), duration_ms, index),
         "mp3" => Media::mp3(duration_ms),
-        _ => Media::mp4(plan.size_bytes.unwrap_or_default()),
+        _ => match (plan.size_bytes, plan.duration_ms) {
+            (Some(size_bytes), None) => Media::mp4_of_size(size_bytes),
+            (size_bytes, _) => Media::mp4(size_bytes.unwrap_or_default(), duration_ms),
+        },
     }
 }
 
@@ -212,5 +226,56 @@ impl Recording {
 impl Object {
     pub fn is_gone(&self, now: Timestamp, retention: SignedDuration) -> bool {
         self.deleted_at.is_some() || now.duration_since(self.stored_at) >= retention
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::events;
+
+    const FORMATS: [RecordingOptions; 3] = [
+        RecordingOptions { content: "audio", channel: "unmixed", format: "wav" },
+        RecordingOptions { content: "audio", channel: "mixed", format: "mp3" },
+        RecordingOptions { content: "audioVideo", channel: "mixed", format: "mp4" },
+    ];
+
+    /// What the files, the metadata and the event of a recording say, in milliseconds.
+    fn durations(plan: ChunkPlan, options: RecordingOptions, paused_ms: i64) -> (u64, f64, u64) {
+        let world = World::new(Options::default(), Vec::new(), String::new());
+        let now = Timestamp::UNIX_EPOCH;
+        let pauses = vec![(now, SignedDuration::from_millis(paused_ms))];
+        let call = Call { chunks: vec![plan], ..Call::default() };
+        let recording = Recording { call, options, started_at: now, paused_at: None, pauses };
+        let stored = world.store_chunks("r", recording, now);
+        let event = events::event(&world, &stored, "e", EventSchema::EventGrid);
+        let object = world.state().objects[&stored.document_ids[0]].clone();
+        let metadata: Value = serde_json::from_slice(&object.metadata).unwrap();
+        let (told, announced) = (&metadata["chunkDuration"], &event["data"]["recordingDurationMs"]);
+        (object.media.duration_ms(), told.as_f64().unwrap(), announced.as_u64().unwrap())
+    }
+
+    #[test]
+    fn file_metadata_and_event_tell_the_same_duration() {
+        for options in FORMATS {
+            let planned = ChunkPlan { duration_ms: Some(9000), ..ChunkPlan::default() };
+            assert_eq!(durations(planned, options.clone(), 0), (9000, 9000.0, 9000), "{options:?}");
+            let planned = ChunkPlan { duration_ms: Some(9000), size_bytes: Some(50_000), ..ChunkPlan::default() };
+            assert_eq!(durations(planned, options.clone(), 500), (9000, 9500.0, 9500), "{options:?}, paused");
+        }
+    }
+
+    #[test]
+    fn an_mp4_of_a_planned_size_alone_plays_at_the_services_rate() {
+        let [_, _, mp4] = FORMATS;
+        let planned = ChunkPlan { size_bytes: Some(7_500_000), ..ChunkPlan::default() };
+        assert_eq!(durations(planned, mp4, 0), (60_000, 60_000.0, 60_000));
+    }
+
+    #[test]
+    fn only_the_metadata_lies() {
+        let [wav, ..] = FORMATS;
+        let planned = ChunkPlan { duration_ms: Some(9000), metadata_duration_ms: Some(90_000), ..ChunkPlan::default() };
+        assert_eq!(durations(planned, wav, 0), (9000, 90_000.0, 9000));
     }
 }

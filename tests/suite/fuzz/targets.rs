@@ -5,13 +5,14 @@ use recording_vault::config::Config;
 use recording_vault::control::callback::StateCallback;
 use recording_vault::control::start::Start;
 use recording_vault::functions::invocation::Invocation;
-use recording_vault::recording::{IncomingEvent, RecordingMetadata};
+use recording_vault::recording::probe::{MAX_READ_BYTES, MAX_READS};
+use recording_vault::recording::{FormatKind, IncomingEvent, MediaProbe, RecordingMetadata, examine};
 use serde_json::{Value, json};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("event", event),
     ("envelope", envelope),
     ("subject", subject),
@@ -21,6 +22,7 @@ pub const TARGETS: [Target; 9] = [
     ("schedule", schedule),
     ("start_body", start_body),
     ("callback", callback),
+    ("probe", probe),
 ];
 
 pub fn event(bytes: &[u8]) {
@@ -93,5 +95,26 @@ pub fn start_body(bytes: &[u8]) {
 pub fn callback(bytes: &[u8]) {
     if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
         let _ = StateCallback::parse(&value);
+    }
+}
+
+/// The bytes as a file of their own length, and as the beginning of one whose rest does not come.
+pub fn probe(bytes: &[u8]) {
+    let length = bytes.len() as u64;
+    for total in [length, length.saturating_mul(3), u64::MAX] {
+        let mut probe = MediaProbe::new(total);
+        let mut reads = 0;
+        while let Some(range) = probe.next_read() {
+            reads += 1;
+            assert!(reads <= MAX_READS, "the probe does not end");
+            assert!(range.start < range.end && range.end <= total, "{range:?} of {total}");
+            assert!(range.end - range.start <= MAX_READ_BYTES, "{range:?} is too much at once");
+            let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            probe.feed(&bytes[place(range.start)..place(range.end)]);
+        }
+        let probed = probe.finish();
+        let metadata = RecordingMetadata::parse(br#"{"chunkDuration": 2000.0, "recordingInfo": {"format": "wav"}}"#);
+        let _ = examine(&probed, total, Some(FormatKind::Mp4), &metadata);
+        let _ = examine(&probed, total, None, &RecordingMetadata::default());
     }
 }
