@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
+use azure_storage_blob::BlobContainerClient;
 
 use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
 use crate::clock::{Clock, SystemClock};
@@ -14,12 +15,13 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::crowd::Crowd;
 use crate::export::destination::ExportDestination;
 use crate::export::ledger_store::LedgerStore;
-use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::oidc::TokenValidator;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
-use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault, ExternalStorage};
+use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault, AzureVaultOptions, ExternalStorage};
 use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
+use crate::vault::url::ContainerUrl;
 
 const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -82,7 +84,8 @@ impl App {
             SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
         };
         let externals = config.external_storage.iter().any(|container| !container.has_sas());
-        let needs_identity = config.vault.needs_identity() || config.ledger.needs_identity() || externals;
+        let stores = [Some(&config.vault), Some(&config.ledger), config.backup_vault.as_ref()];
+        let needs_identity = stores.into_iter().flatten().any(VaultUrl::needs_identity) || externals;
         let storage_identity = if needs_identity { Some(new_identity()?) } else { None };
         let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock)).map_err(BuildError::Http)?;
         let storage = Storage { azure: AzureStorage::new(storage_identity) };
@@ -92,17 +95,11 @@ impl App {
         let callback_tokens = config.callbacks.map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
         let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));
-        let destination = storage.vault(&config.vault)?;
+        let vaults = storage.vaults(&config.vault, config.backup_vault.as_ref(), &config.vault_options, &clock)?;
         let external = ExternalStorage::new(&storage.azure, &config.external_storage);
         let external = external.map_err(|error| BuildError::External(Box::new(error)))?;
-        let driver = Arc::new(ExportDriver::new(
-            ledger,
-            Arc::new(source),
-            Arc::new(external),
-            destination,
-            Arc::clone(&clock),
-            config.export,
-        ));
+        let driver =
+            Arc::new(ExportDriver::new(ledger, Arc::new(source), Arc::new(external), vaults, Arc::clone(&clock), config.export));
         Ok(Self {
             control,
             auto_record: config.auto_record,
@@ -140,25 +137,42 @@ struct Storage {
 }
 
 impl Storage {
-    fn vault(&self, url: &VaultUrl) -> Result<Arc<dyn ExportDestination>, BuildError> {
+    fn vaults(
+        &self,
+        home: &VaultUrl,
+        backup: Option<&VaultUrl>,
+        options: &AzureVaultOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Vaults, BuildError> {
+        // What waits in the backup vault to be moved home must not be locked in there.
+        let plain = AzureVaultOptions { tags: false, tier: None, ..options.unprotected() };
+        let backup = backup.map(|url| self.vault(url, plain, clock)).transpose()?;
+        Ok(Vaults::new(self.vault(home, options.clone(), clock)?, backup))
+    }
+
+    fn vault(
+        &self,
+        url: &VaultUrl,
+        options: AzureVaultOptions,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Arc<dyn ExportDestination>, BuildError> {
         Ok(match url {
             VaultUrl::Directory(path) => Arc::new(DirectoryVault::new(path)),
-            VaultUrl::Container(container) => Arc::new(AzureVault::new(
-                self.azure
-                    .container(container)
-                    .map_err(|source| BuildError::Storage { url: url.clone(), source: Box::new(source) })?,
-            )),
+            VaultUrl::Container(container) => {
+                Arc::new(AzureVault::new(self.container(url, container)?, options, Arc::clone(clock)))
+            }
         })
     }
 
     fn ledger_store(&self, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
         Ok(match url {
             VaultUrl::Directory(path) => Arc::new(DirectoryLedgerStore::new(path)),
-            VaultUrl::Container(container) => Arc::new(AzureLedgerStore::new(
-                self.azure
-                    .container(container)
-                    .map_err(|source| BuildError::Storage { url: url.clone(), source: Box::new(source) })?,
-            )),
+            VaultUrl::Container(container) => Arc::new(AzureLedgerStore::new(self.container(url, container)?)),
         })
+    }
+
+    fn container(&self, url: &VaultUrl, container: &ContainerUrl) -> Result<BlobContainerClient, BuildError> {
+        let client = self.azure.container(container);
+        client.map_err(|source| BuildError::Storage { url: url.clone(), source: Box::new(source) })
     }
 }

@@ -14,6 +14,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
+use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
 use reader::Reader;
 
@@ -55,6 +56,13 @@ pub const SETTINGS: &[Setting] = &[
         Some(r#"{"recordingContentType":"audioVideo","recordingChannelType":"mixed","recordingFormatType":"mp4"}"#),
     ),
     setting("VAULT_URL", None),
+    setting("BACKUP_VAULT_URL", None),
+    setting("VERIFY", Some("block-list")),
+    setting("ON_ANOMALY", Some("keep")),
+    setting("VAULT_TIER", None),
+    setting("VAULT_TAGS", Some("false")),
+    setting("VAULT_IMMUTABLE_FOR", None),
+    setting("VAULT_LEGAL_HOLD", Some("false")),
     setting("LEDGER_URL", None),
     setting("EXTERNAL_STORAGE", None),
     setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
@@ -122,6 +130,10 @@ pub struct Config {
     pub control: ControlPolicy,
     pub auto_record: Option<AutoRecord>,
     pub vault: VaultUrl,
+    /// Stands in for the vault while that is not available.
+    pub backup_vault: Option<VaultUrl>,
+    /// How files are kept in a vault that is a container.
+    pub vault_options: AzureVaultOptions,
     pub ledger: VaultUrl,
     /// Containers of the customer's own that ACS writes into.
     pub external_storage: Vec<ContainerUrl>,
@@ -171,6 +183,8 @@ impl Config {
         let missing_after = reader.duration("MISSING_AFTER", Duration::ZERO);
         let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
         let vault = reader.required("VAULT_URL");
+        let backup_vault = reader.backup_vault(vault.as_ref());
+        let vault_options = reader.vault_options(vault.as_ref());
         let ledger = reader.ledger(vault.as_ref());
         let external_storage = reader.external_storage();
         let export = reader.export();
@@ -195,6 +209,8 @@ impl Config {
                 control: ControlPolicy { requires_consent: requires_consent?, missing_after: missing_after? },
                 auto_record,
                 vault: vault?,
+                backup_vault,
+                vault_options: vault_options?,
                 ledger: ledger?,
                 external_storage: external_storage?,
                 event_budget: event_budget?,

@@ -59,6 +59,9 @@ enum Command {
         /// Only chunks that are not in the vault although half of their time at ACS is over
         #[arg(long)]
         at_risk: bool,
+        /// Only chunks whose media is not what is said of it
+        #[arg(long)]
+        doubtful: bool,
         /// Print JSON instead of text
         #[arg(long)]
         json: bool,
@@ -86,6 +89,14 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Let doubtful chunks be deleted at ACS: what their media says of itself is not what is said of it, and the copy was looked at
+    Accept {
+        #[arg(required = true)]
+        documents: Vec<DocumentId>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Serve the HTTP API on AWS Lambda
@@ -97,12 +108,13 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
         Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
-        Command::List { state, of, at_risk, json } => {
-            operate(async |config| operator::list(config, Wanted { state, of, at_risk }, json).await)
+        Command::List { state, of, at_risk, doubtful, json } => {
+            operate(async |config| operator::list(config, Wanted { state, of, at_risk, doubtful }, json).await)
         }
         Command::Show { document, json } => operate(async |config| operator::show(config, &document, json).await),
         Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
         Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
+        Command::Accept { documents, json } => operate(async |config| operator::accept(config, documents, json).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

@@ -58,6 +58,12 @@ pub async fn show(config: Config, document: &DocumentId, json: bool) -> anyhow::
     }
 }
 
+pub async fn accept(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
+    let report = retrying::accept(&App::build(config)?, documents).await?;
+    print(json).report(&report);
+    Ok(if report.unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
 pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
     let report = retrying::run(&App::build(config)?, documents).await?;
     print(json).report(&report);

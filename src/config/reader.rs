@@ -15,8 +15,10 @@ use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
 use crate::control::auto_record::{AutoRecord, Scope};
 use crate::export::driver::ExportPolicy;
 use crate::export::transfer::BlockPolicy;
+use crate::export::{DeletionPolicy, OnAnomaly};
 use crate::retry::RetryPolicy;
 use crate::secret::SharedSecret;
+use crate::vault::azure::{AccessTier, AzureVaultOptions};
 use crate::vault::url::ContainerUrl;
 use crate::vault::{InvalidVaultUrl, VaultUrl};
 
@@ -174,6 +176,44 @@ impl Reader {
         beside.map_err(|error| self.problem("VAULT_URL", error)).ok()
     }
 
+    pub(super) fn backup_vault(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
+        let backup = self.parsed("BACKUP_VAULT_URL", VaultUrl::from_str)?;
+        if Some(&backup) == vault {
+            self.problem("BACKUP_VAULT_URL", "is VAULT_URL; what fails there fails here too");
+        }
+        Some(backup)
+    }
+
+    pub(super) fn vault_options(&mut self, vault: Option<&VaultUrl>) -> Option<AzureVaultOptions> {
+        let read_back = self.parsed("VERIFY", |text| match text {
+            "block-list" => Ok(false),
+            "read-back" => Ok(true),
+            other => Err(format!("is `{other}`; expected block-list or read-back")),
+        });
+        let is_directory = matches!(vault, Some(VaultUrl::Directory(_)));
+        for name in ["VAULT_TIER", "VAULT_IMMUTABLE_FOR"] {
+            if is_directory && self.text(name).is_some() {
+                self.problem(name, "is set, and VAULT_URL is a directory, which has no such thing");
+            }
+        }
+        // Archive would have to be rehydrated before a copy could be proved, played or moved.
+        let tier = match self.text("VAULT_TIER") {
+            Some(_) => Some(self.parsed("VAULT_TIER", |text| match text {
+                "hot" => Ok(AccessTier::Hot),
+                "cool" => Ok(AccessTier::Cool),
+                "cold" => Ok(AccessTier::Cold),
+                other => Err(format!("is `{other}`; expected hot, cool or cold")),
+            })?),
+            None => None,
+        };
+        let immutable_for = match self.text("VAULT_IMMUTABLE_FOR") {
+            Some(_) => Some(self.duration("VAULT_IMMUTABLE_FOR", Duration::from_hours(24))?),
+            None => None,
+        };
+        let (tags, legal_hold) = (self.boolean("VAULT_TAGS"), self.boolean("VAULT_LEGAL_HOLD"));
+        Some(AzureVaultOptions { read_back: read_back?, tags: tags?, tier, immutable_for, legal_hold: legal_hold? })
+    }
+
     pub(super) fn external_storage(&mut self) -> Option<Vec<ContainerUrl>> {
         if self.text("EXTERNAL_STORAGE").is_none() {
             return Some(Vec::new());
@@ -200,10 +240,15 @@ impl Reader {
         let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);
         let attempts = self.count("EXPORT_ATTEMPTS", 10_000);
         let delete_delay = self.duration("DELETE_DELAY", Duration::ZERO);
+        let anomalies = self.parsed("ON_ANOMALY", |text| match text {
+            "keep" => Ok(OnAnomaly::Keep),
+            "delete" => Ok(OnAnomaly::Delete),
+            other => Err(format!("is `{other}`; expected keep or delete")),
+        });
         Some(ExportPolicy {
             blocks: BlockPolicy { block_size_bytes: block_size_bytes?, blocks_in_flight: blocks_in_flight? },
             chunks_in_flight: chunks_in_flight?.get(),
-            delete_delay: delete_delay?,
+            deletion: DeletionPolicy { delay: delete_delay?, anomalies: anomalies? },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),
                 longest_delay: Duration::from_mins(15),

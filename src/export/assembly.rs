@@ -190,9 +190,8 @@ impl<'a> Window<'a> {
 
     /// Passes over blocks that seem to be staged behind a gap. Whether they fit shows when the gap is filled.
     fn skip_staged(&mut self) {
-        let is_next = |id: &&BlockId, window: &Self| {
-            id.index() == window.next_index && id.size_bytes() == window.next_size() as u64
-        };
+        let is_next =
+            |id: &&BlockId, window: &Self| id.index() == window.next_index && id.size_bytes() == window.next_size() as u64;
         while self.total_bytes.is_some_and(|total_bytes| self.next_offset < total_bytes)
             && let Some(id) = self.reusable.iter().find(|id| is_next(id, self))
         {
@@ -300,4 +299,3 @@ async fn hashed(hashing: &mut Option<BoxFuture<'static, (BlockChain, Block)>>) -
         None => future::pending().await,
     }
 }
-

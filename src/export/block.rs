@@ -124,7 +124,10 @@ impl BlockChain {
     /// `None` when no block fits the start; the total is then still unknown.
     pub fn resume(ids: &[BlockId]) -> Option<Self> {
         let totals = ids.iter().filter(|id| id.index == 0).map(|id| id.total_bytes);
-        totals.map(|total_bytes| Self::resume_of(total_bytes, ids)).filter(|chain| chain.offset > 0).max_by_key(|chain| chain.offset)
+        totals
+            .map(|total_bytes| Self::resume_of(total_bytes, ids))
+            .filter(|chain| chain.offset > 0)
+            .max_by_key(|chain| chain.offset)
     }
 
     /// The longest chain of a blob of `total_bytes` that the given ids form, of no block if none fits the start.

@@ -1,6 +1,7 @@
 //! The seam to where recordings go.
 
 use std::error::Error;
+use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +16,8 @@ pub struct BlobProperties {
     pub content_type: &'static str,
     /// Names are C# identifiers, as Blob Storage demands.
     pub metadata: Vec<(&'static str, String)>,
+    /// What to find it by, where the vault keeps an index of such things.
+    pub tags: Vec<(&'static str, String)>,
 }
 
 /// A committed blob as the vault describes it when asked.
@@ -70,9 +73,12 @@ pub trait ExportDestination: Send + Sync {
     /// Describes the committed blob `name`, if there is one, from what the vault itself holds.
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;
 
-    /// The first `limit` bytes of a committed blob.
-    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError>;
+    /// A part of a committed blob, in bytes; a range that ends beyond it is clipped.
+    async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError>;
 
     /// Writes a small document, unless one of that name is there.
     async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError>;
+
+    /// Removes a committed blob; one that is not there is removed already.
+    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError>;
 }

@@ -31,6 +31,15 @@ pub struct LedgerEntry {
     /// How often it was claimed; nothing of a chunk that never was can be in the vault.
     #[serde(default)]
     pub claims: u32,
+    /// Failures of the vault in a row.
+    #[serde(default)]
+    pub vault_failures: u32,
+    /// Something of it may lie in the backup vault.
+    #[serde(default)]
+    pub uses_backup: bool,
+    /// When somebody said that the source may be deleted although its media is doubtful.
+    #[serde(default)]
+    pub anomaly_accepted_at: Option<Timestamp>,
     pub not_before: Option<Timestamp>,
     pub failures: Vec<Failure>,
     pub(super) claim: Option<ClaimRecord>,
@@ -62,6 +71,9 @@ impl LedgerEntry {
             state: ChunkState::Pending,
             attempts: 0,
             claims: 0,
+            vault_failures: 0,
+            uses_backup: false,
+            anomaly_accepted_at: None,
             not_before: None,
             failures: Vec::new(),
             claim: None,

@@ -9,16 +9,14 @@ use serde::Serialize;
 use super::destination::{BlobProperties, DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
 use super::layout;
-use super::receipt::{ExportReceipt, VerifiedFile};
+use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::slots::Turn;
 use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
-use super::verify;
+use super::vaults::Vaults;
+use super::{examination, verify};
 use crate::clock::Clock;
-use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk, RecordingMetadata};
-
-/// More of a metadata file is archived, but not read.
-const METADATA_READ_LIMIT: usize = 4 * 1024 * 1024;
+use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
 
 /// Then the media is saved under a guessed name, whatever its metadata does.
 const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
@@ -26,7 +24,7 @@ const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
 /// Moves a chunk's metadata and media; knows nothing of claims and states.
 pub struct ChunkExporter {
     pub source: Arc<dyn RecordingSource>,
-    pub destination: Arc<dyn ExportDestination>,
+    pub vaults: Vaults,
     pub clock: Arc<dyn Clock>,
     pub blocks: BlockPolicy,
 }
@@ -38,6 +36,8 @@ pub struct Attempt<'a> {
     pub turn: &'a Turn,
     /// Nobody has ever tried before.
     pub is_first: bool,
+    /// Where to.
+    pub vault: VaultName,
 }
 
 impl ChunkExporter {
@@ -79,8 +79,10 @@ impl ChunkExporter {
             Err(error) if is_gone(&error) && attempt.entry.is_surely_gone(self.clock.now()) => None,
             Err(error) => return Err(error),
         };
-        let receipt = ExportReceipt::new(media, metadata, self.clock.now());
-        self.put_receipt(attempt.entry, &receipt).await?;
+        let vault = self.vault(attempt)?;
+        let anomaly = examination::anomaly(vault, &attempt.entry.chunk, &media, metadata.as_ref()).await?;
+        let receipt = ExportReceipt::new(media, metadata, attempt.vault, anomaly, self.clock.now());
+        self.put_receipt(vault, attempt.entry, &receipt).await?;
         Ok(Some(receipt))
     }
 
@@ -112,15 +114,13 @@ impl ChunkExporter {
         let Attempt { entry, .. } = attempt;
         let guess = guess_from_location(entry.chunk.locations.content.as_deref());
         let guessed = layout::media(&entry.folder, &entry.chunk, guess);
-        if !attempt.is_first && self.destination.inspect(&guessed).await?.is_some() {
+        let vault = self.vault(attempt)?;
+        if !attempt.is_first && vault.inspect(&guessed).await?.is_some() {
             // An attempt before this one had to guess; a file has one name.
             return Ok(Some(guess));
         }
         match metadata {
-            Ok(Copied::Verified(file)) => {
-                let bytes = self.destination.read(file.name(), METADATA_READ_LIMIT).await?;
-                Ok(Some(RecordingMetadata::parse(&bytes).media_kind().unwrap_or(guess)))
-            }
+            Ok(Copied::Verified(file)) => Ok(Some(examination::read_metadata(vault, file).await?.media_kind().unwrap_or(guess))),
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(Some(guess)),
             // The media comes first: a name that may be wrong is better than no copy.
             Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => Ok(Some(guess)),
@@ -137,7 +137,7 @@ impl ChunkExporter {
     ) -> Result<TransferOutcome, TransferError> {
         let transfer = Transfer {
             source: &*self.source,
-            destination: &*self.destination,
+            destination: self.vault(attempt)?,
             chunk: &attempt.entry.chunk,
             part,
             name,
@@ -149,12 +149,21 @@ impl ChunkExporter {
         transfer.run().await
     }
 
-    async fn put_receipt(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<(), TransferError> {
+    fn vault(&self, attempt: Attempt<'_>) -> Result<&dyn ExportDestination, DestinationError> {
+        self.vaults.get(attempt.vault, &layout::receipt(&attempt.entry.folder, &attempt.entry.chunk))
+    }
+
+    pub(super) async fn put_receipt(
+        &self,
+        vault: &dyn ExportDestination,
+        entry: &LedgerEntry,
+        receipt: &ExportReceipt,
+    ) -> Result<(), TransferError> {
         let document = ReceiptDocument { receipt, chunk: &entry.chunk, recorded_at: entry.recorded_at };
         let content = serde_json::to_vec_pretty(&document).expect("a receipt has string keys only");
-        let properties = BlobProperties { content_type: "application/json", metadata: Vec::new() };
+        let properties = BlobProperties { content_type: "application/json", metadata: Vec::new(), tags: Vec::new() };
         // One that is there already is from a run that was killed before it reached the ledger: it proves the same media.
-        self.destination.put(&layout::receipt(&entry.folder, &entry.chunk), Bytes::from(content), &properties).await?;
+        vault.put(&layout::receipt(&entry.folder, &entry.chunk), Bytes::from(content), &properties).await?;
         Ok(())
     }
 
@@ -164,7 +173,7 @@ impl ChunkExporter {
     /// When the vault cannot be asked.
     pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
         for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-            let found = self.destination.inspect(file.name()).await?;
+            let found = self.vaults.get(receipt.vault(), file.name())?.inspect(file.name()).await?;
             if !found.is_some_and(|found| verify::is_still(file, &found)) {
                 return Ok(false);
             }

@@ -95,12 +95,7 @@ impl Fetcher<'_> {
         Ok(Some(Fetched { offset: wanted.offset, content, is_whole, total_bytes, rest, took: began.elapsed() }))
     }
 
-    async fn fill(
-        &self,
-        wanted: Wanted,
-        input: &mut Option<Input>,
-        filling: &mut Option<Filling>,
-    ) -> Result<(), FetchError> {
+    async fn fill(&self, wanted: Wanted, input: &mut Option<Input>, filling: &mut Option<Filling>) -> Result<(), FetchError> {
         let mut failures = 0;
         loop {
             let before = filling.as_ref().map_or(0, |filling| filling.content.len());

@@ -93,6 +93,17 @@ pub fn receipt(folder: &str, chunk: &RecordingChunk) -> BlobName {
     file(folder, chunk, "receipt", "json")
 }
 
+/// What a file is, by its name.
+pub fn content_type(name: &BlobName) -> &'static str {
+    match name.as_str().rsplit('.').next() {
+        Some("json") => "application/json",
+        Some("wav") => "audio/wav",
+        Some("mp3") => "audio/mpeg",
+        Some(_) | None if name.as_str().contains("-audiomp4.") => "audio/mp4",
+        Some(_) | None => "video/mp4",
+    }
+}
+
 fn file(folder: &str, chunk: &RecordingChunk, stem: &str, extension: &str) -> BlobName {
     BlobName(format!("{folder}/{:04}-{stem}.{}.{extension}", chunk.index, chunk.document_id))
 }

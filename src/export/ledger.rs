@@ -272,6 +272,28 @@ impl ChunkLedger {
         Err(LedgerError::Contended { document_id: document_id.clone() })
     }
 
+    /// Lets the source of a doubtful chunk be deleted: somebody has looked at the copy.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn accept(&self, document_id: &DocumentId) -> Result<Accepted, LedgerError> {
+        for _ in 0..CONFLICTS_TOLERATED {
+            let Some(found) = self.find(document_id).await? else {
+                return Ok(Accepted::Unknown);
+            };
+            let mut entry = found.entry;
+            let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
+            if !is_doubtful || entry.anomaly_accepted_at.is_some() {
+                return Ok(Accepted::Nothing);
+            }
+            entry.anomaly_accepted_at = Some(self.clock.now());
+            if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
+                return Ok(Accepted::Accepted);
+            }
+        }
+        Err(LedgerError::Contended { document_id: document_id.clone() })
+    }
+
     /// The marker first, then the entry: an open entry always has its marker.
     async fn put_open(&self, entry: &LedgerEntry, condition: Precondition) -> Result<PutOutcome, StoreError> {
         if !entry.state.is_settled() {
@@ -295,6 +317,16 @@ pub enum Retried {
     Opened,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
+    Unknown,
+}
+
+/// What an operator's acceptance found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// The next sweep deletes its source.
+    Accepted,
+    /// Nothing about it is doubtful, or it is accepted already.
+    Nothing,
     Unknown,
 }
 

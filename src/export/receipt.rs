@@ -49,11 +49,48 @@ pub struct ExportReceipt {
     /// `None` when the event named no metadata, or ACS dropped it before the media.
     metadata: Option<VerifiedFile>,
     verified_at: Timestamp,
+    /// In which vault the files lie.
+    #[serde(default, skip_serializing_if = "VaultName::is_home")]
+    vault: VaultName,
+    /// What the media says of itself and what is said of it disagree: the copy is exact, its source may not be right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    anomaly: Option<String>,
+}
+
+/// One of the two vaults.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VaultName {
+    #[default]
+    Home,
+    /// `BACKUP_VAULT_URL`, used while the other is not available.
+    Backup,
+}
+
+impl VaultName {
+    fn is_home(&self) -> bool {
+        *self == Self::Home
+    }
 }
 
 impl ExportReceipt {
-    pub(super) fn new(media: VerifiedFile, metadata: Option<VerifiedFile>, verified_at: Timestamp) -> Self {
-        Self { media, metadata, verified_at }
+    pub(super) fn new(
+        media: VerifiedFile,
+        metadata: Option<VerifiedFile>,
+        vault: VaultName,
+        anomaly: Option<String>,
+        verified_at: Timestamp,
+    ) -> Self {
+        Self { media, metadata, verified_at, vault, anomaly }
+    }
+
+    pub fn vault(&self) -> VaultName {
+        self.vault
+    }
+
+    /// One sentence on what disagrees, if something does.
+    pub fn anomaly(&self) -> Option<&str> {
+        self.anomaly.as_deref()
     }
 
     pub fn media(&self) -> &VerifiedFile {

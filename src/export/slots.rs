@@ -147,7 +147,6 @@ impl Turn {
             () = yielding => {}
         }
     }
-
 }
 
 #[cfg(test)]

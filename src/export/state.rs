@@ -3,7 +3,7 @@
 //! ```text
 //!  record ─▶ Pending ──transfer, verify──▶ Exported ──delete at ACS──▶ SourceDeleted ∎
 //!              │ │                             │
-//!              │ │                             └─ nothing to delete by, or deletion impossible ─▶ SourceLeft ∎
+//!              │ │                             └─ nothing to delete by, doubtful media, or deletion impossible ─▶ SourceLeft ∎
 //!              │ └─ refused location, attempts spent ─▶ DeadLettered ∎ (an operator may retry)
 //!              │ └─ (the customer's own storage) looked at where it lies ─▶ InPlace ∎
 //!              └─ ACS answers 404/410 after its retention ─▶ Expired ∎ (a loss: logged as an error)
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::catalogue::InPlace;
 use super::entry::LedgerEntry;
-use super::receipt::ExportReceipt;
+use super::receipt::{ExportReceipt, VaultName};
 
 /// Facts, not activities: whether somebody is at work is told by the claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,14 @@ impl ChunkState {
         }
     }
 
+    /// The proof, where there is one.
+    pub fn receipt(&self) -> Option<&ExportReceipt> {
+        match self {
+            Self::Exported { receipt } | Self::SourceDeleted { receipt, .. } | Self::SourceLeft { receipt, .. } => Some(receipt),
+            Self::Pending | Self::InPlace { .. } | Self::Expired { .. } | Self::DeadLettered { .. } => None,
+        }
+    }
+
     /// The state's name as the ledger writes it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -78,19 +86,44 @@ impl ChunkState {
     }
 }
 
+/// When a source may be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletionPolicy {
+    /// Pause between the proof and the deletion.
+    pub delay: Duration,
+    pub anomalies: OnAnomaly,
+}
+
+/// What becomes of a source whose media is not what is said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAnomaly {
+    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    Keep,
+    Delete,
+}
+
 /// What is due for a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     Export,
     /// The files lie in the customer's own storage: look at them there.
     Catalogue,
+    /// The copy lies in the backup vault: bring it home.
+    MoveHome {
+        receipt: ExportReceipt,
+    },
+    /// The copy is at home, and something of it may lie in the backup vault still.
+    ClearBackup {
+        receipt: ExportReceipt,
+    },
     /// By the event's `deleteLocation`, verbatim; the receipt is the right to use it.
     DeleteSource {
         receipt: ExportReceipt,
     },
-    /// The event named no `deleteLocation`: nothing to do but to say so.
+    /// Not to be deleted by us: nothing to do but to say so.
     LeaveSource {
         receipt: ExportReceipt,
+        reason: String,
     },
     Wait {
         until: Timestamp,
@@ -98,27 +131,41 @@ pub enum NextStep {
     Nothing,
 }
 
-/// Decides what is due for `entry` at `now`; `delete_delay` is the pause between proof and deletion.
-pub fn next_step(entry: &LedgerEntry, delete_delay: Duration, now: Timestamp) -> NextStep {
+/// Decides what is due for `entry` at `now`.
+pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
     if let Some(until) = entry.not_before.filter(|until| now < *until && !entry.state.is_settled()) {
         return NextStep::Wait { until };
     }
     match &entry.state {
         ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
         ChunkState::Pending => NextStep::Export,
-        ChunkState::Exported { receipt } if entry.chunk.locations.delete.is_none() => {
-            NextStep::LeaveSource { receipt: receipt.clone() }
+        ChunkState::Exported { receipt } if receipt.vault() == VaultName::Backup => {
+            NextStep::MoveHome { receipt: receipt.clone() }
         }
-        ChunkState::Exported { receipt } => match receipt.verified_at().checked_add(delete_delay).unwrap_or(Timestamp::MAX) {
-            due_at if now < due_at => NextStep::Wait { until: due_at },
-            _ => NextStep::DeleteSource { receipt: receipt.clone() },
-        },
+        ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup { receipt: receipt.clone() },
+        ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
         ChunkState::SourceDeleted { .. }
         | ChunkState::SourceLeft { .. }
         | ChunkState::InPlace { .. }
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => NextStep::Nothing,
     }
+}
+
+fn after_export(entry: &LedgerEntry, receipt: &ExportReceipt, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
+    if entry.chunk.locations.delete.is_none() {
+        let reason = format!("the event named no deleteLocation; ACS drops it by itself at {}", entry.expires_at);
+        return NextStep::LeaveSource { receipt: receipt.clone(), reason };
+    }
+    let is_doubtful = deletion.anomalies == OnAnomaly::Keep && entry.anomaly_accepted_at.is_none();
+    if let Some(anomaly) = receipt.anomaly().filter(|_| is_doubtful) {
+        if now < entry.surely_gone_at {
+            return NextStep::Wait { until: entry.surely_gone_at };
+        }
+        return NextStep::LeaveSource { receipt: receipt.clone(), reason: format!("its media is doubtful: {anomaly}") };
+    }
+    let due_at = receipt.verified_at().checked_add(deletion.delay).unwrap_or(Timestamp::MAX);
+    if now < due_at { NextStep::Wait { until: due_at } } else { NextStep::DeleteSource { receipt: receipt.clone() } }
 }
 
 #[cfg(test)]
@@ -128,7 +175,7 @@ mod tests {
     use crate::export::entry::tests::entry;
     use crate::export::receipt::VerifiedFile;
 
-    const HOUR: Duration = Duration::from_hours(1);
+    const HOUR: DeletionPolicy = DeletionPolicy { delay: Duration::from_hours(1), anomalies: OnAnomaly::Keep };
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
@@ -136,7 +183,36 @@ mod tests {
 
     fn receipt() -> ExportReceipt {
         let media = VerifiedFile::new("a/b.wav".parse().unwrap(), 1, Sha256Digest::of(b"a"), "e".into());
-        ExportReceipt::new(media, None, at("2026-03-02T10:00:00Z"))
+        ExportReceipt::new(media, None, VaultName::Home, None, at("2026-03-02T10:00:00Z"))
+    }
+
+    fn doubtful() -> LedgerEntry {
+        let media = receipt().media().clone();
+        let anomaly = Some("the file is a web page".to_owned());
+        let receipt = ExportReceipt::new(media, None, VaultName::Home, anomaly, at("2026-03-02T10:00:00Z"));
+        LedgerEntry { state: ChunkState::Exported { receipt }, ..exported() }
+    }
+
+    #[test]
+    fn a_doubtful_source_stays_until_somebody_accepts_it_or_it_is_gone() {
+        let mut entry = doubtful();
+        let later = at("2026-03-02T12:00:00Z");
+        assert_eq!(next_step(&entry, HOUR, later), NextStep::Wait { until: entry.surely_gone_at });
+        let step = next_step(&entry, HOUR, entry.surely_gone_at);
+        assert!(matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")), "{step:?}");
+        let careless = DeletionPolicy { anomalies: OnAnomaly::Delete, ..HOUR };
+        assert!(matches!(next_step(&entry, careless, later), NextStep::DeleteSource { .. }));
+        entry.anomaly_accepted_at = Some(later);
+        assert!(matches!(next_step(&entry, HOUR, later), NextStep::DeleteSource { .. }));
+    }
+
+    #[test]
+    fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
+        let mut entry = exported();
+        let media = receipt().media().clone();
+        let receipt = ExportReceipt::new(media, None, VaultName::Backup, None, at("2026-03-02T10:00:00Z"));
+        entry.state = ChunkState::Exported { receipt: receipt.clone() };
+        assert_eq!(next_step(&entry, HOUR, at("2026-03-02T12:00:00Z")), NextStep::MoveHome { receipt });
     }
 
     fn exported() -> LedgerEntry {
@@ -167,7 +243,7 @@ mod tests {
         let mut entry = exported();
         entry.chunk.locations.delete = None;
         let step = next_step(&entry, HOUR, at("2026-03-02T10:00:00Z"));
-        assert_eq!(step, NextStep::LeaveSource { receipt: receipt() });
+        assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
     }
 
     #[test]

@@ -104,6 +104,13 @@ impl Transfer<'_> {
         if let Some(sha256) = chain.digest() {
             metadata.push(("sha256", sha256.to_string()));
         }
-        BlobProperties { content_type: self.content_type, metadata }
+        let chunk = self.chunk;
+        let ids = [
+            ("documentId", Some(chunk.document_id.to_string())),
+            ("recordingId", chunk.recording_id.as_ref().map(ToString::to_string)),
+            ("callId", chunk.call_id.as_ref().map(ToString::to_string)),
+        ];
+        let tags = ids.into_iter().filter_map(|(name, id)| Some((name, id?))).collect();
+        BlobProperties { content_type: self.content_type, metadata, tags }
     }
 }

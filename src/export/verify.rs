@@ -58,6 +58,15 @@ pub(super) fn verify_same(name: &BlobName, chain: &BlockChain, found: &Committed
     }
 }
 
+/// Checks that a file that was proved elsewhere is the same here.
+pub(super) fn same_content(there: &VerifiedFile, here: VerifiedFile) -> Result<VerifiedFile, Mismatch> {
+    if here.size_bytes() == there.size_bytes() && here.sha256() == there.sha256() {
+        return Ok(here);
+    }
+    let (expected, found) = (there.sha256().to_string(), here.sha256().to_string());
+    Err(Mismatch::Digest { name: there.name().clone(), expected, found })
+}
+
 /// Whether a blob is still the one that was proved.
 pub(super) fn is_still(proved: &VerifiedFile, found: &CommittedBlob) -> bool {
     found.size_bytes == proved.size_bytes()

@@ -2,6 +2,7 @@
 
 mod external;
 mod ledger;
+mod options;
 mod vault;
 
 use std::error::Error;
@@ -18,8 +19,10 @@ use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use super::url::ContainerUrl;
 use crate::telemetry::ErrorChain;
 
+pub use azure_storage_blob::models::AccessTier;
 pub use external::ExternalStorage;
 pub use ledger::AzureLedgerStore;
+pub use options::AzureVaultOptions;
 pub use vault::AzureVault;
 
 /// Attempts the client makes by itself; ours are the drives of the sweep.

@@ -1,7 +1,7 @@
 //! Vault and ledger store in memory, for tests and simulations.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
@@ -23,6 +23,7 @@ pub struct MemoryVault {
 struct Blobs {
     staged: HashMap<BlobName, HashMap<[u8; 64], Bytes>>,
     committed: BTreeMap<BlobName, (Bytes, Vec<BlockId>)>,
+    unavailable: bool,
 }
 
 impl MemoryVault {
@@ -33,6 +34,16 @@ impl MemoryVault {
     /// As if somebody had emptied it.
     pub fn lose_everything(&self) {
         *self.blobs() = Blobs::default();
+    }
+
+    /// From now on every call fails, or none does.
+    pub fn set_unavailable(&self, unavailable: bool) {
+        self.blobs().unavailable = unavailable;
+    }
+
+    fn reach(&self, action: &'static str, name: &BlobName) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
+        let blobs = self.blobs();
+        if blobs.unavailable { Err(failed(action, name, "the vault is not available")) } else { Ok(blobs) }
     }
 
     /// Everything that is committed.
@@ -48,7 +59,7 @@ fn failed(action: &'static str, name: &BlobName, why: &'static str) -> Destinati
 #[async_trait]
 impl ExportDestination for MemoryVault {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
-        let blobs = self.blobs();
+        let blobs = self.reach("list the staged blocks of", name)?;
         Ok(blobs.staged.get(name).into_iter().flatten().filter_map(|(id, _)| BlockId::from_bytes(id)).collect())
     }
 
@@ -56,7 +67,7 @@ impl ExportDestination for MemoryVault {
         if crc64(&block.content) != block.id.crc64() {
             return Err(failed("stage a block of", name, "its CRC-64 does not match"));
         }
-        self.blobs().staged.entry(name.clone()).or_default().insert(block.id.to_bytes(), block.content);
+        self.reach("stage a block of", name)?.staged.entry(name.clone()).or_default().insert(block.id.to_bytes(), block.content);
         Ok(())
     }
 
@@ -66,7 +77,7 @@ impl ExportDestination for MemoryVault {
         blocks: &[BlockId],
         _properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let mut blobs = self.blobs();
+        let mut blobs = self.reach("commit", name)?;
         if blobs.committed.contains_key(name) {
             return Ok(CommitOutcome::AlreadyThere);
         }
@@ -81,7 +92,7 @@ impl ExportDestination for MemoryVault {
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
-        Ok(self.blobs().committed.get(name).map(|(content, ids)| CommittedBlob {
+        Ok(self.reach("inspect", name)?.committed.get(name).map(|(content, ids)| CommittedBlob {
             size_bytes: content.len() as u64,
             etag: Sha256Digest::of(content).to_string(),
             blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
@@ -89,10 +100,16 @@ impl ExportDestination for MemoryVault {
         }))
     }
 
-    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
-        let blobs = self.blobs();
+    async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
+        let blobs = self.reach("read", name)?;
         let (content, _) = blobs.committed.get(name).ok_or_else(|| failed("read", name, "it is not there"))?;
-        Ok(content.slice(..content.len().min(limit)))
+        let clipped = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+        Ok(content.slice(clipped(range.start)..clipped(range.end)))
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.reach("remove", name)?.committed.remove(name);
+        Ok(())
     }
 
     async fn put(
@@ -101,7 +118,7 @@ impl ExportDestination for MemoryVault {
         content: Bytes,
         _properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let mut blobs = self.blobs();
+        let mut blobs = self.reach("write", name)?;
         if blobs.committed.contains_key(name) {
             return Ok(CommitOutcome::AlreadyThere);
         }

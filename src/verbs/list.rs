@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::export::ledger::LedgerError;
-use crate::export::{ChunkState, LedgerEntry};
+use crate::export::receipt::VaultName;
+use crate::export::{ChunkState, ExportReceipt, LedgerEntry};
 use crate::recording::{CallId, DocumentId, RecordingId, ServerCallId};
 
 /// What to list.
@@ -20,6 +21,8 @@ pub struct Wanted {
     pub of: Option<String>,
     /// Only what is not in the vault although half of its time is over.
     pub at_risk: bool,
+    /// Only what is in the vault, but may not be what was recorded.
+    pub doubtful: bool,
 }
 
 /// Chunks, and events that could not be read.
@@ -42,6 +45,10 @@ pub struct ListedChunk {
     pub expires_at: Timestamp,
     /// Where the copy lies.
     pub file: Option<String>,
+    /// In which vault, where there is a copy.
+    pub vault: Option<VaultName>,
+    /// How its media is not what is said of it.
+    pub anomaly: Option<String>,
     /// What went wrong last.
     pub reason: Option<String>,
 }
@@ -64,6 +71,11 @@ impl fmt::Display for Listing {
         for chunk in &self.chunks {
             let expires = chunk.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
             let what = chunk.file.as_deref().or(chunk.reason.as_deref()).unwrap_or_default();
+            let what = match chunk.vault {
+                Some(VaultName::Backup) => format!("{what} (in the backup vault)"),
+                Some(VaultName::Home) | None => what.to_owned(),
+            };
+            let what = chunk.anomaly.as_ref().map_or_else(|| what.clone(), |anomaly| format!("{what} (doubtful: {anomaly})"));
             write!(f, "\n{:<46} {:<14} {:>5}  {expires:<20}  {what}", chunk.document_id.as_str(), chunk.state, chunk.index)?;
         }
         for poison in &self.poison {
@@ -82,7 +94,7 @@ pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
     let ledger = app.driver.ledger();
     let entries = ledger.entries(|entry| wanted.has(entry, app.clock.now())).await?;
     let mut listing = Listing { chunks: entries.into_iter().map(listed).collect(), poison: Vec::new() };
-    if wanted.state.is_none() && wanted.of.is_none() && !wanted.at_risk {
+    if wanted.state.is_none() && wanted.of.is_none() && !wanted.at_risk && !wanted.doubtful {
         for sha256 in ledger.poisoned().await? {
             let kept = ledger.poison(&sha256).await?.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
             let text = |name: &str| kept.as_ref().and_then(|kept| kept[name].as_str()).map(str::to_owned);
@@ -95,6 +107,9 @@ pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
 impl Wanted {
     fn has(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
         if self.at_risk && !entry.is_at_risk(now) {
+            return false;
+        }
+        if self.doubtful && entry.state.receipt().and_then(ExportReceipt::anomaly).is_none() {
             return false;
         }
         let chunk = &entry.chunk;
@@ -124,6 +139,8 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
     ListedChunk {
         state: entry.state.name(),
         index: entry.chunk.index,
+        vault: entry.state.receipt().map(ExportReceipt::vault),
+        anomaly: entry.state.receipt().and_then(ExportReceipt::anomaly).map(str::to_owned),
         recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
         call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
         expires_at: entry.expires_at,

@@ -1,4 +1,4 @@
-//! `recording-vault retry`: opens chunks again that were given up.
+//! `recording-vault retry` and `accept`: opens chunks again that were given up; lets doubtful ones go.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::App;
 use crate::export::ChunkState;
-use crate::export::ledger::{LedgerError, Retried};
+use crate::export::ledger::{Accepted, LedgerError, Retried};
 use crate::recording::DocumentId;
 
 /// What became of each chunk.
@@ -33,6 +33,46 @@ impl fmt::Display for RetryReport {
         }
         f.write_str(&lines.collect::<Vec<_>>().join("\n"))
     }
+}
+
+/// What became of each doubtful chunk.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AcceptReport {
+    /// The next sweep deletes their sources.
+    pub accepted: Vec<DocumentId>,
+    /// Nothing about them is doubtful, or they were accepted before.
+    pub nothing: Vec<DocumentId>,
+    pub unknown: Vec<DocumentId>,
+}
+
+impl fmt::Display for AcceptReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines = [
+            (&self.accepted, "is accepted; the next sweep deletes it at ACS"),
+            (&self.nothing, "is not waiting to be accepted"),
+            (&self.unknown, "is not in the ledger"),
+        ];
+        let lines = lines.into_iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}")));
+        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// Lets the sources of these chunks be deleted, although their media is doubtful.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
+    let mut report = AcceptReport::default();
+    for id in documents {
+        let list = match app.driver.ledger().accept(&id).await? {
+            Accepted::Accepted => &mut report.accepted,
+            Accepted::Nothing => &mut report.nothing,
+            Accepted::Unknown => &mut report.unknown,
+        };
+        list.push(id);
+    }
+    Ok(report)
 }
 
 /// Opens these chunks, or, if none is named, all that are dead-lettered.

@@ -5,6 +5,7 @@
 //! durable state, gets the events that were not acknowledged, and sweeps until all is settled.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use recording_vault::export::ExportSweep;
 use recording_vault::recording::RecordingChunk;
@@ -44,6 +45,39 @@ async fn enumerate(chunks: &[RecordingChunk], deliveries: usize, instances: usiz
         last = number;
     }
     last
+}
+
+/// The vault is away while a chunk is exported, and back when it is swept: a fault at call `number` of the sweep.
+async fn homecoming(number: usize, fault: Fault) -> bool {
+    let chunks = [chunk("a", 0)];
+    let durable = Durable::new(&chunks);
+    durable.vault.set_unavailable(true);
+    let first = durable.instance(&Plan::calm());
+    for _ in 0..2 {
+        deliver(&first, &chunks).await;
+        durable.clock.advance(Duration::from_mins(1));
+    }
+    assert_eq!(durable.backup.files().len(), 3, "media, metadata, receipt");
+    durable.vault.set_unavailable(false);
+    let plan = Plan::at(number, fault);
+    let sweep = ExportSweep::new(durable.instance(&plan));
+    tokio::select! {
+        _ = sweep.run(budget()) => {}
+        () = plan.killed() => {}
+    }
+    durable.settle(&chunks, &[], &format!("{fault:?} at call {number}")).await;
+    plan.calls() > number
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_fault_at_any_call_hurts_a_copy_that_comes_home_from_the_backup_vault() {
+    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::KillBefore, Fault::KillAfter] {
+        let mut number = 0;
+        while homecoming(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 25, "the sweep makes {number} calls: is it the whole way?");
+    }
 }
 
 #[tokio::test(start_paused = true)]

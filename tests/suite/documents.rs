@@ -79,7 +79,7 @@ const ARROWS: [(&str, &[&str]); 15] = [
     ("control", &["acs", "clock", "control", "export", "recording", "telemetry"]),
     ("export", &["clock", "export", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "net", "recording", "retry"]),
-    ("vault", &["export", "net", "recording", "telemetry", "vault"]),
+    ("vault", &["clock", "export", "net", "recording", "telemetry", "vault"]),
     ("recording", &["recording"]),
     ("config", &["acs", "control", "export", "net", "retry", "secret", "vault"]),
     ("telemetry", &["config"]),

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use recording_vault::export::block::{Block, BlockChain, BlockId};
 use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
 use recording_vault::export::layout::BlobName;
-use recording_vault::vault::azure::AzureVault;
+use recording_vault::vault::azure::{AccessTier, AzureVaultOptions};
 use recording_vault::vault::directory::DirectoryVault;
 use recording_vault::vault::memory::MemoryVault;
 use tempfile::TempDir;
@@ -20,11 +20,15 @@ struct Vaults(
 
 async fn vaults() -> Vaults {
     let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let azure = AzureVault::new(azurite::client(&azurite::container_url().await));
+    let azure = azurite::vault(&azurite::container_url().await, AzureVaultOptions::default());
+    let reading_back =
+        AzureVaultOptions { read_back: true, tags: true, tier: Some(AccessTier::Cool), ..AzureVaultOptions::default() };
+    let careful = azurite::vault(&azurite::container_url().await, reading_back);
     let vaults: Vec<(_, Arc<dyn ExportDestination>)> = vec![
         ("memory", Arc::new(MemoryVault::default())),
         ("directory", Arc::new(DirectoryVault::new(folder.path().join("vault")))),
         ("azure", Arc::new(azure)),
+        ("azure that reads back", Arc::new(careful)),
     ];
     Vaults(vaults, folder)
 }
@@ -34,7 +38,11 @@ fn name() -> BlobName {
 }
 
 fn properties() -> BlobProperties {
-    BlobProperties { content_type: "audio/wav", metadata: vec![("sha256", "00".to_owned())] }
+    BlobProperties {
+        content_type: "audio/wav",
+        metadata: vec![("sha256", "00".to_owned())],
+        tags: vec![("callId", "a b/é".to_owned())],
+    }
 }
 
 /// `bytes` cut into blocks of 4 KiB.
@@ -91,8 +99,9 @@ async fn a_commit_makes_the_file_of_the_named_blocks_in_order() {
         assert_eq!(found.size_bytes, 10_000, "{which}");
         assert_eq!(found.blocks, chain.ids().iter().map(|id| (Some(*id), id.size_bytes())).collect::<Vec<_>>(), "{which}");
         assert!(found.read_back.is_none_or(|digest| Some(digest) == chain.digest()), "{which}");
-        assert_eq!(vault.read(&name(), 20_000).await.expect("the vault works"), bytes, "{which}");
-        assert_eq!(vault.read(&name(), 100).await.expect("the vault works"), bytes[..100], "{which}");
+        assert_eq!(vault.read(&name(), 0..20_000).await.expect("the vault works"), bytes, "{which}");
+        assert_eq!(vault.read(&name(), 0..100).await.expect("the vault works"), bytes[..100], "{which}");
+        assert_eq!(vault.read(&name(), 50..150).await.expect("the vault works"), bytes[50..150], "{which}");
         assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
     }
 }
@@ -138,7 +147,7 @@ async fn a_committed_file_is_never_replaced() {
         let (other, blocks_of_other) = blocks(&content(9000, 8));
         stage(&*vault, &blocks_of_other).await;
         assert_eq!(commit(&*vault, other.ids()).await, CommitOutcome::AlreadyThere, "{which}");
-        assert_eq!(vault.read(&name(), 20_000).await.expect("the vault works"), first, "{which}");
+        assert_eq!(vault.read(&name(), 0..20_000).await.expect("the vault works"), first, "{which}");
     }
 }
 
@@ -164,6 +173,20 @@ async fn a_small_document_is_written_once() {
         let put = async |text: &'static str| vault.put(&name(), Bytes::from_static(text.as_bytes()), &properties()).await;
         assert_eq!(put("one").await.expect("the vault works"), CommitOutcome::Committed, "{which}");
         assert_eq!(put("two").await.expect("the vault works"), CommitOutcome::AlreadyThere, "{which}");
-        assert_eq!(vault.read(&name(), 100).await.expect("the vault works"), "one", "{which}");
+        assert_eq!(vault.read(&name(), 0..100).await.expect("the vault works"), "one", "{which}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_removed_is_gone_and_can_be_made_again() {
+    for (which, vault) in vaults().await.0 {
+        let (chain, blocks) = blocks(&content(10_000, 4));
+        for _ in 0..2 {
+            stage(&*vault, &blocks).await;
+            assert_eq!(commit(&*vault, chain.ids()).await, CommitOutcome::Committed, "{which}");
+            vault.remove(&name()).await.expect("the vault works");
+            assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+        }
+        vault.remove(&name()).await.expect("removing what is gone is done");
     }
 }

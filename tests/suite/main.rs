@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
@@ -16,6 +17,7 @@
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
+//! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
@@ -25,6 +27,7 @@
 //! | `documents` | what the repository says of itself is true |
 
 mod auto_record;
+mod backup_vault;
 mod completeness;
 mod crash_points;
 mod documents;
@@ -38,6 +41,7 @@ mod host_protocol;
 mod lambda;
 mod ledger_store_contract;
 mod legacy_generations;
+mod media_truth;
 mod operator_verbs;
 mod own_storage;
 mod python_sdk;

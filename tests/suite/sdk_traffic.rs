@@ -133,7 +133,7 @@ async fn control_requests_with_a_token_are_those_of_the_sdk() {
 #[tokio::test]
 async fn content_requests_are_those_of_the_sdk() {
     let (content, captured) = capture().await;
-    let world = World::with(&[("ACS_CONTENT_HOSTS", &content)]).await;
+    let world = World::with(&[("ACS_CONTENT_HOSTS", &content), ("ON_ANOMALY", "delete")]).await;
     let object = format!("{content}/v1/objects/0-wus-d2-47db0323f1df7010231b4292f3526495");
     let chunk = json!({"documentId": "0-wus-d2-47db0323f1df7010231b4292f3526495", "index": 0, "deleteLocation": object,
         "contentLocation": format!("{object}/content/video"), "metadataLocation": format!("{object}/content/acsmetadata")});

@@ -171,8 +171,8 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
             settings.push(("VAULT_URL", &container));
         }
         let world = World::with(&settings).await;
-        // 640 KiB at 10 pieces of 64 KiB a second: killed after some of its ten blocks.
-        world.admin("PUT", "faults", json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 10, "times": 1}])).await;
+        // Ten blocks of 64 KiB, each half a second: killed after some of them.
+        world.admin("PUT", "faults", json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 2, "times": 100}])).await;
         let event = world.recording(json!({"call": {"chunks": [{"durationMs": 20_000}]}})).await;
         let delivery = tokio::spawn({
             let (client, url) = (world.client.clone(), format!("{}/RecordingFileStatusUpdated", world.handler_url().await));

@@ -3,30 +3,62 @@
 //! The service checks each block's CRC-64 as it comes and names every block in the committed list, so the list it gives
 //! back is its own word on what the blob consists of.
 
-use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use azure_core::http::{Etag, RequestContent, StatusCode};
+use azure_core::http::{RequestContent, StatusCode};
+use azure_core::time::OffsetDateTime;
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlockBlobClientCommitBlockListOptions, BlockBlobClientStageBlockOptions,
-    BlockBlobClientUploadOptions, BlockListType, BlockLookupList, HttpRange,
+    BlobClientDownloadOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
+    HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
+use futures::TryStreamExt as _;
+use sha2::{Digest as _, Sha256};
 
+use super::options::{AzureVaultOptions, metadata};
 use super::{if_there, redacted, status};
+use crate::clock::Clock;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
+use crate::telemetry::ErrorChain;
 
 /// A vault in a container.
 pub struct AzureVault {
     container: BlobContainerClient,
+    options: AzureVaultOptions,
+    clock: Arc<dyn Clock>,
 }
 
 impl AzureVault {
-    pub fn new(container: BlobContainerClient) -> Self {
-        Self { container }
+    pub fn new(container: BlobContainerClient, options: AzureVaultOptions, clock: Arc<dyn Clock>) -> Self {
+        Self { container, options, clock }
+    }
+
+    async fn commit_with(
+        &self,
+        name: &BlobName,
+        list: &BlockLookupList,
+        properties: &BlobProperties,
+        options: &AzureVaultOptions,
+    ) -> azure_core::Result<CommitOutcome> {
+        let now = OffsetDateTime::from_unix_timestamp(self.clock.now().as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let content = RequestContent::try_from(list.clone())?;
+        created(self.blob(name).commit_block_list(content, Some(options.commit(properties, now))).await.map(drop))
+    }
+
+    /// The SHA-256 of what the service holds, read from end to end.
+    async fn read_back(&self, name: &BlobName) -> azure_core::Result<Sha256Digest> {
+        let mut body = self.container.blob_client(name.as_str()).download(None).await?.body;
+        let mut digest = Sha256::new();
+        while let Some(piece) = body.try_next().await? {
+            digest.update(&piece);
+        }
+        Ok(Sha256Digest::from_bytes(digest.finalize().into()))
     }
 
     fn blob(&self, name: &BlobName) -> BlockBlobClient {
@@ -48,8 +80,9 @@ fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> 
     }
 }
 
-fn metadata(properties: &BlobProperties) -> HashMap<String, String> {
-    properties.metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+/// An answer to a commit that a plainer one may not get: the container may know no immutability.
+fn may_be_unsupported(error: &azure_core::Error) -> bool {
+    matches!(status(error), Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden))
 }
 
 #[async_trait]
@@ -85,15 +118,16 @@ impl ExportDestination for AzureVault {
         let failed = failed("commit", name);
         let latest = blocks.iter().map(|id| id.to_bytes().to_vec()).collect();
         let list = BlockLookupList { latest: Some(latest), ..BlockLookupList::default() };
-        let options = BlockBlobClientCommitBlockListOptions {
-            if_none_match: Some(Etag::from("*")),
-            blob_content_type: Some(properties.content_type.to_owned()),
-            metadata: Some(metadata(properties)),
-            ..BlockBlobClientCommitBlockListOptions::default()
-        };
-        let content = RequestContent::try_from(list).map_err(&failed)?;
-        let result = self.blob(name).commit_block_list(content, Some(options)).await;
-        created(result.map(drop)).map_err(&failed)
+        let result = self.commit_with(name, &list, properties, &self.options).await;
+        match result {
+            Err(error) if self.options.protects() && may_be_unsupported(&error) => {
+                // A copy without protection is better than none.
+                let outcome = self.commit_with(name, &list, properties, &self.options.unprotected()).await.map_err(&failed)?;
+                tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&error)), "`{name}` is kept without VAULT_IMMUTABLE_FOR and VAULT_LEGAL_HOLD: the container refuses them");
+                Ok(outcome)
+            }
+            result => result.map_err(&failed),
+        }
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
@@ -120,13 +154,14 @@ impl ExportDestination for AzureVault {
                 (id, block.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default())
             })
             .collect();
-        Ok(Some(CommittedBlob { size_bytes, etag, blocks, read_back: None }))
+        let read_back = if self.options.read_back { Some(self.read_back(name).await.map_err(&failed)?) } else { None };
+        Ok(Some(CommittedBlob { size_bytes, etag, blocks, read_back }))
     }
 
-    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
+    async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         let failed = failed("read", name);
-        let options =
-            BlobClientDownloadOptions { range: Some(HttpRange::new(0, limit as u64)), ..BlobClientDownloadOptions::default() };
+        let range = HttpRange::new(range.start, range.end.saturating_sub(range.start));
+        let options = BlobClientDownloadOptions { range: Some(range), ..BlobClientDownloadOptions::default() };
         let result = self.container.blob_client(name.as_str()).download(Some(options)).await.map_err(&failed)?;
         result.body.collect().await.map_err(&failed)
     }
@@ -139,5 +174,10 @@ impl ExportDestination for AzureVault {
         };
         let result = self.blob(name).upload(content.into(), Some(options.if_not_exists())).await;
         created(result.map(drop)).map_err(failed("write", name))
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+        let result = self.container.blob_client(name.as_str()).delete(None).await;
+        if_there(result).map(drop).map_err(failed("remove", name))
     }
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -225,11 +226,26 @@ impl ExportDestination for DirectoryVault {
         .await
     }
 
-    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
+    async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.run("read", name, move |vault, name| {
             let mut content = Vec::new();
-            File::open(vault.file(name))?.take(limit as u64).read_to_end(&mut content)?;
+            let mut file = File::open(vault.file(name))?;
+            file.seek(SeekFrom::Start(range.start))?;
+            file.take(range.end.saturating_sub(range.start)).read_to_end(&mut content)?;
             Ok(Bytes::from(content))
+        })
+        .await
+    }
+
+    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.run("remove", name, |vault, name| {
+            // The block list alone is of no meaning; a file without its list would be a stranger's.
+            for path in [vault.file(name), vault.block_list(name)] {
+                if_there(fs::remove_file(&path))?;
+                if_there(sync_parent(&path))?;
+            }
+            clear(&vault.staging(name));
+            Ok(())
         })
         .await
     }

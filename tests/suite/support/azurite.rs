@@ -1,12 +1,15 @@
 //! Real Azurite, started by `cargo xtask test`.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use recording_vault::clock::SystemClock;
 use recording_vault::vault::VaultUrl;
+use recording_vault::vault::azure::{AzureVault, AzureVaultOptions};
 use sha2::Sha256;
 use url::Url;
 
@@ -46,6 +49,11 @@ pub fn client(url: &str) -> azure_storage_blob::BlobContainerClient {
     recording_vault::vault::azure::AzureStorage::new(None).container(&container).expect("a SAS needs no credential")
 }
 
+/// A vault in a container.
+pub fn vault(url: &str, options: AzureVaultOptions) -> AzureVault {
+    AzureVault::new(client(url), options, Arc::new(SystemClock))
+}
+
 fn base_url() -> String {
     #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
     let url = std::env::var("TEST_AZURITE_URL");
@@ -55,7 +63,7 @@ fn base_url() -> String {
 /// An account SAS: one HMAC over its fields
 /// (<https://learn.microsoft.com/rest/api/storageservices/create-account-sas>).
 fn account_sas() -> String {
-    let fields = [ACCOUNT, "rwdlac", "b", "sco", "", SAS_EXPIRY, "", "", SAS_VERSION, ""];
+    let fields = [ACCOUNT, "rwdlact", "b", "sco", "", SAS_EXPIRY, "", "", SAS_VERSION, ""];
     let string_to_sign = fields.join("\n") + "\n";
     let key = BASE64_STANDARD.decode(KEY).expect("the published key is base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
@@ -63,7 +71,7 @@ fn account_sas() -> String {
     let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
     let mut url = Url::parse("http://localhost").expect("it is a URL");
     url.query_pairs_mut()
-        .extend_pairs([("sv", SAS_VERSION), ("ss", "b"), ("srt", "sco"), ("sp", "rwdlac"), ("se", SAS_EXPIRY)])
+        .extend_pairs([("sv", SAS_VERSION), ("ss", "b"), ("srt", "sco"), ("sp", "rwdlact"), ("se", SAS_EXPIRY)])
         .append_pair("sig", &signature);
     url.query().unwrap_or_default().to_owned()
 }

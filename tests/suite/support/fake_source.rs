@@ -83,7 +83,13 @@ fn failure(fault: &Fault) -> Option<SourceError> {
         Fault::Refused => Some(SourceError::Refused("a foreign host".to_owned())),
         Fault::Gone => Some(SourceError::Gone { status: 404 }),
         Fault::Transient => Some(SourceError::transient("try again")),
-        Fault::CutAfter(_) | Fault::ShortBy(_) | Fault::IgnoreRange | Fault::Empty | Fault::Total(_) | Fault::Stall | Fault::Trickle(_) => None,
+        Fault::CutAfter(_)
+        | Fault::ShortBy(_)
+        | Fault::IgnoreRange
+        | Fault::Empty
+        | Fault::Total(_)
+        | Fault::Stall
+        | Fault::Trickle(_) => None,
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use recording_vault::clock::ManualClock;
 use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
-    Budget, ChunkLedger, ChunkState, DriveOutcome, ExportDriver, ExportPolicy, ExportSweep, SweepReport,
+    Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy, ExportSweep, OnAnomaly,
+    SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -26,7 +27,7 @@ fn policy() -> ExportPolicy {
             blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
         },
         chunks_in_flight: 4,
-        delete_delay: Duration::ZERO,
+        deletion: DeletionPolicy { delay: Duration::ZERO, anomalies: OnAnomaly::Delete },
         attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 5 },
     }
 }
@@ -35,6 +36,7 @@ fn policy() -> ExportPolicy {
 pub struct Pipeline {
     pub source: Arc<FakeSource>,
     pub vault: Arc<MemoryVault>,
+    pub backup: Arc<MemoryVault>,
     pub store: Arc<MemoryLedgerStore>,
     pub clock: Arc<ManualClock>,
     pub driver: Arc<ExportDriver>,
@@ -46,7 +48,13 @@ impl Pipeline {
     }
 
     pub fn with_delete_delay(delete_delay: Duration) -> Self {
-        Self::with_policy(ExportPolicy { delete_delay, ..policy() })
+        Self::with_policy(ExportPolicy { deletion: DeletionPolicy { delay: delete_delay, ..policy().deletion }, ..policy() })
+    }
+
+    /// With media that is looked at: most tests have bytes that are no media.
+    pub fn that_keeps_anomalies() -> Self {
+        let deletion = DeletionPolicy { anomalies: OnAnomaly::Keep, ..policy().deletion };
+        Self::with_policy(ExportPolicy { deletion, ..policy() })
     }
 
     pub fn with_chunks_in_flight(chunks_in_flight: usize) -> Self {
@@ -55,25 +63,26 @@ impl Pipeline {
 
     fn with_policy(policy: ExportPolicy) -> Self {
         let clock = ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time"));
-        Self::on(Arc::default(), Arc::default(), Arc::default(), Arc::new(clock), policy)
+        Self::on(Arc::default(), [Arc::default(), Arc::default()], Arc::default(), Arc::new(clock), policy)
     }
 
     /// Another instance on the same state: another process, or this one after a restart.
     pub fn another(&self) -> Self {
-        let (source, vault) = (Arc::clone(&self.source), Arc::clone(&self.vault));
-        Self::on(source, vault, Arc::clone(&self.store), Arc::clone(&self.clock), policy())
+        let vaults = [Arc::clone(&self.vault), Arc::clone(&self.backup)];
+        Self::on(Arc::clone(&self.source), vaults, Arc::clone(&self.store), Arc::clone(&self.clock), policy())
     }
 
     fn on(
         source: Arc<FakeSource>,
-        vault: Arc<MemoryVault>,
+        [vault, backup]: [Arc<MemoryVault>; 2],
         store: Arc<MemoryLedgerStore>,
         clock: Arc<ManualClock>,
         policy: ExportPolicy,
     ) -> Self {
+        let vaults = Vaults::new(vault.clone(), Some(backup.clone()));
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
-        let driver = Arc::new(ExportDriver::new(ledger, source.clone(), source.clone(), vault.clone(), clock.clone(), policy));
-        Self { source, vault, store, clock, driver }
+        let driver = Arc::new(ExportDriver::new(ledger, source.clone(), source.clone(), vaults, clock.clone(), policy));
+        Self { source, vault, backup, store, clock, driver }
     }
 
     pub async fn record(&self, chunk: &RecordingChunk) {

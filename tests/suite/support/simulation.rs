@@ -18,7 +18,9 @@ use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
 use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
 use recording_vault::export::transfer::BlockPolicy;
-use recording_vault::export::{Budget, ChunkLedger, ChunkState, ExportDriver, ExportPolicy, ExportReceipt, ExportSweep};
+use recording_vault::export::{
+    Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt, ExportSweep, OnAnomaly, Vaults,
+};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::vault::memory::{MemoryLedgerStore, MemoryVault};
@@ -163,8 +165,11 @@ impl ExportDestination for Planned<MemoryVault> {
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.plan.around(vault_error(name), self.inner.inspect(name)).await
     }
-    async fn read(&self, name: &BlobName, limit: usize) -> Result<Bytes, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.read(name, limit)).await
+    async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
+        self.plan.around(vault_error(name), self.inner.read(name, range)).await
+    }
+    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.plan.around(vault_error(name), self.inner.remove(name)).await
     }
     async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError> {
         self.plan.around(vault_error(name), self.inner.put(name, content, properties)).await
@@ -212,7 +217,8 @@ impl RecordingSource for AuditedSource {
 #[derive(Clone)]
 pub struct Durable {
     pub source: Arc<FakeSource>,
-    vault: Arc<MemoryVault>,
+    pub vault: Arc<MemoryVault>,
+    pub backup: Arc<MemoryVault>,
     store: Arc<MemoryLedgerStore>,
     pub clock: Arc<ManualClock>,
 }
@@ -224,7 +230,7 @@ impl Durable {
             source.put(&chunk.document_id, media_of(&chunk.document_id));
         }
         let clock = Arc::new(ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time")));
-        Self { source, vault: Arc::default(), store: Arc::default(), clock }
+        Self { source, vault: Arc::default(), backup: Arc::default(), store: Arc::default(), clock }
     }
 
     fn ledger(&self) -> ChunkLedger {
@@ -247,12 +253,13 @@ impl Durable {
                 blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
             },
             chunks_in_flight: 4,
-            delete_delay: Duration::ZERO,
+            deletion: DeletionPolicy { delay: Duration::ZERO, anomalies: OnAnomaly::Delete },
             attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 50 },
         };
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), RETENTION, CLAIM_TTL);
         let source = Arc::new(AuditedSource { planned, durable: self.clone() });
-        Arc::new(ExportDriver::new(ledger, source.clone(), source, vault, clock, policy))
+        let backup = Arc::new(Planned { inner: Arc::clone(&self.backup), plan: Arc::clone(plan) });
+        Arc::new(ExportDriver::new(ledger, source.clone(), source, Vaults::new(vault, Some(backup)), clock, policy))
     }
 
     /// A new process, after whatever happened: what was not acknowledged comes again, sweeps go on; then every chunk is in
@@ -276,6 +283,7 @@ impl Durable {
         }
         let (open, _) = self.ledger().open_chunks(None, 10).await.expect("the ledger works");
         assert!(open.is_empty(), "markers are left of {open:?}; {what}");
+        assert!(self.backup.files().is_empty(), "something is left in the backup vault; {what}");
     }
 
     fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {

@@ -1,0 +1,154 @@
+//! What a drive writes into the ledger when a step is done, or has failed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
+use crate::export::entry::LedgerEntry;
+use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
+use crate::export::receipt::ExportReceipt;
+use crate::export::source::SourceError;
+use crate::export::state::ChunkState;
+use crate::export::transfer::TransferError;
+use crate::telemetry::ErrorChain;
+
+/// Whose failure it was.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Blame {
+    Source,
+    Vault,
+}
+
+impl ExportDriver {
+    /// Durable before anything may be deleted.
+    pub(super) async fn settle_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
+        let entry = self
+            .ledger
+            .update(claim, AfterUpdate::KeepClaim, |entry| {
+                entry.state = ChunkState::Exported { receipt: receipt.clone() };
+                entry.attempts = 0;
+                entry.vault_failures = 0;
+                entry.not_before = None;
+            })
+            .await?;
+        let id = &entry.chunk.document_id;
+        info!(
+            document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
+            size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
+        );
+        if let Some(anomaly) = receipt.anomaly() {
+            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its media is doubtful; look at it, then `recording-vault accept {id}` or ask Microsoft");
+        }
+        Ok(entry)
+    }
+
+    pub(super) async fn settle_failed_export(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        error: &TransferError,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let reason = ErrorChain(error).to_string();
+        let end = match error {
+            TransferError::Source { source: SourceError::Refused(_), .. } | TransferError::Unproved(_) => {
+                Some(ChunkState::DeadLettered { at: now, reason: reason.clone() })
+            }
+            TransferError::Source { source: SourceError::Gone { .. }, .. } if entry.is_surely_gone(self.clock.now()) => {
+                Some(ChunkState::Expired { seen_at: now, reason: reason.clone() })
+            }
+            TransferError::Source { .. } | TransferError::Destination(_) | TransferError::Vanished(_) => None,
+        };
+        if let Some(state) = end {
+            return self.settle_unexported(claim, state, &reason).await;
+        }
+        let TransferError::Source { source, .. } = error else {
+            // The vault's trouble is not the chunk's: it spends no attempt.
+            return self.back_off(claim, entry, AFTER_VAULT_FAILURE, Blame::Vault, reason).await;
+        };
+        let delay = self.policy.attempts.delay(entry.attempts + 1, source.retry_after(), rand::random());
+        match delay {
+            Some(delay) => self.back_off(claim, entry, delay, Blame::Source, reason).await,
+            // As long as ACS may have it, nothing is given up.
+            None if !entry.is_surely_gone(self.clock.now()) => {
+                self.back_off(claim, entry, self.policy.attempts.longest_delay, Blame::Source, reason).await
+            }
+            None => {
+                let reason = format!("{} attempts failed, the last: {reason}", entry.attempts + 1);
+                self.settle_unexported(claim, ChunkState::DeadLettered { at: now, reason: reason.clone() }, &reason).await
+            }
+        }
+    }
+
+    pub(super) async fn back_off(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        delay: Duration,
+        blame: Blame,
+        reason: String,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let until = now.checked_add(self.within_retention(entry, delay, now)).unwrap_or(Timestamp::MAX);
+        self.ledger
+            .update(claim, AfterUpdate::Release, |entry| {
+                match blame {
+                    Blame::Source => entry.attempts += 1,
+                    Blame::Vault => entry.vault_failures = entry.vault_failures.saturating_add(1),
+                }
+                entry.not_before = Some(until);
+                entry.note_failure(now, reason.clone());
+            })
+            .await?;
+        let (id, attempt) = (&entry.chunk.document_id, entry.attempts + 1);
+        if entry.is_at_risk(now) {
+            error!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, expires_at = %entry.expires_at, "Chunk `{id}` is at risk: ACS drops it at {} and it is not in the vault", entry.expires_at);
+        } else {
+            warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` has to be tried again");
+        }
+        Ok(DriveOutcome::Failed { reason, until })
+    }
+
+    /// The two ends without a receipt: a human must act.
+    pub(super) async fn settle_unexported(
+        &self,
+        claim: &Claim,
+        state: ChunkState,
+        reason: &str,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let now = self.clock.now();
+        let change = |entry: &mut LedgerEntry| {
+            entry.state = state.clone();
+            entry.note_failure(now, reason.to_owned());
+        };
+        let entry = self.ledger.update(claim, AfterUpdate::Release, change).await?;
+        alarm(&entry);
+        Ok(DriveOutcome::Settled { state, exported_now: false })
+    }
+
+    pub(super) async fn settle(&self, claim: &Claim, state: ChunkState, exported_now: bool) -> Result<DriveOutcome, LedgerError> {
+        self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = state.clone()).await?;
+        Ok(DriveOutcome::Settled { state, exported_now })
+    }
+
+    pub(super) async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
+        self.ledger.update(claim, AfterUpdate::Release, |_| {}).await.map(drop)
+    }
+
+    /// A delay that leaves time for another attempt: never more than half of what is left.
+    pub(super) fn within_retention(&self, entry: &LedgerEntry, delay: Duration, now: Timestamp) -> Duration {
+        let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
+        delay.min((left / 2).max(self.policy.attempts.first_delay))
+    }
+}
+
+/// Raises the voice over a chunk that ended without a receipt.
+pub(super) fn alarm(entry: &LedgerEntry) {
+    let (ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. }) = &entry.state else {
+        return;
+    };
+    let id = &entry.chunk.document_id;
+    error!(document.id = %id, chunk.index = entry.chunk.index, state = entry.state.name(), error = reason, "Chunk `{id}` was not exported");
+}

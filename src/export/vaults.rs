@@ -1,0 +1,44 @@
+//! The vault, and the one that stands in for it while it is not available.
+
+use std::sync::Arc;
+
+use super::destination::{DestinationError, ExportDestination};
+use super::layout::BlobName;
+use super::receipt::VaultName;
+
+/// Where files may be put.
+#[derive(Clone)]
+pub struct Vaults {
+    home: Arc<dyn ExportDestination>,
+    backup: Option<Arc<dyn ExportDestination>>,
+}
+
+impl Vaults {
+    pub fn new(home: Arc<dyn ExportDestination>, backup: Option<Arc<dyn ExportDestination>>) -> Self {
+        Self { home, backup }
+    }
+
+    pub fn has_backup(&self) -> bool {
+        self.backup.is_some()
+    }
+
+    pub fn home(&self) -> &dyn ExportDestination {
+        &*self.home
+    }
+
+    /// The vault of this name. `file` is what is wanted there, for the error's text.
+    ///
+    /// # Errors
+    /// When it is the backup vault, and none is configured (any more).
+    pub fn get(&self, name: VaultName, file: &BlobName) -> Result<&dyn ExportDestination, DestinationError> {
+        let vault = match name {
+            VaultName::Home => Some(&self.home),
+            VaultName::Backup => self.backup.as_ref(),
+        };
+        vault.map(|vault| &**vault).ok_or_else(|| DestinationError {
+            action: "reach",
+            name: file.clone(),
+            source: "it lies in the backup vault, and BACKUP_VAULT_URL is not set".into(),
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The vault is not available: a copy is made elsewhere, and comes home.
+
+use std::time::Duration;
+
+use recording_vault::export::receipt::VaultName;
+use recording_vault::export::{ChunkState, DriveOutcome};
+use recording_vault::recording::RecordingChunk;
+
+use crate::support::pipeline::{BLOCK, Pipeline};
+use crate::support::{chunk, content};
+
+async fn exported_to_the_backup_vault() -> (Pipeline, RecordingChunk, Vec<u8>) {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(3 * BLOCK + 7, 1);
+    pipeline.source.put(&chunk.document_id, media.clone());
+    pipeline.record(&chunk).await;
+    pipeline.vault.set_unavailable(true);
+    let first = pipeline.drive(&chunk.document_id).await;
+    assert!(matches!(first, DriveOutcome::Failed { .. }), "a moment's trouble moves nothing elsewhere: {first:?}");
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.drive(&chunk.document_id).await;
+    (pipeline, chunk, media)
+}
+
+#[tokio::test]
+async fn while_the_vault_is_away_a_chunk_goes_to_the_backup_vault_and_its_source_stays() {
+    let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
+    let state = pipeline.state(&chunk.document_id).await;
+    let ChunkState::Exported { receipt } = state else { panic!("{state:?}") };
+    assert_eq!(receipt.vault(), VaultName::Backup);
+    let files = pipeline.backup.files();
+    assert!(files.iter().any(|(name, content)| name == receipt.media().name() && content[..] == media));
+    for _ in 0..5 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        assert_eq!(pipeline.sweep().await.failed, 1, "it is tried again and again");
+    }
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_comes_home_when_the_vault_is_back_and_then_its_source_is_deleted() {
+    let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
+    pipeline.vault.set_unavailable(false);
+    pipeline.source.model().opened.clear();
+    pipeline.clock.advance(Duration::from_mins(20));
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+    assert!(pipeline.has(&chunk, &media));
+    assert!(pipeline.backup.files().is_empty(), "nothing is left there");
+    assert!(pipeline.source.model().opened.is_empty(), "ACS is not asked again");
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(matches!(&state, ChunkState::SourceDeleted { receipt, .. } if receipt.vault() == VaultName::Home), "{state:?}");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_lost_in_the_backup_vault_is_made_again() {
+    let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
+    pipeline.backup.lose_everything();
+    pipeline.vault.set_unavailable(false);
+    for _ in 0..3 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    assert!(pipeline.has(&chunk, &media));
+    assert_eq!(pipeline.source.model().deleted.len(), 1);
+}
+
+#[tokio::test]
+async fn other_chunks_use_the_vault_as_soon_as_it_is_back() {
+    let (pipeline, _, _) = exported_to_the_backup_vault().await;
+    pipeline.vault.set_unavailable(false);
+    let other = chunk("other", 1);
+    pipeline.source.put(&other.document_id, content(100, 2));
+    pipeline.record(&other).await;
+    pipeline.drive(&other.document_id).await;
+    assert!(pipeline.has(&other, &content(100, 2)));
+}
