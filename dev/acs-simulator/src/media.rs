@@ -1,5 +1,6 @@
 //! The media of a chunk: real files, any range of which costs nothing to make and nothing to keep.
 
+mod filler;
 mod wav;
 
 use std::sync::Arc;
@@ -14,8 +15,6 @@ const MP4_SAMPLE: &[u8] = include_bytes!("../samples/sample.mp4");
 const MP4_SAMPLE_MS: u64 = 2000;
 /// Size and type of an MP4 box.
 const MP4_BOX_HEADER: u64 = 8;
-/// What an mp4 is filled up with changes so often.
-const PAGE: u64 = 4096;
 
 /// One media file.
 #[derive(Debug, Clone)]
@@ -88,21 +87,18 @@ fn repeated(sample: &[u8], offset: u64, end: u64) -> Bytes {
     (offset..end).map(|at| sample[index(at % length)]).collect()
 }
 
-/// The sample, the header of a `free` box, and pages that are not all alike, so that a swapped block shows.
+/// The sample, the header of a `free` box, and what fills that.
 fn mp4(size_bytes: u64, offset: u64, end: u64) -> Bytes {
+    if offset >= MP4_SAMPLE.len() as u64 + MP4_BOX_HEADER {
+        return filler::read(offset, end);
+    }
     let mut head = MP4_SAMPLE.to_vec();
     let free_box = u32::try_from(size_bytes - MP4_SAMPLE.len() as u64).unwrap_or(u32::MAX);
     head.extend_from_slice(&free_box.to_be_bytes());
     head.extend_from_slice(b"free");
     let from_head = index(offset).min(head.len())..index(end).min(head.len());
     let mut bytes = head[from_head].to_vec();
-    let mut at = offset.max(head.len() as u64);
-    while at < end {
-        let page_end = end.min((at / PAGE + 1) * PAGE);
-        let filling = u8::try_from(at / PAGE % 251).unwrap_or_default();
-        bytes.resize(bytes.len() + index(page_end - at), filling);
-        at = page_end;
-    }
+    bytes.extend_from_slice(&filler::read(head.len() as u64, end));
     bytes.into()
 }
 
