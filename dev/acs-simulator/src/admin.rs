@@ -137,7 +137,7 @@ async fn object(State(world): State<Arc<World>>, Path(id): Path<String>) -> Resu
     let served = object.served_bytes.load(Ordering::Relaxed);
     let described = tokio::task::spawn_blocking(move || {
         json!({
-            "sizeBytes": object.media.len(), "crc64": crc64(&object.media), "servedBytes": served,
+            "sizeBytes": object.media.len(), "crc64": crc64(&object.media), "servedBytes": served, "deletedAt": object.deleted_at,
             "metadataSizeBytes": object.metadata.len(), "metadataCrc64": crc64(&Media::Given(object.metadata.to_vec().into())),
         })
     });
