@@ -64,7 +64,7 @@ impl Extent {
         burst_events: 50,
         cold_starts: 5,
         large_chunk_bytes: 128 * MIB,
-        answered_events: 200,
+        answered_events: 500,
     };
 }
 

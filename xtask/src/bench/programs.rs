@@ -105,7 +105,7 @@ impl Program {
             Self::Rclone => {
                 let mut command = Command::new("rclone");
                 command
-                    .args(["rcd", "--config", "/dev/null", "--rc-no-auth", "--rc-addr"])
+                    .args(["rcd", "--config", "/dev/null", "--rc-no-auth", "--quiet", "--rc-addr"])
                     .arg(format!("127.0.0.1:{port}"))
                     .arg("--ca-cert")
                     .arg(&servers.ca_file)

@@ -13,6 +13,8 @@ use tokio::process::Command;
 
 use super::process::Process;
 
+/// No export takes so long that is going to end.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 /// Longest wait for blobs that were promised.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -65,7 +67,7 @@ impl Servers {
         let (sink, doors) = serve(Command::new(release.join("blob-sink")), &ca("sink.pem")).await?;
         let ca_file = ca("ca.pem");
         fs::write(&ca_file, fs::read_to_string(ca("simulator.pem"))? + &fs::read_to_string(ca("sink.pem"))?)?;
-        let (client, containers) = (reqwest::Client::new(), AtomicU32::default());
+        let (client, containers) = (reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?, AtomicU32::default());
         Ok(Self { folder, client, ca_file, acs, acs_admin, sink: doors, containers, _processes: [simulator, sink] })
     }
 
