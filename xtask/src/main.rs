@@ -37,8 +37,8 @@ enum Verb {
     Check,
     /// Assemble dist/ for `func start --script-root dist`
     Stage,
-    /// Measure the release binary
-    Bench,
+    /// Measure the release binary side by side with rclone and with Microsoft's SDKs
+    Bench(bench::Options),
 }
 
 fn main() -> ExitCode {
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         Verb::Test { arguments } => test::run(&arguments),
         Verb::Check => check::run(),
         Verb::Stage => stage::run(),
-        Verb::Bench => bench::run(),
+        Verb::Bench(options) => bench::run(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

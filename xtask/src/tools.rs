@@ -38,13 +38,7 @@ impl Azurite {
     pub fn start() -> anyhow::Result<Self> {
         let folder = paths::root().join("dev/azurite");
         let script = folder.join("node_modules/azurite/dist/src/blob/main.js");
-        if !is_fresh(&script, &folder.join("package-lock.json")) {
-            println!("Installing Azurite (npm ci)");
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(&folder);
-            run_command(&mut npm).context("Azurite needs Node.js with npm")?;
-            touch(&script)?;
-        }
+        npm_ci("Azurite", &folder, &script)?;
         let mut process = Command::new("node")
             .arg(&script)
             .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence"])
@@ -67,6 +61,38 @@ impl Drop for Azurite {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Installs a folder's locked packages, unless `made`, one of their files, is newer than the lock.
+fn npm_ci(what: &str, folder: &Path, made: &Path) -> anyhow::Result<()> {
+    if is_fresh(made, &folder.join("package-lock.json")) {
+        return Ok(());
+    }
+    eprintln!("Installing {what} (npm ci)");
+    let mut npm = Command::new("npm");
+    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(folder);
+    run_command(npm.stdout(Stdio::null())).with_context(|| format!("{what} needs Node.js with npm"))?;
+    touch(made)
+}
+
+/// The exporter on Microsoft's SDKs for JavaScript; returns its script.
+pub fn node_exporter() -> anyhow::Result<PathBuf> {
+    let folder = paths::root().join("dev/bench-peers/node");
+    npm_ci("Microsoft's SDKs", &folder, &folder.join("node_modules/@azure/storage-blob/package.json"))?;
+    Ok(folder.join("exporter.mjs"))
+}
+
+/// Whether there is an rclone: on the PATH, or installed where root has apt.
+pub fn rclone() -> bool {
+    let runs = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).stderr(Stdio::null()).output();
+        output.ok().filter(|output| output.status.success()).map(|output| output.stdout)
+    };
+    if runs("rclone", &["version"]).is_some() {
+        return true;
+    }
+    let is_root = runs("id", &["-u"]).is_some_and(|id| id.trim_ascii() == b"0");
+    is_root && runs("apt-get", &["install", "-y", "--no-install-recommends", "rclone"]).is_some()
 }
 
 /// A virtual environment with the official Python SDK; returns its interpreter.

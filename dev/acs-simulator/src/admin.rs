@@ -8,14 +8,17 @@
 //! | `PUT /admin/faults` | `[{"plane","kind",…,"times"?}]`, replaces those before |
 //! | `POST /admin/recordings` | makes a stopped recording at once (`{"call"?,"format"?,"announce"?}`); answers with its event |
 //! | `GET /admin/objects` | every stored chunk with size, SHA-256 and when it was deleted |
+//! | `GET /admin/objects/{id}` | one chunk: size and CRC-64 of its media and metadata, bytes of media served so far |
 //! | `GET /admin/log` | every content request, in order |
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,7 +31,7 @@ use crate::faults::Fault;
 use crate::media::Media;
 use crate::world::{Call, EventSchema, LogLine, Recording, RecordingOptions, Subscription, World};
 
-const HASH_PIECE_BYTES: usize = 1 << 20;
+const HASH_PIECE_BYTES: usize = 256 * 1024;
 
 pub fn routes() -> Router<Arc<World>> {
     Router::new()
@@ -38,6 +41,7 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/admin/faults", routing::put(set_faults))
         .route("/admin/recordings", routing::post(make_recording))
         .route("/admin/objects", routing::get(objects))
+        .route("/admin/objects/{id}", routing::get(object))
         .route("/admin/log", routing::get(log))
 }
 
@@ -127,18 +131,37 @@ async fn objects(State(world): State<Arc<World>>) -> Json<Vec<Value>> {
     Json(described.await.expect("hashing does not panic"))
 }
 
+/// Cheap also for many and large ones, unlike the SHA-256 of all.
+async fn object(State(world): State<Arc<World>>, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
+    let object = world.state().objects.get(&id).cloned().ok_or(StatusCode::NOT_FOUND)?;
+    let served = object.served_bytes.load(Ordering::Relaxed);
+    let described = tokio::task::spawn_blocking(move || {
+        json!({
+            "sizeBytes": object.media.len(), "crc64": crc64(&object.media), "servedBytes": served, "deletedAt": object.deleted_at,
+            "metadataSizeBytes": object.metadata.len(), "metadataCrc64": crc64(&Media::Given(object.metadata.to_vec().into())),
+        })
+    });
+    Ok(Json(described.await.expect("hashing does not panic")))
+}
+
 async fn log(State(world): State<Arc<World>>) -> Json<Vec<LogLine>> {
     Json(world.state().log.clone())
 }
 
+/// CRC-64/NVME in hexadecimal: Azure Storage's own checksum.
+fn crc64(media: &Media) -> String {
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
+    pieces(media).for_each(|piece| digest.update(&piece));
+    format!("{:016x}", digest.finalize())
+}
+
 fn sha256(media: &Media) -> String {
     let mut digest = Sha256::new();
-    let mut offset = 0;
-    while offset < media.len() {
-        let piece = media.read(offset, HASH_PIECE_BYTES);
-        digest.update(&piece);
-        offset += piece.len() as u64;
-    }
+    pieces(media).for_each(|piece| digest.update(&piece));
     let digest: [u8; 32] = digest.finalize().into();
     digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn pieces(media: &Media) -> impl Iterator<Item = Bytes> {
+    (0..media.len()).step_by(HASH_PIECE_BYTES).map(|offset| media.read(offset, HASH_PIECE_BYTES))
 }

@@ -8,6 +8,7 @@
 //! | `auth` | what both check: HMAC-SHA256 or a bearer token |
 //! | `events` | Event Grid: handshake, delivery, redelivery |
 //! | `media` | WAV synthesised on the fly at the exact data rate, real MP3 and MP4 |
+//! | `tls` | the TLS door, with a throw-away certificate authority |
 //! | `admin` | `/admin/…`: what a test wants to arrange and to see; no authorization |
 //!
 //! Where the real service's answer is not publicly known, the code says so at the place.
@@ -22,7 +23,7 @@ mod legacy;
 pub mod media;
 mod metadata;
 mod server;
-mod tls;
+pub mod tls;
 mod world;
 
 pub use server::{Options, Simulator};

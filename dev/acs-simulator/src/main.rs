@@ -41,6 +41,9 @@ struct Arguments {
     /// Records any call that is asked for, not only those made by `POST /admin/calls`
     #[arg(long)]
     any_call: bool,
+    /// Lets content be read without credentials
+    #[arg(long)]
+    open_content: bool,
 }
 
 #[tokio::main]
@@ -56,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
         retention: Duration::try_from_secs_f64(arguments.retention_seconds)?,
         redelivery_scale: arguments.redelivery_scale,
         any_call: arguments.any_call,
+        open_content: arguments.open_content,
         ..Options::default()
     })
     .await?;

@@ -1,5 +1,6 @@
 //! The media of a chunk: real files, any range of which costs nothing to make and nothing to keep.
 
+mod filler;
 mod mp4;
 mod wav;
 

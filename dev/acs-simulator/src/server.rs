@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -27,6 +28,8 @@ pub struct Options {
     pub retention: Duration,
     pub redelivery_scale: f64,
     pub any_call: bool,
+    /// Content may be read without credentials: for programs that know none. The real service never allows it.
+    pub open_content: bool,
 }
 
 impl Options {
@@ -47,6 +50,7 @@ impl Default for Options {
             retention: Duration::from_hours(24),
             redelivery_scale: 1.0,
             any_call: false,
+            open_content: false,
         }
     }
 }
@@ -68,7 +72,7 @@ impl Simulator {
         let plain = TcpListener::bind(options.http).await?;
         let http = plain.local_addr()?;
         let tls = match options.https {
-            Some(address) => Some((Identity::generate()?, TcpListener::bind(address).await?)),
+            Some(address) => Some((Identity::generate("acs-simulator")?, TcpListener::bind(address).await?)),
             None => None,
         };
         let https = tls.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?;
@@ -88,6 +92,7 @@ impl Simulator {
         let mut servers = JoinSet::new();
         let plain_router = router.clone();
         servers.spawn(async move {
+            let plain = plain.tap_io(|stream| drop(stream.set_nodelay(true)));
             let _ = axum::serve(plain, plain_router).await;
         });
         let mut ca_pem = None;

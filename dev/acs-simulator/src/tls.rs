@@ -29,10 +29,14 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn generate() -> anyhow::Result<Self> {
+    /// `server` names the authority, so that two of them can be trusted side by side.
+    ///
+    /// # Errors
+    /// When the platform gives no randomness.
+    pub fn generate(server: &str) -> anyhow::Result<Self> {
         let mut ca_params = CertificateParams::default();
         ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca_params.distinguished_name.push(DnType::CommonName, "acs-simulator throw-away CA");
+        ca_params.distinguished_name.push(DnType::CommonName, format!("{server} throw-away CA"));
         let ca = CertifiedIssuer::self_signed(ca_params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(NAMES.map(str::to_owned))?.signed_by(&key, &ca)?;
@@ -47,6 +51,9 @@ impl Identity {
     }
 
     /// Wraps a bound listener. Handshakes run beside each other; a failed one is dropped.
+    ///
+    /// # Errors
+    /// When the listener has no address.
     pub fn listen(&self, listener: TcpListener) -> std::io::Result<TlsListener> {
         let address = listener.local_addr()?;
         let acceptor = TlsAcceptor::from(Arc::clone(&self.config));
@@ -54,6 +61,8 @@ impl Identity {
         tokio::spawn(async move {
             while let Ok((stream, peer)) = listener.accept().await {
                 let (acceptor, sender) = (acceptor.clone(), sender.clone());
+                // Without it the last bytes of an answer may wait for an acknowledgement; a failure costs speed only.
+                let _ = stream.set_nodelay(true);
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
                         // The server is gone when nobody receives.

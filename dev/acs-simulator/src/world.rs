@@ -1,7 +1,8 @@
 //! What exists at the simulated service: calls, recordings, stored objects, subscriptions, and a log of all requests.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
@@ -106,6 +107,8 @@ pub struct Object {
     pub metadata: Bytes,
     pub stored_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
+    /// Bytes of its media that were handed to connections.
+    pub served_bytes: Arc<AtomicU64>,
 }
 
 /// An Event Grid subscription whose handshake succeeded.
@@ -179,7 +182,14 @@ impl World {
             let metadata = metadata::bytes(&chunk, &recording);
             starts_at = starts_at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
             duration = duration.saturating_add(lasts);
-            let object = Object { recording_id: recording_id.to_owned(), media, metadata, stored_at: now, deleted_at: None };
+            let object = Object {
+                recording_id: recording_id.to_owned(),
+                media,
+                metadata,
+                stored_at: now,
+                deleted_at: None,
+                served_bytes: Arc::default(),
+            };
             self.state().objects.insert(document_id.clone(), object);
             document_ids.push(document_id);
         }

@@ -1,55 +1,89 @@
-//! A burst of events: how long Event Grid waits for its answers while the exports behind them crawl.
+//! Many small recordings that end at once.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use acs_simulator::Simulator;
 use anyhow::ensure;
 use futures::{StreamExt as _, TryStreamExt as _};
-use serde_json::{Value, json};
 
-use super::handler::Handler;
-use super::ms;
+use super::programs::Program;
+use super::servers::{Servers, Target};
+use super::table::{Sample, Table, gb, goal, mib, ms, percentile, ratio, standings};
+use super::{Extent, Report};
 
-const EVENTS: usize = 1000;
+const SIZE_BYTES: u64 = 1_000_000;
 /// Deliveries that are on their way at once.
-const AT_ONCE: usize = 64;
-const GOAL: Duration = Duration::from_millis(250);
+const AT_ONCE: usize = 16;
+const NODE: f64 = 2.0;
 
-/// Delivers the burst and prints how long the answers took.
-pub async fn run(binary: &Path, simulator: &Simulator, folder: &Path) -> anyhow::Result<()> {
-    let client = reqwest::Client::new();
-    let admin = |path: &str| format!("{}/admin/{path}", simulator.http_url());
-    let made = client.post(admin("recordings")).json(&json!({"format": "wav", "call": {"chunks": [{"durationMs": 60_000}]}}));
-    let event: Value = made.send().await?.json().await?;
-    let slow = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1, "times": 1_000_000}]);
-    client.put(admin("faults")).json(&slow).send().await?.error_for_status()?;
-    let handler = Handler::start(binary, &simulator.http_url(), folder).await?;
-    let deliveries = (0..EVENTS).map(|number| {
-        let mut event = event.clone();
-        event["id"] = number.into();
-        event["data"]["recordingStorageInfo"]["recordingChunks"][0]["documentId"] = format!("0-eus-d1-{number:032}").into();
-        let subject = event["subject"].as_str().unwrap_or_default().to_owned();
-        event["subject"] = format!("{subject}{number}").into();
-        let request = client.post(format!("{}/RecordingFileStatusUpdated", handler.url));
-        let request = request.body(json!({"Data": {"event": event}}).to_string());
-        async move {
-            let began = Instant::now();
-            request.send().await?.error_for_status()?;
-            Ok::<_, reqwest::Error>(began.elapsed())
+pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+    let mut measured: Vec<_> = programs.iter().map(|program| (program.name(), program.is_ours(), Vec::new())).collect();
+    for round in 0..extent.rounds {
+        for turn in 0..programs.len() {
+            let number = (turn + round) % programs.len();
+            let program = &programs[number];
+            match sample(servers, program, extent.burst_events).await {
+                Ok(sample) => measured[number].2.push(sample),
+                Err(error) => report.failures.push(format!("burst, {}: {error:#}", program.name())),
+            }
+            eprintln!("burst round {}: {} {:?}", round + 1, program.name(), measured[number].2.last());
         }
+    }
+    let standings = standings(&measured);
+    let node = programs.iter().find(|program| matches!(program, Program::Node { .. })).map(Program::name);
+    let node_rate = standings.iter().find(|standing| Some(standing.name) == node).map(|standing| standing.median.rate);
+    let rows = standings.iter().map(|standing| {
+        let reached = node_rate.map(|rate| standing.median.rate >= NODE * rate);
+        let best = goal("reach for the best", standing.rate_ratio.map(|ratio| ratio >= 1.0));
+        let goals = format!("{}; {best}", goal(&format!("≥ {NODE} × node"), reached));
+        vec![
+            standing.name.to_owned(),
+            format!("{:.0}", standing.median.rate),
+            ratio(standing.rate_ratio),
+            format!("{:.0}", standing.median.p50_ms),
+            format!("{:.0}", standing.median.p99_ms),
+            format!("{:.2}", standing.median.cpu_seconds_per_gb),
+            ratio(standing.cpu_ratio),
+            format!("{:.0}", standing.median.peak_mib),
+            if standing.is_ours { goals } else { String::new() },
+        ]
     });
-    let mut answers: Vec<Duration> = futures::stream::iter(deliveries).buffer_unordered(AT_ONCE).try_collect().await?;
-    client.put(admin("faults")).json(&json!([])).send().await?.error_for_status()?;
-    answers.sort_unstable();
-    let at = |percent: usize| answers[(answers.len() * percent / 100).min(answers.len() - 1)];
-    println!(
-        "| answers to a burst of {EVENTS} events, {AT_ONCE} at once, exports crawling: p50, p99, longest | {:.0}, {:.0}, {:.0} ms | p99 ≤ {} ms |",
-        ms(at(50)),
-        ms(at(99)),
-        ms(answers[answers.len() - 1]),
-        GOAL.as_millis()
-    );
-    ensure!(at(99) <= GOAL, "Event Grid waits too long for its answers");
+    report.tables.push(Table {
+        title: format!("{} events of 1 MB, {AT_ONCE} deliveries at once; median of {}", extent.burst_events, extent.rounds),
+        head: vec!["program", "events/s", "× best peer", "p50 ms", "p99 ms", "CPU s/GB", "×", "peak MiB", "goal"],
+        rows: rows.collect(),
+    });
     Ok(())
+}
+
+async fn sample(servers: &Servers, program: &Program, count: usize) -> anyhow::Result<Sample> {
+    let container = servers.container().await?;
+    let running = program.start(servers, Target::Plain, &container).await?;
+    let warm_up = servers.recording(&[1]).await?;
+    running.deliver(&servers.client, &warm_up).await?;
+    let mut events = Vec::with_capacity(count);
+    for number in 0..count {
+        // Sizes differ so that one blob cannot stand for another.
+        events.push(servers.recording(&[SIZE_BYTES + number as u64]).await?);
+    }
+    let (before, began) = (running.process.usage()?, Instant::now());
+    let deliveries = events.iter().map(async |event| {
+        let sent = Instant::now();
+        running.deliver(&servers.client, event).await?;
+        anyhow::Ok(ms(sent.elapsed()))
+    });
+    let mut answers: Vec<f64> = futures::stream::iter(deliveries).buffer_unordered(AT_ONCE).try_collect().await?;
+    servers.arrived(&container, SIZE_BYTES, count).await?;
+    let (elapsed, after) = (began.elapsed(), running.process.usage()?);
+    events.push(warm_up);
+    let missing = servers.missing(&container, &events).await?;
+    ensure!(missing == 0, "{missing} of {} blobs are not exact", 2 * events.len());
+    let bytes = SIZE_BYTES * count as u64;
+    Ok(Sample {
+        // Thousandths of a gigabyte are megabytes, and so are events.
+        rate: gb(bytes) * 1000.0 / elapsed.as_secs_f64(),
+        cpu_seconds_per_gb: after.cpu.saturating_sub(before.cpu).as_secs_f64() / gb(bytes),
+        peak_mib: mib(after.peak_bytes),
+        p50_ms: percentile(&mut answers, 50),
+        p99_ms: percentile(&mut answers, 99),
+    })
 }

@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use bytes::Bytes;
 
+use super::filler;
+
 const SAMPLE: &[u8] = include_bytes!("../../samples/sample.mp4");
 /// The sample's own length: what is shown, whatever the headers say.
 const SAMPLE_MS: u64 = 2000;
@@ -11,8 +13,6 @@ const SAMPLE_MS: u64 = 2000;
 const BOX_HEADER: usize = 8;
 /// About 7.5 MB a minute: what the service makes.
 const BYTES_PER_SECOND: u64 = 125_000;
-/// What the file is filled up with changes so often.
-const PAGE: u64 = 4096;
 
 /// The sample with another length in its headers, and a `free` box that makes it `size_bytes` long.
 ///
@@ -49,19 +49,11 @@ impl Mp4 {
 
     pub fn read(self, offset: u64, end: u64) -> Bytes {
         let head_bytes = SAMPLE.len() + BOX_HEADER;
-        let mut bytes = Vec::new();
-        if offset < head_bytes as u64 {
-            let head = self.head();
-            bytes.extend_from_slice(&head[super::index(offset)..super::index(end).min(head_bytes)]);
+        if offset >= head_bytes as u64 {
+            return filler::read(offset, end);
         }
-        // Pages that are not all alike, so that a swapped block shows.
-        let mut at = offset.max(head_bytes as u64);
-        while at < end {
-            let page_end = end.min((at / PAGE + 1) * PAGE);
-            let filling = u8::try_from(at / PAGE % 251).unwrap_or_default();
-            bytes.resize(bytes.len() + super::index(page_end - at), filling);
-            at = page_end;
-        }
+        let mut bytes = self.head()[super::index(offset)..super::index(end).min(head_bytes)].to_vec();
+        bytes.extend_from_slice(&filler::read(head_bytes as u64, end));
         bytes.into()
     }
 

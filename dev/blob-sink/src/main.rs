@@ -1,0 +1,41 @@
+//! Runs the sink until it is stopped.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use blob_sink::{Options, Sink};
+use clap::Parser;
+
+/// A stand-in for Azure Blob Storage at next to no cost, for benchmarks.
+#[derive(Parser)]
+#[command(version, about)]
+struct Arguments {
+    /// Address of the plain HTTP door
+    #[arg(long, default_value = "127.0.0.1:10000")]
+    http: SocketAddr,
+    /// Address of the TLS door (certificate for 127.0.0.1 and localhost)
+    #[arg(long)]
+    https: Option<SocketAddr>,
+    /// Writes the certificate authority's certificate here (PEM)
+    #[arg(long)]
+    ca_file: Option<PathBuf>,
+    /// The content of larger blocks is dropped, in bytes
+    #[arg(long, default_value_t = 65_536)]
+    keep_bytes: usize,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let arguments = Arguments::parse();
+    let options = Options { http: arguments.http, https: arguments.https, keep_bytes: arguments.keep_bytes };
+    let sink = Sink::start(options).await?;
+    if let (Some(path), Some(pem)) = (&arguments.ca_file, sink.ca_pem()) {
+        std::fs::write(path, pem)?;
+    }
+    println!("Blob sink at {}", sink.http_url());
+    if let Some(url) = sink.https_url() {
+        println!("Blob sink at {url}");
+    }
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
