@@ -26,6 +26,8 @@ use super::transfer::{BlockPolicy, TransferError};
 const WORTH_A_THREAD: usize = 256 * 1024;
 /// A source that changes its mind more often about a file's length is left alone for a while.
 const LENGTH_CHANGES: u32 = 3;
+/// What is kept of a file's beginning, for whoever wants to know what it is.
+const HEAD_BYTES: usize = 64 * 1024;
 /// Blocks that take longer are fetched one less at a time: what is cut off by the end of a turn is lost.
 const SLOW: Duration = Duration::from_secs(12);
 /// Blocks that take less are fetched twice as many at a time.
@@ -37,6 +39,13 @@ pub(super) struct Assembly<'a> {
     pub destination: &'a dyn ExportDestination,
     pub name: &'a BlobName,
     pub blocks: BlockPolicy,
+}
+
+/// All blocks of a file, staged.
+pub(super) struct Assembled {
+    pub chain: BlockChain,
+    /// How the file begins, if that was read this time.
+    pub head: Option<Bytes>,
 }
 
 /// Why the window closed.
@@ -53,16 +62,17 @@ impl Assembly<'_> {
     ///
     /// # Errors
     /// When the source or the vault fails. What is staged is kept.
-    pub async fn stage_all(&self, staged: &[BlockId]) -> Result<Option<BlockChain>, TransferError> {
+    pub async fn stage_all(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
         let mut chain = BlockChain::resume(staged);
         let mut reusable = staged.to_vec();
+        let mut head = None;
         let mut length_changes = 0;
         loop {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
-                return Ok(Some(complete));
+                return Ok(Some(Assembled { chain: complete, head }));
             }
-            match Window::new(self, chain, &reusable).run().await? {
-                Halt::Complete(chain) => return Ok(Some(chain)),
+            match Window::new(self, chain, &reusable, &mut head).run().await? {
+                Halt::Complete(chain) => return Ok(Some(Assembled { chain, head })),
                 Halt::OutOfTime => return Ok(None),
                 Halt::Misfit(known) => {
                     reusable.clear();
@@ -97,6 +107,7 @@ impl Assembly<'_> {
 struct Window<'a> {
     assembly: &'a Assembly<'a>,
     reusable: &'a [BlockId],
+    head: &'a mut Option<Bytes>,
     /// `None` until the file's length is known, and while a block is hashed.
     chain: Option<BlockChain>,
     total_bytes: Option<u64>,
@@ -117,10 +128,11 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(assembly: &'a Assembly<'a>, chain: Option<BlockChain>, reusable: &'a [BlockId]) -> Self {
+    fn new(assembly: &'a Assembly<'a>, chain: Option<BlockChain>, reusable: &'a [BlockId], head: &'a mut Option<Bytes>) -> Self {
         Self {
             assembly,
             reusable,
+            head,
             total_bytes: chain.as_ref().map(BlockChain::total_bytes),
             next_offset: chain.as_ref().map_or(0, BlockChain::offset),
             next_index: chain.as_ref().map_or(0, |chain| chain.ids().len()),
@@ -270,6 +282,10 @@ impl<'a> Window<'a> {
                 // Found staged after all.
                 self.chain = Some(chain);
                 continue;
+            }
+            if fetched.offset == 0 {
+                // A copy: a slice would hold on to the whole block.
+                *self.head = Some(Bytes::copy_from_slice(&fetched.content[..fetched.content.len().min(HEAD_BYTES)]));
             }
             self.hashing = Some(hash(chain, fetched.content));
         }

@@ -1,11 +1,15 @@
 //! Looks into the media that is in the vault: is it what the event and the metadata say it is?
 
+use std::ops::Range;
+
+use bytes::Bytes;
+
 use super::destination::{DestinationError, ExportDestination};
-use super::receipt::VerifiedFile;
+use super::transfer::Transferred;
 use crate::recording::{MediaProbe, RecordingChunk, RecordingMetadata, Truth, examine};
 
 /// More of a metadata file is archived, but not read.
-pub(super) const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
+const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// One sentence on what disagrees; `None` when nothing does, or nothing can be compared.
 ///
@@ -14,19 +18,20 @@ pub(super) const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 pub(super) async fn anomaly(
     vault: &dyn ExportDestination,
     chunk: &RecordingChunk,
-    media: &VerifiedFile,
-    metadata: Option<&VerifiedFile>,
+    media: &Transferred,
+    metadata: Option<&Transferred>,
 ) -> Result<Option<String>, DestinationError> {
     let metadata = match metadata {
-        Some(file) => read_metadata(vault, file).await?,
+        Some(metadata) => read_metadata(vault, metadata).await?,
         None => RecordingMetadata::default(),
     };
-    let mut probe = MediaProbe::new(media.size_bytes());
+    let size_bytes = media.file.size_bytes();
+    let mut probe = MediaProbe::new(size_bytes);
     while let Some(range) = probe.next_read() {
-        probe.feed(&vault.read(media.name(), range).await?);
+        probe.feed(&read(vault, media, range).await?);
     }
     let expected = chunk.media_kind().map(|kind| kind.format);
-    Ok(match examine(&probe.finish(), media.size_bytes(), expected, &metadata) {
+    Ok(match examine(&probe.finish(), size_bytes, expected, &metadata) {
         Truth::Disagrees(what) => Some(what),
         Truth::Agrees | Truth::Unknown => None,
     })
@@ -38,7 +43,20 @@ pub(super) async fn anomaly(
 /// When the vault does not give what it holds.
 pub(super) async fn read_metadata(
     vault: &dyn ExportDestination,
-    file: &VerifiedFile,
+    metadata: &Transferred,
 ) -> Result<RecordingMetadata, DestinationError> {
-    Ok(RecordingMetadata::parse(&vault.read(file.name(), 0..METADATA_READ_LIMIT).await?))
+    let size_bytes = metadata.file.size_bytes().min(METADATA_READ_LIMIT);
+    Ok(RecordingMetadata::parse(&read(vault, metadata, 0..size_bytes).await?))
+}
+
+/// A part of a file: its beginning has just been read, the rest is in the vault.
+async fn read(vault: &dyn ExportDestination, from: &Transferred, range: Range<u64>) -> Result<Bytes, DestinationError> {
+    if let Some(head) = &from.head
+        && let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end))
+        && start <= end
+        && end <= head.len()
+    {
+        return Ok(head.slice(start..end));
+    }
+    vault.read(from.file.name(), range).await
 }

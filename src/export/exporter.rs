@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::destination::{BlobProperties, DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
 use super::layout;
-use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
+use super::receipt::{ExportReceipt, VaultName};
 use super::slots::Turn;
 use super::source::{ChunkPart, RecordingSource, SourceError};
-use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome};
+use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome, Transferred};
 use super::vaults::Vaults;
 use super::{examination, verify};
 use crate::clock::Clock;
@@ -72,7 +72,7 @@ impl ChunkExporter {
             return Ok(None);
         };
         let metadata = match metadata {
-            Ok(Copied::Verified(file)) => Some(file),
+            Ok(Copied::Verified(metadata)) => Some(metadata),
             Ok(Copied::NotThere) => None,
             Ok(Copied::OutOfTime) => return Ok(None),
             // The media is safe; ACS has dropped the metadata for good.
@@ -81,7 +81,8 @@ impl ChunkExporter {
         };
         let vault = self.vault(attempt)?;
         let anomaly = examination::anomaly(vault, &attempt.entry.chunk, &media, metadata.as_ref()).await?;
-        let receipt = ExportReceipt::new(media, metadata, attempt.vault, anomaly, self.clock.now());
+        let metadata = metadata.map(|metadata| metadata.file);
+        let receipt = ExportReceipt::new(media.file, metadata, attempt.vault, anomaly, self.clock.now());
         self.put_receipt(vault, attempt.entry, &receipt).await?;
         Ok(Some(receipt))
     }
@@ -95,7 +96,7 @@ impl ChunkExporter {
         }
         let name = layout::metadata(&entry.folder, &entry.chunk);
         match self.transfer(attempt, ChunkPart::Metadata, name, "application/json").await? {
-            TransferOutcome::Verified(file) => Ok(Copied::Verified(file)),
+            TransferOutcome::Verified(metadata) => Ok(Copied::Verified(metadata)),
             TransferOutcome::OutOfTime => Ok(Copied::OutOfTime),
         }
     }
@@ -120,7 +121,10 @@ impl ChunkExporter {
             return Ok(Some(guess));
         }
         match metadata {
-            Ok(Copied::Verified(file)) => Ok(Some(examination::read_metadata(vault, file).await?.media_kind().unwrap_or(guess))),
+            Ok(Copied::Verified(metadata)) => {
+                let metadata = examination::read_metadata(vault, metadata).await?;
+                Ok(Some(metadata.media_kind().unwrap_or(guess)))
+            }
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(Some(guess)),
             // The media comes first: a name that may be wrong is better than no copy.
             Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => Ok(Some(guess)),
@@ -193,7 +197,7 @@ struct ReceiptDocument<'a> {
 
 /// What became of a chunk's metadata.
 enum Copied {
-    Verified(VerifiedFile),
+    Verified(Transferred),
     NotThere,
     OutOfTime,
 }

@@ -82,7 +82,7 @@ impl ChunkExporter {
             is_first_attempt: attempt.is_first,
         };
         match transfer.run().await? {
-            TransferOutcome::Verified(home) => verify::same_content(file, home).map(Some).map_err(TransferError::Unproved),
+            TransferOutcome::Verified(home) => verify::same_content(file, home.file).map(Some).map_err(TransferError::Unproved),
             TransferOutcome::OutOfTime => Ok(None),
         }
     }

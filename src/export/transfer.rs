@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 
-use super::assembly::Assembly;
+use bytes::Bytes;
+
+use super::assembly::{Assembled, Assembly};
 use super::block::{BlockChain, BlockId};
 use super::destination::{BlobProperties, CommitOutcome, DestinationError, ExportDestination};
 use super::fetch::{Buffers, Fetcher};
@@ -35,10 +37,18 @@ pub struct Transfer<'a> {
     pub is_first_attempt: bool,
 }
 
+/// A file that is in the vault and proved.
+#[derive(Debug)]
+pub struct Transferred {
+    pub file: VerifiedFile,
+    /// How it begins, if that was read this time.
+    pub head: Option<Bytes>,
+}
+
 /// How a transfer ended without an error.
 #[derive(Debug)]
 pub enum TransferOutcome {
-    Verified(VerifiedFile),
+    Verified(Transferred),
     /// The turn was over; what is staged is kept.
     OutOfTime,
 }
@@ -67,13 +77,11 @@ impl Transfer<'_> {
         let mut staged = Vec::new();
         if !self.is_first_attempt {
             if let Some(found) = self.destination.inspect(&self.name).await? {
-                return verify::verify_committed_before(&self.name, &found)
-                    .map(TransferOutcome::Verified)
-                    .map_err(TransferError::Unproved);
+                return proved(verify::verify_committed_before(&self.name, &found), None);
             }
             staged = self.destination.staged_blocks(&self.name).await?;
         }
-        let Some(chain) = self.assemble(&staged).await? else {
+        let Some(Assembled { chain, head }) = self.assemble(&staged).await? else {
             return Ok(TransferOutcome::OutOfTime);
         };
         let outcome = self.destination.commit(&self.name, chain.ids(), &self.properties(&chain)).await?;
@@ -83,14 +91,12 @@ impl Transfer<'_> {
         if outcome == CommitOutcome::AlreadyThere {
             // Cut into other blocks, perhaps: its own block list proves it, and its digest has to be ours.
             tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
-            return verify::verify_same(&self.name, &chain, &found)
-                .map(TransferOutcome::Verified)
-                .map_err(TransferError::Unproved);
+            return proved(verify::verify_same(&self.name, &chain, &found), head);
         }
-        verify::verify(&self.name, &chain, &found).map(TransferOutcome::Verified).map_err(TransferError::Unproved)
+        proved(verify::verify(&self.name, &chain, &found), head)
     }
 
-    async fn assemble(&self, staged: &[BlockId]) -> Result<Option<BlockChain>, TransferError> {
+    async fn assemble(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
         let buffers = Buffers::default();
         let (source, chunk, part, turn) = (self.source, self.chunk, self.part, self.turn);
         let fetcher = Fetcher { source, chunk, part, turn, buffers: &buffers };
@@ -113,4 +119,8 @@ impl Transfer<'_> {
         let tags = ids.into_iter().filter_map(|(name, id)| Some((name, id?))).collect();
         BlobProperties { content_type: self.content_type, metadata, tags }
     }
+}
+
+fn proved(file: Result<VerifiedFile, Mismatch>, head: Option<Bytes>) -> Result<TransferOutcome, TransferError> {
+    file.map(|file| TransferOutcome::Verified(Transferred { file, head })).map_err(TransferError::Unproved)
 }

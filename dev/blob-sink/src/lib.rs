@@ -28,7 +28,7 @@ pub const ACCOUNT: &str = "devstoreaccount1";
 pub struct Options {
     pub http: SocketAddr,
     pub https: Option<SocketAddr>,
-    /// The content of larger blocks is dropped once it is counted.
+    /// Of larger blocks no more than so much of their beginning is kept.
     pub keep_bytes: usize,
 }
 

@@ -19,7 +19,7 @@ struct Arguments {
     /// Writes the certificate authority's certificate here (PEM)
     #[arg(long)]
     ca_file: Option<PathBuf>,
-    /// The content of larger blocks is dropped, in bytes
+    /// Of larger blocks no more than their beginning is kept, in bytes
     #[arg(long, default_value_t = 65_536)]
     keep_bytes: usize,
 }

@@ -65,7 +65,7 @@ fn perform(store: &mut Store, call: &Call, received: Received) -> Result<Respons
         }
         "put blob" => commit(store, call, vec![(String::new(), received.block)]),
         "put block list" => {
-            let ids = request::listed_ids(&received.block.content.unwrap_or_default());
+            let ids = request::listed_ids(&received.block.content);
             let blocks = store.listed(container, name, ids)?;
             commit(store, call, blocks)
         }
@@ -100,14 +100,12 @@ fn read(call: &Call, blob: &Blob) -> Result<Response, Refusal> {
         Some((begin, end)) if begin < end.min(total) => (StatusCode::PARTIAL_CONTENT, begin, end.min(total)),
         Some(_) => return Err(Refusal::InvalidRange),
     };
-    let contents: Option<Vec<_>> = blob.blocks.iter().map(|(_, block)| block.content.clone()).collect();
-    let whole = contents.ok_or(Refusal::ContentDropped)?.concat();
-    let part = |offset: u64| usize::try_from(offset).map_err(|_| Refusal::InvalidRange);
+    let content = blob.read(begin, end)?;
     let mut answer = answer::blob(status, blob).header("content-length", end - begin);
     if status == StatusCode::PARTIAL_CONTENT {
         answer = answer.header("content-range", format!("bytes {begin}-{}/{total}", end - 1));
     }
-    Ok(answer::built(answer.body(Body::from(whole[part(begin)?..part(end)?].to_vec()))))
+    Ok(answer::built(answer.body(Body::from(content))))
 }
 
 async fn stats(State(service): State<Service>) -> Json<Value> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crc_fast::CrcAlgorithm;
 use jiff::Timestamp;
 
@@ -12,8 +12,8 @@ pub struct Block {
     pub size_bytes: u64,
     /// CRC-64/NVME, which is what Azure Storage calls `x-ms-content-crc64`.
     pub crc64: u64,
-    /// `None` when it was too large to keep.
-    pub content: Option<Bytes>,
+    /// How it begins: all of a small one, of a large one no more than there is room for.
+    pub content: Bytes,
 }
 
 /// A committed blob.
@@ -30,6 +30,22 @@ pub struct Blob {
 impl Blob {
     pub fn size_bytes(&self) -> u64 {
         self.blocks.iter().map(|(_, block)| block.size_bytes).sum()
+    }
+
+    /// The bytes from `begin` to `end`, if they were kept.
+    pub fn read(&self, begin: u64, end: u64) -> Result<Bytes, Refusal> {
+        let mut bytes = BytesMut::new();
+        let mut at = 0;
+        for (_, block) in &self.blocks {
+            let (from, to) = (begin.clamp(at, at + block.size_bytes) - at, end.clamp(at, at + block.size_bytes) - at);
+            let position = |offset: u64| usize::try_from(offset).map_err(|_| Refusal::InvalidRange);
+            if from < to {
+                let part = block.content.get(position(from)?..position(to)?).ok_or(Refusal::ContentDropped)?;
+                bytes.extend_from_slice(part);
+            }
+            at += block.size_bytes;
+        }
+        Ok(bytes.freeze())
     }
 
     pub fn crc64(&self) -> u64 {

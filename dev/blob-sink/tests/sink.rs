@@ -101,13 +101,15 @@ async fn content_that_is_not_as_its_checksums_say_is_refused() -> Outcome {
 }
 
 #[tokio::test]
-async fn a_large_block_is_counted_and_dropped() -> Outcome {
+async fn of_a_large_block_only_the_beginning_is_kept() -> Outcome {
     let container = Container::new().await?;
     container.stage(FIRST, vec![7; 100_000]).await?;
     container.commit(&[FIRST]).await?;
     let head = container.request(Method::HEAD, "/a%20b").send().await?;
     assert_eq!((head.status(), &head.headers()["content-length"]), (StatusCode::OK, &"100000".parse()?));
     assert_eq!(container.request(Method::GET, "/a%20b").send().await?.headers()["x-ms-error-code"], "ContentDropped");
+    let beginning = container.request(Method::GET, "/a%20b").header("range", "bytes=10-19").send().await?;
+    assert_eq!((beginning.status(), beginning.bytes().await?), (StatusCode::PARTIAL_CONTENT, vec![7; 10].into()));
     Ok(())
 }
 

@@ -5,7 +5,6 @@ use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
 use futures::StreamExt as _;
 use md5::{Digest as _, Md5};
@@ -100,12 +99,12 @@ pub struct Received {
     md5: Option<String>,
 }
 
-/// Reads a body to its end; nothing is kept of one longer than `keep_bytes`.
+/// Reads a body to its end; no more than its first `keep_bytes` are kept.
 pub async fn receive(body: Body, keep_bytes: usize, with_md5: bool) -> Result<Received, axum::Error> {
     let mut crc64 = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
     let mut md5 = with_md5.then(Md5::new);
     let mut size_bytes = 0;
-    let mut kept = Some(Vec::new());
+    let mut kept = Vec::new();
     let mut pieces = body.into_data_stream();
     while let Some(piece) = pieces.next().await {
         let piece = piece?;
@@ -114,12 +113,9 @@ pub async fn receive(body: Body, keep_bytes: usize, with_md5: bool) -> Result<Re
         if let Some(md5) = &mut md5 {
             md5.update(&piece);
         }
-        kept = kept.filter(|kept| kept.len() + piece.len() <= keep_bytes);
-        if let Some(kept) = &mut kept {
-            kept.extend_from_slice(&piece);
-        }
+        kept.extend_from_slice(&piece[..piece.len().min(keep_bytes - kept.len())]);
     }
-    let block = Block { size_bytes, crc64: crc64.finalize(), content: kept.map(Bytes::from) };
+    let block = Block { size_bytes, crc64: crc64.finalize(), content: kept.into() };
     Ok(Received { block, md5: md5.map(|md5| BASE64_STANDARD.encode(md5.finalize())) })
 }
 
