@@ -6,6 +6,7 @@ mod options;
 mod vault;
 
 use std::error::Error;
+use std::num::NonZero;
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
@@ -14,6 +15,7 @@ use azure_core::http::{
     ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport, new_http_client,
 };
 use azure_core::time::Duration;
+use azure_storage_blob::models::BlobClientDownloadOptions;
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 
 use super::url::ContainerUrl;
@@ -62,6 +64,14 @@ impl AzureStorage {
         let credential = if url.has_sas() { None } else { self.credential.clone() };
         BlobContainerClient::new(url.expose().clone(), credential, Some(options))
     }
+}
+
+/// One request at a time, also of a large blob: what is at work at once is counted by its blocks in flight, and left to itself
+/// the client looks up the number of processors anew for every call.
+const SEQUENTIAL: Option<NonZero<usize>> = NonZero::new(1);
+
+fn sequential_download() -> BlobClientDownloadOptions<'static> {
+    BlobClientDownloadOptions { parallel: SEQUENTIAL, ..BlobClientDownloadOptions::default() }
 }
 
 fn status(error: &azure_core::Error) -> Option<StatusCode> {

@@ -96,8 +96,19 @@ impl Exchange {
                 let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
                 return (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
             }
+            Some(FaultKind::Page { status }) => {
+                let page = axum::response::Html("<html><body>Our services aren't available right now</body></html>");
+                return (StatusCode::from_u16(status).unwrap_or_default(), page).into_response();
+            }
             Some(FaultKind::Empty) => return (StatusCode::OK, octets()).into_response(),
-            Some(FaultKind::DropAfter { .. } | FaultKind::IgnoreRange | FaultKind::Slow { .. }) | None => {}
+            Some(
+                FaultKind::DropAfter { .. }
+                | FaultKind::IgnoreRange
+                | FaultKind::Slow { .. }
+                | FaultKind::Short { .. }
+                | FaultKind::Total { .. },
+            )
+            | None => {}
         }
         let now = Timestamp::now();
         let retention = SignedDuration::try_from(self.world.options.retention).unwrap_or(SignedDuration::MAX);
@@ -131,9 +142,17 @@ impl Exchange {
                 return (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response();
             }
         };
-        let mut response = (status, octets(), stream(file, begin, end, fault, served)).into_response();
+        let sent_to = match fault {
+            Some(FaultKind::Short { by_bytes }) => end.saturating_sub(*by_bytes).max(begin),
+            _ => end,
+        };
+        let total = match fault {
+            Some(FaultKind::Total { bytes }) => *bytes,
+            _ => total,
+        };
+        let mut response = (status, octets(), stream(file, begin, sent_to, fault, served)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(end - begin));
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
         if status == StatusCode::PARTIAL_CONTENT {
             let range = format!("bytes {begin}-{}/{total}", end - 1);
             headers.insert(header::CONTENT_RANGE, HeaderValue::from_str(&range).expect("digits are a valid header value"));

@@ -29,6 +29,12 @@ pub struct Fault {
 pub enum FaultKind {
     /// Answers with this status instead.
     Status { status: u16, retry_after: Option<u64> },
+    /// Answers with this status and a page for people.
+    Page { status: u16 },
+    /// Sends so many bytes less than its `Content-Range` says.
+    Short { by_bytes: u64 },
+    /// Says that the whole file has so many bytes.
+    Total { bytes: u64 },
     /// Cuts the connection after so many bytes of the body.
     DropAfter { bytes: u64 },
     /// Answers a `Range` with the whole file and 200.

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use percent_encoding::percent_decode_str;
 use url::{Position, Url};
 
-use super::{AzureStorage, redacted, status};
+use super::{AzureStorage, redacted, sequential_download, status};
 use crate::export::receipt::ExportReceipt;
 use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
 use crate::recording::RecordingChunk;
@@ -71,7 +71,7 @@ impl RecordingSource for ExternalStorage {
         let blob = self.blob(location)?;
         let properties = blob.get_properties(None).await.map_err(|error| failure(&error))?;
         let total_bytes = properties.content_length().map_err(|error| failure(&error))?.unwrap_or_default();
-        let body = blob.download(None).await.map_err(|error| failure(&error))?.body;
+        let body = blob.download(Some(sequential_download())).await.map_err(|error| failure(&error))?.body;
         let stream = body.map_err(|error| failure(&error)).boxed();
         Ok(OpenedContent { offset: 0, end: total_bytes, total_bytes, stream })
     }

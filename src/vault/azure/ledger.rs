@@ -7,7 +7,7 @@ use azure_storage_blob::models::{BlobContainerClientListBlobsOptions, BlockBlobC
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 
-use super::{has_code, if_there, redacted, status};
+use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download, status};
 use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned};
 
 /// The most a page of a listing may hold.
@@ -26,6 +26,7 @@ impl AzureLedgerStore {
     async fn upload(&self, key: &str, content: Bytes, condition: &Precondition) -> azure_core::Result<()> {
         let options = BlockBlobClientUploadOptions {
             blob_content_type: Some("application/json".to_owned()),
+            parallel: SEQUENTIAL,
             ..BlockBlobClientUploadOptions::default()
         };
         let options = match condition {
@@ -63,7 +64,7 @@ fn if_container<T>(result: azure_core::Result<Option<T>>) -> azure_core::Result<
 impl LedgerStore for AzureLedgerStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         let failed = failed("read", key);
-        let result = self.container.blob_client(key).download(None).await;
+        let result = self.container.blob_client(key).download(Some(sequential_download())).await;
         let Some(result) = if_container(if_there(result)).map_err(&failed)? else {
             return Ok(None);
         };

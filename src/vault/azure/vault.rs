@@ -19,7 +19,7 @@ use futures::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::options::{AzureVaultOptions, metadata};
-use super::{if_there, redacted, status};
+use super::{SEQUENTIAL, if_there, redacted, sequential_download, status};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
@@ -53,7 +53,7 @@ impl AzureVault {
 
     /// The SHA-256 of what the service holds, read from end to end.
     async fn read_back(&self, name: &BlobName) -> azure_core::Result<Sha256Digest> {
-        let mut body = self.container.blob_client(name.as_str()).download(None).await?.body;
+        let mut body = self.container.blob_client(name.as_str()).download(Some(sequential_download())).await?.body;
         let mut digest = Sha256::new();
         while let Some(piece) = body.try_next().await? {
             digest.update(&piece);
@@ -161,7 +161,7 @@ impl ExportDestination for AzureVault {
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         let failed = failed("read", name);
         let range = HttpRange::new(range.start, range.end.saturating_sub(range.start));
-        let options = BlobClientDownloadOptions { range: Some(range), ..BlobClientDownloadOptions::default() };
+        let options = BlobClientDownloadOptions { range: Some(range), ..sequential_download() };
         let result = self.container.blob_client(name.as_str()).download(Some(options)).await.map_err(&failed)?;
         result.body.collect().await.map_err(&failed)
     }
@@ -170,6 +170,7 @@ impl ExportDestination for AzureVault {
         let options = BlockBlobClientUploadOptions {
             blob_content_type: Some(properties.content_type.to_owned()),
             metadata: Some(metadata(properties)),
+            parallel: SEQUENTIAL,
             ..BlockBlobClientUploadOptions::default()
         };
         let result = self.blob(name).upload(content.into(), Some(options.if_not_exists())).await;
