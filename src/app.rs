@@ -145,8 +145,7 @@ impl Storage {
         clock: &Arc<dyn Clock>,
     ) -> Result<Vaults, BuildError> {
         // What waits in the backup vault to be moved home must not be locked in there.
-        let plain = AzureVaultOptions { tags: false, tier: None, ..options.unprotected() };
-        let backup = backup.map(|url| self.vault(url, plain, clock)).transpose()?;
+        let backup = backup.map(|url| self.vault(url, options.plain(), clock)).transpose()?;
         Ok(Vaults::new(self.vault(home, options.clone(), clock)?, backup))
     }
 

@@ -307,6 +307,22 @@ mod tests {
     }
 
     #[test]
+    fn the_vault_does_not_stand_in_for_itself() {
+        let vault = ("VAULT_URL", "https://a.blob.core.windows.net/calls");
+        let backup = ("BACKUP_VAULT_URL", "https://A.blob.core.windows.net/calls?sv=1&sig=x");
+        let text = problems(&[MINIMAL[0], vault, backup]);
+        assert!(text.contains("BACKUP_VAULT_URL is VAULT_URL") && text.contains("LEDGER_URL has to be set"), "{text}");
+    }
+
+    #[test]
+    fn a_directory_has_no_holds_and_tiers() {
+        let wanted =
+            [("VAULT_TIER", "cool"), ("VAULT_TAGS", "true"), ("VAULT_IMMUTABLE_FOR", "8760h"), ("VAULT_LEGAL_HOLD", "true")];
+        let text = problems(&[&MINIMAL[..], &wanted[..]].concat());
+        assert!(wanted.iter().all(|(name, _)| text.contains(name)), "{text}");
+    }
+
+    #[test]
     fn an_empty_setting_counts_as_not_given() {
         assert!(problems(&[("VAULT_URL", " "), MINIMAL[0]]).contains("VAULT_URL is missing"));
     }

@@ -7,6 +7,7 @@
 //! ```
 
 mod assembly;
+pub mod audit;
 pub mod block;
 pub mod budget;
 pub mod catalogue;

@@ -17,6 +17,7 @@ use jiff::civil::Date;
 use recording_vault::app::App;
 use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::recording::DocumentId;
+use recording_vault::verbs::audit::NotedEnd;
 use recording_vault::verbs::list::Wanted;
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
@@ -97,11 +98,45 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look after the log of everything that happened
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
+    /// Look after the ledger itself
+    Ledger {
+        #[command(subcommand)]
+        verb: LedgerVerb,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Serve the HTTP API on AWS Lambda
     #[cfg(feature = "lambda")]
     Lambda,
+}
+
+#[derive(Subcommand)]
+enum AuditVerb {
+    /// Follow the log from its beginning, and tell every edit, gap and reordering
+    Verify {
+        /// An end of the log that was noted earlier: it must still be there
+        #[arg(long)]
+        noted: Option<NotedEnd>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Subcommand)]
+enum LedgerVerb {
+    /// Write entries anew from the receipts in the vault: those named, or all that are not readable
+    Rebuild {
+        documents: Vec<DocumentId>,
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -115,6 +150,12 @@ fn main() -> ExitCode {
         Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
         Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
         Command::Accept { documents, json } => operate(async |config| operator::accept(config, documents, json).await),
+        Command::Audit { verb: AuditVerb::Verify { noted, json } } => {
+            operate(async |config| operator::audit_verify(config, noted, json).await)
+        }
+        Command::Ledger { verb: LedgerVerb::Rebuild { documents, json } } => {
+            operate(async |config| operator::rebuild(config, documents, json).await)
+        }
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

@@ -7,7 +7,9 @@ use recording_vault::app::{self, App};
 use recording_vault::config::Config;
 use recording_vault::recording::DocumentId;
 use recording_vault::vault::VaultUrl;
+use recording_vault::verbs::audit::{self as auditing, NotedEnd};
 use recording_vault::verbs::list::{self as listing, Wanted};
+use recording_vault::verbs::rebuild as rebuilding;
 use recording_vault::verbs::replay::{self, Kept, ReplayReport};
 use recording_vault::verbs::{Print, report as reporting, retry as retrying};
 
@@ -62,6 +64,19 @@ pub async fn accept(config: Config, documents: Vec<DocumentId>, json: bool) -> a
     let report = retrying::accept(&App::build(config)?, documents).await?;
     print(json).report(&report);
     Ok(if report.unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+pub async fn audit_verify(config: Config, noted: Option<NotedEnd>, json: bool) -> anyhow::Result<ExitCode> {
+    let verified = auditing::verify(&App::build(config)?, noted.as_ref()).await?;
+    print(json).report(&verified);
+    Ok(if verified.0.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+pub async fn rebuild(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
+    let report = rebuilding::run(&App::build(config)?, documents).await?;
+    print(json).report(&report);
+    let is_complete = report.without_receipt.is_empty() && report.not_held.is_empty();
+    Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
 }
 
 pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {

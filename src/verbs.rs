@@ -1,6 +1,8 @@
 //! The operator's verbs: what a person types at a shell, with the app's own settings.
 
+pub mod audit;
 pub mod list;
+pub mod rebuild;
 pub mod replay;
 pub mod report;
 pub mod retry;

@@ -166,8 +166,8 @@ impl Reader {
 
     pub(super) fn ledger(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
         if self.text("LEDGER_URL").is_some() {
-            let ledger = self.required("LEDGER_URL");
-            if ledger.is_some() && ledger.as_ref() == vault {
+            let ledger: Option<VaultUrl> = self.required("LEDGER_URL");
+            if ledger.as_ref().zip(vault).is_some_and(|(ledger, vault): (&VaultUrl, _)| ledger.is_same_place(vault)) {
                 self.problem("LEDGER_URL", "is VAULT_URL; the ledger needs a place of its own");
             }
             return ledger;
@@ -178,8 +178,11 @@ impl Reader {
 
     pub(super) fn backup_vault(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
         let backup = self.parsed("BACKUP_VAULT_URL", VaultUrl::from_str)?;
-        if Some(&backup) == vault {
+        if vault.is_some_and(|vault| vault.is_same_place(&backup)) {
             self.problem("BACKUP_VAULT_URL", "is VAULT_URL; what fails there fails here too");
+        }
+        if self.text("LEDGER_URL").is_none() {
+            self.problem("LEDGER_URL", "has to be set with BACKUP_VAULT_URL; beside VAULT_URL it would be away with it");
         }
         Some(backup)
     }
@@ -211,6 +214,11 @@ impl Reader {
             None => None,
         };
         let (tags, legal_hold) = (self.boolean("VAULT_TAGS"), self.boolean("VAULT_LEGAL_HOLD"));
+        for (name, wanted) in [("VAULT_TAGS", tags), ("VAULT_LEGAL_HOLD", legal_hold)] {
+            if is_directory && wanted == Some(true) {
+                self.problem(name, "is true, and VAULT_URL is a directory, which has no such thing");
+            }
+        }
         Some(AzureVaultOptions { read_back: read_back?, tags: tags?, tier, immutable_for, legal_hold: legal_hold? })
     }
 

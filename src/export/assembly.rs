@@ -84,7 +84,7 @@ impl Assembly<'_> {
                         let what = format!("the length of the file keeps changing, now to {total_bytes} bytes");
                         return Err(self.source_error(SourceError::transient(what)));
                     }
-                    tracing::warn!(document.id = %self.fetcher.chunk.document_id, total_bytes, "ACS changed the length of a file");
+                    tracing::warn!(document.id = %self.fetcher.chunk.document_id, total_bytes, "The source changed the length of a file");
                     reusable = staged.to_vec();
                     chain = Some(BlockChain::resume_of(total_bytes, staged));
                 }
@@ -123,7 +123,7 @@ struct Window<'a> {
     /// The source ignores ranges: one stream is read on and on.
     stream: Option<Input>,
     is_one_stream: bool,
-    /// Nothing more is fetched, for this reason.
+    /// Nothing more is asked for, for this reason; what is on its way is kept, up to the first block that is not whole.
     ending: Option<Result<Halt, FetchError>>,
 }
 
@@ -218,10 +218,6 @@ impl<'a> Window<'a> {
     }
 
     fn keep(&mut self, fetched: Result<Option<Fetched>, FetchError>) {
-        if self.ending.is_some() {
-            // Behind a block that is not whole.
-            return;
-        }
         let mut fetched = match fetched {
             Ok(Some(fetched)) => fetched,
             Ok(None) => return self.end(Ok(Halt::OutOfTime)),

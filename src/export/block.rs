@@ -119,7 +119,8 @@ impl BlockChain {
         Self { total_bytes, ids: Vec::new(), offset: 0, state: ChainingValue::START, digest: None }
     }
 
-    /// The longest chain that the given ids form from the beginning, in whatever order they come.
+    /// The chain that the given ids form from the beginning, in whatever order they come: of several beginnings the one that
+    /// leads furthest, of several blocks for one place the first that fits.
     ///
     /// `None` when no block fits the start; the total is then still unknown.
     pub fn resume(ids: &[BlockId]) -> Option<Self> {
@@ -130,7 +131,7 @@ impl BlockChain {
             .max_by_key(|chain| chain.offset)
     }
 
-    /// The longest chain of a blob of `total_bytes` that the given ids form, of no block if none fits the start.
+    /// The same for a blob of `total_bytes`: a chain of no block if none fits the start.
     pub fn resume_of(total_bytes: u64, ids: &[BlockId]) -> Self {
         let mut chain = Self::start(total_bytes);
         chain.append_staged(ids);

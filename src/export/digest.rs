@@ -22,6 +22,9 @@ const INITIAL: [u32; 8] =
 pub struct Sha256Digest([u8; 32]);
 
 impl Sha256Digest {
+    /// What stands where there is nothing to digest.
+    pub const ZERO: Self = Self([0; 32]);
+
     /// The digest of bytes that are all in memory.
     pub fn of(bytes: &[u8]) -> Self {
         use sha2::Digest as _;

@@ -3,6 +3,7 @@
 mod backup;
 mod deletion;
 mod settle;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
-use self::settle::{Blame, alarm};
+use self::settle::Blame;
 use super::budget::Budget;
 use super::catalogue;
+use super::destination::DestinationError;
 use super::entry::LedgerEntry;
 use super::exporter::{Attempt, ChunkExporter};
 use super::ledger::{ChunkLedger, Claim, Found, LedgerError};
@@ -74,6 +76,13 @@ pub enum DriveOutcome {
     ClaimLost,
 }
 
+/// The turns of one drive.
+struct Turns {
+    budget: Budget,
+    taken: u32,
+    current: Option<Turn>,
+}
+
 /// Whether a chunk can be driven now.
 enum Ready {
     Due(Box<Found>, Slot),
@@ -95,6 +104,19 @@ impl ExportDriver {
 
     pub fn ledger(&self) -> &ChunkLedger {
         &self.ledger
+    }
+
+    /// Where the copies lie.
+    pub fn vaults(&self) -> &Vaults {
+        &self.exporter.vaults
+    }
+
+    /// Whether the vault still has both files of a receipt as they were proved.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
+        self.exporter.still_holds(receipt).await
     }
 
     /// Claims the chunk and takes every step that is due, until nothing is or the budget is spent.
@@ -132,25 +154,24 @@ impl ExportDriver {
             let Some(found) = self.ledger.find(document_id).await? else {
                 return Ok(Ready::NotDue(DriveOutcome::Unknown));
             };
-            match next_step(&found.entry, self.policy.deletion, self.clock.now()) {
+            let Some(found) = self.watch(found).await? else {
+                return Ok(Ready::NotDue(DriveOutcome::Unknown));
+            };
+            let turns = match next_step(&found.entry, self.policy.deletion, self.clock.now()) {
                 NextStep::Wait { until } => return Ok(Ready::NotDue(DriveOutcome::Waiting { until })),
                 NextStep::Nothing => {
-                    // Whoever settled it may have been killed before it could say so.
-                    alarm(&found.entry);
+                    self.tell_end(&found).await?;
                     let state = found.entry.state;
                     return Ok(Ready::NotDue(DriveOutcome::Settled { state, exported_now: false }));
                 }
-                NextStep::Export
-                | NextStep::Catalogue
-                | NextStep::MoveHome { .. }
-                | NextStep::ClearBackup { .. }
-                | NextStep::DeleteSource { .. }
-                | NextStep::LeaveSource { .. } => {}
-            }
+                NextStep::Export | NextStep::Catalogue | NextStep::MoveHome { .. } => 0,
+                // What is safe waits until everything else has had its turns.
+                NextStep::ClearBackup { .. } | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => u32::MAX,
+            };
             if let Some(slot) = slot.or_else(|| self.slots.try_acquire()) {
                 return Ok(Ready::Due(Box::new(found), slot));
             }
-            let waiting = self.slots.acquire(found.entry.expires_at);
+            let waiting = self.slots.acquire(turns, found.entry.expires_at);
             // What was found may have changed while we waited: it is looked at again.
             match tokio::time::timeout_at(budget.deadline(), waiting).await {
                 Ok(granted) => slot = Some(granted),
@@ -160,32 +181,32 @@ impl ExportDriver {
     }
 
     async fn advance(&self, claim: &Claim, mut entry: LedgerEntry, turn: Turn) -> Result<DriveOutcome, LedgerError> {
-        let budget = turn.budget();
-        let mut turn = Some(turn);
+        let mut turns = Turns { budget: turn.budget(), taken: 1, current: Some(turn) };
         let mut exported_now = false;
         let mut is_first = entry.claims == 0;
+        let mut vault = if entry.uses_backup && entry.vault_failures > 0 { VaultName::Backup } else { VaultName::Home };
         loop {
             match next_step(&entry, self.policy.deletion, self.clock.now()) {
                 NextStep::Export => {
-                    let Some(current) = self.turn(&mut turn, &entry, budget).await else {
+                    let Some(current) = self.turn(&mut turns, &entry).await else {
                         self.release(claim).await?;
                         return Ok(DriveOutcome::OutOfBudget);
                     };
-                    match self.export(claim, Attempt { entry: &entry, turn: current, is_first, vault: VaultName::Home }).await? {
+                    let (exported, into) = self.export(claim, Attempt { entry: &entry, turn: current, is_first, vault }).await?;
+                    match exported {
                         Ok(Some(receipt)) => {
                             exported_now = true;
                             entry = self.settle_exported(claim, receipt).await?;
                         }
                         // Another chunk's turn, or the end of the budget.
                         Ok(None) => {
-                            turn = None;
-                            is_first = false;
+                            (turns.current, is_first, vault) = (None, false, into);
                         }
                         Err(error) => return self.settle_failed_export(claim, &entry, &error).await,
                     }
                 }
                 NextStep::MoveHome { receipt } => {
-                    let Some(current) = self.turn(&mut turn, &entry, budget).await else {
+                    let Some(current) = self.turn(&mut turns, &entry).await else {
                         self.release(claim).await?;
                         return Ok(DriveOutcome::OutOfBudget);
                     };
@@ -193,15 +214,16 @@ impl ExportDriver {
                     let attempt = Attempt { entry: &entry, turn: current, is_first: false, vault: VaultName::Home };
                     match self.exporter.move_home(attempt, &receipt).await {
                         Ok(Some(moved)) => entry = self.settle_moved(claim, moved).await?,
-                        Ok(None) => turn = None,
+                        Ok(None) => turns.current = None,
                         Err(error) => return self.settle_failed_move(claim, &entry, &receipt, &error).await,
                     }
                 }
                 NextStep::ClearBackup { receipt } => match self.clear_backup(claim, &entry, &receipt).await? {
-                    Ok(cleared) => entry = cleared,
+                    // Something was removed: the copy is looked at before its source is deleted.
+                    Ok(cleared) => (entry, exported_now) = (cleared, false),
                     Err(outcome) => return Ok(outcome),
                 },
-                NextStep::Catalogue => return self.catalogue(claim, &entry, budget).await,
+                NextStep::Catalogue => return self.catalogue(claim, &entry, turns.budget).await,
                 NextStep::DeleteSource { receipt } => {
                     return self.delete_source(claim, &entry, receipt, exported_now).await;
                 }
@@ -224,13 +246,14 @@ impl ExportDriver {
     }
 
     /// The turn that goes on, or the next one. `None` when the budget is spent.
-    async fn turn<'a>(&self, turn: &'a mut Option<Turn>, entry: &LedgerEntry, budget: Budget) -> Option<&'a Turn> {
-        if turn.is_none() {
-            let waiting = self.slots.acquire(entry.expires_at);
-            let slot = tokio::time::timeout_at(budget.deadline(), waiting).await.ok()?;
-            *turn = Some(Turn::new(slot, budget));
+    async fn turn<'a>(&self, turns: &'a mut Turns, entry: &LedgerEntry) -> Option<&'a Turn> {
+        if turns.current.is_none() {
+            let waiting = self.slots.acquire(turns.taken, entry.expires_at);
+            let slot = tokio::time::timeout_at(turns.budget.deadline(), waiting).await.ok()?;
+            turns.current = Some(Turn::new(slot, turns.budget));
+            turns.taken += 1;
         }
-        if budget.is_spent() { None } else { turn.as_ref() }
+        if turns.budget.is_spent() { None } else { turns.current.as_ref() }
     }
 
     /// Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.

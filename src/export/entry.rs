@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::layout;
+use super::receipt::VaultName;
 use super::state::ChunkState;
 use crate::recording::RecordingChunk;
 
@@ -41,6 +42,12 @@ pub struct LedgerEntry {
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
     pub not_before: Option<Timestamp>,
+    /// The highest risk that was told of.
+    #[serde(default)]
+    pub told_risk: Option<Risk>,
+    /// Its end without a copy was told of.
+    #[serde(default)]
+    pub told_end: bool,
     pub failures: Vec<Failure>,
     pub(super) claim: Option<ClaimRecord>,
 }
@@ -50,6 +57,26 @@ pub struct LedgerEntry {
 pub struct Failure {
     pub at: Timestamp,
     pub reason: String,
+}
+
+/// How much of its time at ACS is over for a chunk that is not in the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Risk {
+    Half,
+    ThreeQuarters,
+    NinetyPercent,
+}
+
+impl Risk {
+    /// Of the time between its announcement and its deadline.
+    pub fn share(self) -> f64 {
+        match self {
+            Self::Half => 0.5,
+            Self::ThreeQuarters => 0.75,
+            Self::NinetyPercent => 0.9,
+        }
+    }
 }
 
 /// Who may move the entry, and until when.
@@ -75,6 +102,8 @@ impl LedgerEntry {
             uses_backup: false,
             anomaly_accepted_at: None,
             not_before: None,
+            told_risk: None,
+            told_end: false,
             failures: Vec::new(),
             claim: None,
         }
@@ -95,8 +124,28 @@ impl LedgerEntry {
 
     /// Half of its time is over, and it is not in the vault.
     pub fn is_at_risk(&self, now: Timestamp) -> bool {
-        let (left, kept) = (self.expires_at.duration_since(now), self.expires_at.duration_since(self.recorded_at));
-        matches!(self.state, ChunkState::Pending) && !self.chunk.is_external() && left <= kept / 2
+        self.risk(now).is_some()
+    }
+
+    /// How far its time is over, while it is not in the vault.
+    pub fn risk(&self, now: Timestamp) -> Option<Risk> {
+        let is_safe = match &self.state {
+            ChunkState::Pending => self.chunk.is_external(),
+            ChunkState::Exported { receipt } => receipt.vault() == VaultName::Home,
+            ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. }
+            | ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. } => true,
+        };
+        if is_safe {
+            return None;
+        }
+        let kept = self.expires_at.duration_since(self.recorded_at).as_secs_f64();
+        let left = self.expires_at.duration_since(now).as_secs_f64();
+        // A chunk that was announced after its deadline has no time left at all.
+        let over = if kept > 0.0 { 1.0 - left / kept } else { 1.0 };
+        [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half].into_iter().find(|risk| over >= risk.share())
     }
 
     pub(super) fn is_claimed(&self, now: Timestamp) -> bool {
@@ -125,6 +174,16 @@ pub(super) mod tests {
         }
         assert_eq!(entry.failures.len(), FAILURES_KEPT);
         assert_eq!(entry.failures.last().unwrap().reason, "99");
+    }
+
+    #[rstest::rstest]
+    #[case("2026-03-02T12:00:00Z", None)]
+    #[case("2026-03-02T21:31:00Z", Some(Risk::Half))]
+    #[case("2026-03-03T04:00:00Z", Some(Risk::ThreeQuarters))]
+    #[case("2026-03-03T08:00:00Z", Some(Risk::NinetyPercent))]
+    #[case("2026-03-05T00:00:00Z", Some(Risk::NinetyPercent))]
+    fn the_risk_grows_while_a_chunk_is_not_in_the_vault(#[case] now: Timestamp, #[case] expected: Option<Risk>) {
+        assert_eq!(entry().risk(now), expected);
     }
 
     #[test]

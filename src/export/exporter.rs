@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::destination::{BlobProperties, DestinationError, ExportDestination};
+use super::destination::{BlobProperties, CommitOutcome, DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
 use super::layout;
 use super::receipt::{ExportReceipt, VaultName};
@@ -17,6 +17,9 @@ use super::vaults::Vaults;
 use super::{examination, verify};
 use crate::clock::Clock;
 use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
+
+/// A receipt has a few thousand bytes, and what its event said besides.
+pub const RECEIPT_READ_LIMIT: u64 = 4 * 1024 * 1024;
 
 /// Then the media is saved under a guessed name, whatever its metadata does.
 const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
@@ -157,17 +160,28 @@ impl ChunkExporter {
         self.vaults.get(attempt.vault, &layout::receipt(&attempt.entry.folder, &attempt.entry.chunk))
     }
 
+    /// One that is there already is from a run that was killed before it reached the ledger, and proves the same media; or it
+    /// is of a copy that the vault has lost, and gives way.
     pub(super) async fn put_receipt(
         &self,
         vault: &dyn ExportDestination,
         entry: &LedgerEntry,
         receipt: &ExportReceipt,
     ) -> Result<(), TransferError> {
+        let name = layout::receipt(&entry.folder, &entry.chunk);
         let document = ReceiptDocument { receipt, chunk: &entry.chunk, recorded_at: entry.recorded_at };
-        let content = serde_json::to_vec_pretty(&document).expect("a receipt has string keys only");
+        let content = Bytes::from(serde_json::to_vec_pretty(&document).expect("a receipt has string keys only"));
         let properties = BlobProperties { content_type: "application/json", metadata: Vec::new(), tags: Vec::new() };
-        // One that is there already is from a run that was killed before it reached the ledger: it proves the same media.
-        vault.put(&layout::receipt(&entry.folder, &entry.chunk), Bytes::from(content), &properties).await?;
+        if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
+            return Ok(());
+        }
+        let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
+        let there = serde_json::from_slice::<KeptReceipt>(&there).ok();
+        if there.is_some_and(|there| there.receipt.media() == receipt.media() && there.receipt.metadata() == receipt.metadata()) {
+            return Ok(());
+        }
+        vault.remove(&name).await?;
+        vault.put(&name, content, &properties).await?;
         Ok(())
     }
 
@@ -193,6 +207,15 @@ struct ReceiptDocument<'a> {
     receipt: &'a ExportReceipt,
     chunk: &'a RecordingChunk,
     recorded_at: Timestamp,
+}
+
+/// A receipt as it is read back from the vault.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptReceipt {
+    pub receipt: ExportReceipt,
+    pub chunk: RecordingChunk,
+    pub recorded_at: Timestamp,
 }
 
 /// What became of a chunk's metadata.

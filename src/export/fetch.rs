@@ -129,6 +129,9 @@ impl Fetcher<'_> {
             let from = wanted.offset + got as u64;
             let to = wanted.offset + wanted.size_bytes as u64;
             let opened = self.source.open(self.chunk, self.part, from..to).await?;
+            if opened.offset < from {
+                self.turn.be_patient();
+            }
             *input = Some(accept(opened, from, filling.as_ref().map(|filling| filling.total_bytes).or(wanted.total_bytes))?);
         }
         let input = input.as_mut().expect("it has just been opened");

@@ -29,7 +29,8 @@ impl ChunkExporter {
     /// # Errors
     /// When one of the vaults fails, or what is home is not what the receipt says.
     pub async fn move_home(&self, attempt: Attempt<'_>, receipt: &ExportReceipt) -> Result<Option<ExportReceipt>, TransferError> {
-        let backup = self.vaults.get(VaultName::Backup, receipt.media().name())?;
+        let unreachable = |error| TransferError::Source { part: ChunkPart::Media, source: failure(error) };
+        let backup = self.vaults.get(VaultName::Backup, receipt.media().name()).map_err(unreachable)?;
         let source = BackupSource { vault: backup, receipt };
         let Some(media) = self.copy_home(attempt, &source, ChunkPart::Media, receipt.media()).await? else {
             return Ok(None);
@@ -53,12 +54,12 @@ impl ChunkExporter {
     /// When the backup vault fails. One that is not configured any more is let alone.
     pub async fn clear_backup(&self, entry: &LedgerEntry, at_home: &ExportReceipt) -> Result<(), DestinationError> {
         let Ok(backup) = self.vaults.get(VaultName::Backup, at_home.media().name()) else {
+            let id = &entry.chunk.document_id;
+            tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set any more");
             return Ok(());
         };
-        let metadata = layout::metadata(&entry.folder, &entry.chunk);
-        let receipt = layout::receipt(&entry.folder, &entry.chunk);
-        for name in [at_home.media().name(), &metadata, &receipt] {
-            backup.remove(name).await?;
+        for name in layout::all_names(&entry.folder, &entry.chunk) {
+            backup.remove(&name).await?;
         }
         Ok(())
     }

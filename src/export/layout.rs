@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::recording::{MediaKind, RecordingChunk};
+use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
 
 /// Room for one folder name; ACS's ids of this kind have 36.
 const MAX_SEGMENT: usize = 64;
@@ -91,6 +91,18 @@ pub fn metadata(folder: &str, chunk: &RecordingChunk) -> BlobName {
 /// Our receipt for a chunk.
 pub fn receipt(folder: &str, chunk: &RecordingChunk) -> BlobName {
     file(folder, chunk, "receipt", "json")
+}
+
+/// Every name a file of the chunk may have: what its media is may have been guessed.
+pub fn all_names(folder: &str, chunk: &RecordingChunk) -> Vec<BlobName> {
+    let kinds = [
+        (ContentKind::AudioVideo, FormatKind::Mp4),
+        (ContentKind::Audio, FormatKind::Mp4),
+        (ContentKind::Audio, FormatKind::Mp3),
+        (ContentKind::Audio, FormatKind::Wav),
+    ];
+    let media = kinds.into_iter().map(|(content, format)| media(folder, chunk, MediaKind { content, format }));
+    media.chain([metadata(folder, chunk), receipt(folder, chunk)]).collect()
 }
 
 /// What a file is, by its name.

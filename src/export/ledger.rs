@@ -4,23 +4,30 @@
 //! chunks/<documentId>.json        the entry
 //! open/<expiry>-<documentId>      a marker while the entry is not settled; listed in order, it is the sweep's work list
 //! poison/<sha256>.json            an event that could not be read, whole
+//! audit/<number>.json             what happened, in a chain
 //! ```
 //! The marker is written before the entry and removed after it is settled, and put back if the entry was opened again in
 //! between: an open entry has its marker, and a marker too many is cleared by the next sweep.
 
+mod auditing;
 mod inventory;
+mod rebuilding;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::audit::{Actor, AuditLog};
 use super::entry::{ClaimRecord, LedgerEntry};
 use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version};
 use super::state::ChunkState;
 use crate::clock::Clock;
 use crate::recording::{Absorbed, DocumentId, RecordingChunk};
+
+pub use rebuilding::Rebuilt;
 
 /// Conditional writes that are tried in a row while others write the same entry.
 const CONFLICTS_TOLERATED: u32 = 16;
@@ -30,6 +37,7 @@ const CONFLICTS_TOLERATED: u32 = 16;
 pub struct ChunkLedger {
     store: Arc<dyn LedgerStore>,
     clock: Arc<dyn Clock>,
+    audit: Arc<AuditLog>,
     retention: Duration,
     claim_ttl: Duration,
 }
@@ -80,10 +88,17 @@ pub enum LedgerError {
     ClaimLost { document_id: DocumentId },
 }
 
+impl Claim {
+    pub fn document_id(&self) -> &DocumentId {
+        &self.document_id
+    }
+}
+
 impl ChunkLedger {
     /// `retention`: how long ACS keeps a file; `claim_ttl`: how long a claim lasts unless renewed.
     pub fn new(store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, retention: Duration, claim_ttl: Duration) -> Self {
-        Self { store, clock, retention, claim_ttl }
+        let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock)));
+        Self { store, clock, audit, retention, claim_ttl }
     }
 
     /// Makes a chunk durable; returns only when it is. A repeat changes nothing, except that it adds what was not known yet.
@@ -103,10 +118,12 @@ impl ChunkLedger {
                         Absorbed::Nothing | Absorbed::Something => {}
                     }
                     reopen_left_source(&mut entry);
+                    self.audit_recorded("announcedAgain", &chunk).await?;
                     self.put_open(&entry, Precondition::Unchanged(found.version)).await?
                 }
                 None => {
                     let entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+                    self.audit_recorded("recorded", &chunk).await?;
                     match self.put_open(&entry, Precondition::Absent).await? {
                         PutOutcome::Written => return Ok(Recorded::New),
                         PutOutcome::Conflict => PutOutcome::Conflict,
@@ -172,10 +189,12 @@ impl ChunkLedger {
                 return Err(LedgerError::ClaimLost { document_id: document_id.clone() });
             };
             let mut entry = found.entry;
+            let before = entry.state.clone();
             change(&mut entry);
             if after == AfterUpdate::Release {
                 entry.claim = None;
             }
+            self.audit_change(&before, &entry).await?;
             let condition = Precondition::Unchanged(found.version);
             if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
                 if entry.state.is_settled() {
@@ -265,11 +284,24 @@ impl ChunkLedger {
                     return Ok(Retried::Safe);
                 }
             }
+            self.audit.append(Actor::Operator, "retried", document_id.as_str(), Value::Null).await?;
             if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Retried::Opened);
             }
         }
         Err(LedgerError::Contended { document_id: document_id.clone() })
+    }
+
+    /// Writes down what was told of an entry, so that it is told once; whoever changes the entry meanwhile is not disturbed.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn note_told(&self, found: &Found, note: impl FnOnce(&mut LedgerEntry) + Send) -> Result<(), LedgerError> {
+        let mut entry = found.entry.clone();
+        note(&mut entry);
+        let condition = Precondition::Unchanged(found.version.clone());
+        self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(&entry), condition).await?;
+        Ok(())
     }
 
     /// Lets the source of a doubtful chunk be deleted: somebody has looked at the copy.
@@ -287,6 +319,7 @@ impl ChunkLedger {
                 return Ok(Accepted::Nothing);
             }
             entry.anomaly_accepted_at = Some(self.clock.now());
+            self.audit.append(Actor::Operator, "accepted", document_id.as_str(), Value::Null).await?;
             if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Accepted::Accepted);
             }
@@ -367,13 +400,21 @@ fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) -> bool {
 }
 
 fn give_another_chance(entry: &mut LedgerEntry) {
+    entry.told_end = false;
     entry.state = ChunkState::Pending;
     entry.attempts = 0;
     entry.not_before = None;
 }
 
-/// A delete location that came late makes a left source deletable again.
+/// A metadata location that came late is read; a delete location that came late makes a left source deletable again.
 fn reopen_left_source(entry: &mut LedgerEntry) {
+    if let ChunkState::Exported { receipt } | ChunkState::SourceLeft { receipt, .. } = &entry.state
+        && receipt.metadata().is_none()
+        && entry.chunk.locations.metadata.is_some()
+    {
+        give_another_chance(entry);
+        return;
+    }
     if let ChunkState::SourceLeft { receipt, .. } = &entry.state
         && entry.chunk.locations.delete.is_some()
     {

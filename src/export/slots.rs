@@ -1,9 +1,10 @@
 //! How many chunks transfer at once in this process, and whose turn it is: nearest expiry first, and nobody for ever.
 //!
-//! A chunk that has worked for a [slice](SLICE) makes room when another waits, and queues again: a slow or huge file delays
-//! the others by a slice at most.
+//! A chunk that has worked for a [slice](SLICE) makes room when another waits, and queues again behind all that had fewer
+//! turns: a slow or huge file delays each of the others by a slice.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -28,8 +29,8 @@ struct Queue {
     waiting: BTreeMap<Ticket, oneshot::Sender<Slot>>,
 }
 
-/// Nearest expiry first, then first come.
-type Ticket = (Timestamp, u64);
+/// Fewest turns first, then nearest expiry, then first come.
+type Ticket = (u32, Timestamp, u64);
 
 /// The right to transfer one chunk; dropped, it goes to whoever is next.
 pub struct Slot {
@@ -49,15 +50,15 @@ impl Slots {
         Some(Slot { slots: Arc::clone(self) })
     }
 
-    /// Waits for a slot. Cancel-safe: dropped, it leaves the queue.
-    pub async fn acquire(self: &Arc<Self>, expires_at: Timestamp) -> Slot {
+    /// Waits for a slot, having had so many turns. Cancel-safe: dropped, it leaves the queue.
+    pub async fn acquire(self: &Arc<Self>, turns: u32, expires_at: Timestamp) -> Slot {
         let (ticket, receiver) = {
             let mut queue = self.queue();
             if queue.free > 0 {
                 queue.free -= 1;
                 return Slot { slots: Arc::clone(self) };
             }
-            let ticket = (expires_at, queue.next_ticket);
+            let ticket = (turns, expires_at, queue.next_ticket);
             queue.next_ticket += 1;
             let (sender, receiver) = oneshot::channel();
             queue.waiting.insert(ticket, sender);
@@ -116,14 +117,30 @@ impl Drop for Queued<'_> {
 /// How long a chunk may work this time.
 pub struct Turn {
     budget: Budget,
-    slice_ends: Instant,
+    slice_ends: Mutex<Instant>,
+    /// Only the budget ends it: what was read would be lost.
+    is_patient: AtomicBool,
     slot: Slot,
 }
 
 impl Turn {
     /// A turn that begins now.
     pub fn new(slot: Slot, budget: Budget) -> Self {
-        Self { budget, slice_ends: Instant::now() + SLICE, slot }
+        Self { budget, slice_ends: Mutex::new(Instant::now() + SLICE), is_patient: AtomicBool::new(false), slot }
+    }
+
+    /// Another slice: what this one was spent on has come to nothing.
+    pub fn begin_again(&self) {
+        *self.slice_ends.lock().expect("no holder of this lock panics") = Instant::now() + SLICE;
+    }
+
+    /// From now on only the budget ends it: a source that knows no ranges has to be read from its beginning every time.
+    pub fn be_patient(&self) {
+        self.is_patient.store(true, Ordering::Relaxed);
+    }
+
+    fn slice_ends(&self) -> Instant {
+        *self.slice_ends.lock().expect("no holder of this lock panics")
     }
 
     pub fn budget(&self) -> Budget {
@@ -131,16 +148,22 @@ impl Turn {
     }
 
     pub fn is_over(&self) -> bool {
-        self.budget.is_spent() || (Instant::now() >= self.slice_ends && *self.slot.slots.waiting.borrow() > 0)
+        let slice_is_over = || Instant::now() >= self.slice_ends() && *self.slot.slots.waiting.borrow() > 0;
+        self.budget.is_spent() || (!self.is_patient.load(Ordering::Relaxed) && slice_is_over())
     }
 
     /// Resolves when the budget is spent, or the slice is and another waits.
     pub async fn over(&self) {
         let mut waiting = self.slot.slots.waiting.subscribe();
         let yielding = async {
-            tokio::time::sleep_until(self.slice_ends).await;
+            while Instant::now() < self.slice_ends() {
+                tokio::time::sleep_until(self.slice_ends()).await;
+            }
             // Fails only when the sender is gone, and the slot keeps it.
             let _ = waiting.wait_for(|waiting| *waiting > 0).await;
+            if self.is_patient.load(Ordering::Relaxed) {
+                std::future::pending::<()>().await;
+            }
         };
         tokio::select! {
             () = tokio::time::sleep_until(self.budget.deadline()) => {}
@@ -161,10 +184,10 @@ mod tests {
     #[tokio::test]
     async fn the_nearest_expiry_is_next_and_then_who_came_first() {
         let slots = Slots::new(1);
-        let held = slots.acquire(at(0)).await;
-        let mut late = Box::pin(slots.acquire(at(300)));
-        let mut early = Box::pin(slots.acquire(at(100)));
-        let mut early_too = Box::pin(slots.acquire(at(100)));
+        let held = slots.acquire(0, at(0)).await;
+        let mut late = Box::pin(slots.acquire(0, at(300)));
+        let mut early = Box::pin(slots.acquire(0, at(100)));
+        let mut early_too = Box::pin(slots.acquire(0, at(100)));
         assert!(late.as_mut().now_or_never().is_none());
         assert!(early.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none());
         drop(held);
@@ -177,26 +200,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_had_a_turn_comes_after_who_had_none() {
+        let slots = Slots::new(1);
+        let held = slots.acquire(0, at(0)).await;
+        let mut again = Box::pin(slots.acquire(1, at(100)));
+        let mut newcomer = Box::pin(slots.acquire(0, at(300)));
+        assert!(again.as_mut().now_or_never().is_none() && newcomer.as_mut().now_or_never().is_none());
+        drop(held);
+        assert!(again.as_mut().now_or_never().is_none() && newcomer.as_mut().now_or_never().is_some());
+    }
+
+    #[tokio::test]
     async fn who_gives_up_waiting_keeps_no_slot() {
         let slots = Slots::new(1);
-        let held = slots.acquire(at(0)).await;
-        let mut quitter = Box::pin(slots.acquire(at(1)));
+        let held = slots.acquire(0, at(0)).await;
+        let mut quitter = Box::pin(slots.acquire(0, at(1)));
         assert!(quitter.as_mut().now_or_never().is_none());
-        let mut granted = Box::pin(slots.acquire(at(2)));
+        let mut granted = Box::pin(slots.acquire(0, at(2)));
         assert!(granted.as_mut().now_or_never().is_none());
         drop(quitter);
         drop(held);
         drop(granted);
-        assert!(slots.acquire(at(3)).now_or_never().is_some(), "given to one who has gone, it comes back");
+        assert!(slots.acquire(0, at(3)).now_or_never().is_some(), "given to one who has gone, it comes back");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_ends_after_its_slice_only_when_another_waits() {
         let slots = Slots::new(1);
-        let turn = Turn::new(slots.acquire(at(0)).await, Budget::of(Duration::from_hours(1)));
+        let turn = Turn::new(slots.acquire(0, at(0)).await, Budget::of(Duration::from_hours(1)));
         tokio::time::advance(SLICE * 2).await;
         assert!(!turn.is_over() && turn.over().now_or_never().is_none(), "nobody waits");
-        let mut waiting = Box::pin(slots.acquire(at(1)));
+        let mut waiting = Box::pin(slots.acquire(0, at(1)));
         assert!(waiting.as_mut().now_or_never().is_none());
         turn.over().await;
         assert!(turn.is_over());
@@ -207,7 +241,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_ends_with_its_budget() {
         let slots = Slots::new(1);
-        let turn = Turn::new(slots.acquire(at(0)).await, Budget::of(Duration::from_secs(1)));
+        let turn = Turn::new(slots.acquire(0, at(0)).await, Budget::of(Duration::from_secs(1)));
         turn.over().await;
         assert!(turn.is_over() && turn.budget().remaining().is_zero());
     }

@@ -56,7 +56,7 @@ pub enum TransferOutcome {
 /// Why a transfer failed. What is staged is kept in any case.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    #[error("could not read the {} from ACS", part.as_str())]
+    #[error("could not read the {} at its source", part.as_str())]
     Source { part: ChunkPart, source: SourceError },
     #[error(transparent)]
     Destination(#[from] DestinationError),

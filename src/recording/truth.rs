@@ -3,7 +3,7 @@
 //! A proof that the copy equals the source says nothing of the source: a file the service cut short copies well. Pure;
 //! what the file says about itself comes from [`super::probe`].
 
-use super::media::FormatKind;
+use super::media::{ContentKind, FormatKind};
 use super::metadata::RecordingMetadata;
 use super::probe::{Container, ProbedMedia};
 
@@ -112,6 +112,8 @@ fn compare_rate(probed: &ProbedMedia, total_bytes: u64, length_ms: f64) -> Truth
             Some(_) | None => return Truth::Unknown,
         },
         Container::Mp3 => (MP3_BYTES_PER_SECOND, SOUND_RATE_FACTOR),
+        // Without a picture there is no usual rate.
+        Container::Mp4 if probed.content == Some(ContentKind::Audio) => return Truth::Unknown,
         Container::Mp4 => (MP4_BYTES_PER_SECOND, PICTURE_RATE_FACTOR),
         Container::WebPage | Container::Unrecognised => return Truth::Unknown,
     };

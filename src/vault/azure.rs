@@ -15,8 +15,10 @@ use azure_core::http::{
     ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport, new_http_client,
 };
 use azure_core::time::Duration;
-use azure_storage_blob::models::BlobClientDownloadOptions;
+use azure_storage_blob::models::{BlobClientDownloadOptions, BlobContainerClientListBlobsOptions};
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
+
+use futures::TryStreamExt as _;
 
 use super::url::ContainerUrl;
 use crate::telemetry::ErrorChain;
@@ -66,12 +68,40 @@ impl AzureStorage {
     }
 }
 
+/// The most a page of a listing may hold.
+const PAGE: usize = 5000;
+
 /// One request at a time, also of a large blob: what is at work at once is counted by its blocks in flight, and left to itself
 /// the client looks up the number of processors anew for every call.
 const SEQUENTIAL: Option<NonZero<usize>> = NonZero::new(1);
 
 fn sequential_download() -> BlobClientDownloadOptions<'static> {
     BlobClientDownloadOptions { parallel: SEQUENTIAL, ..BlobClientDownloadOptions::default() }
+}
+
+/// At most `limit` names of blobs that begin with `prefix` and come after `after`, in ascending order.
+async fn names(
+    container: &BlobContainerClient,
+    prefix: Option<&str>,
+    after: Option<&str>,
+    limit: usize,
+) -> azure_core::Result<Vec<String>> {
+    let options = BlobContainerClientListBlobsOptions {
+        prefix: prefix.map(str::to_owned),
+        // Begins at `after` itself, where the service knows this; an emulator that does not begins at the front.
+        start_from: after.map(str::to_owned),
+        maxresults: i32::try_from(limit.min(PAGE)).ok(),
+        ..BlobContainerClientListBlobsOptions::default()
+    };
+    let mut pages = container.list_blobs(Some(options))?.into_pages();
+    let mut names = Vec::new();
+    while names.len() < limit {
+        let Some(page) = pages.try_next().await? else { break };
+        let found = page.into_model()?.blob_items.into_iter().filter_map(|blob| blob.name);
+        names.extend(found.filter(|name| after.is_none_or(|after| name.as_str() > after)));
+    }
+    names.truncate(limit);
+    Ok(names)
 }
 
 fn status(error: &azure_core::Error) -> Option<StatusCode> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -24,6 +25,8 @@ struct Blobs {
     staged: HashMap<BlobName, HashMap<[u8; 64], Bytes>>,
     committed: BTreeMap<BlobName, (Bytes, Vec<BlockId>)>,
     unavailable: bool,
+    fails_after: Duration,
+    refuses_removals: bool,
 }
 
 impl MemoryVault {
@@ -41,9 +44,29 @@ impl MemoryVault {
         self.blobs().unavailable = unavailable;
     }
 
-    fn reach(&self, action: &'static str, name: &BlobName) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
-        let blobs = self.blobs();
-        if blobs.unavailable { Err(failed(action, name, "the vault is not available")) } else { Ok(blobs) }
+    /// From now on every call fails, after so long.
+    pub fn set_slowly_unavailable(&self, after: Duration) {
+        self.blobs().fails_after = after;
+        self.set_unavailable(true);
+    }
+
+    /// From now on removals fail, or they do not.
+    pub fn refuse_removals(&self, refuse: bool) {
+        self.blobs().refuses_removals = refuse;
+    }
+
+    async fn reach(&self, action: &'static str, name: &BlobName) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
+        let (unavailable, after) = {
+            let blobs = self.blobs();
+            (blobs.unavailable, blobs.fails_after)
+        };
+        if unavailable {
+            if !after.is_zero() {
+                tokio::time::sleep(after).await;
+            }
+            return Err(failed(action, name, "the vault is not available"));
+        }
+        Ok(self.blobs())
     }
 
     /// Everything that is committed.
@@ -59,7 +82,7 @@ fn failed(action: &'static str, name: &BlobName, why: &'static str) -> Destinati
 #[async_trait]
 impl ExportDestination for MemoryVault {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
-        let blobs = self.reach("list the staged blocks of", name)?;
+        let blobs = self.reach("list the staged blocks of", name).await?;
         Ok(blobs.staged.get(name).into_iter().flatten().filter_map(|(id, _)| BlockId::from_bytes(id)).collect())
     }
 
@@ -67,7 +90,12 @@ impl ExportDestination for MemoryVault {
         if crc64(&block.content) != block.id.crc64() {
             return Err(failed("stage a block of", name, "its CRC-64 does not match"));
         }
-        self.reach("stage a block of", name)?.staged.entry(name.clone()).or_default().insert(block.id.to_bytes(), block.content);
+        self.reach("stage a block of", name)
+            .await?
+            .staged
+            .entry(name.clone())
+            .or_default()
+            .insert(block.id.to_bytes(), block.content);
         Ok(())
     }
 
@@ -77,7 +105,7 @@ impl ExportDestination for MemoryVault {
         blocks: &[BlockId],
         _properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let mut blobs = self.reach("commit", name)?;
+        let mut blobs = self.reach("commit", name).await?;
         if blobs.committed.contains_key(name) {
             return Ok(CommitOutcome::AlreadyThere);
         }
@@ -92,7 +120,7 @@ impl ExportDestination for MemoryVault {
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
-        Ok(self.reach("inspect", name)?.committed.get(name).map(|(content, ids)| CommittedBlob {
+        Ok(self.reach("inspect", name).await?.committed.get(name).map(|(content, ids)| CommittedBlob {
             size_bytes: content.len() as u64,
             etag: Sha256Digest::of(content).to_string(),
             blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
@@ -101,14 +129,24 @@ impl ExportDestination for MemoryVault {
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
-        let blobs = self.reach("read", name)?;
+        let blobs = self.reach("read", name).await?;
         let (content, _) = blobs.committed.get(name).ok_or_else(|| failed("read", name, "it is not there"))?;
         let clipped = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
         Ok(content.slice(clipped(range.start)..clipped(range.end)))
     }
 
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+        let blobs = self.blobs();
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        Ok(blobs.committed.range::<BlobName, _>((from, Bound::Unbounded)).take(limit).map(|(name, _)| name.clone()).collect())
+    }
+
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.reach("remove", name)?.committed.remove(name);
+        let mut blobs = self.reach("remove", name).await?;
+        if blobs.refuses_removals {
+            return Err(failed("remove", name, "nothing is removed here"));
+        }
+        blobs.committed.remove(name);
         Ok(())
     }
 
@@ -118,7 +156,7 @@ impl ExportDestination for MemoryVault {
         content: Bytes,
         _properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let mut blobs = self.reach("write", name)?;
+        let mut blobs = self.reach("write", name).await?;
         if blobs.committed.contains_key(name) {
             return Ok(CommitOutcome::AlreadyThere);
         }

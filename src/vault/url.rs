@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use url::Url;
+use url::{Position, Url};
 
 /// A place that can hold a vault or a ledger.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,6 +44,20 @@ impl VaultUrl {
         match self {
             Self::Directory(_) => false,
             Self::Container(container) => !container.has_sas(),
+        }
+    }
+
+    /// Whether the other leads to the same place: by another SAS, letter case or link.
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Directory(one), Self::Directory(other)) => {
+                let real = |path: &PathBuf| path.canonicalize().unwrap_or_else(|_| path.clone());
+                real(one) == real(other)
+            }
+            (Self::Container(one), Self::Container(other)) => {
+                one.0[..Position::AfterPath].eq_ignore_ascii_case(&other.0[..Position::AfterPath])
+            }
+            (Self::Directory(_), Self::Container(_)) | (Self::Container(_), Self::Directory(_)) => false,
         }
     }
 
@@ -177,5 +191,16 @@ mod tests {
     fn a_sas_is_not_printed() {
         let vault: VaultUrl = "https://a.blob.core.windows.net/c?sig=TOPSECRET".parse().unwrap();
         assert!(!format!("{vault:?}").contains("TOPSECRET"));
+    }
+
+    #[rstest::rstest]
+    #[case("https://a.blob.core.windows.net/calls", "https://A.blob.core.windows.net/calls?sv=1&sig=x", true)]
+    #[case("https://a.blob.core.windows.net/calls", "https://b.blob.core.windows.net/calls", false)]
+    #[case("https://a.blob.core.windows.net/calls", "https://a.blob.core.windows.net/other", false)]
+    #[case("file:///tmp/", "file:///tmp/../tmp", true)]
+    #[case("file:///tmp/a", "file:///tmp/b", false)]
+    fn one_place_has_many_names(#[case] one: &str, #[case] other: &str, #[case] expected: bool) {
+        let (one, other): (VaultUrl, VaultUrl) = (one.parse().unwrap(), other.parse().unwrap());
+        assert_eq!(one.is_same_place(&other), expected);
     }
 }

@@ -49,7 +49,7 @@ pub struct AcceptReport {
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = [
-            (&self.accepted, "is accepted; the next sweep deletes it at ACS"),
+            (&self.accepted, "is accepted; it may be deleted at ACS now"),
             (&self.nothing, "is not waiting to be accepted"),
             (&self.unknown, "is not in the ledger"),
         ];

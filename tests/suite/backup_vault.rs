@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use recording_vault::export::ledger::AfterUpdate;
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, DriveOutcome};
 use recording_vault::recording::RecordingChunk;
@@ -74,4 +75,56 @@ async fn other_chunks_use_the_vault_as_soon_as_it_is_back() {
     pipeline.record(&other).await;
     pipeline.drive(&other.document_id).await;
     assert!(pipeline.has(&other, &content(100, 2)));
+}
+
+#[tokio::test]
+async fn what_only_the_backup_vault_has_is_not_declared_lost() {
+    let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
+    // The state of a process that was killed right after its commit there: no proof in the ledger, and ACS drops it.
+    let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works").expect("it is there");
+    pipeline.clock.advance(Duration::from_hours(25));
+    let claim = pipeline.driver.ledger().claim(&found).await.expect("the ledger works").expect("nobody has it");
+    let forget = |entry: &mut recording_vault::export::LedgerEntry| entry.state = ChunkState::Pending;
+    pipeline.driver.ledger().update(&claim, AfterUpdate::Release, forget).await.expect("the ledger works");
+    pipeline.source.forget(&chunk.document_id);
+    pipeline.vault.set_unavailable(false);
+    for _ in 0..3 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    assert!(pipeline.has(&chunk, &media), "{:?}", pipeline.state(&chunk.document_id).await);
+}
+
+#[tokio::test]
+async fn a_copy_that_home_has_lost_is_not_removed_from_the_backup_vault() {
+    let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
+    pipeline.vault.set_unavailable(false);
+    pipeline.backup.refuse_removals(true);
+    pipeline.clock.advance(Duration::from_mins(20));
+    pipeline.sweep().await;
+    // At home, and not cleared yet; then home is restored from an older state, and ACS has dropped it.
+    pipeline.vault.lose_everything();
+    pipeline.backup.refuse_removals(false);
+    pipeline.source.forget(&chunk.document_id);
+    for _ in 0..4 {
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    assert!(pipeline.has(&chunk, &media), "{:?}", pipeline.state(&chunk.document_id).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vault_that_fails_slowly_does_not_keep_the_backup_vault_from_its_turn() {
+    let pipeline = Pipeline::with_chunks_in_flight(1);
+    pipeline.vault.set_slowly_unavailable(Duration::from_secs(20));
+    let chunks: Vec<_> = ["a", "bb", "ccc"].into_iter().map(|id| chunk(id, 0)).collect();
+    for chunk in &chunks {
+        pipeline.source.put(&chunk.document_id, content(100, 1));
+        pipeline.record(chunk).await;
+    }
+    for _ in 0..3 {
+        pipeline.sweep().await;
+        pipeline.clock.advance(Duration::from_mins(5));
+    }
+    assert_eq!(pipeline.backup.files().len(), 9, "each has media, metadata and receipt there");
 }

@@ -240,6 +240,22 @@ async fn metadata_that_no_event_named_is_not_deleted_with_the_media() {
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
+#[tokio::test]
+async fn metadata_that_a_later_event_names_is_exported_before_its_source_is_deleted() {
+    let pipeline = Pipeline::new();
+    let mut first = chunk("a", 0);
+    first.locations.metadata = None;
+    pipeline.source.put(&first.document_id, content(100, 1));
+    pipeline.record(&first).await;
+    pipeline.drive(&first.document_id).await;
+    assert!(matches!(pipeline.state(&first.document_id).await, ChunkState::SourceLeft { .. }));
+    pipeline.record(&chunk("a", 0)).await;
+    let outcome = pipeline.drive(&first.document_id).await;
+    let DriveOutcome::Settled { state: ChunkState::SourceDeleted { receipt, .. }, .. } = outcome else { panic!("{outcome:?}") };
+    assert!(receipt.metadata().is_some());
+    assert_eq!(pipeline.vault.files().len(), 3, "media, metadata, and the one receipt that names both");
+}
+
 #[tokio::test(start_paused = true)]
 async fn media_of_an_unknown_kind_is_saved_even_if_its_metadata_never_comes() {
     let pipeline = Pipeline::new();

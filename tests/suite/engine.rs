@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use recording_vault::export::block::{Block, BlockChain};
 use recording_vault::export::destination::ExportDestination as _;
+use recording_vault::export::entry::Risk;
 use recording_vault::export::layout;
 use recording_vault::export::slots::SLICE;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
@@ -170,4 +171,25 @@ async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
     assert!(pipeline.has(&slow, &media));
     let again = pipeline.source.model().opened.iter().filter(|range| range.start > 0).count();
     assert_eq!(again, 1, "it went on where it was when its turn was over");
+}
+
+#[tokio::test]
+async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
+    let (pipeline, chunk) = recorded(&content(100, 1)).await;
+    pipeline.source.fail_from_offset(0);
+    let risk = async || {
+        pipeline.drive(&chunk.document_id).await;
+        let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works");
+        found.expect("it is recorded").entry
+    };
+    assert_eq!(risk().await.told_risk, None);
+    for (hours, expected) in [(12, Risk::Half), (6, Risk::ThreeQuarters), (4, Risk::NinetyPercent)] {
+        pipeline.clock.advance(Duration::from_hours(hours));
+        assert_eq!(risk().await.told_risk, Some(expected));
+    }
+    pipeline.source.fail_from_offset(u64::MAX);
+    pipeline.source.forget(&chunk.document_id);
+    pipeline.clock.advance(Duration::from_hours(4));
+    let entry = risk().await;
+    assert!(matches!(entry.state, ChunkState::Expired { .. }) && entry.told_end, "{:?}", entry.state);
 }

@@ -105,3 +105,55 @@ async fn dead_letters_are_retried_once_what_was_wrong_is_mended() {
     let output = run(&world, &["retry", "nobody"]);
     assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).trim()), (Some(2), "nobody is not in the ledger"));
 }
+
+#[tokio::test]
+async fn the_audit_log_is_whole_until_somebody_edits_it() {
+    let world = World::new().await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    world.event(&event).await;
+    let output = run(&world, &["audit", "verify", "--json"]);
+    let whole = report(&output);
+    assert!(output.status.success() && whole["problems"] == json!([]), "{whole}");
+    let folder = world.vault.with_file_name("vault-ledger").join("audit");
+    let mut log = String::new();
+    for sequence in 1..=whole["last"].as_u64().expect("it is a number") {
+        let path = folder.join(format!("{sequence:012}.json"));
+        log += &std::fs::read_to_string(path).expect("the document is there");
+    }
+    for action in ["recorded", "exported", "deletingSource", "sourceDeleted"] {
+        assert!(log.contains(&format!("\"action\":\"{action}\"")), "{action} is not in {log}");
+    }
+    let noted = format!("{}:{}", whole["last"], whole["lastSha256"].as_str().expect("it is text"));
+    assert!(run(&world, &["audit", "verify", "--noted", &noted]).status.success());
+
+    let first = folder.join("000000000001.json");
+    let edited = std::fs::read_to_string(&first).expect("it is there").replace("recorded", "forgotten");
+    std::fs::write(&first, edited).expect("the folder is ours");
+    let output = run(&world, &["audit", "verify"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.code() == Some(2) && text.contains("NOT whole"), "{text}");
+}
+
+#[tokio::test]
+async fn a_corrupt_entry_stops_only_itself_and_is_rebuilt_from_its_receipt() {
+    let world = World::with(&[("DELETE_DELAY", "1h")]).await;
+    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}, {"durationMs": 1000}]}})).await;
+    world.event(&event).await;
+    let ids = document_ids(&event);
+    let path = world.vault.with_file_name("vault-ledger").join(format!("chunks/{}.json", ids[0]));
+    std::fs::write(&path, "{\"chunk\": ").expect("the folder is ours");
+    let swept = world.sweep().await;
+    assert_eq!((&swept["seen"], &swept["failed"], &swept["waiting"]), (&json!(2), &json!(1), &json!(1)), "{swept}");
+
+    let output = run(&world, &["ledger", "rebuild", "--json"]);
+    assert!(output.status.success(), "{}", report(&output));
+    assert_eq!(report(&output)["rebuilt"], json!([ids[0]]));
+    let entry = world.ledger_entry(&ids[0]);
+    assert_eq!(entry["state"]["name"], "exported", "{entry}");
+    assert_eq!(world.sweep().await["failed"], 0);
+    let again = String::from_utf8_lossy(&run(&world, &["ledger", "rebuild"]).stdout).into_owned();
+    assert!(again.contains("Every entry is readable"), "{again}");
+
+    let lost = "0-eus-d9-ffffffffffffffffffffffffffffffff";
+    assert_eq!(run(&world, &["ledger", "rebuild", lost]).status.code(), Some(2), "there is no receipt of it");
+}

@@ -34,6 +34,8 @@ impl ExportDriver {
                 return self.back_off(claim, entry, AFTER_VAULT_FAILURE, Blame::Vault, reason).await;
             }
         }
+        let location = entry.chunk.locations.delete.as_deref().and_then(|location| location.split(['?', '#']).next());
+        self.ledger.audit_step("deletingSource", &entry.chunk.document_id, serde_json::json!({"at": location})).await?;
         let error = match self.source.delete(&entry.chunk, &receipt).await {
             Ok(()) => {
                 let outcome = self.settle(claim, ChunkState::SourceDeleted { receipt, deleted_at: now }, exported_now).await?;
@@ -59,17 +61,24 @@ impl ExportDriver {
     }
 
     pub(super) async fn export_again(&self, claim: &Claim) -> Result<DriveOutcome, LedgerError> {
-        let reason = "the vault no longer holds what was proved".to_owned();
-        let change = |entry: &mut LedgerEntry| entry.state = ChunkState::Pending;
+        let id = claim.document_id();
+        error!(document.id = %id, "The copy of chunk `{id}` is not in the vault as it was proved; it is exported again");
+        self.reopen(claim, "the vault no longer holds what was proved".to_owned()).await
+    }
+
+    /// What was proved or accepted of a copy is not true of the next one.
+    pub(super) async fn reopen(&self, claim: &Claim, reason: String) -> Result<DriveOutcome, LedgerError> {
+        let change = |entry: &mut LedgerEntry| {
+            entry.state = ChunkState::Pending;
+            entry.anomaly_accepted_at = None;
+        };
         let entry = self.ledger.update(claim, AfterUpdate::KeepClaim, change).await?;
-        let id = &entry.chunk.document_id;
-        error!(document.id = %id, chunk.index = entry.chunk.index, "The copy of chunk `{id}` is not in the vault as it was proved; it is exported again");
         self.back_off(claim, &entry, AFTER_VAULT_FAILURE, Blame::Vault, reason).await
     }
 
     /// Why this receipt is no right to this deletion, if it is none.
     pub(super) async fn objection(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<Option<String>, LedgerError> {
-        if receipt.metadata().is_none() && entry.chunk.locations.metadata.is_none() && !entry.is_surely_gone(self.clock.now()) {
+        if receipt.metadata().is_none() && !entry.is_surely_gone(self.clock.now()) {
             let until = entry.expires_at;
             return Ok(Some(format!(
                 "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {until}"

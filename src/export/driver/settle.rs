@@ -24,24 +24,27 @@ pub(super) enum Blame {
 impl ExportDriver {
     /// Durable before anything may be deleted.
     pub(super) async fn settle_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
-        let entry = self
-            .ledger
-            .update(claim, AfterUpdate::KeepClaim, |entry| {
-                entry.state = ChunkState::Exported { receipt: receipt.clone() };
-                entry.attempts = 0;
-                entry.vault_failures = 0;
-                entry.not_before = None;
-            })
-            .await?;
+        let entry = self.put_exported(claim, receipt.clone()).await?;
         let id = &entry.chunk.document_id;
         info!(
             document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
             size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
         );
         if let Some(anomaly) = receipt.anomaly() {
-            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its media is doubtful; look at it, then `recording-vault accept {id}` or ask Microsoft");
+            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its media is doubtful: look at it");
         }
         Ok(entry)
+    }
+
+    pub(super) async fn put_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
+        self.ledger
+            .update(claim, AfterUpdate::KeepClaim, |entry| {
+                entry.state = ChunkState::Exported { receipt: receipt.clone() };
+                entry.attempts = 0;
+                entry.vault_failures = 0;
+                entry.not_before = None;
+            })
+            .await
     }
 
     pub(super) async fn settle_failed_export(
@@ -103,11 +106,7 @@ impl ExportDriver {
             })
             .await?;
         let (id, attempt) = (&entry.chunk.document_id, entry.attempts + 1);
-        if entry.is_at_risk(now) {
-            error!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, expires_at = %entry.expires_at, "Chunk `{id}` is at risk: ACS drops it at {} and it is not in the vault", entry.expires_at);
-        } else {
-            warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` has to be tried again");
-        }
+        warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` has to be tried again");
         Ok(DriveOutcome::Failed { reason, until })
     }
 
@@ -123,8 +122,10 @@ impl ExportDriver {
             entry.state = state.clone();
             entry.note_failure(now, reason.to_owned());
         };
-        let entry = self.ledger.update(claim, AfterUpdate::Release, change).await?;
-        alarm(&entry);
+        self.ledger.update(claim, AfterUpdate::Release, change).await?;
+        if let Some(found) = self.ledger.find(claim.document_id()).await? {
+            self.tell_end(&found).await?;
+        }
         Ok(DriveOutcome::Settled { state, exported_now: false })
     }
 
@@ -142,13 +143,4 @@ impl ExportDriver {
         let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
         delay.min((left / 2).max(self.policy.attempts.first_delay))
     }
-}
-
-/// Raises the voice over a chunk that ended without a receipt.
-pub(super) fn alarm(entry: &LedgerEntry) {
-    let (ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. }) = &entry.state else {
-        return;
-    };
-    let id = &entry.chunk.document_id;
-    error!(document.id = %id, chunk.index = entry.chunk.index, state = entry.state.name(), error = reason, "Chunk `{id}` was not exported");
 }

@@ -71,7 +71,7 @@ impl ChunkLedger {
     }
 
     /// What stands between `prefix` and `.json` in the keys that begin so.
-    async fn names(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
+    pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
         let mut names = Vec::new();
         let mut after: Option<String> = None;
         loop {

@@ -3,15 +3,11 @@
 use async_trait::async_trait;
 use azure_core::http::{Etag, StatusCode};
 use azure_storage_blob::BlobContainerClient;
-use azure_storage_blob::models::{BlobContainerClientListBlobsOptions, BlockBlobClientUploadOptions};
+use azure_storage_blob::models::BlockBlobClientUploadOptions;
 use bytes::Bytes;
-use futures::TryStreamExt as _;
 
 use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download, status};
 use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned};
-
-/// The most a page of a listing may hold.
-const PAGE: usize = 5000;
 
 /// The ledger's documents in a container, which is created when it is missing.
 pub struct AzureLedgerStore {
@@ -101,25 +97,7 @@ impl LedgerStore for AzureLedgerStore {
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
-        let failed = failed("list", prefix);
-        let options = BlobContainerClientListBlobsOptions {
-            prefix: Some(prefix.to_owned()),
-            // Begins at `after` itself, where the service knows this; an emulator that does not begins at the front.
-            start_from: after.map(str::to_owned),
-            maxresults: i32::try_from(limit.min(PAGE)).ok(),
-            ..BlobContainerClientListBlobsOptions::default()
-        };
-        let mut pages = self.container.list_blobs(Some(options)).map_err(&failed)?.into_pages();
-        let mut keys = Vec::new();
-        while keys.len() < limit {
-            let page = match if_container(pages.try_next().await).map_err(&failed)? {
-                Some(page) => page.into_model().map_err(&failed)?,
-                None => break,
-            };
-            let names = page.blob_items.into_iter().filter_map(|blob| blob.name);
-            keys.extend(names.filter(|name| after.is_none_or(|after| name.as_str() > after)));
-        }
-        keys.truncate(limit);
-        Ok(keys)
+        let keys = super::names(&self.container, Some(prefix), after, limit).await.map(Some);
+        Ok(if_container(keys).map_err(failed("list", prefix))?.unwrap_or_default())
     }
 }

@@ -23,15 +23,15 @@ pub struct AzureVaultOptions {
 }
 
 impl AzureVaultOptions {
-    /// Whether files are to be protected against deletion.
-    pub fn protects(&self) -> bool {
-        self.immutable_for.is_some() || self.legal_hold
+    /// Whether more is asked for than that a file is kept.
+    pub fn has_extras(&self) -> bool {
+        self.tags || self.tier.is_some() || self.immutable_for.is_some() || self.legal_hold
     }
 
-    /// The same without what the container may not support.
+    /// The same without what an account or container may not support, and an identity not be allowed.
     #[must_use]
-    pub fn unprotected(&self) -> Self {
-        Self { immutable_for: None, legal_hold: false, ..self.clone() }
+    pub fn plain(&self) -> Self {
+        Self { read_back: self.read_back, ..Self::default() }
     }
 
     /// The options of a commit that creates a blob and replaces none. `now`: a retention is counted from it.
@@ -99,6 +99,6 @@ mod tests {
         let options = wanted.commit(&properties(), OffsetDateTime::UNIX_EPOCH);
         assert_eq!(options.immutability_policy_expiry.map(OffsetDateTime::unix_timestamp), Some(86_400));
         assert_eq!(options.legal_hold, Some(true));
-        assert!(wanted.protects() && !wanted.unprotected().protects());
+        assert!(wanted.has_extras() && !wanted.plain().has_extras());
     }
 }

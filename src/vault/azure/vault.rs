@@ -80,7 +80,7 @@ fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> 
     }
 }
 
-/// An answer to a commit that a plainer one may not get: the container may know no immutability.
+/// An answer to a commit that a plainer one may not get: for want of a right, or of a feature.
 fn may_be_unsupported(error: &azure_core::Error) -> bool {
     matches!(status(error), Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden))
 }
@@ -120,10 +120,10 @@ impl ExportDestination for AzureVault {
         let list = BlockLookupList { latest: Some(latest), ..BlockLookupList::default() };
         let result = self.commit_with(name, &list, properties, &self.options).await;
         match result {
-            Err(error) if self.options.protects() && may_be_unsupported(&error) => {
-                // A copy without protection is better than none.
-                let outcome = self.commit_with(name, &list, properties, &self.options.unprotected()).await.map_err(&failed)?;
-                tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&error)), "`{name}` is kept without VAULT_IMMUTABLE_FOR and VAULT_LEGAL_HOLD: the container refuses them");
+            Err(error) if self.options.has_extras() && may_be_unsupported(&error) => {
+                // A plain copy is better than none.
+                let outcome = self.commit_with(name, &list, properties, &self.options.plain()).await.map_err(&failed)?;
+                tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&error)), "`{name}` is kept without VAULT_TAGS, VAULT_TIER, VAULT_IMMUTABLE_FOR and VAULT_LEGAL_HOLD: with them the storage refuses it");
                 Ok(outcome)
             }
             result => result.map_err(&failed),
@@ -175,6 +175,14 @@ impl ExportDestination for AzureVault {
         };
         let result = self.blob(name).upload(content.into(), Some(options.if_not_exists())).await;
         created(result.map(drop)).map_err(failed("write", name))
+    }
+
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+        let everything = "everything".parse().expect("it is a safe name");
+        let failed = failed("list", &everything);
+        let after = after.map(BlobName::as_str);
+        let keys = super::names(&self.container, None, after, limit).await.map_err(&failed)?;
+        Ok(keys.into_iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {

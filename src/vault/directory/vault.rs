@@ -97,6 +97,29 @@ impl DirectoryVault {
         Ok(outcome)
     }
 
+    fn names(&self, after: Option<&BlobName>, limit: usize) -> io::Result<Vec<BlobName>> {
+        let mut names = Vec::new();
+        let mut folders = vec![String::new()];
+        while let Some(folder) = folders.pop() {
+            let Some(entries) = if_there(fs::read_dir(self.root.join(&folder)))? else { continue };
+            for entry in entries {
+                let entry = entry?;
+                let Some(name) = entry.file_name().to_str().map(|name| format!("{folder}{name}")) else { continue };
+                if entry.file_type()?.is_dir() {
+                    // The vault's own folders begin with a dot.
+                    if !entry.file_name().to_string_lossy().starts_with('.') {
+                        folders.push(format!("{name}/"));
+                    }
+                } else {
+                    names.extend(name.parse::<BlobName>().ok().filter(|name| after.is_none_or(|after| name > after)));
+                }
+            }
+        }
+        names.sort_unstable();
+        names.truncate(limit);
+        Ok(names)
+    }
+
     fn lock(&self, name: &BlobName) -> io::Result<File> {
         let path = self.root.join(COMMITTED).join(".locks").join(format!("{:02}", crc64(name.as_str().as_bytes()) % SHARDS));
         ensure_folder(&self.root, &path)?;
@@ -235,6 +258,15 @@ impl ExportDestination for DirectoryVault {
             Ok(Bytes::from(content))
         })
         .await
+    }
+
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+        let (vault, after) = (self.clone(), after.cloned());
+        blocking(move || vault.names(after.as_ref(), limit)).await.map_err(|error| DestinationError {
+            action: "list",
+            name: "everything".parse().expect("it is a safe name"),
+            source: error.into(),
+        })
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {

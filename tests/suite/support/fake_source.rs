@@ -68,6 +68,11 @@ impl FakeSource {
         self.model().chunks.insert(id.clone(), (media.into(), metadata.into()));
     }
 
+    /// As if ACS had dropped it.
+    pub fn forget(&self, id: &DocumentId) {
+        self.model().chunks.remove(id);
+    }
+
     /// From this offset on nothing of any media can be read.
     pub fn fail_from_offset(&self, offset_bytes: u64) {
         self.model().fails_from = Some(offset_bytes);

@@ -168,6 +168,9 @@ impl ExportDestination for Planned<MemoryVault> {
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.plan.around(vault_error(name), self.inner.read(name, range)).await
     }
+    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+        self.inner.list(after, limit).await
+    }
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
         self.plan.around(vault_error(name), self.inner.remove(name)).await
     }

@@ -1,0 +1,56 @@
+//! What of the ledger's writes goes into the audit log, before they take effect.
+
+use serde_json::{Value, json};
+
+use super::{ChunkLedger, LedgerError};
+use crate::export::audit::{Actor, AuditLog};
+use crate::export::entry::LedgerEntry;
+use crate::export::receipt::ExportReceipt;
+use crate::export::state::ChunkState;
+use crate::recording::{DocumentId, RecordingChunk};
+
+impl ChunkLedger {
+    /// The log of everything that happens to chunks.
+    pub fn audit(&self) -> &AuditLog {
+        &self.audit
+    }
+
+    /// The handler is about to do something to a chunk.
+    ///
+    /// # Errors
+    /// When the storage fails: it must then not be done.
+    pub async fn audit_step(&self, action: &str, document_id: &DocumentId, detail: Value) -> Result<(), LedgerError> {
+        Ok(self.audit.append(Actor::Handler, action, document_id.as_str(), detail).await?)
+    }
+
+    pub(super) async fn audit_recorded(&self, action: &str, chunk: &RecordingChunk) -> Result<(), LedgerError> {
+        let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
+        self.audit_step(action, &chunk.document_id, detail).await
+    }
+
+    pub(super) async fn audit_change(&self, before: &ChunkState, after: &LedgerEntry) -> Result<(), LedgerError> {
+        if *before == after.state {
+            return Ok(());
+        }
+        self.audit_step(after.state.name(), &after.chunk.document_id, described(&after.state)).await
+    }
+}
+
+/// A state in the log.
+fn described(state: &ChunkState) -> Value {
+    match state {
+        ChunkState::Pending => Value::Null,
+        ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => proof(receipt),
+        ChunkState::SourceLeft { receipt, reason } => json!({"proof": proof(receipt), "reason": reason}),
+        ChunkState::InPlace { files, .. } => json!({"sizeBytes": files.media.size_bytes, "sha256": files.media.sha256}),
+        ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => json!({"reason": reason}),
+    }
+}
+
+fn proof(receipt: &ExportReceipt) -> Value {
+    let media = receipt.media();
+    json!({
+        "media": media.name(), "sizeBytes": media.size_bytes(), "sha256": media.sha256(), "vault": receipt.vault(),
+        "metadataSha256": receipt.metadata().map(|file| file.sha256()), "anomaly": receipt.anomaly(),
+    })
+}
