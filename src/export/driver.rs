@@ -86,7 +86,7 @@ struct Turns {
 /// Whether a chunk can be driven now.
 enum Ready {
     Due(Box<Found>, Slot),
-    NotDue(DriveOutcome),
+    NotDue(Box<DriveOutcome>),
 }
 
 impl ExportDriver {
@@ -128,7 +128,7 @@ impl ExportDriver {
     pub async fn drive(&self, document_id: &DocumentId, budget: Budget) -> Result<DriveOutcome, LedgerError> {
         let (found, slot) = match self.ready(document_id, budget).await? {
             Ready::Due(found, slot) => (*found, slot),
-            Ready::NotDue(outcome) => return Ok(outcome),
+            Ready::NotDue(outcome) => return Ok(*outcome),
         };
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
@@ -152,17 +152,17 @@ impl ExportDriver {
         let mut slot = None;
         loop {
             let Some(found) = self.ledger.find(document_id).await? else {
-                return Ok(Ready::NotDue(DriveOutcome::Unknown));
+                return Ok(Ready::NotDue(Box::new(DriveOutcome::Unknown)));
             };
             let Some(found) = self.watch(found).await? else {
-                return Ok(Ready::NotDue(DriveOutcome::Unknown));
+                return Ok(Ready::NotDue(Box::new(DriveOutcome::Unknown)));
             };
             let turns = match next_step(&found.entry, self.policy.deletion, self.clock.now()) {
-                NextStep::Wait { until } => return Ok(Ready::NotDue(DriveOutcome::Waiting { until })),
+                NextStep::Wait { until } => return Ok(Ready::NotDue(Box::new(DriveOutcome::Waiting { until }))),
                 NextStep::Nothing => {
                     self.tell_end(&found).await?;
                     let state = found.entry.state;
-                    return Ok(Ready::NotDue(DriveOutcome::Settled { state, exported_now: false }));
+                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Settled { state, exported_now: false })));
                 }
                 NextStep::Export | NextStep::Catalogue | NextStep::MoveHome { .. } => 0,
                 // What is safe waits until everything else has had its turns.
@@ -175,7 +175,7 @@ impl ExportDriver {
             // What was found may have changed while we waited: it is looked at again.
             match tokio::time::timeout_at(budget.deadline(), waiting).await {
                 Ok(granted) => slot = Some(granted),
-                Err(_) => return Ok(Ready::NotDue(DriveOutcome::OutOfBudget)),
+                Err(_) => return Ok(Ready::NotDue(Box::new(DriveOutcome::OutOfBudget))),
             }
         }
     }

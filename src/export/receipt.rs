@@ -50,7 +50,7 @@ pub struct ExportReceipt {
     metadata: Option<VerifiedFile>,
     verified_at: Timestamp,
     /// In which vault the files lie.
-    #[serde(default, skip_serializing_if = "VaultName::is_home")]
+    #[serde(default)]
     vault: VaultName,
     /// What the media says of itself and what is said of it disagree: the copy is exact, its source may not be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -65,12 +65,6 @@ pub enum VaultName {
     Home,
     /// `BACKUP_VAULT_URL`, used while the other is not available.
     Backup,
-}
-
-impl VaultName {
-    fn is_home(&self) -> bool {
-        *self == Self::Home
-    }
 }
 
 impl ExportReceipt {

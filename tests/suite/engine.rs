@@ -1,5 +1,6 @@
 //! The export engine on in-memory seams: ranges, resuming, turns, what a slow or capricious source costs.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -46,7 +47,7 @@ async fn recorded(media: &[u8]) -> (Pipeline, RecordingChunk) {
 async fn a_small_file_takes_one_request_and_a_large_one_a_range_for_each_block() {
     let (pipeline, chunk) = recorded(&content(BLOCK, 1)).await;
     pipeline.drive(&chunk.document_id).await;
-    assert_eq!(pipeline.source.model().opened, [0..BLOCK as u64]);
+    assert_eq!(pipeline.source.model().opened, vec![Range { start: 0, end: BLOCK as u64 }]);
 
     let (pipeline, chunk) = recorded(&content(2 * BLOCK + 1, 1)).await;
     pipeline.drive(&chunk.document_id).await;

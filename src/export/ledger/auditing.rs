@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{ChunkLedger, LedgerError};
 use crate::export::audit::{Actor, AuditLog};
 use crate::export::entry::LedgerEntry;
-use crate::export::receipt::ExportReceipt;
+use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
 
@@ -51,6 +51,6 @@ fn proof(receipt: &ExportReceipt) -> Value {
     let media = receipt.media();
     json!({
         "media": media.name(), "sizeBytes": media.size_bytes(), "sha256": media.sha256(), "vault": receipt.vault(),
-        "metadataSha256": receipt.metadata().map(|file| file.sha256()), "anomaly": receipt.anomaly(),
+        "metadataSha256": receipt.metadata().map(VerifiedFile::sha256), "anomaly": receipt.anomaly(),
     })
 }
