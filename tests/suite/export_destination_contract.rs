@@ -190,3 +190,15 @@ async fn what_is_removed_is_gone_and_can_be_made_again() {
         vault.remove(&name()).await.expect("removing what is gone is done");
     }
 }
+
+/// Azurite has no version-level immutability: whatever it makes of the wish, the copy is made.
+#[tokio::test]
+async fn protection_that_a_container_does_not_have_keeps_no_copy_from_being_made() {
+    let immutable_for = Some(std::time::Duration::from_hours(24));
+    let wanted = AzureVaultOptions { immutable_for, legal_hold: true, ..AzureVaultOptions::default() };
+    let vault = azurite::vault(&azurite::container_url().await, wanted);
+    let (chain, blocks) = blocks(&content(10_000, 4));
+    stage(&vault, &blocks).await;
+    assert_eq!(commit(&vault, chain.ids()).await, CommitOutcome::Committed);
+    assert!(vault.inspect(&name()).await.expect("the vault works").is_some());
+}
