@@ -22,6 +22,8 @@
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
+//! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
@@ -51,5 +53,7 @@ mod recording_register;
 mod recording_source_contract;
 mod schedules;
 mod sdk_traffic;
+mod storms;
 mod support;
+mod sweep_cost;
 mod whole_way;

@@ -1,11 +1,14 @@
 //! Fakes, fixtures and the world a test runs in.
 
+pub mod audit;
 pub mod azurite;
 pub mod fake_source;
+pub mod gate;
 pub mod identity;
 pub mod issuer;
 pub mod pipeline;
 pub mod simulation;
+pub mod small_disk;
 pub mod world;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod programs;
 mod resume;
 mod servers;
 mod single;
+mod sweep;
 mod table;
 
 use std::path::PathBuf;
@@ -47,6 +48,7 @@ struct Extent {
     cold_starts: usize,
     large_chunk_bytes: u64,
     answered_events: usize,
+    settled_entries: usize,
 }
 
 impl Extent {
@@ -57,6 +59,7 @@ impl Extent {
         cold_starts: 21,
         large_chunk_bytes: 512 * MIB,
         answered_events: 1000,
+        settled_entries: 1_000_000,
     };
     const QUICK: Self = Self {
         rounds: 1,
@@ -65,6 +68,7 @@ impl Extent {
         cold_starts: 5,
         large_chunk_bytes: 128 * MIB,
         answered_events: 500,
+        settled_entries: 100_000,
     };
 }
 
@@ -118,5 +122,6 @@ async fn measure(servers: &Servers, ours: &RecordingVault, peers: Vec<Program>, 
     bounds::run(servers, ours, extent, &mut report).await?;
     resume::run(servers, ours, extent, &mut report).await?;
     answers::run(servers, ours, extent, &mut report).await?;
+    sweep::run(servers, ours, extent, &mut report).await?;
     Ok(report)
 }

@@ -5,7 +5,7 @@
 //! | `POST /admin/calls` | establishes a call (`Call`, everything optional); answers with it |
 //! | `POST /admin/calls/end` | `{"serverCallId"}`: the call is over, and its recording stops |
 //! | `POST /admin/event-subscriptions` | `{"url","schema"?,"deliveries"?}`: handshake, then events go there |
-//! | `PUT /admin/faults` | `[{"plane","kind",…,"times"?}]`, replaces those before |
+//! | `PUT /admin/faults` | `[{"plane","kind",…,"times"?,"chance"?:{"percent","seed"}}]`, replaces those before |
 //! | `POST /admin/recordings` | makes a stopped recording at once (`{"call"?,"format"?,"announce"?}`); answers with its event |
 //! | `GET /admin/objects` | every stored chunk with size, SHA-256 and when it was deleted |
 //! | `GET /admin/objects/{id}` | one chunk: size and CRC-64 of its media and metadata, bytes of media served so far |

@@ -199,7 +199,7 @@ fn stream(file: Media, begin: u64, end: u64, fault: Option<&FaultKind>, served: 
             if offset >= cut_at {
                 return Err(std::io::Error::other("cut, as asked for"));
             }
-            let limit = piece_bytes.min(usize::try_from(end - offset).unwrap_or(piece_bytes));
+            let limit = piece_bytes.min(usize::try_from(end.min(cut_at) - offset).unwrap_or(piece_bytes));
             let piece = file.read(offset, limit);
             served.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok::<Bytes, std::io::Error>(piece)

@@ -19,8 +19,18 @@ pub struct Fault {
     pub plane: Plane,
     /// For so many requests; every one unless given.
     pub times: Option<u32>,
+    /// For some of them only; those that are spared do not count.
+    pub chance: Option<Chance>,
     #[serde(flatten)]
     pub kind: FaultKind,
+}
+
+/// Which requests are struck: the same ones for the same seed, if they come in the same order.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Chance {
+    pub percent: u8,
+    /// Goes on with every request.
+    pub seed: u64,
 }
 
 /// The misbehaviour.
@@ -58,10 +68,55 @@ impl Faults {
 
     /// The fault for the next request, counted down.
     pub fn next(&mut self, plane: Plane) -> Option<FaultKind> {
-        let fault = self.0.iter_mut().find(|fault| fault.plane == plane && fault.times != Some(0))?;
-        if let Some(times) = &mut fault.times {
+        self.0.iter_mut().filter(|fault| fault.plane == plane).find_map(Fault::strike)
+    }
+}
+
+impl Fault {
+    fn strike(&mut self) -> Option<FaultKind> {
+        if self.times == Some(0) || !self.chance.as_mut().is_none_or(Chance::strikes) {
+            return None;
+        }
+        if let Some(times) = &mut self.times {
             *times -= 1;
         }
-        Some(fault.kind.clone())
+        Some(self.kind.clone())
+    }
+}
+
+impl Chance {
+    /// `SplitMix64` (<https://prng.di.unimi.it/splitmix64.c>).
+    fn strikes(&mut self) -> bool {
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.seed;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % 100 < u64::from(self.percent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn struck(fault: &str) -> Vec<bool> {
+        let mut faults = Faults(vec![serde_json::from_str(fault).unwrap()]);
+        (0..1000).map(|_| faults.next(Plane::Media).is_some()).collect()
+    }
+
+    #[test]
+    fn a_chance_strikes_as_often_as_it_says_and_the_same_requests_each_time() {
+        let fault = r#"{"plane": "media", "kind": "empty", "chance": {"percent": 20, "seed": 7}}"#;
+        let requests = struck(fault);
+        let count = requests.iter().filter(|is_struck| **is_struck).count();
+        assert!((160..240).contains(&count), "{count} of 1000");
+        assert_eq!(struck(fault), requests);
+        assert_ne!(struck(&fault.replace('7', "8")), requests);
+    }
+
+    #[test]
+    fn only_requests_that_are_struck_count() {
+        let fault = r#"{"plane": "media", "kind": "empty", "times": 3, "chance": {"percent": 20, "seed": 7}}"#;
+        assert_eq!(struck(fault).iter().filter(|is_struck| **is_struck).count(), 3);
     }
 }

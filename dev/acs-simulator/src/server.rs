@@ -60,6 +60,7 @@ pub struct Simulator {
     http: SocketAddr,
     https: Option<SocketAddr>,
     ca_pem: Option<String>,
+    world: Arc<World>,
     _servers: JoinSet<()>,
 }
 
@@ -87,8 +88,11 @@ impl Simulator {
             Some(_) | None => content_base,
         };
         let world = Arc::new(World::new(options, authorities.collect(), content_base));
-        let router: Router =
-            control::routes().merge(legacy::routes()).merge(content::routes()).merge(admin::routes()).with_state(world);
+        let router: Router = control::routes()
+            .merge(legacy::routes())
+            .merge(content::routes())
+            .merge(admin::routes())
+            .with_state(Arc::clone(&world));
         let mut servers = JoinSet::new();
         let plain_router = router.clone();
         servers.spawn(async move {
@@ -103,7 +107,7 @@ impl Simulator {
                 let _ = axum::serve(listener, router).await;
             });
         }
-        Ok(Self { http, https, ca_pem, _servers: servers })
+        Ok(Self { http, https, ca_pem, world, _servers: servers })
     }
 
     pub fn http_url(&self) -> String {
@@ -112,6 +116,11 @@ impl Simulator {
 
     pub fn https_url(&self) -> Option<String> {
         self.https.map(|address| format!("https://{address}"))
+    }
+
+    /// How many content requests were answered; cheaper to watch than their log.
+    pub fn content_requests(&self) -> usize {
+        self.world.state().log.len()
     }
 
     /// The certificate authority to trust at the TLS door.

@@ -1,11 +1,14 @@
 //! Real Azurite, started by `cargo xtask test`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use azure_storage_blob::models::{BlobContainerClientListBlobsOptions, ListBlobsIncludeItem};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use futures::TryStreamExt as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use recording_vault::clock::SystemClock;
 use recording_vault::vault::VaultUrl;
@@ -49,12 +52,41 @@ pub fn client(url: &str) -> azure_storage_blob::BlobContainerClient {
     recording_vault::vault::azure::AzureStorage::new(None).container(&container).expect("a SAS needs no credential")
 }
 
+/// Every blob of a container, by its name.
+pub async fn blobs(url: &str) -> BTreeMap<String, Vec<u8>> {
+    let client = client(url);
+    let mut files = BTreeMap::new();
+    for name in names(url, Vec::new()).await {
+        let content = client.blob_client(&name).download(None).await.expect("Azurite gives").body.collect().await;
+        files.insert(name, content.expect("the body comes").to_vec());
+    }
+    files
+}
+
+/// Names of blobs, also of such that nothing is committed of yet.
+pub async fn names_with_uncommitted(url: &str) -> Vec<String> {
+    names(url, vec![ListBlobsIncludeItem::UncommittedBlobs]).await
+}
+
+async fn names(url: &str, include: Vec<ListBlobsIncludeItem>) -> Vec<String> {
+    let include = Some(include).filter(|include| !include.is_empty());
+    let options = BlobContainerClientListBlobsOptions { include, ..Default::default() };
+    let mut pages = client(url).list_blobs(Some(options)).expect("the URL is good").into_pages();
+    let mut names = Vec::new();
+    while let Some(page) = pages.try_next().await.expect("Azurite lists") {
+        let blobs = page.into_model().expect("a page is XML").blob_items;
+        names.extend(blobs.into_iter().map(|blob| blob.name.expect("a blob has a name")));
+    }
+    names
+}
+
 /// A vault in a container.
 pub fn vault(url: &str, options: AzureVaultOptions) -> AzureVault {
     AzureVault::new(client(url), options, Arc::new(SystemClock))
 }
 
-fn base_url() -> String {
+/// Where Azurite listens, as `http://<address>/<account>`.
+pub fn base_url() -> String {
     #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
     let url = std::env::var("TEST_AZURITE_URL");
     url.expect("TEST_AZURITE_URL is not set: run the tests by `cargo xtask test`, which installs and starts Azurite")

@@ -20,7 +20,8 @@ pub const BLOCK: usize = 4096;
 pub const CLAIM_TTL: Duration = Duration::from_mins(1);
 pub const RETENTION: Duration = Duration::from_hours(24);
 
-fn policy() -> ExportPolicy {
+/// Four chunks at once, in blocks of 4 KiB, deleted at once.
+pub fn policy() -> ExportPolicy {
     ExportPolicy {
         blocks: BlockPolicy {
             block_size_bytes: NonZeroUsize::new(BLOCK).expect("it is not zero"),

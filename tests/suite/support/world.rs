@@ -22,8 +22,8 @@ pub struct World {
     pub client: Client,
     pub vault: PathBuf,
     lines: Arc<Mutex<Vec<String>>>,
-    environment: BTreeMap<String, String>,
-    _folder: TempDir,
+    options: functions_host::Options,
+    folder: TempDir,
 }
 
 /// A script root as `cargo xtask stage` makes it.
@@ -67,18 +67,23 @@ impl World {
         let lines = Arc::new(Mutex::new(Vec::new()));
         let console = Arc::clone(&lines);
         let options = functions_host::Options {
-            environment: environment.clone(),
+            environment,
             console: Console::new(move |line| console.lock().expect("no holder of this lock panics").push(line.to_owned())),
             ..functions_host::Options::new(script_root(folder.path()))
         };
-        let host = Host::start(options).await.expect("the host accepts our script root");
-        host.ready().await.expect("the handler starts");
-        Self { simulator, host, client: Client::new(), vault, lines, environment, _folder: folder }
+        let host = start(options.clone()).await;
+        Self { simulator, host, client: Client::new(), vault, lines, options, folder }
+    }
+
+    /// A second host with the same settings: an instance more, as scaling out makes them.
+    pub async fn another_host(&self) -> Host {
+        let state_dir = Some(self.folder.path().join("another-host"));
+        start(functions_host::Options { state_dir, ..self.options.clone() }).await
     }
 
     /// What the handler is set up with.
     pub fn settings(&self) -> &BTreeMap<String, String> {
-        &self.environment
+        &self.options.environment
     }
 
     /// What host and handler printed.
@@ -88,7 +93,7 @@ impl World {
 
     /// The handler itself, past the host.
     pub async fn handler_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.host.handler_port().await.expect("the handler runs"))
+        handler_url(&self.host).await
     }
 
     /// An envelope to the handler, as the host would send it.
@@ -182,6 +187,17 @@ impl World {
     }
 }
 
+async fn start(options: functions_host::Options) -> Host {
+    let host = Host::start(options).await.expect("the host accepts our script root");
+    host.ready().await.expect("the handler starts");
+    host
+}
+
+/// The handler of a host, past it.
+pub async fn handler_url(host: &Host) -> String {
+    format!("http://127.0.0.1:{}", host.handler_port().await.expect("the handler runs"))
+}
+
 pub async fn json_answer(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.expect("the answer is text");
@@ -196,6 +212,21 @@ pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() && !name.starts_with('.') {
             found.extend(files(&path));
+        } else if path.is_file() {
+            found.insert(name, fs::read(&path).expect("the file is readable"));
+        }
+    }
+    found
+}
+
+/// All files below a folder but those in folders that begin with a dot, by their path in it.
+pub fn files_by_path(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') {
+            found.extend(files_by_path(&path).into_iter().map(|(below, content)| (format!("{name}/{below}"), content)));
         } else if path.is_file() {
             found.insert(name, fs::read(&path).expect("the file is readable"));
         }

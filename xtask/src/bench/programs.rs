@@ -91,7 +91,7 @@ impl Program {
         let (mut command, probe, takes) = match self {
             Self::Ours(ours) => {
                 let mut command = Command::new(&ours.binary);
-                let ledger = servers.folder.path().join(format!("ledger-{container}"));
+                let ledger = servers.ledger(container);
                 command
                     .arg("serve")
                     .env("ACS_ENDPOINT", &servers.acs)
@@ -135,10 +135,16 @@ impl Program {
 }
 
 impl Running {
-    /// The host's timer, in a hurry: ours finishes then what an event left undone.
-    pub async fn sweep(&self, client: &reqwest::Client) -> anyhow::Result<()> {
+    /// One tick of the host's timer.
+    pub async fn tick(&self, client: &reqwest::Client) -> anyhow::Result<()> {
         let request = client.post(format!("{}/ExportSweep", self.url)).body(r#"{"Data":{"timer":{}}}"#);
         request.send().await?.error_for_status()?;
+        Ok(())
+    }
+
+    /// The host's timer, in a hurry: ours finishes then what an event left undone.
+    pub async fn sweep(&self, client: &reqwest::Client) -> anyhow::Result<()> {
+        self.tick(client).await?;
         tokio::time::sleep(SWEEP_EVERY).await;
         Ok(())
     }

@@ -79,6 +79,11 @@ impl Servers {
         Ok(name)
     }
 
+    /// The folder of the ledger that goes with a container.
+    pub fn ledger(&self, container: &str) -> PathBuf {
+        self.folder.path().join(format!("ledger-{container}"))
+    }
+
     pub fn account(&self, target: Target) -> String {
         let [plain, tls] = &self.sink;
         format!("{}/devstoreaccount1", if target == Target::Plain { plain } else { tls })
