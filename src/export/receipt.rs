@@ -68,6 +68,7 @@ pub enum VaultName {
 }
 
 impl VaultName {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     fn is_home(&self) -> bool {
         *self == Self::Home
     }

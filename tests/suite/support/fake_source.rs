@@ -114,10 +114,8 @@ impl RecordingSource for FakeSource {
         if let Some(error) = fault.as_ref().and_then(failure) {
             return Err(error);
         }
-        if part == ChunkPart::Media {
-            if model.fails_from.is_some_and(|offset| range.start >= offset) {
-                return Err(SourceError::transient("nothing from here on"));
-            }
+        if part == ChunkPart::Media && model.fails_from.is_some_and(|offset| range.start >= offset) {
+            return Err(SourceError::transient("nothing from here on"));
         }
         let (media, metadata) = model.chunks.get(&chunk.document_id).cloned().ok_or(SourceError::Gone { status: 404 })?;
         let content = if part == ChunkPart::Media { media } else { metadata };
