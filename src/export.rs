@@ -18,6 +18,7 @@ pub mod entry;
 mod examination;
 pub mod exporter;
 mod fetch;
+pub mod holds;
 mod homecoming;
 pub mod layout;
 pub mod ledger;

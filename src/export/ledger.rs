@@ -264,6 +264,7 @@ impl ChunkLedger {
                 ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } | ChunkState::InPlace { .. } => {
                     return Ok(Retried::Safe);
                 }
+                ChunkState::Removing { .. } | ChunkState::Removed { .. } => return Ok(Retried::Removed),
             }
             if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Retried::Opened);
@@ -317,6 +318,8 @@ pub enum Retried {
     Opened,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
+    /// It was deleted from the vault by policy, and stays so.
+    Removed,
     Unknown,
 }
 

@@ -204,6 +204,8 @@ impl RecordingSource for AuditedSource {
             }
             ChunkState::Pending
             | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
             | ChunkState::InPlace { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => false,
