@@ -24,6 +24,7 @@ pub mod layout;
 pub mod ledger;
 pub mod ledger_store;
 pub mod receipt;
+pub mod retention;
 pub mod slots;
 pub mod source;
 pub mod state;

@@ -1,6 +1,6 @@
 //! Vault and ledger store in memory, for tests and simulations.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard};
 
@@ -24,6 +24,7 @@ struct Blobs {
     staged: HashMap<BlobName, HashMap<[u8; 64], Bytes>>,
     committed: BTreeMap<BlobName, (Bytes, Vec<BlockId>)>,
     unavailable: bool,
+    protected: BTreeSet<BlobName>,
 }
 
 impl MemoryVault {
@@ -39,6 +40,11 @@ impl MemoryVault {
     /// From now on every call fails, or none does.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.blobs().unavailable = unavailable;
+    }
+
+    /// From now on this file cannot be removed, as under a container's immutability policy.
+    pub fn protect(&self, name: &BlobName) {
+        self.blobs().protected.insert(name.clone());
     }
 
     fn reach(&self, action: &'static str, name: &BlobName) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
@@ -108,7 +114,11 @@ impl ExportDestination for MemoryVault {
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.reach("remove", name)?.committed.remove(name);
+        let mut blobs = self.reach("remove", name)?;
+        if blobs.protected.contains(name) {
+            return Err(failed("remove", name, "it is immutable due to a policy"));
+        }
+        blobs.committed.remove(name);
         Ok(())
     }
 
