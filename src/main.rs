@@ -50,7 +50,7 @@ enum Command {
     },
     /// List chunks, and events that could not be read
     List {
-        /// Only chunks in this state: pending, exported, sourceDeleted, sourceLeft, inPlace, expired, deadLettered
+        /// Only chunks in this state: pending, exported, sourceDeleted, sourceLeft, removing, removed, inPlace, expired, deadLettered
         #[arg(long)]
         state: Option<String>,
         /// Only chunks of a recording or call whose id contains this
@@ -97,6 +97,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Hold recordings for a case: what is held is deleted neither at ACS nor in the vault
+    Hold {
+        #[command(subcommand)]
+        verb: operator::keeping::HoldVerb,
+    },
+    /// Delete from the vault what is past `VAULT_RETENTION`, never what is held
+    Retention {
+        #[command(subcommand)]
+        verb: operator::keeping::RetentionVerb,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Serve the HTTP API on AWS Lambda
@@ -115,6 +125,8 @@ fn main() -> ExitCode {
         Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
         Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
         Command::Accept { documents, json } => operate(async |config| operator::accept(config, documents, json).await),
+        Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
+        Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS
