@@ -15,6 +15,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::crowd::Crowd;
 use crate::export::destination::ExportDestination;
 use crate::export::ledger_store::LedgerStore;
+use crate::export::retention::Retention;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::oidc::TokenValidator;
 use crate::secret::SharedSecret;
@@ -37,6 +38,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub driver: Arc<ExportDriver>,
     pub sweep: ExportSweep,
+    /// Deletes from the vault what is past its policy; `None` where copies are kept for ever.
+    pub retention: Option<Retention>,
     pub event_budget: Duration,
     pub sweep_budget: Duration,
 }
@@ -98,6 +101,7 @@ impl App {
         let vaults = storage.vaults(&config.vault, config.backup_vault.as_ref(), &config.vault_options, &clock)?;
         let external = ExternalStorage::new(&storage.azure, &config.external_storage);
         let external = external.map_err(|error| BuildError::External(Box::new(error)))?;
+        let retention = config.retention.map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
         let driver =
             Arc::new(ExportDriver::new(ledger, Arc::new(source), Arc::new(external), vaults, Arc::clone(&clock), config.export));
         Ok(Self {
@@ -109,6 +113,7 @@ impl App {
             clock,
             sweep: ExportSweep::new(Arc::clone(&driver)),
             driver,
+            retention,
             event_budget: config.event_budget,
             sweep_budget: config.sweep_budget,
         })

@@ -12,6 +12,7 @@ use crate::acs::{AccessKey, AcsEndpoint, ApiVersion, ContentHost};
 use crate::control::ControlPolicy;
 use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
+use crate::export::retention::RetentionPolicy;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
@@ -63,6 +64,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("VAULT_TAGS", Some("false")),
     setting("VAULT_IMMUTABLE_FOR", None),
     setting("VAULT_LEGAL_HOLD", Some("false")),
+    setting("VAULT_RETENTION", None),
     setting("LEDGER_URL", None),
     setting("EXTERNAL_STORAGE", None),
     setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
@@ -134,6 +136,8 @@ pub struct Config {
     pub backup_vault: Option<VaultUrl>,
     /// How files are kept in a vault that is a container.
     pub vault_options: AzureVaultOptions,
+    /// After how long copies may be deleted from the vault; never, unless set.
+    pub retention: Option<RetentionPolicy>,
     pub ledger: VaultUrl,
     /// Containers of the customer's own that ACS writes into.
     pub external_storage: Vec<ContainerUrl>,
@@ -185,6 +189,7 @@ impl Config {
         let vault = reader.required("VAULT_URL");
         let backup_vault = reader.backup_vault(vault.as_ref());
         let vault_options = reader.vault_options(vault.as_ref());
+        let retention = reader.retention();
         let ledger = reader.ledger(vault.as_ref());
         let external_storage = reader.external_storage();
         let export = reader.export();
@@ -211,6 +216,7 @@ impl Config {
                 vault: vault?,
                 backup_vault,
                 vault_options: vault_options?,
+                retention,
                 ledger: ledger?,
                 external_storage: external_storage?,
                 event_budget: event_budget?,
@@ -249,6 +255,7 @@ mod tests {
         let config = read(&MINIMAL).unwrap();
         assert!(matches!(config.acs.sign_in, SignIn::ManagedIdentity));
         assert_eq!(config.sweep_budget, Duration::from_mins(4));
+        assert_eq!(config.retention, None, "copies are kept for ever");
         assert_eq!(config.export.blocks.block_size_bytes.get(), 8 << 20);
         assert_eq!(format!("{:?}", config.ledger), "file:///var/vault-ledger");
     }
@@ -290,6 +297,16 @@ mod tests {
         }
         assert!(!text.contains("SECRET"), "{text}");
         assert!(text.starts_with("14 settings are to mend"), "{text}");
+    }
+
+    #[test]
+    fn a_retention_is_a_day_or_more() {
+        let with = |period| [MINIMAL[0], MINIMAL[1], ("VAULT_RETENTION", period)];
+        let keep_for = Duration::from_hours(8760);
+        assert_eq!(read(&with("8760h")).unwrap().retention, Some(RetentionPolicy { keep_for }));
+        for mistaken in ["365s", "365d", "0", "for ever"] {
+            assert!(problems(&with(mistaken)).contains("VAULT_RETENTION"), "{mistaken}");
+        }
     }
 
     #[test]

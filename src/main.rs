@@ -51,7 +51,7 @@ enum Command {
     },
     /// List chunks, and events that could not be read
     List {
-        /// Only chunks in this state: pending, exported, sourceDeleted, sourceLeft, inPlace, expired, deadLettered
+        /// Only chunks in this state: pending, exported, sourceDeleted, sourceLeft, removing, removed, inPlace, expired, deadLettered
         #[arg(long)]
         state: Option<String>,
         /// Only chunks of a recording or call whose id contains this
@@ -108,6 +108,16 @@ enum Command {
         #[command(subcommand)]
         verb: LedgerVerb,
     },
+    /// Hold recordings for a case: what is held is deleted neither at ACS nor in the vault
+    Hold {
+        #[command(subcommand)]
+        verb: operator::keeping::HoldVerb,
+    },
+    /// Delete from the vault what is past `VAULT_RETENTION`, never what is held
+    Retention {
+        #[command(subcommand)]
+        verb: operator::keeping::RetentionVerb,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Serve the HTTP API on AWS Lambda
@@ -156,6 +166,8 @@ fn main() -> ExitCode {
         Command::Ledger { verb: LedgerVerb::Rebuild { documents, json } } => {
             operate(async |config| operator::rebuild(config, documents, json).await)
         }
+        Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
+        Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

@@ -1,5 +1,7 @@
 //! The operator's verbs at the command line.
 
+pub mod keeping;
+
 use std::process::ExitCode;
 
 use jiff::civil::Date;

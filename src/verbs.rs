@@ -1,10 +1,12 @@
 //! The operator's verbs: what a person types at a shell, with the app's own settings.
 
 pub mod audit;
+pub mod hold;
 pub mod list;
 pub mod rebuild;
 pub mod replay;
 pub mod report;
+pub mod retention;
 pub mod retry;
 
 use std::fmt;

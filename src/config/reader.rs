@@ -14,6 +14,7 @@ use super::{AcsConfig, EventGridConfig, SETTINGS, SignIn, TokenConfig};
 use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
 use crate::control::auto_record::{AutoRecord, Scope};
 use crate::export::driver::ExportPolicy;
+use crate::export::retention::RetentionPolicy;
 use crate::export::transfer::BlockPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly};
 use crate::retry::RetryPolicy;
@@ -220,6 +221,11 @@ impl Reader {
             }
         }
         Some(AzureVaultOptions { read_back: read_back?, tags: tags?, tier, immutable_for, legal_hold: legal_hold? })
+    }
+
+    /// At least a day: what is shorter is a slip of the unit, and would empty the vault.
+    pub(super) fn retention(&mut self) -> Option<RetentionPolicy> {
+        self.duration("VAULT_RETENTION", Duration::from_hours(24)).map(|keep_for| RetentionPolicy { keep_for })
     }
 
     pub(super) fn external_storage(&mut self) -> Option<Vec<ContainerUrl>> {

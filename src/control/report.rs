@@ -224,6 +224,8 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
             chunk.size_bytes = Some(files.media.size_bytes);
             chunk.sha256 = Some(files.media.sha256.to_string());
         }
+        // Nothing is missing: it was in the vault, for as long as the policy says.
+        Some(ChunkState::Removing { .. } | ChunkState::Removed { .. }) => {}
         Some(ChunkState::Pending) => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the vault yet")),
         Some(ChunkState::Expired { reason, .. }) => {
             chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"));

@@ -135,6 +135,8 @@ impl LedgerEntry {
             ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
             | ChunkState::InPlace { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => true,
         };

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 use super::destination::{BlobProperties, CommitOutcome, DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
+use super::examination;
 use super::layout;
 use super::receipt::{ExportReceipt, VaultName};
 use super::slots::Turn;
 use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome, Transferred};
 use super::vaults::Vaults;
-use super::{examination, verify};
 use crate::clock::Clock;
 use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
 
@@ -190,13 +190,7 @@ impl ChunkExporter {
     /// # Errors
     /// When the vault cannot be asked.
     pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
-        for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-            let found = self.vaults.get(receipt.vault(), file.name())?.inspect(file.name()).await?;
-            if !found.is_some_and(|found| verify::is_still(file, &found)) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        self.vaults.still_hold(receipt).await
     }
 }
 

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::audit::{Actor, AuditLog};
+use super::audit::AuditLog;
 use super::entry::{ClaimRecord, LedgerEntry};
 use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version};
 use super::state::ChunkState;
@@ -283,8 +283,9 @@ impl ChunkLedger {
                 ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } | ChunkState::InPlace { .. } => {
                     return Ok(Retried::Safe);
                 }
+                ChunkState::Removing { .. } | ChunkState::Removed { .. } => return Ok(Retried::Removed),
             }
-            self.audit.append(Actor::Operator, "retried", document_id.as_str(), Value::Null).await?;
+            self.audit_operator("retried", document_id.as_str(), Value::Null).await?;
             if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Retried::Opened);
             }
@@ -319,7 +320,7 @@ impl ChunkLedger {
                 return Ok(Accepted::Nothing);
             }
             entry.anomaly_accepted_at = Some(self.clock.now());
-            self.audit.append(Actor::Operator, "accepted", document_id.as_str(), Value::Null).await?;
+            self.audit_operator("accepted", document_id.as_str(), Value::Null).await?;
             if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Accepted::Accepted);
             }
@@ -350,6 +351,8 @@ pub enum Retried {
     Opened,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
+    /// It was deleted from the vault by policy, and stays so.
+    Removed,
     Unknown,
 }
 

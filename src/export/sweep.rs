@@ -101,6 +101,8 @@ impl SweepReport {
                     ChunkState::Expired { .. } => self.expired += 1,
                     ChunkState::DeadLettered { .. } => self.dead_lettered += 1,
                     ChunkState::SourceLeft { .. }
+                    | ChunkState::Removing { .. }
+                    | ChunkState::Removed { .. }
                     | ChunkState::InPlace { .. }
                     | ChunkState::Pending
                     | ChunkState::Exported { .. } => {}

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
-use super::receipt::VaultName;
+use super::receipt::{ExportReceipt, VaultName};
+use super::verify;
 
 /// Where files may be put.
 #[derive(Clone)]
@@ -24,6 +25,20 @@ impl Vaults {
 
     pub fn home(&self) -> &dyn ExportDestination {
         &*self.home
+    }
+
+    /// Whether the vault still has both files as they were proved.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn still_hold(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
+        for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
+            let found = self.get(receipt.vault(), file.name())?.inspect(file.name()).await?;
+            if !found.is_some_and(|found| verify::is_still(file, &found)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The vault of this name. `file` is what is wanted there, for the error's text.

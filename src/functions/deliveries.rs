@@ -50,6 +50,9 @@ fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> Str
             ChunkState::SourceDeleted { .. } => format!("Chunk {id} is in the vault and deleted at ACS"),
             ChunkState::InPlace { files, .. } => format!("Chunk {id} lies in your own storage: SHA-256 {}", files.media.sha256),
             ChunkState::SourceLeft { reason, .. } => format!("Chunk {id} is in the vault; at ACS: {reason}"),
+            ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+                format!("Chunk {id} was in the vault, and is deleted there by policy")
+            }
             ChunkState::Expired { reason, .. } => format!("Chunk {id} is LOST, ACS had dropped it: {reason}"),
             ChunkState::DeadLettered { reason, .. } => format!("Chunk {id} is dead-lettered: {reason}"),
             ChunkState::Pending | ChunkState::Exported { .. } => format!("Chunk {id} is {}", state.name()),

@@ -1,6 +1,6 @@
 //! Vault and ledger store in memory, for tests and simulations.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, Range};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -27,6 +27,7 @@ struct Blobs {
     unavailable: bool,
     fails_after: Duration,
     refuses_removals: bool,
+    protected: BTreeSet<BlobName>,
 }
 
 impl MemoryVault {
@@ -53,6 +54,11 @@ impl MemoryVault {
     /// From now on removals fail, or they do not.
     pub fn refuse_removals(&self, refuse: bool) {
         self.blobs().refuses_removals = refuse;
+    }
+
+    /// From now on this file cannot be removed, as under a container's immutability policy.
+    pub fn protect(&self, name: &BlobName) {
+        self.blobs().protected.insert(name.clone());
     }
 
     async fn reach(&self, action: &'static str, name: &BlobName) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
@@ -143,8 +149,8 @@ impl ExportDestination for MemoryVault {
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
         let mut blobs = self.reach("remove", name).await?;
-        if blobs.refuses_removals {
-            return Err(failed("remove", name, "nothing is removed here"));
+        if blobs.refuses_removals || blobs.protected.contains(name) {
+            return Err(failed("remove", name, "it is immutable due to a policy"));
         }
         blobs.committed.remove(name);
         Ok(())

@@ -15,7 +15,7 @@ use crate::recording::{CallId, DocumentId, RecordingId, ServerCallId};
 /// What to list.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// `pending`, `exported`, `sourceDeleted`, `sourceLeft`, `inPlace`, `expired`, `deadLettered`.
+    /// `pending`, `exported`, `sourceDeleted`, `sourceLeft`, `removing`, `removed`, `inPlace`, `expired`, `deadLettered`.
     pub state: Option<String>,
     /// Part of the id of a recording or a call.
     pub of: Option<String>,
@@ -133,6 +133,10 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
             (Some(receipt.media().name().to_string()), None)
         }
         ChunkState::SourceLeft { receipt, reason } => (Some(receipt.media().name().to_string()), Some(reason.clone())),
+        ChunkState::Removing { .. } => {
+            (None, Some("its deletion from the vault, by policy, has begun and is not finished".to_owned()))
+        }
+        ChunkState::Removed { reason, .. } => (None, Some(reason.clone())),
         ChunkState::InPlace { files, .. } => (Some(files.media.location.clone()), None),
         ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => (None, Some(reason.clone())),
     };

@@ -17,6 +17,8 @@ pub struct RetryReport {
     pub opened: Vec<DocumentId>,
     /// They are in the vault and proved.
     pub safe: Vec<DocumentId>,
+    /// They were deleted from the vault by policy.
+    pub removed: Vec<DocumentId>,
     pub unknown: Vec<DocumentId>,
 }
 
@@ -25,6 +27,7 @@ impl fmt::Display for RetryReport {
         let lines = [
             (&self.opened, "is opened again; the next sweep exports it"),
             (&self.safe, "is in the vault and proved; there is nothing to try"),
+            (&self.removed, "was deleted from the vault by policy, and stays so"),
             (&self.unknown, "is not in the ledger"),
         ];
         let mut lines = lines.into_iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}"))).peekable();
@@ -92,6 +95,7 @@ pub async fn run(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, Ledge
         let list = match ledger.retry(&id).await? {
             Retried::Opened => &mut report.opened,
             Retried::Safe => &mut report.safe,
+            Retried::Removed => &mut report.removed,
             Retried::Unknown => &mut report.unknown,
         };
         list.push(id);

@@ -57,7 +57,9 @@ pub(super) fn alarm(entry: &LedgerEntry) -> bool {
         | ChunkState::Exported { .. }
         | ChunkState::SourceDeleted { .. }
         | ChunkState::SourceLeft { .. }
-        | ChunkState::InPlace { .. } => return false,
+        | ChunkState::InPlace { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. } => return false,
     }
     true
 }

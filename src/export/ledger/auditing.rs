@@ -15,6 +15,14 @@ impl ChunkLedger {
         &self.audit
     }
 
+    /// An operator is about to do something.
+    ///
+    /// # Errors
+    /// When the storage fails: it must then not be done.
+    pub async fn audit_operator(&self, action: &str, subject: &str, detail: Value) -> Result<(), LedgerError> {
+        Ok(self.audit.append(Actor::Operator, action, subject, detail).await?)
+    }
+
     /// The handler is about to do something to a chunk.
     ///
     /// # Errors
@@ -43,6 +51,8 @@ fn described(state: &ChunkState) -> Value {
         ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => proof(receipt),
         ChunkState::SourceLeft { receipt, reason } => json!({"proof": proof(receipt), "reason": reason}),
         ChunkState::InPlace { files, .. } => json!({"sizeBytes": files.media.size_bytes, "sha256": files.media.sha256}),
+        ChunkState::Removing { receipt, .. } => proof(receipt),
+        ChunkState::Removed { receipt, reason, .. } => json!({"proof": proof(receipt), "reason": reason}),
         ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => json!({"reason": reason}),
     }
 }

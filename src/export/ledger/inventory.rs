@@ -1,10 +1,13 @@
 //! All that the ledger holds, for an operator: entries whatever their state, and events that could not be read.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError};
 use crate::export::digest::Sha256Digest;
+use crate::export::holds::Holds;
 use crate::export::ledger_store::Precondition;
 use crate::recording::DocumentId;
 
@@ -14,6 +17,11 @@ const PAGE: usize = 500;
 const AT_ONCE: usize = 16;
 
 impl ChunkLedger {
+    /// What must not be deleted: it lies in the same storage, so that whoever has the one has the other.
+    pub fn holds(&self) -> Holds {
+        Holds::new(Arc::clone(&self.store))
+    }
+
     /// Keeps an event that could not be read, whole, once.
     ///
     /// # Errors

@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::{CHUNKS, ChunkLedger, LedgerError, Precondition, PutOutcome, entry_key};
-use crate::export::audit::Actor;
 use crate::export::entry::LedgerEntry;
 use crate::export::exporter::KeptReceipt;
 use crate::export::state::ChunkState;
@@ -59,7 +58,7 @@ impl ChunkLedger {
         }
         entry.claims = 1;
         entry.state = ChunkState::Exported { receipt: kept.receipt };
-        self.audit.append(Actor::Operator, "rebuilt", document_id.as_str(), serde_json::Value::Null).await?;
+        self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null).await?;
         let outcome = self.put_open(&entry, condition).await?;
         Ok(if outcome == PutOutcome::Written { Rebuilt::Rebuilt } else { Rebuilt::Changed })
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recording_vault::clock::ManualClock;
+use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy, ExportSweep, OnAnomaly,
@@ -97,6 +98,12 @@ impl Pipeline {
     pub async fn sweep(&self) -> SweepReport {
         let sweep = ExportSweep::new(Arc::clone(&self.driver));
         sweep.run(Budget::of(Duration::from_hours(1))).await.expect("the ledger works")
+    }
+
+    /// The policy on this pipeline's vault.
+    pub fn retention(&self, keep_for: Duration) -> Retention {
+        let vaults = Vaults::new(self.vault.clone(), Some(self.backup.clone()));
+        Retention::new(self.driver.ledger().clone(), vaults, self.clock.clone(), RetentionPolicy { keep_for })
     }
 
     pub async fn state(&self, id: &DocumentId) -> ChunkState {

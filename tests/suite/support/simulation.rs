@@ -14,8 +14,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use recording_vault::export::holds::Holds;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
+use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
 use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
@@ -207,6 +209,8 @@ impl RecordingSource for AuditedSource {
             }
             ChunkState::Pending
             | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
             | ChunkState::InPlace { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => false,
@@ -236,8 +240,26 @@ impl Durable {
         Self { source, vault: Arc::default(), backup: Arc::default(), store: Arc::default(), clock }
     }
 
-    fn ledger(&self) -> ChunkLedger {
+    pub fn ledger(&self) -> ChunkLedger {
         ChunkLedger::new(self.store.clone(), self.clock.clone(), RETENTION, CLAIM_TTL)
+    }
+
+    /// An operator's process that applies a retention policy to this state.
+    pub fn retention(&self, plan: &Arc<Plan>, keep_for: Duration) -> Retention {
+        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
+        let vault = Arc::new(Planned { inner: Arc::clone(&self.vault), plan: Arc::clone(plan) });
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        Retention::new(ledger, Vaults::new(vault, None), self.clock.clone(), RetentionPolicy { keep_for })
+    }
+
+    /// An operator's process that holds and releases.
+    pub fn holds(&self, plan: &Arc<Plan>) -> Holds {
+        Holds::new(Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) }))
+    }
+
+    /// Whether the vault has a chunk's media, byte for byte.
+    pub fn is_whole(&self, id: &DocumentId) -> bool {
+        self.media(id) == Some(media_of(id))
     }
 
     /// A process on this state.

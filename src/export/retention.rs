@@ -1,0 +1,310 @@
+//! Retention of the vault's own copies: what is past its policy, and its removal. Nothing is removed by itself; an operator
+//! applies the policy. What is held is never removed.
+//!
+//! A removal, under the chunk's claim:
+//! ```text
+//! Removing, durably ─▶ holds, once more ─▶ media, metadata, receipt deleted, in this order ─▶ Removed, durably
+//!                            └─ held ──────────┴─ refused: all files there? ─▶ back to what it was; else it stays Removing
+//! ```
+//! So nothing ever counts as a copy that may be gone, and the next removal finishes what a kill interrupted. A hold that is
+//! added at the same moment is either found here, or its adder finds the chunk `Removing`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use jiff::{SignedDuration, Timestamp};
+use tracing::{error, info};
+
+use super::destination::DestinationError;
+use super::entry::LedgerEntry;
+use super::holds::{self, Case};
+use super::layout;
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
+use super::receipt::{ExportReceipt, VerifiedFile};
+use super::state::{ChunkState, SourceEnd};
+use super::vaults::Vaults;
+use crate::clock::Clock;
+use crate::recording::DocumentId;
+use crate::telemetry::ErrorChain;
+
+/// Chunks that are looked at or removed at once.
+const AT_ONCE: usize = 8;
+/// ACS records for a day and keeps the file for another: a start that is this much older than our knowledge of it is no time
+/// of a clock (`0001-01-01` for one), and must not make a new copy an old one.
+const START_BELIEVED_FOR: Duration = Duration::from_hours(7 * 24);
+
+/// How long a copy stays in the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    pub keep_for: Duration,
+}
+
+impl RetentionPolicy {
+    /// When a chunk's copy is past this policy: counted from the start of the recording, as far as that can be believed,
+    /// else from when its event came.
+    pub fn past_at(self, entry: &LedgerEntry) -> Timestamp {
+        counted_from(entry).checked_add(self.keep_for).unwrap_or(Timestamp::MAX)
+    }
+
+    fn is_past(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        now >= self.past_at(entry)
+    }
+
+    /// What a removal is to look at: copies that are past, and those whose removal has begun.
+    fn concerns(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        let has_begun = matches!(entry.state, ChunkState::Removing { .. });
+        has_begun || (entry.state.removable().is_some() && self.is_past(entry, now))
+    }
+}
+
+fn counted_from(entry: &LedgerEntry) -> Timestamp {
+    let earliest = entry.recorded_at.checked_sub(START_BELIEVED_FOR).unwrap_or(Timestamp::MIN);
+    let believed = |started_at: &Timestamp| (earliest..=entry.recorded_at).contains(started_at);
+    entry.chunk.started_at.filter(believed).unwrap_or(entry.recorded_at)
+}
+
+/// Applies a policy to the vault.
+#[derive(Clone)]
+pub struct Retention {
+    ledger: ChunkLedger,
+    vaults: Vaults,
+    clock: Arc<dyn Clock>,
+    policy: RetentionPolicy,
+}
+
+/// A copy that is past its policy.
+#[derive(Debug, Clone)]
+pub struct PastPolicy {
+    pub entry: LedgerEntry,
+    pub counted_from: Timestamp,
+    pub past_at: Timestamp,
+    /// What keeps it all the same.
+    pub cases: Vec<Case>,
+}
+
+/// What became of one copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Removal {
+    Removed,
+    Held {
+        cases: Vec<Case>,
+    },
+    /// There is no copy, it is not past its policy, or it is being driven again.
+    NotDue,
+    /// Somebody else has its claim.
+    Busy,
+    /// It may be tried again. `is_whole`: the copy is in the vault as it was.
+    Failed {
+        reason: String,
+        is_whole: bool,
+    },
+}
+
+impl Retention {
+    pub fn new(ledger: ChunkLedger, vaults: Vaults, clock: Arc<dyn Clock>, policy: RetentionPolicy) -> Self {
+        Self { ledger, vaults, clock, policy }
+    }
+
+    /// Every copy that is past its policy, oldest first, with what holds it. Looks at every entry there is.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn plan(&self) -> Result<Vec<PastPolicy>, LedgerError> {
+        let now = self.clock.now();
+        let holds = self.ledger.holds();
+        let mut past = Vec::new();
+        for entry in self.ledger.entries(|entry| self.policy.concerns(entry, now)).await? {
+            let cases = holds.on(&entry.chunk).await?;
+            past.push(PastPolicy { counted_from: counted_from(&entry), past_at: self.policy.past_at(&entry), cases, entry });
+        }
+        past.sort_by_key(|copy| copy.past_at);
+        Ok(past)
+    }
+
+    /// Removes every copy that is past its policy and not held. One that cannot be removed does not stop the others.
+    ///
+    /// # Errors
+    /// When the ledger cannot be listed.
+    pub async fn apply(&self) -> Result<Vec<(DocumentId, Removal)>, LedgerError> {
+        let now = self.clock.now();
+        let mut past = self.ledger.entries(|entry| self.policy.concerns(entry, now)).await?;
+        past.sort_by_key(|entry| self.policy.past_at(entry));
+        self.ledger.audit_operator("retentionApplied", "vault", serde_json::json!({"pastPolicy": past.len()})).await?;
+        let removals = futures::stream::iter(past).map(|entry| async move {
+            let id = entry.chunk.document_id;
+            let removal = self.remove(&id).await;
+            (id, removal)
+        });
+        Ok(removals.buffered(AT_ONCE).collect().await)
+    }
+
+    /// Removes one copy, if it is past its policy and not held: the one way by which a copy leaves the vault.
+    ///
+    /// Cancel-safe: what was begun is durable, and the claim runs out.
+    pub async fn remove(&self, id: &DocumentId) -> Removal {
+        let removal = self.try_remove(id).await.unwrap_or_else(|error| {
+            // What was done is known to the next removal, not to this one.
+            Removal::Failed { reason: ErrorChain(&error).to_string(), is_whole: false }
+        });
+        match &removal {
+            Removal::Removed => info!(document.id = %id, "Deleted the copy of chunk `{id}` from the vault"),
+            Removal::Held { cases } => info!(document.id = %id, "The copy of chunk `{id}` is held for {}", holds::tags(cases)),
+            Removal::NotDue | Removal::Busy => {}
+            Removal::Failed { reason, .. } => {
+                error!(document.id = %id, error = reason, "The copy of chunk `{id}` could not be deleted from the vault");
+            }
+        }
+        removal
+    }
+
+    async fn try_remove(&self, id: &DocumentId) -> Result<Removal, LedgerError> {
+        let Some(found) = self.ledger.find(id).await? else {
+            return Ok(Removal::NotDue);
+        };
+        if !self.policy.concerns(&found.entry, self.clock.now()) {
+            return Ok(Removal::NotDue);
+        }
+        let cases = self.ledger.holds().on(&found.entry.chunk).await?;
+        let has_begun = matches!(found.entry.state, ChunkState::Removing { .. });
+        if !cases.is_empty() && !has_begun {
+            return Ok(Removal::Held { cases });
+        }
+        let Some(claim) = self.ledger.claim(&found).await? else {
+            return Ok(Removal::Busy);
+        };
+        tokio::select! {
+            biased;
+            removal = self.carry_out(&claim, found) => removal,
+            lost = self.ledger.keep_claimed(&claim) => Err(lost),
+        }
+    }
+
+    async fn carry_out(&self, claim: &Claim, Found { entry, .. }: Found) -> Result<Removal, LedgerError> {
+        let Some((receipt, source)) = entry.state.removable().map(|(receipt, source)| (receipt.clone(), source)) else {
+            return Ok(Removal::NotDue);
+        };
+        let now = self.clock.now();
+        let removing = ChunkState::Removing { receipt: receipt.clone(), source: source.clone(), began_at: now };
+        let begin = |current: &mut LedgerEntry| {
+            // An event may have opened it again since it was found.
+            if current.state == entry.state {
+                current.state = removing.clone();
+            }
+        };
+        let entry = self.ledger.update(claim, AfterUpdate::KeepClaim, begin).await?;
+        if entry.state != removing {
+            self.ledger.update(claim, AfterUpdate::Release, |_| {}).await?;
+            return Ok(Removal::NotDue);
+        }
+        let cases = self.ledger.holds().on(&entry.chunk).await?;
+        if !cases.is_empty() {
+            self.give_back(claim, &receipt, &source).await?;
+            return Ok(Removal::Held { cases });
+        }
+        // The policy may have become a longer one since a removal was begun.
+        if !self.policy.is_past(&entry, now) && self.give_back(claim, &receipt, &source).await? {
+            return Ok(Removal::NotDue);
+        }
+        if let Err(error) = self.delete_files(&entry, &receipt).await {
+            let reason = ErrorChain(&error).to_string();
+            return Ok(Removal::Failed { reason, is_whole: self.give_back(claim, &receipt, &source).await? });
+        }
+        let reason = format!(
+            "deleted from the vault by policy: it was kept for {:#} from {} on",
+            SignedDuration::try_from(self.policy.keep_for).unwrap_or(SignedDuration::MAX),
+            counted_from(&entry)
+        );
+        let removed = ChunkState::Removed { receipt, removed_at: self.clock.now(), reason };
+        self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = removed.clone()).await?;
+        Ok(Removal::Removed)
+    }
+
+    /// The media first: it is what a vault that refuses is refusing, and then nothing is gone. The receipt last: it tells what
+    /// there was for as long as anything of it is left.
+    async fn delete_files(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<(), DestinationError> {
+        let proof = layout::receipt(&entry.folder, &entry.chunk);
+        let files = std::iter::once(receipt.media()).chain(receipt.metadata()).map(VerifiedFile::name);
+        for name in files.chain([&proof]) {
+            self.vaults.get(receipt.vault(), name)?.remove(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes it a copy again if both files are in the vault as they were proved. Whether they are, and it is.
+    async fn give_back(&self, claim: &Claim, receipt: &ExportReceipt, source: &SourceEnd) -> Result<bool, LedgerError> {
+        let is_whole = matches!(self.vaults.still_hold(receipt).await, Ok(true));
+        let give_back = |entry: &mut LedgerEntry| {
+            if is_whole {
+                entry.state = source.clone().with_copy(receipt.clone());
+            }
+        };
+        self.ledger.update(claim, AfterUpdate::Release, give_back).await?;
+        Ok(is_whole)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::digest::Sha256Digest;
+    use crate::export::entry::tests::entry;
+    use crate::export::receipt::VaultName;
+
+    const YEAR: RetentionPolicy = RetentionPolicy { keep_for: Duration::from_hours(8760) };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn receipt() -> ExportReceipt {
+        let media = VerifiedFile::new("a/b.wav".parse().unwrap(), 1, Sha256Digest::of(b"a"), "e".into());
+        ExportReceipt::new(media, None, VaultName::Home, None, at("2026-03-02T10:00:00Z"))
+    }
+
+    fn started(started_at: Option<&str>) -> LedgerEntry {
+        let mut entry = entry();
+        assert_eq!(entry.recorded_at, at("2026-03-02T09:00:00Z"));
+        entry.chunk.started_at = started_at.map(at);
+        entry
+    }
+
+    #[rstest::rstest]
+    #[case::from_the_start_of_the_recording(Some("2026-03-01T20:00:00Z"), "2027-03-01T20:00:00Z")]
+    #[case::else_from_when_its_event_came(None, "2027-03-02T09:00:00Z")]
+    #[case::not_from_a_start_that_is_no_time(Some("0001-01-01T00:00:00Z"), "2027-03-02T09:00:00Z")]
+    #[case::not_from_a_start_in_the_future(Some("2999-01-01T00:00:00Z"), "2027-03-02T09:00:00Z")]
+    fn a_policy_counts(#[case] started_at: Option<&str>, #[case] past_at: &str) {
+        let entry = started(started_at);
+        assert_eq!(YEAR.past_at(&entry), at(past_at));
+        assert!(YEAR.is_past(&entry, at(past_at)));
+        assert!(!YEAR.is_past(&entry, at(past_at) - SignedDuration::from_nanos(1)));
+    }
+
+    #[test]
+    fn a_policy_beyond_all_time_is_never_past() {
+        let forever = RetentionPolicy { keep_for: Duration::MAX };
+        assert!(!forever.is_past(&started(None), at("9999-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn only_settled_copies_are_concerned() {
+        let (soon, late) = (at("2026-03-03T00:00:00Z"), at("2030-01-01T00:00:00Z"));
+        let concerned = |state: ChunkState, now| YEAR.concerns(&LedgerEntry { state, ..started(None) }, now);
+        let (receipt, reason) = (receipt(), String::new());
+        let deleted = ChunkState::SourceDeleted { receipt: receipt.clone(), deleted_at: soon };
+        assert!(!concerned(deleted.clone(), soon) && concerned(deleted, late));
+        assert!(concerned(ChunkState::SourceLeft { receipt: receipt.clone(), reason: reason.clone() }, late));
+        for state in [
+            ChunkState::Pending,
+            ChunkState::Exported { receipt: receipt.clone() },
+            ChunkState::Removed { receipt: receipt.clone(), removed_at: soon, reason: reason.clone() },
+            ChunkState::Expired { seen_at: soon, reason: reason.clone() },
+            ChunkState::DeadLettered { at: soon, reason },
+        ] {
+            assert!(!concerned(state.clone(), late), "{state:?}");
+        }
+        let source = SourceEnd::Deleted { deleted_at: soon };
+        assert!(concerned(ChunkState::Removing { receipt, source, began_at: soon }, soon), "what was begun is finished");
+    }
+}
