@@ -84,7 +84,6 @@ struct Turns {
 }
 
 /// Whether a chunk can be driven now.
-#[expect(clippy::large_enum_variant, reason = "one at a time, and taken apart at once")]
 enum Ready {
     Due(Box<Found>, Slot),
     NotDue(Box<DriveOutcome>),
