@@ -15,7 +15,7 @@ use self::settle::Blame;
 use super::budget::Budget;
 use super::catalogue;
 use super::destination::DestinationError;
-use super::entry::LedgerEntry;
+use super::entry::{LedgerEntry, Risk};
 use super::exporter::{Attempt, ChunkExporter};
 use super::ledger::{ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::{ExportReceipt, VaultName};
@@ -126,7 +126,20 @@ impl ExportDriver {
     /// # Errors
     /// When the ledger fails. A failure of the source or the vault is an outcome, not an error.
     pub async fn drive(&self, document_id: &DocumentId, budget: Budget) -> Result<DriveOutcome, LedgerError> {
-        let (found, slot) = match self.ready(document_id, budget).await? {
+        self.drive_watched(document_id, budget, &mut None).await
+    }
+
+    /// The same, and tells what risk the chunk was at when it was looked at.
+    ///
+    /// # Errors
+    /// As [`drive`](Self::drive).
+    pub async fn drive_watched(
+        &self,
+        document_id: &DocumentId,
+        budget: Budget,
+        risk: &mut Option<Risk>,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let (found, slot) = match self.ready(document_id, budget, risk).await? {
             Ready::Due(found, slot) => (*found, slot),
             Ready::NotDue(outcome) => return Ok(*outcome),
         };
@@ -148,12 +161,13 @@ impl ExportDriver {
     }
 
     /// The entry, if something is due for it, and a slot to do it in.
-    async fn ready(&self, document_id: &DocumentId, budget: Budget) -> Result<Ready, LedgerError> {
+    async fn ready(&self, document_id: &DocumentId, budget: Budget, risk: &mut Option<Risk>) -> Result<Ready, LedgerError> {
         let mut slot = None;
         loop {
             let Some(found) = self.ledger.find(document_id).await? else {
                 return Ok(Ready::NotDue(Box::new(DriveOutcome::Unknown)));
             };
+            *risk = found.entry.risk(self.clock.now());
             let Some(found) = self.watch(found).await? else {
                 return Ok(Ready::NotDue(Box::new(DriveOutcome::Unknown)));
             };

@@ -36,6 +36,9 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
                 exported = report.exported,
                 deleted = report.deleted,
                 failed = report.failed,
+                at_risk_50 = report.at_risk_50,
+                at_risk_75 = report.at_risk_75,
+                at_risk_90 = report.at_risk_90,
                 "Swept {} open chunks",
                 report.seen
             );

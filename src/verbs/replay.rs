@@ -98,6 +98,7 @@ async fn feed(app: &App, name: &str, content: &[u8], report: &mut ReplayReport) 
         report.unreadable.push(format!("{name}: neither JSON nor base64 of JSON"));
         return Ok(());
     };
+    app.driver.ledger().audit_operator("replayed", name, Value::Null).await?;
     let mut intake = Intake::new(app);
     let taken = intake.take_all(&events).await;
     report.unreadable.extend(intake.unreadable.into_iter().map(|reason| format!("{name}: {reason}")));

@@ -22,12 +22,27 @@ const EVENT_PATH: &str = "RecordingFileStatusUpdated";
 pub struct RecordingVault {
     binary: PathBuf,
     settings: Vec<(&'static str, &'static str)>,
+    ledger: Ledger,
+}
+
+/// Where its ledger lies.
+#[derive(Clone, Copy)]
+enum Ledger {
+    /// In the sink, beside the vault: as deployed.
+    Sink,
+    Directory,
 }
 
 impl RecordingVault {
     /// With default settings.
     pub fn new(binary: PathBuf) -> Self {
-        Self { binary, settings: Vec::new() }
+        Self { binary, settings: Vec::new(), ledger: Ledger::Sink }
+    }
+
+    /// With its ledger in a directory.
+    #[must_use]
+    pub fn with_directory_ledger(self) -> Self {
+        Self { ledger: Ledger::Directory, ..self }
     }
 
     #[must_use]
@@ -91,14 +106,17 @@ impl Program {
         let (mut command, probe, takes) = match self {
             Self::Ours(ours) => {
                 let mut command = Command::new(&ours.binary);
-                let ledger = servers.ledger(container);
+                let ledger_url = match ours.ledger {
+                    Ledger::Sink => format!("{account}/{container}-ledger?{SAS}"),
+                    Ledger::Directory => format!("file://{}", servers.ledger(container).display()),
+                };
                 command
                     .arg("serve")
                     .env("ACS_ENDPOINT", &servers.acs)
                     .env("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY)
                     .env("ACS_CONTENT_HOSTS", &servers.acs)
                     .env("VAULT_URL", container_url)
-                    .env("LEDGER_URL", format!("file://{}", ledger.display()))
+                    .env("LEDGER_URL", ledger_url)
                     .envs(ours.settings.iter().copied());
                 (command, "GET /", Takes::Event { content_host: None })
             }
