@@ -13,6 +13,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::recording::DocumentId;
+
 /// How a verb prints what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Print {
@@ -29,4 +31,10 @@ impl Print {
             Self::Json => println!("{}", serde_json::to_string_pretty(report).expect("reports have string keys only")),
         }
     }
+}
+
+/// A line for each chunk with what became of it, or what there is to say of none.
+fn write_lines(f: &mut fmt::Formatter<'_>, groups: &[(&[DocumentId], &str)], of_none: &str) -> fmt::Result {
+    let lines: Vec<String> = groups.iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}"))).collect();
+    f.write_str(if lines.is_empty() { of_none.to_owned() } else { lines.join("\n") }.as_str())
 }

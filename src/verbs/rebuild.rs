@@ -29,14 +29,13 @@ pub struct RebuildReport {
 
 impl fmt::Display for RebuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = [
+        let groups: [(&[_], _); 4] = [
             (&self.rebuilt, "is rebuilt; the next sweep goes on with it"),
             (&self.readable, "is readable; nothing was changed"),
             (&self.without_receipt, "has no receipt in the vault: replay its event"),
             (&self.not_held, "is not in the vault as its receipt says: replay its event"),
         ];
-        let lines: Vec<_> = lines.into_iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}"))).collect();
-        if lines.is_empty() { f.write_str("Every entry is readable.") } else { f.write_str(&lines.join("\n")) }
+        super::write_lines(f, &groups, "Every entry is readable.")
     }
 }
 

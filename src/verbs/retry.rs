@@ -24,17 +24,13 @@ pub struct RetryReport {
 
 impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = [
+        let groups: [(&[_], _); 4] = [
             (&self.opened, "is opened again; the next sweep exports it"),
             (&self.safe, "is in the vault and proved; there is nothing to try"),
             (&self.removed, "was deleted from the vault by policy, and stays so"),
             (&self.unknown, "is not in the ledger"),
         ];
-        let mut lines = lines.into_iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}"))).peekable();
-        if lines.peek().is_none() {
-            return f.write_str("There is nothing to retry.");
-        }
-        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+        super::write_lines(f, &groups, "There is nothing to retry.")
     }
 }
 
@@ -51,13 +47,12 @@ pub struct AcceptReport {
 
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = [
+        let groups: [(&[_], _); 3] = [
             (&self.accepted, "is accepted; it may be deleted at ACS now"),
             (&self.nothing, "is not waiting to be accepted"),
             (&self.unknown, "is not in the ledger"),
         ];
-        let lines = lines.into_iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}")));
-        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+        super::write_lines(f, &groups, "There is nothing to accept.")
     }
 }
 
