@@ -1,5 +1,6 @@
 //! Azure Blob Storage through the official client: the only place that knows `azure_storage_blob`.
 
+mod bounded;
 mod external;
 mod ledger;
 mod options;
@@ -24,6 +25,7 @@ use super::url::ContainerUrl;
 use crate::telemetry::ErrorChain;
 
 pub use azure_storage_blob::models::AccessTier;
+use bounded::BoundedClient;
 pub use external::ExternalStorage;
 pub use ledger::AzureLedgerStore;
 pub use options::AzureVaultOptions;
@@ -43,7 +45,7 @@ impl AzureStorage {
     /// `credential` is used for containers whose URL carries no SAS.
     pub fn new(credential: Option<Arc<dyn TokenCredential>>) -> Self {
         let plain = HttpClientOptions { automatic_decompression: false };
-        Self { credential, transport: Transport::new(new_http_client(Some(plain))) }
+        Self { credential, transport: Transport::new(Arc::new(BoundedClient::new(new_http_client(Some(plain))))) }
     }
 
     /// A client for one container.
