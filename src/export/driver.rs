@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use self::settle::Blame;
@@ -31,6 +32,9 @@ use crate::telemetry::ErrorChain;
 
 /// How soon a chunk is tried again after the vault, not the source, failed.
 const AFTER_VAULT_FAILURE: Duration = Duration::from_secs(15);
+
+/// How long a chunk that is safe waits for a slot to be deleted in, before it lets others go first.
+const DELETION_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the driver decides by.
 #[derive(Debug, Clone, Copy)]
@@ -186,9 +190,15 @@ impl ExportDriver {
                 return Ok(Ready::Due(Box::new(found), slot));
             }
             let waiting = self.slots.acquire(turns, found.entry.expires_at);
+            let is_safe = turns == u32::MAX;
+            let until = if is_safe { budget.deadline().min(Instant::now() + DELETION_PATIENCE) } else { budget.deadline() };
             // What was found may have changed while we waited: it is looked at again.
-            match tokio::time::timeout_at(budget.deadline(), waiting).await {
+            match tokio::time::timeout_at(until, waiting).await {
                 Ok(granted) => slot = Some(granted),
+                // While it queues it keeps the sweep from what is behind it, and that may not be safe.
+                Err(_) if is_safe && !budget.is_spent() => {
+                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Waiting { until: self.clock.now() })));
+                }
                 Err(_) => return Ok(Ready::NotDue(Box::new(DriveOutcome::OutOfBudget))),
             }
         }
