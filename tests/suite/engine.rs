@@ -194,32 +194,3 @@ async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
     let entry = risk().await;
     assert!(matches!(entry.state, ChunkState::Expired { .. }) && entry.told_end, "{:?}", entry.state);
 }
-
-#[tokio::test(start_paused = true)]
-async fn chunks_that_wait_to_be_deleted_keep_no_sweep_from_what_is_not_safe() {
-    let pipeline = Pipeline::with_chunks_in_flight(1);
-    let exported: Vec<_> = (0..20).map(|number| chunk(&format!("done{number}"), number)).collect();
-    for chunk in &exported {
-        pipeline.source.put(&chunk.document_id, content(100, 1));
-        pipeline.source.model().delete_faults = [Fault::Transient].into();
-        pipeline.record(chunk).await;
-        pipeline.drive(&chunk.document_id).await;
-    }
-    pipeline.clock.advance(Duration::from_mins(20));
-    let (slow, pending) = (chunk("slow", 30), chunk("pending", 31));
-    for chunk in [&slow, &pending] {
-        pipeline.source.put(&chunk.document_id, content(100, 2));
-        pipeline.record(chunk).await;
-    }
-    // The one slot is taken by a source that trickles.
-    pipeline.source.with_faults([Fault::Trickle(Duration::from_secs(3))]);
-    let sweeping = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        pipeline.sweep().await;
-    };
-    let looking = async {
-        tokio::time::sleep(SLICE * 2).await;
-        assert!(pipeline.has(&pending, &content(100, 2)), "it is exported as soon as the slow one's slice is over");
-    };
-    tokio::join!(pipeline.drive(&slow.document_id), sweeping, looking);
-}
