@@ -8,10 +8,12 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 use azure_storage_blob::BlobContainerClient;
 
 use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
+use crate::bot::Bot;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, EventGridConfig, SignIn};
+use crate::config::{Config, EventGridConfig, SignIn, TelephonyConfig};
 use crate::control::RecordingControl;
 use crate::control::auto_record::AutoRecord;
+use crate::control::telephony::Telephony;
 use crate::export::crowd::Crowd;
 use crate::export::destination::ExportDestination;
 use crate::export::ledger_store::LedgerStore;
@@ -28,12 +30,14 @@ const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the functions work with.
 pub struct App {
-    pub control: RecordingControl,
+    pub control: Arc<RecordingControl>,
     /// Which calls are recorded without being asked for.
     pub auto_record: Option<AutoRecord>,
     /// Lets ACS's callbacks in; `None` where they are off.
     pub callback_tokens: Option<TokenValidator>,
     pub event_grid: EventGridDoor,
+    /// Bots' commands; `None` where they are off.
+    pub telephony: Option<TelephonyDoor>,
     pub crowd: Crowd,
     pub clock: Arc<dyn Clock>,
     pub driver: Arc<ExportDriver>,
@@ -58,6 +62,29 @@ impl EventGridDoor {
         let tokens = tokens.map(|tokens| tokens.issued_to(config.app_id));
         let client = reqwest::Client::builder().timeout(VISIT_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
         Ok(Self { secret: config.secret, tokens, client })
+    }
+}
+
+/// Who may send commands as a bot.
+pub struct TelephonyDoor {
+    pub key: Option<SharedSecret>,
+    pub tokens: Option<TokenValidator>,
+    pub telephony: Arc<Telephony>,
+}
+
+impl TelephonyDoor {
+    fn open(
+        config: TelephonyConfig,
+        control: &Arc<RecordingControl>,
+        store: &Arc<dyn LedgerStore>,
+        identity: Option<Arc<dyn TokenCredential>>,
+    ) -> Result<Self, reqwest::Error> {
+        let tokens = config.tokens.map(|(tokens, app_id)| {
+            TokenValidator::new(tokens.openid_url, tokens.audience).map(|validator| validator.issued_to(app_id))
+        });
+        let bot = config.bot_url.map(|url| Bot::new(url, identity.zip(config.bot_audience))).transpose()?;
+        let telephony = Arc::new(Telephony::new(Arc::clone(control), Arc::clone(store), bot));
+        Ok(Self { key: config.key, tokens: tokens.transpose()?, telephony })
     }
 }
 
@@ -94,7 +121,14 @@ impl App {
         let storage = Storage { azure: AzureStorage::new(storage_identity) };
         let store = storage.ledger_store(&config.ledger)?;
         let client = CallRecordingClient::new(http.clone(), config.acs.api_version);
-        let control = RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.control);
+        let control = Arc::new(RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.control));
+        let telephony = match config.telephony {
+            Some(config) => {
+                let identity = config.bot_audience.is_some().then(new_identity).transpose()?;
+                Some(TelephonyDoor::open(config, &control, &store, identity).map_err(BuildError::Http)?)
+            }
+            None => None,
+        };
         let callback_tokens = config.callbacks.map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
         let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));
@@ -108,6 +142,7 @@ impl App {
             control,
             auto_record: config.auto_record,
             event_grid: EventGridDoor::open(config.event_grid).map_err(BuildError::Http)?,
+            telephony,
             crowd: Crowd::new(config.export.chunks_in_flight),
             callback_tokens: callback_tokens.transpose().map_err(BuildError::Http)?,
             clock,

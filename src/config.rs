@@ -48,6 +48,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("EVENT_GRID_OPENID_URL", None),
     // Microsoft.EventGrid in the public cloud.
     setting("EVENT_GRID_APP_ID", Some("4962773b-9cdb-44cf-a8bf-237846a00ab7")),
+    setting("TELEPHONY_APP_ID", None),
+    setting("TELEPHONY_AUDIENCE", Some("https://api.botframework.com")),
+    setting("TELEPHONY_OPENID_URL", Some("https://login.microsoftonline.com/botframework.com/.well-known/openid-configuration")),
+    setting("TELEPHONY_KEY", None),
+    setting("TELEPHONY_BOT_URL", None),
+    setting("TELEPHONY_BOT_AUDIENCE", None),
     setting("AZURE_CLIENT_ID", None),
     setting("REQUIRE_CONSENT", Some("false")),
     setting("MISSING_AFTER", Some("30m")),
@@ -120,6 +126,17 @@ pub struct EventGridConfig {
     pub app_id: String,
 }
 
+/// Who may send commands as a bot, and where their results go.
+#[derive(Debug, Clone)]
+pub struct TelephonyConfig {
+    pub key: Option<SharedSecret>,
+    /// The bot's tokens, and its application id.
+    pub tokens: Option<(TokenConfig, String)>,
+    pub bot_url: Option<Url>,
+    /// Our identity's tokens for the bot are for this application.
+    pub bot_audience: Option<String>,
+}
+
 /// The process's settings, valid throughout.
 #[derive(Debug)]
 pub struct Config {
@@ -129,6 +146,8 @@ pub struct Config {
     /// ACS's callbacks; the audience is the resource's immutable id.
     pub callbacks: Option<TokenConfig>,
     pub event_grid: EventGridConfig,
+    /// `None`: bots are not let in.
+    pub telephony: Option<TelephonyConfig>,
     pub control: ControlPolicy,
     pub auto_record: Option<AutoRecord>,
     pub vault: VaultUrl,
@@ -183,6 +202,7 @@ impl Config {
         let acs = reader.acs();
         let callbacks = reader.callbacks();
         let event_grid = reader.event_grid();
+        let telephony = reader.telephony();
         let requires_consent = reader.boolean("REQUIRE_CONSENT");
         let missing_after = reader.duration("MISSING_AFTER", Duration::ZERO);
         let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
@@ -211,6 +231,7 @@ impl Config {
                 identity_client_id,
                 callbacks,
                 event_grid,
+                telephony,
                 control: ControlPolicy { requires_consent: requires_consent?, missing_after: missing_after? },
                 auto_record,
                 vault: vault?,

@@ -16,6 +16,7 @@ pub mod observe;
 pub mod register;
 pub mod report;
 pub mod start;
+pub mod telephony;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod recording_control;
 pub mod recording_file_status;
 pub mod recording_state_callback;
+pub mod telephony_activities;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -67,6 +68,7 @@ fn api_routes(app: Arc<App>) -> Router {
     Router::new()
         .merge(recording_control::routes())
         .merge(recording_state_callback::routes())
+        .merge(telephony_activities::routes())
         .merge(api_description::routes())
         .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES))
         .with_state(app)
@@ -79,6 +81,7 @@ pub fn router(app: Arc<App>) -> Router {
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
         .route("/RecordingStateCallback", post(recording_state_callback::invoke))
+        .route("/TelephonyActivities", post(telephony_activities::invoke))
         .route("/EventGridWebhook", post(event_grid_webhook::invoke))
         .route("/ApiDescription", post(api_description::invoke))
         .with_state(http.clone());

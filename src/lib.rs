@@ -5,7 +5,7 @@
 //!                       │           │            ▼            ▼
 //!                       └───────────┴────────▶ export  ◀── they implement its traits
 //!                                                ▼
-//!                                            recording      clock, retry, config, net, oidc, secret, telemetry: leaves
+//!                                            recording      bot, clock, retry, config, net, oidc, secret, telemetry: leaves
 //! ```
 //!
 //! | module | what it is |
@@ -22,6 +22,7 @@
 
 pub mod acs;
 pub mod app;
+pub mod bot;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use jiff::SignedDuration;
 use url::Url;
 
-use super::{AcsConfig, EventGridConfig, SETTINGS, SignIn, TokenConfig};
+use super::{AcsConfig, EventGridConfig, SETTINGS, SignIn, TelephonyConfig, TokenConfig};
 use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
 use crate::control::auto_record::{AutoRecord, Scope};
 use crate::export::driver::ExportPolicy;
@@ -145,6 +145,26 @@ impl Reader {
         let tokens = openid_url.zip(audience).map(|(openid_url, audience)| TokenConfig { openid_url, audience });
         let app_id = self.text("EVENT_GRID_APP_ID").unwrap_or_default();
         EventGridConfig { secret: self.text("EVENT_GRID_SECRET").as_deref().map(SharedSecret::new), tokens, app_id }
+    }
+
+    /// Bots are not let in unless it is known by what.
+    pub(super) fn telephony(&mut self) -> Option<TelephonyConfig> {
+        let (openid_url, bot_url) = (self.https_url("TELEPHONY_OPENID_URL"), self.https_url("TELEPHONY_BOT_URL"));
+        let key = self.text("TELEPHONY_KEY").as_deref().map(SharedSecret::new);
+        let tokens = self.text("TELEPHONY_APP_ID").zip(openid_url.zip(self.text("TELEPHONY_AUDIENCE")));
+        let tokens = tokens.map(|(app_id, (openid_url, audience))| (TokenConfig { openid_url, audience }, app_id));
+        let bot_audience = self.text("TELEPHONY_BOT_AUDIENCE");
+        if bot_audience.is_some() && self.text("TELEPHONY_BOT_URL").is_none() {
+            self.problem("TELEPHONY_BOT_AUDIENCE", "is set, and TELEPHONY_BOT_URL, which it belongs to, is not");
+        }
+        if key.is_none() && self.text("TELEPHONY_APP_ID").is_none() {
+            if self.text("TELEPHONY_BOT_URL").is_some() {
+                let expected = "is set, and nothing lets the bot in: set TELEPHONY_APP_ID or TELEPHONY_KEY";
+                self.problem("TELEPHONY_BOT_URL", expected);
+            }
+            return None;
+        }
+        Some(TelephonyConfig { key, tokens, bot_url, bot_audience })
     }
 
     fn https_url(&mut self, name: &str) -> Option<Url> {

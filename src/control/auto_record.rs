@@ -60,10 +60,9 @@ impl AutoRecord {
     fn template(options: &str, version: ApiVersion) -> Result<Start, String> {
         let mut body: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(options).map_err(|error| format!("are no JSON object: {error}"))?;
-        body.insert("serverCallId".to_owned(), "the call's own".into());
         body.entry("startedBy").or_insert("auto-record".into());
-        let body = serde_json::to_vec(&body).expect("a map has string keys");
-        Start::parse(&body, version).map_err(|error| format!("are no options of a start: {error}"))
+        let call = CallLocator::ServerCall { server_call_id: "the call's own".to_owned() };
+        Start::of(RecordedCall::Locator(call), body, version).map_err(|error| format!("are no options of a start: {error}"))
     }
 
     /// The start for this call, if it is one of those that are recorded.

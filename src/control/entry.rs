@@ -19,6 +19,9 @@ pub struct RegisteredRecording {
     pub options: StartRecordingOptions,
     /// Who asked for it: a caller's name, `api`, `auto-record`, `telephony`.
     pub started_by: Option<String>,
+    /// The bot's conversation that asked for it; its other recordings are those of the same call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<String>,
     pub started_at: Option<Timestamp>,
     pub recording_kind: Option<String>,
     pub consent: Option<Consent>,
@@ -83,6 +86,7 @@ impl RegisteredRecording {
             call: None,
             options: StartRecordingOptions::default(),
             started_by: None,
+            conversation: None,
             started_at: None,
             recording_kind: None,
             consent: None,

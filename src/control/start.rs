@@ -11,6 +11,8 @@ use super::invalid::InvalidRequest;
 use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
 
+pub use rules::call as checked_call;
+
 /// The longest name of whoever asks.
 const LONGEST_NAME: usize = 256;
 
@@ -89,6 +91,19 @@ impl Start {
         let request = StartRecordingRequest { call: rules::call(body.call()?)?, options };
         rules::version(&request, version)?;
         Ok(Self { request, consent, started_by })
+    }
+
+    /// The start of a call that is known, by what else a start's body says.
+    ///
+    /// # Errors
+    /// As [`Start::parse`].
+    pub fn of(call: RecordedCall, mut body: Map<String, Value>, version: ApiVersion) -> Result<Self, InvalidRequest> {
+        body.insert("serverCallId".to_owned(), "stands for the call".into());
+        let body = serde_json::to_vec(&body).expect("a map has string keys");
+        let mut start = Self::parse(&body, version)?;
+        start.request.call = rules::call(call)?;
+        rules::version(&start.request, version)?;
+        Ok(start)
     }
 }
 

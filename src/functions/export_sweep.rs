@@ -13,8 +13,14 @@ use crate::telemetry::ErrorChain;
 /// knows what is due.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let budget = Budget::of(app.sweep_budget);
-    let (chunks, recordings, missing) =
-        futures::join!(app.sweep.run(budget), app.control.sweep(budget), app.control.tell_missing(budget));
+    let bots = async {
+        let Some(door) = &app.telephony else { return };
+        if let Err(error) = door.telephony.sweep(budget).await {
+            tracing::error!(error = %ErrorChain(&error), "The sweep could not look after bots' commands");
+        }
+    };
+    let (chunks, recordings, missing, ()) =
+        futures::join!(app.sweep.run(budget), app.control.sweep(budget), app.control.tell_missing(budget), bots);
     if let Err(error) = missing {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
     }

@@ -13,9 +13,10 @@ use super::problem::Problem;
 /// The largest answer of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 /// The caller's headers that our routes read.
-const READ_HEADERS: [HeaderName; 6] = [
+const READ_HEADERS: [HeaderName; 7] = [
     header::AUTHORIZATION,
     HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("x-functions-key"),
     HeaderName::from_static("x-ms-client-principal-name"),
     HeaderName::from_static("aeg-event-type"),
     HeaderName::from_static("webhook-request-origin"),

@@ -82,13 +82,15 @@ pub(crate) struct ListQuery {
     /// `active`: those that run, paused ones among them. `paused`: those that are paused.
     #[param(example = "active")]
     state: Option<String>,
+    /// All recordings of a bot's conversation instead, the oldest first.
+    conversation: Option<String>,
     /// `continuation` of the page before.
     continuation: Option<String>,
     /// How many at most, up to 100.
     top: Option<usize>,
 }
 
-/// Lists recordings that run.
+/// Lists recordings that run, or those of a bot's conversation.
 #[utoipa::path(
     get, path = "/api/recordings", operation_id = "listRecordings", tag = "recordings", params(ListQuery),
     responses(
@@ -101,6 +103,9 @@ pub(crate) async fn list(
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<RecordingList>, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    if let Some(conversation_id) = &query.conversation {
+        return Ok(Json(of_conversation(&app, conversation_id).await?));
+    }
     let wanted = query.state.as_deref().unwrap_or("active");
     if !matches!(wanted, "active" | "paused") {
         return Err(Problem::invalid(Some("state"), format!("`state` is `{wanted}`; expected active or paused.")));
@@ -114,6 +119,18 @@ pub(crate) async fn list(
     let (page, next) = app.control.register().running(cursor.as_ref(), top).await?;
     let page = page.into_iter().filter(|recording| wanted == "active" || recording.open_pause().is_some());
     Ok(Json(RecordingList::new(page, next)))
+}
+
+async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingList, Problem> {
+    let sessions = match &app.telephony {
+        Some(door) => door.telephony.sessions(conversation_id).await?,
+        None => Vec::new(),
+    };
+    let mut recordings = Vec::with_capacity(sessions.len());
+    for id in &sessions {
+        recordings.extend(app.control.register().find(id).await?);
+    }
+    Ok(RecordingList::new(recordings.into_iter(), None))
 }
 
 /// How a recording stands.

@@ -72,17 +72,18 @@ fn host_json_is_what_the_host_and_func_need() {
 }
 
 /// Who may name whom among the top modules; what is not listed may not be named.
-const ARROWS: [(&str, &[&str]); 15] = [
-    ("app", &["acs", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
+const ARROWS: [(&str, &[&str]); 16] = [
+    ("app", &["acs", "bot", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
     ("functions", &["acs", "app", "control", "export", "oidc", "recording", "telemetry"]),
     ("verbs", &["app", "control", "export", "functions", "recording"]),
-    ("control", &["acs", "clock", "control", "export", "recording", "telemetry"]),
+    ("control", &["acs", "bot", "clock", "control", "export", "recording", "retry", "telemetry"]),
     ("export", &["clock", "export", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "net", "recording", "retry"]),
     ("vault", &["clock", "export", "net", "recording", "telemetry", "vault"]),
     ("recording", &["recording"]),
     ("config", &["acs", "control", "export", "net", "retry", "secret", "vault"]),
     ("telemetry", &["config"]),
+    ("bot", &[]),
     ("clock", &[]),
     ("net", &[]),
     ("oidc", &["net"]),

@@ -58,4 +58,5 @@ mod sdk_traffic;
 mod storms;
 mod support;
 mod sweep_cost;
+mod telephony;
 mod whole_way;

@@ -82,6 +82,13 @@ pub fn node_exporter() -> anyhow::Result<PathBuf> {
     Ok(folder.join("exporter.mjs"))
 }
 
+/// The bot on Microsoft's Bot Framework SDK; returns its script.
+pub fn telephony_bot() -> anyhow::Result<PathBuf> {
+    let folder = paths::root().join("dev/telephony-bot");
+    npm_ci("the Bot Framework SDK", &folder, &folder.join("node_modules/botbuilder/package.json"))?;
+    Ok(folder.join("bot.mjs"))
+}
+
 /// Whether there is an rclone: on the PATH, or installed where root has apt.
 pub fn rclone() -> bool {
     let runs = |program: &str, arguments: &[&str]| {

@@ -30,6 +30,9 @@ pub struct RecordingAnswer {
     options: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     started_by: Option<String>,
+    /// The bot's conversation that it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conversation: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     started_at: Option<String>,
@@ -76,6 +79,7 @@ impl From<RecordingView> for RecordingAnswer {
             recording_kind: view.recording_kind,
             call: account.as_ref().and_then(|account| json(serde_json::to_value(account.call.as_ref()))),
             options: account.as_ref().and_then(|account| json(serde_json::to_value(&account.options))),
+            conversation: account.as_ref().and_then(|account| account.conversation.clone()),
             started_by: account.as_ref().and_then(|account| account.started_by.clone()),
             started_at: account.as_ref().and_then(|account| account.started_at).map(|at| at.to_string()),
             ended_at,

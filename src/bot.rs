@@ -1,0 +1,54 @@
+//! A bot's own endpoint, where activities are posted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use serde_json::Value;
+use url::Url;
+
+/// What a bot takes to answer at most.
+pub const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where results go, and as whom we come.
+pub struct Bot {
+    client: reqwest::Client,
+    url: Url,
+    /// A token for the bot's application, where it checks who calls. It goes to the configured URL only.
+    sign_in: Option<(Arc<dyn TokenCredential>, String)>,
+}
+
+/// Why a bot could not be told.
+#[derive(Debug, thiserror::Error)]
+pub enum BotError {
+    #[error("could not get a token for the bot")]
+    Token(#[source] azure_core::Error),
+    #[error("could not post to the bot")]
+    Post(#[source] reqwest::Error),
+}
+
+impl Bot {
+    /// Sets up; sends nothing. `sign_in` is an identity and the application id of the bot.
+    ///
+    /// # Errors
+    /// When the platform offers no TLS.
+    pub fn new(url: Url, sign_in: Option<(Arc<dyn TokenCredential>, String)>) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
+        Ok(Self { client, url, sign_in })
+    }
+
+    /// Posts an activity.
+    ///
+    /// # Errors
+    /// When the bot cannot be reached, or answers anything but success.
+    pub async fn tell(&self, activity: &Value) -> Result<(), BotError> {
+        let mut request = self.client.post(self.url.clone()).json(activity);
+        if let Some((identity, application)) = &self.sign_in {
+            let scope = format!("{application}/.default");
+            let token = identity.get_token(&[&scope], None).await.map_err(BotError::Token)?;
+            request = request.bearer_auth(token.token.secret());
+        }
+        let response = request.send().await.and_then(reqwest::Response::error_for_status);
+        response.map(drop).map_err(|error| BotError::Post(error.without_url()))
+    }
+}

@@ -1,0 +1,218 @@
+//! The Telephony channel of the Bot Framework: bots control recording by command activities.
+//!
+//! ```text
+//! telephony/<sha256 of the conversation's id>.json   the conversation: its call, its recordings, its commands
+//! telephony-open/<sha256>                            a marker while a command is not carried out, or its result not told
+//! ```
+//! A command is written down before it is answered, so that it survives a kill; markers are written before what they mark.
+
+pub mod activity;
+pub mod command;
+pub mod conversation;
+mod drive;
+mod result;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::RecordingControl;
+use super::documents::{Documents, RegisterError};
+use crate::bot::Bot;
+use crate::export::Budget;
+use crate::export::digest::Sha256Digest;
+use crate::export::ledger_store::{LedgerStore, Precondition};
+use crate::recording::RecordingId;
+use activity::{Activity, ActivityKind, InvalidActivity};
+use command::{Action, Command};
+use conversation::{Conversation, Ids, NotTaken, QueuedCommand};
+use drive::Part;
+
+const OPEN: &str = "telephony-open/";
+const PAGE: usize = 100;
+/// Conversations that are driven behind their answers; more are left to the sweep.
+const AT_ONCE: usize = 128;
+/// Conversations that a sweep drives at once.
+const SWEPT_AT_ONCE: usize = 8;
+/// How long a response waits for its result while another invocation carries the command out.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Bots' conversations.
+pub struct Telephony {
+    control: Arc<RecordingControl>,
+    documents: Documents,
+    bot: Option<Bot>,
+    at_work: Arc<Semaphore>,
+}
+
+/// An activity was taken.
+#[derive(Debug)]
+pub struct Taken {
+    pub activity_id: String,
+    /// The `commandResult` that was wanted in the response.
+    pub result: Option<Value>,
+}
+
+/// Why an activity was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum TelephonyError {
+    #[error(transparent)]
+    Invalid(#[from] InvalidActivity),
+    #[error("the conversation is tied to no call")]
+    UnknownConversation,
+    #[error("too many commands of the conversation wait")]
+    TooMany,
+    /// It goes on, and the same command again finds its result.
+    #[error("the command is still being carried out")]
+    UnderWay,
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+}
+
+impl Telephony {
+    pub fn new(control: Arc<RecordingControl>, store: Arc<dyn LedgerStore>, bot: Option<Bot>) -> Self {
+        Self { control, documents: Documents { store }, bot, at_work: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// Takes an activity that a bot sends to a conversation. The same command again is not carried out again.
+    ///
+    /// # Errors
+    /// When the activity is wrong or its conversation unknown, and when the register fails; nothing was begun then.
+    pub async fn take(self: &Arc<Self>, conversation_id: &str, body: &[u8]) -> Result<Taken, TelephonyError> {
+        let activity = Activity::parse(conversation_id, body, self.control.api_version())?;
+        let command = match &activity.kind {
+            ActivityKind::Command(command) => command.clone(),
+            ActivityKind::End => {
+                let id = activity.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+                Command { id: Some(id), name: "endOfConversation".to_owned(), action: Action::End }
+            }
+            ActivityKind::Other => return self.tie(conversation_id, &activity).await,
+        };
+        let ids = Ids::of(&activity, &command);
+        let Some(taken) = self.queue(conversation_id, &activity, &command, &ids).await? else {
+            // A bot that leaves a conversation we know nothing of.
+            return Ok(Taken { activity_id: ids.activity, result: None });
+        };
+        let activity_id = taken.activity_id.clone();
+        let name = name(conversation_id);
+        if activity.expects_replies && command.action != Action::End {
+            let result = self.result(&name, &taken, &activity).await?;
+            return Ok(Taken { activity_id, result: Some(result) });
+        }
+        self.go_on_behind(name);
+        Ok(Taken { activity_id, result: None })
+    }
+
+    /// The recordings of a conversation, the oldest first.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn sessions(&self, conversation_id: &str) -> Result<Vec<RecordingId>, RegisterError> {
+        let conversation: Option<Conversation> = self.documents.find(&key(&name(conversation_id))).await?;
+        Ok(conversation.map(|conversation| conversation.sessions).unwrap_or_default())
+    }
+
+    /// Goes on with what was interrupted, and tells bots again that could not be told.
+    ///
+    /// # Errors
+    /// When the list of open conversations cannot be read.
+    pub async fn sweep(&self, budget: Budget) -> Result<(), RegisterError> {
+        let mut after: Option<String> = None;
+        loop {
+            let markers = self.documents.store.list(OPEN, after.as_deref(), PAGE).await?;
+            after = markers.last().cloned();
+            let is_last = markers.len() < PAGE;
+            let names: Vec<String> = markers.iter().filter_map(|marker| marker.strip_prefix(OPEN)).map(str::to_owned).collect();
+            futures::stream::iter(names)
+                .take_while(|_| std::future::ready(!budget.is_spent()))
+                .for_each_concurrent(SWEPT_AT_ONCE, |name| async move {
+                    // What is due later, a later sweep does.
+                    let _ = self.drive_logged(&name).await;
+                })
+                .await;
+            if is_last || budget.is_spent() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// An activity of another kind may still say which call the conversation is.
+    async fn tie(&self, conversation_id: &str, activity: &Activity) -> Result<Taken, TelephonyError> {
+        if let Some(call) = &activity.call {
+            let tied = |known: Option<&Conversation>| {
+                let mut conversation = known.cloned().unwrap_or_else(|| Conversation::new(conversation_id));
+                conversation.call = Some(call.clone());
+                Some(conversation).filter(|conversation| known != Some(conversation))
+            };
+            self.documents.change(&key(&name(conversation_id)), tied).await?;
+        }
+        let activity_id = activity.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+        Ok(Taken { activity_id, result: None })
+    }
+
+    async fn queue(
+        &self,
+        conversation_id: &str,
+        activity: &Activity,
+        command: &Command,
+        ids: &Ids,
+    ) -> Result<Option<QueuedCommand>, TelephonyError> {
+        let (name, now) = (name(conversation_id), self.control.clock.now());
+        let is_posted = self.bot.is_some() && !activity.expects_replies && command.action != Action::End;
+        let taking = |known: Option<&Conversation>| {
+            let mut conversation = known.cloned().unwrap_or_else(|| Conversation::new(conversation_id));
+            conversation.take(activity, command, ids, is_posted, now).map(|()| conversation)
+        };
+        let known: Option<Conversation> = self.documents.find(&key(&name)).await?;
+        match taking(known.as_ref()) {
+            Ok(_) => {}
+            Err(NotTaken::NoCall) if command.action == Action::End => return Ok(None),
+            Err(NotTaken::NoCall) => return Err(TelephonyError::UnknownConversation),
+            Err(NotTaken::TooMany) => return Err(TelephonyError::TooMany),
+        }
+        self.documents.store.put(&marker(&name), Bytes::new(), Precondition::Absent).await.map_err(RegisterError::from)?;
+        let take = |known: Option<&Conversation>| taking(known).ok().filter(|conversation| known != Some(conversation));
+        let taken = self.documents.change(&key(&name), take).await?;
+        let queued = taken.as_ref().and_then(|conversation| conversation.find(&ids.command, &command.name));
+        queued.cloned().map(Some).ok_or(TelephonyError::TooMany)
+    }
+
+    /// Waits until the command's outcome is known, whoever carries it out.
+    async fn result(&self, name: &str, queued: &QueuedCommand, activity: &Activity) -> Result<Value, TelephonyError> {
+        let waiting = async {
+            loop {
+                self.drive(name, Part::Commands).await?;
+                let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
+                let found = conversation.as_ref().and_then(|conversation| {
+                    let known = conversation.find(&queued.command_id, &queued.name)?;
+                    let known = QueuedCommand { addresses: activity.addresses.clone(), ..known.clone() };
+                    known.outcome().map(|outcome| result::result(&conversation.id, &known, outcome))
+                });
+                if let Some(result) = found {
+                    return Ok(result);
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(ANSWER_WITHIN, waiting).await.unwrap_or(Err(TelephonyError::UnderWay))
+    }
+}
+
+/// A name for documents of a conversation, whatever characters its id has.
+fn name(conversation_id: &str) -> String {
+    Sha256Digest::of(conversation_id.as_bytes()).to_string()
+}
+
+fn key(name: &str) -> String {
+    format!("telephony/{name}.json")
+}
+
+fn marker(name: &str) -> String {
+    format!("{OPEN}{name}")
+}

@@ -1,0 +1,209 @@
+//! A command of a bot, and what came of it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::activity;
+use super::conversation::{Conversation, QueuedCommand};
+use crate::acs::AcsError;
+use crate::control::entry::{PauseEnd, RegisteredRecording};
+use crate::control::invalid::InvalidRequest;
+use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
+use crate::recording::RecordingId;
+use crate::telemetry::ErrorChain;
+
+/// Namespace of request ids that are made from commands: the same command again is the same start.
+const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
+/// How often the end of a call is tried at ACS before it is left to ACS, which ends recordings with their calls.
+const END_TRIES: u32 = 10;
+
+/// What a bot wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// `None`: the bot gave none.
+    pub id: Option<String>,
+    pub name: String,
+    pub action: Action,
+}
+
+/// What is to be done with the recording of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase")]
+pub enum Action {
+    Start {
+        /// Members of a start's body.
+        options: Map<String, Value>,
+    },
+    Pause,
+    Resume,
+    Stop,
+    /// The bot leaves: what is recorded ends, and nobody waits for a result.
+    End,
+    Unsupported,
+}
+
+/// What came of a command: the recording and its state, or what went wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    #[serde(rename_all = "camelCase")]
+    Done {
+        recording_id: RecordingId,
+        recording_state: String,
+    },
+    Error {
+        code: String,
+        message: String,
+    },
+}
+
+/// What came of one try.
+#[derive(Debug, PartialEq)]
+pub enum Tried {
+    Over(Outcome),
+    /// To be tried again in a while.
+    Later,
+}
+
+impl Outcome {
+    fn error(code: &str, message: impl Into<String>) -> Self {
+        Self::Error { code: code.to_owned(), message: message.into() }
+    }
+
+    /// The channel's own words: `Command channel/vnd.microsoft.telephony.<action> is not supported`.
+    fn not_supported(name: &str) -> Self {
+        Self::error("NotSupported", format!("Command {name} is not supported"))
+    }
+
+    /// The `value` of a `commandResult`; `error` is there if and only if it failed (A11300, A11301).
+    pub fn value(&self, command_id: &str) -> Value {
+        match self {
+            Self::Done { recording_id, recording_state } => {
+                json!({"commandId": command_id, "data": {"recordingId": recording_id, "recordingState": recording_state}})
+            }
+            Self::Error { code, message } => json!({"commandId": command_id, "error": {"code": code, "message": message}}),
+        }
+    }
+}
+
+impl From<RecordingView> for Outcome {
+    fn from(view: RecordingView) -> Self {
+        Self::Done { recording_id: view.recording_id, recording_state: view.state }
+    }
+}
+
+impl From<ControlError> for Outcome {
+    /// Texts as the channel has them: <https://github.com/microsoft/botframework-telephony/blob/main/CallRecording.md>.
+    /// It publishes no codes for them.
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::AlreadyInProgress { .. } | ControlError::StartUnderWay => {
+                Self::error("RecordingAlreadyInProgress", "Recording is already in progress")
+            }
+            ControlError::NotStarted { .. } => not_started(),
+            ControlError::ConsentRequired => {
+                Self::error("ConsentRequired", "Recordings need consent evidence here: give `consent` in `value.data`")
+            }
+            ControlError::Invalid(invalid) => Self::error("BadArgument", invalid.message),
+            ControlError::KeyReused { .. } => {
+                Self::error("CommandIdReused", "This commandId belongs to the start of another call")
+            }
+            ControlError::Acs(error) if error.is_not_found() => not_started(),
+            ControlError::Acs(error) => of_acs(&error),
+            ControlError::Register(_) => {
+                tracing::error!(error = %ErrorChain(&error), "A bot's command failed at the register");
+                Self::error("ServiceError", "The register could not be read or written; try again")
+            }
+        }
+    }
+}
+
+fn not_started() -> Outcome {
+    Outcome::error("RecordingNotStarted", "Recording has not started")
+}
+
+fn of_acs(error: &AcsError) -> Outcome {
+    tracing::warn!(error = %ErrorChain(error), "ACS refused a bot's command");
+    let code = error.answer().and_then(|(_, answer)| answer.code.clone());
+    let message = error.answer().and_then(|(_, answer)| answer.message.clone());
+    Outcome::error(code.as_deref().unwrap_or("AcsUnavailable"), message.unwrap_or_else(|| error.to_string()))
+}
+
+impl RecordingControl {
+    /// Carries out a command of a conversation; `tries` tells how often that was begun before. The same command again has the
+    /// same effect.
+    pub(super) async fn carry_out(&self, conversation: &Conversation, command: &QueuedCommand, tries: u32) -> Tried {
+        let action = &command.action;
+        let result = match action {
+            Action::Unsupported => return Tried::Over(Outcome::not_supported(&command.name)),
+            Action::Start { options } => self.start_session(conversation, &command.command_id, options).await,
+            Action::Pause | Action::Resume | Action::Stop | Action::End => match self.session(conversation).await {
+                None => return Tried::Over(not_started()),
+                Some(session) => self.change_session(&session, action, tries).await,
+            },
+        };
+        match result {
+            Err(error) if *action == Action::End && error.may_succeed_later() && tries < END_TRIES => Tried::Later,
+            result => Tried::Over(result.map_or_else(Outcome::from, Outcome::from)),
+        }
+    }
+
+    async fn start_session(
+        &self,
+        conversation: &Conversation,
+        command_id: &str,
+        options: &Map<String, Value>,
+    ) -> Result<RecordingView, ControlError> {
+        let Some(call) = conversation.call.clone() else {
+            let message = "The conversation is tied to no call: give `serverCallId` in `value.data`";
+            return Err(InvalidRequest::new(message).into());
+        };
+        let start = activity::start(options, call, self.api_version());
+        let start = start.map_err(|error| InvalidRequest::new(error.message))?;
+        let name = format!("{}/{command_id}", conversation.id);
+        let view = self.start(&start, Uuid::new_v5(&COMMANDS, name.as_bytes())).await?;
+        let tag = |account: &mut RegisteredRecording| account.conversation = Some(conversation.id.clone());
+        let tagged = self.register.change(&view.recording_id, self.clock.now(), tag).await;
+        best_effort("note a recording's conversation", tagged);
+        Ok(view)
+    }
+
+    async fn change_session(&self, session: &Session, action: &Action, tries: u32) -> Result<RecordingView, ControlError> {
+        let id = &session.recording_id;
+        match action {
+            Action::Pause => self.pause(id, None).await,
+            Action::Resume => self.resume(id, PauseEnd::Caller).await,
+            Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => match self.stop(id).await {
+                // An earlier try of this command was killed after it had stopped the recording.
+                Err(ControlError::NotStarted { .. }) if tries > 0 && session.ran => self.state(id).await,
+                stopped => stopped,
+            },
+        }
+    }
+
+    /// The recording that a conversation's commands are for: its own last one, or whatever else records its call.
+    async fn session(&self, conversation: &Conversation) -> Option<Session> {
+        let own = conversation.sessions.last();
+        let of_call = match (&conversation.call, own) {
+            (Some(call), _) => best_effort("look a call up in the register", self.calls.recording_of(call).await).flatten(),
+            (None, _) => None,
+        };
+        let mut fallback = None;
+        for id in own.into_iter().chain(of_call.as_ref()) {
+            let runs = self.known(id).await.is_none_or(|account| account.is_running());
+            if runs {
+                return Some(Session { recording_id: id.clone(), ran: true });
+            }
+            fallback = fallback.or(Some(Session { recording_id: id.clone(), ran: Some(id) == own }));
+        }
+        fallback
+    }
+}
+
+/// The recording that a command is for.
+struct Session {
+    recording_id: RecordingId,
+    /// It is the conversation's own.
+    ran: bool,
+}

@@ -1,0 +1,156 @@
+//! A conversation is driven: its commands carried out one after the other, and their results told to the bot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+use uuid::Uuid;
+
+use super::command::{Outcome, Tried};
+use super::conversation::{Conversation, QueuedCommand, Step, TELLING};
+use super::{Telephony, key, marker, name, result};
+use crate::control::documents::RegisterError;
+use crate::export::ledger_store::Precondition;
+use crate::telemetry::ErrorChain;
+
+/// What is due later than this is left to the sweep.
+const STAY_FOR: Duration = Duration::from_secs(30);
+/// The end of a call is tried again after this long.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
+/// How much of a conversation is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Its commands: whoever waits for one does not wait for the bot.
+    Commands,
+    All,
+}
+
+impl Telephony {
+    /// Goes on behind the answer, as long as something is to be done soon.
+    pub(super) fn go_on_behind(self: &Arc<Self>, name: String) {
+        let Ok(permit) = Arc::clone(&self.at_work).try_acquire_owned() else {
+            return info!("A bot's command is left to the sweep: many are at work");
+        };
+        let telephony = Arc::clone(self);
+        tokio::spawn(async move {
+            while let Some(until) = telephony.drive_logged(&name).await {
+                let wait = Duration::try_from(until.duration_since(telephony.control.clock.now())).unwrap_or_default();
+                if wait > STAY_FOR {
+                    break;
+                }
+                tokio::time::sleep(wait).await;
+            }
+            drop(permit);
+        });
+    }
+
+    pub(super) async fn drive_logged(&self, name: &str) -> Option<Timestamp> {
+        let driven = self.drive(name, Part::All).await;
+        driven.unwrap_or_else(|error| {
+            error!(error = %ErrorChain(&error), "A bot's conversation could not be driven; the sweep goes on with it");
+            None
+        })
+    }
+
+    /// Does what is due in a conversation; returns when the rest is.
+    pub(super) async fn drive(&self, name: &str, part: Part) -> Result<Option<Timestamp>, RegisterError> {
+        loop {
+            let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
+            let step = conversation.as_ref().map_or(Step::Nothing, |conversation| conversation.next(self.control.clock.now()));
+            match (conversation, step) {
+                (Some(_), Step::CarryOut { command, tries }) => self.carry_out(name, &command, tries).await?,
+                (Some(conversation), Step::Tell { command, outcome, tries }) if part == Part::All => {
+                    self.tell(&conversation, &command, outcome, tries).await?;
+                }
+                (Some(_), Step::Tell { .. }) => return Ok(None),
+                (_, Step::Wait { until }) => return Ok(Some(until)),
+                (conversation, _) => {
+                    self.close(name, conversation.as_ref()).await?;
+                    return Ok(None);
+                }
+            }
+        }
+    }
+
+    async fn carry_out(&self, name: &str, command: &QueuedCommand, tries: u32) -> Result<(), RegisterError> {
+        let by = Uuid::new_v4();
+        let begun = self.change(name, |conversation| conversation.begin(command, by, self.control.clock.now())).await?;
+        let Some(conversation) = begun.filter(|conversation| conversation.is_begun(command, by)) else {
+            return Ok(());
+        };
+        match self.control.carry_out(&conversation, command, tries).await {
+            Tried::Over(outcome) => {
+                self.change(name, |conversation| conversation.carried_out(command, by, outcome.clone())).await?;
+            }
+            Tried::Later => {
+                let until = self.control.clock.now().checked_add(TRY_AGAIN_AFTER).unwrap_or(Timestamp::MAX);
+                self.change(name, |conversation| conversation.postpone(command, by, until)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell(
+        &self,
+        conversation: &Conversation,
+        command: &QueuedCommand,
+        outcome: Outcome,
+        tries: u32,
+    ) -> Result<(), RegisterError> {
+        let (name, by) = (name(&conversation.id), Uuid::new_v4());
+        let begun = self.change(&name, |conversation| conversation.begin(command, by, self.control.clock.now())).await?;
+        if !begun.is_some_and(|conversation| conversation.is_begun(command, by)) {
+            return Ok(());
+        }
+        let told = match &self.bot {
+            Some(bot) => bot.tell(&result::result(&conversation.id, command, &outcome)).await,
+            // TELEPHONY_BOT_URL was taken away since.
+            None => Ok(()),
+        };
+        let again = TELLING.delay(tries.saturating_add(1), None, rand::random());
+        match (told, again) {
+            (Ok(()), _) => {}
+            (Err(error), Some(delay)) => {
+                warn!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL could not be told of a result; it is tried again");
+                let until = self.control.clock.now().checked_add(delay).unwrap_or(Timestamp::MAX);
+                self.change(&name, |conversation| conversation.postpone(command, by, until)).await?;
+                return Ok(());
+            }
+            (Err(error), None) => {
+                error!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL could not be told of a result for a day; it is given up");
+            }
+        }
+        self.change(&name, |conversation| conversation.told(command, by, outcome.clone())).await?;
+        Ok(())
+    }
+
+    /// Nothing is left to do, unless somebody has brought something meanwhile.
+    async fn close(&self, name: &str, conversation: Option<&Conversation>) -> Result<(), RegisterError> {
+        if conversation.is_some_and(Conversation::is_open) {
+            return Ok(());
+        }
+        let marker = marker(name);
+        self.documents.store.remove(&marker).await?;
+        let now: Option<Conversation> = self.documents.find(&key(name)).await?;
+        if now.is_some_and(|conversation| conversation.is_open()) {
+            self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
+        }
+        Ok(())
+    }
+
+    async fn change(
+        &self,
+        name: &str,
+        change: impl Fn(&mut Conversation) + Send + Sync,
+    ) -> Result<Option<Conversation>, RegisterError> {
+        let changed = |known: Option<&Conversation>| {
+            let mut conversation = known?.clone();
+            change(&mut conversation);
+            Some(conversation).filter(|conversation| known != Some(conversation))
+        };
+        self.documents.change(&key(name), changed).await
+    }
+}

@@ -1,0 +1,31 @@
+//! The activity that tells what came of a command.
+
+use serde_json::{Value, json};
+
+use super::command::Outcome;
+use super::conversation::QueuedCommand;
+
+/// Who speaks where the bot did not say who it speaks to.
+const OWN_ID: &str = "recording-vault";
+
+/// The `commandResult` activity; always the same for the same outcome.
+pub(super) fn result(conversation_id: &str, command: &QueuedCommand, outcome: &Outcome) -> Value {
+    let addresses = &command.addresses;
+    let mut activity = json!({
+        "type": "commandResult",
+        "id": command.result_id,
+        "timestamp": command.received_at,
+        "channelId": "telephony",
+        "conversation": {"id": conversation_id},
+        "from": addresses.recipient.clone().unwrap_or_else(|| json!({"id": OWN_ID})),
+        "replyToId": command.activity_id,
+        "name": command.name,
+        "value": outcome.value(&command.command_id),
+    });
+    for (name, value) in [("recipient", addresses.from.clone()), ("serviceUrl", addresses.service_url.clone().map(Value::from))] {
+        if let Some(value) = value {
+            activity[name] = value;
+        }
+    }
+    activity
+}
