@@ -5,7 +5,7 @@
 //!                       │           │            ▼            ▼
 //!                       └───────────┴────────▶ export  ◀── they implement its traits
 //!                                                ▼
-//!                                            recording      clock, retry, config, net, oidc, secret, telemetry: leaves
+//!                                            recording      clock, retry, config, metrics, net, oidc, secret, telemetry: leaves
 //! ```
 //!
 //! | module | what it is |
@@ -27,6 +27,7 @@ pub mod config;
 pub mod control;
 pub mod export;
 pub mod functions;
+pub mod metrics;
 pub mod net;
 pub mod oidc;
 pub mod recording;

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
-use super::{http_envelope, recording_control, recording_state_callback};
+use super::{http_envelope, metrics, recording_control, recording_state_callback};
 use crate::app::App;
 
 /// The description; `docs/openapi.json` is it, written down.
@@ -30,10 +30,12 @@ use crate::app::App;
         recording_control::resume,
         recording_control::stop,
         recording_state_callback::report,
+        metrics::read,
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),
         (name = "callbacks", description = "For ACS, with ACS's own token"),
+        (name = "operations", description = "For whoever operates it; the host asks for a function key"),
     )
 )]
 pub struct ApiDescription;

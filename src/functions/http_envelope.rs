@@ -13,13 +13,15 @@ use super::problem::Problem;
 /// The largest answer of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 /// The caller's headers that our routes read.
-const READ_HEADERS: [HeaderName; 6] = [
+const READ_HEADERS: [HeaderName; 8] = [
     header::AUTHORIZATION,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("x-ms-client-principal-name"),
     HeaderName::from_static("aeg-event-type"),
     HeaderName::from_static("webhook-request-origin"),
     HeaderName::from_static("webhook-request-rate"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
 ];
 
 /// `Data.req` holds the request, `Outputs.res` takes the answer. `first_segment` is where our routes begin in its URL.
