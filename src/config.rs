@@ -13,7 +13,7 @@ use crate::control::ControlPolicy;
 use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
-use crate::secret::SharedSecret;
+use crate::secret::{SecretHeaders, SharedSecret};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
@@ -85,6 +85,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("CHUNKS_IN_FLIGHT", Some("4")),
     setting("LOG", Some("info")),
     setting("LOG_FORMAT", Some("text")),
+    setting("OTEL_EXPORTER_OTLP_ENDPOINT", None),
+    setting("OTEL_EXPORTER_OTLP_HEADERS", None),
+    setting("OTEL_SERVICE_NAME", Some("recording-vault")),
 ];
 
 /// How log lines are written.
@@ -92,6 +95,15 @@ pub const SETTINGS: &[Setting] = &[
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// Where metrics and traces go.
+#[derive(Debug, Clone)]
+pub struct OtlpConfig {
+    /// Of an OpenTelemetry collector; the signals' own paths lie below it.
+    pub endpoint: Url,
+    pub headers: SecretHeaders,
+    pub service_name: String,
 }
 
 /// How to sign in at ACS.
@@ -167,6 +179,8 @@ pub struct Config {
     pub export: ExportPolicy,
     pub log: EnvFilter,
     pub log_format: LogFormat,
+    /// Off, unless set.
+    pub otlp: Option<OtlpConfig>,
 }
 
 /// All that is wrong with the settings.
@@ -225,6 +239,7 @@ impl Config {
             "json" => Ok(LogFormat::Json),
             other => Err(format!("is `{other}`; expected text or json")),
         });
+        let otlp = reader.otlp();
         let complete = (|| {
             Some(Self {
                 acs: acs?,
@@ -247,6 +262,7 @@ impl Config {
                 export: export?,
                 log: log?,
                 log_format: log_format?,
+                otlp,
             })
         })();
         match complete {
@@ -366,8 +382,28 @@ mod tests {
     }
 
     #[test]
+    fn telemetry_is_off_unless_there_is_an_endpoint_and_secrets_go_by_tls_only() {
+        assert!(read(&MINIMAL).unwrap().otlp.is_none());
+        let with = |endpoint, headers| {
+            [MINIMAL[0], MINIMAL[1], ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_HEADERS", headers)]
+        };
+        let otlp = read(&with("https://otlp.example/base", "api-key=a%20b, x-tenant=7")).unwrap().otlp.unwrap();
+        assert_eq!((otlp.service_name.as_str(), otlp.headers.expose().len()), ("recording-vault", 2));
+        assert!(read(&with("http://collector:4318", "")).is_ok());
+        for mistaken in ["http://collector:4318", "https://k:s@otlp.example", "https://otlp.example?key=1", "otlp.example:4318"] {
+            let text = problems(&with(mistaken, "api-key=SECRET"));
+            assert!(text.contains("OTEL_EXPORTER_OTLP_") && !text.contains("SECRET"), "{mistaken}: {text}");
+        }
+        let text = problems(&with("https://otlp.example", "SECRET"));
+        assert!(text.contains("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("SECRET"), "{text}");
+    }
+
+    #[test]
     fn debug_shows_no_secret() {
-        let config = read(&[MINIMAL[0], ("ACS_ACCESS_KEY", "c2VjcmV0"), ("VAULT_URL", "https://a.b/c?sig=SECRET")]).unwrap();
+        let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=SECRET");
+        let settings = [headers, ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example"), MINIMAL[0]];
+        let settings = [&settings[..], &[("ACS_ACCESS_KEY", "c2VjcmV0"), ("VAULT_URL", "https://a.b/c?sig=SECRET")]].concat();
+        let config = read(&settings).unwrap();
         let shown = format!("{config:?}");
         assert!(!shown.contains("c2VjcmV0") && !shown.contains("SECRET"), "{shown}");
     }

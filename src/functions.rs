@@ -10,17 +10,20 @@ pub(crate) mod event_intake;
 pub mod export_sweep;
 mod http_envelope;
 pub mod invocation;
+pub mod metrics;
 pub mod problem;
 pub mod recording_control;
 pub mod recording_file_status;
 pub mod recording_state_callback;
 pub mod telephony_activities;
+mod tracing_layer;
 
 use std::any::Any;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{StatusCode, Uri};
+use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
@@ -70,13 +73,15 @@ fn api_routes(app: Arc<App>) -> Router {
         .merge(recording_state_callback::routes())
         .merge(telephony_activities::routes())
         .merge(api_description::routes())
+        .merge(metrics::routes())
+        .layer(from_fn(tracing_layer::traced))
         .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES))
         .with_state(app)
 }
 
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
-    let webhook = event_grid_webhook::routes().with_state(Arc::clone(&app));
+    let webhook = event_grid_webhook::routes().layer(from_fn(tracing_layer::traced)).with_state(Arc::clone(&app));
     let http = api_routes(Arc::clone(&app)).merge(webhook);
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
@@ -84,10 +89,13 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/TelephonyActivities", post(telephony_activities::invoke))
         .route("/EventGridWebhook", post(event_grid_webhook::invoke))
         .route("/ApiDescription", post(api_description::invoke))
+        .route("/Metrics", post(metrics::invoke))
+        .layer(from_fn(tracing_layer::traced_if_the_host_does))
         .with_state(http.clone());
     let envelopes = Router::new()
         .route("/RecordingFileStatusUpdated", post(recording_file_status::invoke))
         .route("/ExportSweep", post(export_sweep::invoke))
+        .layer(from_fn(tracing_layer::traced))
         .with_state(app)
         .merge(http_envelopes)
         .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));

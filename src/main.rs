@@ -237,7 +237,7 @@ fn port_of_host(variables: &[(String, String)]) -> Result<u16, String> {
 /// Serves until a signal comes; returns its number.
 #[tokio::main]
 async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
-    telemetry::init(config.log.clone(), config.log_format);
+    telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener =
         TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("could not bind 127.0.0.1:{port}"))?;

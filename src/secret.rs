@@ -1,7 +1,10 @@
-//! A secret that others present to us.
+//! Secrets that others present to us, or that we present without knowing what they mean.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::str::FromStr;
 
+use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -24,6 +27,42 @@ impl SharedSecret {
 impl fmt::Debug for SharedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SharedSecret(…)")
+    }
+}
+
+/// Headers of requests, such as keys of a service. No `Display`, and they do not show themselves in `Debug`.
+#[derive(Clone, Default)]
+pub struct SecretHeaders(HashMap<String, String>);
+
+/// Text that is no list of headers; it does not say which, for it is secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no list such as name=value,name2=value2, values percent-encoded")]
+pub struct InvalidHeaders;
+
+impl SecretHeaders {
+    pub fn expose(&self) -> &HashMap<String, String> {
+        &self.0
+    }
+}
+
+impl FromStr for SecretHeaders {
+    type Err = InvalidHeaders;
+    fn from_str(text: &str) -> Result<Self, InvalidHeaders> {
+        let is_token = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let header = |pair: &str| {
+            let (name, value) = pair.split_once('=')?;
+            let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
+            let is_text = !value.chars().any(char::is_control);
+            (is_token(name.trim()) && is_text).then(|| (name.trim().to_owned(), value))
+        };
+        let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
+        pairs.map(header).collect::<Option<HashMap<_, _>>>().map(Self).ok_or(InvalidHeaders)
+    }
+}
+
+impl fmt::Debug for SecretHeaders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretHeaders(…)")
     }
 }
 

@@ -1,16 +1,26 @@
-//! Logging as the Functions host reads it, and the adapter that prints an error with its causes.
+//! Logging as the Functions host reads it, the adapter that prints an error with its causes, and OpenTelemetry.
 //!
-//! The host takes stdout as information and stderr as errors (or warnings, when the line says so), line by line.
+//! The host takes stdout as information and stderr as errors (or warnings, when the line says so), line by line. Spans are
+//! for traces: they do not show in the lines.
+
+mod invocation;
+mod otlp;
 
 use std::error::Error;
 use std::fmt;
 use std::io;
 
-use tracing::Level;
+use opentelemetry_sdk::trace::SdkTracer;
+use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{FilterExt as _, filter_fn};
 use tracing_subscriber::fmt::writer::{MakeWriter, MakeWriterExt as _};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::LogFormat;
+use crate::config::{LogFormat, OtlpConfig};
+pub use invocation::adopt_parent;
 
 /// An error and all its causes on one line, separated by `: `.
 pub struct ErrorChain<'a>(pub &'a dyn Error);
@@ -33,21 +43,42 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
-/// Sends log lines to stdout, warnings and errors to stderr, as the host wants it. Called once, before anything is logged.
-pub fn init(filter: EnvFilter, format: LogFormat) {
-    start(filter, format, io::stderr.with_max_level(Level::WARN).or_else(io::stdout));
+/// Sends log lines to stdout, warnings and errors to stderr, as the host wants it; metrics and traces to `otlp`, if there is
+/// one. Called once, before anything is logged, where the runtime is entered. Waits for nothing.
+pub fn init(filter: EnvFilter, format: LogFormat, otlp: Option<&OtlpConfig>) {
+    let tracer = otlp.map(otlp::start).transpose();
+    let (tracer, failed) = tracer.map_or_else(|error| (None, Some(error)), |tracer| (tracer, None));
+    start(filter, format, io::stderr.with_max_level(Level::WARN).or_else(io::stdout), tracer);
+    if let Some(error) = failed {
+        tracing::error!(error = %ErrorChain(&error), "OpenTelemetry could not be set up; it goes on without");
+    }
 }
 
 /// Sends all log lines to stderr: stdout is a verb's own.
 pub fn init_for_operator(filter: EnvFilter, format: LogFormat) {
-    start(filter, format, io::stderr);
+    start(filter, format, io::stderr, None);
 }
 
-fn start(filter: EnvFilter, format: LogFormat, writer: impl for<'w> MakeWriter<'w> + Send + Sync + 'static) {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
+fn start<W>(filter: EnvFilter, format: LogFormat, writer: W, tracer: Option<SdkTracer>)
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let events_only = filter_fn(|metadata| metadata.is_event());
+    // Ours only: what libraries put into their spans is not known, and may be a URL with its secret.
+    let our_spans = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("recording_vault"));
+    let spans = tracer.map(|tracer| otlp::layer(tracer).with_filter(our_spans));
+    tracing_subscriber::registry().with(spans).with(lines(format, writer).with_filter(filter.and(events_only))).init();
+}
+
+fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'lookup> LookupSpan<'lookup>,
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
     match format {
-        LogFormat::Text => builder.with_target(false).init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).init(),
+        LogFormat::Text => lines.with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
     }
 }
 

@@ -142,7 +142,7 @@ impl CallRecordingClient {
 
     fn request(&self, operation: &Operation, headers: HeaderMap) -> AcsRequest {
         let url = self.http.endpoint().join(&operation.path_and_query);
-        let mut request = AcsRequest::new(operation.method.clone(), url);
+        let mut request = AcsRequest::new(operation.name, operation.method.clone(), url);
         request.body = operation.body.clone();
         request.headers.extend(headers);
         if !operation.body.is_empty() {

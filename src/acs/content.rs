@@ -59,9 +59,10 @@ impl AcsContent {
 
     /// Sends, following redirects within the guard.
     async fn send(&self, method: Method, target: Target, range: Option<&Range<u64>>) -> Result<Response, SourceError> {
+        let operation = if method == Method::DELETE { "delete" } else { "read" };
         let mut url = target.url;
         for _ in 0..=REDIRECTS {
-            let mut request = AcsRequest::new(method.clone(), url.url().clone());
+            let mut request = AcsRequest::new(operation, method.clone(), url.url().clone());
             request.date_header = target.date_header;
             request.headers.extend(self.headers(range));
             let response = self.http.send(&request).await.map_err(|error| SourceError::Transient {

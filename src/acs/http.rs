@@ -1,7 +1,7 @@
 //! One signed exchange with ACS. Redirects are off: who wants to follow one signs anew.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
+use tracing::field::Empty;
+use tracing::{Instrument as _, info_span};
 use url::{Position, Url};
 use uuid::Uuid;
 
@@ -17,6 +19,7 @@ use super::endpoint::AcsEndpoint;
 use super::error::AcsErrorAnswer;
 use super::hmac::{self, DateHeader, Signed};
 use crate::clock::Clock;
+use crate::metrics;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a byte for this long an exchange is dead.
@@ -30,6 +33,8 @@ const SIGNATURE_REFUSED: &str = "7509";
 
 /// A request to be signed and sent.
 pub struct AcsRequest {
+    /// What it is for, in a word: for metrics and traces.
+    pub operation: &'static str,
     pub method: Method,
     pub url: Url,
     pub headers: HeaderMap,
@@ -39,10 +44,10 @@ pub struct AcsRequest {
 
 impl AcsRequest {
     /// With a request id of its own, which stays the same when the request is sent again.
-    pub fn new(method: Method, url: Url) -> Self {
+    pub fn new(operation: &'static str, method: Method, url: Url) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(HeaderName::from_static("x-ms-client-request-id"), text(&Uuid::new_v4().to_string()));
-        Self { method, url, headers, body: Bytes::new(), date_header: DateHeader::XMsDate }
+        Self { operation, method, url, headers, body: Bytes::new(), date_header: DateHeader::XMsDate }
     }
 }
 
@@ -113,6 +118,24 @@ impl AcsHttp {
     /// # Errors
     /// When there is no token, or no answer.
     pub async fn send(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
+        // Not the path: it names who was called.
+        let span = info_span!(
+            "acs", otel.name = format!("ACS {}", request.operation), otel.kind = "client", otel.status_code = Empty,
+            http.request.method = %request.method, server.address = request.url.host_str(), http.response.status_code = Empty,
+        );
+        let began = Instant::now();
+        let result = self.exchange(request).instrument(span.clone()).await;
+        let status = result.as_ref().ok().map(|response| response.status().as_u16());
+        match status {
+            Some(status) => span.record("http.response.status_code", status),
+            None => span.record("otel.status_code", "ERROR"),
+        };
+        metrics::ACS_REQUESTS.increment(&[request.operation, metrics::status_class(status)]);
+        metrics::ACS_REQUEST_DURATION.record(began.elapsed().as_secs_f64(), &[request.operation]);
+        result
+    }
+
+    async fn exchange(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
         let mut headers = request.headers.clone();
         headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         if request.body.is_empty() && request.method != Method::GET {

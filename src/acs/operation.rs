@@ -34,6 +34,8 @@ pub enum Action {
 /// Method, path with query, and body; ready to be signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
+    /// In a word, for metrics and traces.
+    pub name: &'static str,
     pub method: Method,
     pub path_and_query: String,
     /// JSON, or empty.
@@ -69,6 +71,7 @@ impl Operation {
             }
         };
         Ok(Self {
+            name: "start",
             method: Method::POST,
             path_and_query: with_version(&path, version),
             body: Bytes::from(body.to_string()),
@@ -83,10 +86,11 @@ impl Operation {
     /// When the generation needs the conversation and it is not known.
     pub fn on(version: ApiVersion, address: RecordingAddress<'_>, action: Action) -> Result<Self, NoConversation> {
         let id = encoded(address.recording_id.as_str());
-        let method = match action {
-            Action::State => Method::GET,
-            Action::Pause | Action::Resume => Method::POST,
-            Action::Stop => Method::DELETE,
+        let (name, method) = match action {
+            Action::State => ("state", Method::GET),
+            Action::Pause => ("pause", Method::POST),
+            Action::Resume => ("resume", Method::POST),
+            Action::Stop => ("stop", Method::DELETE),
         };
         let (path, body) = match version.generation() {
             Generation::Conversations => {
@@ -110,7 +114,7 @@ impl Operation {
                 (format!("/calling/recordings/{id}{suffix}"), Bytes::new())
             }
         };
-        Ok(Self { method, path_and_query: with_version(&path, version), body, is_repeatable: true })
+        Ok(Self { name, method, path_and_query: with_version(&path, version), body, is_repeatable: true })
     }
 }
 

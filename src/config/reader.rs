@@ -10,7 +10,7 @@ use bytesize::ByteSize;
 use jiff::SignedDuration;
 use url::Url;
 
-use super::{AcsConfig, EventGridConfig, SETTINGS, SignIn, TelephonyConfig, TokenConfig};
+use super::{AcsConfig, EventGridConfig, OtlpConfig, SETTINGS, SignIn, TelephonyConfig, TokenConfig};
 use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
 use crate::control::auto_record::{AutoRecord, Scope};
 use crate::export::driver::ExportPolicy;
@@ -18,7 +18,7 @@ use crate::export::retention::RetentionPolicy;
 use crate::export::transfer::BlockPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly};
 use crate::retry::RetryPolicy;
-use crate::secret::SharedSecret;
+use crate::secret::{SecretHeaders, SharedSecret};
 use crate::vault::azure::{AccessTier, AzureVaultOptions};
 use crate::vault::url::ContainerUrl;
 use crate::vault::{InvalidVaultUrl, VaultUrl};
@@ -172,6 +172,25 @@ impl Reader {
             Ok(url) if url.scheme() == "https" || crate::net::is_loopback(&url) => Ok(url),
             Ok(_) | Err(_) => Err(format!("is `{text}`; expected an https URL")),
         })
+    }
+
+    /// Metrics and traces are off unless it is known where to.
+    pub(super) fn otlp(&mut self) -> Option<OtlpConfig> {
+        const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+        let headers = self.parsed("OTEL_EXPORTER_OTLP_HEADERS", SecretHeaders::from_str);
+        let has_headers = headers.is_some();
+        let endpoint = self.parsed(ENDPOINT, |text| match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => Err("is no http URL"),
+            Ok(url) if !url.username().is_empty() || url.password().is_some() || url.query().is_some() => {
+                Err("carries a secret or a query; a secret belongs into OTEL_EXPORTER_OTLP_HEADERS")
+            }
+            Ok(url) if has_headers && url.scheme() != "https" && !crate::net::is_loopback(&url) => {
+                Err("is not https, and OTEL_EXPORTER_OTLP_HEADERS would be sent in the open")
+            }
+            Ok(url) => Ok(url),
+            Err(_) => Err("is no URL; expected one such as http://localhost:4318"),
+        })?;
+        Some(OtlpConfig { endpoint, headers: headers.unwrap_or_default(), service_name: self.text("OTEL_SERVICE_NAME")? })
     }
 
     pub(super) fn auto_record(&mut self, acs: Option<&AcsConfig>, needs_consent: bool) -> Option<AutoRecord> {

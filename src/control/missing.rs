@@ -7,6 +7,7 @@ use super::RecordingControl;
 use super::documents::RegisterError;
 use super::entry::RegisteredRecording;
 use crate::export::Budget;
+use crate::metrics;
 
 const PAGE: usize = 100;
 
@@ -38,6 +39,7 @@ impl RecordingControl {
         let Some(recording) = recording.filter(RegisteredRecording::is_awaited) else {
             return Ok(false);
         };
+        metrics::RECORDINGS_MISSING.increment(&[]);
         let id = &recording.recording_id;
         error!(
             recording.id = %id,

@@ -21,6 +21,7 @@ use super::fetch::{FetchError, Fetched, Fetcher, Input, Wanted};
 use super::layout::BlobName;
 use super::source::SourceError;
 use super::transfer::{BlockPolicy, TransferError};
+use crate::metrics;
 
 /// Below this, handing a block to another thread costs more than hashing it.
 const WORTH_A_THREAD: usize = 256 * 1024;
@@ -95,6 +96,7 @@ impl Assembly<'_> {
     async fn stage(&self, block: Block) -> Result<Bytes, DestinationError> {
         let content = block.content.clone();
         self.destination.stage(self.name, block).await?;
+        metrics::staged(content.len() as u64);
         Ok(content)
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tracing::{info, warn};
+use tracing::{Instrument as _, info, info_span, warn};
 
 use self::settle::Blame;
 use super::budget::Budget;
@@ -26,6 +26,7 @@ use super::state::{ChunkState, DeletionPolicy, NextStep, next_step};
 use super::transfer::BlockPolicy;
 use super::vaults::Vaults;
 use crate::clock::Clock;
+use crate::metrics;
 use crate::recording::DocumentId;
 use crate::retry::RetryPolicy;
 use crate::telemetry::ErrorChain;
@@ -78,6 +79,23 @@ pub enum DriveOutcome {
     Failed { reason: String, until: Timestamp },
     /// Another instance took over while we were at it.
     ClaimLost,
+}
+
+impl DriveOutcome {
+    /// In one word, for metrics and traces; `None` is a ledger that failed.
+    fn name_of(outcome: Option<&Self>) -> &'static str {
+        match outcome {
+            None => "ledger_failed",
+            Some(Self::Unknown) => "unknown",
+            Some(Self::Busy) => "busy",
+            Some(Self::Waiting { .. }) => "waiting",
+            Some(Self::Exported { .. }) => "exported",
+            Some(Self::Settled { .. }) => "settled",
+            Some(Self::OutOfBudget) => "out_of_budget",
+            Some(Self::Failed { .. }) => "failed",
+            Some(Self::ClaimLost) => "claim_lost",
+        }
+    }
 }
 
 /// The turns of one drive.
@@ -143,16 +161,29 @@ impl ExportDriver {
         budget: Budget,
         risk: &mut Option<Risk>,
     ) -> Result<DriveOutcome, LedgerError> {
-        let (found, slot) = match self.ready(document_id, budget, risk).await? {
-            Ready::Due(found, slot) => (*found, slot),
-            Ready::NotDue(outcome) => return Ok(*outcome),
+        let outcome = match self.ready(document_id, budget, risk).await {
+            Ok(Ready::Due(found, slot)) => {
+                let chunk = &found.entry.chunk;
+                let span = info_span!("drive", document.id = %document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty);
+                let outcome = self.claim_and_advance(*found, Turn::new(slot, budget)).instrument(span.clone()).await;
+                span.record("outcome", DriveOutcome::name_of(outcome.as_ref().ok()));
+                outcome
+            }
+            Ok(Ready::NotDue(outcome)) => Ok(*outcome),
+            Err(error) => Err(error),
         };
+        metrics::DRIVES.increment(&[DriveOutcome::name_of(outcome.as_ref().ok())]);
+        outcome
+    }
+
+    async fn claim_and_advance(&self, found: Found, turn: Turn) -> Result<DriveOutcome, LedgerError> {
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
         };
+        let document_id = claim.document_id();
         let outcome = tokio::select! {
             biased;
-            outcome = self.advance(&claim, found.entry, Turn::new(slot, budget)) => outcome,
+            outcome = self.advance(&claim, found.entry, turn) => outcome,
             lost = self.ledger.keep_claimed(&claim) => Err(lost),
         };
         match outcome {
@@ -206,6 +237,7 @@ impl ExportDriver {
 
     async fn advance(&self, claim: &Claim, mut entry: LedgerEntry, turn: Turn) -> Result<DriveOutcome, LedgerError> {
         let mut turns = Turns { budget: turn.budget(), taken: 1, current: Some(turn) };
+        let began = Instant::now();
         let mut exported_now = false;
         let mut is_first = entry.claims == 0;
         let mut vault = if entry.uses_backup && entry.vault_failures > 0 { VaultName::Backup } else { VaultName::Home };
@@ -220,6 +252,7 @@ impl ExportDriver {
                     match exported {
                         Ok(Some(receipt)) => {
                             exported_now = true;
+                            metrics::EXPORT_DURATION.record(began.elapsed().as_secs_f64(), &[]);
                             entry = self.settle_exported(claim, receipt).await?;
                         }
                         // Another chunk's turn, or the end of the budget.

@@ -73,6 +73,7 @@ impl Transfer<'_> {
     ///
     /// # Errors
     /// When the source or the vault fails, or what is committed cannot be proved. What is staged is kept.
+    #[tracing::instrument(name = "transfer", skip_all, fields(part = self.part.as_str()))]
     pub async fn run(&self) -> Result<TransferOutcome, TransferError> {
         let mut staged = Vec::new();
         if !self.is_first_attempt {
@@ -84,16 +85,21 @@ impl Transfer<'_> {
         let Some(Assembled { chain, head }) = self.assemble(&staged).await? else {
             return Ok(TransferOutcome::OutOfTime);
         };
-        let outcome = self.destination.commit(&self.name, chain.ids(), &self.properties(&chain)).await?;
+        self.commit_and_verify(&chain, head).await
+    }
+
+    #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]
+    async fn commit_and_verify(&self, chain: &BlockChain, head: Option<Bytes>) -> Result<TransferOutcome, TransferError> {
+        let outcome = self.destination.commit(&self.name, chain.ids(), &self.properties(chain)).await?;
         let Some(found) = self.destination.inspect(&self.name).await? else {
             return Err(TransferError::Vanished(self.name.clone()));
         };
         if outcome == CommitOutcome::AlreadyThere {
             // Cut into other blocks, perhaps: its own block list proves it, and its digest has to be ours.
             tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
-            return proved(verify::verify_same(&self.name, &chain, &found), head);
+            return proved(verify::verify_same(&self.name, chain, &found), head);
         }
-        proved(verify::verify(&self.name, &chain, &found), head)
+        proved(verify::verify(&self.name, chain, &found), head)
     }
 
     async fn assemble(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {

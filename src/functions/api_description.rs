@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
-use super::{http_envelope, recording_control, recording_state_callback, telephony_activities};
+use super::{http_envelope, metrics, recording_control, recording_state_callback, telephony_activities};
 use crate::app::App;
 
 /// The description; `docs/openapi.json` is it, written down.
@@ -32,11 +32,13 @@ use crate::app::App;
         recording_state_callback::report,
         telephony_activities::send,
         telephony_activities::reply,
+        metrics::read,
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),
         (name = "callbacks", description = "For ACS, with ACS's own token"),
         (name = "telephony", description = "For bots of the Bot Framework, with their own token or the key"),
+        (name = "operations", description = "For whoever operates it; the host asks for a function key"),
     )
 )]
 pub struct ApiDescription;

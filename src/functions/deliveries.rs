@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use tracing::error;
+use tracing::{Instrument as _, error};
 
 use crate::app::App;
 use crate::export::ledger::LedgerError;
@@ -23,7 +23,7 @@ pub async fn drive(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) ->
     let presence = app.crowd.enter();
     let count = recorded.len();
     let worker = Arc::clone(app);
-    let exports = tokio::spawn(async move {
+    let work = async move {
         let drives = recorded.into_iter().map(|document_id| {
             let app = &worker;
             async move { described(&document_id, app.driver.drive(&document_id, budget).await) }
@@ -31,7 +31,8 @@ pub async fn drive(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) ->
         let lines = futures::future::join_all(drives).await;
         drop(at_work);
         lines
-    });
+    };
+    let exports = tokio::spawn(work.in_current_span());
     let lines = tokio::select! {
         biased;
         lines = exports => lines.unwrap_or_else(|error| vec![format!("an export panicked, the sweep goes on with it: {error}")]),

@@ -23,6 +23,7 @@ use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::App;
 use crate::export::Budget;
+use crate::metrics;
 use crate::oidc::InvalidToken;
 use crate::telemetry::ErrorChain;
 
@@ -103,8 +104,10 @@ async fn allow(headers: HeaderMap) -> Response {
 /// Whether a delivery is authentic, by what is configured: the secret in its query, or Event Grid's token. Where neither is,
 /// the host's function key stands alone.
 async fn let_in(app: &App, query: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
-    let refused =
-        || Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", "This is no delivery of our Event Grid subscription.");
+    let refused = || {
+        metrics::DELIVERIES_REFUSED.increment(&[]);
+        Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", "This is no delivery of our Event Grid subscription.")
+    };
     if let Some(secret) = &app.event_grid.secret {
         let given = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == "secret");
         if !given.is_some_and(|(_, given)| secret.is(&given)) {

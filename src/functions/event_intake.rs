@@ -7,6 +7,7 @@ use super::invocation::Invocation;
 use crate::app::App;
 use crate::control::ControlError;
 use crate::export::ledger::{LedgerError, Recorded};
+use crate::metrics;
 use crate::recording::call_event::{CallEnded, CallStarted};
 use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
 use crate::telemetry::ErrorChain;
@@ -68,16 +69,22 @@ impl<'a> Intake<'a> {
 
     async fn take(&mut self, event: &Value) -> Result<(), LedgerError> {
         match IncomingEvent::parse(event) {
-            Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => self.record(event, update).await,
+            Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => {
+                metrics::EVENTS.increment(&["taken"]);
+                self.record(event, update).await
+            }
             Ok(IncomingEvent::CallStarted(call)) => {
+                metrics::EVENTS.increment(&["taken"]);
                 self.auto_record(&call).await;
                 Ok(())
             }
             Ok(IncomingEvent::CallEnded(call)) => {
+                metrics::EVENTS.increment(&["taken"]);
                 self.close(&call).await;
                 Ok(())
             }
             Ok(IncomingEvent::Other { event_type }) => {
+                metrics::EVENTS.increment(&["ignored"]);
                 info!(event_type, "Ignored an event of another type");
                 self.logs.push(format!("Ignored an event of type {event_type}"));
                 Ok(())
@@ -112,11 +119,16 @@ impl<'a> Intake<'a> {
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
         match self.app.driver.ledger().record(chunk).await? {
-            Recorded::New => info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`"),
+            Recorded::New => {
+                metrics::CHUNKS_ANNOUNCED.increment(&["new"]);
+                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");
+            }
             Recorded::AlreadyKnown => {
+                metrics::CHUNKS_ANNOUNCED.increment(&["duplicate"]);
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
             }
             Recorded::Conflicting => {
+                metrics::CHUNKS_ANNOUNCED.increment(&["conflicting"]);
                 let reason = format!("chunk `{id}` is known already, and lies elsewhere by this event");
                 self.keep_poison(event, &reason).await?;
             }
@@ -162,6 +174,7 @@ impl<'a> Intake<'a> {
     /// What cannot be read is kept whole and acknowledged: delivering it again would not make it readable.
     async fn keep_poison(&mut self, event: &Value, reason: &str) -> Result<(), LedgerError> {
         self.app.driver.ledger().keep_poison(event, reason).await?;
+        metrics::EVENTS.increment(&["poison"]);
         error!(error = reason, "Kept an event that cannot be read as poison");
         self.logs.push(format!("Kept an event that cannot be read as poison: {reason}"));
         self.unreadable.push(reason.to_owned());

@@ -1,17 +1,20 @@
 //! `ExportSweep`: the timer.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::State;
 
 use super::invocation::InvocationResponse;
 use crate::app::App;
-use crate::export::Budget;
+use crate::export::{Budget, SweepReport};
+use crate::metrics;
 use crate::telemetry::ErrorChain;
 
 /// Looks after running recordings, and sweeps chunks until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of itself does not matter: the ledger
 /// knows what is due.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
+    let began = Instant::now();
     let budget = Budget::of(app.sweep_budget);
     let bots = async {
         let Some(door) = &app.telephony else { return };
@@ -28,7 +31,10 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
         tracing::error!(error = %ErrorChain(&error), "The report of yesterday could not be made");
     }
     let recordings = match recordings {
-        Ok(report) => serde_json::to_string(&report).expect("a report has string keys only"),
+        Ok(report) => {
+            metrics::RECORDINGS_RUNNING.set_count(report.running, &[]);
+            serde_json::to_string(&report).expect("a report has string keys only")
+        }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "The sweep could not read the register");
             format!("the register failed: {}", ErrorChain(&error))
@@ -36,6 +42,7 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     };
     match chunks {
         Ok(report) => {
+            measure(&report, began, &app);
             let text = serde_json::to_string(&report).expect("a report has string keys only");
             tracing::info!(
                 seen = report.seen,
@@ -54,5 +61,20 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
             tracing::error!(error = %ErrorChain(&error), "The sweep could not read the ledger");
             InvocationResponse::failure(format!("the sweep could not read the ledger: {}", ErrorChain(&error)))
         }
+    }
+}
+
+fn measure(report: &SweepReport, began: Instant, app: &App) {
+    metrics::SWEEP_DURATION.record(began.elapsed().as_secs_f64(), &[]);
+    metrics::SWEEP_FINISHED.set(app.clock.now().as_duration().as_secs_f64(), &[]);
+    metrics::SWEEP_SEEN.set_count(report.seen, &[]);
+    metrics::SWEEP_DUE.set_count(report.seen.saturating_sub(report.waiting), &[]);
+    metrics::SWEEP_DEFERRED.set_count(report.unfinished, &[]);
+    metrics::SWEEP_FAILED.set_count(report.failed, &[]);
+    for (percent_over, count) in [("50", report.at_risk_50), ("75", report.at_risk_75), ("90", report.at_risk_90)] {
+        metrics::CHUNKS_AT_RISK.set_count(count, &[percent_over]);
+    }
+    if report.out_of_budget {
+        metrics::SWEEPS_CUT_SHORT.increment(&[]);
     }
 }

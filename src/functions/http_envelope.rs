@@ -13,7 +13,7 @@ use super::problem::Problem;
 /// The largest answer of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 /// The caller's headers that our routes read.
-const READ_HEADERS: [HeaderName; 7] = [
+const READ_HEADERS: [HeaderName; 9] = [
     header::AUTHORIZATION,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("x-functions-key"),
@@ -21,6 +21,8 @@ const READ_HEADERS: [HeaderName; 7] = [
     HeaderName::from_static("aeg-event-type"),
     HeaderName::from_static("webhook-request-origin"),
     HeaderName::from_static("webhook-request-rate"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
 ];
 
 /// `Data.req` holds the request, `Outputs.res` takes the answer. `first_segment` is where our routes begin in its URL.

@@ -17,6 +17,7 @@ use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::App;
 use crate::control::callback::StateCallback;
+use crate::metrics;
 use crate::oidc::InvalidToken;
 use crate::telemetry::ErrorChain;
 
@@ -57,6 +58,7 @@ pub(crate) async fn report(
     for event in &events {
         if let Some(callback) = StateCallback::parse(event) {
             app.control.reported(callback).await?;
+            metrics::CALLBACKS.increment(&["taken"]);
             taken += 1;
         }
     }
@@ -66,6 +68,7 @@ pub(crate) async fn report(
 fn not_let_in(error: InvalidToken) -> Problem {
     match error {
         InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey | InvalidToken::OtherCaller => {
+            metrics::CALLBACKS.increment(&["refused"]);
             tracing::warn!(error = %ErrorChain(&error), "Refused a callback");
             Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", format!("{}.", ErrorChain(&error)))
         }

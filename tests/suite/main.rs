@@ -20,11 +20,13 @@
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `operator_verbs` | what an operator types at a shell |
+//! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
+//! | `telemetry` | what a collector and a scraper get, and that neither disturbs an export |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
@@ -46,6 +48,7 @@ mod lambda;
 mod ledger_store_contract;
 mod legacy_generations;
 mod media_truth;
+mod operations_guide;
 mod operator_verbs;
 mod own_storage;
 mod python_sdk;
@@ -58,5 +61,6 @@ mod sdk_traffic;
 mod storms;
 mod support;
 mod sweep_cost;
+mod telemetry;
 mod telephony;
 mod whole_way;

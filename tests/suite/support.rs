@@ -2,10 +2,12 @@
 
 pub mod audit;
 pub mod azurite;
+pub mod collector;
 pub mod fake_source;
 pub mod gate;
 pub mod identity;
 pub mod issuer;
+pub mod open_metrics;
 pub mod pipeline;
 pub mod simulation;
 pub mod small_disk;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tracing::{error, info, warn};
+use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::settle::Blame;
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
@@ -51,7 +51,7 @@ impl ExportDriver {
         }
         let location = entry.chunk.locations.delete.as_deref().and_then(|location| location.split(['?', '#']).next());
         self.ledger.audit_step("deletingSource", &entry.chunk.document_id, serde_json::json!({"at": location})).await?;
-        let error = match self.source.delete(&entry.chunk, &receipt).await {
+        let error = match self.source.delete(&entry.chunk, &receipt).instrument(info_span!("delete")).await {
             Ok(()) => {
                 let outcome = self.settle(claim, ChunkState::SourceDeleted { receipt, deleted_at: now }, exported_now).await?;
                 let id = &entry.chunk.document_id;

@@ -8,10 +8,11 @@ use tracing::{error, info, warn};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
 use crate::export::entry::LedgerEntry;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
-use crate::export::receipt::ExportReceipt;
+use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
 use crate::export::transfer::TransferError;
+use crate::metrics;
 use crate::telemetry::ErrorChain;
 
 /// Whose failure it was.
@@ -21,10 +22,20 @@ pub(super) enum Blame {
     Vault,
 }
 
+impl Blame {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Vault => "vault",
+        }
+    }
+}
+
 impl ExportDriver {
     /// Durable before anything may be deleted.
     pub(super) async fn settle_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
         let entry = self.put_exported(claim, receipt.clone()).await?;
+        count_exported(&entry, &receipt);
         let id = &entry.chunk.document_id;
         info!(
             document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
@@ -93,6 +104,7 @@ impl ExportDriver {
         blame: Blame,
         reason: String,
     ) -> Result<DriveOutcome, LedgerError> {
+        metrics::ATTEMPTS_FAILED.increment(&[blame.as_str()]);
         let now = self.clock.now();
         let until = now.checked_add(self.within_retention(entry, delay, now)).unwrap_or(Timestamp::MAX);
         self.ledger
@@ -123,6 +135,7 @@ impl ExportDriver {
             entry.note_failure(now, reason.to_owned());
         };
         self.ledger.update(claim, AfterUpdate::Release, change).await?;
+        count_settled(&state);
         if let Some(found) = self.ledger.find(claim.document_id()).await? {
             self.tell_end(&found).await?;
         }
@@ -131,6 +144,7 @@ impl ExportDriver {
 
     pub(super) async fn settle(&self, claim: &Claim, state: ChunkState, exported_now: bool) -> Result<DriveOutcome, LedgerError> {
         self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = state.clone()).await?;
+        count_settled(&state);
         Ok(DriveOutcome::Settled { state, exported_now })
     }
 
@@ -143,4 +157,30 @@ impl ExportDriver {
         let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
         delay.min((left / 2).max(self.policy.attempts.first_delay))
     }
+}
+
+fn count_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
+    let vault = match receipt.vault() {
+        VaultName::Home => "home",
+        VaultName::Backup => "backup",
+    };
+    metrics::CHUNKS_EXPORTED.increment(&[vault]);
+    metrics::EXPORT_PROVED.add(receipt.media().size_bytes(), &[]);
+    let announced_at = entry.chunk.event_time.unwrap_or(entry.recorded_at);
+    metrics::EXPORT_DELAY.record(receipt.verified_at().duration_since(announced_at).as_secs_f64().max(0.0), &[]);
+    if receipt.anomaly().is_some() {
+        metrics::CHUNKS_DOUBTFUL.increment(&[]);
+    }
+}
+
+fn count_settled(state: &ChunkState) {
+    let counter = match state {
+        ChunkState::SourceDeleted { .. } => &metrics::CHUNKS_DELETED,
+        ChunkState::SourceLeft { .. } => &metrics::CHUNKS_LEFT,
+        ChunkState::InPlace { .. } => &metrics::CHUNKS_IN_PLACE,
+        ChunkState::Expired { .. } => &metrics::CHUNKS_EXPIRED,
+        ChunkState::DeadLettered { .. } => &metrics::CHUNKS_DEAD_LETTERED,
+        ChunkState::Pending | ChunkState::Exported { .. } | ChunkState::Removing { .. } | ChunkState::Removed { .. } => return,
+    };
+    counter.increment(&[]);
 }

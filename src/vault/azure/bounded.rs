@@ -1,10 +1,13 @@
 //! A bound on what goes to the storage at once: a burst of events opens no more connections than that.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use async_trait::async_trait;
-use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use azure_core::http::{AsyncRawResponse, HttpClient, Method, Request};
 use tokio::sync::Semaphore;
+
+use crate::metrics;
 
 /// Requests to the storage at once; more than the blocks in flight of a process with default settings, by far.
 const AT_ONCE: usize = 96;
@@ -26,7 +29,25 @@ impl BoundedClient {
 impl HttpClient for BoundedClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        self.inner.execute_request(request).await
+        let began = Instant::now();
+        let result = self.inner.execute_request(request).await;
+        let status = result.as_ref().ok().map(|response| u16::from(response.status()));
+        let method = method(request.method());
+        metrics::STORAGE_REQUESTS.increment(&[method, metrics::status_class(status)]);
+        metrics::STORAGE_REQUEST_DURATION.record(began.elapsed().as_secs_f64(), &[method]);
+        result
+    }
+}
+
+fn method(method: Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Put => "PUT",
+        Method::Delete => "DELETE",
+        Method::Post => "POST",
+        Method::Patch => "PATCH",
+        _ => "other",
     }
 }
 
@@ -35,8 +56,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use azure_core::http::StatusCode;
     use azure_core::http::headers::Headers;
-    use azure_core::http::{Method, StatusCode};
 
     /// Answers after everything else had its turn; counts who waits for it.
     #[derive(Debug, Default)]
