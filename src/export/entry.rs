@@ -9,10 +9,12 @@ use uuid::Uuid;
 use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::RecordingChunk;
+use crate::recording::{MetadataSummary, RecordingChunk};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
+/// Places in the audit log that are remembered; older ones make room.
+const AUDITED_KEPT: usize = 100;
 
 /// The account of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,12 @@ pub struct LedgerEntry {
     #[serde(default)]
     pub told_end: bool,
     pub failures: Vec<Failure>,
+    /// What its metadata says, since it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataSummary>,
+    /// Numbers of the audit log's documents that tell of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audited: Vec<u64>,
     pub(super) claim: Option<ClaimRecord>,
 }
 
@@ -105,8 +113,18 @@ impl LedgerEntry {
             told_risk: None,
             told_end: false,
             failures: Vec::new(),
+            metadata: None,
+            audited: Vec::new(),
             claim: None,
         }
+    }
+
+    /// Remembers where in the audit log it is told of.
+    pub fn note_audited(&mut self, number: u64) {
+        if self.audited.len() >= AUDITED_KEPT {
+            self.audited.remove(0);
+        }
+        self.audited.push(number);
     }
 
     /// Writes a failure into the history.

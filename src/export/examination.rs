@@ -19,19 +19,15 @@ pub(super) async fn anomaly(
     vault: &dyn ExportDestination,
     chunk: &RecordingChunk,
     media: &Transferred,
-    metadata: Option<&Transferred>,
+    metadata: &RecordingMetadata,
 ) -> Result<Option<String>, DestinationError> {
-    let metadata = match metadata {
-        Some(metadata) => read_metadata(vault, metadata).await?,
-        None => RecordingMetadata::default(),
-    };
     let size_bytes = media.file.size_bytes();
     let mut probe = MediaProbe::new(size_bytes);
     while let Some(range) = probe.next_read() {
         probe.feed(&read(vault, media, range).await?);
     }
     let expected = chunk.media_kind().map(|kind| kind.format);
-    Ok(match examine(&probe.finish(), size_bytes, expected, &metadata) {
+    Ok(match examine(&probe.finish(), size_bytes, expected, metadata) {
         Truth::Disagrees(what) => Some(what),
         Truth::Agrees | Truth::Unknown => None,
     })
