@@ -142,7 +142,8 @@ impl RegisteredRecording {
         let (at, name) = (self.filed_at(), recording_name(&self.recording_id));
         let calls = self.call_names().map(|id| Listed::Call(id.to_owned()));
         let missing = self.is_missing().then_some(Listed::Attention(Attention::Missing));
-        let lists = std::iter::once(Listed::All).chain(calls).chain(missing);
+        let failed = matches!(self.status, RecordingStatus::Failed { .. }).then_some(Listed::Attention(Attention::Failed));
+        let lists = std::iter::once(Listed::All).chain(calls).chain(missing).chain(failed);
         lists.map(|list| list.marker(at, &name, None)).collect()
     }
 

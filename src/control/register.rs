@@ -21,14 +21,17 @@ use jiff::tz::TimeZone;
 
 use super::documents::{Documents, RegisterError};
 use super::entry::{RecordingStatus, RegisteredRecording};
+use super::report::{self, DaySummary};
 use crate::export::digest::Sha256Digest;
-use crate::export::index::{Index, recording_name};
+use crate::export::index::{Count, Index, recording_name};
 use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome};
 use crate::recording::RecordingId;
 use crate::telemetry::ErrorChain;
 
 const RUNNING: &str = "running/";
 const AWAITING: &str = "awaiting/";
+const ACCOUNTS: &str = "recordings/";
+const PAGE: usize = 500;
 
 /// Accounts of recordings.
 #[derive(Clone)]
@@ -205,6 +208,34 @@ impl RecordingRegister {
         self.documents.find(&account_key(name)).await
     }
 
+    /// How many recordings run, counted up to `cap`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn count_running(&self, cap: usize) -> Result<Count, RegisterError> {
+        let count = self.documents.store.list(RUNNING, None, cap + 1).await?.len();
+        Ok(Count { count: count.min(cap), is_capped: count > cap })
+    }
+
+    /// A page of the names of all accounts, and after which the next begins.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn names(&self, after: Option<&str>) -> Result<(Vec<String>, Option<String>), RegisterError> {
+        let keys = self.documents.store.list(ACCOUNTS, after, PAGE).await?;
+        let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
+        let names = keys.iter().filter_map(|key| key.strip_prefix(ACCOUNTS)?.strip_suffix(".json"));
+        Ok((names.map(str::to_owned).collect(), next))
+    }
+
+    /// What was kept of a day, if its report was made.
+    ///
+    /// # Errors
+    /// When the storage fails or it is unreadable.
+    pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, RegisterError> {
+        self.documents.find(&report::summary_key(day)).await
+    }
+
     /// Keeps a document of the register's once; `false` when there is one of that key.
     ///
     /// # Errors
@@ -280,7 +311,7 @@ fn day_key(time: Timestamp) -> String {
 }
 
 fn account_key(name: &str) -> String {
-    format!("recordings/{name}.json")
+    format!("{ACCOUNTS}{name}.json")
 }
 
 #[cfg(test)]

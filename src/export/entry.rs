@@ -145,9 +145,9 @@ impl LedgerEntry {
         self.risk(now).is_some()
     }
 
-    /// How far its time is over, while it is not in the vault.
-    pub fn risk(&self, now: Timestamp) -> Option<Risk> {
-        let is_safe = match &self.state {
+    /// In the vault, or at an end: no deadline threatens it any more.
+    pub fn is_safe(&self) -> bool {
+        match &self.state {
             ChunkState::Pending => self.chunk.is_external(),
             ChunkState::Exported { receipt } => receipt.vault() == VaultName::Home,
             ChunkState::SourceDeleted { .. }
@@ -157,8 +157,12 @@ impl LedgerEntry {
             | ChunkState::Removed { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => true,
-        };
-        if is_safe {
+        }
+    }
+
+    /// How far its time is over, while it is not in the vault.
+    pub fn risk(&self, now: Timestamp) -> Option<Risk> {
+        if self.is_safe() {
             return None;
         }
         let kept = self.expires_at.duration_since(self.recorded_at).as_secs_f64();
@@ -168,13 +172,23 @@ impl LedgerEntry {
         [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half].into_iter().find(|risk| over >= risk.share())
     }
 
-    pub(super) fn is_claimed(&self, now: Timestamp) -> bool {
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| now < claim.until)
     }
 
     pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
         self.claim.as_ref().is_some_and(|claim| claim.token == token)
     }
+}
+
+/// How long a recording is: as its events say, else as the metadata of all its chunks does.
+pub fn recording_duration_ms<'a>(entries: impl Iterator<Item = &'a LedgerEntry> + Clone) -> Option<u64> {
+    let told = entries.clone().find_map(|entry| entry.chunk.duration_ms);
+    let of_chunks = || {
+        let durations = entries.map(|entry| entry.metadata.as_ref()?.duration_ms);
+        durations.sum::<Option<u64>>().filter(|duration_ms| *duration_ms > 0)
+    };
+    told.or_else(of_chunks)
 }
 
 #[cfg(test)]

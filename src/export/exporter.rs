@@ -10,7 +10,7 @@ use super::destination::{BlobProperties, CommitOutcome, DestinationError, Export
 use super::entry::LedgerEntry;
 use super::examination;
 use super::layout;
-use super::receipt::{ExportReceipt, VaultName};
+use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::slots::Turn;
 use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome, Transferred};
@@ -211,6 +211,14 @@ impl ChunkExporter {
     pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
         self.vaults.still_hold(receipt).await
     }
+}
+
+/// What a metadata file of a vault says.
+///
+/// # Errors
+/// When the vault does not give what it holds.
+pub async fn summary_of(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<MetadataSummary, DestinationError> {
+    examination::summary_of(vault, file).await
 }
 
 /// The receipt as it lies beside the files.

@@ -48,7 +48,7 @@ pub enum Listed {
 /// What somebody has to look after.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attention {
-    /// A chunk is dead-lettered.
+    /// A chunk is dead-lettered; or, without a chunk, ACS could not start the recording.
     Failed,
     /// A chunk expired.
     Lost,

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::{ChunkLedger, LedgerError};
+use super::{CONFLICTS_TOLERATED, ChunkLedger, LedgerError, entry_key, to_bytes};
 use crate::export::entry::LedgerEntry;
 use crate::export::index::{Attention, Index, Listed, recording_name};
-use crate::export::ledger_store::{LedgerStore, Precondition, StoreError};
+use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
 use crate::export::state::ChunkState;
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, MetadataSummary};
 
 const LAST_SWEEP: &str = "last-sweep.json";
 
@@ -79,16 +79,35 @@ impl ChunkLedger {
         Ok(self.index().put(stale.into_iter().filter(|key| again.contains(key))).await?)
     }
 
-    /// Writes all markers of an entry: for ledgers from before there was an index. The entry as it is then.
+    /// Adds to an entry what one from before the index lacks, and writes all its markers.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
-    pub async fn mark(&self, document_id: &DocumentId) -> Result<Option<LedgerEntry>, LedgerError> {
-        let found = self.find(document_id).await?;
-        if let Some(found) = &found {
-            self.index().put(found.entry.markers()).await?;
+    pub async fn complete(
+        &self,
+        document_id: &DocumentId,
+        metadata: Option<&MetadataSummary>,
+        audited: &[u64],
+    ) -> Result<(), LedgerError> {
+        for _ in 0..CONFLICTS_TOLERATED {
+            let Some(found) = self.find(document_id).await? else {
+                return Ok(());
+            };
+            let mut entry = found.entry.clone();
+            entry.metadata = entry.metadata.take().or_else(|| metadata.cloned());
+            if entry.audited.is_empty() {
+                audited.iter().for_each(|number| entry.note_audited(*number));
+            }
+            self.index().put(entry.markers()).await?;
+            if entry == found.entry {
+                return Ok(());
+            }
+            let condition = Precondition::Unchanged(found.version);
+            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+                return Ok(());
+            }
         }
-        Ok(found.map(|found| found.entry))
+        Err(LedgerError::Contended { document_id: document_id.clone() })
     }
 
     /// Notes when a sweep ended and how long it took; of two at once one is noted.
