@@ -17,6 +17,7 @@ pub mod recording_file_status;
 pub mod recording_state_callback;
 pub mod telephony_activities;
 mod tracing_layer;
+pub mod vault;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -82,7 +83,8 @@ fn api_routes(app: Arc<App>) -> Router {
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
     let webhook = event_grid_webhook::routes().layer(from_fn(tracing_layer::traced)).with_state(Arc::clone(&app));
-    let http = api_routes(Arc::clone(&app)).merge(webhook);
+    let vault = vault::routes().layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES)).with_state(Arc::clone(&app));
+    let http = api_routes(Arc::clone(&app)).merge(webhook).merge(vault);
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
         .route("/RecordingStateCallback", post(recording_state_callback::invoke))
@@ -90,6 +92,9 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/EventGridWebhook", post(event_grid_webhook::invoke))
         .route("/ApiDescription", post(api_description::invoke))
         .route("/Metrics", post(metrics::invoke))
+        .route("/Vault", post(vault::invoke))
+        .route("/VaultPage", post(vault::invoke))
+        .route("/VaultPlay", post(vault::invoke))
         .layer(from_fn(tracing_layer::traced_if_the_host_does))
         .with_state(http.clone());
     let envelopes = Router::new()

@@ -23,6 +23,7 @@
 pub mod acs;
 pub mod app;
 pub mod bot;
+pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod control;

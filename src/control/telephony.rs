@@ -109,15 +109,6 @@ impl Telephony {
         Ok(Taken { activity_id, result: None })
     }
 
-    /// The recordings of a conversation, the oldest first.
-    ///
-    /// # Errors
-    /// When the register fails.
-    pub async fn sessions(&self, conversation_id: &str) -> Result<Vec<RecordingId>, RegisterError> {
-        let conversation: Option<Conversation> = self.documents.find(&key(&name(conversation_id))).await?;
-        Ok(conversation.map(|conversation| conversation.sessions).unwrap_or_default())
-    }
-
     /// Goes on with what was interrupted, and tells bots again that could not be told.
     ///
     /// # Errors
@@ -202,6 +193,12 @@ impl Telephony {
         };
         tokio::time::timeout(ANSWER_WITHIN, waiting).await.unwrap_or(Err(TelephonyError::UnderWay))
     }
+}
+
+/// The recordings of a conversation, the oldest first.
+pub(super) async fn sessions(documents: &Documents, conversation_id: &str) -> Result<Vec<RecordingId>, RegisterError> {
+    let conversation: Option<Conversation> = documents.find(&key(&name(conversation_id))).await?;
+    Ok(conversation.map(|conversation| conversation.sessions).unwrap_or_default())
 }
 
 /// A name for documents of a conversation, whatever characters its id has.

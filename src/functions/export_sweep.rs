@@ -7,6 +7,7 @@ use axum::extract::State;
 
 use super::invocation::InvocationResponse;
 use crate::app::App;
+use crate::export::ledger::LastSweep;
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
 use crate::telemetry::ErrorChain;
@@ -29,6 +30,10 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     }
     if let Err(error) = app.control.report_daily(app.driver.ledger()).await {
         tracing::error!(error = %ErrorChain(&error), "The report of yesterday could not be made");
+    }
+    let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Err(error) = app.driver.ledger().note_sweep(LastSweep { at: app.clock.now(), duration_ms }).await {
+        tracing::debug!(error = %ErrorChain(&error), "It could not be noted when the sweep ended");
     }
     let recordings = match recordings {
         Ok(report) => {

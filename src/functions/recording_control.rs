@@ -122,10 +122,7 @@ pub(crate) async fn list(
 }
 
 async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingList, Problem> {
-    let sessions = match &app.telephony {
-        Some(door) => door.telephony.sessions(conversation_id).await?,
-        None => Vec::new(),
-    };
+    let sessions = app.control.register().sessions(conversation_id).await?;
     let mut recordings = Vec::with_capacity(sessions.len());
     for id in &sessions {
         recordings.extend(app.control.register().find(id).await?);
@@ -219,7 +216,7 @@ pub(crate) async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 }
 
 /// Who asks, where App Service's authentication stands in front of us.
-fn principal(headers: &HeaderMap) -> Option<String> {
+pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
     let name = headers.get("x-ms-client-principal-name")?.to_str().ok()?.trim();
     (!name.is_empty()).then(|| name.chars().take(256).collect())
 }

@@ -73,13 +73,14 @@ fn host_json_is_what_the_host_and_func_need() {
 
 /// Who may name whom among the top modules; what is not listed may not be named.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("app", &["acs", "bot", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
-    ("functions", &["acs", "app", "control", "export", "metrics", "oidc", "recording", "telemetry"]),
-    ("verbs", &["app", "control", "export", "functions", "recording"]),
+    ("app", &["acs", "bot", "catalogue", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
+    ("functions", &["acs", "app", "catalogue", "control", "export", "metrics", "oidc", "recording", "telemetry"]),
+    ("verbs", &["app", "catalogue", "control", "export", "functions", "recording"]),
     ("control", &["acs", "bot", "clock", "control", "export", "metrics", "recording", "retry", "telemetry"]),
     ("export", &["clock", "export", "metrics", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "metrics", "net", "recording", "retry"]),
     ("vault", &["clock", "export", "metrics", "net", "recording", "telemetry", "vault"]),
+    ("catalogue", &["catalogue", "clock", "control", "export", "metrics", "recording", "telemetry"]),
     ("recording", &["recording"]),
     ("config", &["acs", "control", "export", "net", "retry", "secret", "vault"]),
     ("telemetry", &["config", "metrics"]),
