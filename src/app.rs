@@ -21,6 +21,7 @@ use crate::export::destination::ExportDestination;
 use crate::export::ledger_store::LedgerStore;
 use crate::export::retention::Retention;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
+use crate::export_queue::ExportQueue;
 use crate::oidc::TokenValidator;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
@@ -44,6 +45,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     pub driver: Arc<ExportDriver>,
     pub sweep: ExportSweep,
+    /// Takes over the driving; `None` where events and the timer do it.
+    pub export_queue: Option<ExportQueue>,
     /// Deletes from the vault what is past its policy; `None` where copies are kept for ever.
     pub retention: Option<Retention>,
     pub event_budget: Duration,
@@ -104,6 +107,8 @@ pub enum BuildError {
     Identity(#[source] Box<azure_core::Error>),
     #[error("could not set up the clients of EXTERNAL_STORAGE")]
     External(#[source] Box<azure_core::Error>),
+    #[error("could not set up the client of EXPORT_QUEUE_URL")]
+    Queue(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of {url:?}")]
     Storage { url: VaultUrl, source: Box<azure_core::Error> },
 }
@@ -143,6 +148,13 @@ impl App {
         let vaults = storage.vaults(&config.vault, config.backup_vault.as_ref(), &config.vault_options, &clock)?;
         let external = ExternalStorage::new(&storage.azure, &config.external_storage);
         let external = external.map_err(|error| BuildError::External(Box::new(error)))?;
+        let export_queue = match &config.export_queue {
+            Some(url) => {
+                let identity = (!url.has_sas()).then(new_identity).transpose()?;
+                Some(ExportQueue::new(url, identity).map_err(|error| BuildError::Queue(Box::new(error)))?)
+            }
+            None => None,
+        };
         let retention = config.retention.map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
         let catalogue = Catalogue::new(ledger.clone(), control.register().clone(), vaults.clone(), Arc::clone(&clock));
         let driver =
@@ -157,6 +169,7 @@ impl App {
             clock,
             sweep: ExportSweep::new(Arc::clone(&driver)),
             driver,
+            export_queue,
             retention,
             event_budget: config.event_budget,
             sweep_budget: config.sweep_budget,

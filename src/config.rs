@@ -73,6 +73,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("VAULT_RETENTION", None),
     setting("LEDGER_URL", None),
     setting("EXTERNAL_STORAGE", None),
+    setting("EXPORT_QUEUE_URL", None),
     setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
     setting("EVENT_BUDGET", Some("20s")),
     setting("SWEEP_BUDGET", Some("4m")),
@@ -173,6 +174,8 @@ pub struct Config {
     pub ledger: VaultUrl,
     /// Containers of the customer's own that ACS writes into.
     pub external_storage: Vec<ContainerUrl>,
+    /// Where messages for `ExportChunk` go; events and the timer drive by themselves unless set.
+    pub export_queue: Option<ContainerUrl>,
     pub event_budget: Duration,
     pub sweep_budget: Duration,
     pub claim_ttl: Duration,
@@ -229,6 +232,7 @@ impl Config {
         let retention = reader.retention();
         let ledger = reader.ledger(vault.as_ref());
         let external_storage = reader.external_storage();
+        let export_queue = reader.export_queue();
         let export = reader.export();
         reader.schedule();
         let event_budget = reader.duration("EVENT_BUDGET", Duration::from_secs(1));
@@ -263,6 +267,7 @@ impl Config {
                 retention,
                 ledger: ledger?,
                 external_storage: external_storage?,
+                export_queue,
                 event_budget: event_budget?,
                 sweep_budget: sweep_budget?,
                 claim_ttl: claim_ttl?,

@@ -7,6 +7,7 @@ pub mod api_description;
 mod deliveries;
 pub mod event_grid_webhook;
 pub(crate) mod event_intake;
+pub mod export_chunk;
 pub mod export_sweep;
 mod http_envelope;
 pub mod invocation;
@@ -100,6 +101,7 @@ pub fn router(app: Arc<App>) -> Router {
     let envelopes = Router::new()
         .route("/RecordingFileStatusUpdated", post(recording_file_status::invoke))
         .route("/ExportSweep", post(export_sweep::invoke))
+        .route("/ExportChunk", post(export_chunk::invoke))
         .layer(from_fn(tracing_layer::traced))
         .with_state(app)
         .merge(http_envelopes)

@@ -5,7 +5,7 @@
 //!                       │           │            ▼            ▼
 //!                       └───────────┴────────▶ export  ◀── they implement its traits
 //!                                                ▼
-//!                                            recording      bot, clock, retry, config, metrics, net, oidc, secret, telemetry: leaves
+//!                                            recording      bot, clock, export_queue, retry, config, metrics, net, oidc, secret, telemetry: leaves
 //! ```
 //!
 //! | module | what it is |
@@ -28,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod export;
+pub mod export_queue;
 pub mod functions;
 pub mod metrics;
 pub mod net;

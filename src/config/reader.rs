@@ -17,6 +17,7 @@ use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export::transfer::BlockPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly};
+use crate::export_queue::QUEUE_NAME;
 use crate::retry::RetryPolicy;
 use crate::secret::{SecretHeaders, SharedSecret};
 use crate::vault::azure::{AccessTier, AzureVaultOptions};
@@ -279,6 +280,16 @@ impl Reader {
                 Err(error) => Err(format!("has an entry that {error}")),
             });
             containers.collect::<Result<Vec<_>, _>>()
+        })
+    }
+
+    pub(super) fn export_queue(&mut self) -> Option<ContainerUrl> {
+        let expected = format!("expected https://<account>.queue.core.windows.net/{QUEUE_NAME}, with a SAS or without");
+        self.parsed("EXPORT_QUEUE_URL", |text| match text.parse() {
+            Ok(VaultUrl::Container(queue)) if queue.expose().path().ends_with(&format!("/{QUEUE_NAME}")) => Ok(queue),
+            Ok(VaultUrl::Container(_)) => Err(format!("is not the queue that the function ExportChunk reads; {expected}")),
+            Ok(VaultUrl::Directory(_)) => Err(format!("is a directory; {expected}")),
+            Err(error) => Err(format!("is no URL of a queue ({error}); {expected}")),
         })
     }
 

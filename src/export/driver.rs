@@ -112,6 +112,11 @@ enum Ready {
 }
 
 impl ExportDriver {
+    /// How long a copy is kept proved before its source is deleted.
+    pub fn delete_delay(&self) -> Duration {
+        self.policy.deletion.delay
+    }
+
     pub fn new(
         ledger: ChunkLedger,
         source: Arc<dyn RecordingSource>,

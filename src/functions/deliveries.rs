@@ -3,8 +3,10 @@
 //! All that was announced is durable before: an export that goes on behind its answer loses nothing if the process is killed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tracing::{Instrument as _, error};
+use futures::StreamExt as _;
+use tracing::{Instrument as _, error, warn};
 
 use crate::app::App;
 use crate::export::ledger::LedgerError;
@@ -12,8 +14,39 @@ use crate::export::{Budget, ChunkState, DriveOutcome};
 use crate::recording::DocumentId;
 use crate::telemetry::ErrorChain;
 
-/// Drives what a delivery announced; gives a line for each chunk.
+/// Messages that are sent together.
+const SENDS_AT_ONCE: usize = 8;
+
+/// Drives what a delivery announced, or has it driven by the queue where there is one; gives a line for each chunk.
 pub async fn drive(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -> Vec<String> {
+    let (recorded, mut lines) = queued(app, recorded).await;
+    lines.extend(drive_here(app, recorded, budget).await);
+    lines
+}
+
+/// Sends what it can to the queue; what is left is driven here.
+async fn queued(app: &App, recorded: Vec<DocumentId>) -> (Vec<DocumentId>, Vec<String>) {
+    let Some(queue) = &app.export_queue else {
+        return (recorded, Vec::new());
+    };
+    let sends = futures::stream::iter(recorded).map(|id| async move {
+        let sent = queue.send(&id, Duration::ZERO).await;
+        (id, sent)
+    });
+    let (mut left, mut lines) = (Vec::new(), Vec::new());
+    for (id, sent) in sends.buffered(SENDS_AT_ONCE).collect::<Vec<_>>().await {
+        match sent {
+            Ok(()) => lines.push(format!("Chunk {id} is in the export queue")),
+            Err(error) => {
+                warn!(document.id = %id, error = %ErrorChain(&error), "The export queue took no message; chunk `{id}` is exported here");
+                left.push(id);
+            }
+        }
+    }
+    (left, lines)
+}
+
+async fn drive_here(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -> Vec<String> {
     if recorded.is_empty() {
         return Vec::new();
     }
@@ -42,7 +75,7 @@ pub async fn drive(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) ->
     lines
 }
 
-fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> String {
+pub(super) fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> String {
     match outcome {
         Ok(DriveOutcome::Exported { receipt }) => {
             format!("Exported chunk {id}: {} bytes, SHA-256 {}", receipt.media().size_bytes(), receipt.media().sha256())

@@ -124,7 +124,7 @@ fn if_there<T>(result: azure_core::Result<T>) -> azure_core::Result<Option<T>> {
 }
 
 /// The error's text without the signature of a SAS: transport errors print the URL they went to.
-fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
+pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
     redact_signature(&ErrorChain(error).to_string()).into()
 }
 

@@ -73,8 +73,8 @@ fn host_json_is_what_the_host_and_func_need() {
 
 /// Who may name whom among the top modules; what is not listed may not be named.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("app", &["acs", "bot", "catalogue", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
-    ("functions", &["acs", "app", "catalogue", "control", "export", "metrics", "oidc", "recording", "telemetry"]),
+    ("app", &["acs", "bot", "catalogue", "clock", "config", "control", "export", "export_queue", "oidc", "secret", "vault"]),
+    ("functions", &["acs", "app", "catalogue", "control", "export", "export_queue", "functions", "metrics", "oidc", "recording", "telemetry"]),
     ("verbs", &["app", "catalogue", "control", "export", "functions", "recording"]),
     ("control", &["acs", "bot", "clock", "control", "export", "metrics", "recording", "retry", "telemetry"]),
     ("export", &["clock", "export", "metrics", "recording", "retry", "telemetry"]),
@@ -82,10 +82,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault", &["clock", "export", "metrics", "net", "recording", "telemetry", "vault"]),
     ("catalogue", &["catalogue", "clock", "control", "export", "metrics", "recording", "telemetry"]),
     ("recording", &["recording"]),
-    ("config", &["acs", "control", "export", "net", "retry", "secret", "vault"]),
+    ("config", &["acs", "control", "export", "export_queue", "net", "retry", "secret", "vault"]),
     ("telemetry", &["config", "metrics"]),
     ("metrics", &[]),
     ("bot", &[]),
+    ("export_queue", &["recording", "vault"]),
     ("clock", &[]),
     ("net", &[]),
     ("oidc", &["net"]),

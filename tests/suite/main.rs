@@ -40,6 +40,7 @@ mod drive;
 mod engine;
 mod event_grid_webhook;
 mod export_destination_contract;
+mod export_queue;
 mod fuzz;
 mod holds;
 mod host_protocol;

@@ -24,6 +24,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .args(arguments)
         .env("TEST_AZURITE_URL", &azurite.blob_url)
+        .env("TEST_AZURITE_QUEUE_URL", &azurite.queue_url)
         .env("TEST_PYTHON", python)
         .env("TEST_TELEPHONY_BOT", telephony_bot)
         .stdout(Stdio::piped());

@@ -28,28 +28,39 @@ pub fn cargo() -> Command {
     command
 }
 
-/// Azurite's blob service, in memory, on a free port; it ends with this value.
+/// Azurite's blob and queue services, in memory, on free ports; they end with this value.
 pub struct Azurite {
-    process: Child,
+    processes: Vec<Child>,
     pub blob_url: String,
+    pub queue_url: String,
 }
 
 impl Azurite {
     pub fn start() -> anyhow::Result<Self> {
         let folder = paths::root().join("dev/azurite");
-        let script = folder.join("node_modules/azurite/dist/src/blob/main.js");
-        npm_ci("Azurite", &folder, &script)?;
+        let blob = folder.join("node_modules/azurite/dist/src/blob/main.js");
+        npm_ci("Azurite", &folder, &blob)?;
+        let mut azurite = Self { processes: Vec::new(), blob_url: String::new(), queue_url: String::new() };
+        azurite.blob_url = azurite.serve(&blob, ["--blobHost", "--blobPort"])?;
+        let queue = folder.join("node_modules/azurite/dist/src/queue/main.js");
+        azurite.queue_url = azurite.serve(&queue, ["--queueHost", "--queuePort"])?;
+        Ok(azurite)
+    }
+
+    /// One of its services; gives its URL.
+    fn serve(&mut self, script: &Path, [host, port]: [&str; 2]) -> anyhow::Result<String> {
         let mut process = Command::new("node")
-            .arg(&script)
-            .args(["--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence"])
+            .arg(script)
+            .args([host, "127.0.0.1", port, "0", "--inMemoryPersistence"])
             .args(["--skipApiVersionCheck", "--silent", "--disableTelemetry"])
             .stdout(Stdio::piped())
             .spawn()
             .context("could not start node")?;
         let output = process.stdout.take().context("Azurite has no output")?;
+        self.processes.push(process);
         for line in BufReader::new(output).lines() {
             if let Some((_, url)) = line?.split_once("successfully listens on ") {
-                return Ok(Self { process, blob_url: format!("{}/devstoreaccount1", url.trim()) });
+                return Ok(format!("{}/devstoreaccount1", url.trim()));
             }
         }
         bail!("Azurite ended before it listened")
@@ -58,8 +69,10 @@ impl Azurite {
 
 impl Drop for Azurite {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        for process in &mut self.processes {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 

@@ -92,10 +92,22 @@ pub fn base_url() -> String {
     url.expect("TEST_AZURITE_URL is not set: run the tests by `cargo xtask test`, which installs and starts Azurite")
 }
 
+/// The URL of a queue, with a SAS.
+pub fn queue_url(name: &str) -> String {
+    #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
+    let url =
+        std::env::var("TEST_AZURITE_QUEUE_URL").expect("TEST_AZURITE_QUEUE_URL is not set: run the tests by `cargo xtask test`");
+    format!("{url}/{name}?{}", sas_of("q", "rwdlacup"))
+}
+
+fn account_sas() -> String {
+    sas_of("b", "rwdlact")
+}
+
 /// An account SAS: one HMAC over its fields
 /// (<https://learn.microsoft.com/rest/api/storageservices/create-account-sas>).
-fn account_sas() -> String {
-    let fields = [ACCOUNT, "rwdlact", "b", "sco", "", SAS_EXPIRY, "", "", SAS_VERSION, ""];
+fn sas_of(service: &str, permissions: &str) -> String {
+    let fields = [ACCOUNT, permissions, service, "sco", "", SAS_EXPIRY, "", "", SAS_VERSION, ""];
     let string_to_sign = fields.join("\n") + "\n";
     let key = BASE64_STANDARD.decode(KEY).expect("the published key is base64");
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
@@ -103,7 +115,7 @@ fn account_sas() -> String {
     let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
     let mut url = Url::parse("http://localhost").expect("it is a URL");
     url.query_pairs_mut()
-        .extend_pairs([("sv", SAS_VERSION), ("ss", "b"), ("srt", "sco"), ("sp", "rwdlact"), ("se", SAS_EXPIRY)])
+        .extend_pairs([("sv", SAS_VERSION), ("ss", service), ("srt", "sco"), ("sp", permissions), ("se", SAS_EXPIRY)])
         .append_pair("sig", &signature);
     url.query().unwrap_or_default().to_owned()
 }

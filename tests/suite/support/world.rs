@@ -35,6 +35,10 @@ pub fn script_root(folder: &Path) -> PathBuf {
     std::os::unix::fs::symlink(BINARY, root.join("recording-vault")).expect("the folder is ours");
     for function in fs::read_dir(repository.join("functions")).expect("the functions are there") {
         let function = function.expect("the functions are there");
+        if function.file_name() == "ExportChunk" {
+            // Off unless it is asked for.
+            continue;
+        }
         let into = root.join(function.file_name());
         fs::create_dir(&into).expect("the folder is ours");
         fs::copy(function.path().join("function.json"), into.join("function.json")).expect("function.json is there");

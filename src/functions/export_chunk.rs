@@ -1,0 +1,69 @@
+//! `ExportChunk`: the queue trigger. One message, one chunk, the same `drive` as everywhere else.
+//!
+//! What is left to do comes back as another message, when it is due; the sweep goes on with what no message tells of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use jiff::Timestamp;
+use serde_json::Value;
+use tracing::{error, warn};
+
+use super::deliveries;
+use super::invocation::{Invocation, InvocationResponse};
+use crate::app::App;
+use crate::export::{Budget, DriveOutcome};
+use crate::export_queue::ChunkMessage;
+use crate::recording::DocumentId;
+use crate::telemetry::ErrorChain;
+
+/// Answers success where nothing is gained by the same message again; the host moves a message to the poison queue that fails
+/// five times, and the sweep has its chunk all the same.
+pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
+    let message = Invocation::parse(&body).ok().and_then(|invocation| invocation.binding("message"));
+    let Some(message) = message else {
+        return InvocationResponse::failure("the invocation has no binding `message`");
+    };
+    let Ok(ChunkMessage { document_id }) = serde_json::from_value(message.clone()) else {
+        return keep(&app, &message).await;
+    };
+    let outcome = app.driver.drive(&document_id, Budget::of(app.sweep_budget)).await;
+    let again = match &outcome {
+        Ok(DriveOutcome::Waiting { until } | DriveOutcome::Failed { until, .. }) => Some(until_then(&app, *until)),
+        Ok(DriveOutcome::Exported { .. }) => Some(app.driver.delete_delay()),
+        Ok(DriveOutcome::OutOfBudget) => Some(Duration::ZERO),
+        Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost | DriveOutcome::Settled { .. } | DriveOutcome::Unknown) => None,
+        Err(_) => return InvocationResponse::failure(deliveries::described(&document_id, outcome)),
+    };
+    if let Some(after) = again {
+        send_again(&app, &document_id, after).await;
+    }
+    InvocationResponse::success(vec![deliveries::described(&document_id, outcome)])
+}
+
+fn until_then(app: &App, until: Timestamp) -> Duration {
+    Duration::try_from(until.duration_since(app.clock.now())).unwrap_or_default()
+}
+
+async fn send_again(app: &App, document_id: &DocumentId, after: Duration) {
+    let Some(queue) = &app.export_queue else {
+        return;
+    };
+    if let Err(error) = queue.send(document_id, after).await {
+        warn!(document.id = %document_id, error = %ErrorChain(&error), "A message could not be sent; the sweep goes on with chunk `{document_id}`");
+    }
+}
+
+/// A message that names no chunk would never succeed: it is kept where unreadable events are.
+async fn keep(app: &App, message: &Value) -> InvocationResponse {
+    let reason = "a message of the export queue names no chunk";
+    match app.driver.ledger().keep_poison(message, reason).await {
+        Ok(()) => {
+            error!("A message of the export queue names no chunk; it is kept as poison");
+            InvocationResponse::success(vec![reason.to_owned()])
+        }
+        Err(error) => InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error))),
+    }
+}
