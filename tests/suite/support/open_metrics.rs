@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> BTreeMap<String, Family> {
                     family.unit = Some(value.to_owned());
                 } else {
                     assert!(!value.is_empty() && !value.contains(['\\', '"']), "{line}: nothing to be escaped");
-                    family.help = value.to_owned();
+                    value.clone_into(&mut family.help);
                 }
             }
             stage = at + 1;
