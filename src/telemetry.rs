@@ -13,7 +13,7 @@ use std::io;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{FilterExt as _, filter_fn};
+use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::writer::{MakeWriter, MakeWriterExt as _};
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
@@ -63,9 +63,10 @@ fn start<W>(filter: EnvFilter, format: LogFormat, writer: W, tracer: Option<SdkT
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let events_only = filter_fn(|metadata| metadata.is_event());
+    let events_only = filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
     // Ours only: what libraries put into their spans is not known, and may be a URL with its secret.
     let our_spans = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("recording_vault"));
+    let our_spans = our_spans.with_max_level_hint(LevelFilter::INFO);
     let spans = tracer.map(|tracer| otlp::layer(tracer).with_filter(our_spans));
     tracing_subscriber::registry().with(spans).with(lines(format, writer).with_filter(filter.and(events_only))).init();
 }

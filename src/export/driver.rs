@@ -170,7 +170,9 @@ impl ExportDriver {
             Ok(Ready::Due(found, slot)) => {
                 let chunk = &found.entry.chunk;
                 let span = info_span!("drive", document.id = %document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty);
-                let outcome = self.claim_and_advance(*found, Turn::new(slot, budget)).instrument(span.clone()).await;
+                // On the heap: who waits for drives keeps many of them, and most do not get this far.
+                let advancing = Box::pin(self.claim_and_advance(*found, Turn::new(slot, budget)));
+                let outcome = advancing.instrument(span.clone()).await;
                 span.record("outcome", DriveOutcome::name_of(outcome.as_ref().ok()));
                 outcome
             }

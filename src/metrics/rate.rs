@@ -2,16 +2,17 @@
 
 /// Seconds that are looked back at.
 const WINDOW: u64 = 10;
+const PLACES: usize = 10;
 
 /// Amounts of the last seconds, each in a place of its own.
 #[derive(Debug)]
 pub(super) struct Rate {
-    seconds: [(u64, u64); WINDOW as usize],
+    seconds: [(u64, u64); PLACES],
 }
 
 impl Rate {
     pub const fn new() -> Self {
-        Self { seconds: [(0, 0); WINDOW as usize] }
+        Self { seconds: [(0, 0); PLACES] }
     }
 
     /// Notes an amount in the second `now`.

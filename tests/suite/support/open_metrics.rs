@@ -39,7 +39,7 @@ pub fn parse(text: &str) -> BTreeMap<String, Family> {
                 assert!(is_name(name), "{line}");
                 assert!(["counter", "gauge", "histogram"].contains(&value), "{line}");
                 assert!(!families.contains_key(name), "{name} is declared once, its samples in one place");
-                current = name.to_owned();
+                name.clone_into(&mut current);
                 families.insert(current.clone(), Family { kind: value.to_owned(), ..Family::default() });
             } else {
                 assert_eq!(name, current, "a family's lines stand together");
@@ -50,7 +50,7 @@ pub fn parse(text: &str) -> BTreeMap<String, Family> {
                     family.unit = Some(value.to_owned());
                 } else {
                     assert!(!value.is_empty() && !value.contains(['\\', '"']), "{line}: nothing to be escaped");
-                    family.help = value.to_owned();
+                    value.clone_into(&mut family.help);
                 }
             }
             stage = at + 1;
