@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::StatusCode;
-use azure_storage_queue::QueueClient;
+use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions, StatusCode};
 use azure_storage_queue::models::{QueueClientSendMessageOptions, QueueMessage};
+use azure_storage_queue::{QueueClient, QueueClientOptions};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
@@ -47,7 +47,15 @@ impl ExportQueue {
     /// When the client refuses the URL.
     pub fn new(url: &ContainerUrl, identity: Option<Arc<dyn TokenCredential>>) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };
-        Ok(Self { client: QueueClient::new(url.expose().clone(), credential, None)? })
+        // Where the queue is away, the chunk is exported at once instead: nobody waits for it long.
+        let retry = ExponentialRetryOptions {
+            max_retries: 1,
+            max_total_elapsed: azure_core::time::Duration::seconds(3),
+            ..ExponentialRetryOptions::default()
+        };
+        let client_options = ClientOptions { retry: RetryOptions::exponential(retry), ..ClientOptions::default() };
+        let options = QueueClientOptions { client_options, ..QueueClientOptions::default() };
+        Ok(Self { client: QueueClient::new(url.expose().clone(), credential, Some(options))? })
     }
 
     /// Has a chunk driven after that long. The first message makes the queue.

@@ -74,7 +74,22 @@ fn host_json_is_what_the_host_and_func_need() {
 /// Who may name whom among the top modules; what is not listed may not be named.
 const ARROWS: &[(&str, &[&str])] = &[
     ("app", &["acs", "bot", "catalogue", "clock", "config", "control", "export", "export_queue", "oidc", "secret", "vault"]),
-    ("functions", &["acs", "app", "catalogue", "control", "export", "export_queue", "functions", "metrics", "oidc", "recording", "telemetry"]),
+    (
+        "functions",
+        &[
+            "acs",
+            "app",
+            "catalogue",
+            "control",
+            "export",
+            "export_queue",
+            "functions",
+            "metrics",
+            "oidc",
+            "recording",
+            "telemetry",
+        ],
+    ),
     ("verbs", &["app", "catalogue", "control", "export", "functions", "recording"]),
     ("control", &["acs", "bot", "clock", "control", "export", "metrics", "recording", "retry", "telemetry"]),
     ("export", &["clock", "export", "metrics", "recording", "retry", "telemetry"]),
