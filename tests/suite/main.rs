@@ -12,6 +12,7 @@
 //! | `fuzz` | no input makes a reader panic |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `infra` | what is made in Azure fits the sources; workflows are pinned |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -21,6 +22,7 @@
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
+//! | `package` | the zip that is deployed runs under the host |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
@@ -41,6 +43,7 @@ mod export_destination_contract;
 mod fuzz;
 mod holds;
 mod host_protocol;
+mod infra;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger_store_contract;
@@ -48,6 +51,7 @@ mod legacy_generations;
 mod media_truth;
 mod operator_verbs;
 mod own_storage;
+mod package;
 mod python_sdk;
 mod recording_callbacks;
 mod recording_control;
