@@ -56,16 +56,20 @@ fn as_root(program: &str) -> Command {
 
 /// Made once; a minute. The platform's images have certificates too, and without them no TLS client can be built.
 fn bare_debian(suite: &str) -> anyhow::Result<PathBuf> {
-    let system = paths::target().join("tools").join(format!("debian-{suite}"));
-    let done = system.join("complete");
-    if !done.is_file() {
+    let folder = paths::target().join("tools");
+    let system = folder.join(format!("debian-{suite}"));
+    if !system.is_dir() {
         println!("Making a bare Debian {suite} in {}", system.display());
-        run_command(as_root("rm").arg("-rf").arg(&system))?;
-        fs::create_dir_all(paths::target().join("tools"))?;
+        fs::create_dir_all(&folder)?;
+        // Under this name until it is complete.
+        let partial = folder.join(format!("debian-{suite}.partial"));
+        run_command(as_root("rm").arg("-rf").arg(&partial))?;
         let mut debootstrap = as_root("debootstrap");
-        debootstrap.args(["--variant=minbase", "--include=ca-certificates", suite]).arg(&system);
-        run_command(debootstrap.stdout(Stdio::null()))?;
-        run_command(as_root("touch").arg(&done))?;
+        debootstrap.args(["--variant=minbase", "--include=ca-certificates", suite]).arg(&partial);
+        let output = debootstrap.output().context("could not run debootstrap")?;
+        let said = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "debootstrap failed: {}", said.trim().lines().last().unwrap_or_default());
+        run_command(as_root("mv").arg(&partial).arg(&system))?;
     }
     Ok(system)
 }
