@@ -1,6 +1,7 @@
 //! `cargo xtask sbom`: what the binary is made of, as a CycloneDX document beside the zip.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Context as _;
@@ -23,13 +24,15 @@ pub fn run() -> anyhow::Result<()> {
     run_command(&mut command)?;
     let file = package::folder()?.join(format!("{BINARY}-{}.cdx.json", paths::version()?));
     let ours = paths::root().join(format!("{WRITTEN_AS}.json"));
-    fs::copy(&ours, &file).with_context(|| format!("cargo-cyclonedx wrote no {}", ours.display()))?;
+    let written = fs::read_to_string(&ours).with_context(|| format!("cargo-cyclonedx wrote no {}", ours.display()))?;
+    // Where the sources lay is nobody's business.
+    fs::write(&file, written.replace(&format!("file://{}", paths::root().display()), "file:///recording-vault"))?;
     remove_all(&paths::root())?;
     println!("{}", file.display());
     Ok(())
 }
 
-fn remove_all(root: &std::path::Path) -> anyhow::Result<()> {
+fn remove_all(root: &Path) -> anyhow::Result<()> {
     let dev = fs::read_dir(root.join("dev"))?.flatten().map(|entry| entry.path());
     for folder in dev.chain([root.to_owned(), root.join("xtask")]) {
         let file = folder.join(format!("{WRITTEN_AS}.json"));

@@ -40,8 +40,8 @@ fn impossible() -> Option<&'static str> {
     if !is_root() && !succeeds(Command::new("sudo").args(["-n", "true"])) {
         return Some("it takes root (chroot), or sudo without a password");
     }
-    let found = succeeds(as_root("debootstrap").arg("--version"))
-        || succeeds(as_root("apt-get").args(["install", "-y", "--no-install-recommends", "debootstrap"]));
+    let install = ["install", "-y", "--no-install-recommends", "debootstrap", "debian-archive-keyring"];
+    let found = succeeds(as_root("debootstrap").arg("--version")) || succeeds(as_root("apt-get").args(install));
     (!found).then_some("there is no debootstrap, and apt-get could not install it")
 }
 
