@@ -104,7 +104,9 @@ fn modules_are_there_and_api_versions_are_the_same_everywhere() {
     let mut versions = BTreeSet::new();
     for file in bicep_files() {
         let text = fs::read_to_string(&file).expect("it is readable");
-        for quoted in text.split('\'').skip(1).step_by(2) {
+        // Line by line, for comments have apostrophes.
+        let code = text.lines().filter(|line| !line.trim_start().starts_with("//"));
+        for quoted in code.flat_map(|line| line.split('\'').skip(1).step_by(2)) {
             if quoted.ends_with(".bicep") {
                 assert!(file.with_file_name("").join(quoted).is_file(), "{} names {quoted}", file.display());
             }
@@ -115,6 +117,7 @@ fn modules_are_there_and_api_versions_are_the_same_everywhere() {
             }
         }
     }
+    assert!(versions.len() >= 8, "{versions:?}");
     let kinds: BTreeSet<&String> = versions.iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds.len(), versions.len(), "{versions:?}");
 }
