@@ -57,14 +57,29 @@ fn every_setting_is_set_or_left_out_for_a_reason_and_no_other_is() {
     assert!(left_out.clone().all(|name| !set.contains(&name)), "what is left out is not set");
 }
 
+/// What the compiler would say first: no module has defaults, so each gets all of its parameters and no other.
 #[test]
-fn every_parameter_of_the_app_is_given_by_the_main_file() {
-    let (main, app) = (read("infra/main.bicep"), read("infra/modules/app.bicep"));
-    let given = main.split("module app 'modules/app.bicep'").nth(1).and_then(|rest| rest.split("\n}").next());
-    let given: BTreeSet<&str> = properties(given.expect("there is an app")).map(|(name, _)| name).collect();
-    let wanted = app.lines().filter_map(|line| line.strip_prefix("param ")?.split(' ').next());
-    for parameter in wanted {
-        assert!(given.contains(parameter), "main.bicep does not give {parameter}");
+fn every_module_gets_the_parameters_it_has_and_gives_the_outputs_that_are_used() {
+    for file in ["infra/main.bicep", "infra/subscription.bicep"] {
+        let text = read(file);
+        for module in text.split("\nmodule ").skip(1) {
+            let name = module.split(' ').next().unwrap_or_default();
+            let path = module.split('\'').nth(1).expect("a module has a path");
+            let declared = read(&format!("infra/{path}"));
+            let of_kind = |kind: &str| -> BTreeSet<String> {
+                declared.lines().filter_map(|line| Some(line.strip_prefix(kind)?.split(' ').next()?.to_owned())).collect()
+            };
+            let block = module.split("\n}").next().and_then(|block| block.split("params: {\n").nth(1));
+            let given = block.expect("a module has parameters").lines().filter_map(|line| {
+                let line = line.strip_prefix("    ").filter(|line| !line.starts_with([' ', '}', ')', ']']))?;
+                Some(line.split(':').next()?.to_owned())
+            });
+            assert_eq!(given.collect::<BTreeSet<_>>(), of_kind("param "), "{path} in {file}");
+            for used in text.split(&format!("{name}.outputs.")).skip(1) {
+                let used: String = used.chars().take_while(char::is_ascii_alphanumeric).collect();
+                assert!(of_kind("output ").contains(&used), "{path} has no output {used}");
+            }
+        }
     }
 }
 
