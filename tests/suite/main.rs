@@ -12,6 +12,7 @@
 //! | `fuzz` | no input makes a reader panic |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `infra` | what is made in Azure fits the sources; workflows are pinned |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -22,6 +23,7 @@
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
+//! | `package` | the zip that is deployed runs under the host |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
@@ -44,6 +46,7 @@ mod export_queue;
 mod fuzz;
 mod holds;
 mod host_protocol;
+mod infra;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger_store_contract;
@@ -52,6 +55,7 @@ mod media_truth;
 mod operations_guide;
 mod operator_verbs;
 mod own_storage;
+mod package;
 mod python_sdk;
 mod recording_callbacks;
 mod recording_control;

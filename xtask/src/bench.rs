@@ -19,12 +19,13 @@ use std::path::PathBuf;
 
 use anyhow::ensure;
 use clap::Args;
+use deploy_package::BINARY;
 
 use self::programs::{Program, RecordingVault};
 use self::servers::Servers;
 use self::table::Table;
 use crate::paths;
-use crate::stage::BINARY;
+
 use crate::tools::{self, run_cargo};
 
 const MIB: u64 = 1 << 20;

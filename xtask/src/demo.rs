@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use acs_simulator::Simulator;
 use anyhow::{Context as _, bail, ensure};
+use deploy_package::{BINARY, script_root};
 use functions_host::{Console, Host};
 use serde_json::{Value, json};
 
 use crate::demo::bars::Bars;
 use crate::paths;
-use crate::stage;
 use crate::tools::run_cargo;
 
 /// After this long something is wrong.
@@ -33,7 +33,7 @@ pub fn run(keep: bool) -> anyhow::Result<()> {
     run_cargo(&["build", "--package", "recording-vault"])?;
     let folder = paths::target().join("demo");
     let dist = folder.join("dist");
-    stage::assemble(&dist, &paths::target().join("debug").join(stage::BINARY))?;
+    script_root::assemble(&paths::root(), &paths::target().join("debug").join(BINARY), &dist, script_root::Functions::Usual)?;
     let vault = folder.join("vault");
     for old in [&vault, &folder.join("vault-ledger")] {
         if old.exists() {

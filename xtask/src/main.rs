@@ -3,7 +3,10 @@
 mod bench;
 mod check;
 mod demo;
+mod package;
 mod paths;
+mod release;
+mod sbom;
 mod stage;
 mod test;
 mod tools;
@@ -34,9 +37,26 @@ enum Verb {
         arguments: Vec<String>,
     },
     /// Format, lints, docs, dependencies, spelling
-    Check,
+    Check {
+        /// Also look for known vulnerabilities, which fetches the advisories from GitHub
+        #[arg(long)]
+        advisories: bool,
+    },
     /// Assemble dist/ for `func start --script-root dist`
-    Stage,
+    Stage {
+        /// With the function `ExportChunk`, for which `EXPORT_QUEUE_URL` is to be set
+        #[arg(long)]
+        export_queue: bool,
+    },
+    /// Build for the platform, assemble dist/, and make the zip that is deployed
+    Package(package::Options),
+    /// List what the binary is made of (CycloneDX)
+    Sbom,
+    /// Tell whether a tag may be released, and write its notes
+    Release {
+        /// Such as v0.1.0
+        tag: String,
+    },
     /// Measure the release binary side by side with rclone and with Microsoft's SDKs
     Bench(bench::Options),
 }
@@ -45,8 +65,11 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().verb {
         Verb::Demo { keep } => demo::run(keep),
         Verb::Test { arguments } => test::run(&arguments),
-        Verb::Check => check::run(),
-        Verb::Stage => stage::run(),
+        Verb::Check { advisories } => check::run(advisories),
+        Verb::Stage { export_queue } => stage::run(export_queue),
+        Verb::Package(options) => package::run(&options),
+        Verb::Sbom => sbom::run(),
+        Verb::Release { tag } => release::run(&tag),
         Verb::Bench(options) => bench::run(&options),
     };
     match result {

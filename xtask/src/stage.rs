@@ -1,22 +1,24 @@
-//! Assembles a script root: host.json, the function folders, the binary. One tree for `func`, for the zip, for the tests.
+//! `cargo xtask stage`: assembles `dist/`, the script root for `func` on this machine.
 
 use std::fs;
-use std::path::Path;
 
-use anyhow::Context as _;
+use deploy_package::script_root::Functions;
+use deploy_package::{BINARY, script_root};
 
 use crate::paths;
 use crate::tools::run_cargo;
 
-/// The binary's name, in `target/` and in host.json.
-pub const BINARY: &str = "recording-vault";
+/// What `--export-queue` means.
+pub fn functions(export_queue: bool) -> Functions {
+    if export_queue { Functions::WithExportQueue } else { Functions::Usual }
+}
 
 /// Builds the release binary and assembles `dist/`.
-pub fn run() -> anyhow::Result<()> {
+pub fn run(export_queue: bool) -> anyhow::Result<()> {
     println!("Building the release binary; the first time this takes some minutes");
     run_cargo(&["build", "--release", "--package", "recording-vault"])?;
     let dist = paths::root().join("dist");
-    assemble(&dist, &paths::target().join("release").join(BINARY))?;
+    script_root::assemble(&paths::root(), &paths::target().join("release").join(BINARY), &dist, functions(export_queue))?;
     let settings = paths::root().join("local.settings.json");
     if settings.is_file() {
         fs::copy(settings, dist.join("local.settings.json"))?;
@@ -25,24 +27,6 @@ pub fn run() -> anyhow::Result<()> {
         println!(
             "dist/ is ready to be deployed. To run it here, make local.settings.json from local.settings.sample.json and stage again."
         );
-    }
-    Ok(())
-}
-
-/// Makes `dist` anew.
-pub fn assemble(dist: &Path, binary: &Path) -> anyhow::Result<()> {
-    if dist.exists() {
-        fs::remove_dir_all(dist)?;
-    }
-    fs::create_dir_all(dist)?;
-    fs::copy(paths::root().join("host.json"), dist.join("host.json"))?;
-    // Copying keeps the execution bit.
-    fs::copy(binary, dist.join(BINARY)).with_context(|| format!("could not copy {}", binary.display()))?;
-    for folder in fs::read_dir(paths::root().join("functions"))? {
-        let folder = folder?;
-        let into = dist.join(folder.file_name());
-        fs::create_dir(&into)?;
-        fs::copy(folder.path().join("function.json"), into.join("function.json"))?;
     }
     Ok(())
 }

@@ -102,6 +102,10 @@ pub fn telephony_bot() -> anyhow::Result<PathBuf> {
     Ok(folder.join("bot.mjs"))
 }
 
+pub fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
 /// Whether there is an rclone: on the PATH, or installed where root has apt.
 pub fn rclone() -> bool {
     let runs = |program: &str, arguments: &[&str]| {
@@ -111,26 +115,41 @@ pub fn rclone() -> bool {
     if runs("rclone", &["version"]).is_some() {
         return true;
     }
-    let is_root = runs("id", &["-u"]).is_some_and(|id| id.trim_ascii() == b"0");
-    is_root && runs("apt-get", &["install", "-y", "--no-install-recommends", "rclone"]).is_some()
+    is_root() && runs("apt-get", &["install", "-y", "--no-install-recommends", "rclone"]).is_some()
 }
 
 /// A virtual environment with the official Python SDK; returns its interpreter.
 pub fn python_sdk() -> anyhow::Result<PathBuf> {
     let requirements = paths::root().join("tests/python-sdk/requirements.txt");
-    let folder = paths::target().join("python-sdk");
+    python_packages("the Azure SDK for Python", &requirements, &paths::target().join("python-sdk"))
+}
+
+/// A virtual environment with zig, which links for older versions of glibc; returns its interpreter.
+pub fn zig() -> anyhow::Result<PathBuf> {
+    python_packages("zig", &paths::root().join("xtask/zig-requirements.txt"), &paths::target().join("tools/zig"))
+}
+
+/// A virtual environment, made anew when the requirements are; returns its interpreter.
+fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let done = folder.join("installed");
     let python = folder.join("bin/python");
-    if !is_fresh(&done, &requirements) {
-        println!("Installing the Azure SDK for Python into {}", folder.display());
-        run_command(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))
-            .context("the SDK test needs Python 3 with venv (Debian: python3-venv)")?;
+    if !is_fresh(&done, requirements) {
+        println!("Installing {what} into {}", folder.display());
+        run_command(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
+            .with_context(|| format!("{what} needs Python 3 with venv (Debian: python3-venv)"))?;
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(&requirements);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
         run_command(&mut pip)?;
         fs::write(done, "")?;
     }
     Ok(python)
+}
+
+/// Where cargo keeps the sources of dependencies.
+#[expect(clippy::disallowed_methods, reason = "cargo's own variable, and the home it falls back on")]
+pub fn cargo_home() -> Option<PathBuf> {
+    let home = || std::env::var("HOME").map(|home| PathBuf::from(home).join(".cargo"));
+    std::env::var("CARGO_HOME").map(PathBuf::from).or_else(|_| home()).ok()
 }
 
 /// A cargo subcommand's binary, installed on first use.

@@ -1,0 +1,90 @@
+//! `cargo xtask package`: the zip that is deployed, with a binary that starts on the platform's images.
+//!
+//! The platform runs Debian with glibc 2.31 or later; a binary of this machine may ask for more. So the linker is zig,
+//! which links against any glibc that is asked for, and the result is looked into before it is packed.
+
+mod bare;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context as _;
+use clap::Args;
+use deploy_package::{BINARY, archive, glibc, script_root};
+use sha2::Digest as _;
+
+use crate::paths;
+use crate::tools::{self, cargo_tool, run_command};
+
+const CARGO_ZIGBUILD: &str = "0.24.1";
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// Where the zip comes from and how hard it is looked at.
+#[derive(Args)]
+pub struct Options {
+    /// Also run what is in the zip in a bare Debian 11 and 12, which needs root and debootstrap
+    #[arg(long)]
+    check: bool,
+    /// With the function `ExportChunk`, for which `EXPORT_QUEUE_URL` is to be set
+    #[arg(long)]
+    export_queue: bool,
+    /// Pack this binary instead of building one
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => build()?,
+    };
+    // Any binary may be given; only one that starts on the platform is packed.
+    let content = fs::read(&binary).with_context(|| format!("could not read {}", binary.display()))?;
+    let asked = glibc::check(&content, glibc::CEILING).with_context(|| format!("{} is not portable", binary.display()))?;
+    match asked {
+        Some(asked) => println!("The binary asks for glibc {asked}; the platform has {} or later", glibc::CEILING),
+        None => println!("The binary is linked statically"),
+    }
+    let dist = paths::root().join("dist");
+    script_root::assemble(&paths::root(), &binary, &dist, crate::stage::functions(options.export_queue))?;
+    let zip = archive::pack(&dist)?;
+    let file = folder()?.join(format!("{BINARY}-{}-linux-x86_64.zip", paths::version()?));
+    fs::write(&file, &zip)?;
+    let sha256 = sha2::Sha256::digest(&zip).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    println!("{}  {sha256}", file.display());
+    if options.check {
+        bare::check(&zip)?;
+    }
+    Ok(())
+}
+
+/// Where what is released lies.
+pub fn folder() -> anyhow::Result<PathBuf> {
+    let folder = paths::target().join("package");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
+/// The release binary for the platform's glibc.
+fn build() -> anyhow::Result<PathBuf> {
+    let zigbuild = cargo_tool("cargo-zigbuild", "cargo-zigbuild", CARGO_ZIGBUILD)?;
+    let python = tools::zig()?;
+    println!("Building the release binary for glibc {}; the first time this takes some minutes", glibc::CEILING);
+    let mut command = Command::new(zigbuild);
+    command
+        .current_dir(paths::root())
+        .args(["zigbuild", "--release", "--locked", "--package", BINARY])
+        .arg(format!("--target={TARGET}.{}", glibc::CEILING))
+        .env("CARGO_ZIGBUILD_PYTHON_PATH", python)
+        .env("CARGO_ENCODED_RUSTFLAGS", remap_paths()?);
+    run_command(&mut command)?;
+    Ok(paths::target().join(TARGET).join("release").join(BINARY))
+}
+
+/// Keeps this machine's folders out of the binary: the same sources give the same bytes wherever they lie.
+fn remap_paths() -> anyhow::Result<String> {
+    let home = tools::cargo_home().context("cargo has no home")?;
+    let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());
+    Ok([remap(&home, "cargo"), remap(&paths::root(), ".")].join("\u{1f}"))
+}
