@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RecordingControl;
 use super::documents::RegisterError;
 use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::recording::{DocumentId, RecordingFileStatusUpdated, RecordingId};
+use crate::recording::{DocumentId, RecordingChunk, RecordingFileStatusUpdated, RecordingId};
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,8 +73,7 @@ fn numbers(numbers: &[u32]) -> String {
 }
 
 /// Events of 2021 name no recording: then the call, or else the document, stands for it, so that no report leaves it out.
-fn stand_in(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
-    let chunk = update.chunks.first()?;
+fn stand_in(chunk: &RecordingChunk) -> Option<RecordingId> {
     let call = chunk.call_id.as_ref().map(|id| format!("call {id}"));
     call.unwrap_or_else(|| format!("document {}", chunk.document_id)).parse().ok()
 }
@@ -85,7 +84,7 @@ impl RecordingControl {
     /// # Errors
     /// When the register fails.
     pub async fn announced(&self, update: &RecordingFileStatusUpdated) -> Result<(), RegisterError> {
-        let Some(id) = &update.recording_id.clone().or_else(|| stand_in(update)) else {
+        let Some(id) = &update.recording_id.clone().or_else(|| stand_in(update.chunks.first()?)) else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -106,6 +105,25 @@ impl RecordingControl {
             tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
         }
         Ok(())
+    }
+
+    /// Whether the register has the recording of a chunk, and the chunk among its files. An account that is not readable is
+    /// there: reports say what is wrong with it.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn has_recording_of(&self, chunk: &RecordingChunk) -> Result<bool, RegisterError> {
+        let Some(id) = chunk.recording_id.clone().or_else(|| stand_in(chunk)) else {
+            return Ok(false);
+        };
+        match self.register.find(&id).await {
+            Ok(account) => {
+                let files = account.map(|account| account.files);
+                Ok(files.is_some_and(|files| files.documents().any(|(_, document)| *document == chunk.document_id)))
+            }
+            Err(RegisterError::Corrupt { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::RecordingControl;
 use super::documents::RegisterError;
 use super::entry::{RecordingStatus, RegisteredRecording};
+use crate::acs::wire::RecordedCall;
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
 use crate::recording::DocumentId;
@@ -42,6 +43,9 @@ pub struct CompletenessReport {
 #[serde(rename_all = "camelCase")]
 pub struct ReportedRecording {
     pub recording_id: String,
+    /// Which call, where it is known.
+    #[serde(skip)]
+    pub call: Option<RecordedCall>,
     pub state: &'static str,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
@@ -161,6 +165,7 @@ impl RecordingControl {
 fn unreadable(name: &str, error: &RegisterError) -> ReportedRecording {
     ReportedRecording {
         recording_id: name.to_owned(),
+        call: None,
         state: "unknown",
         started_at: None,
         ended_at: None,
@@ -195,6 +200,7 @@ async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<
         started_at: account.started_at,
         ended_at,
         recording_id: account.recording_id.to_string(),
+        call: account.call,
         chunks,
         problems,
     })
