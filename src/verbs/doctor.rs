@@ -17,7 +17,7 @@ use super::table::Table;
 use crate::acs::guard::CONTENT_DOMAINS;
 use crate::acs::{AcsEndpoint, ContentHost};
 use crate::app::{self, App};
-use crate::config::{Config, InvalidConfig, SETTINGS, SignIn};
+use crate::config::{Config, InvalidConfig, SignIn};
 use crate::telemetry::ErrorChain;
 use crate::vault::VaultUrl;
 
@@ -147,16 +147,22 @@ pub async fn run(config: Result<Config, InvalidConfig>, handler: Option<Handler>
 }
 
 fn without_settings(invalid: &InvalidConfig) -> Vec<Check> {
-    let mend = "set it as an app setting (`az functionapp config appsettings set --name <app> --resource-group <group> --settings <NAME>=<value>`); locally in the environment or local.settings.json";
-    let mut checks: Vec<Check> =
-        invalid.problems().iter().map(|problem| Check::failed("settings", problem.as_str(), mend)).collect();
+    let named = invalid.problems().iter().map(|problem| {
+        // Each begins with the name of its setting.
+        let name = problem.split(' ').next().unwrap_or_default();
+        let mend = format!(
+            "mend the app setting: `az functionapp config appsettings set --name <app> --resource-group <group> --settings {name}=<value>`; locally the environment or local.settings.json"
+        );
+        Check::failed("settings", problem.as_str(), mend)
+    });
+    let mut checks: Vec<Check> = named.collect();
     let rest = ["clock", "identity", "ACS", "content hosts", "vault", "ledger"];
     checks.extend(rest.map(|name| Check::not_checked(name, "the settings have to be mended first")));
     checks
 }
 
 async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Client) -> Vec<Check> {
-    let mut checks = vec![Check::fine("settings", format!("all {} of them are good, or left at their defaults", SETTINGS.len()))];
+    let mut checks = vec![Check::fine("settings", "all of them are good, or left at their defaults")];
     let ledger = app::storage_at(&config, &targets.ledger);
     let (app, ledger) = match (App::build(config), ledger) {
         (Ok(app), Ok(ledger)) => (app, ledger),

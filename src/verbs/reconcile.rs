@@ -142,6 +142,7 @@ impl fmt::Display for Reconciliation {
         }
         match findings.len() {
             0 => write!(f, ".\nNothing is missing."),
+            1 => write!(f, ".\n1 finding."),
             count => write!(f, ".\n{count} findings."),
         }
     }

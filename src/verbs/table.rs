@@ -1,6 +1,6 @@
 //! How tables look for people: columns that align, and sentences that wrap at 100 columns. No colours: output is read in logs too.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// What is longer than this by itself, such as a name in the vault, is not broken: it is there to be copied.
 const WIDTH: usize = 100;
@@ -60,7 +60,10 @@ impl fmt::Display for Table {
 }
 
 fn write_row(f: &mut fmt::Formatter<'_>, cells: &[String], widths: &[usize]) -> fmt::Result {
-    let mut line: String = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}{GAP}")).collect();
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        write!(line, "{cell:<width$}{GAP}")?;
+    }
     if let Some(last) = cells.get(widths.len()) {
         line += &wrapped(last, line.chars().count());
     }

@@ -194,7 +194,7 @@ async fn bad_settings_are_all_named_and_the_handler_is_looked_at_all_the_same() 
     for name in ["ACS_ENDPOINT", "BLOCK_SIZE", "VAULT_URL"] {
         assert!(named.contains(name), "{name} is not in {found}");
     }
-    assert_failed(&found, "settings", "", "az functionapp config appsettings set");
+    assert_failed(&found, "settings", "ACS_ENDPOINT", "--settings ACS_ENDPOINT=<value>");
     assert_failed(&found, "handler", "nothing can be connected to", "func start --script-root dist");
     assert_eq!(check(&found, "ledger")["result"], "notChecked");
     assert_eq!(std::fs::read_dir(place.folder.path()).expect("it is there").count(), 0, "nothing was written");
