@@ -191,7 +191,10 @@ pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn LedgerStore
 }
 
 /// The app's managed identity; it asks for a token when one is needed.
-fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
+///
+/// # Errors
+/// When the platform's kind of managed identity is not supported.
+pub fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let user_assigned_id = client_id.map(UserAssignedId::ClientId);
     let options = ManagedIdentityCredentialOptions { user_assigned_id, ..ManagedIdentityCredentialOptions::default() };
     Ok(ManagedIdentityCredential::new(Some(options))?)

@@ -196,6 +196,11 @@ pub struct InvalidConfig {
 }
 
 impl InvalidConfig {
+    /// What is wrong, each beginning with the setting's name.
+    pub fn problems(&self) -> &[String] {
+        &self.problems
+    }
+
     /// With one problem more.
     #[must_use]
     pub fn and(mut self, problem: String) -> Self {

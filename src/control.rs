@@ -108,6 +108,13 @@ impl ControlError {
     }
 }
 
+impl RecordingControl {
+    /// The client that recordings are controlled with.
+    pub fn acs(&self) -> &CallRecordingClient {
+        &self.client
+    }
+}
+
 impl RecordingView {
     /// As the register has it.
     pub fn of(account: RegisteredRecording) -> Self {

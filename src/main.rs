@@ -1,5 +1,6 @@
 //! The binary: `recording-vault serve`, started by the Azure Functions host; and the operator's verbs.
 
+mod arguments;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod operator;
@@ -12,13 +13,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
-use jiff::civil::Date;
+use arguments::{Arguments, AuditVerb, Command, LedgerVerb};
+use clap::{CommandFactory as _, Parser as _};
 use recording_vault::app::App;
 use recording_vault::config::{Config, InvalidConfig};
-use recording_vault::recording::DocumentId;
-use recording_vault::verbs::audit::NotedEnd;
 use recording_vault::verbs::list::Wanted;
+use recording_vault::verbs::verify::WantedCopies;
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,132 +28,6 @@ use tokio::sync::watch;
 const EXIT_CONFIG: u8 = 64;
 /// The host takes 0 for "done, do not restart"; a stop by signal is told as a shell tells it.
 const EXIT_SIGNAL: u8 = 128;
-
-/// Keeps every call recording of Azure Communication Services.
-#[derive(Parser)]
-#[command(version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve the functions on `127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT`, as the Functions host wants it
-    Serve,
-    /// Feed events in again: files, `poison:<sha256>`, or a container (`https://…` or `file:///…`)
-    Replay {
-        #[arg(required = true)]
-        from: Vec<String>,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// List chunks, and events that could not be read
-    List {
-        /// Only chunks in this state: pending, exported, sourceDeleted, sourceLeft, removing, removed, inPlace, expired, deadLettered
-        #[arg(long)]
-        state: Option<String>,
-        /// Only chunks of a recording or call whose id contains this
-        #[arg(long)]
-        of: Option<String>,
-        /// Only chunks that are not in the vault although half of their time at ACS is over
-        #[arg(long)]
-        at_risk: bool,
-        /// Only chunks whose media is not what is said of it
-        #[arg(long)]
-        doubtful: bool,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show all that the ledger knows of a chunk
-    Show {
-        document: DocumentId,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Report on a day's recordings, and whether anything of them is missing
-    Report {
-        /// The day, UTC, such as 2026-03-02; today unless given
-        #[arg(long)]
-        day: Option<Date>,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Open chunks again that were given up: those named, or all that are dead-lettered
-    Retry {
-        documents: Vec<DocumentId>,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Let doubtful chunks be deleted at ACS: what their media says of itself is not what is said of it, and the copy was looked at
-    Accept {
-        #[arg(required = true)]
-        documents: Vec<DocumentId>,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Look after the log of everything that happened
-    Audit {
-        #[command(subcommand)]
-        verb: AuditVerb,
-    },
-    /// Look after the ledger itself
-    Ledger {
-        #[command(subcommand)]
-        verb: LedgerVerb,
-    },
-    /// Hold recordings for a case: what is held is deleted neither at ACS nor in the vault
-    Hold {
-        #[command(subcommand)]
-        verb: operator::keeping::HoldVerb,
-    },
-    /// Delete from the vault what is past `VAULT_RETENTION`, never what is held
-    Retention {
-        #[command(subcommand)]
-        verb: operator::keeping::RetentionVerb,
-    },
-    /// Print the OpenAPI document of the HTTP API
-    Openapi,
-    /// Serve the HTTP API on AWS Lambda
-    #[cfg(feature = "lambda")]
-    Lambda,
-}
-
-#[derive(Subcommand)]
-enum AuditVerb {
-    /// Follow the log from its beginning, and tell every edit, gap and reordering
-    Verify {
-        /// An end of the log that was noted earlier: it must still be there
-        #[arg(long)]
-        noted: Option<NotedEnd>,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-#[derive(Subcommand)]
-enum LedgerVerb {
-    /// Make the index anew from all accounts and entries: for a vault from before there was one
-    Index {
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-    /// Write entries anew from the receipts in the vault: those named, or all that are not readable
-    Rebuild {
-        documents: Vec<DocumentId>,
-        /// Print JSON instead of text
-        #[arg(long)]
-        json: bool,
-    },
-}
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
@@ -175,6 +49,23 @@ fn main() -> ExitCode {
         Command::Ledger { verb: LedgerVerb::Index { json } } => operate(async |config| operator::index(config, json).await),
         Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
         Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
+        Command::Doctor { url, port, json } => operator::checking::doctor(variables(), operator::checking::at(url, port), json),
+        Command::Verify { documents, of, read_data_subset, seed, json } => {
+            let wanted = WantedCopies { documents, of, read: read_data_subset, seed };
+            operate(async |config| operator::checking::verify(config, wanted, json).await)
+        }
+        Command::Reconcile { from, to, calls, json } => {
+            operate(async |config| operator::checking::reconcile(config, from, to, calls.as_deref(), json).await)
+        }
+        Command::DeleteSource { dry_run, json } => {
+            operate(async |config| operator::checking::delete_source(config, dry_run, json).await)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "recording-vault", &mut script);
+            print!("{}", String::from_utf8_lossy(&script));
+            ExitCode::SUCCESS
+        }
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS
@@ -194,6 +85,10 @@ fn operate(verb: impl AsyncFnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCo
         }
     };
     telemetry::init_for_operator(config.log.clone(), config.log_format);
+    run(async || verb(config).await)
+}
+
+fn run(verb: impl AsyncFnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -201,7 +96,7 @@ fn operate(verb: impl AsyncFnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCo
             return ExitCode::FAILURE;
         }
     };
-    runtime.block_on(verb(config)).unwrap_or_else(|error| {
+    runtime.block_on(verb()).unwrap_or_else(|error| {
         complain(&format!("{error:#}\n"));
         ExitCode::FAILURE
     })

@@ -1,5 +1,6 @@
 //! The operator's verbs at the command line.
 
+pub mod checking;
 pub mod keeping;
 
 use std::process::ExitCode;

@@ -10,7 +10,7 @@ use url::{Host, Position, Url};
 use super::endpoint::AcsEndpoint;
 
 /// Domains of ACS's recording storage; a host has to lie below one of them.
-const CONTENT_DOMAINS: [&str; 3] = [".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us"];
+pub const CONTENT_DOMAINS: [&str; 3] = [".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us"];
 
 /// A host allowed besides the built-in list, from `ACS_CONTENT_HOSTS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,19 @@ pub struct ContentHost {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is neither host[:port] nor http://host:port on this machine")]
 pub struct InvalidContentHost(String);
+
+impl ContentHost {
+    /// Whether what goes there is not encrypted; then it is on this machine.
+    pub fn is_plain(&self) -> bool {
+        self.scheme == "http"
+    }
+}
+
+impl fmt::Display for ContentHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.authority)
+    }
+}
 
 impl FromStr for ContentHost {
     type Err = InvalidContentHost;

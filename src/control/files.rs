@@ -102,6 +102,22 @@ impl RecordingControl {
         }
         Ok(())
     }
+
+    /// Whether the register has the recording of a chunk, and the chunk among its files. An account that is not readable is
+    /// there: reports say what is wrong with it.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub async fn has_recording_of(&self, chunk: &RecordingChunk) -> Result<bool, RegisterError> {
+        match self.register.find(&chunk.filed_under()).await {
+            Ok(account) => {
+                let files = account.map(|account| account.files);
+                Ok(files.is_some_and(|files| files.documents().any(|(_, document)| *document == chunk.document_id)))
+            }
+            Err(RegisterError::Corrupt { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

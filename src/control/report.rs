@@ -12,6 +12,7 @@ use tracing::{error, info};
 use super::RecordingControl;
 use super::documents::RegisterError;
 use super::entry::{RecordingStatus, RegisteredRecording};
+use crate::acs::wire::RecordedCall;
 use crate::export::entry::recording_duration_ms;
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
@@ -59,6 +60,9 @@ pub(super) fn summary_key(day: &str) -> String {
 #[serde(rename_all = "camelCase")]
 pub struct ReportedRecording {
     pub recording_id: String,
+    /// Which call, where it is known.
+    #[serde(skip)]
+    pub call: Option<RecordedCall>,
     pub state: &'static str,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
@@ -184,6 +188,7 @@ impl RecordingControl {
 fn unreadable(name: &str, error: &RegisterError) -> ReportedRecording {
     ReportedRecording {
         recording_id: name.to_owned(),
+        call: None,
         state: "unknown",
         started_at: None,
         ended_at: None,
@@ -222,6 +227,7 @@ async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<
         ended_at,
         duration_ms: recording_duration_ms(entries.iter()),
         recording_id: account.recording_id.to_string(),
+        call: account.call,
         chunks,
         problems,
     })

@@ -2,6 +2,7 @@
 
 mod backup;
 mod deletion;
+mod outlook;
 mod settle;
 mod watch;
 
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{Instrument as _, info, info_span, warn};
 
+pub use self::outlook::Outlook;
 use self::settle::Blame;
 use super::budget::Budget;
 use super::catalogue;

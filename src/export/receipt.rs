@@ -42,7 +42,7 @@ impl VerifiedFile {
 
     /// Whether a blob is still the one that was proved.
     pub fn is_still(&self, found: &CommittedBlob) -> bool {
-        verify::is_still(self, found)
+        verify::unchanged(self, found).is_ok()
     }
 }
 

@@ -156,6 +156,13 @@ pub struct DeletionPolicy {
     pub anomalies: OnAnomaly,
 }
 
+impl DeletionPolicy {
+    /// Whether doubts about its media, if there are any, keep the source from being deleted.
+    pub fn spares_doubtful(self, entry: &LedgerEntry) -> bool {
+        self.anomalies == OnAnomaly::Keep && entry.anomaly_accepted_at.is_none()
+    }
+}
+
 /// What becomes of a source whose media is not what is said of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnAnomaly {
@@ -221,8 +228,7 @@ fn after_export(entry: &LedgerEntry, receipt: &ExportReceipt, deletion: Deletion
         let reason = format!("the event named no deleteLocation; ACS drops it by itself at {}", entry.expires_at);
         return NextStep::LeaveSource { receipt: receipt.clone(), reason };
     }
-    let is_doubtful = deletion.anomalies == OnAnomaly::Keep && entry.anomaly_accepted_at.is_none();
-    if let Some(anomaly) = receipt.anomaly().filter(|_| is_doubtful) {
+    if let Some(anomaly) = receipt.anomaly().filter(|_| deletion.spares_doubtful(entry)) {
         if now < entry.surely_gone_at {
             return NextStep::Wait { until: entry.surely_gone_at };
         }

@@ -23,6 +23,10 @@ impl Vaults {
         self.backup.is_some()
     }
 
+    pub fn backup(&self) -> Option<&dyn ExportDestination> {
+        self.backup.as_deref()
+    }
+
     pub fn home(&self) -> &dyn ExportDestination {
         &*self.home
     }
@@ -34,7 +38,7 @@ impl Vaults {
     pub async fn still_hold(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
         for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
             let found = self.get(receipt.vault(), file.name())?.inspect(file.name()).await?;
-            if !found.is_some_and(|found| verify::is_still(file, &found)) {
+            if found.is_none_or(|found| verify::unchanged(file, &found).is_err()) {
                 return Ok(false);
             }
         }

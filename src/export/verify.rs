@@ -2,6 +2,7 @@
 
 use super::block::{BlockChain, BlockId};
 use super::destination::CommittedBlob;
+use super::digest::Sha256Digest;
 use super::layout::BlobName;
 use super::receipt::VerifiedFile;
 
@@ -16,6 +17,10 @@ pub enum Mismatch {
     BlockList { name: BlobName },
     #[error("`{name}` reads back with SHA-256 {found}, not {expected}")]
     Digest { name: BlobName, expected: String, found: String },
+    #[error("`{name}` is not in the vault")]
+    Missing { name: BlobName },
+    #[error("`{name}` was written, or its properties were changed, since it was proved: its ETag is another one")]
+    Touched { name: BlobName },
 }
 
 /// Compares a committed blob with the chain of blocks that was read from the source.
@@ -67,17 +72,30 @@ pub(super) fn same_content(there: &VerifiedFile, here: VerifiedFile) -> Result<V
     Err(Mismatch::Digest { name: there.name().clone(), expected, found })
 }
 
-/// Whether a blob is still the one that was proved.
-pub(super) fn is_still(proved: &VerifiedFile, found: &CommittedBlob) -> bool {
-    found.size_bytes == proved.size_bytes()
-        && found.etag == proved.etag()
-        && found.read_back.is_none_or(|read_back| read_back == proved.sha256())
+/// Checks that a blob is still the one that was proved.
+pub(super) fn unchanged(proved: &VerifiedFile, found: &CommittedBlob) -> Result<(), Mismatch> {
+    let name = || proved.name().clone();
+    if found.size_bytes != proved.size_bytes() {
+        return Err(Mismatch::Length { name: name(), expected: proved.size_bytes(), found: found.size_bytes });
+    }
+    if let Some(read_back) = found.read_back {
+        same_digest(proved, read_back)?;
+    }
+    if found.etag == proved.etag() { Ok(()) } else { Err(Mismatch::Touched { name: name() }) }
+}
+
+/// Checks that what a file reads back as is what was proved.
+pub(super) fn same_digest(proved: &VerifiedFile, read_back: Sha256Digest) -> Result<(), Mismatch> {
+    if read_back == proved.sha256() {
+        return Ok(());
+    }
+    let (expected, found) = (proved.sha256().to_string(), read_back.to_string());
+    Err(Mismatch::Digest { name: proved.name().clone(), expected, found })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::digest::Sha256Digest;
     use bytes::Bytes;
 
     fn committed() -> (BlobName, BlockChain, CommittedBlob) {
@@ -125,6 +143,19 @@ mod tests {
         let (name, chain, found) = committed();
         let found = CommittedBlob { read_back: Some(Sha256Digest::of(b"rot")), ..found };
         assert!(matches!(verify(&name, &chain, &found), Err(Mismatch::Digest { .. })));
+    }
+
+    #[test]
+    fn what_changed_since_it_was_proved_is_told_apart() {
+        let (name, chain, found) = committed();
+        let proved = verify(&name, &chain, &found).unwrap();
+        assert_eq!(unchanged(&proved, &found), Ok(()));
+        let shorter = CommittedBlob { size_bytes: 99, ..found.clone() };
+        assert!(matches!(unchanged(&proved, &shorter), Err(Mismatch::Length { expected: 100, found: 99, .. })));
+        let rotten = CommittedBlob { read_back: Some(Sha256Digest::of(b"rot")), ..found.clone() };
+        assert!(matches!(unchanged(&proved, &rotten), Err(Mismatch::Digest { .. })));
+        let touched = CommittedBlob { etag: "f".into(), ..found };
+        assert!(matches!(unchanged(&proved, &touched), Err(Mismatch::Touched { .. })));
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 mod bounded;
 mod external;
+mod failure;
 mod ledger;
 mod options;
 mod vault;
 
-use std::error::Error;
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -22,11 +22,11 @@ use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 use futures::TryStreamExt as _;
 
 use super::url::ContainerUrl;
-use crate::telemetry::ErrorChain;
-
 pub use azure_storage_blob::models::AccessTier;
 use bounded::BoundedClient;
 pub use external::ExternalStorage;
+pub use failure::redacted;
+pub use failure::{Cause, StorageFailure};
 pub use ledger::AzureLedgerStore;
 pub use options::AzureVaultOptions;
 pub use vault::AzureVault;
@@ -120,34 +120,5 @@ fn if_there<T>(result: azure_core::Result<T>) -> azure_core::Result<Option<T>> {
         Ok(value) => Ok(Some(value)),
         Err(error) if status(&error) == Some(StatusCode::NotFound) && !has_code(&error, "ContainerNotFound") => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// The error's text without the signature of a SAS: transport errors print the URL they went to.
-pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
-    redact_signature(&ErrorChain(error).to_string()).into()
-}
-
-fn redact_signature(text: &str) -> String {
-    let mut redacted = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find("sig=") {
-        let (before, signature) = rest.split_at(at + "sig=".len());
-        redacted.push_str(before);
-        redacted.push('…');
-        let end = signature.find(|c: char| !(c.is_ascii_alphanumeric() || "%+/=-_.~".contains(c)));
-        rest = end.map_or("", |end| &signature[end..]);
-    }
-    redacted + rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::redact_signature;
-
-    #[test]
-    fn a_signature_is_cut_out_of_an_error_text() {
-        let text = "error sending request for url (http://h/c?sv=1&sig=ab%2Bc%3D&se=2 and sig=x)";
-        assert_eq!(redact_signature(text), "error sending request for url (http://h/c?sv=1&sig=…&se=2 and sig=…)");
     }
 }

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::table::Table;
 use crate::app::App;
 use crate::export::ledger::LedgerError;
 use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry};
-use crate::recording::{CallId, DocumentId, RecordingId, ServerCallId};
+use crate::recording::{CallId, DocumentId, RecordingChunk, RecordingId, ServerCallId};
 
 /// What to list.
 #[derive(Debug, Clone, Default)]
@@ -67,22 +68,29 @@ impl fmt::Display for Listing {
         if self.chunks.is_empty() && self.poison.is_empty() {
             return f.write_str("There is nothing to list.");
         }
-        write!(f, "{:<46} {:<14} {:>5}  {:<20}  file or reason", "chunk", "state", "index", "expires at ACS")?;
+        let mut table = Table::new(&["chunk", "state", "index", "expires at ACS"]);
         for chunk in &self.chunks {
             let expires = chunk.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+            table.row([chunk.document_id.as_str(), chunk.state, &chunk.index.to_string(), &expires]);
             let what = chunk.file.as_deref().or(chunk.reason.as_deref()).unwrap_or_default();
-            let what = match chunk.vault {
-                Some(VaultName::Backup) => format!("{what} (in the backup vault)"),
-                Some(VaultName::Home) | None => what.to_owned(),
+            let place = match chunk.vault {
+                Some(VaultName::Backup) => " (in the backup vault)",
+                Some(VaultName::Home) | None => "",
             };
-            let what = chunk.anomaly.as_ref().map_or_else(|| what.clone(), |anomaly| format!("{what} (doubtful: {anomaly})"));
-            write!(f, "\n{:<46} {:<14} {:>5}  {expires:<20}  {what}", chunk.document_id.as_str(), chunk.state, chunk.index)?;
+            let doubt = chunk.anomaly.as_ref().map(|anomaly| format!(" (doubtful: {anomaly})")).unwrap_or_default();
+            if !what.is_empty() {
+                table.note(format!("{what}{place}{doubt}"));
+            }
         }
+        let mut unreadable = Table::new(&["event that could not be read"]);
         for poison in &self.poison {
-            let reason = poison.reason.as_deref().unwrap_or_default();
-            write!(f, "\npoison:{} {reason}", poison.sha256)?;
+            unreadable.row([format!("poison:{}", poison.sha256)]).note(poison.reason.as_deref().unwrap_or_default());
         }
-        Ok(())
+        match (self.chunks.is_empty(), self.poison.is_empty()) {
+            (false, true) => table.fmt(f),
+            (true, _) => unreadable.fmt(f),
+            (false, false) => write!(f, "{table}\n\n{unreadable}"),
+        }
     }
 }
 
@@ -112,18 +120,19 @@ impl Wanted {
         if self.doubtful && entry.state.receipt().and_then(ExportReceipt::anomaly).is_none() {
             return false;
         }
-        let chunk = &entry.chunk;
-        let is_of = |part: &String| {
-            let ids = [
-                chunk.recording_id.as_ref().map(RecordingId::as_str),
-                chunk.call_id.as_ref().map(CallId::as_str),
-                chunk.server_call_id.as_ref().map(ServerCallId::as_str),
-            ];
-            ids.into_iter().flatten().any(|id| id.contains(part.as_str()))
-        };
         self.state.as_ref().is_none_or(|state| entry.state.name().eq_ignore_ascii_case(state))
-            && self.of.as_ref().is_none_or(is_of)
+            && self.of.as_ref().is_none_or(|part| is_of(&entry.chunk, part))
     }
+}
+
+/// Whether the chunk is of a recording or call whose id contains `part`.
+pub(super) fn is_of(chunk: &RecordingChunk, part: &str) -> bool {
+    let ids = [
+        chunk.recording_id.as_ref().map(RecordingId::as_str),
+        chunk.call_id.as_ref().map(CallId::as_str),
+        chunk.server_call_id.as_ref().map(ServerCallId::as_str),
+    ];
+    ids.into_iter().flatten().any(|id| id.contains(part))
 }
 
 fn listed(entry: LedgerEntry) -> ListedChunk {

@@ -1,6 +1,5 @@
 //! `recording-vault ledger rebuild`: writes entries anew that are not readable, from the receipts in the vault.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -10,8 +9,6 @@ use crate::export::exporter::{KeptReceipt, RECEIPT_READ_LIMIT};
 use crate::export::layout::BlobName;
 use crate::export::ledger::Rebuilt;
 use crate::recording::DocumentId;
-
-const PAGE: usize = 1000;
 
 /// What became of each entry.
 #[derive(Debug, Default, Serialize)]
@@ -50,7 +47,7 @@ pub async fn run(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
     if ids.is_empty() {
         return Ok(report);
     }
-    let receipts = receipts(app).await?;
+    let receipts = super::receipts(app).await?;
     for id in ids {
         let Some(kept) = kept(app, receipts.get(id.as_str())).await? else {
             report.without_receipt.push(id);
@@ -72,24 +69,4 @@ async fn kept(app: &App, name: Option<&BlobName>) -> anyhow::Result<Option<KeptR
     let Some(name) = name else { return Ok(None) };
     let content = app.driver.vaults().home().read(name, 0..RECEIPT_READ_LIMIT).await?;
     Ok(serde_json::from_slice(&content).ok())
-}
-
-/// The vault's receipts by document id.
-async fn receipts(app: &App) -> anyhow::Result<BTreeMap<String, BlobName>> {
-    let mut receipts = BTreeMap::new();
-    let mut after: Option<BlobName> = None;
-    loop {
-        let names = app.driver.vaults().home().list(after.as_ref(), PAGE).await?;
-        let is_last = names.len() < PAGE;
-        after = names.last().cloned();
-        for name in names {
-            let document = name.as_str().rsplit('/').next().and_then(|file| file.split_once("-receipt."));
-            if let Some(id) = document.and_then(|(_, rest)| rest.strip_suffix(".json")) {
-                receipts.insert(id.to_owned(), name.clone());
-            }
-        }
-        if is_last {
-            return Ok(receipts);
-        }
-    }
 }

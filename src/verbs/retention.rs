@@ -5,6 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::table::Table;
 use crate::export::ChunkState;
 use crate::export::holds::{Case, tags};
 use crate::export::ledger::LedgerError;
@@ -44,7 +45,7 @@ impl fmt::Display for Plan {
         if self.copies.is_empty() {
             return f.write_str("Nothing in the vault is past its policy.");
         }
-        write!(f, "{:<46} {:>8} {:>14}  {:<40}  what becomes of it", "chunk", "age", "bytes", "recording")?;
+        let mut table = Table::new(&["chunk", "age", "bytes", "what becomes of it"]);
         for copy in &self.copies {
             let what = match (copy.cases.is_empty(), copy.has_begun) {
                 (true, false) => "is deleted".to_owned(),
@@ -52,10 +53,11 @@ impl fmt::Display for Plan {
                 (false, false) => format!("is held for {}", tags(&copy.cases)),
                 (false, true) => format!("is held for {}, after its deletion was begun", tags(&copy.cases)),
             };
-            let (id, age) = (copy.document_id.as_str(), format!("{} d", copy.age_days));
-            let recording = copy.recording_id.as_deref().unwrap_or("unknown");
-            write!(f, "\n{id:<46} {age:>8} {:>14}  {recording:<40}  {what}", copy.size_bytes)?;
+            let (id, age) = (copy.document_id.to_string(), format!("{} d", copy.age_days));
+            table.row([id, age, copy.size_bytes.to_string(), what]);
+            table.note(format!("recording {}", copy.recording_id.as_deref().unwrap_or("unknown")));
         }
+        table.fmt(f)?;
         let held = self.copies.iter().filter(|copy| !copy.cases.is_empty());
         write!(f, "\n{} past their policy, {} of them held", self.copies.len(), held.count())
     }

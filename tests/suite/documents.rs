@@ -90,7 +90,24 @@ const ARROWS: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("verbs", &["app", "catalogue", "control", "export", "functions", "recording"]),
+    (
+        "verbs",
+        &[
+            "acs",
+            "app",
+            "catalogue",
+            "clock",
+            "config",
+            "control",
+            "export",
+            "functions",
+            "net",
+            "recording",
+            "telemetry",
+            "vault",
+            "verbs",
+        ],
+    ),
     ("control", &["acs", "bot", "clock", "control", "export", "metrics", "recording", "retry", "telemetry"]),
     ("export", &["clock", "export", "metrics", "recording", "retry", "telemetry"]),
     ("acs", &["acs", "clock", "export", "metrics", "net", "recording", "retry"]),
@@ -186,7 +203,8 @@ fn every_test_that_guards_an_invariant_exists() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md"];
+    let documents =
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md", "docs/VERBS.md"];
     for document in documents {
         let text = read(document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

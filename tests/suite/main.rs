@@ -6,6 +6,7 @@
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
+//! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `event_grid_webhook` | the second door for events |
@@ -29,6 +30,7 @@
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telemetry` | what a collector and a scraper get, and that neither disturbs an export |
+//! | `vault_verbs` | `verify`, `reconcile` and `delete-source`: what is there, what is missing, what may go |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
@@ -37,6 +39,7 @@ mod auto_record;
 mod backup_vault;
 mod completeness;
 mod crash_points;
+mod doctor;
 mod documents;
 mod drive;
 mod engine;
@@ -68,4 +71,5 @@ mod support;
 mod sweep_cost;
 mod telemetry;
 mod telephony;
+mod vault_verbs;
 mod whole_way;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod azurite;
 pub mod collector;
+pub mod command;
 pub mod fake_source;
 pub mod gate;
 pub mod identity;

@@ -100,7 +100,7 @@ impl ExportDriver {
     }
 
     /// The cases that hold what this deletion would delete.
-    async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
+    pub(super) async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
         let holds = self.ledger.holds();
         let mut cases = holds.on(&entry.chunk).await?;
         // By its location the document of another chunk goes too.

@@ -1,0 +1,91 @@
+//! Looks again, later, at what was proved: is the copy still what its receipt says?
+
+use sha2::{Digest as _, Sha256};
+
+use super::destination::{DestinationError, ExportDestination};
+use super::digest::Sha256Digest;
+use super::exporter::{KeptReceipt, RECEIPT_READ_LIMIT};
+use super::layout::BlobName;
+use super::receipt::{ExportReceipt, VerifiedFile};
+use super::vaults::Vaults;
+use super::verify::{self, Mismatch};
+
+/// Bytes that are read at a time.
+const PIECE: u64 = 8 << 20;
+
+/// How closely to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// What the vault says of the file: length, `ETag`, block list. A directory's files are read all the same.
+    Described,
+    /// The content too, from end to end.
+    Read,
+}
+
+impl Vaults {
+    /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks, of the same content?
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn recheck(
+        &self,
+        receipt: &ExportReceipt,
+        file: &VerifiedFile,
+        depth: Depth,
+    ) -> Result<Result<(), Mismatch>, DestinationError> {
+        let vault = self.get(receipt.vault(), file.name())?;
+        let Some(found) = vault.inspect(file.name()).await? else {
+            return Ok(Err(Mismatch::Missing { name: file.name().clone() }));
+        };
+        let described = verify::unchanged(file, &found)
+            .and_then(|()| verify::verify_committed_before(file.name(), &found))
+            .and_then(|proved| verify::same_digest(file, proved.sha256()));
+        if described.is_err() || depth == Depth::Described || found.read_back.is_some() {
+            return Ok(described);
+        }
+        Ok(verify::same_digest(file, read_through(vault, file).await?))
+    }
+}
+
+/// The receipt of that name beside the files, if one is there and readable.
+///
+/// # Errors
+/// When the vault cannot be asked.
+pub async fn kept_receipt(vault: &dyn ExportDestination, name: &BlobName) -> Result<Option<KeptReceipt>, DestinationError> {
+    if vault.inspect(name).await?.is_none() {
+        return Ok(None);
+    }
+    Ok(serde_json::from_slice(&vault.read(name, 0..RECEIPT_READ_LIMIT).await?).ok())
+}
+
+async fn read_through(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<Sha256Digest, DestinationError> {
+    let mut digest = Sha256::new();
+    let mut offset = 0;
+    while offset < file.size_bytes() {
+        let piece = vault.read(file.name(), offset..(offset + PIECE).min(file.size_bytes())).await?;
+        if piece.is_empty() {
+            break;
+        }
+        offset += piece.len() as u64;
+        digest.update(&piece);
+    }
+    Ok(Sha256Digest::from_bytes(digest.finalize().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::destination::BlobProperties;
+    use crate::vault::memory::MemoryVault;
+    use bytes::Bytes;
+
+    #[tokio::test]
+    async fn a_file_is_read_to_its_end_and_hashed() {
+        let content = Bytes::from(vec![7; 9 << 20]);
+        let vault = MemoryVault::default();
+        let file = VerifiedFile::new("a/b".parse().unwrap(), content.len() as u64, Sha256Digest::of(&content), "e".into());
+        let properties = BlobProperties { content_type: "x", metadata: Vec::new(), tags: Vec::new() };
+        vault.put(file.name(), content, &properties).await.unwrap();
+        assert_eq!(read_through(&vault, &file).await.unwrap(), file.sha256());
+    }
+}
