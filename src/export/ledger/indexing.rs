@@ -33,7 +33,8 @@ impl LedgerEntry {
             .metadata
             .iter()
             .flat_map(|metadata| &metadata.participants)
-            .map(|participant| Listed::Participant(participant.id.clone()).marker(at, &recording, None))
+            // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
+            .map(|participant| Listed::Participant(participant.id.clone()).marker(at, &recording, Some(document)))
             .collect();
         let attention = match &self.state {
             ChunkState::DeadLettered { .. } => Some(Attention::Failed),
