@@ -180,7 +180,7 @@ fn main() -> ExitCode {
         Command::Ledger { verb: LedgerVerb::Index { json } } => operate(async |config| operator::index(config, json).await),
         Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
         Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
-        Command::Gdpr { verb } => operate(async |config| operator::people::gdpr(config, verb).await),
+        Command::Gdpr { verb } => operate(async |config| Box::pin(operator::people::gdpr(config, verb)).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

@@ -91,8 +91,8 @@ async fn what_is_held_is_named_and_kept() {
     let event = archived(&world, &[ANNA]).await;
     let found = report(&run(&world, &["find", ANNA, "--json"], ""));
     let recording = found["recordings"][0]["recordingId"].as_str().expect("it has an id").to_owned();
-    let hold = ["hold", "add", "--case", "A-1", "--recording", &recording];
-    let held = Command::new(env!("CARGO_BIN_EXE_recording-vault")).args(hold).envs(world.settings()).output();
+    let arguments = ["hold", "add", "--case", "A-1", "--recording", &recording];
+    let held = Command::new(env!("CARGO_BIN_EXE_recording-vault")).args(arguments).envs(world.settings()).output();
     assert!(held.expect("the binary runs").status.success());
     let refused = run(&world, &["erase", ANNA, "--reason", "request 17", "--yes", "--json"], "");
     let left = report(&refused);

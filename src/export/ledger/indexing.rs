@@ -97,7 +97,9 @@ impl ChunkLedger {
             let mut entry = found.entry.clone();
             entry.metadata = entry.metadata.take().or_else(|| metadata.cloned());
             if entry.audited.is_empty() {
-                audited.iter().for_each(|number| entry.note_audited(*number));
+                for number in audited {
+                    entry.note_audited(*number);
+                }
             }
             self.index().put(entry.markers()).await?;
             if entry == found.entry {
