@@ -163,7 +163,7 @@ enum LedgerVerb {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
-        Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
+        Command::Replay { from, json } => operate(async |config| Box::pin(operator::replay(config, &from, json)).await),
         Command::List { state, of, at_risk, doubtful, json } => {
             operate(async |config| operator::list(config, Wanted { state, of, at_risk, doubtful }, json).await)
         }
