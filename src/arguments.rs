@@ -9,6 +9,7 @@ use recording_vault::verbs::verify::ReadSubset;
 use url::Url;
 
 use crate::operator::keeping::{HoldVerb, RetentionVerb};
+use crate::operator::people::GdprVerb;
 
 /// Keeps every call recording of Azure Communication Services.
 #[derive(Parser)]
@@ -99,6 +100,11 @@ pub enum Command {
     Retention {
         #[command(subcommand)]
         verb: RetentionVerb,
+    },
+    /// A person's recordings: find them, hand them out, erase them
+    Gdpr {
+        #[command(subcommand)]
+        verb: GdprVerb,
     },
     /// Check settings, clocks, rights and the handler, and say how to mend what is wrong
     Doctor {

@@ -32,7 +32,7 @@ const EXIT_SIGNAL: u8 = 128;
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
-        Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
+        Command::Replay { from, json } => operate(async |config| Box::pin(operator::replay(config, &from, json)).await),
         Command::List { state, of, at_risk, doubtful, json } => {
             operate(async |config| operator::list(config, Wanted { state, of, at_risk, doubtful }, json).await)
         }
@@ -66,6 +66,7 @@ fn main() -> ExitCode {
             print!("{}", String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
+        Command::Gdpr { verb } => operate(async |config| Box::pin(operator::people::gdpr(config, verb)).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

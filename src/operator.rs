@@ -2,6 +2,7 @@
 
 pub mod checking;
 pub mod keeping;
+pub mod people;
 
 use std::process::ExitCode;
 

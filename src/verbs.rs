@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod delete_source;
 pub mod doctor;
+pub mod gdpr;
 pub mod hold;
 pub mod index;
 pub mod list;

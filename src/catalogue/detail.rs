@@ -13,7 +13,7 @@ use crate::control::entry::Pause;
 use crate::export::entry::{Failure, Risk};
 use crate::export::holds::Case;
 use crate::export::index::recording_name;
-use crate::export::receipt::VaultName;
+use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::recording::{Participant, RecordingId};
 
@@ -134,6 +134,8 @@ pub struct ShownChunk {
 #[derive(Debug)]
 pub enum Shown {
     Known(Box<RecordingDetail>),
+    /// It was erased on request.
+    Erased,
     Unknown,
 }
 
@@ -146,9 +148,16 @@ impl Catalogue {
         let Some(recorded) = self.find(id).await? else {
             return Ok(Shown::Unknown);
         };
-        let timeline = self.timeline(&recorded).await?;
-        let conversation = self.conversation(&recorded).await?;
-        Ok(Shown::Known(Box::new(detail(&recorded, conversation, timeline, self.clock.now()))))
+        if recorded.account.erased.is_some() {
+            return Ok(Shown::Erased);
+        }
+        Ok(Shown::Known(Box::new(self.detail_of(&recorded).await?)))
+    }
+
+    pub(super) async fn detail_of(&self, recorded: &Recorded) -> Result<RecordingDetail, CatalogueError> {
+        let timeline = self.timeline(recorded).await?;
+        let conversation = self.conversation(recorded).await?;
+        Ok(detail(recorded, conversation, timeline, self.clock.now()))
     }
 
     async fn conversation(&self, recorded: &Recorded) -> Result<Option<ShownConversation>, CatalogueError> {
@@ -221,12 +230,19 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
     let metadata = entry.metadata.as_ref();
     let in_place = match &entry.state {
         ChunkState::InPlace { files, .. } => Some(files),
-        _ => None,
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => None,
     };
     let media = receipt.map(ExportReceipt::media);
     ShownChunk {
         state: entry.state.name(),
-        size_bytes: media.map(|media| media.size_bytes()).or(in_place.map(|files| files.media.size_bytes)),
+        size_bytes: media.map(VerifiedFile::size_bytes).or(in_place.map(|files| files.media.size_bytes)),
         duration_ms: metadata.and_then(|metadata| metadata.duration_ms),
         started_at: entry.chunk.started_at,
         content_type: content_type(entry),

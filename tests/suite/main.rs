@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `backup_vault` | copies that are made elsewhere and come home |
+//! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `doctor` | what it finds wrong, and what it says mends it |
@@ -11,6 +12,7 @@
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
+//! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
@@ -31,12 +33,14 @@
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telemetry` | what a collector and a scraper get, and that neither disturbs an export |
 //! | `vault_verbs` | `verify`, `reconcile` and `delete-source`: what is there, what is missing, what may go |
+//! | `vault_api` | the vault over HTTP: lists, one recording, media by Range, tickets, actions, the page |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
 mod auto_record;
 mod backup_vault;
+mod catalogue;
 mod completeness;
 mod crash_points;
 mod doctor;
@@ -47,6 +51,7 @@ mod event_grid_webhook;
 mod export_destination_contract;
 mod export_queue;
 mod fuzz;
+mod gdpr;
 mod holds;
 mod host_protocol;
 mod infra;
@@ -71,5 +76,6 @@ mod support;
 mod sweep_cost;
 mod telemetry;
 mod telephony;
+mod vault_api;
 mod vault_verbs;
 mod whole_way;

@@ -4,6 +4,7 @@ pub mod audit;
 pub mod azurite;
 pub mod collector;
 pub mod command;
+pub mod counting;
 pub mod fake_source;
 pub mod gate;
 pub mod identity;
