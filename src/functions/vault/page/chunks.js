@@ -21,7 +21,7 @@ function chunkPart(chunk, canAct) {
         canAct && sha256 && button('Verify', () => verifyChunk(chunk), { picture: 'check', focus: `verify ${documentId}`, label: `Verify chunk ${index}` }))),
     checked && h('p', { class: `checked ${checked.tone}` }, icon(checked.tone === 'good' ? 'check' : 'alert'), checked.text),
     facts(
-      ['Length', playTime(chunk.durationMs)], ['Size', chunk.sizeBytes == null ? null : h('span', { title: `${number(chunk.sizeBytes)} bytes` }, bytes(chunk.sizeBytes))],
+      ['Length', playTime(chunk.durationMs)], ['Size', chunk.sizeBytes == null ? null : `${bytes(chunk.sizeBytes)} (${number(chunk.sizeBytes)} bytes)`],
       ['SHA-256', sha256 && idValue(sha256, 'SHA-256')],
       ['File', chunk.file && h('span', { class: 'mono break' }, chunk.file)],
       ['Vault', { backup: 'the backup vault; it comes home with a sweep', external: 'your own storage' }[chunk.vault]],

@@ -94,7 +94,7 @@ function updatePlayer(recording) {
   shown.player?.stop();
   shown.player = playable ? makePlayer(recording) : null;
   const nothing = h('p', { class: 'blank' }, recording.endedAt || recording.chunkList.length > 0 ? 'There is nothing to play yet: no file of this recording is in the vault.' : 'There is nothing to play yet: the files follow after the end of the call.');
-  replace(shown.parts.player, h('section', { class: 'card', 'aria-labelledby': 'player-title' }, h('h2', { id: 'player-title' }, 'Listen'), shown.player?.element ?? nothing));
+  replace(shown.parts.player, h('section', { class: 'card', 'aria-labelledby': 'player-title' }, h('h2', { id: 'player-title' }, recording.content === 'audioVideo' ? 'Watch' : 'Listen'), shown.player?.element ?? nothing));
 }
 
 function headPart(recording, canAct) {
@@ -102,7 +102,7 @@ function headPart(recording, canAct) {
   return [
     h('div', null,
       h('h1', { id: 'recording-title', tabindex: -1 }, startedAt ? ['Recording of ', moment(startedAt)] : 'Recording'),
-      h('p', { class: 'state' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'),
+      h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'),
         h('span', null, status(state).says), nextDeadline && ['waiting', 'exporting', 'atRisk', 'failed'].includes(state) && h('strong', { class: 'deadline' }, ' ACS drops it ', countdown(nextDeadline), '.'))),
     h('div', { class: 'detail-tools' },
       canAct && button('Hold', () => addHold(recordingId), { picture: 'lock', focus: 'hold' }),

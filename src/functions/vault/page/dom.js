@@ -52,7 +52,7 @@ const ICONS = {
   lock: 'M4 7.5h8v6H4zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5',
   print: 'M4.5 6V2.5h7V6M4.5 11.5h-2V6h11v5.5h-2M4.5 9.5h7v4h-7z',
   refresh: 'M13 8a5 5 0 1 1-1.5-3.5M13 2v3h-3',
-  record: 'M8 5.5a2.5 2.5 0 1 0 .01 0z',
+  record: 'M8 4.5a3.5 3.5 0 1 0 .01 0z',
   pause: 'M6 4.5v7M10 4.5v7',
   clock: 'M8 2a6 6 0 1 0 .01 0zM8 4.8V8l2.2 1.5',
   move: 'M2.5 8h9M8.5 4.5 12 8l-3.5 3.5',

@@ -1,7 +1,7 @@
 // The overview: is all well, what is due, what was recorded, what did it cost.
 
 const RANGES = [7, 30, 90];
-const overview = { isBuilt: false, range: 30, days: [], deadlines: null, cost: 'mixedAudioVideo' };
+const overview = { isBuilt: false, range: 30, days: [], areDaysKnown: false };
 
 function buildOverview() {
   overview.isBuilt = true;
@@ -57,8 +57,10 @@ async function loadDays() {
   $('days').dataset.width = '';
   drawDays();
   keepOpen($('days-table'), () => replace($('days-table'), dayTable(overview.days)));
+  overview.areDaysKnown = true;
   drawCost();
-  return updateWelcome();
+  if (vault.summary) updateOverview(vault.summary);
+  return undefined;
 }
 
 function drawDays() {
@@ -101,17 +103,19 @@ function drawCost() {
     h('p', { class: 'hint' }, 'An estimate by ACS\'s list prices in US dollars, without storage and traffic; unmixed for one participant. The list of recordings adds up each by its own kind.'));
 }
 
+function isEmptyVault() {
+  const { tiles } = vault.summary;
+  const known = tiles.active + tiles.waiting + tiles.exporting + tiles.verified.count + tiles.atRisk + tiles.failed + tiles.missing + tiles.lost + tiles.poison;
+  return known === 0 && overview.areDaysKnown && overview.days.every((day) => day.recordings === 0);
+}
+
 /** An empty vault says what to do next, not nothing. */
 function updateWelcome() {
-  const { tiles } = vault.summary ?? {};
-  if (!tiles) return;
-  const isEmpty = tiles.active + tiles.waiting + tiles.exporting + tiles.verified.count + tiles.atRisk + tiles.failed + tiles.missing + tiles.lost + tiles.poison === 0
-    && overview.days.every((day) => day.recordings === 0);
-  const box = $('welcome');
+  const isEmpty = isEmptyVault();
   $('overview').classList.toggle('is-empty', isEmpty);
-  if (!isEmpty) return replace(box);
-  if (box.childElementCount > 0) return undefined;
-  return replace(box, h('section', { class: 'card welcome', 'aria-labelledby': 'welcome-title' },
+  if (!isEmpty) return replace($('welcome'));
+  if ($('welcome').childElementCount > 0) return undefined;
+  return replace($('welcome'), h('section', { class: 'card welcome', 'aria-labelledby': 'welcome-title' },
     h('h2', { id: 'welcome-title' }, 'Nothing has been recorded yet'),
     h('p', null, 'The vault runs and waits. Three things bring in the first recording:'),
     h('ol', null,

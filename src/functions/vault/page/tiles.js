@@ -3,20 +3,20 @@
 /** Which tiles there are: name, number, line below, where it leads, and whether more than none is bad. */
 const TILES = [
   { group: 'On the way', tiles: [
-    { id: 'active', name: 'Recording now', state: 'active', value: (t) => t.active },
-    { id: 'waiting', name: 'Waiting for export', state: 'waiting', value: (t) => t.waiting },
+    { id: 'active', name: 'Recording now', state: 'active', value: (t) => t.active, note: () => 'calls' },
+    { id: 'waiting', name: 'Waiting', state: 'waiting', value: (t) => t.waiting, note: () => 'chunks' },
     { id: 'exporting', name: 'Exporting', state: 'exporting', value: (t) => t.exporting, note: (t) => t.exporting > 0 && `${bytes(t.exportingBytesPerSecond)}/s` },
   ] },
   { group: 'Safe', tiles: [
-    { id: 'verified', name: 'Verified', state: 'verified', value: (t) => t.verified.count, isCapped: (t) => t.verified.isCapped, note: (t) => `chunks in the last ${t.verified.hours} h`, tone: 'good' },
+    { id: 'verified', name: 'Verified', state: 'verified', value: (t) => t.verified.count, isCapped: (t) => t.verified.isCapped, note: (t) => `chunks in ${t.verified.hours} h`, tone: 'good' },
     { id: 'held', name: 'Holds in force', value: (t) => t.held, note: () => 'deleted nowhere' },
   ] },
   { group: 'Needs somebody', tiles: [
     { id: 'atRisk', name: 'At risk', state: 'atRisk', value: (t) => t.atRisk, note: (t) => t.atRisk > 0 && t.nextDeadline && countdown(t.nextDeadline), tone: 'bad' },
-    { id: 'failed', name: 'Failed', state: 'failed', value: (t) => t.failed, tone: 'bad' },
-    { id: 'missing', name: 'Missing', state: 'missing', value: (t) => t.missing, tone: 'bad' },
-    { id: 'lost', name: 'Lost', state: 'lost', value: (t) => t.lost, tone: 'bad' },
-    { id: 'poisonTile', name: 'Unreadable events', href: '#/poison', value: (t) => t.poison, tone: 'warn' },
+    { id: 'failed', name: 'Failed', state: 'failed', value: (t) => t.failed, note: () => 'given up', tone: 'bad' },
+    { id: 'missing', name: 'Missing', state: 'missing', value: (t) => t.missing, note: () => 'no file came', tone: 'bad' },
+    { id: 'lost', name: 'Lost', state: 'lost', value: (t) => t.lost, note: () => 'dropped by ACS', tone: 'bad' },
+    { id: 'poisonTile', name: 'Unreadable', href: '#/poison', value: (t) => t.poison, note: () => 'events', tone: 'warn' },
   ] },
 ];
 
@@ -56,6 +56,7 @@ function verdict(tiles) {
     return { tone: 'warn', text: 'Somebody has to look', more: [`${parts.join(' and ')}. There is still time.`] };
   }
   if (lost > 0) return { tone: 'warn', text: 'Nothing is at risk now', more: [`${plural(lost, 'chunk')} lost before; everything else that was recorded is in the vault or on its way.`] };
+  if (isEmptyVault()) return { tone: '', text: 'Ready for the first recording', more: ['Nothing has been recorded yet.'] };
   const onTheWay = tiles.waiting + tiles.exporting;
   return { tone: 'good', text: 'Everything recorded is safe', more: [onTheWay > 0 ? `${plural(onTheWay, 'chunk')} on the way, with time to spare.` : 'Nothing is waiting at ACS.'] };
 }
@@ -66,7 +67,7 @@ function updateVerdict(tiles) {
   const written = JSON.stringify([tone, text, more.map((part) => part?.dateTime ?? part)]);
   if ($('hero').dataset.written === written) return;
   $('hero').dataset.written = written;
-  replace($('verdict'), icon(tone === 'good' ? 'check' : 'alert'), h('span', null, text));
+  replace($('verdict'), icon({ good: 'check', '': 'record' }[tone] ?? 'alert'), h('span', null, text));
   replace($('verdict-more'), more);
 }
 
