@@ -18,6 +18,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/dialogs.js"),
     include_str!("page/tiles.js"),
     include_str!("page/chart.js"),
+    include_str!("page/cost.js"),
     include_str!("page/overview.js"),
     include_str!("page/list.js"),
     include_str!("page/player.js"),

@@ -103,7 +103,7 @@ function dayChart(days, width) {
   return [picture, readout];
 }
 
-const dayText = (day) => `${dayName(day.day)}: ${plural(day.recordings, 'recording')}, ${plural(day.minutes, 'minute')}${day.incomplete > 0 ? `, ${number(day.incomplete)} not complete` : ''}`;
+const dayText = (day) => `${dayName(day.day)}: ${plural(day.recordings, 'recording')}, ${plural(day.minutes, 'minute')}${day.isCapped ? ' or more' : ''}${day.incomplete > 0 ? `, ${number(day.incomplete)} not complete` : ''}`;
 const compact = (value) => new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 }).format(value);
 
 function niceCeiling(value) {
@@ -114,7 +114,7 @@ function niceCeiling(value) {
 function dayTable(days) {
   const row = (day) => h('tr', null,
     h('th', { scope: 'row' }, h('a', { href: `#/recordings?from=${day.day}&to=${day.day}`, 'data-focus': `day ${day.day}` }, dayName(day.day))),
-    h('td', null, number(day.recordings)), h('td', null, number(day.minutes)), h('td', null, number(day.incomplete)));
+    ['recordings', 'minutes', 'incomplete'].map((name) => h('td', null, `${number(day[name])}${day.isCapped ? '+' : ''}`)));
   return h('details', { 'data-keep': 'days' }, h('summary', { 'data-focus': 'days' }, 'The same as a table'),
     h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Recordings and minutes per day' }, h('table', { class: 'numbers' }, h('caption', { class: 'unseen' }, 'Recordings and minutes per day, in UTC'),
       tableHead('Day', 'Recordings', 'Minutes', 'Not complete'), h('tbody', null, days.map(row).reverse()))));

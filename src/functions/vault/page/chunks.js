@@ -9,7 +9,7 @@ function chunksPart({ chunkList }, canAct) {
 }
 
 function chunkPart(chunk, canAct) {
-  const { documentId, index, state, sha256, failures = [], claimed } = chunk;
+  const { documentId, index, state, sha256, failures = [], doubts = [], claimed } = chunk;
   const [text, tone] = CHUNK_STATE[state] ?? [state, 'calm'];
   const says = state === 'pending' && claimed ? 'is being exported now' : text;
   const isOpen = ['pending', 'deadLettered'].includes(state);
@@ -25,11 +25,12 @@ function chunkPart(chunk, canAct) {
       ['SHA-256', sha256 && idValue(sha256, 'SHA-256')],
       ['File', chunk.file && h('span', { class: 'mono break' }, chunk.file)],
       ['Vault', { backup: 'the backup vault; it comes home with a sweep', external: 'your own storage' }[chunk.vault]],
-      ['ACS drops it', isOpen || state === 'exported' ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, riskText(chunk.risk))] : null],
+      ['ACS drops it', chunk.expiresAt && (isOpen || state === 'exported') ? [countdown(chunk.expiresAt), ' (', moment(chunk.expiresAt), ')', chunk.risk && h('span', { class: `risk ${riskClass(chunk.risk)}` }, riskText(chunk.risk))] : null],
       ['Attempts', isOpen ? [number(chunk.attempts), chunk.nextTryAt && [', next ', countdown(chunk.nextTryAt)]] : null],
       ['Document', idValue(documentId, 'Document id')]),
+    doubts.length > 0 && h('ul', { class: 'doubts' }, doubts.map((doubt) => h('li', null, icon('alert'), sentence(doubt)))),
     failures.length > 0 && h('details', { 'data-keep': `failures ${documentId}`, open: state === 'deadLettered' }, h('summary', { 'data-focus': `failures ${documentId}` }, plural(failures.length, 'recent failure')),
-      h('ul', { class: 'failures' }, failures.map(({ at, reason }) => h('li', null, moment(at, exactTime), h('span', null, reason))))),
+      h('ul', { class: 'failures' }, failures.map(({ at, reason }) => h('li', null, moment(at, exactTime), h('span', null, sentence(reason)))))),
     chunk.receipt && h('details', { 'data-keep': `receipt ${documentId}` }, h('summary', { 'data-focus': `receipt ${documentId}` }, 'Receipt'),
       h('pre', { tabindex: 0 }, JSON.stringify(chunk.receipt, null, 2))),
     h('div', { class: 'chunk-links' },

@@ -68,7 +68,7 @@ function updateRecording(recording) {
   const canAct = vault.summary?.actions ?? false;
   const parts = {
     head: [() => headPart(recording, canAct), recording.status, recording.startedAt, recording.held, recording.doubtful, recording.nextDeadline, canAct],
-    problems: [() => problemsPart(recording), recording.problems, recording.chunkList],
+    problems: [() => problemsPart(recording), recording.problems],
     chunks: [() => chunksPart(recording, canAct), recording.chunkList, recording.pauses, canAct],
     timeline: [() => timelinePart(recording), recording.timeline],
     facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
@@ -119,9 +119,8 @@ function printSheet() {
   print();
 }
 
-function problemsPart({ problems = [], chunkList }) {
-  const all = [...problems, ...chunkList.flatMap((chunk) => (chunk.doubts ?? []).map((doubt) => `Chunk ${chunk.index}: ${doubt}`))];
-  return all.length > 0 && h('div', { class: 'problems' }, icon('alert'), h('ul', null, all.map((problem) => h('li', null, problem))));
+function problemsPart({ problems = [] }) {
+  return problems.length > 0 && h('div', { class: 'problems' }, icon('alert'), h('ul', null, problems.map((problem) => h('li', null, sentence(problem)))));
 }
 
 /** Name and value; nothing is shown for what is not known. */

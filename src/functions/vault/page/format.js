@@ -14,6 +14,8 @@ const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const integer = new Intl.NumberFormat('en');
 const number = (value) => integer.format(Math.round(value));
 const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+/** What the vault says of a problem begins small and has no full stop: it is the end of a log line as well. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const money = (value) => `$${value < 10 ? value.toFixed(value < 0.1 && value > 0 ? 4 : 2) : number(value)}`;
 
 function bytes(value) {
@@ -90,6 +92,7 @@ const CHUNK_STATE = {
   removed: ['deleted by the retention policy', 'calm'],
   expired: ['lost: ACS dropped it before the export', 'bad'],
   deadLettered: ['given up', 'bad'],
+  unknown: ['not in the ledger', 'bad'],
 };
 
 /** `audio + video, MP4`; `audio, 3 channels, WAV` */
@@ -101,9 +104,3 @@ function kind(recording) {
 
 /** ACS's list prices in US dollars a minute; unmixed audio counts each participant. */
 const PRICES = { mixedAudioVideo: 0.01, mixedAudio: 0.002, unmixedParticipant: 0.0012 };
-function recordingPrice(recording) {
-  if (recording.durationMs == null) return null;
-  const minutes = recording.durationMs / MINUTE;
-  if (recording.channels === 'unmixed') return minutes * PRICES.unmixedParticipant * Math.max(1, recording.participants ?? 1);
-  return minutes * (recording.content === 'audio' ? PRICES.mixedAudio : PRICES.mixedAudioVideo);
-}

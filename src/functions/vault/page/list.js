@@ -1,10 +1,10 @@
 // The list: filters that stand in the address, pages that are asked for as one scrolls.
 
-const PAGE = 100;
+const PAGE = 200;
 /** A page may be empty and still not be the last: so often the list asks on by itself. */
 const ASK_ON = 8;
 const FILTERS = ['q', 'from', 'to', 'state', 'format', 'call', 'participant'];
-const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0 };
+const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, endSeen: null };
 
 function buildList() {
   list.isBuilt = true;
@@ -42,7 +42,7 @@ function buildList() {
   wide.addEventListener('change', open);
   open();
   $('list').addEventListener('keydown', moveInList);
-  new IntersectionObserver(([{ isIntersecting }]) => { if (isIntersecting && list.continuation && !list.load) loadMore(); }, { rootMargin: '600px' }).observe($('list-end'));
+  list.endSeen = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting && list.continuation && !list.load) loadMore(); }, { rootMargin: '600px' });
 }
 
 /** Writes the form into the address; the address is what is shown. */
@@ -85,6 +85,8 @@ function reloadList() {
 async function loadMore() {
   const load = new AbortController();
   list.load = load;
+  const before = list.rows.length;
+  list.endSeen.disconnect();
   $('list').setAttribute('aria-busy', 'true');
   replace($('list-end'), h('p', { class: 'hint' }, 'Loading …'));
   try {
@@ -101,8 +103,12 @@ async function loadMore() {
     replace($('list-end'), h('div', { class: 'blank', role: 'alert' }, h('p', null, error.message), button('Try again', loadMore, { kind: 'primary' })));
     say($('list-count'), '');
   } finally {
-    if (list.load === load) list.load = null;
-    $('list').setAttribute('aria-busy', 'false');
+    if (list.load === load) {
+      list.load = null;
+      $('list').setAttribute('aria-busy', 'false');
+      // Where nothing was found, somebody decides whether to look further back.
+      if (list.rows.length > before) list.endSeen.observe($('list-end'));
+    }
   }
 }
 
@@ -117,7 +123,7 @@ function addRows(recordings) {
 function listRow(recording, index) {
   const { recordingId, callId, startedAt, durationMs, participants, sizeBytes, held, doubtful, nextDeadline } = recording;
   const cell = (name, ...content) => h('div', { role: 'cell', class: `cell ${name}` }, content);
-  const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `Recording ${startedAt ? dateTime(startedAt) : 'without a start'}, ${status(recording.status).name}` }, callId ?? recordingId);
+  const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `${callId ?? recordingId}, ${startedAt ? dateTime(startedAt) : 'start not known'}, ${status(recording.status).name}` }, callId ?? recordingId);
   return h('div', { class: 'row', role: 'row' },
     cell('status', badge(recording.status)),
     cell('started', moment(startedAt)),

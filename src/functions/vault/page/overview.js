@@ -91,18 +91,6 @@ function keepOpen(box, draw) {
   }
 }
 
-const COSTS = { mixedAudioVideo: ['Mixed audio + video', 'a minute'], mixedAudio: ['Mixed audio', 'a minute'], unmixedParticipant: ['Unmixed audio', 'a minute and participant'] };
-
-function drawCost() {
-  const minutes = overview.days.reduce((sum, day) => sum + day.minutes, 0);
-  const row = ([name, [title, per]]) => h('tr', null, h('th', { scope: 'row' }, title), h('td', null, `$${PRICES[name]} ${per}`),
-    h('td', { class: 'sum' }, money(minutes * PRICES[name])));
-  replace($('cost'),
-    h('p', { class: 'figure' }, h('b', null, number(minutes)), ` minutes in ${overview.range} days`),
-    h('table', { class: 'numbers cost' }, h('caption', { class: 'unseen' }, 'Cost if all were of one kind'), tableHead('If all were', 'List price', 'Estimate'), h('tbody', null, Object.entries(COSTS).map(row))),
-    h('p', { class: 'hint' }, 'An estimate by ACS\'s list prices in US dollars, without storage and traffic; unmixed for one participant. The list of recordings adds up each by its own kind.'));
-}
-
 function isEmptyVault() {
   const { tiles } = vault.summary;
   const known = tiles.active + tiles.waiting + tiles.exporting + tiles.verified.count + tiles.atRisk + tiles.failed + tiles.missing + tiles.lost + tiles.poison;

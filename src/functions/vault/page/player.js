@@ -9,7 +9,7 @@ function makePlayer(recording) {
   const chunks = recording.chunkList.filter((chunk) => chunk.playable).map((chunk) => ({ ...chunk, ms: chunk.durationMs ?? 0 }));
   const total = chunks.reduce((sum, chunk) => sum + chunk.ms, 0);
   chunks.reduce((from, chunk) => { chunk.from = from; return from + chunk.ms; }, 0);
-  const isVideo = recording.content === 'audioVideo' || chunks[0].contentType.startsWith('video/');
+  const isVideo = recording.content === 'audioVideo' || chunks[0].contentType?.startsWith('video/');
   const media = h(isVideo ? 'video' : 'audio', { controls: true, preload: 'metadata', playsinline: true, 'aria-label': 'Recording' });
   const message = h('p', { class: 'player-message', role: 'alert', hidden: true });
   const over = new AbortController();
@@ -123,7 +123,7 @@ function makeBar(player, seek) {
 /** Small audio files are decoded for their waveform; the others keep the plain bar. */
 async function drawWaveform(player, index, url, bar) {
   const chunk = player.chunks[index];
-  if (!bar || chunk.isDrawn || !chunk.contentType.startsWith('audio/') || !(chunk.sizeBytes <= WAVEFORM_LIMIT) || navigator.connection?.saveData) return;
+  if (!bar || chunk.isDrawn || !chunk.contentType?.startsWith('audio/') || !(chunk.sizeBytes <= WAVEFORM_LIMIT) || navigator.connection?.saveData) return;
   chunk.isDrawn = true;
   try {
     const response = await fetch(url, { signal: player.over.signal });
