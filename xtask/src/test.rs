@@ -18,12 +18,14 @@ struct Counts {
 pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let azurite = Azurite::start()?;
     let python = tools::python_sdk()?;
+    let chromium = tools::chromium()?;
     let mut command = tools::cargo();
     command
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
         .args(arguments)
         .env("TEST_AZURITE_URL", &azurite.blob_url)
         .env("TEST_PYTHON", python)
+        .env("TEST_CHROMIUM", chromium)
         .stdout(Stdio::piped());
     let mut process = command.spawn().context("could not run cargo test")?;
     let output = process.stdout.take().context("cargo test has no output")?;
