@@ -8,6 +8,8 @@ use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions
 use azure_storage_blob::BlobContainerClient;
 
 use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
+use crate::catalogue::Catalogue;
+use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, EventGridConfig, SignIn};
 use crate::control::RecordingControl;
@@ -42,6 +44,11 @@ pub struct App {
     pub retention: Option<Retention>,
     pub event_budget: Duration,
     pub sweep_budget: Duration,
+    /// Every recording, to be found, shown and played.
+    pub catalogue: Catalogue,
+    pub tickets: Tickets,
+    /// Whether the vault's API may do more than look.
+    pub operator_actions: bool,
 }
 
 /// Who may deliver to the webhook.
@@ -96,12 +103,14 @@ impl App {
         let client = CallRecordingClient::new(http.clone(), config.acs.api_version);
         let control = RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.control);
         let callback_tokens = config.callbacks.map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
+        let tickets = Tickets::new(Arc::clone(&store));
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
         let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));
         let vaults = storage.vaults(&config.vault, config.backup_vault.as_ref(), &config.vault_options, &clock)?;
         let external = ExternalStorage::new(&storage.azure, &config.external_storage);
         let external = external.map_err(|error| BuildError::External(Box::new(error)))?;
         let retention = config.retention.map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
+        let catalogue = Catalogue::new(ledger.clone(), control.register().clone(), vaults.clone(), Arc::clone(&clock));
         let driver =
             Arc::new(ExportDriver::new(ledger, Arc::new(source), Arc::new(external), vaults, Arc::clone(&clock), config.export));
         Ok(Self {
@@ -116,6 +125,9 @@ impl App {
             retention,
             event_budget: config.event_budget,
             sweep_budget: config.sweep_budget,
+            catalogue,
+            tickets,
+            operator_actions: config.operator_actions,
         })
     }
 }

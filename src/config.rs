@@ -77,6 +77,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("BLOCK_SIZE", Some("8MiB")),
     setting("BLOCKS_IN_FLIGHT", Some("4")),
     setting("CHUNKS_IN_FLIGHT", Some("4")),
+    setting("OPERATOR_ACTIONS", Some("off")),
     setting("LOG", Some("info")),
     setting("LOG_FORMAT", Some("text")),
 ];
@@ -146,6 +147,8 @@ pub struct Config {
     pub claim_ttl: Duration,
     pub source_retention: Duration,
     pub export: ExportPolicy,
+    /// Whether the operator's page may do more than look.
+    pub operator_actions: bool,
     pub log: EnvFilter,
     pub log_format: LogFormat,
 }
@@ -199,6 +202,11 @@ impl Config {
         let claim_ttl = reader.duration("CLAIM_TTL", Duration::from_secs(3));
         let source_retention = reader.duration("SOURCE_RETENTION", Duration::from_secs(1));
         let identity_client_id = reader.text("AZURE_CLIENT_ID");
+        let operator_actions = reader.parsed("OPERATOR_ACTIONS", |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            other => Err(format!("is `{other}`; expected on or off")),
+        });
         let log = reader.parsed("LOG", |text| EnvFilter::try_new(text).map_err(|error| format!("is no filter: {error}")));
         let log_format = reader.parsed("LOG_FORMAT", |text| match text {
             "text" => Ok(LogFormat::Text),
@@ -224,6 +232,7 @@ impl Config {
                 claim_ttl: claim_ttl?,
                 source_retention: source_retention?,
                 export: export?,
+                operator_actions: operator_actions?,
                 log: log?,
                 log_format: log_format?,
             })

@@ -21,6 +21,7 @@ pub mod exporter;
 mod fetch;
 pub mod holds;
 mod homecoming;
+pub mod index;
 pub mod layout;
 pub mod ledger;
 pub mod ledger_store;

@@ -14,6 +14,7 @@ pub mod problem;
 pub mod recording_control;
 pub mod recording_file_status;
 pub mod recording_state_callback;
+pub mod vault;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -75,12 +76,16 @@ fn api_routes(app: Arc<App>) -> Router {
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
     let webhook = event_grid_webhook::routes().with_state(Arc::clone(&app));
-    let http = api_routes(Arc::clone(&app)).merge(webhook);
+    let vault = vault::routes().layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES)).with_state(Arc::clone(&app));
+    let http = api_routes(Arc::clone(&app)).merge(webhook).merge(vault);
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
         .route("/RecordingStateCallback", post(recording_state_callback::invoke))
         .route("/EventGridWebhook", post(event_grid_webhook::invoke))
         .route("/ApiDescription", post(api_description::invoke))
+        .route("/Vault", post(vault::invoke))
+        .route("/VaultPage", post(vault::invoke))
+        .route("/VaultPlay", post(vault::invoke))
         .with_state(http.clone());
     let envelopes = Router::new()
         .route("/RecordingFileStatusUpdated", post(recording_file_status::invoke))

@@ -22,6 +22,7 @@
 
 pub mod acs;
 pub mod app;
+pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod control;

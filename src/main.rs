@@ -140,6 +140,12 @@ enum AuditVerb {
 
 #[derive(Subcommand)]
 enum LedgerVerb {
+    /// Make the index anew from all accounts and entries: for a vault from before there was one
+    Index {
+        /// Print JSON instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// Write entries anew from the receipts in the vault: those named, or all that are not readable
     Rebuild {
         documents: Vec<DocumentId>,
@@ -166,6 +172,7 @@ fn main() -> ExitCode {
         Command::Ledger { verb: LedgerVerb::Rebuild { documents, json } } => {
             operate(async |config| operator::rebuild(config, documents, json).await)
         }
+        Command::Ledger { verb: LedgerVerb::Index { json } } => operate(async |config| operator::index(config, json).await),
         Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
         Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
         Command::Openapi => {

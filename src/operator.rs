@@ -10,6 +10,7 @@ use recording_vault::config::Config;
 use recording_vault::recording::DocumentId;
 use recording_vault::vault::VaultUrl;
 use recording_vault::verbs::audit::{self as auditing, NotedEnd};
+use recording_vault::verbs::index as indexing;
 use recording_vault::verbs::list::{self as listing, Wanted};
 use recording_vault::verbs::rebuild as rebuilding;
 use recording_vault::verbs::replay::{self, Kept, ReplayReport};
@@ -79,6 +80,12 @@ pub async fn rebuild(config: Config, documents: Vec<DocumentId>, json: bool) -> 
     print(json).report(&report);
     let is_complete = report.without_receipt.is_empty() && report.not_held.is_empty();
     Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+}
+
+pub async fn index(config: Config, json: bool) -> anyhow::Result<ExitCode> {
+    let report = indexing::run(&App::build(config)?).await?;
+    print(json).report(&report);
+    Ok(if report.0.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
 }
 
 pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {

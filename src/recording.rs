@@ -16,6 +16,6 @@ pub use chunk::{Absorbed, ChunkLocations, RecordingChunk};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
 pub use media::{ContentKind, FormatKind, MediaKind};
-pub use metadata::RecordingMetadata;
+pub use metadata::{MetadataSummary, Participant, PauseInterval, RecordingMetadata};
 pub use probe::{Container, MediaProbe, ProbedMedia};
 pub use truth::{Truth, examine};

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod hold;
+pub mod index;
 pub mod list;
 pub mod rebuild;
 pub mod replay;

@@ -1,5 +1,7 @@
 //! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, how it stands.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -7,7 +9,8 @@ use utoipa::ToSchema;
 use super::consent::Consent;
 use super::files::Files;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::recording::RecordingId;
+use crate::export::index::{Attention, Listed, recording_name};
+use crate::recording::{CallId, RecordingId};
 
 /// The account of one recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +30,12 @@ pub struct RegisteredRecording {
     /// When ACS was last heard of it.
     pub heard_at: Timestamp,
     pub files: Files,
+    /// The call as events name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_id: Option<CallId>,
+    /// When its account was opened: what it is listed under while nobody has told its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
 }
 
 /// Whether a recording runs, as far as we know.
@@ -90,6 +99,8 @@ impl RegisteredRecording {
             pauses: Vec::new(),
             heard_at: now,
             files: Files::default(),
+            call_id: None,
+            opened_at: Some(now),
         }
     }
 
@@ -101,6 +112,39 @@ impl RegisteredRecording {
     pub fn is_awaited(&self) -> bool {
         let has_ended = matches!(self.status, RecordingStatus::Stopped { .. });
         has_ended && self.files.announced_at.is_none() && self.files.missing_since.is_none()
+    }
+
+    /// The time that the index has it under.
+    pub fn filed_at(&self) -> Timestamp {
+        self.started_at.or(self.opened_at).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// No event announced its files in time.
+    pub fn is_missing(&self) -> bool {
+        self.files.missing_since.is_some() && self.files.announced_at.is_none()
+    }
+
+    /// Every name that its call is known by.
+    pub fn call_names(&self) -> impl Iterator<Item = &str> {
+        let asked_for = self.call.as_ref().map(|call| match call {
+            RecordedCall::Locator(
+                CallLocator::ServerCall { server_call_id: id }
+                | CallLocator::GroupCall { group_call_id: id }
+                | CallLocator::RoomCall { room_id: id },
+            )
+            | RecordedCall::Connection(id) => id.as_str(),
+        });
+        asked_for.into_iter().chain(self.call_id.as_ref().map(CallId::as_str))
+    }
+
+    /// The keys of all its markers in the index.
+    pub fn markers(&self) -> BTreeSet<String> {
+        let (at, name) = (self.filed_at(), recording_name(&self.recording_id));
+        let calls = self.call_names().map(|id| Listed::Call(id.to_owned()));
+        let missing = self.is_missing().then_some(Listed::Attention(Attention::Missing));
+        let failed = matches!(self.status, RecordingStatus::Failed { .. }).then_some(Listed::Attention(Attention::Failed));
+        let lists = std::iter::once(Listed::All).chain(calls).chain(missing).chain(failed);
+        lists.map(|list| list.marker(at, &name, None)).collect()
     }
 
     /// The pause it is in.

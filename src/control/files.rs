@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::RecordingControl;
 use super::documents::RegisterError;
 use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::recording::{DocumentId, RecordingFileStatusUpdated, RecordingId};
+use crate::recording::{DocumentId, RecordingChunk, RecordingFileStatusUpdated};
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,20 +72,14 @@ fn numbers(numbers: &[u32]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Events of 2021 name no recording: then the call, or else the document, stands for it, so that no report leaves it out.
-fn stand_in(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
-    let chunk = update.chunks.first()?;
-    let call = chunk.call_id.as_ref().map(|id| format!("call {id}"));
-    call.unwrap_or_else(|| format!("document {}", chunk.document_id)).parse().ok()
-}
-
 impl RecordingControl {
     /// Takes over what an event says about a recording's files.
     ///
     /// # Errors
     /// When the register fails.
     pub async fn announced(&self, update: &RecordingFileStatusUpdated) -> Result<(), RegisterError> {
-        let Some(id) = &update.recording_id.clone().or_else(|| stand_in(update)) else {
+        // Events of 2021 name no recording; no report leaves it out all the same.
+        let Some(id) = &update.recording_id.clone().or_else(|| update.chunks.first().map(RecordingChunk::filed_under)) else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -95,6 +89,7 @@ impl RecordingControl {
                 let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
                 let call = server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
                 account.call = account.call.take().or(call.map(RecordedCall::Locator));
+                account.call_id = account.call_id.take().or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
                 account.started_at = account.started_at.or(update.started_at);
                 account.files.add(update, now);
                 if update.is_last {

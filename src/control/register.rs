@@ -6,10 +6,11 @@
 //! awaiting/<deadline>-<sha256>                  a marker while its files are to be announced; in order of their deadlines
 //! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
 //! ```
-//! Markers are written before the account, and those of `running/` removed after it is closed: one too many is cleared, one too
+//! and in the index: under its start, its call's names, and while its files are missing. Markers are written before the account, and those of `running/` removed after it is closed: one too many is cleared, one too
 //! few there never is.
 //! The register never decides whether a recording runs: ACS does, and is asked.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +21,17 @@ use jiff::tz::TimeZone;
 
 use super::documents::{Documents, RegisterError};
 use super::entry::{RecordingStatus, RegisteredRecording};
+use super::report::{self, DaySummary};
 use crate::export::digest::Sha256Digest;
+use crate::export::index::{Count, Index, recording_name};
 use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome};
 use crate::recording::RecordingId;
 use crate::telemetry::ErrorChain;
 
 const RUNNING: &str = "running/";
 const AWAITING: &str = "awaiting/";
+const ACCOUNTS: &str = "recordings/";
+const PAGE: usize = 500;
 
 /// Accounts of recordings.
 #[derive(Clone)]
@@ -76,6 +81,9 @@ impl RecordingRegister {
         let marker = format!("{RUNNING}{name}");
         // Markers first: what a kill leaves behind is a marker too many, never one too few.
         let expected = changed(known.as_ref());
+        let index = self.index();
+        let listed = known.as_ref().map(RegisteredRecording::markers).unwrap_or_default();
+        index.put_new(&listed, &expected.markers()).await?;
         if !was_running && expected.is_running() {
             self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
         }
@@ -85,9 +93,36 @@ impl RecordingRegister {
         let recording = recording.unwrap_or_else(|| changed(None));
         if recording != expected {
             self.mark(&name, &recording, known.is_none(), now).await?;
+            index.put(recording.markers()).await?;
         }
         self.mark_running(id, &marker, &recording, was_running).await?;
+        self.unmark(listed, &recording).await?;
         Ok(recording)
+    }
+
+    /// What recordings are found by.
+    pub fn index(&self) -> Index {
+        Index::new(Arc::clone(&self.documents.store))
+    }
+
+    /// Removes the markers of what an account said before and says no more; what somebody made true again is put back.
+    async fn unmark(&self, mut listed: BTreeSet<String>, recording: &RegisteredRecording) -> Result<(), RegisterError> {
+        let now = recording.markers();
+        listed.retain(|key| !now.contains(key));
+        if listed.is_empty() {
+            return Ok(());
+        }
+        self.index().remove(listed.iter().cloned()).await?;
+        let again = self.find(&recording.recording_id).await?.map(|recording| recording.markers()).unwrap_or_default();
+        Ok(self.index().put(listed.into_iter().filter(|key| again.contains(key))).await?)
+    }
+
+    /// Writes all markers of an account: for registers from before there was an index.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn index_again(&self, recording: &RegisteredRecording) -> Result<(), RegisterError> {
+        Ok(self.index().put(recording.markers()).await?)
     }
 
     /// Whatever others did meanwhile: what runs has its marker, what does not run has none.
@@ -173,6 +208,34 @@ impl RecordingRegister {
         self.documents.find(&account_key(name)).await
     }
 
+    /// How many recordings run, counted up to `cap`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn count_running(&self, cap: usize) -> Result<Count, RegisterError> {
+        let count = self.documents.store.list(RUNNING, None, cap + 1).await?.len();
+        Ok(Count { count: count.min(cap), is_capped: count > cap })
+    }
+
+    /// A page of the names of all accounts, and after which the next begins.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn names(&self, after: Option<&str>) -> Result<(Vec<String>, Option<String>), RegisterError> {
+        let keys = self.documents.store.list(ACCOUNTS, after, PAGE).await?;
+        let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
+        let names = keys.iter().filter_map(|key| key.strip_prefix(ACCOUNTS)?.strip_suffix(".json"));
+        Ok((names.map(str::to_owned).collect(), next))
+    }
+
+    /// What was kept of a day, if its report was made.
+    ///
+    /// # Errors
+    /// When the storage fails or it is unreadable.
+    pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, RegisterError> {
+        self.documents.find(&report::summary_key(day)).await
+    }
+
     /// Keeps a document of the register's once; `false` when there is one of that key.
     ///
     /// # Errors
@@ -239,9 +302,8 @@ impl FromStr for RunningCursor {
     }
 }
 
-/// A name for documents of this recording, whatever characters its id has.
 fn name(id: &RecordingId) -> String {
-    Sha256Digest::of(id.as_str().as_bytes()).to_string()
+    recording_name(id).to_string()
 }
 
 fn day_key(time: Timestamp) -> String {
@@ -249,7 +311,7 @@ fn day_key(time: Timestamp) -> String {
 }
 
 fn account_key(name: &str) -> String {
-    format!("recordings/{name}.json")
+    format!("{ACCOUNTS}{name}.json")
 }
 
 #[cfg(test)]

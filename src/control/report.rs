@@ -6,12 +6,13 @@ use std::time::Duration;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
 use super::RecordingControl;
 use super::documents::RegisterError;
 use super::entry::{RecordingStatus, RegisteredRecording};
+use crate::export::entry::recording_duration_ms;
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
 use crate::recording::DocumentId;
@@ -35,6 +36,22 @@ pub struct CompletenessReport {
     pub chunks_in_vault: usize,
     /// Recordings with a problem.
     pub incomplete: usize,
+    /// How long they are together, as far as that is told.
+    pub minutes: f64,
+}
+
+/// A day in numbers, kept beside its report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaySummary {
+    pub day: String,
+    pub recordings: usize,
+    pub minutes: f64,
+    pub incomplete: usize,
+}
+
+/// Where a day's numbers are kept.
+pub(super) fn summary_key(day: &str) -> String {
+    format!("reports/{day}-summary.json")
 }
 
 /// One recording of the day.
@@ -45,6 +62,7 @@ pub struct ReportedRecording {
     pub state: &'static str,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
+    pub duration_ms: Option<u64>,
     pub chunks: Vec<ReportedChunk>,
     /// Empty when nothing is missing.
     pub problems: Vec<String>,
@@ -129,6 +147,7 @@ impl RecordingControl {
             chunk_count: chunks().count(),
             chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
             incomplete: recordings.iter().filter(|recording| !recording.problems.is_empty()).count(),
+            minutes: recordings.iter().filter_map(|recording| recording.duration_ms).map(minutes).sum(),
             recordings,
         })
     }
@@ -148,6 +167,10 @@ impl RecordingControl {
         let report = self.report(ledger, yesterday).await?;
         let json = serde_json::to_string_pretty(&report).expect("a report has string keys only");
         self.register.keep(&format!("reports/{day}.txt"), report.to_string()).await?;
+        let CompletenessReport { incomplete, minutes, .. } = report;
+        let summary = DaySummary { day: day.clone(), recordings: report.recordings.len(), minutes, incomplete };
+        let summary = serde_json::to_string(&summary).expect("it has string keys only");
+        self.register.keep(&summary_key(&day), summary).await?;
         if self.register.keep(&key, json).await? {
             match report.incomplete {
                 0 => info!(recordings = report.recordings.len(), chunks = report.chunk_count, "Nothing is missing of {day}"),
@@ -164,15 +187,18 @@ fn unreadable(name: &str, error: &RegisterError) -> ReportedRecording {
         state: "unknown",
         started_at: None,
         ended_at: None,
+        duration_ms: None,
         chunks: Vec::new(),
         problems: vec![ErrorChain(error).to_string()],
     }
 }
 
 async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<ReportedRecording, LedgerError> {
-    let mut chunks = Vec::new();
+    let (mut chunks, mut entries) = (Vec::new(), Vec::new());
     for (index, document_id) in account.files.documents() {
-        chunks.push(reported_chunk(index, document_id, ledger.find(document_id).await?));
+        let found = ledger.find(document_id).await?;
+        entries.extend(found.as_ref().map(|found| found.entry.clone()));
+        chunks.push(reported_chunk(index, document_id, found));
     }
     let mut problems = Vec::new();
     let ended_at = match &account.status {
@@ -194,6 +220,7 @@ async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<
         state: account.state_name(),
         started_at: account.started_at,
         ended_at,
+        duration_ms: recording_duration_ms(entries.iter()),
         recording_id: account.recording_id.to_string(),
         chunks,
         problems,
@@ -236,6 +263,11 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         None => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the ledger")),
     }
     chunk
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a recording lasts no 2^53 milliseconds")]
+fn minutes(duration_ms: u64) -> f64 {
+    duration_ms as f64 / 60_000.0
 }
 
 fn name_of(day: Timestamp) -> String {

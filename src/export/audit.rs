@@ -98,7 +98,7 @@ pub struct AuditLog {
 /// A record on its way, and who waits for it.
 struct Waiting {
     record: AuditRecord,
-    done: oneshot::Sender<Result<(), String>>,
+    done: oneshot::Sender<Result<u64, String>>,
 }
 
 impl AuditLog {
@@ -106,11 +106,11 @@ impl AuditLog {
         Self { store, clock, waiting: Mutex::default(), tail: tokio::sync::Mutex::default() }
     }
 
-    /// Appends a record; returns when it is durable.
+    /// Appends a record; returns when it is durable, with the number of the document that has it.
     ///
     /// # Errors
     /// When the storage fails: what the record tells must then not be done.
-    pub async fn append(&self, actor: Actor, action: &str, subject: &str, detail: Value) -> Result<(), StoreError> {
+    pub async fn append(&self, actor: Actor, action: &str, subject: &str, detail: Value) -> Result<u64, StoreError> {
         let record = AuditRecord { at: self.clock.now(), actor, action: action.to_owned(), subject: subject.to_owned(), detail };
         let (done, mut written) = oneshot::channel();
         self.waiting.lock().expect("no holder of this lock panics").push(Waiting { record, done });
@@ -130,7 +130,7 @@ impl AuditLog {
         told(written.try_recv())
     }
 
-    async fn write(&self, tail: &mut Option<Tail>, records: &[AuditRecord]) -> Result<(), StoreError> {
+    async fn write(&self, tail: &mut Option<Tail>, records: &[AuditRecord]) -> Result<u64, StoreError> {
         let mut end = match *tail {
             Some(known) => known,
             None => self.find_end().await?,
@@ -144,7 +144,7 @@ impl AuditLog {
                     end = Tail { sequence: document.sequence, sha256: Sha256Digest::of(&content) };
                     *tail = Some(end);
                     self.move_head(end.sequence).await;
-                    return Ok(());
+                    return Ok(end.sequence);
                 }
                 PutOutcome::Conflict => {
                     // Another process was first: its document is the end now.
@@ -186,6 +186,16 @@ impl AuditLog {
         Ok(found.map(|stored| Tail { sequence, sha256: Sha256Digest::of(&stored.content) }))
     }
 
+    /// The records of one document; none where it is not there or not readable.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn records(&self, sequence: u64) -> Result<Vec<AuditRecord>, StoreError> {
+        let found = self.store.find(&key(sequence)).await?;
+        let document = found.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
+        Ok(document.map(|document| document.records).unwrap_or_default())
+    }
+
     /// A head that is behind costs a few reads at the next start; it is not worth a failure.
     async fn move_head(&self, sequence: u64) {
         if !sequence.is_multiple_of(HEAD_EVERY) {
@@ -207,7 +217,7 @@ fn key(sequence: u64) -> String {
     format!("{AUDIT}{sequence:012}.json")
 }
 
-fn told(outcome: Result<Result<(), String>, TryRecvError>) -> Result<(), StoreError> {
+fn told(outcome: Result<Result<u64, String>, TryRecvError>) -> Result<u64, StoreError> {
     match outcome {
         Ok(outcome) => outcome.map_err(failed),
         Err(_) => Err(failed("whoever wrote it was stopped".to_owned())),

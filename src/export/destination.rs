@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
 use super::digest::Sha256Digest;
@@ -75,6 +76,13 @@ pub trait ExportDestination: Send + Sync {
 
     /// A part of a committed blob, in bytes; a range that ends beyond it is clipped.
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError>;
+
+    /// The same as a stream that holds little of it at a time; `None` where there is no such blob.
+    async fn stream(
+        &self,
+        name: &BlobName,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError>;
 
     /// Writes a small document, unless one of that name is there.
     async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError>;

@@ -18,7 +18,7 @@ use super::catalogue;
 use super::destination::DestinationError;
 use super::entry::{LedgerEntry, Risk};
 use super::exporter::{Attempt, ChunkExporter};
-use super::ledger::{ChunkLedger, Claim, Found, LedgerError};
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::{ExportReceipt, VaultName};
 use super::slots::{Slot, Slots, Turn};
 use super::source::{RecordingSource, SourceError};
@@ -218,9 +218,9 @@ impl ExportDriver {
                     };
                     let (exported, into) = self.export(claim, Attempt { entry: &entry, turn: current, is_first, vault }).await?;
                     match exported {
-                        Ok(Some(receipt)) => {
+                        Ok(Some(proved)) => {
                             exported_now = true;
-                            entry = self.settle_exported(claim, receipt).await?;
+                            entry = self.settle_exported(claim, proved).await?;
                         }
                         // Another chunk's turn, or the end of the budget.
                         Ok(None) => {
@@ -284,11 +284,16 @@ impl ExportDriver {
     async fn catalogue(&self, claim: &Claim, entry: &LedgerEntry, budget: Budget) -> Result<DriveOutcome, LedgerError> {
         let now = self.clock.now();
         let error = match catalogue::look(&*self.external, &entry.chunk, budget).await {
-            Ok(Some(files)) => {
+            Ok(Some((files, metadata))) => {
                 let id = &entry.chunk.document_id;
                 let media = &files.media;
                 info!(document.id = %id, chunk.index = entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
-                return self.settle(claim, ChunkState::InPlace { files, seen_at: now }, true).await;
+                let settle = |entry: &mut LedgerEntry| {
+                    entry.state = ChunkState::InPlace { files: files.clone(), seen_at: now };
+                    entry.metadata = metadata.clone();
+                };
+                let state = self.ledger.update(claim, AfterUpdate::Release, settle).await?.state;
+                return Ok(DriveOutcome::Settled { state, exported_now: true });
             }
             Ok(None) => SourceError::transient("reading it where it lies takes longer than there was time"),
             Err(error) => error,

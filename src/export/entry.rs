@@ -9,10 +9,12 @@ use uuid::Uuid;
 use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::RecordingChunk;
+use crate::recording::{MetadataSummary, RecordingChunk};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
+/// Places in the audit log that are remembered; older ones make room.
+const AUDITED_KEPT: usize = 100;
 
 /// The account of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,6 +51,12 @@ pub struct LedgerEntry {
     #[serde(default)]
     pub told_end: bool,
     pub failures: Vec<Failure>,
+    /// What its metadata says, since it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<MetadataSummary>,
+    /// Numbers of the audit log's documents that tell of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audited: Vec<u64>,
     pub(super) claim: Option<ClaimRecord>,
 }
 
@@ -105,8 +113,18 @@ impl LedgerEntry {
             told_risk: None,
             told_end: false,
             failures: Vec::new(),
+            metadata: None,
+            audited: Vec::new(),
             claim: None,
         }
+    }
+
+    /// Remembers where in the audit log it is told of.
+    pub fn note_audited(&mut self, number: u64) {
+        if self.audited.len() >= AUDITED_KEPT {
+            self.audited.remove(0);
+        }
+        self.audited.push(number);
     }
 
     /// Writes a failure into the history.
@@ -127,9 +145,9 @@ impl LedgerEntry {
         self.risk(now).is_some()
     }
 
-    /// How far its time is over, while it is not in the vault.
-    pub fn risk(&self, now: Timestamp) -> Option<Risk> {
-        let is_safe = match &self.state {
+    /// In the vault, or at an end: no deadline threatens it any more.
+    pub fn is_safe(&self) -> bool {
+        match &self.state {
             ChunkState::Pending => self.chunk.is_external(),
             ChunkState::Exported { receipt } => receipt.vault() == VaultName::Home,
             ChunkState::SourceDeleted { .. }
@@ -139,8 +157,12 @@ impl LedgerEntry {
             | ChunkState::Removed { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => true,
-        };
-        if is_safe {
+        }
+    }
+
+    /// How far its time is over, while it is not in the vault.
+    pub fn risk(&self, now: Timestamp) -> Option<Risk> {
+        if self.is_safe() {
             return None;
         }
         let kept = self.expires_at.duration_since(self.recorded_at).as_secs_f64();
@@ -150,13 +172,23 @@ impl LedgerEntry {
         [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half].into_iter().find(|risk| over >= risk.share())
     }
 
-    pub(super) fn is_claimed(&self, now: Timestamp) -> bool {
+    pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| now < claim.until)
     }
 
     pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
         self.claim.as_ref().is_some_and(|claim| claim.token == token)
     }
+}
+
+/// How long a recording is: as its events say, else as the metadata of all its chunks does.
+pub fn recording_duration_ms<'a>(entries: impl Iterator<Item = &'a LedgerEntry> + Clone) -> Option<u64> {
+    let told = entries.clone().find_map(|entry| entry.chunk.duration_ms);
+    let of_chunks = || {
+        let durations = entries.map(|entry| entry.metadata.as_ref()?.duration_ms);
+        durations.sum::<Option<u64>>().filter(|duration_ms| *duration_ms > 0)
+    };
+    told.or_else(of_chunks)
 }
 
 #[cfg(test)]

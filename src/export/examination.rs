@@ -5,8 +5,9 @@ use std::ops::Range;
 use bytes::Bytes;
 
 use super::destination::{DestinationError, ExportDestination};
+use super::receipt::VerifiedFile;
 use super::transfer::Transferred;
-use crate::recording::{MediaProbe, RecordingChunk, RecordingMetadata, Truth, examine};
+use crate::recording::{MediaProbe, MetadataSummary, RecordingChunk, RecordingMetadata, Truth, examine};
 
 /// More of a metadata file is archived, but not read.
 const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
@@ -19,19 +20,15 @@ pub(super) async fn anomaly(
     vault: &dyn ExportDestination,
     chunk: &RecordingChunk,
     media: &Transferred,
-    metadata: Option<&Transferred>,
+    metadata: &RecordingMetadata,
 ) -> Result<Option<String>, DestinationError> {
-    let metadata = match metadata {
-        Some(metadata) => read_metadata(vault, metadata).await?,
-        None => RecordingMetadata::default(),
-    };
     let size_bytes = media.file.size_bytes();
     let mut probe = MediaProbe::new(size_bytes);
     while let Some(range) = probe.next_read() {
         probe.feed(&read(vault, media, range).await?);
     }
     let expected = chunk.media_kind().map(|kind| kind.format);
-    Ok(match examine(&probe.finish(), size_bytes, expected, &metadata) {
+    Ok(match examine(&probe.finish(), size_bytes, expected, metadata) {
         Truth::Disagrees(what) => Some(what),
         Truth::Agrees | Truth::Unknown => None,
     })
@@ -47,6 +44,15 @@ pub(super) async fn read_metadata(
 ) -> Result<RecordingMetadata, DestinationError> {
     let size_bytes = metadata.file.size_bytes().min(METADATA_READ_LIMIT);
     Ok(RecordingMetadata::parse(&read(vault, metadata, 0..size_bytes).await?))
+}
+
+/// What a metadata file that was proved before says.
+///
+/// # Errors
+/// When the vault does not give what it holds.
+pub(super) async fn summary_of(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<MetadataSummary, DestinationError> {
+    let content = vault.read(file.name(), 0..file.size_bytes().min(METADATA_READ_LIMIT)).await?;
+    Ok(RecordingMetadata::parse(&content).summary())
 }
 
 /// A part of a file: its beginning has just been read, the rest is in the vault.

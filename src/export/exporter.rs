@@ -10,13 +10,13 @@ use super::destination::{BlobProperties, CommitOutcome, DestinationError, Export
 use super::entry::LedgerEntry;
 use super::examination;
 use super::layout;
-use super::receipt::{ExportReceipt, VaultName};
+use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::slots::Turn;
 use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome, Transferred};
 use super::vaults::Vaults;
 use crate::clock::Clock;
-use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
+use crate::recording::{ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingChunk, RecordingMetadata};
 use crate::telemetry::ErrorChain;
 
 /// A receipt has a few thousand bytes, and what its event said besides.
@@ -44,12 +44,20 @@ pub struct Attempt<'a> {
     pub vault: VaultName,
 }
 
+/// A chunk that is in the vault.
+#[derive(Debug)]
+pub struct Proved {
+    pub receipt: ExportReceipt,
+    /// What its metadata says, where there is some.
+    pub metadata: Option<MetadataSummary>,
+}
+
 impl ChunkExporter {
     /// Both files into the vault, and the receipt beside them. `None` when the turn was over before.
     ///
     /// # Errors
     /// When one of the two files could not be moved or proved; the other may be in the vault already.
-    pub async fn export(&self, attempt: Attempt<'_>) -> Result<Option<ExportReceipt>, TransferError> {
+    pub async fn export(&self, attempt: Attempt<'_>) -> Result<Option<Proved>, TransferError> {
         if let Some(kind) = attempt.entry.chunk.media_kind() {
             let (metadata, media) = tokio::join!(self.export_metadata(attempt), self.export_media(attempt, kind));
             return self.conclude(attempt, metadata, media?).await;
@@ -71,7 +79,7 @@ impl ChunkExporter {
         attempt: Attempt<'_>,
         metadata: Result<Copied, TransferError>,
         media: TransferOutcome,
-    ) -> Result<Option<ExportReceipt>, TransferError> {
+    ) -> Result<Option<Proved>, TransferError> {
         let TransferOutcome::Verified(media) = media else {
             return Ok(None);
         };
@@ -84,11 +92,16 @@ impl ChunkExporter {
             Err(error) => return Err(error),
         };
         let vault = self.vault(attempt)?;
-        let anomaly = examination::anomaly(vault, &attempt.entry.chunk, &media, metadata.as_ref()).await?;
+        let told = match &metadata {
+            Some(metadata) => Some(examination::read_metadata(vault, metadata).await?),
+            None => None,
+        };
+        let nothing = RecordingMetadata::default();
+        let anomaly = examination::anomaly(vault, &attempt.entry.chunk, &media, told.as_ref().unwrap_or(&nothing)).await?;
         let metadata = metadata.map(|metadata| metadata.file);
         let receipt = ExportReceipt::new(media.file, metadata, attempt.vault, anomaly, self.clock.now());
         self.put_receipt(vault, attempt.entry, &receipt).await?;
-        Ok(Some(receipt))
+        Ok(Some(Proved { receipt, metadata: told.map(RecordingMetadata::summary) }))
     }
 
     async fn export_metadata(&self, attempt: Attempt<'_>) -> Result<Copied, TransferError> {
@@ -198,6 +211,14 @@ impl ChunkExporter {
     pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
         self.vaults.still_hold(receipt).await
     }
+}
+
+/// What a metadata file of a vault says.
+///
+/// # Errors
+/// When the vault does not give what it holds.
+pub async fn summary_of(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<MetadataSummary, DestinationError> {
+    examination::summary_of(vault, file).await
 }
 
 /// The receipt as it lies beside the files.

@@ -9,15 +9,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::digest::Sha256Digest;
+use super::index::Count;
 use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
 use crate::recording::{CallId, RecordingChunk, RecordingId};
 
 const HOLDS: &str = "holds/";
 const PAGE: usize = 500;
+/// Holds that are read together.
+const AT_ONCE: usize = 16;
 /// Conditional writes that are tried in a row while others write the same hold.
 const CONFLICTS_TOLERATED: u32 = 16;
 /// A tag is a file number, not a text.
@@ -127,15 +131,44 @@ impl Holds {
     /// # Errors
     /// When the storage fails or a hold is unreadable: then nothing may be deleted.
     pub async fn on(&self, chunk: &RecordingChunk) -> Result<Vec<Case>, StoreError> {
-        if self.store.list(HOLDS, None, 1).await?.is_empty() {
+        if !self.is_any().await? {
             return Ok(Vec::new());
         }
+        self.cases_of(Held::covering(chunk)).await
+    }
+
+    /// Whether anything was ever held.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn is_any(&self) -> Result<bool, StoreError> {
+        Ok(!self.store.list(HOLDS, None, 1).await?.is_empty())
+    }
+
+    /// The cases that hold any of these.
+    ///
+    /// # Errors
+    /// When the storage fails or a hold is unreadable.
+    pub async fn cases_of(&self, held: impl IntoIterator<Item = Held, IntoIter: Send>) -> Result<Vec<Case>, StoreError> {
         let mut cases: Vec<Case> = Vec::new();
-        for held in Held::covering(chunk) {
+        for held in held {
             let hold = self.find(&held.key()).await?;
             cases.extend(hold.into_iter().flat_map(|(hold, _)| hold.cases));
         }
         Ok(cases)
+    }
+
+    /// How many holds are in force; of more than `cap` documents the rest is not looked at.
+    ///
+    /// # Errors
+    /// When the storage fails or a hold is unreadable.
+    pub async fn count(&self, cap: usize) -> Result<Count, StoreError> {
+        let keys = self.store.list(HOLDS, None, cap + 1).await?;
+        let is_capped = keys.len() > cap;
+        let holds = futures::stream::iter(keys.into_iter().take(cap)).map(|key| async move { self.find(&key).await });
+        let holds: Vec<_> = holds.buffer_unordered(AT_ONCE).try_collect().await?;
+        let count = holds.into_iter().flatten().filter(|(hold, _)| !hold.cases.is_empty()).count();
+        Ok(Count { count, is_capped })
     }
 
     /// Everything that is held by any case.
@@ -188,7 +221,7 @@ impl Holds {
 
 impl Held {
     /// All by which a chunk may be held.
-    fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> {
+    pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
         let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
         let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
         let recording = chunk.recording_id.clone().map(Self::RecordingId);

@@ -10,6 +10,7 @@
 //! between: an open entry has its marker, and a marker too many is cleared by the next sweep.
 
 mod auditing;
+mod indexing;
 mod inventory;
 mod rebuilding;
 
@@ -27,6 +28,7 @@ use super::state::ChunkState;
 use crate::clock::Clock;
 use crate::recording::{Absorbed, DocumentId, RecordingChunk};
 
+pub use indexing::LastSweep;
 pub use rebuilding::Rebuilt;
 
 /// Conditional writes that are tried in a row while others write the same entry.
@@ -110,7 +112,7 @@ impl ChunkLedger {
         for _ in 0..CONFLICTS_TOLERATED {
             let outcome = match self.find(&chunk.document_id).await? {
                 Some(found) => {
-                    let mut entry = found.entry;
+                    let mut entry = found.entry.clone();
                     let reopened = reopen_dead_letter(&mut entry, &chunk);
                     match entry.chunk.absorb(&chunk) {
                         Absorbed::Conflict => return Ok(Recorded::Conflicting),
@@ -118,13 +120,13 @@ impl ChunkLedger {
                         Absorbed::Nothing | Absorbed::Something => {}
                     }
                     reopen_left_source(&mut entry);
-                    self.audit_recorded("announcedAgain", &chunk).await?;
-                    self.put_open(&entry, Precondition::Unchanged(found.version)).await?
+                    entry.note_audited(self.audit_recorded("announcedAgain", &chunk).await?);
+                    self.put_open(Some(&found.entry), &entry, Precondition::Unchanged(found.version)).await?
                 }
                 None => {
-                    let entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
-                    self.audit_recorded("recorded", &chunk).await?;
-                    match self.put_open(&entry, Precondition::Absent).await? {
+                    let mut entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+                    entry.note_audited(self.audit_recorded("recorded", &chunk).await?);
+                    match self.put_open(None, &entry, Precondition::Absent).await? {
                         PutOutcome::Written => return Ok(Recorded::New),
                         PutOutcome::Conflict => PutOutcome::Conflict,
                     }
@@ -189,14 +191,16 @@ impl ChunkLedger {
                 return Err(LedgerError::ClaimLost { document_id: document_id.clone() });
             };
             let mut entry = found.entry;
-            let before = entry.state.clone();
+            let (before, markers) = (entry.state.clone(), entry.markers());
             change(&mut entry);
             if after == AfterUpdate::Release {
                 entry.claim = None;
             }
-            self.audit_change(&before, &entry).await?;
+            self.audit_change(&before, &mut entry).await?;
+            self.index().put_new(&markers, &entry.markers()).await?;
             let condition = Precondition::Unchanged(found.version);
             if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+                self.unmark(&markers, &entry).await?;
                 if entry.state.is_settled() {
                     self.clear_marker(&marker_key(&entry), document_id).await?;
                 }
@@ -276,7 +280,7 @@ impl ChunkLedger {
             let Some(found) = self.find(document_id).await? else {
                 return Ok(Retried::Unknown);
             };
-            let mut entry = found.entry;
+            let mut entry = found.entry.clone();
             match entry.state {
                 ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => give_another_chance(&mut entry),
                 ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
@@ -285,8 +289,8 @@ impl ChunkLedger {
                 }
                 ChunkState::Removing { .. } | ChunkState::Removed { .. } => return Ok(Retried::Removed),
             }
-            self.audit_operator("retried", document_id.as_str(), Value::Null).await?;
-            if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
+            entry.note_audited(self.audit_operator("retried", document_id.as_str(), Value::Null).await?);
+            if self.put_open(Some(&found.entry), &entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Retried::Opened);
             }
         }
@@ -314,26 +318,37 @@ impl ChunkLedger {
             let Some(found) = self.find(document_id).await? else {
                 return Ok(Accepted::Unknown);
             };
-            let mut entry = found.entry;
+            let mut entry = found.entry.clone();
             let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
             if !is_doubtful || entry.anomaly_accepted_at.is_some() {
                 return Ok(Accepted::Nothing);
             }
             entry.anomaly_accepted_at = Some(self.clock.now());
-            self.audit_operator("accepted", document_id.as_str(), Value::Null).await?;
-            if self.put_open(&entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
+            entry.note_audited(self.audit_operator("accepted", document_id.as_str(), Value::Null).await?);
+            if self.put_open(Some(&found.entry), &entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
                 return Ok(Accepted::Accepted);
             }
         }
         Err(LedgerError::Contended { document_id: document_id.clone() })
     }
 
-    /// The marker first, then the entry: an open entry always has its marker.
-    async fn put_open(&self, entry: &LedgerEntry, condition: Precondition) -> Result<PutOutcome, StoreError> {
+    /// The markers first, then the entry: an open entry always has its marker.
+    async fn put_open(
+        &self,
+        before: Option<&LedgerEntry>,
+        entry: &LedgerEntry,
+        condition: Precondition,
+    ) -> Result<PutOutcome, LedgerError> {
         if !entry.state.is_settled() {
             self.store.put(&marker_key(entry), Bytes::new(), Precondition::Absent).await?;
         }
-        self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(entry), condition).await
+        let markers = before.map(LedgerEntry::markers).unwrap_or_default();
+        self.index().put_new(&markers, &entry.markers()).await?;
+        let outcome = self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(entry), condition).await?;
+        if outcome == PutOutcome::Written {
+            self.unmark(&markers, entry).await?;
+        }
+        Ok(outcome)
     }
 }
 

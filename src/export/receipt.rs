@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::destination::CommittedBlob;
 use super::digest::Sha256Digest;
 use super::layout::BlobName;
+use super::verify;
 
 /// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,11 @@ impl VerifiedFile {
 
     pub fn etag(&self) -> &str {
         &self.etag
+    }
+
+    /// Whether a blob is still the one that was proved.
+    pub fn is_still(&self, found: &CommittedBlob) -> bool {
+        verify::is_still(self, found)
     }
 }
 

@@ -9,7 +9,7 @@ use axum::{Json, Router};
 use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
-use super::{http_envelope, recording_control, recording_state_callback};
+use super::{http_envelope, recording_control, recording_state_callback, vault};
 use crate::app::App;
 
 /// The description; `docs/openapi.json` is it, written down.
@@ -30,9 +30,25 @@ use crate::app::App;
         recording_control::resume,
         recording_control::stop,
         recording_state_callback::report,
+        vault::list::summary,
+        vault::list::recordings,
+        vault::recording::show,
+        vault::media::media,
+        vault::media::metadata,
+        vault::media::ticket,
+        vault::media::play,
+        vault::list::days,
+        vault::list::deadlines,
+        vault::list::poison,
+        vault::actions::retry,
+        vault::actions::verify,
+        vault::actions::hold,
+        vault::actions::release,
+        vault::actions::replay,
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),
+        (name = "vault", description = "Every recording, found, shown and played; what changes something needs OPERATOR_ACTIONS"),
         (name = "callbacks", description = "For ACS, with ACS's own token"),
     )
 )]

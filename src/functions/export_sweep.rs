@@ -7,12 +7,14 @@ use axum::extract::State;
 use super::invocation::InvocationResponse;
 use crate::app::App;
 use crate::export::Budget;
+use crate::export::ledger::LastSweep;
 use crate::telemetry::ErrorChain;
 
 /// Looks after running recordings, and sweeps chunks until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of itself does not matter: the ledger
 /// knows what is due.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let budget = Budget::of(app.sweep_budget);
+    let began_at = tokio::time::Instant::now();
     let (chunks, recordings, missing) =
         futures::join!(app.sweep.run(budget), app.control.sweep(budget), app.control.tell_missing(budget));
     if let Err(error) = missing {
@@ -20,6 +22,10 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     }
     if let Err(error) = app.control.report_daily(app.driver.ledger()).await {
         tracing::error!(error = %ErrorChain(&error), "The report of yesterday could not be made");
+    }
+    let duration_ms = u64::try_from(began_at.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let Err(error) = app.driver.ledger().note_sweep(LastSweep { at: app.clock.now(), duration_ms }).await {
+        tracing::debug!(error = %ErrorChain(&error), "It could not be noted when the sweep ended");
     }
     let recordings = match recordings {
         Ok(report) => serde_json::to_string(&report).expect("a report has string keys only"),

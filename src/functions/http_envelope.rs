@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderName, Method, Request, header};
+use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
@@ -13,7 +13,8 @@ use super::problem::Problem;
 /// The largest answer of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 /// The caller's headers that our routes read.
-const READ_HEADERS: [HeaderName; 6] = [
+const READ_HEADERS: [HeaderName; 7] = [
+    header::IF_NONE_MATCH,
     header::AUTHORIZATION,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("x-ms-client-principal-name"),
@@ -70,6 +71,13 @@ fn header_of<'a>(request: &'a Value, wanted: &HeaderName) -> Option<&'a str> {
 
 /// The answer as the host's HTTP output binding wants it.
 async fn folded(response: Response) -> Value {
+    let is_media = |kind: &HeaderValue| kind.as_bytes().starts_with(b"audio/") || kind.as_bytes().starts_with(b"video/");
+    let response = if response.headers().get(header::CONTENT_TYPE).is_some_and(is_media) {
+        let message = "Media is served in the forwarded form only; host.json has to have enableProxyingHttpRequest.";
+        Problem::new(StatusCode::NOT_IMPLEMENTED, "NotInThisForm", message).into_response()
+    } else {
+        response
+    };
     let status = response.status().as_u16();
     let headers: Map<String, Value> = response
         .headers()

@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use crate::acs::AcsError;
 use crate::acs::error::AcsErrorAnswer;
+use crate::catalogue::CatalogueError;
 use crate::control::ControlError;
 use crate::control::documents::RegisterError;
 use crate::control::invalid::InvalidRequest;
@@ -101,6 +102,14 @@ impl From<RegisterError> for Problem {
         tracing::error!(error = %ErrorChain(&error), "The register failed");
         let message = "The register could not be read or written; try again.";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "RegisterUnavailable", message)
+    }
+}
+
+impl From<CatalogueError> for Problem {
+    fn from(error: CatalogueError) -> Self {
+        tracing::error!(error = %ErrorChain(&error), "The catalogue could not be read");
+        let message = "The ledger or the register could not be read or written; try again.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerUnavailable", message)
     }
 }
 

@@ -202,7 +202,7 @@ pub(crate) async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) ->
 }
 
 /// Who asks, where App Service's authentication stands in front of us.
-fn principal(headers: &HeaderMap) -> Option<String> {
+pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
     let name = headers.get("x-ms-client-principal-name")?.to_str().ok()?.trim();
     (!name.is_empty()).then(|| name.chars().take(256).collect())
 }

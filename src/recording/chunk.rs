@@ -12,6 +12,9 @@ use super::media::{ContentKind, FormatKind, MediaKind};
 /// Blob Storage in the public, US Government and China clouds.
 const BLOB_DOMAINS: [&str; 3] = [".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn"];
 
+/// Characters of a recording's stand-in whose call has an id of greatest length: at most four bytes each.
+const STAND_IN_CHARS: usize = 250;
+
 /// Where the parts of a chunk lie at ACS: the event's texts, verbatim.
 ///
 /// They are claims of an event that anybody may have made up; nothing is sent to them before the source has admitted them.
@@ -86,6 +89,16 @@ impl RecordingChunk {
         let (_, rest) = self.locations.delete.as_deref()?.split_once("/objects/")?;
         let named: DocumentId = rest.split(['/', '?']).next()?.parse().ok()?;
         (named != self.document_id).then_some(named)
+    }
+
+    /// What its recording is kept under. Events of 2021 name no recording: then the call, or else the document, stands for it.
+    pub fn filed_under(&self) -> RecordingId {
+        let stand_in =
+            || self.call_id.as_ref().map_or_else(|| format!("document {}", self.document_id), |id| format!("call {id}"));
+        // A call's id that leaves no room for a word before it is cut.
+        let fallback =
+            || stand_in().chars().take(STAND_IN_CHARS).collect::<String>().parse().expect("it has no control character");
+        self.recording_id.clone().unwrap_or_else(|| stand_in().parse().unwrap_or_else(|_| fallback()))
     }
 
     /// When ACS drops the file, by the most cautious reading: `retention` after the recording's end or the event's time,

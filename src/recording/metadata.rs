@@ -4,10 +4,14 @@
 //! Wire traps (recorded answers of the service): durations are floats, `sampleRate` may be a string, and files of
 //! mid-2021 have the values of `contentType` and `channelType` swapped.
 
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::lenient::Fields;
-use super::media::{ContentKind, FormatKind, MediaKind};
+use super::media::{ChannelKind, ContentKind, FormatKind, MediaKind};
 
 /// The readable part of a metadata file; whatever is missing or odd is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +22,40 @@ pub struct RecordingMetadata {
     pub chunk_duration_ms: Option<f64>,
     /// The pauses among it in milliseconds, summed up; 0 where none are told.
     pub pauses_ms: f64,
+    pub channels: Option<ChannelKind>,
+    pub participants: Vec<Participant>,
+    pub pauses: Vec<PauseInterval>,
+}
+
+/// Somebody who was in the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Participant {
+    /// As ACS writes it: `8:acs:…`, `4:+1555…`.
+    pub id: String,
+    /// Of an unmixed recording.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<u32>,
+}
+
+/// A pause, counted from the chunk's start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PauseInterval {
+    pub offset_ms: u64,
+    pub duration_ms: u64,
+}
+
+/// What the ledger keeps of a metadata file, so that no list has to read files.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MetadataSummary {
+    pub content: Option<ContentKind>,
+    pub format: Option<FormatKind>,
+    pub channels: Option<ChannelKind>,
+    pub duration_ms: Option<u64>,
+    pub participants: Vec<Participant>,
+    pub pauses: Vec<PauseInterval>,
 }
 
 impl RecordingMetadata {
@@ -29,12 +67,28 @@ impl RecordingMetadata {
     fn from_fields(fields: Fields<'_>) -> Self {
         let info = fields.object("recordingInfo");
         let kind = |name| info.and_then(|info| info.text(name)).and_then(|text| text.parse::<ContentKind>().ok());
+        let channels = |name| info.and_then(|info| info.text(name)).and_then(|text| text.parse::<ChannelKind>().ok());
         Self {
             // Mid-2021 files carry the content type under `channelType`.
             content: kind("contentType").or_else(|| kind("channelType")),
             format: info.and_then(|info| info.text("format")).and_then(|text| text.parse().ok()),
             chunk_duration_ms: fields.number("chunkDuration"),
             pauses_ms: pauses_ms(fields),
+            channels: channels("channelType").or_else(|| channels("contentType")),
+            participants: participants(fields),
+            pauses: pauses(fields),
+        }
+    }
+
+    /// What is kept of it in the ledger.
+    pub fn summary(self) -> MetadataSummary {
+        MetadataSummary {
+            content: self.content,
+            format: self.format,
+            channels: self.channels,
+            duration_ms: self.chunk_duration_ms.and_then(whole_ms),
+            participants: self.participants,
+            pauses: self.pauses,
         }
     }
 
@@ -50,6 +104,38 @@ fn pauses_ms(fields: Fields<'_>) -> f64 {
     // Written out, as a sum of no floats is -0.0; and a sum of finite ones may not be finite.
     let sum = pauses.filter_map(|pause| pause.number("duration")).filter(|ms| *ms > 0.0).fold(0.0, |sum, ms| sum + ms);
     sum.min(f64::MAX)
+}
+
+/// `participants[{participantId, channel?}]`; the same one twice is one.
+fn participants(fields: Fields<'_>) -> Vec<Participant> {
+    let mut seen = HashSet::new();
+    let told = fields.array("participants").unwrap_or_default().iter().filter_map(Fields::of);
+    let read = told.filter_map(|participant| {
+        let id = participant.text("participantId").or_else(|| participant.text("rawId"))?.trim();
+        Some(Participant { id: id.to_owned(), channel: participant.count("channel") })
+    });
+    read.filter(|participant| !participant.id.is_empty() && seen.insert(participant.id.to_lowercase())).collect()
+}
+
+/// The pauses whose place within the chunk can be told.
+fn pauses(fields: Fields<'_>) -> Vec<PauseInterval> {
+    let Some(began_at) = fields.time("chunkStartTime") else {
+        return Vec::new();
+    };
+    let told = fields.array("pauseResumeIntervals").unwrap_or_default().iter().filter_map(Fields::of);
+    told.filter_map(|pause| {
+        let started_at: Timestamp = pause.time("startTime")?;
+        let offset_ms = u64::try_from(started_at.duration_since(began_at).as_millis()).unwrap_or_default();
+        Some(PauseInterval { offset_ms, duration_ms: pause.number("duration").and_then(whole_ms)? })
+    })
+    .collect()
+}
+
+/// Milliseconds without their fraction; what is negative or absurd is not told.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+fn whole_ms(ms: f64) -> Option<u64> {
+    const LONGEST: f64 = 1e15;
+    (0.0..LONGEST).contains(&ms).then_some(ms as u64)
 }
 
 #[cfg(test)]
@@ -93,6 +179,24 @@ mod tests {
     fn odd_pauses_are_read_as_far_as_they_can_be(#[case] pauses: &str, #[case] pauses_ms: f64) {
         let metadata = RecordingMetadata::parse(format!(r#"{{"pauseResumeIntervals": {pauses}}}"#).as_bytes());
         assert_eq!(metadata.pauses_ms.to_bits(), pauses_ms.to_bits());
+    }
+
+    #[test]
+    fn participants_and_pauses_are_read_with_their_places() {
+        let summary = RecordingMetadata::parse(&fixture("m06_unmixed_wav_channels.json")).summary();
+        let seen: Vec<_> = summary.participants.iter().map(|one| (one.id.as_str(), one.channel)).collect();
+        assert_eq!(seen, [("8:acs:r_00000001", Some(0)), ("4:+15551230001", Some(1)), ("8:acs:r_00000003", None)]);
+        assert_eq!((summary.channels, summary.duration_ms), (Some(ChannelKind::Unmixed), Some(6620)));
+        let summary = RecordingMetadata::parse(&fixture("m02b_wire_bytes_1055.json")).summary();
+        assert_eq!(summary.pauses, [PauseInterval { offset_ms: 2995, duration_ms: 5220 }]);
+        assert_eq!((summary.channels, summary.participants.len()), (Some(ChannelKind::Mixed), 2));
+    }
+
+    #[rstest::rstest]
+    #[case(r#"{"participants": [{"participantId": "8:A"}, {"participantId": "8:a"}, {"participantId": " "}, 7]}"#, 1)]
+    #[case(r#"{"participants": {"participantId": "8:a"}}"#, 0)]
+    fn odd_participants_are_read_as_far_as_they_can_be(#[case] metadata: &str, #[case] participants: usize) {
+        assert_eq!(RecordingMetadata::parse(metadata.as_bytes()).participants.len(), participants);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
@@ -139,6 +141,18 @@ impl ExportDestination for MemoryVault {
         let (content, _) = blobs.committed.get(name).ok_or_else(|| failed("read", name, "it is not there"))?;
         let clipped = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
         Ok(content.slice(clipped(range.start)..clipped(range.end)))
+    }
+
+    async fn stream(
+        &self,
+        name: &BlobName,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        if !self.reach("read", name).await?.committed.contains_key(name) {
+            return Ok(None);
+        }
+        let content = self.read(name, range).await?;
+        Ok(Some(futures::stream::iter([Ok(content)]).boxed()))
     }
 
     async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {

@@ -266,7 +266,7 @@ fn function(name: &str, folder: &Path, environment: &BTreeMap<String, String>, h
                 .as_array()
                 .map(|methods| methods.iter().filter_map(|method| Some(method.as_str()?.to_ascii_uppercase())).collect());
             let level = trigger["authLevel"].as_str().unwrap_or("function");
-            let route = Route::parse(trigger["route"].as_str().unwrap_or(name));
+            let route = Route::parse(trigger["route"].as_str().unwrap_or(name))?;
             Trigger::Http {
                 binding,
                 methods: methods.unwrap_or_default(),

@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 
+use regex::{Regex, RegexBuilder};
+
 /// A parsed template.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Route {
     template: String,
     segments: Vec<Segment>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 enum Segment {
     Literal(String),
-    Parameter { name: String, is_optional: bool },
+    Parameter { name: String, is_optional: bool, regex: Option<Regex> },
     Rest { name: String },
 }
 
 impl Route {
-    pub fn parse(template: &str) -> Self {
-        let segments = template.trim_matches('/').split('/').map(segment).collect();
-        Self { template: template.to_owned(), segments }
+    /// # Errors
+    /// When a `regex(…)` is none.
+    pub fn parse(template: &str) -> Result<Self, String> {
+        let segments = template.trim_matches('/').split('/').map(segment).collect::<Result<_, _>>()?;
+        Ok(Self { template: template.to_owned(), segments })
     }
 
     pub fn template(&self) -> &str {
@@ -35,8 +39,11 @@ impl Route {
                 Segment::Literal(literal) => {
                     parts.next().filter(|part| part.eq_ignore_ascii_case(literal))?;
                 }
-                Segment::Parameter { name, is_optional } => match parts.next() {
+                Segment::Parameter { name, is_optional, regex } => match parts.next() {
                     Some(part) => {
+                        if !regex.as_ref().is_none_or(|regex| regex.is_match(part)) {
+                            return None;
+                        }
                         parameters.insert(name.clone(), part.to_owned());
                     }
                     None if *is_optional => {}
@@ -54,16 +61,20 @@ impl Route {
     }
 }
 
-fn segment(text: &str) -> Segment {
+fn segment(text: &str) -> Result<Segment, String> {
     let Some(parameter) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
-        return Segment::Literal(text.to_owned());
+        return Ok(Segment::Literal(text.to_owned()));
     };
     if let Some(rest) = parameter.strip_prefix('*') {
-        return Segment::Rest { name: rest.trim_start_matches('*').to_owned() };
+        return Ok(Segment::Rest { name: rest.trim_start_matches('*').to_owned() });
     }
-    // A constraint (`{id:int}`) is not checked.
-    let name = parameter.split(':').next().unwrap_or(parameter);
-    Segment::Parameter { name: name.trim_end_matches('?').to_owned(), is_optional: parameter.ends_with('?') }
+    // Of constraints `regex(…)` is checked, as ASP.NET does: in any casing, and anchored only where it says so
+    // (`RegexRouteConstraint`). Others (`{id:int}`) are not.
+    let (name, constraint) = parameter.split_once(':').unwrap_or((parameter, ""));
+    let pattern = constraint.trim_end_matches('?').strip_prefix("regex(").and_then(|text| text.strip_suffix(')'));
+    let regex = pattern.map(|pattern| RegexBuilder::new(pattern).case_insensitive(true).build()).transpose();
+    let regex = regex.map_err(|error| format!("the route's constraint `{constraint}` is none: {error}"))?;
+    Ok(Segment::Parameter { name: name.trim_end_matches('?').to_owned(), is_optional: parameter.ends_with('?'), regex })
 }
 
 #[cfg(test)]
@@ -80,11 +91,28 @@ mod tests {
     #[case("a/{id?}", "/a", true)]
     #[case("a/{id:int}", "/a/1/2", false)]
     fn templates_match_as_in_asp_net(#[case] template: &str, #[case] path: &str, #[case] expected: bool) {
-        assert_eq!(Route::parse(template).matches(path).is_some(), expected);
+        assert_eq!(Route::parse(template).unwrap().matches(path).is_some(), expected);
+    }
+
+    #[rstest::rstest]
+    #[case("/vault/chunks", true)]
+    #[case("/vault/CHUNKS/a/media", true)]
+    #[case("/vault/play/x", false)]
+    #[case("/vault/chunksandmore", false)]
+    #[case("/vault", false)]
+    fn a_regular_expression_constrains_its_segment(#[case] path: &str, #[case] expected: bool) {
+        let route = Route::parse("vault/{resource:regex(^(summary|chunks)$)}/{*rest}").unwrap();
+        assert_eq!(route.matches(path).is_some(), expected);
+    }
+
+    #[test]
+    fn a_constraint_that_is_no_regular_expression_is_told() {
+        assert!(Route::parse("vault/{resource:regex(^()$)}").is_ok());
+        assert!(Route::parse("vault/{resource:regex([)}").unwrap_err().contains("constraint"));
     }
 
     #[test]
     fn parameters_are_named() {
-        assert_eq!(Route::parse("recordings/{*path}").matches("/recordings/a/pause").unwrap()["path"], "a/pause");
+        assert_eq!(Route::parse("recordings/{*path}").unwrap().matches("/recordings/a/pause").unwrap()["path"], "a/pause");
     }
 }

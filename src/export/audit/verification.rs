@@ -1,9 +1,9 @@
 //! Follows the chain from its beginning, and tells every place where it does not hold.
 
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
-use super::{AUDIT, AuditLog, Document, HEAD, Head};
+use super::{AUDIT, AuditLog, AuditRecord, Document, HEAD, Head};
 use crate::export::digest::Sha256Digest;
 use crate::export::ledger_store::StoreError;
 
@@ -66,6 +66,21 @@ impl AuditLog {
     /// When the storage fails.
     pub async fn digest_of(&self, sequence: u64) -> Result<Option<Sha256Digest>, StoreError> {
         Ok(self.at(sequence).await?.map(|tail| tail.sha256))
+    }
+
+    /// All that the log tells, from its beginning, with the number of each document. What is not readable is left out.
+    pub fn documents(&self) -> impl Stream<Item = Result<(u64, Vec<AuditRecord>), StoreError>> + Send {
+        let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
+            let Some(after) = after else { return Ok(None) };
+            let keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
+            let next = keys.last().cloned().filter(|_| keys.len() == PAGE).map(Some);
+            Ok::<_, StoreError>(Some((futures::stream::iter(keys.into_iter().map(Ok)), next)))
+        });
+        let found = pages.try_flatten().map_ok(move |key| async move { self.store.find(&key).await });
+        found.try_buffered(AT_ONCE).try_filter_map(|stored| {
+            let document = stored.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
+            std::future::ready(Ok(document.map(|document| (document.sequence, document.records))))
+        })
     }
 
     /// Reads the whole log and looks for edits, gaps and reorderings.

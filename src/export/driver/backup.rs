@@ -7,7 +7,7 @@ use tracing::{error, info, warn};
 use super::settle::Blame;
 use super::{DriveOutcome, ExportDriver};
 use crate::export::entry::LedgerEntry;
-use crate::export::exporter::Attempt;
+use crate::export::exporter::{Attempt, Proved};
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
@@ -15,7 +15,7 @@ use crate::export::transfer::TransferError;
 use crate::telemetry::ErrorChain;
 
 /// How an export ended.
-pub(super) type Exported = Result<Option<ExportReceipt>, TransferError>;
+pub(super) type Exported = Result<Option<Proved>, TransferError>;
 
 impl ExportDriver {
     /// Into the vault; or, when that has failed before and fails again, into the one that stands in for it. Says into which.
@@ -52,7 +52,7 @@ impl ExportDriver {
     }
 
     pub(super) async fn settle_moved(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
-        let entry = self.put_exported(claim, receipt).await?;
+        let entry = self.put_exported(claim, receipt, None).await?;
         info!(document.id = %entry.chunk.document_id, "Chunk `{}` came home from the backup vault", entry.chunk.document_id);
         Ok(entry)
     }

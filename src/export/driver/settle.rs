@@ -7,11 +7,13 @@ use tracing::{error, info, warn};
 
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
 use crate::export::entry::LedgerEntry;
+use crate::export::exporter::Proved;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::ExportReceipt;
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
 use crate::export::transfer::TransferError;
+use crate::recording::MetadataSummary;
 use crate::telemetry::ErrorChain;
 
 /// Whose failure it was.
@@ -23,8 +25,9 @@ pub(super) enum Blame {
 
 impl ExportDriver {
     /// Durable before anything may be deleted.
-    pub(super) async fn settle_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
-        let entry = self.put_exported(claim, receipt.clone()).await?;
+    pub(super) async fn settle_exported(&self, claim: &Claim, proved: Proved) -> Result<LedgerEntry, LedgerError> {
+        let Proved { receipt, metadata } = proved;
+        let entry = self.put_exported(claim, receipt.clone(), metadata).await?;
         let id = &entry.chunk.document_id;
         info!(
             document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
@@ -36,10 +39,17 @@ impl ExportDriver {
         Ok(entry)
     }
 
-    pub(super) async fn put_exported(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
+    /// `metadata` that says nothing leaves what is known.
+    pub(super) async fn put_exported(
+        &self,
+        claim: &Claim,
+        receipt: ExportReceipt,
+        metadata: Option<MetadataSummary>,
+    ) -> Result<LedgerEntry, LedgerError> {
         self.ledger
             .update(claim, AfterUpdate::KeepClaim, |entry| {
                 entry.state = ChunkState::Exported { receipt: receipt.clone() };
+                entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
                 entry.attempts = 0;
                 entry.vault_failures = 0;
                 entry.not_before = None;

@@ -15,32 +15,33 @@ impl ChunkLedger {
         &self.audit
     }
 
-    /// An operator is about to do something.
+    /// An operator is about to do something. Gives the number of the log's document that tells of it.
     ///
     /// # Errors
     /// When the storage fails: it must then not be done.
-    pub async fn audit_operator(&self, action: &str, subject: &str, detail: Value) -> Result<(), LedgerError> {
+    pub async fn audit_operator(&self, action: &str, subject: &str, detail: Value) -> Result<u64, LedgerError> {
         Ok(self.audit.append(Actor::Operator, action, subject, detail).await?)
     }
 
-    /// The handler is about to do something to a chunk.
+    /// The handler is about to do something to a chunk. Gives the number of the log's document that tells of it.
     ///
     /// # Errors
     /// When the storage fails: it must then not be done.
-    pub async fn audit_step(&self, action: &str, document_id: &DocumentId, detail: Value) -> Result<(), LedgerError> {
+    pub async fn audit_step(&self, action: &str, document_id: &DocumentId, detail: Value) -> Result<u64, LedgerError> {
         Ok(self.audit.append(Actor::Handler, action, document_id.as_str(), detail).await?)
     }
 
-    pub(super) async fn audit_recorded(&self, action: &str, chunk: &RecordingChunk) -> Result<(), LedgerError> {
+    pub(super) async fn audit_recorded(&self, action: &str, chunk: &RecordingChunk) -> Result<u64, LedgerError> {
         let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
-    pub(super) async fn audit_change(&self, before: &ChunkState, after: &LedgerEntry) -> Result<(), LedgerError> {
-        if *before == after.state {
-            return Ok(());
+    pub(super) async fn audit_change(&self, before: &ChunkState, after: &mut LedgerEntry) -> Result<(), LedgerError> {
+        if *before != after.state {
+            let number = self.audit_step(after.state.name(), &after.chunk.document_id, described(&after.state)).await?;
+            after.note_audited(number);
         }
-        self.audit_step(after.state.name(), &after.chunk.document_id, described(&after.state)).await
+        Ok(())
     }
 }
 

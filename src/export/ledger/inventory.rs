@@ -8,6 +8,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError};
 use crate::export::digest::Sha256Digest;
 use crate::export::holds::Holds;
+use crate::export::index::Count;
 use crate::export::ledger_store::Precondition;
 use crate::recording::DocumentId;
 
@@ -54,6 +55,35 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn poisoned(&self) -> Result<Vec<String>, LedgerError> {
         self.names(POISON).await
+    }
+
+    /// How many events were kept, counted up to `cap`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn count_poison(&self, cap: usize) -> Result<Count, LedgerError> {
+        let count = self.store.list(POISON, None, cap + 1).await?.len();
+        Ok(Count { count: count.min(cap), is_capped: count > cap })
+    }
+
+    /// SHA-256s of events that were kept, at most `limit`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn some_poisoned(&self, limit: usize) -> Result<Vec<String>, LedgerError> {
+        let keys = self.store.list(POISON, None, limit).await?;
+        Ok(keys.iter().filter_map(|key| Some(key.strip_prefix(POISON)?.strip_suffix(".json")?.to_owned())).collect())
+    }
+
+    /// A page of all document ids, and after which the next begins.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn documents(&self, after: Option<&str>) -> Result<(Vec<DocumentId>, Option<String>), LedgerError> {
+        let keys = self.store.list(CHUNKS, after, PAGE).await?;
+        let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
+        let ids = keys.iter().filter_map(|key| key.strip_prefix(CHUNKS)?.strip_suffix(".json")?.parse().ok());
+        Ok((ids.collect(), next))
     }
 
     /// Entries that are `wanted`. Looks at every one there is.

@@ -58,8 +58,8 @@ impl ChunkLedger {
         }
         entry.claims = 1;
         entry.state = ChunkState::Exported { receipt: kept.receipt };
-        self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null).await?;
-        let outcome = self.put_open(&entry, condition).await?;
+        entry.note_audited(self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null).await?);
+        let outcome = self.put_open(None, &entry, condition).await?;
         Ok(if outcome == PutOutcome::Written { Rebuilt::Rebuilt } else { Rebuilt::Changed })
     }
 

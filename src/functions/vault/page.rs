@@ -1,13 +1,16 @@
-//! The operator's page: one document, put together from the files in `page/`, and a policy that lets nothing else run in it.
+//! `VaultPage`: the operator's page, one document put together from the files in `page/`. It is nothing without a key; what it
+//! may load and run is written into its policy.
 
 use std::sync::LazyLock;
 
-use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use sha2::{Digest as _, Sha256};
 
+use crate::export::digest::Sha256Digest;
+
+/// With one place each for the style and the script.
 const SHELL: &str = include_str!("page/shell.html");
 const STYLE: &str = concat!(include_str!("page/style.css"), include_str!("page/views.css"));
 /// One script: what stands below may use what stands above.
@@ -28,36 +31,69 @@ const SCRIPT: &str = concat!(
     include_str!("page/main.js"),
 );
 
-struct Page {
-    html: String,
-    policy: String,
-}
-
-static PAGE: LazyLock<Page> = LazyLock::new(|| {
-    let hash = |text: &str| format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)));
-    Page {
-        html: SHELL
-            .replace("{{VERSION}}", env!("CARGO_PKG_VERSION"))
-            .replace("/*STYLE*/", STYLE)
-            .replace("/*SCRIPT*/", SCRIPT),
-        policy: format!(
-            "default-src 'none'; script-src {}; style-src {}; img-src data:; media-src 'self'; connect-src 'self'; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-            hash(SCRIPT),
-            hash(STYLE),
-        ),
-    }
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    let shell = SHELL.replace("{{VERSION}}", env!("CARGO_PKG_VERSION"));
+    shell.replace("/*STYLE*/", STYLE).replace("/*SCRIPT*/", SCRIPT)
 });
 
-/// The page. It holds nothing secret: whoever has no key sees a question for one.
-pub fn answer() -> Response {
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8"),
-        (CONTENT_SECURITY_POLICY, PAGE.policy.as_str()),
+static ETAG: LazyLock<String> = LazyLock::new(|| format!("\"{}\"", Sha256Digest::of(PAGE.as_bytes())));
+
+/// Nothing but the page's own script and style runs, and nothing is asked of anybody but us.
+static POLICY: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; media-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        source(SCRIPT),
+        source(STYLE),
+    )
+});
+
+/// How a policy names what stands inline.
+fn source(inline: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256Digest::of(inline.as_bytes()).to_bytes()))
+}
+
+pub(super) async fn page(headers: HeaderMap) -> Response {
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
+    let is_known = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == *ETAG));
+    let of_page = [
+        (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
+        (header::ETAG, ETAG.as_str()),
         // A new version shows at the next visit.
-        (CACHE_CONTROL, "no-cache"),
-        (REFERRER_POLICY, "no-referrer"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     ];
-    (headers, PAGE.html.as_str()).into_response()
+    if is_known { (StatusCode::NOT_MODIFIED, of_page).into_response() } else { (of_page, PAGE.as_str()).into_response() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_one_script_and_one_style_and_loads_nothing() {
+        for (tag, inline) in [("script", SCRIPT), ("style", STYLE)] {
+            assert_eq!(PAGE.matches(&format!("<{tag}")).count(), 1, "{tag}");
+            assert!(PAGE.contains(&format!("<{tag}>{inline}</{tag}>")), "{tag}");
+        }
+        // A name of SVG's, not an address.
+        let addresses = PAGE.replace("http://www.w3.org/2000/svg", "");
+        for foreign in ["http://", "https://", "src=\"//", "url(", "@import", " onclick=", " onload=", " style=\""] {
+            assert!(!addresses.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_never_read_as_markup() {
+        for reader in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+            assert!(!SCRIPT.contains(reader), "{reader}");
+        }
+    }
+
+    #[test]
+    fn the_policy_names_the_hashes_of_what_is_inline() {
+        // The example of CSP Level 3 §8.4.
+        assert_eq!(source("alert('Hello, world.');"), "sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
+        assert!(POLICY.contains(&source(SCRIPT)) && POLICY.contains(&source(STYLE)) && !POLICY.contains("unsafe"), "{}", *POLICY);
+    }
 }

@@ -15,7 +15,8 @@ use azure_storage_blob::models::{
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
-use futures::TryStreamExt as _;
+use futures::stream::BoxStream;
+use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
 use super::options::{AzureVaultOptions, metadata};
@@ -164,6 +165,21 @@ impl ExportDestination for AzureVault {
         let options = BlobClientDownloadOptions { range: Some(range), ..sequential_download() };
         let result = self.container.blob_client(name.as_str()).download(Some(options)).await.map_err(&failed)?;
         result.body.collect().await.map_err(&failed)
+    }
+
+    async fn stream(
+        &self,
+        name: &BlobName,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        let range = HttpRange::new(range.start, range.end.saturating_sub(range.start));
+        let options = BlobClientDownloadOptions { range: Some(range), ..sequential_download() };
+        let result = self.container.blob_client(name.as_str()).download(Some(options)).await;
+        let Some(result) = if_there(result).map_err(failed("read", name))? else {
+            return Ok(None);
+        };
+        let name = name.clone();
+        Ok(Some(result.body.map_err(move |error| failed("read", &name)(error)).boxed()))
     }
 
     async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError> {

@@ -82,29 +82,57 @@ impl DirectoryLedgerStore {
         Ok(PutOutcome::Written)
     }
 
+    /// Folders are descended into in order, and only until there are enough: what a list costs is its folder, not the vault.
     fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Vec<String>> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
+        let wanted = Wanted { prefix, after: after.unwrap_or_default() };
         let mut keys = Vec::new();
-        let mut folders = vec![folder.to_owned()];
-        while let Some(folder) = folders.pop() {
-            let Some(entries) = if_there(fs::read_dir(self.root.join(&folder)))? else { continue };
+        // A stack: what is to come first lies on top.
+        let mut ahead = vec![if folder.is_empty() { String::new() } else { format!("{folder}/") }];
+        while let Some(next) = ahead.pop() {
+            if keys.len() == limit {
+                break;
+            }
+            if !next.is_empty() && !next.ends_with('/') {
+                keys.push(next);
+                continue;
+            }
+            let Some(entries) = if_there(fs::read_dir(self.root.join(&next)))? else { continue };
+            let mut below = Vec::new();
             for entry in entries {
                 let entry = entry?;
                 let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-                let key = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
                 if name.starts_with('.') {
                     continue;
                 }
-                if entry.file_type()?.is_dir() {
-                    folders.push(key);
-                } else if key.starts_with(prefix) && after.is_none_or(|after| key.as_str() > after) {
-                    keys.push(key);
+                let is_folder = entry.file_type()?.is_dir();
+                let key = if is_folder { format!("{next}{name}/") } else { format!("{next}{name}") };
+                if if is_folder { wanted.may_be_in(&key) } else { wanted.is(&key) } {
+                    below.push(key);
                 }
             }
+            below.sort_unstable_by(|one, other| other.cmp(one));
+            ahead.append(&mut below);
         }
-        keys.sort_unstable();
-        keys.truncate(limit);
         Ok(keys)
+    }
+}
+
+/// Which keys are to be listed.
+struct Wanted<'a> {
+    prefix: &'a str,
+    after: &'a str,
+}
+
+impl Wanted<'_> {
+    fn is(&self, key: &str) -> bool {
+        key.starts_with(self.prefix) && key > self.after
+    }
+
+    /// Whether a folder, written with its slash, may hold one.
+    fn may_be_in(&self, folder: &str) -> bool {
+        let has_prefix = folder.starts_with(self.prefix) || self.prefix.starts_with(folder);
+        has_prefix && (folder > self.after || self.after.starts_with(folder))
     }
 }
 

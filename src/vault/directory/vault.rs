@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use sha2::Digest as _;
 use tempfile::NamedTempFile;
 
@@ -172,6 +174,13 @@ fn append_block(path: &Path, id: &BlockId, into: &mut File) -> io::Result<()> {
     Err(io::Error::other(format!("staged block {id} no longer matches its CRC-64 and was thrown away")))
 }
 
+/// The next piece of a file, and the file behind it.
+fn piece_of(mut file: io::Take<File>) -> io::Result<Option<(Bytes, io::Take<File>)>> {
+    let mut piece = Vec::with_capacity(COPY_BUFFER);
+    io::Read::by_ref(&mut file).take(COPY_BUFFER as u64).read_to_end(&mut piece)?;
+    Ok(if piece.is_empty() { None } else { Some((Bytes::from(piece), file)) })
+}
+
 fn file_name(id: &BlockId) -> String {
     let mut name = String::with_capacity(2 * ID_LENGTH);
     for byte in id.to_bytes() {
@@ -258,6 +267,29 @@ impl ExportDestination for DirectoryVault {
             Ok(Bytes::from(content))
         })
         .await
+    }
+
+    async fn stream(
+        &self,
+        name: &BlobName,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        let opened = self.run("read", name, move |vault, name| {
+            let Some(mut file) = if_there(File::open(vault.file(name)))? else {
+                return Ok(None);
+            };
+            file.seek(SeekFrom::Start(range.start))?;
+            Ok(Some(file.take(range.end.saturating_sub(range.start))))
+        });
+        let Some(file) = opened.await? else {
+            return Ok(None);
+        };
+        let (vault, name) = (self.clone(), name.clone());
+        let pieces = futures::stream::try_unfold(file, move |file| {
+            let (vault, name) = (vault.clone(), name.clone());
+            async move { vault.run("read", &name, |_, _| piece_of(file)).await }
+        });
+        Ok(Some(pieces.boxed()))
     }
 
     async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
 use recording_vault::clock::{Clock, ManualClock};
@@ -169,6 +170,13 @@ impl ExportDestination for Planned<MemoryVault> {
     }
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.plan.around(vault_error(name), self.inner.read(name, range)).await
+    }
+    async fn stream(
+        &self,
+        name: &BlobName,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        self.plan.around(vault_error(name), self.inner.stream(name, range)).await
     }
     async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
         self.inner.list(after, limit).await

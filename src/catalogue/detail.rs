@@ -1,0 +1,275 @@
+//! One recording with all that is known of it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+use super::row::{KnownChunk, Recorded, Row};
+use super::timeline::Happening;
+use super::{Catalogue, CatalogueError};
+use crate::control::consent::Consent;
+use crate::control::entry::Pause;
+use crate::export::entry::{Failure, Risk};
+use crate::export::holds::Case;
+use crate::export::index::recording_name;
+use crate::export::receipt::VaultName;
+use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
+use crate::recording::{Participant, RecordingId};
+
+/// A recording.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordingDetail {
+    #[serde(flatten)]
+    pub row: Row,
+    pub started_by: Option<String>,
+    /// `{"callLocator": …}` or `{"callConnectionId": …}`, as its start asked for it.
+    #[schema(value_type = Option<Object>)]
+    pub call: Option<Value>,
+    /// As in the start.
+    #[schema(value_type = Option<Object>)]
+    pub options: Option<Value>,
+    pub consent: Option<Consent>,
+    pub pauses: Vec<Pause>,
+    pub participant_list: Vec<ShownParticipant>,
+    pub holds: Vec<ShownCase>,
+    pub chunk_list: Vec<ShownChunk>,
+    /// From the audit log, oldest first.
+    pub timeline: Vec<Happening>,
+    pub problems: Vec<String>,
+}
+
+/// Somebody who was in the call.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownParticipant {
+    pub id: String,
+    pub channel: Option<u32>,
+}
+
+/// A case that holds the recording.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownCase {
+    pub case: String,
+    pub by: Option<String>,
+    pub note: Option<String>,
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+}
+
+/// A pause within a chunk.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownPause {
+    pub offset_ms: u64,
+    pub duration_ms: u64,
+}
+
+/// Who is heard on a channel.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownChannel {
+    pub channel: u32,
+    pub participant_id: String,
+}
+
+/// A failed attempt.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ShownFailure {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    pub reason: String,
+}
+
+/// A chunk of the recording.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownChunk {
+    pub document_id: String,
+    pub index: u32,
+    /// The ledger's state, or `unknown`.
+    #[schema(example = "sourceDeleted")]
+    pub state: &'static str,
+    pub size_bytes: Option<u64>,
+    pub duration_ms: Option<u64>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub started_at: Option<Timestamp>,
+    pub content_type: Option<&'static str>,
+    pub sha256: Option<String>,
+    pub file: Option<String>,
+    pub metadata_file: Option<String>,
+    pub receipt_file: Option<String>,
+    /// `home`, `backup` or `external`.
+    pub vault: Option<&'static str>,
+    /// The proof, as it lies beside the file.
+    #[schema(value_type = Option<Object>)]
+    pub receipt: Option<Value>,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub expires_at: Option<Timestamp>,
+    #[schema(value_type = Option<String>)]
+    pub risk: Option<Risk>,
+    pub attempts: u32,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub next_try_at: Option<Timestamp>,
+    pub claimed: bool,
+    pub failures: Vec<ShownFailure>,
+    pub doubts: Vec<String>,
+    pub pauses: Vec<ShownPause>,
+    pub channels: Vec<ShownChannel>,
+    /// Whether its media can be had here.
+    pub playable: bool,
+}
+
+/// What is known of a recording by its id.
+#[derive(Debug)]
+pub enum Shown {
+    Known(Box<RecordingDetail>),
+    Unknown,
+}
+
+impl Catalogue {
+    /// One recording.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn show(&self, id: &RecordingId) -> Result<Shown, CatalogueError> {
+        let Some(recorded) = self.find(id).await? else {
+            return Ok(Shown::Unknown);
+        };
+        let timeline = self.timeline(&recorded).await?;
+        Ok(Shown::Known(Box::new(detail(&recorded, timeline, self.clock.now()))))
+    }
+
+    /// A recording with what holds it.
+    pub(super) async fn find(&self, id: &RecordingId) -> Result<Option<Recorded>, CatalogueError> {
+        match self.recorded(&recording_name(id)).await? {
+            Some(recorded) => self.with_cases(recorded).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+fn detail(recorded: &Recorded, timeline: Vec<Happening>, now: Timestamp) -> RecordingDetail {
+    let account = &recorded.account;
+    let json = |value: Result<Value, serde_json::Error>| {
+        value.ok().filter(|value| value.as_object().is_some_and(|members| !members.is_empty()))
+    };
+    RecordingDetail {
+        row: recorded.row(now),
+        started_by: account.started_by.clone(),
+        call: json(serde_json::to_value(account.call.as_ref())),
+        options: json(serde_json::to_value(&account.options)),
+        consent: account.consent.clone(),
+        pauses: account.pauses.clone(),
+        participant_list: participants(recorded),
+        holds: recorded.cases.iter().map(shown_case).collect(),
+        chunk_list: recorded.chunks.iter().map(|chunk| shown_chunk(chunk, now)).collect(),
+        timeline,
+        problems: recorded.problems(),
+    }
+}
+
+/// Everybody once; with the channel that the first chunk tells.
+fn participants(recorded: &Recorded) -> Vec<ShownParticipant> {
+    let mut all: Vec<ShownParticipant> = Vec::new();
+    let told = recorded.entries().filter_map(|entry| entry.metadata.as_ref()).flat_map(|metadata| &metadata.participants);
+    for Participant { id, channel } in told {
+        match all.iter_mut().find(|known| known.id.eq_ignore_ascii_case(id)) {
+            Some(known) => known.channel = known.channel.or(*channel),
+            None => all.push(ShownParticipant { id: id.clone(), channel: *channel }),
+        }
+    }
+    all
+}
+
+/// A case for those who read it over HTTP.
+pub fn shown_case(case: &Case) -> ShownCase {
+    ShownCase { case: case.tag.to_string(), by: case.by.clone(), note: case.note.clone(), at: case.since }
+}
+
+fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
+    let KnownChunk { index, document_id, entry } = chunk;
+    let Some(entry) = entry else {
+        return unknown_chunk(*index, document_id.to_string());
+    };
+    let receipt = entry.state.receipt();
+    let metadata = entry.metadata.as_ref();
+    let in_place = match &entry.state {
+        ChunkState::InPlace { files, .. } => Some(files),
+        _ => None,
+    };
+    let media = receipt.map(ExportReceipt::media);
+    ShownChunk {
+        state: entry.state.name(),
+        size_bytes: media.map(|media| media.size_bytes()).or(in_place.map(|files| files.media.size_bytes)),
+        duration_ms: metadata.and_then(|metadata| metadata.duration_ms),
+        started_at: entry.chunk.started_at,
+        content_type: content_type(entry),
+        sha256: media.map(|media| media.sha256().to_string()).or(in_place.map(|files| files.media.sha256.to_string())),
+        file: media.map(|media| media.name().to_string()).or(in_place.map(|files| files.media.location.clone())),
+        metadata_file: receipt
+            .and_then(ExportReceipt::metadata)
+            .map(|file| file.name().to_string())
+            .or(in_place.and_then(|files| files.metadata.as_ref()).map(|file| file.location.clone())),
+        receipt_file: receipt.map(|_| layout::receipt(&entry.folder, &entry.chunk).to_string()),
+        vault: match receipt.map(ExportReceipt::vault) {
+            Some(VaultName::Home) => Some("home"),
+            Some(VaultName::Backup) => Some("backup"),
+            None => in_place.map(|_| "external"),
+        },
+        receipt: receipt.map(|receipt| json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at})),
+        expires_at: Some(entry.expires_at),
+        risk: entry.risk(now),
+        attempts: entry.attempts,
+        next_try_at: entry.not_before.filter(|at| *at > now && !entry.state.is_settled()),
+        claimed: entry.is_claimed(now),
+        failures: entry.failures.iter().map(|Failure { at, reason }| ShownFailure { at: *at, reason: reason.clone() }).collect(),
+        doubts: receipt.and_then(ExportReceipt::anomaly).map(str::to_owned).into_iter().collect(),
+        pauses: metadata
+            .iter()
+            .flat_map(|metadata| &metadata.pauses)
+            .map(|pause| ShownPause { offset_ms: pause.offset_ms, duration_ms: pause.duration_ms })
+            .collect(),
+        channels: metadata
+            .iter()
+            .flat_map(|metadata| &metadata.participants)
+            .filter_map(|one| Some(ShownChannel { channel: one.channel?, participant_id: one.id.clone() }))
+            .collect(),
+        playable: receipt.is_some(),
+        ..unknown_chunk(*index, document_id.to_string())
+    }
+}
+
+fn content_type(entry: &LedgerEntry) -> Option<&'static str> {
+    let by_name = entry.state.receipt().map(|receipt| layout::content_type(receipt.media().name()));
+    by_name.or_else(|| entry.chunk.media_kind().map(crate::recording::MediaKind::media_type))
+}
+
+/// A chunk that an event announced, and of which nothing else is known.
+fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
+    ShownChunk {
+        document_id,
+        index,
+        state: "unknown",
+        size_bytes: None,
+        duration_ms: None,
+        started_at: None,
+        content_type: None,
+        sha256: None,
+        file: None,
+        metadata_file: None,
+        receipt_file: None,
+        vault: None,
+        receipt: None,
+        expires_at: None,
+        risk: None,
+        attempts: 0,
+        next_try_at: None,
+        claimed: false,
+        failures: Vec::new(),
+        doubts: Vec::new(),
+        pauses: Vec::new(),
+        channels: Vec::new(),
+        playable: false,
+    }
+}

@@ -1,0 +1,118 @@
+//! The media of a chunk, to be played: where it lies, and parts of it as a stream.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use super::{Catalogue, CatalogueError};
+use crate::export::destination::DestinationError;
+use crate::export::digest::Sha256Digest;
+use crate::export::layout;
+use crate::export::receipt::{VaultName, VerifiedFile};
+use crate::export::{ChunkState, ExportReceipt};
+use crate::recording::DocumentId;
+
+/// Which file of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum File {
+    Media,
+    /// As ACS wrote it.
+    Metadata,
+}
+
+/// A file that is in a vault, and proved.
+#[derive(Debug, Clone)]
+pub struct Media {
+    file: VerifiedFile,
+    vault: VaultName,
+}
+
+/// What there is of a chunk's file.
+#[derive(Debug, Clone)]
+pub enum Found {
+    Media(Media),
+    /// The ledger does not have the chunk.
+    Unknown,
+    /// It is not in the vault yet.
+    NotYet,
+    /// It was deleted from the vault.
+    Removed {
+        reason: String,
+    },
+    /// There is no copy, and none is made unless somebody retries it.
+    GivenUp {
+        reason: String,
+    },
+    /// ACS dropped it before there was a copy.
+    Lost {
+        reason: String,
+    },
+    /// It lies in the customer's own storage.
+    InPlace {
+        location: String,
+    },
+    /// There is a copy, and it has no such file.
+    None,
+}
+
+impl Media {
+    /// The last part of its name in the vault.
+    pub fn file_name(&self) -> &str {
+        self.file.name().as_str().rsplit('/').next().unwrap_or_default()
+    }
+
+    pub fn content_type(&self) -> &'static str {
+        layout::content_type(self.file.name())
+    }
+
+    pub fn size_bytes(&self) -> u64 {
+        self.file.size_bytes()
+    }
+
+    pub fn sha256(&self) -> Sha256Digest {
+        self.file.sha256()
+    }
+}
+
+impl Catalogue {
+    /// Where a chunk's file is.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn media(&self, document_id: &DocumentId, which: File) -> Result<Found, CatalogueError> {
+        let Some(found) = self.ledger.find(document_id).await? else {
+            return Ok(Found::Unknown);
+        };
+        let of = |receipt: &ExportReceipt| {
+            let file = match which {
+                File::Media => Some(receipt.media()),
+                File::Metadata => receipt.metadata(),
+            };
+            file.map_or(Found::None, |file| Found::Media(Media { file: file.clone(), vault: receipt.vault() }))
+        };
+        Ok(match &found.entry.state {
+            ChunkState::Pending => Found::NotYet,
+            ChunkState::Exported { receipt }
+            | ChunkState::SourceDeleted { receipt, .. }
+            | ChunkState::SourceLeft { receipt, .. } => of(receipt),
+            ChunkState::Removing { .. } => Found::Removed { reason: "its copy is being deleted from the vault".to_owned() },
+            ChunkState::Removed { reason, .. } => Found::Removed { reason: reason.clone() },
+            ChunkState::DeadLettered { reason, .. } => Found::GivenUp { reason: reason.clone() },
+            ChunkState::Expired { reason, .. } => Found::Lost { reason: reason.clone() },
+            ChunkState::InPlace { files, .. } => Found::InPlace { location: files.media.location.clone() },
+        })
+    }
+
+    /// A part of a file as a stream; `None` when the vault does not have it (any more).
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn stream(
+        &self,
+        media: &Media,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        self.vaults.get(media.vault, media.file.name())?.stream(media.file.name(), range).await
+    }
+}

@@ -1,0 +1,123 @@
+//! The index made anew from accounts and entries: for a vault from before there was one, or a marker that somebody removed.
+//! It looks at everything there is. May be repeated, and interrupted.
+
+use std::collections::HashMap;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+
+use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::export::LedgerEntry;
+use crate::export::exporter;
+use crate::recording::{DocumentId, MetadataSummary};
+
+/// What was looked at.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IndexReport {
+    pub recordings: u64,
+    pub chunks: u64,
+    /// Chunks whose metadata was read from the vault, because the ledger did not have what it says.
+    pub metadata_read: u64,
+    /// What could not be indexed, with the reason.
+    pub problems: Vec<String>,
+}
+
+impl Catalogue {
+    /// Writes every marker there should be.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn index_everything(&self) -> Result<IndexReport, CatalogueError> {
+        let mut report = IndexReport::default();
+        self.ledger.audit_operator("indexed", "vault", serde_json::Value::Null).await?;
+        let audited = self.positions().await?;
+        let mut after = None;
+        loop {
+            let (ids, next) = self.ledger.documents(after.as_deref()).await?;
+            let indexed = futures::stream::iter(ids).map(|id| {
+                let audited = &audited;
+                async move { (self.index_chunk(&id, audited.get(&id)).await, id) }
+            });
+            let mut indexed = indexed.buffer_unordered(AT_ONCE);
+            while let Some((outcome, id)) = indexed.next().await {
+                report.chunks += 1;
+                match outcome? {
+                    Ok(was_read) => report.metadata_read += u64::from(was_read),
+                    Err(problem) => report.problems.push(format!("chunk {id}: {problem}")),
+                }
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut after = None;
+        loop {
+            let (names, next) = self.register.names(after.as_deref()).await?;
+            let indexed = futures::stream::iter(names).map(|name| async move { self.index_recording(&name).await });
+            let indexed: Vec<Option<String>> = indexed.buffer_unordered(AT_ONCE).try_collect().await?;
+            report.recordings += indexed.len() as u64;
+            report.problems.extend(indexed.into_iter().flatten());
+            after = next;
+            if after.is_none() {
+                return Ok(report);
+            }
+        }
+    }
+
+    /// Where the audit log tells of which chunk.
+    async fn positions(&self) -> Result<HashMap<DocumentId, Vec<u64>>, CatalogueError> {
+        let mut positions: HashMap<DocumentId, Vec<u64>> = HashMap::new();
+        let mut documents = self.ledger.audit().documents().boxed();
+        while let Some((number, records)) = documents.try_next().await? {
+            for record in records {
+                if let Ok(id) = record.subject.parse::<DocumentId>() {
+                    positions.entry(id).or_default().push(number);
+                }
+            }
+        }
+        Ok(positions)
+    }
+
+    /// Whether its metadata had to be read; or what was wrong.
+    async fn index_chunk(&self, id: &DocumentId, audited: Option<&Vec<u64>>) -> Result<Result<bool, String>, CatalogueError> {
+        let Some(entry) = self.entry(id).await? else {
+            return Ok(Err("its entry is not readable".to_owned()));
+        };
+        let metadata = match self.unread_metadata(&entry).await {
+            Ok(metadata) => metadata,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let was_read = metadata.is_some();
+        self.ledger.complete(id, metadata.as_ref(), audited.map(Vec::as_slice).unwrap_or_default()).await?;
+        Ok(Ok(was_read))
+    }
+
+    async fn unread_metadata(&self, entry: &LedgerEntry) -> Result<Option<MetadataSummary>, String> {
+        let (None, Some(receipt)) = (&entry.metadata, entry.state.receipt()) else {
+            return Ok(None);
+        };
+        let Some(file) = receipt.metadata() else {
+            return Ok(None);
+        };
+        let read = async { exporter::summary_of(self.vaults.get(receipt.vault(), file.name())?, file).await };
+        read.await.map(Some).map_err(|error| crate::telemetry::ErrorChain(&error).to_string())
+    }
+
+    async fn index_recording(&self, name: &str) -> Result<Option<String>, CatalogueError> {
+        let Ok(digest) = name.to_owned().try_into() else { return Ok(None) };
+        let Some(recorded) = self.recorded(&digest).await? else {
+            return Ok(Some(format!("recording {name}: its account is not readable")));
+        };
+        let call_id = recorded.entries().find_map(|entry| entry.chunk.call_id.clone());
+        let opened_at = recorded.account.heard_at;
+        let complete = |account: &mut crate::control::entry::RegisteredRecording| {
+            account.call_id = account.call_id.take().or_else(|| call_id.clone());
+            account.opened_at = account.opened_at.or(account.started_at).or(Some(opened_at));
+        };
+        let account = self.register.change(&recorded.account.recording_id, self.clock.now(), complete).await?;
+        self.register.index_again(&account).await?;
+        Ok(None)
+    }
+}

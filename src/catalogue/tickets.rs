@@ -1,0 +1,193 @@
+//! Tickets: the right to one chunk's media for an hour, in a URL, because a player can send no header.
+//!
+//! `<documentId>.<expiry in seconds>.<HMAC-SHA256 of both, in hex>`; the key is made once and lies in the ledger's storage.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use tokio::sync::OnceCell;
+
+use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
+use crate::recording::DocumentId;
+
+const KEY: &str = "keys/play.json";
+/// How long a ticket is good for.
+pub const VALID_FOR: Duration = Duration::from_hours(1);
+
+/// Makes tickets, and looks at them.
+pub struct Tickets {
+    store: Arc<dyn LedgerStore>,
+    key: OnceCell<PlayKey>,
+}
+
+/// What tickets are signed with. It does not show itself.
+struct PlayKey([u8; 32]);
+
+#[derive(Serialize, Deserialize)]
+struct KeptKey {
+    key: String,
+}
+
+/// What a text is as a ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shown {
+    Good(DocumentId),
+    /// It was one, and its time is over.
+    Expired,
+    /// Nobody made it here.
+    Forged,
+}
+
+impl fmt::Debug for PlayKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PlayKey(…)")
+    }
+}
+
+impl fmt::Debug for Tickets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tickets")
+    }
+}
+
+impl Tickets {
+    pub fn new(store: Arc<dyn LedgerStore>) -> Self {
+        Self { store, key: OnceCell::new() }
+    }
+
+    /// A ticket for one chunk, and when its time is over.
+    ///
+    /// # Errors
+    /// When the key cannot be had.
+    pub async fn issue(&self, document_id: &DocumentId, now: Timestamp) -> Result<(String, Timestamp), StoreError> {
+        let until = now.as_second().saturating_add_unsigned(VALID_FOR.as_secs());
+        let mut ticket = format!("{document_id}.{until}");
+        let signature = self.key().await?.mac(&ticket).finalize().into_bytes();
+        ticket.push('.');
+        for byte in signature {
+            write!(ticket, "{byte:02x}").expect("a String takes any text");
+        }
+        Ok((ticket, Timestamp::from_second(until).unwrap_or(Timestamp::MAX)))
+    }
+
+    /// What a text is as a ticket; takes the same time whatever its signature is.
+    ///
+    /// # Errors
+    /// When the key cannot be had.
+    pub async fn look(&self, ticket: &str, now: Timestamp) -> Result<Shown, StoreError> {
+        let key = self.key().await?;
+        let parts = ticket.rsplit_once('.').and_then(|(signed, signature)| Some((signed, from_hex(signature)?)));
+        let Some((signed, signature)) = parts else {
+            return Ok(Shown::Forged);
+        };
+        if key.mac(signed).verify_slice(&signature).is_err() {
+            return Ok(Shown::Forged);
+        }
+        let parts = signed.split_once('.').and_then(|(id, until)| Some((id.parse().ok()?, until.parse::<i64>().ok()?)));
+        Ok(match parts {
+            Some((_, until)) if until <= now.as_second() => Shown::Expired,
+            Some((document_id, _)) => Shown::Good(document_id),
+            None => Shown::Forged,
+        })
+    }
+
+    async fn key(&self) -> Result<&PlayKey, StoreError> {
+        self.key.get_or_try_init(|| self.make_or_find()).await
+    }
+
+    /// Of instances that make one at once, all use the first.
+    async fn make_or_find(&self) -> Result<PlayKey, StoreError> {
+        if let Some(found) = self.find().await? {
+            return Ok(found);
+        }
+        let made = PlayKey(rand::random());
+        let content = serde_json::to_vec(&KeptKey { key: BASE64_STANDARD.encode(made.0) }).expect("it has string keys only");
+        if self.store.put(KEY, content.into(), Precondition::Absent).await? == PutOutcome::Written {
+            return Ok(made);
+        }
+        self.find().await?.ok_or_else(|| unreadable("it vanished"))
+    }
+
+    async fn find(&self) -> Result<Option<PlayKey>, StoreError> {
+        let Some(stored) = self.store.find(KEY).await? else {
+            return Ok(None);
+        };
+        let kept = serde_json::from_slice::<KeptKey>(&stored.content).ok();
+        let key = kept.and_then(|kept| BASE64_STANDARD.decode(kept.key).ok()?.try_into().ok());
+        // Without its content: what stands there may be a key all the same.
+        key.map(|key| Some(PlayKey(key))).ok_or_else(|| unreadable("it is no key of 32 bytes; remove it, and a new one is made"))
+    }
+}
+
+impl PlayKey {
+    fn mac(&self, signed: &str) -> Hmac<Sha256> {
+        let mut mac = Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length");
+        // For what it is good, so that no other signature with this key is ever one.
+        mac.update(b"play\n");
+        mac.update(signed.as_bytes());
+        mac
+    }
+}
+
+fn unreadable(why: &'static str) -> StoreError {
+    StoreError { action: "use", key: KEY.to_owned(), source: why.into() }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hex.then(|| (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap_or_default()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::memory::MemoryLedgerStore;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn later(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_ticket_is_good_for_its_chunk_for_an_hour_at_every_instance() {
+        let store = Arc::new(MemoryLedgerStore::default());
+        let (one, other) = (Tickets::new(store.clone()), Tickets::new(store));
+        let id: DocumentId = "0-eus-d1-a".parse().unwrap();
+        let (ticket, until) = one.issue(&id, NOW).await.unwrap();
+        assert_eq!(until, later(3600));
+        assert_eq!(other.look(&ticket, later(3599)).await.unwrap(), Shown::Good(id));
+        assert_eq!(other.look(&ticket, later(3600)).await.unwrap(), Shown::Expired);
+        assert_eq!(format!("{:?}", one.key().await.unwrap()), "PlayKey(…)");
+    }
+
+    #[tokio::test]
+    async fn a_ticket_that_was_changed_is_forged() {
+        let tickets = Tickets::new(Arc::new(MemoryLedgerStore::default()));
+        let (ticket, _) = tickets.issue(&"a".parse().unwrap(), NOW).await.unwrap();
+        let (signed, signature) = ticket.rsplit_once('.').unwrap();
+        let other_key = Tickets::new(Arc::new(MemoryLedgerStore::default())).issue(&"a".parse().unwrap(), NOW).await.unwrap().0;
+        for forged in [
+            ticket.replace("a.3600", "b.3600"),
+            ticket.replace("a.3600", "a.9999"),
+            format!("{signed}.{}", signature.replace(|c: char| c.is_ascii_hexdigit(), "0")),
+            format!("{signed}.{}", &signature[..62]),
+            format!("{signed}.é{}", &signature[..62]),
+            signed.to_owned(),
+            other_key,
+            String::new(),
+            "..".to_owned(),
+            "a".repeat(10_000),
+        ] {
+            assert_eq!(tickets.look(&forged, NOW).await.unwrap(), Shown::Forged, "{forged}");
+        }
+    }
+}

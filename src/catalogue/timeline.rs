@@ -1,0 +1,90 @@
+//! What the audit log tells of a recording, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::row::Recorded;
+use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::export::audit::AuditRecord;
+
+/// Documents of the log that are read for one recording; of one with more the newest are.
+const READ_AT_MOST: usize = 1000;
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Happening {
+    #[schema(value_type = String, format = DateTime)]
+    pub at: Timestamp,
+    /// As the audit log calls it.
+    #[schema(example = "exported")]
+    pub what: String,
+    #[schema(example = "Chunk 0 was exported and proved")]
+    pub text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub document_id: Option<String>,
+}
+
+impl Catalogue {
+    /// What happened to the chunks of a recording, and what holds it, oldest first.
+    pub(super) async fn timeline(&self, recorded: &Recorded) -> Result<Vec<Happening>, CatalogueError> {
+        let chunks: BTreeMap<&str, u32> = recorded.chunks.iter().map(|chunk| (chunk.document_id.as_str(), chunk.index)).collect();
+        let mut happened: Vec<Happening> = self
+            .audit_records(recorded)
+            .await?
+            .into_iter()
+            .filter_map(|record| told(&record, *chunks.get(record.subject.as_str())?))
+            .collect();
+        let account = &recorded.account;
+        let plain = |at, what: &str, text: String| Happening { at, what: what.to_owned(), text, document_id: None };
+        happened.extend(account.started_at.map(|at| plain(at, "started", "The recording began".to_owned())));
+        if let crate::control::entry::RecordingStatus::Stopped { at } = &account.status {
+            happened.push(plain(*at, "stopped", "The recording ended".to_owned()));
+        }
+        for case in &recorded.cases {
+            let by = case.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+            happened.push(plain(case.since, "held", format!("It was held for the case {}{by}", case.tag)));
+        }
+        happened.sort_by_key(|happening| happening.at);
+        Ok(happened)
+    }
+
+    /// The records of the audit log that tell of a recording's chunks.
+    pub(super) async fn audit_records(&self, recorded: &Recorded) -> Result<Vec<AuditRecord>, CatalogueError> {
+        let numbers: BTreeSet<u64> = recorded.entries().flat_map(|entry| entry.audited.iter().copied()).collect();
+        let numbers = numbers.into_iter().rev().take(READ_AT_MOST).collect::<Vec<_>>();
+        let documents = futures::stream::iter(numbers.into_iter().rev())
+            .map(|number| async move { self.ledger.audit().records(number).await });
+        let documents: Vec<Vec<AuditRecord>> = documents.buffered(AT_ONCE).try_collect().await?;
+        let ids: BTreeSet<&str> = recorded.chunks.iter().map(|chunk| chunk.document_id.as_str()).collect();
+        Ok(documents.into_iter().flatten().filter(|record| ids.contains(record.subject.as_str())).collect())
+    }
+}
+
+fn told(record: &AuditRecord, index: u32) -> Option<Happening> {
+    let reason = record.detail["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let text = match record.action.as_str() {
+        "recorded" => format!("Chunk {index} was announced"),
+        "announcedAgain" => format!("Chunk {index} was announced again, with something new"),
+        "pending" => format!("Chunk {index} is to be exported (again)"),
+        "exported" => format!("Chunk {index} was exported and proved"),
+        "deletingSource" => format!("Chunk {index} is being deleted at ACS"),
+        "sourceDeleted" => format!("Chunk {index} was deleted at ACS"),
+        "sourceLeft" => format!("Chunk {index} was left at ACS, which drops it by itself{reason}"),
+        "inPlace" => format!("Chunk {index} was looked at in your own storage"),
+        "expired" => format!("Chunk {index} is lost{reason}"),
+        "deadLettered" => format!("Chunk {index} was given up{reason}"),
+        "removing" => format!("The copy of chunk {index} is being deleted from the vault"),
+        "removed" => format!("The copy of chunk {index} was deleted from the vault{reason}"),
+        "retried" => format!("Somebody opened chunk {index} again"),
+        "accepted" => format!("Somebody accepted the media of chunk {index}, which is doubtful"),
+        "rebuilt" => format!("The entry of chunk {index} was written anew from its receipt"),
+        other => format!("Chunk {index}: {other}"),
+    };
+    let document_id = Some(record.subject.clone());
+    Some(Happening { at: record.at, what: record.action.clone(), text, document_id })
+}

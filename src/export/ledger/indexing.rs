@@ -1,0 +1,132 @@
+//! What of the ledger's entries goes into the index, and how the two are kept together.
+
+use std::collections::BTreeSet;
+
+use super::{CONFLICTS_TOLERATED, ChunkLedger, LedgerError, entry_key, to_bytes};
+use crate::export::entry::LedgerEntry;
+use crate::export::index::{Attention, Index, Listed, recording_name};
+use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
+use crate::export::state::ChunkState;
+use crate::recording::{DocumentId, MetadataSummary};
+
+const LAST_SWEEP: &str = "last-sweep.json";
+
+/// The timer's last work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSweep {
+    pub at: jiff::Timestamp,
+    pub duration_ms: u64,
+}
+
+impl LedgerEntry {
+    /// The time that the index has it under.
+    pub fn filed_at(&self) -> jiff::Timestamp {
+        self.chunk.started_at.unwrap_or(self.recorded_at)
+    }
+
+    /// The keys of all its markers.
+    pub fn markers(&self) -> BTreeSet<String> {
+        let recording = recording_name(&self.chunk.filed_under());
+        let (at, document) = (self.filed_at(), &self.chunk.document_id);
+        let mut markers: BTreeSet<String> = self
+            .metadata
+            .iter()
+            .flat_map(|metadata| &metadata.participants)
+            .map(|participant| Listed::Participant(participant.id.clone()).marker(at, &recording, None))
+            .collect();
+        let attention = match &self.state {
+            ChunkState::DeadLettered { .. } => Some(Attention::Failed),
+            ChunkState::Expired { .. } => Some(Attention::Lost),
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::InPlace { .. } => None,
+        };
+        markers.extend(attention.map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))));
+        let proved_at = self.state.receipt().map(crate::export::ExportReceipt::verified_at);
+        markers.extend(proved_at.map(|at| Listed::Proved.marker(at, &recording, Some(document))));
+        markers
+    }
+}
+
+impl ChunkLedger {
+    /// What recordings are found by.
+    pub fn index(&self) -> Index {
+        Index::new(std::sync::Arc::clone(&self.store))
+    }
+
+    /// The documents of the ledger, for what is kept beside it.
+    pub fn store(&self) -> std::sync::Arc<dyn LedgerStore> {
+        std::sync::Arc::clone(&self.store)
+    }
+
+    /// Removes the markers of what an entry said before and says no more.
+    ///
+    /// Whoever changes the entry at the same time may have found one there and relied on it: it is put back.
+    pub(super) async fn unmark(&self, before: &BTreeSet<String>, after: &LedgerEntry) -> Result<(), LedgerError> {
+        let now = after.markers();
+        let stale: Vec<String> = before.difference(&now).cloned().collect();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        self.index().remove(stale.iter().cloned()).await?;
+        let found = self.find(&after.chunk.document_id).await?;
+        let again = found.map(|found| found.entry.markers()).unwrap_or_default();
+        Ok(self.index().put(stale.into_iter().filter(|key| again.contains(key))).await?)
+    }
+
+    /// Adds to an entry what one from before the index lacks, and writes all its markers.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn complete(
+        &self,
+        document_id: &DocumentId,
+        metadata: Option<&MetadataSummary>,
+        audited: &[u64],
+    ) -> Result<(), LedgerError> {
+        for _ in 0..CONFLICTS_TOLERATED {
+            let Some(found) = self.find(document_id).await? else {
+                return Ok(());
+            };
+            let mut entry = found.entry.clone();
+            entry.metadata = entry.metadata.take().or_else(|| metadata.cloned());
+            if entry.audited.is_empty() {
+                audited.iter().for_each(|number| entry.note_audited(*number));
+            }
+            self.index().put(entry.markers()).await?;
+            if entry == found.entry {
+                return Ok(());
+            }
+            let condition = Precondition::Unchanged(found.version);
+            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+                return Ok(());
+            }
+        }
+        Err(LedgerError::Contended { document_id: document_id.clone() })
+    }
+
+    /// Notes when a sweep ended and how long it took; of two at once one is noted.
+    ///
+    /// # Errors
+    /// When the storage fails: nothing depends on it.
+    pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
+        let stored = self.store.find(LAST_SWEEP).await?;
+        let condition = stored.map_or(Precondition::Absent, |stored| Precondition::Unchanged(stored.version));
+        let content = serde_json::to_vec(&sweep).expect("it has string keys only");
+        self.store.put(LAST_SWEEP, content.into(), condition).await.map(drop)
+    }
+
+    /// The sweep that was noted last.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn last_sweep(&self) -> Result<Option<LastSweep>, StoreError> {
+        let stored = self.store.find(LAST_SWEEP).await?;
+        Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
+    }
+}

@@ -1,0 +1,91 @@
+//! The vault over HTTP: what there is, one recording with all that is known of it, its media, and, where `OPERATOR_ACTIONS`
+//! is on, what an operator may do.
+//!
+//! | function | routes |
+//! |---|---|
+//! | `Vault` | `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`; the host asks for a function key |
+//! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
+//! | `VaultPage` | `vault`: the page |
+
+pub mod actions;
+pub mod list;
+pub mod media;
+mod page;
+mod range;
+pub mod recording;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use axum::routing::{get, post};
+
+use super::http_envelope;
+use super::invocation::InvocationResponse;
+use super::problem::Problem;
+use crate::app::App;
+use crate::recording::{DocumentId, RecordingId};
+
+/// Routes of the forwarded form.
+pub fn routes() -> Router<Arc<App>> {
+    let data = Router::new()
+        .route("/api/vault/summary", get(list::summary))
+        .route("/api/vault/recordings", get(list::recordings))
+        .route("/api/vault/recordings/{recording_id}", get(recording::show))
+        .route("/api/vault/recordings/{recording_id}/hold", post(actions::hold))
+        .route("/api/vault/recordings/{recording_id}/release", post(actions::release))
+        .route("/api/vault/chunks/{document_id}/ticket", post(media::ticket))
+        .route("/api/vault/chunks/{document_id}/retry", post(actions::retry))
+        .route("/api/vault/chunks/{document_id}/verify", post(actions::verify))
+        .route("/api/vault/days", get(list::days))
+        .route("/api/vault/deadlines", get(list::deadlines))
+        .route("/api/vault/poison", get(list::poison))
+        .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
+        .layer(axum::middleware::map_response(never_stored));
+    let files = Router::new()
+        .route("/api/vault/chunks/{document_id}/media", get(media::media))
+        .route("/api/vault/chunks/{document_id}/metadata", get(media::metadata))
+        .route("/api/vault/play/{ticket}", get(media::play));
+    let page = Router::new().route("/api/vault", get(page::page)).route("/api/vault/", get(page::page));
+    data.merge(files).merge(page).layer(axum::middleware::map_response(told_apart)).method_not_allowed_fallback(async || {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "This method is not offered here.")
+    })
+}
+
+/// The envelope form of all three functions.
+pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
+    http_envelope::invoke(routes, "vault", &body).await
+}
+
+/// What is told of recordings stays in no cache.
+async fn never_stored(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A browser is to take everything for what it is said to be, and to tell nobody where it was.
+async fn told_apart(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+fn document_id(text: &str) -> Result<DocumentId, Problem> {
+    text.parse().map_err(|error| Problem::invalid(Some("documentId"), format!("The {error}.")))
+}
+
+fn recording_id(text: &str) -> Result<RecordingId, Problem> {
+    text.parse().map_err(|error| Problem::invalid(Some("recordingId"), format!("The {error}.")))
+}
+
+fn unknown_recording() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "RecordingNotFound", "There is no such recording in the vault.")
+}
+
+fn unknown_chunk() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "ChunkNotFound", "There is no such chunk in the ledger.")
+}

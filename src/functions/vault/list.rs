@@ -1,0 +1,228 @@
+//! What there is: numbers, recordings, days, deadlines, events that could not be read.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app::App;
+use crate::catalogue::days::{Days, MOST_DAYS};
+use crate::catalogue::list::{Page, Wanted};
+use crate::catalogue::summary::{Deadlines, PoisonList, Tiles};
+use crate::export::index::Period;
+use crate::functions::problem::Problem;
+
+/// The page of a list unless another is asked for, and the largest one.
+const PAGE: usize = 50;
+const LARGEST_PAGE: usize = 200;
+/// Days that are told of unless others are asked for.
+const DAYS: i32 = 30;
+const HOURS: i64 = 24;
+/// A source lives no longer.
+const MOST_HOURS: i64 = 24 * 30;
+
+/// How everything stands.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Summary {
+    #[schema(value_type = String, format = DateTime)]
+    now: Timestamp,
+    version: &'static str,
+    /// Whether the actions are on.
+    actions: bool,
+    tiles: Tiles,
+}
+
+/// How everything stands, in a few numbers.
+#[utoipa::path(
+    get, path = "/api/vault/summary", operation_id = "getVaultSummary", tag = "vault",
+    responses((status = 200, description = "The numbers", body = Summary))
+)]
+pub(crate) async fn summary(State(app): State<Arc<App>>) -> Result<Json<Summary>, Problem> {
+    let tiles = app.catalogue.tiles().await?;
+    Ok(Json(Summary { now: app.clock.now(), version: env!("CARGO_PKG_VERSION"), actions: app.operator_actions, tiles }))
+}
+
+/// What to list.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ListQuery {
+    /// Recordings that started then or later: a time, or a day (UTC).
+    #[param(example = "2026-03-01")]
+    from: Option<String>,
+    /// Recordings that started before that time, or not after that day.
+    to: Option<String>,
+    /// `callId` or `serverCallId`, in any casing.
+    call: Option<String>,
+    /// A participant's id, in any casing.
+    participant: Option<String>,
+    /// `active`, `paused`, `waiting`, `exporting`, `atRisk`, `verified`, `failed`, `missing`, `lost` or `removed`.
+    state: Option<String>,
+    /// `mp4`, `mp3` or `wav`.
+    format: Option<String>,
+    /// A `recordingId` or `callId`, or how it begins.
+    q: Option<String>,
+    /// How many at most, up to 200.
+    top: Option<usize>,
+    /// `continuation` of the page before.
+    continuation: Option<String>,
+}
+
+/// Lists recordings, newest first. A page may hold fewer than `top` and have a next one all the same.
+#[utoipa::path(
+    get, path = "/api/vault/recordings", operation_id = "listVaultRecordings", tag = "vault", params(ListQuery),
+    responses(
+        (status = 200, description = "A page of them", body = Page),
+        (status = 400, description = "The query is wrong", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn recordings(
+    State(app): State<Arc<App>>,
+    query: Result<Query<ListQuery>, QueryRejection>,
+) -> Result<Json<Page>, Problem> {
+    let wanted = wanted(read(query)?)?;
+    Ok(Json(app.catalogue.list(&wanted).await?))
+}
+
+fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    query.map(|query| query.0).map_err(|rejection| Problem::invalid(None, rejection.body_text()))
+}
+
+fn wanted(query: ListQuery) -> Result<Wanted, Problem> {
+    let invalid = |name: &'static str| move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."));
+    let filled = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    let from = filled(query.from).map(|text| moment(&text, 0)).transpose().map_err(invalid("from"))?;
+    let to = filled(query.to).map(|text| moment(&text, 1)).transpose().map_err(invalid("to"))?;
+    let format = filled(query.format).map(|text| text.parse().map_err(|error| format!("is wrong: {error}")));
+    let after = filled(query.continuation).map(|text| text.parse().map_err(|_| "is not one that was given".to_owned()));
+    let top = query.top.unwrap_or(PAGE);
+    if !(1..=LARGEST_PAGE).contains(&top) {
+        return Err(Problem::invalid(Some("top"), format!("`top` is {top}; expected 1 to {LARGEST_PAGE}.")));
+    }
+    Ok(Wanted {
+        period: Period { from, to },
+        call: filled(query.call),
+        participant: filled(query.participant),
+        status: filled(query.state).map(|text| text.parse()).transpose().map_err(invalid("state"))?,
+        format: format.transpose().map_err(invalid("format"))?,
+        id: filled(query.q),
+        top,
+        after: after.transpose().map_err(invalid("continuation"))?,
+    })
+}
+
+/// A time; or the beginning of a day (UTC), so many days later.
+fn moment(text: &str, days_later: i32) -> Result<Timestamp, String> {
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Ok(time);
+    }
+    let day = date(text).ok().and_then(|date| date.checked_add(days_later.days()).ok());
+    let time = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|start| start.timestamp());
+    time.ok_or_else(|| format!("is `{text}`; expected a day such as 2026-03-02 or a time such as 2026-03-02T10:00:00Z"))
+}
+
+fn date(text: &str) -> Result<Date, String> {
+    let is_plain = text.len() == 10;
+    let date = text.parse::<Date>().ok().filter(|_| is_plain);
+    date.ok_or_else(|| format!("is `{text}`; expected a day such as 2026-03-02"))
+}
+
+/// Which days.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DaysQuery {
+    /// The first day (UTC); 29 days before the last, unless given.
+    #[param(example = "2026-03-01")]
+    from: Option<String>,
+    /// The last day; today, unless given.
+    to: Option<String>,
+}
+
+/// Recordings by the day they began, at most 92 days.
+#[utoipa::path(
+    get, path = "/api/vault/days", operation_id = "listVaultDays", tag = "vault", params(DaysQuery),
+    responses(
+        (status = 200, description = "The days in order", body = Days),
+        (status = 400, description = "The query is wrong", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn days(
+    State(app): State<Arc<App>>,
+    query: Result<Query<DaysQuery>, QueryRejection>,
+) -> Result<Json<Days>, Problem> {
+    let query = read(query)?;
+    let given = |name: &'static str, text: Option<String>| {
+        let invalid = move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."));
+        text.map(|text| date(text.trim()).map_err(invalid)).transpose()
+    };
+    let today = app.clock.now().to_zoned(TimeZone::UTC).date();
+    let to = given("to", query.to)?.unwrap_or(today);
+    let from = given("from", query.from)?.unwrap_or_else(|| to.saturating_sub((DAYS - 1).days()));
+    let days = usize::try_from(from.duration_until(to).as_hours() / 24 + 1).unwrap_or_default();
+    if !(1..=MOST_DAYS).contains(&days) {
+        let message = format!("`from` {from} to `to` {to} are not 1 to {MOST_DAYS} days.");
+        return Err(Problem::invalid(Some("from"), message));
+    }
+    Ok(Json(app.catalogue.days(from, to).await?))
+}
+
+/// How far ahead.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct DeadlinesQuery {
+    /// 24 unless given.
+    hours: Option<i64>,
+}
+
+/// Chunks that are not in the vault yet, by when ACS drops them.
+#[utoipa::path(
+    get, path = "/api/vault/deadlines", operation_id = "listVaultDeadlines", tag = "vault", params(DeadlinesQuery),
+    responses(
+        (status = 200, description = "The nearest first", body = Deadlines),
+        (status = 400, description = "The query is wrong", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn deadlines(
+    State(app): State<Arc<App>>,
+    query: Result<Query<DeadlinesQuery>, QueryRejection>,
+) -> Result<Json<Deadlines>, Problem> {
+    let hours = read(query)?.hours.unwrap_or(HOURS);
+    if !(1..=MOST_HOURS).contains(&hours) {
+        return Err(Problem::invalid(Some("hours"), format!("`hours` is {hours}; expected 1 to {MOST_HOURS}.")));
+    }
+    let until = app.clock.now().checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX);
+    Ok(Json(app.catalogue.deadlines(until).await?))
+}
+
+/// Events that could not be read.
+#[utoipa::path(
+    get, path = "/api/vault/poison", operation_id = "listVaultPoison", tag = "vault",
+    responses((status = 200, description = "With the reasons", body = PoisonList))
+)]
+pub(crate) async fn poison(State(app): State<Arc<App>>) -> Result<Json<PoisonList>, Problem> {
+    Ok(Json(app.catalogue.poison().await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("2026-03-02", 0, Some("2026-03-02T00:00:00Z"))]
+    #[case("2026-03-02", 1, Some("2026-03-03T00:00:00Z"))]
+    #[case("2026-03-02T12:00:00Z", 1, Some("2026-03-02T12:00:00Z"))]
+    #[case("2026-03-02T12:00:00+02:00", 0, Some("2026-03-02T10:00:00Z"))]
+    #[case("9999-12-31", 1, None)]
+    #[case("2026-02-30", 0, None)]
+    #[case("yesterday", 0, None)]
+    #[case("", 0, None)]
+    fn a_day_includes_its_end_and_a_time_does_not(#[case] text: &str, #[case] later: i32, #[case] expected: Option<&str>) {
+        assert_eq!(moment(text, later).ok(), expected.map(|time| time.parse().unwrap()));
+    }
+}

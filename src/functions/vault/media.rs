@@ -1,0 +1,185 @@
+//! Media and metadata of a chunk, whole or in parts, as streams; and tickets, by which a player gets them without a key.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::range::{self, Wanted};
+use super::{document_id, unknown_chunk};
+use crate::app::App;
+use crate::catalogue::media::{File, Found, Media};
+use crate::catalogue::{CatalogueError, tickets};
+use crate::functions::problem::Problem;
+use crate::recording::DocumentId;
+use crate::telemetry::ErrorChain;
+
+/// The right to a chunk's media for a while.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Ticket {
+    /// Where its media is, for whoever has this.
+    #[schema(example = "/api/vault/play/0-eus-d1-a.1772449200.6b1f…")]
+    url: String,
+    #[schema(value_type = String, format = DateTime)]
+    expires_at: Timestamp,
+    content_type: &'static str,
+}
+
+/// Issues a ticket: its URL is good for an hour, for a player that can send no header.
+#[utoipa::path(
+    post, path = "/api/vault/chunks/{documentId}/ticket", operation_id = "issueTicket", tag = "vault",
+    params(("documentId" = String, Path)),
+    responses(
+        (status = 200, description = "Where its media is, for an hour", body = Ticket),
+        (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It is not in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It is in the vault no more", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn ticket(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Ticket>, Problem> {
+    let id = document_id(&id)?;
+    let media = find(&app, &id, File::Media).await?;
+    let (ticket, expires_at) = app.tickets.issue(&id, app.clock.now()).await.map_err(CatalogueError::from)?;
+    Ok(Json(Ticket { url: format!("/api/vault/play/{ticket}"), expires_at, content_type: media.content_type() }))
+}
+
+/// Gives a chunk's media; with `Range`, a part of it.
+#[utoipa::path(
+    get, path = "/api/vault/chunks/{documentId}/media", operation_id = "getMedia", tag = "vault",
+    params(("documentId" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    responses(
+        (status = 200, description = "The whole file", content_type = "application/octet-stream"),
+        (status = 206, description = "A part of it", content_type = "application/octet-stream"),
+        (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It is not in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It is in the vault no more", body = crate::functions::problem::ErrorAnswer),
+        (status = 416, description = "Nothing of it lies in the range", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn media(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    served(&app, &document_id(&id)?, File::Media, &method, &headers).await
+}
+
+/// Gives a chunk's metadata as ACS wrote it, byte for byte.
+#[utoipa::path(
+    get, path = "/api/vault/chunks/{documentId}/metadata", operation_id = "getMetadata", tag = "vault",
+    params(("documentId" = String, Path)),
+    responses(
+        (status = 200, description = "ACS's metadata", content_type = "application/json"),
+        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn metadata(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    served(&app, &document_id(&id)?, File::Metadata, &method, &headers).await
+}
+
+/// Gives a chunk's media to whoever has a ticket.
+#[utoipa::path(
+    get, path = "/api/vault/play/{ticket}", operation_id = "play", tag = "vault",
+    params(("ticket" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
+    responses(
+        (status = 200, description = "The whole file", content_type = "application/octet-stream"),
+        (status = 206, description = "A part of it", content_type = "application/octet-stream"),
+        (status = 403, description = "The ticket's time is over, or it is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 416, description = "Nothing of it lies in the range", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn play(
+    State(app): State<Arc<App>>,
+    Path(ticket): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let refused = |code, message: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, message));
+    match app.tickets.look(&ticket, app.clock.now()).await.map_err(CatalogueError::from)? {
+        tickets::Shown::Good(id) => served(&app, &id, File::Media, &method, &headers).await,
+        tickets::Shown::Expired => refused("TicketExpired", "This ticket's hour is over; ask for another."),
+        tickets::Shown::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
+    }
+}
+
+async fn find(app: &App, id: &DocumentId, which: File) -> Result<Media, Problem> {
+    let conflict = |code, message| Problem::new(StatusCode::CONFLICT, code, message);
+    let gone = |code, message| Problem::new(StatusCode::GONE, code, message);
+    Err(match app.catalogue.media(id, which).await? {
+        Found::Media(media) => return Ok(media),
+        Found::Unknown => unknown_chunk(),
+        Found::NotYet => conflict("NotExported", "The chunk is not in the vault yet.".to_owned()),
+        Found::GivenUp { reason } => conflict("GivenUp", format!("The chunk is not in the vault, and was given up: {reason}.")),
+        Found::InPlace { location } => {
+            conflict("InPlace", format!("The chunk lies in your own storage, at {location}; it is not served from here."))
+        }
+        Found::Lost { reason } => gone("ChunkLost", format!("ACS dropped the chunk before it was in the vault: {reason}.")),
+        Found::Removed { reason } => gone("ChunkRemoved", format!("The chunk is in the vault no more: {reason}.")),
+        Found::None => {
+            Problem::new(StatusCode::NOT_FOUND, "MetadataNotFound", "The chunk is in the vault without metadata; ACS gave none.")
+        }
+    })
+}
+
+async fn served(app: &App, id: &DocumentId, which: File, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
+    let media = find(app, id, which).await?;
+    let (size_bytes, etag) = (media.size_bytes(), format!("\"{}\"", media.sha256()));
+    let mut answer: Vec<(HeaderName, String)> = vec![
+        (header::ETAG, etag.clone()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        // A player asks for many parts; the ETag tells that they are of one file.
+        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+    ];
+    let (status, part) = match range::wanted(headers, size_bytes, &etag) {
+        Wanted::NotModified => return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty())),
+        Wanted::Whole => (StatusCode::OK, 0..size_bytes),
+        Wanted::Part(part) => {
+            answer.push((header::CONTENT_RANGE, format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1)));
+            (StatusCode::PARTIAL_CONTENT, part)
+        }
+        Wanted::Unsatisfiable => {
+            let message = format!("The file has {size_bytes} bytes; nothing of it lies in the range.");
+            let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RangeNotSatisfiable", message);
+            return Ok(([(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))], problem).into_response());
+        }
+    };
+    answer.push((header::CONTENT_TYPE, media.content_type().to_owned()));
+    answer.push((header::CONTENT_LENGTH, (part.end - part.start).to_string()));
+    answer.push((header::CONTENT_DISPOSITION, format!("inline; filename=\"{}\"", media.file_name())));
+    if method == Method::HEAD || part.is_empty() {
+        return Ok(response(status, answer, Body::empty()));
+    }
+    match app.catalogue.stream(&media, part).await {
+        Ok(Some(stream)) => Ok(response(status, answer, Body::from_stream(stream))),
+        Ok(None) => {
+            tracing::error!(document.id = %id, "The copy of chunk `{id}` is not in the vault any more");
+            let message = "The file is not in the vault any more, although the ledger has it there: somebody has to look.";
+            Err(Problem::new(StatusCode::GONE, "FileVanished", message))
+        }
+        Err(error) => {
+            tracing::error!(document.id = %id, error = %ErrorChain(&error), "The vault did not give chunk `{id}`");
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "VaultUnavailable", "The vault could not be read; try again."))
+        }
+    }
+}
+
+fn response(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Response {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value.parse().ok()?)));
+    response.headers_mut().extend(headers);
+    response
+}

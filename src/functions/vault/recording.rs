@@ -1,0 +1,28 @@
+//! One recording with all that is known of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+
+use super::{recording_id, unknown_recording};
+use crate::app::App;
+use crate::catalogue::detail::{RecordingDetail, Shown};
+use crate::functions::problem::Problem;
+
+/// One recording: chunks, participants, pauses, holds, receipts, and what happened to it.
+#[utoipa::path(
+    get, path = "/api/vault/recordings/{recordingId}", operation_id = "getVaultRecording", tag = "vault",
+    params(("recordingId" = String, Path)),
+    responses(
+        (status = 200, description = "All that is known of it", body = RecordingDetail),
+        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It was erased", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingDetail>, Problem> {
+    match app.catalogue.show(&recording_id(&id)?).await? {
+        Shown::Known(detail) => Ok(Json(*detail)),
+        Shown::Unknown => Err(unknown_recording()),
+    }
+}
