@@ -17,7 +17,7 @@ const wrong = [];
 /** A tab of its own, with its own key. What the page does wrong is remembered. */
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.on('pageerror', (error) => wrong.push(`error in the page: ${error.message}`));
   page.on('console', (message) => {

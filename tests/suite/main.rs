@@ -19,6 +19,7 @@
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
+//! | `operator_page` | the operator's page in a real browser |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
@@ -46,6 +47,7 @@ mod lambda;
 mod ledger_store_contract;
 mod legacy_generations;
 mod media_truth;
+mod operator_page;
 mod operator_verbs;
 mod own_storage;
 mod python_sdk;

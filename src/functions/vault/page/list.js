@@ -3,8 +3,10 @@
 const PAGE = 200;
 /** A page may be empty and still not be the last: so often the list asks on by itself. */
 const ASK_ON = 8;
+/** Who comes back from a recording finds the list as it was; who comes from elsewhere, only for so long. */
+const LIST_IS_FRESH = 30_000;
 const FILTERS = ['q', 'from', 'to', 'state', 'format', 'call', 'participant'];
-const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, endSeen: null };
+const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, endSeen: null };
 
 function buildList() {
   list.isBuilt = true;
@@ -59,7 +61,8 @@ function showList(query) {
   if (!list.isBuilt) buildList();
   const filters = parameters(Object.fromEntries(FILTERS.map((name) => [name, query.get(name)])));
   document.title = 'Recordings · Recording vault';
-  if (list.filters === filters && list.rows.length > 0) {
+  const isFresh = list.opened || Date.now() - list.loadedAt < LIST_IS_FRESH;
+  if (list.filters === filters && list.rows.length > 0 && isFresh) {
     scrollTo(0, list.scrollY);
     return list.opened && document.getElementById(`row-${list.opened}`)?.focus({ preventScroll: true });
   }
@@ -76,7 +79,7 @@ function showList(query) {
 
 function reloadList() {
   list.load?.abort();
-  Object.assign(list, { rows: [], continuation: null, load: null, opened: null });
+  Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now() });
   replace($('pages'));
   return loadMore();
 }

@@ -19,7 +19,8 @@ function route({ keepFocus = false } = {}) {
   const { view, id, query } = readAddress();
   if (current === 'recordings' && view !== 'recordings') list.scrollY = scrollY;
   if (view === 'recording') list.opened = id;
-  if (view !== 'recording') leaveRecording();
+  else leaveRecording();
+  if (['overview', 'poison'].includes(view)) list.opened = null;
   const isNew = current !== view;
   current = view;
   for (const name of ['overview', 'recordings', 'recording', 'poison']) $(name).hidden = name !== view;
