@@ -125,14 +125,13 @@ export async function play({ page, open, recordingId, videoId, channels }) {
   await tab.keyboard.press('Home');
   await tab.waitForFunction(() => document.querySelector('[data-chunk="0"]').getAttribute('aria-pressed') === 'true');
   await shows(bar.locator('xpath=..').locator('.time'), '0:0');
-  // A part beyond the end is refused in words.
+  // A part beyond the end is refused, with the true length.
   const beyond = await tab.evaluate(async () => {
     const response = await fetch(document.querySelector('audio').src, { headers: { range: 'bytes=999999999-' } });
-    return [response.status, response.headers.get('content-range'), (await response.json()).error.message];
+    return [response.status, response.headers.get('content-range')];
   });
   assert.equal(beyond[0], 416);
   assert.match(beyond[1], /^bytes \*\/\d+$/);
-  assert.ok(beyond[2]);
   // Video plays as well.
   await tab.goto(recordingAt(page, videoId));
   await tab.locator('video').waitFor();
@@ -284,6 +283,7 @@ export async function many({ page, open, count }) {
     await tab.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     await isLoaded(Math.min(count, loaded + 100));
   }
+  await tab.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
   await shows(tab.locator('#list-count'), `${count.toLocaleString('en')} recordings`);
   const frames = await tab.evaluate(async () => {
     const times = [];

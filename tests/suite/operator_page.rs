@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use recording_vault::control::entry::RegisteredRecording;
-use recording_vault::export::index::recording_name;
+use recording_vault::export::index::{Listed, recording_name};
 use serde_json::{Value, json};
 
 use crate::support::eventually;
@@ -180,8 +180,11 @@ fn multiply(world: &World, id: &str) {
     let original: RegisteredRecording = serde_json::from_str(&account).expect("an account is JSON");
     let (_, document_id) = original.files.documents().next().expect("it has a chunk");
     let entry = read(ledger.join(format!("chunks/{document_id}.json")));
+    // Nobody asks for them by their call.
+    let all = Listed::All.prefix();
     for number in 1..MANY {
-        let renamed = |text: &str| text.replace(id, &format!("many-{number}")).replace(document_id.as_str(), &format!("chunk-{number}"));
+        let renamed =
+            |text: &str| text.replace(id, &format!("many-{number}")).replace(document_id.as_str(), &format!("chunk-{number}"));
         let mut copy: RegisteredRecording = serde_json::from_str(&renamed(&account)).expect("an account is JSON");
         let minutes = jiff::SignedDuration::from_mins(i64::try_from(number).expect("it is small"));
         copy.started_at = copy.started_at.and_then(|at| at.checked_sub(minutes).ok());
@@ -191,11 +194,13 @@ fn multiply(world: &World, id: &str) {
             (format!("recordings/{}.json", recording_name(&copy.recording_id)), text),
             (format!("chunks/chunk-{number}.json"), renamed(&entry)),
         ];
-        let markers = copy.markers().into_iter().map(|marker| (marker, String::new()));
+        let markers = copy.markers().into_iter().filter(|marker| marker.starts_with(&all)).map(|marker| (marker, String::new()));
         for (key, content) in files.into_iter().chain(markers) {
             let path = ledger.join(key);
-            fs::create_dir_all(path.parent().expect("a key lies in a folder")).expect("the folder is ours");
-            fs::write(path, content).expect("the folder is ours");
+            if fs::write(&path, &content).is_err() {
+                fs::create_dir_all(path.parent().expect("a key lies in a folder")).expect("the folder is ours");
+                fs::write(&path, content).expect("the folder is ours");
+            }
         }
     }
 }

@@ -91,7 +91,8 @@ pub fn rclone() -> bool {
 pub fn chromium() -> anyhow::Result<PathBuf> {
     let folder = paths::root().join("dev/browser");
     npm_ci("the browser's driver", &folder, &folder.join("node_modules/playwright-core/package.json"))?;
-    let there = || ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| runs(name, &["--version"]).is_some());
+    let there =
+        || ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| runs(name, &["--version"]).is_some());
     let found = there().or_else(|| {
         eprintln!("Installing Chromium (apt-get install chromium)");
         installed("chromium").then(there).flatten()

@@ -77,10 +77,11 @@ async function whyNot(url, signal) {
   try {
     const response = await fetch(url, { headers: { range: 'bytes=0-0' }, cache: 'no-store', signal });
     if (response.ok) return 'The browser cannot play this file. It may be damaged, or of a format this browser does not know; the copy in the vault is what ACS delivered.';
-    const { message } = (await response.json()).error;
-    return message;
-  } catch {
-    return 'The file cannot be loaded. Is the network there?';
+    if (response.status === 416) return 'The file is empty: there is nothing to play.';
+    await read(response);
+    return inWords(response.status);
+  } catch (error) {
+    return error instanceof ApiError ? error.message : 'The file cannot be loaded. Is the network there?';
   }
 }
 
