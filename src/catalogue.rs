@@ -7,10 +7,13 @@
 //! It knows no HTTP. What it finds in the index it looks at again: a marker that no longer fits is skipped.
 
 pub mod actions;
+pub mod archive;
 pub mod days;
 pub mod detail;
+pub mod erasing;
 pub mod list;
 pub mod media;
+pub mod person;
 pub mod rebuild;
 pub mod row;
 pub mod summary;

@@ -118,6 +118,11 @@ enum Command {
         #[command(subcommand)]
         verb: operator::keeping::RetentionVerb,
     },
+    /// A person's recordings: find them, hand them out, erase them
+    Gdpr {
+        #[command(subcommand)]
+        verb: operator::people::GdprVerb,
+    },
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Serve the HTTP API on AWS Lambda
@@ -175,6 +180,7 @@ fn main() -> ExitCode {
         Command::Ledger { verb: LedgerVerb::Index { json } } => operate(async |config| operator::index(config, json).await),
         Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
         Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
+        Command::Gdpr { verb } => operate(async |config| operator::people::gdpr(config, verb).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

@@ -1,6 +1,7 @@
 //! The operator's verbs at the command line.
 
 pub mod keeping;
+pub mod people;
 
 use std::process::ExitCode;
 

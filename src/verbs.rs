@@ -1,6 +1,7 @@
 //! The operator's verbs: what a person types at a shell, with the app's own settings.
 
 pub mod audit;
+pub mod gdpr;
 pub mod hold;
 pub mod index;
 pub mod list;

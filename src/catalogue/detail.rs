@@ -124,6 +124,8 @@ pub struct ShownChunk {
 #[derive(Debug)]
 pub enum Shown {
     Known(Box<RecordingDetail>),
+    /// It was erased on request.
+    Erased,
     Unknown,
 }
 
@@ -136,8 +138,15 @@ impl Catalogue {
         let Some(recorded) = self.find(id).await? else {
             return Ok(Shown::Unknown);
         };
-        let timeline = self.timeline(&recorded).await?;
-        Ok(Shown::Known(Box::new(detail(&recorded, timeline, self.clock.now()))))
+        if recorded.account.erased.is_some() {
+            return Ok(Shown::Erased);
+        }
+        Ok(Shown::Known(Box::new(self.detail_of(&recorded).await?)))
+    }
+
+    pub(super) async fn detail_of(&self, recorded: &Recorded) -> Result<RecordingDetail, CatalogueError> {
+        let timeline = self.timeline(recorded).await?;
+        Ok(detail(recorded, timeline, self.clock.now()))
     }
 
     /// A recording with what holds it.

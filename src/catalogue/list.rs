@@ -55,7 +55,7 @@ impl Catalogue {
         let now = self.clock.now();
         let (mut rows, mut looked_at, mut after) = (Vec::new(), 0, wanted.after.clone());
         loop {
-            let limit = wanted.top.clamp(AT_ONCE, LOOKED_AT - looked_at);
+            let limit = wanted.top.max(AT_ONCE).min(LOOKED_AT - looked_at);
             let places = index.places(&list, wanted.period, after.as_ref(), limit).await?;
             let is_last = places.len() < limit;
             looked_at += places.len();

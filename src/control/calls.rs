@@ -129,6 +129,17 @@ impl CallRegister {
         Ok(slot.and_then(|slot| slot.recording_id))
     }
 
+    /// Takes out the consent that came with the start of this recording.
+    ///
+    /// # Errors
+    /// When the storage fails or the register is unreadable.
+    pub async fn forget_consent(&self, call: &RecordedCall, id: &RecordingId) -> Result<(), RegisterError> {
+        let is_its = |slot: &&CallSlot| slot.recording_id.as_ref() == Some(id) && slot.consent.is_some();
+        let forget = |slot: &CallSlot| CallSlot { consent: None, ..slot.clone() };
+        self.documents.change(&key(call), |slot: Option<&CallSlot>| slot.filter(is_its).map(forget)).await?;
+        Ok(())
+    }
+
     /// Changes the slot if it is still this reservation's.
     async fn settle(
         &self,

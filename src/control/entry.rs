@@ -36,6 +36,16 @@ pub struct RegisteredRecording {
     /// When its account was opened: what it is listed under while nobody has told its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
+    /// It was erased on request; what stands here is what is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erased: Option<Erased>,
+}
+
+/// That a recording was erased, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erased {
+    pub at: Timestamp,
+    pub reason: String,
 }
 
 /// Whether a recording runs, as far as we know.
@@ -101,6 +111,7 @@ impl RegisteredRecording {
             files: Files::default(),
             call_id: None,
             opened_at: Some(now),
+            erased: None,
         }
     }
 
@@ -213,6 +224,19 @@ impl RegisteredRecording {
         if self.is_running() {
             self.status = RecordingStatus::Failed { at, reason };
         }
+    }
+
+    /// Takes out what is told of people. What is left keeps the recording from coming back with its next event.
+    pub fn erase(&mut self, erased: Erased) {
+        self.started_by = None;
+        self.consent = None;
+        self.options.audio_channel_participant_ordering = None;
+        self.options.channel_affinity = None;
+        // A text of ACS may name somebody.
+        if let RecordingStatus::Failed { reason, .. } = &mut self.status {
+            *reason = "erased".to_owned();
+        }
+        self.erased.get_or_insert(erased);
     }
 
     fn end_pause(&mut self, at: Timestamp, by: PauseEnd) {

@@ -19,8 +19,9 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::calls::CallRegister;
 use super::documents::{Documents, RegisterError};
-use super::entry::{RecordingStatus, RegisteredRecording};
+use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use super::report::{self, DaySummary};
 use crate::export::digest::Sha256Digest;
 use crate::export::index::{Count, Index, recording_name};
@@ -115,6 +116,18 @@ impl RecordingRegister {
         self.index().remove(listed.iter().cloned()).await?;
         let again = self.find(&recording.recording_id).await?.map(|recording| recording.markers()).unwrap_or_default();
         Ok(self.index().put(listed.into_iter().filter(|key| again.contains(key))).await?)
+    }
+
+    /// Takes out of an account, and of its call's, what is told of people.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn erase(&self, id: &RecordingId, erased: &Erased) -> Result<(), RegisterError> {
+        let account = self.change(id, erased.at, |account| account.erase(erased.clone())).await?;
+        match &account.call {
+            Some(call) => CallRegister::new(Arc::clone(&self.documents.store)).forget_consent(call, id).await,
+            None => Ok(()),
+        }
     }
 
     /// Writes all markers of an account: for registers from before there was an index.

@@ -21,7 +21,7 @@ use super::entry::LedgerEntry;
 use super::holds::{self, Case};
 use super::layout;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
-use super::receipt::{ExportReceipt, VerifiedFile};
+use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::state::{ChunkState, SourceEnd};
 use super::vaults::Vaults;
 use crate::clock::Clock;
@@ -71,6 +71,16 @@ pub struct Retention {
     vaults: Vaults,
     clock: Arc<dyn Clock>,
     policy: RetentionPolicy,
+}
+
+/// On what ground a copy is removed.
+#[derive(Debug, Clone, Copy)]
+enum Ground<'a> {
+    Policy,
+    /// Somebody's right, or an operator's decision, whatever the policy says.
+    Request {
+        reason: &'a str,
+    },
 }
 
 /// A copy that is past its policy.
@@ -143,7 +153,17 @@ impl Retention {
     ///
     /// Cancel-safe: what was begun is durable, and the claim runs out.
     pub async fn remove(&self, id: &DocumentId) -> Removal {
-        let removal = self.try_remove(id).await.unwrap_or_else(|error| {
+        self.remove_on(Ground::Policy, id).await
+    }
+
+    /// The same on request, whatever the policy says: a settled copy that is not held. A chunk that ended without a copy, and
+    /// that ACS cannot have any more, has whatever was left of it removed.
+    pub async fn erase(&self, id: &DocumentId, reason: &str) -> Removal {
+        self.remove_on(Ground::Request { reason }, id).await
+    }
+
+    async fn remove_on(&self, ground: Ground<'_>, id: &DocumentId) -> Removal {
+        let removal = self.try_remove(ground, id).await.unwrap_or_else(|error| {
             // What was done is known to the next removal, not to this one.
             Removal::Failed { reason: ErrorChain(&error).to_string(), is_whole: false }
         });
@@ -158,11 +178,15 @@ impl Retention {
         removal
     }
 
-    async fn try_remove(&self, id: &DocumentId) -> Result<Removal, LedgerError> {
+    async fn try_remove(&self, ground: Ground<'_>, id: &DocumentId) -> Result<Removal, LedgerError> {
         let Some(found) = self.ledger.find(id).await? else {
             return Ok(Removal::NotDue);
         };
-        if !self.policy.concerns(&found.entry, self.clock.now()) {
+        let is_due = match ground {
+            Ground::Policy => self.policy.concerns(&found.entry, self.clock.now()),
+            Ground::Request { .. } => found.entry.state.removable().is_some() || self.is_over(&found.entry),
+        };
+        if !is_due {
             return Ok(Removal::NotDue);
         }
         let cases = self.ledger.holds().on(&found.entry.chunk).await?;
@@ -175,14 +199,21 @@ impl Retention {
         };
         tokio::select! {
             biased;
-            removal = self.carry_out(&claim, found) => removal,
+            removal = self.carry_out(&claim, found, ground) => removal,
             lost = self.ledger.keep_claimed(&claim) => Err(lost),
         }
     }
 
-    async fn carry_out(&self, claim: &Claim, Found { entry, .. }: Found) -> Result<Removal, LedgerError> {
+    /// It ended without a copy, and ACS cannot have it any more.
+    fn is_over(&self, entry: &LedgerEntry) -> bool {
+        let has_ended = matches!(entry.state, ChunkState::Expired { .. } | ChunkState::DeadLettered { .. });
+        has_ended && entry.is_surely_gone(self.clock.now())
+    }
+
+    async fn carry_out(&self, claim: &Claim, found: Found, ground: Ground<'_>) -> Result<Removal, LedgerError> {
+        let entry = found.entry;
         let Some((receipt, source)) = entry.state.removable().map(|(receipt, source)| (receipt.clone(), source)) else {
-            return Ok(Removal::NotDue);
+            return self.clear(claim, &entry).await;
         };
         let now = self.clock.now();
         let removing = ChunkState::Removing { receipt: receipt.clone(), source: source.clone(), began_at: now };
@@ -203,18 +234,29 @@ impl Retention {
             return Ok(Removal::Held { cases });
         }
         // The policy may have become a longer one since a removal was begun.
-        if !self.policy.is_past(&entry, now) && self.give_back(claim, &receipt, &source).await? {
+        let is_past = matches!(ground, Ground::Request { .. }) || self.policy.is_past(&entry, now);
+        if !is_past && self.give_back(claim, &receipt, &source).await? {
             return Ok(Removal::NotDue);
         }
-        if let Err(error) = self.delete_files(&entry, &receipt).await {
+        let deleted = async {
+            self.delete_files(&entry, &receipt).await?;
+            match ground {
+                Ground::Policy => Ok(()),
+                Ground::Request { .. } => self.clear_backup(&entry).await,
+            }
+        };
+        if let Err(error) = deleted.await {
             let reason = ErrorChain(&error).to_string();
             return Ok(Removal::Failed { reason, is_whole: self.give_back(claim, &receipt, &source).await? });
         }
-        let reason = format!(
-            "deleted from the vault by policy: it was kept for {:#} from {} on",
-            SignedDuration::try_from(self.policy.keep_for).unwrap_or(SignedDuration::MAX),
-            counted_from(&entry)
-        );
+        let reason = match ground {
+            Ground::Policy => format!(
+                "deleted from the vault by policy: it was kept for {:#} from {} on",
+                SignedDuration::try_from(self.policy.keep_for).unwrap_or(SignedDuration::MAX),
+                counted_from(&entry)
+            ),
+            Ground::Request { reason } => format!("erased from the vault on request: {reason}"),
+        };
         let removed = ChunkState::Removed { receipt, removed_at: self.clock.now(), reason };
         self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = removed.clone()).await?;
         Ok(Removal::Removed)
@@ -227,6 +269,37 @@ impl Retention {
         let files = std::iter::once(receipt.media()).chain(receipt.metadata()).map(VerifiedFile::name);
         for name in files.chain([&proof]) {
             self.vaults.get(receipt.vault(), name)?.remove(name).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what a chunk without a proof may have left. Held, it is left alone.
+    async fn clear(&self, claim: &Claim, entry: &LedgerEntry) -> Result<Removal, LedgerError> {
+        let cases = self.ledger.holds().on(&entry.chunk).await?;
+        let cleared = async {
+            if cases.is_empty() {
+                for name in layout::all_names(&entry.folder, &entry.chunk) {
+                    self.vaults.home().remove(&name).await?;
+                }
+                self.clear_backup(entry).await?;
+            }
+            Ok::<_, DestinationError>(())
+        };
+        let cleared = cleared.await;
+        self.ledger.update(claim, AfterUpdate::Release, |_| {}).await?;
+        Ok(match cleared {
+            Ok(()) if cases.is_empty() => Removal::Removed,
+            Ok(()) => Removal::Held { cases },
+            Err(error) => Removal::Failed { reason: ErrorChain(&error).to_string(), is_whole: false },
+        })
+    }
+
+    /// Removes from the backup vault what may lie there of a chunk.
+    async fn clear_backup(&self, entry: &LedgerEntry) -> Result<(), DestinationError> {
+        if entry.uses_backup {
+            for name in layout::all_names(&entry.folder, &entry.chunk) {
+                self.vaults.get(VaultName::Backup, &name)?.remove(&name).await?;
+            }
         }
         Ok(())
     }
@@ -249,7 +322,6 @@ mod tests {
     use super::*;
     use crate::export::digest::Sha256Digest;
     use crate::export::entry::tests::entry;
-    use crate::export::receipt::VaultName;
 
     const YEAR: RetentionPolicy = RetentionPolicy { keep_for: Duration::from_hours(8760) };
 

@@ -74,7 +74,7 @@ fn host_json_is_what_the_host_and_func_need() {
 /// Who may name whom among the top modules; what is not listed may not be named.
 const ARROWS: [(&str, &[&str]); 16] = [
     ("app", &["acs", "catalogue", "clock", "config", "control", "export", "oidc", "secret", "vault"]),
-    ("functions", &["acs", "app", "catalogue", "control", "export", "oidc", "recording", "telemetry"]),
+    ("functions", &["acs", "app", "catalogue", "control", "export", "functions", "oidc", "recording", "telemetry"]),
     ("verbs", &["app", "catalogue", "control", "export", "functions", "recording"]),
     ("catalogue", &["catalogue", "clock", "control", "export", "recording", "telemetry"]),
     ("control", &["acs", "clock", "control", "export", "recording", "telemetry"]),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 use recording_vault::export::block::{Block, BlockChain, BlockId};
 use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
 use recording_vault::export::layout::BlobName;
@@ -103,6 +104,30 @@ async fn a_commit_makes_the_file_of_the_named_blocks_in_order() {
         assert_eq!(vault.read(&name(), 0..100).await.expect("the vault works"), bytes[..100], "{which}");
         assert_eq!(vault.read(&name(), 50..150).await.expect("the vault works"), bytes[50..150], "{which}");
         assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_file_is_streamed_and_a_file_that_is_not_there_is_none() {
+    for (which, vault) in vaults().await.0 {
+        let read = async |range| {
+            let stream = vault.stream(&name(), range).await.expect("the vault works")?;
+            Some(
+                stream
+                    .try_fold(Vec::new(), async |all: Vec<u8>, piece| Ok([&all[..], &piece].concat()))
+                    .await
+                    .expect("the vault works"),
+            )
+        };
+        assert_eq!(read(0..10).await, None, "{which}");
+        let bytes = content(700_000, 2);
+        let (chain, blocks) = blocks(&bytes);
+        stage(&*vault, &blocks).await;
+        commit(&*vault, chain.ids()).await;
+        for range in [0..1, 0..700_000, 5000..5001, 4095..600_000, 699_999..700_000] {
+            let expected = &bytes[usize::try_from(range.start).expect("it fits")..usize::try_from(range.end).expect("it fits")];
+            assert!(read(range.clone()).await.as_deref() == Some(expected), "{which}: {range:?}");
+        }
     }
 }
 

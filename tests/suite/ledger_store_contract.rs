@@ -124,3 +124,25 @@ async fn keys_are_listed_in_order_by_prefix_and_in_pages() {
         assert_eq!(store.list("open/", Some("open/2"), 2).await.expect("the store works"), ["open/3"], "{name}");
     }
 }
+
+#[tokio::test]
+async fn keys_in_folders_are_listed_in_the_order_of_their_whole_text_whatever_a_page_begins_after() {
+    let keys = ["a/1/x", "a/1-y", "a/10/b/c", "a/10/b0", "a/2", "a/2-/q", "a/20/~", "b/1"];
+    let mut sorted = keys;
+    sorted.sort_unstable();
+    for (name, store) in stores().0 {
+        for key in keys {
+            put(&*store, key, "", Precondition::Absent).await;
+        }
+        for prefix in ["", "a/", "a/1", "a/10/", "a/10/b", "a/3"] {
+            let wanted: Vec<&str> = sorted.iter().filter(|key| key.starts_with(prefix)).copied().collect();
+            for after in ["", "a", "a/1", "a/1-y", "a/10/b/~", "a/10/b0", "a/2~", "a/20/", "zz"] {
+                let expected: Vec<&str> = wanted.iter().filter(|key| **key > after).copied().collect();
+                for limit in [1, 2, 10] {
+                    let found = store.list(prefix, Some(after), limit).await.expect("the store works");
+                    assert_eq!(found, expected[..expected.len().min(limit)], "{name}: `{prefix}` after `{after}`");
+                }
+            }
+        }
+    }
+}

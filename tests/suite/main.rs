@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `backup_vault` | copies that are made elsewhere and come home |
+//! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
@@ -26,12 +27,14 @@
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
+//! | `vault_api` | the vault over HTTP: lists, one recording, media by Range, tickets, actions, the page |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
 mod auto_record;
 mod backup_vault;
+mod catalogue;
 mod completeness;
 mod crash_points;
 mod documents;
@@ -60,4 +63,5 @@ mod sdk_traffic;
 mod storms;
 mod support;
 mod sweep_cost;
+mod vault_api;
 mod whole_way;

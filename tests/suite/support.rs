@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod azurite;
+pub mod counting;
 pub mod fake_source;
 pub mod gate;
 pub mod identity;

@@ -3,80 +3,20 @@
 //! `cargo xtask bench` measures the time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use recording_vault::clock::ManualClock;
-use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
+use recording_vault::export::ledger_store::{LedgerStore as _, Precondition};
 use recording_vault::export::{Budget, ChunkLedger, ExportDriver, ExportSweep, SweepReport, Vaults};
-use recording_vault::vault::memory::{MemoryLedgerStore, MemoryVault};
+use recording_vault::vault::memory::MemoryVault;
 
+use crate::support::counting::{CountingStore, Counts};
 use crate::support::fake_source::FakeSource;
 use crate::support::pipeline::{BLOCK, CLAIM_TTL, RETENTION, policy};
 use crate::support::{chunk, content};
 
 const DUE: u32 = 10;
-
-/// What was asked of a store.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Counts {
-    finds: u64,
-    puts: u64,
-    removes: u64,
-    lists: u64,
-    keys_listed: u64,
-}
-
-#[derive(Default)]
-struct CountingStore {
-    store: MemoryLedgerStore,
-    finds: AtomicU64,
-    puts: AtomicU64,
-    removes: AtomicU64,
-    lists: AtomicU64,
-    keys_listed: AtomicU64,
-}
-
-impl CountingStore {
-    /// What was asked since this was asked last.
-    fn take_counts(&self) -> Counts {
-        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
-        Counts {
-            finds: take(&self.finds),
-            puts: take(&self.puts),
-            removes: take(&self.removes),
-            lists: take(&self.lists),
-            keys_listed: take(&self.keys_listed),
-        }
-    }
-}
-
-#[async_trait]
-impl LedgerStore for CountingStore {
-    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.finds.fetch_add(1, Ordering::Relaxed);
-        self.store.find(key).await
-    }
-
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
-        self.puts.fetch_add(1, Ordering::Relaxed);
-        self.store.put(key, content, condition).await
-    }
-
-    async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.removes.fetch_add(1, Ordering::Relaxed);
-        self.store.remove(key).await
-    }
-
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
-        self.lists.fetch_add(1, Ordering::Relaxed);
-        let keys = self.store.list(prefix, after, limit).await?;
-        self.keys_listed.fetch_add(keys.len() as u64, Ordering::Relaxed);
-        Ok(keys)
-    }
-}
 
 /// One sweep of ten due chunks among so many settled ones.
 async fn sweep_among(settled: usize) -> (SweepReport, Counts) {

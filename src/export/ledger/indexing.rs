@@ -110,6 +110,45 @@ impl ChunkLedger {
         Err(LedgerError::Contended { document_id: document_id.clone() })
     }
 
+    /// Takes out of an entry what it says of people: who was there, and texts that may name them. Its last markers go with it,
+    /// so this comes after everything by which it has to be found. One that is at work, or that has a copy, is left: `false`.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn forget_people(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
+        for _ in 0..CONFLICTS_TOLERATED {
+            let Some(found) = self.find(document_id).await? else {
+                return Ok(true);
+            };
+            let has_ended = match &found.entry.state {
+                ChunkState::Removed { .. } | ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => true,
+                ChunkState::Pending
+                | ChunkState::Exported { .. }
+                | ChunkState::SourceDeleted { .. }
+                | ChunkState::SourceLeft { .. }
+                | ChunkState::Removing { .. }
+                | ChunkState::InPlace { .. } => false,
+            };
+            if !has_ended || found.entry.is_claimed(self.clock.now()) {
+                return Ok(false);
+            }
+            let mut entry = found.entry.clone();
+            entry.metadata = None;
+            entry.failures = Vec::new();
+            entry.chunk.other = serde_json::Map::new();
+            if entry == found.entry {
+                return Ok(true);
+            }
+            entry.note_audited(self.audit_operator("forgotten", document_id.as_str(), serde_json::Value::Null).await?);
+            let condition = Precondition::Unchanged(found.version);
+            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+                self.unmark(&found.entry.markers(), &entry).await?;
+                return Ok(true);
+            }
+        }
+        Err(LedgerError::Contended { document_id: document_id.clone() })
+    }
+
     /// Notes when a sweep ended and how long it took; of two at once one is noted.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 
 use super::{recording_id, unknown_recording};
 use crate::app::App;
@@ -23,6 +24,10 @@ use crate::functions::problem::Problem;
 pub(crate) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingDetail>, Problem> {
     match app.catalogue.show(&recording_id(&id)?).await? {
         Shown::Known(detail) => Ok(Json(*detail)),
+        Shown::Erased => {
+            let message = "The recording was erased on request; nothing of it is left here.";
+            Err(Problem::new(StatusCode::GONE, "RecordingErased", message))
+        }
         Shown::Unknown => Err(unknown_recording()),
     }
 }

@@ -87,6 +87,13 @@ impl World {
         start(functions_host::Options { state_dir, ..self.options.clone() }).await
     }
 
+    /// A second host that asks for a function key.
+    pub async fn host_with_key(&self, key: &str) -> Host {
+        let state_dir = Some(self.folder.path().join("host-with-key"));
+        let function_key = Some(key.to_owned());
+        start(functions_host::Options { state_dir, function_key, ..self.options.clone() }).await
+    }
+
     /// What the handler is set up with.
     pub fn settings(&self) -> &BTreeMap<String, String> {
         &self.options.environment

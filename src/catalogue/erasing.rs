@@ -1,0 +1,215 @@
+//! A person's recordings erased: from the vault, and who was in them from register and ledger.
+//!
+//! ```text
+//! what is exported is driven to its end at ACS ─▶ copies removed, the retention's way ─▶ account without people
+//!        └─ runs, held, not exported: named, and left                                  └─▶ entries without people, their
+//!                                                                                          markers with them
+//! ```
+//! A person is found by the markers of entries: those go last, so a repeat finds whatever a kill has left undone. What stays
+//! are ids, times and digests: without them the recording would come back with its next event.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::json;
+
+use super::person::Person;
+use super::row::Recorded;
+use super::{Catalogue, CatalogueError};
+use crate::control::entry::Erased;
+use crate::export::holds;
+use crate::export::index::{Listed, Period};
+use crate::export::retention::{Removal, Retention, RetentionPolicy};
+use crate::export::{Budget, ChunkState, ExportDriver};
+use crate::recording::DocumentId;
+
+const PAGE: usize = 500;
+
+/// Erases.
+pub struct Eraser {
+    catalogue: Catalogue,
+    driver: Arc<ExportDriver>,
+    removals: Retention,
+    /// How long one chunk may be driven to its end at ACS.
+    budget: std::time::Duration,
+}
+
+/// What was erased, and what was not.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Erasure {
+    /// Recordings of which nothing of the person is left here.
+    pub erased: Vec<String>,
+    pub left: Vec<LeftRecording>,
+    /// Chunks that ACS has still and drops by itself; we cannot delete them there.
+    pub at_acs: Vec<DocumentId>,
+}
+
+/// A recording that is as it was, or partly erased; a repeat goes on with it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeftRecording {
+    pub recording_id: String,
+    pub reason: String,
+}
+
+impl Eraser {
+    pub fn new(catalogue: Catalogue, driver: Arc<ExportDriver>, budget: std::time::Duration) -> Self {
+        // On request no policy counts.
+        let policy = RetentionPolicy { keep_for: std::time::Duration::MAX };
+        let removals = Retention::new(catalogue.ledger.clone(), catalogue.vaults.clone(), Arc::clone(&catalogue.clock), policy);
+        Self { catalogue, driver, removals, budget }
+    }
+
+    /// Erases every recording of a person that may be erased.
+    ///
+    /// # Errors
+    /// When the storage fails. What was begun goes on with a repeat.
+    pub async fn erase(&self, person: &Person, reason: &str) -> Result<Erasure, CatalogueError> {
+        let (ledger, subject) = (&self.catalogue.ledger, person.pseudonym());
+        let found = self.catalogue.of_person(person).await?;
+        let recordings: Vec<_> = found.iter().map(|recorded| recorded.account.recording_id.clone()).collect();
+        let detail = json!({"reason": reason, "recordings": recordings});
+        ledger.audit_operator("personErasing", &subject, detail).await?;
+        let mut erasure = Erasure::default();
+        for recorded in found {
+            let recording_id = recorded.account.recording_id.to_string();
+            match self.erase_recording(&recorded, reason, &mut erasure.at_acs).await? {
+                Ok(()) => erasure.erased.push(recording_id),
+                Err(reason) => erasure.left.push(LeftRecording { recording_id, reason }),
+            }
+        }
+        self.clear_markers(&person.listed()).await?;
+        let detail = json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
+        ledger.audit_operator("personErased", &subject, detail).await?;
+        Ok(erasure)
+    }
+
+    /// `Err` says why it is left.
+    async fn erase_recording(
+        &self,
+        recorded: &Recorded,
+        reason: &str,
+        at_acs: &mut Vec<DocumentId>,
+    ) -> Result<Result<(), String>, CatalogueError> {
+        if let Some(why) = self.objection(recorded) {
+            return Ok(Err(why));
+        }
+        for chunk in &recorded.chunks {
+            if let Err(why) = self.settle(&chunk.document_id).await? {
+                return Ok(Err(format!("chunk {}: {why}", chunk.index)));
+            }
+        }
+        for chunk in &recorded.chunks {
+            if let Err(why) = self.remove(&chunk.document_id, reason, at_acs).await? {
+                return Ok(Err(format!("chunk {}: {why}", chunk.index)));
+            }
+        }
+        let erased = Erased { at: self.catalogue.clock.now(), reason: reason.to_owned() };
+        self.catalogue.register.erase(&recorded.account.recording_id, &erased).await?;
+        for chunk in &recorded.chunks {
+            if !self.catalogue.ledger.forget_people(&chunk.document_id).await? {
+                return Ok(Err(format!("chunk {}: somebody is at work on it; run again", chunk.index)));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// What keeps a recording from being touched at all.
+    fn objection(&self, recorded: &Recorded) -> Option<String> {
+        if !recorded.cases.is_empty() {
+            return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
+        }
+        if recorded.account.is_running() {
+            return Some("it runs still; run again when it has ended and is exported".to_owned());
+        }
+        let now = self.catalogue.clock.now();
+        recorded.chunks.iter().find_map(|chunk| {
+            let index = chunk.index;
+            match chunk.entry.as_ref().map(|entry| (entry, &entry.state)) {
+                None => Some(format!("chunk {index} is not in the ledger, or not readable there")),
+                Some((_, ChunkState::Pending)) => Some(format!("chunk {index} is not exported yet; run again when it is")),
+                Some((_, ChunkState::InPlace { .. })) => {
+                    Some(format!("chunk {index} lies in your own storage, where nothing is deleted from here"))
+                }
+                Some((entry, ChunkState::Expired { .. } | ChunkState::DeadLettered { .. })) if !entry.is_surely_gone(now) => {
+                    Some(format!(
+                        "chunk {index} is not exported, and ACS may have it until {}; run again then",
+                        entry.surely_gone_at
+                    ))
+                }
+                Some(_) => None,
+            }
+        })
+    }
+
+    /// What is proved and still at ACS is deleted there first, as it always is.
+    async fn settle(&self, id: &DocumentId) -> Result<Result<(), String>, CatalogueError> {
+        let is_exported = async || {
+            let entry = self.catalogue.entry(id).await?;
+            Ok::<_, CatalogueError>(
+                entry.is_some_and(|entry| matches!(entry.state, ChunkState::Exported { .. } | ChunkState::Pending)),
+            )
+        };
+        if is_exported().await? {
+            self.driver.drive(id, Budget::of(self.budget)).await?;
+            if is_exported().await? {
+                return Ok(Err("it is not deleted at ACS yet; run again when it is".to_owned()));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn remove(
+        &self,
+        id: &DocumentId,
+        reason: &str,
+        at_acs: &mut Vec<DocumentId>,
+    ) -> Result<Result<(), String>, CatalogueError> {
+        let Some(entry) = self.catalogue.entry(id).await? else {
+            return Ok(Ok(()));
+        };
+        match &entry.state {
+            ChunkState::Removed { .. } => return Ok(Ok(())),
+            ChunkState::SourceLeft { .. } if !entry.is_surely_gone(self.catalogue.clock.now()) => at_acs.push(id.clone()),
+            _ => {}
+        }
+        Ok(match self.removals.erase(id, reason).await {
+            Removal::Removed => Ok(()),
+            Removal::Held { cases } => Err(format!("it is held for {}", holds::tags(&cases))),
+            Removal::NotDue => Err("it was opened again at this moment; run again".to_owned()),
+            Removal::Busy => Err("somebody is at work on it; run again".to_owned()),
+            Removal::Failed { reason, .. } => Err(format!("the vault did not delete it: {reason}")),
+        })
+    }
+
+    /// Markers that a kill left of entries that say nothing of the person any more.
+    async fn clear_markers(&self, list: &Listed) -> Result<(), CatalogueError> {
+        let index = self.catalogue.ledger.index();
+        let mut after = None;
+        loop {
+            let places = index.places(list, Period::default(), after.as_ref(), PAGE).await?;
+            let is_last = places.len() < PAGE;
+            after = places.last().cloned();
+            for place in places {
+                let key = list.key(&place);
+                let is_true = async || {
+                    let recorded = self.catalogue.recorded(&place.recording).await?;
+                    Ok::<_, CatalogueError>(
+                        recorded.is_some_and(|recorded| recorded.entries().any(|entry| entry.markers().contains(&key))),
+                    )
+                };
+                if !is_true().await? {
+                    index.remove([key.clone()]).await?;
+                    // An export may have made it true in between, and found it there.
+                    if is_true().await? {
+                        index.put([key.clone()]).await?;
+                    }
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The recordings a person was in, by the index that is kept from ACS's metadata. What is not exported yet is not known here.
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+
+use super::row::{Recorded, Row};
+use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::export::digest::Sha256Digest;
+use crate::export::index::{Listed, Period};
+
+const PAGE: usize = 500;
+
+/// A participant's id as it was given, and how it is named where it must not stand.
+#[derive(Debug, Clone)]
+pub struct Person {
+    id: String,
+}
+
+/// A text that names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected a participant's id as ACS writes it, such as 8:acs:… or 4:+15551230001")]
+pub struct NoPerson;
+
+/// The recordings a person was in.
+#[derive(Debug, Serialize)]
+pub struct FoundRecordings {
+    /// Newest first.
+    pub recordings: Vec<Row>,
+}
+
+impl Person {
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// For the audit log, which outlives what is erased: a hash.
+    pub fn pseudonym(&self) -> String {
+        format!("participant:{}", Sha256Digest::of(self.id.to_lowercase().as_bytes()))
+    }
+
+    pub(super) fn listed(&self) -> Listed {
+        Listed::Participant(self.id.clone())
+    }
+}
+
+impl std::str::FromStr for Person {
+    type Err = NoPerson;
+    fn from_str(text: &str) -> Result<Self, NoPerson> {
+        let id = text.trim();
+        let is_fine = !id.is_empty() && !id.chars().any(char::is_control);
+        if is_fine { Ok(Self { id: id.to_owned() }) } else { Err(NoPerson) }
+    }
+}
+
+impl Catalogue {
+    /// The recordings of a person. That somebody looked is written down.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn find_person(&self, person: &Person) -> Result<FoundRecordings, CatalogueError> {
+        self.ledger.audit_operator("personSearched", &person.pseudonym(), serde_json::Value::Null).await?;
+        let now = self.clock.now();
+        let recordings = self.of_person(person).await?.iter().map(|recorded| recorded.row(now)).collect();
+        Ok(FoundRecordings { recordings })
+    }
+
+    pub(super) async fn of_person(&self, person: &Person) -> Result<Vec<Recorded>, CatalogueError> {
+        let (index, list) = (self.ledger.index(), person.listed());
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let places = index.places(&list, Period::default(), after.as_ref(), PAGE).await?;
+            let is_last = places.len() < PAGE;
+            after = places.last().cloned();
+            let page = futures::stream::iter(places).map(|place| {
+                let list = &list;
+                async move {
+                    let recorded = self.recorded(&place.recording).await?;
+                    let recorded = recorded.filter(|recorded| recorded.shown_at(list).as_ref() == Some(&list.key(&place)));
+                    match recorded {
+                        Some(recorded) => self.with_cases(recorded).await.map(Some),
+                        None => Ok(None),
+                    }
+                }
+            });
+            let page: Vec<Option<Recorded>> = page.buffered(AT_ONCE).try_collect().await?;
+            found.extend(page.into_iter().flatten());
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+}

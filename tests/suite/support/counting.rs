@@ -1,0 +1,68 @@
+//! A ledger store that counts what is asked of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
+use recording_vault::vault::memory::MemoryLedgerStore;
+
+/// What was asked of a store.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub finds: u64,
+    pub puts: u64,
+    pub removes: u64,
+    pub lists: u64,
+    pub keys_listed: u64,
+}
+
+/// A ledger store in memory that counts.
+#[derive(Default)]
+pub struct CountingStore {
+    store: MemoryLedgerStore,
+    finds: AtomicU64,
+    puts: AtomicU64,
+    removes: AtomicU64,
+    lists: AtomicU64,
+    keys_listed: AtomicU64,
+}
+
+impl CountingStore {
+    /// What was asked since this was asked last.
+    pub fn take_counts(&self) -> Counts {
+        let take = |count: &AtomicU64| count.swap(0, Ordering::Relaxed);
+        Counts {
+            finds: take(&self.finds),
+            puts: take(&self.puts),
+            removes: take(&self.removes),
+            lists: take(&self.lists),
+            keys_listed: take(&self.keys_listed),
+        }
+    }
+}
+
+#[async_trait]
+impl LedgerStore for CountingStore {
+    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
+        self.finds.fetch_add(1, Ordering::Relaxed);
+        self.store.find(key).await
+    }
+
+    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
+        self.puts.fetch_add(1, Ordering::Relaxed);
+        self.store.put(key, content, condition).await
+    }
+
+    async fn remove(&self, key: &str) -> Result<(), StoreError> {
+        self.removes.fetch_add(1, Ordering::Relaxed);
+        self.store.remove(key).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        let keys = self.store.list(prefix, after, limit).await?;
+        self.keys_listed.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        Ok(keys)
+    }
+}
