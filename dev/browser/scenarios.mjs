@@ -185,6 +185,7 @@ export async function hold({ page, open, recordingId }) {
   await dialog.getByRole('button', { name: 'Verify' }).click();
   await shows(tab.locator('.checked'), 'the SHA-256 agrees');
   await button(tab, 'Hold').click();
+  await isAccessible(tab, 'the question before a hold');
   await dialog.getByRole('button', { name: 'Hold' }).click();
   assert.ok(await dialog.isVisible(), 'a hold without a case is not sent');
   await dialog.getByLabel('Case').fill('CASE-7 <b>');
@@ -222,6 +223,7 @@ export async function keys({ page, open, key }) {
   const stored = () => tab.evaluate(() => sessionStorage.getItem('recording-vault.key'));
   await tab.goto(at(page, '#/recordings'));
   await shows(dialog, 'This vault asks for a function key');
+  await isAccessible(tab, 'the question for the key');
   // Cancelled: no blank page, and nothing asks again by itself.
   await tab.keyboard.press('Escape');
   await shows(tab.getByRole('heading', { level: 1 }), 'The vault is locked');

@@ -22,6 +22,7 @@ function chunkPart(chunk, canAct) {
     checked && h('p', { class: `checked ${checked.tone}` }, icon(checked.tone === 'good' ? 'check' : 'alert'), checked.text),
     facts(
       ['Length', playTime(chunk.durationMs)], ['Size', chunk.sizeBytes == null ? null : `${bytes(chunk.sizeBytes)} (${number(chunk.sizeBytes)} bytes)`],
+      ['Proved', chunk.receipt?.receipt?.verifiedAt && moment(chunk.receipt.receipt.verifiedAt, exactTime)],
       ['SHA-256', sha256 && idValue(sha256, 'SHA-256')],
       ['File', chunk.file && h('span', { class: 'mono break' }, chunk.file)],
       ['Vault', { backup: 'the backup vault; it comes home with a sweep', external: 'your own storage' }[chunk.vault]],
@@ -36,7 +37,7 @@ function chunkPart(chunk, canAct) {
     h('div', { class: 'chunk-links' },
       chunk.playable && button('Download', () => downloadMedia(chunk), { kind: 'quiet', picture: 'down', focus: `media ${documentId}`, label: `Download chunk ${index}` }),
       chunk.metadataFile && button('ACS metadata', () => showMetadata(chunk), { kind: 'quiet', picture: 'down', focus: `metadata ${documentId}`, label: `ACS metadata of chunk ${index}` }),
-      chunk.receipt && copyButton(JSON.stringify(chunk.receipt), 'Receipt')));
+      chunk.receipt && copyButton(JSON.stringify(chunk.receipt), 'Receipt', 'Copy receipt')));
 }
 
 async function retryChunk({ documentId, index }) {
@@ -62,8 +63,9 @@ async function verifyChunk({ documentId, index, sizeBytes }) {
 async function addHold(recordingId) {
   const fields = [{ name: 'case', label: 'Case', required: true }, { name: 'by', label: 'By whom' }, { name: 'note', label: 'Note' }];
   const question = { title: 'Hold this recording?', text: 'It is deleted neither at ACS nor in the vault until every case is released, whatever the retention policy says.', go: 'Hold', fields };
-  const answer = await act(question, `${recordingPath(recordingId)}/hold`, () => 'The recording is held', (values) => values);
-  if (answer) refreshRecording();
+  await act(question, `${recordingPath(recordingId)}/hold`, () => 'The recording is held', (values) => values);
+  // Also a refusal may have held what there still is.
+  refreshRecording();
 }
 
 async function releaseHold(recordingId, tag) {

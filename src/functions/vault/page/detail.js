@@ -67,7 +67,7 @@ function updateRecording(recording) {
   shown.recording = recording;
   const canAct = vault.summary?.actions ?? false;
   const parts = {
-    head: [() => headPart(recording, canAct), recording.status, recording.startedAt, recording.held, recording.doubtful, recording.nextDeadline, canAct],
+    head: [() => headPart(recording, canAct), recording.status, recording.chunkList.length, recording.startedAt, recording.held, recording.doubtful, recording.nextDeadline, canAct],
     problems: [() => problemsPart(recording), recording.problems],
     chunks: [() => chunksPart(recording, canAct), recording.chunkList, recording.pauses, canAct],
     timeline: [() => timelinePart(recording), recording.timeline],
@@ -103,7 +103,7 @@ function headPart(recording, canAct) {
     h('div', null,
       h('h1', { id: 'recording-title', tabindex: -1 }, startedAt ? ['Recording of ', moment(startedAt)] : 'Recording'),
       h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'),
-        h('span', null, status(state).says), nextDeadline && ['waiting', 'exporting', 'atRisk', 'failed'].includes(state) && h('strong', { class: 'deadline' }, ' ACS drops it ', countdown(nextDeadline), '.'))),
+        h('span', null, state === 'failed' && recording.chunkList.length === 0 ? 'ACS could not start it; the reason stands below.' : status(state).says), nextDeadline && ['waiting', 'exporting', 'atRisk', 'failed'].includes(state) && h('strong', { class: 'deadline' }, ' ACS drops it ', countdown(nextDeadline), '.'))),
     h('div', { class: 'detail-tools' },
       canAct && button('Hold', () => addHold(recordingId), { picture: 'lock', focus: 'hold' }),
       button('Copy link', () => copyLink(), { picture: 'copy', focus: 'link' }),

@@ -70,7 +70,7 @@ function button(text, onclick, { kind = '', picture, focus, label, disabled = fa
 }
 
 /** A button that copies a text, and says so. */
-function copyButton(text, what) {
+function copyButton(text, what, shown = '') {
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -79,5 +79,5 @@ function copyButton(text, what) {
       toast(`The browser does not let the page copy. Select the ${what.toLowerCase()} by hand.`, 'bad');
     }
   };
-  return button('', copy, { kind: 'icon-only', picture: 'copy', label: `Copy ${what}`, focus: `copy ${what} ${text}` });
+  return button(shown, copy, { kind: shown ? 'quiet' : 'icon-only', picture: 'copy', label: shown ? undefined : `Copy ${what}`, focus: `copy ${what} ${text}` });
 }

@@ -6,8 +6,8 @@ async function showPoison() {
   const intro = h('p', { class: 'intro' }, 'What arrived at the vault and was no event it can read. Each is kept whole and acknowledged, so that Event Grid does not repeat it.');
   if ($('poison').childElementCount === 0) replace($('poison'), title, intro, h('p', { class: 'hint' }, 'Loading …'));
   try {
-    const { poison } = await request('poison');
-    replace($('poison'), title, intro, poison.length > 0 ? poisonTable(poison) : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'Every event that came could be read.')));
+    const { poison, isCapped } = await request('poison');
+    replace($('poison'), title, intro, poison.length > 0 ? [poisonTable(poison), isCapped && h('p', { class: 'hint' }, 'The newest are shown; there are more.')] : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'Every event that came could be read.')));
   } catch (error) {
     replace($('poison'), title, h('div', { class: 'blank', role: 'alert' }, h('p', null, error.message), button('Try again', showPoison, { kind: 'primary' })));
   }

@@ -8,7 +8,7 @@ const TILES = [
     { id: 'exporting', name: 'Exporting', state: 'exporting', value: (t) => t.exporting, note: (t) => t.exporting > 0 && `${bytes(t.exportingBytesPerSecond)}/s` },
   ] },
   { group: 'Safe', tiles: [
-    { id: 'verified', name: 'Verified', state: 'verified', value: (t) => t.verified.count, isCapped: (t) => t.verified.isCapped, note: (t) => `chunks in ${t.verified.hours} h`, tone: 'good' },
+    { id: 'verified', name: 'Verified', state: 'verified', value: (t) => t.verified.count, note: (t) => `chunks in ${t.verified.hours} h`, tone: 'good' },
     { id: 'held', name: 'Holds in force', value: (t) => t.held, note: () => 'deleted nowhere' },
   ] },
   { group: 'Needs somebody', tiles: [
@@ -16,7 +16,7 @@ const TILES = [
     { id: 'failed', name: 'Failed', state: 'failed', value: (t) => t.failed, note: () => 'given up', tone: 'bad' },
     { id: 'missing', name: 'Missing', state: 'missing', value: (t) => t.missing, note: () => 'no file came', tone: 'bad' },
     { id: 'lost', name: 'Lost', state: 'lost', value: (t) => t.lost, note: () => 'dropped by ACS', tone: 'bad' },
-    { id: 'poisonTile', name: 'Unreadable', href: '#/poison', value: (t) => t.poison, note: () => 'events', tone: 'warn' },
+    { id: 'poison', name: 'Unreadable', href: '#/poison', value: (t) => t.poison, note: () => 'events', tone: 'warn' },
   ] },
 ];
 
@@ -34,9 +34,10 @@ function tile({ id, name, state, href }) {
 
 /** Writes new numbers into the tiles that stand there; focus and scroll stay. */
 function updateTiles(tiles) {
-  for (const { id, value, isCapped, note, tone } of TILES.flatMap((group) => group.tiles)) {
+  const isCapped = (id) => tiles.capped?.includes(id) || (id === 'verified' && tiles.verified.isCapped);
+  for (const { id, value, note, tone } of TILES.flatMap((group) => group.tiles)) {
     const count = value(tiles);
-    say($(`tile-${id}`), `${number(count)}${isCapped?.(tiles) ? '+' : ''}`);
+    say($(`tile-${id}`), `${number(count)}${isCapped(id) ? '+' : ''}`);
     const text = note?.(tiles) || '';
     const line = $(`tile-${id}-note`);
     if (text instanceof Node) { if (line.firstChild?.dateTime !== text.dateTime) replace(line, text); } else say(line, text);
