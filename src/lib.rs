@@ -1,16 +1,17 @@
 //! recording-vault: no call recording of Azure Communication Services is ever lost.
 //!
 //! ```text
-//!    main ─▶ app ─▶ functions ─▶ control ─▶ acs ─┐     vault ─┐      acs and vault never name each other
-//!                       │           │            ▼            ▼
-//!                       └───────────┴────────▶ export  ◀── they implement its traits
-//!                                                ▼
-//!                                            recording      clock, retry, config, net, oidc, secret, telemetry: leaves
+//!    main ─▶ app ─▶ functions ─▶ catalogue ─▶ control ─▶ acs ─┐     vault ─┐      acs and vault never name each other
+//!                       │            │           │            ▼            ▼
+//!                       └────────────┴───────────┴────────▶ export  ◀── they implement its traits
+//!                                                              ▼
+//!                                                          recording      clock, retry, config, net, oidc, secret, telemetry: leaves
 //! ```
 //!
 //! | module | what it is |
 //! |---|---|
 //! | [`functions`] | what the Functions host sends and gets back |
+//! | [`catalogue`] | every recording, found, shown, played, erased |
 //! | [`control`] | recording control and its register |
 //! | [`verbs`] | what an operator types at a shell |
 //! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |

@@ -163,7 +163,7 @@ enum LedgerVerb {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
-        Command::Replay { from, json } => operate(async |config| operator::replay(config, &from, json).await),
+        Command::Replay { from, json } => operate(async |config| Box::pin(operator::replay(config, &from, json)).await),
         Command::List { state, of, at_risk, doubtful, json } => {
             operate(async |config| operator::list(config, Wanted { state, of, at_risk, doubtful }, json).await)
         }
@@ -180,7 +180,7 @@ fn main() -> ExitCode {
         Command::Ledger { verb: LedgerVerb::Index { json } } => operate(async |config| operator::index(config, json).await),
         Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
         Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
-        Command::Gdpr { verb } => operate(async |config| operator::people::gdpr(config, verb).await),
+        Command::Gdpr { verb } => operate(async |config| Box::pin(operator::people::gdpr(config, verb)).await),
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS

@@ -13,7 +13,7 @@ use crate::control::entry::Pause;
 use crate::export::entry::{Failure, Risk};
 use crate::export::holds::Case;
 use crate::export::index::recording_name;
-use crate::export::receipt::VaultName;
+use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::recording::{Participant, RecordingId};
 
@@ -205,12 +205,19 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
     let metadata = entry.metadata.as_ref();
     let in_place = match &entry.state {
         ChunkState::InPlace { files, .. } => Some(files),
-        _ => None,
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => None,
     };
     let media = receipt.map(ExportReceipt::media);
     ShownChunk {
         state: entry.state.name(),
-        size_bytes: media.map(|media| media.size_bytes()).or(in_place.map(|files| files.media.size_bytes)),
+        size_bytes: media.map(VerifiedFile::size_bytes).or(in_place.map(|files| files.media.size_bytes)),
         duration_ms: metadata.and_then(|metadata| metadata.duration_ms),
         started_at: entry.chunk.started_at,
         content_type: content_type(entry),

@@ -74,7 +74,7 @@ impl Eraser {
         let mut erasure = Erasure::default();
         for recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
-            match self.erase_recording(&recorded, reason, &mut erasure.at_acs).await? {
+            match Box::pin(self.erase_recording(&recorded, reason, &mut erasure.at_acs)).await? {
                 Ok(()) => erasure.erased.push(recording_id),
                 Err(reason) => erasure.left.push(LeftRecording { recording_id, reason }),
             }
@@ -96,12 +96,12 @@ impl Eraser {
             return Ok(Err(why));
         }
         for chunk in &recorded.chunks {
-            if let Err(why) = self.settle(&chunk.document_id).await? {
+            if let Err(why) = Box::pin(self.settle(&chunk.document_id)).await? {
                 return Ok(Err(format!("chunk {}: {why}", chunk.index)));
             }
         }
         for chunk in &recorded.chunks {
-            if let Err(why) = self.remove(&chunk.document_id, reason, at_acs).await? {
+            if let Err(why) = Box::pin(self.remove(&chunk.document_id, reason, at_acs)).await? {
                 return Ok(Err(format!("chunk {}: {why}", chunk.index)));
             }
         }
@@ -169,10 +169,11 @@ impl Eraser {
         let Some(entry) = self.catalogue.entry(id).await? else {
             return Ok(Ok(()));
         };
-        match &entry.state {
-            ChunkState::Removed { .. } => return Ok(Ok(())),
-            ChunkState::SourceLeft { .. } if !entry.is_surely_gone(self.catalogue.clock.now()) => at_acs.push(id.clone()),
-            _ => {}
+        if matches!(entry.state, ChunkState::Removed { .. }) {
+            return Ok(Ok(()));
+        }
+        if matches!(entry.state, ChunkState::SourceLeft { .. }) && !entry.is_surely_gone(self.catalogue.clock.now()) {
+            at_acs.push(id.clone());
         }
         Ok(match self.removals.erase(id, reason).await {
             Removal::Removed => Ok(()),

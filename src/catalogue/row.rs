@@ -187,9 +187,11 @@ impl Recorded {
 
     /// What of it lies in the vault, or in the customer's own storage.
     fn size_bytes(&self) -> Option<u64> {
-        let sizes = self.entries().filter_map(|entry| match &entry.state {
-            ChunkState::InPlace { files, .. } => Some(files.media.size_bytes),
-            state => state.receipt().map(|receipt| receipt.media().size_bytes()),
+        let sizes = self.entries().filter_map(|entry| {
+            if let ChunkState::InPlace { files, .. } = &entry.state {
+                return Some(files.media.size_bytes);
+            }
+            entry.state.receipt().map(|receipt| receipt.media().size_bytes())
         });
         sizes.reduce(u64::saturating_add)
     }

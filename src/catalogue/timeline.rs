@@ -37,7 +37,7 @@ impl Catalogue {
             .audit_records(recorded)
             .await?
             .into_iter()
-            .filter_map(|record| told(&record, *chunks.get(record.subject.as_str())?))
+            .filter_map(|record| Some(told(&record, *chunks.get(record.subject.as_str())?)))
             .collect();
         let account = &recorded.account;
         let plain = |at, what: &str, text: String| Happening { at, what: what.to_owned(), text, document_id: None };
@@ -65,7 +65,7 @@ impl Catalogue {
     }
 }
 
-fn told(record: &AuditRecord, index: u32) -> Option<Happening> {
+fn told(record: &AuditRecord, index: u32) -> Happening {
     let reason = record.detail["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
     let text = match record.action.as_str() {
         "recorded" => format!("Chunk {index} was announced"),
@@ -86,5 +86,5 @@ fn told(record: &AuditRecord, index: u32) -> Option<Happening> {
         other => format!("Chunk {index}: {other}"),
     };
     let document_id = Some(record.subject.clone());
-    Some(Happening { at: record.at, what: record.action.clone(), text, document_id })
+    Happening { at: record.at, what: record.action.clone(), text, document_id }
 }

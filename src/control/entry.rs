@@ -234,7 +234,7 @@ impl RegisteredRecording {
         self.options.channel_affinity = None;
         // A text of ACS may name somebody.
         if let RecordingStatus::Failed { reason, .. } = &mut self.status {
-            *reason = "erased".to_owned();
+            "erased".clone_into(reason);
         }
         self.erased.get_or_insert(erased);
     }

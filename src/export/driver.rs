@@ -152,7 +152,7 @@ impl ExportDriver {
         };
         let outcome = tokio::select! {
             biased;
-            outcome = self.advance(&claim, found.entry, Turn::new(slot, budget)) => outcome,
+            outcome = Box::pin(self.advance(&claim, found.entry, Turn::new(slot, budget))) => outcome,
             lost = self.ledger.keep_claimed(&claim) => Err(lost),
         };
         match outcome {
@@ -290,7 +290,7 @@ impl ExportDriver {
                 info!(document.id = %id, chunk.index = entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
                 let settle = |entry: &mut LedgerEntry| {
                     entry.state = ChunkState::InPlace { files: files.clone(), seen_at: now };
-                    entry.metadata = metadata.clone();
+                    entry.metadata.clone_from(&metadata);
                 };
                 let state = self.ledger.update(claim, AfterUpdate::Release, settle).await?.state;
                 return Ok(DriveOutcome::Settled { state, exported_now: true });

@@ -151,9 +151,9 @@ impl Holds {
     /// When the storage fails or a hold is unreadable.
     pub async fn cases_of(&self, held: impl IntoIterator<Item = Held, IntoIter: Send>) -> Result<Vec<Case>, StoreError> {
         let mut cases: Vec<Case> = Vec::new();
-        for held in held {
-            let hold = self.find(&held.key()).await?;
-            cases.extend(hold.into_iter().flat_map(|(hold, _)| hold.cases));
+        for one in held {
+            let found = self.find(&one.key()).await?;
+            cases.extend(found.into_iter().flat_map(|(hold, _)| hold.cases));
         }
         Ok(cases)
     }

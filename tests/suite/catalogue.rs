@@ -5,17 +5,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recording_vault::catalogue::Catalogue;
+use recording_vault::catalogue::detail::Shown;
+use recording_vault::catalogue::erasing::Eraser;
 use recording_vault::catalogue::list::{Page, Wanted};
+use recording_vault::catalogue::person::Person;
+use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::digest::Sha256Digest;
+use recording_vault::export::holds::{Case, Held};
 use recording_vault::export::index::{Index, Listed};
 use recording_vault::export::ledger_store::{LedgerStore, Precondition};
-use recording_vault::export::{ChunkLedger, Vaults};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::export::{ChunkLedger, ChunkState, Vaults};
+use recording_vault::recording::{RecordingChunk, RecordingId};
 
 use crate::support::chunk;
 use crate::support::counting::CountingStore;
+use crate::support::fake_source::PARTICIPANT;
 use crate::support::pipeline::{CLAIM_TTL, RETENTION};
+use crate::support::simulation::{Durable, Fault, Plan, deliver};
 
 /// A vault of so many recordings of one chunk each, as register and ledger wrote it.
 async fn vault_of(recordings: usize) -> (Catalogue, Arc<CountingStore>) {
@@ -99,4 +106,200 @@ async fn a_page_that_finds_nothing_ends_all_the_same_and_says_where_to_go_on() {
     let page = catalogue.list(&wanted).await.expect("the store works");
     assert!(page.recordings.is_empty() && page.continuation.is_some());
     assert!(store.take_counts().finds <= 2 * 520, "it looks at 500 recordings");
+}
+
+const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::KillBefore, Fault::KillAfter];
+
+/// What a process does to an account of the register, with a fault at call `number`; whether it got that far.
+async fn registered(number: usize, fault: Fault) -> bool {
+    let durable = Durable::new(&[]);
+    let id: RecordingId = "r".parse().expect("it is an id");
+    let plan = Plan::at(number, fault);
+    let register = durable.register(&plan);
+    let work = async {
+        register.change(&id, clock_now(), |account| account.call_id = "call-1".parse().ok()).await?;
+        // Its start becomes known later, and it is listed elsewhere then.
+        register.change(&id, clock_now(), |account| account.started_at = "2026-03-02T10:00:00Z".parse().ok()).await?;
+        register.change(&id, clock_now(), |account| account.stop(clock_now())).await?;
+        register.change(&id, clock_now(), |account| account.files.missing_since = Some(clock_now())).await
+    };
+    tokio::select! {
+        _ = work => {}
+        () = plan.killed() => {}
+    }
+    let calm = Plan::calm();
+    if let Some(account) = durable.register(&calm).find(&id).await.expect("the register works") {
+        assert!(durable.has_markers(account.markers()).await, "{fault:?} at call {number}: {account:?}");
+        let page = durable.catalogue(&calm).list(&Wanted { top: 10, ..Wanted::default() }).await.expect("the store works");
+        assert_eq!(ids(&page), ["r"], "{fault:?} at call {number}: it is listed once");
+    }
+    plan.calls() > number
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_fault_at_any_call_leaves_a_recording_out_of_the_list_or_in_it_twice() {
+    for fault in FAULTS {
+        let mut number = 0;
+        while registered(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 20, "the register makes {number} calls: is it the whole way?");
+    }
+}
+
+/// The account of chunks, as events announced them, with what is told of people.
+async fn announced(durable: &Durable, chunks: &[RecordingChunk]) {
+    let register = durable.register(&Plan::calm());
+    for chunk in chunks {
+        let (index, document) = (chunk.index, chunk.document_id.clone());
+        let change = |account: &mut RegisteredRecording| {
+            account.started_at = chunk.started_at;
+            account.started_by = Some("Anna".to_owned());
+            account.files.announced_at = Some(clock_now());
+            account.files.has_last = true;
+            account.files.chunks.entry(index).or_default().insert(document.clone());
+            account.stop(clock_now());
+        };
+        register.change(&chunk.filed_under(), clock_now(), change).await.expect("the register works");
+    }
+}
+
+fn of_recording(recording: &str, id: &str, index: u32) -> RecordingChunk {
+    RecordingChunk { recording_id: recording.parse().ok(), ..chunk(id, index) }
+}
+
+fn eraser(durable: &Durable, plan: &Arc<Plan>) -> Eraser {
+    Eraser::new(durable.catalogue(plan), durable.instance(plan), Duration::from_hours(1))
+}
+
+/// A person's recordings are erased, with a fault at call `number`, and erased again; whether it got that far.
+async fn erased(number: usize, fault: Fault) -> bool {
+    let mine = [of_recording("mine", "a", 0), of_recording("mine", "bb", 1)];
+    let held = of_recording("held", "ccc", 0);
+    let all = [mine[0].clone(), mine[1].clone(), held.clone()];
+    let durable = Durable::new(&all);
+    announced(&durable, &all).await;
+    deliver(&durable.instance(&Plan::calm()), &all).await;
+    let case = Case { tag: "A-1".parse().expect("it is a tag"), by: None, note: None, since: clock_now() };
+    let holding = Held::RecordingId(held.filed_under());
+    durable.holds(&Plan::calm()).add(&holding, &case).await.expect("the ledger works");
+    let person: Person = PARTICIPANT.to_uppercase().parse().expect("it is a participant");
+    let plan = Plan::at(number, fault);
+    let first = eraser(&durable, &plan);
+    tokio::select! {
+        _ = first.erase(&person, "her request") => {}
+        () = plan.killed() => {}
+    }
+    let what = format!("{fault:?} at call {number}");
+    durable.clock.advance(2 * CLAIM_TTL);
+    let calm = Plan::calm();
+    let again = eraser(&durable, &calm).erase(&person, "her request").await.expect("the ledger works");
+    assert_eq!(again.left.len(), 1, "{what}: {again:?}");
+    assert!(again.left[0].reason.contains("held for `A-1`"), "{what}: {again:?}");
+
+    assert!(durable.is_whole(&held.document_id), "what is held is there; {what}");
+    assert_eq!(durable.vault.files().len(), 3, "nothing else is; {what}");
+    assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 1, "{what}");
+    for chunk in &mine {
+        let entry = durable.ledger().find(&chunk.document_id).await.expect("the ledger works").expect("it is there").entry;
+        assert!(matches!(entry.state, ChunkState::Removed { .. }), "{what}: {:?}", entry.state);
+        let text = serde_json::to_string(&entry).expect("it is JSON");
+        assert!(!text.contains(PARTICIPANT), "{what}: {text}");
+    }
+    let account = durable.register(&calm).find(&mine[0].filed_under()).await.expect("the register works").expect("it is there");
+    assert!(account.erased.is_some() && account.started_by.is_none(), "{what}: {account:?}");
+    let kept = durable.register(&calm).find(&held.filed_under()).await.expect("the register works").expect("it is there");
+    assert!(kept.erased.is_none() && kept.started_by.is_some(), "{what}: {kept:?}");
+    plan.calls() > number
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_fault_at_any_call_leaves_anything_of_a_person_who_is_erased_again_or_touches_what_is_held() {
+    for fault in FAULTS {
+        let mut number = 0;
+        while erased(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 60, "an erasure makes {number} calls: is it the whole way?");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_exported_or_still_runs_is_named_and_left() {
+    let chunks = [of_recording("half", "a", 0), of_recording("half", "bb", 1)];
+    let durable = Durable::new(&chunks);
+    announced(&durable, &chunks).await;
+    let driver = durable.instance(&Plan::calm());
+    deliver(&driver, &chunks[..1]).await;
+    let person: Person = PARTICIPANT.parse().expect("it is a participant");
+    let erase = async || eraser(&durable, &Plan::calm()).erase(&person, "her request").await.expect("the ledger works");
+    let left = erase().await.left;
+    assert!(left.len() == 1 && left[0].reason.contains("chunk 1 is not in the ledger"), "{left:?}");
+    driver.ledger().record(chunks[1].clone()).await.expect("the ledger works");
+    let left = erase().await.left;
+    assert!(left.len() == 1 && left[0].reason.contains("chunk 1 is not exported yet"), "{left:?}");
+    assert!(durable.is_whole(&chunks[0].document_id), "nothing of it is touched");
+    deliver(&driver, &chunks).await;
+    let done = erase().await;
+    assert!(done.left.is_empty() && done.erased == ["half"], "{done:?}");
+    assert!(durable.vault.files().is_empty());
+    // Its event comes again: nothing of it comes back.
+    deliver(&driver, &chunks).await;
+    assert!(durable.vault.files().is_empty());
+    assert!(durable.markers_of(PARTICIPANT).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
+    let chunks = [of_recording("mine", "a", 0), of_recording("mine", "bb", 1)];
+    let durable = Durable::new(&chunks);
+    announced(&durable, &chunks).await;
+    deliver(&durable.instance(&Plan::calm()), &chunks[..1]).await;
+    let person: Person = PARTICIPANT.parse().expect("it is a participant");
+    let catalogue = durable.catalogue(&Plan::calm());
+    let (manifest, written) = catalogue.archive(&person, Vec::new()).await.expect("all can be read");
+    assert_eq!((manifest.recordings.len(), manifest.missing.len()), (1, 1), "{manifest:?}");
+    let mut tar = tar::Archive::new(&written[..]);
+    let mut found = std::collections::BTreeMap::new();
+    for entry in tar.entries().expect("it is a tar") {
+        let mut entry = entry.expect("it is a tar");
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content).expect("it is whole");
+        found.insert(entry.path().expect("it has a name").display().to_string(), content);
+    }
+    for file in &manifest.files {
+        let content = found.get(&file.name).unwrap_or_else(|| panic!("{} is not in the archive", file.name));
+        assert_eq!((content.len() as u64, Sha256Digest::of(content)), (file.size_bytes, file.sha256), "{}", file.name);
+    }
+    assert_eq!(found.len(), manifest.files.len() + 1, "and the manifest");
+    for (name, content) in durable.vault.files() {
+        let last = name.as_str().rsplit('/').next().expect("it has a name");
+        if !last.contains("receipt") {
+            assert!(found[&format!("0001/{last}")] == content, "{name}");
+        }
+    }
+    let audit = String::from_utf8_lossy(&found["0001/audit.json"]).into_owned();
+    assert!(audit.contains("exported") && !audit.contains(PARTICIPANT), "{audit}");
+}
+
+#[tokio::test]
+async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing() {
+    let chunks = [of_recording("mine", "a", 0), of_recording("other", "bb", 0)];
+    let durable = Durable::new(&chunks);
+    announced(&durable, &chunks).await;
+    deliver(&durable.instance(&Plan::calm()), &chunks).await;
+    durable.forget_index().await;
+    let catalogue = durable.catalogue(&Plan::calm());
+    let wanted = Wanted { top: 10, ..Wanted::default() };
+    assert!(catalogue.list(&wanted).await.expect("the store works").recordings.is_empty());
+    for metadata_read in [2, 0] {
+        let report = catalogue.index_everything().await.expect("the store works");
+        assert_eq!((report.recordings, report.chunks, report.metadata_read), (2, 2, metadata_read), "{report:?}");
+        assert!(report.problems.is_empty(), "{report:?}");
+    }
+    assert_eq!(catalogue.list(&wanted).await.expect("the store works").recordings.len(), 2);
+    assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 2);
+    let shown = catalogue.show(&"mine".parse().expect("it is an id")).await.expect("the store works");
+    let Shown::Known(detail) = shown else { panic!("{shown:?}") };
+    assert!(detail.timeline.iter().any(|one| one.what == "exported"), "{:?}", detail.timeline);
 }

@@ -11,6 +11,7 @@
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
+//! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
@@ -43,6 +44,7 @@ mod engine;
 mod event_grid_webhook;
 mod export_destination_contract;
 mod fuzz;
+mod gdpr;
 mod holds;
 mod host_protocol;
 #[cfg(feature = "lambda")]

@@ -273,11 +273,11 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
         let response = request.body(body.to_string()).send().await.expect("the host answers");
         (response.status().as_u16(), response.json::<Value>().await.expect("it is JSON"))
     };
-    let hold = format!("/recordings/{recording}/hold");
-    let (status, held) = act(&hold, json!({"case": "A-1", "note": "they asked"})).await;
-    assert_eq!((status, &held["holds"][0]["by"]), (200, &json!("ada@contoso.com")), "{held}");
-    assert_eq!(act(&hold, json!({"case": ""})).await.0, 400);
-    assert_eq!(act(&hold, json!(["A-1"])).await.0, 400);
+    let holding = format!("/recordings/{recording}/hold");
+    let (status, answer) = act(&holding, json!({"case": "A-1", "note": "they asked"})).await;
+    assert_eq!((status, &answer["holds"][0]["by"]), (200, &json!("ada@contoso.com")), "{answer}");
+    assert_eq!(act(&holding, json!({"case": ""})).await.0, 400);
+    assert_eq!(act(&holding, json!(["A-1"])).await.0, 400);
     assert_eq!(act("/recordings/none/hold", json!({"case": "A-1"})).await.0, 404);
     let shown = get(&world, &format!("/recordings/{recording}")).await;
     assert_eq!((&shown["held"], &shown["holds"][0]["case"]), (&json!(true), &json!("A-1")), "{shown}");

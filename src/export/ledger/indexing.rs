@@ -33,7 +33,8 @@ impl LedgerEntry {
             .metadata
             .iter()
             .flat_map(|metadata| &metadata.participants)
-            .map(|participant| Listed::Participant(participant.id.clone()).marker(at, &recording, None))
+            // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
+            .map(|participant| Listed::Participant(participant.id.clone()).marker(at, &recording, Some(document)))
             .collect();
         let attention = match &self.state {
             ChunkState::DeadLettered { .. } => Some(Attention::Failed),
@@ -96,7 +97,9 @@ impl ChunkLedger {
             let mut entry = found.entry.clone();
             entry.metadata = entry.metadata.take().or_else(|| metadata.cloned());
             if entry.audited.is_empty() {
-                audited.iter().for_each(|number| entry.note_audited(*number));
+                for number in audited {
+                    entry.note_audited(*number);
+                }
             }
             self.index().put(entry.markers()).await?;
             if entry == found.entry {

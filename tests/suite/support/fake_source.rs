@@ -14,6 +14,9 @@ use recording_vault::recording::{DocumentId, RecordingChunk};
 
 const PIECE: usize = 1000;
 
+/// Who was in every call, by its metadata.
+pub const PARTICIPANT: &str = "8:acs:29bd5ea9_00000001";
+
 /// What the next `open` of a file's media does instead.
 #[derive(Debug, Clone)]
 pub enum Fault {
@@ -63,7 +66,7 @@ impl FakeSource {
     /// Keeps a chunk with its media; its metadata says what it is.
     pub fn put(&self, id: &DocumentId, media: impl Into<Bytes>) {
         let metadata = format!(
-            "{{\r\n  \"chunkDocumentId\": \"{id}\",\r\n  \"recordingInfo\": {{\"contentType\": \"audio\", \"format\": \"mp3\"}}\r\n}}"
+            "{{\r\n  \"chunkDocumentId\": \"{id}\",\r\n  \"recordingInfo\": {{\"contentType\": \"audio\", \"format\": \"mp3\"}},\r\n  \"participants\": [{{\"participantId\": \"{PARTICIPANT}\", \"channel\": 0}}]\r\n}}"
         );
         self.model().chunks.insert(id.clone(), (media.into(), metadata.into()));
     }

@@ -12,10 +12,13 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
+use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::{Clock, ManualClock};
+use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
 use recording_vault::export::holds::Holds;
+use recording_vault::export::index::Listed;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
 use recording_vault::export::retention::{Retention, RetentionPolicy};
@@ -260,6 +263,52 @@ impl Durable {
         Retention::new(ledger, Vaults::new(vault, None), self.clock.clone(), RetentionPolicy { keep_for })
     }
 
+    /// The register of a process on this state.
+    pub fn register(&self, plan: &Arc<Plan>) -> RecordingRegister {
+        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
+        RecordingRegister::new(store, Duration::from_mins(30))
+    }
+
+    /// The catalogue of a process on this state.
+    pub fn catalogue(&self, plan: &Arc<Plan>) -> Catalogue {
+        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
+        let vault = Arc::new(Planned { inner: Arc::clone(&self.vault), plan: Arc::clone(plan) });
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        Catalogue::new(ledger, self.register(plan), Vaults::new(vault, None), self.clock.clone())
+    }
+
+    /// Whether the index has every one of these.
+    pub async fn has_markers(&self, markers: impl IntoIterator<Item = String>) -> bool {
+        for key in markers {
+            if self.store.find(&key).await.expect("the store works").is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// As it was before there was an index: without markers, and entries that say nothing of metadata and audit log.
+    pub async fn forget_index(&self) {
+        for key in self.store.list("catalogue/", None, 10_000).await.expect("the store works") {
+            self.store.remove(&key).await.expect("the store works");
+        }
+        for key in self.store.list("chunks/", None, 10_000).await.expect("the store works") {
+            let stored = self.store.find(&key).await.expect("the store works").expect("it is there");
+            let mut entry: serde_json::Value = serde_json::from_slice(&stored.content).expect("it is JSON");
+            let members = entry.as_object_mut().expect("an entry is an object");
+            members.remove("metadata");
+            members.remove("audited");
+            let condition = Precondition::Unchanged(stored.version);
+            self.store.put(&key, entry.to_string().into(), condition).await.expect("the store works");
+        }
+    }
+
+    /// What the index has of a participant.
+    pub async fn markers_of(&self, participant: &str) -> Vec<String> {
+        let prefix = Listed::Participant(participant.to_owned()).prefix();
+        self.store.list(&prefix, None, 100).await.expect("the store works")
+    }
+
     /// An operator's process that holds and releases.
     pub fn holds(&self, plan: &Arc<Plan>) -> Holds {
         Holds::new(Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) }))
@@ -313,6 +362,8 @@ impl Durable {
             let found = self.ledger().find(id).await.expect("the ledger works").expect("the entry is there");
             let is_settled = matches!(found.entry.state, ChunkState::SourceDeleted { .. });
             assert!(is_settled, "`{id}` is stuck at {:?}; {what}", found.entry.state);
+            assert!(found.entry.metadata.is_some(), "what the metadata of `{id}` says is not kept; {what}");
+            assert!(self.has_markers(found.entry.markers()).await, "`{id}` is not found by all its markers; {what}");
         }
         let (open, _) = self.ledger().open_chunks(None, 10).await.expect("the ledger works");
         assert!(open.is_empty(), "markers are left of {open:?}; {what}");
