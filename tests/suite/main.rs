@@ -23,6 +23,7 @@
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
+//! | `operator_page` | the operator's page in a real browser |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
@@ -61,6 +62,7 @@ mod ledger_store_contract;
 mod legacy_generations;
 mod media_truth;
 mod operations_guide;
+mod operator_page;
 mod operator_verbs;
 mod own_storage;
 mod package;

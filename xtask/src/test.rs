@@ -19,6 +19,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let azurite = Azurite::start()?;
     let python = tools::python_sdk()?;
     let telephony_bot = tools::telephony_bot()?;
+    let chromium = tools::chromium()?;
     let mut command = tools::cargo();
     command
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
@@ -27,6 +28,7 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
         .env("TEST_AZURITE_QUEUE_URL", &azurite.queue_url)
         .env("TEST_PYTHON", python)
         .env("TEST_TELEPHONY_BOT", telephony_bot)
+        .env("TEST_CHROMIUM", chromium)
         .stdout(Stdio::piped());
     let mut process = command.spawn().context("could not run cargo test")?;
     let output = process.stdout.take().context("cargo test has no output")?;

@@ -108,14 +108,35 @@ pub fn is_root() -> bool {
 
 /// Whether there is an rclone: on the PATH, or installed where root has apt.
 pub fn rclone() -> bool {
-    let runs = |program: &str, arguments: &[&str]| {
-        let output = Command::new(program).args(arguments).stderr(Stdio::null()).output();
-        output.ok().filter(|output| output.status.success()).map(|output| output.stdout)
-    };
-    if runs("rclone", &["version"]).is_some() {
-        return true;
-    }
-    is_root() && runs("apt-get", &["install", "-y", "--no-install-recommends", "rclone"]).is_some()
+    runs("rclone", &["version"]).is_some() || installed("rclone")
+}
+
+/// Chromium with what drives it; returns the browser.
+pub fn chromium() -> anyhow::Result<PathBuf> {
+    let folder = paths::root().join("dev/browser");
+    npm_ci("the browser's driver", &folder, &folder.join("node_modules/playwright-core/package.json"))?;
+    let there =
+        || ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| runs(name, &["--version"]).is_some());
+    let found = there().or_else(|| {
+        eprintln!("Installing Chromium (apt-get install chromium)");
+        installed("chromium").then(there).flatten()
+    });
+    let path = found.and_then(|name| runs("which", &[name])).and_then(|path| String::from_utf8(path).ok());
+    path.map(|path| PathBuf::from(path.trim())).context(
+        "the tests of the operator's page need Chromium, and it cannot be installed here: as root, `apt-get install chromium`",
+    )
+}
+
+/// What a program prints, if it succeeds.
+fn runs(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
+    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then_some(output.stdout)
+}
+
+/// Installs a Debian package where root has apt; its lists are fetched where they are not there, or old.
+fn installed(package: &str) -> bool {
+    let install = || runs("apt-get", &["install", "-y", "--no-install-recommends", package]).is_some();
+    is_root() && (install() || runs("apt-get", &["update"]).is_some() && install())
 }
 
 /// A virtual environment with the official Python SDK; returns its interpreter.

@@ -1,4 +1,5 @@
-//! `VaultPage`: the operator's page, one file. It is nothing without a key; what it may load and run is written into its policy.
+//! `VaultPage`: the operator's page, one document put together from the files in `page/`. It is nothing without a key; what it
+//! may load and run is written into its policy.
 
 use std::sync::LazyLock;
 
@@ -9,26 +10,47 @@ use base64::prelude::BASE64_STANDARD;
 
 use crate::export::digest::Sha256Digest;
 
-/// With exactly one script and one style, inline.
-const PAGE: &str = include_str!("page/index.html");
+/// With one place each for the style and the script.
+const SHELL: &str = include_str!("page/shell.html");
+const STYLE: &str = concat!(include_str!("page/style.css"), include_str!("page/views.css"));
+/// One script: what stands below may use what stands above.
+const SCRIPT: &str = concat!(
+    include_str!("page/dom.js"),
+    include_str!("page/format.js"),
+    include_str!("page/api.js"),
+    include_str!("page/dialogs.js"),
+    include_str!("page/tiles.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/cost.js"),
+    include_str!("page/overview.js"),
+    include_str!("page/list.js"),
+    include_str!("page/player.js"),
+    include_str!("page/detail.js"),
+    include_str!("page/chunks.js"),
+    include_str!("page/poison.js"),
+    include_str!("page/main.js"),
+);
+
+static PAGE: LazyLock<String> = LazyLock::new(|| {
+    let shell = SHELL.replace("{{VERSION}}", env!("CARGO_PKG_VERSION"));
+    shell.replace("/*STYLE*/", STYLE).replace("/*SCRIPT*/", SCRIPT)
+});
 
 static ETAG: LazyLock<String> = LazyLock::new(|| format!("\"{}\"", Sha256Digest::of(PAGE.as_bytes())));
 
 /// Nothing but the page's own script and style runs, and nothing is asked of anybody but us.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
-    let hash = |tag| BASE64_STANDARD.encode(Sha256Digest::of(inline(PAGE, tag).as_bytes()).to_bytes());
     format!(
-        "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src 'self'; media-src 'self'; \
-         img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        hash("script"),
-        hash("style"),
+        "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; media-src 'self'; img-src data:; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        source(SCRIPT),
+        source(STYLE),
     )
 });
 
-/// What stands in the one element of this name.
-fn inline<'a>(page: &'a str, tag: &str) -> &'a str {
-    let inside = page.split_once(&format!("<{tag}>")).and_then(|(_, rest)| rest.split_once(&format!("</{tag}>")));
-    inside.map(|(inside, _)| inside).unwrap_or_default()
+/// How a policy names what stands inline.
+fn source(inline: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256Digest::of(inline.as_bytes()).to_bytes()))
 }
 
 pub(super) async fn page(headers: HeaderMap) -> Response {
@@ -37,10 +59,11 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
     let of_page = [
         (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
         (header::ETAG, ETAG.as_str()),
+        // A new version shows at the next visit.
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     ];
-    if is_known { (StatusCode::NOT_MODIFIED, of_page).into_response() } else { (of_page, PAGE).into_response() }
+    if is_known { (StatusCode::NOT_MODIFIED, of_page).into_response() } else { (of_page, PAGE.as_str()).into_response() }
 }
 
 #[cfg(test)]
@@ -49,20 +72,28 @@ mod tests {
 
     #[test]
     fn the_page_has_one_script_and_one_style_and_loads_nothing() {
-        for tag in ["script", "style"] {
+        for (tag, inline) in [("script", SCRIPT), ("style", STYLE)] {
             assert_eq!(PAGE.matches(&format!("<{tag}")).count(), 1, "{tag}");
-            assert!(!inline(PAGE, tag).trim().is_empty(), "{tag}");
+            assert!(PAGE.contains(&format!("<{tag}>{inline}</{tag}>")), "{tag}");
         }
-        for foreign in ["http://", "https://", "src=\"//", " onclick=", " onload=", " style=\""] {
-            assert!(!PAGE.contains(foreign), "{foreign}");
+        // A name of SVG's, not an address.
+        let addresses = PAGE.replace("http://www.w3.org/2000/svg", "");
+        for foreign in ["http://", "https://", "src=\"//", "url(", "@import", " onclick=", " onload=", " style=\""] {
+            assert!(!addresses.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn what_comes_from_outside_is_never_read_as_markup() {
+        for reader in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+            assert!(!SCRIPT.contains(reader), "{reader}");
         }
     }
 
     #[test]
     fn the_policy_names_the_hashes_of_what_is_inline() {
-        // Of "alert('Hello, world.');", the example of CSP Level 3 §8.4.
-        let digest = Sha256Digest::of(inline("<script>alert('Hello, world.');</script>", "script").as_bytes());
-        assert_eq!(BASE64_STANDARD.encode(digest.to_bytes()), "qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
-        assert!(POLICY.contains("script-src 'sha256-") && !POLICY.contains("unsafe"), "{}", *POLICY);
+        // The example of CSP Level 3 §8.4.
+        assert_eq!(source("alert('Hello, world.');"), "sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
+        assert!(POLICY.contains(&source(SCRIPT)) && POLICY.contains(&source(STYLE)) && !POLICY.contains("unsafe"), "{}", *POLICY);
     }
 }

@@ -53,6 +53,11 @@ impl World {
 
     /// With settings that differ from the usual ones; an empty value takes one away.
     pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::with_key(None, settings).await
+    }
+
+    /// With a key that the host asks for.
+    pub async fn with_key(function_key: Option<&str>, settings: &[(&str, &str)]) -> Self {
         let simulator = Simulator::start(acs_simulator::Options::default()).await.expect("ports are free");
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         let vault = folder.path().join("vault");
@@ -72,6 +77,7 @@ impl World {
         let console = Arc::clone(&lines);
         let options = functions_host::Options {
             environment,
+            function_key: function_key.map(str::to_owned),
             console: Console::new(move |line| console.lock().expect("no holder of this lock panics").push(line.to_owned())),
             ..functions_host::Options::new(script_root(folder.path()))
         };

@@ -1,0 +1,106 @@
+// How things are written: numbers, sizes, times, and the words for states.
+
+const settings = {
+  read: (name) => { try { return localStorage.getItem(`recording-vault.${name}`); } catch { return null; } },
+  write: (name, value) => { try { localStorage.setItem(`recording-vault.${name}`, value); } catch { /* it holds for this page then */ } },
+};
+
+let inUtc = settings.read('zone') === 'utc';
+/** How far the server's clock is ahead of this one. */
+let clockAhead = 0;
+const serverNow = () => Date.now() + clockAhead;
+
+const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
+const integer = new Intl.NumberFormat('en');
+const number = (value) => integer.format(Math.round(value));
+const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
+/** What the vault says of a problem begins small and has no full stop: it is the end of a log line as well. */
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const money = (value) => `$${value < 10 ? value.toFixed(value < 0.1 && value > 0 ? 4 : 2) : number(value)}`;
+
+function bytes(value) {
+  if (value == null) return '–';
+  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
+  let step = 0;
+  for (; value >= 1000 && step < units.length - 1; step += 1) value /= 1000;
+  return `${step === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
+}
+
+function formatter(options) {
+  const make = (timeZone) => new Intl.DateTimeFormat('en-GB', { ...options, timeZone });
+  const [local, utc] = [make(undefined), make('UTC')];
+  return (time) => (time == null ? '–' : (inUtc ? utc : local).format(new Date(time)));
+}
+const dateTime = formatter({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' });
+const exactTime = formatter({ day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', timeZoneName: 'short' });
+const clockTime = formatter({ hour: '2-digit', minute: '2-digit' });
+const clockSeconds = formatter({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const dayName = (day) => new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' }).format(new Date(`${day}T00:00:00Z`));
+const isoDay = (time) => new Date(time).toISOString().slice(0, 10);
+
+/** A moment as an element: written in the zone that is chosen, exact for those who point at it. */
+const moment = (time, write = dateTime) => (time ? h('time', { datetime: time, title: exactTime(time) }, write(time)) : '–');
+
+/** `1:02:03` */
+function playTime(ms) {
+  if (ms == null) return '–';
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  const two = (value) => String(value).padStart(2, '0');
+  const hours = Math.floor(seconds / 3600);
+  return `${hours ? `${hours}:` : ''}${hours ? two(Math.floor(seconds / 60) % 60) : Math.floor(seconds / 60)}:${two(seconds % 60)}`;
+}
+
+/** `2 h 05 min`, `4 min 10 s`: what is left, or how long ago. */
+function span(ms) {
+  const seconds = Math.max(0, Math.floor(Math.abs(ms) / 1000));
+  const [days, hours, minutes] = [Math.floor(seconds / 86400), Math.floor(seconds / 3600) % 24, Math.floor(seconds / 60) % 60];
+  if (days) return `${days} d ${hours} h`;
+  if (hours) return `${hours} h ${String(minutes).padStart(2, '0')} min`;
+  return minutes ? `${minutes} min ${String(seconds % 60).padStart(2, '0')} s` : `${seconds} s`;
+}
+
+/** A time that counts down by itself. */
+const countdown = (time) => h('time', { datetime: time, title: exactTime(time), 'data-until': time }, left(time));
+const left = (time) => {
+  const ms = Date.parse(time) - serverNow();
+  return ms >= 0 ? `in ${span(ms)}` : `${span(ms)} ago`;
+};
+const everySecond = () => document.querySelectorAll('[data-until]').forEach((element) => say(element, left(element.dataset.until)));
+
+const STATUS = {
+  active: { name: 'Recording', tone: 'live', picture: 'record', says: 'The call is being recorded. Its files follow after it has ended.' },
+  paused: { name: 'Paused', tone: 'live', picture: 'pause', says: 'Recording is paused. The call goes on and nothing is kept of it until somebody resumes.' },
+  waiting: { name: 'Waiting', tone: 'busy', picture: 'clock', says: 'ACS has the files; they are not in the vault yet. They are exported with the next sweep, nearest deadline first.' },
+  exporting: { name: 'Exporting', tone: 'busy', picture: 'move', says: 'The files are on their way into the vault.' },
+  atRisk: { name: 'At risk', tone: 'bad', picture: 'alert', says: 'Much of the time is over and the files are not in the vault. ACS drops them at the deadline.' },
+  verified: { name: 'Verified', tone: 'good', picture: 'check', says: 'Every file is in the vault, and length and SHA-256 are proved.' },
+  failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up after many attempts. Look at the reason below, remedy it, and retry.' },
+  missing: { name: 'Missing', tone: 'bad', picture: 'alert', says: 'The recording ended, and no event announced its files.' },
+  lost: { name: 'Lost', tone: 'bad', picture: 'cross', says: 'ACS dropped the files before they could be exported.' },
+  removed: { name: 'Removed', tone: 'calm', picture: 'gone', says: 'The copy was deleted as the retention policy says.' },
+};
+const status = (name) => STATUS[name] ?? { name, tone: 'calm', picture: 'gone', says: '' };
+const badge = (name) => h('span', { class: `badge ${status(name).tone}` }, icon(status(name).picture), status(name).name);
+
+const CHUNK_STATE = {
+  pending: ['waits for its export', 'busy'],
+  exported: ['in the vault and proved; still at ACS as well', 'good'],
+  sourceDeleted: ['in the vault and proved; deleted at ACS', 'good'],
+  sourceLeft: ['in the vault and proved; left at ACS', 'good'],
+  inPlace: ['in your own storage, looked at where it lies', 'good'],
+  removing: ['being deleted by the retention policy', 'calm'],
+  removed: ['deleted by the retention policy', 'calm'],
+  expired: ['lost: ACS dropped it before the export', 'bad'],
+  deadLettered: ['given up', 'bad'],
+  unknown: ['not in the ledger', 'bad'],
+};
+
+/** `audio + video, MP4`; `audio, 3 channels, WAV` */
+function kind(recording) {
+  const content = { audio: 'Audio', audioVideo: 'Audio + video' }[recording.content];
+  const channels = recording.channels === 'unmixed' ? 'unmixed' : null;
+  return [content, channels, recording.format?.toUpperCase()].filter(Boolean).join(', ') || '–';
+}
+
+/** ACS's list prices in US dollars a minute; unmixed audio counts each participant. */
+const PRICES = { mixedAudioVideo: 0.01, mixedAudio: 0.002, unmixedParticipant: 0.0012 };

@@ -1,0 +1,197 @@
+// The list: filters that stand in the address, pages that are asked for as one scrolls.
+
+const PAGE = 200;
+/** A page may be empty and still not be the last: so often the list asks on by itself. */
+const ASK_ON = 8;
+/** Who comes back from a recording finds the list as it was; who comes from elsewhere, only for so long. */
+const LIST_IS_FRESH = 30_000;
+const FILTERS = ['q', 'from', 'to', 'state', 'format', 'call', 'participant'];
+const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, endSeen: null };
+
+function buildList() {
+  list.isBuilt = true;
+  const field = (name, label, control) => h('div', { class: `field ${name}` }, h('label', { for: `filter-${name}` }, label), control);
+  const text = (name, hint) => h('input', { id: `filter-${name}`, name, type: name === 'q' ? 'search' : 'text', autocomplete: 'off', spellcheck: 'false', placeholder: hint });
+  const date = (name) => h('input', { id: `filter-${name}`, name, type: 'date' });
+  const choice = (name, any, options) => h('select', { id: `filter-${name}`, name }, h('option', { value: '' }, any), options.map(([value, shown]) => h('option', { value }, shown)));
+  const form = h('form', { id: 'filters', class: 'filters', 'aria-label': 'Filters' },
+    field('q', 'Search', text('q', 'Recording or call id, or how it begins')),
+    field('from', 'From', date('from')), field('to', 'To', date('to')),
+    field('state', 'State', choice('state', 'Any', Object.entries(STATUS).map(([value, { name }]) => [value, name]))),
+    field('format', 'Format', choice('format', 'Any', [['mp4', 'MP4'], ['mp3', 'MP3'], ['wav', 'WAV']])),
+    field('call', 'Call', text('call', 'Call id or server call id')),
+    field('participant', 'Participant', text('participant', '8:acs:… or 4:+49…')),
+    h('div', { class: 'field buttons' }, h('button', { type: 'submit', class: 'primary' }, 'Apply'), h('a', { href: '#/recordings', class: 'button quiet', id: 'clear' }, 'Clear')));
+  let waiting = null;
+  const apply = (push) => { clearTimeout(waiting); setFilters(push); };
+  form.addEventListener('submit', (event) => { event.preventDefault(); apply(true); });
+  form.addEventListener('change', () => apply(true));
+  form.addEventListener('input', (event) => {
+    if (!['text', 'search'].includes(event.target.type)) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => apply(false), 400);
+  });
+  const columns = ['State', 'Started', 'Length', 'Call', 'People', 'Kind', 'Size', 'Notes'];
+  replace($('recordings'),
+    h('div', { class: 'list-head' }, h('h1', { id: 'list-title', tabindex: -1 }, 'Recordings'), h('p', { id: 'list-count', role: 'status' })),
+    h('details', { class: 'filter-box', id: 'filter-box' }, h('summary', null, 'Filters'), form),
+    h('div', { class: 'list', id: 'list', role: 'table', 'aria-labelledby': 'list-title', 'aria-busy': 'false' },
+      h('div', { class: 'list-columns', role: 'rowgroup' }, h('div', { class: 'row head', role: 'row' }, columns.map((name) => h('div', { role: 'columnheader' }, name)))),
+      h('div', { id: 'pages', role: 'presentation' })),
+    h('div', { class: 'list-end', id: 'list-end' }));
+  const wide = matchMedia('(min-width: 900px)');
+  const open = () => { $('filter-box').open = wide.matches; };
+  wide.addEventListener('change', open);
+  open();
+  $('list').addEventListener('keydown', moveInList);
+  list.endSeen = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting && list.continuation && !list.load) loadMore(); }, { rootMargin: '600px' });
+}
+
+/** Writes the form into the address; the address is what is shown. */
+function setFilters(push) {
+  const values = Object.fromEntries(FILTERS.map((name) => [name, $(`filter-${name}`).value.trim()]));
+  const text = parameters(values);
+  const hash = `#/recordings${text ? `?${text}` : ''}`;
+  if (hash === location.hash) return;
+  if (push) location.hash = hash;
+  else { history.replaceState(null, '', hash); route({ keepFocus: true }); }
+}
+
+function showList(query) {
+  if (!list.isBuilt) buildList();
+  const filters = parameters(Object.fromEntries(FILTERS.map((name) => [name, query.get(name)])));
+  document.title = 'Recordings · Recording vault';
+  const isFresh = list.opened || Date.now() - list.loadedAt < LIST_IS_FRESH;
+  if (list.filters === filters && list.rows.length > 0 && isFresh) {
+    scrollTo(0, list.scrollY);
+    return list.opened && document.getElementById(`row-${list.opened}`)?.focus({ preventScroll: true });
+  }
+  list.filters = filters;
+  for (const name of FILTERS) {
+    const input = $(`filter-${name}`);
+    if (input !== document.activeElement) input.value = query.get(name) ?? '';
+  }
+  $('clear').hidden = !filters;
+  if (filters && FILTERS.slice(1).some((name) => query.get(name))) $('filter-box').dataset.active = 'yes';
+  else delete $('filter-box').dataset.active;
+  return reloadList();
+}
+
+function reloadList() {
+  list.load?.abort();
+  Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now() });
+  replace($('pages'));
+  return loadMore();
+}
+
+/** The next page, and on while pages are empty. */
+async function loadMore() {
+  const load = new AbortController();
+  list.load = load;
+  const before = list.rows.length;
+  list.endSeen.disconnect();
+  $('list').setAttribute('aria-busy', 'true');
+  replace($('list-end'), h('p', { class: 'hint' }, 'Loading …'));
+  try {
+    for (let asked = 0; asked < ASK_ON; asked += 1) {
+      const query = parameters({ ...Object.fromEntries(new URLSearchParams(list.filters)), top: PAGE, continuation: list.continuation });
+      const { recordings, continuation } = await request(`recordings?${query}`, { signal: load.signal });
+      list.continuation = continuation ?? null;
+      addRows(recordings);
+      if (recordings.length > 0 || !list.continuation) break;
+    }
+    endOfList();
+  } catch (error) {
+    if (wasCancelled(error) || list.load !== load) return;
+    replace($('list-end'), h('div', { class: 'blank', role: 'alert' }, h('p', null, error.message), button('Try again', loadMore, { kind: 'primary' })));
+    say($('list-count'), '');
+  } finally {
+    if (list.load === load) {
+      list.load = null;
+      $('list').setAttribute('aria-busy', 'false');
+      // Where nothing was found, somebody decides whether to look further back.
+      if (list.rows.length > before) list.endSeen.observe($('list-end'));
+    }
+  }
+}
+
+function addRows(recordings) {
+  if (recordings.length === 0) return;
+  // A page is a box of its own, which the browser lays out only when it comes into sight: ten thousand rows stay light.
+  const page = h('div', { class: 'page', role: 'rowgroup' }, recordings.map((recording, index) => listRow(recording, list.rows.length + index)));
+  list.rows.push(...recordings);
+  $('pages').append(page);
+}
+
+function listRow(recording, index) {
+  const { recordingId, callId, startedAt, durationMs, participants, sizeBytes, held, doubtful, nextDeadline } = recording;
+  const cell = (name, ...content) => h('div', { role: 'cell', class: `cell ${name}` }, content);
+  const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `${callId ?? recordingId}, ${startedAt ? dateTime(startedAt) : 'start not known'}, ${status(recording.status).name}` }, callId ?? recordingId);
+  return h('div', { class: 'row', role: 'row' },
+    cell('status', badge(recording.status)),
+    cell('started', moment(startedAt)),
+    cell('length', playTime(durationMs)),
+    cell('call mono', opens),
+    cell('people', participants == null ? '–' : number(participants)),
+    cell('kind', kind(recording)),
+    cell('size', bytes(sizeBytes)),
+    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
+}
+
+function endOfList() {
+  const count = list.rows.length;
+  const isMore = list.continuation !== null;
+  say($('list-count'), count === 0 ? '' : `${number(count)}${isMore ? ' loaded, there are more' : count === 1 ? ' recording' : ' recordings'}${costOfList()}`);
+  if (count === 0 && !isMore) return replace($('list-end'), emptyList());
+  const reached = list.rows.at(-1)?.startedAt;
+  if (!isMore) return replace($('list-end'), h('p', { class: 'hint' }, count > 10 ? 'That is all.' : ''));
+  return replace($('list-end'), count === 0 && h('p', null, 'Nothing found so far; older recordings have not been looked at yet.'),
+    button(count === 0 ? 'Search further back' : 'Load more', loadMore, { kind: 'primary', focus: 'more' }), reached && h('p', { class: 'hint' }, `Shown back to ${dateTime(reached)}.`));
+}
+
+/** What those that are loaded cost, each by its kind. */
+function costOfList() {
+  const timed = list.rows.filter((recording) => recording.durationMs != null);
+  if (timed.length === 0) return '';
+  const total = timed.reduce((sum, recording) => sum + recordingPrice(recording), 0);
+  const minutes = timed.reduce((sum, recording) => sum + recording.durationMs, 0) / MINUTE;
+  return `; ${number(minutes)} minutes, about ${money(total)} at ACS's list prices`;
+}
+
+function emptyList() {
+  if (!list.filters) {
+    return h('div', { class: 'blank' }, h('h2', null, 'Nothing has been recorded yet'), h('p', null, 'Start a recording, and it appears here: ', h('code', null, 'POST /api/recordings'), '. The ', h('a', { href: '#/' }, 'overview'), ' says what else is needed.'));
+  }
+  return h('div', { class: 'blank' }, h('h2', null, 'No recording fits'),
+    h('p', null, 'Search finds ids from their beginning on; call and participant have to be whole. An id of a call can be the call id or the server call id.'),
+    h('p', null, h('a', { href: '#/recordings', class: 'button' }, 'Show all recordings')));
+}
+
+/** Arrow keys go from row to row. */
+function moveInList(event) {
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  const index = Number(event.target.dataset?.index);
+  if (!step || Number.isNaN(index)) return;
+  const next = $('pages').querySelector(`[data-index="${index + step}"]`);
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
+/** What somebody pastes who asks "where is that call?": an id, or a participant. */
+async function findCall(text) {
+  const isParticipant = /^(\d+:|\+\d)/.test(text);
+  if (isParticipant) {
+    location.hash = `#/recordings?${parameters({ participant: text.startsWith('+') ? `4:${text}` : text })}`;
+    return;
+  }
+  try {
+    const asked = [{ q: text, top: 2 }, { call: text, top: 2 }].map((query) => request(`recordings?${parameters(query)}`));
+    const [byStart, byCall] = await Promise.all(asked);
+    const [found, name] = byStart.recordings.length > 0 || byStart.continuation ? [byStart, 'q'] : [byCall, 'call'];
+    const isOne = found.recordings.length === 1 && !found.continuation;
+    location.hash = isOne ? `#/${recordingPath(found.recordings[0].recordingId)}` : `#/recordings?${parameters({ [name === 'call' && found.recordings.length === 0 ? 'q' : name]: text })}`;
+  } catch (error) {
+    toast(error.message, 'bad');
+  }
+}

@@ -1,0 +1,155 @@
+// The player: the recording's chunks one after the other, on one bar with its pauses.
+
+/** Files up to this size are read whole for their waveform. */
+const WAVEFORM_LIMIT = 20e6;
+const POINTS = 240;
+
+/** Builds the player of a recording; `stop` ends it. */
+function makePlayer(recording) {
+  const chunks = recording.chunkList.filter((chunk) => chunk.playable).map((chunk) => ({ ...chunk, ms: chunk.durationMs ?? 0 }));
+  const total = chunks.reduce((sum, chunk) => sum + chunk.ms, 0);
+  chunks.reduce((from, chunk) => { chunk.from = from; return from + chunk.ms; }, 0);
+  const isVideo = recording.content === 'audioVideo' || chunks[0].contentType?.startsWith('video/');
+  const media = h(isVideo ? 'video' : 'audio', { controls: true, preload: 'metadata', playsinline: true, 'aria-label': 'Recording' });
+  const message = h('p', { class: 'player-message', role: 'alert', hidden: true });
+  const over = new AbortController();
+  const player = { media, chunks, total, at: 0, isAgain: false, over };
+
+  const bar = total > 0 ? makeBar(player, (ms) => seek(ms)) : null;
+  const switcher = chunks.length > 1 && h('div', { class: 'segments', role: 'group', 'aria-label': 'Chunks' }, chunks.map((chunk, index) => h('button', { type: 'button', 'data-chunk': index, 'aria-pressed': 'false', onclick: () => open(index, 0, true) }, `Chunk ${chunk.index}`)));
+  const speeds = h('select', { 'aria-label': 'Speed', onchange: (event) => { media.playbackRate = Number(event.target.value); } }, [0.75, 1, 1.25, 1.5, 2].map((speed) => h('option', { value: speed, selected: speed === 1 }, `${speed}×`)));
+
+  async function open(index, seconds, andPlay, isAgain = false) {
+    player.at = index;
+    player.isAgain = isAgain;
+    message.hidden = true;
+    const speed = media.playbackRate;
+    for (const other of (switcher || h('i')).children) other.setAttribute('aria-pressed', other.dataset.chunk === String(index));
+    try {
+      const { url } = await ticket(chunks[index].documentId, over.signal);
+      if (player.at !== index) return;
+      media.src = url;
+      player.url = url;
+      media.addEventListener('loadedmetadata', () => {
+        media.currentTime = Math.min(seconds, Number.isFinite(media.duration) ? media.duration : seconds);
+        media.playbackRate = speed;
+        if (andPlay) media.play().catch(() => { /* the browser wants a click first */ });
+      }, { once: true });
+      if (!isAgain) drawWaveform(player, index, url, bar);
+    } catch (error) {
+      if (!wasCancelled(error)) tell(error.message);
+    }
+  }
+
+  function seek(ms) {
+    const index = Math.max(0, chunks.findLastIndex((chunk) => chunk.from <= ms));
+    const seconds = (ms - chunks[index].from) / 1000;
+    if (index === player.at && media.readyState > 0) media.currentTime = seconds;
+    else open(index, seconds, !media.paused);
+  }
+
+  function tell(text) {
+    message.hidden = false;
+    replace(message, icon('alert'), text, ' ', button('Try again', () => open(player.at, 0, true), { focus: 'again' }));
+  }
+
+  // A ticket that ran out in the middle is replaced once; what fails then is told.
+  async function failed() {
+    if (over.signal.aborted || !media.getAttribute('src')) return;
+    if (!player.isAgain) return open(player.at, media.currentTime, true, true);
+    return tell(await whyNot(player.url, over.signal));
+  }
+
+  const on = (event, act) => media.addEventListener(event, act, { signal: over.signal });
+  on('error', failed);
+  on('playing', () => { player.isAgain = false; });
+  on('timeupdate', () => bar?.update(chunks[player.at].from + media.currentTime * 1000));
+  on('ended', () => { if (player.at + 1 < chunks.length) open(player.at + 1, 0, true); });
+  open(0, 0, false);
+
+  const box = h('div', { class: `player ${isVideo ? 'video' : 'audio'}` }, media, bar?.element, message, h('div', { class: 'player-tools' }, switcher, h('label', null, 'Speed ', speeds), bar && h('span', { class: 'hint' }, bar.legend)));
+  const stop = () => { over.abort(); media.pause(); media.removeAttribute('src'); media.load(); };
+  return { element: box, stop };
+}
+
+/** A media element says only that it failed; the server says why. */
+async function whyNot(url, signal) {
+  try {
+    const response = await fetch(url, { headers: { range: 'bytes=0-0' }, cache: 'no-store', signal });
+    if (response.ok) return 'The browser cannot play this file. It may be damaged, or of a format this browser does not know; the copy in the vault is what ACS delivered.';
+    if (response.status === 416) return 'The file is empty: there is nothing to play.';
+    await read(response);
+    return inWords(response.status);
+  } catch (error) {
+    return error instanceof ApiError ? error.message : 'The file cannot be loaded. Is the network there?';
+  }
+}
+
+/** The bar: waveform or plain, with pauses and chunk borders; a slider for the keyboard. */
+function makeBar(player, seek) {
+  const { chunks, total } = player;
+  const share = (ms) => (ms / total) * 1000;
+  const wave = svg('g', { class: 'wave' });
+  const played = svg('rect', { x: 0, y: 0, width: 0, height: 64, class: 'played' });
+  const head = svg('rect', { x: 0, y: 0, width: 2.5, height: 64, class: 'playhead' });
+  const pauses = chunks.flatMap((chunk) => (chunk.pauses ?? []).map((pause) => ({ at: chunk.from + pause.offsetMs, ms: pause.durationMs })));
+  const pauseMark = ({ at, ms }) => svg('g', { class: 'pause' }, svg('rect', { x: share(at) - 3, y: 0, width: 6, height: 64 }), svg('path', { d: `M${share(at) - 7} 0h14l-7 9z` }), svg('title', null, `Paused for ${span(ms)} at ${playTime(at)}`));
+  const borders = chunks.slice(1).map((chunk) => svg('line', { x1: share(chunk.from), x2: share(chunk.from), y1: 0, y2: 64, class: 'border' }));
+  const picture = svg('svg', { viewBox: '0 0 1000 64', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, svg('rect', { x: 0, y: 31, width: 1000, height: 2, class: 'plain' }), wave, played, borders, pauses.map(pauseMark), head);
+  const time = h('span', { class: 'time mono' }, `0:00 / ${playTime(total)}`);
+  const slider = h('div', { class: 'bar', role: 'slider', tabindex: 0, 'aria-label': 'Position', 'aria-valuemin': 0, 'aria-valuemax': Math.round(total / 1000), 'aria-valuenow': 0, 'aria-valuetext': `0:00 of ${playTime(total)}` }, picture);
+  let now = 0;
+  const update = (ms) => {
+    now = Math.min(total, ms);
+    played.setAttribute('width', share(now));
+    head.setAttribute('x', Math.max(0, share(now) - 1.25));
+    say(time, `${playTime(now)} / ${playTime(total)}`);
+    slider.setAttribute('aria-valuenow', Math.round(now / 1000));
+    slider.setAttribute('aria-valuetext', `${playTime(now)} of ${playTime(total)}`);
+  };
+  const go = (ms) => { const to = Math.min(total - 100, Math.max(0, ms)); update(to); seek(to); };
+  const byPointer = (event) => { const { left: edge, width } = slider.getBoundingClientRect(); go(((event.clientX - edge) / width) * total); };
+  slider.addEventListener('pointerdown', (event) => { if (event.button === 0) byPointer(event); });
+  slider.addEventListener('keydown', (event) => {
+    const steps = { ArrowRight: 5000, ArrowUp: 5000, ArrowLeft: -5000, ArrowDown: -5000, PageUp: 60_000, PageDown: -60_000 };
+    const to = event.key === 'Home' ? 0 : event.key === 'End' ? total : steps[event.key] && now + steps[event.key];
+    if (to == null) return;
+    event.preventDefault();
+    go(to);
+  });
+  const paused = pauses.length > 0 && h('ul', { class: 'pauses' }, pauses.map(({ at, ms }) => h('li', null, button(`Pause of ${span(ms)} at ${playTime(at)}`, () => go(at), { kind: 'quiet', picture: 'pause' }))));
+  return { element: h('div', { class: 'bar-box' }, slider, time, paused), update, wave, legend: 'Arrow keys on the bar: 5 seconds; page keys: a minute.' };
+}
+
+/** Small audio files are decoded for their waveform; the others keep the plain bar. */
+async function drawWaveform(player, index, url, bar) {
+  const chunk = player.chunks[index];
+  if (!bar || chunk.isDrawn || !chunk.contentType?.startsWith('audio/') || !(chunk.sizeBytes <= WAVEFORM_LIMIT) || navigator.connection?.saveData) return;
+  chunk.isDrawn = true;
+  try {
+    const response = await fetch(url, { signal: player.over.signal });
+    if (!response.ok) return;
+    // A low rate is enough to see who speaks, and an hour of it fits into memory.
+    const audio = await new OfflineAudioContext(1, 1, 8000).decodeAudioData(await response.arrayBuffer());
+    if (player.over.signal.aborted) return;
+    bar.wave.append(waveform(audio, chunk, player.total));
+  } catch { /* the bar stays plain; the player says what is wrong with the file */ }
+}
+
+function waveform(audio, chunk, total) {
+  const points = Math.max(8, Math.round(POINTS * (chunk.ms / total)));
+  const samples = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
+  const each = Math.floor(audio.length / points) || 1;
+  const loud = Array.from({ length: points }, (_, point) => {
+    let most = 0;
+    for (let at = point * each; at < (point + 1) * each; at += 4) for (const channel of samples) most = Math.max(most, Math.abs(channel[at] ?? 0));
+    return most;
+  });
+  const loudest = Math.max(0.02, ...loud);
+  const step = ((chunk.ms / total) * 1000) / points;
+  const path = loud.map((value, point) => {
+    const size = Math.max(1.5, (value / loudest) * 56);
+    return `M${((chunk.from / total) * 1000 + point * step + step * 0.15).toFixed(2)} ${(32 - size / 2).toFixed(1)}h${(step * 0.7).toFixed(2)}v${size.toFixed(1)}h-${(step * 0.7).toFixed(2)}z`;
+  });
+  return svg('path', { d: path.join('') });
+}

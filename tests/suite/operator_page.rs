@@ -1,0 +1,206 @@
+//! The operator's page in a real browser: Debian's Chromium against the built handler. What a person does there is written in
+//! `dev/browser/scenarios.mjs`; here is what they find.
+
+use std::fs;
+use std::path::PathBuf;
+
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::export::index::{Listed, recording_name};
+use serde_json::{Value, json};
+
+use crate::support::eventually;
+use crate::support::world::{World, document_ids};
+
+const MANY: usize = 10_000;
+
+/// Runs a scenario of `dev/browser` with the page of this world.
+async fn in_browser(scenario: &str, world: &World, mut facts: Value) {
+    #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
+    let chromium = std::env::var("TEST_CHROMIUM").expect("TEST_CHROMIUM is not set: run the tests by `cargo xtask test`");
+    facts["page"] = format!("{}/api/vault/", world.host.url()).into();
+    let mut command = tokio::process::Command::new("node");
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/dev/browser/run.mjs"))
+        .args([scenario, &facts.to_string()])
+        .env("TEST_CHROMIUM", chromium)
+        .kill_on_drop(true);
+    let output = command.output().await.expect("Node.js runs");
+    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), world.console());
+}
+
+/// A call that is recorded through our API and exported, in two chunks of unmixed audio with a pause; gives its id.
+async fn recorded_call(world: &World) -> String {
+    let url = world.host.event_grid_url("RecordingFileStatusUpdated");
+    world.admin("POST", "event-subscriptions", json!({"url": url})).await;
+    let call = world.admin("POST", "calls", json!({"chunks": [{"durationMs": 9000}, {"durationMs": 5000}]})).await;
+    let start = json!({"serverCallId": call["serverCallId"], "recordingContentType": "audio", "recordingChannelType": "unmixed",
+        "recordingFormatType": "wav"});
+    let (_, started) = world.api("POST", "/recordings", Some(start)).await;
+    let id = started["recordingId"].as_str().expect("a start gives an id").to_owned();
+    for action in ["pause", "resume", "stop"] {
+        world.api("POST", &format!("/recordings/{id}/{action}"), None).await;
+    }
+    until_verified(world, &id).await;
+    id
+}
+
+/// A stopped recording whose event has come.
+async fn made_recording(world: &World, wanted: Value) -> String {
+    let event = world.recording(wanted).await;
+    world.event(&event).await;
+    let id = recording_id(&event);
+    until_verified(world, &id).await;
+    id
+}
+
+fn recording_id(event: &Value) -> String {
+    let subject = event["subject"].as_str().expect("an event has a subject");
+    subject.rsplit('/').next().expect("a subject ends with the recording").to_owned()
+}
+
+async fn until_verified(world: &World, id: &str) -> Value {
+    eventually("the recording is in the vault", async || {
+        let (status, recording) = world.api("GET", &format!("/vault/recordings/{id}"), None).await;
+        let is_deleted = |chunk: &Value| chunk["state"] == "sourceDeleted";
+        let chunks = recording["chunkList"].as_array().filter(|chunks| status == 200 && !chunks.is_empty())?;
+        chunks.iter().all(is_deleted).then(|| recording.clone())
+    })
+    .await
+}
+
+fn facts_of(recording: &Value) -> Value {
+    json!({"recordingId": recording["recordingId"], "callId": recording["callId"]})
+}
+
+#[tokio::test]
+async fn the_overview_tells_how_everything_stands_and_stays_where_one_is() {
+    let world = World::new().await;
+    made_recording(&world, json!({"format": "mp3"})).await;
+    recorded_call(&world).await;
+    in_browser("overview", &world, json!({"verified": 3})).await;
+}
+
+#[tokio::test]
+async fn a_call_is_found_by_filters_and_within_ten_seconds_by_its_id() {
+    let world = World::new().await;
+    for participant in ["8:acs:one", "8:acs:two"] {
+        let call = json!({"participants": [participant], "chunks": [{"durationMs": 2000}]});
+        made_recording(&world, json!({"format": "mp3", "call": call})).await;
+    }
+    let call = json!({"participants": ["4:+4930901820"], "chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let mut facts = facts_of(&until_verified(&world, &id).await);
+    facts["recordings"] = 3.into();
+    facts["wav"] = 1.into();
+    facts["participant"] = "8:acs:two".into();
+    in_browser("listAndFilter", &world, facts).await;
+}
+
+#[tokio::test]
+async fn a_recording_plays_from_chunk_to_chunk_and_from_any_place() {
+    let world = World::new().await;
+    let id = recorded_call(&world).await;
+    let video = made_recording(&world, json!({"format": "mp4", "call": {"chunks": [{"sizeBytes": 200_000}]}})).await;
+    in_browser("play", &world, json!({"recordingId": id, "videoId": video, "channels": 2})).await;
+}
+
+#[tokio::test]
+async fn media_that_cannot_be_had_is_told_of_and_can_be_asked_for_again() {
+    let world = World::new().await;
+    let id = made_recording(&world, json!({"format": "wav", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    in_browser("mediaFails", &world, json!({"recordingId": id})).await;
+}
+
+#[tokio::test]
+async fn a_chunk_that_was_given_up_is_retried_after_a_question() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let mut event = world.recording(json!({"format": "wav"})).await;
+    event["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] = "https://evil.example/media".into();
+    world.event(&event).await;
+    let document_id = &document_ids(&event)[0];
+    assert_eq!(world.ledger_entry(document_id)["state"]["name"], "deadLettered");
+    in_browser("retry", &world, json!({"failedId": recording_id(&event)})).await;
+    assert_eq!(world.ledger_entry(document_id)["state"]["name"], "pending");
+}
+
+#[tokio::test]
+async fn a_recording_is_verified_held_and_released_after_a_question() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let id = made_recording(&world, json!({"format": "wav", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    in_browser("hold", &world, json!({"recordingId": id})).await;
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_fed_in_again() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    world.event(&json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": "nothing"})).await;
+    let poison = world.poison();
+    let sha256 = poison.keys().next().and_then(|name| name.split('.').next()).expect("the event is kept");
+    in_browser("replay", &world, json!({"sha256": sha256})).await;
+}
+
+#[tokio::test]
+async fn the_key_is_asked_for_kept_for_the_tab_taken_out_of_the_address_and_forgotten() {
+    let world = World::with_key(Some("open sesame+/="), &[]).await;
+    in_browser("keys", &world, json!({"key": "open sesame+/="})).await;
+}
+
+#[tokio::test]
+async fn an_empty_vault_says_what_to_do_next() {
+    in_browser("empty", &World::new().await, json!({})).await;
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_to_be_reached_is_told_and_no_page_is_blank() {
+    let world = World::new().await;
+    let id = made_recording(&world, json!({"format": "mp3", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    in_browser("badInput", &world, json!({"recordingId": id})).await;
+}
+
+#[tokio::test]
+async fn every_view_is_for_all_in_both_themes_narrow_and_wide_by_keyboard_and_on_paper() {
+    let world = World::new().await;
+    let id = recorded_call(&world).await;
+    in_browser("forEverybody", &world, json!({"recordingId": id})).await;
+}
+
+#[tokio::test]
+async fn ten_thousand_recordings_are_fluent() {
+    let world = World::new().await;
+    let id = made_recording(&world, json!({"format": "mp3", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    multiply(&world, &id);
+    in_browser("many", &world, json!({"count": MANY})).await;
+}
+
+/// Writes a recording that went the whole way again under other names, as register, ledger and index would have it.
+fn multiply(world: &World, id: &str) {
+    let ledger = world.vault.with_file_name("vault-ledger");
+    let read = |path: PathBuf| fs::read_to_string(path).expect("the ledger has it");
+    let account = read(ledger.join(format!("recordings/{}.json", recording_name(&id.parse().expect("it is an id")))));
+    let original: RegisteredRecording = serde_json::from_str(&account).expect("an account is JSON");
+    let (_, document_id) = original.files.documents().next().expect("it has a chunk");
+    let entry = read(ledger.join(format!("chunks/{document_id}.json")));
+    // Nobody asks for them by their call.
+    let all = Listed::All.prefix();
+    for number in 1..MANY {
+        let renamed =
+            |text: &str| text.replace(id, &format!("many-{number}")).replace(document_id.as_str(), &format!("chunk-{number}"));
+        let mut copy: RegisteredRecording = serde_json::from_str(&renamed(&account)).expect("an account is JSON");
+        let minutes = jiff::SignedDuration::from_mins(i64::try_from(number).expect("it is small"));
+        copy.started_at = copy.started_at.and_then(|at| at.checked_sub(minutes).ok());
+        copy.opened_at = copy.opened_at.and_then(|at| at.checked_sub(minutes).ok());
+        let text = serde_json::to_string(&copy).expect("an account can be written");
+        let files = [
+            (format!("recordings/{}.json", recording_name(&copy.recording_id)), text),
+            (format!("chunks/chunk-{number}.json"), renamed(&entry)),
+        ];
+        let markers = copy.markers().into_iter().filter(|marker| marker.starts_with(&all)).map(|marker| (marker, String::new()));
+        for (key, content) in files.into_iter().chain(markers) {
+            let path = ledger.join(key);
+            if fs::write(&path, &content).is_err() {
+                fs::create_dir_all(path.parent().expect("a key lies in a folder")).expect("the folder is ours");
+                fs::write(&path, content).expect("the folder is ours");
+            }
+        }
+    }
+}
