@@ -32,6 +32,7 @@
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
+//! | `telephony`, `telephony_crashes` | bots and their commands; every call to the register failed, and killed at |
 //! | `telemetry` | what a collector and a scraper get, and that neither disturbs an export |
 //! | `vault_verbs` | `verify`, `reconcile` and `delete-source`: what is there, what is missing, what may go |
 //! | `vault_api` | the vault over HTTP: lists, one recording, media by Range, tickets, actions, the page |
@@ -78,6 +79,7 @@ mod support;
 mod sweep_cost;
 mod telemetry;
 mod telephony;
+mod telephony_crashes;
 mod vault_api;
 mod vault_verbs;
 mod whole_way;

@@ -148,6 +148,11 @@ impl LedgerStore for Planned<MemoryLedgerStore> {
     }
 }
 
+/// A store whose calls go by a plan.
+pub fn planned(inner: &Arc<MemoryLedgerStore>, plan: &Arc<Plan>) -> Arc<dyn LedgerStore> {
+    Arc::new(Planned { inner: Arc::clone(inner), plan: Arc::clone(plan) })
+}
+
 fn store_error(key: &str) -> StoreError {
     StoreError { action: "reach", key: key.to_owned(), source: "as planned".into() }
 }
