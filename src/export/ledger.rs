@@ -190,17 +190,16 @@ impl ChunkLedger {
             let Some(found) = found.filter(|found| found.entry.is_claimed_by(claim.token)) else {
                 return Err(LedgerError::ClaimLost { document_id: document_id.clone() });
             };
-            let mut entry = found.entry;
-            let (before, markers) = (entry.state.clone(), entry.markers());
+            let mut entry = found.entry.clone();
             change(&mut entry);
             if after == AfterUpdate::Release {
                 entry.claim = None;
             }
-            self.audit_change(&before, &mut entry).await?;
-            self.index().put_new(&markers, &entry.markers()).await?;
+            self.audit_change(&found.entry.state, &mut entry).await?;
+            self.mark_new(Some(&found.entry), &entry).await?;
             let condition = Precondition::Unchanged(found.version);
             if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
-                self.unmark(&markers, &entry).await?;
+                self.unmark(&found.entry, &entry).await?;
                 if entry.state.is_settled() {
                     self.clear_marker(&marker_key(&entry), document_id).await?;
                 }
@@ -342,11 +341,10 @@ impl ChunkLedger {
         if !entry.state.is_settled() {
             self.store.put(&marker_key(entry), Bytes::new(), Precondition::Absent).await?;
         }
-        let markers = before.map(LedgerEntry::markers).unwrap_or_default();
-        self.index().put_new(&markers, &entry.markers()).await?;
+        self.mark_new(before, entry).await?;
         let outcome = self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(entry), condition).await?;
-        if outcome == PutOutcome::Written {
-            self.unmark(&markers, entry).await?;
+        if let (PutOutcome::Written, Some(before)) = (outcome, before) {
+            self.unmark(before, entry).await?;
         }
         Ok(outcome)
     }

@@ -25,6 +25,11 @@ impl LedgerEntry {
         self.chunk.started_at.unwrap_or(self.recorded_at)
     }
 
+    /// Whether nothing that its markers tell of differs: most changes are of claims and attempts.
+    fn is_filed_as(&self, other: &Self) -> bool {
+        self.state == other.state && self.metadata == other.metadata && self.chunk == other.chunk
+    }
+
     /// The keys of all its markers.
     pub fn markers(&self) -> BTreeSet<String> {
         let recording = recording_name(&self.chunk.filed_under());
@@ -65,12 +70,23 @@ impl ChunkLedger {
         std::sync::Arc::clone(&self.store)
     }
 
+    /// Writes the markers of what an entry is about to say, and did not before.
+    pub(super) async fn mark_new(&self, before: Option<&LedgerEntry>, after: &LedgerEntry) -> Result<(), StoreError> {
+        if before.is_some_and(|before| before.is_filed_as(after)) {
+            return Ok(());
+        }
+        let known = before.map(LedgerEntry::markers).unwrap_or_default();
+        self.index().put_new(&known, &after.markers()).await
+    }
+
     /// Removes the markers of what an entry said before and says no more.
     ///
     /// Whoever changes the entry at the same time may have found one there and relied on it: it is put back.
-    pub(super) async fn unmark(&self, before: &BTreeSet<String>, after: &LedgerEntry) -> Result<(), LedgerError> {
-        let now = after.markers();
-        let stale: Vec<String> = before.difference(&now).cloned().collect();
+    pub(super) async fn unmark(&self, before: &LedgerEntry, after: &LedgerEntry) -> Result<(), LedgerError> {
+        if before.is_filed_as(after) {
+            return Ok(());
+        }
+        let stale: Vec<String> = before.markers().difference(&after.markers()).cloned().collect();
         if stale.is_empty() {
             return Ok(());
         }
@@ -145,7 +161,7 @@ impl ChunkLedger {
             entry.note_audited(self.audit_operator("forgotten", document_id.as_str(), serde_json::Value::Null).await?);
             let condition = Precondition::Unchanged(found.version);
             if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
-                self.unmark(&found.entry.markers(), &entry).await?;
+                self.unmark(&found.entry, &entry).await?;
                 return Ok(true);
             }
         }
