@@ -62,6 +62,8 @@ param requireConsent string = ''
 param autoRecord string = ''
 param autoRecordOptions string = ''
 param missingAfter string = ''
+@description('It may carry a SAS.')
+@secure()
 param backupVaultUrl string = ''
 param verify string = ''
 param onAnomaly string = ''
@@ -70,6 +72,8 @@ param vaultTags bool = false
 param vaultImmutableFor string = ''
 param vaultLegalHold bool = false
 param vaultRetention string = ''
+@description('URLs of containers; they may carry a SAS.')
+@secure()
 param externalStorage string = ''
 param deleteDelay string = ''
 param logFormat string = ''
@@ -78,7 +82,11 @@ param eventGridSecret string = ''
 param eventGridAudience string = ''
 param eventGridOpenIdUrl string = ''
 
-@description('Any further settings of recording-vault, by name.')
+@description('Whether the package has ExportChunk (cargo xtask package --export-queue), which reads a queue of the host storage.')
+param exportQueue bool = false
+
+@description('Any further settings of recording-vault, by name; there may be keys among them.')
+@secure()
 param otherSettings object = {}
 
 var tags = { 'azd-env-name': environmentName }
@@ -126,6 +134,7 @@ module identity 'modules/identity.bicep' = {
     vaultStorageName: storage.outputs.vaultStorageName
     vaultContainerName: storage.outputs.vaultContainerName
     ledgerContainerName: storage.outputs.ledgerContainerName
+    exportQueue: exportQueue
     writesTagsOrPolicies: vaultTags || vaultLegalHold || !empty(vaultImmutableFor)
     applicationInsightsName: monitoring.outputs.applicationInsightsName
   }
@@ -172,6 +181,7 @@ module app 'modules/app.bicep' = {
     vaultRetention: vaultRetention
     externalStorage: externalStorage
     deleteDelay: deleteDelay
+    exportQueue: exportQueue
     logFormat: logFormat
     eventGridSecret: eventGridSecret
     eventGridAudience: eventGridAudience

@@ -25,6 +25,10 @@ pub enum BotError {
     Token(#[source] azure_core::Error),
     #[error("could not post to the bot")]
     Post(#[source] reqwest::Error),
+    #[error("the bot answered {0}")]
+    Refused(reqwest::StatusCode),
+    #[error("the bot did not answer within {TIMEOUT:?}")]
+    TooLate,
 }
 
 impl Bot {
@@ -42,13 +46,18 @@ impl Bot {
     /// # Errors
     /// When the bot cannot be reached, or answers anything but success.
     pub async fn tell(&self, activity: &Value) -> Result<(), BotError> {
+        tokio::time::timeout(TIMEOUT, self.post(activity)).await.unwrap_or(Err(BotError::TooLate))
+    }
+
+    async fn post(&self, activity: &Value) -> Result<(), BotError> {
         let mut request = self.client.post(self.url.clone()).json(activity);
         if let Some((identity, application)) = &self.sign_in {
             let scope = format!("{application}/.default");
             let token = identity.get_token(&[&scope], None).await.map_err(BotError::Token)?;
             request = request.bearer_auth(token.token.secret());
         }
-        let response = request.send().await.and_then(reqwest::Response::error_for_status);
-        response.map(drop).map_err(|error| BotError::Post(error.without_url()))
+        let response = request.send().await.map_err(|error| BotError::Post(error.without_url()))?;
+        // A redirect is no success: it leads elsewhere, and nobody is told there.
+        if response.status().is_success() { Ok(()) } else { Err(BotError::Refused(response.status())) }
     }
 }

@@ -23,6 +23,9 @@ pub const QUEUE_NAME: &str = "recording-vault-chunks";
 /// (<https://learn.microsoft.com/rest/api/storageservices/put-message#uri-parameters>).
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
 
+/// Where the queue is away, the chunk is exported at once instead: nobody waits for it longer.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Sends messages; the Functions host receives them.
 pub struct ExportQueue {
     client: QueueClient,
@@ -47,7 +50,6 @@ impl ExportQueue {
     /// When the client refuses the URL.
     pub fn new(url: &ContainerUrl, identity: Option<Arc<dyn TokenCredential>>) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };
-        // Where the queue is away, the chunk is exported at once instead: nobody waits for it long.
         let retry = ExponentialRetryOptions {
             max_retries: 1,
             max_total_elapsed: azure_core::time::Duration::seconds(3),
@@ -63,14 +65,19 @@ impl ExportQueue {
     /// # Errors
     /// When the queue does not take it.
     pub async fn send(&self, document_id: &DocumentId, after: Duration) -> Result<(), NotSent> {
-        let sent = match self.put(document_id, after).await {
-            Err(error) if error.http_status() == Some(StatusCode::NotFound) => match self.client.create(None).await {
-                Ok(_) => self.put(document_id, after).await,
-                Err(error) => Err(error),
-            },
-            sent => sent,
+        let sending = async {
+            match self.put(document_id, after).await {
+                Err(error) if error.http_status() == Some(StatusCode::NotFound) => {
+                    self.client.create(None).await?;
+                    self.put(document_id, after).await
+                }
+                sent => sent,
+            }
         };
-        sent.map_err(|error| NotSent(redacted(&error)))
+        match tokio::time::timeout(PATIENCE, sending).await {
+            Ok(sent) => sent.map_err(|error| NotSent(redacted(&error))),
+            Err(_) => Err(NotSent(format!("it did not answer within {PATIENCE:?}").into())),
+        }
     }
 
     async fn put(&self, document_id: &DocumentId, after: Duration) -> azure_core::Result<()> {

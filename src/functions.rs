@@ -84,7 +84,8 @@ fn api_routes(app: Arc<App>) -> Router {
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
     let webhook = event_grid_webhook::routes().layer(from_fn(tracing_layer::traced)).with_state(Arc::clone(&app));
-    let vault = vault::routes().layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES)).with_state(Arc::clone(&app));
+    let vault = vault::routes().layer(from_fn(tracing_layer::traced)).layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES));
+    let vault = vault.with_state(Arc::clone(&app));
     let http = api_routes(Arc::clone(&app)).merge(webhook).merge(vault);
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))

@@ -17,6 +17,7 @@ param requireConsent string
 param autoRecord string
 param autoRecordOptions string
 param missingAfter string
+@secure()
 param backupVaultUrl string
 param verify string
 param onAnomaly string
@@ -25,13 +26,16 @@ param vaultTags bool
 param vaultImmutableFor string
 param vaultLegalHold bool
 param vaultRetention string
+@secure()
 param externalStorage string
 param deleteDelay string
+param exportQueue bool
 param logFormat string
 @secure()
 param eventGridSecret string
 param eventGridAudience string
 param eventGridOpenIdUrl string
+@secure()
 param otherSettings object
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
@@ -77,6 +81,7 @@ var settings = {
   VAULT_RETENTION: vaultRetention
   EXTERNAL_STORAGE: externalStorage
   DELETE_DELAY: deleteDelay
+  EXPORT_QUEUE_URL: exportQueue ? '${hostStorage.properties.primaryEndpoints.queue}recording-vault-chunks' : ''
   LOG_FORMAT: logFormat
   EVENT_GRID_SECRET: eventGridSecret
   EVENT_GRID_AUDIENCE: eventGridAudience

@@ -14,13 +14,15 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::person::Person;
-use super::row::Recorded;
+use super::row::{KnownChunk, Recorded};
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::Erased;
+use crate::export::digest::Sha256Digest;
 use crate::export::holds;
-use crate::export::index::{Listed, Period};
+use crate::export::index::{Listed, Period, Place, recording_name};
+use crate::export::ledger::LedgerError;
 use crate::export::retention::{Removal, Retention, RetentionPolicy};
-use crate::export::{Budget, ChunkState, ExportDriver};
+use crate::export::{Budget, ChunkState, ExportDriver, LedgerEntry};
 use crate::recording::DocumentId;
 
 const PAGE: usize = 500;
@@ -74,12 +76,12 @@ impl Eraser {
         let mut erasure = Erasure::default();
         for recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
-            match Box::pin(self.erase_recording(&recorded, reason, &mut erasure.at_acs)).await? {
+            match Box::pin(self.erase_recording(person, &recorded, reason, &mut erasure.at_acs)).await? {
                 Ok(()) => erasure.erased.push(recording_id),
                 Err(reason) => erasure.left.push(LeftRecording { recording_id, reason }),
             }
         }
-        self.clear_markers(&person.listed()).await?;
+        self.clear_markers(&person.listed(), &mut erasure).await?;
         let detail = json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
         ledger.audit_operator("personErased", &subject, detail).await?;
         Ok(erasure)
@@ -88,6 +90,7 @@ impl Eraser {
     /// `Err` says why it is left.
     async fn erase_recording(
         &self,
+        person: &Person,
         recorded: &Recorded,
         reason: &str,
         at_acs: &mut Vec<DocumentId>,
@@ -107,7 +110,10 @@ impl Eraser {
         }
         let erased = Erased { at: self.catalogue.clock.now(), reason: reason.to_owned() };
         self.catalogue.register.erase(&recorded.account.recording_id, &erased).await?;
-        for chunk in &recorded.chunks {
+        // Those that name the person last: by them a repeat finds the recording.
+        let names_person = |chunk: &&KnownChunk| chunk.entry.as_ref().is_some_and(|entry| names(entry, person));
+        let (naming, others): (Vec<_>, Vec<_>) = recorded.chunks.iter().partition(names_person);
+        for chunk in others.into_iter().chain(naming) {
             if !self.catalogue.ledger.forget_people(&chunk.document_id).await? {
                 return Ok(Err(format!("chunk {}: somebody is at work on it; run again", chunk.index)));
             }
@@ -184,8 +190,9 @@ impl Eraser {
         })
     }
 
-    /// Markers that a kill left of entries that say nothing of the person any more.
-    async fn clear_markers(&self, list: &Listed) -> Result<(), CatalogueError> {
+    /// Markers that a kill left of entries that say nothing of the person any more. What says it still, or is not readable, is
+    /// left, and told of: its marker is all that leads there.
+    async fn clear_markers(&self, list: &Listed, erasure: &mut Erasure) -> Result<(), CatalogueError> {
         let index = self.catalogue.ledger.index();
         let mut after = None;
         loop {
@@ -194,18 +201,14 @@ impl Eraser {
             after = places.last().cloned();
             for place in places {
                 let key = list.key(&place);
-                let is_true = async || {
-                    let recorded = self.catalogue.recorded(&place.recording).await?;
-                    Ok::<_, CatalogueError>(
-                        recorded.is_some_and(|recorded| recorded.entries().any(|entry| entry.markers().contains(&key))),
-                    )
-                };
-                if !is_true().await? {
-                    index.remove([key.clone()]).await?;
-                    // An export may have made it true in between, and found it there.
-                    if is_true().await? {
-                        index.put([key.clone()]).await?;
-                    }
+                if self.names(&place, &key).await? != Some(false) {
+                    self.tell_left(&place, erasure);
+                    continue;
+                }
+                index.remove([key.clone()]).await?;
+                // An export may have made it true in between, and found it there.
+                if self.names(&place, &key).await? != Some(false) {
+                    index.put([key]).await?;
                 }
             }
             if is_last {
@@ -213,4 +216,35 @@ impl Eraser {
             }
         }
     }
+
+    /// Whether what a marker leads to says what the marker says; `None` where that cannot be read.
+    async fn names(&self, place: &Place, key: &str) -> Result<Option<bool>, CatalogueError> {
+        let Some(document_id) = &place.document else {
+            return Ok(Some(false));
+        };
+        match self.catalogue.ledger.find(document_id).await {
+            Ok(found) => Ok(Some(found.is_some_and(|found| found.entry.markers().contains(key)))),
+            Err(LedgerError::Corrupt { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn tell_left(&self, place: &Place, erasure: &mut Erasure) {
+        let Some(document_id) = &place.document else { return };
+        let is_told = |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording.clone());
+        if !erasure.left.iter().any(is_told) {
+            let reason =
+                format!("chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again");
+            erasure.left.push(LeftRecording { recording_id: place.recording.to_string(), reason });
+        }
+    }
+}
+
+fn names(entry: &LedgerEntry, person: &Person) -> bool {
+    let participants = entry.metadata.iter().flat_map(|metadata| &metadata.participants);
+    participants.into_iter().any(|participant| participant.id.eq_ignore_ascii_case(person.id()))
+}
+
+fn recording_name_of(recording_id: &str) -> Option<Sha256Digest> {
+    recording_id.parse().ok().map(|id| recording_name(&id))
 }

@@ -123,8 +123,8 @@ impl Telephony {
             futures::stream::iter(names)
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .for_each_concurrent(SWEPT_AT_ONCE, |name| async move {
-                    // What is due later, a later sweep does.
-                    let _ = self.drive_logged(&name).await;
+                    // What is due later, a later sweep does; and what was begun, whoever comes when its time is over.
+                    let _ = tokio::time::timeout_at(budget.deadline(), self.drive_logged(&name)).await;
                 })
                 .await;
             if is_last || budget.is_spent() {

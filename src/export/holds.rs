@@ -224,7 +224,8 @@ impl Held {
     pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
         let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
         let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
-        let recording = chunk.recording_id.clone().map(Self::RecordingId);
+        // Where the event names no recording, what it is filed under is what anybody can hold.
+        let recording = Some(Self::RecordingId(chunk.filed_under()));
         [recording, chunk.call_id.clone().map(Self::CallId), server_call].into_iter().flatten()
     }
 
@@ -306,6 +307,15 @@ mod tests {
 
     fn case(tag: &str) -> Case {
         Case { tag: tag.parse().unwrap(), by: None, note: None, since: Timestamp::UNIX_EPOCH }
+    }
+
+    #[tokio::test]
+    async fn a_chunk_that_names_no_recording_is_held_by_what_it_is_filed_under() {
+        let (holds, _) = holds();
+        let chunk = RecordingChunk { recording_id: None, ..known() };
+        holds.add(Held::RecordingId(chunk.filed_under()), case("a")).await.unwrap();
+        assert_eq!(holds.on(&chunk).await.unwrap().len(), 1);
+        assert_eq!(chunk.filed_under().as_str(), "call c");
     }
 
     fn known() -> RecordingChunk {

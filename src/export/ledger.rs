@@ -111,6 +111,8 @@ impl ChunkLedger {
         let key = entry_key(&chunk.document_id);
         for _ in 0..CONFLICTS_TOLERATED {
             let outcome = match self.find(&chunk.document_id).await? {
+                // Nothing is added to what is gone: it may have been erased.
+                Some(found) if matches!(found.entry.state, ChunkState::Removed { .. }) => return Ok(Recorded::AlreadyKnown),
                 Some(found) => {
                     let mut entry = found.entry.clone();
                     let reopened = reopen_dead_letter(&mut entry, &chunk);

@@ -19,6 +19,9 @@ use crate::export_queue::ChunkMessage;
 use crate::recording::DocumentId;
 use crate::telemetry::ErrorChain;
 
+/// What waits for a slot is due at once, and would come back at once for as long as the slots are taken.
+const NOT_BEFORE: Duration = Duration::from_secs(30);
+
 /// Answers success where nothing is gained by the same message again; the host moves a message to the poison queue that fails
 /// five times, and the sweep has its chunk all the same.
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
@@ -31,7 +34,9 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
     };
     let outcome = app.driver.drive(&document_id, Budget::of(app.sweep_budget)).await;
     let again = match &outcome {
-        Ok(DriveOutcome::Waiting { until } | DriveOutcome::Failed { until, .. }) => Some(until_then(&app, *until)),
+        Ok(DriveOutcome::Waiting { until } | DriveOutcome::Failed { until, .. }) => {
+            Some(until_then(&app, *until).max(NOT_BEFORE))
+        }
         Ok(DriveOutcome::Exported { .. }) => Some(app.driver.delete_delay()),
         Ok(DriveOutcome::OutOfBudget) => Some(Duration::ZERO),
         Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost | DriveOutcome::Settled { .. } | DriveOutcome::Unknown) => None,

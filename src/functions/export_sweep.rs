@@ -1,7 +1,7 @@
 //! `ExportSweep`: the timer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 
@@ -12,14 +12,17 @@ use crate::export::{Budget, SweepReport};
 use crate::metrics;
 use crate::telemetry::ErrorChain;
 
-/// Looks after running recordings, and sweeps chunks until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of itself does not matter: the ledger
-/// knows what is due.
+/// Bots that do not answer keep no sweep from ending.
+const BOTS_BUDGET: Duration = Duration::from_secs(30);
+
+/// Looks after running recordings, and sweeps chunks until nothing is due or `SWEEP_BUDGET` is spent. What the timer says of
+/// itself does not matter: the ledger knows what is due.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let began = Instant::now();
     let budget = Budget::of(app.sweep_budget);
     let bots = async {
         let Some(door) = &app.telephony else { return };
-        if let Err(error) = door.telephony.sweep(budget).await {
+        if let Err(error) = door.telephony.sweep(Budget::of(app.sweep_budget.min(BOTS_BUDGET))).await {
             tracing::error!(error = %ErrorChain(&error), "The sweep could not look after bots' commands");
         }
     };

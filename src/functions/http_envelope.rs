@@ -1,7 +1,7 @@
 //! HTTP triggers in the envelope form: unfolded into the request they stand for, served by the same routes, folded back.
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -88,7 +88,10 @@ async fn folded(response: Response) -> Value {
         .filter(|(name, _)| *name != header::CONTENT_LENGTH)
         .filter_map(|(name, value)| Some((name.to_string(), Value::from(value.to_str().ok()?))))
         .collect();
-    let body: Bytes = axum::body::to_bytes(response.into_body(), ANSWER_LIMIT_BYTES).await.unwrap_or_default();
+    let Ok(body) = axum::body::to_bytes(response.into_body(), ANSWER_LIMIT_BYTES).await else {
+        let error = json!({"code": "AnswerIncomplete", "message": "The answer broke off, or is too large for this form."});
+        return json!({"statusCode": 502, "headers": {"content-type": "application/json"}, "body": {"error": error}});
+    };
     let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
     json!({"statusCode": status, "headers": headers, "body": body})
 }

@@ -9,7 +9,10 @@ use tracing::{Instrument as _, Span, info_span};
 use crate::telemetry;
 
 /// Which function the routes of the forwarded form belong to, the longer before the shorter.
-const FUNCTIONS: [(&str, &str); 5] = [
+const FUNCTIONS: [(&str, &str); 8] = [
+    ("/api/telephony", "TelephonyActivities"),
+    ("/api/vault/play", "VaultPlay"),
+    ("/api/vault/", "Vault"),
     ("/api/recordings/callbacks", "RecordingStateCallback"),
     ("/api/recordings", "RecordingControl"),
     ("/api/eventgrid", "EventGridWebhook"),
@@ -56,6 +59,9 @@ pub async fn traced_if_the_host_does(request: Request, next: Next) -> Response {
 }
 
 fn function_of(route: &str) -> &str {
+    if matches!(route, "/api/vault" | "/api/vault/") {
+        return "VaultPage";
+    }
     let known = FUNCTIONS.iter().find(|(prefix, _)| route.starts_with(prefix));
     known.map_or(route.trim_start_matches('/'), |(_, function)| function)
 }
@@ -63,7 +69,7 @@ fn function_of(route: &str) -> &str {
 fn trigger_of(route: &str) -> &'static str {
     match route {
         "/ExportSweep" => "timer",
-        "/RecordingFileStatusUpdated" => "pubsub",
+        "/RecordingFileStatusUpdated" | "/ExportChunk" => "pubsub",
         _ => "http",
     }
 }

@@ -11,7 +11,7 @@ use tree_sitter::{Node, Parser};
 use crate::documents::{read, repository, rust_files};
 
 /// Settings that the Bicep does not set, and why; `otherSettings` takes them all the same.
-const LEFT_OUT: [(&[&str], &str); 8] = [
+const LEFT_OUT: [(&[&str], &str); 7] = [
     (
         &[
             "TELEPHONY_APP_ID",
@@ -23,7 +23,6 @@ const LEFT_OUT: [(&[&str], &str); 8] = [
         ],
         "set where a bot is served",
     ),
-    (&["EXPORT_QUEUE_URL"], "set where the package has ExportChunk"),
     (&["OPERATOR_ACTIONS"], "the page is read-only until somebody decides otherwise"),
     (
         &["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_SERVICE_NAME"],

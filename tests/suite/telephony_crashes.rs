@@ -52,7 +52,7 @@ async fn run(simulator: &Simulator, number: usize, fault: Fault) -> bool {
     let call = reqwest::Client::new().post(format!("{}/admin/calls", simulator.http_url())).json(&json!({}));
     let call: Value = call.send().await.expect("the simulator answers").json().await.expect("a call is JSON");
     let store = Arc::new(MemoryLedgerStore::default());
-    let clock = Arc::new(ManualClock::new(Timestamp::now()));
+    let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
     let plan = Plan::at(number, fault);
     let first = instance(simulator, &store, &clock, &plan);
     tokio::select! {

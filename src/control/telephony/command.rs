@@ -17,6 +17,8 @@ use crate::telemetry::ErrorChain;
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
 /// How often the end of a call is tried at ACS before it is left to ACS, which ends recordings with their calls.
 const END_TRIES: u32 = 10;
+/// How often anything else is tried while ACS, the register or the call is not ready for it: somebody waits for the result.
+const MOST_TRIES: u32 = 3;
 
 /// What a bot wants done.
 #[derive(Debug, Clone, PartialEq)]
@@ -138,13 +140,25 @@ impl RecordingControl {
         let result = match action {
             Action::Unsupported => return Tried::Over(Outcome::not_supported(&command.name)),
             Action::Start { options } => self.start_session(conversation, &command.command_id, options).await,
-            Action::Pause | Action::Resume | Action::Stop | Action::End => match self.session(conversation).await {
-                None => return Tried::Over(not_started()),
-                Some(session) => self.change_session(&session, action, tries).await,
-            },
+            Action::Pause | Action::Resume | Action::Stop | Action::End => {
+                let mut result = None;
+                for session in self.sessions(conversation).await {
+                    let changed = self.change_session(&session, action, tries).await;
+                    let is_over = changed.as_ref().is_err_and(is_over);
+                    result = Some(changed);
+                    if !is_over {
+                        break;
+                    }
+                }
+                match result {
+                    None => return Tried::Over(not_started()),
+                    Some(result) => result,
+                }
+            }
         };
+        let most = if *action == Action::End { END_TRIES } else { MOST_TRIES };
         match result {
-            Err(error) if *action == Action::End && error.may_succeed_later() && tries < END_TRIES => Tried::Later,
+            Err(error) if error.may_succeed_later() && tries + 1 < most => Tried::Later,
             result => Tried::Over(result.map_or_else(Outcome::from, Outcome::from)),
         }
     }
@@ -176,28 +190,50 @@ impl RecordingControl {
             Action::Resume => self.resume(id, PauseEnd::Caller).await,
             Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => match self.stop(id).await {
                 // An earlier try of this command was killed after it had stopped the recording.
-                Err(ControlError::NotStarted { .. }) if tries > 0 && session.ran => self.state(id).await,
+                Err(ControlError::NotStarted { .. }) if tries > 0 && session.is_own => self.state(id).await,
                 stopped => stopped,
             },
         }
     }
 
-    /// The recording that a conversation's commands are for: its own last one, or whatever else records its call.
-    async fn session(&self, conversation: &Conversation) -> Option<Session> {
+    /// The recordings that a conversation's commands may be for: its own last one, and whatever else records its call. Those
+    /// that run as far as the register knows; it may not know yet that one is over.
+    async fn sessions(&self, conversation: &Conversation) -> Vec<Session> {
         let own = conversation.sessions.last();
-        let of_call = match (&conversation.call, own) {
-            (Some(call), _) => best_effort("look a call up in the register", self.calls.recording_of(call).await).flatten(),
-            (None, _) => None,
+        let of_call = match &conversation.call {
+            Some(call) => best_effort("look a call up in the register", self.calls.recording_of(call).await).flatten(),
+            None => None,
         };
-        let mut fallback = None;
-        for id in own.into_iter().chain(of_call.as_ref()) {
-            let runs = self.known(id).await.is_none_or(|account| account.is_running());
-            if runs {
-                return Some(Session { recording_id: id.clone(), ran: true });
+        let mut sessions = Vec::new();
+        let mut ended = None;
+        for id in own.into_iter().chain(of_call.as_ref().filter(|id| Some(*id) != own)) {
+            let account = self.known(id).await;
+            let recorded = account.as_ref().and_then(|account| account.call.as_ref());
+            if recorded.zip(conversation.call.as_ref()).is_some_and(|(one, other)| one.is_another(other)) {
+                continue;
             }
-            fallback = fallback.or(Some(Session { recording_id: id.clone(), ran: Some(id) == own }));
+            let session = Session { recording_id: id.clone(), is_own: Some(id) == own };
+            if account.is_none_or(|account| account.is_running()) {
+                sessions.push(session);
+            } else {
+                ended = ended.or(Some(session));
+            }
         }
-        fallback
+        if sessions.is_empty() { ended.into_iter().collect() } else { sessions }
+    }
+}
+
+/// ACS says that there is no such recording any more.
+fn is_over(error: &ControlError) -> bool {
+    match error {
+        ControlError::NotStarted { .. } => true,
+        ControlError::Acs(error) => error.is_not_found(),
+        ControlError::Invalid(_)
+        | ControlError::ConsentRequired
+        | ControlError::AlreadyInProgress { .. }
+        | ControlError::StartUnderWay
+        | ControlError::KeyReused { .. }
+        | ControlError::Register(_) => false,
     }
 }
 
@@ -205,5 +241,5 @@ impl RecordingControl {
 struct Session {
     recording_id: RecordingId,
     /// It is the conversation's own.
-    ran: bool,
+    is_own: bool,
 }

@@ -250,9 +250,12 @@ impl QueuedCommand {
         }
     }
 
-    /// Phone numbers stand in the addresses; they are kept no longer than they are needed.
+    /// People stand in the addresses and in a start's consent; they are kept no longer than they are needed.
     fn finish(&mut self, outcome: Outcome) {
         self.addresses = Addresses::default();
+        if let Action::Start { options } = &mut self.action {
+            options.clear();
+        }
         self.progress = Progress::Finished { outcome };
     }
 }

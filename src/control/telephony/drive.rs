@@ -17,8 +17,8 @@ use crate::telemetry::ErrorChain;
 
 /// What is due later than this is left to the sweep.
 const STAY_FOR: Duration = Duration::from_secs(30);
-/// The end of a call is tried again after this long.
-const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// What ACS was not ready for is tried again after this long.
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
 /// How much of a conversation is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

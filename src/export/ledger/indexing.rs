@@ -111,7 +111,9 @@ impl ChunkLedger {
                 return Ok(());
             };
             let mut entry = found.entry.clone();
-            entry.metadata = entry.metadata.take().or_else(|| metadata.cloned());
+            // What has no copy any more may have been erased meanwhile.
+            let told = metadata.filter(|_| entry.state.receipt().is_some());
+            entry.metadata = entry.metadata.take().or_else(|| told.cloned());
             if entry.audited.is_empty() {
                 for number in audited {
                     entry.note_audited(*number);
