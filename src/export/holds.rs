@@ -313,7 +313,7 @@ mod tests {
     async fn a_chunk_that_names_no_recording_is_held_by_what_it_is_filed_under() {
         let (holds, _) = holds();
         let chunk = RecordingChunk { recording_id: None, ..known() };
-        holds.add(Held::RecordingId(chunk.filed_under()), case("a")).await.unwrap();
+        holds.add(&Held::RecordingId(chunk.filed_under()), &case("a")).await.unwrap();
         assert_eq!(holds.on(&chunk).await.unwrap().len(), 1);
         assert_eq!(chunk.filed_under().as_str(), "call c");
     }
