@@ -11,6 +11,7 @@ pub mod archive;
 pub mod days;
 pub mod detail;
 pub mod erasing;
+mod keys;
 pub mod list;
 pub mod media;
 pub mod person;

@@ -158,7 +158,10 @@ impl Catalogue {
         let made_at = self.clock.now();
         let found = self.of_person(person).await?;
         let detail = serde_json::json!({"recordings": found.len()});
-        self.ledger.audit_operator("personExported", &person.pseudonym(), detail).await.map_err(CatalogueError::from)?;
+        self.ledger
+            .audit_operator("personExported", &self.pseudonym(person).await?, detail)
+            .await
+            .map_err(CatalogueError::from)?;
         let mut archive = Archive { tar: tar::Builder::new(into), made_at };
         let participant = person.id().to_owned();
         let mut manifest = Manifest { participant, made_at, recordings: Vec::new(), files: Vec::new(), missing: Vec::new() };

@@ -68,7 +68,7 @@ impl Eraser {
     /// # Errors
     /// When the storage fails. What was begun goes on with a repeat.
     pub async fn erase(&self, person: &Person, reason: &str) -> Result<Erasure, CatalogueError> {
-        let (ledger, subject) = (&self.catalogue.ledger, person.pseudonym());
+        let (ledger, subject) = (&self.catalogue.ledger, self.catalogue.pseudonym(person).await?);
         let found = self.catalogue.of_person(person).await?;
         let recordings: Vec<_> = found.iter().map(|recorded| recorded.account.recording_id.clone()).collect();
         let detail = json!({"reason": reason, "recordings": recordings});

@@ -1,14 +1,15 @@
 //! The recordings a person was in, by the index that is kept from ACS's metadata. What is not exported yet is not known here.
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use hmac::Mac as _;
 use serde::Serialize;
 
 use super::row::{Recorded, Row};
-use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::digest::Sha256Digest;
+use super::{AT_ONCE, Catalogue, CatalogueError, keys};
 use crate::export::index::{Listed, Period};
 
 const PAGE: usize = 500;
+const PERSON_KEY: &str = "keys/person.json";
 
 /// A participant's id as it was given, and how it is named where it must not stand.
 #[derive(Debug, Clone)]
@@ -33,11 +34,6 @@ impl Person {
         &self.id
     }
 
-    /// For the audit log, which outlives what is erased: a hash.
-    pub fn pseudonym(&self) -> String {
-        format!("participant:{}", Sha256Digest::of(self.id.to_lowercase().as_bytes()))
-    }
-
     pub(super) fn listed(&self) -> Listed {
         Listed::Participant(self.id.clone())
     }
@@ -58,10 +54,18 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn find_person(&self, person: &Person) -> Result<FoundRecordings, CatalogueError> {
-        self.ledger.audit_operator("personSearched", &person.pseudonym(), serde_json::Value::Null).await?;
+        self.ledger.audit_operator("personSearched", &self.pseudonym(person).await?, serde_json::Value::Null).await?;
         let now = self.clock.now();
         let recordings = self.of_person(person).await?.iter().map(|recorded| recorded.row(now)).collect();
         Ok(FoundRecordings { recordings })
+    }
+
+    /// How a person is named in the audit log, which outlives what is erased. A plain hash of a phone number would tell it to
+    /// whoever tries them all.
+    pub(super) async fn pseudonym(&self, person: &Person) -> Result<String, CatalogueError> {
+        let key = keys::key(&*self.ledger.store(), PERSON_KEY).await?;
+        let signature = key.mac("person", &person.id.to_lowercase()).finalize().into_bytes();
+        Ok(signature.iter().fold("participant:".to_owned(), |text, byte| text + &format!("{byte:02x}")))
     }
 
     pub(super) async fn of_person(&self, person: &Person) -> Result<Vec<Recorded>, CatalogueError> {

@@ -7,15 +7,13 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, Mac as _};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use tokio::sync::OnceCell;
 
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
+use super::keys::{self, Key};
+use crate::export::ledger_store::{LedgerStore, StoreError};
 use crate::recording::DocumentId;
 
 const KEY: &str = "keys/play.json";
@@ -25,15 +23,7 @@ pub const VALID_FOR: Duration = Duration::from_hours(1);
 /// Makes tickets, and looks at them.
 pub struct Tickets {
     store: Arc<dyn LedgerStore>,
-    key: OnceCell<PlayKey>,
-}
-
-/// What tickets are signed with. It does not show itself.
-struct PlayKey([u8; 32]);
-
-#[derive(Serialize, Deserialize)]
-struct KeptKey {
-    key: String,
+    key: OnceCell<Key>,
 }
 
 /// What a text is as a ticket.
@@ -44,12 +34,6 @@ pub enum Shown {
     Expired,
     /// Nobody made it here.
     Forged,
-}
-
-impl fmt::Debug for PlayKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PlayKey(…)")
-    }
 }
 
 impl fmt::Debug for Tickets {
@@ -70,7 +54,7 @@ impl Tickets {
     pub async fn issue(&self, document_id: &DocumentId, now: Timestamp) -> Result<(String, Timestamp), StoreError> {
         let until = now.as_second().saturating_add_unsigned(VALID_FOR.as_secs());
         let mut ticket = format!("{document_id}.{until}");
-        let signature = self.key().await?.mac(&ticket).finalize().into_bytes();
+        let signature = mac(self.key().await?, &ticket).finalize().into_bytes();
         ticket.push('.');
         for byte in signature {
             write!(ticket, "{byte:02x}").expect("a String takes any text");
@@ -88,7 +72,7 @@ impl Tickets {
         let Some((signed, signature)) = parts else {
             return Ok(Shown::Forged);
         };
-        if key.mac(signed).verify_slice(&signature).is_err() {
+        if mac(key, signed).verify_slice(&signature).is_err() {
             return Ok(Shown::Forged);
         }
         let parts = signed.split_once('.').and_then(|(id, until)| Some((id.parse().ok()?, until.parse::<i64>().ok()?)));
@@ -99,46 +83,14 @@ impl Tickets {
         })
     }
 
-    async fn key(&self) -> Result<&PlayKey, StoreError> {
-        self.key.get_or_try_init(|| self.make_or_find()).await
-    }
-
-    /// Of instances that make one at once, all use the first.
-    async fn make_or_find(&self) -> Result<PlayKey, StoreError> {
-        if let Some(found) = self.find().await? {
-            return Ok(found);
-        }
-        let made = PlayKey(rand::random());
-        let content = serde_json::to_vec(&KeptKey { key: BASE64_STANDARD.encode(made.0) }).expect("it has string keys only");
-        if self.store.put(KEY, content.into(), Precondition::Absent).await? == PutOutcome::Written {
-            return Ok(made);
-        }
-        self.find().await?.ok_or_else(|| unreadable("it vanished"))
-    }
-
-    async fn find(&self) -> Result<Option<PlayKey>, StoreError> {
-        let Some(stored) = self.store.find(KEY).await? else {
-            return Ok(None);
-        };
-        let kept = serde_json::from_slice::<KeptKey>(&stored.content).ok();
-        let key = kept.and_then(|kept| BASE64_STANDARD.decode(kept.key).ok()?.try_into().ok());
-        // Without its content: what stands there may be a key all the same.
-        key.map(|key| Some(PlayKey(key))).ok_or_else(|| unreadable("it is no key of 32 bytes; remove it, and a new one is made"))
+    async fn key(&self) -> Result<&Key, StoreError> {
+        self.key.get_or_try_init(|| keys::key(&*self.store, KEY)).await
     }
 }
 
-impl PlayKey {
-    fn mac(&self, signed: &str) -> Hmac<Sha256> {
-        let mut mac = Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length");
-        // For what it is good, so that no other signature with this key is ever one.
-        mac.update(b"play\n");
-        mac.update(signed.as_bytes());
-        mac
-    }
-}
-
-fn unreadable(why: &'static str) -> StoreError {
-    StoreError { action: "use", key: KEY.to_owned(), source: why.into() }
+/// For what it is good, so that no other signature with this key is ever one.
+fn mac(key: &Key, signed: &str) -> Hmac<Sha256> {
+    key.mac("play", signed)
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
@@ -166,7 +118,7 @@ mod tests {
         assert_eq!(until, later(3600));
         assert_eq!(other.look(&ticket, later(3599)).await.unwrap(), Shown::Good(id));
         assert_eq!(other.look(&ticket, later(3600)).await.unwrap(), Shown::Expired);
-        assert_eq!(format!("{:?}", one.key().await.unwrap()), "PlayKey(…)");
+        assert_eq!(format!("{:?}", one.key().await.unwrap()), "Key(…)");
     }
 
     #[tokio::test]

@@ -42,7 +42,9 @@ async fn the_unpacked_zip_runs_under_the_host_and_a_function_answers() {
         names.sort();
         names
     };
-    assert_eq!(functions(&root), functions(&Path::new(env!("CARGO_MANIFEST_DIR")).join("functions")));
+    let mut usual = functions(&Path::new(env!("CARGO_MANIFEST_DIR")).join("functions"));
+    usual.retain(|name| name != "ExportChunk");
+    assert_eq!(functions(&root), usual, "the function of the queue is there only where it is asked for");
 
     let state = tempfile::tempdir().expect("there is room for temporary files");
     let vault = format!("file://{}/vault", state.path().display());
