@@ -185,8 +185,17 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 fn every_test_that_guards_an_invariant_exists() {
     let architecture = read("docs/ARCHITECTURE.md");
     let invariants = architecture.split("## Invariants").nth(1).and_then(|rest| rest.split("\n## ").next());
-    let named: Vec<(&str, &str)> =
-        invariants.expect("there are invariants").split('`').filter_map(|text| text.split_once("::")).collect();
+    assert_tests_exist(invariants.expect("there are invariants"));
+}
+
+#[test]
+fn every_test_that_guards_against_a_threat_exists() {
+    assert_tests_exist(&read("docs/SECURITY.md"));
+}
+
+/// Tests are named as `module::test`; what is named otherwise is something else.
+fn assert_tests_exist(text: &str) {
+    let named: Vec<(&str, &str)> = text.split('`').filter_map(|text| text.split_once("::")).collect();
     let tests = |named: &&(&str, &str)| named.1.contains('_');
     assert!(named.iter().filter(tests).count() > 20, "{named:?}");
     for (module, test) in named.iter().filter(tests) {

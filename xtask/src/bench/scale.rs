@@ -93,9 +93,9 @@ async fn together(servers: &Servers, ours: &RecordingVault, processes: usize, co
         }
     };
     tokio::select! {
-        done = deliver_and_wait(servers, &instances, &events) => done?,
-        failed = sweeps => failed?,
-    }
+        done = deliver_and_wait(servers, &instances, &events) => done,
+        failed = sweeps => failed,
+    }?;
     let elapsed = began.elapsed().as_secs_f64();
     let (cpu, requests) = (cpu_seconds(&instances)? - cpu_before, servers.storage_requests().await? - requests_before);
     let ledger = format!("{container}-ledger");
