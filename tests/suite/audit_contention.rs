@@ -31,7 +31,7 @@ impl SlowStore {
     async fn wait(&self) {
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         // A fixed sequence without a pattern (Knuth's multiplicative hash).
-        let spread = number.wrapping_mul(2_654_435_761) >> 7 & 0xff;
+        let spread = (number.wrapping_mul(2_654_435_761) >> 7) & 0xff;
         tokio::time::sleep(Duration::from_micros(6_000 + spread * 8_000 / 255)).await;
     }
 }

@@ -108,12 +108,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let extent = if options.quick { Extent::QUICK } else { Extent::FULL };
     let ours = RecordingVault::new(binary);
     let runtime = tokio::runtime::Runtime::new()?;
-    let report = match options.scenario {
-        Some(Scenario::Scale) => runtime.block_on(scale::run(&release, &ours, &extent))?,
-        None => {
-            let peers = peers();
-            runtime.block_on(async { measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await })?
-        }
+    let report = if let Some(Scenario::Scale) = options.scenario {
+        runtime.block_on(scale::run(&release, &ours, &extent))?
+    } else {
+        let peers = peers();
+        runtime.block_on(async { measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await })?
     };
     report.tables.iter().for_each(|table| println!("{table}"));
     if options.scenario.is_none() {
