@@ -185,8 +185,17 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 fn every_test_that_guards_an_invariant_exists() {
     let architecture = read("docs/ARCHITECTURE.md");
     let invariants = architecture.split("## Invariants").nth(1).and_then(|rest| rest.split("\n## ").next());
-    let named: Vec<(&str, &str)> =
-        invariants.expect("there are invariants").split('`').filter_map(|text| text.split_once("::")).collect();
+    assert_tests_exist(invariants.expect("there are invariants"));
+}
+
+#[test]
+fn every_test_that_guards_against_a_threat_exists() {
+    assert_tests_exist(&read("docs/SECURITY.md"));
+}
+
+/// Tests are named as `module::test`; what is named otherwise is something else.
+fn assert_tests_exist(text: &str) {
+    let named: Vec<(&str, &str)> = text.split('`').filter_map(|text| text.split_once("::")).collect();
     let tests = |named: &&(&str, &str)| named.1.contains('_');
     assert!(named.iter().filter(tests).count() > 20, "{named:?}");
     for (module, test) in named.iter().filter(tests) {
@@ -203,8 +212,16 @@ fn every_test_that_guards_an_invariant_exists() {
 
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let documents =
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/ARCHITECTURE.md", "docs/OPERATIONS.md", "docs/VERBS.md"];
+    let documents = [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/ARCHITECTURE.md",
+        "docs/OPERATIONS.md",
+        "docs/VERBS.md",
+        "docs/SCALING.md",
+        "docs/SECURITY.md",
+    ];
     for document in documents {
         let text = read(document);
         for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

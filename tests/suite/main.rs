@@ -19,6 +19,7 @@
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
+//! | `audit_contention` | what any number of instances get into the one audit log |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
@@ -40,6 +41,7 @@
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
+mod audit_contention;
 mod auto_record;
 mod backup_vault;
 mod catalogue;

@@ -10,6 +10,7 @@ mod cold;
 mod process;
 mod programs;
 mod resume;
+mod scale;
 mod servers;
 mod single;
 mod sweep;
@@ -18,7 +19,7 @@ mod table;
 use std::path::PathBuf;
 
 use anyhow::ensure;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use deploy_package::BINARY;
 
 use self::programs::{Program, RecordingVault};
@@ -33,12 +34,21 @@ const MIB: u64 = 1 << 20;
 /// What is measured, and how long.
 #[derive(Args)]
 pub struct Options {
+    /// Only this; it is no part of the whole
+    scenario: Option<Scenario>,
     /// One round of everything, with smaller files
     #[arg(long)]
     quick: bool,
     /// Measures this binary instead of building one
     #[arg(long)]
     binary: Option<PathBuf>,
+}
+
+/// What is measured only when it is asked for.
+#[derive(Clone, Copy, ValueEnum)]
+enum Scenario {
+    /// Several processes on one ledger
+    Scale,
 }
 
 /// How much is done in each scenario.
@@ -50,6 +60,7 @@ struct Extent {
     large_chunk_bytes: u64,
     answered_events: usize,
     settled_entries: usize,
+    shared_events: usize,
 }
 
 impl Extent {
@@ -61,6 +72,7 @@ impl Extent {
         large_chunk_bytes: 512 * MIB,
         answered_events: 1000,
         settled_entries: 1_000_000,
+        shared_events: 240,
     };
     const QUICK: Self = Self {
         rounds: 1,
@@ -70,6 +82,7 @@ impl Extent {
         large_chunk_bytes: 128 * MIB,
         answered_events: 500,
         settled_entries: 100_000,
+        shared_events: 80,
     };
 }
 
@@ -92,6 +105,24 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
     };
     run_cargo(&["build", "--release", "--package", "acs-simulator", "--package", "blob-sink"])?;
+    let extent = if options.quick { Extent::QUICK } else { Extent::FULL };
+    let ours = RecordingVault::new(binary);
+    let runtime = tokio::runtime::Runtime::new()?;
+    let report = if let Some(Scenario::Scale) = options.scenario {
+        runtime.block_on(scale::run(&release, &ours, &extent))?
+    } else {
+        let peers = peers();
+        runtime.block_on(async { measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await })?
+    };
+    report.tables.iter().for_each(|table| println!("{table}"));
+    if options.scenario.is_none() {
+        println!("Ours hashes (SHA-256), proves the copy, keeps a ledger and deletes at ACS; the others copy only.");
+    }
+    ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));
+    Ok(())
+}
+
+fn peers() -> Vec<Program> {
     let mut peers = Vec::new();
     if tools::rclone() {
         peers.push(Program::Rclone);
@@ -102,15 +133,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         Ok(script) => peers.push(Program::Node { script }),
         Err(error) => eprintln!("Microsoft's SDKs are not measured: {error:#}"),
     }
-    let extent = if options.quick { Extent::QUICK } else { Extent::FULL };
-    let report = tokio::runtime::Runtime::new()?.block_on(async {
-        let servers = Servers::start(&release).await?;
-        measure(&servers, &RecordingVault::new(binary), peers, &extent).await
-    })?;
-    report.tables.iter().for_each(|table| println!("{table}"));
-    println!("Ours hashes (SHA-256), proves the copy, keeps a ledger and deletes at ACS; the others copy only.");
-    ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));
-    Ok(())
+    peers
 }
 
 async fn measure(servers: &Servers, ours: &RecordingVault, peers: Vec<Program>, extent: &Extent) -> anyhow::Result<Report> {

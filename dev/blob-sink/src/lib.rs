@@ -14,6 +14,7 @@ mod store;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use acs_simulator::tls::Identity;
 use axum::serve::ListenerExt as _;
@@ -30,11 +31,13 @@ pub struct Options {
     pub https: Option<SocketAddr>,
     /// Of larger blocks no more than so much of their beginning is kept.
     pub keep_bytes: usize,
+    /// How long every answer takes at least, as if there were a network and a disk.
+    pub latency: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), https: None, keep_bytes: 64 * 1024 }
+        Self { http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), https: None, keep_bytes: 64 * 1024, latency: Duration::ZERO }
     }
 }
 
@@ -54,7 +57,7 @@ impl Sink {
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let plain = TcpListener::bind(options.http).await?;
         let http = plain.local_addr()?;
-        let router = service::router(options.keep_bytes, Arc::new(Mutex::default()));
+        let router = service::router(&options, Arc::new(Mutex::default()));
         let mut servers = JoinSet::new();
         let (mut https, mut ca_pem) = (None, None);
         if let Some(address) = options.https {

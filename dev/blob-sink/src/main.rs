@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use blob_sink::{Options, Sink};
 use clap::Parser;
@@ -22,12 +23,16 @@ struct Arguments {
     /// Of larger blocks no more than their beginning is kept, in bytes
     #[arg(long, default_value_t = 65_536)]
     keep_bytes: usize,
+    /// How long every answer takes at least, in milliseconds
+    #[arg(long, default_value_t = 0)]
+    latency_ms: u64,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let options = Options { http: arguments.http, https: arguments.https, keep_bytes: arguments.keep_bytes };
+    let Arguments { http, https, keep_bytes, .. } = arguments;
+    let options = Options { http, https, keep_bytes, latency: Duration::from_millis(arguments.latency_ms) };
     let sink = Sink::start(options).await?;
     if let (Some(path), Some(pem)) = (&arguments.ca_file, sink.ca_pem()) {
         std::fs::write(path, pem)?;

@@ -6,6 +6,7 @@ mod answer;
 mod request;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,20 +16,22 @@ use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use self::request::{Call, Received};
+use crate::Options;
 use crate::store::{Blob, Block, Refusal, Slot, Store};
 
 #[derive(Clone)]
 struct Service {
     keep_bytes: usize,
+    latency: Duration,
     store: Arc<Mutex<Store>>,
 }
 
-pub fn router(keep_bytes: usize, store: Arc<Mutex<Store>>) -> Router {
+pub fn router(options: &Options, store: Arc<Mutex<Store>>) -> Router {
     Router::new()
         .route("/admin/stats", routing::get(stats))
         .route("/admin/blobs", routing::get(blobs))
         .fallback(serve)
-        .with_state(Service { keep_bytes, store })
+        .with_state(Service { keep_bytes: options.keep_bytes, latency: options.latency, store })
 }
 
 impl Service {
@@ -45,6 +48,9 @@ async fn serve(State(service): State<Service>, request: Request) -> Response {
     let Ok(received) = request::receive(body, keep_bytes, call.content_md5.is_some()).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    if !service.latency.is_zero() {
+        tokio::time::sleep(service.latency).await;
+    }
     let mut store = service.store();
     *store.requests.entry(call.operation()).or_default() += 1;
     store.received_bytes += received.block.size_bytes;

@@ -1,6 +1,7 @@
 //! The sink, with raw requests.
 
 use std::error::Error;
+use std::time::{Duration, Instant};
 
 use blob_sink::{ACCOUNT, Options, Sink};
 use reqwest::{Client, Method, RequestBuilder, StatusCode};
@@ -126,6 +127,16 @@ async fn a_listing_goes_on_where_its_marker_says() -> Outcome {
     assert!(page.contains("<Name>x/2</Name>") && page.contains("<NextMarker></NextMarker>"), "{page}");
     assert_eq!(container.request(Method::DELETE, "/x/1").send().await?.status(), StatusCode::ACCEPTED);
     assert_eq!(container.request(Method::HEAD, "/x/1").send().await?.status(), StatusCode::NOT_FOUND);
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_answer_comes_before_the_latency_is_over() -> Outcome {
+    let latency = Duration::from_millis(30);
+    let sink = Sink::start(Options { latency, ..Options::default() }).await?;
+    let began = Instant::now();
+    Client::new().put(format!("{}/{ACCOUNT}/vault?restype=container", sink.http_url())).send().await?.error_for_status()?;
+    assert!(began.elapsed() >= latency);
     Ok(())
 }
 

@@ -58,13 +58,15 @@ pub struct Servers {
 
 impl Servers {
     /// Starts both from a folder of binaries.
-    pub async fn start(release: &Path) -> anyhow::Result<Self> {
+    pub async fn start(release: &Path, sink_arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir()?;
         let ca = |name: &str| folder.path().join(name);
         let mut simulator = Command::new(release.join("acs-simulator"));
         simulator.args(["--open-content", "--content-base", "https://127.0.0.1"]);
         let (simulator, [acs_admin, acs]) = serve(simulator, &ca("simulator.pem")).await?;
-        let (sink, doors) = serve(Command::new(release.join("blob-sink")), &ca("sink.pem")).await?;
+        let mut sink = Command::new(release.join("blob-sink"));
+        sink.args(sink_arguments);
+        let (sink, doors) = serve(sink, &ca("sink.pem")).await?;
         let ca_file = ca("ca.pem");
         fs::write(&ca_file, fs::read_to_string(ca("simulator.pem"))? + &fs::read_to_string(ca("sink.pem"))?)?;
         let (client, containers) = (reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?, AtomicU32::default());
@@ -109,6 +111,27 @@ impl Servers {
     /// What the simulator knows of a chunk.
     pub async fn object(&self, document_id: &str) -> anyhow::Result<Value> {
         let request = self.client.get(format!("{}/admin/objects/{document_id}", self.acs_admin));
+        Ok(request.send().await?.error_for_status()?.json().await?)
+    }
+
+    /// How many requests the sink has had.
+    pub async fn storage_requests(&self) -> anyhow::Result<u64> {
+        let [plain, _] = &self.sink;
+        let stats: Value = self.client.get(format!("{plain}/admin/stats")).send().await?.json().await?;
+        Ok(stats["requests"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum())
+    }
+
+    /// The names of all blobs in a container.
+    pub async fn names(&self, container: &str) -> anyhow::Result<Vec<String>> {
+        let [plain, _] = &self.sink;
+        let blobs: Vec<Value> = self.client.get(format!("{plain}/admin/blobs")).send().await?.json().await?;
+        let blobs = blobs.iter().filter(|blob| blob["container"] == container);
+        Ok(blobs.filter_map(|blob| blob["name"].as_str()).map(str::to_owned).collect())
+    }
+
+    /// The content of a small blob that is JSON.
+    pub async fn document(&self, container: &str, name: &str) -> anyhow::Result<Value> {
+        let request = self.client.get(format!("{}/{container}/{name}", self.account(Target::Plain)));
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
