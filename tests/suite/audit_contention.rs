@@ -106,6 +106,7 @@ async fn an_instance_alone_writes_as_fast_as_the_storage_answers_and_shares_its_
     println!("one, as fast as it can: {measured:?}");
     assert!(measured.documents_per_second > 80.0 && measured.records_per_second > 320.0, "{measured:?}");
     assert_eq!(measured.failures, 0, "{measured:?}");
+    assert!(measured.longest < Duration::from_secs(1), "{measured:?}");
 }
 
 #[tokio::test(start_paused = true)]
