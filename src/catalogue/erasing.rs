@@ -202,7 +202,7 @@ impl Eraser {
             for place in places {
                 let key = list.key(&place);
                 if self.names(&place, &key).await? != Some(false) {
-                    self.tell_left(&place, erasure);
+                    tell_left(&place, erasure);
                     continue;
                 }
                 index.remove([key.clone()]).await?;
@@ -228,15 +228,14 @@ impl Eraser {
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    fn tell_left(&self, place: &Place, erasure: &mut Erasure) {
-        let Some(document_id) = &place.document else { return };
-        let is_told = |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording.clone());
-        if !erasure.left.iter().any(is_told) {
-            let reason =
-                format!("chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again");
-            erasure.left.push(LeftRecording { recording_id: place.recording.to_string(), reason });
-        }
+fn tell_left(place: &Place, erasure: &mut Erasure) {
+    let Some(document_id) = &place.document else { return };
+    let is_told = |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording);
+    if !erasure.left.iter().any(is_told) {
+        let reason = format!("chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again");
+        erasure.left.push(LeftRecording { recording_id: place.recording.to_string(), reason });
     }
 }
 

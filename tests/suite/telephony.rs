@@ -16,7 +16,7 @@ use crate::support::world::{World, json_answer};
 
 const KEY: &str = "the bot's key";
 /// What does not happen within this never does.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording";
 
 /// A bot's endpoint: it answers with the statuses it was given, then with 200, and keeps what it was told.
@@ -261,7 +261,7 @@ async fn what_a_killed_process_had_begun_the_sweep_ends_and_tells() {
     let is_open = || std::fs::read_dir(&open).is_ok_and(|mut markers| markers.next().is_some());
     let closed = async {
         while is_open() {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(PATIENCE, closed).await.expect("nothing is left to do");
