@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn the_librarys_own_commands_are_read() {
+    fn commands_as_the_channels_library_makes_them_are_read() {
         // As CommandActivity and TelephonyExtensions make them: start with a value, pause and resume without any.
         let start =
             json!({"type": "command", "name": "channel/vnd.microsoft.telephony.recording.start", "value": {"commandId": "1"}});
