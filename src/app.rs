@@ -25,7 +25,9 @@ use crate::export_queue::ExportQueue;
 use crate::oidc::TokenValidator;
 use crate::secret::SharedSecret;
 use crate::vault::VaultUrl;
-use crate::vault::azure::{AzureLedgerStore, AzureStorage, AzureVault, AzureVaultOptions, ExternalStorage};
+use crate::vault::azure::{
+    AzureLedgerStore, AzureStorage, AzureVault, AzureVaultOptions, ExternalStorage,
+};
 use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
 use crate::vault::url::ContainerUrl;
 
@@ -68,10 +70,20 @@ pub struct EventGridDoor {
 
 impl EventGridDoor {
     fn open(config: EventGridConfig) -> Result<Self, reqwest::Error> {
-        let tokens = config.tokens.map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience)).transpose()?;
+        let tokens = config
+            .tokens
+            .map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience))
+            .transpose()?;
         let tokens = tokens.map(|tokens| tokens.issued_to(config.app_id));
-        let client = reqwest::Client::builder().timeout(VISIT_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { secret: config.secret, tokens, client })
+        let client = reqwest::Client::builder()
+            .timeout(VISIT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            secret: config.secret,
+            tokens,
+            client,
+        })
     }
 }
 
@@ -90,11 +102,19 @@ impl TelephonyDoor {
         identity: Option<Arc<dyn TokenCredential>>,
     ) -> Result<Self, reqwest::Error> {
         let tokens = config.tokens.map(|(tokens, app_id)| {
-            TokenValidator::new(tokens.openid_url, tokens.audience).map(|validator| validator.issued_to(app_id))
+            TokenValidator::new(tokens.openid_url, tokens.audience)
+                .map(|validator| validator.issued_to(app_id))
         });
-        let bot = config.bot_url.map(|url| Bot::new(url, identity.zip(config.bot_audience))).transpose()?;
+        let bot = config
+            .bot_url
+            .map(|url| Bot::new(url, identity.zip(config.bot_audience)))
+            .transpose()?;
         let telephony = Arc::new(Telephony::new(Arc::clone(control), Arc::clone(store), bot));
-        Ok(Self { key: config.key, tokens: tokens.transpose()?, telephony })
+        Ok(Self {
+            key: config.key,
+            tokens: tokens.transpose()?,
+            telephony,
+        })
     }
 }
 
@@ -110,7 +130,10 @@ pub enum BuildError {
     #[error("could not set up the client of EXPORT_QUEUE_URL")]
     Queue(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of {url:?}")]
-    Storage { url: VaultUrl, source: Box<azure_core::Error> },
+    Storage {
+        url: VaultUrl,
+        source: Box<azure_core::Error>,
+    },
 }
 
 impl App {
@@ -120,45 +143,103 @@ impl App {
     /// When a client cannot be set up.
     pub fn build(config: Config) -> Result<Self, BuildError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let new_identity = || identity(config.identity_client_id.clone()).map_err(|error| BuildError::Identity(Box::new(error)));
+        let new_identity = || {
+            identity(config.identity_client_id.clone())
+                .map_err(|error| BuildError::Identity(Box::new(error)))
+        };
         let credential = match config.acs.sign_in {
             SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
             SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
         };
-        let externals = config.external_storage.iter().any(|container| !container.has_sas());
-        let stores = [Some(&config.vault), Some(&config.ledger), config.backup_vault.as_ref()];
-        let needs_identity = stores.into_iter().flatten().any(VaultUrl::needs_identity) || externals;
-        let storage_identity = if needs_identity { Some(new_identity()?) } else { None };
-        let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock)).map_err(BuildError::Http)?;
-        let storage = Storage { azure: AzureStorage::new(storage_identity) };
+        let externals = config
+            .external_storage
+            .iter()
+            .any(|container| !container.has_sas());
+        let stores = [
+            Some(&config.vault),
+            Some(&config.ledger),
+            config.backup_vault.as_ref(),
+        ];
+        let needs_identity =
+            stores.into_iter().flatten().any(VaultUrl::needs_identity) || externals;
+        let storage_identity = if needs_identity {
+            Some(new_identity()?)
+        } else {
+            None
+        };
+        let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock))
+            .map_err(BuildError::Http)?;
+        let storage = Storage {
+            azure: AzureStorage::new(storage_identity),
+        };
         let store = storage.ledger_store(&config.ledger)?;
         let client = CallRecordingClient::new(http.clone(), config.acs.api_version);
-        let control = Arc::new(RecordingControl::new(client, Arc::clone(&store), Arc::clone(&clock), config.control));
+        let control = Arc::new(RecordingControl::new(
+            client,
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            config.control,
+        ));
         let telephony = match config.telephony {
             Some(config) => {
-                let identity = config.bot_audience.is_some().then(new_identity).transpose()?;
-                Some(TelephonyDoor::open(config, &control, &store, identity).map_err(BuildError::Http)?)
+                let identity = config
+                    .bot_audience
+                    .is_some()
+                    .then(new_identity)
+                    .transpose()?;
+                Some(
+                    TelephonyDoor::open(config, &control, &store, identity)
+                        .map_err(BuildError::Http)?,
+                )
             }
             None => None,
         };
-        let callback_tokens = config.callbacks.map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
+        let callback_tokens = config
+            .callbacks
+            .map(|callbacks| TokenValidator::new(callbacks.openid_url, callbacks.audience));
         let tickets = Tickets::new(Arc::clone(&store));
-        let ledger = ChunkLedger::new(store, Arc::clone(&clock), config.source_retention, config.claim_ttl);
+        let ledger = ChunkLedger::new(
+            store,
+            Arc::clone(&clock),
+            config.source_retention,
+            config.claim_ttl,
+        );
         let source = AcsContent::new(http, ContentGuard::new(config.acs.content_hosts));
-        let vaults = storage.vaults(&config.vault, config.backup_vault.as_ref(), &config.vault_options, &clock)?;
+        let vaults = storage.vaults(
+            &config.vault,
+            config.backup_vault.as_ref(),
+            &config.vault_options,
+            &clock,
+        )?;
         let external = ExternalStorage::new(&storage.azure, &config.external_storage);
         let external = external.map_err(|error| BuildError::External(Box::new(error)))?;
         let export_queue = match &config.export_queue {
             Some(url) => {
                 let identity = (!url.has_sas()).then(new_identity).transpose()?;
-                Some(ExportQueue::new(url, identity).map_err(|error| BuildError::Queue(Box::new(error)))?)
+                Some(
+                    ExportQueue::new(url, identity)
+                        .map_err(|error| BuildError::Queue(Box::new(error)))?,
+                )
             }
             None => None,
         };
-        let retention = config.retention.map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
-        let catalogue = Catalogue::new(ledger.clone(), control.register().clone(), vaults.clone(), Arc::clone(&clock));
-        let driver =
-            Arc::new(ExportDriver::new(ledger, Arc::new(source), Arc::new(external), vaults, Arc::clone(&clock), config.export));
+        let retention = config.retention.map(|policy| {
+            Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy)
+        });
+        let catalogue = Catalogue::new(
+            ledger.clone(),
+            control.register().clone(),
+            vaults.clone(),
+            Arc::clone(&clock),
+        );
+        let driver = Arc::new(ExportDriver::new(
+            ledger,
+            Arc::new(source),
+            Arc::new(external),
+            vaults,
+            Arc::clone(&clock),
+            config.export,
+        ));
         Ok(Self {
             control,
             auto_record: config.auto_record,
@@ -185,7 +266,10 @@ impl App {
 /// # Errors
 /// When a client cannot be set up.
 pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
-    let needed = url.needs_identity().then(|| identity(config.identity_client_id.clone())).transpose();
+    let needed = url
+        .needs_identity()
+        .then(|| identity(config.identity_client_id.clone()))
+        .transpose();
     let azure = AzureStorage::new(needed.map_err(|error| BuildError::Identity(Box::new(error)))?);
     Storage { azure }.ledger_store(url)
 }
@@ -196,7 +280,10 @@ pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn LedgerStore
 /// When the platform's kind of managed identity is not supported.
 pub fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let user_assigned_id = client_id.map(UserAssignedId::ClientId);
-    let options = ManagedIdentityCredentialOptions { user_assigned_id, ..ManagedIdentityCredentialOptions::default() };
+    let options = ManagedIdentityCredentialOptions {
+        user_assigned_id,
+        ..ManagedIdentityCredentialOptions::default()
+    };
     Ok(ManagedIdentityCredential::new(Some(options))?)
 }
 
@@ -213,8 +300,13 @@ impl Storage {
         clock: &Arc<dyn Clock>,
     ) -> Result<Vaults, BuildError> {
         // What waits in the backup vault to be moved home must not be locked in there.
-        let backup = backup.map(|url| self.vault(url, options.plain(), clock)).transpose()?;
-        Ok(Vaults::new(self.vault(home, options.clone(), clock)?, backup))
+        let backup = backup
+            .map(|url| self.vault(url, options.plain(), clock))
+            .transpose()?;
+        Ok(Vaults::new(
+            self.vault(home, options.clone(), clock)?,
+            backup,
+        ))
     }
 
     fn vault(
@@ -225,21 +317,32 @@ impl Storage {
     ) -> Result<Arc<dyn ExportDestination>, BuildError> {
         Ok(match url {
             VaultUrl::Directory(path) => Arc::new(DirectoryVault::new(path)),
-            VaultUrl::Container(container) => {
-                Arc::new(AzureVault::new(self.container(url, container)?, options, Arc::clone(clock)))
-            }
+            VaultUrl::Container(container) => Arc::new(AzureVault::new(
+                self.container(url, container)?,
+                options,
+                Arc::clone(clock),
+            )),
         })
     }
 
     fn ledger_store(&self, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
         Ok(match url {
             VaultUrl::Directory(path) => Arc::new(DirectoryLedgerStore::new(path)),
-            VaultUrl::Container(container) => Arc::new(AzureLedgerStore::new(self.container(url, container)?)),
+            VaultUrl::Container(container) => {
+                Arc::new(AzureLedgerStore::new(self.container(url, container)?))
+            }
         })
     }
 
-    fn container(&self, url: &VaultUrl, container: &ContainerUrl) -> Result<BlobContainerClient, BuildError> {
+    fn container(
+        &self,
+        url: &VaultUrl,
+        container: &ContainerUrl,
+    ) -> Result<BlobContainerClient, BuildError> {
         let client = self.azure.container(container);
-        client.map_err(|source| BuildError::Storage { url: url.clone(), source: Box::new(source) })
+        client.map_err(|source| BuildError::Storage {
+            url: url.clone(),
+            source: Box::new(source),
+        })
     }
 }

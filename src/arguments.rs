@@ -232,17 +232,38 @@ mod tests {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/VERBS.md");
         let reference = std::fs::read_to_string(path).unwrap();
         let command = Arguments::command();
-        let mut documented: BTreeSet<String> =
-            reference.lines().filter_map(|line| line.strip_prefix("## `")?.strip_suffix('`').map(str::to_owned)).collect();
+        let mut documented: BTreeSet<String> = reference
+            .lines()
+            .filter_map(|line| {
+                line.strip_prefix("## `")?
+                    .strip_suffix('`')
+                    .map(str::to_owned)
+            })
+            .collect();
         if cfg!(not(feature = "lambda")) {
             documented.remove("lambda");
         }
         assert_eq!(documented, leaves(&command, ""));
         for name in &documented {
-            let verb = name.split(' ').fold(&command, |command, part| command.find_subcommand(part).unwrap());
-            let section = reference.split(&format!("## `{name}`\n")).nth(1).unwrap().split("\n## ").next().unwrap();
-            for option in verb.get_arguments().filter_map(clap::Arg::get_long).filter(|long| *long != "json") {
-                assert!(section.contains(&format!("--{option}")), "`{name}` has --{option}, and docs/VERBS.md does not say so");
+            let verb = name.split(' ').fold(&command, |command, part| {
+                command.find_subcommand(part).unwrap()
+            });
+            let section = reference
+                .split(&format!("## `{name}`\n"))
+                .nth(1)
+                .unwrap()
+                .split("\n## ")
+                .next()
+                .unwrap();
+            for option in verb
+                .get_arguments()
+                .filter_map(clap::Arg::get_long)
+                .filter(|long| *long != "json")
+            {
+                assert!(
+                    section.contains(&format!("--{option}")),
+                    "`{name}` has --{option}, and docs/VERBS.md does not say so"
+                );
             }
         }
     }

@@ -36,9 +36,19 @@ impl Bot {
     ///
     /// # Errors
     /// When the platform offers no TLS.
-    pub fn new(url: Url, sign_in: Option<(Arc<dyn TokenCredential>, String)>) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { client, url, sign_in })
+    pub fn new(
+        url: Url,
+        sign_in: Option<(Arc<dyn TokenCredential>, String)>,
+    ) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            client,
+            url,
+            sign_in,
+        })
     }
 
     /// Posts an activity.
@@ -46,18 +56,30 @@ impl Bot {
     /// # Errors
     /// When the bot cannot be reached, or answers anything but success.
     pub async fn tell(&self, activity: &Value) -> Result<(), BotError> {
-        tokio::time::timeout(TIMEOUT, self.post(activity)).await.unwrap_or(Err(BotError::TooLate))
+        tokio::time::timeout(TIMEOUT, self.post(activity))
+            .await
+            .unwrap_or(Err(BotError::TooLate))
     }
 
     async fn post(&self, activity: &Value) -> Result<(), BotError> {
         let mut request = self.client.post(self.url.clone()).json(activity);
         if let Some((identity, application)) = &self.sign_in {
             let scope = format!("{application}/.default");
-            let token = identity.get_token(&[&scope], None).await.map_err(BotError::Token)?;
+            let token = identity
+                .get_token(&[&scope], None)
+                .await
+                .map_err(BotError::Token)?;
             request = request.bearer_auth(token.token.secret());
         }
-        let response = request.send().await.map_err(|error| BotError::Post(error.without_url()))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| BotError::Post(error.without_url()))?;
         // A redirect is no success: it leads elsewhere, and nobody is told there.
-        if response.status().is_success() { Ok(()) } else { Err(BotError::Refused(response.status())) }
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(BotError::Refused(response.status()))
+        }
     }
 }

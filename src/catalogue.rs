@@ -60,8 +60,18 @@ pub enum CatalogueError {
 }
 
 impl Catalogue {
-    pub fn new(ledger: ChunkLedger, register: RecordingRegister, vaults: Vaults, clock: Arc<dyn Clock>) -> Self {
-        Self { ledger, register, vaults, clock }
+    pub fn new(
+        ledger: ChunkLedger,
+        register: RecordingRegister,
+        vaults: Vaults,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            ledger,
+            register,
+            vaults,
+            clock,
+        }
     }
 
     /// A recording by its name in the index. One whose account is not readable is reported and left out.
@@ -76,13 +86,25 @@ impl Catalogue {
         let Some(account) = account else {
             return Ok(None);
         };
-        let documents: Vec<_> = account.files.documents().map(|(index, id)| (index, id.clone())).collect();
+        let documents: Vec<_> = account
+            .files
+            .documents()
+            .map(|(index, id)| (index, id.clone()))
+            .collect();
         let chunks = futures::stream::iter(documents).map(|(index, document_id)| async move {
             let entry = self.entry(&document_id).await?;
-            Ok::<_, CatalogueError>(KnownChunk { index, document_id, entry })
+            Ok::<_, CatalogueError>(KnownChunk {
+                index,
+                document_id,
+                entry,
+            })
         });
         let chunks = chunks.buffered(AT_ONCE).try_collect().await?;
-        Ok(Some(Recorded { account, chunks, cases: Vec::new() }))
+        Ok(Some(Recorded {
+            account,
+            chunks,
+            cases: Vec::new(),
+        }))
     }
 
     /// The entry of a chunk. One that is not readable is reported and counts as none.

@@ -41,16 +41,24 @@ pub const SETTINGS: &[Setting] = &[
     setting("ACS_RESOURCE_ID", None),
     setting(
         "ACS_OPENID_URL",
-        Some("https://acscallautomation.communication.azure.com/calling/.well-known/acsopenidconfiguration"),
+        Some(
+            "https://acscallautomation.communication.azure.com/calling/.well-known/acsopenidconfiguration",
+        ),
     ),
     setting("EVENT_GRID_SECRET", None),
     setting("EVENT_GRID_AUDIENCE", None),
     setting("EVENT_GRID_OPENID_URL", None),
     // Microsoft.EventGrid in the public cloud.
-    setting("EVENT_GRID_APP_ID", Some("4962773b-9cdb-44cf-a8bf-237846a00ab7")),
+    setting(
+        "EVENT_GRID_APP_ID",
+        Some("4962773b-9cdb-44cf-a8bf-237846a00ab7"),
+    ),
     setting("TELEPHONY_APP_ID", None),
     setting("TELEPHONY_AUDIENCE", Some("https://api.botframework.com")),
-    setting("TELEPHONY_OPENID_URL", Some("https://login.microsoftonline.com/botframework.com/.well-known/openid-configuration")),
+    setting(
+        "TELEPHONY_OPENID_URL",
+        Some("https://login.microsoftonline.com/botframework.com/.well-known/openid-configuration"),
+    ),
     setting("TELEPHONY_KEY", None),
     setting("TELEPHONY_BOT_URL", None),
     setting("TELEPHONY_BOT_AUDIENCE", None),
@@ -60,7 +68,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("AUTO_RECORD", Some("off")),
     setting(
         "AUTO_RECORD_OPTIONS",
-        Some(r#"{"recordingContentType":"audioVideo","recordingChannelType":"mixed","recordingFormatType":"mp4"}"#),
+        Some(
+            r#"{"recordingContentType":"audioVideo","recordingChannelType":"mixed","recordingFormatType":"mp4"}"#,
+        ),
     ),
     setting("VAULT_URL", None),
     setting("BACKUP_VAULT_URL", None),
@@ -212,8 +222,14 @@ impl InvalidConfig {
 impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = self.problems.len();
-        writeln!(f, "{count} setting{} to mend:", if count == 1 { " is" } else { "s are" })?;
-        self.problems.iter().try_for_each(|problem| writeln!(f, "  {problem}"))
+        writeln!(
+            f,
+            "{count} setting{} to mend:",
+            if count == 1 { " is" } else { "s are" }
+        )?;
+        self.problems
+            .iter()
+            .try_for_each(|problem| writeln!(f, "  {problem}"))
     }
 }
 
@@ -222,7 +238,9 @@ impl Config {
     ///
     /// # Errors
     /// With every problem found.
-    pub fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self, InvalidConfig> {
+    pub fn read(
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(variables);
         let acs = reader.acs();
         let callbacks = reader.callbacks();
@@ -250,7 +268,9 @@ impl Config {
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
         });
-        let log = reader.parsed("LOG", |text| EnvFilter::try_new(text).map_err(|error| format!("is no filter: {error}")));
+        let log = reader.parsed("LOG", |text| {
+            EnvFilter::try_new(text).map_err(|error| format!("is no filter: {error}"))
+        });
         let log_format = reader.parsed("LOG_FORMAT", |text| match text {
             "text" => Ok(LogFormat::Text),
             "json" => Ok(LogFormat::Json),
@@ -264,7 +284,10 @@ impl Config {
                 callbacks,
                 event_grid,
                 telephony,
-                control: ControlPolicy { requires_consent: requires_consent?, missing_after: missing_after? },
+                control: ControlPolicy {
+                    requires_consent: requires_consent?,
+                    missing_after: missing_after?,
+                },
                 auto_record,
                 vault: vault?,
                 backup_vault,
@@ -286,7 +309,9 @@ impl Config {
         })();
         match complete {
             Some(config) if reader.problems.is_empty() => Ok(config),
-            Some(_) | None => Err(InvalidConfig { problems: reader.problems }),
+            Some(_) | None => Err(InvalidConfig {
+                problems: reader.problems,
+            }),
         }
     }
 }
@@ -296,11 +321,17 @@ mod tests {
     use super::*;
 
     fn read(settings: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
-        Config::read(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+        Config::read(
+            settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
     }
 
-    const MINIMAL: [(&str, &str); 2] =
-        [("ACS_ENDPOINT", "https://contoso.communication.azure.com"), ("VAULT_URL", "file:///var/vault")];
+    const MINIMAL: [(&str, &str); 2] = [
+        ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
+        ("VAULT_URL", "file:///var/vault"),
+    ];
 
     fn problems(settings: &[(&str, &str)]) -> String {
         read(settings).unwrap_err().to_string()
@@ -359,9 +390,15 @@ mod tests {
     fn a_retention_is_a_day_or_more() {
         let with = |period| [MINIMAL[0], MINIMAL[1], ("VAULT_RETENTION", period)];
         let keep_for = Duration::from_hours(8760);
-        assert_eq!(read(&with("8760h")).unwrap().retention, Some(RetentionPolicy { keep_for }));
+        assert_eq!(
+            read(&with("8760h")).unwrap().retention,
+            Some(RetentionPolicy { keep_for })
+        );
         for mistaken in ["365s", "365d", "0", "for ever"] {
-            assert!(problems(&with(mistaken)).contains("VAULT_RETENTION"), "{mistaken}");
+            assert!(
+                problems(&with(mistaken)).contains("VAULT_RETENTION"),
+                "{mistaken}"
+            );
         }
     }
 
@@ -376,21 +413,35 @@ mod tests {
     fn both_forms_of_the_key_at_once_are_an_error() {
         let string = "endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0";
         let text = problems(&[("ACS_CONNECTION_STRING", string), MINIMAL[0], MINIMAL[1]]);
-        assert!(text.contains("ACS_ENDPOINT and ACS_CONNECTION_STRING are both set"), "{text}");
+        assert!(
+            text.contains("ACS_ENDPOINT and ACS_CONNECTION_STRING are both set"),
+            "{text}"
+        );
     }
 
     #[test]
     fn the_vault_does_not_stand_in_for_itself() {
         let vault = ("VAULT_URL", "https://a.blob.core.windows.net/calls");
-        let backup = ("BACKUP_VAULT_URL", "https://A.blob.core.windows.net/calls?sv=1&sig=x");
+        let backup = (
+            "BACKUP_VAULT_URL",
+            "https://A.blob.core.windows.net/calls?sv=1&sig=x",
+        );
         let text = problems(&[MINIMAL[0], vault, backup]);
-        assert!(text.contains("BACKUP_VAULT_URL is VAULT_URL") && text.contains("LEDGER_URL has to be set"), "{text}");
+        assert!(
+            text.contains("BACKUP_VAULT_URL is VAULT_URL")
+                && text.contains("LEDGER_URL has to be set"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_directory_has_no_holds_and_tiers() {
-        let wanted =
-            [("VAULT_TIER", "cool"), ("VAULT_TAGS", "true"), ("VAULT_IMMUTABLE_FOR", "8760h"), ("VAULT_LEGAL_HOLD", "true")];
+        let wanted = [
+            ("VAULT_TIER", "cool"),
+            ("VAULT_TAGS", "true"),
+            ("VAULT_IMMUTABLE_FOR", "8760h"),
+            ("VAULT_LEGAL_HOLD", "true"),
+        ];
         let text = problems(&[&MINIMAL[..], &wanted[..]].concat());
         assert!(wanted.iter().all(|(name, _)| text.contains(name)), "{text}");
     }
@@ -404,26 +455,65 @@ mod tests {
     fn telemetry_is_off_unless_there_is_an_endpoint_and_secrets_go_by_tls_only() {
         assert!(read(&MINIMAL).unwrap().otlp.is_none());
         let with = |endpoint, headers| {
-            [MINIMAL[0], MINIMAL[1], ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint), ("OTEL_EXPORTER_OTLP_HEADERS", headers)]
+            [
+                MINIMAL[0],
+                MINIMAL[1],
+                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+                ("OTEL_EXPORTER_OTLP_HEADERS", headers),
+            ]
         };
-        let otlp = read(&with("https://otlp.example/base", "api-key=a%20b, x-tenant=7")).unwrap().otlp.unwrap();
-        assert_eq!((otlp.service_name.as_str(), otlp.headers.expose().len()), ("recording-vault", 2));
+        let otlp = read(&with(
+            "https://otlp.example/base",
+            "api-key=a%20b, x-tenant=7",
+        ))
+        .unwrap()
+        .otlp
+        .unwrap();
+        assert_eq!(
+            (otlp.service_name.as_str(), otlp.headers.expose().len()),
+            ("recording-vault", 2)
+        );
         assert!(read(&with("http://collector:4318", "")).is_ok());
-        for mistaken in ["http://collector:4318", "https://k:s@otlp.example", "https://otlp.example?key=1", "otlp.example:4318"] {
+        for mistaken in [
+            "http://collector:4318",
+            "https://k:s@otlp.example",
+            "https://otlp.example?key=1",
+            "otlp.example:4318",
+        ] {
             let text = problems(&with(mistaken, "api-key=SECRET"));
-            assert!(text.contains("OTEL_EXPORTER_OTLP_") && !text.contains("SECRET"), "{mistaken}: {text}");
+            assert!(
+                text.contains("OTEL_EXPORTER_OTLP_") && !text.contains("SECRET"),
+                "{mistaken}: {text}"
+            );
         }
         let text = problems(&with("https://otlp.example", "SECRET"));
-        assert!(text.contains("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("SECRET"), "{text}");
+        assert!(
+            text.contains("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("SECRET"),
+            "{text}"
+        );
     }
 
     #[test]
     fn debug_shows_no_secret() {
         let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=SECRET");
-        let settings = [headers, ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example"), MINIMAL[0]];
-        let settings = [&settings[..], &[("ACS_ACCESS_KEY", "c2VjcmV0"), ("VAULT_URL", "https://a.b/c?sig=SECRET")]].concat();
+        let settings = [
+            headers,
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example"),
+            MINIMAL[0],
+        ];
+        let settings = [
+            &settings[..],
+            &[
+                ("ACS_ACCESS_KEY", "c2VjcmV0"),
+                ("VAULT_URL", "https://a.b/c?sig=SECRET"),
+            ],
+        ]
+        .concat();
         let config = read(&settings).unwrap();
         let shown = format!("{config:?}");
-        assert!(!shown.contains("c2VjcmV0") && !shown.contains("SECRET"), "{shown}");
+        assert!(
+            !shown.contains("c2VjcmV0") && !shown.contains("SECRET"),
+            "{shown}"
+        );
     }
 }

@@ -77,7 +77,10 @@ pub enum ControlError {
     #[error("recording needs consent evidence")]
     ConsentRequired,
     #[error("recording is already in progress")]
-    AlreadyInProgress { recording_id: Option<RecordingId>, acs: Option<Box<AcsErrorAnswer>> },
+    AlreadyInProgress {
+        recording_id: Option<RecordingId>,
+        acs: Option<Box<AcsErrorAnswer>>,
+    },
     /// Somebody else is starting it at this moment; whether that succeeds is not known yet.
     #[error("another start of this call is under way")]
     StartUnderWay,
@@ -85,7 +88,10 @@ pub enum ControlError {
     #[error("the idempotency key belongs to the start of another call")]
     KeyReused { recording_id: RecordingId },
     #[error("recording has not started")]
-    NotStarted { recording_id: RecordingId, acs: Option<Box<AcsErrorAnswer>> },
+    NotStarted {
+        recording_id: RecordingId,
+        acs: Option<Box<AcsErrorAnswer>>,
+    },
     #[error(transparent)]
     Acs(#[from] AcsError),
     #[error("the register failed")]
@@ -97,7 +103,9 @@ impl ControlError {
     pub fn may_succeed_later(&self) -> bool {
         match self {
             Self::Acs(AcsError::NoConversation(_)) => false,
-            Self::Acs(error) => error.answer().is_none_or(|_| error.may_have_taken_effect() || error.is_call_not_established()),
+            Self::Acs(error) => error
+                .answer()
+                .is_none_or(|_| error.may_have_taken_effect() || error.is_call_not_established()),
             Self::Register(_) | Self::StartUnderWay => true,
             Self::Invalid(_)
             | Self::ConsentRequired
@@ -124,9 +132,20 @@ impl RecordingView {
 }
 
 impl RecordingControl {
-    pub fn new(client: CallRecordingClient, store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, policy: ControlPolicy) -> Self {
+    pub fn new(
+        client: CallRecordingClient,
+        store: Arc<dyn LedgerStore>,
+        clock: Arc<dyn Clock>,
+        policy: ControlPolicy,
+    ) -> Self {
         let register = RecordingRegister::new(Arc::clone(&store), policy.missing_after);
-        Self { client, register, calls: CallRegister::new(store), clock, policy }
+        Self {
+            client,
+            register,
+            calls: CallRegister::new(store),
+            clock,
+            policy,
+        }
     }
 
     pub fn api_version(&self) -> ApiVersion {
@@ -143,11 +162,18 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When consent is missing, when the call is being recorded already, or when ACS refuses.
-    pub async fn start(&self, start: &Start, request_id: Uuid) -> Result<RecordingView, ControlError> {
+    pub async fn start(
+        &self,
+        start: &Start,
+        request_id: Uuid,
+    ) -> Result<RecordingView, ControlError> {
         if self.policy.requires_consent && start.consent.is_none() {
             return Err(ControlError::ConsentRequired);
         }
-        let attempt = StartAttempt { request_id, first_sent: self.clock.now() };
+        let attempt = StartAttempt {
+            request_id,
+            first_sent: self.clock.now(),
+        };
         if let Some(consent) = &start.consent {
             consent.check(attempt.first_sent)?;
         }
@@ -155,7 +181,10 @@ impl RecordingControl {
             Ok(Reserved::Yes(reservation)) => Some(reservation),
             Ok(Reserved::AlreadyMade(id)) => return self.already_made(id).await,
             Ok(Reserved::Recorded(id)) => {
-                return Err(ControlError::AlreadyInProgress { recording_id: Some(id), acs: None });
+                return Err(ControlError::AlreadyInProgress {
+                    recording_id: Some(id),
+                    acs: None,
+                });
             }
             Ok(Reserved::UnderWay) => return Err(ControlError::StartUnderWay),
             Err(ControlError::Register(error)) if start.consent.is_none() => {
@@ -164,15 +193,22 @@ impl RecordingControl {
             }
             Err(error) => return Err(error),
         };
-        let attempt = reservation.as_ref().map_or(attempt, |reservation| reservation.attempt);
+        let attempt = reservation
+            .as_ref()
+            .map_or(attempt, |reservation| reservation.attempt);
         match self.client.start(&start.request, attempt).await {
             Ok(answer) => {
-                let known = self.known(&answer.recording_id).await.and_then(|account| account.call);
+                let known = self
+                    .known(&answer.recording_id)
+                    .await
+                    .and_then(|account| account.call);
                 if known.is_some_and(|call| call.is_another(&start.request.call)) {
                     if let Some(reservation) = &reservation {
                         best_effort("give up a start", self.calls.give_up(reservation).await);
                     }
-                    return Err(ControlError::KeyReused { recording_id: answer.recording_id });
+                    return Err(ControlError::KeyReused {
+                        recording_id: answer.recording_id,
+                    });
                 }
                 Ok(self.registered(start, reservation.as_ref(), answer).await)
             }
@@ -181,7 +217,10 @@ impl RecordingControl {
                     best_effort("give up a start", self.calls.give_up(reservation).await);
                 }
                 Err(if error.is_duplicate_start() {
-                    ControlError::AlreadyInProgress { recording_id: None, acs: answer_of(&error) }
+                    ControlError::AlreadyInProgress {
+                        recording_id: None,
+                        acs: answer_of(&error),
+                    }
                 } else {
                     error.into()
                 })
@@ -190,9 +229,16 @@ impl RecordingControl {
     }
 
     /// Reserves the call. A recording that the register takes for running is asked for at ACS.
-    async fn reserve(&self, start: &Start, attempt: StartAttempt) -> Result<Reserved, ControlError> {
+    async fn reserve(
+        &self,
+        start: &Start,
+        attempt: StartAttempt,
+    ) -> Result<Reserved, ControlError> {
         let call = &start.request.call;
-        let reserved = self.calls.reserve(call, attempt, start.consent.as_ref(), None).await?;
+        let reserved = self
+            .calls
+            .reserve(call, attempt, start.consent.as_ref(), None)
+            .await?;
         let Reserved::Recorded(id) = reserved else {
             return Ok(reserved);
         };
@@ -204,14 +250,27 @@ impl RecordingControl {
         if runs {
             return Ok(Reserved::Recorded(id));
         }
-        Ok(self.calls.reserve(call, attempt, start.consent.as_ref(), Some(&id)).await?)
+        Ok(self
+            .calls
+            .reserve(call, attempt, start.consent.as_ref(), Some(&id))
+            .await?)
     }
 
     async fn already_made(&self, id: RecordingId) -> Result<RecordingView, ControlError> {
         let account = self.register.find(&id).await?;
-        let state = account.as_ref().map_or("active", RegisteredRecording::state_name).to_owned();
-        let recording_kind = account.as_ref().and_then(|account| account.recording_kind.clone());
-        Ok(RecordingView { recording_id: id, state, recording_kind, account })
+        let state = account
+            .as_ref()
+            .map_or("active", RegisteredRecording::state_name)
+            .to_owned();
+        let recording_kind = account
+            .as_ref()
+            .and_then(|account| account.recording_kind.clone());
+        Ok(RecordingView {
+            recording_id: id,
+            state,
+            recording_kind,
+            account,
+        })
     }
 
     /// Writes down what ACS started. It runs, so nothing that fails here may look like a failed start.
@@ -238,43 +297,88 @@ impl RecordingControl {
         });
         let account = best_effort("register a recording", account.await);
         if let Some(reservation) = reservation {
-            best_effort("register a call's recording", self.calls.started(reservation, &id).await);
+            best_effort(
+                "register a call's recording",
+                self.calls.started(reservation, &id).await,
+            );
         }
-        let state = if is_paused { "paused".to_owned() } else { answer.recording_state.unwrap_or_else(|| "active".to_owned()) };
-        RecordingView { recording_id: id, state, recording_kind: answer.recording_kind, account }
+        let state = if is_paused {
+            "paused".to_owned()
+        } else {
+            answer
+                .recording_state
+                .unwrap_or_else(|| "active".to_owned())
+        };
+        RecordingView {
+            recording_id: id,
+            state,
+            recording_kind: answer.recording_kind,
+            account,
+        }
     }
 
     /// Pauses a recording, until `resume_after` at the latest if that is given.
     ///
     /// # Errors
     /// When ACS refuses, or the pause cannot be kept although the guard is to end it.
-    pub async fn pause(&self, id: &RecordingId, resume_after: Option<Duration>) -> Result<RecordingView, ControlError> {
+    pub async fn pause(
+        &self,
+        id: &RecordingId,
+        resume_after: Option<Duration>,
+    ) -> Result<RecordingView, ControlError> {
         let now = self.clock.now();
         let resume_at = resume_after.map(|after| now.checked_add(after).unwrap_or(Timestamp::MAX));
         // A pause that is to be ended by the guard is kept, or not made.
-        let known = if resume_at.is_some() { self.register.find(id).await? } else { self.known(id).await };
-        let before = known.as_ref().and_then(|account| account.open_pause().cloned());
-        let is_kept_first = resume_at.is_some() && known.as_ref().is_some_and(RegisteredRecording::is_running);
+        let known = if resume_at.is_some() {
+            self.register.find(id).await?
+        } else {
+            self.known(id).await
+        };
+        let before = known
+            .as_ref()
+            .and_then(|account| account.open_pause().cloned());
+        let is_kept_first =
+            resume_at.is_some() && known.as_ref().is_some_and(RegisteredRecording::is_running);
         if is_kept_first {
-            self.register.change(id, now, |account| account.pause(now, resume_at)).await?;
+            self.register
+                .change(id, now, |account| account.pause(now, resume_at))
+                .await?;
         }
         if let Err(error) = self.client.pause(address(id, known.as_ref())).await {
-            let at_acs = if error.is_wrong_state() { self.state_at_acs(id, known.as_ref()).await } else { None };
+            let at_acs = if error.is_wrong_state() {
+                self.state_at_acs(id, known.as_ref()).await
+            } else {
+                None
+            };
             let is_inactive = at_acs.as_deref() == Some("inactive");
             // In its first seconds a recording is inactive and not paused.
-            let has_begun = known.as_ref().is_some_and(|account| observe::has_begun(account, now));
+            let has_begun = known
+                .as_ref()
+                .is_some_and(|account| observe::has_begun(account, now));
             if !(is_inactive && (before.is_some() || has_begun)) {
                 // Where the answer was lost the pause may be in effect: then the guard is to end it.
                 if is_kept_first && !is_inactive && !error.may_have_taken_effect() {
-                    let undone = self.register.change(id, now, |account| account.take_back_pause(now, before.clone())).await;
+                    let undone = self
+                        .register
+                        .change(id, now, |account| {
+                            account.take_back_pause(now, before.clone())
+                        })
+                        .await;
                     best_effort("take a pause back", undone);
                 }
                 return Err(self.refused(id, known.is_some(), error).await);
             }
         }
         info!(recording.id = %id, "Paused recording `{id}`");
-        let account = self.register.change(id, now, |account| account.pause(now, resume_at)).await;
-        let account = if resume_at.is_some() { Some(account?) } else { best_effort("register a pause", account) };
+        let account = self
+            .register
+            .change(id, now, |account| account.pause(now, resume_at))
+            .await;
+        let account = if resume_at.is_some() {
+            Some(account?)
+        } else {
+            best_effort("register a pause", account)
+        };
         Ok(view(id, "paused", account))
     }
 
@@ -282,17 +386,25 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When ACS refuses.
-    pub async fn resume(&self, id: &RecordingId, by: PauseEnd) -> Result<RecordingView, ControlError> {
+    pub async fn resume(
+        &self,
+        id: &RecordingId,
+        by: PauseEnd,
+    ) -> Result<RecordingView, ControlError> {
         let known = self.known(id).await;
         if let Err(error) = self.client.resume(address(id, known.as_ref())).await {
-            let runs = error.is_wrong_state() && self.state_at_acs(id, known.as_ref()).await.as_deref() == Some("active");
+            let runs = error.is_wrong_state()
+                && self.state_at_acs(id, known.as_ref()).await.as_deref() == Some("active");
             if !runs {
                 return Err(self.refused(id, known.is_some(), error).await);
             }
         }
         info!(recording.id = %id, "Resumed recording `{id}`");
         let now = self.clock.now();
-        let account = self.register.change(id, now, |account| account.resume(now, by)).await;
+        let account = self
+            .register
+            .change(id, now, |account| account.resume(now, by))
+            .await;
         let account = best_effort("register the end of a pause", account);
         Ok(view(id, "active", account))
     }
@@ -308,7 +420,10 @@ impl RecordingControl {
         }
         info!(recording.id = %id, "Stopped recording `{id}`");
         let now = self.clock.now();
-        let account = self.register.change(id, now, |account| account.stop(now)).await;
+        let account = self
+            .register
+            .change(id, now, |account| account.stop(now))
+            .await;
         let account = best_effort("register the end of a recording", account);
         Ok(view(id, "stopped", account))
     }
@@ -317,36 +432,69 @@ impl RecordingControl {
     async fn refused(&self, id: &RecordingId, is_known: bool, error: AcsError) -> ControlError {
         if error.is_not_found() && is_known {
             let now = self.clock.now();
-            let closed = self.register.change(id, now, |account| account.stop(now)).await;
+            let closed = self
+                .register
+                .change(id, now, |account| account.stop(now))
+                .await;
             best_effort("register the end of a recording", closed);
         } else if !error.is_wrong_state() {
             return error.into();
         }
-        ControlError::NotStarted { recording_id: id.clone(), acs: answer_of(&error) }
+        ControlError::NotStarted {
+            recording_id: id.clone(),
+            acs: answer_of(&error),
+        }
     }
 
-    async fn state_at_acs(&self, id: &RecordingId, known: Option<&RegisteredRecording>) -> Option<String> {
-        self.client.state(address(id, known)).await.ok()?.recording_state
+    async fn state_at_acs(
+        &self,
+        id: &RecordingId,
+        known: Option<&RegisteredRecording>,
+    ) -> Option<String> {
+        self.client
+            .state(address(id, known))
+            .await
+            .ok()?
+            .recording_state
     }
 
     /// What the register knows; nothing if it fails, because ACS is what decides.
     async fn known(&self, id: &RecordingId) -> Option<RegisteredRecording> {
-        best_effort("look a recording up in the register", self.register.find(id).await).flatten()
+        best_effort(
+            "look a recording up in the register",
+            self.register.find(id).await,
+        )
+        .flatten()
     }
 }
 
 /// The recording itself comes first: what only the register lacks is logged.
 fn best_effort<T>(what: &str, result: Result<T, RegisterError>) -> Option<T> {
-    result.inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}")).ok()
+    result
+        .inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}"))
+        .ok()
 }
 
 fn view(id: &RecordingId, state: &str, account: Option<RegisteredRecording>) -> RecordingView {
-    let recording_kind = account.as_ref().and_then(|account| account.recording_kind.clone());
-    RecordingView { recording_id: id.clone(), state: state.to_owned(), recording_kind, account }
+    let recording_kind = account
+        .as_ref()
+        .and_then(|account| account.recording_kind.clone());
+    RecordingView {
+        recording_id: id.clone(),
+        state: state.to_owned(),
+        recording_kind,
+        account,
+    }
 }
 
-fn address<'a>(id: &'a RecordingId, known: Option<&'a RegisteredRecording>) -> RecordingAddress<'a> {
-    RecordingAddress { recording_id: id, conversation_id: known.and_then(RegisteredRecording::conversation_id) }
+fn address<'a>(
+    id: &'a RecordingId,
+    known: Option<&'a RegisteredRecording>,
+) -> RecordingAddress<'a> {
+    RecordingAddress {
+        recording_id: id,
+        conversation_id: known.and_then(RegisteredRecording::conversation_id),
+    }
 }
 
 fn answer_of(error: &AcsError) -> Option<Box<AcsErrorAnswer>> {

@@ -48,16 +48,27 @@ impl ExportQueue {
     ///
     /// # Errors
     /// When the client refuses the URL.
-    pub fn new(url: &ContainerUrl, identity: Option<Arc<dyn TokenCredential>>) -> azure_core::Result<Self> {
+    pub fn new(
+        url: &ContainerUrl,
+        identity: Option<Arc<dyn TokenCredential>>,
+    ) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };
         let retry = ExponentialRetryOptions {
             max_retries: 1,
             max_total_elapsed: azure_core::time::Duration::seconds(3),
             ..ExponentialRetryOptions::default()
         };
-        let client_options = ClientOptions { retry: RetryOptions::exponential(retry), ..ClientOptions::default() };
-        let options = QueueClientOptions { client_options, ..QueueClientOptions::default() };
-        Ok(Self { client: QueueClient::new(url.expose().clone(), credential, Some(options))? })
+        let client_options = ClientOptions {
+            retry: RetryOptions::exponential(retry),
+            ..ClientOptions::default()
+        };
+        let options = QueueClientOptions {
+            client_options,
+            ..QueueClientOptions::default()
+        };
+        Ok(Self {
+            client: QueueClient::new(url.expose().clone(), credential, Some(options))?,
+        })
     }
 
     /// Has a chunk driven after that long. The first message makes the queue.
@@ -76,17 +87,31 @@ impl ExportQueue {
         };
         match tokio::time::timeout(PATIENCE, sending).await {
             Ok(sent) => sent.map_err(|error| NotSent(redacted(&error))),
-            Err(_) => Err(NotSent(format!("it did not answer within {PATIENCE:?}").into())),
+            Err(_) => Err(NotSent(
+                format!("it did not answer within {PATIENCE:?}").into(),
+            )),
         }
     }
 
     async fn put(&self, document_id: &DocumentId, after: Duration) -> azure_core::Result<()> {
-        let message = ChunkMessage { document_id: document_id.clone() };
+        let message = ChunkMessage {
+            document_id: document_id.clone(),
+        };
         let text = serde_json::to_vec(&message).expect("a message has string keys only");
         // The host's queue trigger reads base64 unless it is told otherwise.
-        let message = QueueMessage { message_text: Some(BASE64_STANDARD.encode(text)) };
-        let seconds = i32::try_from(after.min(LONGEST_DELAY).as_secs()).ok().filter(|seconds| *seconds > 0);
-        let options = QueueClientSendMessageOptions { visibility_timeout: seconds, ..QueueClientSendMessageOptions::default() };
-        self.client.send_message(message.try_into()?, Some(options)).await.map(drop)
+        let message = QueueMessage {
+            message_text: Some(BASE64_STANDARD.encode(text)),
+        };
+        let seconds = i32::try_from(after.min(LONGEST_DELAY).as_secs())
+            .ok()
+            .filter(|seconds| *seconds > 0);
+        let options = QueueClientSendMessageOptions {
+            visibility_timeout: seconds,
+            ..QueueClientSendMessageOptions::default()
+        };
+        self.client
+            .send_message(message.try_into()?, Some(options))
+            .await
+            .map(drop)
     }
 }

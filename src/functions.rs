@@ -51,16 +51,26 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
     let wait_and_answer = move |request: Request| {
         let mut functions = functions.clone();
         async move {
-            let ready = functions.wait_for(Option::is_some).await.map(|functions| functions.clone());
+            let ready = functions
+                .wait_for(Option::is_some)
+                .await
+                .map(|functions| functions.clone());
             match ready {
                 // The router's error type is `Infallible`.
-                Ok(Some(functions)) => functions.oneshot(request).await.unwrap_or_else(|never| match never {}),
-                Ok(None) | Err(_) => InvocationResponse::failure("the handler is stopping").into_response(),
+                Ok(Some(functions)) => functions
+                    .oneshot(request)
+                    .await
+                    .unwrap_or_else(|never| match never {}),
+                Ok(None) | Err(_) => {
+                    InvocationResponse::failure("the handler is stopping").into_response()
+                }
             }
         }
     };
     let alive = async || Json(json!({"status": "running", "version": env!("CARGO_PKG_VERSION")}));
-    Router::new().route("/", get(alive)).fallback(wait_and_answer)
+    Router::new()
+        .route("/", get(alive))
+        .fallback(wait_and_answer)
 }
 
 /// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
@@ -83,13 +93,20 @@ fn api_routes(app: Arc<App>) -> Router {
 
 /// The functions, in both forms.
 pub fn router(app: Arc<App>) -> Router {
-    let webhook = event_grid_webhook::routes().layer(from_fn(tracing_layer::traced)).with_state(Arc::clone(&app));
-    let vault = vault::routes().layer(from_fn(tracing_layer::traced)).layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES));
+    let webhook = event_grid_webhook::routes()
+        .layer(from_fn(tracing_layer::traced))
+        .with_state(Arc::clone(&app));
+    let vault = vault::routes()
+        .layer(from_fn(tracing_layer::traced))
+        .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES));
     let vault = vault.with_state(Arc::clone(&app));
     let http = api_routes(Arc::clone(&app)).merge(webhook).merge(vault);
     let http_envelopes = Router::new()
         .route("/RecordingControl", post(recording_control::invoke))
-        .route("/RecordingStateCallback", post(recording_state_callback::invoke))
+        .route(
+            "/RecordingStateCallback",
+            post(recording_state_callback::invoke),
+        )
         .route("/TelephonyActivities", post(telephony_activities::invoke))
         .route("/EventGridWebhook", post(event_grid_webhook::invoke))
         .route("/ApiDescription", post(api_description::invoke))
@@ -100,14 +117,22 @@ pub fn router(app: Arc<App>) -> Router {
         .layer(from_fn(tracing_layer::traced_if_the_host_does))
         .with_state(http.clone());
     let envelopes = Router::new()
-        .route("/RecordingFileStatusUpdated", post(recording_file_status::invoke))
+        .route(
+            "/RecordingFileStatusUpdated",
+            post(recording_file_status::invoke),
+        )
         .route("/ExportSweep", post(export_sweep::invoke))
         .route("/ExportChunk", post(export_chunk::invoke))
         .layer(from_fn(tracing_layer::traced))
         .with_state(app)
         .merge(http_envelopes)
         .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));
-    guarded(Router::new().merge(envelopes).merge(http).fallback(unknown_route))
+    guarded(
+        Router::new()
+            .merge(envelopes)
+            .merge(http)
+            .fallback(unknown_route),
+    )
 }
 
 /// A panic ends its invocation, not the process.
@@ -117,12 +142,18 @@ fn guarded(router: Router) -> Router {
 
 async fn unknown_route(uri: Uri) -> Problem {
     // The path only: the query may hold a function key.
-    Problem::new(StatusCode::NOT_FOUND, "NotFound", format!("There is nothing at `{}`.", uri.path()))
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "NotFound",
+        format!("There is nothing at `{}`.", uri.path()),
+    )
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
     let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let what = what.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "unknown".to_owned());
+    let what = what
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "unknown".to_owned());
     tracing::error!(panic = what, "An invocation panicked; this is a bug");
     InvocationResponse::failure("the invocation panicked; see the log").into_response()
 }
@@ -145,9 +176,14 @@ mod tests {
         };
         let response = get("/panics").await;
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
+        let body = axum::body::to_bytes(response.into_body(), 1000)
+            .await
+            .unwrap();
         let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(answer["Logs"], json!(["the invocation panicked; see the log"]));
+        assert_eq!(
+            answer["Logs"],
+            json!(["the invocation panicked; see the log"])
+        );
         assert_eq!(get("/works").await.status(), StatusCode::OK);
     }
 }

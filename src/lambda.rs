@@ -31,5 +31,7 @@ pub fn main(variables: impl IntoIterator<Item = (String, String)>) -> ExitCode {
 async fn run(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
     let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
-    lambda_http::run(functions::http_router(Arc::new(app))).await.map_err(|error| anyhow::anyhow!(error))
+    lambda_http::run(functions::http_router(Arc::new(app)))
+        .await
+        .map_err(|error| anyhow::anyhow!(error))
 }

@@ -32,41 +32,98 @@ const EXIT_SIGNAL: u8 = 128;
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve => serve_functions(variables()),
-        Command::Replay { from, json } => operate(async |config| Box::pin(operator::replay(config, &from, json)).await),
-        Command::List { state, of, at_risk, doubtful, json } => {
-            operate(async |config| operator::list(config, Wanted { state, of, at_risk, doubtful }, json).await)
+        Command::Replay { from, json } => {
+            operate(async |config| Box::pin(operator::replay(config, &from, json)).await)
         }
-        Command::Show { document, json } => operate(async |config| operator::show(config, &document, json).await),
-        Command::Report { day, json } => operate(async |config| operator::report(config, day, json).await),
-        Command::Retry { documents, json } => operate(async |config| operator::retry(config, documents, json).await),
-        Command::Accept { documents, json } => operate(async |config| operator::accept(config, documents, json).await),
-        Command::Audit { verb: AuditVerb::Verify { noted, json } } => {
-            operate(async |config| operator::audit_verify(config, noted, json).await)
+        Command::List {
+            state,
+            of,
+            at_risk,
+            doubtful,
+            json,
+        } => operate(async |config| {
+            operator::list(
+                config,
+                Wanted {
+                    state,
+                    of,
+                    at_risk,
+                    doubtful,
+                },
+                json,
+            )
+            .await
+        }),
+        Command::Show { document, json } => {
+            operate(async |config| operator::show(config, &document, json).await)
         }
-        Command::Ledger { verb: LedgerVerb::Rebuild { documents, json } } => {
-            operate(async |config| operator::rebuild(config, documents, json).await)
+        Command::Report { day, json } => {
+            operate(async |config| operator::report(config, day, json).await)
         }
-        Command::Ledger { verb: LedgerVerb::Index { json } } => operate(async |config| operator::index(config, json).await),
-        Command::Hold { verb } => operate(async |config| operator::keeping::hold(config, verb).await),
-        Command::Retention { verb } => operate(async |config| operator::keeping::retention(config, verb).await),
-        Command::Doctor { url, port, json } => operator::checking::doctor(variables(), operator::checking::at(url, port), json),
-        Command::Verify { documents, of, read_data_subset, seed, json } => {
-            let wanted = WantedCopies { documents, of, read: read_data_subset, seed };
+        Command::Retry { documents, json } => {
+            operate(async |config| operator::retry(config, documents, json).await)
+        }
+        Command::Accept { documents, json } => {
+            operate(async |config| operator::accept(config, documents, json).await)
+        }
+        Command::Audit {
+            verb: AuditVerb::Verify { noted, json },
+        } => operate(async |config| operator::audit_verify(config, noted, json).await),
+        Command::Ledger {
+            verb: LedgerVerb::Rebuild { documents, json },
+        } => operate(async |config| operator::rebuild(config, documents, json).await),
+        Command::Ledger {
+            verb: LedgerVerb::Index { json },
+        } => operate(async |config| operator::index(config, json).await),
+        Command::Hold { verb } => {
+            operate(async |config| operator::keeping::hold(config, verb).await)
+        }
+        Command::Retention { verb } => {
+            operate(async |config| operator::keeping::retention(config, verb).await)
+        }
+        Command::Doctor { url, port, json } => {
+            operator::checking::doctor(variables(), operator::checking::at(url, port), json)
+        }
+        Command::Verify {
+            documents,
+            of,
+            read_data_subset,
+            seed,
+            json,
+        } => {
+            let wanted = WantedCopies {
+                documents,
+                of,
+                read: read_data_subset,
+                seed,
+            };
             operate(async |config| operator::checking::verify(config, wanted, json).await)
         }
-        Command::Reconcile { from, to, calls, json } => {
-            operate(async |config| operator::checking::reconcile(config, from, to, calls.as_deref(), json).await)
-        }
+        Command::Reconcile {
+            from,
+            to,
+            calls,
+            json,
+        } => operate(async |config| {
+            operator::checking::reconcile(config, from, to, calls.as_deref(), json).await
+        }),
         Command::DeleteSource { dry_run, json } => {
             operate(async |config| operator::checking::delete_source(config, dry_run, json).await)
         }
         Command::Completions { shell } => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "recording-vault", &mut script);
+            clap_complete::generate(
+                shell,
+                &mut Arguments::command(),
+                "recording-vault",
+                &mut script,
+            );
             print!("{}", String::from_utf8_lossy(&script));
             ExitCode::SUCCESS
         }
-        Command::Gdpr { verb } => operate(async |config| Box::pin(operator::people::gdpr(config, verb)).await),
+        Command::Gdpr { verb } => {
+            operate(async |config| Box::pin(operator::people::gdpr(config, verb)).await)
+        }
         Command::Openapi => {
             println!("{}", functions::api_description::text());
             ExitCode::SUCCESS
@@ -105,7 +162,9 @@ fn run(verb: impl AsyncFnOnce() -> anyhow::Result<ExitCode>) -> ExitCode {
 
 /// The environment. What is not Unicode is none of our settings, and must not stop us.
 fn variables() -> Vec<(String, String)> {
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let text = |(name, value): (OsString, OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
     std::env::vars_os().filter_map(text).collect()
 }
 
@@ -116,7 +175,13 @@ fn serve_functions(variables: Vec<(String, String)>) -> ExitCode {
         (Ok(config), Ok(port)) => (config, port),
         (config, port) => {
             let problems = config.err().unwrap_or_default();
-            complain(&port.err().into_iter().fold(problems, InvalidConfig::and).to_string());
+            complain(
+                &port
+                    .err()
+                    .into_iter()
+                    .fold(problems, InvalidConfig::and)
+                    .to_string(),
+            );
             return ExitCode::from(EXIT_CONFIG);
         }
     };
@@ -132,8 +197,12 @@ fn serve_functions(variables: Vec<(String, String)>) -> ExitCode {
 fn port_of_host(variables: &[(String, String)]) -> Result<u16, String> {
     const NAME: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
     match variables.iter().find(|(name, _)| name == NAME) {
-        Some((_, text)) => text.parse().map_err(|_| format!("{NAME} is `{text}`; expected a port number")),
-        None => Err(format!("{NAME} is missing; the Functions host sets it (start with `func start --script-root dist`)")),
+        Some((_, text)) => text
+            .parse()
+            .map_err(|_| format!("{NAME} is `{text}`; expected a port number")),
+        None => Err(format!(
+            "{NAME} is missing; the Functions host sets it (start with `func start --script-root dist`)"
+        )),
     }
 }
 
@@ -142,8 +211,9 @@ fn port_of_host(variables: &[(String, String)]) -> Result<u16, String> {
 async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
-    let listener =
-        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| format!("could not bind 127.0.0.1:{port}"))?;
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .with_context(|| format!("could not bind 127.0.0.1:{port}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     tracing::info!(vault = ?config.vault, ledger = ?config.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");

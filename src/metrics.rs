@@ -14,11 +14,17 @@ use instrument::{Counter, Description, Gauge, Histogram, Metric};
 use rate::Rate;
 
 /// From a small chunk beside its vault to the largest over a slow line.
-const WORK: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0];
+const WORK: &[f64] = &[
+    0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0,
+];
 /// From a quick answer to the longest that is waited for.
-const REQUEST: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const REQUEST: &[f64] = &[
+    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 /// From at once to the end of ACS's retention.
-const WAIT: &[f64] = &[1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0];
+const WAIT: &[f64] = &[
+    1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0, 86400.0,
+];
 
 macro_rules! metrics {
     ($($name:ident: $kind:ident = $otel:literal, $unit:literal, [$($label:literal),*], $help:literal $(, $new:ident $extra:expr)?;)*) => {
@@ -113,13 +119,19 @@ pub fn open_metrics() -> String {
 pub fn staged(size_bytes: u64) {
     EXPORT_STAGED.add(size_bytes, &[]);
     let now = STARTED.elapsed().as_secs();
-    STAGED.lock().unwrap_or_else(PoisonError::into_inner).add(now, size_bytes);
+    STAGED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .add(now, size_bytes);
 }
 
 /// What this process writes into vaults now, over the last ten seconds.
 pub fn export_bytes_per_second() -> u64 {
     let now = STARTED.elapsed().as_secs();
-    STAGED.lock().unwrap_or_else(PoisonError::into_inner).per_second(now)
+    STAGED
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .per_second(now)
 }
 
 /// A status by its class: few label values, and what an alert asks for.
@@ -135,7 +147,10 @@ pub fn status_class(status: Option<u16>) -> &'static str {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "bytes in a second stay below 2^52")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bytes in a second stay below 2^52"
+)]
 fn throughput() -> f64 {
     export_bytes_per_second() as f64
 }

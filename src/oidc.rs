@@ -92,14 +92,26 @@ impl TokenValidator {
     /// # Errors
     /// When the platform offers no TLS.
     pub fn new(configuration_url: Url, audience: String) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(FETCH_TIMEOUT).redirect(reqwest::redirect::Policy::none()).build()?;
-        Ok(Self { configuration_url, audience, client, state: Mutex::default(), caller: None })
+        let client = reqwest::Client::builder()
+            .timeout(FETCH_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self {
+            configuration_url,
+            audience,
+            client,
+            state: Mutex::default(),
+            caller: None,
+        })
     }
 
     /// Lets in only tokens that were issued to this application.
     #[must_use]
     pub fn issued_to(self, caller: String) -> Self {
-        Self { caller: Some(caller), ..self }
+        Self {
+            caller: Some(caller),
+            ..self
+        }
     }
 
     /// Checks the value of an `Authorization` header.
@@ -107,7 +119,9 @@ impl TokenValidator {
     /// # Errors
     /// When there is no token, when it is not right, or when the issuer's keys cannot be had.
     pub async fn validate(&self, authorization: Option<&str>) -> Result<(), InvalidToken> {
-        let token = authorization.and_then(bearer).ok_or(InvalidToken::Missing)?;
+        let token = authorization
+            .and_then(bearer)
+            .ok_or(InvalidToken::Missing)?;
         let header = decode_header(token).map_err(InvalidToken::Invalid)?;
         let kid = header.kid.unwrap_or_default();
         let mut keys = match self.keys(KEYS_LAST).await {
@@ -116,7 +130,10 @@ impl TokenValidator {
         };
         if keys.set.find(&kid).is_none() {
             // It may be a new key: only an answer of the issuer tells that it is nobody's.
-            keys = self.keys(LOOK_AGAIN_AFTER).await.map_err(InvalidToken::NoKeys)?;
+            keys = self
+                .keys(LOOK_AGAIN_AFTER)
+                .await
+                .map_err(InvalidToken::NoKeys)?;
         }
         let key = keys.set.find(&kid).ok_or(InvalidToken::UnknownKey)?;
         let key = DecodingKey::from_jwk(key).map_err(InvalidToken::Invalid)?;
@@ -127,9 +144,13 @@ impl TokenValidator {
         validation.set_audience(&[&self.audience]);
         validation.set_issuer(&[&keys.issuer]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        let claims = decode::<Claims>(token, &key, &validation).map_err(InvalidToken::Invalid)?.claims;
+        let claims = decode::<Claims>(token, &key, &validation)
+            .map_err(InvalidToken::Invalid)?
+            .claims;
         match (&self.caller, claims.azp.or(claims.appid)) {
-            (Some(wanted), issued_to) if issued_to.as_ref() != Some(wanted) => Err(InvalidToken::OtherCaller),
+            (Some(wanted), issued_to) if issued_to.as_ref() != Some(wanted) => {
+                Err(InvalidToken::OtherCaller)
+            }
             (Some(_) | None, _) => Ok(()),
         }
     }
@@ -138,16 +159,26 @@ impl TokenValidator {
     async fn keys(&self, at_most: Duration) -> Result<Arc<Keys>, KeysError> {
         // Held over the fetch: whoever else needs the keys waits for the same answer.
         let mut state = self.state.lock().await;
-        if let Some(keys) = state.keys.as_ref().filter(|keys| keys.fetched_at.elapsed() < at_most) {
+        if let Some(keys) = state
+            .keys
+            .as_ref()
+            .filter(|keys| keys.fetched_at.elapsed() < at_most)
+        {
             return Ok(Arc::clone(keys));
         }
-        if state.failed_at.is_some_and(|failed_at| failed_at.elapsed() < LOOK_AGAIN_AFTER) {
+        if state
+            .failed_at
+            .is_some_and(|failed_at| failed_at.elapsed() < LOOK_AGAIN_AFTER)
+        {
             return Err(KeysError::FailedBefore);
         }
         match self.fetch().await {
             Ok(keys) => {
                 let keys = Arc::new(keys);
-                *state = KeysState { keys: Some(Arc::clone(&keys)), failed_at: None };
+                *state = KeysState {
+                    keys: Some(Arc::clone(&keys)),
+                    failed_at: None,
+                };
                 Ok(keys)
             }
             Err(error) => {
@@ -164,15 +195,26 @@ impl TokenValidator {
 
     async fn fetch(&self) -> Result<Keys, KeysError> {
         let configuration: Configuration = self.document(self.configuration_url.clone()).await?;
-        if configuration.jwks_uri.scheme() != "https" && !crate::net::is_loopback(&configuration.jwks_uri) {
+        if configuration.jwks_uri.scheme() != "https"
+            && !crate::net::is_loopback(&configuration.jwks_uri)
+        {
             return Err(KeysError::Insecure);
         }
         let set = self.document(configuration.jwks_uri).await?;
-        Ok(Keys { issuer: configuration.issuer, set, fetched_at: Instant::now() })
+        Ok(Keys {
+            issuer: configuration.issuer,
+            set,
+            fetched_at: Instant::now(),
+        })
     }
 
     async fn document<T: serde::de::DeserializeOwned>(&self, url: Url) -> Result<T, KeysError> {
-        let response = self.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        let response = self
+            .client
+            .get(url)
+            .send()
+            .await
+            .and_then(reqwest::Response::error_for_status);
         let mut response = response.map_err(KeysError::Fetch)?;
         let mut body = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(KeysError::Fetch)? {
@@ -187,7 +229,10 @@ impl TokenValidator {
 
 fn bearer(authorization: &str) -> Option<&str> {
     let (scheme, token) = authorization.trim().split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()).filter(|token| !token.is_empty())
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+        .filter(|token| !token.is_empty())
 }
 
 #[cfg(test)]

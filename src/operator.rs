@@ -28,7 +28,10 @@ fn print(json: bool) -> Print {
 pub async fn replay(config: Config, from: &[String], json: bool) -> anyhow::Result<ExitCode> {
     let mut stores = Vec::new();
     for name in from {
-        let url = name.contains("://").then(|| name.parse::<VaultUrl>()).transpose()?;
+        let url = name
+            .contains("://")
+            .then(|| name.parse::<VaultUrl>())
+            .transpose()?;
         stores.push(url.map(|url| app::storage_at(&config, &url)).transpose()?);
     }
     let app = App::build(config)?;
@@ -38,13 +41,21 @@ pub async fn replay(config: Config, from: &[String], json: bool) -> anyhow::Resu
         replay::run(&app, kept, &mut report).await?;
     }
     print(json).report(&report);
-    Ok(if report.unreadable.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if report.unreadable.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }
 
 pub async fn report(config: Config, day: Option<Date>, json: bool) -> anyhow::Result<ExitCode> {
     let report = reporting::run(&App::build(config)?, day).await?;
     print(json).report(&report);
-    Ok(if report.incomplete == 0 { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if report.incomplete == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }
 
 pub async fn list(config: Config, wanted: Wanted, json: bool) -> anyhow::Result<ExitCode> {
@@ -65,33 +76,69 @@ pub async fn show(config: Config, document: &DocumentId, json: bool) -> anyhow::
     }
 }
 
-pub async fn accept(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn accept(
+    config: Config,
+    documents: Vec<DocumentId>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let report = retrying::accept(&App::build(config)?, documents).await?;
     print(json).report(&report);
-    Ok(if report.unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if report.unknown.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }
 
-pub async fn audit_verify(config: Config, noted: Option<NotedEnd>, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn audit_verify(
+    config: Config,
+    noted: Option<NotedEnd>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let verified = auditing::verify(&App::build(config)?, noted.as_ref()).await?;
     print(json).report(&verified);
-    Ok(if verified.0.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if verified.0.problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }
 
-pub async fn rebuild(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn rebuild(
+    config: Config,
+    documents: Vec<DocumentId>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let report = rebuilding::run(&App::build(config)?, documents).await?;
     print(json).report(&report);
     let is_complete = report.without_receipt.is_empty() && report.not_held.is_empty();
-    Ok(if is_complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if is_complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }
 
 pub async fn index(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let report = indexing::run(&App::build(config)?).await?;
     print(json).report(&report);
-    Ok(if report.0.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if report.0.problems.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }
 
-pub async fn retry(config: Config, documents: Vec<DocumentId>, json: bool) -> anyhow::Result<ExitCode> {
+pub async fn retry(
+    config: Config,
+    documents: Vec<DocumentId>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
     let report = retrying::run(&App::build(config)?, documents).await?;
     print(json).report(&report);
-    Ok(if report.unknown.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+    Ok(if report.unknown.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    })
 }

@@ -14,19 +14,30 @@ pub struct RetryPolicy {
 
 impl RetryPolicy {
     /// Within one HTTP exchange: seconds.
-    pub const REQUEST: Self =
-        Self { first_delay: Duration::from_millis(200), longest_delay: Duration::from_secs(5), failures: 4 };
+    pub const REQUEST: Self = Self {
+        first_delay: Duration::from_millis(200),
+        longest_delay: Duration::from_secs(5),
+        failures: 4,
+    };
 
     /// How long to wait after the `failures`-th failure in a row (counted from 1), or `None` to give up.
     ///
     /// The server's `retry_after` is honoured when it is longer than our own delay. `jitter` is a random number in `0.0..1.0`;
     /// the delay is between half and all of the exponential step, so that clients spread without ever hammering.
-    pub fn delay(&self, failures: u32, retry_after: Option<Duration>, jitter: f64) -> Option<Duration> {
+    pub fn delay(
+        &self,
+        failures: u32,
+        retry_after: Option<Duration>,
+        jitter: f64,
+    ) -> Option<Duration> {
         if failures >= self.failures {
             return None;
         }
         let doublings = failures.saturating_sub(1).min(20);
-        let step = self.first_delay.saturating_mul(1 << doublings).min(self.longest_delay);
+        let step = self
+            .first_delay
+            .saturating_mul(1 << doublings)
+            .min(self.longest_delay);
         let own = step.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         Some(retry_after.map_or(own, |asked| own.max(asked)))
     }
@@ -36,12 +47,17 @@ impl RetryPolicy {
 mod tests {
     use super::*;
 
-    const POLICY: RetryPolicy =
-        RetryPolicy { first_delay: Duration::from_secs(1), longest_delay: Duration::from_secs(10), failures: 6 };
+    const POLICY: RetryPolicy = RetryPolicy {
+        first_delay: Duration::from_secs(1),
+        longest_delay: Duration::from_secs(10),
+        failures: 6,
+    };
 
     #[test]
     fn delays_double_up_to_the_cap() {
-        let delays: Vec<_> = (1..6).map(|n| POLICY.delay(n, None, 1.0).unwrap().as_secs()).collect();
+        let delays: Vec<_> = (1..6)
+            .map(|n| POLICY.delay(n, None, 1.0).unwrap().as_secs())
+            .collect();
         assert_eq!(delays, [1, 2, 4, 8, 10]);
     }
 
@@ -52,13 +68,25 @@ mod tests {
 
     #[test]
     fn the_server_may_ask_for_more_patience_but_not_for_less() {
-        assert_eq!(POLICY.delay(1, Some(Duration::from_secs(7)), 0.0), Some(Duration::from_secs(7)));
-        assert_eq!(POLICY.delay(1, Some(Duration::ZERO), 0.0), Some(Duration::from_millis(500)));
+        assert_eq!(
+            POLICY.delay(1, Some(Duration::from_secs(7)), 0.0),
+            Some(Duration::from_secs(7))
+        );
+        assert_eq!(
+            POLICY.delay(1, Some(Duration::ZERO), 0.0),
+            Some(Duration::from_millis(500))
+        );
     }
 
     #[test]
     fn an_absurd_count_does_not_overflow() {
-        let patient = RetryPolicy { failures: u32::MAX, ..POLICY };
-        assert_eq!(patient.delay(u32::MAX - 1, None, 1.0), Some(Duration::from_secs(10)));
+        let patient = RetryPolicy {
+            failures: u32::MAX,
+            ..POLICY
+        };
+        assert_eq!(
+            patient.delay(u32::MAX - 1, None, 1.0),
+            Some(Duration::from_secs(10))
+        );
     }
 }

@@ -48,15 +48,27 @@ impl SecretHeaders {
 impl FromStr for SecretHeaders {
     type Err = InvalidHeaders;
     fn from_str(text: &str) -> Result<Self, InvalidHeaders> {
-        let is_token = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let is_token = |name: &str| {
+            !name.is_empty()
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
         let header = |pair: &str| {
             let (name, value) = pair.split_once('=')?;
-            let value = percent_decode_str(value.trim()).decode_utf8().ok()?.into_owned();
+            let value = percent_decode_str(value.trim())
+                .decode_utf8()
+                .ok()?
+                .into_owned();
             let is_text = !value.chars().any(char::is_control);
             (is_token(name.trim()) && is_text).then(|| (name.trim().to_owned(), value))
         };
         let pairs = text.split(',').filter(|pair| !pair.trim().is_empty());
-        pairs.map(header).collect::<Option<HashMap<_, _>>>().map(Self).ok_or(InvalidHeaders)
+        pairs
+            .map(header)
+            .collect::<Option<HashMap<_, _>>>()
+            .map(Self)
+            .ok_or(InvalidHeaders)
     }
 }
 

@@ -48,7 +48,12 @@ impl fmt::Display for ErrorChain<'_> {
 pub fn init(filter: EnvFilter, format: LogFormat, otlp: Option<&OtlpConfig>) {
     let tracer = otlp.map(otlp::start).transpose();
     let (tracer, failed) = tracer.map_or_else(|error| (None, Some(error)), |tracer| (tracer, None));
-    start(filter, format, io::stderr.with_max_level(Level::WARN).or_else(io::stdout), tracer);
+    start(
+        filter,
+        format,
+        io::stderr.with_max_level(Level::WARN).or_else(io::stdout),
+        tracer,
+    );
     if let Some(error) = failed {
         tracing::error!(error = %ErrorChain(&error), "OpenTelemetry could not be set up; it goes on without");
     }
@@ -63,12 +68,18 @@ fn start<W>(filter: EnvFilter, format: LogFormat, writer: W, tracer: Option<SdkT
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let events_only = filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
+    let events_only =
+        filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
     // Ours only: what libraries put into their spans is not known, and may be a URL with its secret.
-    let our_spans = filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("recording_vault"));
+    let our_spans = filter_fn(|metadata| {
+        metadata.is_span() && metadata.target().starts_with("recording_vault")
+    });
     let our_spans = our_spans.with_max_level_hint(LevelFilter::INFO);
     let spans = tracer.map(|tracer| otlp::layer(tracer).with_filter(our_spans));
-    tracing_subscriber::registry().with(spans).with(lines(format, writer).with_filter(filter.and(events_only))).init();
+    tracing_subscriber::registry()
+        .with(spans)
+        .with(lines(format, writer).with_filter(filter.and(events_only)))
+        .init();
 }
 
 fn lines<S, W>(format: LogFormat, writer: W) -> Box<dyn Layer<S> + Send + Sync>
@@ -76,10 +87,17 @@ where
     S: Subscriber + for<'lookup> LookupSpan<'lookup>,
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(false);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .with_ansi(false);
     match format {
         LogFormat::Text => lines.with_target(false).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).boxed(),
+        LogFormat::Json => lines
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
     }
 }
 

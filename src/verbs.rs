@@ -43,15 +43,32 @@ impl Print {
     pub fn report(self, report: &(impl Serialize + fmt::Display)) {
         match self {
             Self::Text => println!("{report}"),
-            Self::Json => println!("{}", serde_json::to_string_pretty(report).expect("reports have string keys only")),
+            Self::Json => println!(
+                "{}",
+                serde_json::to_string_pretty(report).expect("reports have string keys only")
+            ),
         }
     }
 }
 
 /// A line for each chunk with what became of it, or what there is to say of none.
-fn write_lines(f: &mut fmt::Formatter<'_>, groups: &[(&[DocumentId], &str)], of_none: &str) -> fmt::Result {
-    let lines: Vec<String> = groups.iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}"))).collect();
-    f.write_str(if lines.is_empty() { of_none.to_owned() } else { lines.join("\n") }.as_str())
+fn write_lines(
+    f: &mut fmt::Formatter<'_>,
+    groups: &[(&[DocumentId], &str)],
+    of_none: &str,
+) -> fmt::Result {
+    let lines: Vec<String> = groups
+        .iter()
+        .flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id} {what}")))
+        .collect();
+    f.write_str(
+        if lines.is_empty() {
+            of_none.to_owned()
+        } else {
+            lines.join("\n")
+        }
+        .as_str(),
+    )
 }
 
 /// The vault's receipts by document id.
@@ -59,11 +76,20 @@ async fn receipts(app: &App) -> Result<BTreeMap<String, BlobName>, DestinationEr
     let mut receipts = BTreeMap::new();
     let mut after: Option<BlobName> = None;
     loop {
-        let names = app.driver.vaults().home().list(after.as_ref(), PAGE).await?;
+        let names = app
+            .driver
+            .vaults()
+            .home()
+            .list(after.as_ref(), PAGE)
+            .await?;
         let is_last = names.len() < PAGE;
         after = names.last().cloned();
         for name in names {
-            let document = name.as_str().rsplit('/').next().and_then(|file| file.split_once("-receipt."));
+            let document = name
+                .as_str()
+                .rsplit('/')
+                .next()
+                .and_then(|file| file.split_once("-receipt."));
             if let Some(id) = document.and_then(|(_, rest)| rest.strip_suffix(".json")) {
                 receipts.insert(id.to_owned(), name.clone());
             }

@@ -30,13 +30,25 @@ struct Known {
 
 /// In the order they came, so that a version has what stands above it, within its generation.
 static KNOWN: [Known; 11] = [
-    known("2021-04-15-preview1", Generation::Conversations, &["recordingStateCallbackUri"]),
-    known("2021-11-15-preview", Generation::SlashColon, &["callLocator", "recordingStateCallbackUri"]),
+    known(
+        "2021-04-15-preview1",
+        Generation::Conversations,
+        &["recordingStateCallbackUri"],
+    ),
+    known(
+        "2021-11-15-preview",
+        Generation::SlashColon,
+        &["callLocator", "recordingStateCallbackUri"],
+    ),
     known("2022-04-07-preview", Generation::Current, &FIRST_FIELDS),
     known("2023-01-15-preview", Generation::Current, &[]),
     known("2023-03-06", Generation::Current, &[]),
     known("2023-10-15", Generation::Current, &[]),
-    known("2024-04-15", Generation::Current, &["pauseOnStart", "externalStorage"]),
+    known(
+        "2024-04-15",
+        Generation::Current,
+        &["pauseOnStart", "externalStorage"],
+    ),
     known("2024-09-15", Generation::Current, &[]),
     known("2025-05-15", Generation::Current, &[]),
     known("2025-06-15", Generation::Current, &["callConnectionId"]),
@@ -53,7 +65,11 @@ const FIRST_FIELDS: [&str; 7] = [
 ];
 
 const fn known(name: &'static str, generation: Generation, adds: &'static [&'static str]) -> Known {
-    Known { name, generation, adds }
+    Known {
+        name,
+        generation,
+        adds,
+    }
 }
 
 /// A version we do not speak.
@@ -75,15 +91,27 @@ impl ApiVersion {
 
     /// Whether a start's body may have this member.
     pub fn takes(self, field: &str) -> bool {
-        let until = KNOWN.iter().position(|known| known == self.0).unwrap_or_default();
-        let same_family = KNOWN[..=until].iter().filter(|known| known.generation == self.0.generation);
-        same_family.flat_map(|known| known.adds).any(|added| *added == field)
+        let until = KNOWN
+            .iter()
+            .position(|known| known == self.0)
+            .unwrap_or_default();
+        let same_family = KNOWN[..=until]
+            .iter()
+            .filter(|known| known.generation == self.0.generation);
+        same_family
+            .flat_map(|known| known.adds)
+            .any(|added| *added == field)
     }
 
     /// The first version of today's generation that has this member of a start's body.
     pub fn that_takes(field: &str) -> Option<&'static str> {
-        let current = KNOWN.iter().filter(|known| known.generation == Generation::Current);
-        current.into_iter().find(|known| known.adds.contains(&field)).map(|known| known.name)
+        let current = KNOWN
+            .iter()
+            .filter(|known| known.generation == Generation::Current);
+        current
+            .into_iter()
+            .find(|known| known.adds.contains(&field))
+            .map(|known| known.name)
     }
 }
 
@@ -91,7 +119,9 @@ impl FromStr for ApiVersion {
     type Err = UnknownVersion;
     fn from_str(text: &str) -> Result<Self, UnknownVersion> {
         let known = KNOWN.iter().find(|known| known.name == text);
-        known.map(Self).ok_or_else(|| UnknownVersion { given: text.to_owned() })
+        known.map(Self).ok_or_else(|| UnknownVersion {
+            given: text.to_owned(),
+        })
     }
 }
 
@@ -114,13 +144,21 @@ mod tests {
     #[case("2021-11-15-preview", "recordingFormatType", false)]
     #[case("2021-04-15-preview1", "recordingStateCallbackUri", true)]
     #[case("2021-04-15-preview1", "callLocator", false)]
-    fn a_version_takes_what_its_models_have(#[case] version: ApiVersion, #[case] field: &str, #[case] expected: bool) {
+    fn a_version_takes_what_its_models_have(
+        #[case] version: ApiVersion,
+        #[case] field: &str,
+        #[case] expected: bool,
+    ) {
         assert_eq!(version.takes(field), expected);
     }
 
     #[test]
     fn an_unknown_version_names_those_that_are_known() {
         let error = "1999".parse::<ApiVersion>().unwrap_err().to_string();
-        assert!(error.contains("is `1999`") && error.contains("2021-04-15-preview1, 2021-11-15-preview"), "{error}");
+        assert!(
+            error.contains("is `1999`")
+                && error.contains("2021-04-15-preview1, 2021-11-15-preview"),
+            "{error}"
+        );
     }
 }

@@ -60,10 +60,18 @@ impl CallRecordingClient {
     ) -> Result<StartRecordingResponse, AcsError> {
         let mut headers = HeaderMap::new();
         if self.api_version.generation() == Generation::Current {
-            headers.insert(HeaderName::from_static("repeatability-request-id"), header(&attempt.request_id.to_string()));
-            headers.insert(HeaderName::from_static("repeatability-first-sent"), header(&http_date(attempt.first_sent)));
+            headers.insert(
+                HeaderName::from_static("repeatability-request-id"),
+                header(&attempt.request_id.to_string()),
+            );
+            headers.insert(
+                HeaderName::from_static("repeatability-first-sent"),
+                header(&http_date(attempt.first_sent)),
+            );
         }
-        let response = self.exchange(Operation::start(self.api_version, request)?, headers).await?;
+        let response = self
+            .exchange(Operation::start(self.api_version, request)?, headers)
+            .await?;
         read(response).await
     }
 
@@ -71,7 +79,10 @@ impl CallRecordingClient {
     ///
     /// # Errors
     /// As [`CallRecordingClient::start`]; 404 `8522` for a recording that is unknown or stopped.
-    pub async fn state(&self, recording: RecordingAddress<'_>) -> Result<RecordingStateResponse, AcsError> {
+    pub async fn state(
+        &self,
+        recording: RecordingAddress<'_>,
+    ) -> Result<RecordingStateResponse, AcsError> {
         read(self.operation(recording, Action::State).await?).await
     }
 
@@ -99,36 +110,57 @@ impl CallRecordingClient {
         self.operation(recording, Action::Stop).await.map(drop)
     }
 
-    async fn operation(&self, recording: RecordingAddress<'_>, action: Action) -> Result<Response, AcsError> {
-        self.exchange(Operation::on(self.api_version, recording, action)?, HeaderMap::new()).await
+    async fn operation(
+        &self,
+        recording: RecordingAddress<'_>,
+        action: Action,
+    ) -> Result<Response, AcsError> {
+        self.exchange(
+            Operation::on(self.api_version, recording, action)?,
+            HeaderMap::new(),
+        )
+        .await
     }
 
     /// Sends until ACS gives a final answer, each attempt signed anew.
-    async fn exchange(&self, operation: Operation, headers: HeaderMap) -> Result<Response, AcsError> {
+    async fn exchange(
+        &self,
+        operation: Operation,
+        headers: HeaderMap,
+    ) -> Result<Response, AcsError> {
         let is_repeatable = operation.is_repeatable;
         let request = self.request(&operation, headers);
         let deadline = Instant::now() + TOTAL_DEADLINE;
         let mut failures = 0;
         loop {
-            let (error, asked) = match tokio::time::timeout_at(deadline, self.http.send(&request)).await {
-                Ok(Ok(response)) if response.status().is_success() => return Ok(response),
-                // An attempt before this one stopped the recording, and its answer was lost.
-                Ok(Ok(response)) if failures > 0 && is_gone(&operation, response.status()) => return Ok(response),
-                Ok(Ok(response)) => {
-                    let (status, asked) = (response.status(), retry_after(&response));
-                    let reading = tokio::time::timeout_at(deadline, AcsError::from_response(response));
-                    let Ok(error) = reading.await else { return Err(timed_out()) };
-                    let was_not_carried_out = status == StatusCode::TOO_MANY_REQUESTS;
-                    if !is_transient(status) || !(is_repeatable || was_not_carried_out) {
-                        return Err(error.with_hint(|answer| self.http.signature_hint(&request, answer)));
+            let (error, asked) =
+                match tokio::time::timeout_at(deadline, self.http.send(&request)).await {
+                    Ok(Ok(response)) if response.status().is_success() => return Ok(response),
+                    // An attempt before this one stopped the recording, and its answer was lost.
+                    Ok(Ok(response)) if failures > 0 && is_gone(&operation, response.status()) => {
+                        return Ok(response);
                     }
-                    (error, asked)
-                }
-                Ok(Err(error @ ExchangeError::Token(_))) => return Err(error.into()),
-                Ok(Err(error @ ExchangeError::Unreachable { .. })) if !is_repeatable => return Err(error.into()),
-                Ok(Err(error @ ExchangeError::Unreachable { .. })) => (error.into(), None),
-                Err(_) => return Err(timed_out()),
-            };
+                    Ok(Ok(response)) => {
+                        let (status, asked) = (response.status(), retry_after(&response));
+                        let reading =
+                            tokio::time::timeout_at(deadline, AcsError::from_response(response));
+                        let Ok(error) = reading.await else {
+                            return Err(timed_out());
+                        };
+                        let was_not_carried_out = status == StatusCode::TOO_MANY_REQUESTS;
+                        if !is_transient(status) || !(is_repeatable || was_not_carried_out) {
+                            return Err(error
+                                .with_hint(|answer| self.http.signature_hint(&request, answer)));
+                        }
+                        (error, asked)
+                    }
+                    Ok(Err(error @ ExchangeError::Token(_))) => return Err(error.into()),
+                    Ok(Err(error @ ExchangeError::Unreachable { .. })) if !is_repeatable => {
+                        return Err(error.into());
+                    }
+                    Ok(Err(error @ ExchangeError::Unreachable { .. })) => (error.into(), None),
+                    Err(_) => return Err(timed_out()),
+                };
             failures += 1;
             let Some(delay) = RetryPolicy::REQUEST.delay(failures, asked, rand::random()) else {
                 return Err(error);
@@ -146,7 +178,9 @@ impl CallRecordingClient {
         request.body = operation.body.clone();
         request.headers.extend(headers);
         if !operation.body.is_empty() {
-            request.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            request
+                .headers
+                .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         if self.api_version.generation() == Generation::Conversations {
             request.date_header = DateHeader::Date;
@@ -162,15 +196,25 @@ fn is_gone(operation: &Operation, status: StatusCode) -> bool {
 /// ACS did not answer before the deadline; the caller is told so as by a gateway.
 fn timed_out() -> AcsError {
     let message = format!("no answer within {TOTAL_DEADLINE:?}");
-    let answer = super::error::AcsErrorAnswer { message: Some(message), ..Default::default() };
-    AcsError::Answered { status: StatusCode::GATEWAY_TIMEOUT, answer: Box::new(answer) }
+    let answer = super::error::AcsErrorAnswer {
+        message: Some(message),
+        ..Default::default()
+    };
+    AcsError::Answered {
+        status: StatusCode::GATEWAY_TIMEOUT,
+        answer: Box::new(answer),
+    }
 }
 
 async fn read<T: DeserializeOwned>(mut response: Response) -> Result<T, AcsError> {
     let status = response.status();
     let reading = async {
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| AcsError::Interrupted(error.without_url()))? {
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| AcsError::Interrupted(error.without_url()))?
+        {
             if body.len() + piece.len() > LONGEST_ANSWER {
                 return Err(AcsError::TooLong);
             }
@@ -178,7 +222,9 @@ async fn read<T: DeserializeOwned>(mut response: Response) -> Result<T, AcsError
         }
         Ok(body)
     };
-    let body = tokio::time::timeout(READING_DEADLINE, reading).await.map_err(|_| timed_out())??;
+    let body = tokio::time::timeout(READING_DEADLINE, reading)
+        .await
+        .map_err(|_| timed_out())??;
     serde_json::from_slice(&body).map_err(|source| AcsError::Unreadable { status, source })
 }
 

@@ -6,7 +6,9 @@ use super::endpoint::{AcsEndpoint, InvalidEndpoint};
 /// What is wrong with a connection string. Never repeats it: it holds the key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConnectionString {
-    #[error("has no `{0}=…`; expected endpoint=https://<resource>.communication.azure.com/;accesskey=<base64>")]
+    #[error(
+        "has no `{0}=…`; expected endpoint=https://<resource>.communication.azure.com/;accesskey=<base64>"
+    )]
     Missing(&'static str),
     #[error("has an endpoint that {0}")]
     Endpoint(InvalidEndpoint),
@@ -27,8 +29,12 @@ pub fn parse(text: &str) -> Result<(AcsEndpoint, AccessKey), InvalidConnectionSt
             .filter(|value| !value.is_empty())
             .ok_or(InvalidConnectionString::Missing(wanted))
     };
-    let endpoint = part("endpoint")?.parse().map_err(InvalidConnectionString::Endpoint)?;
-    let access_key = part("accesskey")?.parse().map_err(InvalidConnectionString::AccessKey)?;
+    let endpoint = part("endpoint")?
+        .parse()
+        .map_err(InvalidConnectionString::Endpoint)?;
+    let access_key = part("accesskey")?
+        .parse()
+        .map_err(InvalidConnectionString::AccessKey)?;
     Ok((endpoint, access_key))
 }
 
@@ -41,16 +47,28 @@ mod tests {
     #[case("AccessKey=c2VjcmV0;Endpoint=https://contoso.communication.azure.com")]
     #[case(" endpoint = https://contoso.communication.azure.com ; accesskey = c2VjcmV0 ;")]
     fn order_casing_and_blanks_do_not_matter(#[case] text: &str) {
-        assert_eq!(parse(text).unwrap().0.authority(), "contoso.communication.azure.com");
+        assert_eq!(
+            parse(text).unwrap().0.authority(),
+            "contoso.communication.azure.com"
+        );
     }
 
     #[rstest::rstest]
     #[case("accesskey=c2VjcmV0", "no `endpoint=…`")]
     #[case("endpoint=https://contoso.communication.azure.com", "no `accesskey=…`")]
-    #[case("endpoint=ftp://x;accesskey=c2VjcmV0", "has an endpoint that has the scheme `ftp`")]
-    #[case("endpoint=https://x;accesskey=*SECRET*", "has an accesskey that is not base64")]
+    #[case(
+        "endpoint=ftp://x;accesskey=c2VjcmV0",
+        "has an endpoint that has the scheme `ftp`"
+    )]
+    #[case(
+        "endpoint=https://x;accesskey=*SECRET*",
+        "has an accesskey that is not base64"
+    )]
     fn what_is_wrong_is_named_and_the_key_is_not(#[case] text: &str, #[case] expected: &str) {
         let error = parse(text).unwrap_err().to_string();
-        assert!(error.contains(expected) && !error.contains("SECRET"), "{error}");
+        assert!(
+            error.contains(expected) && !error.contains("SECRET"),
+            "{error}"
+        );
     }
 }

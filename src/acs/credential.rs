@@ -34,8 +34,14 @@ impl AccessKey {
 impl FromStr for AccessKey {
     type Err = InvalidAccessKey;
     fn from_str(text: &str) -> Result<Self, InvalidAccessKey> {
-        let key = BASE64_STANDARD.decode(text.trim()).map_err(|_| InvalidAccessKey::NotBase64)?;
-        if key.is_empty() { Err(InvalidAccessKey::Empty) } else { Ok(Self(key)) }
+        let key = BASE64_STANDARD
+            .decode(text.trim())
+            .map_err(|_| InvalidAccessKey::NotBase64)?;
+        if key.is_empty() {
+            Err(InvalidAccessKey::Empty)
+        } else {
+            Ok(Self(key))
+        }
     }
 }
 

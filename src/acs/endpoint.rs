@@ -18,7 +18,9 @@ pub enum InvalidEndpoint {
     Scheme(String),
     #[error("is plain http to a host that is not this machine; use https")]
     Insecure,
-    #[error("has a user, path, query or fragment; expected https://<resource>.communication.azure.com and nothing after it")]
+    #[error(
+        "has a user, path, query or fragment; expected https://<resource>.communication.azure.com and nothing after it"
+    )]
     NotBare,
 }
 
@@ -31,7 +33,9 @@ impl AcsEndpoint {
     /// The URL of a path and query below the endpoint, both percent-encoded already.
     pub fn join(&self, path_and_query: &str) -> Url {
         let mut url = self.0.clone();
-        let (path, query) = path_and_query.split_once('?').map_or((path_and_query, None), |(path, query)| (path, Some(query)));
+        let (path, query) = path_and_query
+            .split_once('?')
+            .map_or((path_and_query, None), |(path, query)| (path, Some(query)));
         url.set_path(path);
         url.set_query(query);
         url
@@ -67,8 +71,14 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case("https://Contoso.Communication.Azure.com/", "contoso.communication.azure.com")]
-    #[case("https://contoso.communication.azure.com:443", "contoso.communication.azure.com")]
+    #[case(
+        "https://Contoso.Communication.Azure.com/",
+        "contoso.communication.azure.com"
+    )]
+    #[case(
+        "https://contoso.communication.azure.com:443",
+        "contoso.communication.azure.com"
+    )]
     #[case("http://127.0.0.1:8080", "127.0.0.1:8080")]
     fn the_authority_is_what_the_host_header_says(#[case] text: &str, #[case] authority: &str) {
         assert_eq!(text.parse::<AcsEndpoint>().unwrap().authority(), authority);

@@ -15,9 +15,15 @@ const BODY_LIMIT: usize = 64 * 1024;
 pub enum AcsError {
     /// ACS answered with an error of its own.
     #[error("ACS answered {status}{}", described(answer))]
-    Answered { status: StatusCode, answer: Box<AcsErrorAnswer> },
+    Answered {
+        status: StatusCode,
+        answer: Box<AcsErrorAnswer>,
+    },
     #[error("ACS answered {status} with something that is not what its API describes")]
-    Unreadable { status: StatusCode, source: serde_json::Error },
+    Unreadable {
+        status: StatusCode,
+        source: serde_json::Error,
+    },
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
     #[error("ACS broke off its answer")]
@@ -67,19 +73,38 @@ impl AcsError {
     /// Reads an error answer, whatever its body is.
     pub(super) async fn from_response(response: Response) -> Self {
         let status = response.status();
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let (chain_id, server_date) = (header("x-microsoft-skype-chain-id"), header("date"));
         let body = limited_body(response).await;
-        let answer = AcsErrorAnswer { chain_id, server_date, ..AcsErrorAnswer::parse(&body) };
-        Self::Answered { status, answer: Box::new(answer) }
+        let answer = AcsErrorAnswer {
+            chain_id,
+            server_date,
+            ..AcsErrorAnswer::parse(&body)
+        };
+        Self::Answered {
+            status,
+            answer: Box::new(answer),
+        }
     }
 
     /// Adds to the message of ACS's answer what we know and ACS does not say.
-    pub(super) fn with_hint(mut self, hint: impl FnOnce(&AcsErrorAnswer) -> Option<String>) -> Self {
+    pub(super) fn with_hint(
+        mut self,
+        hint: impl FnOnce(&AcsErrorAnswer) -> Option<String>,
+    ) -> Self {
         if let Self::Answered { answer, .. } = &mut self
             && let Some(hint) = hint(answer)
         {
-            answer.message = Some(format!("{} ({hint})", answer.message.as_deref().unwrap_or_default()));
+            answer.message = Some(format!(
+                "{} ({hint})",
+                answer.message.as_deref().unwrap_or_default()
+            ));
         }
         self
     }
@@ -117,14 +142,20 @@ impl AcsError {
     }
 
     fn has_code(&self, codes: &[&str]) -> bool {
-        self.answer().and_then(|(_, answer)| answer.code.as_deref()).is_some_and(|code| codes.contains(&code))
+        self.answer()
+            .and_then(|(_, answer)| answer.code.as_deref())
+            .is_some_and(|code| codes.contains(&code))
     }
 
     /// ACS's status and subcode, if it was ACS that answered.
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {
             Self::Answered { status, answer } => Some((*status, answer)),
-            Self::Unreadable { .. } | Self::Exchange(_) | Self::Interrupted(_) | Self::TooLong | Self::NoConversation(_) => None,
+            Self::Unreadable { .. }
+            | Self::Exchange(_)
+            | Self::Interrupted(_)
+            | Self::TooLong
+            | Self::NoConversation(_) => None,
         }
     }
 }
@@ -141,7 +172,14 @@ impl AcsErrorAnswer {
             Value::Number(code) => Some(code.to_string()),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         });
-        Self { code, message: flat.message, target: flat.target, details: flat.details, chain_id: None, server_date: None }
+        Self {
+            code,
+            message: flat.message,
+            target: flat.target,
+            details: flat.details,
+            chain_id: None,
+            server_date: None,
+        }
     }
 }
 
@@ -162,13 +200,19 @@ mod tests {
 
     #[test]
     fn the_recorded_error_bodies_are_read() {
-        let answer = AcsErrorAnswer::parse(br#"{"error":{"code":"8522","message":"Recording not found."}}"#);
-        assert_eq!((answer.code.as_deref(), answer.message.as_deref()), (Some("8522"), Some("Recording not found.")));
+        let answer =
+            AcsErrorAnswer::parse(br#"{"error":{"code":"8522","message":"Recording not found."}}"#);
+        assert_eq!(
+            (answer.code.as_deref(), answer.message.as_deref()),
+            (Some("8522"), Some("Recording not found."))
+        );
     }
 
     #[test]
     fn the_flat_body_of_2021_is_read() {
-        let answer = AcsErrorAnswer::parse(br#"{"code":"8501","message":"Action is invalid","target":null}"#);
+        let answer = AcsErrorAnswer::parse(
+            br#"{"code":"8501","message":"Action is invalid","target":null}"#,
+        );
         assert_eq!(answer.code.as_deref(), Some("8501"));
     }
 

@@ -10,7 +10,11 @@ use url::{Host, Position, Url};
 use super::endpoint::AcsEndpoint;
 
 /// Domains of ACS's recording storage; a host has to lie below one of them.
-pub const CONTENT_DOMAINS: [&str; 3] = [".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us"];
+pub const CONTENT_DOMAINS: [&str; 3] = [
+    ".asm.skype.com",
+    ".asyncgw.teams.microsoft.com",
+    ".ams.gov.teams.microsoft.us",
+];
 
 /// A host allowed besides the built-in list, from `ACS_CONTENT_HOSTS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,18 +47,28 @@ impl FromStr for ContentHost {
     fn from_str(text: &str) -> Result<Self, InvalidContentHost> {
         let invalid = || InvalidContentHost(text.to_owned());
         let text = text.trim();
-        let with_scheme = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let with_scheme = if text.contains("://") {
+            text.to_owned()
+        } else {
+            format!("https://{text}")
+        };
         let url = Url::parse(&with_scheme).map_err(|_| invalid())?;
         let scheme = match url.scheme() {
             "https" => "https",
             "http" if crate::net::is_loopback(&url) => "http",
             _ => return Err(invalid()),
         };
-        let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !url[..].contains('@');
+        let bare = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && !url[..].contains('@');
         if !bare || url.host_str().is_none_or(str::is_empty) {
             return Err(invalid());
         }
-        Ok(Self { scheme, authority: url[Position::BeforeHost..Position::AfterPort].to_owned() })
+        Ok(Self {
+            scheme,
+            authority: url[Position::BeforeHost..Position::AfterPort].to_owned(),
+        })
     }
 }
 
@@ -88,7 +102,9 @@ pub enum Refusal {
     UserInfo,
     #[error("the location is not https")]
     NotHttps,
-    #[error("`{0}` is not a host of ACS's recording storage; if it is one, add it to ACS_CONTENT_HOSTS")]
+    #[error(
+        "`{0}` is not a host of ACS's recording storage; if it is one, add it to ACS_CONTENT_HOSTS"
+    )]
     ForeignHost(String),
 }
 
@@ -120,7 +136,11 @@ impl ContentGuard {
             return Err(Refusal::UserInfo);
         }
         let authority = &url[Position::BeforeHost..Position::AfterPort];
-        if self.extra.iter().any(|host| host.scheme == url.scheme() && host.authority == authority) {
+        if self
+            .extra
+            .iter()
+            .any(|host| host.scheme == url.scheme() && host.authority == authority)
+        {
             return Ok(AdmittedUrl(url));
         }
         if url.scheme() != "https" {
@@ -128,7 +148,11 @@ impl ContentGuard {
         }
         match url.host() {
             // `Url` has lower-cased the name and turned other alphabets into punycode, which no listed domain ends in.
-            Some(Host::Domain(name)) if CONTENT_DOMAINS.iter().any(|domain| name.ends_with(domain)) => Ok(AdmittedUrl(url)),
+            Some(Host::Domain(name))
+                if CONTENT_DOMAINS.iter().any(|domain| name.ends_with(domain)) =>
+            {
+                Ok(AdmittedUrl(url))
+            }
             Some(_) | None => Err(Refusal::ForeignHost(authority.to_owned())),
         }
     }
@@ -170,7 +194,10 @@ mod tests {
 
     #[test]
     fn a_listed_host_is_admitted_with_its_scheme_and_port_only() {
-        let guard = ContentGuard::new(vec!["http://127.0.0.1:8080".parse().unwrap(), "media.example".parse().unwrap()]);
+        let guard = ContentGuard::new(vec![
+            "http://127.0.0.1:8080".parse().unwrap(),
+            "media.example".parse().unwrap(),
+        ]);
         assert!(guard.admit("http://127.0.0.1:8080/v1").is_ok());
         assert!(guard.admit("http://127.0.0.1:8081/v1").is_err());
         assert!(guard.admit("https://127.0.0.1:8080/v1").is_err());

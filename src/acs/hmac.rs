@@ -48,16 +48,22 @@ pub fn content_sha256(body: &[u8]) -> String {
 
 impl Signed<'_> {
     fn string_to_sign(&self) -> String {
-        format!("{}\n{}\n{};{};{}", self.method, self.path_and_query, self.date, self.host, self.content_sha256)
+        format!(
+            "{}\n{}\n{};{};{}",
+            self.method, self.path_and_query, self.date, self.host, self.content_sha256
+        )
     }
 
     /// The value of the `Authorization` header.
     pub fn authorization(&self, key: &AccessKey) -> String {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length");
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(key.expose()).expect("HMAC takes a key of any length");
         mac.update(self.string_to_sign().as_bytes());
         let signature = BASE64_STANDARD.encode(mac.finalize().into_bytes());
         let date_header = self.date_header.name();
-        format!("HMAC-SHA256 SignedHeaders={date_header};host;x-ms-content-sha256&Signature={signature}")
+        format!(
+            "HMAC-SHA256 SignedHeaders={date_header};host;x-ms-content-sha256&Signature={signature}"
+        )
     }
 }
 
@@ -82,7 +88,9 @@ mod tests {
 
     #[test]
     fn every_vector_of_the_official_sdks_is_reproduced() {
-        let vectors: Vec<Vector> = serde_json::from_str(include_str!("../../tests/fixtures/hmac/hmac_vectors.json")).unwrap();
+        let vectors: Vec<Vector> =
+            serde_json::from_str(include_str!("../../tests/fixtures/hmac/hmac_vectors.json"))
+                .unwrap();
         assert_eq!(vectors.len(), 13);
         for vector in vectors {
             let content_sha256 = content_sha256(vector.body.as_bytes());
@@ -91,17 +99,27 @@ mod tests {
                 method: &vector.method,
                 path_and_query: &vector.path_and_query,
                 date: &vector.date,
-                date_header: if vector.form == "x-ms-date" { DateHeader::XMsDate } else { DateHeader::Date },
+                date_header: if vector.form == "x-ms-date" {
+                    DateHeader::XMsDate
+                } else {
+                    DateHeader::Date
+                },
                 host: &vector.host,
                 content_sha256: &content_sha256,
             };
             assert_eq!(signed.string_to_sign(), vector.string_to_sign);
-            assert_eq!(signed.authorization(&vector.accesskey.parse().unwrap()), vector.authorization);
+            assert_eq!(
+                signed.authorization(&vector.accesskey.parse().unwrap()),
+                vector.authorization
+            );
         }
     }
 
     #[test]
     fn the_hash_of_an_empty_body_is_the_documented_one() {
-        assert_eq!(content_sha256(b""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+        assert_eq!(
+            content_sha256(b""),
+            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+        );
     }
 }

@@ -46,8 +46,18 @@ impl AcsRequest {
     /// With a request id of its own, which stays the same when the request is sent again.
     pub fn new(operation: &'static str, method: Method, url: Url) -> Self {
         let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static("x-ms-client-request-id"), text(&Uuid::new_v4().to_string()));
-        Self { operation, method, url, headers, body: Bytes::new(), date_header: DateHeader::XMsDate }
+        headers.insert(
+            HeaderName::from_static("x-ms-client-request-id"),
+            text(&Uuid::new_v4().to_string()),
+        );
+        Self {
+            operation,
+            method,
+            url,
+            headers,
+            body: Bytes::new(),
+            date_header: DateHeader::XMsDate,
+        }
     }
 }
 
@@ -57,7 +67,10 @@ pub enum ExchangeError {
     #[error("could not get a Microsoft Entra token for ACS")]
     Token(#[source] azure_core::Error),
     #[error("could not reach `{authority}`")]
-    Unreachable { authority: String, source: reqwest::Error },
+    Unreachable {
+        authority: String,
+        source: reqwest::Error,
+    },
 }
 
 /// The connection to ACS, with our credential.
@@ -74,7 +87,11 @@ impl AcsHttp {
     ///
     /// # Errors
     /// When the platform offers no TLS.
-    pub fn new(endpoint: AcsEndpoint, credential: AcsCredential, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        endpoint: AcsEndpoint,
+        credential: AcsCredential,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, reqwest::Error> {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
@@ -83,7 +100,12 @@ impl AcsHttp {
             .http1_only()
             .user_agent(concat!("recording-vault/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self { client, endpoint, credential, clock })
+        Ok(Self {
+            client,
+            endpoint,
+            credential,
+            clock,
+        })
     }
 
     pub fn endpoint(&self) -> &AcsEndpoint {
@@ -100,10 +122,18 @@ impl AcsHttp {
             return None;
         }
         let signed = &request.url[Position::BeforePath..Position::AfterQuery];
-        let clocks = answer.server_date.as_deref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
+        let clocks = answer
+            .server_date
+            .as_deref()
+            .and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
         let clocks = clocks.map_or_else(
             || "ACS did not say what time it is".to_owned(),
-            |theirs| format!("our clock is {} s ahead of ACS's", self.clock.now().as_second() - theirs.as_second()),
+            |theirs| {
+                format!(
+                    "our clock is {} s ahead of ACS's",
+                    self.clock.now().as_second() - theirs.as_second()
+                )
+            },
         );
         let host = self.endpoint.authority();
         Some(format!(
@@ -125,7 +155,10 @@ impl AcsHttp {
         );
         let began = Instant::now();
         let result = self.exchange(request).instrument(span.clone()).await;
-        let status = result.as_ref().ok().map(|response| response.status().as_u16());
+        let status = result
+            .as_ref()
+            .ok()
+            .map(|response| response.status().as_u16());
         match status {
             Some(status) => span.record("http.response.status_code", status),
             None => span.record("otel.status_code", "ERROR"),
@@ -137,7 +170,9 @@ impl AcsHttp {
 
     async fn exchange(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
         let mut headers = request.headers.clone();
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static("application/json"));
         if request.body.is_empty() && request.method != Method::GET {
             // Left to itself the client says nothing of an empty body, and front ends answer that with 411.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
@@ -155,27 +190,43 @@ impl AcsHttp {
                     content_sha256: &content_sha256,
                 };
                 let authorization = signed.authorization(key);
-                headers.insert(HeaderName::from_static(request.date_header.name()), text(&date));
-                headers.insert(HeaderName::from_static("x-ms-content-sha256"), text(&content_sha256));
+                headers.insert(
+                    HeaderName::from_static(request.date_header.name()),
+                    text(&date),
+                );
+                headers.insert(
+                    HeaderName::from_static("x-ms-content-sha256"),
+                    text(&content_sha256),
+                );
                 headers.insert(AUTHORIZATION, secret(&authorization));
             }
             AcsCredential::Entra(credential) => {
-                let token = bearer(credential.as_ref()).await.map_err(ExchangeError::Token)?;
+                let token = bearer(credential.as_ref())
+                    .await
+                    .map_err(ExchangeError::Token)?;
                 headers.insert(AUTHORIZATION, secret(&format!("Bearer {token}")));
             }
         }
-        let sending =
-            self.client.request(request.method.clone(), request.url.clone()).headers(headers).body(request.body.clone());
-        sending.send().await.map_err(|error| ExchangeError::Unreachable {
-            authority: request.url[Position::BeforeHost..Position::AfterPort].to_owned(),
-            source: error.without_url(),
-        })
+        let sending = self
+            .client
+            .request(request.method.clone(), request.url.clone())
+            .headers(headers)
+            .body(request.body.clone());
+        sending
+            .send()
+            .await
+            .map_err(|error| ExchangeError::Unreachable {
+                authority: request.url[Position::BeforeHost..Position::AfterPort].to_owned(),
+                source: error.without_url(),
+            })
     }
 }
 
 /// A time as the headers of HTTP write it.
 pub fn http_date(time: Timestamp) -> String {
-    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("the years of our clocks have four digits")
+    DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&time)
+        .expect("the years of our clocks have four digits")
 }
 
 async fn bearer(credential: &dyn TokenCredential) -> azure_core::Result<String> {
@@ -189,7 +240,8 @@ fn text(value: &str) -> HeaderValue {
 
 /// A header that does not show itself in `Debug`.
 fn secret(value: &str) -> HeaderValue {
-    let mut value = HeaderValue::from_str(value).expect("base64 and tokens are valid header values");
+    let mut value =
+        HeaderValue::from_str(value).expect("base64 and tokens are valid header values");
     value.set_sensitive(true);
     value
 }
@@ -197,7 +249,13 @@ fn secret(value: &str) -> HeaderValue {
 /// How long the server asks us to wait: `Retry-After` in seconds (a date is not used by ACS), an hour at most.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
-    value.to_str().ok()?.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+    value
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
 }
 
 /// Statuses that another attempt may change (the official SDKs' list).

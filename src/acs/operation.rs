@@ -10,7 +10,11 @@ use super::wire::{CallLocator, RecordedCall, StartRecordingRequest};
 use crate::recording::RecordingId;
 
 /// RFC 3986 unreserved characters stay; everything else of an id is encoded, as both official SDKs do.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 /// The generation of 2021-04 wants a context with every operation, and gives it back in its callbacks.
 const OPERATION_CONTEXT: &str = "recording-vault";
 
@@ -54,21 +58,30 @@ impl Operation {
     ///
     /// # Errors
     /// When the generation starts by conversation id and the call is given in another way.
-    pub fn start(version: ApiVersion, request: &StartRecordingRequest) -> Result<Self, NoConversation> {
+    pub fn start(
+        version: ApiVersion,
+        request: &StartRecordingRequest,
+    ) -> Result<Self, NoConversation> {
         let (path, body) = match version.generation() {
             Generation::Conversations => {
-                let RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) = &request.call else {
+                let RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) =
+                    &request.call
+                else {
                     return Err(NoConversation);
                 };
                 let mut body = json!({"operationContext": OPERATION_CONTEXT});
                 if let Some(uri) = &request.options.recording_state_callback_uri {
                     body["recordingStateCallbackUri"] = uri.as_str().into();
                 }
-                (format!("/conversations/{}/Recordings", encoded(server_call_id)), body)
+                (
+                    format!("/conversations/{}/Recordings", encoded(server_call_id)),
+                    body,
+                )
             }
-            Generation::SlashColon | Generation::Current => {
-                ("/calling/recordings".to_owned(), serde_json::to_value(request).expect("a start request has string keys only"))
-            }
+            Generation::SlashColon | Generation::Current => (
+                "/calling/recordings".to_owned(),
+                serde_json::to_value(request).expect("a start request has string keys only"),
+            ),
         };
         Ok(Self {
             name: "start",
@@ -84,7 +97,11 @@ impl Operation {
     ///
     /// # Errors
     /// When the generation needs the conversation and it is not known.
-    pub fn on(version: ApiVersion, address: RecordingAddress<'_>, action: Action) -> Result<Self, NoConversation> {
+    pub fn on(
+        version: ApiVersion,
+        address: RecordingAddress<'_>,
+        action: Action,
+    ) -> Result<Self, NoConversation> {
         let id = encoded(address.recording_id.as_str());
         let (name, method) = match action {
             Action::State => ("state", Method::GET),
@@ -101,11 +118,22 @@ impl Operation {
                     Action::Resume => "/Resume",
                 };
                 let context = json!({"operationContext": OPERATION_CONTEXT}).to_string();
-                let body = if action == Action::State { Bytes::new() } else { Bytes::from(context) };
-                (format!("/conversations/{conversation}/recordings/{id}{suffix}"), body)
+                let body = if action == Action::State {
+                    Bytes::new()
+                } else {
+                    Bytes::from(context)
+                };
+                (
+                    format!("/conversations/{conversation}/recordings/{id}{suffix}"),
+                    body,
+                )
             }
             generation @ (Generation::SlashColon | Generation::Current) => {
-                let slash = if generation == Generation::SlashColon { "/" } else { "" };
+                let slash = if generation == Generation::SlashColon {
+                    "/"
+                } else {
+                    ""
+                };
                 let suffix = match action {
                     Action::State | Action::Stop => String::new(),
                     Action::Pause => format!("{slash}:pause"),
@@ -114,7 +142,13 @@ impl Operation {
                 (format!("/calling/recordings/{id}{suffix}"), Bytes::new())
             }
         };
-        Ok(Self { name, method, path_and_query: with_version(&path, version), body, is_repeatable: true })
+        Ok(Self {
+            name,
+            method,
+            path_and_query: with_version(&path, version),
+            body,
+            is_repeatable: true,
+        })
     }
 }
 
@@ -132,14 +166,25 @@ mod tests {
 
     fn path(version: &str, action: Action) -> String {
         let recording_id = "a/b".parse().unwrap();
-        let address = RecordingAddress { recording_id: &recording_id, conversation_id: Some("c") };
-        Operation::on(version.parse().unwrap(), address, action).unwrap().path_and_query
+        let address = RecordingAddress {
+            recording_id: &recording_id,
+            conversation_id: Some("c"),
+        };
+        Operation::on(version.parse().unwrap(), address, action)
+            .unwrap()
+            .path_and_query
     }
 
     #[test]
     fn each_generation_has_its_own_paths() {
-        assert_eq!(path("2026-03-12", Action::Pause), "/calling/recordings/a%2Fb:pause?api-version=2026-03-12");
-        assert_eq!(path("2021-11-15-preview", Action::Pause), "/calling/recordings/a%2Fb/:pause?api-version=2021-11-15-preview");
+        assert_eq!(
+            path("2026-03-12", Action::Pause),
+            "/calling/recordings/a%2Fb:pause?api-version=2026-03-12"
+        );
+        assert_eq!(
+            path("2021-11-15-preview", Action::Pause),
+            "/calling/recordings/a%2Fb/:pause?api-version=2021-11-15-preview"
+        );
         let legacy = "/conversations/c/recordings/a%2Fb/Pause?api-version=2021-04-15-preview1";
         assert_eq!(path("2021-04-15-preview1", Action::Pause), legacy);
     }
@@ -147,8 +192,18 @@ mod tests {
     #[test]
     fn without_its_conversation_a_recording_of_2021_cannot_be_addressed() {
         let recording_id = "a".parse().unwrap();
-        let address = RecordingAddress { recording_id: &recording_id, conversation_id: None };
-        assert_eq!(Operation::on("2021-04-15-preview1".parse().unwrap(), address, Action::Stop), Err(NoConversation));
+        let address = RecordingAddress {
+            recording_id: &recording_id,
+            conversation_id: None,
+        };
+        assert_eq!(
+            Operation::on(
+                "2021-04-15-preview1".parse().unwrap(),
+                address,
+                Action::Stop
+            ),
+            Err(NoConversation)
+        );
         assert!(Operation::on("2026-03-12".parse().unwrap(), address, Action::Stop).is_ok());
     }
 }

@@ -34,12 +34,30 @@ impl RecordedCall {
         match (self, other) {
             (Self::Connection(one), Self::Connection(other)) => one != other,
             (Self::Locator(one), Self::Locator(other)) => match (one, other) {
-                (CallLocator::ServerCall { server_call_id: one }, CallLocator::ServerCall { server_call_id: other }) => {
-                    one.trim_end_matches('=') != other.trim_end_matches('=')
-                }
-                (CallLocator::GroupCall { group_call_id: one }, CallLocator::GroupCall { group_call_id: other }) => one != other,
-                (CallLocator::RoomCall { room_id: one }, CallLocator::RoomCall { room_id: other }) => one != other,
-                (CallLocator::ServerCall { .. } | CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. }, _) => false,
+                (
+                    CallLocator::ServerCall {
+                        server_call_id: one,
+                    },
+                    CallLocator::ServerCall {
+                        server_call_id: other,
+                    },
+                ) => one.trim_end_matches('=') != other.trim_end_matches('='),
+                (
+                    CallLocator::GroupCall { group_call_id: one },
+                    CallLocator::GroupCall {
+                        group_call_id: other,
+                    },
+                ) => one != other,
+                (
+                    CallLocator::RoomCall { room_id: one },
+                    CallLocator::RoomCall { room_id: other },
+                ) => one != other,
+                (
+                    CallLocator::ServerCall { .. }
+                    | CallLocator::GroupCall { .. }
+                    | CallLocator::RoomCall { .. },
+                    _,
+                ) => false,
             },
             (Self::Connection(_) | Self::Locator(_), _) => false,
         }
@@ -89,14 +107,22 @@ impl StartRecordingOptions {
             let path = text.split(['?', '#']).next().unwrap_or_default();
             // Before an `@` stands a user name or a password.
             match path.split_once("://") {
-                Some((scheme, rest)) => format!("{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host)),
+                Some((scheme, rest)) => format!(
+                    "{scheme}://{}",
+                    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
+                ),
                 None => path.to_owned(),
             }
         };
         let mut kept = self.clone();
-        kept.recording_state_callback_uri = self.recording_state_callback_uri.as_deref().map(without_query);
-        if let Some(Value::String(url)) =
-            kept.external_storage.as_mut().and_then(|storage| storage.get_mut("recordingDestinationContainerUrl"))
+        kept.recording_state_callback_uri = self
+            .recording_state_callback_uri
+            .as_deref()
+            .map(without_query);
+        if let Some(Value::String(url)) = kept
+            .external_storage
+            .as_mut()
+            .and_then(|storage| storage.get_mut("recordingDestinationContainerUrl"))
         {
             *url = without_query(url);
         }
@@ -132,7 +158,9 @@ mod tests {
     #[test]
     fn a_start_by_server_call_id_has_the_shape_the_sdks_send() {
         let request = StartRecordingRequest {
-            call: RecordedCall::Locator(CallLocator::ServerCall { server_call_id: "abc".into() }),
+            call: RecordedCall::Locator(CallLocator::ServerCall {
+                server_call_id: "abc".into(),
+            }),
             options: StartRecordingOptions {
                 recording_format_type: Some(FormatKind::Mp4),
                 recording_content_type: Some(ContentKind::AudioVideo),
@@ -150,26 +178,51 @@ mod tests {
     #[test]
     fn a_start_by_connection_has_no_locator() {
         let call = RecordedCall::Connection("6a1f6b00".into());
-        let request = StartRecordingRequest { call, options: StartRecordingOptions::default() };
-        assert_eq!(serde_json::to_value(request).unwrap(), json!({"callConnectionId": "6a1f6b00"}));
+        let request = StartRecordingRequest {
+            call,
+            options: StartRecordingOptions::default(),
+        };
+        assert_eq!(
+            serde_json::to_value(request).unwrap(),
+            json!({"callConnectionId": "6a1f6b00"})
+        );
     }
 
     #[test]
     fn a_call_is_another_only_if_its_name_of_the_same_kind_is() {
-        let server = |id: &str| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.into() });
-        let room = RecordedCall::Locator(CallLocator::RoomCall { room_id: "99".into() });
+        let server = |id: &str| {
+            RecordedCall::Locator(CallLocator::ServerCall {
+                server_call_id: id.into(),
+            })
+        };
+        let room = RecordedCall::Locator(CallLocator::RoomCall {
+            room_id: "99".into(),
+        });
         assert!(server("abc").is_another(&server("xyz")));
-        assert!(!server("abc").is_another(&server("abc==")) && !server("abc").is_another(&room) && !room.is_another(&room));
+        assert!(
+            !server("abc").is_another(&server("abc=="))
+                && !server("abc").is_another(&room)
+                && !room.is_another(&room)
+        );
     }
 
     #[test]
     fn what_is_kept_of_a_start_has_no_secrets() {
         let options = StartRecordingOptions {
-            recording_state_callback_uri: Some("https://user:SECRET@app/api/recordings/callbacks?code=SECRET".into()),
-            external_storage: Some(json!({"recordingDestinationContainerUrl": "https://a.blob.core.windows.net/c?sig=SECRET"})),
+            recording_state_callback_uri: Some(
+                "https://user:SECRET@app/api/recordings/callbacks?code=SECRET".into(),
+            ),
+            external_storage: Some(
+                json!({"recordingDestinationContainerUrl": "https://a.blob.core.windows.net/c?sig=SECRET"}),
+            ),
             ..StartRecordingOptions::default()
         };
         let kept = serde_json::to_string(&options.without_secrets()).unwrap();
-        assert!(!kept.contains("SECRET") && kept.contains("recordings/callbacks") && kept.contains("windows.net/c"), "{kept}");
+        assert!(
+            !kept.contains("SECRET")
+                && kept.contains("recordings/callbacks")
+                && kept.contains("windows.net/c"),
+            "{kept}"
+        );
     }
 }

@@ -40,7 +40,9 @@ pub enum HeldNow {
 impl Catalogue {
     async fn requested(&self, what: &str, subject: &str, by: &By) -> Result<(), CatalogueError> {
         let detail = json!({"what": what, "by": by.0, "through": "api"});
-        self.ledger.audit_operator("requested", subject, detail).await?;
+        self.ledger
+            .audit_operator("requested", subject, detail)
+            .await?;
         Ok(())
     }
 
@@ -58,7 +60,11 @@ impl Catalogue {
     /// # Errors
     /// When the ledger fails.
     pub async fn state_of(&self, id: &DocumentId) -> Result<&'static str, CatalogueError> {
-        Ok(self.ledger.find(id).await?.map_or("unknown", |found| found.entry.state.name()))
+        Ok(self
+            .ledger
+            .find(id)
+            .await?
+            .map_or("unknown", |found| found.entry.state.name()))
     }
 
     /// Looks whether the vault has both files of a chunk as they were proved.
@@ -77,22 +83,37 @@ impl Catalogue {
             } else {
                 "it has no copy in the vault"
             };
-            return Ok(Verified::IsNot { problem: format!("{what}: its state is {}", state.name()) });
+            return Ok(Verified::IsNot {
+                problem: format!("{what}: its state is {}", state.name()),
+            });
         };
         Ok(match self.disagreement(receipt).await {
             Ok(None) => Verified::Is(receipt.media().clone()),
             Ok(Some(problem)) => Verified::IsNot { problem },
-            Err(error) => Verified::IsNot { problem: crate::telemetry::ErrorChain(&error).to_string() },
+            Err(error) => Verified::IsNot {
+                problem: crate::telemetry::ErrorChain(&error).to_string(),
+            },
         })
     }
 
-    async fn disagreement(&self, receipt: &ExportReceipt) -> Result<Option<String>, DestinationError> {
+    async fn disagreement(
+        &self,
+        receipt: &ExportReceipt,
+    ) -> Result<Option<String>, DestinationError> {
         for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
             let vault = self.vaults.get(receipt.vault(), file.name())?;
             match vault.inspect(file.name()).await? {
-                None => return Ok(Some(format!("`{}` is not in the vault any more", file.name()))),
+                None => {
+                    return Ok(Some(format!(
+                        "`{}` is not in the vault any more",
+                        file.name()
+                    )));
+                }
                 Some(found) if !file.is_still(&found) => {
-                    return Ok(Some(format!("`{}` in the vault is not the file that was proved", file.name())));
+                    return Ok(Some(format!(
+                        "`{}` in the vault is not the file that was proved",
+                        file.name()
+                    )));
                 }
                 Some(_) => {}
             }
@@ -104,36 +125,62 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the ledger fails. The hold may be there then; repeating is harmless.
-    pub async fn hold(&self, id: &RecordingId, case: &Case, by: &By) -> Result<HeldNow, CatalogueError> {
+    pub async fn hold(
+        &self,
+        id: &RecordingId,
+        case: &Case,
+        by: &By,
+    ) -> Result<HeldNow, CatalogueError> {
         if self.recorded(&recording_name(id)).await?.is_none() {
             return Ok(HeldNow::Unknown);
         }
         let held = Held::RecordingId(id.clone());
         self.requested("hold", &held.to_string(), by).await?;
         let detail = json!({"case": case.tag, "by": case.by});
-        self.ledger.audit_operator("held", &held.to_string(), detail).await?;
+        self.ledger
+            .audit_operator("held", &held.to_string(), detail)
+            .await?;
         self.ledger.holds().add(&held, case).await?;
         // Only now: a removal that did not find the hold is found here.
         let Some(recorded) = self.find(id).await? else {
             return Ok(HeldNow::Unknown);
         };
-        let is_gone = |state: &ChunkState| matches!(state, ChunkState::Removing { .. } | ChunkState::Removed { .. });
-        let gone = recorded.entries().filter(|entry| is_gone(&entry.state)).map(|entry| entry.chunk.document_id.clone());
+        let is_gone = |state: &ChunkState| {
+            matches!(
+                state,
+                ChunkState::Removing { .. } | ChunkState::Removed { .. }
+            )
+        };
+        let gone = recorded
+            .entries()
+            .filter(|entry| is_gone(&entry.state))
+            .map(|entry| entry.chunk.document_id.clone());
         let gone: Vec<DocumentId> = gone.collect();
-        Ok(if gone.is_empty() { HeldNow::Held(recorded.cases) } else { HeldNow::TooLate { gone } })
+        Ok(if gone.is_empty() {
+            HeldNow::Held(recorded.cases)
+        } else {
+            HeldNow::TooLate { gone }
+        })
     }
 
     /// Releases a recording from a case. The cases that hold it still; `None` for a recording that is not known.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn release(&self, id: &RecordingId, tag: &CaseTag, by: &By) -> Result<Option<Vec<Case>>, CatalogueError> {
+    pub async fn release(
+        &self,
+        id: &RecordingId,
+        tag: &CaseTag,
+        by: &By,
+    ) -> Result<Option<Vec<Case>>, CatalogueError> {
         if self.recorded(&recording_name(id)).await?.is_none() {
             return Ok(None);
         }
         let held = Held::RecordingId(id.clone());
         self.requested("release", &held.to_string(), by).await?;
-        self.ledger.audit_operator("released", &held.to_string(), json!({"case": tag})).await?;
+        self.ledger
+            .audit_operator("released", &held.to_string(), json!({"case": tag}))
+            .await?;
         self.ledger.holds().release(&held, tag).await?;
         Ok(self.find(id).await?.map(|recorded| recorded.cases))
     }
@@ -142,12 +189,23 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn replayed(&self, sha256: &str, by: &By) -> Result<Option<bytes::Bytes>, CatalogueError> {
+    pub async fn replayed(
+        &self,
+        sha256: &str,
+        by: &By,
+    ) -> Result<Option<bytes::Bytes>, CatalogueError> {
         let Some(kept) = self.ledger.poison(sha256).await? else {
             return Ok(None);
         };
-        self.requested("replay", &format!("poison:{sha256}"), by).await?;
-        self.ledger.audit_operator("replayed", &format!("poison:{sha256}"), serde_json::Value::Null).await?;
+        self.requested("replay", &format!("poison:{sha256}"), by)
+            .await?;
+        self.ledger
+            .audit_operator(
+                "replayed",
+                &format!("poison:{sha256}"),
+                serde_json::Value::Null,
+            )
+            .await?;
         Ok(Some(kept))
     }
 }

@@ -68,7 +68,11 @@ pub enum ArchiveError {
     #[error("could not write the archive")]
     Write(#[source] io::Error),
     #[error("`{name}` is {found} in the vault, and was proved as {expected}")]
-    Changed { name: String, expected: Sha256Digest, found: Sha256Digest },
+    Changed {
+        name: String,
+        expected: Sha256Digest,
+        found: Sha256Digest,
+    },
 }
 
 /// The archive while it is written; moves into a blocking task and back with every file.
@@ -113,7 +117,15 @@ impl<W: Write + Send + 'static> Archive<W> {
             header.set_size(size_bytes);
             header.set_mode(0o600);
             header.set_mtime(u64::try_from(made_at.as_second()).unwrap_or_default());
-            tar.append_data(&mut header, path, Pipe { pieces, current: Bytes::new() }.take(size_bytes))?;
+            tar.append_data(
+                &mut header,
+                path,
+                Pipe {
+                    pieces,
+                    current: Bytes::new(),
+                }
+                .take(size_bytes),
+            )?;
             Ok(Self { tar, made_at })
         });
         let (mut digest, mut read_bytes) = (Sha256::new(), 0);
@@ -127,25 +139,49 @@ impl<W: Write + Send + 'static> Archive<W> {
             }
         }
         drop(sender);
-        let written = writing.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        let written = writing
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
         let archive = written.map_err(ArchiveError::Write)?;
         if read_bytes != size_bytes {
             let what = format!("`{name}` has {read_bytes} bytes, and {size_bytes} were expected");
             return Err(ArchiveError::Write(io::Error::other(what)));
         }
         let sha256 = Sha256Digest::from_bytes(digest.finalize().into());
-        Ok((archive, ArchivedFile { name: name.to_owned(), size_bytes, sha256 }))
+        Ok((
+            archive,
+            ArchivedFile {
+                name: name.to_owned(),
+                size_bytes,
+                sha256,
+            },
+        ))
     }
 
-    async fn append_document(self, name: &str, document: &impl Serialize) -> Result<(Self, ArchivedFile), ArchiveError> {
-        let content = Bytes::from(serde_json::to_vec_pretty(document).expect("the archive's documents have string keys only"));
+    async fn append_document(
+        self,
+        name: &str,
+        document: &impl Serialize,
+    ) -> Result<(Self, ArchivedFile), ArchiveError> {
+        let content = Bytes::from(
+            serde_json::to_vec_pretty(document)
+                .expect("the archive's documents have string keys only"),
+        );
         let size_bytes = content.len() as u64;
-        self.append(name, size_bytes, futures::stream::iter([Ok(content)]).boxed()).await
+        self.append(
+            name,
+            size_bytes,
+            futures::stream::iter([Ok(content)]).boxed(),
+        )
+        .await
     }
 
     async fn finish(self) -> Result<W, ArchiveError> {
         let finishing = tokio::task::spawn_blocking(move || self.tar.into_inner());
-        finishing.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(ArchiveError::Write)
+        finishing
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(ArchiveError::Write)
     }
 }
 
@@ -154,7 +190,11 @@ impl Catalogue {
     ///
     /// # Errors
     /// When something cannot be read, is not what was proved, or cannot be written: the archive is then not whole.
-    pub async fn archive<W: Write + Send + 'static>(&self, person: &Person, into: W) -> Result<(Manifest, W), ArchiveError> {
+    pub async fn archive<W: Write + Send + 'static>(
+        &self,
+        person: &Person,
+        into: W,
+    ) -> Result<(Manifest, W), ArchiveError> {
         let made_at = self.clock.now();
         let found = self.of_person(person).await?;
         let detail = serde_json::json!({"recordings": found.len()});
@@ -162,12 +202,25 @@ impl Catalogue {
             .audit_operator("personExported", &self.pseudonym(person).await?, detail)
             .await
             .map_err(CatalogueError::from)?;
-        let mut archive = Archive { tar: tar::Builder::new(into), made_at };
+        let mut archive = Archive {
+            tar: tar::Builder::new(into),
+            made_at,
+        };
         let participant = person.id().to_owned();
-        let mut manifest = Manifest { participant, made_at, recordings: Vec::new(), files: Vec::new(), missing: Vec::new() };
+        let mut manifest = Manifest {
+            participant,
+            made_at,
+            recordings: Vec::new(),
+            files: Vec::new(),
+            missing: Vec::new(),
+        };
         for (number, recorded) in (1..).zip(&found) {
-            manifest.recordings.push(recorded.account.recording_id.to_string());
-            archive = self.append_recording(archive, &format!("{number:04}"), recorded, &mut manifest).await?;
+            manifest
+                .recordings
+                .push(recorded.account.recording_id.to_string());
+            archive = self
+                .append_recording(archive, &format!("{number:04}"), recorded, &mut manifest)
+                .await?;
         }
         let (archive, _) = archive.append_document("manifest.json", &manifest).await?;
         Ok((manifest, archive.finish().await?))
@@ -181,10 +234,14 @@ impl Catalogue {
         manifest: &mut Manifest,
     ) -> Result<Archive<W>, ArchiveError> {
         let detail = self.detail_of(recorded).await?;
-        let (archive, file) = archive.append_document(&format!("{folder}/recording.json"), &detail).await?;
+        let (archive, file) = archive
+            .append_document(&format!("{folder}/recording.json"), &detail)
+            .await?;
         manifest.files.push(file);
         let records = self.audit_records(recorded).await?;
-        let (mut archive, file) = archive.append_document(&format!("{folder}/audit.json"), &records).await?;
+        let (mut archive, file) = archive
+            .append_document(&format!("{folder}/audit.json"), &records)
+            .await?;
         manifest.files.push(file);
         for chunk in &recorded.chunks {
             let id = &chunk.document_id;
@@ -195,7 +252,11 @@ impl Catalogue {
                     absent if which == File::Media => {
                         let recording_id = recorded.account.recording_id.to_string();
                         let reason = why(&absent);
-                        manifest.missing.push(NotArchived { recording_id, document_id: id.clone(), reason });
+                        manifest.missing.push(NotArchived {
+                            recording_id,
+                            document_id: id.clone(),
+                            reason,
+                        });
                         break;
                     }
                     Found::Unknown
@@ -208,7 +269,11 @@ impl Catalogue {
                 let Some(stream) = self.stream(&media, 0..media.size_bytes()).await? else {
                     let recording_id = recorded.account.recording_id.to_string();
                     let reason = format!("`{}` is not in the vault any more", media.file_name());
-                    manifest.missing.push(NotArchived { recording_id, document_id: id.clone(), reason });
+                    manifest.missing.push(NotArchived {
+                        recording_id,
+                        document_id: id.clone(),
+                        reason,
+                    });
                     continue;
                 };
                 let name = format!("{folder}/{}", media.file_name());
@@ -216,9 +281,12 @@ impl Catalogue {
                 archive = appended.0;
                 manifest.files.push(proved(appended.1, &media)?);
             }
-            if let Some(entry) = chunk.entry.as_ref().filter(|entry| entry.state.receipt().is_some()) {
-                let receipt =
-                    serde_json::json!({"receipt": entry.state.receipt(), "chunk": entry.chunk, "recordedAt": entry.recorded_at});
+            if let Some(entry) = chunk
+                .entry
+                .as_ref()
+                .filter(|entry| entry.state.receipt().is_some())
+            {
+                let receipt = serde_json::json!({"receipt": entry.state.receipt(), "chunk": entry.chunk, "recordedAt": entry.recorded_at});
                 let name = layout::receipt(folder, &entry.chunk);
                 let (with_receipt, file) = archive.append_document(name.as_str(), &receipt).await?;
                 archive = with_receipt;
@@ -233,7 +301,11 @@ fn proved(file: ArchivedFile, media: &Media) -> Result<ArchivedFile, ArchiveErro
     if file.sha256 == media.sha256() {
         return Ok(file);
     }
-    Err(ArchiveError::Changed { name: file.name, expected: media.sha256(), found: file.sha256 })
+    Err(ArchiveError::Changed {
+        name: file.name,
+        expected: media.sha256(),
+        found: file.sha256,
+    })
 }
 
 fn why(absent: &Found) -> String {

@@ -49,17 +49,30 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn days(&self, from: Date, to: Date) -> Result<Days, CatalogueError> {
-        let dates: Vec<Date> = from.series(1.day()).take_while(|day| *day <= to).take(MOST_DAYS).collect();
-        let kept =
-            futures::stream::iter(dates.clone()).map(|day| async move { self.register.day_summary(&day.to_string()).await });
+        let dates: Vec<Date> = from
+            .series(1.day())
+            .take_while(|day| *day <= to)
+            .take(MOST_DAYS)
+            .collect();
+        let kept = futures::stream::iter(dates.clone())
+            .map(|day| async move { self.register.day_summary(&day.to_string()).await });
         let kept: Vec<Option<DaySummary>> = kept.buffered(AT_ONCE).try_collect().await?;
         let mut days = Vec::with_capacity(dates.len());
         let mut left = LOOKED_AT;
         for (date, kept) in dates.into_iter().zip(kept).rev() {
             days.push(match kept {
-                Some(DaySummary { day, recordings, minutes, incomplete }) => {
-                    Day { day, recordings, minutes, incomplete, is_capped: false }
-                }
+                Some(DaySummary {
+                    day,
+                    recordings,
+                    minutes,
+                    incomplete,
+                }) => Day {
+                    day,
+                    recordings,
+                    minutes,
+                    incomplete,
+                    is_capped: false,
+                },
                 None => self.looked_at(date, &mut left).await?,
             });
         }
@@ -68,17 +81,31 @@ impl Catalogue {
     }
 
     async fn looked_at(&self, date: Date, left: &mut usize) -> Result<Day, CatalogueError> {
-        let mut day = Day { day: date.to_string(), recordings: 0, minutes: 0.0, incomplete: 0, is_capped: false };
+        let mut day = Day {
+            day: date.to_string(),
+            recordings: 0,
+            minutes: 0.0,
+            incomplete: 0,
+            is_capped: false,
+        };
         let Ok(start) = date.to_zoned(TimeZone::UTC) else {
             return Ok(day);
         };
-        let names = self.register.of_day(Timestamp::from(start), None, COUNTED + 1).await?;
+        let names = self
+            .register
+            .of_day(Timestamp::from(start), None, COUNTED + 1)
+            .await?;
         day.recordings = names.len().min(COUNTED);
         let looked_at = names.len().min(*left);
         day.is_capped = looked_at < names.len();
         *left -= looked_at;
-        let names = names.into_iter().take(looked_at).filter_map(|name| Sha256Digest::try_from(name).ok());
-        let mut found = futures::stream::iter(names).map(|name| async move { self.recorded(&name).await }).buffered(AT_ONCE);
+        let names = names
+            .into_iter()
+            .take(looked_at)
+            .filter_map(|name| Sha256Digest::try_from(name).ok());
+        let mut found = futures::stream::iter(names)
+            .map(|name| async move { self.recorded(&name).await })
+            .buffered(AT_ONCE);
         while let Some(recorded) = found.try_next().await? {
             let Some(recorded) = recorded else { continue };
             day.minutes += minutes(&recorded);
@@ -89,7 +116,11 @@ impl Catalogue {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a recording lasts no 2^53 milliseconds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a recording lasts no 2^53 milliseconds"
+)]
 fn minutes(recorded: &Recorded) -> f64 {
-    entry::recording_duration_ms(recorded.entries()).map_or(0.0, |duration_ms| duration_ms as f64 / MS_PER_MINUTE)
+    entry::recording_duration_ms(recorded.entries())
+        .map_or(0.0, |duration_ms| duration_ms as f64 / MS_PER_MINUTE)
 }

@@ -154,17 +154,29 @@ impl Catalogue {
         Ok(Shown::Known(Box::new(self.detail_of(&recorded).await?)))
     }
 
-    pub(super) async fn detail_of(&self, recorded: &Recorded) -> Result<RecordingDetail, CatalogueError> {
+    pub(super) async fn detail_of(
+        &self,
+        recorded: &Recorded,
+    ) -> Result<RecordingDetail, CatalogueError> {
         let timeline = self.timeline(recorded).await?;
         let conversation = self.conversation(recorded).await?;
         Ok(detail(recorded, conversation, timeline, self.clock.now()))
     }
 
-    async fn conversation(&self, recorded: &Recorded) -> Result<Option<ShownConversation>, CatalogueError> {
+    async fn conversation(
+        &self,
+        recorded: &Recorded,
+    ) -> Result<Option<ShownConversation>, CatalogueError> {
         let Some(id) = recorded.account.conversation.clone() else {
             return Ok(None);
         };
-        let sessions = self.register.sessions(&id).await?.iter().map(ToString::to_string).collect();
+        let sessions = self
+            .register
+            .sessions(&id)
+            .await?
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         Ok(Some(ShownConversation { id, sessions }))
     }
 
@@ -185,7 +197,9 @@ fn detail(
 ) -> RecordingDetail {
     let account = &recorded.account;
     let json = |value: Result<Value, serde_json::Error>| {
-        value.ok().filter(|value| value.as_object().is_some_and(|members| !members.is_empty()))
+        value
+            .ok()
+            .filter(|value| value.as_object().is_some_and(|members| !members.is_empty()))
     };
     RecordingDetail {
         row: recorded.row(now),
@@ -197,7 +211,11 @@ fn detail(
         participant_list: participants(recorded),
         holds: recorded.cases.iter().map(shown_case).collect(),
         conversation,
-        chunk_list: recorded.chunks.iter().map(|chunk| shown_chunk(chunk, now)).collect(),
+        chunk_list: recorded
+            .chunks
+            .iter()
+            .map(|chunk| shown_chunk(chunk, now))
+            .collect(),
         timeline,
         problems: recorded.problems(),
     }
@@ -206,11 +224,20 @@ fn detail(
 /// Everybody once; with the channel that the first chunk tells.
 fn participants(recorded: &Recorded) -> Vec<ShownParticipant> {
     let mut all: Vec<ShownParticipant> = Vec::new();
-    let told = recorded.entries().filter_map(|entry| entry.metadata.as_ref()).flat_map(|metadata| &metadata.participants);
+    let told = recorded
+        .entries()
+        .filter_map(|entry| entry.metadata.as_ref())
+        .flat_map(|metadata| &metadata.participants);
     for Participant { id, channel } in told {
-        match all.iter_mut().find(|known| known.id.eq_ignore_ascii_case(id)) {
+        match all
+            .iter_mut()
+            .find(|known| known.id.eq_ignore_ascii_case(id))
+        {
             Some(known) => known.channel = known.channel.or(*channel),
-            None => all.push(ShownParticipant { id: id.clone(), channel: *channel }),
+            None => all.push(ShownParticipant {
+                id: id.clone(),
+                channel: *channel,
+            }),
         }
     }
     all
@@ -218,11 +245,20 @@ fn participants(recorded: &Recorded) -> Vec<ShownParticipant> {
 
 /// A case for those who read it over HTTP.
 pub fn shown_case(case: &Case) -> ShownCase {
-    ShownCase { case: case.tag.to_string(), by: case.by.clone(), note: case.note.clone(), at: case.since }
+    ShownCase {
+        case: case.tag.to_string(),
+        by: case.by.clone(),
+        note: case.note.clone(),
+        at: case.since,
+    }
 }
 
 fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
-    let KnownChunk { index, document_id, entry } = chunk;
+    let KnownChunk {
+        index,
+        document_id,
+        entry,
+    } = chunk;
     let Some(entry) = entry else {
         return unknown_chunk(*index, document_id.to_string());
     };
@@ -282,8 +318,16 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
 }
 
 fn content_type(entry: &LedgerEntry) -> Option<&'static str> {
-    let by_name = entry.state.receipt().map(|receipt| layout::content_type(receipt.media().name()));
-    by_name.or_else(|| entry.chunk.media_kind().map(crate::recording::MediaKind::media_type))
+    let by_name = entry
+        .state
+        .receipt()
+        .map(|receipt| layout::content_type(receipt.media().name()));
+    by_name.or_else(|| {
+        entry
+            .chunk
+            .media_kind()
+            .map(crate::recording::MediaKind::media_type)
+    })
 }
 
 /// A chunk that an event announced, and of which nothing else is known.

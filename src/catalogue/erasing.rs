@@ -56,11 +56,27 @@ pub struct LeftRecording {
 }
 
 impl Eraser {
-    pub fn new(catalogue: Catalogue, driver: Arc<ExportDriver>, budget: std::time::Duration) -> Self {
+    pub fn new(
+        catalogue: Catalogue,
+        driver: Arc<ExportDriver>,
+        budget: std::time::Duration,
+    ) -> Self {
         // On request no policy counts.
-        let policy = RetentionPolicy { keep_for: std::time::Duration::MAX };
-        let removals = Retention::new(catalogue.ledger.clone(), catalogue.vaults.clone(), Arc::clone(&catalogue.clock), policy);
-        Self { catalogue, driver, removals, budget }
+        let policy = RetentionPolicy {
+            keep_for: std::time::Duration::MAX,
+        };
+        let removals = Retention::new(
+            catalogue.ledger.clone(),
+            catalogue.vaults.clone(),
+            Arc::clone(&catalogue.clock),
+            policy,
+        );
+        Self {
+            catalogue,
+            driver,
+            removals,
+            budget,
+        }
     }
 
     /// Erases every recording of a person that may be erased.
@@ -68,22 +84,38 @@ impl Eraser {
     /// # Errors
     /// When the storage fails. What was begun goes on with a repeat.
     pub async fn erase(&self, person: &Person, reason: &str) -> Result<Erasure, CatalogueError> {
-        let (ledger, subject) = (&self.catalogue.ledger, self.catalogue.pseudonym(person).await?);
+        let (ledger, subject) = (
+            &self.catalogue.ledger,
+            self.catalogue.pseudonym(person).await?,
+        );
         let found = self.catalogue.of_person(person).await?;
-        let recordings: Vec<_> = found.iter().map(|recorded| recorded.account.recording_id.clone()).collect();
+        let recordings: Vec<_> = found
+            .iter()
+            .map(|recorded| recorded.account.recording_id.clone())
+            .collect();
         let detail = json!({"reason": reason, "recordings": recordings});
-        ledger.audit_operator("personErasing", &subject, detail).await?;
+        ledger
+            .audit_operator("personErasing", &subject, detail)
+            .await?;
         let mut erasure = Erasure::default();
         for recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
-            match Box::pin(self.erase_recording(person, &recorded, reason, &mut erasure.at_acs)).await? {
+            match Box::pin(self.erase_recording(person, &recorded, reason, &mut erasure.at_acs))
+                .await?
+            {
                 Ok(()) => erasure.erased.push(recording_id),
-                Err(reason) => erasure.left.push(LeftRecording { recording_id, reason }),
+                Err(reason) => erasure.left.push(LeftRecording {
+                    recording_id,
+                    reason,
+                }),
             }
         }
         self.clear_markers(&person.listed(), &mut erasure).await?;
-        let detail = json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
-        ledger.audit_operator("personErased", &subject, detail).await?;
+        let detail =
+            json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
+        ledger
+            .audit_operator("personErased", &subject, detail)
+            .await?;
         Ok(erasure)
     }
 
@@ -108,14 +140,33 @@ impl Eraser {
                 return Ok(Err(format!("chunk {}: {why}", chunk.index)));
             }
         }
-        let erased = Erased { at: self.catalogue.clock.now(), reason: reason.to_owned() };
-        self.catalogue.register.erase(&recorded.account.recording_id, &erased).await?;
+        let erased = Erased {
+            at: self.catalogue.clock.now(),
+            reason: reason.to_owned(),
+        };
+        self.catalogue
+            .register
+            .erase(&recorded.account.recording_id, &erased)
+            .await?;
         // Those that name the person last: by them a repeat finds the recording.
-        let names_person = |chunk: &&KnownChunk| chunk.entry.as_ref().is_some_and(|entry| names(entry, person));
+        let names_person = |chunk: &&KnownChunk| {
+            chunk
+                .entry
+                .as_ref()
+                .is_some_and(|entry| names(entry, person))
+        };
         let (naming, others): (Vec<_>, Vec<_>) = recorded.chunks.iter().partition(names_person);
         for chunk in others.into_iter().chain(naming) {
-            if !self.catalogue.ledger.forget_people(&chunk.document_id).await? {
-                return Ok(Err(format!("chunk {}: somebody is at work on it; run again", chunk.index)));
+            if !self
+                .catalogue
+                .ledger
+                .forget_people(&chunk.document_id)
+                .await?
+            {
+                return Ok(Err(format!(
+                    "chunk {}: somebody is at work on it; run again",
+                    chunk.index
+                )));
             }
         }
         Ok(Ok(()))
@@ -153,14 +204,19 @@ impl Eraser {
     async fn settle(&self, id: &DocumentId) -> Result<Result<(), String>, CatalogueError> {
         let is_exported = async || {
             let entry = self.catalogue.entry(id).await?;
-            Ok::<_, CatalogueError>(
-                entry.is_some_and(|entry| matches!(entry.state, ChunkState::Exported { .. } | ChunkState::Pending)),
-            )
+            Ok::<_, CatalogueError>(entry.is_some_and(|entry| {
+                matches!(
+                    entry.state,
+                    ChunkState::Exported { .. } | ChunkState::Pending
+                )
+            }))
         };
         if is_exported().await? {
             self.driver.drive(id, Budget::of(self.budget)).await?;
             if is_exported().await? {
-                return Ok(Err("it is not deleted at ACS yet; run again when it is".to_owned()));
+                return Ok(Err(
+                    "it is not deleted at ACS yet; run again when it is".to_owned()
+                ));
             }
         }
         Ok(Ok(()))
@@ -178,7 +234,9 @@ impl Eraser {
         if matches!(entry.state, ChunkState::Removed { .. }) {
             return Ok(Ok(()));
         }
-        if matches!(entry.state, ChunkState::SourceLeft { .. }) && !entry.is_surely_gone(self.catalogue.clock.now()) {
+        if matches!(entry.state, ChunkState::SourceLeft { .. })
+            && !entry.is_surely_gone(self.catalogue.clock.now())
+        {
             at_acs.push(id.clone());
         }
         Ok(match self.removals.erase(id, reason).await {
@@ -192,11 +250,17 @@ impl Eraser {
 
     /// Markers that a kill left of entries that say nothing of the person any more. What says it still, or is not readable, is
     /// left, and told of: its marker is all that leads there.
-    async fn clear_markers(&self, list: &Listed, erasure: &mut Erasure) -> Result<(), CatalogueError> {
+    async fn clear_markers(
+        &self,
+        list: &Listed,
+        erasure: &mut Erasure,
+    ) -> Result<(), CatalogueError> {
         let index = self.catalogue.ledger.index();
         let mut after = None;
         loop {
-            let places = index.places(list, Period::default(), after.as_ref(), PAGE).await?;
+            let places = index
+                .places(list, Period::default(), after.as_ref(), PAGE)
+                .await?;
             let is_last = places.len() < PAGE;
             after = places.last().cloned();
             for place in places {
@@ -223,7 +287,9 @@ impl Eraser {
             return Ok(Some(false));
         };
         match self.catalogue.ledger.find(document_id).await {
-            Ok(found) => Ok(Some(found.is_some_and(|found| found.entry.markers().contains(key)))),
+            Ok(found) => Ok(Some(
+                found.is_some_and(|found| found.entry.markers().contains(key)),
+            )),
             Err(LedgerError::Corrupt { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -231,17 +297,30 @@ impl Eraser {
 }
 
 fn tell_left(place: &Place, erasure: &mut Erasure) {
-    let Some(document_id) = &place.document else { return };
-    let is_told = |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording);
+    let Some(document_id) = &place.document else {
+        return;
+    };
+    let is_told =
+        |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording);
     if !erasure.left.iter().any(is_told) {
-        let reason = format!("chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again");
-        erasure.left.push(LeftRecording { recording_id: place.recording.to_string(), reason });
+        let reason = format!(
+            "chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again"
+        );
+        erasure.left.push(LeftRecording {
+            recording_id: place.recording.to_string(),
+            reason,
+        });
     }
 }
 
 fn names(entry: &LedgerEntry, person: &Person) -> bool {
-    let participants = entry.metadata.iter().flat_map(|metadata| &metadata.participants);
-    participants.into_iter().any(|participant| participant.id.eq_ignore_ascii_case(person.id()))
+    let participants = entry
+        .metadata
+        .iter()
+        .flat_map(|metadata| &metadata.participants);
+    participants
+        .into_iter()
+        .any(|participant| participant.id.eq_ignore_ascii_case(person.id()))
 }
 
 fn recording_name_of(recording_id: &str) -> Option<Sha256Digest> {

@@ -44,11 +44,20 @@ pub(super) async fn key(store: &dyn LedgerStore, name: &str) -> Result<Key, Stor
         return Ok(found);
     }
     let made = Key(rand::random());
-    let content = serde_json::to_vec(&KeptKey { key: BASE64_STANDARD.encode(made.0) }).expect("it has string keys only");
-    if store.put(name, content.into(), Precondition::Absent).await? == PutOutcome::Written {
+    let content = serde_json::to_vec(&KeptKey {
+        key: BASE64_STANDARD.encode(made.0),
+    })
+    .expect("it has string keys only");
+    if store
+        .put(name, content.into(), Precondition::Absent)
+        .await?
+        == PutOutcome::Written
+    {
         return Ok(made);
     }
-    find(store, name).await?.ok_or_else(|| unreadable(name, "it vanished"))
+    find(store, name)
+        .await?
+        .ok_or_else(|| unreadable(name, "it vanished"))
 }
 
 async fn find(store: &dyn LedgerStore, name: &str) -> Result<Option<Key>, StoreError> {
@@ -58,9 +67,18 @@ async fn find(store: &dyn LedgerStore, name: &str) -> Result<Option<Key>, StoreE
     let kept = serde_json::from_slice::<KeptKey>(&stored.content).ok();
     let key = kept.and_then(|kept| BASE64_STANDARD.decode(kept.key).ok()?.try_into().ok());
     // Without its content: what stands there may be a key all the same.
-    key.map(|key| Some(Key(key))).ok_or_else(|| unreadable(name, "it is no key of 32 bytes; remove it, and a new one is made"))
+    key.map(|key| Some(Key(key))).ok_or_else(|| {
+        unreadable(
+            name,
+            "it is no key of 32 bytes; remove it, and a new one is made",
+        )
+    })
 }
 
 fn unreadable(name: &str, why: &'static str) -> StoreError {
-    StoreError { action: "use", key: name.to_owned(), source: why.into() }
+    StoreError {
+        action: "use",
+        key: name.to_owned(),
+        source: why.into(),
+    }
 }

@@ -48,7 +48,10 @@ impl Catalogue {
     pub async fn list(&self, wanted: &Wanted) -> Result<Page, CatalogueError> {
         let index = self.ledger.index();
         if let Some(found) = self.by_whole_id(wanted).await? {
-            return Ok(Page { recordings: vec![found], continuation: None });
+            return Ok(Page {
+                recordings: vec![found],
+                continuation: None,
+            });
         }
         let list = self.narrowest(&index, wanted).await?;
         let has_holds = self.ledger.holds().is_any().await?;
@@ -56,7 +59,9 @@ impl Catalogue {
         let (mut rows, mut looked_at, mut after) = (Vec::new(), 0, wanted.after.clone());
         loop {
             let limit = wanted.top.max(AT_ONCE).min(LOOKED_AT - looked_at);
-            let places = index.places(&list, wanted.period, after.as_ref(), limit).await?;
+            let places = index
+                .places(&list, wanted.period, after.as_ref(), limit)
+                .await?;
             let is_last = places.len() < limit;
             looked_at += places.len();
             let mut found = futures::stream::iter(places)
@@ -64,16 +69,29 @@ impl Catalogue {
                 .buffered(AT_ONCE);
             while let Some((place, recorded)) = found.try_next().await? {
                 after = Some(place);
-                rows.extend(recorded.map(|recorded| recorded.row(now)).filter(|row| wanted.fits(row)));
+                rows.extend(
+                    recorded
+                        .map(|recorded| recorded.row(now))
+                        .filter(|row| wanted.fits(row)),
+                );
                 if rows.len() == wanted.top {
-                    return Ok(Page { recordings: rows, continuation: after.map(|place| place.to_string()) });
+                    return Ok(Page {
+                        recordings: rows,
+                        continuation: after.map(|place| place.to_string()),
+                    });
                 }
             }
             if is_last {
-                return Ok(Page { recordings: rows, continuation: None });
+                return Ok(Page {
+                    recordings: rows,
+                    continuation: None,
+                });
             }
             if looked_at >= LOOKED_AT {
-                return Ok(Page { recordings: rows, continuation: after.map(|place| place.to_string()) });
+                return Ok(Page {
+                    recordings: rows,
+                    continuation: after.map(|place| place.to_string()),
+                });
             }
         }
     }
@@ -87,7 +105,8 @@ impl Catalogue {
         has_holds: bool,
     ) -> Result<(Place, Option<Recorded>), CatalogueError> {
         let recorded = self.recorded(&place.recording).await?;
-        let recorded = recorded.filter(|recorded| recorded.shown_at(list).as_ref() == Some(&list.key(&place)));
+        let recorded =
+            recorded.filter(|recorded| recorded.shown_at(list).as_ref() == Some(&list.key(&place)));
         let recorded = recorded.filter(|recorded| wanted.names(recorded));
         match recorded {
             Some(recorded) if has_holds => Ok((place, Some(self.with_cases(recorded).await?))),
@@ -95,19 +114,27 @@ impl Catalogue {
         }
     }
 
-    pub(super) async fn with_cases(&self, mut recorded: Recorded) -> Result<Recorded, CatalogueError> {
+    pub(super) async fn with_cases(
+        &self,
+        mut recorded: Recorded,
+    ) -> Result<Recorded, CatalogueError> {
         recorded.cases = self.ledger.holds().cases_of(recorded.holdable()).await?;
         Ok(recorded)
     }
 
     async fn by_whole_id(&self, wanted: &Wanted) -> Result<Option<Row>, CatalogueError> {
-        let id = wanted.id.as_deref().and_then(|id| id.trim().parse::<RecordingId>().ok());
+        let id = wanted
+            .id
+            .as_deref()
+            .and_then(|id| id.trim().parse::<RecordingId>().ok());
         let Some(id) = id else { return Ok(None) };
-        let Some(recorded) = self.recorded(&recording_name(&id)).await? else { return Ok(None) };
+        let Some(recorded) = self.recorded(&recording_name(&id)).await? else {
+            return Ok(None);
+        };
         let recorded = self.with_cases(recorded).await?;
         let started_at = recorded.account.filed_at();
-        let is_in_period =
-            wanted.period.from.is_none_or(|from| from <= started_at) && wanted.period.to.is_none_or(|to| started_at < to);
+        let is_in_period = wanted.period.from.is_none_or(|from| from <= started_at)
+            && wanted.period.to.is_none_or(|to| started_at < to);
         let row = recorded.row(self.clock.now());
         Ok((is_in_period && wanted.names(&recorded) && wanted.fits(&row)).then_some(row))
     }
@@ -122,11 +149,18 @@ impl Catalogue {
         }
         if let Some(id) = &wanted.id {
             let call = Listed::Call(id.clone());
-            if !index.places(&call, Period::default(), None, 1).await?.is_empty() {
+            if !index
+                .places(&call, Period::default(), None, 1)
+                .await?
+                .is_empty()
+            {
                 return Ok(call);
             }
         }
-        Ok(wanted.status.and_then(Status::listed).unwrap_or(Listed::All))
+        Ok(wanted
+            .status
+            .and_then(Status::listed)
+            .unwrap_or(Listed::All))
     }
 }
 
@@ -135,22 +169,33 @@ impl Wanted {
     fn names(&self, recorded: &Recorded) -> bool {
         let is_call = |wanted: &String| {
             let wanted = comparable(wanted);
-            recorded.account.call_names().any(|name| comparable(name) == wanted)
+            recorded
+                .account
+                .call_names()
+                .any(|name| comparable(name) == wanted)
         };
         let has = |wanted: &String| {
             let wanted = wanted.trim().to_lowercase();
-            recorded.participants().into_iter().any(|id| id.trim().to_lowercase() == wanted)
+            recorded
+                .participants()
+                .into_iter()
+                .any(|id| id.trim().to_lowercase() == wanted)
         };
         let begins = |wanted: &String| {
             let wanted = comparable(wanted);
-            let ids = std::iter::once(recorded.account.recording_id.as_str()).chain(recorded.account.call_names());
-            ids.into_iter().any(|id| comparable(id).starts_with(&wanted))
+            let ids = std::iter::once(recorded.account.recording_id.as_str())
+                .chain(recorded.account.call_names());
+            ids.into_iter()
+                .any(|id| comparable(id).starts_with(&wanted))
         };
-        self.call.as_ref().is_none_or(is_call) && self.participant.as_ref().is_none_or(has) && self.id.as_ref().is_none_or(begins)
+        self.call.as_ref().is_none_or(is_call)
+            && self.participant.as_ref().is_none_or(has)
+            && self.id.as_ref().is_none_or(begins)
     }
 
     fn fits(&self, row: &Row) -> bool {
-        self.status.is_none_or(|status| row.status == status) && self.format.is_none_or(|format| row.format == Some(format))
+        self.status.is_none_or(|status| row.status == status)
+            && self.format.is_none_or(|format| row.format == Some(format))
     }
 }
 

@@ -59,7 +59,12 @@ pub enum Found {
 impl Media {
     /// The last part of its name in the vault.
     pub fn file_name(&self) -> &str {
-        self.file.name().as_str().rsplit('/').next().unwrap_or_default()
+        self.file
+            .name()
+            .as_str()
+            .rsplit('/')
+            .next()
+            .unwrap_or_default()
     }
 
     pub fn content_type(&self) -> &'static str {
@@ -80,7 +85,11 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn media(&self, document_id: &DocumentId, which: File) -> Result<Found, CatalogueError> {
+    pub async fn media(
+        &self,
+        document_id: &DocumentId,
+        which: File,
+    ) -> Result<Found, CatalogueError> {
         let Some(found) = self.ledger.find(document_id).await? else {
             return Ok(Found::Unknown);
         };
@@ -89,18 +98,33 @@ impl Catalogue {
                 File::Media => Some(receipt.media()),
                 File::Metadata => receipt.metadata(),
             };
-            file.map_or(Found::None, |file| Found::Media(Media { file: file.clone(), vault: receipt.vault() }))
+            file.map_or(Found::None, |file| {
+                Found::Media(Media {
+                    file: file.clone(),
+                    vault: receipt.vault(),
+                })
+            })
         };
         Ok(match &found.entry.state {
             ChunkState::Pending => Found::NotYet,
             ChunkState::Exported { receipt }
             | ChunkState::SourceDeleted { receipt, .. }
             | ChunkState::SourceLeft { receipt, .. } => of(receipt),
-            ChunkState::Removing { .. } => Found::Removed { reason: "its copy is being deleted from the vault".to_owned() },
-            ChunkState::Removed { reason, .. } => Found::Removed { reason: reason.clone() },
-            ChunkState::DeadLettered { reason, .. } => Found::GivenUp { reason: reason.clone() },
-            ChunkState::Expired { reason, .. } => Found::Lost { reason: reason.clone() },
-            ChunkState::InPlace { files, .. } => Found::InPlace { location: files.media.location.clone() },
+            ChunkState::Removing { .. } => Found::Removed {
+                reason: "its copy is being deleted from the vault".to_owned(),
+            },
+            ChunkState::Removed { reason, .. } => Found::Removed {
+                reason: reason.clone(),
+            },
+            ChunkState::DeadLettered { reason, .. } => Found::GivenUp {
+                reason: reason.clone(),
+            },
+            ChunkState::Expired { reason, .. } => Found::Lost {
+                reason: reason.clone(),
+            },
+            ChunkState::InPlace { files, .. } => Found::InPlace {
+                location: files.media.location.clone(),
+            },
         })
     }
 
@@ -113,6 +137,9 @@ impl Catalogue {
         media: &Media,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
-        self.vaults.get(media.vault, media.file.name())?.stream(media.file.name(), range).await
+        self.vaults
+            .get(media.vault, media.file.name())?
+            .stream(media.file.name(), range)
+            .await
     }
 }

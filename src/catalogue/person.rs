@@ -44,7 +44,11 @@ impl std::str::FromStr for Person {
     fn from_str(text: &str) -> Result<Self, NoPerson> {
         let id = text.trim();
         let is_fine = !id.is_empty() && !id.chars().any(char::is_control);
-        if is_fine { Ok(Self { id: id.to_owned() }) } else { Err(NoPerson) }
+        if is_fine {
+            Ok(Self { id: id.to_owned() })
+        } else {
+            Err(NoPerson)
+        }
     }
 }
 
@@ -54,9 +58,20 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn find_person(&self, person: &Person) -> Result<FoundRecordings, CatalogueError> {
-        self.ledger.audit_operator("personSearched", &self.pseudonym(person).await?, serde_json::Value::Null).await?;
+        self.ledger
+            .audit_operator(
+                "personSearched",
+                &self.pseudonym(person).await?,
+                serde_json::Value::Null,
+            )
+            .await?;
         let now = self.clock.now();
-        let recordings = self.of_person(person).await?.iter().map(|recorded| recorded.row(now)).collect();
+        let recordings = self
+            .of_person(person)
+            .await?
+            .iter()
+            .map(|recorded| recorded.row(now))
+            .collect();
         Ok(FoundRecordings { recordings })
     }
 
@@ -64,8 +79,15 @@ impl Catalogue {
     /// whoever tries them all.
     pub(super) async fn pseudonym(&self, person: &Person) -> Result<String, CatalogueError> {
         let key = keys::key(&*self.ledger.store(), PERSON_KEY).await?;
-        let signature = key.mac("person", &person.id.to_lowercase()).finalize().into_bytes();
-        Ok(signature.iter().fold("participant:".to_owned(), |text, byte| text + &format!("{byte:02x}")))
+        let signature = key
+            .mac("person", &person.id.to_lowercase())
+            .finalize()
+            .into_bytes();
+        Ok(signature
+            .iter()
+            .fold("participant:".to_owned(), |text, byte| {
+                text + &format!("{byte:02x}")
+            }))
     }
 
     pub(super) async fn of_person(&self, person: &Person) -> Result<Vec<Recorded>, CatalogueError> {
@@ -73,14 +95,18 @@ impl Catalogue {
         let mut found = Vec::new();
         let mut after = None;
         loop {
-            let places = index.places(&list, Period::default(), after.as_ref(), PAGE).await?;
+            let places = index
+                .places(&list, Period::default(), after.as_ref(), PAGE)
+                .await?;
             let is_last = places.len() < PAGE;
             after = places.last().cloned();
             let page = futures::stream::iter(places).map(|place| {
                 let list = &list;
                 async move {
                     let recorded = self.recorded(&place.recording).await?;
-                    let recorded = recorded.filter(|recorded| recorded.shown_at(list).as_ref() == Some(&list.key(&place)));
+                    let recorded = recorded.filter(|recorded| {
+                        recorded.shown_at(list).as_ref() == Some(&list.key(&place))
+                    });
                     match recorded {
                         Some(recorded) => self.with_cases(recorded).await.map(Some),
                         None => Ok(None),

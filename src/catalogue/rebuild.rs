@@ -30,7 +30,9 @@ impl Catalogue {
     /// When the storage fails.
     pub async fn index_everything(&self) -> Result<IndexReport, CatalogueError> {
         let mut report = IndexReport::default();
-        self.ledger.audit_operator("indexed", "vault", serde_json::Value::Null).await?;
+        self.ledger
+            .audit_operator("indexed", "vault", serde_json::Value::Null)
+            .await?;
         let audited = self.positions().await?;
         let mut after = None;
         loop {
@@ -55,8 +57,10 @@ impl Catalogue {
         let mut after = None;
         loop {
             let (names, next) = self.register.names(after.as_deref()).await?;
-            let indexed = futures::stream::iter(names).map(|name| async move { self.index_recording(&name).await });
-            let indexed: Vec<Option<String>> = indexed.buffer_unordered(AT_ONCE).try_collect().await?;
+            let indexed = futures::stream::iter(names)
+                .map(|name| async move { self.index_recording(&name).await });
+            let indexed: Vec<Option<String>> =
+                indexed.buffer_unordered(AT_ONCE).try_collect().await?;
             report.recordings += indexed.len() as u64;
             report.problems.extend(indexed.into_iter().flatten());
             after = next;
@@ -81,7 +85,11 @@ impl Catalogue {
     }
 
     /// Whether its metadata had to be read; or what was wrong.
-    async fn index_chunk(&self, id: &DocumentId, audited: Option<&Vec<u64>>) -> Result<Result<bool, String>, CatalogueError> {
+    async fn index_chunk(
+        &self,
+        id: &DocumentId,
+        audited: Option<&Vec<u64>>,
+    ) -> Result<Result<bool, String>, CatalogueError> {
         let Some(entry) = self.entry(id).await? else {
             return Ok(Err("its entry is not readable".to_owned()));
         };
@@ -90,33 +98,55 @@ impl Catalogue {
             Err(problem) => return Ok(Err(problem)),
         };
         let was_read = metadata.is_some();
-        self.ledger.complete(id, metadata.as_ref(), audited.map(Vec::as_slice).unwrap_or_default()).await?;
+        self.ledger
+            .complete(
+                id,
+                metadata.as_ref(),
+                audited.map(Vec::as_slice).unwrap_or_default(),
+            )
+            .await?;
         Ok(Ok(was_read))
     }
 
-    async fn unread_metadata(&self, entry: &LedgerEntry) -> Result<Option<MetadataSummary>, String> {
+    async fn unread_metadata(
+        &self,
+        entry: &LedgerEntry,
+    ) -> Result<Option<MetadataSummary>, String> {
         let (None, Some(receipt)) = (&entry.metadata, entry.state.receipt()) else {
             return Ok(None);
         };
         let Some(file) = receipt.metadata() else {
             return Ok(None);
         };
-        let read = async { exporter::summary_of(self.vaults.get(receipt.vault(), file.name())?, file).await };
-        read.await.map(Some).map_err(|error| crate::telemetry::ErrorChain(&error).to_string())
+        let read = async {
+            exporter::summary_of(self.vaults.get(receipt.vault(), file.name())?, file).await
+        };
+        read.await
+            .map(Some)
+            .map_err(|error| crate::telemetry::ErrorChain(&error).to_string())
     }
 
     async fn index_recording(&self, name: &str) -> Result<Option<String>, CatalogueError> {
-        let Ok(digest) = name.to_owned().try_into() else { return Ok(None) };
-        let Some(recorded) = self.recorded(&digest).await? else {
-            return Ok(Some(format!("recording {name}: its account is not readable")));
+        let Ok(digest) = name.to_owned().try_into() else {
+            return Ok(None);
         };
-        let call_id = recorded.entries().find_map(|entry| entry.chunk.call_id.clone());
+        let Some(recorded) = self.recorded(&digest).await? else {
+            return Ok(Some(format!(
+                "recording {name}: its account is not readable"
+            )));
+        };
+        let call_id = recorded
+            .entries()
+            .find_map(|entry| entry.chunk.call_id.clone());
         let opened_at = recorded.account.heard_at;
         let complete = |account: &mut crate::control::entry::RegisteredRecording| {
             account.call_id = account.call_id.take().or_else(|| call_id.clone());
             account.opened_at = account.opened_at.or(account.started_at).or(Some(opened_at));
         };
-        let account = self.register.change(&recorded.account.recording_id, self.clock.now(), complete).await?;
+        let account = self
+            .register
+            .change(&recorded.account.recording_id, self.clock.now(), complete)
+            .await?;
         self.register.index_again(&account).await?;
         Ok(None)
     }

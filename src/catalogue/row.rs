@@ -75,7 +75,13 @@ impl Status {
             Self::Lost => Some(Listed::Attention(Attention::Lost)),
             Self::Failed => Some(Listed::Attention(Attention::Failed)),
             Self::Missing => Some(Listed::Attention(Attention::Missing)),
-            Self::Active | Self::Paused | Self::AtRisk | Self::Exporting | Self::Waiting | Self::Removed | Self::Verified => None,
+            Self::Active
+            | Self::Paused
+            | Self::AtRisk
+            | Self::Exporting
+            | Self::Waiting
+            | Self::Removed
+            | Self::Verified => None,
         }
     }
 }
@@ -83,8 +89,17 @@ impl Status {
 impl FromStr for Status {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().find(|(name, _)| *name == text).map(|(_, status)| *status);
-        let names = || Self::ALL.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let found = Self::ALL
+            .iter()
+            .find(|(name, _)| *name == text)
+            .map(|(_, status)| *status);
+        let names = || {
+            Self::ALL
+                .iter()
+                .map(|(name, _)| *name)
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         found.ok_or_else(|| format!("is `{text}`; expected one of {}", names()))
     }
 }
@@ -131,7 +146,10 @@ impl Recorded {
     pub fn holdable(&self) -> Vec<Held> {
         let mut held = vec![Held::RecordingId(self.account.recording_id.clone())];
         held.extend(self.account.call_id.clone().map(Held::CallId));
-        for one in self.entries().flat_map(|entry| Held::covering(&entry.chunk)) {
+        for one in self
+            .entries()
+            .flat_map(|entry| Held::covering(&entry.chunk))
+        {
             if !held.contains(&one) {
                 held.push(one);
             }
@@ -150,7 +168,9 @@ impl Recorded {
     /// Who was in the call.
     pub fn participants(&self) -> BTreeSet<&str> {
         let told = self.entries().filter_map(|entry| entry.metadata.as_ref());
-        told.flat_map(|metadata| &metadata.participants).map(|participant| participant.id.as_str()).collect()
+        told.flat_map(|metadata| &metadata.participants)
+            .map(|participant| participant.id.as_str())
+            .collect()
     }
 
     pub fn status(&self, now: Timestamp) -> Status {
@@ -162,7 +182,9 @@ impl Recorded {
             return Status::Failed;
         }
         match &self.account.status {
-            RecordingStatus::Running if self.account.open_pause().is_some() => return Status::Paused,
+            RecordingStatus::Running if self.account.open_pause().is_some() => {
+                return Status::Paused;
+            }
             RecordingStatus::Running => return Status::Active,
             RecordingStatus::Failed { .. } => return Status::Failed,
             RecordingStatus::Stopped { .. } => {}
@@ -173,16 +195,32 @@ impl Recorded {
         if self.entries().any(|entry| entry.is_at_risk(now)) {
             return Status::AtRisk;
         }
-        let is_unexported =
-            |chunk: &KnownChunk| chunk.entry.as_ref().is_none_or(|entry| matches!(entry.state, ChunkState::Pending));
-        if self.entries().any(|entry| matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now)) {
+        let is_unexported = |chunk: &KnownChunk| {
+            chunk
+                .entry
+                .as_ref()
+                .is_none_or(|entry| matches!(entry.state, ChunkState::Pending))
+        };
+        if self
+            .entries()
+            .any(|entry| matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now))
+        {
             return Status::Exporting;
         }
         if self.chunks.is_empty() || self.chunks.iter().any(is_unexported) {
             return Status::Waiting;
         }
-        let is_removed = |entry: &LedgerEntry| matches!(entry.state, ChunkState::Removing { .. } | ChunkState::Removed { .. });
-        if self.entries().all(is_removed) { Status::Removed } else { Status::Verified }
+        let is_removed = |entry: &LedgerEntry| {
+            matches!(
+                entry.state,
+                ChunkState::Removing { .. } | ChunkState::Removed { .. }
+            )
+        };
+        if self.entries().all(is_removed) {
+            Status::Removed
+        } else {
+            Status::Verified
+        }
     }
 
     /// What of it lies in the vault, or in the customer's own storage.
@@ -191,7 +229,10 @@ impl Recorded {
             if let ChunkState::InPlace { files, .. } = &entry.state {
                 return Some(files.media.size_bytes);
             }
-            entry.state.receipt().map(|receipt| receipt.media().size_bytes())
+            entry
+                .state
+                .receipt()
+                .map(|receipt| receipt.media().size_bytes())
         });
         sizes.reduce(u64::saturating_add)
     }
@@ -200,21 +241,32 @@ impl Recorded {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = match &self.account.status {
             RecordingStatus::Running => Vec::new(),
-            RecordingStatus::Failed { reason, .. } => vec![format!("ACS could not start it: {reason}")],
+            RecordingStatus::Failed { reason, .. } => {
+                vec![format!("ACS could not start it: {reason}")]
+            }
             RecordingStatus::Stopped { .. } if self.account.is_missing() => {
                 vec!["it ended, and no event announced its files in time".to_owned()]
             }
-            RecordingStatus::Stopped { .. } if self.account.files.announced_at.is_none() => Vec::new(),
+            RecordingStatus::Stopped { .. } if self.account.files.announced_at.is_none() => {
+                Vec::new()
+            }
             RecordingStatus::Stopped { .. } => self.account.files.problems(),
         };
         for chunk in &self.chunks {
             let index = chunk.index;
             match chunk.entry.as_ref().map(|entry| &entry.state) {
                 None => problems.push(format!("chunk {index} is not in the ledger")),
-                Some(ChunkState::Expired { reason, .. }) => problems.push(format!("chunk {index} is lost: {reason}")),
-                Some(ChunkState::DeadLettered { reason, .. }) => problems.push(format!("chunk {index} was given up: {reason}")),
+                Some(ChunkState::Expired { reason, .. }) => {
+                    problems.push(format!("chunk {index} is lost: {reason}"))
+                }
+                Some(ChunkState::DeadLettered { reason, .. }) => {
+                    problems.push(format!("chunk {index} was given up: {reason}"))
+                }
                 Some(state) => problems.extend(
-                    state.receipt().and_then(ExportReceipt::anomaly).map(|what| format!("chunk {index} is doubtful: {what}")),
+                    state
+                        .receipt()
+                        .and_then(ExportReceipt::anomaly)
+                        .map(|what| format!("chunk {index} is doubtful: {what}")),
                 ),
             }
         }
@@ -228,25 +280,38 @@ impl Recorded {
         let of_chunk = |wanted: fn(&LedgerEntry) -> Option<String>| self.entries().find_map(wanted);
         let kind = first.and_then(|entry| entry.chunk.media_kind());
         let told = self.entries().find_map(|entry| entry.metadata.as_ref());
-        let started_at = account.started_at.or_else(|| first.and_then(|entry| entry.chunk.started_at));
+        let started_at = account
+            .started_at
+            .or_else(|| first.and_then(|entry| entry.chunk.started_at));
         let stopped_at = match &account.status {
             RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => Some(*at),
             RecordingStatus::Running => None,
         };
         let duration_ms = entry::recording_duration_ms(self.entries());
-        let by_duration = || started_at?.checked_add(SignedDuration::from_millis(i64::try_from(duration_ms?).ok()?)).ok();
-        let unsafe_until = self.entries().filter(|entry| !entry.is_safe()).map(|entry| entry.expires_at).min();
+        let by_duration = || {
+            started_at?
+                .checked_add(SignedDuration::from_millis(
+                    i64::try_from(duration_ms?).ok()?,
+                ))
+                .ok()
+        };
+        let unsafe_until = self
+            .entries()
+            .filter(|entry| !entry.is_safe())
+            .map(|entry| entry.expires_at)
+            .min();
         Row {
             recording_id: account.recording_id.to_string(),
             call_id: account
                 .call_id
                 .as_ref()
                 .map(ToString::to_string)
-                .or_else(|| of_chunk(|entry| entry.chunk.call_id.as_ref().map(ToString::to_string))),
-            server_call_id: account
-                .conversation_id()
-                .map(str::to_owned)
-                .or_else(|| of_chunk(|entry| entry.chunk.server_call_id.as_ref().map(ToString::to_string))),
+                .or_else(|| {
+                    of_chunk(|entry| entry.chunk.call_id.as_ref().map(ToString::to_string))
+                }),
+            server_call_id: account.conversation_id().map(str::to_owned).or_else(|| {
+                of_chunk(|entry| entry.chunk.server_call_id.as_ref().map(ToString::to_string))
+            }),
             started_at,
             ended_at: stopped_at.and_then(|stopped_at| by_duration().or(Some(stopped_at))),
             duration_ms,
@@ -255,14 +320,26 @@ impl Recorded {
                 .recording_content_type
                 .or(kind.map(|kind| kind.content))
                 .or(told.and_then(|told| told.content)),
-            channels: account.options.recording_channel_type.or(told.and_then(|told| told.channels)),
-            format: kind.map(|kind| kind.format).or(told.and_then(|told| told.format)).or(account.options.recording_format_type),
+            channels: account
+                .options
+                .recording_channel_type
+                .or(told.and_then(|told| told.channels)),
+            format: kind
+                .map(|kind| kind.format)
+                .or(told.and_then(|told| told.format))
+                .or(account.options.recording_format_type),
             status: self.status(now),
             chunks: self.chunks.len(),
             size_bytes: self.size_bytes(),
             participants: self.participants().len(),
             held: !self.cases.is_empty(),
-            doubtful: self.entries().any(|entry| entry.state.receipt().and_then(ExportReceipt::anomaly).is_some()),
+            doubtful: self.entries().any(|entry| {
+                entry
+                    .state
+                    .receipt()
+                    .and_then(ExportReceipt::anomaly)
+                    .is_some()
+            }),
             next_deadline: unsafe_until,
         }
     }

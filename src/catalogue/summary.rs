@@ -121,7 +121,12 @@ impl Catalogue {
     pub async fn tiles(&self) -> Result<Tiles, CatalogueError> {
         let now = self.clock.now();
         let index = self.ledger.index();
-        let recent = Period { from: now.checked_sub(SignedDuration::from_hours(VERIFIED_HOURS)).ok(), to: None };
+        let recent = Period {
+            from: now
+                .checked_sub(SignedDuration::from_hours(VERIFIED_HOURS))
+                .ok(),
+            to: None,
+        };
         let holds = self.ledger.holds();
         let (active, open, verified, failed, missing, lost, held, poison, sweep) = futures::try_join!(
             async { Ok::<_, CatalogueError>(self.register.count_running(COUNTED).await?) },
@@ -146,7 +151,9 @@ impl Catalogue {
             ("poison", poison.is_capped),
         ];
         let pending = |claimed: bool| {
-            let is = |entry: &&LedgerEntry| matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now) == claimed;
+            let is = |entry: &&LedgerEntry| {
+                matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now) == claimed
+            };
             open.entries.iter().filter(is).count()
         };
         Ok(Tiles {
@@ -154,35 +161,66 @@ impl Catalogue {
             waiting: pending(false),
             exporting: pending(true),
             exporting_bytes_per_second: crate::metrics::export_bytes_per_second(),
-            verified: VerifiedTile { count: verified.count, is_capped: verified.is_capped, hours: VERIFIED_HOURS },
-            at_risk: open.entries.iter().filter(|entry| entry.is_at_risk(now)).count(),
-            next_deadline: open.entries.iter().find(|entry| !entry.is_safe()).map(|entry| entry.expires_at),
+            verified: VerifiedTile {
+                count: verified.count,
+                is_capped: verified.is_capped,
+                hours: VERIFIED_HOURS,
+            },
+            at_risk: open
+                .entries
+                .iter()
+                .filter(|entry| entry.is_at_risk(now))
+                .count(),
+            next_deadline: open
+                .entries
+                .iter()
+                .find(|entry| !entry.is_safe())
+                .map(|entry| entry.expires_at),
             failed: failed.count,
             missing: missing.count,
             lost: lost.count,
             held: held.count,
             poison: poison.count,
             last_sweep: sweep.map(|LastSweep { at, duration_ms }| SweepTile { at, duration_ms }),
-            capped: counts.into_iter().filter(|(_, is_capped)| *is_capped).map(|(name, _)| name).collect(),
+            capped: counts
+                .into_iter()
+                .filter(|(_, is_capped)| *is_capped)
+                .map(|(name, _)| name)
+                .collect(),
         })
     }
 
     /// Few are looked at again, as a kill may have left a marker too many; many are counted as they are.
     async fn count_of(&self, kind: Attention) -> Result<Count, CatalogueError> {
         let list = Listed::Attention(kind);
-        let places = self.ledger.index().places(&list, Period::default(), None, AT_ONCE).await?;
+        let places = self
+            .ledger
+            .index()
+            .places(&list, Period::default(), None, AT_ONCE)
+            .await?;
         if places.len() == AT_ONCE {
-            let places = self.ledger.index().places(&list, Period::default(), None, COUNTED + 1).await?;
-            let is_counted = |place: &&Place| kind == Attention::Missing || place.document.is_some();
+            let places = self
+                .ledger
+                .index()
+                .places(&list, Period::default(), None, COUNTED + 1)
+                .await?;
+            let is_counted =
+                |place: &&Place| kind == Attention::Missing || place.document.is_some();
             let count = places.iter().take(COUNTED).filter(is_counted).count();
-            return Ok(Count { count, is_capped: places.len() > COUNTED });
+            return Ok(Count {
+                count,
+                is_capped: places.len() > COUNTED,
+            });
         }
         let fitting = futures::stream::iter(places).map(|place| {
             let list = &list;
             async move { self.is_true(list, &place).await }
         });
         let fitting: Vec<bool> = fitting.buffered(AT_ONCE).try_collect().await?;
-        Ok(Count { count: fitting.into_iter().filter(|is| *is).count(), is_capped: false })
+        Ok(Count {
+            count: fitting.into_iter().filter(|is| *is).count(),
+            is_capped: false,
+        })
     }
 
     async fn is_true(&self, list: &Listed, place: &Place) -> Result<bool, CatalogueError> {
@@ -192,16 +230,26 @@ impl Catalogue {
         }
         let key = list.key(place);
         Ok(match &place.document {
-            Some(document) => self.entry(document).await?.is_some_and(|entry| entry.markers().contains(&key)),
-            None => self.recorded(&place.recording).await?.is_some_and(|recorded| recorded.account.markers().contains(&key)),
+            Some(document) => self
+                .entry(document)
+                .await?
+                .is_some_and(|entry| entry.markers().contains(&key)),
+            None => self
+                .recorded(&place.recording)
+                .await?
+                .is_some_and(|recorded| recorded.account.markers().contains(&key)),
         })
     }
 
     async fn open(&self) -> Result<Open, CatalogueError> {
         let (chunks, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
-        let entries = futures::stream::iter(chunks).map(|chunk| async move { self.entry(&chunk.document_id).await });
+        let entries = futures::stream::iter(chunks)
+            .map(|chunk| async move { self.entry(&chunk.document_id).await });
         let entries: Vec<_> = entries.buffered(AT_ONCE).try_collect().await?;
-        Ok(Open { entries: entries.into_iter().flatten().collect(), is_capped: next.is_some() })
+        Ok(Open {
+            entries: entries.into_iter().flatten().collect(),
+            is_capped: next.is_some(),
+        })
     }
 
     /// Chunks that are not in the vault and that ACS drops before `until`, nearest first.
@@ -212,7 +260,9 @@ impl Catalogue {
         let now = self.clock.now();
         let Open { entries, is_capped } = self.open().await?;
         let is_beyond = entries.last().is_some_and(|last| last.expires_at > until);
-        let due = entries.into_iter().filter(|entry| !entry.is_safe() && entry.expires_at <= until);
+        let due = entries
+            .into_iter()
+            .filter(|entry| !entry.is_safe() && entry.expires_at <= until);
         let deadlines = due.map(|entry| Deadline {
             at: entry.expires_at,
             recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
@@ -220,7 +270,10 @@ impl Catalogue {
             index: entry.chunk.index,
             risk: entry.risk(now),
         });
-        Ok(Deadlines { deadlines: deadlines.collect(), is_capped: is_capped && !is_beyond })
+        Ok(Deadlines {
+            deadlines: deadlines.collect(),
+            is_capped: is_capped && !is_beyond,
+        })
     }
 
     /// Events that could not be read, with the reasons.
@@ -231,10 +284,21 @@ impl Catalogue {
         let sha256s = self.ledger.some_poisoned(LOOKED_AT).await?;
         let is_capped = sha256s.len() == LOOKED_AT;
         let kept = futures::stream::iter(sha256s).map(|sha256| async move {
-            let kept =
-                self.ledger.poison(&sha256).await?.and_then(|kept| serde_json::from_slice::<serde_json::Value>(&kept).ok());
-            let text = |name: &str| kept.as_ref().and_then(|kept| kept[name].as_str()).map(str::to_owned);
-            Ok::<_, CatalogueError>(Poison { kept_at: text("keptAt"), reason: text("reason"), sha256 })
+            let kept = self
+                .ledger
+                .poison(&sha256)
+                .await?
+                .and_then(|kept| serde_json::from_slice::<serde_json::Value>(&kept).ok());
+            let text = |name: &str| {
+                kept.as_ref()
+                    .and_then(|kept| kept[name].as_str())
+                    .map(str::to_owned)
+            };
+            Ok::<_, CatalogueError>(Poison {
+                kept_at: text("keptAt"),
+                reason: text("reason"),
+                sha256,
+            })
         });
         let mut poison: Vec<Poison> = kept.buffered(AT_ONCE).try_collect().await?;
         poison.sort_by(|one, other| other.kept_at.cmp(&one.kept_at));

@@ -44,14 +44,21 @@ impl fmt::Debug for Tickets {
 
 impl Tickets {
     pub fn new(store: Arc<dyn LedgerStore>) -> Self {
-        Self { store, key: OnceCell::new() }
+        Self {
+            store,
+            key: OnceCell::new(),
+        }
     }
 
     /// A ticket for one chunk, and when its time is over.
     ///
     /// # Errors
     /// When the key cannot be had.
-    pub async fn issue(&self, document_id: &DocumentId, now: Timestamp) -> Result<(String, Timestamp), StoreError> {
+    pub async fn issue(
+        &self,
+        document_id: &DocumentId,
+        now: Timestamp,
+    ) -> Result<(String, Timestamp), StoreError> {
         let until = now.as_second().saturating_add_unsigned(VALID_FOR.as_secs());
         let mut ticket = format!("{document_id}.{until}");
         let signature = mac(self.key().await?, &ticket).finalize().into_bytes();
@@ -59,7 +66,10 @@ impl Tickets {
         for byte in signature {
             write!(ticket, "{byte:02x}").expect("a String takes any text");
         }
-        Ok((ticket, Timestamp::from_second(until).unwrap_or(Timestamp::MAX)))
+        Ok((
+            ticket,
+            Timestamp::from_second(until).unwrap_or(Timestamp::MAX),
+        ))
     }
 
     /// What a text is as a ticket; takes the same time whatever its signature is.
@@ -68,14 +78,18 @@ impl Tickets {
     /// When the key cannot be had.
     pub async fn look(&self, ticket: &str, now: Timestamp) -> Result<Shown, StoreError> {
         let key = self.key().await?;
-        let parts = ticket.rsplit_once('.').and_then(|(signed, signature)| Some((signed, from_hex(signature)?)));
+        let parts = ticket
+            .rsplit_once('.')
+            .and_then(|(signed, signature)| Some((signed, from_hex(signature)?)));
         let Some((signed, signature)) = parts else {
             return Ok(Shown::Forged);
         };
         if mac(key, signed).verify_slice(&signature).is_err() {
             return Ok(Shown::Forged);
         }
-        let parts = signed.split_once('.').and_then(|(id, until)| Some((id.parse().ok()?, until.parse::<i64>().ok()?)));
+        let parts = signed
+            .split_once('.')
+            .and_then(|(id, until)| Some((id.parse().ok()?, until.parse::<i64>().ok()?)));
         Ok(match parts {
             Some((_, until)) if until <= now.as_second() => Shown::Expired,
             Some((document_id, _)) => Shown::Good(document_id),
@@ -84,7 +98,9 @@ impl Tickets {
     }
 
     async fn key(&self) -> Result<&Key, StoreError> {
-        self.key.get_or_try_init(|| keys::key(&*self.store, KEY)).await
+        self.key
+            .get_or_try_init(|| keys::key(&*self.store, KEY))
+            .await
     }
 }
 
@@ -95,7 +111,11 @@ fn mac(key: &Key, signed: &str) -> Hmac<Sha256> {
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let is_hex = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    is_hex.then(|| (0..32).map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap_or_default()).collect())
+    is_hex.then(|| {
+        (0..32)
+            .map(|at| u8::from_str_radix(&text[2 * at..2 * at + 2], 16).unwrap_or_default())
+            .collect()
+    })
 }
 
 #[cfg(test)]
@@ -116,8 +136,14 @@ mod tests {
         let id: DocumentId = "0-eus-d1-a".parse().unwrap();
         let (ticket, until) = one.issue(&id, NOW).await.unwrap();
         assert_eq!(until, later(3600));
-        assert_eq!(other.look(&ticket, later(3599)).await.unwrap(), Shown::Good(id));
-        assert_eq!(other.look(&ticket, later(3600)).await.unwrap(), Shown::Expired);
+        assert_eq!(
+            other.look(&ticket, later(3599)).await.unwrap(),
+            Shown::Good(id)
+        );
+        assert_eq!(
+            other.look(&ticket, later(3600)).await.unwrap(),
+            Shown::Expired
+        );
         assert_eq!(format!("{:?}", one.key().await.unwrap()), "Key(…)");
     }
 
@@ -126,11 +152,18 @@ mod tests {
         let tickets = Tickets::new(Arc::new(MemoryLedgerStore::default()));
         let (ticket, _) = tickets.issue(&"a".parse().unwrap(), NOW).await.unwrap();
         let (signed, signature) = ticket.rsplit_once('.').unwrap();
-        let other_key = Tickets::new(Arc::new(MemoryLedgerStore::default())).issue(&"a".parse().unwrap(), NOW).await.unwrap().0;
+        let other_key = Tickets::new(Arc::new(MemoryLedgerStore::default()))
+            .issue(&"a".parse().unwrap(), NOW)
+            .await
+            .unwrap()
+            .0;
         for forged in [
             ticket.replace("a.3600", "b.3600"),
             ticket.replace("a.3600", "a.9999"),
-            format!("{signed}.{}", signature.replace(|c: char| c.is_ascii_hexdigit(), "0")),
+            format!(
+                "{signed}.{}",
+                signature.replace(|c: char| c.is_ascii_hexdigit(), "0")
+            ),
             format!("{signed}.{}", &signature[..62]),
             format!("{signed}.é{}", &signature[..62]),
             signed.to_owned(),
@@ -139,7 +172,11 @@ mod tests {
             "..".to_owned(),
             "a".repeat(10_000),
         ] {
-            assert_eq!(tickets.look(&forged, NOW).await.unwrap(), Shown::Forged, "{forged}");
+            assert_eq!(
+                tickets.look(&forged, NOW).await.unwrap(),
+                Shown::Forged,
+                "{forged}"
+            );
         }
     }
 }

@@ -31,8 +31,15 @@ pub struct Happening {
 
 impl Catalogue {
     /// What happened to the chunks of a recording, and what holds it, oldest first.
-    pub(super) async fn timeline(&self, recorded: &Recorded) -> Result<Vec<Happening>, CatalogueError> {
-        let chunks: BTreeMap<&str, u32> = recorded.chunks.iter().map(|chunk| (chunk.document_id.as_str(), chunk.index)).collect();
+    pub(super) async fn timeline(
+        &self,
+        recorded: &Recorded,
+    ) -> Result<Vec<Happening>, CatalogueError> {
+        let chunks: BTreeMap<&str, u32> = recorded
+            .chunks
+            .iter()
+            .map(|chunk| (chunk.document_id.as_str(), chunk.index))
+            .collect();
         let mut happened: Vec<Happening> = self
             .audit_records(recorded)
             .await?
@@ -40,33 +47,71 @@ impl Catalogue {
             .filter_map(|record| Some(told(&record, *chunks.get(record.subject.as_str())?)))
             .collect();
         let account = &recorded.account;
-        let plain = |at, what: &str, text: String| Happening { at, what: what.to_owned(), text, document_id: None };
-        happened.extend(account.started_at.map(|at| plain(at, "started", "The recording began".to_owned())));
+        let plain = |at, what: &str, text: String| Happening {
+            at,
+            what: what.to_owned(),
+            text,
+            document_id: None,
+        };
+        happened.extend(
+            account
+                .started_at
+                .map(|at| plain(at, "started", "The recording began".to_owned())),
+        );
         if let crate::control::entry::RecordingStatus::Stopped { at } = &account.status {
             happened.push(plain(*at, "stopped", "The recording ended".to_owned()));
         }
         for case in &recorded.cases {
-            let by = case.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-            happened.push(plain(case.since, "held", format!("It was held for the case {}{by}", case.tag)));
+            let by = case
+                .by
+                .as_ref()
+                .map(|by| format!(" by {by}"))
+                .unwrap_or_default();
+            happened.push(plain(
+                case.since,
+                "held",
+                format!("It was held for the case {}{by}", case.tag),
+            ));
         }
         happened.sort_by_key(|happening| happening.at);
         Ok(happened)
     }
 
     /// The records of the audit log that tell of a recording's chunks.
-    pub(super) async fn audit_records(&self, recorded: &Recorded) -> Result<Vec<AuditRecord>, CatalogueError> {
-        let numbers: BTreeSet<u64> = recorded.entries().flat_map(|entry| entry.audited.iter().copied()).collect();
-        let numbers = numbers.into_iter().rev().take(READ_AT_MOST).collect::<Vec<_>>();
+    pub(super) async fn audit_records(
+        &self,
+        recorded: &Recorded,
+    ) -> Result<Vec<AuditRecord>, CatalogueError> {
+        let numbers: BTreeSet<u64> = recorded
+            .entries()
+            .flat_map(|entry| entry.audited.iter().copied())
+            .collect();
+        let numbers = numbers
+            .into_iter()
+            .rev()
+            .take(READ_AT_MOST)
+            .collect::<Vec<_>>();
         let documents = futures::stream::iter(numbers.into_iter().rev())
             .map(|number| async move { self.ledger.audit().records(number).await });
         let documents: Vec<Vec<AuditRecord>> = documents.buffered(AT_ONCE).try_collect().await?;
-        let ids: BTreeSet<&str> = recorded.chunks.iter().map(|chunk| chunk.document_id.as_str()).collect();
-        Ok(documents.into_iter().flatten().filter(|record| ids.contains(record.subject.as_str())).collect())
+        let ids: BTreeSet<&str> = recorded
+            .chunks
+            .iter()
+            .map(|chunk| chunk.document_id.as_str())
+            .collect();
+        Ok(documents
+            .into_iter()
+            .flatten()
+            .filter(|record| ids.contains(record.subject.as_str()))
+            .collect())
     }
 }
 
 fn told(record: &AuditRecord, index: u32) -> Happening {
-    let reason = record.detail["reason"].as_str().map(|reason| format!(": {reason}")).unwrap_or_default();
+    let reason = record.detail["reason"]
+        .as_str()
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
     let text = match record.action.as_str() {
         "recorded" => format!("Chunk {index} was announced"),
         "announcedAgain" => format!("Chunk {index} was announced again, with something new"),
@@ -86,5 +131,10 @@ fn told(record: &AuditRecord, index: u32) -> Happening {
         other => format!("Chunk {index}: {other}"),
     };
     let document_id = Some(record.subject.clone());
-    Happening { at: record.at, what: record.action.clone(), text, document_id }
+    Happening {
+        at: record.at,
+        what: record.action.clone(),
+        text,
+        document_id,
+    }
 }

@@ -49,7 +49,10 @@ impl AutoRecord {
     /// # Errors
     /// With what is wrong with the options.
     pub fn new(scope: Scope, options: &str, version: ApiVersion) -> Result<Self, String> {
-        Ok(Self { scope, template: Self::template(options, version)? })
+        Ok(Self {
+            scope,
+            template: Self::template(options, version)?,
+        })
     }
 
     /// Whether its starts carry consent evidence.
@@ -58,11 +61,14 @@ impl AutoRecord {
     }
 
     fn template(options: &str, version: ApiVersion) -> Result<Start, String> {
-        let mut body: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(options).map_err(|error| format!("are no JSON object: {error}"))?;
+        let mut body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(options)
+            .map_err(|error| format!("are no JSON object: {error}"))?;
         body.entry("startedBy").or_insert("auto-record".into());
-        let call = CallLocator::ServerCall { server_call_id: "the call's own".to_owned() };
-        Start::of(RecordedCall::Locator(call), body, version).map_err(|error| format!("are no options of a start: {error}"))
+        let call = CallLocator::ServerCall {
+            server_call_id: "the call's own".to_owned(),
+        };
+        Start::of(RecordedCall::Locator(call), body, version)
+            .map_err(|error| format!("are no options of a start: {error}"))
     }
 
     /// The start for this call, if it is one of those that are recorded.
@@ -70,12 +76,21 @@ impl AutoRecord {
         let is_wanted = match &self.scope {
             Scope::All => true,
             Scope::Only { groups, rooms } => {
-                call.room_id.as_ref().is_some_and(|id| rooms.has(id)) || call.group_id.as_ref().is_some_and(|id| groups.has(id))
+                call.room_id.as_ref().is_some_and(|id| rooms.has(id))
+                    || call.group_id.as_ref().is_some_and(|id| groups.has(id))
             }
         };
-        let locator = CallLocator::ServerCall { server_call_id: call.server_call_id.to_string() };
-        let request = StartRecordingRequest { call: RecordedCall::Locator(locator), ..self.template.request.clone() };
-        is_wanted.then(|| Start { request, ..self.template.clone() })
+        let locator = CallLocator::ServerCall {
+            server_call_id: call.server_call_id.to_string(),
+        };
+        let request = StartRecordingRequest {
+            call: RecordedCall::Locator(locator),
+            ..self.template.request.clone()
+        };
+        is_wanted.then(|| Start {
+            request,
+            ..self.template.clone()
+        })
     }
 }
 
@@ -91,14 +106,24 @@ impl Scope {
             _ => {}
         }
         let (mut groups, mut rooms) = (Wanted::default(), Wanted::default());
-        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        for part in text
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+        {
             match part.split_once(':') {
                 None if part == "groups" => groups.every = true,
                 None if part == "rooms" => rooms.every = true,
-                Some(("group", id)) if !id.is_empty() => drop(groups.ids.insert(id.to_ascii_lowercase())),
-                Some(("room", id)) if !id.is_empty() => drop(rooms.ids.insert(id.to_ascii_lowercase())),
+                Some(("group", id)) if !id.is_empty() => {
+                    drop(groups.ids.insert(id.to_ascii_lowercase()))
+                }
+                Some(("room", id)) if !id.is_empty() => {
+                    drop(rooms.ids.insert(id.to_ascii_lowercase()))
+                }
                 Some(_) | None => {
-                    return Err(format!("has `{part}`; expected off, all, or a list of groups, rooms, group:<id>, room:<id>"));
+                    return Err(format!(
+                        "has `{part}`; expected off, all, or a list of groups, rooms, group:<id>, room:<id>"
+                    ));
                 }
             }
         }
@@ -111,10 +136,21 @@ impl RecordingControl {
     ///
     /// # Errors
     /// As [`RecordingControl::start`].
-    pub async fn auto_record(&self, policy: &AutoRecord, call: &CallStarted) -> Option<Result<RecordingView, ControlError>> {
+    pub async fn auto_record(
+        &self,
+        policy: &AutoRecord,
+        call: &CallStarted,
+    ) -> Option<Result<RecordingView, ControlError>> {
         let start = policy.start_of(call)?;
-        let name = format!("{}/{}", call.server_call_id, call.event_id.as_deref().unwrap_or_default());
-        Some(self.start(&start, Uuid::new_v5(&EVENTS, name.as_bytes())).await)
+        let name = format!(
+            "{}/{}",
+            call.server_call_id,
+            call.event_id.as_deref().unwrap_or_default()
+        );
+        Some(
+            self.start(&start, Uuid::new_v5(&EVENTS, name.as_bytes()))
+                .await,
+        )
     }
 }
 
@@ -124,7 +160,12 @@ mod tests {
 
     fn policy(scope: &str) -> AutoRecord {
         let scope = Scope::parse(scope).unwrap().unwrap();
-        AutoRecord::new(scope, r#"{"recordingFormatType": "mp3"}"#, "2026-03-12".parse().unwrap()).unwrap()
+        AutoRecord::new(
+            scope,
+            r#"{"recordingFormatType": "mp3"}"#,
+            "2026-03-12".parse().unwrap(),
+        )
+        .unwrap()
     }
 
     fn call(group: Option<&str>, room: Option<&str>) -> CallStarted {
@@ -150,14 +191,23 @@ mod tests {
         #[case] room: Option<&str>,
         #[case] expected: bool,
     ) {
-        assert_eq!(policy(scope).start_of(&call(group, room)).is_some(), expected);
+        assert_eq!(
+            policy(scope).start_of(&call(group, room)).is_some(),
+            expected
+        );
     }
 
     #[test]
     fn a_start_has_the_options_and_the_events_call() {
         let start = policy("all").start_of(&call(None, None)).unwrap();
         let body = serde_json::to_value(&start.request).unwrap();
-        assert_eq!((&body["callLocator"]["serverCallId"], &body["recordingFormatType"]), (&"abc".into(), &"mp3".into()));
+        assert_eq!(
+            (
+                &body["callLocator"]["serverCallId"],
+                &body["recordingFormatType"]
+            ),
+            (&"abc".into(), &"mp3".into())
+        );
         assert_eq!(start.started_by.as_deref(), Some("auto-record"));
     }
 
@@ -166,7 +216,8 @@ mod tests {
     #[case(r#"{"recordingFormatType": "ogg"}"#, "`ogg` is not one of")]
     #[case(r#"{"roomId": "1"}"#, "more than one call")]
     fn options_that_cannot_be_say_why(#[case] options: &str, #[case] expected: &str) {
-        let error = AutoRecord::new(Scope::All, options, "2026-03-12".parse().unwrap()).unwrap_err();
+        let error =
+            AutoRecord::new(Scope::All, options, "2026-03-12".parse().unwrap()).unwrap_err();
         assert!(error.contains(expected), "{error}");
     }
 

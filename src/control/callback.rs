@@ -29,9 +29,7 @@ pub enum StateCallback {
         reason: String,
     },
     /// Of another type, or without a recording's id.
-    Other {
-        event_type: String,
-    },
+    Other { event_type: String },
 }
 
 impl StateCallback {
@@ -40,17 +38,30 @@ impl StateCallback {
         let fields = Fields::of(event)?;
         let event_type = fields.text("type").or_else(|| fields.text("eventType"))?;
         let data = fields.object("data");
-        let recording_id = data.and_then(|data| data.text("recordingId")).and_then(|id| id.parse().ok());
+        let recording_id = data
+            .and_then(|data| data.text("recordingId"))
+            .and_then(|id| id.parse().ok());
         let (Some(data), Some(recording_id)) = (data, recording_id) else {
-            return Some(Self::Other { event_type: event_type.to_owned() });
+            return Some(Self::Other {
+                event_type: event_type.to_owned(),
+            });
         };
         Some(if event_type.eq_ignore_ascii_case(STATE_CHANGED) {
             let server_call_id = data.text("serverCallId").map(str::to_owned);
-            Self::StateChanged { recording_id, server_call_id, started_at: data.time("startDateTime") }
+            Self::StateChanged {
+                recording_id,
+                server_call_id,
+                started_at: data.time("startDateTime"),
+            }
         } else if event_type.eq_ignore_ascii_case(START_FAILED) {
-            Self::StartFailed { recording_id, reason: reason(data) }
+            Self::StartFailed {
+                recording_id,
+                reason: reason(data),
+            }
         } else {
-            Self::Other { event_type: event_type.to_owned() }
+            Self::Other {
+                event_type: event_type.to_owned(),
+            }
         })
     }
 }
@@ -61,7 +72,10 @@ fn reason(data: Fields<'_>) -> String {
         return "ACS did not say why".to_owned();
     };
     let [code, sub_code] = ["code", "subCode"].map(|name| result.count(name).unwrap_or_default());
-    format!("{code}.{sub_code}: {}", result.text("message").unwrap_or("no message"))
+    format!(
+        "{code}.{sub_code}: {}",
+        result.text("message").unwrap_or("no message")
+    )
 }
 
 impl RecordingControl {
@@ -72,10 +86,16 @@ impl RecordingControl {
     pub async fn reported(&self, callback: StateCallback) -> Result<(), ControlError> {
         let now = self.clock.now();
         match callback {
-            StateCallback::StateChanged { recording_id, server_call_id, started_at } => {
+            StateCallback::StateChanged {
+                recording_id,
+                server_call_id,
+                started_at,
+            } => {
                 self.register
                     .change(&recording_id, now, |account| {
-                        let call = server_call_id.clone().map(|server_call_id| CallLocator::ServerCall { server_call_id });
+                        let call = server_call_id
+                            .clone()
+                            .map(|server_call_id| CallLocator::ServerCall { server_call_id });
                         account.call = account.call.take().or(call.map(RecordedCall::Locator));
                         account.started_at = account.started_at.or(started_at);
                     })
@@ -88,9 +108,16 @@ impl RecordingControl {
                     }
                 }
             }
-            StateCallback::StartFailed { recording_id, reason } => {
+            StateCallback::StartFailed {
+                recording_id,
+                reason,
+            } => {
                 tracing::error!(recording.id = %recording_id, error = reason, "ACS could not start recording `{recording_id}`");
-                self.register.change(&recording_id, now, |account| account.fail(now, reason.clone())).await?;
+                self.register
+                    .change(&recording_id, now, |account| {
+                        account.fail(now, reason.clone())
+                    })
+                    .await?;
             }
             StateCallback::Other { event_type } => {
                 tracing::info!(event_type, "Ignored a callback of another type");
@@ -121,14 +148,21 @@ mod tests {
     fn a_failed_start_says_why() {
         let result = json!({"code": 400, "subCode": 8501, "message": "Call is not established"});
         let event = json!({"type": START_FAILED, "data": {"recordingId": "r", "resultInformation": result}});
-        let Some(StateCallback::StartFailed { reason, .. }) = StateCallback::parse(&event) else { panic!() };
+        let Some(StateCallback::StartFailed { reason, .. }) = StateCallback::parse(&event) else {
+            panic!()
+        };
         assert_eq!(reason, "400.8501: Call is not established");
     }
 
     #[test]
     fn anything_else_is_other_or_nothing() {
-        let other = StateCallback::Other { event_type: STATE_CHANGED.into() };
-        assert_eq!(StateCallback::parse(&json!({"type": STATE_CHANGED, "data": {}})), Some(other));
+        let other = StateCallback::Other {
+            event_type: STATE_CHANGED.into(),
+        };
+        assert_eq!(
+            StateCallback::parse(&json!({"type": STATE_CHANGED, "data": {}})),
+            Some(other)
+        );
         assert_eq!(StateCallback::parse(&json!([])), None);
         assert_eq!(StateCallback::parse(&json!({"data": {}})), None);
     }

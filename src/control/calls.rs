@@ -61,7 +61,9 @@ pub enum Reserved {
 
 impl CallRegister {
     pub fn new(store: Arc<dyn LedgerStore>) -> Self {
-        Self { documents: Documents { store } }
+        Self {
+            documents: Documents { store },
+        }
     }
 
     /// Reserves the start of a call's recording. `ended` is a recording of it that is known to be over.
@@ -85,20 +87,34 @@ impl CallRegister {
             known.is_none_or(is_free).then(|| CallSlot {
                 call: call.clone(),
                 request_id: attempt.request_id,
-                first_sent: known.filter(|slot| slot.request_id == attempt.request_id).map_or(now, |slot| slot.first_sent),
+                first_sent: known
+                    .filter(|slot| slot.request_id == attempt.request_id)
+                    .map_or(now, |slot| slot.first_sent),
                 reserved_until: now.checked_add(START_LASTS).unwrap_or(Timestamp::MAX),
                 recording_id: None,
                 consent: consent.cloned(),
             })
         };
         let slot = self.documents.change(&key, reserve).await?;
-        let is_ours = slot.as_ref().is_some_and(|slot| slot.request_id == attempt.request_id);
+        let is_ours = slot
+            .as_ref()
+            .is_some_and(|slot| slot.request_id == attempt.request_id);
         Ok(match slot {
-            Some(CallSlot { recording_id: Some(id), .. }) if is_ours => Reserved::AlreadyMade(id),
-            Some(CallSlot { recording_id: Some(id), .. }) => Reserved::Recorded(id),
-            Some(CallSlot { first_sent, .. }) if is_ours => {
-                Reserved::Yes(Reservation { key, attempt: StartAttempt { first_sent, ..attempt } })
-            }
+            Some(CallSlot {
+                recording_id: Some(id),
+                ..
+            }) if is_ours => Reserved::AlreadyMade(id),
+            Some(CallSlot {
+                recording_id: Some(id),
+                ..
+            }) => Reserved::Recorded(id),
+            Some(CallSlot { first_sent, .. }) if is_ours => Reserved::Yes(Reservation {
+                key,
+                attempt: StartAttempt {
+                    first_sent,
+                    ..attempt
+                },
+            }),
             Some(_) | None => Reserved::UnderWay,
         })
     }
@@ -107,8 +123,16 @@ impl CallRegister {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn started(&self, reservation: &Reservation, id: &RecordingId) -> Result<(), RegisterError> {
-        self.settle(reservation, |slot| CallSlot { recording_id: Some(id.clone()), ..slot.clone() }).await
+    pub async fn started(
+        &self,
+        reservation: &Reservation,
+        id: &RecordingId,
+    ) -> Result<(), RegisterError> {
+        self.settle(reservation, |slot| CallSlot {
+            recording_id: Some(id.clone()),
+            ..slot.clone()
+        })
+        .await
     }
 
     /// Gives a reservation up after a start that failed, so that the next one need not wait. Its request id stays: a
@@ -117,14 +141,21 @@ impl CallRegister {
     /// # Errors
     /// When the storage fails.
     pub async fn give_up(&self, reservation: &Reservation) -> Result<(), RegisterError> {
-        self.settle(reservation, |slot| CallSlot { reserved_until: slot.first_sent, ..slot.clone() }).await
+        self.settle(reservation, |slot| CallSlot {
+            reserved_until: slot.first_sent,
+            ..slot.clone()
+        })
+        .await
     }
 
     /// The last recording of a call.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
-    pub async fn recording_of(&self, call: &RecordedCall) -> Result<Option<RecordingId>, RegisterError> {
+    pub async fn recording_of(
+        &self,
+        call: &RecordedCall,
+    ) -> Result<Option<RecordingId>, RegisterError> {
         let slot: Option<CallSlot> = self.documents.find(&key(call)).await?;
         Ok(slot.and_then(|slot| slot.recording_id))
     }
@@ -133,10 +164,22 @@ impl CallRegister {
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
-    pub async fn forget_consent(&self, call: &RecordedCall, id: &RecordingId) -> Result<(), RegisterError> {
-        let is_its = |slot: &&CallSlot| slot.recording_id.as_ref() == Some(id) && slot.consent.is_some();
-        let forget = |slot: &CallSlot| CallSlot { consent: None, ..slot.clone() };
-        self.documents.change(&key(call), |slot: Option<&CallSlot>| slot.filter(is_its).map(forget)).await?;
+    pub async fn forget_consent(
+        &self,
+        call: &RecordedCall,
+        id: &RecordingId,
+    ) -> Result<(), RegisterError> {
+        let is_its =
+            |slot: &&CallSlot| slot.recording_id.as_ref() == Some(id) && slot.consent.is_some();
+        let forget = |slot: &CallSlot| CallSlot {
+            consent: None,
+            ..slot.clone()
+        };
+        self.documents
+            .change(&key(call), |slot: Option<&CallSlot>| {
+                slot.filter(is_its).map(forget)
+            })
+            .await?;
         Ok(())
     }
 
@@ -146,8 +189,14 @@ impl CallRegister {
         reservation: &Reservation,
         change: impl Fn(&CallSlot) -> CallSlot + Send + Sync,
     ) -> Result<(), RegisterError> {
-        let is_ours = |slot: &&CallSlot| slot.request_id == reservation.attempt.request_id && slot.recording_id.is_none();
-        self.documents.change(&reservation.key, |slot: Option<&CallSlot>| slot.filter(is_ours).map(&change)).await?;
+        let is_ours = |slot: &&CallSlot| {
+            slot.request_id == reservation.attempt.request_id && slot.recording_id.is_none()
+        };
+        self.documents
+            .change(&reservation.key, |slot: Option<&CallSlot>| {
+                slot.filter(is_ours).map(&change)
+            })
+            .await?;
         Ok(())
     }
 }
@@ -158,7 +207,9 @@ fn key(call: &RecordedCall) -> String {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
             format!("serverCall:{}", server_call_id.trim_end_matches('='))
         }
-        RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => format!("groupCall:{group_call_id}"),
+        RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
+            format!("groupCall:{group_call_id}")
+        }
         RecordedCall::Locator(CallLocator::RoomCall { room_id }) => format!("room:{room_id}"),
         RecordedCall::Connection(id) => format!("connection:{id}"),
     };
@@ -176,56 +227,101 @@ mod tests {
     }
 
     fn call(id: &str) -> RecordedCall {
-        RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.to_owned() })
+        RecordedCall::Locator(CallLocator::ServerCall {
+            server_call_id: id.to_owned(),
+        })
     }
 
     fn attempt(request_id: u128, second: i64) -> StartAttempt {
         let first_sent = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
-        StartAttempt { request_id: Uuid::from_u128(request_id), first_sent }
+        StartAttempt {
+            request_id: Uuid::from_u128(request_id),
+            first_sent,
+        }
     }
 
     async fn reserve(calls: &CallRegister, attempt: StartAttempt) -> Reserved {
-        calls.reserve(&call("abc"), attempt, None, None).await.unwrap()
+        calls
+            .reserve(&call("abc"), attempt, None, None)
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
     async fn one_start_of_a_call_at_a_time() {
         let calls = calls();
-        assert!(matches!(reserve(&calls, attempt(1, 0)).await, Reserved::Yes(_)));
-        assert!(matches!(reserve(&calls, attempt(2, 1)).await, Reserved::UnderWay));
-        assert!(matches!(calls.reserve(&call("abc=="), attempt(2, 1), None, None).await, Ok(Reserved::UnderWay)));
-        assert!(matches!(calls.reserve(&call("other"), attempt(2, 1), None, None).await, Ok(Reserved::Yes(_))));
-        assert!(matches!(reserve(&calls, attempt(3, 41)).await, Reserved::Yes(_)), "the first has died");
+        assert!(matches!(
+            reserve(&calls, attempt(1, 0)).await,
+            Reserved::Yes(_)
+        ));
+        assert!(matches!(
+            reserve(&calls, attempt(2, 1)).await,
+            Reserved::UnderWay
+        ));
+        assert!(matches!(
+            calls
+                .reserve(&call("abc=="), attempt(2, 1), None, None)
+                .await,
+            Ok(Reserved::UnderWay)
+        ));
+        assert!(matches!(
+            calls
+                .reserve(&call("other"), attempt(2, 1), None, None)
+                .await,
+            Ok(Reserved::Yes(_))
+        ));
+        assert!(
+            matches!(reserve(&calls, attempt(3, 41)).await, Reserved::Yes(_)),
+            "the first has died"
+        );
     }
 
     #[tokio::test]
     async fn a_repetition_goes_on_with_its_first_time() {
         let calls = calls();
-        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else { panic!() };
+        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else {
+            panic!()
+        };
         calls.give_up(&first).await.unwrap();
-        let Reserved::Yes(second) = reserve(&calls, attempt(1, 9)).await else { panic!() };
+        let Reserved::Yes(second) = reserve(&calls, attempt(1, 9)).await else {
+            panic!()
+        };
         assert_eq!(second.attempt, attempt(1, 0));
         let id = "r".parse().unwrap();
         calls.started(&second, &id).await.unwrap();
-        assert!(matches!(reserve(&calls, attempt(1, 10)).await, Reserved::AlreadyMade(made) if made == id));
-        assert!(matches!(reserve(&calls, attempt(2, 10)).await, Reserved::Recorded(recorded) if recorded == id));
+        assert!(
+            matches!(reserve(&calls, attempt(1, 10)).await, Reserved::AlreadyMade(made) if made == id)
+        );
+        assert!(
+            matches!(reserve(&calls, attempt(2, 10)).await, Reserved::Recorded(recorded) if recorded == id)
+        );
     }
 
     #[tokio::test]
     async fn a_start_that_failed_does_not_keep_others_waiting() {
         let calls = calls();
-        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else { panic!() };
+        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else {
+            panic!()
+        };
         calls.give_up(&first).await.unwrap();
-        assert!(matches!(reserve(&calls, attempt(2, 1)).await, Reserved::Yes(_)));
+        assert!(matches!(
+            reserve(&calls, attempt(2, 1)).await,
+            Reserved::Yes(_)
+        ));
     }
 
     #[tokio::test]
     async fn a_call_whose_recording_ended_can_be_recorded_again() {
         let calls = calls();
-        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else { panic!() };
+        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else {
+            panic!()
+        };
         let id = "r".parse().unwrap();
         calls.started(&first, &id).await.unwrap();
-        let again = calls.reserve(&call("abc"), attempt(2, 5), None, Some(&id)).await.unwrap();
+        let again = calls
+            .reserve(&call("abc"), attempt(2, 5), None, Some(&id))
+            .await
+            .unwrap();
         assert!(matches!(again, Reserved::Yes(_)));
     }
 }

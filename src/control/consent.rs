@@ -40,15 +40,21 @@ impl Consent {
             return Err(InvalidRequest::of("consent.givenAt", message));
         }
         let reference = self.reference.as_ref();
-        let parts =
-            [("consent.basis", Some(&self.basis)), ("consent.givenBy", Some(&self.given_by)), ("consent.reference", reference)];
+        let parts = [
+            ("consent.basis", Some(&self.basis)),
+            ("consent.givenBy", Some(&self.given_by)),
+            ("consent.reference", reference),
+        ];
         for (field, text) in parts {
             let Some(text) = text else { continue };
             if text.trim().is_empty() {
                 return Err(InvalidRequest::of(field, format!("`{field}` is empty.")));
             }
             if text.len() > LONGEST {
-                return Err(InvalidRequest::of(field, format!("`{field}` has more than {LONGEST} bytes.")));
+                return Err(InvalidRequest::of(
+                    field,
+                    format!("`{field}` has more than {LONGEST} bytes."),
+                ));
             }
         }
         Ok(())
@@ -63,7 +69,10 @@ mod tests {
     #[rstest::rstest]
     #[case(json!({"basis": " ", "givenBy": "x", "givenAt": "2026-03-02T10:00:00Z"}), "`consent.basis` is empty")]
     #[case(json!({"basis": "consent", "givenBy": "", "givenAt": "2026-03-02T10:00:00Z"}), "`consent.givenBy` is empty")]
-    fn evidence_that_says_nothing_is_refused(#[case] consent: serde_json::Value, #[case] expected: &str) {
+    fn evidence_that_says_nothing_is_refused(
+        #[case] consent: serde_json::Value,
+        #[case] expected: &str,
+    ) {
         let consent: Consent = serde_json::from_value(consent).unwrap();
         let error = consent.check(consent.given_at).unwrap_err();
         assert!(error.message.contains(expected), "{error:?}");
@@ -72,8 +81,21 @@ mod tests {
     #[test]
     fn nobody_consents_in_the_future() {
         let given_at: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
-        let consent = Consent { basis: "consent".into(), given_by: "x".into(), given_at, reference: None };
-        assert!(consent.check(given_at - SignedDuration::from_mins(4)).is_ok());
-        assert!(consent.check(given_at - SignedDuration::from_mins(6)).is_err());
+        let consent = Consent {
+            basis: "consent".into(),
+            given_by: "x".into(),
+            given_at,
+            reference: None,
+        };
+        assert!(
+            consent
+                .check(given_at - SignedDuration::from_mins(4))
+                .is_ok()
+        );
+        assert!(
+            consent
+                .check(given_at - SignedDuration::from_mins(6))
+                .is_err()
+        );
     }
 }

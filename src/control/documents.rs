@@ -17,7 +17,10 @@ pub enum RegisterError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the register's `{key}` is not readable")]
-    Corrupt { key: String, source: serde_json::Error },
+    Corrupt {
+        key: String,
+        source: serde_json::Error,
+    },
     #[error("the register's `{key}` is written by too many at once")]
     Contended { key: String },
 }
@@ -28,7 +31,10 @@ pub(super) struct Documents {
 }
 
 impl Documents {
-    pub(super) async fn find<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, RegisterError> {
+    pub(super) async fn find<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<T>, RegisterError> {
         Ok(self.read(key).await?.map(|(document, _)| document))
     }
 
@@ -46,20 +52,29 @@ impl Documents {
             let Some(changed) = change(known.as_ref()) else {
                 return Ok(known);
             };
-            let content = serde_json::to_vec_pretty(&changed).expect("the register's documents have string keys only");
+            let content = serde_json::to_vec_pretty(&changed)
+                .expect("the register's documents have string keys only");
             if self.store.put(key, Bytes::from(content), condition).await? == PutOutcome::Written {
                 return Ok(Some(changed));
             }
         }
-        Err(RegisterError::Contended { key: key.to_owned() })
+        Err(RegisterError::Contended {
+            key: key.to_owned(),
+        })
     }
 
-    async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<(T, Version)>, RegisterError> {
+    async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<(T, Version)>, RegisterError> {
         let Some(stored) = self.store.find(key).await? else {
             return Ok(None);
         };
         let document =
-            serde_json::from_slice(&stored.content).map_err(|source| RegisterError::Corrupt { key: key.to_owned(), source })?;
+            serde_json::from_slice(&stored.content).map_err(|source| RegisterError::Corrupt {
+                key: key.to_owned(),
+                source,
+            })?;
         Ok(Some((document, stored.version)))
     }
 }

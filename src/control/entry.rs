@@ -131,7 +131,9 @@ impl RegisteredRecording {
 
     /// The time that the index has it under.
     pub fn filed_at(&self) -> Timestamp {
-        self.started_at.or(self.opened_at).unwrap_or(Timestamp::UNIX_EPOCH)
+        self.started_at
+            .or(self.opened_at)
+            .unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     /// No event announced its files in time.
@@ -149,16 +151,24 @@ impl RegisteredRecording {
             )
             | RecordedCall::Connection(id) => id.as_str(),
         });
-        asked_for.into_iter().chain(self.call_id.as_ref().map(CallId::as_str))
+        asked_for
+            .into_iter()
+            .chain(self.call_id.as_ref().map(CallId::as_str))
     }
 
     /// The keys of all its markers in the index.
     pub fn markers(&self) -> BTreeSet<String> {
         let (at, name) = (self.filed_at(), recording_name(&self.recording_id));
         let calls = self.call_names().map(|id| Listed::Call(id.to_owned()));
-        let missing = self.is_missing().then_some(Listed::Attention(Attention::Missing));
-        let failed = matches!(self.status, RecordingStatus::Failed { .. }).then_some(Listed::Attention(Attention::Failed));
-        let lists = std::iter::once(Listed::All).chain(calls).chain(missing).chain(failed);
+        let missing = self
+            .is_missing()
+            .then_some(Listed::Attention(Attention::Missing));
+        let failed = matches!(self.status, RecordingStatus::Failed { .. })
+            .then_some(Listed::Attention(Attention::Failed));
+        let lists = std::iter::once(Listed::All)
+            .chain(calls)
+            .chain(missing)
+            .chain(failed);
         lists.map(|list| list.marker(at, &name, None)).collect()
     }
 
@@ -180,8 +190,12 @@ impl RegisteredRecording {
     /// The conversation that the generation of 2021-04 finds a recording by.
     pub fn conversation_id(&self) -> Option<&str> {
         match &self.call {
-            Some(RecordedCall::Locator(CallLocator::ServerCall { server_call_id })) => Some(server_call_id),
-            Some(RecordedCall::Locator(CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. }))
+            Some(RecordedCall::Locator(CallLocator::ServerCall { server_call_id })) => {
+                Some(server_call_id)
+            }
+            Some(RecordedCall::Locator(
+                CallLocator::GroupCall { .. } | CallLocator::RoomCall { .. },
+            ))
             | Some(RecordedCall::Connection(_))
             | None => None,
         }
@@ -191,15 +205,29 @@ impl RegisteredRecording {
     pub fn pause(&mut self, at: Timestamp, resume_at: Option<Timestamp>) {
         self.heard_at = at;
         self.status = RecordingStatus::Running;
-        match self.pauses.last_mut().filter(|pause| pause.ended_at.is_none()) {
+        match self
+            .pauses
+            .last_mut()
+            .filter(|pause| pause.ended_at.is_none())
+        {
             Some(pause) => pause.resume_at = resume_at.or(pause.resume_at),
-            None => self.pauses.push(Pause { started_at: at, resume_at, ended_at: None, ended_by: None }),
+            None => self.pauses.push(Pause {
+                started_at: at,
+                resume_at,
+                ended_at: None,
+                ended_by: None,
+            }),
         }
     }
 
     /// The pause that was about to begin at this time did not; the one it would have gone on with is as it was.
     pub fn take_back_pause(&mut self, at: Timestamp, before: Option<Pause>) {
-        match (self.pauses.last_mut().filter(|pause| pause.ended_at.is_none()), before) {
+        match (
+            self.pauses
+                .last_mut()
+                .filter(|pause| pause.ended_at.is_none()),
+            before,
+        ) {
             (Some(open), Some(before)) if open.started_at == before.started_at => *open = before,
             (Some(open), None) if open.started_at == at => drop(self.pauses.pop()),
             (Some(_) | None, _) => {}
@@ -245,7 +273,11 @@ impl RegisteredRecording {
     }
 
     fn end_pause(&mut self, at: Timestamp, by: PauseEnd) {
-        if let Some(pause) = self.pauses.last_mut().filter(|pause| pause.ended_at.is_none()) {
+        if let Some(pause) = self
+            .pauses
+            .last_mut()
+            .filter(|pause| pause.ended_at.is_none())
+        {
             pause.ended_at = Some(at);
             pause.ended_by = Some(by);
         }
@@ -273,8 +305,18 @@ pub(super) mod tests {
         recording.resume(at(5), PauseEnd::Guard);
         recording.pause(at(7), None);
         recording.stop(at(9));
-        let ends: Vec<_> = recording.pauses.iter().map(|pause| (pause.started_at, pause.ended_at, pause.ended_by)).collect();
-        assert_eq!(ends, [(at(1), Some(at(5)), Some(PauseEnd::Guard)), (at(7), Some(at(9)), Some(PauseEnd::Stop))]);
+        let ends: Vec<_> = recording
+            .pauses
+            .iter()
+            .map(|pause| (pause.started_at, pause.ended_at, pause.ended_by))
+            .collect();
+        assert_eq!(
+            ends,
+            [
+                (at(1), Some(at(5)), Some(PauseEnd::Guard)),
+                (at(7), Some(at(9)), Some(PauseEnd::Stop))
+            ]
+        );
         assert_eq!(recording.state_name(), "stopped");
     }
 
@@ -313,9 +355,14 @@ pub(super) mod tests {
     #[test]
     fn a_registered_recording_survives_its_json() {
         let mut recording = recording();
-        recording.call = Some(RecordedCall::Locator(CallLocator::RoomCall { room_id: "x".into() }));
+        recording.call = Some(RecordedCall::Locator(CallLocator::RoomCall {
+            room_id: "x".into(),
+        }));
         recording.pause(at(1), None);
         let json = serde_json::to_vec(&recording).unwrap();
-        assert_eq!(serde_json::from_slice::<RegisteredRecording>(&json).unwrap(), recording);
+        assert_eq!(
+            serde_json::from_slice::<RegisteredRecording>(&json).unwrap(),
+            recording
+        );
     }
 }

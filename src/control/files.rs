@@ -29,7 +29,10 @@ pub struct Files {
 impl Files {
     fn add(&mut self, update: &RecordingFileStatusUpdated, now: Timestamp) {
         for chunk in &update.chunks {
-            self.chunks.entry(chunk.index).or_default().insert(chunk.document_id.clone());
+            self.chunks
+                .entry(chunk.index)
+                .or_default()
+                .insert(chunk.document_id.clone());
         }
         self.announced_at = self.announced_at.or(Some(now));
         self.has_last |= update.is_last;
@@ -38,7 +41,9 @@ impl Files {
 
     /// Documents in order of their index.
     pub fn documents(&self) -> impl Iterator<Item = (u32, &DocumentId)> {
-        self.chunks.iter().flat_map(|(index, documents)| documents.iter().map(|document| (*index, document)))
+        self.chunks
+            .iter()
+            .flat_map(|(index, documents)| documents.iter().map(|document| (*index, document)))
     }
 
     /// What is wrong with the list; empty when nothing is.
@@ -49,14 +54,24 @@ impl Files {
         }
         let last = self.chunks.keys().next_back().copied().unwrap_or_default();
         // An index is whatever an event says: a gap may be wide.
-        let missing: Vec<u32> = (0..last).filter(|index| !self.chunks.contains_key(index)).take(20).collect();
+        let missing: Vec<u32> = (0..last)
+            .filter(|index| !self.chunks.contains_key(index))
+            .take(20)
+            .collect();
         if !missing.is_empty() {
             problems.push(format!("no event announced chunk {}", numbers(&missing)));
         }
-        let several: Vec<u32> =
-            self.chunks.iter().filter(|(_, documents)| documents.len() > 1).map(|(index, _)| *index).collect();
+        let several: Vec<u32> = self
+            .chunks
+            .iter()
+            .filter(|(_, documents)| documents.len() > 1)
+            .map(|(index, _)| *index)
+            .collect();
         if !several.is_empty() {
-            problems.push(format!("more than one document claims to be chunk {}", numbers(&several)));
+            problems.push(format!(
+                "more than one document claims to be chunk {}",
+                numbers(&several)
+            ));
         }
         if self.has_empty_event {
             problems.push("an event announced no chunk".to_owned());
@@ -69,7 +84,11 @@ impl Files {
 }
 
 fn numbers(numbers: &[u32]) -> String {
-    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    numbers
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl RecordingControl {
@@ -77,9 +96,16 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When the register fails.
-    pub async fn announced(&self, update: &RecordingFileStatusUpdated) -> Result<(), RegisterError> {
+    pub async fn announced(
+        &self,
+        update: &RecordingFileStatusUpdated,
+    ) -> Result<(), RegisterError> {
         // Events of 2021 name no recording; no report leaves it out all the same.
-        let Some(id) = &update.recording_id.clone().or_else(|| update.chunks.first().map(RecordingChunk::filed_under)) else {
+        let Some(id) = &update
+            .recording_id
+            .clone()
+            .or_else(|| update.chunks.first().map(RecordingChunk::filed_under))
+        else {
             return Ok(());
         };
         let now = self.clock.now();
@@ -87,9 +113,13 @@ impl RecordingControl {
             .register
             .change(id, now, |account| {
                 let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
-                let call = server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
+                let call =
+                    server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
                 account.call = account.call.take().or(call.map(RecordedCall::Locator));
-                account.call_id = account.call_id.take().or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
+                account.call_id = account
+                    .call_id
+                    .take()
+                    .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
                 account.started_at = account.started_at.or(update.started_at);
                 account.files.add(update, now);
                 if update.is_last {
@@ -112,7 +142,11 @@ impl RecordingControl {
         match self.register.find(&chunk.filed_under()).await {
             Ok(account) => {
                 let files = account.map(|account| account.files);
-                Ok(files.is_some_and(|files| files.documents().any(|(_, document)| *document == chunk.document_id)))
+                Ok(files.is_some_and(|files| {
+                    files
+                        .documents()
+                        .any(|(_, document)| *document == chunk.document_id)
+                }))
             }
             Err(RegisterError::Corrupt { .. }) => Ok(true),
             Err(error) => Err(error),
@@ -125,16 +159,27 @@ mod tests {
     use super::*;
 
     fn files(chunks: &[(u32, &str)], has_last: bool) -> Files {
-        let mut files = Files { has_last, announced_at: Some(Timestamp::UNIX_EPOCH), ..Files::default() };
+        let mut files = Files {
+            has_last,
+            announced_at: Some(Timestamp::UNIX_EPOCH),
+            ..Files::default()
+        };
         for (index, document) in chunks {
-            files.chunks.entry(*index).or_default().insert(document.parse().unwrap());
+            files
+                .chunks
+                .entry(*index)
+                .or_default()
+                .insert(document.parse().unwrap());
         }
         files
     }
 
     #[test]
     fn a_whole_list_has_no_problem_in_whatever_order_it_came() {
-        assert_eq!(files(&[(2, "c"), (0, "a"), (1, "b")], true).problems(), Vec::<String>::new());
+        assert_eq!(
+            files(&[(2, "c"), (0, "a"), (1, "b")], true).problems(),
+            Vec::<String>::new()
+        );
     }
 
     #[rstest::rstest]
@@ -142,7 +187,11 @@ mod tests {
     #[case(&[(0, "a"), (3, "d")], true, "no event announced chunk 1, 2")]
     #[case(&[(0, "a"), (0, "b")], true, "more than one document claims to be chunk 0")]
     #[case(&[(0, "a")], false, "no event announced the end of the recording")]
-    fn what_is_wrong_is_said(#[case] chunks: &[(u32, &str)], #[case] has_last: bool, #[case] expected: &str) {
+    fn what_is_wrong_is_said(
+        #[case] chunks: &[(u32, &str)],
+        #[case] has_last: bool,
+        #[case] expected: &str,
+    ) {
         assert_eq!(files(chunks, has_last).problems(), [expected]);
     }
 

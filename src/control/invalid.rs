@@ -11,11 +11,17 @@ pub struct InvalidRequest {
 
 impl InvalidRequest {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { target: None, message: message.into() }
+        Self {
+            target: None,
+            message: message.into(),
+        }
     }
 
     /// `target` names the member that is wrong.
     pub fn of(target: &str, message: impl Into<String>) -> Self {
-        Self { target: Some(target.to_owned()), message: message.into() }
+        Self {
+            target: Some(target.to_owned()),
+            message: message.into(),
+        }
     }
 }

@@ -35,7 +35,11 @@ impl RecordingControl {
         }
     }
 
-    async fn tell(&self, recording: Option<RegisteredRecording>, now: Timestamp) -> Result<bool, RegisterError> {
+    async fn tell(
+        &self,
+        recording: Option<RegisteredRecording>,
+        now: Timestamp,
+    ) -> Result<bool, RegisterError> {
         let Some(recording) = recording.filter(RegisteredRecording::is_awaited) else {
             return Ok(false);
         };
@@ -45,7 +49,11 @@ impl RecordingControl {
             recording.id = %id,
             "Recording `{id}` ended and no file of it was announced; look at the Event Grid subscription and at ACS before its retention ends"
         );
-        self.register.change(id, now, |account| account.files.missing_since = account.files.missing_since.or(Some(now))).await?;
+        self.register
+            .change(id, now, |account| {
+                account.files.missing_since = account.files.missing_since.or(Some(now))
+            })
+            .await?;
         Ok(true)
     }
 }

@@ -60,7 +60,10 @@ impl RecordingsReport {
 
 /// Its pause is over, and nobody has ended it.
 fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
-    recording.open_pause().and_then(|pause| pause.resume_at).is_some_and(|resume_at| resume_at <= now)
+    recording
+        .open_pause()
+        .and_then(|pause| pause.resume_at)
+        .is_some_and(|resume_at| resume_at <= now)
 }
 
 impl RecordingControl {
@@ -74,7 +77,10 @@ impl RecordingControl {
             Ok(answer) => answer,
             Err(error) if error.is_not_found() && known.is_some() => {
                 let now = self.clock.now();
-                let account = self.register.change(id, now, |account| account.stop(now)).await?;
+                let account = self
+                    .register
+                    .change(id, now, |account| account.stop(now))
+                    .await?;
                 return Ok(view(id, account.state_name(), Some(account)));
             }
             Err(error) => return Err(error.into()),
@@ -90,15 +96,27 @@ impl RecordingControl {
         };
         let now = self.clock.now();
         let account = if is_news(&known, &at_acs, now) {
-            let changed = self.register.change(id, now, |account| observe(account, &at_acs, now)).await;
+            let changed = self
+                .register
+                .change(id, now, |account| observe(account, &at_acs, now))
+                .await;
             best_effort("register a recording's state", changed).unwrap_or(known)
         } else {
             known
         };
         let is_starting = account.state_name() == "active" && at_acs == "inactive";
-        let state = if is_starting { "inactive" } else { account.state_name() };
-        let recording_kind = answer.recording_kind.or_else(|| account.recording_kind.clone());
-        Ok(RecordingView { recording_kind, ..view(id, state, Some(account)) })
+        let state = if is_starting {
+            "inactive"
+        } else {
+            account.state_name()
+        };
+        let recording_kind = answer
+            .recording_kind
+            .or_else(|| account.recording_kind.clone());
+        Ok(RecordingView {
+            recording_kind,
+            ..view(id, state, Some(account))
+        })
     }
 
     /// Ends pauses whose time is over, and asks for recordings not heard of for a while.
@@ -111,7 +129,9 @@ impl RecordingControl {
         loop {
             let (page, next) = self.register.running(cursor.as_ref(), PAGE).await?;
             // Forgotten pauses first: what is not recorded meanwhile is lost.
-            let (due, rest): (Vec<_>, Vec<_>) = page.into_iter().partition(|recording| is_due(recording, self.clock.now()));
+            let (due, rest): (Vec<_>, Vec<_>) = page
+                .into_iter()
+                .partition(|recording| is_due(recording, self.clock.now()));
             let looks = futures::stream::iter(due.into_iter().chain(rest))
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .map(|recording| async move { self.look_after(&recording).await })
@@ -138,7 +158,14 @@ impl RecordingControl {
         };
         match result {
             Ok(_) if is_due => Looked::Resumed,
-            Ok(view) if view.account.as_ref().is_some_and(|account| !account.is_running()) => Looked::Closed,
+            Ok(view)
+                if view
+                    .account
+                    .as_ref()
+                    .is_some_and(|account| !account.is_running()) =>
+            {
+                Looked::Closed
+            }
             Ok(_) => Looked::Fine,
             Err(ControlError::NotStarted { .. }) => Looked::Closed,
             Err(error) => {
@@ -152,12 +179,20 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When the register fails.
-    pub async fn call_ended(&self, server_call_id: &str, at: Timestamp) -> Result<Option<RecordingId>, RegisterError> {
-        let call = RecordedCall::Locator(CallLocator::ServerCall { server_call_id: server_call_id.to_owned() });
+    pub async fn call_ended(
+        &self,
+        server_call_id: &str,
+        at: Timestamp,
+    ) -> Result<Option<RecordingId>, RegisterError> {
+        let call = RecordedCall::Locator(CallLocator::ServerCall {
+            server_call_id: server_call_id.to_owned(),
+        });
         let Some(id) = self.calls.recording_of(&call).await? else {
             return Ok(None);
         };
-        self.register.change(&id, self.clock.now(), |account| account.stop(at)).await?;
+        self.register
+            .change(&id, self.clock.now(), |account| account.stop(at))
+            .await?;
         info!(recording.id = %id, "The call of recording `{id}` ended");
         Ok(Some(id))
     }
@@ -165,7 +200,9 @@ impl RecordingControl {
 
 /// Whether it began so long ago that `inactive` can only mean paused.
 pub(super) fn has_begun(account: &RegisteredRecording, now: Timestamp) -> bool {
-    account.started_at.is_some_and(|started_at| now.duration_since(started_at) >= SETTLES)
+    account
+        .started_at
+        .is_some_and(|started_at| now.duration_since(started_at) >= SETTLES)
 }
 
 /// Whether an answer of ACS changes the account.
@@ -198,10 +235,15 @@ fn observe(account: &mut RegisteredRecording, at_acs: &str, now: Timestamp) {
 /// # Errors
 /// With what would be right.
 pub fn resume_after(text: &str) -> Result<Duration, String> {
-    let duration = text.parse::<SignedDuration>().ok().and_then(|duration| Duration::try_from(duration).ok());
+    let duration = text
+        .parse::<SignedDuration>()
+        .ok()
+        .and_then(|duration| Duration::try_from(duration).ok());
     match duration {
         Some(duration) if !duration.is_zero() && duration <= LONGEST_PAUSE => Ok(duration),
-        Some(_) | None => Err(format!("`resumeAfter` is `{text}`; expected a duration such as 90s or 5m, 24h at most.")),
+        Some(_) | None => Err(format!(
+            "`resumeAfter` is `{text}`; expected a duration such as 90s or 5m, 24h at most."
+        )),
     }
 }
 
@@ -215,7 +257,10 @@ mod tests {
 
     fn running_since(second: i64) -> RegisteredRecording {
         let id = "r".parse().unwrap();
-        RegisteredRecording { started_at: Some(at(second)), ..RegisteredRecording::unknown(id, at(second)) }
+        RegisteredRecording {
+            started_at: Some(at(second)),
+            ..RegisteredRecording::unknown(id, at(second))
+        }
     }
 
     fn observed(mut account: RegisteredRecording, at_acs: &str, second: i64) -> &'static str {

@@ -50,14 +50,20 @@ pub struct Awaited {
 impl RecordingRegister {
     /// `missing_after`: files that are not announced this long after a recording's end are overdue.
     pub fn new(store: Arc<dyn LedgerStore>, missing_after: Duration) -> Self {
-        Self { documents: Documents { store }, missing_after }
+        Self {
+            documents: Documents { store },
+            missing_after,
+        }
     }
 
     /// The account of a recording.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub async fn find(&self, id: &RecordingId) -> Result<Option<RegisteredRecording>, RegisterError> {
+    pub async fn find(
+        &self,
+        id: &RecordingId,
+    ) -> Result<Option<RegisteredRecording>, RegisterError> {
         self.documents.find(&account_key(&name(id))).await
     }
 
@@ -73,7 +79,9 @@ impl RecordingRegister {
     ) -> Result<RegisteredRecording, RegisterError> {
         let name = name(id);
         let changed = |known: Option<&RegisteredRecording>| {
-            let mut recording = known.cloned().unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), now));
+            let mut recording = known
+                .cloned()
+                .unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), now));
             change(&mut recording);
             recording
         };
@@ -83,20 +91,29 @@ impl RecordingRegister {
         // Markers first: what a kill leaves behind is a marker too many, never one too few.
         let expected = changed(known.as_ref());
         let index = self.index();
-        let listed = known.as_ref().map(RegisteredRecording::markers).unwrap_or_default();
+        let listed = known
+            .as_ref()
+            .map(RegisteredRecording::markers)
+            .unwrap_or_default();
         index.put_new(&listed, &expected.markers()).await?;
         if !was_running && expected.is_running() {
-            self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
+            self.documents
+                .store
+                .put(&marker, Bytes::new(), Precondition::Absent)
+                .await?;
         }
         self.mark(&name, &expected, known.is_none(), now).await?;
-        let replace = |known: Option<&RegisteredRecording>| Some(changed(known)).filter(|changed| known != Some(changed));
+        let replace = |known: Option<&RegisteredRecording>| {
+            Some(changed(known)).filter(|changed| known != Some(changed))
+        };
         let recording = self.documents.change(&account_key(&name), replace).await?;
         let recording = recording.unwrap_or_else(|| changed(None));
         if recording != expected {
             self.mark(&name, &recording, known.is_none(), now).await?;
             index.put(recording.markers()).await?;
         }
-        self.mark_running(id, &marker, &recording, was_running).await?;
+        self.mark_running(id, &marker, &recording, was_running)
+            .await?;
         self.unmark(listed, &recording).await?;
         Ok(recording)
     }
@@ -107,15 +124,26 @@ impl RecordingRegister {
     }
 
     /// Removes the markers of what an account said before and says no more; what somebody made true again is put back.
-    async fn unmark(&self, mut listed: BTreeSet<String>, recording: &RegisteredRecording) -> Result<(), RegisterError> {
+    async fn unmark(
+        &self,
+        mut listed: BTreeSet<String>,
+        recording: &RegisteredRecording,
+    ) -> Result<(), RegisterError> {
         let now = recording.markers();
         listed.retain(|key| !now.contains(key));
         if listed.is_empty() {
             return Ok(());
         }
         self.index().remove(listed.iter().cloned()).await?;
-        let again = self.find(&recording.recording_id).await?.map(|recording| recording.markers()).unwrap_or_default();
-        Ok(self.index().put(listed.into_iter().filter(|key| again.contains(key))).await?)
+        let again = self
+            .find(&recording.recording_id)
+            .await?
+            .map(|recording| recording.markers())
+            .unwrap_or_default();
+        Ok(self
+            .index()
+            .put(listed.into_iter().filter(|key| again.contains(key)))
+            .await?)
     }
 
     /// Takes out of an account, and of its call's, what is told of people.
@@ -123,9 +151,15 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails or the account is unreadable.
     pub async fn erase(&self, id: &RecordingId, erased: &Erased) -> Result<(), RegisterError> {
-        let account = self.change(id, erased.at, |account| account.erase(erased.clone())).await?;
+        let account = self
+            .change(id, erased.at, |account| account.erase(erased.clone()))
+            .await?;
         match &account.call {
-            Some(call) => CallRegister::new(Arc::clone(&self.documents.store)).forget_consent(call, id).await,
+            Some(call) => {
+                CallRegister::new(Arc::clone(&self.documents.store))
+                    .forget_consent(call, id)
+                    .await
+            }
             None => Ok(()),
         }
     }
@@ -148,26 +182,53 @@ impl RecordingRegister {
     ) -> Result<(), RegisterError> {
         let store = &self.documents.store;
         if recording.is_running() {
-            store.put(marker, Bytes::new(), Precondition::Absent).await?;
+            store
+                .put(marker, Bytes::new(), Precondition::Absent)
+                .await?;
         } else if was_running {
             store.remove(marker).await?;
             // Somebody may have found it running again in between.
-            if self.find(id).await?.is_some_and(|recording| recording.is_running()) {
-                store.put(marker, Bytes::new(), Precondition::Absent).await?;
+            if self
+                .find(id)
+                .await?
+                .is_some_and(|recording| recording.is_running())
+            {
+                store
+                    .put(marker, Bytes::new(), Precondition::Absent)
+                    .await?;
             }
         }
         Ok(())
     }
 
-    async fn mark(&self, name: &str, recording: &RegisteredRecording, is_new: bool, now: Timestamp) -> Result<(), RegisterError> {
+    async fn mark(
+        &self,
+        name: &str,
+        recording: &RegisteredRecording,
+        is_new: bool,
+        now: Timestamp,
+    ) -> Result<(), RegisterError> {
         let store = &self.documents.store;
         if is_new {
             let day = day_key(recording.started_at.unwrap_or(now));
-            store.put(&format!("{day}{name}"), Bytes::new(), Precondition::Absent).await?;
+            store
+                .put(&format!("{day}{name}"), Bytes::new(), Precondition::Absent)
+                .await?;
         }
-        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status) {
-            let deadline = at.checked_add(self.missing_after).unwrap_or(Timestamp::MAX).as_second().max(0);
-            store.put(&format!("{AWAITING}{deadline:011}-{name}"), Bytes::new(), Precondition::Absent).await?;
+        if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status)
+        {
+            let deadline = at
+                .checked_add(self.missing_after)
+                .unwrap_or(Timestamp::MAX)
+                .as_second()
+                .max(0);
+            store
+                .put(
+                    &format!("{AWAITING}{deadline:011}-{name}"),
+                    Bytes::new(),
+                    Precondition::Absent,
+                )
+                .await?;
         }
         Ok(())
     }
@@ -176,12 +237,23 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or an account is unreadable.
-    pub async fn overdue(&self, now: Timestamp, limit: usize) -> Result<Vec<Awaited>, RegisterError> {
+    pub async fn overdue(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Awaited>, RegisterError> {
         let mut overdue = Vec::new();
         for marker in self.documents.store.list(AWAITING, None, limit).await? {
-            let parts = marker.strip_prefix(AWAITING).and_then(|rest| rest.split_once('-'));
-            let Some((deadline, name)) = parts else { continue };
-            if deadline.parse().is_ok_and(|deadline: i64| deadline > now.as_second()) {
+            let parts = marker
+                .strip_prefix(AWAITING)
+                .and_then(|rest| rest.split_once('-'));
+            let Some((deadline, name)) = parts else {
+                continue;
+            };
+            if deadline
+                .parse()
+                .is_ok_and(|deadline: i64| deadline > now.as_second())
+            {
                 break;
             }
             let recording = match self.documents.find(&account_key(name)).await {
@@ -206,11 +278,24 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn of_day(&self, day: Timestamp, after: Option<&str>, limit: usize) -> Result<Vec<String>, RegisterError> {
+    pub async fn of_day(
+        &self,
+        day: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, RegisterError> {
         let prefix = day_key(day);
         let after = after.map(|name| format!("{prefix}{name}"));
-        let keys = self.documents.store.list(&prefix, after.as_deref(), limit).await?;
-        Ok(keys.iter().filter_map(|key| key.strip_prefix(&prefix)).map(str::to_owned).collect())
+        let keys = self
+            .documents
+            .store
+            .list(&prefix, after.as_deref(), limit)
+            .await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| key.strip_prefix(&prefix))
+            .map(str::to_owned)
+            .collect())
     }
 
     /// The account of that name.
@@ -226,18 +311,31 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails.
     pub async fn count_running(&self, cap: usize) -> Result<Count, RegisterError> {
-        let count = self.documents.store.list(RUNNING, None, cap + 1).await?.len();
-        Ok(Count { count: count.min(cap), is_capped: count > cap })
+        let count = self
+            .documents
+            .store
+            .list(RUNNING, None, cap + 1)
+            .await?
+            .len();
+        Ok(Count {
+            count: count.min(cap),
+            is_capped: count > cap,
+        })
     }
 
     /// A page of the names of all accounts, and after which the next begins.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn names(&self, after: Option<&str>) -> Result<(Vec<String>, Option<String>), RegisterError> {
+    pub async fn names(
+        &self,
+        after: Option<&str>,
+    ) -> Result<(Vec<String>, Option<String>), RegisterError> {
         let keys = self.documents.store.list(ACCOUNTS, after, PAGE).await?;
         let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
-        let names = keys.iter().filter_map(|key| key.strip_prefix(ACCOUNTS)?.strip_suffix(".json"));
+        let names = keys
+            .iter()
+            .filter_map(|key| key.strip_prefix(ACCOUNTS)?.strip_suffix(".json"));
         Ok((names.map(str::to_owned).collect(), next))
     }
 
@@ -262,7 +360,12 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails.
     pub async fn keep(&self, key: &str, content: String) -> Result<bool, RegisterError> {
-        Ok(self.documents.store.put(key, content.into(), Precondition::Absent).await? == PutOutcome::Written)
+        Ok(self
+            .documents
+            .store
+            .put(key, content.into(), Precondition::Absent)
+            .await?
+            == PutOutcome::Written)
     }
 
     /// Whether there is a document of that key.
@@ -283,16 +386,33 @@ impl RecordingRegister {
         limit: usize,
     ) -> Result<(Vec<RegisteredRecording>, Option<RunningCursor>), RegisterError> {
         let after = after.map(|cursor| format!("{RUNNING}{}", cursor.0));
-        let markers = self.documents.store.list(RUNNING, after.as_deref(), limit).await?;
+        let markers = self
+            .documents
+            .store
+            .list(RUNNING, after.as_deref(), limit)
+            .await?;
         let is_full = markers.len() == limit;
         let mut running = Vec::with_capacity(markers.len());
         let mut next = None;
         for marker in markers {
-            let Ok(cursor) = marker.strip_prefix(RUNNING).unwrap_or_default().parse::<RunningCursor>() else { continue };
-            match self.documents.find::<RegisteredRecording>(&account_key(&cursor.0)).await {
+            let Ok(cursor) = marker
+                .strip_prefix(RUNNING)
+                .unwrap_or_default()
+                .parse::<RunningCursor>()
+            else {
+                continue;
+            };
+            match self
+                .documents
+                .find::<RegisteredRecording>(&account_key(&cursor.0))
+                .await
+            {
                 Ok(Some(recording)) if recording.is_running() => running.push(recording),
                 // A kill between the two writes left the marker behind.
-                Ok(Some(ended)) => self.mark_running(&ended.recording_id, &marker, &ended, true).await?,
+                Ok(Some(ended)) => {
+                    self.mark_running(&ended.recording_id, &marker, &ended, true)
+                        .await?
+                }
                 // Its account is about to be written.
                 Ok(None) => {}
                 Err(RegisterError::Corrupt { key, source }) => {
@@ -348,7 +468,10 @@ mod tests {
         loop {
             let (page, next) = register.running(cursor.as_ref(), limit).await.unwrap();
             assert!(page.len() <= limit);
-            ids.extend(page.into_iter().map(|recording| recording.recording_id.to_string()));
+            ids.extend(
+                page.into_iter()
+                    .map(|recording| recording.recording_id.to_string()),
+            );
             cursor = next;
             if cursor.is_none() {
                 ids.sort();
@@ -359,11 +482,20 @@ mod tests {
 
     #[tokio::test]
     async fn what_runs_is_listed_page_by_page_and_what_ended_is_not() {
-        let register = RecordingRegister::new(Arc::new(MemoryLedgerStore::default()), Duration::from_mins(30));
+        let register = RecordingRegister::new(
+            Arc::new(MemoryLedgerStore::default()),
+            Duration::from_mins(30),
+        );
         for id in ["a", "b", "c", "d"] {
-            register.change(&id.parse().unwrap(), NOW, |_| {}).await.unwrap();
+            register
+                .change(&id.parse().unwrap(), NOW, |_| {})
+                .await
+                .unwrap();
         }
-        register.change(&"b".parse().unwrap(), NOW, |recording| recording.stop(NOW)).await.unwrap();
+        register
+            .change(&"b".parse().unwrap(), NOW, |recording| recording.stop(NOW))
+            .await
+            .unwrap();
         for limit in 1..=5 {
             assert_eq!(running_ids(&register, limit).await, ["a", "c", "d"]);
         }
@@ -372,11 +504,20 @@ mod tests {
     #[tokio::test]
     async fn a_marker_that_a_kill_left_behind_is_cleared() {
         let store = Arc::new(MemoryLedgerStore::default());
-        let register = RecordingRegister::new(Arc::clone(&store) as Arc<dyn LedgerStore>, Duration::from_mins(30));
+        let register = RecordingRegister::new(
+            Arc::clone(&store) as Arc<dyn LedgerStore>,
+            Duration::from_mins(30),
+        );
         let id: RecordingId = "a".parse().unwrap();
-        register.change(&id, NOW, |recording| recording.stop(NOW)).await.unwrap();
+        register
+            .change(&id, NOW, |recording| recording.stop(NOW))
+            .await
+            .unwrap();
         let marker = format!("{RUNNING}{}", name(&id));
-        store.put(&marker, Bytes::new(), Precondition::Absent).await.unwrap();
+        store
+            .put(&marker, Bytes::new(), Precondition::Absent)
+            .await
+            .unwrap();
         assert!(running_ids(&register, 10).await.is_empty());
         assert!(store.list(RUNNING, None, 10).await.unwrap().is_empty());
     }

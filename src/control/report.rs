@@ -100,7 +100,14 @@ pub enum ReportError {
 
 impl fmt::Display for CompletenessReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { day, recordings, chunk_count, chunks_in_vault, incomplete, .. } = self;
+        let Self {
+            day,
+            recordings,
+            chunk_count,
+            chunks_in_vault,
+            incomplete,
+            ..
+        } = self;
         writeln!(
             f,
             "Recordings of {day}: {}, in {chunk_count} chunks, {chunks_in_vault} of them in the vault.",
@@ -110,9 +117,15 @@ impl fmt::Display for CompletenessReport {
             return write!(f, "Nothing is missing.");
         }
         write!(f, "{incomplete} are not complete:")?;
-        for recording in recordings.iter().filter(|recording| !recording.problems.is_empty()) {
+        for recording in recordings
+            .iter()
+            .filter(|recording| !recording.problems.is_empty())
+        {
             write!(f, "\n  {} ({})", recording.recording_id, recording.state)?;
-            recording.problems.iter().try_for_each(|problem| write!(f, "\n    {problem}"))?;
+            recording
+                .problems
+                .iter()
+                .try_for_each(|problem| write!(f, "\n    {problem}"))?;
         }
         Ok(())
     }
@@ -123,7 +136,11 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When the register or the ledger cannot be read.
-    pub async fn report(&self, ledger: &ChunkLedger, day: Timestamp) -> Result<CompletenessReport, ReportError> {
+    pub async fn report(
+        &self,
+        ledger: &ChunkLedger,
+        day: Timestamp,
+    ) -> Result<CompletenessReport, ReportError> {
         let mut recordings = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -132,14 +149,24 @@ impl RecordingControl {
             let is_last = names.len() < PAGE;
             let page = futures::stream::iter(names).map(|name| async move {
                 match self.register.by_name(&name).await {
-                    Ok(Some(account)) => Ok::<_, ReportError>(Some(reported(ledger, account).await?)),
+                    Ok(Some(account)) => {
+                        Ok::<_, ReportError>(Some(reported(ledger, account).await?))
+                    }
                     Ok(None) => Ok(None),
                     // It must not keep the others from being reported.
-                    Err(error @ RegisterError::Corrupt { .. }) => Ok(Some(unreadable(&name, &error))),
+                    Err(error @ RegisterError::Corrupt { .. }) => {
+                        Ok(Some(unreadable(&name, &error)))
+                    }
                     Err(error) => Err(error.into()),
                 }
             });
-            recordings.extend(page.buffered(AT_ONCE).try_collect::<Vec<_>>().await?.into_iter().flatten());
+            recordings.extend(
+                page.buffered(AT_ONCE)
+                    .try_collect::<Vec<_>>()
+                    .await?
+                    .into_iter()
+                    .flatten(),
+            );
             if is_last {
                 break;
             }
@@ -150,8 +177,15 @@ impl RecordingControl {
             made_at: self.clock.now(),
             chunk_count: chunks().count(),
             chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
-            incomplete: recordings.iter().filter(|recording| !recording.problems.is_empty()).count(),
-            minutes: recordings.iter().filter_map(|recording| recording.duration_ms).map(minutes).sum(),
+            incomplete: recordings
+                .iter()
+                .filter(|recording| !recording.problems.is_empty())
+                .count(),
+            minutes: recordings
+                .iter()
+                .filter_map(|recording| recording.duration_ms)
+                .map(minutes)
+                .sum(),
             recordings,
         })
     }
@@ -161,8 +195,9 @@ impl RecordingControl {
     /// # Errors
     /// As [`RecordingControl::report`].
     pub async fn report_daily(&self, ledger: &ChunkLedger) -> Result<(), ReportError> {
-        let yesterday =
-            self.clock.now() - SignedDuration::try_from(REPORT_AT).unwrap_or_default() - SignedDuration::from_hours(24);
+        let yesterday = self.clock.now()
+            - SignedDuration::try_from(REPORT_AT).unwrap_or_default()
+            - SignedDuration::from_hours(24);
         let day = name_of(yesterday);
         let key = format!("reports/{day}.json");
         if self.register.has(&key).await? {
@@ -170,15 +205,33 @@ impl RecordingControl {
         }
         let report = self.report(ledger, yesterday).await?;
         let json = serde_json::to_string_pretty(&report).expect("a report has string keys only");
-        self.register.keep(&format!("reports/{day}.txt"), report.to_string()).await?;
-        let CompletenessReport { incomplete, minutes, .. } = report;
-        let summary = DaySummary { day: day.clone(), recordings: report.recordings.len(), minutes, incomplete };
+        self.register
+            .keep(&format!("reports/{day}.txt"), report.to_string())
+            .await?;
+        let CompletenessReport {
+            incomplete,
+            minutes,
+            ..
+        } = report;
+        let summary = DaySummary {
+            day: day.clone(),
+            recordings: report.recordings.len(),
+            minutes,
+            incomplete,
+        };
         let summary = serde_json::to_string(&summary).expect("it has string keys only");
         self.register.keep(&summary_key(&day), summary).await?;
         if self.register.keep(&key, json).await? {
             match report.incomplete {
-                0 => info!(recordings = report.recordings.len(), chunks = report.chunk_count, "Nothing is missing of {day}"),
-                incomplete => error!(incomplete, "{incomplete} recordings of {day} are not complete; see {key} in the ledger"),
+                0 => info!(
+                    recordings = report.recordings.len(),
+                    chunks = report.chunk_count,
+                    "Nothing is missing of {day}"
+                ),
+                incomplete => error!(
+                    incomplete,
+                    "{incomplete} recordings of {day} are not complete; see {key} in the ledger"
+                ),
             }
         }
         Ok(())
@@ -198,7 +251,10 @@ fn unreadable(name: &str, error: &RegisterError) -> ReportedRecording {
     }
 }
 
-async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<ReportedRecording, LedgerError> {
+async fn reported(
+    ledger: &ChunkLedger,
+    account: RegisteredRecording,
+) -> Result<ReportedRecording, LedgerError> {
     let (mut chunks, mut entries) = (Vec::new(), Vec::new());
     for (index, document_id) in account.files.documents() {
         let found = ledger.find(document_id).await?;
@@ -234,7 +290,9 @@ async fn reported(ledger: &ChunkLedger, account: RegisteredRecording) -> Result<
 }
 
 fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) -> ReportedChunk {
-    let state = found.as_ref().map_or("unknown", |found| found.entry.state.name());
+    let state = found
+        .as_ref()
+        .map_or("unknown", |found| found.entry.state.name());
     let mut chunk = ReportedChunk {
         index,
         document_id: document_id.clone(),
@@ -246,7 +304,9 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
     };
     match found.map(|found| found.entry.state) {
         Some(
-            ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } | ChunkState::SourceLeft { receipt, .. },
+            ChunkState::Exported { receipt }
+            | ChunkState::SourceDeleted { receipt, .. }
+            | ChunkState::SourceLeft { receipt, .. },
         ) => {
             chunk.file = Some(receipt.media().name().to_string());
             chunk.size_bytes = Some(receipt.media().size_bytes());
@@ -259,19 +319,32 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         }
         // Nothing is missing: it was in the vault, for as long as the policy says.
         Some(ChunkState::Removing { .. } | ChunkState::Removed { .. }) => {}
-        Some(ChunkState::Pending) => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the vault yet")),
+        Some(ChunkState::Pending) => {
+            chunk.problem = Some(format!(
+                "chunk {index} ({document_id}) is not in the vault yet"
+            ))
+        }
         Some(ChunkState::Expired { reason, .. }) => {
             chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"));
         }
         Some(ChunkState::DeadLettered { reason, .. }) => {
-            chunk.problem = Some(format!("chunk {index} ({document_id}) was given up: {reason}"));
+            chunk.problem = Some(format!(
+                "chunk {index} ({document_id}) was given up: {reason}"
+            ));
         }
-        None => chunk.problem = Some(format!("chunk {index} ({document_id}) is not in the ledger")),
+        None => {
+            chunk.problem = Some(format!(
+                "chunk {index} ({document_id}) is not in the ledger"
+            ))
+        }
     }
     chunk
 }
 
-#[expect(clippy::cast_precision_loss, reason = "a recording lasts no 2^53 milliseconds")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a recording lasts no 2^53 milliseconds"
+)]
 fn minutes(duration_ms: u64) -> f64 {
     duration_ms as f64 / 60_000.0
 }

@@ -82,22 +82,36 @@ impl Start {
     pub fn parse(body: &[u8], version: ApiVersion) -> Result<Self, InvalidRequest> {
         let body = StartRecording::read(body)?;
         let (consent, started_by) = (body.consent.clone(), body.started_by.clone());
-        if started_by.as_ref().is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_NAME) {
+        if started_by
+            .as_ref()
+            .is_some_and(|name| name.trim().is_empty() || name.len() > LONGEST_NAME)
+        {
             let message = format!("`startedBy` is empty or has more than {LONGEST_NAME} bytes.");
             return Err(InvalidRequest::of("startedBy", message));
         }
         let options = body.options()?;
         rules::check(&options)?;
-        let request = StartRecordingRequest { call: rules::call(body.call()?)?, options };
+        let request = StartRecordingRequest {
+            call: rules::call(body.call()?)?,
+            options,
+        };
         rules::version(&request, version)?;
-        Ok(Self { request, consent, started_by })
+        Ok(Self {
+            request,
+            consent,
+            started_by,
+        })
     }
 
     /// The start of a call that is known, by what else a start's body says.
     ///
     /// # Errors
     /// As [`Start::parse`].
-    pub fn of(call: RecordedCall, mut body: Map<String, Value>, version: ApiVersion) -> Result<Self, InvalidRequest> {
+    pub fn of(
+        call: RecordedCall,
+        mut body: Map<String, Value>,
+        version: ApiVersion,
+    ) -> Result<Self, InvalidRequest> {
         body.insert("serverCallId".to_owned(), "stands for the call".into());
         let body = serde_json::to_vec(&body).expect("a map has string keys");
         let mut start = Self::parse(&body, version)?;
@@ -110,14 +124,21 @@ impl Start {
 impl StartRecording {
     fn read(body: &[u8]) -> Result<Self, InvalidRequest> {
         if body.trim_ascii().is_empty() {
-            return Err(InvalidRequest::new("The body is empty; give at least {\"serverCallId\": \"…\"}."));
+            return Err(InvalidRequest::new(
+                "The body is empty; give at least {\"serverCallId\": \"…\"}.",
+            ));
         }
         let not_json = |error| InvalidRequest::new(format!("The body is not JSON: {error}."));
         let body: Value = serde_json::from_slice(body).map_err(not_json)?;
         // Objects only: a struct would also be read from an array.
-        let nested = ["callLocator", "consent"].into_iter().find(|name| body.get(name).is_some_and(Value::is_array));
+        let nested = ["callLocator", "consent"]
+            .into_iter()
+            .find(|name| body.get(name).is_some_and(Value::is_array));
         if let Some(name) = nested {
-            return Err(InvalidRequest::of(name, format!("`{name}` is not an object.")));
+            return Err(InvalidRequest::of(
+                name,
+                format!("`{name}` is not an object."),
+            ));
         }
         if !body.is_object() {
             return Err(InvalidRequest::new("The body is not a JSON object."));
@@ -125,7 +146,10 @@ impl StartRecording {
         serde_path_to_error::deserialize(body).map_err(|error| {
             let path = error.path().to_string();
             match path.as_str() {
-                "." | "?" => InvalidRequest::new(format!("The body is not a start request: {}.", error.inner())),
+                "." | "?" => InvalidRequest::new(format!(
+                    "The body is not a start request: {}.",
+                    error.inner()
+                )),
                 path => InvalidRequest::of(path, format!("`{path}`: {}.", error.inner())),
             }
         })
@@ -134,9 +158,18 @@ impl StartRecording {
     fn options(&self) -> Result<StartRecordingOptions, InvalidRequest> {
         Ok(StartRecordingOptions {
             recording_state_callback_uri: self.recording_state_callback_uri.clone(),
-            recording_content_type: kind("recordingContentType", self.recording_content_type.as_deref())?,
-            recording_channel_type: kind("recordingChannelType", self.recording_channel_type.as_deref())?,
-            recording_format_type: kind("recordingFormatType", self.recording_format_type.as_deref())?,
+            recording_content_type: kind(
+                "recordingContentType",
+                self.recording_content_type.as_deref(),
+            )?,
+            recording_channel_type: kind(
+                "recordingChannelType",
+                self.recording_channel_type.as_deref(),
+            )?,
+            recording_format_type: kind(
+                "recordingFormatType",
+                self.recording_format_type.as_deref(),
+            )?,
             audio_channel_participant_ordering: self.audio_channel_participant_ordering.clone(),
             channel_affinity: self.channel_affinity.clone(),
             pause_on_start: self.pause_on_start,
@@ -151,10 +184,17 @@ impl StartRecording {
                 .map(|id| id.map(|server_call_id| CallLocator::ServerCall { server_call_id })),
             [self.group_call_id, locator.group_call_id]
                 .map(|id| id.map(|group_call_id| CallLocator::GroupCall { group_call_id })),
-            [self.room_id, locator.room_id].map(|id| id.map(|room_id| CallLocator::RoomCall { room_id })),
+            [self.room_id, locator.room_id]
+                .map(|id| id.map(|room_id| CallLocator::RoomCall { room_id })),
         ];
-        let locators = calls.into_iter().flatten().flatten().map(RecordedCall::Locator);
-        let mut calls: Vec<RecordedCall> = locators.chain(self.call_connection_id.map(RecordedCall::Connection)).collect();
+        let locators = calls
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(RecordedCall::Locator);
+        let mut calls: Vec<RecordedCall> = locators
+            .chain(self.call_connection_id.map(RecordedCall::Connection))
+            .collect();
         match (calls.pop(), calls.is_empty()) {
             (Some(call), true) => Ok(call),
             (Some(_), false) => Err(which_call("The request names more than one call")),
@@ -164,12 +204,19 @@ impl StartRecording {
 }
 
 fn which_call(what: &str) -> InvalidRequest {
-    let message = format!("{what}; give exactly one of `serverCallId`, `groupCallId`, `roomId`, `callConnectionId`.");
+    let message = format!(
+        "{what}; give exactly one of `serverCallId`, `groupCallId`, `roomId`, `callConnectionId`."
+    );
     InvalidRequest::of("callLocator", message)
 }
 
-fn kind<T: std::str::FromStr<Err: std::fmt::Display>>(field: &str, text: Option<&str>) -> Result<Option<T>, InvalidRequest> {
-    text.map(str::parse).transpose().map_err(|error| InvalidRequest::of(field, format!("`{field}`: {error}.")))
+fn kind<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &str,
+    text: Option<&str>,
+) -> Result<Option<T>, InvalidRequest> {
+    text.map(str::parse)
+        .transpose()
+        .map_err(|error| InvalidRequest::of(field, format!("`{field}`: {error}.")))
 }
 
 #[cfg(test)]
@@ -186,7 +233,10 @@ mod tests {
     #[case(json!({"callLocator": {"serverCallId": "abc", "kind": "serverCallLocator"}}))]
     fn the_call_may_stand_at_the_top_or_in_a_locator(#[case] body: Value) {
         let expected = json!({"callLocator": {"kind": "serverCallLocator", "serverCallId": "abc"}});
-        assert_eq!(serde_json::to_value(parsed(body).unwrap().request).unwrap(), expected);
+        assert_eq!(
+            serde_json::to_value(parsed(body).unwrap().request).unwrap(),
+            expected
+        );
     }
 
     #[rstest::rstest]
@@ -198,7 +248,11 @@ mod tests {
     #[case(json!({"callLocator": {"roomId": []}}), "callLocator.roomId", "invalid type: sequence")]
     #[case(json!({"serverCallId": "a", "consent": {"basis": "x"}}), "consent", "missing field `givenBy`")]
     #[case(json!({"serverCallId": "a", "startedBy": " "}), "startedBy", "is empty")]
-    fn a_bad_start_is_refused_with_the_field_named(#[case] body: Value, #[case] target: &str, #[case] expected: &str) {
+    fn a_bad_start_is_refused_with_the_field_named(
+        #[case] body: Value,
+        #[case] target: &str,
+        #[case] expected: &str,
+    ) {
         let error = parsed(body).unwrap_err();
         assert_eq!(error.target.as_deref(), Some(target), "{error}");
         assert!(error.message.contains(expected), "{error}");
@@ -217,6 +271,10 @@ mod tests {
     fn what_is_no_start_at_all_is_refused(#[case] body: &str, #[case] expected: &str) {
         let error = Start::parse(body.as_bytes(), "2026-03-12".parse().unwrap()).unwrap_err();
         assert!(error.message.contains(expected), "{error}");
-        assert_eq!(error.target.is_some(), expected.starts_with('`'), "{error:?}");
+        assert_eq!(
+            error.target.is_some(),
+            expected.starts_with('`'),
+            "{error:?}"
+        );
     }
 }

@@ -76,37 +76,69 @@ pub enum TelephonyError {
 }
 
 impl Telephony {
-    pub fn new(control: Arc<RecordingControl>, store: Arc<dyn LedgerStore>, bot: Option<Bot>) -> Self {
-        Self { control, documents: Documents { store }, bot, at_work: Arc::new(Semaphore::new(AT_ONCE)) }
+    pub fn new(
+        control: Arc<RecordingControl>,
+        store: Arc<dyn LedgerStore>,
+        bot: Option<Bot>,
+    ) -> Self {
+        Self {
+            control,
+            documents: Documents { store },
+            bot,
+            at_work: Arc::new(Semaphore::new(AT_ONCE)),
+        }
     }
 
     /// Takes an activity that a bot sends to a conversation. The same command again is not carried out again.
     ///
     /// # Errors
     /// When the activity is wrong or its conversation unknown, and when the register fails; nothing was begun then.
-    pub async fn take(self: &Arc<Self>, conversation_id: &str, body: &[u8]) -> Result<Taken, TelephonyError> {
+    pub async fn take(
+        self: &Arc<Self>,
+        conversation_id: &str,
+        body: &[u8],
+    ) -> Result<Taken, TelephonyError> {
         let activity = Activity::parse(conversation_id, body, self.control.api_version())?;
         let command = match &activity.kind {
             ActivityKind::Command(command) => command.clone(),
             ActivityKind::End => {
-                let id = activity.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
-                Command { id: Some(id), name: "endOfConversation".to_owned(), action: Action::End }
+                let id = activity
+                    .id
+                    .clone()
+                    .unwrap_or_else(|| Uuid::new_v4().to_string());
+                Command {
+                    id: Some(id),
+                    name: "endOfConversation".to_owned(),
+                    action: Action::End,
+                }
             }
             ActivityKind::Other => return self.tie(conversation_id, &activity).await,
         };
         let ids = Ids::of(&activity, &command);
-        let Some(taken) = self.queue(conversation_id, &activity, &command, &ids).await? else {
+        let Some(taken) = self
+            .queue(conversation_id, &activity, &command, &ids)
+            .await?
+        else {
             // A bot that leaves a conversation we know nothing of.
-            return Ok(Taken { activity_id: ids.activity, result: None });
+            return Ok(Taken {
+                activity_id: ids.activity,
+                result: None,
+            });
         };
         let activity_id = taken.activity_id.clone();
         let name = name(conversation_id);
         if activity.expects_replies && command.action != Action::End {
             let result = self.result(&name, &taken, &activity).await?;
-            return Ok(Taken { activity_id, result: Some(result) });
+            return Ok(Taken {
+                activity_id,
+                result: Some(result),
+            });
         }
         self.go_on_behind(name);
-        Ok(Taken { activity_id, result: None })
+        Ok(Taken {
+            activity_id,
+            result: None,
+        })
     }
 
     /// Goes on with what was interrupted, and tells bots again that could not be told.
@@ -116,15 +148,24 @@ impl Telephony {
     pub async fn sweep(&self, budget: Budget) -> Result<(), RegisterError> {
         let mut after: Option<String> = None;
         loop {
-            let markers = self.documents.store.list(OPEN, after.as_deref(), PAGE).await?;
+            let markers = self
+                .documents
+                .store
+                .list(OPEN, after.as_deref(), PAGE)
+                .await?;
             after = markers.last().cloned();
             let is_last = markers.len() < PAGE;
-            let names: Vec<String> = markers.iter().filter_map(|marker| marker.strip_prefix(OPEN)).map(str::to_owned).collect();
+            let names: Vec<String> = markers
+                .iter()
+                .filter_map(|marker| marker.strip_prefix(OPEN))
+                .map(str::to_owned)
+                .collect();
             futures::stream::iter(names)
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .for_each_concurrent(SWEPT_AT_ONCE, |name| async move {
                     // What is due later, a later sweep does; and what was begun, whoever comes when its time is over.
-                    let _ = tokio::time::timeout_at(budget.deadline(), self.drive_logged(&name)).await;
+                    let _ =
+                        tokio::time::timeout_at(budget.deadline(), self.drive_logged(&name)).await;
                 })
                 .await;
             if is_last || budget.is_spent() {
@@ -134,17 +175,31 @@ impl Telephony {
     }
 
     /// An activity of another kind may still say which call the conversation is.
-    async fn tie(&self, conversation_id: &str, activity: &Activity) -> Result<Taken, TelephonyError> {
+    async fn tie(
+        &self,
+        conversation_id: &str,
+        activity: &Activity,
+    ) -> Result<Taken, TelephonyError> {
         if let Some(call) = &activity.call {
             let tied = |known: Option<&Conversation>| {
-                let mut conversation = known.cloned().unwrap_or_else(|| Conversation::new(conversation_id));
+                let mut conversation = known
+                    .cloned()
+                    .unwrap_or_else(|| Conversation::new(conversation_id));
                 conversation.call = Some(call.clone());
                 Some(conversation).filter(|conversation| known != Some(conversation))
             };
-            self.documents.change(&key(&name(conversation_id)), tied).await?;
+            self.documents
+                .change(&key(&name(conversation_id)), tied)
+                .await?;
         }
-        let activity_id = activity.id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
-        Ok(Taken { activity_id, result: None })
+        let activity_id = activity
+            .id
+            .clone()
+            .unwrap_or_else(|| Uuid::new_v4().to_string());
+        Ok(Taken {
+            activity_id,
+            result: None,
+        })
     }
 
     async fn queue(
@@ -155,10 +210,15 @@ impl Telephony {
         ids: &Ids,
     ) -> Result<Option<QueuedCommand>, TelephonyError> {
         let (name, now) = (name(conversation_id), self.control.clock.now());
-        let is_posted = self.bot.is_some() && !activity.expects_replies && command.action != Action::End;
+        let is_posted =
+            self.bot.is_some() && !activity.expects_replies && command.action != Action::End;
         let taking = |known: Option<&Conversation>| {
-            let mut conversation = known.cloned().unwrap_or_else(|| Conversation::new(conversation_id));
-            conversation.take(activity, command, ids, is_posted, now).map(|()| conversation)
+            let mut conversation = known
+                .cloned()
+                .unwrap_or_else(|| Conversation::new(conversation_id));
+            conversation
+                .take(activity, command, ids, is_posted, now)
+                .map(|()| conversation)
         };
         let known: Option<Conversation> = self.documents.find(&key(&name)).await?;
         match taking(known.as_ref()) {
@@ -167,23 +227,43 @@ impl Telephony {
             Err(NotTaken::NoCall) => return Err(TelephonyError::UnknownConversation),
             Err(NotTaken::TooMany) => return Err(TelephonyError::TooMany),
         }
-        self.documents.store.put(&marker(&name), Bytes::new(), Precondition::Absent).await.map_err(RegisterError::from)?;
-        let take = |known: Option<&Conversation>| taking(known).ok().filter(|conversation| known != Some(conversation));
+        self.documents
+            .store
+            .put(&marker(&name), Bytes::new(), Precondition::Absent)
+            .await
+            .map_err(RegisterError::from)?;
+        let take = |known: Option<&Conversation>| {
+            taking(known)
+                .ok()
+                .filter(|conversation| known != Some(conversation))
+        };
         let taken = self.documents.change(&key(&name), take).await?;
-        let queued = taken.as_ref().and_then(|conversation| conversation.find(&ids.command, &command.name));
+        let queued = taken
+            .as_ref()
+            .and_then(|conversation| conversation.find(&ids.command, &command.name));
         queued.cloned().map(Some).ok_or(TelephonyError::TooMany)
     }
 
     /// Waits until the command's outcome is known, whoever carries it out.
-    async fn result(&self, name: &str, queued: &QueuedCommand, activity: &Activity) -> Result<Value, TelephonyError> {
+    async fn result(
+        &self,
+        name: &str,
+        queued: &QueuedCommand,
+        activity: &Activity,
+    ) -> Result<Value, TelephonyError> {
         let waiting = async {
             loop {
                 self.drive(name, Part::Commands).await?;
                 let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
                 let found = conversation.as_ref().and_then(|conversation| {
                     let known = conversation.find(&queued.command_id, &queued.name)?;
-                    let known = QueuedCommand { addresses: activity.addresses.clone(), ..known.clone() };
-                    known.outcome().map(|outcome| result::result(&conversation.id, &known, outcome))
+                    let known = QueuedCommand {
+                        addresses: activity.addresses.clone(),
+                        ..known.clone()
+                    };
+                    known
+                        .outcome()
+                        .map(|outcome| result::result(&conversation.id, &known, outcome))
                 });
                 if let Some(result) = found {
                     return Ok(result);
@@ -191,14 +271,21 @@ impl Telephony {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(ANSWER_WITHIN, waiting).await.unwrap_or(Err(TelephonyError::UnderWay))
+        tokio::time::timeout(ANSWER_WITHIN, waiting)
+            .await
+            .unwrap_or(Err(TelephonyError::UnderWay))
     }
 }
 
 /// The recordings of a conversation, the oldest first.
-pub(super) async fn sessions(documents: &Documents, conversation_id: &str) -> Result<Vec<RecordingId>, RegisterError> {
+pub(super) async fn sessions(
+    documents: &Documents,
+    conversation_id: &str,
+) -> Result<Vec<RecordingId>, RegisterError> {
     let conversation: Option<Conversation> = documents.find(&key(&name(conversation_id))).await?;
-    Ok(conversation.map(|conversation| conversation.sessions).unwrap_or_default())
+    Ok(conversation
+        .map(|conversation| conversation.sessions)
+        .unwrap_or_default())
 }
 
 /// A name for documents of a conversation, whatever characters its id has.

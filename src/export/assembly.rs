@@ -70,7 +70,10 @@ impl Assembly<'_> {
         let mut length_changes = 0;
         loop {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
-                return Ok(Some(Assembled { chain: complete, head }));
+                return Ok(Some(Assembled {
+                    chain: complete,
+                    head,
+                }));
             }
             match Window::new(self, chain, &reusable, &mut head).run().await? {
                 Halt::Complete(chain) => return Ok(Some(Assembled { chain, head })),
@@ -82,7 +85,9 @@ impl Assembly<'_> {
                 Halt::LengthChanged(total_bytes) => {
                     length_changes += 1;
                     if length_changes > LENGTH_CHANGES {
-                        let what = format!("the length of the file keeps changing, now to {total_bytes} bytes");
+                        let what = format!(
+                            "the length of the file keeps changing, now to {total_bytes} bytes"
+                        );
                         return Err(self.source_error(SourceError::transient(what)));
                     }
                     tracing::warn!(document.id = %self.fetcher.chunk.document_id, total_bytes, "The source changed the length of a file");
@@ -101,7 +106,10 @@ impl Assembly<'_> {
     }
 
     fn source_error(&self, source: SourceError) -> TransferError {
-        TransferError::Source { part: self.fetcher.part, source }
+        TransferError::Source {
+            part: self.fetcher.part,
+            source,
+        }
     }
 }
 
@@ -130,7 +138,12 @@ struct Window<'a> {
 }
 
 impl<'a> Window<'a> {
-    fn new(assembly: &'a Assembly<'a>, chain: Option<BlockChain>, reusable: &'a [BlockId], head: &'a mut Option<Bytes>) -> Self {
+    fn new(
+        assembly: &'a Assembly<'a>,
+        chain: Option<BlockChain>,
+        reusable: &'a [BlockId],
+        head: &'a mut Option<Bytes>,
+    ) -> Self {
         Self {
             assembly,
             reusable,
@@ -168,7 +181,9 @@ impl<'a> Window<'a> {
         match (self.ending, self.chain) {
             (_, Some(chain)) if chain.digest().is_some() => Ok(Halt::Complete(chain)),
             (Some(Ok(halt)), _) => Ok(halt),
-            (Some(Err(FetchError::LengthChanged { total_bytes })), _) => Ok(Halt::LengthChanged(total_bytes)),
+            (Some(Err(FetchError::LengthChanged { total_bytes })), _) => {
+                Ok(Halt::LengthChanged(total_bytes))
+            }
             (Some(Err(FetchError::Source(error))), _) => Err(self.assembly.source_error(error)),
             (None, Some(chain)) => Ok(Halt::Misfit(chain)),
             (None, None) => Ok(Halt::OutOfTime),
@@ -176,7 +191,10 @@ impl<'a> Window<'a> {
     }
 
     fn in_flight(&self) -> usize {
-        self.fetching.len() + self.ready.len() + usize::from(self.hashing.is_some()) + self.staging.len()
+        self.fetching.len()
+            + self.ready.len()
+            + usize::from(self.hashing.is_some())
+            + self.staging.len()
     }
 
     fn fetch_more(&mut self) {
@@ -186,7 +204,10 @@ impl<'a> Window<'a> {
         {
             self.skip_staged();
             let offset = self.next_offset;
-            if self.total_bytes.is_some_and(|total_bytes| offset >= total_bytes) {
+            if self
+                .total_bytes
+                .is_some_and(|total_bytes| offset >= total_bytes)
+            {
                 return;
             }
             if self.assembly.fetcher.turn.is_over() {
@@ -194,19 +215,27 @@ impl<'a> Window<'a> {
                 return;
             }
             let size_bytes = self.next_size();
-            let wanted = Wanted { offset, size_bytes, total_bytes: self.total_bytes };
+            let wanted = Wanted {
+                offset,
+                size_bytes,
+                total_bytes: self.total_bytes,
+            };
             self.next_offset += size_bytes as u64;
             self.next_index += 1;
             let stream = self.stream.take();
-            self.fetching.push_back(self.assembly.fetcher.fetch(wanted, stream).boxed());
+            self.fetching
+                .push_back(self.assembly.fetcher.fetch(wanted, stream).boxed());
         }
     }
 
     /// Passes over blocks that seem to be staged behind a gap. Whether they fit shows when the gap is filled.
     fn skip_staged(&mut self) {
-        let is_next =
-            |id: &&BlockId, window: &Self| id.index() == window.next_index && id.size_bytes() == window.next_size() as u64;
-        while self.total_bytes.is_some_and(|total_bytes| self.next_offset < total_bytes)
+        let is_next = |id: &&BlockId, window: &Self| {
+            id.index() == window.next_index && id.size_bytes() == window.next_size() as u64
+        };
+        while self
+            .total_bytes
+            .is_some_and(|total_bytes| self.next_offset < total_bytes)
             && let Some(id) = self.reusable.iter().find(|id| is_next(id, self))
         {
             self.next_offset += id.size_bytes();
@@ -215,8 +244,12 @@ impl<'a> Window<'a> {
     }
 
     fn next_size(&self) -> usize {
-        let left = self.total_bytes.map_or(u64::MAX, |total_bytes| total_bytes - self.next_offset);
-        usize::try_from(left).unwrap_or(usize::MAX).min(self.assembly.blocks.block_size_bytes.get())
+        let left = self
+            .total_bytes
+            .map_or(u64::MAX, |total_bytes| total_bytes - self.next_offset);
+        usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(self.assembly.blocks.block_size_bytes.get())
     }
 
     fn keep(&mut self, fetched: Result<Option<Fetched>, FetchError>) {
@@ -235,7 +268,9 @@ impl<'a> Window<'a> {
         self.stream = fetched.rest.take().filter(|_| self.fetching.is_empty());
         if !fetched.is_whole {
             // A block that is not the last has to end with a word of the digest.
-            fetched.content.truncate(fetched.content.len() / WORD * WORD);
+            fetched
+                .content
+                .truncate(fetched.content.len() / WORD * WORD);
             self.end(Ok(Halt::OutOfTime));
         }
         if !fetched.content.is_empty() {
@@ -283,7 +318,9 @@ impl<'a> Window<'a> {
             }
             if fetched.offset == 0 {
                 // A copy: a slice would hold on to the whole block.
-                *self.head = Some(Bytes::copy_from_slice(&fetched.content[..fetched.content.len().min(HEAD_BYTES)]));
+                *self.head = Some(Bytes::copy_from_slice(
+                    &fetched.content[..fetched.content.len().min(HEAD_BYTES)],
+                ));
             }
             self.hashing = Some(hash(chain, fetched.content));
         }
@@ -303,11 +340,15 @@ fn hash(chain: BlockChain, content: Bytes) -> BoxFuture<'static, (BlockChain, Bl
         return future::ready(chain.hash_next(content)).boxed();
     }
     let hashing = tokio::task::spawn_blocking(move || chain.hash_next(content));
-    hashing.map(|hashed| hashed.expect("hashing neither panics nor is aborted")).boxed()
+    hashing
+        .map(|hashed| hashed.expect("hashing neither panics nor is aborted"))
+        .boxed()
 }
 
 /// Resolves when the block that is being hashed is; never where there is none.
-async fn hashed(hashing: &mut Option<BoxFuture<'static, (BlockChain, Block)>>) -> (BlockChain, Block) {
+async fn hashed(
+    hashing: &mut Option<BoxFuture<'static, (BlockChain, Block)>>,
+) -> (BlockChain, Block) {
     match hashing {
         Some(hashing) => hashing.await,
         None => future::pending().await,

@@ -83,7 +83,10 @@ struct Tail {
 
 impl Tail {
     /// Before the first document.
-    const START: Self = Self { sequence: 0, sha256: Sha256Digest::ZERO };
+    const START: Self = Self {
+        sequence: 0,
+        sha256: Sha256Digest::ZERO,
+    };
 }
 
 /// Appends to the log. Records that come at once go into one document.
@@ -103,26 +106,53 @@ struct Waiting {
 
 impl AuditLog {
     pub fn new(store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>) -> Self {
-        Self { store, clock, waiting: Mutex::default(), tail: tokio::sync::Mutex::default() }
+        Self {
+            store,
+            clock,
+            waiting: Mutex::default(),
+            tail: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Appends a record; returns when it is durable, with the number of the document that has it.
     ///
     /// # Errors
     /// When the storage fails: what the record tells must then not be done.
-    pub async fn append(&self, actor: Actor, action: &str, subject: &str, detail: Value) -> Result<u64, StoreError> {
-        let record = AuditRecord { at: self.clock.now(), actor, action: action.to_owned(), subject: subject.to_owned(), detail };
+    pub async fn append(
+        &self,
+        actor: Actor,
+        action: &str,
+        subject: &str,
+        detail: Value,
+    ) -> Result<u64, StoreError> {
+        let record = AuditRecord {
+            at: self.clock.now(),
+            actor,
+            action: action.to_owned(),
+            subject: subject.to_owned(),
+            detail,
+        };
         let (done, mut written) = oneshot::channel();
-        self.waiting.lock().expect("no holder of this lock panics").push(Waiting { record, done });
+        self.waiting
+            .lock()
+            .expect("no holder of this lock panics")
+            .push(Waiting { record, done });
         let mut tail = self.tail.lock().await;
         match written.try_recv() {
             Err(TryRecvError::Empty) => {}
             // Whoever held the end before us has written ours along.
             outcome => return told(outcome),
         }
-        let batch = std::mem::take(&mut *self.waiting.lock().expect("no holder of this lock panics"));
-        let (records, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|waiting| (waiting.record, waiting.done)).unzip();
-        let outcome = self.write(&mut tail, &records).await.map_err(|error| ErrorChain(&error).to_string());
+        let batch =
+            std::mem::take(&mut *self.waiting.lock().expect("no holder of this lock panics"));
+        let (records, waiting): (Vec<_>, Vec<_>) = batch
+            .into_iter()
+            .map(|waiting| (waiting.record, waiting.done))
+            .unzip();
+        let outcome = self
+            .write(&mut tail, &records)
+            .await
+            .map_err(|error| ErrorChain(&error).to_string());
         for done in waiting {
             // One that has gone away does not want to know.
             let _ = done.send(outcome.clone());
@@ -130,18 +160,34 @@ impl AuditLog {
         told(written.try_recv())
     }
 
-    async fn write(&self, tail: &mut Option<Tail>, records: &[AuditRecord]) -> Result<u64, StoreError> {
+    async fn write(
+        &self,
+        tail: &mut Option<Tail>,
+        records: &[AuditRecord],
+    ) -> Result<u64, StoreError> {
         let mut end = match *tail {
             Some(known) => known,
             None => self.find_end().await?,
         };
         for _ in 0..CONFLICTS_TOLERATED {
-            let document = Document { sequence: end.sequence + 1, previous: end.sha256, records: records.to_vec() };
-            let content = Bytes::from(serde_json::to_vec(&document).expect("a record has string keys only"));
+            let document = Document {
+                sequence: end.sequence + 1,
+                previous: end.sha256,
+                records: records.to_vec(),
+            };
+            let content =
+                Bytes::from(serde_json::to_vec(&document).expect("a record has string keys only"));
             let key = key(document.sequence);
-            match self.store.put(&key, content.clone(), Precondition::Absent).await? {
+            match self
+                .store
+                .put(&key, content.clone(), Precondition::Absent)
+                .await?
+            {
                 PutOutcome::Written => {
-                    end = Tail { sequence: document.sequence, sha256: Sha256Digest::of(&content) };
+                    end = Tail {
+                        sequence: document.sequence,
+                        sha256: Sha256Digest::of(&content),
+                    };
                     *tail = Some(end);
                     self.move_head(end.sequence).await;
                     return Ok(end.sequence);
@@ -150,7 +196,10 @@ impl AuditLog {
                     // Another process was first: its document is the end now.
                     let theirs = self.store.find(&key).await?;
                     end = match theirs {
-                        Some(theirs) => Tail { sequence: document.sequence, sha256: Sha256Digest::of(&theirs.content) },
+                        Some(theirs) => Tail {
+                            sequence: document.sequence,
+                            sha256: Sha256Digest::of(&theirs.content),
+                        },
                         None => self.find_end().await?,
                     };
                     *tail = Some(end);
@@ -162,7 +211,11 @@ impl AuditLog {
 
     /// The last document there is: from the head on by doubling steps, then by halving them.
     async fn find_end(&self) -> Result<Tail, StoreError> {
-        let head = self.store.find(HEAD).await?.and_then(|stored| serde_json::from_slice::<Head>(&stored.content).ok());
+        let head = self
+            .store
+            .find(HEAD)
+            .await?
+            .and_then(|stored| serde_json::from_slice::<Head>(&stored.content).ok());
         let mut end = match head {
             Some(head) => self.at(head.sequence).await?.unwrap_or(Tail::START),
             None => Tail::START,
@@ -183,7 +236,10 @@ impl AuditLog {
 
     async fn at(&self, sequence: u64) -> Result<Option<Tail>, StoreError> {
         let found = self.store.find(&key(sequence)).await?;
-        Ok(found.map(|stored| Tail { sequence, sha256: Sha256Digest::of(&stored.content) }))
+        Ok(found.map(|stored| Tail {
+            sequence,
+            sha256: Sha256Digest::of(&stored.content),
+        }))
     }
 
     /// The records of one document; none where it is not there or not readable.
@@ -192,8 +248,11 @@ impl AuditLog {
     /// When the storage fails.
     pub async fn records(&self, sequence: u64) -> Result<Vec<AuditRecord>, StoreError> {
         let found = self.store.find(&key(sequence)).await?;
-        let document = found.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
-        Ok(document.map(|document| document.records).unwrap_or_default())
+        let document =
+            found.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
+        Ok(document
+            .map(|document| document.records)
+            .unwrap_or_default())
     }
 
     /// A head that is behind costs a few reads at the next start; it is not worth a failure.
@@ -203,8 +262,11 @@ impl AuditLog {
         }
         let moved = async {
             let stored = self.store.find(HEAD).await?;
-            let condition = stored.map_or(Precondition::Absent, |stored| Precondition::Unchanged(stored.version));
-            let content = serde_json::to_vec(&Head { sequence }).expect("a head has string keys only");
+            let condition = stored.map_or(Precondition::Absent, |stored| {
+                Precondition::Unchanged(stored.version)
+            });
+            let content =
+                serde_json::to_vec(&Head { sequence }).expect("a head has string keys only");
             self.store.put(HEAD, content.into(), condition).await
         };
         if let Err(error) = moved.await {
@@ -225,7 +287,11 @@ fn told(outcome: Result<Result<u64, String>, TryRecvError>) -> Result<u64, Store
 }
 
 fn failed(reason: String) -> StoreError {
-    StoreError { action: "append to", key: AUDIT.to_owned(), source: reason.into() }
+    StoreError {
+        action: "append to",
+        key: AUDIT.to_owned(),
+        source: reason.into(),
+    }
 }
 
 #[cfg(test)]
@@ -240,7 +306,9 @@ mod tests {
     }
 
     async fn append(log: &AuditLog, subject: &str) {
-        log.append(Actor::Handler, "recorded", subject, Value::Null).await.unwrap();
+        log.append(Actor::Handler, "recorded", subject, Value::Null)
+            .await
+            .unwrap();
     }
 
     async fn filled(documents: u64) -> Arc<MemoryLedgerStore> {
@@ -255,7 +323,10 @@ mod tests {
     async fn replace(store: &MemoryLedgerStore, sequence: u64, content: Option<Bytes>) {
         store.remove(&key(sequence)).await.unwrap();
         if let Some(content) = content {
-            store.put(&key(sequence), content, Precondition::Absent).await.unwrap();
+            store
+                .put(&key(sequence), content, Precondition::Absent)
+                .await
+                .unwrap();
         }
     }
 
@@ -277,7 +348,11 @@ mod tests {
             let store = filled(documents).await;
             append(&log(&store), "another").await;
             let report = log(&store).verify().await.unwrap();
-            assert_eq!((report.last, report.problems.len()), (documents + 1, 0), "{documents}");
+            assert_eq!(
+                (report.last, report.problems.len()),
+                (documents + 1, 0),
+                "{documents}"
+            );
         }
     }
 
@@ -286,7 +361,13 @@ mod tests {
         let store = Arc::default();
         let logs: Vec<_> = (0..4).map(|_| log(&store)).collect();
         let subjects: Vec<_> = (0..100).map(|number| number.to_string()).collect();
-        futures::future::join_all(subjects.iter().enumerate().map(|(at, subject)| append(&logs[at % 4], subject))).await;
+        futures::future::join_all(
+            subjects
+                .iter()
+                .enumerate()
+                .map(|(at, subject)| append(&logs[at % 4], subject)),
+        )
+        .await;
         let report = logs[0].verify().await.unwrap();
         assert_eq!((report.records, report.problems.len()), (100, 0));
     }
@@ -294,15 +375,23 @@ mod tests {
     #[tokio::test]
     async fn an_edit_a_gap_a_reordering_and_a_cut_are_found() {
         let store = filled(40).await;
-        let edited = String::from_utf8(content(&store, 7).await.to_vec()).unwrap().replace("recorded", "forgotten");
+        let edited = String::from_utf8(content(&store, 7).await.to_vec())
+            .unwrap()
+            .replace("recorded", "forgotten");
         replace(&store, 7, Some(edited.into())).await;
         let problems = log(&store).verify().await.unwrap().problems;
-        assert!(problems.len() == 1 && problems[0].contains("document 7 is not"), "{problems:?}");
+        assert!(
+            problems.len() == 1 && problems[0].contains("document 7 is not"),
+            "{problems:?}"
+        );
 
         let store = filled(40).await;
         replace(&store, 7, None).await;
         let problems = log(&store).verify().await.unwrap().problems;
-        assert!(problems.len() == 1 && problems[0].contains("documents 7 to 7 are missing"), "{problems:?}");
+        assert!(
+            problems.len() == 1 && problems[0].contains("documents 7 to 7 are missing"),
+            "{problems:?}"
+        );
 
         let store = filled(40).await;
         let (seventh, eighth) = (content(&store, 7).await, content(&store, 8).await);
@@ -315,6 +404,9 @@ mod tests {
             replace(&store, sequence, None).await;
         }
         let problems = log(&store).verify().await.unwrap().problems;
-        assert!(problems.len() == 1 && problems[0].contains("there was a document 32"), "{problems:?}");
+        assert!(
+            problems.len() == 1 && problems[0].contains("there was a document 32"),
+            "{problems:?}"
+        );
     }
 }

@@ -90,7 +90,11 @@ impl fmt::Display for BlockId {
 
 impl fmt::Debug for BlockId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "BlockId({}, {} bytes, last: {})", self.index, self.size_bytes, self.is_last)
+        write!(
+            f,
+            "BlockId({}, {} bytes, last: {})",
+            self.index, self.size_bytes, self.is_last
+        )
     }
 }
 
@@ -116,7 +120,13 @@ pub struct BlockChain {
 impl BlockChain {
     /// The beginning of a blob of `total_bytes`.
     pub fn start(total_bytes: u64) -> Self {
-        Self { total_bytes, ids: Vec::new(), offset: 0, state: ChainingValue::START, digest: None }
+        Self {
+            total_bytes,
+            ids: Vec::new(),
+            offset: 0,
+            state: ChainingValue::START,
+            digest: None,
+        }
     }
 
     /// The chain that the given ids form from the beginning, in whatever order they come: of several beginnings the one that
@@ -124,7 +134,10 @@ impl BlockChain {
     ///
     /// `None` when no block fits the start; the total is then still unknown.
     pub fn resume(ids: &[BlockId]) -> Option<Self> {
-        let totals = ids.iter().filter(|id| id.index == 0).map(|id| id.total_bytes);
+        let totals = ids
+            .iter()
+            .filter(|id| id.index == 0)
+            .map(|id| id.total_bytes);
         totals
             .map(|total_bytes| Self::resume_of(total_bytes, ids))
             .filter(|chain| chain.offset > 0)
@@ -172,7 +185,10 @@ impl BlockChain {
     #[must_use]
     pub fn hash_next(mut self, content: Bytes) -> (Self, Block) {
         let end = self.offset + content.len() as u64;
-        assert!(!content.is_empty() && end <= self.total_bytes, "blocks are cut inside the total");
+        assert!(
+            !content.is_empty() && end <= self.total_bytes,
+            "blocks are cut inside the total"
+        );
         let is_last = end == self.total_bytes;
         let (after, crc64) = self.hash(&content, is_last);
         let id = BlockId {
@@ -193,7 +209,11 @@ impl BlockChain {
     fn hash(&self, content: &[u8], is_last: bool) -> (ChainingValue, u64) {
         let mut crc64 = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         let mut state = self.state;
-        let (body, tail) = content.split_at(if is_last { content.len() / WORD * WORD } else { content.len() });
+        let (body, tail) = content.split_at(if is_last {
+            content.len() / WORD * WORD
+        } else {
+            content.len()
+        });
         for slice in body.chunks(HASH_SLICE) {
             crc64.update(slice);
             state = state.after(slice);
@@ -271,7 +291,10 @@ mod tests {
         let mut ids = ids();
         ids.reverse();
         let chain = BlockChain::resume(&ids).unwrap();
-        assert_eq!((chain.offset(), chain.digest()), (300, Some(Sha256Digest::of(CONTENT))));
+        assert_eq!(
+            (chain.offset(), chain.digest()),
+            (300, Some(Sha256Digest::of(CONTENT)))
+        );
     }
 
     #[test]
@@ -287,7 +310,11 @@ mod tests {
         let (_, foreign) = BlockChain::start(300).hash_next(Bytes::from_static(&[9; 128]));
         let ids = ids();
         let chain = BlockChain::resume(&[foreign.id, ids[1], ids[2]]).unwrap();
-        assert_eq!(chain.offset(), 128, "only the foreign first block forms a chain, nothing of ours follows it");
+        assert_eq!(
+            chain.offset(),
+            128,
+            "only the foreign first block forms a chain, nothing of ours follows it"
+        );
     }
 
     #[test]

@@ -13,7 +13,9 @@ pub struct Budget {
 impl Budget {
     /// A budget that starts now.
     pub fn of(duration: Duration) -> Self {
-        Self { deadline: Instant::now() + duration }
+        Self {
+            deadline: Instant::now() + duration,
+        }
     }
 
     pub fn is_spent(self) -> bool {

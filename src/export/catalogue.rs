@@ -43,15 +43,29 @@ pub async fn look(
 ) -> Result<Option<(InPlace, Option<MetadataSummary>)>, SourceError> {
     let reading = async {
         let Some(media) = &chunk.locations.content else {
-            return Err(SourceError::Refused("the event names no place of the file".to_owned()));
+            return Err(SourceError::Refused(
+                "the event names no place of the file".to_owned(),
+            ));
         };
         let (media, _) = read(source, chunk, ChunkPart::Media, media, 0).await?;
         let metadata = match &chunk.locations.metadata {
-            Some(location) => Some(read(source, chunk, ChunkPart::Metadata, location, METADATA_READ_LIMIT).await?),
+            Some(location) => Some(
+                read(
+                    source,
+                    chunk,
+                    ChunkPart::Metadata,
+                    location,
+                    METADATA_READ_LIMIT,
+                )
+                .await?,
+            ),
             None => None,
         };
         let (metadata, content) = metadata.unzip();
-        Ok((InPlace { media, metadata }, content.map(|content| RecordingMetadata::parse(&content).summary())))
+        Ok((
+            InPlace { media, metadata },
+            content.map(|content| RecordingMetadata::parse(&content).summary()),
+        ))
     };
     match tokio::time::timeout_at(budget.deadline(), reading).await {
         Ok(looked) => looked.map(Some),
@@ -75,9 +89,24 @@ async fn read(
         size_bytes += piece.len() as u64;
     }
     if size_bytes != opened.total_bytes || size_bytes == 0 {
-        let what = format!("the {} has {} bytes, and {size_bytes} were read", part.as_str(), opened.total_bytes);
+        let what = format!(
+            "the {} has {} bytes, and {size_bytes} were read",
+            part.as_str(),
+            opened.total_bytes
+        );
         return Err(SourceError::transient(what));
     }
-    let location = location.split(['?', '#']).next().unwrap_or_default().to_owned();
-    Ok((FileInPlace { location, size_bytes, sha256: Sha256Digest::from_bytes(digest.finalize().into()) }, kept))
+    let location = location
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    Ok((
+        FileInPlace {
+            location,
+            size_bytes,
+            sha256: Sha256Digest::from_bytes(digest.finalize().into()),
+        },
+        kept,
+    ))
 }

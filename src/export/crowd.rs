@@ -32,7 +32,12 @@ impl Crowd {
     /// As many as can export at once may wait.
     pub fn new(comfortable: usize) -> Self {
         let at_work = Arc::new(Semaphore::new(AT_WORK));
-        Self { comfortable, waiting: AtomicUsize::new(0), crowd: Notify::new(), at_work }
+        Self {
+            comfortable,
+            waiting: AtomicUsize::new(0),
+            crowd: Notify::new(),
+            at_work,
+        }
     }
 
     /// One more waits, until what is returned is dropped.
@@ -71,9 +76,15 @@ mod tests {
         let second = crowd.enter();
         assert!(first_is_crowded.as_mut().now_or_never().is_none());
         let third = crowd.enter();
-        assert!(crowd.crowded().now_or_never().is_some(), "the third does not wait");
+        assert!(
+            crowd.crowded().now_or_never().is_some(),
+            "the third does not wait"
+        );
         drop((second, third));
-        assert!(crowd.crowded().now_or_never().is_none(), "there is room again");
+        assert!(
+            crowd.crowded().now_or_never().is_none(),
+            "there is room again"
+        );
         drop(first);
     }
 

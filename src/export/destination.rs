@@ -85,10 +85,19 @@ pub trait ExportDestination: Send + Sync {
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError>;
 
     /// Writes a small document, unless one of that name is there.
-    async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError>;
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError>;
 
     /// At most `limit` names of committed blobs that come after `after`, in ascending order.
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError>;
+    async fn list(
+        &self,
+        after: Option<&BlobName>,
+        limit: usize,
+    ) -> Result<Vec<BlobName>, DestinationError>;
 
     /// Removes a committed blob; one that is not there is removed already.
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError>;

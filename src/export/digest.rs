@@ -13,8 +13,16 @@ use sha2::block_api::compress256;
 pub const WORD: usize = 64;
 
 /// FIPS 180-4 §5.3.3, the initial hash value.
-const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+const INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 
 /// A finished SHA-256, shown as lower-case hex.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +104,10 @@ impl ChainingValue {
     #[must_use]
     pub fn after(self, block: &[u8]) -> Self {
         let (words, rest) = block.as_chunks::<WORD>();
-        assert!(rest.is_empty(), "a block that is not the last is a multiple of {WORD} bytes");
+        assert!(
+            rest.is_empty(),
+            "a block that is not the last is a multiple of {WORD} bytes"
+        );
         let mut state = self.words();
         compress256(&mut state, words);
         Self(words_to_bytes(state))
@@ -112,7 +123,11 @@ impl ChainingValue {
         let mut padding = [0_u8; 2 * WORD];
         padding[..rest.len()].copy_from_slice(rest);
         padding[rest.len()] = 0x80;
-        let padded = if rest.len() + 9 <= WORD { WORD } else { 2 * WORD };
+        let padded = if rest.len() + 9 <= WORD {
+            WORD
+        } else {
+            2 * WORD
+        };
         padding[padded - 8..padded].copy_from_slice(&total_bytes.wrapping_mul(8).to_be_bytes());
         compress256(&mut state, padding[..padded].as_chunks::<WORD>().0);
         Sha256Digest(words_to_bytes(state))
@@ -166,7 +181,10 @@ mod tests {
     #[test]
     fn a_digest_survives_its_text_form() {
         let digest = Sha256Digest::of(b"abc");
-        assert_eq!(digest.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            digest.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(Sha256Digest::try_from(digest.to_string()), Ok(digest));
         assert!(Sha256Digest::try_from("xyz".to_owned()).is_err());
     }

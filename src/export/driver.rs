@@ -74,7 +74,10 @@ pub enum DriveOutcome {
     /// In the vault and proved; the deletion is not due yet.
     Exported { receipt: ExportReceipt },
     /// At its end.
-    Settled { state: ChunkState, exported_now: bool },
+    Settled {
+        state: ChunkState,
+        exported_now: bool,
+    },
     /// Progress is kept; the next drive goes on.
     OutOfBudget,
     /// This attempt failed; the next is due at `until`.
@@ -127,8 +130,21 @@ impl ExportDriver {
         clock: Arc<dyn Clock>,
         policy: ExportPolicy,
     ) -> Self {
-        let exporter = ChunkExporter { source: Arc::clone(&source), vaults, clock: Arc::clone(&clock), blocks: policy.blocks };
-        Self { ledger, source, external, exporter, clock, policy, slots: Slots::new(policy.chunks_in_flight) }
+        let exporter = ChunkExporter {
+            source: Arc::clone(&source),
+            vaults,
+            clock: Arc::clone(&clock),
+            blocks: policy.blocks,
+        };
+        Self {
+            ledger,
+            source,
+            external,
+            exporter,
+            clock,
+            policy,
+            slots: Slots::new(policy.chunks_in_flight),
+        }
     }
 
     pub fn ledger(&self) -> &ChunkLedger {
@@ -154,7 +170,11 @@ impl ExportDriver {
     ///
     /// # Errors
     /// When the ledger fails. A failure of the source or the vault is an outcome, not an error.
-    pub async fn drive(&self, document_id: &DocumentId, budget: Budget) -> Result<DriveOutcome, LedgerError> {
+    pub async fn drive(
+        &self,
+        document_id: &DocumentId,
+        budget: Budget,
+    ) -> Result<DriveOutcome, LedgerError> {
         self.drive_watched(document_id, budget, &mut None).await
     }
 
@@ -185,7 +205,11 @@ impl ExportDriver {
         outcome
     }
 
-    async fn claim_and_advance(&self, found: Found, turn: Turn) -> Result<DriveOutcome, LedgerError> {
+    async fn claim_and_advance(
+        &self,
+        found: Found,
+        turn: Turn,
+    ) -> Result<DriveOutcome, LedgerError> {
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
         };
@@ -205,7 +229,12 @@ impl ExportDriver {
     }
 
     /// The entry, if something is due for it, and a slot to do it in.
-    async fn ready(&self, document_id: &DocumentId, budget: Budget, risk: &mut Option<Risk>) -> Result<Ready, LedgerError> {
+    async fn ready(
+        &self,
+        document_id: &DocumentId,
+        budget: Budget,
+        risk: &mut Option<Risk>,
+    ) -> Result<Ready, LedgerError> {
         let mut slot = None;
         loop {
             let Some(found) = self.ledger.find(document_id).await? else {
@@ -216,40 +245,66 @@ impl ExportDriver {
                 return Ok(Ready::NotDue(Box::new(DriveOutcome::Unknown)));
             };
             let turns = match next_step(&found.entry, self.policy.deletion, self.clock.now()) {
-                NextStep::Wait { until } => return Ok(Ready::NotDue(Box::new(DriveOutcome::Waiting { until }))),
+                NextStep::Wait { until } => {
+                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Waiting { until })));
+                }
                 NextStep::Nothing => {
                     self.tell_end(&found).await?;
                     let state = found.entry.state;
-                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Settled { state, exported_now: false })));
+                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Settled {
+                        state,
+                        exported_now: false,
+                    })));
                 }
                 NextStep::Export | NextStep::Catalogue | NextStep::MoveHome { .. } => 0,
                 // What is safe waits until everything else has had its turns.
-                NextStep::ClearBackup { .. } | NextStep::DeleteSource { .. } | NextStep::LeaveSource { .. } => u32::MAX,
+                NextStep::ClearBackup { .. }
+                | NextStep::DeleteSource { .. }
+                | NextStep::LeaveSource { .. } => u32::MAX,
             };
             if let Some(slot) = slot.or_else(|| self.slots.try_acquire()) {
                 return Ok(Ready::Due(Box::new(found), slot));
             }
             let waiting = self.slots.acquire(turns, found.entry.expires_at);
             let is_safe = turns == u32::MAX;
-            let until = if is_safe { budget.deadline().min(Instant::now() + DELETION_PATIENCE) } else { budget.deadline() };
+            let until = if is_safe {
+                budget.deadline().min(Instant::now() + DELETION_PATIENCE)
+            } else {
+                budget.deadline()
+            };
             // What was found may have changed while we waited: it is looked at again.
             match tokio::time::timeout_at(until, waiting).await {
                 Ok(granted) => slot = Some(granted),
                 // While it queues it keeps the sweep from what is behind it, and that may not be safe.
                 Err(_) if is_safe && !budget.is_spent() => {
-                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Waiting { until: self.clock.now() })));
+                    return Ok(Ready::NotDue(Box::new(DriveOutcome::Waiting {
+                        until: self.clock.now(),
+                    })));
                 }
                 Err(_) => return Ok(Ready::NotDue(Box::new(DriveOutcome::OutOfBudget))),
             }
         }
     }
 
-    async fn advance(&self, claim: &Claim, mut entry: LedgerEntry, turn: Turn) -> Result<DriveOutcome, LedgerError> {
-        let mut turns = Turns { budget: turn.budget(), taken: 1, current: Some(turn) };
+    async fn advance(
+        &self,
+        claim: &Claim,
+        mut entry: LedgerEntry,
+        turn: Turn,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let mut turns = Turns {
+            budget: turn.budget(),
+            taken: 1,
+            current: Some(turn),
+        };
         let began = Instant::now();
         let mut exported_now = false;
         let mut is_first = entry.claims == 0;
-        let mut vault = if entry.uses_backup && entry.vault_failures > 0 { VaultName::Backup } else { VaultName::Home };
+        let mut vault = if entry.uses_backup && entry.vault_failures > 0 {
+            VaultName::Backup
+        } else {
+            VaultName::Home
+        };
         loop {
             match next_step(&entry, self.policy.deletion, self.clock.now()) {
                 NextStep::Export => {
@@ -257,7 +312,17 @@ impl ExportDriver {
                         self.release(claim).await?;
                         return Ok(DriveOutcome::OutOfBudget);
                     };
-                    let (exported, into) = self.export(claim, Attempt { entry: &entry, turn: current, is_first, vault }).await?;
+                    let (exported, into) = self
+                        .export(
+                            claim,
+                            Attempt {
+                                entry: &entry,
+                                turn: current,
+                                is_first,
+                                vault,
+                            },
+                        )
+                        .await?;
                     match exported {
                         Ok(Some(proved)) => {
                             exported_now = true;
@@ -268,7 +333,9 @@ impl ExportDriver {
                         Ok(None) => {
                             (turns.current, is_first, vault) = (None, false, into);
                         }
-                        Err(error) => return self.settle_failed_export(claim, &entry, &error).await,
+                        Err(error) => {
+                            return self.settle_failed_export(claim, &entry, &error).await;
+                        }
                     }
                 }
                 NextStep::MoveHome { receipt } => {
@@ -277,24 +344,43 @@ impl ExportDriver {
                         return Ok(DriveOutcome::OutOfBudget);
                     };
                     // A move that was interrupted may have begun.
-                    let attempt = Attempt { entry: &entry, turn: current, is_first: false, vault: VaultName::Home };
+                    let attempt = Attempt {
+                        entry: &entry,
+                        turn: current,
+                        is_first: false,
+                        vault: VaultName::Home,
+                    };
                     match self.exporter.move_home(attempt, &receipt).await {
                         Ok(Some(moved)) => entry = self.settle_moved(claim, moved).await?,
                         Ok(None) => turns.current = None,
-                        Err(error) => return self.settle_failed_move(claim, &entry, &receipt, &error).await,
+                        Err(error) => {
+                            return self
+                                .settle_failed_move(claim, &entry, &receipt, &error)
+                                .await;
+                        }
                     }
                 }
-                NextStep::ClearBackup { receipt } => match self.clear_backup(claim, &entry, &receipt).await? {
-                    // Something was removed: the copy is looked at before its source is deleted.
-                    Ok(cleared) => (entry, exported_now) = (cleared, false),
-                    Err(outcome) => return Ok(outcome),
-                },
+                NextStep::ClearBackup { receipt } => {
+                    match self.clear_backup(claim, &entry, &receipt).await? {
+                        // Something was removed: the copy is looked at before its source is deleted.
+                        Ok(cleared) => (entry, exported_now) = (cleared, false),
+                        Err(outcome) => return Ok(outcome),
+                    }
+                }
                 NextStep::Catalogue => return self.catalogue(claim, &entry, turns.budget).await,
                 NextStep::DeleteSource { receipt } => {
-                    return self.delete_source(claim, &entry, receipt, exported_now).await;
+                    return self
+                        .delete_source(claim, &entry, receipt, exported_now)
+                        .await;
                 }
                 NextStep::LeaveSource { receipt, reason } => {
-                    return self.settle(claim, ChunkState::SourceLeft { receipt, reason }, exported_now).await;
+                    return self
+                        .settle(
+                            claim,
+                            ChunkState::SourceLeft { receipt, reason },
+                            exported_now,
+                        )
+                        .await;
                 }
                 NextStep::Wait { until } => {
                     self.release(claim).await?;
@@ -305,7 +391,10 @@ impl ExportDriver {
                 }
                 NextStep::Nothing => {
                     self.release(claim).await?;
-                    return Ok(DriveOutcome::Settled { state: entry.state, exported_now });
+                    return Ok(DriveOutcome::Settled {
+                        state: entry.state,
+                        exported_now,
+                    });
                 }
             }
         }
@@ -315,15 +404,26 @@ impl ExportDriver {
     async fn turn<'a>(&self, turns: &'a mut Turns, entry: &LedgerEntry) -> Option<&'a Turn> {
         if turns.current.is_none() {
             let waiting = self.slots.acquire(turns.taken, entry.expires_at);
-            let slot = tokio::time::timeout_at(turns.budget.deadline(), waiting).await.ok()?;
+            let slot = tokio::time::timeout_at(turns.budget.deadline(), waiting)
+                .await
+                .ok()?;
             turns.current = Some(Turn::new(slot, turns.budget));
             turns.taken += 1;
         }
-        if turns.budget.is_spent() { None } else { turns.current.as_ref() }
+        if turns.budget.is_spent() {
+            None
+        } else {
+            turns.current.as_ref()
+        }
     }
 
     /// Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.
-    async fn catalogue(&self, claim: &Claim, entry: &LedgerEntry, budget: Budget) -> Result<DriveOutcome, LedgerError> {
+    async fn catalogue(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        budget: Budget,
+    ) -> Result<DriveOutcome, LedgerError> {
         let now = self.clock.now();
         let error = match catalogue::look(&*self.external, &entry.chunk, budget).await {
             Ok(Some((files, metadata))) => {
@@ -331,21 +431,52 @@ impl ExportDriver {
                 let media = &files.media;
                 info!(document.id = %id, chunk.index = entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
                 let settle = |entry: &mut LedgerEntry| {
-                    entry.state = ChunkState::InPlace { files: files.clone(), seen_at: now };
+                    entry.state = ChunkState::InPlace {
+                        files: files.clone(),
+                        seen_at: now,
+                    };
                     entry.metadata.clone_from(&metadata);
                 };
-                let state = self.ledger.update(claim, AfterUpdate::Release, settle).await?.state;
-                return Ok(DriveOutcome::Settled { state, exported_now: true });
+                let state = self
+                    .ledger
+                    .update(claim, AfterUpdate::Release, settle)
+                    .await?
+                    .state;
+                return Ok(DriveOutcome::Settled {
+                    state,
+                    exported_now: true,
+                });
             }
-            Ok(None) => SourceError::transient("reading it where it lies takes longer than there was time"),
+            Ok(None) => {
+                SourceError::transient("reading it where it lies takes longer than there was time")
+            }
             Err(error) => error,
         };
         let reason = ErrorChain(&error).to_string();
         let is_final = matches!(error, SourceError::Refused(_)) || entry.is_surely_gone(now);
         if is_final {
-            return self.settle_unexported(claim, ChunkState::DeadLettered { at: now, reason: reason.clone() }, &reason).await;
+            return self
+                .settle_unexported(
+                    claim,
+                    ChunkState::DeadLettered {
+                        at: now,
+                        reason: reason.clone(),
+                    },
+                    &reason,
+                )
+                .await;
         }
-        let delay = self.policy.attempts.delay(entry.attempts + 1, error.retry_after(), rand::random());
-        self.back_off(claim, entry, delay.unwrap_or(self.policy.attempts.longest_delay), Blame::Source, reason).await
+        let delay =
+            self.policy
+                .attempts
+                .delay(entry.attempts + 1, error.retry_after(), rand::random());
+        self.back_off(
+            claim,
+            entry,
+            delay.unwrap_or(self.policy.attempts.longest_delay),
+            Blame::Source,
+            reason,
+        )
+        .await
     }
 }

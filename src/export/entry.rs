@@ -165,11 +165,16 @@ impl LedgerEntry {
         if self.is_safe() {
             return None;
         }
-        let kept = self.expires_at.duration_since(self.recorded_at).as_secs_f64();
+        let kept = self
+            .expires_at
+            .duration_since(self.recorded_at)
+            .as_secs_f64();
         let left = self.expires_at.duration_since(now).as_secs_f64();
         // A chunk that was announced after its deadline has no time left at all.
         let over = if kept > 0.0 { 1.0 - left / kept } else { 1.0 };
-        [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half].into_iter().find(|risk| over >= risk.share())
+        [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half]
+            .into_iter()
+            .find(|risk| over >= risk.share())
     }
 
     pub fn is_claimed(&self, now: Timestamp) -> bool {
@@ -177,16 +182,22 @@ impl LedgerEntry {
     }
 
     pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
-        self.claim.as_ref().is_some_and(|claim| claim.token == token)
+        self.claim
+            .as_ref()
+            .is_some_and(|claim| claim.token == token)
     }
 }
 
 /// How long a recording is: as its events say, else as the metadata of all its chunks does.
-pub fn recording_duration_ms<'a>(entries: impl Iterator<Item = &'a LedgerEntry> + Clone) -> Option<u64> {
+pub fn recording_duration_ms<'a>(
+    entries: impl Iterator<Item = &'a LedgerEntry> + Clone,
+) -> Option<u64> {
     let told = entries.clone().find_map(|entry| entry.chunk.duration_ms);
     let of_chunks = || {
         let durations = entries.map(|entry| entry.metadata.as_ref()?.duration_ms);
-        durations.sum::<Option<u64>>().filter(|duration_ms| *duration_ms > 0)
+        durations
+            .sum::<Option<u64>>()
+            .filter(|duration_ms| *duration_ms > 0)
     };
     told.or_else(of_chunks)
 }
@@ -197,7 +208,11 @@ pub(super) mod tests {
     use crate::recording::chunk::tests::chunk;
 
     pub(crate) fn entry() -> LedgerEntry {
-        LedgerEntry::new(chunk(), "2026-03-02T09:00:00Z".parse().unwrap(), Duration::from_hours(24))
+        LedgerEntry::new(
+            chunk(),
+            "2026-03-02T09:00:00Z".parse().unwrap(),
+            Duration::from_hours(24),
+        )
     }
 
     #[test]
@@ -216,7 +231,10 @@ pub(super) mod tests {
     #[case("2026-03-03T04:00:00Z", Some(Risk::ThreeQuarters))]
     #[case("2026-03-03T08:00:00Z", Some(Risk::NinetyPercent))]
     #[case("2026-03-05T00:00:00Z", Some(Risk::NinetyPercent))]
-    fn the_risk_grows_while_a_chunk_is_not_in_the_vault(#[case] now: Timestamp, #[case] expected: Option<Risk>) {
+    fn the_risk_grows_while_a_chunk_is_not_in_the_vault(
+        #[case] now: Timestamp,
+        #[case] expected: Option<Risk>,
+    ) {
         assert_eq!(entry().risk(now), expected);
     }
 

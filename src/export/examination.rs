@@ -7,7 +7,9 @@ use bytes::Bytes;
 use super::destination::{DestinationError, ExportDestination};
 use super::receipt::VerifiedFile;
 use super::transfer::Transferred;
-use crate::recording::{MediaProbe, MetadataSummary, RecordingChunk, RecordingMetadata, Truth, examine};
+use crate::recording::{
+    MediaProbe, MetadataSummary, RecordingChunk, RecordingMetadata, Truth, examine,
+};
 
 /// More of a metadata file is archived, but not read.
 const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
@@ -28,10 +30,12 @@ pub(super) async fn anomaly(
         probe.feed(&read(vault, media, range).await?);
     }
     let expected = chunk.media_kind().map(|kind| kind.format);
-    Ok(match examine(&probe.finish(), size_bytes, expected, metadata) {
-        Truth::Disagrees(what) => Some(what),
-        Truth::Agrees | Truth::Unknown => None,
-    })
+    Ok(
+        match examine(&probe.finish(), size_bytes, expected, metadata) {
+            Truth::Disagrees(what) => Some(what),
+            Truth::Agrees | Truth::Unknown => None,
+        },
+    )
 }
 
 /// A metadata file of the vault, read leniently.
@@ -43,20 +47,31 @@ pub(super) async fn read_metadata(
     metadata: &Transferred,
 ) -> Result<RecordingMetadata, DestinationError> {
     let size_bytes = metadata.file.size_bytes().min(METADATA_READ_LIMIT);
-    Ok(RecordingMetadata::parse(&read(vault, metadata, 0..size_bytes).await?))
+    Ok(RecordingMetadata::parse(
+        &read(vault, metadata, 0..size_bytes).await?,
+    ))
 }
 
 /// What a metadata file that was proved before says.
 ///
 /// # Errors
 /// When the vault does not give what it holds.
-pub(super) async fn summary_of(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<MetadataSummary, DestinationError> {
-    let content = vault.read(file.name(), 0..file.size_bytes().min(METADATA_READ_LIMIT)).await?;
+pub(super) async fn summary_of(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+) -> Result<MetadataSummary, DestinationError> {
+    let content = vault
+        .read(file.name(), 0..file.size_bytes().min(METADATA_READ_LIMIT))
+        .await?;
     Ok(RecordingMetadata::parse(&content).summary())
 }
 
 /// A part of a file: its beginning has just been read, the rest is in the vault.
-async fn read(vault: &dyn ExportDestination, from: &Transferred, range: Range<u64>) -> Result<Bytes, DestinationError> {
+async fn read(
+    vault: &dyn ExportDestination,
+    from: &Transferred,
+    range: Range<u64>,
+) -> Result<Bytes, DestinationError> {
     if let Some(head) = &from.head
         && let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end))
         && start <= end

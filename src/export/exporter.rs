@@ -16,7 +16,9 @@ use super::source::{ChunkPart, RecordingSource, SourceError};
 use super::transfer::{BlockPolicy, Transfer, TransferError, TransferOutcome, Transferred};
 use super::vaults::Vaults;
 use crate::clock::Clock;
-use crate::recording::{ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingChunk, RecordingMetadata};
+use crate::recording::{
+    ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingChunk, RecordingMetadata,
+};
 use crate::telemetry::ErrorChain;
 
 /// A receipt has a few thousand bytes, and what its event said besides.
@@ -59,7 +61,10 @@ impl ChunkExporter {
     /// When one of the two files could not be moved or proved; the other may be in the vault already.
     pub async fn export(&self, attempt: Attempt<'_>) -> Result<Option<Proved>, TransferError> {
         if let Some(kind) = attempt.entry.chunk.media_kind() {
-            let (metadata, media) = tokio::join!(self.export_metadata(attempt), self.export_media(attempt, kind));
+            let (metadata, media) = tokio::join!(
+                self.export_metadata(attempt),
+                self.export_media(attempt, kind)
+            );
             return self.conclude(attempt, metadata, media?).await;
         }
         let metadata = self.export_metadata(attempt).await;
@@ -97,11 +102,26 @@ impl ChunkExporter {
             None => None,
         };
         let nothing = RecordingMetadata::default();
-        let anomaly = examination::anomaly(vault, &attempt.entry.chunk, &media, told.as_ref().unwrap_or(&nothing)).await?;
+        let anomaly = examination::anomaly(
+            vault,
+            &attempt.entry.chunk,
+            &media,
+            told.as_ref().unwrap_or(&nothing),
+        )
+        .await?;
         let metadata = metadata.map(|metadata| metadata.file);
-        let receipt = ExportReceipt::new(media.file, metadata, attempt.vault, anomaly, self.clock.now());
+        let receipt = ExportReceipt::new(
+            media.file,
+            metadata,
+            attempt.vault,
+            anomaly,
+            self.clock.now(),
+        );
         self.put_receipt(vault, attempt.entry, &receipt).await?;
-        Ok(Some(Proved { receipt, metadata: told.map(RecordingMetadata::summary) }))
+        Ok(Some(Proved {
+            receipt,
+            metadata: told.map(RecordingMetadata::summary),
+        }))
     }
 
     async fn export_metadata(&self, attempt: Attempt<'_>) -> Result<Copied, TransferError> {
@@ -112,15 +132,23 @@ impl ChunkExporter {
             return Ok(Copied::NotThere);
         }
         let name = layout::metadata(&entry.folder, &entry.chunk);
-        match self.transfer(attempt, ChunkPart::Metadata, name, "application/json").await? {
+        match self
+            .transfer(attempt, ChunkPart::Metadata, name, "application/json")
+            .await?
+        {
             TransferOutcome::Verified(metadata) => Ok(Copied::Verified(metadata)),
             TransferOutcome::OutOfTime => Ok(Copied::OutOfTime),
         }
     }
 
-    async fn export_media(&self, attempt: Attempt<'_>, kind: MediaKind) -> Result<TransferOutcome, TransferError> {
+    async fn export_media(
+        &self,
+        attempt: Attempt<'_>,
+        kind: MediaKind,
+    ) -> Result<TransferOutcome, TransferError> {
         let name = layout::media(&attempt.entry.folder, &attempt.entry.chunk, kind);
-        self.transfer(attempt, ChunkPart::Media, name, kind.media_type()).await
+        self.transfer(attempt, ChunkPart::Media, name, kind.media_type())
+            .await
     }
 
     /// What the file is: by the event, else by the metadata, else by the location. `None`: wait for the metadata.
@@ -144,7 +172,9 @@ impl ChunkExporter {
             }
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(Some(guess)),
             // The media comes first: a name that may be wrong is better than no copy.
-            Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => Ok(Some(guess)),
+            Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => {
+                Ok(Some(guess))
+            }
             Err(_) => Ok(None),
         }
     }
@@ -171,7 +201,10 @@ impl ChunkExporter {
     }
 
     fn vault(&self, attempt: Attempt<'_>) -> Result<&dyn ExportDestination, DestinationError> {
-        self.vaults.get(attempt.vault, &layout::receipt(&attempt.entry.folder, &attempt.entry.chunk))
+        self.vaults.get(
+            attempt.vault,
+            &layout::receipt(&attempt.entry.folder, &attempt.entry.chunk),
+        )
     }
 
     /// One that is there already is from a run that was killed before it reached the ledger, and proves the same media; or it
@@ -183,15 +216,28 @@ impl ChunkExporter {
         receipt: &ExportReceipt,
     ) -> Result<(), TransferError> {
         let name = layout::receipt(&entry.folder, &entry.chunk);
-        let document = ReceiptDocument { receipt, chunk: &entry.chunk, recorded_at: entry.recorded_at };
-        let content = Bytes::from(serde_json::to_vec_pretty(&document).expect("a receipt has string keys only"));
-        let properties = BlobProperties { content_type: "application/json", metadata: Vec::new(), tags: Vec::new() };
+        let document = ReceiptDocument {
+            receipt,
+            chunk: &entry.chunk,
+            recorded_at: entry.recorded_at,
+        };
+        let content = Bytes::from(
+            serde_json::to_vec_pretty(&document).expect("a receipt has string keys only"),
+        );
+        let properties = BlobProperties {
+            content_type: "application/json",
+            metadata: Vec::new(),
+            tags: Vec::new(),
+        };
         if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
             return Ok(());
         }
         let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
         let there = serde_json::from_slice::<KeptReceipt>(&there).ok();
-        if there.is_some_and(|there| there.receipt.media() == receipt.media() && there.receipt.metadata() == receipt.metadata()) {
+        if there.is_some_and(|there| {
+            there.receipt.media() == receipt.media()
+                && there.receipt.metadata() == receipt.metadata()
+        }) {
             return Ok(());
         }
         if let Err(error) = vault.remove(&name).await {
@@ -217,7 +263,10 @@ impl ChunkExporter {
 ///
 /// # Errors
 /// When the vault does not give what it holds.
-pub async fn summary_of(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<MetadataSummary, DestinationError> {
+pub async fn summary_of(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+) -> Result<MetadataSummary, DestinationError> {
     examination::summary_of(vault, file).await
 }
 
@@ -247,17 +296,32 @@ enum Copied {
 }
 
 fn is_refused(error: &TransferError) -> bool {
-    matches!(error, TransferError::Source { source: SourceError::Refused(_), .. })
+    matches!(
+        error,
+        TransferError::Source {
+            source: SourceError::Refused(_),
+            ..
+        }
+    )
 }
 
 fn is_gone(error: &TransferError) -> bool {
-    matches!(error, TransferError::Source { source: SourceError::Gone { .. }, .. })
+    matches!(
+        error,
+        TransferError::Source {
+            source: SourceError::Gone { .. },
+            ..
+        }
+    )
 }
 
 /// `…/content/audio` or `…/content/video`: all that is left when neither event nor metadata tells.
 fn guess_from_location(content: Option<&str>) -> MediaKind {
     match content {
-        Some(location) if location.ends_with("/audio") => MediaKind { content: ContentKind::Audio, format: FormatKind::Wav },
+        Some(location) if location.ends_with("/audio") => MediaKind {
+            content: ContentKind::Audio,
+            format: FormatKind::Wav,
+        },
         Some(_) | None => MediaKind::DEFAULT,
     }
 }

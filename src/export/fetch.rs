@@ -76,7 +76,11 @@ struct Filling {
 
 impl Fetcher<'_> {
     /// Reads a block, from `rest` where a stream is open there already. `None` when the turn was over before anything came.
-    pub async fn fetch(&self, wanted: Wanted, rest: Option<Input>) -> Result<Option<Fetched>, FetchError> {
+    pub async fn fetch(
+        &self,
+        wanted: Wanted,
+        rest: Option<Input>,
+    ) -> Result<Option<Fetched>, FetchError> {
         let began = Instant::now();
         let mut filling = None;
         let mut input = rest.filter(|rest| rest.position == wanted.offset);
@@ -88,14 +92,30 @@ impl Fetcher<'_> {
         let Some(filling) = filling else {
             return Ok(None);
         };
-        let Filling { total_bytes, content, .. } = filling;
+        let Filling {
+            total_bytes,
+            content,
+            ..
+        } = filling;
         let end = wanted.offset + content.len() as u64;
         let rest = input.filter(|input| is_whole && input.ends_at > end);
         let content = content.freeze();
-        Ok(Some(Fetched { offset: wanted.offset, content, is_whole, total_bytes, rest, took: began.elapsed() }))
+        Ok(Some(Fetched {
+            offset: wanted.offset,
+            content,
+            is_whole,
+            total_bytes,
+            rest,
+            took: began.elapsed(),
+        }))
     }
 
-    async fn fill(&self, wanted: Wanted, input: &mut Option<Input>, filling: &mut Option<Filling>) -> Result<(), FetchError> {
+    async fn fill(
+        &self,
+        wanted: Wanted,
+        input: &mut Option<Input>,
+        filling: &mut Option<Filling>,
+    ) -> Result<(), FetchError> {
         let mut failures = 0;
         loop {
             let before = filling.as_ref().map_or(0, |filling| filling.content.len());
@@ -132,16 +152,30 @@ impl Fetcher<'_> {
             if opened.offset < from {
                 self.turn.be_patient();
             }
-            *input = Some(accept(opened, from, filling.as_ref().map(|filling| filling.total_bytes).or(wanted.total_bytes))?);
+            *input = Some(accept(
+                opened,
+                from,
+                filling
+                    .as_ref()
+                    .map(|filling| filling.total_bytes)
+                    .or(wanted.total_bytes),
+            )?);
         }
         let input = input.as_mut().expect("it has just been opened");
         let filling = filling.get_or_insert_with(|| {
-            let left = usize::try_from(input.total_bytes.saturating_sub(wanted.offset)).unwrap_or(usize::MAX);
+            let left = usize::try_from(input.total_bytes.saturating_sub(wanted.offset))
+                .unwrap_or(usize::MAX);
             let size_bytes = wanted.size_bytes.min(left);
-            Filling { total_bytes: input.total_bytes, size_bytes, content: self.buffers.take(size_bytes) }
+            Filling {
+                total_bytes: input.total_bytes,
+                size_bytes,
+                content: self.buffers.take(size_bytes),
+            }
         });
         while filling.content.len() < filling.size_bytes {
-            let piece = input.piece(filling.size_bytes - filling.content.len()).await?;
+            let piece = input
+                .piece(filling.size_bytes - filling.content.len())
+                .await?;
             filling.content.extend_from_slice(&piece);
         }
         Ok(())
@@ -158,8 +192,17 @@ impl Fetcher<'_> {
 }
 
 /// Checks what the source announces against what is known, and skips what was not asked for.
-fn accept(opened: OpenedContent, from: u64, known_total_bytes: Option<u64>) -> Result<Input, FetchError> {
-    let OpenedContent { offset, end, total_bytes, stream } = opened;
+fn accept(
+    opened: OpenedContent,
+    from: u64,
+    known_total_bytes: Option<u64>,
+) -> Result<Input, FetchError> {
+    let OpenedContent {
+        offset,
+        end,
+        total_bytes,
+        stream,
+    } = opened;
     if total_bytes == 0 {
         // Seen on the service: the first download of the day is empty, a minute later it is right.
         return Err(SourceError::transient("ACS sent an empty file").into());
@@ -170,7 +213,16 @@ fn accept(opened: OpenedContent, from: u64, known_total_bytes: Option<u64>) -> R
     let Some(skip) = from.checked_sub(offset) else {
         return Err(SourceError::transient("ACS sent a later range than was asked for").into());
     };
-    Ok(Input { stream, rest: Bytes::new(), skip, position: from, total_bytes, ends_at: end, since: Instant::now(), bytes: 0 })
+    Ok(Input {
+        stream,
+        rest: Bytes::new(),
+        skip,
+        position: from,
+        total_bytes,
+        ends_at: end,
+        since: Instant::now(),
+        bytes: 0,
+    })
 }
 
 /// The bytes of an opened file.
@@ -191,16 +243,25 @@ impl Input {
     /// The next bytes, at most `limit`.
     async fn piece(&mut self, limit: usize) -> Result<Bytes, SourceError> {
         while self.rest.is_empty() {
-            let Ok(next) = tokio::time::timeout_at(self.since + STALL_LIMIT, self.stream.next()).await else {
+            let Ok(next) =
+                tokio::time::timeout_at(self.since + STALL_LIMIT, self.stream.next()).await
+            else {
                 if self.bytes < LEAST_BYTES {
-                    return Err(SourceError::transient(format!("ACS sent {} bytes in {STALL_LIMIT:?}", self.bytes)));
+                    return Err(SourceError::transient(format!(
+                        "ACS sent {} bytes in {STALL_LIMIT:?}",
+                        self.bytes
+                    )));
                 }
                 (self.since, self.bytes) = (Instant::now(), 0);
                 continue;
             };
-            let mut piece = next.ok_or_else(|| SourceError::transient("the file ended before its announced length"))??;
+            let mut piece = next.ok_or_else(|| {
+                SourceError::transient("the file ended before its announced length")
+            })??;
             self.bytes += piece.len() as u64;
-            let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
+            let skipped = usize::try_from(self.skip)
+                .unwrap_or(usize::MAX)
+                .min(piece.len());
             self.skip -= skipped as u64;
             self.rest = piece.split_off(skipped);
         }
@@ -217,15 +278,23 @@ pub(super) struct Buffers(Mutex<Vec<BytesMut>>);
 impl Buffers {
     fn take(&self, size_bytes: usize) -> BytesMut {
         let mut free = self.0.lock().expect("no holder of this lock panics");
-        let fits = free.iter().rposition(|buffer| buffer.capacity() >= size_bytes);
-        fits.map_or_else(|| BytesMut::with_capacity(size_bytes), |at| free.swap_remove(at))
+        let fits = free
+            .iter()
+            .rposition(|buffer| buffer.capacity() >= size_bytes);
+        fits.map_or_else(
+            || BytesMut::with_capacity(size_bytes),
+            |at| free.swap_remove(at),
+        )
     }
 
     /// Takes a block's memory back, unless somebody still reads it.
     pub fn give_back(&self, content: Bytes) {
         if let Ok(mut buffer) = content.try_into_mut() {
             buffer.clear();
-            self.0.lock().expect("no holder of this lock panics").push(buffer);
+            self.0
+                .lock()
+                .expect("no holder of this lock panics")
+                .push(buffer);
         }
     }
 }

@@ -106,7 +106,11 @@ impl Holds {
             }
             is_new
         });
-        Ok(if added.await?.is_some() { Added::Added } else { Added::AlreadyHeld })
+        Ok(if added.await?.is_some() {
+            Added::Added
+        } else {
+            Added::AlreadyHeld
+        })
     }
 
     /// Releases one case; others go on holding.
@@ -120,7 +124,9 @@ impl Holds {
             cases.len() < before
         });
         Ok(match released.await? {
-            Some(cases) => Released::Released { still: cases.into_iter().map(|case| case.tag).collect() },
+            Some(cases) => Released::Released {
+                still: cases.into_iter().map(|case| case.tag).collect(),
+            },
             None => Released::NotHeld,
         })
     }
@@ -149,7 +155,10 @@ impl Holds {
     ///
     /// # Errors
     /// When the storage fails or a hold is unreadable.
-    pub async fn cases_of(&self, held: impl IntoIterator<Item = Held, IntoIter: Send>) -> Result<Vec<Case>, StoreError> {
+    pub async fn cases_of(
+        &self,
+        held: impl IntoIterator<Item = Held, IntoIter: Send>,
+    ) -> Result<Vec<Case>, StoreError> {
         let mut cases: Vec<Case> = Vec::new();
         for one in held {
             let found = self.find(&one.key()).await?;
@@ -165,9 +174,14 @@ impl Holds {
     pub async fn count(&self, cap: usize) -> Result<Count, StoreError> {
         let keys = self.store.list(HOLDS, None, cap + 1).await?;
         let is_capped = keys.len() > cap;
-        let holds = futures::stream::iter(keys.into_iter().take(cap)).map(|key| async move { self.find(&key).await });
+        let holds = futures::stream::iter(keys.into_iter().take(cap))
+            .map(|key| async move { self.find(&key).await });
         let holds: Vec<_> = holds.buffer_unordered(AT_ONCE).try_collect().await?;
-        let count = holds.into_iter().flatten().filter(|(hold, _)| !hold.cases.is_empty()).count();
+        let count = holds
+            .into_iter()
+            .flatten()
+            .filter(|(hold, _)| !hold.cases.is_empty())
+            .count();
         Ok(Count { count, is_capped })
     }
 
@@ -192,21 +206,41 @@ impl Holds {
     }
 
     /// The cases after `change`; `None` when it has nothing to change.
-    async fn change(&self, what: &Held, change: impl Fn(&mut Vec<Case>) -> bool + Send) -> Result<Option<Vec<Case>>, StoreError> {
+    async fn change(
+        &self,
+        what: &Held,
+        change: impl Fn(&mut Vec<Case>) -> bool + Send,
+    ) -> Result<Option<Vec<Case>>, StoreError> {
         let key = what.key();
         for _ in 0..CONFLICTS_TOLERATED {
             let found = self.find(&key).await?;
-            let (mut hold, condition) =
-                found.unwrap_or_else(|| (Hold { held: what.clone(), cases: Vec::new() }, Precondition::Absent));
+            let (mut hold, condition) = found.unwrap_or_else(|| {
+                (
+                    Hold {
+                        held: what.clone(),
+                        cases: Vec::new(),
+                    },
+                    Precondition::Absent,
+                )
+            });
             if !change(&mut hold.cases) {
                 return Ok(None);
             }
             let content = serde_json::to_vec_pretty(&hold).expect("a hold has string keys only");
-            if self.store.put(&key, Bytes::from(content), condition).await? == PutOutcome::Written {
+            if self
+                .store
+                .put(&key, Bytes::from(content), condition)
+                .await?
+                == PutOutcome::Written
+            {
                 return Ok(Some(hold.cases));
             }
         }
-        Err(StoreError { action: "change", source: "it is written by too many at once".into(), key })
+        Err(StoreError {
+            action: "change",
+            source: "it is written by too many at once".into(),
+            key,
+        })
     }
 
     async fn find(&self, key: &str) -> Result<Option<(Hold, Precondition)>, StoreError> {
@@ -214,7 +248,11 @@ impl Holds {
             return Ok(None);
         };
         let hold = serde_json::from_slice(&stored.content);
-        let hold = hold.map_err(|error| StoreError { action: "understand", key: key.to_owned(), source: error.into() })?;
+        let hold = hold.map_err(|error| StoreError {
+            action: "understand",
+            key: key.to_owned(),
+            source: error.into(),
+        })?;
         Ok(Some((hold, Precondition::Unchanged(stored.version))))
     }
 }
@@ -226,7 +264,13 @@ impl Held {
         let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
         // Where the event names no recording, what it is filed under is what anybody can hold.
         let recording = Some(Self::RecordingId(chunk.filed_under()));
-        [recording, chunk.call_id.clone().map(Self::CallId), server_call].into_iter().flatten()
+        [
+            recording,
+            chunk.call_id.clone().map(Self::CallId),
+            server_call,
+        ]
+        .into_iter()
+        .flatten()
     }
 
     /// Whether a chunk is of what is held.
@@ -256,8 +300,14 @@ impl FromStr for CaseTag {
     type Err = InvalidTag;
     fn from_str(text: &str) -> Result<Self, InvalidTag> {
         let tag = text.trim();
-        let is_fine = !tag.is_empty() && tag.chars().count() <= MAX_TAG_LENGTH && !tag.chars().any(char::is_control);
-        if is_fine { Ok(Self(tag.to_owned())) } else { Err(InvalidTag) }
+        let is_fine = !tag.is_empty()
+            && tag.chars().count() <= MAX_TAG_LENGTH
+            && !tag.chars().any(char::is_control);
+        if is_fine {
+            Ok(Self(tag.to_owned()))
+        } else {
+            Err(InvalidTag)
+        }
     }
 }
 
@@ -282,8 +332,12 @@ impl fmt::Display for CaseTag {
 
 /// The tags of cases, once each, as they are written in a sentence.
 pub fn tags(cases: &[Case]) -> String {
-    let tags: std::collections::BTreeSet<&str> = cases.iter().map(|case| case.tag.0.as_str()).collect();
-    tags.into_iter().map(|tag| format!("`{tag}`")).collect::<Vec<_>>().join(", ")
+    let tags: std::collections::BTreeSet<&str> =
+        cases.iter().map(|case| case.tag.0.as_str()).collect();
+    tags.into_iter()
+        .map(|tag| format!("`{tag}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 #[cfg(test)]
@@ -306,20 +360,36 @@ mod tests {
     }
 
     fn case(tag: &str) -> Case {
-        Case { tag: tag.parse().unwrap(), by: None, note: None, since: Timestamp::UNIX_EPOCH }
+        Case {
+            tag: tag.parse().unwrap(),
+            by: None,
+            note: None,
+            since: Timestamp::UNIX_EPOCH,
+        }
     }
 
     #[tokio::test]
     async fn a_chunk_that_names_no_recording_is_held_by_what_it_is_filed_under() {
         let (holds, _) = holds();
-        let chunk = RecordingChunk { recording_id: None, ..known() };
-        holds.add(&Held::RecordingId(chunk.filed_under()), &case("a")).await.unwrap();
+        let chunk = RecordingChunk {
+            recording_id: None,
+            ..known()
+        };
+        holds
+            .add(&Held::RecordingId(chunk.filed_under()), &case("a"))
+            .await
+            .unwrap();
         assert_eq!(holds.on(&chunk).await.unwrap().len(), 1);
         assert_eq!(chunk.filed_under().as_str(), "call c");
     }
 
     fn known() -> RecordingChunk {
-        RecordingChunk { recording_id: "r".parse().ok(), call_id: "c".parse().ok(), server_call_id: "s".parse().ok(), ..chunk() }
+        RecordingChunk {
+            recording_id: "r".parse().ok(),
+            call_id: "c".parse().ok(),
+            server_call_id: "s".parse().ok(),
+            ..chunk()
+        }
     }
 
     #[tokio::test]
@@ -342,7 +412,10 @@ mod tests {
             assert!(!held.covers(&known()));
         }
         assert!(holds.on(&known()).await.unwrap().is_empty());
-        assert!(holds.on(&chunk()).await.unwrap().is_empty(), "a chunk of which nothing is known");
+        assert!(
+            holds.on(&chunk()).await.unwrap().is_empty(),
+            "a chunk of which nothing is known"
+        );
     }
 
     #[tokio::test]
@@ -352,21 +425,43 @@ mod tests {
             holds.add(&recording("r"), &case(tag)).await.unwrap();
         }
         let still = vec!["B-2".parse().unwrap()];
-        let release = async |tag: &str| holds.release(&recording("r"), &tag.parse().unwrap()).await.unwrap();
+        let release = async |tag: &str| {
+            holds
+                .release(&recording("r"), &tag.parse().unwrap())
+                .await
+                .unwrap()
+        };
         assert_eq!(release("A-1").await, Released::Released { still });
         assert_eq!(release("A-1").await, Released::NotHeld);
         assert_eq!(holds.on(&known()).await.unwrap(), [case("B-2")]);
-        assert_eq!(release("B-2").await, Released::Released { still: Vec::new() });
-        assert!(holds.on(&known()).await.unwrap().is_empty() && holds.all().await.unwrap().is_empty());
+        assert_eq!(
+            release("B-2").await,
+            Released::Released { still: Vec::new() }
+        );
+        assert!(
+            holds.on(&known()).await.unwrap().is_empty() && holds.all().await.unwrap().is_empty()
+        );
     }
 
     #[tokio::test]
     async fn a_case_that_is_added_again_stays_as_it_was_said_first() {
         let (holds, _) = holds();
-        let first = Case { by: Some("legal".to_owned()), ..case("A-1") };
+        let first = Case {
+            by: Some("legal".to_owned()),
+            ..case("A-1")
+        };
         holds.add(&call("c"), &first).await.unwrap();
-        assert_eq!(holds.add(&call("c"), &case("A-1")).await.unwrap(), Added::AlreadyHeld);
-        assert_eq!(holds.all().await.unwrap(), [Hold { held: call("c"), cases: vec![first] }]);
+        assert_eq!(
+            holds.add(&call("c"), &case("A-1")).await.unwrap(),
+            Added::AlreadyHeld
+        );
+        assert_eq!(
+            holds.all().await.unwrap(),
+            [Hold {
+                held: call("c"),
+                cases: vec![first]
+            }]
+        );
     }
 
     #[tokio::test]
@@ -374,15 +469,27 @@ mod tests {
         let (holds, _) = holds();
         let cases: Vec<Case> = (0..8).map(|number| case(&number.to_string())).collect();
         let held = recording("r");
-        let added = futures::future::join_all(cases.iter().map(|case| holds.add(&held, case))).await;
-        assert!(added.into_iter().all(|added| added.unwrap() == Added::Added));
+        let added =
+            futures::future::join_all(cases.iter().map(|case| holds.add(&held, case))).await;
+        assert!(
+            added
+                .into_iter()
+                .all(|added| added.unwrap() == Added::Added)
+        );
         assert_eq!(holds.on(&known()).await.unwrap().len(), cases.len());
     }
 
     #[tokio::test]
     async fn a_hold_that_is_not_readable_is_an_error_and_not_no_hold() {
         let (holds, store) = holds();
-        store.put(&recording("r").key(), Bytes::from_static(b"{"), Precondition::Absent).await.unwrap();
+        store
+            .put(
+                &recording("r").key(),
+                Bytes::from_static(b"{"),
+                Precondition::Absent,
+            )
+            .await
+            .unwrap();
         assert!(holds.on(&known()).await.is_err());
     }
 

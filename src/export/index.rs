@@ -72,8 +72,17 @@ impl Listed {
     }
 
     /// The key of a marker.
-    pub fn marker(&self, at: Timestamp, recording: &Sha256Digest, document: Option<&DocumentId>) -> String {
-        self.key(&Place { back_ms: back_ms(at), recording: *recording, document: document.cloned() })
+    pub fn marker(
+        &self,
+        at: Timestamp,
+        recording: &Sha256Digest,
+        document: Option<&DocumentId>,
+    ) -> String {
+        self.key(&Place {
+            back_ms: back_ms(at),
+            recording: *recording,
+            document: document.cloned(),
+        })
     }
 
     /// The key of the marker at a place.
@@ -113,7 +122,9 @@ pub struct Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:0DIGITS$}-{}", self.back_ms, self.recording)?;
-        self.document.as_ref().map_or(Ok(()), |document| write!(f, "-{document}"))
+        self.document
+            .as_ref()
+            .map_or(Ok(()), |document| write!(f, "-{document}"))
     }
 }
 
@@ -176,8 +187,12 @@ impl Index {
     /// # Errors
     /// When the storage fails: what they tell must then not become true.
     pub async fn put(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
-        let puts = futures::stream::iter(markers)
-            .map(|key| async move { self.store.put(&key, Bytes::new(), Precondition::Absent).await.map(drop) });
+        let puts = futures::stream::iter(markers).map(|key| async move {
+            self.store
+                .put(&key, Bytes::new(), Precondition::Absent)
+                .await
+                .map(drop)
+        });
         puts.buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -185,8 +200,12 @@ impl Index {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn remove(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
-        let removals = futures::stream::iter(markers).map(|key| async move { self.store.remove(&key).await });
+    pub async fn remove(
+        &self,
+        markers: impl IntoIterator<Item = String>,
+    ) -> Result<(), StoreError> {
+        let removals =
+            futures::stream::iter(markers).map(|key| async move { self.store.remove(&key).await });
         removals.buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -201,17 +220,34 @@ impl Index {
         after: Option<&Place>,
         limit: usize,
     ) -> Result<Vec<Place>, StoreError> {
-        let begin = begin(list, period).into_iter().chain(after.map(|place| list.key(place))).max();
-        let keys = self.store.list(&list.prefix(), begin.as_deref(), limit).await?;
+        let begin = begin(list, period)
+            .into_iter()
+            .chain(after.map(|place| list.key(place)))
+            .max();
+        let keys = self
+            .store
+            .list(&list.prefix(), begin.as_deref(), limit)
+            .await?;
         let places = keys.iter().filter_map(|key| list.place(key));
-        Ok(places.take_while(|place| period.from.is_none_or(|from| place.back_ms <= back_ms(from))).collect())
+        Ok(places
+            .take_while(|place| {
+                period
+                    .from
+                    .is_none_or(|from| place.back_ms <= back_ms(from))
+            })
+            .collect())
     }
 
     /// How many places of a list lie in the period; counted up to `cap`.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn count(&self, list: &Listed, period: Period, cap: usize) -> Result<Count, StoreError> {
+    pub async fn count(
+        &self,
+        list: &Listed,
+        period: Period,
+        cap: usize,
+    ) -> Result<Count, StoreError> {
         let mut count = 0;
         let mut after: Option<Place> = None;
         loop {
@@ -219,17 +255,27 @@ impl Index {
             let places = self.places(list, period, after.as_ref(), limit).await?;
             count += places.len();
             if count > cap {
-                return Ok(Count { count: cap, is_capped: true });
+                return Ok(Count {
+                    count: cap,
+                    is_capped: true,
+                });
             }
             if places.len() < limit {
-                return Ok(Count { count, is_capped: false });
+                return Ok(Count {
+                    count,
+                    is_capped: false,
+                });
             }
             after = places.into_iter().next_back();
         }
     }
 
     /// Writes what `after` has and `before` had not.
-    pub(crate) async fn put_new(&self, before: &BTreeSet<String>, after: &BTreeSet<String>) -> Result<(), StoreError> {
+    pub(crate) async fn put_new(
+        &self,
+        before: &BTreeSet<String>,
+        after: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
         self.put(after.difference(before).cloned()).await
     }
 }
@@ -257,7 +303,11 @@ mod tests {
 
     #[test]
     fn a_place_survives_its_text() {
-        let place = Place { back_ms: 8_227_574_399_999, recording: name("r"), document: "0-eus-d1-a".parse().ok() };
+        let place = Place {
+            back_ms: 8_227_574_399_999,
+            recording: name("r"),
+            document: "0-eus-d1-a".parse().ok(),
+        };
         assert_eq!(place.to_string().parse(), Ok(place.clone()));
         assert_eq!(Listed::All.place(&Listed::All.key(&place)), Some(place));
     }
@@ -265,7 +315,9 @@ mod tests {
     #[rstest::rstest]
     #[case("")]
     #[case("0000000000000-xyz")]
-    #[case("../../../../../../../../../../../../../../../../../../../../../../../../../../../../../etc/passwd")]
+    #[case(
+        "../../../../../../../../../../../../../../../../../../../../../../../../../../../../../etc/passwd"
+    )]
     #[case("8227574399999-454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1-../x")]
     #[case("822757439999é-454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1")]
     fn another_text_is_no_place(#[case] text: &str) {
@@ -275,27 +327,76 @@ mod tests {
     #[tokio::test]
     async fn a_list_is_newest_first_and_a_period_ends_before_its_end() {
         let index = Index::new(Arc::new(MemoryLedgerStore::default()));
-        let times = ["0001-01-01T00:00:00Z", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z", "2999-01-01T00:00:00Z"].map(at);
-        index.put(times.iter().map(|time| Listed::All.marker(*time, &name(&time.to_string()), None))).await.unwrap();
+        let times = [
+            "0001-01-01T00:00:00Z",
+            "2026-03-01T00:00:00Z",
+            "2026-03-02T00:00:00Z",
+            "2999-01-01T00:00:00Z",
+        ]
+        .map(at);
+        index
+            .put(
+                times
+                    .iter()
+                    .map(|time| Listed::All.marker(*time, &name(&time.to_string()), None)),
+            )
+            .await
+            .unwrap();
         let listed = async |from: Option<&str>, to: Option<&str>| {
-            let period = Period { from: from.map(at), to: to.map(at) };
+            let period = Period {
+                from: from.map(at),
+                to: to.map(at),
+            };
             let places = index.places(&Listed::All, period, None, 10).await.unwrap();
-            let seen =
-                places.iter().map(|place| times.iter().position(|time| name(&time.to_string()) == place.recording).unwrap());
+            let seen = places.iter().map(|place| {
+                times
+                    .iter()
+                    .position(|time| name(&time.to_string()) == place.recording)
+                    .unwrap()
+            });
             seen.collect::<Vec<_>>()
         };
         assert_eq!(listed(None, None).await, [3, 2, 1, 0]);
-        assert_eq!(listed(Some("2026-03-01T00:00:00Z"), Some("2026-03-02T00:00:00Z")).await, [1]);
+        assert_eq!(
+            listed(Some("2026-03-01T00:00:00Z"), Some("2026-03-02T00:00:00Z")).await,
+            [1]
+        );
         assert_eq!(listed(Some("2026-03-01T00:00:00.001Z"), None).await, [3, 2]);
-        assert_eq!(listed(None, Some("2026-03-02T00:00:00.001Z")).await, [2, 1, 0]);
-        let count = async |cap| index.count(&Listed::All, Period::default(), cap).await.unwrap();
-        assert_eq!(count(4).await, Count { count: 4, is_capped: false });
-        assert_eq!(count(3).await, Count { count: 3, is_capped: true });
+        assert_eq!(
+            listed(None, Some("2026-03-02T00:00:00.001Z")).await,
+            [2, 1, 0]
+        );
+        let count = async |cap| {
+            index
+                .count(&Listed::All, Period::default(), cap)
+                .await
+                .unwrap()
+        };
+        assert_eq!(
+            count(4).await,
+            Count {
+                count: 4,
+                is_capped: false
+            }
+        );
+        assert_eq!(
+            count(3).await,
+            Count {
+                count: 3,
+                is_capped: true
+            }
+        );
     }
 
     #[test]
     fn casing_and_padding_do_not_make_another_call() {
-        assert_eq!(Listed::Call("aHR0cHM6=".into()).prefix(), Listed::Call("AHR0CHM6".into()).prefix());
-        assert_ne!(Listed::Participant("8:acs:a".into()).prefix(), Listed::Participant("8:acs:b".into()).prefix());
+        assert_eq!(
+            Listed::Call("aHR0cHM6=".into()).prefix(),
+            Listed::Call("AHR0CHM6".into()).prefix()
+        );
+        assert_ne!(
+            Listed::Participant("8:acs:a".into()).prefix(),
+            Listed::Participant("8:acs:b".into()).prefix()
+        );
     }
 }

@@ -39,9 +39,16 @@ impl FromStr for BlobName {
     type Err = UnsafeName;
     fn from_str(text: &str) -> Result<Self, UnsafeName> {
         let safe = text.split('/').all(|segment| {
-            !segment.is_empty() && !segment.starts_with('.') && segment.len() <= 255 && segment.bytes().all(is_safe)
+            !segment.is_empty()
+                && !segment.starts_with('.')
+                && segment.len() <= 255
+                && segment.bytes().all(is_safe)
         });
-        if safe { Ok(Self(text.to_owned())) } else { Err(UnsafeName(text.to_owned())) }
+        if safe {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(UnsafeName(text.to_owned()))
+        }
     }
 }
 
@@ -66,14 +73,42 @@ impl fmt::Display for BlobName {
 
 /// The folder of the recording a chunk belongs to.
 pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
-    let day = chunk.started_at.or(chunk.event_time).unwrap_or(recorded_at).to_zoned(TimeZone::UTC).strftime("%Y%m%d");
-    let call = chunk.call_id.as_ref().map_or("unknown-call", |id| id.as_str());
+    let day = chunk
+        .started_at
+        .or(chunk.event_time)
+        .unwrap_or(recorded_at)
+        .to_zoned(TimeZone::UTC)
+        .strftime("%Y%m%d");
+    let call = chunk
+        .call_id
+        .as_ref()
+        .map_or("unknown-call", |id| id.as_str());
     // Events of 2021 name no recording; its call and start identify it as well.
-    let started = chunk.started_at.map(|time| time.to_string()).unwrap_or_default();
-    let recording = chunk.recording_id.as_ref().map_or(started.as_str(), |id| id.as_str());
-    let uuid = Uuid::new_v5(&RECORDING_NAMESPACE, format!("{call}\n{recording}").as_bytes());
-    let first_8: String = if chunk.recording_id.is_some() { recording } else { call }.chars().take(8).collect();
-    format!("{day}/{}/{}-{uuid}", safe_segment(call), safe_segment(&first_8))
+    let started = chunk
+        .started_at
+        .map(|time| time.to_string())
+        .unwrap_or_default();
+    let recording = chunk
+        .recording_id
+        .as_ref()
+        .map_or(started.as_str(), |id| id.as_str());
+    let uuid = Uuid::new_v5(
+        &RECORDING_NAMESPACE,
+        format!("{call}\n{recording}").as_bytes(),
+    );
+    let first_8: String = if chunk.recording_id.is_some() {
+        recording
+    } else {
+        call
+    }
+    .chars()
+    .take(8)
+    .collect();
+    format!(
+        "{day}/{}/{}-{uuid}",
+        safe_segment(call),
+        safe_segment(&first_8)
+    )
 }
 
 /// The media file of a chunk.
@@ -101,8 +136,12 @@ pub fn all_names(folder: &str, chunk: &RecordingChunk) -> Vec<BlobName> {
         (ContentKind::Audio, FormatKind::Mp3),
         (ContentKind::Audio, FormatKind::Wav),
     ];
-    let media = kinds.into_iter().map(|(content, format)| media(folder, chunk, MediaKind { content, format }));
-    media.chain([metadata(folder, chunk), receipt(folder, chunk)]).collect()
+    let media = kinds
+        .into_iter()
+        .map(|(content, format)| media(folder, chunk, MediaKind { content, format }));
+    media
+        .chain([metadata(folder, chunk), receipt(folder, chunk)])
+        .collect()
 }
 
 /// What a file is, by its name.
@@ -117,7 +156,10 @@ pub fn content_type(name: &BlobName) -> &'static str {
 }
 
 fn file(folder: &str, chunk: &RecordingChunk, stem: &str, extension: &str) -> BlobName {
-    BlobName(format!("{folder}/{:04}-{stem}.{}.{extension}", chunk.index, chunk.document_id))
+    BlobName(format!(
+        "{folder}/{:04}-{stem}.{}.{extension}",
+        chunk.index, chunk.document_id
+    ))
 }
 
 fn is_safe(byte: u8) -> bool {
@@ -126,13 +168,29 @@ fn is_safe(byte: u8) -> bool {
 
 /// `text` as one folder name. What had to be changed is marked by a hash, so that two texts never share a name.
 fn safe_segment(text: &str) -> String {
-    let safe: String = text.chars().map(|c| if c.is_ascii() && is_safe(c as u8) { c } else { '_' }).collect();
+    let safe: String = text
+        .chars()
+        .map(|c| {
+            if c.is_ascii() && is_safe(c as u8) {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect();
     if safe == text && !safe.is_empty() && !safe.starts_with('.') && safe.len() <= MAX_SEGMENT {
         return safe;
     }
-    let kept: String = safe.trim_start_matches('.').chars().take(MAX_SEGMENT - 9).collect();
+    let kept: String = safe
+        .trim_start_matches('.')
+        .chars()
+        .take(MAX_SEGMENT - 9)
+        .collect();
     let hash = Sha256::digest(text.as_bytes());
-    format!("{kept}-{:02x}{:02x}{:02x}{:02x}", hash[0], hash[1], hash[2], hash[3])
+    format!(
+        "{kept}-{:02x}{:02x}{:02x}{:02x}",
+        hash[0], hash[1], hash[2], hash[3]
+    )
 }
 
 #[cfg(test)]
@@ -155,18 +213,32 @@ mod tests {
     #[test]
     fn a_file_lies_where_acs_itself_would_put_it() {
         let folder = folder(&chunk(), Timestamp::UNIX_EPOCH);
-        let kind = MediaKind { content: ContentKind::AudioVideo, format: FormatKind::Mp4 };
+        let kind = MediaKind {
+            content: ContentKind::AudioVideo,
+            format: FormatKind::Mp4,
+        };
         insta::assert_snapshot!(
-            [media(&folder, &chunk(), kind), metadata(&folder, &chunk()), receipt(&folder, &chunk())]
-                .map(String::from)
-                .join("\n")
+            [
+                media(&folder, &chunk(), kind),
+                metadata(&folder, &chunk()),
+                receipt(&folder, &chunk())
+            ]
+            .map(String::from)
+            .join("\n")
         );
     }
 
     #[test]
     fn the_folder_depends_on_the_recording_only() {
-        let again = RecordingChunk { index: 9, event_id: Some("other".into()), ..chunk() };
-        assert_eq!(folder(&chunk(), Timestamp::UNIX_EPOCH), folder(&again, Timestamp::MAX));
+        let again = RecordingChunk {
+            index: 9,
+            event_id: Some("other".into()),
+            ..chunk()
+        };
+        assert_eq!(
+            folder(&chunk(), Timestamp::UNIX_EPOCH),
+            folder(&again, Timestamp::MAX)
+        );
     }
 
     proptest! {

@@ -82,7 +82,10 @@ pub enum LedgerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the ledger's entry of chunk `{document_id}` is not readable")]
-    Corrupt { document_id: DocumentId, source: serde_json::Error },
+    Corrupt {
+        document_id: DocumentId,
+        source: serde_json::Error,
+    },
     #[error("chunk `{document_id}` is written by too many at once")]
     Contended { document_id: DocumentId },
     /// Another holder took over: stop, it goes on from what is durable.
@@ -98,9 +101,20 @@ impl Claim {
 
 impl ChunkLedger {
     /// `retention`: how long ACS keeps a file; `claim_ttl`: how long a claim lasts unless renewed.
-    pub fn new(store: Arc<dyn LedgerStore>, clock: Arc<dyn Clock>, retention: Duration, claim_ttl: Duration) -> Self {
+    pub fn new(
+        store: Arc<dyn LedgerStore>,
+        clock: Arc<dyn Clock>,
+        retention: Duration,
+        claim_ttl: Duration,
+    ) -> Self {
         let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock)));
-        Self { store, clock, audit, retention, claim_ttl }
+        Self {
+            store,
+            clock,
+            audit,
+            retention,
+            claim_ttl,
+        }
     }
 
     /// Makes a chunk durable; returns only when it is. A repeat changes nothing, except that it adds what was not known yet.
@@ -112,7 +126,9 @@ impl ChunkLedger {
         for _ in 0..CONFLICTS_TOLERATED {
             let outcome = match self.find(&chunk.document_id).await? {
                 // Nothing is added to what is gone: it may have been erased.
-                Some(found) if matches!(found.entry.state, ChunkState::Removed { .. }) => return Ok(Recorded::AlreadyKnown),
+                Some(found) if matches!(found.entry.state, ChunkState::Removed { .. }) => {
+                    return Ok(Recorded::AlreadyKnown);
+                }
                 Some(found) => {
                     let mut entry = found.entry.clone();
                     let reopened = reopen_dead_letter(&mut entry, &chunk);
@@ -123,10 +139,16 @@ impl ChunkLedger {
                     }
                     reopen_left_source(&mut entry);
                     entry.note_audited(self.audit_recorded("announcedAgain", &chunk).await?);
-                    self.put_open(Some(&found.entry), &entry, Precondition::Unchanged(found.version)).await?
+                    self.put_open(
+                        Some(&found.entry),
+                        &entry,
+                        Precondition::Unchanged(found.version),
+                    )
+                    .await?
                 }
                 None => {
-                    let mut entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+                    let mut entry =
+                        LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
                     entry.note_audited(self.audit_recorded("recorded", &chunk).await?);
                     match self.put_open(None, &entry, Precondition::Absent).await? {
                         PutOutcome::Written => return Ok(Recorded::New),
@@ -139,7 +161,9 @@ impl ChunkLedger {
             }
             tracing::debug!(key, "Another writer was first, reading again");
         }
-        Err(LedgerError::Contended { document_id: chunk.document_id })
+        Err(LedgerError::Contended {
+            document_id: chunk.document_id,
+        })
     }
 
     /// The entry of a chunk.
@@ -150,9 +174,15 @@ impl ChunkLedger {
         let Some(stored) = self.store.find(&entry_key(document_id)).await? else {
             return Ok(None);
         };
-        let entry = serde_json::from_slice(&stored.content)
-            .map_err(|source| LedgerError::Corrupt { document_id: document_id.clone(), source })?;
-        Ok(Some(Found { entry, version: stored.version }))
+        let entry =
+            serde_json::from_slice(&stored.content).map_err(|source| LedgerError::Corrupt {
+                document_id: document_id.clone(),
+                source,
+            })?;
+        Ok(Some(Found {
+            entry,
+            version: stored.version,
+        }))
     }
 
     /// Claims an entry as it was found. `None` when somebody else holds it or was faster.
@@ -166,11 +196,20 @@ impl ChunkLedger {
         }
         let token = Uuid::new_v4();
         let mut entry = found.entry.clone();
-        entry.claim = Some(ClaimRecord { token, until: now.checked_add(self.claim_ttl).unwrap_or(jiff::Timestamp::MAX) });
+        entry.claim = Some(ClaimRecord {
+            token,
+            until: now
+                .checked_add(self.claim_ttl)
+                .unwrap_or(jiff::Timestamp::MAX),
+        });
         entry.claims = entry.claims.saturating_add(1);
         let document_id = entry.chunk.document_id.clone();
         let condition = Precondition::Unchanged(found.version.clone());
-        match self.store.put(&entry_key(&document_id), to_bytes(&entry), condition).await? {
+        match self
+            .store
+            .put(&entry_key(&document_id), to_bytes(&entry), condition)
+            .await?
+        {
             PutOutcome::Written => Ok(Some(Claim { document_id, token })),
             PutOutcome::Conflict => Ok(None),
         }
@@ -190,7 +229,9 @@ impl ChunkLedger {
         for _ in 0..CONFLICTS_TOLERATED {
             let found = self.find(document_id).await?;
             let Some(found) = found.filter(|found| found.entry.is_claimed_by(claim.token)) else {
-                return Err(LedgerError::ClaimLost { document_id: document_id.clone() });
+                return Err(LedgerError::ClaimLost {
+                    document_id: document_id.clone(),
+                });
             };
             let mut entry = found.entry.clone();
             change(&mut entry);
@@ -200,7 +241,12 @@ impl ChunkLedger {
             self.audit_change(&found.entry.state, &mut entry).await?;
             self.mark_new(Some(&found.entry), &entry).await?;
             let condition = Precondition::Unchanged(found.version);
-            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+            if self
+                .store
+                .put(&entry_key(document_id), to_bytes(&entry), condition)
+                .await?
+                == PutOutcome::Written
+            {
                 self.unmark(&found.entry, &entry).await?;
                 if entry.state.is_settled() {
                     self.clear_marker(&marker_key(&entry), document_id).await?;
@@ -208,7 +254,9 @@ impl ChunkLedger {
                 return Ok(entry);
             }
         }
-        Err(LedgerError::Contended { document_id: document_id.clone() })
+        Err(LedgerError::Contended {
+            document_id: document_id.clone(),
+        })
     }
 
     /// Renews a claim for as long as it is awaited; returns when the claim is lost, with what it was lost by.
@@ -216,7 +264,11 @@ impl ChunkLedger {
         let mut renewed_at = tokio::time::Instant::now();
         loop {
             tokio::time::sleep(self.claim_ttl / 3).await;
-            let until = self.clock.now().checked_add(self.claim_ttl).unwrap_or(jiff::Timestamp::MAX);
+            let until = self
+                .clock
+                .now()
+                .checked_add(self.claim_ttl)
+                .unwrap_or(jiff::Timestamp::MAX);
             let renew = |entry: &mut LedgerEntry| {
                 if let Some(claim) = &mut entry.claim {
                     claim.until = until;
@@ -227,7 +279,9 @@ impl ChunkLedger {
                 Err(lost @ LedgerError::ClaimLost { .. }) => return lost,
                 // A storage that fails for a moment costs nothing: there is time for another try before the claim runs out.
                 Err(error) if renewed_at.elapsed() >= self.claim_ttl => return error,
-                Err(error) => tracing::debug!(error = %crate::telemetry::ErrorChain(&error), "Could not renew a claim"),
+                Err(error) => {
+                    tracing::debug!(error = %crate::telemetry::ErrorChain(&error), "Could not renew a claim")
+                }
             }
         }
     }
@@ -241,12 +295,22 @@ impl ChunkLedger {
         after: Option<&OpenCursor>,
         limit: usize,
     ) -> Result<(Vec<OpenChunk>, Option<OpenCursor>), LedgerError> {
-        let keys = self.store.list(OPEN, after.map(|cursor| cursor.0.as_str()), limit).await?;
-        let next = keys.last().filter(|_| keys.len() == limit).cloned().map(OpenCursor);
+        let keys = self
+            .store
+            .list(OPEN, after.map(|cursor| cursor.0.as_str()), limit)
+            .await?;
+        let next = keys
+            .last()
+            .filter(|_| keys.len() == limit)
+            .cloned()
+            .map(OpenCursor);
         let mut chunks = Vec::with_capacity(keys.len());
         for key in keys {
             match document_of_marker(&key) {
-                Some(document_id) => chunks.push(OpenChunk { document_id, marker: key }),
+                Some(document_id) => chunks.push(OpenChunk {
+                    document_id,
+                    marker: key,
+                }),
                 None => tracing::warn!(key, "The ledger holds a marker that names no chunk"),
             }
         }
@@ -258,16 +322,27 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails.
     pub async fn clear(&self, settled: &OpenChunk) -> Result<(), LedgerError> {
-        self.clear_marker(&settled.marker, &settled.document_id).await
+        self.clear_marker(&settled.marker, &settled.document_id)
+            .await
     }
 
-    async fn clear_marker(&self, marker: &str, document_id: &DocumentId) -> Result<(), LedgerError> {
+    async fn clear_marker(
+        &self,
+        marker: &str,
+        document_id: &DocumentId,
+    ) -> Result<(), LedgerError> {
         self.store.remove(marker).await?;
         // An event may have opened the entry again in between, and found its marker there.
         if let Some(found) = self.find(document_id).await?
             && !found.entry.state.is_settled()
         {
-            self.store.put(&marker_key(&found.entry), Bytes::new(), Precondition::Absent).await?;
+            self.store
+                .put(
+                    &marker_key(&found.entry),
+                    Bytes::new(),
+                    Precondition::Absent,
+                )
+                .await?;
         }
         Ok(())
     }
@@ -283,30 +358,59 @@ impl ChunkLedger {
             };
             let mut entry = found.entry.clone();
             match entry.state {
-                ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => give_another_chance(&mut entry),
+                ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => {
+                    give_another_chance(&mut entry)
+                }
                 ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
-                ChunkState::SourceDeleted { .. } | ChunkState::SourceLeft { .. } | ChunkState::InPlace { .. } => {
+                ChunkState::SourceDeleted { .. }
+                | ChunkState::SourceLeft { .. }
+                | ChunkState::InPlace { .. } => {
                     return Ok(Retried::Safe);
                 }
-                ChunkState::Removing { .. } | ChunkState::Removed { .. } => return Ok(Retried::Removed),
+                ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+                    return Ok(Retried::Removed);
+                }
             }
-            entry.note_audited(self.audit_operator("retried", document_id.as_str(), Value::Null).await?);
-            if self.put_open(Some(&found.entry), &entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
+            entry.note_audited(
+                self.audit_operator("retried", document_id.as_str(), Value::Null)
+                    .await?,
+            );
+            if self
+                .put_open(
+                    Some(&found.entry),
+                    &entry,
+                    Precondition::Unchanged(found.version),
+                )
+                .await?
+                == PutOutcome::Written
+            {
                 return Ok(Retried::Opened);
             }
         }
-        Err(LedgerError::Contended { document_id: document_id.clone() })
+        Err(LedgerError::Contended {
+            document_id: document_id.clone(),
+        })
     }
 
     /// Writes down what was told of an entry, so that it is told once; whoever changes the entry meanwhile is not disturbed.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn note_told(&self, found: &Found, note: impl FnOnce(&mut LedgerEntry) + Send) -> Result<(), LedgerError> {
+    pub async fn note_told(
+        &self,
+        found: &Found,
+        note: impl FnOnce(&mut LedgerEntry) + Send,
+    ) -> Result<(), LedgerError> {
         let mut entry = found.entry.clone();
         note(&mut entry);
         let condition = Precondition::Unchanged(found.version.clone());
-        self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(&entry), condition).await?;
+        self.store
+            .put(
+                &entry_key(&entry.chunk.document_id),
+                to_bytes(&entry),
+                condition,
+            )
+            .await?;
         Ok(())
     }
 
@@ -325,12 +429,25 @@ impl ChunkLedger {
                 return Ok(Accepted::Nothing);
             }
             entry.anomaly_accepted_at = Some(self.clock.now());
-            entry.note_audited(self.audit_operator("accepted", document_id.as_str(), Value::Null).await?);
-            if self.put_open(Some(&found.entry), &entry, Precondition::Unchanged(found.version)).await? == PutOutcome::Written {
+            entry.note_audited(
+                self.audit_operator("accepted", document_id.as_str(), Value::Null)
+                    .await?,
+            );
+            if self
+                .put_open(
+                    Some(&found.entry),
+                    &entry,
+                    Precondition::Unchanged(found.version),
+                )
+                .await?
+                == PutOutcome::Written
+            {
                 return Ok(Accepted::Accepted);
             }
         }
-        Err(LedgerError::Contended { document_id: document_id.clone() })
+        Err(LedgerError::Contended {
+            document_id: document_id.clone(),
+        })
     }
 
     /// The markers first, then the entry: an open entry always has its marker.
@@ -341,10 +458,19 @@ impl ChunkLedger {
         condition: Precondition,
     ) -> Result<PutOutcome, LedgerError> {
         if !entry.state.is_settled() {
-            self.store.put(&marker_key(entry), Bytes::new(), Precondition::Absent).await?;
+            self.store
+                .put(&marker_key(entry), Bytes::new(), Precondition::Absent)
+                .await?;
         }
         self.mark_new(before, entry).await?;
-        let outcome = self.store.put(&entry_key(&entry.chunk.document_id), to_bytes(entry), condition).await?;
+        let outcome = self
+            .store
+            .put(
+                &entry_key(&entry.chunk.document_id),
+                to_bytes(entry),
+                condition,
+            )
+            .await?;
         if let (PutOutcome::Written, Some(before)) = (outcome, before) {
             self.unmark(before, entry).await?;
         }
@@ -394,7 +520,11 @@ fn entry_key(document_id: &DocumentId) -> String {
 
 /// Expiry in seconds, zero-padded, so that listing order is order of expiry.
 fn marker_key(entry: &LedgerEntry) -> String {
-    format!("{OPEN}{:011}-{}", entry.expires_at.as_second().max(0), entry.chunk.document_id)
+    format!(
+        "{OPEN}{:011}-{}",
+        entry.expires_at.as_second().max(0),
+        entry.chunk.document_id
+    )
 }
 
 fn document_of_marker(key: &str) -> Option<DocumentId> {
@@ -436,6 +566,8 @@ fn reopen_left_source(entry: &mut LedgerEntry) {
     if let ChunkState::SourceLeft { receipt, .. } = &entry.state
         && entry.chunk.locations.delete.is_some()
     {
-        entry.state = ChunkState::Exported { receipt: receipt.clone() };
+        entry.state = ChunkState::Exported {
+            receipt: receipt.clone(),
+        };
     }
 }

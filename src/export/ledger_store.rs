@@ -52,11 +52,21 @@ pub trait LedgerStore: Send + Sync {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError>;
 
     /// Writes `content` whole, or not at all.
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError>;
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError>;
 
     /// Removes the document under `key`; one that is not there is removed already.
     async fn remove(&self, key: &str) -> Result<(), StoreError>;
 
     /// At most `limit` keys that begin with `prefix` and come after `after`, in ascending order.
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError>;
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError>;
 }

@@ -21,7 +21,12 @@ pub struct VerifiedFile {
 impl VerifiedFile {
     /// Only [`verify`](super::verify) makes one.
     pub(super) fn new(name: BlobName, size_bytes: u64, sha256: Sha256Digest, etag: String) -> Self {
-        Self { name, size_bytes, sha256, etag }
+        Self {
+            name,
+            size_bytes,
+            sha256,
+            etag,
+        }
     }
 
     pub fn name(&self) -> &BlobName {
@@ -82,7 +87,13 @@ impl ExportReceipt {
         anomaly: Option<String>,
         verified_at: Timestamp,
     ) -> Self {
-        Self { media, metadata, verified_at, vault, anomaly }
+        Self {
+            media,
+            metadata,
+            verified_at,
+            vault,
+            anomaly,
+        }
     }
 
     pub fn vault(&self) -> VaultName {

@@ -35,7 +35,9 @@ impl Vaults {
     ) -> Result<Result<(), Mismatch>, DestinationError> {
         let vault = self.get(receipt.vault(), file.name())?;
         let Some(found) = vault.inspect(file.name()).await? else {
-            return Ok(Err(Mismatch::Missing { name: file.name().clone() }));
+            return Ok(Err(Mismatch::Missing {
+                name: file.name().clone(),
+            }));
         };
         let described = verify::unchanged(file, &found)
             .and_then(|()| verify::verify_committed_before(file.name(), &found))
@@ -51,18 +53,26 @@ impl Vaults {
 ///
 /// # Errors
 /// When the vault cannot be asked.
-pub async fn kept_receipt(vault: &dyn ExportDestination, name: &BlobName) -> Result<Option<KeptReceipt>, DestinationError> {
+pub async fn kept_receipt(
+    vault: &dyn ExportDestination,
+    name: &BlobName,
+) -> Result<Option<KeptReceipt>, DestinationError> {
     if vault.inspect(name).await?.is_none() {
         return Ok(None);
     }
     Ok(serde_json::from_slice(&vault.read(name, 0..RECEIPT_READ_LIMIT).await?).ok())
 }
 
-async fn read_through(vault: &dyn ExportDestination, file: &VerifiedFile) -> Result<Sha256Digest, DestinationError> {
+async fn read_through(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+) -> Result<Sha256Digest, DestinationError> {
     let mut digest = Sha256::new();
     let mut offset = 0;
     while offset < file.size_bytes() {
-        let piece = vault.read(file.name(), offset..(offset + PIECE).min(file.size_bytes())).await?;
+        let piece = vault
+            .read(file.name(), offset..(offset + PIECE).min(file.size_bytes()))
+            .await?;
         if piece.is_empty() {
             break;
         }
@@ -83,8 +93,17 @@ mod tests {
     async fn a_file_is_read_to_its_end_and_hashed() {
         let content = Bytes::from(vec![7; 9 << 20]);
         let vault = MemoryVault::default();
-        let file = VerifiedFile::new("a/b".parse().unwrap(), content.len() as u64, Sha256Digest::of(&content), "e".into());
-        let properties = BlobProperties { content_type: "x", metadata: Vec::new(), tags: Vec::new() };
+        let file = VerifiedFile::new(
+            "a/b".parse().unwrap(),
+            content.len() as u64,
+            Sha256Digest::of(&content),
+            "e".into(),
+        );
+        let properties = BlobProperties {
+            content_type: "x",
+            metadata: Vec::new(),
+            tags: Vec::new(),
+        };
         vault.put(file.name(), content, &properties).await.unwrap();
         assert_eq!(read_through(&vault, &file).await.unwrap(), file.sha256());
     }

@@ -44,7 +44,9 @@ impl RetentionPolicy {
     /// When a chunk's copy is past this policy: counted from the start of the recording, as far as that can be believed,
     /// else from when its event came.
     pub fn past_at(self, entry: &LedgerEntry) -> Timestamp {
-        counted_from(entry).checked_add(self.keep_for).unwrap_or(Timestamp::MAX)
+        counted_from(entry)
+            .checked_add(self.keep_for)
+            .unwrap_or(Timestamp::MAX)
     }
 
     fn is_past(self, entry: &LedgerEntry, now: Timestamp) -> bool {
@@ -59,9 +61,16 @@ impl RetentionPolicy {
 }
 
 fn counted_from(entry: &LedgerEntry) -> Timestamp {
-    let earliest = entry.recorded_at.checked_sub(START_BELIEVED_FOR).unwrap_or(Timestamp::MIN);
+    let earliest = entry
+        .recorded_at
+        .checked_sub(START_BELIEVED_FOR)
+        .unwrap_or(Timestamp::MIN);
     let believed = |started_at: &Timestamp| (earliest..=entry.recorded_at).contains(started_at);
-    entry.chunk.started_at.filter(believed).unwrap_or(entry.recorded_at)
+    entry
+        .chunk
+        .started_at
+        .filter(believed)
+        .unwrap_or(entry.recorded_at)
 }
 
 /// Applies a policy to the vault.
@@ -112,8 +121,18 @@ pub enum Removal {
 }
 
 impl Retention {
-    pub fn new(ledger: ChunkLedger, vaults: Vaults, clock: Arc<dyn Clock>, policy: RetentionPolicy) -> Self {
-        Self { ledger, vaults, clock, policy }
+    pub fn new(
+        ledger: ChunkLedger,
+        vaults: Vaults,
+        clock: Arc<dyn Clock>,
+        policy: RetentionPolicy,
+    ) -> Self {
+        Self {
+            ledger,
+            vaults,
+            clock,
+            policy,
+        }
     }
 
     /// Every copy that is past its policy, oldest first, with what holds it. Looks at every entry there is.
@@ -124,9 +143,18 @@ impl Retention {
         let now = self.clock.now();
         let holds = self.ledger.holds();
         let mut past = Vec::new();
-        for entry in self.ledger.entries(|entry| self.policy.concerns(entry, now)).await? {
+        for entry in self
+            .ledger
+            .entries(|entry| self.policy.concerns(entry, now))
+            .await?
+        {
             let cases = holds.on(&entry.chunk).await?;
-            past.push(PastPolicy { counted_from: counted_from(&entry), past_at: self.policy.past_at(&entry), cases, entry });
+            past.push(PastPolicy {
+                counted_from: counted_from(&entry),
+                past_at: self.policy.past_at(&entry),
+                cases,
+                entry,
+            });
         }
         past.sort_by_key(|copy| copy.past_at);
         Ok(past)
@@ -138,9 +166,18 @@ impl Retention {
     /// When the ledger cannot be listed.
     pub async fn apply(&self) -> Result<Vec<(DocumentId, Removal)>, LedgerError> {
         let now = self.clock.now();
-        let mut past = self.ledger.entries(|entry| self.policy.concerns(entry, now)).await?;
+        let mut past = self
+            .ledger
+            .entries(|entry| self.policy.concerns(entry, now))
+            .await?;
         past.sort_by_key(|entry| self.policy.past_at(entry));
-        self.ledger.audit_operator("retentionApplied", "vault", serde_json::json!({"pastPolicy": past.len()})).await?;
+        self.ledger
+            .audit_operator(
+                "retentionApplied",
+                "vault",
+                serde_json::json!({"pastPolicy": past.len()}),
+            )
+            .await?;
         let removals = futures::stream::iter(past).map(|entry| async move {
             let id = entry.chunk.document_id;
             let removal = self.remove(&id).await;
@@ -165,11 +202,18 @@ impl Retention {
     async fn remove_on(&self, ground: Ground<'_>, id: &DocumentId) -> Removal {
         let removal = self.try_remove(ground, id).await.unwrap_or_else(|error| {
             // What was done is known to the next removal, not to this one.
-            Removal::Failed { reason: ErrorChain(&error).to_string(), is_whole: false }
+            Removal::Failed {
+                reason: ErrorChain(&error).to_string(),
+                is_whole: false,
+            }
         });
         match &removal {
-            Removal::Removed => info!(document.id = %id, "Deleted the copy of chunk `{id}` from the vault"),
-            Removal::Held { cases } => info!(document.id = %id, "The copy of chunk `{id}` is held for {}", holds::tags(cases)),
+            Removal::Removed => {
+                info!(document.id = %id, "Deleted the copy of chunk `{id}` from the vault")
+            }
+            Removal::Held { cases } => {
+                info!(document.id = %id, "The copy of chunk `{id}` is held for {}", holds::tags(cases))
+            }
             Removal::NotDue | Removal::Busy => {}
             Removal::Failed { reason, .. } => {
                 error!(document.id = %id, error = reason, "The copy of chunk `{id}` could not be deleted from the vault");
@@ -178,13 +222,19 @@ impl Retention {
         removal
     }
 
-    async fn try_remove(&self, ground: Ground<'_>, id: &DocumentId) -> Result<Removal, LedgerError> {
+    async fn try_remove(
+        &self,
+        ground: Ground<'_>,
+        id: &DocumentId,
+    ) -> Result<Removal, LedgerError> {
         let Some(found) = self.ledger.find(id).await? else {
             return Ok(Removal::NotDue);
         };
         let is_due = match ground {
             Ground::Policy => self.policy.concerns(&found.entry, self.clock.now()),
-            Ground::Request { .. } => found.entry.state.removable().is_some() || self.is_over(&found.entry),
+            Ground::Request { .. } => {
+                found.entry.state.removable().is_some() || self.is_over(&found.entry)
+            }
         };
         if !is_due {
             return Ok(Removal::NotDue);
@@ -206,26 +256,47 @@ impl Retention {
 
     /// It ended without a copy, and ACS cannot have it any more.
     fn is_over(&self, entry: &LedgerEntry) -> bool {
-        let has_ended = matches!(entry.state, ChunkState::Expired { .. } | ChunkState::DeadLettered { .. });
+        let has_ended = matches!(
+            entry.state,
+            ChunkState::Expired { .. } | ChunkState::DeadLettered { .. }
+        );
         has_ended && entry.is_surely_gone(self.clock.now())
     }
 
-    async fn carry_out(&self, claim: &Claim, found: Found, ground: Ground<'_>) -> Result<Removal, LedgerError> {
+    async fn carry_out(
+        &self,
+        claim: &Claim,
+        found: Found,
+        ground: Ground<'_>,
+    ) -> Result<Removal, LedgerError> {
         let entry = found.entry;
-        let Some((receipt, source)) = entry.state.removable().map(|(receipt, source)| (receipt.clone(), source)) else {
+        let Some((receipt, source)) = entry
+            .state
+            .removable()
+            .map(|(receipt, source)| (receipt.clone(), source))
+        else {
             return self.clear(claim, &entry).await;
         };
         let now = self.clock.now();
-        let removing = ChunkState::Removing { receipt: receipt.clone(), source: source.clone(), began_at: now };
+        let removing = ChunkState::Removing {
+            receipt: receipt.clone(),
+            source: source.clone(),
+            began_at: now,
+        };
         let begin = |current: &mut LedgerEntry| {
             // An event may have opened it again since it was found.
             if current.state == entry.state {
                 current.state = removing.clone();
             }
         };
-        let entry = self.ledger.update(claim, AfterUpdate::KeepClaim, begin).await?;
+        let entry = self
+            .ledger
+            .update(claim, AfterUpdate::KeepClaim, begin)
+            .await?;
         if entry.state != removing {
-            self.ledger.update(claim, AfterUpdate::Release, |_| {}).await?;
+            self.ledger
+                .update(claim, AfterUpdate::Release, |_| {})
+                .await?;
             return Ok(Removal::NotDue);
         }
         let cases = self.ledger.holds().on(&entry.chunk).await?;
@@ -247,7 +318,10 @@ impl Retention {
         };
         if let Err(error) = deleted.await {
             let reason = ErrorChain(&error).to_string();
-            return Ok(Removal::Failed { reason, is_whole: self.give_back(claim, &receipt, &source).await? });
+            return Ok(Removal::Failed {
+                reason,
+                is_whole: self.give_back(claim, &receipt, &source).await?,
+            });
         }
         let reason = match ground {
             Ground::Policy => format!(
@@ -257,16 +331,30 @@ impl Retention {
             ),
             Ground::Request { reason } => format!("erased from the vault on request: {reason}"),
         };
-        let removed = ChunkState::Removed { receipt, removed_at: self.clock.now(), reason };
-        self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = removed.clone()).await?;
+        let removed = ChunkState::Removed {
+            receipt,
+            removed_at: self.clock.now(),
+            reason,
+        };
+        self.ledger
+            .update(claim, AfterUpdate::Release, |entry| {
+                entry.state = removed.clone()
+            })
+            .await?;
         Ok(Removal::Removed)
     }
 
     /// The media first: it is what a vault that refuses is refusing, and then nothing is gone. The receipt last: it tells what
     /// there was for as long as anything of it is left.
-    async fn delete_files(&self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Result<(), DestinationError> {
+    async fn delete_files(
+        &self,
+        entry: &LedgerEntry,
+        receipt: &ExportReceipt,
+    ) -> Result<(), DestinationError> {
         let proof = layout::receipt(&entry.folder, &entry.chunk);
-        let files = std::iter::once(receipt.media()).chain(receipt.metadata()).map(VerifiedFile::name);
+        let files = std::iter::once(receipt.media())
+            .chain(receipt.metadata())
+            .map(VerifiedFile::name);
         for name in files.chain([&proof]) {
             self.vaults.get(receipt.vault(), name)?.remove(name).await?;
         }
@@ -286,11 +374,16 @@ impl Retention {
             Ok::<_, DestinationError>(())
         };
         let cleared = cleared.await;
-        self.ledger.update(claim, AfterUpdate::Release, |_| {}).await?;
+        self.ledger
+            .update(claim, AfterUpdate::Release, |_| {})
+            .await?;
         Ok(match cleared {
             Ok(()) if cases.is_empty() => Removal::Removed,
             Ok(()) => Removal::Held { cases },
-            Err(error) => Removal::Failed { reason: ErrorChain(&error).to_string(), is_whole: false },
+            Err(error) => Removal::Failed {
+                reason: ErrorChain(&error).to_string(),
+                is_whole: false,
+            },
         })
     }
 
@@ -298,21 +391,31 @@ impl Retention {
     async fn clear_backup(&self, entry: &LedgerEntry) -> Result<(), DestinationError> {
         if entry.uses_backup {
             for name in layout::all_names(&entry.folder, &entry.chunk) {
-                self.vaults.get(VaultName::Backup, &name)?.remove(&name).await?;
+                self.vaults
+                    .get(VaultName::Backup, &name)?
+                    .remove(&name)
+                    .await?;
             }
         }
         Ok(())
     }
 
     /// Makes it a copy again if both files are in the vault as they were proved. Whether they are, and it is.
-    async fn give_back(&self, claim: &Claim, receipt: &ExportReceipt, source: &SourceEnd) -> Result<bool, LedgerError> {
+    async fn give_back(
+        &self,
+        claim: &Claim,
+        receipt: &ExportReceipt,
+        source: &SourceEnd,
+    ) -> Result<bool, LedgerError> {
         let is_whole = matches!(self.vaults.still_hold(receipt).await, Ok(true));
         let give_back = |entry: &mut LedgerEntry| {
             if is_whole {
                 entry.state = source.clone().with_copy(receipt.clone());
             }
         };
-        self.ledger.update(claim, AfterUpdate::Release, give_back).await?;
+        self.ledger
+            .update(claim, AfterUpdate::Release, give_back)
+            .await?;
         Ok(is_whole)
     }
 }
@@ -323,15 +426,28 @@ mod tests {
     use crate::export::digest::Sha256Digest;
     use crate::export::entry::tests::entry;
 
-    const YEAR: RetentionPolicy = RetentionPolicy { keep_for: Duration::from_hours(8760) };
+    const YEAR: RetentionPolicy = RetentionPolicy {
+        keep_for: Duration::from_hours(8760),
+    };
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new("a/b.wav".parse().unwrap(), 1, Sha256Digest::of(b"a"), "e".into());
-        ExportReceipt::new(media, None, VaultName::Home, None, at("2026-03-02T10:00:00Z"))
+        let media = VerifiedFile::new(
+            "a/b.wav".parse().unwrap(),
+            1,
+            Sha256Digest::of(b"a"),
+            "e".into(),
+        );
+        ExportReceipt::new(
+            media,
+            None,
+            VaultName::Home,
+            None,
+            at("2026-03-02T10:00:00Z"),
+        )
     }
 
     fn started(started_at: Option<&str>) -> LedgerEntry {
@@ -355,28 +471,66 @@ mod tests {
 
     #[test]
     fn a_policy_beyond_all_time_is_never_past() {
-        let forever = RetentionPolicy { keep_for: Duration::MAX };
+        let forever = RetentionPolicy {
+            keep_for: Duration::MAX,
+        };
         assert!(!forever.is_past(&started(None), at("9999-01-01T00:00:00Z")));
     }
 
     #[test]
     fn only_settled_copies_are_concerned() {
         let (soon, late) = (at("2026-03-03T00:00:00Z"), at("2030-01-01T00:00:00Z"));
-        let concerned = |state: ChunkState, now| YEAR.concerns(&LedgerEntry { state, ..started(None) }, now);
+        let concerned = |state: ChunkState, now| {
+            YEAR.concerns(
+                &LedgerEntry {
+                    state,
+                    ..started(None)
+                },
+                now,
+            )
+        };
         let (receipt, reason) = (receipt(), String::new());
-        let deleted = ChunkState::SourceDeleted { receipt: receipt.clone(), deleted_at: soon };
+        let deleted = ChunkState::SourceDeleted {
+            receipt: receipt.clone(),
+            deleted_at: soon,
+        };
         assert!(!concerned(deleted.clone(), soon) && concerned(deleted, late));
-        assert!(concerned(ChunkState::SourceLeft { receipt: receipt.clone(), reason: reason.clone() }, late));
+        assert!(concerned(
+            ChunkState::SourceLeft {
+                receipt: receipt.clone(),
+                reason: reason.clone()
+            },
+            late
+        ));
         for state in [
             ChunkState::Pending,
-            ChunkState::Exported { receipt: receipt.clone() },
-            ChunkState::Removed { receipt: receipt.clone(), removed_at: soon, reason: reason.clone() },
-            ChunkState::Expired { seen_at: soon, reason: reason.clone() },
+            ChunkState::Exported {
+                receipt: receipt.clone(),
+            },
+            ChunkState::Removed {
+                receipt: receipt.clone(),
+                removed_at: soon,
+                reason: reason.clone(),
+            },
+            ChunkState::Expired {
+                seen_at: soon,
+                reason: reason.clone(),
+            },
             ChunkState::DeadLettered { at: soon, reason },
         ] {
             assert!(!concerned(state.clone(), late), "{state:?}");
         }
         let source = SourceEnd::Deleted { deleted_at: soon };
-        assert!(concerned(ChunkState::Removing { receipt, source, began_at: soon }, soon), "what was begun is finished");
+        assert!(
+            concerned(
+                ChunkState::Removing {
+                    receipt,
+                    source,
+                    began_at: soon
+                },
+                soon
+            ),
+            "what was begun is finished"
+        );
     }
 }

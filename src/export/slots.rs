@@ -39,15 +39,24 @@ pub struct Slot {
 
 impl Slots {
     pub fn new(count: usize) -> Arc<Self> {
-        let queue = Queue { free: count, next_ticket: 0, waiting: BTreeMap::new() };
-        Arc::new(Self { queue: Mutex::new(queue), waiting: watch::Sender::new(0) })
+        let queue = Queue {
+            free: count,
+            next_ticket: 0,
+            waiting: BTreeMap::new(),
+        };
+        Arc::new(Self {
+            queue: Mutex::new(queue),
+            waiting: watch::Sender::new(0),
+        })
     }
 
     /// A slot, if one is free.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Slot> {
         let mut queue = self.queue();
         queue.free = queue.free.checked_sub(1)?;
-        Some(Slot { slots: Arc::clone(self) })
+        Some(Slot {
+            slots: Arc::clone(self),
+        })
     }
 
     /// Waits for a slot, having had so many turns. Cancel-safe: dropped, it leaves the queue.
@@ -56,7 +65,9 @@ impl Slots {
             let mut queue = self.queue();
             if queue.free > 0 {
                 queue.free -= 1;
-                return Slot { slots: Arc::clone(self) };
+                return Slot {
+                    slots: Arc::clone(self),
+                };
             }
             let ticket = (turns, expires_at, queue.next_ticket);
             queue.next_ticket += 1;
@@ -65,8 +76,13 @@ impl Slots {
             self.tell(&queue);
             (ticket, receiver)
         };
-        let _queued = Queued { slots: self, ticket };
-        receiver.await.expect("a sender leaves the queue with a slot, or with its receiver")
+        let _queued = Queued {
+            slots: self,
+            ticket,
+        };
+        receiver
+            .await
+            .expect("a sender leaves the queue with a slot, or with its receiver")
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -89,7 +105,9 @@ impl Slots {
         };
         if let Some((_, sender)) = next {
             // Who has given up meanwhile drops the slot, and it goes on to the next.
-            drop(sender.send(Slot { slots: Arc::clone(self) }));
+            drop(sender.send(Slot {
+                slots: Arc::clone(self),
+            }));
         }
     }
 }
@@ -126,12 +144,20 @@ pub struct Turn {
 impl Turn {
     /// A turn that begins now.
     pub fn new(slot: Slot, budget: Budget) -> Self {
-        Self { budget, slice_ends: Mutex::new(Instant::now() + SLICE), is_patient: AtomicBool::new(false), slot }
+        Self {
+            budget,
+            slice_ends: Mutex::new(Instant::now() + SLICE),
+            is_patient: AtomicBool::new(false),
+            slot,
+        }
     }
 
     /// Another slice: what this one was spent on has come to nothing.
     pub fn begin_again(&self) {
-        *self.slice_ends.lock().expect("no holder of this lock panics") = Instant::now() + SLICE;
+        *self
+            .slice_ends
+            .lock()
+            .expect("no holder of this lock panics") = Instant::now() + SLICE;
     }
 
     /// From now on only the budget ends it: a source that knows no ranges has to be read from its beginning every time.
@@ -140,7 +166,10 @@ impl Turn {
     }
 
     fn slice_ends(&self) -> Instant {
-        *self.slice_ends.lock().expect("no holder of this lock panics")
+        *self
+            .slice_ends
+            .lock()
+            .expect("no holder of this lock panics")
     }
 
     pub fn budget(&self) -> Budget {
@@ -148,7 +177,8 @@ impl Turn {
     }
 
     pub fn is_over(&self) -> bool {
-        let slice_is_over = || Instant::now() >= self.slice_ends() && *self.slot.slots.waiting.borrow() > 0;
+        let slice_is_over =
+            || Instant::now() >= self.slice_ends() && *self.slot.slots.waiting.borrow() > 0;
         self.budget.is_spent() || (!self.is_patient.load(Ordering::Relaxed) && slice_is_over())
     }
 
@@ -189,9 +219,13 @@ mod tests {
         let mut early = Box::pin(slots.acquire(0, at(100)));
         let mut early_too = Box::pin(slots.acquire(0, at(100)));
         assert!(late.as_mut().now_or_never().is_none());
-        assert!(early.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none());
+        assert!(
+            early.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none()
+        );
         drop(held);
-        assert!(late.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none());
+        assert!(
+            late.as_mut().now_or_never().is_none() && early_too.as_mut().now_or_never().is_none()
+        );
         let held = early.as_mut().now_or_never().unwrap();
         drop(held);
         let held = early_too.as_mut().now_or_never().unwrap();
@@ -205,9 +239,13 @@ mod tests {
         let held = slots.acquire(0, at(0)).await;
         let mut again = Box::pin(slots.acquire(1, at(100)));
         let mut newcomer = Box::pin(slots.acquire(0, at(300)));
-        assert!(again.as_mut().now_or_never().is_none() && newcomer.as_mut().now_or_never().is_none());
+        assert!(
+            again.as_mut().now_or_never().is_none() && newcomer.as_mut().now_or_never().is_none()
+        );
         drop(held);
-        assert!(again.as_mut().now_or_never().is_none() && newcomer.as_mut().now_or_never().is_some());
+        assert!(
+            again.as_mut().now_or_never().is_none() && newcomer.as_mut().now_or_never().is_some()
+        );
     }
 
     #[tokio::test]
@@ -221,15 +259,24 @@ mod tests {
         drop(quitter);
         drop(held);
         drop(granted);
-        assert!(slots.acquire(0, at(3)).now_or_never().is_some(), "given to one who has gone, it comes back");
+        assert!(
+            slots.acquire(0, at(3)).now_or_never().is_some(),
+            "given to one who has gone, it comes back"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_turn_ends_after_its_slice_only_when_another_waits() {
         let slots = Slots::new(1);
-        let turn = Turn::new(slots.acquire(0, at(0)).await, Budget::of(Duration::from_hours(1)));
+        let turn = Turn::new(
+            slots.acquire(0, at(0)).await,
+            Budget::of(Duration::from_hours(1)),
+        );
         tokio::time::advance(SLICE * 2).await;
-        assert!(!turn.is_over() && turn.over().now_or_never().is_none(), "nobody waits");
+        assert!(
+            !turn.is_over() && turn.over().now_or_never().is_none(),
+            "nobody waits"
+        );
         let mut waiting = Box::pin(slots.acquire(0, at(1)));
         assert!(waiting.as_mut().now_or_never().is_none());
         turn.over().await;
@@ -241,7 +288,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_turn_ends_with_its_budget() {
         let slots = Slots::new(1);
-        let turn = Turn::new(slots.acquire(0, at(0)).await, Budget::of(Duration::from_secs(1)));
+        let turn = Turn::new(
+            slots.acquire(0, at(0)).await,
+            Budget::of(Duration::from_secs(1)),
+        );
         turn.over().await;
         assert!(turn.is_over() && turn.budget().remaining().is_zero());
     }

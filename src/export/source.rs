@@ -60,7 +60,11 @@ pub enum SourceError {
 impl SourceError {
     /// A passing failure without a cause of its own.
     pub fn transient(what: impl Into<String>) -> Self {
-        Self::Transient { what: what.into(), retry_after: None, source: None }
+        Self::Transient {
+            what: what.into(),
+            retry_after: None,
+            source: None,
+        }
     }
 
     /// How long the source asks to be left alone.
@@ -76,8 +80,17 @@ impl SourceError {
 #[async_trait]
 pub trait RecordingSource: Send + Sync {
     /// Opens a part of a file, in bytes; a range that ends beyond the file is clipped.
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError>;
+    async fn open(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+    ) -> Result<OpenedContent, SourceError>;
 
     /// Deletes the chunk at the source by the event's `deleteLocation`. One that is gone already is deleted.
-    async fn delete(&self, chunk: &RecordingChunk, receipt: &ExportReceipt) -> Result<(), SourceError>;
+    async fn delete(
+        &self,
+        chunk: &RecordingChunk,
+        receipt: &ExportReceipt,
+    ) -> Result<(), SourceError>;
 }

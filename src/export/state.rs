@@ -26,7 +26,11 @@ use super::receipt::{ExportReceipt, VaultName};
 
 /// Facts, not activities: whether somebody is at work is told by the claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(
+    tag = "name",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
 pub enum ChunkState {
     Pending,
     /// In the vault and proved; still at ACS.
@@ -83,7 +87,10 @@ impl SourceEnd {
     /// The state of a chunk whose source ended so, and whose copy is in the vault.
     pub fn with_copy(self, receipt: ExportReceipt) -> ChunkState {
         match self {
-            Self::Deleted { deleted_at } => ChunkState::SourceDeleted { receipt, deleted_at },
+            Self::Deleted { deleted_at } => ChunkState::SourceDeleted {
+                receipt,
+                deleted_at,
+            },
             Self::Left { reason } => ChunkState::SourceLeft { receipt, reason },
         }
     }
@@ -107,7 +114,9 @@ impl ChunkState {
     /// The proof of a copy that is in the vault, where there is one.
     pub fn receipt(&self) -> Option<&ExportReceipt> {
         match self {
-            Self::Exported { receipt } | Self::SourceDeleted { receipt, .. } | Self::SourceLeft { receipt, .. } => Some(receipt),
+            Self::Exported { receipt }
+            | Self::SourceDeleted { receipt, .. }
+            | Self::SourceLeft { receipt, .. } => Some(receipt),
             Self::Pending
             | Self::Removing { .. }
             | Self::Removed { .. }
@@ -120,9 +129,24 @@ impl ChunkState {
     /// What a retention policy may remove: a settled copy, or what is left of one.
     pub fn removable(&self) -> Option<(&ExportReceipt, SourceEnd)> {
         match self {
-            Self::SourceDeleted { receipt, deleted_at } => Some((receipt, SourceEnd::Deleted { deleted_at: *deleted_at })),
-            Self::SourceLeft { receipt, reason } => Some((receipt, SourceEnd::Left { reason: reason.clone() })),
-            Self::Removing { receipt, source, .. } => Some((receipt, source.clone())),
+            Self::SourceDeleted {
+                receipt,
+                deleted_at,
+            } => Some((
+                receipt,
+                SourceEnd::Deleted {
+                    deleted_at: *deleted_at,
+                },
+            )),
+            Self::SourceLeft { receipt, reason } => Some((
+                receipt,
+                SourceEnd::Left {
+                    reason: reason.clone(),
+                },
+            )),
+            Self::Removing {
+                receipt, source, ..
+            } => Some((receipt, source.clone())),
             Self::Pending
             | Self::Exported { .. }
             | Self::Removed { .. }
@@ -202,16 +226,23 @@ pub enum NextStep {
 
 /// Decides what is due for `entry` at `now`.
 pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
-    if let Some(until) = entry.not_before.filter(|until| now < *until && !entry.state.is_settled()) {
+    if let Some(until) = entry
+        .not_before
+        .filter(|until| now < *until && !entry.state.is_settled())
+    {
         return NextStep::Wait { until };
     }
     match &entry.state {
         ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
         ChunkState::Pending => NextStep::Export,
         ChunkState::Exported { receipt } if receipt.vault() == VaultName::Backup => {
-            NextStep::MoveHome { receipt: receipt.clone() }
+            NextStep::MoveHome {
+                receipt: receipt.clone(),
+            }
         }
-        ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup { receipt: receipt.clone() },
+        ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup {
+            receipt: receipt.clone(),
+        },
         ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
         ChunkState::SourceDeleted { .. }
         | ChunkState::SourceLeft { .. }
@@ -223,19 +254,47 @@ pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) 
     }
 }
 
-fn after_export(entry: &LedgerEntry, receipt: &ExportReceipt, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
+fn after_export(
+    entry: &LedgerEntry,
+    receipt: &ExportReceipt,
+    deletion: DeletionPolicy,
+    now: Timestamp,
+) -> NextStep {
     if entry.chunk.locations.delete.is_none() {
-        let reason = format!("the event named no deleteLocation; ACS drops it by itself at {}", entry.expires_at);
-        return NextStep::LeaveSource { receipt: receipt.clone(), reason };
+        let reason = format!(
+            "the event named no deleteLocation; ACS drops it by itself at {}",
+            entry.expires_at
+        );
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            reason,
+        };
     }
-    if let Some(anomaly) = receipt.anomaly().filter(|_| deletion.spares_doubtful(entry)) {
+    if let Some(anomaly) = receipt
+        .anomaly()
+        .filter(|_| deletion.spares_doubtful(entry))
+    {
         if now < entry.surely_gone_at {
-            return NextStep::Wait { until: entry.surely_gone_at };
+            return NextStep::Wait {
+                until: entry.surely_gone_at,
+            };
         }
-        return NextStep::LeaveSource { receipt: receipt.clone(), reason: format!("its media is doubtful: {anomaly}") };
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            reason: format!("its media is doubtful: {anomaly}"),
+        };
     }
-    let due_at = receipt.verified_at().checked_add(deletion.delay).unwrap_or(Timestamp::MAX);
-    if now < due_at { NextStep::Wait { until: due_at } } else { NextStep::DeleteSource { receipt: receipt.clone() } }
+    let due_at = receipt
+        .verified_at()
+        .checked_add(deletion.delay)
+        .unwrap_or(Timestamp::MAX);
+    if now < due_at {
+        NextStep::Wait { until: due_at }
+    } else {
+        NextStep::DeleteSource {
+            receipt: receipt.clone(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -245,44 +304,95 @@ mod tests {
     use crate::export::entry::tests::entry;
     use crate::export::receipt::VerifiedFile;
 
-    const HOUR: DeletionPolicy = DeletionPolicy { delay: Duration::from_hours(1), anomalies: OnAnomaly::Keep };
+    const HOUR: DeletionPolicy = DeletionPolicy {
+        delay: Duration::from_hours(1),
+        anomalies: OnAnomaly::Keep,
+    };
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
     fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new("a/b.wav".parse().unwrap(), 1, Sha256Digest::of(b"a"), "e".into());
-        ExportReceipt::new(media, None, VaultName::Home, None, at("2026-03-02T10:00:00Z"))
+        let media = VerifiedFile::new(
+            "a/b.wav".parse().unwrap(),
+            1,
+            Sha256Digest::of(b"a"),
+            "e".into(),
+        );
+        ExportReceipt::new(
+            media,
+            None,
+            VaultName::Home,
+            None,
+            at("2026-03-02T10:00:00Z"),
+        )
     }
 
     fn doubtful() -> LedgerEntry {
         let media = receipt().media().clone();
         let anomaly = Some("the file is a web page".to_owned());
-        let receipt = ExportReceipt::new(media, None, VaultName::Home, anomaly, at("2026-03-02T10:00:00Z"));
-        LedgerEntry { state: ChunkState::Exported { receipt }, ..exported() }
+        let receipt = ExportReceipt::new(
+            media,
+            None,
+            VaultName::Home,
+            anomaly,
+            at("2026-03-02T10:00:00Z"),
+        );
+        LedgerEntry {
+            state: ChunkState::Exported { receipt },
+            ..exported()
+        }
     }
 
     #[test]
     fn a_doubtful_source_stays_until_somebody_accepts_it_or_it_is_gone() {
         let mut entry = doubtful();
         let later = at("2026-03-02T12:00:00Z");
-        assert_eq!(next_step(&entry, HOUR, later), NextStep::Wait { until: entry.surely_gone_at });
+        assert_eq!(
+            next_step(&entry, HOUR, later),
+            NextStep::Wait {
+                until: entry.surely_gone_at
+            }
+        );
         let step = next_step(&entry, HOUR, entry.surely_gone_at);
-        assert!(matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")), "{step:?}");
-        let careless = DeletionPolicy { anomalies: OnAnomaly::Delete, ..HOUR };
-        assert!(matches!(next_step(&entry, careless, later), NextStep::DeleteSource { .. }));
+        assert!(
+            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")),
+            "{step:?}"
+        );
+        let careless = DeletionPolicy {
+            anomalies: OnAnomaly::Delete,
+            ..HOUR
+        };
+        assert!(matches!(
+            next_step(&entry, careless, later),
+            NextStep::DeleteSource { .. }
+        ));
         entry.anomaly_accepted_at = Some(later);
-        assert!(matches!(next_step(&entry, HOUR, later), NextStep::DeleteSource { .. }));
+        assert!(matches!(
+            next_step(&entry, HOUR, later),
+            NextStep::DeleteSource { .. }
+        ));
     }
 
     #[test]
     fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
         let mut entry = exported();
         let media = receipt().media().clone();
-        let receipt = ExportReceipt::new(media, None, VaultName::Backup, None, at("2026-03-02T10:00:00Z"));
-        entry.state = ChunkState::Exported { receipt: receipt.clone() };
-        assert_eq!(next_step(&entry, HOUR, at("2026-03-02T12:00:00Z")), NextStep::MoveHome { receipt });
+        let receipt = ExportReceipt::new(
+            media,
+            None,
+            VaultName::Backup,
+            None,
+            at("2026-03-02T10:00:00Z"),
+        );
+        entry.state = ChunkState::Exported {
+            receipt: receipt.clone(),
+        };
+        assert_eq!(
+            next_step(&entry, HOUR, at("2026-03-02T12:00:00Z")),
+            NextStep::MoveHome { receipt }
+        );
     }
 
     fn exported() -> LedgerEntry {
@@ -298,14 +408,25 @@ mod tests {
         let now = at("2026-03-02T10:00:00Z");
         assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
         entry.not_before = Some(at("2026-03-02T10:00:01Z"));
-        assert_eq!(next_step(&entry, HOUR, now), NextStep::Wait { until: at("2026-03-02T10:00:01Z") });
+        assert_eq!(
+            next_step(&entry, HOUR, now),
+            NextStep::Wait {
+                until: at("2026-03-02T10:00:01Z")
+            }
+        );
     }
 
     #[test]
     fn deletion_waits_for_its_delay() {
         let due = at("2026-03-02T11:00:00Z");
-        assert_eq!(next_step(&exported(), HOUR, at("2026-03-02T10:59:59Z")), NextStep::Wait { until: due });
-        assert_eq!(next_step(&exported(), HOUR, due), NextStep::DeleteSource { receipt: receipt() });
+        assert_eq!(
+            next_step(&exported(), HOUR, at("2026-03-02T10:59:59Z")),
+            NextStep::Wait { until: due }
+        );
+        assert_eq!(
+            next_step(&exported(), HOUR, due),
+            NextStep::DeleteSource { receipt: receipt() }
+        );
     }
 
     #[test]
@@ -320,16 +441,46 @@ mod tests {
     fn nothing_is_due_for_a_settled_chunk() {
         let now = at("2026-03-02T10:00:00Z");
         let states = [
-            ChunkState::SourceDeleted { receipt: receipt(), deleted_at: now },
-            ChunkState::SourceLeft { receipt: receipt(), reason: String::new() },
-            ChunkState::Removing { receipt: receipt(), source: SourceEnd::Deleted { deleted_at: now }, began_at: now },
-            ChunkState::Removed { receipt: receipt(), removed_at: now, reason: String::new() },
-            ChunkState::Expired { seen_at: now, reason: String::new() },
-            ChunkState::DeadLettered { at: now, reason: String::new() },
+            ChunkState::SourceDeleted {
+                receipt: receipt(),
+                deleted_at: now,
+            },
+            ChunkState::SourceLeft {
+                receipt: receipt(),
+                reason: String::new(),
+            },
+            ChunkState::Removing {
+                receipt: receipt(),
+                source: SourceEnd::Deleted { deleted_at: now },
+                began_at: now,
+            },
+            ChunkState::Removed {
+                receipt: receipt(),
+                removed_at: now,
+                reason: String::new(),
+            },
+            ChunkState::Expired {
+                seen_at: now,
+                reason: String::new(),
+            },
+            ChunkState::DeadLettered {
+                at: now,
+                reason: String::new(),
+            },
         ];
         for state in states {
             assert!(state.is_settled());
-            assert_eq!(next_step(&LedgerEntry { state, ..exported() }, HOUR, now), NextStep::Nothing);
+            assert_eq!(
+                next_step(
+                    &LedgerEntry {
+                        state,
+                        ..exported()
+                    },
+                    HOUR,
+                    now
+                ),
+                NextStep::Nothing
+            );
         }
     }
 
@@ -337,17 +488,37 @@ mod tests {
     fn what_is_removed_or_being_removed_counts_as_no_copy_and_goes_back_to_what_it_was() {
         let now = at("2026-03-02T10:00:00Z");
         let settled = [
-            ChunkState::SourceDeleted { receipt: receipt(), deleted_at: now },
-            ChunkState::SourceLeft { receipt: receipt(), reason: "r".to_owned() },
+            ChunkState::SourceDeleted {
+                receipt: receipt(),
+                deleted_at: now,
+            },
+            ChunkState::SourceLeft {
+                receipt: receipt(),
+                reason: "r".to_owned(),
+            },
         ];
         for state in settled {
-            let (receipt, source) = state.removable().map(|(receipt, source)| (receipt.clone(), source)).unwrap();
+            let (receipt, source) = state
+                .removable()
+                .map(|(receipt, source)| (receipt.clone(), source))
+                .unwrap();
             assert_eq!(source.clone().with_copy(receipt.clone()), state);
-            let removing = ChunkState::Removing { receipt: receipt.clone(), source, began_at: now };
+            let removing = ChunkState::Removing {
+                receipt: receipt.clone(),
+                source,
+                began_at: now,
+            };
             assert!(removing.receipt().is_none() && removing.removable().is_some());
             let json = serde_json::to_vec(&removing).unwrap();
-            assert_eq!(serde_json::from_slice::<ChunkState>(&json).unwrap(), removing);
-            let removed = ChunkState::Removed { receipt, removed_at: now, reason: String::new() };
+            assert_eq!(
+                serde_json::from_slice::<ChunkState>(&json).unwrap(),
+                removing
+            );
+            let removed = ChunkState::Removed {
+                receipt,
+                removed_at: now,
+                reason: String::new(),
+            };
             assert!(removed.receipt().is_none() && removed.removable().is_none());
         }
     }

@@ -76,11 +76,18 @@ impl ExportSweep {
     ) -> Result<(), LedgerError> {
         let mut cursor = None;
         loop {
-            let (chunks, next) = self.driver.ledger().open_chunks(cursor.as_ref(), PAGE).await?;
-            let mut drives = futures::stream::iter(chunks)
-                .take_while(|_| std::future::ready(!budget.is_spent()))
-                .map(|chunk| async move { (chunk.document_id.clone(), self.drive(chunk, budget).await) })
-                .buffer_unordered(AT_ONCE);
+            let (chunks, next) = self
+                .driver
+                .ledger()
+                .open_chunks(cursor.as_ref(), PAGE)
+                .await?;
+            let mut drives =
+                futures::stream::iter(chunks)
+                    .take_while(|_| std::future::ready(!budget.is_spent()))
+                    .map(|chunk| async move {
+                        (chunk.document_id.clone(), self.drive(chunk, budget).await)
+                    })
+                    .buffer_unordered(AT_ONCE);
             while let Some((id, (outcome, risk))) = drives.next().await {
                 report.count(outcome.as_ref(), risk, looked_at.insert(id));
             }
@@ -92,12 +99,22 @@ impl ExportSweep {
         }
     }
 
-    async fn drive(&self, chunk: OpenChunk, budget: Budget) -> (Option<DriveOutcome>, Option<Risk>) {
+    async fn drive(
+        &self,
+        chunk: OpenChunk,
+        budget: Budget,
+    ) -> (Option<DriveOutcome>, Option<Risk>) {
         let document_id = &chunk.document_id;
         let mut risk = None;
-        let outcome = match self.driver.drive_watched(document_id, budget, &mut risk).await {
+        let outcome = match self
+            .driver
+            .drive_watched(document_id, budget, &mut risk)
+            .await
+        {
             // Whatever its marker is called.
-            Ok(outcome @ DriveOutcome::Settled { .. }) => self.driver.ledger().clear(&chunk).await.map(|()| outcome),
+            Ok(outcome @ DriveOutcome::Settled { .. }) => {
+                self.driver.ledger().clear(&chunk).await.map(|()| outcome)
+            }
             outcome => outcome,
         };
         match outcome {
@@ -128,11 +145,16 @@ impl SweepReport {
         }
         match outcome {
             None | Some(DriveOutcome::Failed { .. }) => self.failed += once,
-            Some(DriveOutcome::Unknown | DriveOutcome::Busy | DriveOutcome::Waiting { .. }) => self.waiting += once,
+            Some(DriveOutcome::Unknown | DriveOutcome::Busy | DriveOutcome::Waiting { .. }) => {
+                self.waiting += once
+            }
             Some(DriveOutcome::ClaimLost) => self.waiting += once,
             Some(DriveOutcome::OutOfBudget) => self.unfinished += once,
             Some(DriveOutcome::Exported { .. }) => self.exported += 1,
-            Some(DriveOutcome::Settled { state, exported_now }) => {
+            Some(DriveOutcome::Settled {
+                state,
+                exported_now,
+            }) => {
                 self.exported += u64::from(*exported_now);
                 match state {
                     ChunkState::SourceDeleted { .. } => self.deleted += 1,

@@ -57,7 +57,10 @@ pub enum TransferOutcome {
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     #[error("could not read the {} at its source", part.as_str())]
-    Source { part: ChunkPart, source: SourceError },
+    Source {
+        part: ChunkPart,
+        source: SourceError,
+    },
     #[error(transparent)]
     Destination(#[from] DestinationError),
     #[error("the copy could not be proved")]
@@ -89,8 +92,15 @@ impl Transfer<'_> {
     }
 
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]
-    async fn commit_and_verify(&self, chain: &BlockChain, head: Option<Bytes>) -> Result<TransferOutcome, TransferError> {
-        let outcome = self.destination.commit(&self.name, chain.ids(), &self.properties(chain)).await?;
+    async fn commit_and_verify(
+        &self,
+        chain: &BlockChain,
+        head: Option<Bytes>,
+    ) -> Result<TransferOutcome, TransferError> {
+        let outcome = self
+            .destination
+            .commit(&self.name, chain.ids(), &self.properties(chain))
+            .await?;
         let Some(found) = self.destination.inspect(&self.name).await? else {
             return Err(TransferError::Vanished(self.name.clone()));
         };
@@ -105,28 +115,55 @@ impl Transfer<'_> {
     async fn assemble(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
         let buffers = Buffers::default();
         let (source, chunk, part, turn) = (self.source, self.chunk, self.part, self.turn);
-        let fetcher = Fetcher { source, chunk, part, turn, buffers: &buffers };
-        let assembly = Assembly { fetcher, destination: self.destination, name: &self.name, blocks: self.blocks };
+        let fetcher = Fetcher {
+            source,
+            chunk,
+            part,
+            turn,
+            buffers: &buffers,
+        };
+        let assembly = Assembly {
+            fetcher,
+            destination: self.destination,
+            name: &self.name,
+            blocks: self.blocks,
+        };
         assembly.stage_all(staged).await
     }
 
     fn properties(&self, chain: &BlockChain) -> BlobProperties {
-        let mut metadata =
-            vec![("document_id", self.chunk.document_id.to_string()), ("chunk_index", self.chunk.index.to_string())];
+        let mut metadata = vec![
+            ("document_id", self.chunk.document_id.to_string()),
+            ("chunk_index", self.chunk.index.to_string()),
+        ];
         if let Some(sha256) = chain.digest() {
             metadata.push(("sha256", sha256.to_string()));
         }
         let chunk = self.chunk;
         let ids = [
             ("documentId", Some(chunk.document_id.to_string())),
-            ("recordingId", chunk.recording_id.as_ref().map(ToString::to_string)),
+            (
+                "recordingId",
+                chunk.recording_id.as_ref().map(ToString::to_string),
+            ),
             ("callId", chunk.call_id.as_ref().map(ToString::to_string)),
         ];
-        let tags = ids.into_iter().filter_map(|(name, id)| Some((name, id?))).collect();
-        BlobProperties { content_type: self.content_type, metadata, tags }
+        let tags = ids
+            .into_iter()
+            .filter_map(|(name, id)| Some((name, id?)))
+            .collect();
+        BlobProperties {
+            content_type: self.content_type,
+            metadata,
+            tags,
+        }
     }
 }
 
-fn proved(file: Result<VerifiedFile, Mismatch>, head: Option<Bytes>) -> Result<TransferOutcome, TransferError> {
-    file.map(|file| TransferOutcome::Verified(Transferred { file, head })).map_err(TransferError::Unproved)
+fn proved(
+    file: Result<VerifiedFile, Mismatch>,
+    head: Option<Bytes>,
+) -> Result<TransferOutcome, TransferError> {
+    file.map(|file| TransferOutcome::Verified(Transferred { file, head }))
+        .map_err(TransferError::Unproved)
 }

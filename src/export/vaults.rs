@@ -15,7 +15,10 @@ pub struct Vaults {
 }
 
 impl Vaults {
-    pub fn new(home: Arc<dyn ExportDestination>, backup: Option<Arc<dyn ExportDestination>>) -> Self {
+    pub fn new(
+        home: Arc<dyn ExportDestination>,
+        backup: Option<Arc<dyn ExportDestination>>,
+    ) -> Self {
         Self { home, backup }
     }
 
@@ -37,7 +40,10 @@ impl Vaults {
     /// When the vault cannot be asked.
     pub async fn still_hold(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
         for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-            let found = self.get(receipt.vault(), file.name())?.inspect(file.name()).await?;
+            let found = self
+                .get(receipt.vault(), file.name())?
+                .inspect(file.name())
+                .await?;
             if found.is_none_or(|found| verify::unchanged(file, &found).is_err()) {
                 return Ok(false);
             }
@@ -49,7 +55,11 @@ impl Vaults {
     ///
     /// # Errors
     /// When it is the backup vault, and none is configured (any more).
-    pub fn get(&self, name: VaultName, file: &BlobName) -> Result<&dyn ExportDestination, DestinationError> {
+    pub fn get(
+        &self,
+        name: VaultName,
+        file: &BlobName,
+    ) -> Result<&dyn ExportDestination, DestinationError> {
         let vault = match name {
             VaultName::Home => Some(&self.home),
             VaultName::Backup => self.backup.as_ref(),

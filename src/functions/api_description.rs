@@ -9,7 +9,10 @@ use axum::{Json, Router};
 use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
-use super::{http_envelope, metrics, recording_control, recording_state_callback, telephony_activities, vault};
+use super::{
+    http_envelope, metrics, recording_control, recording_state_callback, telephony_activities,
+    vault,
+};
 use crate::app::App;
 
 /// The description; `docs/openapi.json` is it, written down.
@@ -61,11 +64,16 @@ pub struct ApiDescription;
 
 /// The document as it is checked in.
 pub fn text() -> String {
-    ApiDescription::openapi().to_pretty_json().expect("the document has string keys only")
+    ApiDescription::openapi()
+        .to_pretty_json()
+        .expect("the document has string keys only")
 }
 
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route("/api/openapi.json", get(async || Json(ApiDescription::openapi())))
+    Router::new().route(
+        "/api/openapi.json",
+        get(async || Json(ApiDescription::openapi())),
+    )
 }
 
 /// The envelope form.

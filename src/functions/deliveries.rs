@@ -51,7 +51,10 @@ async fn drive_here(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -
         return Vec::new();
     }
     let Some(at_work) = app.crowd.begin_work() else {
-        return vec![format!("{} chunks are left to the sweep: many deliveries are at work", recorded.len())];
+        return vec![format!(
+            "{} chunks are left to the sweep: many deliveries are at work",
+            recorded.len()
+        )];
     };
     let presence = app.crowd.enter();
     let count = recorded.len();
@@ -78,23 +81,44 @@ async fn drive_here(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -
 pub(super) fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> String {
     match outcome {
         Ok(DriveOutcome::Exported { receipt }) => {
-            format!("Exported chunk {id}: {} bytes, SHA-256 {}", receipt.media().size_bytes(), receipt.media().sha256())
+            format!(
+                "Exported chunk {id}: {} bytes, SHA-256 {}",
+                receipt.media().size_bytes(),
+                receipt.media().sha256()
+            )
         }
         Ok(DriveOutcome::Settled { state, .. }) => match state {
-            ChunkState::SourceDeleted { .. } => format!("Chunk {id} is in the vault and deleted at ACS"),
-            ChunkState::InPlace { files, .. } => format!("Chunk {id} lies in your own storage: SHA-256 {}", files.media.sha256),
-            ChunkState::SourceLeft { reason, .. } => format!("Chunk {id} is in the vault; at ACS: {reason}"),
+            ChunkState::SourceDeleted { .. } => {
+                format!("Chunk {id} is in the vault and deleted at ACS")
+            }
+            ChunkState::InPlace { files, .. } => format!(
+                "Chunk {id} lies in your own storage: SHA-256 {}",
+                files.media.sha256
+            ),
+            ChunkState::SourceLeft { reason, .. } => {
+                format!("Chunk {id} is in the vault; at ACS: {reason}")
+            }
             ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
                 format!("Chunk {id} was in the vault, and is deleted there by policy")
             }
-            ChunkState::Expired { reason, .. } => format!("Chunk {id} is LOST, ACS had dropped it: {reason}"),
-            ChunkState::DeadLettered { reason, .. } => format!("Chunk {id} is dead-lettered: {reason}"),
-            ChunkState::Pending | ChunkState::Exported { .. } => format!("Chunk {id} is {}", state.name()),
+            ChunkState::Expired { reason, .. } => {
+                format!("Chunk {id} is LOST, ACS had dropped it: {reason}")
+            }
+            ChunkState::DeadLettered { reason, .. } => {
+                format!("Chunk {id} is dead-lettered: {reason}")
+            }
+            ChunkState::Pending | ChunkState::Exported { .. } => {
+                format!("Chunk {id} is {}", state.name())
+            }
         },
         Ok(DriveOutcome::Waiting { until }) => format!("Chunk {id} waits until {until}"),
-        Ok(DriveOutcome::Failed { reason, until }) => format!("Chunk {id} is tried again at {until}: {reason}"),
+        Ok(DriveOutcome::Failed { reason, until }) => {
+            format!("Chunk {id} is tried again at {until}: {reason}")
+        }
         Ok(DriveOutcome::OutOfBudget) => format!("Chunk {id} goes on with the next sweep"),
-        Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost) => format!("Chunk {id} is exported by another invocation"),
+        Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost) => {
+            format!("Chunk {id} is exported by another invocation")
+        }
         Ok(DriveOutcome::Unknown) => format!("Chunk {id} is not in the ledger"),
         Err(error) => {
             // It is recorded: the sweep drives it again.

@@ -29,7 +29,13 @@ pub struct Intake<'a> {
 
 impl<'a> Intake<'a> {
     pub fn new(app: &'a App) -> Self {
-        Self { app, recorded: Vec::new(), logs: Vec::new(), unreadable: Vec::new(), again: None }
+        Self {
+            app,
+            recorded: Vec::new(),
+            logs: Vec::new(),
+            unreadable: Vec::new(),
+            again: None,
+        }
     }
 
     /// The events of an Event Grid trigger's envelope, one or many.
@@ -40,7 +46,10 @@ impl<'a> Intake<'a> {
         match Invocation::parse(body).map(|invocation| invocation.binding("event")) {
             Ok(Some(Value::Array(events))) => self.take_all(&events).await,
             Ok(Some(event)) => self.take(&event).await,
-            Ok(None) => self.keep_poison(&text_of(body), "the invocation has no binding `event`").await,
+            Ok(None) => {
+                self.keep_poison(&text_of(body), "the invocation has no binding `event`")
+                    .await
+            }
             Err(error) => {
                 let reason = ErrorChain(&error).to_string();
                 self.keep_poison(&text_of(body), &reason).await
@@ -88,25 +97,37 @@ impl<'a> Intake<'a> {
             Ok(IncomingEvent::Other { event_type }) => {
                 metrics::EVENTS.increment(&["ignored"]);
                 info!(event_type, "Ignored an event of another type");
-                self.logs.push(format!("Ignored an event of type {event_type}"));
+                self.logs
+                    .push(format!("Ignored an event of type {event_type}"));
                 Ok(())
             }
             Err(error) => self.keep_poison(event, &error.to_string()).await,
         }
     }
 
-    async fn record(&mut self, event: &Value, update: RecordingFileStatusUpdated) -> Result<(), LedgerError> {
+    async fn record(
+        &mut self,
+        event: &Value,
+        update: RecordingFileStatusUpdated,
+    ) -> Result<(), LedgerError> {
         if let Err(error) = self.app.control.announced(&update).await {
             // The chunks are what matters, and are recorded all the same; the event is to come again for the report's sake.
             warn!(error = %ErrorChain(&error), "A recording's files could not be registered");
-            self.again.get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
+            self.again
+                .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
         }
         if update.chunks.is_empty() && update.refused.is_empty() {
-            warn!(event_id = update.event_id, "An event announced no chunk at all");
+            warn!(
+                event_id = update.event_id,
+                "An event announced no chunk at all"
+            );
             self.logs.push("The event announced no chunk".to_owned());
         }
         for refused in &update.refused {
-            let reason = format!("chunk {} of the event: {}", refused.position, refused.reason);
+            let reason = format!(
+                "chunk {} of the event: {}",
+                refused.position, refused.reason
+            );
             self.keep_poison(event, &reason).await?;
         }
         let mut failed = None;
@@ -116,7 +137,11 @@ impl<'a> Intake<'a> {
         failed.map_or(Ok(()), Err)
     }
 
-    async fn record_chunk(&mut self, event: &Value, chunk: RecordingChunk) -> Result<(), LedgerError> {
+    async fn record_chunk(
+        &mut self,
+        event: &Value,
+        chunk: RecordingChunk,
+    ) -> Result<(), LedgerError> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
@@ -131,7 +156,8 @@ impl<'a> Intake<'a> {
             }
             Recorded::Conflicting => {
                 metrics::CHUNKS_ANNOUNCED.increment(&["conflicting"]);
-                let reason = format!("chunk `{id}` is known already, and lies elsewhere by this event");
+                let reason =
+                    format!("chunk `{id}` is known already, and lies elsewhere by this event");
                 self.keep_poison(event, &reason).await?;
             }
         }
@@ -150,7 +176,9 @@ impl<'a> Intake<'a> {
         let text = match started {
             None => "The policy records nothing of this call".to_owned(),
             Some(Ok(view)) => format!("Recording {} of the call", view.recording_id),
-            Some(Err(ControlError::AlreadyInProgress { .. })) => "The call is being recorded already".to_owned(),
+            Some(Err(ControlError::AlreadyInProgress { .. })) => {
+                "The call is being recorded already".to_owned()
+            }
             Some(Err(error)) => {
                 let text = format!("the call could not be recorded: {}", ErrorChain(&error));
                 error!(error = %ErrorChain(&error), "A call that is to be recorded could not be");
@@ -165,11 +193,20 @@ impl<'a> Intake<'a> {
 
     async fn close(&mut self, call: &CallEnded) {
         let at = call.ended_at.unwrap_or_else(|| self.app.clock.now());
-        match self.app.control.call_ended(call.server_call_id.as_str(), at).await {
+        match self
+            .app
+            .control
+            .call_ended(call.server_call_id.as_str(), at)
+            .await
+        {
             Ok(Some(id)) => self.logs.push(format!("The call of recording {id} ended")),
-            Ok(None) => self.logs.push("A call ended that was not recorded through us".to_owned()),
+            Ok(None) => self
+                .logs
+                .push("A call ended that was not recorded through us".to_owned()),
             // The sweep asks ACS, and closes it then.
-            Err(error) => warn!(error = %ErrorChain(&error), "The end of a call could not be registered"),
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "The end of a call could not be registered")
+            }
         }
     }
 
@@ -177,8 +214,13 @@ impl<'a> Intake<'a> {
     async fn keep_poison(&mut self, event: &Value, reason: &str) -> Result<(), LedgerError> {
         self.app.driver.ledger().keep_poison(event, reason).await?;
         metrics::EVENTS.increment(&["poison"]);
-        error!(error = reason, "Kept an event that cannot be read as poison");
-        self.logs.push(format!("Kept an event that cannot be read as poison: {reason}"));
+        error!(
+            error = reason,
+            "Kept an event that cannot be read as poison"
+        );
+        self.logs.push(format!(
+            "Kept an event that cannot be read as poison: {reason}"
+        ));
         self.unreadable.push(reason.to_owned());
         Ok(())
     }
@@ -190,7 +232,10 @@ fn text_of(body: &[u8]) -> Value {
 
 /// The events of a document, whatever it is wrapped in.
 pub(crate) fn events_in(content: &[u8]) -> Option<Vec<Value>> {
-    let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii();
+    let content = content
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(content)
+        .trim_ascii();
     let parsed = serde_json::from_slice(content).ok().or_else(|| {
         let decoded = BASE64_STANDARD.decode(content).ok()?;
         serde_json::from_slice(&decoded).ok()
@@ -198,12 +243,20 @@ pub(crate) fn events_in(content: &[u8]) -> Option<Vec<Value>> {
     Some(match parsed {
         Value::Array(events) => events,
         // Poison keeps the event beside its reason; one that was not JSON is kept as text.
-        Value::Object(mut document) if document.contains_key("keptAt") => match document.remove("event").unwrap_or_default() {
-            Value::String(text) => return events_in(text.as_bytes()),
-            Value::Array(events) => events,
-            event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_)) => vec![event],
-        },
-        event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => vec![event],
+        Value::Object(mut document) if document.contains_key("keptAt") => {
+            match document.remove("event").unwrap_or_default() {
+                Value::String(text) => return events_in(text.as_bytes()),
+                Value::Array(events) => events,
+                event @ (Value::Object(_) | Value::Null | Value::Bool(_) | Value::Number(_)) => {
+                    vec![event]
+                }
+            }
+        }
+        event @ (Value::Object(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)) => vec![event],
     })
 }
 
@@ -221,10 +274,15 @@ mod tests {
             format!("\u{feff}{event}\n"),
             BASE64_STANDARD.encode(event.to_string()),
             json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event}).to_string(),
-            json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event.to_string()}).to_string(),
+            json!({"reason": "x", "keptAt": "t", "sha256": "s", "event": event.to_string()})
+                .to_string(),
         ];
         for form in forms {
-            assert_eq!(events_in(form.as_bytes()), Some(vec![event.clone()]), "{form}");
+            assert_eq!(
+                events_in(form.as_bytes()),
+                Some(vec![event.clone()]),
+                "{form}"
+            );
         }
         assert_eq!(events_in(b"<html>"), None);
     }

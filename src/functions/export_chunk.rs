@@ -25,21 +25,31 @@ const NOT_BEFORE: Duration = Duration::from_secs(30);
 /// Answers success where nothing is gained by the same message again; the host moves a message to the poison queue that fails
 /// five times, and the sweep has its chunk all the same.
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
-    let message = Invocation::parse(&body).ok().and_then(|invocation| invocation.binding("message"));
+    let message = Invocation::parse(&body)
+        .ok()
+        .and_then(|invocation| invocation.binding("message"));
     let Some(message) = message else {
         return InvocationResponse::failure("the invocation has no binding `message`");
     };
     let Ok(ChunkMessage { document_id }) = serde_json::from_value(message.clone()) else {
         return keep(&app, &message).await;
     };
-    let outcome = app.driver.drive(&document_id, Budget::of(app.sweep_budget)).await;
+    let outcome = app
+        .driver
+        .drive(&document_id, Budget::of(app.sweep_budget))
+        .await;
     let again = match &outcome {
         Ok(DriveOutcome::Waiting { until } | DriveOutcome::Failed { until, .. }) => {
             Some(until_then(&app, *until).max(NOT_BEFORE))
         }
         Ok(DriveOutcome::Exported { .. }) => Some(app.driver.delete_delay()),
         Ok(DriveOutcome::OutOfBudget) => Some(Duration::ZERO),
-        Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost | DriveOutcome::Settled { .. } | DriveOutcome::Unknown) => None,
+        Ok(
+            DriveOutcome::Busy
+            | DriveOutcome::ClaimLost
+            | DriveOutcome::Settled { .. }
+            | DriveOutcome::Unknown,
+        ) => None,
         Err(_) => return InvocationResponse::failure(deliveries::described(&document_id, outcome)),
     };
     if let Some(after) = again {
@@ -69,6 +79,8 @@ async fn keep(app: &App, message: &Value) -> InvocationResponse {
             error!("A message of the export queue names no chunk; it is kept as poison");
             InvocationResponse::success(vec![reason.to_owned()])
         }
-        Err(error) => InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error))),
+        Err(error) => {
+            InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)))
+        }
     }
 }

@@ -22,12 +22,20 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let budget = Budget::of(app.sweep_budget);
     let bots = async {
         let Some(door) = &app.telephony else { return };
-        if let Err(error) = door.telephony.sweep(Budget::of(app.sweep_budget.min(BOTS_BUDGET))).await {
+        if let Err(error) = door
+            .telephony
+            .sweep(Budget::of(app.sweep_budget.min(BOTS_BUDGET)))
+            .await
+        {
             tracing::error!(error = %ErrorChain(&error), "The sweep could not look after bots' commands");
         }
     };
-    let (chunks, recordings, missing, ()) =
-        futures::join!(app.sweep.run(budget), app.control.sweep(budget), app.control.tell_missing(budget), bots);
+    let (chunks, recordings, missing, ()) = futures::join!(
+        app.sweep.run(budget),
+        app.control.sweep(budget),
+        app.control.tell_missing(budget),
+        bots
+    );
     if let Err(error) = missing {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
     }
@@ -35,7 +43,15 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
         tracing::error!(error = %ErrorChain(&error), "The report of yesterday could not be made");
     }
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    if let Err(error) = app.driver.ledger().note_sweep(LastSweep { at: app.clock.now(), duration_ms }).await {
+    if let Err(error) = app
+        .driver
+        .ledger()
+        .note_sweep(LastSweep {
+            at: app.clock.now(),
+            duration_ms,
+        })
+        .await
+    {
         tracing::debug!(error = %ErrorChain(&error), "It could not be noted when the sweep ended");
     }
     let recordings = match recordings {
@@ -63,11 +79,17 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
                 "Swept {} open chunks",
                 report.seen
             );
-            InvocationResponse::success(vec![format!("Sweep: {text}"), format!("Recordings: {recordings}")])
+            InvocationResponse::success(vec![
+                format!("Sweep: {text}"),
+                format!("Recordings: {recordings}"),
+            ])
         }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "The sweep could not read the ledger");
-            InvocationResponse::failure(format!("the sweep could not read the ledger: {}", ErrorChain(&error)))
+            InvocationResponse::failure(format!(
+                "the sweep could not read the ledger: {}",
+                ErrorChain(&error)
+            ))
         }
     }
 }
@@ -79,7 +101,11 @@ fn measure(report: &SweepReport, began: Instant, app: &App) {
     metrics::SWEEP_DUE.set_count(report.seen.saturating_sub(report.waiting), &[]);
     metrics::SWEEP_DEFERRED.set_count(report.unfinished, &[]);
     metrics::SWEEP_FAILED.set_count(report.failed, &[]);
-    for (percent_over, count) in [("50", report.at_risk_50), ("75", report.at_risk_75), ("90", report.at_risk_90)] {
+    for (percent_over, count) in [
+        ("50", report.at_risk_50),
+        ("75", report.at_risk_75),
+        ("90", report.at_risk_90),
+    ] {
         metrics::CHUNKS_AT_RISK.set_count(count, &[percent_over]);
     }
     if report.out_of_budget {

@@ -28,14 +28,25 @@ const READ_HEADERS: [HeaderName; 10] = [
 
 /// `Data.req` holds the request, `Outputs.res` takes the answer. `first_segment` is where our routes begin in its URL.
 pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> InvocationResponse {
-    let request = Invocation::parse(body).map_err(|error| error.to_string()).and_then(|invocation| {
-        let request = invocation.binding("req").ok_or("the invocation has no binding `req`")?;
-        unfolded(&request, first_segment)
-    });
+    let request = Invocation::parse(body)
+        .map_err(|error| error.to_string())
+        .and_then(|invocation| {
+            let request = invocation
+                .binding("req")
+                .ok_or("the invocation has no binding `req`")?;
+            unfolded(&request, first_segment)
+        });
     let response = match request {
         // The router's error type is `Infallible`.
-        Ok(request) => routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
-        Err(reason) => Problem::invalid(None, format!("The host's request cannot be read: {reason}.")).into_response(),
+        Ok(request) => routes
+            .oneshot(request)
+            .await
+            .unwrap_or_else(|never| match never {}),
+        Err(reason) => Problem::invalid(
+            None,
+            format!("The host's request cannot be read: {reason}."),
+        )
+        .into_response(),
     };
     InvocationResponse::success(Vec::new()).with_output("res", folded(response).await)
 }
@@ -49,33 +60,51 @@ fn unfolded(request: &Value, first_segment: &str) -> Result<Request<Body>, Strin
     let url = &url[from + url[from..].find('/').ok_or("its `Url` has no path")?..];
     let url = url.split('#').next().unwrap_or_default();
     let path_end = url.find('?').unwrap_or(url.len());
-    let at = url[..path_end].find(&format!("/{first_segment}")).ok_or_else(|| format!("its `Url` has no /{first_segment}"))?;
-    let method: Method = text("Method").unwrap_or("GET").parse().map_err(|_| "its `Method` is no HTTP method")?;
+    let at = url[..path_end]
+        .find(&format!("/{first_segment}"))
+        .ok_or_else(|| format!("its `Url` has no /{first_segment}"))?;
+    let method: Method = text("Method")
+        .unwrap_or("GET")
+        .parse()
+        .map_err(|_| "its `Method` is no HTTP method")?;
     let body = match request.get("Body") {
         Some(Value::String(body)) => body.clone(),
         Some(Value::Null) | None => String::new(),
         Some(other) => other.to_string(),
     };
-    let mut builder = Request::builder().method(method).uri(format!("/api{}", &url[at..]));
+    let mut builder = Request::builder()
+        .method(method)
+        .uri(format!("/api{}", &url[at..]));
     for name in READ_HEADERS {
         if let Some(value) = header_of(request, &name) {
             builder = builder.header(name, value);
         }
     }
-    builder.header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).map_err(|error| error.to_string())
+    builder
+        .header(header::CONTENT_TYPE, "application/json")
+        .body(Body::from(body))
+        .map_err(|error| error.to_string())
 }
 
 /// The host gives a list of values for each header.
 fn header_of<'a>(request: &'a Value, wanted: &HeaderName) -> Option<&'a str> {
     let headers = request.get("Headers")?.as_object()?;
-    let (_, value) = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_str()))?;
+    let (_, value) = headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted.as_str()))?;
     value.as_str().or_else(|| value.get(0)?.as_str())
 }
 
 /// The answer as the host's HTTP output binding wants it.
 async fn folded(response: Response) -> Value {
-    let is_media = |kind: &HeaderValue| kind.as_bytes().starts_with(b"audio/") || kind.as_bytes().starts_with(b"video/");
-    let response = if response.headers().get(header::CONTENT_TYPE).is_some_and(is_media) {
+    let is_media = |kind: &HeaderValue| {
+        kind.as_bytes().starts_with(b"audio/") || kind.as_bytes().starts_with(b"video/")
+    };
+    let response = if response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(is_media)
+    {
         let message = "Media is served in the forwarded form only; host.json has to have enableProxyingHttpRequest.";
         Problem::new(StatusCode::NOT_IMPLEMENTED, "NotInThisForm", message).into_response()
     } else {
@@ -92,7 +121,8 @@ async fn folded(response: Response) -> Value {
         let error = json!({"code": "AnswerIncomplete", "message": "The answer broke off, or is too large for this form."});
         return json!({"statusCode": 502, "headers": {"content-type": "application/json"}, "body": {"error": error}});
     };
-    let body = serde_json::from_slice(&body).unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
+    let body = serde_json::from_slice(&body)
+        .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(&body)));
     json!({"statusCode": status, "headers": headers, "body": body})
 }
 
@@ -102,10 +132,19 @@ mod tests {
 
     #[rstest::rstest]
     #[case("http://localhost:7071/api/recordings", "/api/recordings")]
-    #[case("https://app.azurewebsites.net/api/recordings/a%2Fb/pause", "/api/recordings/a%2Fb/pause")]
-    #[case("https://app.azurewebsites.net/api/recordings?state=active", "/api/recordings?state=active")]
+    #[case(
+        "https://app.azurewebsites.net/api/recordings/a%2Fb/pause",
+        "/api/recordings/a%2Fb/pause"
+    )]
+    #[case(
+        "https://app.azurewebsites.net/api/recordings?state=active",
+        "/api/recordings?state=active"
+    )]
     #[case("http://localhost/custom/prefix/recordings/x", "/api/recordings/x")]
-    #[case("https://recordings-prod.azurewebsites.net/api/recordings/x", "/api/recordings/x")]
+    #[case(
+        "https://recordings-prod.azurewebsites.net/api/recordings/x",
+        "/api/recordings/x"
+    )]
     fn an_envelope_is_unfolded_to_the_route_it_came_by(#[case] url: &str, #[case] path: &str) {
         let request = unfolded(&json!({"Url": url, "Method": "POST"}), "recordings").unwrap();
         assert_eq!(request.uri(), path);
@@ -121,9 +160,26 @@ mod tests {
 
     #[test]
     fn headers_that_our_routes_read_come_along() {
-        let headers = json!({"authorization": ["Bearer x"], "Idempotency-Key": "k", "Cookie": ["c"]});
-        let request = unfolded(&json!({"Url": "http://h/api/recordings", "Headers": headers}), "recordings").unwrap();
-        let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        assert_eq!((header("authorization"), header("idempotency-key"), header("cookie")), (Some("Bearer x"), Some("k"), None));
+        let headers =
+            json!({"authorization": ["Bearer x"], "Idempotency-Key": "k", "Cookie": ["c"]});
+        let request = unfolded(
+            &json!({"Url": "http://h/api/recordings", "Headers": headers}),
+            "recordings",
+        )
+        .unwrap();
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        assert_eq!(
+            (
+                header("authorization"),
+                header("idempotency-key"),
+                header("cookie")
+            ),
+            (Some("Bearer x"), Some("k"), None)
+        );
     }
 }

@@ -31,10 +31,15 @@ impl Invocation {
     /// When the body is not JSON, or has no `Data`.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidInvocation> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let mut envelope: Value = serde_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
+        let mut envelope: Value =
+            serde_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
         let data = envelope
             .as_object_mut()
-            .and_then(|fields| fields.iter_mut().find(|(name, _)| name.eq_ignore_ascii_case("data")))
+            .and_then(|fields| {
+                fields
+                    .iter_mut()
+                    .find(|(name, _)| name.eq_ignore_ascii_case("data"))
+            })
             .map(|(_, value)| value.take());
         match data.map(unwrapped) {
             Some(Value::Object(data)) => Ok(Self { data }),
@@ -62,7 +67,11 @@ pub fn unwrapped(value: Value) -> Value {
             Ok(Value::String(inner)) => unwrapped(Value::String(inner)),
             Ok(Value::Null | Value::Bool(_) | Value::Number(_)) | Err(_) => Value::String(text),
         },
-        value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => value,
+        value @ (Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::Array(_)
+        | Value::Object(_)) => value,
     }
 }
 
@@ -81,12 +90,20 @@ pub struct InvocationResponse {
 impl InvocationResponse {
     /// The invocation did its work.
     pub fn success(logs: Vec<String>) -> Self {
-        Self { status: StatusCode::OK, outputs: json!({}), logs, return_value: Value::Null }
+        Self {
+            status: StatusCode::OK,
+            outputs: json!({}),
+            logs,
+            return_value: Value::Null,
+        }
     }
 
     /// A retry may help: the host reports a failure, and Event Grid delivers again.
     pub fn failure(why: impl Into<String>) -> Self {
-        Self { status: StatusCode::INTERNAL_SERVER_ERROR, ..Self::success(vec![why.into()]) }
+        Self {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            ..Self::success(vec![why.into()])
+        }
     }
 
     /// With a value for an output binding.
@@ -135,7 +152,11 @@ mod tests {
 
     #[test]
     fn an_answer_has_the_hosts_three_members() {
-        let answer = serde_json::to_value(InvocationResponse::success(vec!["done".into()])).unwrap();
-        assert_eq!(answer, json!({"Outputs": {}, "Logs": ["done"], "ReturnValue": null}));
+        let answer =
+            serde_json::to_value(InvocationResponse::success(vec!["done".into()])).unwrap();
+        assert_eq!(
+            answer,
+            json!({"Outputs": {}, "Logs": ["done"], "ReturnValue": null})
+        );
     }
 }

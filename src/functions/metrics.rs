@@ -32,5 +32,8 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     ))
 )]
 pub(crate) async fn read() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, metrics::openmetrics::CONTENT_TYPE)], metrics::open_metrics())
+    (
+        [(header::CONTENT_TYPE, metrics::openmetrics::CONTENT_TYPE)],
+        metrics::open_metrics(),
+    )
 }

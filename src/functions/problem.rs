@@ -26,11 +26,19 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(status: StatusCode, code: &str, message: impl Into<String>) -> Self {
-        Self { status, error: json!({"code": code, "message": message.into()}) }
+        Self {
+            status,
+            error: json!({"code": code, "message": message.into()}),
+        }
     }
 
     /// The recording is in no state for this. What ACS said about it comes along.
-    fn conflict(code: &str, message: &str, recording_id: Option<RecordingId>, acs: Option<Box<AcsErrorAnswer>>) -> Self {
+    fn conflict(
+        code: &str,
+        message: &str,
+        recording_id: Option<RecordingId>,
+        acs: Option<Box<AcsErrorAnswer>>,
+    ) -> Self {
         let mut problem = match &acs {
             Some(answer) => from_answer(StatusCode::CONFLICT, answer),
             None => Self::new(StatusCode::CONFLICT, code, message),
@@ -87,7 +95,11 @@ impl From<InvalidRequest> for Problem {
 
 impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
-        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE { "PayloadTooLarge" } else { "InvalidBody" };
+        let code = if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            "PayloadTooLarge"
+        } else {
+            "InvalidBody"
+        };
         let message = if code == "PayloadTooLarge" {
             "The body is larger than any request here.".to_owned()
         } else {
@@ -101,7 +113,11 @@ impl From<RegisterError> for Problem {
     fn from(error: RegisterError) -> Self {
         tracing::error!(error = %ErrorChain(&error), "The register failed");
         let message = "The register could not be read or written; try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "RegisterUnavailable", message)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "RegisterUnavailable",
+            message,
+        )
     }
 }
 
@@ -109,7 +125,11 @@ impl From<CatalogueError> for Problem {
     fn from(error: CatalogueError) -> Self {
         tracing::error!(error = %ErrorChain(&error), "The catalogue could not be read");
         let message = "The ledger or the register could not be read or written; try again.";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "LedgerUnavailable", message)
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "LedgerUnavailable",
+            message,
+        )
     }
 }
 
@@ -122,26 +142,39 @@ impl From<ControlError> for Problem {
             ControlError::ConsentRequired => {
                 let message = "Recordings need consent evidence here: give `consent` with `basis`, `givenBy`, `givenAt` and, \
                                if there is one, `reference`.";
-                let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ConsentRequired", message);
+                let mut problem =
+                    Self::new(StatusCode::UNPROCESSABLE_ENTITY, "ConsentRequired", message);
                 problem.error["target"] = "consent".into();
                 problem
             }
-            ControlError::AlreadyInProgress { recording_id, acs } => {
-                Self::conflict("RecordingAlreadyInProgress", "Recording is already in progress", recording_id, acs)
-            }
-            ControlError::StartUnderWay => {
-                Self::conflict("RecordingAlreadyInProgress", "Recording is already in progress", None, None)
-            }
+            ControlError::AlreadyInProgress { recording_id, acs } => Self::conflict(
+                "RecordingAlreadyInProgress",
+                "Recording is already in progress",
+                recording_id,
+                acs,
+            ),
+            ControlError::StartUnderWay => Self::conflict(
+                "RecordingAlreadyInProgress",
+                "Recording is already in progress",
+                None,
+                None,
+            ),
             ControlError::KeyReused { recording_id } => {
-                let message =
-                    "This Idempotency-Key belongs to the start of another call; this call is not recorded. Use a new key.";
-                let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "IdempotencyKeyReused", message);
+                let message = "This Idempotency-Key belongs to the start of another call; this call is not recorded. Use a new key.";
+                let mut problem = Self::new(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "IdempotencyKeyReused",
+                    message,
+                );
                 problem.error["recordingId"] = recording_id.as_str().into();
                 problem
             }
-            ControlError::NotStarted { recording_id, acs } => {
-                Self::conflict("RecordingNotStarted", "Recording has not started", Some(recording_id), acs)
-            }
+            ControlError::NotStarted { recording_id, acs } => Self::conflict(
+                "RecordingNotStarted",
+                "Recording has not started",
+                Some(recording_id),
+                acs,
+            ),
         }
     }
 }
@@ -151,21 +184,31 @@ impl From<AcsError> for Problem {
         match (error.answer(), &error) {
             (Some((status, answer)), _) => from_answer(status, answer),
             (None, AcsError::NoConversation(_)) => {
-                let message =
-                    "This version of ACS's API finds a recording by its conversation, and the register does not know this one.";
+                let message = "This version of ACS's API finds a recording by its conversation, and the register does not know this one.";
                 Self::new(StatusCode::NOT_FOUND, "ConversationUnknown", message)
             }
             (None, _) => {
                 tracing::error!(error = %ErrorChain(&error), "ACS could not be asked");
-                Self::new(StatusCode::BAD_GATEWAY, "AcsUnavailable", format!("ACS could not be asked: {error}."))
+                Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "AcsUnavailable",
+                    format!("ACS could not be asked: {error}."),
+                )
             }
         }
     }
 }
 
 fn from_answer(status: StatusCode, answer: &AcsErrorAnswer) -> Problem {
-    let message = answer.message.clone().unwrap_or_else(|| format!("ACS answered {status} without saying why."));
-    let mut problem = Problem::new(status, answer.code.as_deref().unwrap_or("AcsError"), message);
+    let message = answer
+        .message
+        .clone()
+        .unwrap_or_else(|| format!("ACS answered {status} without saying why."));
+    let mut problem = Problem::new(
+        status,
+        answer.code.as_deref().unwrap_or("AcsError"),
+        message,
+    );
     let members = [
         ("target", answer.target.clone().map(Value::from)),
         ("details", answer.details.clone()),

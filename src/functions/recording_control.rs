@@ -39,7 +39,11 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/recordings/{recording_id}/resume", post(resume))
         .route("/api/recordings/{recording_id}/stop", post(stop))
         .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "This method is not offered here.")
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "This method is not offered here.",
+            )
         })
 }
 
@@ -70,7 +74,10 @@ pub(crate) async fn start(
 ) -> Result<Response, Problem> {
     let mut start = Start::parse(&body?, app.control.api_version())?;
     start.started_by = start.started_by.or_else(|| principal(&headers));
-    let view = app.control.start(&start, request_id(&headers, &start)).await?;
+    let view = app
+        .control
+        .start(&start, request_id(&headers, &start))
+        .await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
 
@@ -108,16 +115,33 @@ pub(crate) async fn list(
     }
     let wanted = query.state.as_deref().unwrap_or("active");
     if !matches!(wanted, "active" | "paused") {
-        return Err(Problem::invalid(Some("state"), format!("`state` is `{wanted}`; expected active or paused.")));
+        return Err(Problem::invalid(
+            Some("state"),
+            format!("`state` is `{wanted}`; expected active or paused."),
+        ));
     }
-    let cursor = query.continuation.as_deref().map(str::parse::<RunningCursor>).transpose();
-    let cursor = cursor.map_err(|_| Problem::invalid(Some("continuation"), "`continuation` is not one that was given."))?;
+    let cursor = query
+        .continuation
+        .as_deref()
+        .map(str::parse::<RunningCursor>)
+        .transpose();
+    let cursor = cursor.map_err(|_| {
+        Problem::invalid(
+            Some("continuation"),
+            "`continuation` is not one that was given.",
+        )
+    })?;
     let top = query.top.unwrap_or(PAGE);
     if !(1..=PAGE).contains(&top) {
-        return Err(Problem::invalid(Some("top"), format!("`top` is {top}; expected 1 to {PAGE}.")));
+        return Err(Problem::invalid(
+            Some("top"),
+            format!("`top` is {top}; expected 1 to {PAGE}."),
+        ));
     }
     let (page, next) = app.control.register().running(cursor.as_ref(), top).await?;
-    let page = page.into_iter().filter(|recording| wanted == "active" || recording.open_pause().is_some());
+    let page = page
+        .into_iter()
+        .filter(|recording| wanted == "active" || recording.open_pause().is_some());
     Ok(Json(RecordingList::new(page, next)))
 }
 
@@ -139,7 +163,10 @@ async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingLi
         (status = 404, description = "Neither ACS nor the register knows it", body = super::problem::ErrorAnswer),
     )
 )]
-pub(crate) async fn state(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingAnswer>, Problem> {
+pub(crate) async fn state(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<RecordingAnswer>, Problem> {
     Ok(Json(app.control.state(&recording_id(&id)?).await?.into()))
 }
 
@@ -176,11 +203,21 @@ pub(crate) async fn pause(
         // By way of a map: a struct would also be read from an array.
         serde_json::from_slice::<Map<String, Value>>(&body)
             .and_then(|body| serde_json::from_value(Value::Object(body)))
-            .map_err(|error| Problem::invalid(None, format!("The body is not a pause request: {error}.")))?
+            .map_err(|error| {
+                Problem::invalid(None, format!("The body is not a pause request: {error}."))
+            })?
     };
-    let resume_after = wish.resume_after.as_deref().map(observe::resume_after).transpose();
-    let resume_after = resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
-    Ok((StatusCode::ACCEPTED, Json(app.control.pause(&id, resume_after).await?.into())))
+    let resume_after = wish
+        .resume_after
+        .as_deref()
+        .map(observe::resume_after)
+        .transpose();
+    let resume_after =
+        resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(app.control.pause(&id, resume_after).await?.into()),
+    ))
 }
 
 /// Lets a paused recording go on.
@@ -197,7 +234,10 @@ pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let view = app.control.resume(&recording_id(&id)?, PauseEnd::Caller).await?;
+    let view = app
+        .control
+        .resume(&recording_id(&id)?, PauseEnd::Caller)
+        .await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
@@ -211,13 +251,20 @@ pub(crate) async fn resume(
         (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
     )
 )]
-pub(crate) async fn stop(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingAnswer>, Problem> {
+pub(crate) async fn stop(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<RecordingAnswer>, Problem> {
     Ok(Json(app.control.stop(&recording_id(&id)?).await?.into()))
 }
 
 /// Who asks, where App Service's authentication stands in front of us.
 pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
-    let name = headers.get("x-ms-client-principal-name")?.to_str().ok()?.trim();
+    let name = headers
+        .get("x-ms-client-principal-name")?
+        .to_str()
+        .ok()?
+        .trim();
     (!name.is_empty()).then(|| name.chars().take(256).collect())
 }
 
@@ -229,9 +276,13 @@ fn request_id(headers: &HeaderMap, start: &Start) -> Uuid {
     };
     let call = serde_json::to_vec(&start.request.call).expect("a call has string keys only");
     let named = || Uuid::new_v5(&KEYS, &[key.as_bytes(), &call].concat());
-    key.to_str().ok().and_then(|key| Uuid::try_parse(key.trim()).ok()).unwrap_or_else(named)
+    key.to_str()
+        .ok()
+        .and_then(|key| Uuid::try_parse(key.trim()).ok())
+        .unwrap_or_else(named)
 }
 
 fn recording_id(text: &str) -> Result<RecordingId, Problem> {
-    text.parse().map_err(|error| Problem::invalid(Some("recordingId"), format!("The {error}.")))
+    text.parse()
+        .map_err(|error| Problem::invalid(Some("recordingId"), format!("The {error}.")))
 }

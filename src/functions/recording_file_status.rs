@@ -25,7 +25,12 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
         return InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)));
     }
-    let Intake { recorded, mut logs, again, .. } = intake;
+    let Intake {
+        recorded,
+        mut logs,
+        again,
+        ..
+    } = intake;
     logs.extend(deliveries::drive(&app, recorded, budget).await);
     match again {
         Some(why) => InvocationResponse::failure(why),

@@ -46,14 +46,28 @@ pub(crate) async fn report(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Some(validator) = &app.callback_tokens else {
-        let message = "Callbacks are off: set ACS_RESOURCE_ID to the immutable id of the ACS resource.";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "CallbacksOff", message));
+        let message =
+            "Callbacks are off: set ACS_RESOURCE_ID to the immutable id of the ACS resource.";
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "CallbacksOff",
+            message,
+        ));
     };
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    validator.validate(authorization).await.map_err(not_let_in)?;
-    let events: Value =
-        serde_json::from_slice(&body?).map_err(|error| Problem::invalid(None, format!("The body is not JSON: {error}.")))?;
-    let events = if let Value::Array(events) = events { events } else { vec![events] };
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
+    validator
+        .validate(authorization)
+        .await
+        .map_err(not_let_in)?;
+    let events: Value = serde_json::from_slice(&body?)
+        .map_err(|error| Problem::invalid(None, format!("The body is not JSON: {error}.")))?;
+    let events = if let Value::Array(events) = events {
+        events
+    } else {
+        vec![events]
+    };
     let mut taken = 0;
     for event in &events {
         if let Some(callback) = StateCallback::parse(event) {
@@ -67,14 +81,25 @@ pub(crate) async fn report(
 
 fn not_let_in(error: InvalidToken) -> Problem {
     match error {
-        InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey | InvalidToken::OtherCaller => {
+        InvalidToken::Missing
+        | InvalidToken::Invalid(_)
+        | InvalidToken::UnknownKey
+        | InvalidToken::OtherCaller => {
             metrics::CALLBACKS.increment(&["refused"]);
             tracing::warn!(error = %ErrorChain(&error), "Refused a callback");
-            Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", format!("{}.", ErrorChain(&error)))
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "Unauthorized",
+                format!("{}.", ErrorChain(&error)),
+            )
         }
         InvalidToken::NoKeys(_) => {
             tracing::error!(error = %ErrorChain(&error), "A callback's token could not be checked");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "KeysUnavailable", "The issuer's keys could not be fetched.")
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "KeysUnavailable",
+                "The issuer's keys could not be fetched.",
+            )
         }
     }
 }

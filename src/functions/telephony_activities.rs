@@ -29,8 +29,14 @@ const KEY_HEADER: &str = "x-functions-key";
 
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/telephony/v3/conversations/{conversationId}/activities", post(send))
-        .route("/api/telephony/v3/conversations/{conversationId}/activities/{activityId}", post(reply))
+        .route(
+            "/api/telephony/v3/conversations/{conversationId}/activities",
+            post(send),
+        )
+        .route(
+            "/api/telephony/v3/conversations/{conversationId}/activities/{activityId}",
+            post(reply),
+        )
 }
 
 /// The envelope form.
@@ -64,10 +70,17 @@ pub(crate) async fn send(
 ) -> Result<Json<Value>, Problem> {
     let Some(door) = &app.telephony else {
         let message = "Bots are not let in: set TELEPHONY_APP_ID to the bot's application id, or TELEPHONY_KEY.";
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "TelephonyOff", message));
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "TelephonyOff",
+            message,
+        ));
     };
     let_in(door, query.as_deref(), &headers).await?;
-    let Taken { activity_id, result } = door.telephony.take(&conversation_id, &body?).await?;
+    let Taken {
+        activity_id,
+        result,
+    } = door.telephony.take(&conversation_id, &body?).await?;
     Ok(Json(match result {
         Some(result) => json!({"id": activity_id, "activities": [result]}),
         None => json!({"id": activity_id}),
@@ -92,29 +105,49 @@ pub(crate) async fn reply(
 }
 
 /// The key, where one is set and shown; else the bot's token.
-async fn let_in(door: &TelephonyDoor, query: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
+async fn let_in(
+    door: &TelephonyDoor,
+    query: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<(), Problem> {
     if let Some(key) = &door.key {
-        let in_query = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == "code");
-        let in_header = headers.get(KEY_HEADER).and_then(|value| value.to_str().ok());
-        if in_header.is_some_and(|given| key.is(given)) || in_query.is_some_and(|(_, given)| key.is(&given)) {
+        let in_query = form_urlencoded::parse(query.unwrap_or_default().as_bytes())
+            .find(|(name, _)| name == "code");
+        let in_header = headers
+            .get(KEY_HEADER)
+            .and_then(|value| value.to_str().ok());
+        if in_header.is_some_and(|given| key.is(given))
+            || in_query.is_some_and(|(_, given)| key.is(&given))
+        {
             return Ok(());
         }
     }
     let refused = |why: &str| Problem::new(StatusCode::UNAUTHORIZED, "Unauthorized", why);
     let Some(tokens) = &door.tokens else {
         warn!("Refused a bot without the right key");
-        return Err(refused("The key is missing or wrong; show it as `x-functions-key` or `code`."));
+        return Err(refused(
+            "The key is missing or wrong; show it as `x-functions-key` or `code`.",
+        ));
     };
-    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let authorization = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     match tokens.validate(authorization).await {
         Ok(()) => Ok(()),
         Err(error @ InvalidToken::NoKeys(_)) => {
             error!(error = %ErrorChain(&error), "A bot's token could not be checked");
             let message = "The token cannot be checked now; try again.";
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceError", message))
+            Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceError",
+                message,
+            ))
         }
         Err(
-            error @ (InvalidToken::Missing | InvalidToken::Invalid(_) | InvalidToken::UnknownKey | InvalidToken::OtherCaller),
+            error @ (InvalidToken::Missing
+            | InvalidToken::Invalid(_)
+            | InvalidToken::UnknownKey
+            | InvalidToken::OtherCaller),
         ) => {
             warn!(error = %ErrorChain(&error), "Refused a bot");
             Err(refused(&format!("{}.", ErrorChain(&error))))
@@ -125,10 +158,11 @@ async fn let_in(door: &TelephonyDoor, query: Option<&str>, headers: &HeaderMap) 
 impl From<TelephonyError> for Problem {
     fn from(error: TelephonyError) -> Self {
         match error {
-            TelephonyError::Invalid(invalid) => Self::new(StatusCode::BAD_REQUEST, invalid.code, invalid.message),
+            TelephonyError::Invalid(invalid) => {
+                Self::new(StatusCode::BAD_REQUEST, invalid.code, invalid.message)
+            }
             TelephonyError::UnknownConversation => {
-                let message =
-                    "The conversation is not known: give its call as `serverCallId` in `channelData` or in `value.data`.";
+                let message = "The conversation is not known: give its call as `serverCallId` in `channelData` or in `value.data`.";
                 Self::new(StatusCode::NOT_FOUND, "ConversationNotFound", message)
             }
             TelephonyError::TooMany => {

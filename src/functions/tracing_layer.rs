@@ -35,8 +35,16 @@ pub async fn traced(request: Request, next: Next) -> Response {
 }
 
 fn span_of(request: &Request) -> Span {
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
-    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or("", MatchedPath::as_str);
+    let header = |name: &str| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
     let span = info_span!(
         "invocation",
         otel.name = function_of(route),
@@ -55,14 +63,20 @@ fn span_of(request: &Request) -> Span {
 
 /// For the envelopes of HTTP triggers: where the host does not trace, the request inside may name its caller's trace.
 pub async fn traced_if_the_host_does(request: Request, next: Next) -> Response {
-    if request.headers().contains_key("traceparent") { traced(request, next).await } else { next.run(request).await }
+    if request.headers().contains_key("traceparent") {
+        traced(request, next).await
+    } else {
+        next.run(request).await
+    }
 }
 
 fn function_of(route: &str) -> &str {
     if matches!(route, "/api/vault" | "/api/vault/") {
         return "VaultPage";
     }
-    let known = FUNCTIONS.iter().find(|(prefix, _)| route.starts_with(prefix));
+    let known = FUNCTIONS
+        .iter()
+        .find(|(prefix, _)| route.starts_with(prefix));
     known.map_or(route.trim_start_matches('/'), |(_, function)| function)
 }
 

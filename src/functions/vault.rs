@@ -35,11 +35,26 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
-        .route("/api/vault/recordings/{recording_id}/hold", post(actions::hold))
-        .route("/api/vault/recordings/{recording_id}/release", post(actions::release))
-        .route("/api/vault/chunks/{document_id}/ticket", post(media::ticket))
-        .route("/api/vault/chunks/{document_id}/retry", post(actions::retry))
-        .route("/api/vault/chunks/{document_id}/verify", post(actions::verify))
+        .route(
+            "/api/vault/recordings/{recording_id}/hold",
+            post(actions::hold),
+        )
+        .route(
+            "/api/vault/recordings/{recording_id}/release",
+            post(actions::release),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/ticket",
+            post(media::ticket),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/retry",
+            post(actions::retry),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/verify",
+            post(actions::verify),
+        )
         .route("/api/vault/days", get(list::days))
         .route("/api/vault/deadlines", get(list::deadlines))
         .route("/api/vault/poison", get(list::poison))
@@ -47,12 +62,24 @@ pub fn routes() -> Router<Arc<App>> {
         .layer(axum::middleware::map_response(never_stored));
     let files = Router::new()
         .route("/api/vault/chunks/{document_id}/media", get(media::media))
-        .route("/api/vault/chunks/{document_id}/metadata", get(media::metadata))
+        .route(
+            "/api/vault/chunks/{document_id}/metadata",
+            get(media::metadata),
+        )
         .route("/api/vault/play/{ticket}", get(media::play));
-    let page = Router::new().route("/api/vault", get(page::page)).route("/api/vault/", get(page::page));
-    data.merge(files).merge(page).layer(axum::middleware::map_response(told_apart)).method_not_allowed_fallback(async || {
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", "This method is not offered here.")
-    })
+    let page = Router::new()
+        .route("/api/vault", get(page::page))
+        .route("/api/vault/", get(page::page));
+    data.merge(files)
+        .merge(page)
+        .layer(axum::middleware::map_response(told_apart))
+        .method_not_allowed_fallback(async || {
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "This method is not offered here.",
+            )
+        })
 }
 
 /// The envelope form of all three functions.
@@ -62,30 +89,48 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
 
 /// What is told of recordings stays in no cache.
 async fn never_stored(mut response: Response) -> Response {
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 /// A browser is to take everything for what it is said to be, and to tell nobody where it was.
 async fn told_apart(mut response: Response) -> Response {
     let headers = response.headers_mut();
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    headers.insert(
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    );
     response
 }
 
 fn document_id(text: &str) -> Result<DocumentId, Problem> {
-    text.parse().map_err(|error| Problem::invalid(Some("documentId"), format!("The {error}.")))
+    text.parse()
+        .map_err(|error| Problem::invalid(Some("documentId"), format!("The {error}.")))
 }
 
 fn recording_id(text: &str) -> Result<RecordingId, Problem> {
-    text.parse().map_err(|error| Problem::invalid(Some("recordingId"), format!("The {error}.")))
+    text.parse()
+        .map_err(|error| Problem::invalid(Some("recordingId"), format!("The {error}.")))
 }
 
 fn unknown_recording() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "RecordingNotFound", "There is no such recording in the vault.")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "RecordingNotFound",
+        "There is no such recording in the vault.",
+    )
 }
 
 fn unknown_chunk() -> Problem {
-    Problem::new(StatusCode::NOT_FOUND, "ChunkNotFound", "There is no such chunk in the ledger.")
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "ChunkNotFound",
+        "There is no such chunk in the ledger.",
+    )
 }

@@ -63,11 +63,19 @@ pub enum Metric {
 
 impl Counter {
     pub(super) const fn new(description: Description) -> Self {
-        Self { description, values: Mutex::new(BTreeMap::new()) }
+        Self {
+            description,
+            values: Mutex::new(BTreeMap::new()),
+        }
     }
 
     pub fn add(&self, count: u64, labels: &[&'static str]) {
-        debug_assert_eq!(labels.len(), self.description.labels.len(), "{}", self.description.name);
+        debug_assert_eq!(
+            labels.len(),
+            self.description.labels.len(),
+            "{}",
+            self.description.name
+        );
         *held(&self.values).entry(labels.to_vec()).or_default() += count;
     }
 
@@ -87,21 +95,37 @@ impl Counter {
 
 impl Gauge {
     pub(super) const fn new(description: Description) -> Self {
-        Self { description, values: Mutex::new(BTreeMap::new()), computed: None }
+        Self {
+            description,
+            values: Mutex::new(BTreeMap::new()),
+            computed: None,
+        }
     }
 
     /// One whose value is asked for when it is read.
     pub(super) const fn computed(description: Description, value: fn() -> f64) -> Self {
-        Self { description, values: Mutex::new(BTreeMap::new()), computed: Some(value) }
+        Self {
+            description,
+            values: Mutex::new(BTreeMap::new()),
+            computed: Some(value),
+        }
     }
 
     pub fn set(&self, value: f64, labels: &[&'static str]) {
-        debug_assert_eq!(labels.len(), self.description.labels.len(), "{}", self.description.name);
+        debug_assert_eq!(
+            labels.len(),
+            self.description.labels.len(),
+            "{}",
+            self.description.name
+        );
         held(&self.values).insert(labels.to_vec(), value);
     }
 
     /// A number of things.
-    #[expect(clippy::cast_precision_loss, reason = "counts of things stay below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "counts of things stay below 2^52"
+    )]
     pub fn set_count(&self, count: u64, labels: &[&'static str]) {
         self.set(count as f64, labels);
     }
@@ -117,12 +141,26 @@ impl Gauge {
 
 impl Histogram {
     pub(super) const fn new(description: Description, bounds: &'static [f64]) -> Self {
-        Self { description, bounds, values: Mutex::new(BTreeMap::new()), mirror: OnceLock::new() }
+        Self {
+            description,
+            bounds,
+            values: Mutex::new(BTreeMap::new()),
+            mirror: OnceLock::new(),
+        }
     }
 
     pub fn record(&self, value: f64, labels: &[&'static str]) {
-        debug_assert_eq!(labels.len(), self.description.labels.len(), "{}", self.description.name);
-        let bucket = self.bounds.iter().position(|bound| value <= *bound).unwrap_or(self.bounds.len());
+        debug_assert_eq!(
+            labels.len(),
+            self.description.labels.len(),
+            "{}",
+            self.description.name
+        );
+        let bucket = self
+            .bounds
+            .iter()
+            .position(|bound| value <= *bound)
+            .unwrap_or(self.bounds.len());
         let mut values = held(&self.values);
         let distribution = values.entry(labels.to_vec()).or_default();
         distribution.counts.resize(self.bounds.len() + 1, 0);
@@ -173,7 +211,12 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    const TEST: Description = Description { name: "test", unit: "s", help: "", labels: &[] };
+    const TEST: Description = Description {
+        name: "test",
+        unit: "s",
+        help: "",
+        labels: &[],
+    };
 
     #[test]
     fn a_value_is_counted_below_its_bound_and_above_all_of_them() {
@@ -182,7 +225,13 @@ mod tests {
             histogram.record(value, &[]);
         }
         let values = histogram.values();
-        assert_eq!(values[&Labels::new()], Distribution { counts: vec![2, 1, 1], sum: 12.0 });
+        assert_eq!(
+            values[&Labels::new()],
+            Distribution {
+                counts: vec![2, 1, 1],
+                sum: 12.0
+            }
+        );
     }
 
     #[test]

@@ -50,17 +50,32 @@ fn write_family(text: &mut String, metric: Metric) -> std::fmt::Result {
     match metric {
         Metric::Counter(counter) => {
             for (values, count) in counter.values() {
-                writeln!(text, "{name}_total{} {count}", labels(description, &values, None))?;
+                writeln!(
+                    text,
+                    "{name}_total{} {count}",
+                    labels(description, &values, None)
+                )?;
             }
         }
         Metric::Gauge(gauge) => {
             for (values, value) in gauge.values() {
-                writeln!(text, "{name}{} {value:?}", labels(description, &values, None))?;
+                writeln!(
+                    text,
+                    "{name}{} {value:?}",
+                    labels(description, &values, None)
+                )?;
             }
         }
         Metric::Histogram(histogram) => {
             for (values, distribution) in histogram.values() {
-                write_distribution(text, &name, description, histogram.bounds, &values, &distribution)?;
+                write_distribution(
+                    text,
+                    &name,
+                    description,
+                    histogram.bounds,
+                    &values,
+                    &distribution,
+                )?;
             }
         }
     }
@@ -76,10 +91,17 @@ fn write_distribution(
     distribution: &Distribution,
 ) -> std::fmt::Result {
     let mut count = 0;
-    let bounds = bounds.iter().map(|bound| format!("{bound:?}")).chain(["+Inf".to_owned()]);
+    let bounds = bounds
+        .iter()
+        .map(|bound| format!("{bound:?}"))
+        .chain(["+Inf".to_owned()]);
     for (bound, more) in bounds.zip(&distribution.counts) {
         count += more;
-        writeln!(text, "{name}_bucket{} {count}", labels(description, values, Some(&bound)))?;
+        writeln!(
+            text,
+            "{name}_bucket{} {count}",
+            labels(description, values, Some(&bound))
+        )?;
     }
     let labels = labels(description, values, None);
     writeln!(text, "{name}_count{labels} {count}")?;
@@ -88,8 +110,18 @@ fn write_distribution(
 
 /// `{name="value",…}`, or nothing. The values are ours and need no escapes.
 fn labels(description: &Description, values: &[&str], bound: Option<&str>) -> String {
-    let named = description.labels.iter().copied().zip(values.iter().copied());
-    let pairs: Vec<String> =
-        named.chain(bound.map(|bound| ("le", bound))).map(|(name, value)| format!("{name}=\"{value}\"")).collect();
-    if pairs.is_empty() { String::new() } else { format!("{{{}}}", pairs.join(",")) }
+    let named = description
+        .labels
+        .iter()
+        .copied()
+        .zip(values.iter().copied());
+    let pairs: Vec<String> = named
+        .chain(bound.map(|bound| ("le", bound)))
+        .map(|(name, value)| format!("{name}=\"{value}\""))
+        .collect();
+    if pairs.is_empty() {
+        String::new()
+    } else {
+        format!("{{{}}}", pairs.join(","))
+    }
 }

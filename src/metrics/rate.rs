@@ -12,7 +12,9 @@ pub(super) struct Rate {
 
 impl Rate {
     pub const fn new() -> Self {
-        Self { seconds: [(0, 0); PLACES] }
+        Self {
+            seconds: [(0, 0); PLACES],
+        }
     }
 
     /// Notes an amount in the second `now`.
@@ -27,7 +29,12 @@ impl Rate {
     /// What one second of the window had, on average.
     pub fn per_second(&self, now: u64) -> u64 {
         let is_recent = |second: u64| second <= now && now - second < WINDOW;
-        self.seconds.iter().filter(|(second, _)| is_recent(*second)).map(|(_, amount)| amount).sum::<u64>() / WINDOW
+        self.seconds
+            .iter()
+            .filter(|(second, _)| is_recent(*second))
+            .map(|(_, amount)| amount)
+            .sum::<u64>()
+            / WINDOW
     }
 }
 
@@ -42,7 +49,10 @@ mod tests {
             rate.add(second, 50);
             rate.add(second, 50);
         }
-        assert_eq!([109, 114, 119].map(|now| rate.per_second(now)), [100, 50, 0]);
+        assert_eq!(
+            [109, 114, 119].map(|now| rate.per_second(now)),
+            [100, 50, 0]
+        );
         rate.add(125, 1000);
         assert_eq!(rate.per_second(125), 100, "what is older has made room");
     }

@@ -18,7 +18,11 @@ use super::{EXIT_INCOMPLETE, print};
 const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
 
 fn code(is_complete: bool) -> ExitCode {
-    if is_complete { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) }
+    if is_complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(EXIT_INCOMPLETE)
+    }
 }
 
 /// Where the functions are, as the options of `doctor` name it.
@@ -28,8 +32,17 @@ pub fn at(url: Option<Url>, port: Option<u16>) -> Option<Url> {
 
 /// Bad settings are one of its findings, so it reads them itself.
 pub fn doctor(variables: Vec<(String, String)>, url: Option<Url>, json: bool) -> ExitCode {
-    let variable = |name: &str| variables.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
-    let handler = url.map(|url| Handler { url, key: variable(FUNCTIONS_KEY), secret: variable("EVENT_GRID_SECRET") });
+    let variable = |name: &str| {
+        variables
+            .iter()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value.clone())
+    };
+    let handler = url.map(|url| Handler {
+        url,
+        key: variable(FUNCTIONS_KEY),
+        secret: variable("EVENT_GRID_SECRET"),
+    });
     let config = Config::read(variables.clone());
     if let Ok(config) = &config {
         telemetry::init_for_operator(config.log.clone(), config.log_format);
@@ -38,7 +51,11 @@ pub fn doctor(variables: Vec<(String, String)>, url: Option<Url>, json: bool) ->
     crate::run(async || {
         let report = Box::pin(examining::run(config, handler)).await?;
         print(json).report(&report);
-        Ok(if has_bad_settings { ExitCode::from(crate::EXIT_CONFIG) } else { code(report.failed == 0) })
+        Ok(if has_bad_settings {
+            ExitCode::from(crate::EXIT_CONFIG)
+        } else {
+            code(report.failed == 0)
+        })
     })
 }
 
@@ -48,8 +65,17 @@ pub async fn verify(config: Config, wanted: WantedCopies, json: bool) -> anyhow:
     Ok(code(report.wrong.is_empty()))
 }
 
-pub async fn reconcile(config: Config, from: Date, to: Date, calls: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
-    let calls = calls.map(reconciling::calls::read).transpose()?.unwrap_or_default();
+pub async fn reconcile(
+    config: Config,
+    from: Date,
+    to: Date,
+    calls: Option<&Path>,
+    json: bool,
+) -> anyhow::Result<ExitCode> {
+    let calls = calls
+        .map(reconciling::calls::read)
+        .transpose()?
+        .unwrap_or_default();
     let report = reconciling::run(&App::build(config)?, Period::new(from, to)?, calls).await?;
     print(json).report(&report);
     Ok(code(report.findings.is_empty()))

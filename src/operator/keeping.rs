@@ -82,24 +82,43 @@ pub struct What {
 
 impl What {
     fn held(self) -> Option<Held> {
-        self.recording.map(Held::RecordingId).or(self.call.map(Held::CallId))
+        self.recording
+            .map(Held::RecordingId)
+            .or(self.call.map(Held::CallId))
     }
 }
 
 pub async fn hold(config: Config, verb: HoldVerb) -> anyhow::Result<ExitCode> {
     let app = App::build(config)?;
-    let of_what = |what: What| what.held().ok_or_else(|| anyhow::anyhow!("neither a recording nor a call is named"));
+    let of_what = |what: What| {
+        what.held()
+            .ok_or_else(|| anyhow::anyhow!("neither a recording nor a call is named"))
+    };
     match verb {
-        HoldVerb::Add { tag, by, note, what, json } => {
+        HoldVerb::Add {
+            tag,
+            by,
+            note,
+            what,
+            json,
+        } => {
             let report = holding::add(&app, of_what(what)?, HeldFor { tag, by, note }).await?;
             print(json).report(&report);
             // What is gone cannot be held: somebody has to know.
-            Ok(if report.gone.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+            Ok(if report.gone.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EXIT_INCOMPLETE)
+            })
         }
         HoldVerb::Release { tag, what, json } => {
             let report = holding::release(&app, of_what(what)?, tag).await?;
             print(json).report(&report);
-            Ok(if report.was_held { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+            Ok(if report.was_held {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EXIT_INCOMPLETE)
+            })
         }
         HoldVerb::List { json } => {
             print(json).report(&holding::list(&app).await?);
@@ -111,7 +130,9 @@ pub async fn hold(config: Config, verb: HoldVerb) -> anyhow::Result<ExitCode> {
 pub async fn retention(config: Config, verb: RetentionVerb) -> anyhow::Result<ExitCode> {
     let app = App::build(config)?;
     let Some(retention) = &app.retention else {
-        crate::complain("VAULT_RETENTION is not set: copies are kept for ever; set it, such as to 8760h, to let old ones go\n");
+        crate::complain(
+            "VAULT_RETENTION is not set: copies are kept for ever; set it, such as to 8760h, to let old ones go\n",
+        );
         return Ok(ExitCode::from(crate::EXIT_CONFIG));
     };
     match verb {
@@ -122,7 +143,11 @@ pub async fn retention(config: Config, verb: RetentionVerb) -> anyhow::Result<Ex
         RetentionVerb::Apply { json } => {
             let report = retaining::apply(retention).await?;
             print(json).report(&report);
-            Ok(if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) })
+            Ok(if report.failed.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(EXIT_INCOMPLETE)
+            })
         }
     }
 }

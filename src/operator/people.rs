@@ -52,22 +52,42 @@ pub enum GdprVerb {
 
 pub async fn gdpr(config: Config, verb: GdprVerb) -> anyhow::Result<ExitCode> {
     let app = App::build(config)?;
-    let complete = |is: bool| if is { ExitCode::SUCCESS } else { ExitCode::from(EXIT_INCOMPLETE) };
+    let complete = |is: bool| {
+        if is {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(EXIT_INCOMPLETE)
+        }
+    };
     match verb {
         GdprVerb::Find { participant, json } => {
             let report = persons::find(&app, &participant).await?;
             print(json).report(&report);
             Ok(complete(!report.0.recordings.is_empty()))
         }
-        GdprVerb::Export { participant, to, json } => {
+        GdprVerb::Export {
+            participant,
+            to,
+            json,
+        } => {
             let report = persons::export(&app, &participant, &to).await?;
             print(json).report(&report);
             Ok(complete(report.manifest.missing.is_empty()))
         }
-        GdprVerb::Erase { participant, reason, yes, json } => {
+        GdprVerb::Erase {
+            participant,
+            reason,
+            yes,
+            json,
+        } => {
             anyhow::ensure!(!reason.trim().is_empty(), "--reason is empty");
-            let is_named = reason.to_lowercase().contains(&participant.id().to_lowercase());
-            anyhow::ensure!(!is_named, "--reason stays in the audit log, and must not name the person");
+            let is_named = reason
+                .to_lowercase()
+                .contains(&participant.id().to_lowercase());
+            anyhow::ensure!(
+                !is_named,
+                "--reason stays in the audit log, and must not name the person"
+            );
             if !yes && !is_confirmed(&app, &participant).await? {
                 crate::complain("nothing was erased\n");
                 return Ok(ExitCode::FAILURE);
@@ -84,7 +104,10 @@ async fn is_confirmed(app: &App, participant: &Person) -> anyhow::Result<bool> {
     let report = persons::find(app, participant).await?;
     let mut stderr = std::io::stderr();
     writeln!(stderr, "{report}")?;
-    write!(stderr, "All of this is deleted for good, for everybody who was in it. Type erase to go on: ")?;
+    write!(
+        stderr,
+        "All of this is deleted for good, for everybody who was in it. Type erase to go on: "
+    )?;
     stderr.flush()?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

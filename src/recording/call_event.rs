@@ -31,7 +31,11 @@ pub(super) const CALL_LEG_STATE_CHANGED: &str = "Microsoft.Communication.CallLeg
 
 impl CallStarted {
     pub(super) fn from_fields(event: Fields<'_>, data: Fields<'_>) -> Option<Self> {
-        let id_of = |name: &str| data.object(name).and_then(|object| object.text("id")).map(str::to_owned);
+        let id_of = |name: &str| {
+            data.object(name)
+                .and_then(|object| object.text("id"))
+                .map(str::to_owned)
+        };
         Some(Self {
             event_id: event.text("id").map(str::to_owned),
             server_call_id: server_call_id(event, data)?,
@@ -42,21 +46,41 @@ impl CallStarted {
 
     /// `None` for a leg that is not being established.
     pub(super) fn from_leg(event: Fields<'_>, data: Fields<'_>) -> Option<Self> {
-        let is_established = data.text("CallState").is_some_and(|state| state.eq_ignore_ascii_case("Established"));
-        let server_call_id = data.text("ConversationId").and_then(|id| id.parse().ok()).filter(|_| is_established)?;
-        Some(Self { event_id: event.text("id").map(str::to_owned), server_call_id, group_id: None, room_id: None })
+        let is_established = data
+            .text("CallState")
+            .is_some_and(|state| state.eq_ignore_ascii_case("Established"));
+        let server_call_id = data
+            .text("ConversationId")
+            .and_then(|id| id.parse().ok())
+            .filter(|_| is_established)?;
+        Some(Self {
+            event_id: event.text("id").map(str::to_owned),
+            server_call_id,
+            group_id: None,
+            room_id: None,
+        })
     }
 }
 
 impl CallEnded {
     pub(super) fn from_fields(event: Fields<'_>, data: Fields<'_>) -> Option<Self> {
         let ended_at = event.time("eventTime").or_else(|| event.time("time"));
-        Some(Self { server_call_id: server_call_id(event, data)?, ended_at })
+        Some(Self {
+            server_call_id: server_call_id(event, data)?,
+            ended_at,
+        })
     }
 }
 
 /// In `data`, or in the subject `call/{serverCallId}/startedBy/{rawId}`.
 fn server_call_id(event: Fields<'_>, data: Fields<'_>) -> Option<ServerCallId> {
-    let in_subject = || event.text("subject")?.trim_start_matches('/').strip_prefix("call/")?.split('/').next();
+    let in_subject = || {
+        event
+            .text("subject")?
+            .trim_start_matches('/')
+            .strip_prefix("call/")?
+            .split('/')
+            .next()
+    };
     data.text("serverCallId").or_else(in_subject)?.parse().ok()
 }

@@ -10,7 +10,11 @@ use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
 use super::media::{ContentKind, FormatKind, MediaKind};
 
 /// Blob Storage in the public, US Government and China clouds.
-const BLOB_DOMAINS: [&str; 3] = [".blob.core.windows.net", ".blob.core.usgovcloudapi.net", ".blob.core.chinacloudapi.cn"];
+const BLOB_DOMAINS: [&str; 3] = [
+    ".blob.core.windows.net",
+    ".blob.core.usgovcloudapi.net",
+    ".blob.core.chinacloudapi.cn",
+];
 
 /// Characters of a recording's stand-in whose call has an id of greatest length: at most four bytes each.
 const STAND_IN_CHARS: usize = 250;
@@ -75,13 +79,24 @@ impl RecordingChunk {
     /// Whether ACS wrote the files into the customer's own storage.
     pub fn is_external(&self) -> bool {
         let is_blob_host = |location: &str| {
-            let host = location.split("://").nth(1).unwrap_or_default().split(['/', ':', '?']).next().unwrap_or_default();
-            BLOB_DOMAINS.iter().any(|domain| host.to_ascii_lowercase().ends_with(domain))
+            let host = location
+                .split("://")
+                .nth(1)
+                .unwrap_or_default()
+                .split(['/', ':', '?'])
+                .next()
+                .unwrap_or_default();
+            BLOB_DOMAINS
+                .iter()
+                .any(|domain| host.to_ascii_lowercase().ends_with(domain))
         };
         let is_blob_storage = |storage: &String| {
-            ["AzureBlob", "AzureBlobStorage", "BlobStorage"].iter().any(|known| storage.eq_ignore_ascii_case(known))
+            ["AzureBlob", "AzureBlobStorage", "BlobStorage"]
+                .iter()
+                .any(|known| storage.eq_ignore_ascii_case(known))
         };
-        self.storage_type.as_ref().is_some_and(is_blob_storage) || self.locations.content.as_deref().is_some_and(is_blob_host)
+        self.storage_type.as_ref().is_some_and(is_blob_storage)
+            || self.locations.content.as_deref().is_some_and(is_blob_host)
     }
 
     /// The other document that the delete location names, if it names one: `…/objects/<documentId>[/content/…]`.
@@ -93,21 +108,44 @@ impl RecordingChunk {
 
     /// What its recording is kept under. Events of 2021 name no recording: then the call, or else the document, stands for it.
     pub fn filed_under(&self) -> RecordingId {
-        let stand_in =
-            || self.call_id.as_ref().map_or_else(|| format!("document {}", self.document_id), |id| format!("call {id}"));
+        let stand_in = || {
+            self.call_id.as_ref().map_or_else(
+                || format!("document {}", self.document_id),
+                |id| format!("call {id}"),
+            )
+        };
         // A call's id that leaves no room for a word before it is cut.
-        let fallback =
-            || stand_in().chars().take(STAND_IN_CHARS).collect::<String>().parse().expect("it has no control character");
-        self.recording_id.clone().unwrap_or_else(|| stand_in().parse().unwrap_or_else(|_| fallback()))
+        let fallback = || {
+            stand_in()
+                .chars()
+                .take(STAND_IN_CHARS)
+                .collect::<String>()
+                .parse()
+                .expect("it has no control character")
+        };
+        self.recording_id
+            .clone()
+            .unwrap_or_else(|| stand_in().parse().unwrap_or_else(|_| fallback()))
     }
 
     /// When ACS drops the file, by the most cautious reading: `retention` after the recording's end or the event's time,
     /// whichever is earlier; after `recorded_at` when the event tells neither. The event carries no expiry of its own.
     pub fn expires_at(&self, recorded_at: Timestamp, retention: Duration) -> Timestamp {
-        let ended_at = self.started_at.zip(self.duration_ms).and_then(|(started_at, duration_ms)| {
-            started_at.checked_add(SignedDuration::from_millis(i64::try_from(duration_ms).ok()?)).ok()
-        });
-        let ready_at = [ended_at, self.event_time, Some(recorded_at)].into_iter().flatten().min().unwrap_or(recorded_at);
+        let ended_at =
+            self.started_at
+                .zip(self.duration_ms)
+                .and_then(|(started_at, duration_ms)| {
+                    started_at
+                        .checked_add(SignedDuration::from_millis(
+                            i64::try_from(duration_ms).ok()?,
+                        ))
+                        .ok()
+                });
+        let ready_at = [ended_at, self.event_time, Some(recorded_at)]
+            .into_iter()
+            .flatten()
+            .min()
+            .unwrap_or(recorded_at);
         ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
     }
 
@@ -139,7 +177,11 @@ impl RecordingChunk {
         if names_what_is_read {
             self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
         }
-        if *self == before { Absorbed::Nothing } else { Absorbed::Something }
+        if *self == before {
+            Absorbed::Nothing
+        } else {
+            Absorbed::Something
+        }
     }
 }
 
@@ -182,25 +224,45 @@ pub(crate) mod tests {
             event_time: Some(at("2026-03-02T10:05:00Z")),
             ..chunk()
         };
-        assert_eq!(chunk.expires_at(at("2026-03-02T10:06:00Z"), DAY), at("2026-03-03T10:01:00Z"));
+        assert_eq!(
+            chunk.expires_at(at("2026-03-02T10:06:00Z"), DAY),
+            at("2026-03-03T10:01:00Z")
+        );
     }
 
     #[test]
     fn expiry_counts_from_the_recording_in_the_ledger_when_the_event_tells_no_time() {
-        assert_eq!(chunk().expires_at(at("2026-03-02T10:00:00Z"), DAY), at("2026-03-03T10:00:00Z"));
+        assert_eq!(
+            chunk().expires_at(at("2026-03-02T10:00:00Z"), DAY),
+            at("2026-03-03T10:00:00Z")
+        );
     }
 
     #[test]
     fn an_absurd_duration_does_not_panic() {
-        let chunk = RecordingChunk { started_at: Some(Timestamp::MAX), duration_ms: Some(u64::MAX), ..chunk() };
-        assert_eq!(chunk.expires_at(at("2026-03-02T10:00:00Z"), DAY), at("2026-03-03T10:00:00Z"));
+        let chunk = RecordingChunk {
+            started_at: Some(Timestamp::MAX),
+            duration_ms: Some(u64::MAX),
+            ..chunk()
+        };
+        assert_eq!(
+            chunk.expires_at(at("2026-03-02T10:00:00Z"), DAY),
+            at("2026-03-03T10:00:00Z")
+        );
     }
 
     #[test]
     fn a_later_event_adds_what_the_first_lacked_and_changes_nothing_else() {
-        let mut known = RecordingChunk { end_reason: Some("SessionEnded".into()), ..chunk() };
-        let mut newer = RecordingChunk { end_reason: Some("Other".into()), ..chunk() };
-        known.locations.content = Some("https://us-storage.asm.skype.com/v1/objects/x/content/video".into());
+        let mut known = RecordingChunk {
+            end_reason: Some("SessionEnded".into()),
+            ..chunk()
+        };
+        let mut newer = RecordingChunk {
+            end_reason: Some("Other".into()),
+            ..chunk()
+        };
+        known.locations.content =
+            Some("https://us-storage.asm.skype.com/v1/objects/x/content/video".into());
         newer.locations.content.clone_from(&known.locations.content);
         newer.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
         assert_eq!(known.absorb(&newer), Absorbed::Something);
@@ -211,10 +273,23 @@ pub(crate) mod tests {
 
     #[test]
     fn what_is_deleted_is_what_was_read() {
-        let known = RecordingChunk { locations: ChunkLocations { content: Some("a".into()), ..Default::default() }, ..chunk() };
+        let known = RecordingChunk {
+            locations: ChunkLocations {
+                content: Some("a".into()),
+                ..Default::default()
+            },
+            ..chunk()
+        };
         let with = |content: Option<&str>| {
-            let locations = ChunkLocations { content: content.map(str::to_owned), metadata: None, delete: Some("d".into()) };
-            RecordingChunk { locations, ..chunk() }
+            let locations = ChunkLocations {
+                content: content.map(str::to_owned),
+                metadata: None,
+                delete: Some("d".into()),
+            };
+            RecordingChunk {
+                locations,
+                ..chunk()
+            }
         };
         assert_eq!(known.clone().absorb(&with(Some("b"))), Absorbed::Conflict);
         assert_eq!(known.clone().absorb(&with(None)), Absorbed::Nothing);

@@ -16,21 +16,37 @@ pub enum InvalidId {
     #[error("{kind} is empty")]
     Empty { kind: &'static str },
     #[error("{kind} has {length} characters, more than the {limit} allowed")]
-    TooLong { kind: &'static str, length: usize, limit: usize },
+    TooLong {
+        kind: &'static str,
+        length: usize,
+        limit: usize,
+    },
     #[error("{kind} holds the character {character:?}, which no such id has")]
     Character { kind: &'static str, character: char },
 }
 
-fn check(kind: &'static str, text: &str, limit: usize, allowed: fn(char) -> bool) -> Result<(), InvalidId> {
+fn check(
+    kind: &'static str,
+    text: &str,
+    limit: usize,
+    allowed: fn(char) -> bool,
+) -> Result<(), InvalidId> {
     if text.is_empty() {
         return Err(InvalidId::Empty { kind });
     }
     if text.len() > limit {
-        return Err(InvalidId::TooLong { kind, length: text.len(), limit });
+        return Err(InvalidId::TooLong {
+            kind,
+            length: text.len(),
+            limit,
+        });
     }
     if matches!(text, "." | "..") {
         // A path segment of that name is another path.
-        return Err(InvalidId::Character { kind, character: '.' });
+        return Err(InvalidId::Character {
+            kind,
+            character: '.',
+        });
     }
     match text.chars().find(|&character| !allowed(character)) {
         Some(character) => Err(InvalidId::Character { kind, character }),
@@ -121,7 +137,9 @@ mod tests {
 
     #[test]
     fn a_real_document_id_is_accepted() {
-        let id: DocumentId = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8".parse().unwrap();
+        let id: DocumentId = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8"
+            .parse()
+            .unwrap();
         assert_eq!(id.as_str(), "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8");
     }
 
@@ -145,7 +163,10 @@ mod tests {
     #[test]
     fn a_huge_id_is_refused_with_both_lengths_named() {
         let error = "a".repeat(5000).parse::<RecordingId>().unwrap_err();
-        assert_eq!(error.to_string(), "recordingId has 5000 characters, more than the 1024 allowed");
+        assert_eq!(
+            error.to_string(),
+            "recordingId has 5000 characters, more than the 1024 allowed"
+        );
     }
 
     #[test]

@@ -15,14 +15,26 @@ impl<'a> Fields<'a> {
     pub(crate) fn value(self, name: &str) -> Option<&'a Value> {
         self.0
             .get(name)
-            .or_else(|| self.0.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
+            .or_else(|| {
+                self.0
+                    .iter()
+                    .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                    .map(|(_, value)| value)
+            })
             .filter(|value| !value.is_null())
     }
 
     /// The members that are none of `known`, with `prefix` before their names.
-    pub(crate) fn others(self, known: &'a [&str], prefix: &'a str) -> impl Iterator<Item = (String, Value)> + use<'a> {
+    pub(crate) fn others(
+        self,
+        known: &'a [&str],
+        prefix: &'a str,
+    ) -> impl Iterator<Item = (String, Value)> + use<'a> {
         let is_known = |key: &str| known.iter().any(|known| key.eq_ignore_ascii_case(known));
-        let others = self.0.iter().filter(move |(key, value)| !is_known(key) && !value.is_null());
+        let others = self
+            .0
+            .iter()
+            .filter(move |(key, value)| !is_known(key) && !value.is_null());
         others.map(move |(key, value)| (format!("{prefix}{key}"), value.clone()))
     }
 
@@ -31,12 +43,16 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn array(self, name: &str) -> Option<&'a [Value]> {
-        self.value(name).and_then(Value::as_array).map(Vec::as_slice)
+        self.value(name)
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
     }
 
     /// A non-empty text.
     pub(crate) fn text(self, name: &str) -> Option<&'a str> {
-        self.value(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+        self.value(name)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
     }
 
     /// A number written as `0`, `0.0` or `"0"`.
@@ -53,7 +69,11 @@ impl<'a> Fields<'a> {
     pub(crate) fn count(self, name: &str) -> Option<u32> {
         let number = self.number(name)?;
         let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "range and wholeness are checked")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "range and wholeness are checked"
+        )]
         whole.then_some(number as u32)
     }
 
@@ -83,7 +103,13 @@ mod tests {
     #[case(json!(1e300), None)]
     #[case(json!("NaN"), None)]
     #[case(json!(null), None)]
-    fn a_count_is_read_from_any_spelling_of_a_whole_number(#[case] value: Value, #[case] expected: Option<u32>) {
-        assert_eq!(Fields::of(&json!({ "n": value })).unwrap().count("n"), expected);
+    fn a_count_is_read_from_any_spelling_of_a_whole_number(
+        #[case] value: Value,
+        #[case] expected: Option<u32>,
+    ) {
+        assert_eq!(
+            Fields::of(&json!({ "n": value })).unwrap().count("n"),
+            expected
+        );
     }
 }

@@ -60,7 +60,10 @@ pub struct MediaKind {
 
 impl MediaKind {
     /// ACS's default when nothing was asked for: audio and video, mixed, mp4.
-    pub const DEFAULT: Self = Self { content: ContentKind::AudioVideo, format: FormatKind::Mp4 };
+    pub const DEFAULT: Self = Self {
+        content: ContentKind::AudioVideo,
+        format: FormatKind::Mp4,
+    };
 
     /// Completes a kind of which only one half is known; every format but mp4 is audio only.
     pub fn from_parts(content: Option<ContentKind>, format: Option<FormatKind>) -> Option<Self> {
@@ -106,6 +109,9 @@ mod tests {
     #[test]
     fn audio_alone_does_not_decide_the_format() {
         assert_eq!(MediaKind::from_parts(Some(ContentKind::Audio), None), None);
-        assert_eq!(MediaKind::from_parts(None, Some(FormatKind::Mp4)), Some(MediaKind::DEFAULT));
+        assert_eq!(
+            MediaKind::from_parts(None, Some(FormatKind::Mp4)),
+            Some(MediaKind::DEFAULT)
+        );
     }
 }

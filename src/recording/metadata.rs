@@ -61,17 +61,30 @@ pub struct MetadataSummary {
 impl RecordingMetadata {
     /// Reads a metadata file; one that is not JSON reads as "nothing known".
     pub fn parse(bytes: &[u8]) -> Self {
-        serde_json::from_slice::<Value>(bytes).ok().as_ref().and_then(Fields::of).map(Self::from_fields).unwrap_or_default()
+        serde_json::from_slice::<Value>(bytes)
+            .ok()
+            .as_ref()
+            .and_then(Fields::of)
+            .map(Self::from_fields)
+            .unwrap_or_default()
     }
 
     fn from_fields(fields: Fields<'_>) -> Self {
         let info = fields.object("recordingInfo");
-        let kind = |name| info.and_then(|info| info.text(name)).and_then(|text| text.parse::<ContentKind>().ok());
-        let channels = |name| info.and_then(|info| info.text(name)).and_then(|text| text.parse::<ChannelKind>().ok());
+        let kind = |name| {
+            info.and_then(|info| info.text(name))
+                .and_then(|text| text.parse::<ContentKind>().ok())
+        };
+        let channels = |name| {
+            info.and_then(|info| info.text(name))
+                .and_then(|text| text.parse::<ChannelKind>().ok())
+        };
         Self {
             // Mid-2021 files carry the content type under `channelType`.
             content: kind("contentType").or_else(|| kind("channelType")),
-            format: info.and_then(|info| info.text("format")).and_then(|text| text.parse().ok()),
+            format: info
+                .and_then(|info| info.text("format"))
+                .and_then(|text| text.parse().ok()),
             chunk_duration_ms: fields.number("chunkDuration"),
             pauses_ms: pauses_ms(fields),
             channels: channels("channelType").or_else(|| channels("contentType")),
@@ -100,21 +113,41 @@ impl RecordingMetadata {
 
 /// Sums up `pauseResumeIntervals`, an array of `{"startTime", "duration"}`; an odd one counts as nothing.
 fn pauses_ms(fields: Fields<'_>) -> f64 {
-    let pauses = fields.array("pauseResumeIntervals").unwrap_or_default().iter().filter_map(Fields::of);
+    let pauses = fields
+        .array("pauseResumeIntervals")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Fields::of);
     // Written out, as a sum of no floats is -0.0; and a sum of finite ones may not be finite.
-    let sum = pauses.filter_map(|pause| pause.number("duration")).filter(|ms| *ms > 0.0).fold(0.0, |sum, ms| sum + ms);
+    let sum = pauses
+        .filter_map(|pause| pause.number("duration"))
+        .filter(|ms| *ms > 0.0)
+        .fold(0.0, |sum, ms| sum + ms);
     sum.min(f64::MAX)
 }
 
 /// `participants[{participantId, channel?}]`; the same one twice is one.
 fn participants(fields: Fields<'_>) -> Vec<Participant> {
     let mut seen = HashSet::new();
-    let told = fields.array("participants").unwrap_or_default().iter().filter_map(Fields::of);
+    let told = fields
+        .array("participants")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Fields::of);
     let read = told.filter_map(|participant| {
-        let id = participant.text("participantId").or_else(|| participant.text("rawId"))?.trim();
-        Some(Participant { id: id.to_owned(), channel: participant.count("channel") })
+        let id = participant
+            .text("participantId")
+            .or_else(|| participant.text("rawId"))?
+            .trim();
+        Some(Participant {
+            id: id.to_owned(),
+            channel: participant.count("channel"),
+        })
     });
-    read.filter(|participant| !participant.id.is_empty() && seen.insert(participant.id.to_lowercase())).collect()
+    read.filter(|participant| {
+        !participant.id.is_empty() && seen.insert(participant.id.to_lowercase())
+    })
+    .collect()
 }
 
 /// The pauses whose place within the chunk can be told.
@@ -122,17 +155,29 @@ fn pauses(fields: Fields<'_>) -> Vec<PauseInterval> {
     let Some(began_at) = fields.time("chunkStartTime") else {
         return Vec::new();
     };
-    let told = fields.array("pauseResumeIntervals").unwrap_or_default().iter().filter_map(Fields::of);
+    let told = fields
+        .array("pauseResumeIntervals")
+        .unwrap_or_default()
+        .iter()
+        .filter_map(Fields::of);
     told.filter_map(|pause| {
         let started_at: Timestamp = pause.time("startTime")?;
-        let offset_ms = u64::try_from(started_at.duration_since(began_at).as_millis()).unwrap_or_default();
-        Some(PauseInterval { offset_ms, duration_ms: pause.number("duration").and_then(whole_ms)? })
+        let offset_ms =
+            u64::try_from(started_at.duration_since(began_at).as_millis()).unwrap_or_default();
+        Some(PauseInterval {
+            offset_ms,
+            duration_ms: pause.number("duration").and_then(whole_ms)?,
+        })
     })
     .collect()
 }
 
 /// Milliseconds without their fraction; what is negative or absurd is not told.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the range is checked"
+)]
 fn whole_ms(ms: f64) -> Option<u64> {
     const LONGEST: f64 = 1e15;
     (0.0..LONGEST).contains(&ms).then_some(ms as u64)
@@ -143,15 +188,38 @@ mod tests {
     use super::*;
 
     fn fixture(name: &str) -> Vec<u8> {
-        let path = format!("{}/tests/fixtures/metadata/{name}", env!("CARGO_MANIFEST_DIR"));
+        let path = format!(
+            "{}/tests/fixtures/metadata/{name}",
+            env!("CARGO_MANIFEST_DIR")
+        );
         std::fs::read(path).unwrap()
     }
 
     #[rstest::rstest]
-    #[case("m01_seed_botframework_2021.json", ContentKind::AudioVideo, FormatKind::Mp4, 15000.0)]
-    #[case("m02b_wire_bytes_1055.json", ContentKind::AudioVideo, FormatKind::Mp4, 19320.0)]
-    #[case("m03b_wire_bytes_959.json", ContentKind::AudioVideo, FormatKind::Mp4, 23820.0)]
-    #[case("m06_unmixed_wav_channels.json", ContentKind::Audio, FormatKind::Wav, 6620.0)]
+    #[case(
+        "m01_seed_botframework_2021.json",
+        ContentKind::AudioVideo,
+        FormatKind::Mp4,
+        15000.0
+    )]
+    #[case(
+        "m02b_wire_bytes_1055.json",
+        ContentKind::AudioVideo,
+        FormatKind::Mp4,
+        19320.0
+    )]
+    #[case(
+        "m03b_wire_bytes_959.json",
+        ContentKind::AudioVideo,
+        FormatKind::Mp4,
+        23820.0
+    )]
+    #[case(
+        "m06_unmixed_wav_channels.json",
+        ContentKind::Audio,
+        FormatKind::Wav,
+        6620.0
+    )]
     fn every_generation_of_metadata_tells_its_media_kind(
         #[case] file: &str,
         #[case] content: ContentKind,
@@ -169,7 +237,10 @@ mod tests {
     #[case("m05_net_unit_test_floats_version.json", 0.5)]
     #[case("m07_frameRate_camel.json", 0.0)]
     fn every_generation_of_metadata_tells_its_pauses(#[case] file: &str, #[case] pauses_ms: f64) {
-        assert_eq!(RecordingMetadata::parse(&fixture(file)).pauses_ms.to_bits(), pauses_ms.to_bits());
+        assert_eq!(
+            RecordingMetadata::parse(&fixture(file)).pauses_ms.to_bits(),
+            pauses_ms.to_bits()
+        );
     }
 
     #[rstest::rstest]
@@ -177,31 +248,70 @@ mod tests {
     #[case(r#"[{"duration": 1e308}, {"duration": 1e308}]"#, f64::MAX)]
     #[case("{}", 0.0)]
     fn odd_pauses_are_read_as_far_as_they_can_be(#[case] pauses: &str, #[case] pauses_ms: f64) {
-        let metadata = RecordingMetadata::parse(format!(r#"{{"pauseResumeIntervals": {pauses}}}"#).as_bytes());
+        let metadata =
+            RecordingMetadata::parse(format!(r#"{{"pauseResumeIntervals": {pauses}}}"#).as_bytes());
         assert_eq!(metadata.pauses_ms.to_bits(), pauses_ms.to_bits());
     }
 
     #[test]
     fn participants_and_pauses_are_read_with_their_places() {
         let summary = RecordingMetadata::parse(&fixture("m06_unmixed_wav_channels.json")).summary();
-        let seen: Vec<_> = summary.participants.iter().map(|one| (one.id.as_str(), one.channel)).collect();
-        assert_eq!(seen, [("8:acs:r_00000001", Some(0)), ("4:+15551230001", Some(1)), ("8:acs:r_00000003", None)]);
-        assert_eq!((summary.channels, summary.duration_ms), (Some(ChannelKind::Unmixed), Some(6620)));
+        let seen: Vec<_> = summary
+            .participants
+            .iter()
+            .map(|one| (one.id.as_str(), one.channel))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("8:acs:r_00000001", Some(0)),
+                ("4:+15551230001", Some(1)),
+                ("8:acs:r_00000003", None)
+            ]
+        );
+        assert_eq!(
+            (summary.channels, summary.duration_ms),
+            (Some(ChannelKind::Unmixed), Some(6620))
+        );
         let summary = RecordingMetadata::parse(&fixture("m02b_wire_bytes_1055.json")).summary();
-        assert_eq!(summary.pauses, [PauseInterval { offset_ms: 2995, duration_ms: 5220 }]);
-        assert_eq!((summary.channels, summary.participants.len()), (Some(ChannelKind::Mixed), 2));
+        assert_eq!(
+            summary.pauses,
+            [PauseInterval {
+                offset_ms: 2995,
+                duration_ms: 5220
+            }]
+        );
+        assert_eq!(
+            (summary.channels, summary.participants.len()),
+            (Some(ChannelKind::Mixed), 2)
+        );
     }
 
     #[rstest::rstest]
     #[case(r#"{"participants": [{"participantId": "8:A"}, {"participantId": "8:a"}, {"participantId": " "}, 7]}"#, 1)]
     #[case(r#"{"participants": {"participantId": "8:a"}}"#, 0)]
-    fn odd_participants_are_read_as_far_as_they_can_be(#[case] metadata: &str, #[case] participants: usize) {
-        assert_eq!(RecordingMetadata::parse(metadata.as_bytes()).participants.len(), participants);
+    fn odd_participants_are_read_as_far_as_they_can_be(
+        #[case] metadata: &str,
+        #[case] participants: usize,
+    ) {
+        assert_eq!(
+            RecordingMetadata::parse(metadata.as_bytes())
+                .participants
+                .len(),
+            participants
+        );
     }
 
     #[test]
     fn metadata_that_says_nothing_reads_as_nothing_known() {
-        assert_eq!(RecordingMetadata::parse(&fixture("m05_net_unit_test_floats_version.json")).media_kind(), None);
-        assert_eq!(RecordingMetadata::parse(b"<html>"), RecordingMetadata::default());
+        assert_eq!(
+            RecordingMetadata::parse(&fixture("m05_net_unit_test_floats_version.json"))
+                .media_kind(),
+            None
+        );
+        assert_eq!(
+            RecordingMetadata::parse(b"<html>"),
+            RecordingMetadata::default()
+        );
     }
 }

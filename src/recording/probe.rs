@@ -27,7 +27,10 @@ const MAX_PARTS: u32 = 4096;
 /// How much of a file must be text before it counts as a page, in bytes.
 const PAGE_HEAD_BYTES: usize = 1024;
 
-const _: () = assert!(READ_BYTES <= MAX_READ_BYTES, "a read is never larger than promised");
+const _: () = assert!(
+    READ_BYTES <= MAX_READ_BYTES,
+    "a read is never larger than promised"
+);
 
 /// What kind of file it is, by its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +69,9 @@ pub enum Flaw {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ShorterThanItsHeaders { declared_bytes } => write!(f, "its own headers speak of {declared_bytes} bytes"),
+            Self::ShorterThanItsHeaders { declared_bytes } => {
+                write!(f, "its own headers speak of {declared_bytes} bytes")
+            }
             Self::NoMoovBox => f.write_str("no moov box: the file is not complete"),
             Self::NoDataChunk => f.write_str("no data chunk: the file is not complete"),
         }
@@ -91,7 +96,13 @@ impl ProbedMedia {
             Container::Wav | Container::Mp3 => Some(ContentKind::Audio),
             Container::Mp4 | Container::WebPage | Container::Unrecognised => None,
         };
-        Self { container, duration: None, channels: None, content, flaw: None }
+        Self {
+            container,
+            duration: None,
+            channels: None,
+            content,
+            flaw: None,
+        }
     }
 }
 
@@ -118,7 +129,12 @@ impl MediaProbe {
     /// Begins with a file of `total_bytes`.
     pub fn new(total_bytes: u64) -> Self {
         let wanted = (total_bytes > 0).then(|| 0..total_bytes.min(READ_BYTES));
-        Self { seen: Seen::new(total_bytes), reads_left: MAX_READS, wanted, found: ProbedMedia::of(Container::Unrecognised) }
+        Self {
+            seen: Seen::new(total_bytes),
+            reads_left: MAX_READS,
+            wanted,
+            found: ProbedMedia::of(Container::Unrecognised),
+        }
     }
 
     /// The bytes of the file to read next; never empty, never beyond its end. `None`: the probe knows enough.
@@ -128,8 +144,12 @@ impl MediaProbe {
 
     /// Takes the bytes of [`MediaProbe::next_read`], from its start; fewer are fine, none at all ends the probe.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Some(wanted) = self.wanted.take() else { return };
-        let length = usize::try_from(wanted.end - wanted.start).unwrap_or(usize::MAX).min(bytes.len());
+        let Some(wanted) = self.wanted.take() else {
+            return;
+        };
+        let length = usize::try_from(wanted.end - wanted.start)
+            .unwrap_or(usize::MAX)
+            .min(bytes.len());
         self.seen.add(wanted.start, &bytes[..length]);
         self.reads_left = self.reads_left.saturating_sub(1);
         let (found, stop) = look(&self.seen);
@@ -150,7 +170,10 @@ impl MediaProbe {
 fn look(seen: &Seen) -> (ProbedMedia, Result<(), Stop>) {
     let looks: [fn(&Seen) -> Option<Looked>; 4] = [wav::look, mp4::look, web_page, mp3::look];
     let nothing = || (ProbedMedia::of(Container::Unrecognised), Ok(()));
-    looks.into_iter().find_map(|look| look(seen)).unwrap_or_else(nothing)
+    looks
+        .into_iter()
+        .find_map(|look| look(seen))
+        .unwrap_or_else(nothing)
 }
 
 /// What was found of a recognised file, and why the look ended.
@@ -158,8 +181,13 @@ type Looked = (ProbedMedia, Result<(), Stop>);
 
 fn web_page(seen: &Seen) -> Option<Looked> {
     let head = seen.head(PAGE_HEAD_BYTES);
-    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head).trim_ascii_start();
-    let is_text = text.iter().all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
+    let text = head
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(head)
+        .trim_ascii_start();
+    let is_text = text
+        .iter()
+        .all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
     let is_page = is_text && matches!(text.first(), Some(b'<' | b'{' | b'['));
     is_page.then(|| (ProbedMedia::of(Container::WebPage), Ok(())))
 }

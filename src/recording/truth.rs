@@ -37,7 +37,12 @@ pub enum Truth {
 
 /// Compares a file of `total_bytes` with what is said about it. `expected` is the format its event tells, if it does;
 /// else the metadata's counts.
-pub fn examine(probed: &ProbedMedia, total_bytes: u64, expected: Option<FormatKind>, metadata: &RecordingMetadata) -> Truth {
+pub fn examine(
+    probed: &ProbedMedia,
+    total_bytes: u64,
+    expected: Option<FormatKind>,
+    metadata: &RecordingMetadata,
+) -> Truth {
     let expected = expected.or(metadata.format);
     if let Some(disagreement) = kind_disagreement(probed.container, expected) {
         return Truth::Disagrees(disagreement);
@@ -45,7 +50,9 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, expected: Option<FormatKi
     if let Some(flaw) = probed.flaw {
         return Truth::Disagrees(format!("the file has {total_bytes} bytes, but {flaw}"));
     }
-    let plays_ms = probed.duration.map(|duration| duration.as_secs_f64() * 1000.0);
+    let plays_ms = probed
+        .duration
+        .map(|duration| duration.as_secs_f64() * 1000.0);
     match (claim(metadata), plays_ms) {
         (Some(claim), Some(plays_ms)) => compare_lengths(claim, plays_ms),
         (Some(claim), None) => compare_rate(probed, total_bytes, claim.without_pauses_ms),
@@ -57,18 +64,24 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, expected: Option<FormatKi
 fn kind_disagreement(container: Container, expected: Option<FormatKind>) -> Option<String> {
     let expected_name = expected.map_or("media", FormatKind::as_str);
     match container {
-        Container::WebPage => {
-            Some(format!("the recording should be {expected_name}, and the file is a web page or an error text"))
-        }
-        Container::Unrecognised if expected.is_some() => {
-            Some(format!("the recording should be {expected_name}, and the file is none of wav, mp3 and mp4"))
-        }
+        Container::WebPage => Some(format!(
+            "the recording should be {expected_name}, and the file is a web page or an error text"
+        )),
+        Container::Unrecognised if expected.is_some() => Some(format!(
+            "the recording should be {expected_name}, and the file is none of wav, mp3 and mp4"
+        )),
         // A format that may be new: nothing says that it is wrong.
         Container::Unrecognised => None,
         Container::Wav | Container::Mp4 | Container::Mp3 => {
             let (expected, found) = (expected?, container.format()?);
             let differs = expected != found;
-            differs.then(|| format!("the recording should be {}, and the file is {}", expected.as_str(), found.as_str()))
+            differs.then(|| {
+                format!(
+                    "the recording should be {}, and the file is {}",
+                    expected.as_str(),
+                    found.as_str()
+                )
+            })
         }
     }
 }
@@ -83,7 +96,10 @@ struct Claim {
 
 fn claim(metadata: &RecordingMetadata) -> Option<Claim> {
     let with_pauses_ms = metadata.chunk_duration_ms.filter(|ms| *ms >= 0.0)?;
-    Some(Claim { with_pauses_ms, without_pauses_ms: (with_pauses_ms - metadata.pauses_ms).max(0.0) })
+    Some(Claim {
+        with_pauses_ms,
+        without_pauses_ms: (with_pauses_ms - metadata.pauses_ms).max(0.0),
+    })
 }
 
 impl Claim {
@@ -98,7 +114,11 @@ fn compare_lengths(claim: Claim, plays_ms: f64) -> Truth {
     if claim.allows(plays_ms) {
         return Truth::Agrees;
     }
-    let (with, without, plays) = (claim.with_pauses_ms / 1e3, claim.without_pauses_ms / 1e3, plays_ms / 1e3);
+    let (with, without, plays) = (
+        claim.with_pauses_ms / 1e3,
+        claim.without_pauses_ms / 1e3,
+        plays_ms / 1e3,
+    );
     Truth::Disagrees(format!(
         "the metadata says the recording lasts {with:.1} s ({without:.1} s without its pauses), and the file plays for {plays:.1} s"
     ))
@@ -108,7 +128,10 @@ fn compare_lengths(claim: Claim, plays_ms: f64) -> Truth {
 fn compare_rate(probed: &ProbedMedia, total_bytes: u64, length_ms: f64) -> Truth {
     let (usual, factor) = match probed.container {
         Container::Wav => match probed.channels {
-            Some(channels) if channels > 0 => (WAV_BYTES_PER_SECOND * f64::from(channels), SOUND_RATE_FACTOR),
+            Some(channels) if channels > 0 => (
+                WAV_BYTES_PER_SECOND * f64::from(channels),
+                SOUND_RATE_FACTOR,
+            ),
             Some(_) | None => return Truth::Unknown,
         },
         Container::Mp3 => (MP3_BYTES_PER_SECOND, SOUND_RATE_FACTOR),
@@ -120,7 +143,10 @@ fn compare_rate(probed: &ProbedMedia, total_bytes: u64, length_ms: f64) -> Truth
     if length_ms < MEANINGFUL_MS {
         return Truth::Unknown;
     }
-    #[expect(clippy::cast_precision_loss, reason = "a rate is compared by its magnitude")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate is compared by its magnitude"
+    )]
     let found = total_bytes as f64 / (length_ms / 1e3);
     if (usual / factor..=usual * factor).contains(&found) {
         return Truth::Agrees;
@@ -138,7 +164,11 @@ mod tests {
     use acs_simulator::media::Media;
 
     fn metadata(chunk_duration_ms: f64, pauses_ms: f64) -> RecordingMetadata {
-        RecordingMetadata { chunk_duration_ms: Some(chunk_duration_ms), pauses_ms, ..RecordingMetadata::default() }
+        RecordingMetadata {
+            chunk_duration_ms: Some(chunk_duration_ms),
+            pauses_ms,
+            ..RecordingMetadata::default()
+        }
     }
 
     fn truth_of(file: &[u8], expected: Option<FormatKind>, metadata: &RecordingMetadata) -> Truth {
@@ -146,7 +176,11 @@ mod tests {
     }
 
     fn mp4(plays_ms: u64) -> Vec<u8> {
-        [mp4_box("ftyp", b"isom\0\0\0\0"), moov(&[mvhd(0, 1000, plays_ms)])].concat()
+        [
+            mp4_box("ftyp", b"isom\0\0\0\0"),
+            moov(&[mvhd(0, 1000, plays_ms)]),
+        ]
+        .concat()
     }
 
     #[rstest::rstest]
@@ -170,7 +204,11 @@ mod tests {
         #[case] pauses_ms: f64,
         #[case] agrees: bool,
     ) {
-        let truth = truth_of(&mp4(plays_ms), Some(FormatKind::Mp4), &metadata(chunk_ms, pauses_ms));
+        let truth = truth_of(
+            &mp4(plays_ms),
+            Some(FormatKind::Mp4),
+            &metadata(chunk_ms, pauses_ms),
+        );
         assert_eq!(truth == Truth::Agrees, agrees, "{truth:?}");
     }
 
@@ -182,9 +220,21 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(b"<html>", Some(FormatKind::Mp4), "the recording should be mp4, and the file is a web page or an error text")]
-    #[case(b"{}", None, "the recording should be media, and the file is a web page or an error text")]
-    #[case(b"MZ\0\0", Some(FormatKind::Wav), "the recording should be wav, and the file is none of wav, mp3 and mp4")]
+    #[case(
+        b"<html>",
+        Some(FormatKind::Mp4),
+        "the recording should be mp4, and the file is a web page or an error text"
+    )]
+    #[case(
+        b"{}",
+        None,
+        "the recording should be media, and the file is a web page or an error text"
+    )]
+    #[case(
+        b"MZ\0\0",
+        Some(FormatKind::Wav),
+        "the recording should be wav, and the file is none of wav, mp3 and mp4"
+    )]
     #[case(&wav(1, 100), Some(FormatKind::Mp3), "the recording should be mp3, and the file is wav")]
     #[case(&wav(1, 100)[..1000], None, "the file has 1000 bytes, but its own headers speak of 3244 bytes")]
     #[case(&mp4(0)[..16], None, "the file has 16 bytes, but no moov box: the file is not complete")]
@@ -193,14 +243,27 @@ mod tests {
         #[case] expected: Option<FormatKind>,
         #[case] sentence: &str,
     ) {
-        assert_eq!(truth_of(file, expected, &metadata(100.0, 0.0)), Truth::Disagrees(sentence.to_owned()));
+        assert_eq!(
+            truth_of(file, expected, &metadata(100.0, 0.0)),
+            Truth::Disagrees(sentence.to_owned())
+        );
     }
 
     #[test]
     fn the_metadata_tells_the_format_where_the_event_does_not() {
-        let said = RecordingMetadata { format: Some(FormatKind::Mp4), ..metadata(100.0, 0.0) };
-        assert!(matches!(truth_of(&wav(1, 100), None, &said), Truth::Disagrees(_)));
-        assert_eq!(truth_of(&wav(1, 100), Some(FormatKind::Wav), &said), Truth::Agrees, "the event counts first");
+        let said = RecordingMetadata {
+            format: Some(FormatKind::Mp4),
+            ..metadata(100.0, 0.0)
+        };
+        assert!(matches!(
+            truth_of(&wav(1, 100), None, &said),
+            Truth::Disagrees(_)
+        ));
+        assert_eq!(
+            truth_of(&wav(1, 100), Some(FormatKind::Wav), &said),
+            Truth::Agrees,
+            "the event counts first"
+        );
     }
 
     #[rstest::rstest]
@@ -209,8 +272,14 @@ mod tests {
     #[case::mp4(&sample("sample.mp4"), Truth::Agrees)]
     #[case::too_short_to_tell(&wav(1, 500), Truth::Unknown)]
     #[case::unrecognised(b"MZ\0\0", Truth::Unknown)]
-    fn without_a_length_in_the_metadata_the_data_rate_is_compared(#[case] file: &[u8], #[case] expected: Truth) {
-        assert_eq!(truth_of(file, None, &RecordingMetadata::default()), expected);
+    fn without_a_length_in_the_metadata_the_data_rate_is_compared(
+        #[case] file: &[u8],
+        #[case] expected: Truth,
+    ) {
+        assert_eq!(
+            truth_of(file, None, &RecordingMetadata::default()),
+            expected
+        );
     }
 
     #[test]
@@ -222,10 +291,20 @@ mod tests {
 
     #[test]
     fn a_file_that_does_not_tell_its_length_is_compared_by_its_size() {
-        let fragmented = [mp4_box("ftyp", b"isom\0\0\0\0"), moov(&[mvhd(0, 1000, 0), mp4_box("mvex", b"")])].concat();
+        let fragmented = [
+            mp4_box("ftyp", b"isom\0\0\0\0"),
+            moov(&[mvhd(0, 1000, 0), mp4_box("mvex", b"")]),
+        ]
+        .concat();
         let sized = |mdat: usize| [fragmented.clone(), mp4_box("mdat", &vec![0; mdat])].concat();
-        assert_eq!(truth_of(&sized(1_000_000), None, &metadata(10_000.0, 0.0)), Truth::Agrees);
-        assert!(matches!(truth_of(&sized(1000), None, &metadata(10_000.0, 0.0)), Truth::Disagrees(_)));
+        assert_eq!(
+            truth_of(&sized(1_000_000), None, &metadata(10_000.0, 0.0)),
+            Truth::Agrees
+        );
+        assert!(matches!(
+            truth_of(&sized(1000), None, &metadata(10_000.0, 0.0)),
+            Truth::Disagrees(_)
+        ));
     }
 
     #[rstest::rstest]
@@ -237,6 +316,9 @@ mod tests {
         let file = media.read(0, usize::try_from(media.len()).unwrap());
         let plays = probe(&file).duration.unwrap();
         assert_eq!(plays.as_millis(), u128::from(media.duration_ms()));
-        assert_eq!(truth_of(&file, None, &metadata(60_000.0, 0.0)), Truth::Agrees);
+        assert_eq!(
+            truth_of(&file, None, &metadata(60_000.0, 0.0)),
+            Truth::Agrees
+        );
     }
 }

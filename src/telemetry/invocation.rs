@@ -30,7 +30,10 @@ pub fn adopt_parent(span: &Span, traceparent: Option<&str>, tracestate: Option<&
     if span.is_none() {
         return;
     }
-    let parent = TraceContextPropagator::new().extract(&Headers { traceparent, tracestate });
+    let parent = TraceContextPropagator::new().extract(&Headers {
+        traceparent,
+        tracestate,
+    });
     if parent.span().span_context().is_valid() {
         // Fails where no trace is made: there is nothing to be below then.
         let _ = span.set_parent(parent);

@@ -13,11 +13,14 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry::{KeyValue, global};
 use opentelemetry_http::{Bytes, HttpClient, HttpError, Request, Response};
 use opentelemetry_otlp::{
-    ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _,
+    ExporterBuildError, MetricExporter, Protocol, SpanExporter, WithExportConfig as _,
+    WithHttpConfig as _,
 };
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
-use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, SdkTracer, SdkTracerProvider,
+};
 use tokio::runtime::Handle;
 use tracing::Subscriber;
 use tracing_opentelemetry::OpenTelemetryLayer;
@@ -43,7 +46,10 @@ pub(super) fn start(config: &OtlpConfig) -> Result<SdkTracer, ExporterBuildError
     let resource = Resource::builder()
         .with_service_name(config.service_name.clone())
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
-        .with_attribute(KeyValue::new("service.instance.id", Uuid::new_v4().to_string()))
+        .with_attribute(KeyValue::new(
+            "service.instance.id",
+            Uuid::new_v4().to_string(),
+        ))
         .build();
     let client = Arc::default();
     let spans = SpanExporter::builder()
@@ -62,11 +68,23 @@ pub(super) fn start(config: &OtlpConfig) -> Result<SdkTracer, ExporterBuildError
         .with_timeout(TIMEOUT)
         .with_http_client(Sender::new(config, &client))
         .build()?;
-    let batches = BatchConfigBuilder::default().with_scheduled_delay(INTERVAL).build();
-    let processor = BatchSpanProcessor::builder(spans).with_batch_config(batches).build();
-    let tracers = SdkTracerProvider::builder().with_resource(resource.clone()).with_span_processor(processor).build();
-    let reader = PeriodicReader::builder(readings).with_interval(INTERVAL).build();
-    let meters = SdkMeterProvider::builder().with_resource(resource).with_reader(reader).build();
+    let batches = BatchConfigBuilder::default()
+        .with_scheduled_delay(INTERVAL)
+        .build();
+    let processor = BatchSpanProcessor::builder(spans)
+        .with_batch_config(batches)
+        .build();
+    let tracers = SdkTracerProvider::builder()
+        .with_resource(resource.clone())
+        .with_span_processor(processor)
+        .build();
+    let reader = PeriodicReader::builder(readings)
+        .with_interval(INTERVAL)
+        .build();
+    let meters = SdkMeterProvider::builder()
+        .with_resource(resource)
+        .with_reader(reader)
+        .build();
     observe_all(&meters.meter(SCOPE));
     // Keeps it: one that is dropped stops.
     global::set_meter_provider(meters);
@@ -89,39 +107,68 @@ where
 
 /// Where a signal goes: below the endpoint, as the specification of OTLP says.
 fn signal(config: &OtlpConfig, name: &str) -> String {
-    format!("{}/v1/{name}", config.endpoint.as_str().trim_end_matches('/'))
+    format!(
+        "{}/v1/{name}",
+        config.endpoint.as_str().trim_end_matches('/')
+    )
 }
 
 fn observe_all(meter: &Meter) {
     for metric in metrics::ALL {
         let description = metric.description();
-        let (name, unit, help, labels) = (description.name, description.unit, description.help, description.labels);
+        let (name, unit, help, labels) = (
+            description.name,
+            description.unit,
+            description.help,
+            description.labels,
+        );
         match *metric {
             Metric::Counter(counter) => {
-                let instrument = meter.u64_observable_counter(name).with_unit(unit).with_description(help);
+                let instrument = meter
+                    .u64_observable_counter(name)
+                    .with_unit(unit)
+                    .with_description(help);
                 let observed = instrument.with_callback(move |observer| {
-                    counter.values().iter().for_each(|(values, count)| observer.observe(*count, &attributes(labels, values)));
+                    counter.values().iter().for_each(|(values, count)| {
+                        observer.observe(*count, &attributes(labels, values))
+                    });
                 });
                 observed.build();
             }
             Metric::Gauge(gauge) => {
-                let instrument = meter.f64_observable_gauge(name).with_unit(unit).with_description(help);
+                let instrument = meter
+                    .f64_observable_gauge(name)
+                    .with_unit(unit)
+                    .with_description(help);
                 let observed = instrument.with_callback(move |observer| {
-                    gauge.values().iter().for_each(|(values, value)| observer.observe(*value, &attributes(labels, values)));
+                    gauge.values().iter().for_each(|(values, value)| {
+                        observer.observe(*value, &attributes(labels, values))
+                    });
                 });
                 observed.build();
             }
             Metric::Histogram(histogram) => {
-                let instrument = meter.f64_histogram(name).with_unit(unit).with_description(help);
-                let instrument = instrument.with_boundaries(histogram.bounds.to_vec()).build();
-                histogram.mirror_to(Box::new(move |value, values| instrument.record(value, &attributes(labels, values))));
+                let instrument = meter
+                    .f64_histogram(name)
+                    .with_unit(unit)
+                    .with_description(help);
+                let instrument = instrument
+                    .with_boundaries(histogram.bounds.to_vec())
+                    .build();
+                histogram.mirror_to(Box::new(move |value, values| {
+                    instrument.record(value, &attributes(labels, values))
+                }));
             }
         }
     }
 }
 
 fn attributes(labels: &[&'static str], values: &[&'static str]) -> Vec<KeyValue> {
-    labels.iter().zip(values).map(|(name, value)| KeyValue::new(*name, *value)).collect()
+    labels
+        .iter()
+        .zip(values)
+        .map(|(name, value)| KeyValue::new(*name, *value))
+        .collect()
 }
 
 /// Sends what the SDK encoded, on the runtime and with the same TLS as everything else.
@@ -147,14 +194,21 @@ enum SendError {
 impl Sender {
     fn new(config: &OtlpConfig, client: &Arc<OnceLock<reqwest::Client>>) -> Self {
         let authority = config.endpoint[Position::BeforeHost..Position::AfterPort].to_owned();
-        Self { runtime: Handle::current(), client: Arc::clone(client), authority, told_at: Mutex::new(None) }
+        Self {
+            runtime: Handle::current(),
+            client: Arc::clone(client),
+            authority,
+            told_at: Mutex::new(None),
+        }
     }
 
     fn client(&self) -> Result<&reqwest::Client, SendError> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
-        let builder = reqwest::Client::builder().timeout(TIMEOUT).redirect(reqwest::redirect::Policy::none());
+        let builder = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none());
         let client = builder.build().map_err(SendError::Unreachable)?;
         Ok(self.client.get_or_init(|| client))
     }
@@ -163,8 +217,13 @@ impl Sender {
         let request = reqwest::Request::try_from(request).map_err(SendError::Unreachable)?;
         let client = self.client()?.clone();
         // The SDK's thread has no runtime of its own.
-        let sending = self.runtime.spawn(async move { client.execute(request).await });
-        let answer = sending.await.map_err(SendError::Ended)?.map_err(|error| SendError::Unreachable(error.without_url()))?;
+        let sending = self
+            .runtime
+            .spawn(async move { client.execute(request).await });
+        let answer = sending
+            .await
+            .map_err(SendError::Ended)?
+            .map_err(|error| SendError::Unreachable(error.without_url()))?;
         if !answer.status().is_success() {
             return Err(SendError::Refused(answer.status()));
         }

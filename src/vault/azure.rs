@@ -13,7 +13,8 @@ use std::sync::Arc;
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use azure_core::http::{
-    ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport, new_http_client,
+    ClientOptions, ExponentialRetryOptions, HttpClientOptions, RetryOptions, StatusCode, Transport,
+    new_http_client,
 };
 use azure_core::time::Duration;
 use azure_storage_blob::models::{BlobClientDownloadOptions, BlobContainerClientListBlobsOptions};
@@ -44,8 +45,13 @@ pub struct AzureStorage {
 impl AzureStorage {
     /// `credential` is used for containers whose URL carries no SAS.
     pub fn new(credential: Option<Arc<dyn TokenCredential>>) -> Self {
-        let plain = HttpClientOptions { automatic_decompression: false };
-        Self { credential, transport: Transport::new(Arc::new(BoundedClient::new(new_http_client(Some(plain))))) }
+        let plain = HttpClientOptions {
+            automatic_decompression: false,
+        };
+        Self {
+            credential,
+            transport: Transport::new(Arc::new(BoundedClient::new(new_http_client(Some(plain))))),
+        }
     }
 
     /// A client for one container.
@@ -64,8 +70,15 @@ impl AzureStorage {
             retry: RetryOptions::exponential(retry),
             ..ClientOptions::default()
         };
-        let options = BlobContainerClientOptions { client_options, ..BlobContainerClientOptions::default() };
-        let credential = if url.has_sas() { None } else { self.credential.clone() };
+        let options = BlobContainerClientOptions {
+            client_options,
+            ..BlobContainerClientOptions::default()
+        };
+        let credential = if url.has_sas() {
+            None
+        } else {
+            self.credential.clone()
+        };
         BlobContainerClient::new(url.expose().clone(), credential, Some(options))
     }
 }
@@ -78,7 +91,10 @@ const PAGE: usize = 5000;
 const SEQUENTIAL: Option<NonZero<usize>> = NonZero::new(1);
 
 fn sequential_download() -> BlobClientDownloadOptions<'static> {
-    BlobClientDownloadOptions { parallel: SEQUENTIAL, ..BlobClientDownloadOptions::default() }
+    BlobClientDownloadOptions {
+        parallel: SEQUENTIAL,
+        ..BlobClientDownloadOptions::default()
+    }
 }
 
 /// At most `limit` names of blobs that begin with `prefix` and come after `after`, in ascending order.
@@ -98,8 +114,14 @@ async fn names(
     let mut pages = container.list_blobs(Some(options))?.into_pages();
     let mut names = Vec::new();
     while names.len() < limit {
-        let Some(page) = pages.try_next().await? else { break };
-        let found = page.into_model()?.blob_items.into_iter().filter_map(|blob| blob.name);
+        let Some(page) = pages.try_next().await? else {
+            break;
+        };
+        let found = page
+            .into_model()?
+            .blob_items
+            .into_iter()
+            .filter_map(|blob| blob.name);
         names.extend(found.filter(|name| after.is_none_or(|after| name.as_str() > after)));
     }
     names.truncate(limit);
@@ -118,7 +140,12 @@ fn has_code(error: &azure_core::Error, wanted: &str) -> bool {
 fn if_there<T>(result: azure_core::Result<T>) -> azure_core::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),
-        Err(error) if status(&error) == Some(StatusCode::NotFound) && !has_code(&error, "ContainerNotFound") => Ok(None),
+        Err(error)
+            if status(&error) == Some(StatusCode::NotFound)
+                && !has_code(&error, "ContainerNotFound") =>
+        {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -23,8 +23,12 @@ pub use ledger::DirectoryLedgerStore;
 pub use vault::DirectoryVault;
 
 /// Runs file work off the async threads.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
 /// Folders that this process knows to be durable. One that is merely there may have been made by a writer that was killed
@@ -42,17 +46,30 @@ fn ensure_root(root: &Path) -> io::Result<()> {
 /// Creates the folder of `path` inside `root`, synced.
 fn ensure_folder(root: &Path, path: &Path) -> io::Result<()> {
     ensure_root(root)?;
-    let Some(folder) = path.parent() else { return Ok(()) };
-    if folder.is_dir() && SYNCED.lock().expect("no holder of this lock panics").contains(folder) {
+    let Some(folder) = path.parent() else {
+        return Ok(());
+    };
+    if folder.is_dir()
+        && SYNCED
+            .lock()
+            .expect("no holder of this lock panics")
+            .contains(folder)
+    {
         return Ok(());
     }
     fs::create_dir_all(folder)?;
     // The root's own name lies in its parent.
-    let parents = folder.ancestors().take_while(|ancestor| ancestor.starts_with(root)).chain(root.parent());
+    let parents = folder
+        .ancestors()
+        .take_while(|ancestor| ancestor.starts_with(root))
+        .chain(root.parent());
     for parent in parents.filter(|parent| !parent.as_os_str().is_empty()) {
         sync_folder(parent)?;
     }
-    SYNCED.lock().expect("no holder of this lock panics").insert(folder.to_owned());
+    SYNCED
+        .lock()
+        .expect("no holder of this lock panics")
+        .insert(folder.to_owned());
     Ok(())
 }
 

@@ -11,10 +11,14 @@ use futures::StreamExt as _;
 use futures::stream::BoxStream;
 
 use crate::export::block::{Block, BlockId, crc64};
-use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use crate::export::destination::{
+    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+};
 use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned};
+use crate::export::ledger_store::{
+    LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+};
 
 /// A vault that is gone when it is dropped.
 #[derive(Debug, Default)]
@@ -63,7 +67,11 @@ impl MemoryVault {
         self.blobs().protected.insert(name.clone());
     }
 
-    async fn reach(&self, action: &'static str, name: &BlobName) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
+    async fn reach(
+        &self,
+        action: &'static str,
+        name: &BlobName,
+    ) -> Result<MutexGuard<'_, Blobs>, DestinationError> {
         let (unavailable, after) = {
             let blobs = self.blobs();
             (blobs.unavailable, blobs.fails_after)
@@ -79,24 +87,42 @@ impl MemoryVault {
 
     /// Everything that is committed.
     pub fn files(&self) -> BTreeMap<BlobName, Bytes> {
-        self.blobs().committed.iter().map(|(name, (content, _))| (name.clone(), content.clone())).collect()
+        self.blobs()
+            .committed
+            .iter()
+            .map(|(name, (content, _))| (name.clone(), content.clone()))
+            .collect()
     }
 }
 
 fn failed(action: &'static str, name: &BlobName, why: &'static str) -> DestinationError {
-    DestinationError { action, name: name.clone(), source: why.into() }
+    DestinationError {
+        action,
+        name: name.clone(),
+        source: why.into(),
+    }
 }
 
 #[async_trait]
 impl ExportDestination for MemoryVault {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
         let blobs = self.reach("list the staged blocks of", name).await?;
-        Ok(blobs.staged.get(name).into_iter().flatten().filter_map(|(id, _)| BlockId::from_bytes(id)).collect())
+        Ok(blobs
+            .staged
+            .get(name)
+            .into_iter()
+            .flatten()
+            .filter_map(|(id, _)| BlockId::from_bytes(id))
+            .collect())
     }
 
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
         if crc64(&block.content) != block.id.crc64() {
-            return Err(failed("stage a block of", name, "its CRC-64 does not match"));
+            return Err(failed(
+                "stage a block of",
+                name,
+                "its CRC-64 does not match",
+            ));
         }
         self.reach("stage a block of", name)
             .await?
@@ -119,27 +145,46 @@ impl ExportDestination for MemoryVault {
         }
         let mut content = BytesMut::new();
         for id in blocks {
-            let block = blobs.staged.get(name).and_then(|staged| staged.get(&id.to_bytes()));
-            content.extend_from_slice(block.ok_or_else(|| failed("commit", name, "a block is not staged"))?);
+            let block = blobs
+                .staged
+                .get(name)
+                .and_then(|staged| staged.get(&id.to_bytes()));
+            content.extend_from_slice(
+                block.ok_or_else(|| failed("commit", name, "a block is not staged"))?,
+            );
         }
         blobs.staged.remove(name);
-        blobs.committed.insert(name.clone(), (content.freeze(), blocks.to_vec()));
+        blobs
+            .committed
+            .insert(name.clone(), (content.freeze(), blocks.to_vec()));
         Ok(CommitOutcome::Committed)
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
-        Ok(self.reach("inspect", name).await?.committed.get(name).map(|(content, ids)| CommittedBlob {
-            size_bytes: content.len() as u64,
-            etag: Sha256Digest::of(content).to_string(),
-            blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
-            read_back: Some(Sha256Digest::of(content)),
-        }))
+        Ok(self
+            .reach("inspect", name)
+            .await?
+            .committed
+            .get(name)
+            .map(|(content, ids)| CommittedBlob {
+                size_bytes: content.len() as u64,
+                etag: Sha256Digest::of(content).to_string(),
+                blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
+                read_back: Some(Sha256Digest::of(content)),
+            }))
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         let blobs = self.reach("read", name).await?;
-        let (content, _) = blobs.committed.get(name).ok_or_else(|| failed("read", name, "it is not there"))?;
-        let clipped = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+        let (content, _) = blobs
+            .committed
+            .get(name)
+            .ok_or_else(|| failed("read", name, "it is not there"))?;
+        let clipped = |offset: u64| {
+            usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(content.len())
+        };
         Ok(content.slice(clipped(range.start)..clipped(range.end)))
     }
 
@@ -155,10 +200,19 @@ impl ExportDestination for MemoryVault {
         Ok(Some(futures::stream::iter([Ok(content)]).boxed()))
     }
 
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+    async fn list(
+        &self,
+        after: Option<&BlobName>,
+        limit: usize,
+    ) -> Result<Vec<BlobName>, DestinationError> {
         let blobs = self.blobs();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        Ok(blobs.committed.range::<BlobName, _>((from, Bound::Unbounded)).take(limit).map(|(name, _)| name.clone()).collect())
+        Ok(blobs
+            .committed
+            .range::<BlobName, _>((from, Bound::Unbounded))
+            .take(limit)
+            .map(|(name, _)| name.clone())
+            .collect())
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
@@ -199,7 +253,9 @@ struct Documents {
 
 impl MemoryLedgerStore {
     fn documents(&self) -> MutexGuard<'_, Documents> {
-        self.documents.lock().expect("no holder of this lock panics")
+        self.documents
+            .lock()
+            .expect("no holder of this lock panics")
     }
 }
 
@@ -209,7 +265,12 @@ impl LedgerStore for MemoryLedgerStore {
         Ok(self.documents().by_key.get(key).cloned())
     }
 
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError> {
         let mut documents = self.documents();
         let holds = match (documents.by_key.get(key), condition) {
             (None, Precondition::Absent) => true,
@@ -221,7 +282,9 @@ impl LedgerStore for MemoryLedgerStore {
         }
         documents.writes += 1;
         let version = Version(documents.writes.to_string());
-        documents.by_key.insert(key.to_owned(), Versioned { content, version });
+        documents
+            .by_key
+            .insert(key.to_owned(), Versioned { content, version });
         Ok(PutOutcome::Written)
     }
 
@@ -230,13 +293,24 @@ impl LedgerStore for MemoryLedgerStore {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
         let documents = self.documents();
         let from = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             Some(_) | None => Bound::Included(prefix),
         };
-        let keys = documents.by_key.range::<str, _>((from, Bound::Unbounded)).map(|(key, _)| key.clone());
-        Ok(keys.take_while(|key| key.starts_with(prefix)).take(limit).collect())
+        let keys = documents
+            .by_key
+            .range::<str, _>((from, Bound::Unbounded))
+            .map(|(key, _)| key.clone());
+        Ok(keys
+            .take_while(|key| key.starts_with(prefix))
+            .take(limit)
+            .collect())
     }
 }

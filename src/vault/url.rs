@@ -22,7 +22,9 @@ pub struct ContainerUrl(Url);
 /// What is wrong with a vault URL. Never repeats the URL: it may hold a SAS.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidVaultUrl {
-    #[error("is not a URL ({0}); expected https://<account>.blob.core.windows.net/<container> or file:///<directory>")]
+    #[error(
+        "is not a URL ({0}); expected https://<account>.blob.core.windows.net/<container> or file:///<directory>"
+    )]
     NotAUrl(url::ParseError),
     #[error("has the scheme `{0}`; expected https or file")]
     Scheme(String),
@@ -34,7 +36,9 @@ pub enum InvalidVaultUrl {
     TokenOverHttp,
     #[error("is no path of a directory; expected file:///<absolute directory>")]
     NotADirectory,
-    #[error("carries a SAS for one container only, so the ledger beside it cannot be reached; set LEDGER_URL")]
+    #[error(
+        "carries a SAS for one container only, so the ledger beside it cannot be reached; set LEDGER_URL"
+    )]
     ContainerSas,
 }
 
@@ -57,7 +61,9 @@ impl VaultUrl {
             (Self::Container(one), Self::Container(other)) => {
                 one.0[..Position::AfterPath].eq_ignore_ascii_case(&other.0[..Position::AfterPath])
             }
-            (Self::Directory(_), Self::Container(_)) | (Self::Container(_), Self::Directory(_)) => false,
+            (Self::Directory(_), Self::Container(_)) | (Self::Container(_), Self::Directory(_)) => {
+                false
+            }
         }
     }
 
@@ -114,7 +120,9 @@ impl FromStr for VaultUrl {
 }
 
 fn directory(url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
-    let path = url.to_file_path().map_err(|()| InvalidVaultUrl::NotADirectory)?;
+    let path = url
+        .to_file_path()
+        .map_err(|()| InvalidVaultUrl::NotADirectory)?;
     // `/` itself has no name to put a ledger beside.
     if path.file_name().is_none() || path == Path::new("/") {
         return Err(InvalidVaultUrl::NotADirectory);
@@ -123,7 +131,11 @@ fn directory(url: &Url) -> Result<PathBuf, InvalidVaultUrl> {
 }
 
 fn container(url: Url) -> Result<ContainerUrl, InvalidVaultUrl> {
-    if url.path_segments().and_then(|mut segments| segments.next_back()).is_none_or(str::is_empty) {
+    if url
+        .path_segments()
+        .and_then(|mut segments| segments.next_back())
+        .is_none_or(str::is_empty)
+    {
         return Err(InvalidVaultUrl::NoContainer);
     }
     let container = ContainerUrl(url);
@@ -160,9 +172,18 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case("https://acct.blob.core.windows.net/recordings", "https://acct.blob.core.windows.net/recordings-ledger")]
-    #[case("https://acct.blob.core.windows.net/recordings/", "https://acct.blob.core.windows.net/recordings-ledger")]
-    #[case("http://127.0.0.1:10000/dev/recordings?sv=1&sig=secret", "http://127.0.0.1/dev/recordings-ledger?(SAS)")]
+    #[case(
+        "https://acct.blob.core.windows.net/recordings",
+        "https://acct.blob.core.windows.net/recordings-ledger"
+    )]
+    #[case(
+        "https://acct.blob.core.windows.net/recordings/",
+        "https://acct.blob.core.windows.net/recordings-ledger"
+    )]
+    #[case(
+        "http://127.0.0.1:10000/dev/recordings?sv=1&sig=secret",
+        "http://127.0.0.1/dev/recordings-ledger?(SAS)"
+    )]
     #[case("file:///var/vault", "file:///var/vault-ledger")]
     fn the_ledger_lies_beside_the_vault(#[case] vault: &str, #[case] ledger: &str) {
         let vault: VaultUrl = vault.parse().unwrap();
@@ -183,20 +204,36 @@ mod tests {
 
     #[test]
     fn a_container_sas_cannot_reach_the_ledger_beside_it() {
-        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sr=c&sig=x".parse().unwrap();
+        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sr=c&sig=x"
+            .parse()
+            .unwrap();
         assert_eq!(vault.ledger_beside(), Err(InvalidVaultUrl::ContainerSas));
     }
 
     #[test]
     fn a_sas_is_not_printed() {
-        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sig=TOPSECRET".parse().unwrap();
+        let vault: VaultUrl = "https://a.blob.core.windows.net/c?sig=TOPSECRET"
+            .parse()
+            .unwrap();
         assert!(!format!("{vault:?}").contains("TOPSECRET"));
     }
 
     #[rstest::rstest]
-    #[case("https://a.blob.core.windows.net/calls", "https://A.blob.core.windows.net/calls?sv=1&sig=x", true)]
-    #[case("https://a.blob.core.windows.net/calls", "https://b.blob.core.windows.net/calls", false)]
-    #[case("https://a.blob.core.windows.net/calls", "https://a.blob.core.windows.net/other", false)]
+    #[case(
+        "https://a.blob.core.windows.net/calls",
+        "https://A.blob.core.windows.net/calls?sv=1&sig=x",
+        true
+    )]
+    #[case(
+        "https://a.blob.core.windows.net/calls",
+        "https://b.blob.core.windows.net/calls",
+        false
+    )]
+    #[case(
+        "https://a.blob.core.windows.net/calls",
+        "https://a.blob.core.windows.net/other",
+        false
+    )]
     #[case("file:///tmp/", "file:///tmp/../tmp", true)]
     #[case("file:///tmp/a", "file:///tmp/b", false)]
     fn one_place_has_many_names(#[case] one: &str, #[case] other: &str, #[case] expected: bool) {

@@ -22,7 +22,10 @@ impl std::str::FromStr for NotedEnd {
         const EXPECTED: &str = "expected <number>:<sha256>, as `audit verify` prints it";
         let (number, sha256) = text.split_once(':').ok_or(EXPECTED)?;
         let sha256 = Sha256Digest::try_from(sha256.to_owned()).map_err(|_| EXPECTED)?;
-        Ok(Self { number: number.parse().map_err(|_| EXPECTED)?, sha256 })
+        Ok(Self {
+            number: number.parse().map_err(|_| EXPECTED)?,
+            sha256,
+        })
     }
 }
 
@@ -37,9 +40,21 @@ impl fmt::Display for Verified {
         for problem in &report.problems {
             writeln!(f, "PROBLEM: {problem}")?;
         }
-        let judgement = if report.problems.is_empty() { "The audit log is whole." } else { "The audit log is NOT whole." };
-        writeln!(f, "{judgement} {} records in {} documents.", report.records, report.documents)?;
-        write!(f, "It ends with {}:{} (note it elsewhere; `--noted` compares)", report.last, report.last_sha256)
+        let judgement = if report.problems.is_empty() {
+            "The audit log is whole."
+        } else {
+            "The audit log is NOT whole."
+        };
+        writeln!(
+            f,
+            "{judgement} {} records in {} documents.",
+            report.records, report.documents
+        )?;
+        write!(
+            f,
+            "It ends with {}:{} (note it elsewhere; `--noted` compares)",
+            report.last, report.last_sha256
+        )
     }
 }
 
@@ -53,7 +68,10 @@ pub async fn verify(app: &App, noted: Option<&NotedEnd>) -> Result<Verified, Sto
     if let Some(noted) = noted
         && audit.digest_of(noted.number).await? != Some(noted.sha256)
     {
-        report.problems.push(format!("document {} is not the one that was noted", noted.number));
+        report.problems.push(format!(
+            "document {} is not the one that was noted",
+            noted.number
+        ));
     }
     Ok(Verified(report))
 }

@@ -50,7 +50,12 @@ pub struct KeptSource {
 
 impl fmt::Display for DeletionReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { would_delete, deleted, failed, kept } = self;
+        let Self {
+            would_delete,
+            deleted,
+            failed,
+            kept,
+        } = self;
         if would_delete.is_empty() && deleted.is_empty() && failed.is_empty() && kept.is_empty() {
             return f.write_str("There is nothing that ACS may still have.");
         }
@@ -62,10 +67,14 @@ impl fmt::Display for DeletionReport {
             table.row([id.as_str(), "is deleted"]);
         }
         for source in failed {
-            table.row([source.document_id.as_str(), "FAILED"]).note(source.why.as_str());
+            table
+                .row([source.document_id.as_str(), "FAILED"])
+                .note(source.why.as_str());
         }
         for source in kept {
-            table.row([source.document_id.as_str(), "stays"]).note(source.why.as_str());
+            table
+                .row([source.document_id.as_str(), "stays"])
+                .note(source.why.as_str());
         }
         let due = if deleted.is_empty() && failed.is_empty() {
             format!("{} would be deleted", would_delete.len())
@@ -82,27 +91,41 @@ impl fmt::Display for DeletionReport {
 /// When the ledger cannot be listed, or, before anything is deleted, the audit log not be written.
 pub async fn run(app: &App, mode: Mode, budget: Duration) -> Result<DeletionReport, LedgerError> {
     let (driver, now) = (&app.driver, app.clock.now());
-    let entries = driver.ledger().entries(|entry| may_be_at_acs(entry, entry.is_surely_gone(now))).await?;
+    let entries = driver
+        .ledger()
+        .entries(|entry| may_be_at_acs(entry, entry.is_surely_gone(now)))
+        .await?;
     let bar = progress::bar(entries.len(), "chunks looked at");
     let outlooks = futures::stream::iter(entries).map(|entry| async move {
         let outlook = driver.outlook(&entry).await?;
         Ok::<_, LedgerError>((entry, outlook))
     });
-    let outlooks: Vec<(LedgerEntry, Outlook)> = outlooks.buffered(AT_ONCE).inspect(|_| bar.inc(1)).try_collect().await?;
+    let outlooks: Vec<(LedgerEntry, Outlook)> = outlooks
+        .buffered(AT_ONCE)
+        .inspect(|_| bar.inc(1))
+        .try_collect()
+        .await?;
     bar.finish_and_clear();
     let (mut report, mut due) = (DeletionReport::default(), Vec::new());
     for (entry, outlook) in outlooks {
         let (state, document_id) = (entry.state.name(), entry.chunk.document_id);
         match outlook {
             Outlook::Deletes => due.push(document_id),
-            Outlook::Keeps { why } => report.kept.push(KeptSource { document_id, state, why }),
+            Outlook::Keeps { why } => report.kept.push(KeptSource {
+                document_id,
+                state,
+                why,
+            }),
         }
     }
     if mode == Mode::DryRun || due.is_empty() {
         report.would_delete = due;
         return Ok(report);
     }
-    driver.ledger().audit_operator("deletesSources", "due", json!({"chunks": due.len()})).await?;
+    driver
+        .ledger()
+        .audit_operator("deletesSources", "due", json!({"chunks": due.len()}))
+        .await?;
     let bar = progress::bar(due.len(), "sources deleted");
     let budget = Budget::of(budget);
     let deletions = futures::stream::iter(due).map(|id| async move {
@@ -111,16 +134,29 @@ pub async fn run(app: &App, mode: Mode, budget: Duration) -> Result<DeletionRepo
     });
     let mut deletions = deletions.buffered(AT_ONCE).inspect(|_| bar.inc(1));
     while let Some((document_id, outcome)) = deletions.next().await {
-        let failed = |state, why| KeptSource { document_id: document_id.clone(), state, why };
+        let failed = |state, why| KeptSource {
+            document_id: document_id.clone(),
+            state,
+            why,
+        };
         match outcome {
-            Ok(DriveOutcome::Settled { state: ChunkState::SourceDeleted { .. }, .. }) => report.deleted.push(document_id),
+            Ok(DriveOutcome::Settled {
+                state: ChunkState::SourceDeleted { .. },
+                ..
+            }) => report.deleted.push(document_id),
             Ok(DriveOutcome::Settled { state, .. }) => {
-                let left = if let ChunkState::SourceLeft { reason, .. } = &state { Some(reason.clone()) } else { None };
+                let left = if let ChunkState::SourceLeft { reason, .. } = &state {
+                    Some(reason.clone())
+                } else {
+                    None
+                };
                 let why = left.unwrap_or_else(|| format!("it is {}", state.name()));
                 report.failed.push(failed(state.name(), why));
             }
             Ok(outcome) => report.failed.push(failed("exported", undone(&outcome))),
-            Err(error) => report.failed.push(failed("exported", ErrorChain(&error).to_string())),
+            Err(error) => report
+                .failed
+                .push(failed("exported", ErrorChain(&error).to_string())),
         }
     }
     bar.finish_and_clear();
@@ -131,7 +167,9 @@ pub async fn run(app: &App, mode: Mode, budget: Duration) -> Result<DeletionRepo
 fn may_be_at_acs(entry: &LedgerEntry, is_surely_gone: bool) -> bool {
     match &entry.state {
         ChunkState::Pending | ChunkState::Exported { .. } => true,
-        ChunkState::SourceLeft { .. } | ChunkState::InPlace { .. } | ChunkState::DeadLettered { .. } => !is_surely_gone,
+        ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::DeadLettered { .. } => !is_surely_gone,
         ChunkState::SourceDeleted { .. }
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
@@ -141,11 +179,15 @@ fn may_be_at_acs(entry: &LedgerEntry, is_surely_gone: bool) -> bool {
 
 fn undone(outcome: &DriveOutcome) -> String {
     match outcome {
-        DriveOutcome::Failed { reason, until } => format!("{reason}; the next attempt is due at {until:.0}"),
+        DriveOutcome::Failed { reason, until } => {
+            format!("{reason}; the next attempt is due at {until:.0}")
+        }
         DriveOutcome::Waiting { until } => format!("it waits until {until:.0}"),
         DriveOutcome::Busy | DriveOutcome::ClaimLost => "somebody else is at work on it".to_owned(),
         DriveOutcome::OutOfBudget => "there was no time left; do it again".to_owned(),
         DriveOutcome::Unknown => "it is not in the ledger any more".to_owned(),
-        DriveOutcome::Exported { .. } | DriveOutcome::Settled { .. } => "its deletion is not due any more".to_owned(),
+        DriveOutcome::Exported { .. } | DriveOutcome::Settled { .. } => {
+            "its deletion is not due any more".to_owned()
+        }
     }
 }

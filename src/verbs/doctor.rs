@@ -55,8 +55,18 @@ pub enum Outcome {
 }
 
 impl Check {
-    fn new(name: impl Into<String>, result: Outcome, says: impl Into<String>, remedy: Option<String>) -> Self {
-        Self { name: name.into(), result, says: says.into(), remedy }
+    fn new(
+        name: impl Into<String>,
+        result: Outcome,
+        says: impl Into<String>,
+        remedy: Option<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            result,
+            says: says.into(),
+            remedy,
+        }
     }
 
     fn fine(name: impl Into<String>, says: impl Into<String>) -> Self {
@@ -124,7 +134,10 @@ impl Targets {
     /// The places that are kept to, by name.
     fn storages(&self) -> impl Iterator<Item = (&'static str, &VaultUrl)> {
         let backup = self.backup.iter().map(|url| ("backup vault", url));
-        [("vault", &self.vault)].into_iter().chain(backup).chain([("ledger", &self.ledger)])
+        [("vault", &self.vault)]
+            .into_iter()
+            .chain(backup)
+            .chain([("ledger", &self.ledger)])
     }
 }
 
@@ -132,8 +145,14 @@ impl Targets {
 ///
 /// # Errors
 /// When there is no HTTP client to check with.
-pub async fn run(config: Result<Config, InvalidConfig>, handler: Option<Handler>) -> Result<Examination, reqwest::Error> {
-    let client = reqwest::Client::builder().timeout(DEADLINE).redirect(reqwest::redirect::Policy::none()).build()?;
+pub async fn run(
+    config: Result<Config, InvalidConfig>,
+    handler: Option<Handler>,
+) -> Result<Examination, reqwest::Error> {
+    let client = reqwest::Client::builder()
+        .timeout(DEADLINE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
     let targets = config.as_ref().ok().map(Targets::of);
     let mut checks = match (config, &targets) {
         (Ok(config), Some(targets)) => with_settings(config, targets, &client).await,
@@ -142,7 +161,10 @@ pub async fn run(config: Result<Config, InvalidConfig>, handler: Option<Handler>
     };
     let wants_token = targets.is_some_and(|targets| targets.wants_token);
     checks.extend(handler::checks(handler.as_ref(), wants_token, &client).await);
-    let failed = checks.iter().filter(|check| check.result == Outcome::Failed).count();
+    let failed = checks
+        .iter()
+        .filter(|check| check.result == Outcome::Failed)
+        .count();
     Ok(Examination { failed, checks })
 }
 
@@ -156,22 +178,40 @@ fn without_settings(invalid: &InvalidConfig) -> Vec<Check> {
         Check::failed("settings", problem.as_str(), mend)
     });
     let mut checks: Vec<Check> = named.collect();
-    let rest = ["clock", "identity", "ACS", "content hosts", "vault", "ledger"];
-    checks.extend(rest.map(|name| Check::not_checked(name, "the settings have to be mended first")));
+    let rest = [
+        "clock",
+        "identity",
+        "ACS",
+        "content hosts",
+        "vault",
+        "ledger",
+    ];
+    checks
+        .extend(rest.map(|name| Check::not_checked(name, "the settings have to be mended first")));
     checks
 }
 
 async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Client) -> Vec<Check> {
-    let mut checks = vec![Check::fine("settings", "all of them are good, or left at their defaults")];
+    let mut checks = vec![Check::fine(
+        "settings",
+        "all of them are good, or left at their defaults",
+    )];
     let ledger = app::storage_at(&config, &targets.ledger);
     let (app, ledger) = match (App::build(config), ledger) {
         (Ok(app), Ok(ledger)) => (app, ledger),
         (Err(error), _) | (_, Err(error)) => {
-            checks.push(Check::failed("clients", ErrorChain(&error).to_string(), "check the settings of the part it names"));
+            checks.push(Check::failed(
+                "clients",
+                ErrorChain(&error).to_string(),
+                "check the settings of the part it names",
+            ));
             return checks;
         }
     };
-    let (clocks, tokens) = tokio::join!(clock::checks(targets, client, &*app.clock), acs::tokens(targets));
+    let (clocks, tokens) = tokio::join!(
+        clock::checks(targets, client, &*app.clock),
+        acs::tokens(targets)
+    );
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
     checks.extend(tokens);
@@ -180,7 +220,10 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
     if has_token || matches!(targets.sign_in, SignIn::AccessKey(_)) {
         asking.push(acs::sign_in(targets, app.control.acs()).boxed());
     } else {
-        checks.push(Check::not_checked("ACS", "there is no token to ask it with"));
+        checks.push(Check::not_checked(
+            "ACS",
+            "there is no token to ask it with",
+        ));
     }
     for (name, url) in targets.storages() {
         if url.needs_identity() && !has_token {
@@ -199,29 +242,58 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
 }
 
 fn content_hosts(targets: &Targets) -> Check {
-    let own: Vec<String> = CONTENT_DOMAINS.iter().map(|domain| format!("*{domain}")).collect();
-    let own = format!("our credentials go to ACS's own recording storage only ({})", own.join(", "));
+    let own: Vec<String> = CONTENT_DOMAINS
+        .iter()
+        .map(|domain| format!("*{domain}"))
+        .collect();
+    let own = format!(
+        "our credentials go to ACS's own recording storage only ({})",
+        own.join(", ")
+    );
     if targets.content_hosts.is_empty() {
         return Check::fine("content hosts", own);
     }
     let more: Vec<String> = targets
         .content_hosts
         .iter()
-        .map(|host| if host.is_plain() { format!("{host} (plain http, good for tests only)") } else { host.to_string() })
+        .map(|host| {
+            if host.is_plain() {
+                format!("{host} (plain http, good for tests only)")
+            } else {
+                host.to_string()
+            }
+        })
         .collect();
     Check::fine(
         "content hosts",
-        format!("{own}, and, by ACS_CONTENT_HOSTS, to {}: be sure that these are Microsoft's", more.join(", ")),
+        format!(
+            "{own}, and, by ACS_CONTENT_HOSTS, to {}: be sure that these are Microsoft's",
+            more.join(", ")
+        ),
     )
 }
 
 /// A check that ends.
 async fn within(name: &str, checking: impl Future<Output = Check>) -> Check {
-    let remedy = "see whether this network lets it through: name resolution, firewall, private endpoint";
+    let remedy =
+        "see whether this network lets it through: name resolution, firewall, private endpoint";
     within_of(DEADLINE, name, remedy, checking).await
 }
 
-async fn within_of(deadline: Duration, name: &str, remedy: &str, checking: impl Future<Output = Check>) -> Check {
-    let too_late = || Check::failed(name, format!("there was no answer within {} s", deadline.as_secs()), remedy);
-    tokio::time::timeout(deadline, checking).await.unwrap_or_else(|_| too_late())
+async fn within_of(
+    deadline: Duration,
+    name: &str,
+    remedy: &str,
+    checking: impl Future<Output = Check>,
+) -> Check {
+    let too_late = || {
+        Check::failed(
+            name,
+            format!("there was no answer within {} s", deadline.as_secs()),
+            remedy,
+        )
+    };
+    tokio::time::timeout(deadline, checking)
+        .await
+        .unwrap_or_else(|_| too_late())
 }

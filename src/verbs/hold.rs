@@ -35,9 +35,22 @@ pub struct HoldReport {
 impl fmt::Display for HoldReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
-        let since = if self.is_new { "from now on" } else { "as before" };
-        write!(f, "{held} is held for `{case}`, {since}; it has {} chunks that are known", self.chunks.len())?;
-        self.gone.iter().try_for_each(|id| write!(f, "\n{id} is of it, and was, or is being, deleted from the vault by policy"))
+        let since = if self.is_new {
+            "from now on"
+        } else {
+            "as before"
+        };
+        write!(
+            f,
+            "{held} is held for `{case}`, {since}; it has {} chunks that are known",
+            self.chunks.len()
+        )?;
+        self.gone.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\n{id} is of it, and was, or is being, deleted from the vault by policy"
+            )
+        })
     }
 }
 
@@ -48,15 +61,41 @@ impl fmt::Display for HoldReport {
 pub async fn add(app: &App, held: Held, wanted: HeldFor) -> Result<HoldReport, LedgerError> {
     let ledger = app.driver.ledger();
     let HeldFor { tag, by, note } = wanted;
-    let case = Case { tag, by, note, since: app.clock.now() };
-    ledger.audit_operator("held", &held.to_string(), serde_json::json!({"case": case.tag, "by": case.by})).await?;
+    let case = Case {
+        tag,
+        by,
+        note,
+        since: app.clock.now(),
+    };
+    ledger
+        .audit_operator(
+            "held",
+            &held.to_string(),
+            serde_json::json!({"case": case.tag, "by": case.by}),
+        )
+        .await?;
     let added = ledger.holds().add(&held, &case).await?;
     // Only now: a removal that did not find the hold is found here.
     let covered = ledger.entries(|entry| held.covers(&entry.chunk)).await?;
-    let (gone, there): (Vec<_>, Vec<_>) =
-        covered.into_iter().partition(|entry| matches!(entry.state, ChunkState::Removing { .. } | ChunkState::Removed { .. }));
-    let ids = |entries: Vec<LedgerEntry>| entries.into_iter().map(|entry| entry.chunk.document_id).collect();
-    Ok(HoldReport { held, case: case.tag, is_new: added == Added::Added, chunks: ids(there), gone: ids(gone) })
+    let (gone, there): (Vec<_>, Vec<_>) = covered.into_iter().partition(|entry| {
+        matches!(
+            entry.state,
+            ChunkState::Removing { .. } | ChunkState::Removed { .. }
+        )
+    });
+    let ids = |entries: Vec<LedgerEntry>| {
+        entries
+            .into_iter()
+            .map(|entry| entry.chunk.document_id)
+            .collect()
+    };
+    Ok(HoldReport {
+        held,
+        case: case.tag,
+        is_new: added == Added::Added,
+        chunks: ids(there),
+        gone: ids(gone),
+    })
 }
 
 /// What a release found.
@@ -77,7 +116,9 @@ impl fmt::Display for ReleaseReport {
             return write!(f, "{held} is not held for `{case}`");
         }
         write!(f, "{held} is no longer held for `{case}`")?;
-        self.still.iter().try_for_each(|tag| write!(f, "\nit is still held for `{tag}`"))
+        self.still
+            .iter()
+            .try_for_each(|tag| write!(f, "\nit is still held for `{tag}`"))
     }
 }
 
@@ -86,12 +127,24 @@ impl fmt::Display for ReleaseReport {
 /// # Errors
 /// When the ledger fails.
 pub async fn release(app: &App, held: Held, case: CaseTag) -> Result<ReleaseReport, LedgerError> {
-    app.driver.ledger().audit_operator("released", &held.to_string(), serde_json::json!({"case": case})).await?;
+    app.driver
+        .ledger()
+        .audit_operator(
+            "released",
+            &held.to_string(),
+            serde_json::json!({"case": case}),
+        )
+        .await?;
     let (was_held, still) = match app.driver.ledger().holds().release(&held, &case).await? {
         Released::Released { still } => (true, still),
         Released::NotHeld => (false, Vec::new()),
     };
-    Ok(ReleaseReport { held, case, was_held, still })
+    Ok(ReleaseReport {
+        held,
+        case,
+        was_held,
+        still,
+    })
 }
 
 /// Everything that is held.
@@ -107,10 +160,21 @@ impl fmt::Display for HoldListing {
         }
         let lines = self.holds.iter().map(|hold| {
             let cases = hold.cases.iter().map(|case| {
-                let by = case.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
-                let note = case.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+                let by = case
+                    .by
+                    .as_ref()
+                    .map(|by| format!(" by {by}"))
+                    .unwrap_or_default();
+                let note = case
+                    .note
+                    .as_ref()
+                    .map(|note| format!(": {note}"))
+                    .unwrap_or_default();
                 let since = case.since.strftime("%Y-%m-%dT%H:%M:%SZ");
-                format!("\n  {} since {since}{by}{note}", tags(std::slice::from_ref(case)))
+                format!(
+                    "\n  {} since {since}{by}{note}",
+                    tags(std::slice::from_ref(case))
+                )
             });
             format!("{}{}", hold.held, cases.collect::<String>())
         });
@@ -123,5 +187,7 @@ impl fmt::Display for HoldListing {
 /// # Errors
 /// When the ledger fails.
 pub async fn list(app: &App) -> Result<HoldListing, LedgerError> {
-    Ok(HoldListing { holds: app.driver.ledger().holds().all().await? })
+    Ok(HoldListing {
+        holds: app.driver.ledger().holds().all().await?,
+    })
 }

@@ -15,12 +15,19 @@ pub struct Indexed(pub IndexReport);
 
 impl fmt::Display for Indexed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let IndexReport { recordings, chunks, metadata_read, problems } = &self.0;
+        let IndexReport {
+            recordings,
+            chunks,
+            metadata_read,
+            problems,
+        } = &self.0;
         write!(
             f,
             "{recordings} recordings and {chunks} chunks are indexed; the metadata of {metadata_read} was read from the vault"
         )?;
-        problems.iter().try_for_each(|problem| write!(f, "\n{problem}"))
+        problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }
 

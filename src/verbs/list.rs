@@ -71,20 +71,35 @@ impl fmt::Display for Listing {
         let mut table = Table::new(&["chunk", "state", "index", "expires at ACS"]);
         for chunk in &self.chunks {
             let expires = chunk.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            table.row([chunk.document_id.as_str(), chunk.state, &chunk.index.to_string(), &expires]);
-            let what = chunk.file.as_deref().or(chunk.reason.as_deref()).unwrap_or_default();
+            table.row([
+                chunk.document_id.as_str(),
+                chunk.state,
+                &chunk.index.to_string(),
+                &expires,
+            ]);
+            let what = chunk
+                .file
+                .as_deref()
+                .or(chunk.reason.as_deref())
+                .unwrap_or_default();
             let place = match chunk.vault {
                 Some(VaultName::Backup) => " (in the backup vault)",
                 Some(VaultName::Home) | None => "",
             };
-            let doubt = chunk.anomaly.as_ref().map(|anomaly| format!(" (doubtful: {anomaly})")).unwrap_or_default();
+            let doubt = chunk
+                .anomaly
+                .as_ref()
+                .map(|anomaly| format!(" (doubtful: {anomaly})"))
+                .unwrap_or_default();
             if !what.is_empty() {
                 table.note(format!("{what}{place}{doubt}"));
             }
         }
         let mut unreadable = Table::new(&["event that could not be read"]);
         for poison in &self.poison {
-            unreadable.row([format!("poison:{}", poison.sha256)]).note(poison.reason.as_deref().unwrap_or_default());
+            unreadable
+                .row([format!("poison:{}", poison.sha256)])
+                .note(poison.reason.as_deref().unwrap_or_default());
         }
         match (self.chunks.is_empty(), self.poison.is_empty()) {
             (false, true) => table.fmt(f),
@@ -100,13 +115,29 @@ impl fmt::Display for Listing {
 /// When the ledger fails.
 pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
     let ledger = app.driver.ledger();
-    let entries = ledger.entries(|entry| wanted.has(entry, app.clock.now())).await?;
-    let mut listing = Listing { chunks: entries.into_iter().map(listed).collect(), poison: Vec::new() };
+    let entries = ledger
+        .entries(|entry| wanted.has(entry, app.clock.now()))
+        .await?;
+    let mut listing = Listing {
+        chunks: entries.into_iter().map(listed).collect(),
+        poison: Vec::new(),
+    };
     if wanted.state.is_none() && wanted.of.is_none() && !wanted.at_risk && !wanted.doubtful {
         for sha256 in ledger.poisoned().await? {
-            let kept = ledger.poison(&sha256).await?.and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
-            let text = |name: &str| kept.as_ref().and_then(|kept| kept[name].as_str()).map(str::to_owned);
-            listing.poison.push(ListedPoison { kept_at: text("keptAt"), reason: text("reason"), sha256 });
+            let kept = ledger
+                .poison(&sha256)
+                .await?
+                .and_then(|kept| serde_json::from_slice::<Value>(&kept).ok());
+            let text = |name: &str| {
+                kept.as_ref()
+                    .and_then(|kept| kept[name].as_str())
+                    .map(str::to_owned)
+            };
+            listing.poison.push(ListedPoison {
+                kept_at: text("keptAt"),
+                reason: text("reason"),
+                sha256,
+            });
         }
     }
     Ok(listing)
@@ -117,11 +148,22 @@ impl Wanted {
         if self.at_risk && !entry.is_at_risk(now) {
             return false;
         }
-        if self.doubtful && entry.state.receipt().and_then(ExportReceipt::anomaly).is_none() {
+        if self.doubtful
+            && entry
+                .state
+                .receipt()
+                .and_then(ExportReceipt::anomaly)
+                .is_none()
+        {
             return false;
         }
-        self.state.as_ref().is_none_or(|state| entry.state.name().eq_ignore_ascii_case(state))
-            && self.of.as_ref().is_none_or(|part| is_of(&entry.chunk, part))
+        self.state
+            .as_ref()
+            .is_none_or(|state| entry.state.name().eq_ignore_ascii_case(state))
+            && self
+                .of
+                .as_ref()
+                .is_none_or(|part| is_of(&entry.chunk, part))
     }
 }
 
@@ -141,19 +183,31 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
         ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => {
             (Some(receipt.media().name().to_string()), None)
         }
-        ChunkState::SourceLeft { receipt, reason } => (Some(receipt.media().name().to_string()), Some(reason.clone())),
-        ChunkState::Removing { .. } => {
-            (None, Some("its deletion from the vault, by policy, has begun and is not finished".to_owned()))
-        }
+        ChunkState::SourceLeft { receipt, reason } => (
+            Some(receipt.media().name().to_string()),
+            Some(reason.clone()),
+        ),
+        ChunkState::Removing { .. } => (
+            None,
+            Some(
+                "its deletion from the vault, by policy, has begun and is not finished".to_owned(),
+            ),
+        ),
         ChunkState::Removed { reason, .. } => (None, Some(reason.clone())),
         ChunkState::InPlace { files, .. } => (Some(files.media.location.clone()), None),
-        ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => (None, Some(reason.clone())),
+        ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => {
+            (None, Some(reason.clone()))
+        }
     };
     ListedChunk {
         state: entry.state.name(),
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
-        anomaly: entry.state.receipt().and_then(ExportReceipt::anomaly).map(str::to_owned),
+        anomaly: entry
+            .state
+            .receipt()
+            .and_then(ExportReceipt::anomaly)
+            .map(str::to_owned),
         recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
         call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
         expires_at: entry.expires_at,
@@ -180,5 +234,7 @@ impl fmt::Display for Shown {
 /// When the ledger fails.
 pub async fn show(app: &App, document_id: &DocumentId) -> Result<Option<Shown>, LedgerError> {
     let found = app.driver.ledger().find(document_id).await?;
-    Ok(found.map(|found| Shown(serde_json::to_value(&found.entry).expect("an entry has string keys only"))))
+    Ok(found.map(|found| {
+        Shown(serde_json::to_value(&found.entry).expect("an entry has string keys only"))
+    }))
 }

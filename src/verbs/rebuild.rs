@@ -29,8 +29,14 @@ impl fmt::Display for RebuildReport {
         let groups: [(&[_], _); 4] = [
             (&self.rebuilt, "is rebuilt; the next sweep goes on with it"),
             (&self.readable, "is readable; nothing was changed"),
-            (&self.without_receipt, "has no receipt in the vault: replay its event"),
-            (&self.not_held, "is not in the vault as its receipt says: replay its event"),
+            (
+                &self.without_receipt,
+                "has no receipt in the vault: replay its event",
+            ),
+            (
+                &self.not_held,
+                "is not in the vault as its receipt says: replay its event",
+            ),
         ];
         super::write_lines(f, &groups, "Every entry is readable.")
     }
@@ -42,7 +48,11 @@ impl fmt::Display for RebuildReport {
 /// When the ledger or the vault fails.
 pub async fn run(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildReport> {
     let ledger = app.driver.ledger();
-    let ids = if named.is_empty() { ledger.unreadable().await? } else { named };
+    let ids = if named.is_empty() {
+        ledger.unreadable().await?
+    } else {
+        named
+    };
     let mut report = RebuildReport::default();
     if ids.is_empty() {
         return Ok(report);
@@ -67,6 +77,11 @@ pub async fn run(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
 
 async fn kept(app: &App, name: Option<&BlobName>) -> anyhow::Result<Option<KeptReceipt>> {
     let Some(name) = name else { return Ok(None) };
-    let content = app.driver.vaults().home().read(name, 0..RECEIPT_READ_LIMIT).await?;
+    let content = app
+        .driver
+        .vaults()
+        .home()
+        .read(name, 0..RECEIPT_READ_LIMIT)
+        .await?;
     Ok(serde_json::from_slice(&content).ok())
 }

@@ -37,7 +37,9 @@ pub struct Period {
 pub enum NoPeriod {
     #[error("--from {from} is after --to {to}")]
     Backwards { from: Date, to: Date },
-    #[error("--from {from} to --to {to} is more than {LONGEST_DAYS} days; take one year after the other")]
+    #[error(
+        "--from {from} to --to {to} is more than {LONGEST_DAYS} days; take one year after the other"
+    )]
     TooLong { from: Date, to: Date },
 }
 
@@ -48,14 +50,19 @@ impl Period {
         if from > to {
             return Err(NoPeriod::Backwards { from, to });
         }
-        if from.until(to).is_ok_and(|span| span.get_days() >= LONGEST_DAYS) {
+        if from
+            .until(to)
+            .is_ok_and(|span| span.get_days() >= LONGEST_DAYS)
+        {
             return Err(NoPeriod::TooLong { from, to });
         }
         Ok(Self { from, to })
     }
 
     fn days(self) -> impl Iterator<Item = Date> {
-        self.from.series(1.day()).take_while(move |day| *day <= self.to)
+        self.from
+            .series(1.day())
+            .take_while(move |day| *day <= self.to)
     }
 
     /// Whether a folder of the vault, `YYYYMMDD/…`, is of these days.
@@ -128,15 +135,27 @@ pub struct Reconciliation {
 
 impl fmt::Display for Reconciliation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { period: Period { from, to }, recordings, chunks, files, calls, findings } = self;
+        let Self {
+            period: Period { from, to },
+            recordings,
+            chunks,
+            files,
+            calls,
+            findings,
+        } = self;
         if !findings.is_empty() {
             let mut table = Table::new(&["what", "which"]);
             for finding in findings {
-                table.row([finding.kind.text(), finding.subject.as_str()]).note(finding.problem.as_str());
+                table
+                    .row([finding.kind.text(), finding.subject.as_str()])
+                    .note(finding.problem.as_str());
             }
             writeln!(f, "{table}\n")?;
         }
-        write!(f, "{from} to {to}: {recordings} recordings, {chunks} chunks in the ledger, {files} files in the vault")?;
+        write!(
+            f,
+            "{from} to {to}: {recordings} recordings, {chunks} chunks in the ledger, {files} files in the vault"
+        )?;
         if *calls > 0 {
             write!(f, ", {calls} calls in the list")?;
         }
@@ -152,22 +171,33 @@ impl fmt::Display for Reconciliation {
 ///
 /// # Errors
 /// When one of the three cannot be read.
-pub async fn run(app: &App, period: Period, calls: Vec<WantedCall>) -> anyhow::Result<Reconciliation> {
+pub async fn run(
+    app: &App,
+    period: Period,
+    calls: Vec<WantedCall>,
+) -> anyhow::Result<Reconciliation> {
     let ledger = app.driver.ledger();
     let bar = progress::bar(period.days().count(), "days reported on");
     let mut reports = Vec::new();
     for day in period.days() {
-        let Ok(start) = day.to_zoned(TimeZone::UTC) else { continue };
+        let Ok(start) = day.to_zoned(TimeZone::UTC) else {
+            continue;
+        };
         reports.push(app.control.report(ledger, start.timestamp()).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
     let wanted: BTreeSet<&str> = calls.iter().flat_map(WantedCall::names).collect();
     let has_call = |entry: &LedgerEntry| names_of(entry).any(|name| wanted.contains(plain(name)));
-    let entries = ledger.entries(|entry| period.has_folder(&entry.folder) || has_call(entry)).await?;
+    let entries = ledger
+        .entries(|entry| period.has_folder(&entry.folder) || has_call(entry))
+        .await?;
     let mut findings = incomplete(&reports);
     findings.extend(without_recording(&calls, &reports, &entries));
-    let entries: Vec<LedgerEntry> = entries.into_iter().filter(|entry| period.has_folder(&entry.folder)).collect();
+    let entries: Vec<LedgerEntry> = entries
+        .into_iter()
+        .filter(|entry| period.has_folder(&entry.folder))
+        .collect();
     findings.extend(chunks(app, &reports, &entries).await?);
     let files = vault::files(app, period).await?;
     findings.extend(vault::compare(app, &entries, &files).await?);
@@ -185,7 +215,12 @@ pub async fn run(app: &App, period: Period, calls: Vec<WantedCall>) -> anyhow::R
 
 fn incomplete(reports: &[CompletenessReport]) -> Vec<Finding> {
     let recordings = reports.iter().flat_map(|report| &report.recordings);
-    let problems = recordings.flat_map(|recording| recording.problems.iter().map(move |problem| (recording, problem)));
+    let problems = recordings.flat_map(|recording| {
+        recording
+            .problems
+            .iter()
+            .map(move |problem| (recording, problem))
+    });
     let found = problems.map(|(recording, problem)| Finding {
         kind: Kind::RecordingIncomplete,
         subject: recording.recording_id.clone(),
@@ -197,7 +232,10 @@ fn incomplete(reports: &[CompletenessReport]) -> Vec<Finding> {
 /// The names of an entry's call.
 fn names_of(entry: &LedgerEntry) -> impl Iterator<Item = &str> {
     let chunk = &entry.chunk;
-    let names = [chunk.call_id.as_ref().map(CallId::as_str), chunk.server_call_id.as_ref().map(ServerCallId::as_str)];
+    let names = [
+        chunk.call_id.as_ref().map(CallId::as_str),
+        chunk.server_call_id.as_ref().map(ServerCallId::as_str),
+    ];
     names.into_iter().flatten()
 }
 
@@ -212,11 +250,20 @@ fn name_of(call: &RecordedCall) -> &str {
     }
 }
 
-fn without_recording(calls: &[WantedCall], reports: &[CompletenessReport], entries: &[LedgerEntry]) -> Vec<Finding> {
-    let accounts = reports.iter().flat_map(|report| &report.recordings).filter_map(|recording| recording.call.as_ref());
+fn without_recording(
+    calls: &[WantedCall],
+    reports: &[CompletenessReport],
+    entries: &[LedgerEntry],
+) -> Vec<Finding> {
+    let accounts = reports
+        .iter()
+        .flat_map(|report| &report.recordings)
+        .filter_map(|recording| recording.call.as_ref());
     let mut recorded: BTreeSet<&str> = accounts.map(|call| plain(name_of(call))).collect();
     recorded.extend(entries.iter().flat_map(names_of).map(plain));
-    let missing = calls.iter().filter(|call| !call.names().any(|name| recorded.contains(name)));
+    let missing = calls
+        .iter()
+        .filter(|call| !call.names().any(|name| recorded.contains(name)));
     let found = missing.map(|call| Finding {
         kind: Kind::CallWithoutRecording,
         subject: call.to_string(),
@@ -226,25 +273,52 @@ fn without_recording(calls: &[WantedCall], reports: &[CompletenessReport], entri
 }
 
 /// Chunks that no recording accounts for, and such that no report of these days tells are missing.
-async fn chunks(app: &App, reports: &[CompletenessReport], entries: &[LedgerEntry]) -> anyhow::Result<Vec<Finding>> {
+async fn chunks(
+    app: &App,
+    reports: &[CompletenessReport],
+    entries: &[LedgerEntry],
+) -> anyhow::Result<Vec<Finding>> {
     let recordings = reports.iter().flat_map(|report| &report.recordings);
-    let reported: BTreeSet<&str> =
-        recordings.flat_map(|recording| &recording.chunks).map(|chunk| chunk.document_id.as_str()).collect();
-    let others = entries.iter().filter(|entry| !reported.contains(entry.chunk.document_id.as_str()));
+    let reported: BTreeSet<&str> = recordings
+        .flat_map(|recording| &recording.chunks)
+        .map(|chunk| chunk.document_id.as_str())
+        .collect();
+    let others = entries
+        .iter()
+        .filter(|entry| !reported.contains(entry.chunk.document_id.as_str()));
     let looking = futures::stream::iter(others).map(|entry| async move {
         let subject = entry.chunk.document_id.to_string();
         let mut found = Vec::new();
         if !app.control.has_recording_of(&entry.chunk).await? {
-            let of = entry.chunk.recording_id.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-            let problem = format!("it is {}; the register has no recording with this chunk (recording {of})", entry.state.name());
-            found.push(Finding { kind: Kind::ChunkWithoutRecording, subject: subject.clone(), problem });
+            let of = entry
+                .chunk
+                .recording_id
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), ToString::to_string);
+            let problem = format!(
+                "it is {}; the register has no recording with this chunk (recording {of})",
+                entry.state.name()
+            );
+            found.push(Finding {
+                kind: Kind::ChunkWithoutRecording,
+                subject: subject.clone(),
+                problem,
+            });
         }
         if let Some(problem) = not_in_vault(&entry.state) {
-            found.push(Finding { kind: Kind::ChunkNotInVault, subject, problem });
+            found.push(Finding {
+                kind: Kind::ChunkNotInVault,
+                subject,
+                problem,
+            });
         }
         anyhow::Ok(found)
     });
-    Ok(looking.buffered(AT_ONCE).try_collect::<Vec<_>>().await?.concat())
+    Ok(looking
+        .buffered(AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await?
+        .concat())
 }
 
 fn not_in_vault(state: &ChunkState) -> Option<String> {
@@ -267,18 +341,23 @@ mod tests {
 
     #[test]
     fn a_period_is_its_days_and_their_folders() {
-        let period = Period::new("2026-02-27".parse().unwrap(), "2026-03-02".parse().unwrap()).unwrap();
+        let period =
+            Period::new("2026-02-27".parse().unwrap(), "2026-03-02".parse().unwrap()).unwrap();
         assert_eq!(period.days().count(), 4);
         assert!(period.has_folder("20260227/a/b") && period.has_folder("20260302/a/b"));
         assert!(!period.has_folder("20260226/a/b") && !period.has_folder("20260303/a/b"));
-        assert!(!period.has_folder("recording-vault-doctor-1.txt") && !period.has_folder("unknown"));
+        assert!(
+            !period.has_folder("recording-vault-doctor-1.txt") && !period.has_folder("unknown")
+        );
     }
 
     #[rstest::rstest]
     #[case("2026-03-02", "2026-03-01", "is after")]
     #[case("2024-01-01", "2026-03-01", "more than 366 days")]
     fn what_is_no_period_is_refused(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
-        let error = Period::new(from.parse().unwrap(), to.parse().unwrap()).unwrap_err().to_string();
+        let error = Period::new(from.parse().unwrap(), to.parse().unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

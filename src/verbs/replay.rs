@@ -31,8 +31,13 @@ pub struct ReplayReport {
 impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (documents, chunks) = (self.documents, self.chunks.len());
-        write!(f, "{documents} documents read, {chunks} chunks in the ledger; the next sweep exports what is not in the vault")?;
-        self.unreadable.iter().try_for_each(|reason| write!(f, "\n{reason}"))
+        write!(
+            f,
+            "{documents} documents read, {chunks} chunks in the ledger; the next sweep exports what is not in the vault"
+        )?;
+        self.unreadable
+            .iter()
+            .try_for_each(|reason| write!(f, "\n{reason}"))
     }
 }
 
@@ -40,7 +45,10 @@ impl fmt::Display for ReplayReport {
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
     #[error("could not read `{path}`")]
-    File { path: String, source: std::io::Error },
+    File {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("could not read the container")]
     Container(#[source] StoreError),
     #[error("there is no poison `{0}`")]
@@ -64,18 +72,29 @@ pub async fn run(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result
     match kept {
         Kept::File(name) if name.starts_with(POISON) => {
             let id = name.trim_start_matches(POISON);
-            let content = app.driver.ledger().poison(id).await?.ok_or_else(|| ReplayError::NoSuchPoison(id.to_owned()))?;
+            let content = app
+                .driver
+                .ledger()
+                .poison(id)
+                .await?
+                .ok_or_else(|| ReplayError::NoSuchPoison(id.to_owned()))?;
             feed(app, name, &content, report).await
         }
         Kept::File(path) => {
-            let failed = |source| ReplayError::File { path: path.to_owned(), source };
+            let failed = |source| ReplayError::File {
+                path: path.to_owned(),
+                source,
+            };
             let content = tokio::fs::read(Path::new(path)).await.map_err(failed)?;
             feed(app, path, &content, report).await
         }
         Kept::Container(store) => {
             let mut after: Option<String> = None;
             loop {
-                let keys = store.list("", after.as_deref(), PAGE).await.map_err(ReplayError::Container)?;
+                let keys = store
+                    .list("", after.as_deref(), PAGE)
+                    .await
+                    .map_err(ReplayError::Container)?;
                 for key in &keys {
                     if let Some(stored) = store.find(key).await.map_err(ReplayError::Container)? {
                         feed(app, key, &stored.content, report).await?;
@@ -90,17 +109,37 @@ pub async fn run(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result
     }
 }
 
-async fn feed(app: &App, name: &str, content: &[u8], report: &mut ReplayReport) -> Result<(), ReplayError> {
+async fn feed(
+    app: &App,
+    name: &str,
+    content: &[u8],
+    report: &mut ReplayReport,
+) -> Result<(), ReplayError> {
     report.documents += 1;
     let Some(events) = events_in(content) else {
-        report.unreadable.push(format!("{name}: neither JSON nor base64 of JSON"));
+        report
+            .unreadable
+            .push(format!("{name}: neither JSON nor base64 of JSON"));
         return Ok(());
     };
-    app.driver.ledger().audit_operator("replayed", name, Value::Null).await?;
+    app.driver
+        .ledger()
+        .audit_operator("replayed", name, Value::Null)
+        .await?;
     let mut intake = Intake::new(app);
     let taken = intake.take_all(&events).await;
-    report.unreadable.extend(intake.unreadable.into_iter().map(|reason| format!("{name}: {reason}")));
-    report.unreadable.extend(intake.again.into_iter().map(|reason| format!("{name}: {reason}; replay it again")));
+    report.unreadable.extend(
+        intake
+            .unreadable
+            .into_iter()
+            .map(|reason| format!("{name}: {reason}")),
+    );
+    report.unreadable.extend(
+        intake
+            .again
+            .into_iter()
+            .map(|reason| format!("{name}: {reason}; replay it again")),
+    );
     for id in intake.recorded {
         if !report.chunks.contains(&id) {
             report.chunks.push(id);

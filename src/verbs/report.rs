@@ -12,7 +12,9 @@ use crate::control::report::{CompletenessReport, ReportError};
 /// # Errors
 /// When the ledger's storage cannot be read.
 pub async fn run(app: &App, day: Option<Date>) -> Result<CompletenessReport, ReportError> {
-    let time = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|day| day.timestamp());
+    let time = day
+        .and_then(|day| day.to_zoned(TimeZone::UTC).ok())
+        .map(|day| day.timestamp());
     let time: Timestamp = time.unwrap_or_else(|| app.clock.now());
     app.control.report(app.driver.ledger(), time).await
 }

@@ -51,15 +51,26 @@ impl fmt::Display for Plan {
                 (true, false) => "is deleted".to_owned(),
                 (true, true) => "is deleted; that was begun before".to_owned(),
                 (false, false) => format!("is held for {}", tags(&copy.cases)),
-                (false, true) => format!("is held for {}, after its deletion was begun", tags(&copy.cases)),
+                (false, true) => format!(
+                    "is held for {}, after its deletion was begun",
+                    tags(&copy.cases)
+                ),
             };
             let (id, age) = (copy.document_id.to_string(), format!("{} d", copy.age_days));
             table.row([id, age, copy.size_bytes.to_string(), what]);
-            table.note(format!("recording {}", copy.recording_id.as_deref().unwrap_or("unknown")));
+            table.note(format!(
+                "recording {}",
+                copy.recording_id.as_deref().unwrap_or("unknown")
+            ));
         }
         table.fmt(f)?;
         let held = self.copies.iter().filter(|copy| !copy.cases.is_empty());
-        write!(f, "\n{} past their policy, {} of them held", self.copies.len(), held.count())
+        write!(
+            f,
+            "\n{} past their policy, {} of them held",
+            self.copies.len(),
+            held.count()
+        )
     }
 }
 
@@ -69,12 +80,24 @@ impl fmt::Display for Plan {
 /// When the ledger fails.
 pub async fn plan(retention: &Retention, now: Timestamp) -> Result<Plan, LedgerError> {
     let past = retention.plan().await?;
-    Ok(Plan { copies: past.into_iter().map(|copy| planned(copy, now)).collect() })
+    Ok(Plan {
+        copies: past.into_iter().map(|copy| planned(copy, now)).collect(),
+    })
 }
 
-fn planned(PastPolicy { entry, counted_from, past_at, cases }: PastPolicy, now: Timestamp) -> PlannedCopy {
+fn planned(
+    PastPolicy {
+        entry,
+        counted_from,
+        past_at,
+        cases,
+    }: PastPolicy,
+    now: Timestamp,
+) -> PlannedCopy {
     let receipt = entry.state.removable().map(|(receipt, _)| receipt);
-    let files = receipt.into_iter().flat_map(|receipt| std::iter::once(receipt.media()).chain(receipt.metadata()));
+    let files = receipt
+        .into_iter()
+        .flat_map(|receipt| std::iter::once(receipt.media()).chain(receipt.metadata()));
     PlannedCopy {
         state: entry.state.name(),
         recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
@@ -117,12 +140,35 @@ pub struct FailedRemoval {
 
 impl fmt::Display for ApplyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { removed, held, failed } = self;
-        write!(f, "{} deleted from the vault, {} held, {} not deleted", removed.len(), held.len(), failed.len())?;
-        removed.iter().try_for_each(|id| write!(f, "\n{id} is deleted from the vault"))?;
-        held.iter().try_for_each(|copy| write!(f, "\n{} is held for {}", copy.document_id, tags(&copy.cases)))?;
+        let Self {
+            removed,
+            held,
+            failed,
+        } = self;
+        write!(
+            f,
+            "{} deleted from the vault, {} held, {} not deleted",
+            removed.len(),
+            held.len(),
+            failed.len()
+        )?;
+        removed
+            .iter()
+            .try_for_each(|id| write!(f, "\n{id} is deleted from the vault"))?;
+        held.iter().try_for_each(|copy| {
+            write!(
+                f,
+                "\n{} is held for {}",
+                copy.document_id,
+                tags(&copy.cases)
+            )
+        })?;
         failed.iter().try_for_each(|copy| {
-            let what = if copy.is_whole { "stays in the vault" } else { "may be deleted in part; apply again" };
+            let what = if copy.is_whole {
+                "stays in the vault"
+            } else {
+                "may be deleted in part; apply again"
+            };
             write!(f, "\n{} {what}: {}", copy.document_id, copy.reason)
         })
     }
@@ -142,9 +188,17 @@ pub async fn apply(retention: &Retention) -> Result<ApplyReport, LedgerError> {
             Removal::NotDue => {}
             Removal::Busy => {
                 let reason = "somebody else is at it".to_owned();
-                report.failed.push(FailedRemoval { document_id, reason, is_whole: false });
+                report.failed.push(FailedRemoval {
+                    document_id,
+                    reason,
+                    is_whole: false,
+                });
             }
-            Removal::Failed { reason, is_whole } => report.failed.push(FailedRemoval { document_id, reason, is_whole }),
+            Removal::Failed { reason, is_whole } => report.failed.push(FailedRemoval {
+                document_id,
+                reason,
+                is_whole,
+            }),
         }
     }
     Ok(report)

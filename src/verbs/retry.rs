@@ -26,8 +26,14 @@ impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let groups: [(&[_], _); 4] = [
             (&self.opened, "is opened again; the next sweep exports it"),
-            (&self.safe, "is in the vault and proved; there is nothing to try"),
-            (&self.removed, "was deleted from the vault by policy, and stays so"),
+            (
+                &self.safe,
+                "is in the vault and proved; there is nothing to try",
+            ),
+            (
+                &self.removed,
+                "was deleted from the vault by policy, and stays so",
+            ),
             (&self.unknown, "is not in the ledger"),
         ];
         super::write_lines(f, &groups, "There is nothing to retry.")
@@ -80,8 +86,12 @@ pub async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptRepor
 pub async fn run(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
     let ledger = app.driver.ledger();
     let ids = if named.is_empty() {
-        let dead = ledger.entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. })).await?;
-        dead.into_iter().map(|entry| entry.chunk.document_id).collect()
+        let dead = ledger
+            .entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. }))
+            .await?;
+        dead.into_iter()
+            .map(|entry| entry.chunk.document_id)
+            .collect()
     } else {
         named
     };

@@ -19,12 +19,18 @@ struct Row {
 
 impl Table {
     pub fn new(headings: &[&'static str]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self {
+            headings: headings.to_vec(),
+            rows: Vec::new(),
+        }
     }
 
     /// A row; the last cell wraps below itself.
     pub fn row(&mut self, cells: impl IntoIterator<Item = impl Into<String>>) -> &mut Self {
-        self.rows.push(Row { cells: cells.into_iter().map(Into::into).collect(), notes: Vec::new() });
+        self.rows.push(Row {
+            cells: cells.into_iter().map(Into::into).collect(),
+            notes: Vec::new(),
+        });
         self
     }
 
@@ -39,12 +45,20 @@ impl Table {
 
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headings: Vec<String> = self.headings.iter().map(|heading| (*heading).to_owned()).collect();
+        let headings: Vec<String> = self
+            .headings
+            .iter()
+            .map(|heading| (*heading).to_owned())
+            .collect();
         let before_last = self.headings.len().saturating_sub(1);
         let widths: Vec<usize> = (0..before_last)
             .map(|column| {
                 let cells = self.rows.iter().map(|row| &row.cells).chain([&headings]);
-                cells.filter_map(|cells| cells.get(column)).map(|cell| cell.chars().count()).max().unwrap_or_default()
+                cells
+                    .filter_map(|cells| cells.get(column))
+                    .map(|cell| cell.chars().count())
+                    .max()
+                    .unwrap_or_default()
             })
             .collect();
         write_row(f, &headings, &widths)?;
@@ -95,9 +109,16 @@ mod tests {
     #[test]
     fn columns_align_and_sentences_wrap_below_themselves() {
         let mut table = Table::new(&["chunk", "state", "what"]);
-        table.row(["a-long-name", "exported", &"word ".repeat(30)]).note("note ".repeat(30));
+        table
+            .row(["a-long-name", "exported", &"word ".repeat(30)])
+            .note("note ".repeat(30));
         table.row(["b", "ü", "short"]);
         insta::assert_snapshot!(table.to_string());
-        assert!(table.to_string().lines().all(|line| line.chars().count() <= WIDTH));
+        assert!(
+            table
+                .to_string()
+                .lines()
+                .all(|line| line.chars().count() <= WIDTH)
+        );
     }
 }

@@ -59,10 +59,18 @@ pub struct WrongCopy {
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { verified, read, read_bytes, wrong, .. } = self;
+        let Self {
+            verified,
+            read,
+            read_bytes,
+            wrong,
+            ..
+        } = self;
         for copy in wrong {
             writeln!(f, "WRONG: {}", copy.document_id)?;
-            copy.problems.iter().try_for_each(|problem| writeln!(f, "  {problem}"))?;
+            copy.problems
+                .iter()
+                .try_for_each(|problem| writeln!(f, "  {problem}"))?;
         }
         let judgement = match wrong.len() {
             0 => "every one is what its receipt says".to_owned(),
@@ -70,7 +78,10 @@ impl fmt::Display for VerifyReport {
         };
         write!(f, "{verified} copies verified: {judgement}.")?;
         if *read > 0 {
-            write!(f, " {read} of them were read from end to end, {read_bytes} bytes.")?;
+            write!(
+                f,
+                " {read} of them were read from end to end, {read_bytes} bytes."
+            )?;
         }
         if let Some(seed) = self.seed {
             write!(f, "\nThe same ones are read with `--seed {seed}`.")?;
@@ -98,32 +109,59 @@ pub async fn run(app: &App, wanted: &WantedCopies) -> anyhow::Result<VerifyRepor
     let seed = wanted.seed.unwrap_or_else(rand::random);
     if let Some(subset) = wanted.read {
         let chosen = subset.choose(copies.iter().map(|copy| &copy.chunk.document_id), seed);
-        copies.iter_mut().filter(|copy| chosen.contains(&copy.chunk.document_id)).for_each(|copy| copy.depth = Depth::Read);
+        copies
+            .iter_mut()
+            .filter(|copy| chosen.contains(&copy.chunk.document_id))
+            .for_each(|copy| copy.depth = Depth::Read);
     }
     let read = || copies.iter().filter(|copy| copy.depth == Depth::Read);
-    let (read, read_bytes) = (read().count(), read().map(|copy| copy.receipt.media().size_bytes()).sum());
+    let (read, read_bytes) = (
+        read().count(),
+        read().map(|copy| copy.receipt.media().size_bytes()).sum(),
+    );
     let verified = copies.len();
     let bar = progress::bar(verified, "copies verified");
-    let mut looking = futures::stream::iter(copies).map(|copy| async move { problems(app, copy).await }).buffered(AT_ONCE);
+    let mut looking = futures::stream::iter(copies)
+        .map(|copy| async move { problems(app, copy).await })
+        .buffered(AT_ONCE);
     while let Some((document_id, problems)) = looking.next().await {
         bar.inc(1);
         if !problems.is_empty() {
-            wrong.push(WrongCopy { document_id, problems });
+            wrong.push(WrongCopy {
+                document_id,
+                problems,
+            });
         }
     }
     bar.finish_and_clear();
-    let seed = wanted.read.filter(|subset| subset.is_random()).map(|_| seed);
-    Ok(VerifyReport { verified, read, read_bytes, seed, wrong })
+    let seed = wanted
+        .read
+        .filter(|subset| subset.is_random())
+        .map(|_| seed);
+    Ok(VerifyReport {
+        verified,
+        read,
+        read_bytes,
+        seed,
+        wrong,
+    })
 }
 
 async fn copies(app: &App, wanted: &WantedCopies) -> anyhow::Result<(Vec<Copy>, Vec<WrongCopy>)> {
     let (ledger, mut copies, mut wrong) = (app.driver.ledger(), Vec::new(), Vec::new());
-    let is_wanted = |chunk: &RecordingChunk| wanted.of.as_ref().is_none_or(|part| list::is_of(chunk, part));
+    let is_wanted = |chunk: &RecordingChunk| {
+        wanted
+            .of
+            .as_ref()
+            .is_none_or(|part| list::is_of(chunk, part))
+    };
     if !wanted.documents.is_empty() {
         for id in &wanted.documents {
             match ledger.find(id).await?.map(|found| copy(found.entry)) {
                 Some(Ok(copy)) => copies.push(copy),
-                Some(Err(state)) => wrong.push(without_copy(id, &format!("it has no copy: it is {state}"))),
+                Some(Err(state)) => {
+                    wrong.push(without_copy(id, &format!("it has no copy: it is {state}")))
+                }
                 None => wrong.push(without_copy(id, "it is not in the ledger")),
             }
         }
@@ -131,24 +169,43 @@ async fn copies(app: &App, wanted: &WantedCopies) -> anyhow::Result<(Vec<Copy>, 
     }
     let mut receipts = super::receipts(app).await?;
     let mut known = BTreeSet::new();
-    let entries = ledger.entries(|entry| is_wanted(&entry.chunk) || receipts.contains_key(entry.chunk.document_id.as_str()));
+    let entries = ledger.entries(|entry| {
+        is_wanted(&entry.chunk) || receipts.contains_key(entry.chunk.document_id.as_str())
+    });
     for entry in entries.await? {
         known.insert(entry.chunk.document_id.to_string());
         // What has no copy, by its state, is not this verb's matter.
-        copies.extend(Some(entry).filter(|entry| is_wanted(&entry.chunk)).and_then(|entry| copy(entry).ok()));
+        copies.extend(
+            Some(entry)
+                .filter(|entry| is_wanted(&entry.chunk))
+                .and_then(|entry| copy(entry).ok()),
+        );
     }
     receipts.retain(|id, _| !known.contains(id));
     for (id, name) in receipts {
-        let Ok(id) = id.parse::<DocumentId>() else { continue };
+        let Ok(id) = id.parse::<DocumentId>() else {
+            continue;
+        };
         match recheck::kept_receipt(app.driver.vaults().home(), &name).await? {
             Some(kept) if kept.chunk.document_id != id => {
-                wrong.push(without_copy(&id, &format!("the receipt `{name}` is that of {}", kept.chunk.document_id)));
+                wrong.push(without_copy(
+                    &id,
+                    &format!("the receipt `{name}` is that of {}", kept.chunk.document_id),
+                ));
             }
             Some(kept) if is_wanted(&kept.chunk) => {
-                copies.push(Copy { chunk: kept.chunk, receipt: kept.receipt, kept_at: name, depth: Depth::Described });
+                copies.push(Copy {
+                    chunk: kept.chunk,
+                    receipt: kept.receipt,
+                    kept_at: name,
+                    depth: Depth::Described,
+                });
             }
             Some(_) => {}
-            None => wrong.push(without_copy(&id, &format!("the receipt `{name}` is not readable"))),
+            None => wrong.push(without_copy(
+                &id,
+                &format!("the receipt `{name}` is not readable"),
+            )),
         }
     }
     Ok((copies, wrong))
@@ -159,15 +216,28 @@ async fn copies(app: &App, wanted: &WantedCopies) -> anyhow::Result<(Vec<Copy>, 
 fn copy(entry: LedgerEntry) -> Result<Copy, &'static str> {
     let receipt = entry.state.receipt().ok_or(entry.state.name())?.clone();
     let kept_at = layout::receipt(&entry.folder, &entry.chunk);
-    Ok(Copy { chunk: entry.chunk, receipt, kept_at, depth: Depth::Described })
+    Ok(Copy {
+        chunk: entry.chunk,
+        receipt,
+        kept_at,
+        depth: Depth::Described,
+    })
 }
 
 fn without_copy(id: &DocumentId, problem: &str) -> WrongCopy {
-    WrongCopy { document_id: id.clone(), problems: vec![problem.to_owned()] }
+    WrongCopy {
+        document_id: id.clone(),
+        problems: vec![problem.to_owned()],
+    }
 }
 
 async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
-    let Copy { chunk, receipt, kept_at, depth } = copy;
+    let Copy {
+        chunk,
+        receipt,
+        kept_at,
+        depth,
+    } = copy;
     let vaults = app.driver.vaults();
     let mut problems = Vec::new();
     for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
@@ -183,8 +253,12 @@ async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
     };
     match kept {
         Ok(Some(kept)) if contents(&kept.receipt).eq(contents(&receipt)) => {}
-        Ok(Some(_)) => problems.push(format!("the receipt `{kept_at}` says another length or SHA-256 than the ledger")),
-        Ok(None) => problems.push(format!("the receipt `{kept_at}` is not there, or not readable")),
+        Ok(Some(_)) => problems.push(format!(
+            "the receipt `{kept_at}` says another length or SHA-256 than the ledger"
+        )),
+        Ok(None) => problems.push(format!(
+            "the receipt `{kept_at}` is not there, or not readable"
+        )),
         Err(error) => problems.push(ErrorChain(&error).to_string()),
     }
     (chunk.document_id, problems)

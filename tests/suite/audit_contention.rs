@@ -11,7 +11,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use recording_vault::clock::SystemClock;
 use recording_vault::export::audit::{Actor, AuditLog};
-use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
+use recording_vault::export::ledger_store::{
+    LedgerStore, Precondition, PutOutcome, StoreError, Versioned,
+};
 use recording_vault::vault::memory::MemoryLedgerStore;
 use serde_json::Value;
 use tokio::time::Instant;
@@ -43,7 +45,12 @@ impl LedgerStore for SlowStore {
         self.inner.find(key).await
     }
 
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError> {
         self.wait().await;
         self.inner.put(key, content, condition).await
     }
@@ -52,7 +59,12 @@ impl LedgerStore for SlowStore {
         self.inner.remove(key).await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
         self.inner.list(prefix, after, limit).await
     }
 }
@@ -69,25 +81,38 @@ struct Measured {
 async fn contend(instances: usize, pause: Duration) -> Measured {
     let store = Arc::new(SlowStore::default());
     let (records, failures) = (AtomicU64::new(0), AtomicU64::new(0));
-    let logs: Vec<_> = (0..instances).map(|_| AuditLog::new(store.clone(), Arc::new(SystemClock))).collect();
+    let logs: Vec<_> = (0..instances)
+        .map(|_| AuditLog::new(store.clone(), Arc::new(SystemClock)))
+        .collect();
     let began = Instant::now();
-    let appenders = logs.iter().flat_map(|log| std::iter::repeat_n(log, CHUNKS_IN_FLIGHT)).enumerate().map(async |(at, log)| {
-        let mut longest = Duration::ZERO;
-        // Not all at the same moment.
-        tokio::time::sleep(pause * u32::try_from(at % 97).expect("it is small") / 97).await;
-        while began.elapsed() < RUN {
-            let asked = Instant::now();
-            let counter = match log.append(Actor::Handler, "exported", "a", Value::Null).await {
-                Ok(_) => &records,
-                Err(_) => &failures,
-            };
-            counter.fetch_add(1, Ordering::Relaxed);
-            longest = longest.max(asked.elapsed());
-            tokio::time::sleep(pause).await;
-        }
-        longest
-    });
-    let longest = futures::future::join_all(appenders).await.into_iter().max().unwrap_or_default();
+    let appenders = logs
+        .iter()
+        .flat_map(|log| std::iter::repeat_n(log, CHUNKS_IN_FLIGHT))
+        .enumerate()
+        .map(async |(at, log)| {
+            let mut longest = Duration::ZERO;
+            // Not all at the same moment.
+            tokio::time::sleep(pause * u32::try_from(at % 97).expect("it is small") / 97).await;
+            while began.elapsed() < RUN {
+                let asked = Instant::now();
+                let counter = match log
+                    .append(Actor::Handler, "exported", "a", Value::Null)
+                    .await
+                {
+                    Ok(_) => &records,
+                    Err(_) => &failures,
+                };
+                counter.fetch_add(1, Ordering::Relaxed);
+                longest = longest.max(asked.elapsed());
+                tokio::time::sleep(pause).await;
+            }
+            longest
+        });
+    let longest = futures::future::join_all(appenders)
+        .await
+        .into_iter()
+        .max()
+        .unwrap_or_default();
     let elapsed = began.elapsed().as_secs_f64();
     let report = logs[0].verify().await.expect("the store works");
     assert_eq!(report.problems, Vec::<String>::new());
@@ -104,7 +129,10 @@ async fn contend(instances: usize, pause: Duration) -> Measured {
 async fn an_instance_alone_writes_as_fast_as_the_storage_answers_and_shares_its_documents() {
     let measured = contend(1, Duration::ZERO).await;
     println!("one, as fast as it can: {measured:?}");
-    assert!(measured.documents_per_second > 80.0 && measured.records_per_second > 320.0, "{measured:?}");
+    assert!(
+        measured.documents_per_second > 80.0 && measured.records_per_second > 320.0,
+        "{measured:?}"
+    );
     assert_eq!(measured.failures, 0, "{measured:?}");
     assert!(measured.longest < Duration::from_secs(1), "{measured:?}");
 }
@@ -113,10 +141,16 @@ async fn an_instance_alone_writes_as_fast_as_the_storage_answers_and_shares_its_
 async fn instances_that_have_no_more_than_the_chain_takes_all_get_their_turn() {
     for instances in [2_u32, 4, 16, 64] {
         for offered in [10, 20, 40, 80] {
-            let pause = Duration::from_secs(1) * instances * u32::try_from(CHUNKS_IN_FLIGHT).expect("they are few") / offered;
+            let pause = Duration::from_secs(1)
+                * instances
+                * u32::try_from(CHUNKS_IN_FLIGHT).expect("they are few")
+                / offered;
             let measured = contend(instances as usize, pause).await;
             println!("{instances} instances, at most {offered} a second: {measured:?}");
-            assert!(offered > 20 || measured.failures == 0, "{instances}, {offered}: {measured:?}");
+            assert!(
+                offered > 20 || measured.failures == 0,
+                "{instances}, {offered}: {measured:?}"
+            );
         }
     }
 }

@@ -6,13 +6,18 @@ use crate::support::world::World;
 
 fn call_started(call: &Value, extra: Value) -> Value {
     let mut data = json!({"serverCallId": call["serverCallId"], "startedBy": {"rawId": "8:acs:x"}});
-    data.as_object_mut().expect("it is an object").extend(extra.as_object().expect("it is an object").clone());
+    data.as_object_mut()
+        .expect("it is an object")
+        .extend(extra.as_object().expect("it is an object").clone());
     json!({"id": "e1", "topic": "t", "subject": "call/x/startedBy/8:acs:x", "eventType": "Microsoft.Communication.CallStarted",
         "eventTime": "2026-03-02T10:00:00Z", "data": data, "dataVersion": "1.0", "metadataVersion": "1"})
 }
 
 async fn running(world: &World) -> Vec<Value> {
-    world.api("GET", "/recordings", None).await.1["recordings"].as_array().expect("a list has recordings").clone()
+    world.api("GET", "/recordings", None).await.1["recordings"]
+        .as_array()
+        .expect("a list has recordings")
+        .clone()
 }
 
 #[tokio::test]
@@ -27,7 +32,10 @@ async fn a_call_is_recorded_when_it_starts_and_closed_when_it_ends() {
     let recordings = running(&world).await;
     assert_eq!(recordings.len(), 1, "{recordings:?}");
     assert_eq!(
-        (&recordings[0]["startedBy"], &recordings[0]["options"]["recordingFormatType"]),
+        (
+            &recordings[0]["startedBy"],
+            &recordings[0]["options"]["recordingFormatType"]
+        ),
         (&json!("auto-record"), &json!("mp3"))
     );
     let mut ended = event;
@@ -55,8 +63,15 @@ async fn the_policy_chooses_by_group_and_room() {
     ] {
         let before = running(&world).await.len();
         let call = world.admin("POST", "calls", json!({})).await;
-        assert_eq!(world.event(&call_started(&call, extra.clone())).await.0, 200);
-        assert_eq!(running(&world).await.len() - before, usize::from(is_recorded), "{extra}");
+        assert_eq!(
+            world.event(&call_started(&call, extra.clone())).await.0,
+            200
+        );
+        assert_eq!(
+            running(&world).await.len() - before,
+            usize::from(is_recorded),
+            "{extra}"
+        );
     }
 }
 

@@ -18,7 +18,10 @@ async fn exported_to_the_backup_vault() -> (Pipeline, RecordingChunk, Vec<u8>) {
     pipeline.record(&chunk).await;
     pipeline.vault.set_unavailable(true);
     let first = pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(first, DriveOutcome::Failed { .. }), "a moment's trouble moves nothing elsewhere: {first:?}");
+    assert!(
+        matches!(first, DriveOutcome::Failed { .. }),
+        "a moment's trouble moves nothing elsewhere: {first:?}"
+    );
     pipeline.clock.advance(Duration::from_mins(1));
     pipeline.drive(&chunk.document_id).await;
     (pipeline, chunk, media)
@@ -28,13 +31,23 @@ async fn exported_to_the_backup_vault() -> (Pipeline, RecordingChunk, Vec<u8>) {
 async fn while_the_vault_is_away_a_chunk_goes_to_the_backup_vault_and_its_source_stays() {
     let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
     let state = pipeline.state(&chunk.document_id).await;
-    let ChunkState::Exported { receipt } = state else { panic!("{state:?}") };
+    let ChunkState::Exported { receipt } = state else {
+        panic!("{state:?}")
+    };
     assert_eq!(receipt.vault(), VaultName::Backup);
     let files = pipeline.backup.files();
-    assert!(files.iter().any(|(name, content)| name == receipt.media().name() && content[..] == media));
+    assert!(
+        files
+            .iter()
+            .any(|(name, content)| name == receipt.media().name() && content[..] == media)
+    );
     for _ in 0..5 {
         pipeline.clock.advance(Duration::from_mins(20));
-        assert_eq!(pipeline.sweep().await.failed, 1, "it is tried again and again");
+        assert_eq!(
+            pipeline.sweep().await.failed,
+            1,
+            "it is tried again and again"
+        );
     }
     assert!(pipeline.source.model().deleted.is_empty());
 }
@@ -48,9 +61,15 @@ async fn a_copy_comes_home_when_the_vault_is_back_and_then_its_source_is_deleted
     assert_eq!(pipeline.sweep().await.deleted, 1);
     assert!(pipeline.has(&chunk, &media));
     assert!(pipeline.backup.files().is_empty(), "nothing is left there");
-    assert!(pipeline.source.model().opened.is_empty(), "ACS is not asked again");
+    assert!(
+        pipeline.source.model().opened.is_empty(),
+        "ACS is not asked again"
+    );
     let state = pipeline.state(&chunk.document_id).await;
-    assert!(matches!(&state, ChunkState::SourceDeleted { receipt, .. } if receipt.vault() == VaultName::Home), "{state:?}");
+    assert!(
+        matches!(&state, ChunkState::SourceDeleted { receipt, .. } if receipt.vault() == VaultName::Home),
+        "{state:?}"
+    );
 }
 
 #[tokio::test]
@@ -81,18 +100,40 @@ async fn other_chunks_use_the_vault_as_soon_as_it_is_back() {
 async fn what_only_the_backup_vault_has_is_not_declared_lost() {
     let (pipeline, chunk, media) = exported_to_the_backup_vault().await;
     // The state of a process that was killed right after its commit there: no proof in the ledger, and ACS drops it.
-    let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works").expect("it is there");
+    let found = pipeline
+        .driver
+        .ledger()
+        .find(&chunk.document_id)
+        .await
+        .expect("the ledger works")
+        .expect("it is there");
     pipeline.clock.advance(Duration::from_hours(25));
-    let claim = pipeline.driver.ledger().claim(&found).await.expect("the ledger works").expect("nobody has it");
-    let forget = |entry: &mut recording_vault::export::LedgerEntry| entry.state = ChunkState::Pending;
-    pipeline.driver.ledger().update(&claim, AfterUpdate::Release, forget).await.expect("the ledger works");
+    let claim = pipeline
+        .driver
+        .ledger()
+        .claim(&found)
+        .await
+        .expect("the ledger works")
+        .expect("nobody has it");
+    let forget =
+        |entry: &mut recording_vault::export::LedgerEntry| entry.state = ChunkState::Pending;
+    pipeline
+        .driver
+        .ledger()
+        .update(&claim, AfterUpdate::Release, forget)
+        .await
+        .expect("the ledger works");
     pipeline.source.forget(&chunk.document_id);
     pipeline.vault.set_unavailable(false);
     for _ in 0..3 {
         pipeline.clock.advance(Duration::from_mins(20));
         pipeline.sweep().await;
     }
-    assert!(pipeline.has(&chunk, &media), "{:?}", pipeline.state(&chunk.document_id).await);
+    assert!(
+        pipeline.has(&chunk, &media),
+        "{:?}",
+        pipeline.state(&chunk.document_id).await
+    );
 }
 
 #[tokio::test]
@@ -110,14 +151,23 @@ async fn a_copy_that_home_has_lost_is_not_removed_from_the_backup_vault() {
         pipeline.clock.advance(Duration::from_mins(20));
         pipeline.sweep().await;
     }
-    assert!(pipeline.has(&chunk, &media), "{:?}", pipeline.state(&chunk.document_id).await);
+    assert!(
+        pipeline.has(&chunk, &media),
+        "{:?}",
+        pipeline.state(&chunk.document_id).await
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_vault_that_fails_slowly_does_not_keep_the_backup_vault_from_its_turn() {
     let pipeline = Pipeline::with_chunks_in_flight(1);
-    pipeline.vault.set_slowly_unavailable(Duration::from_secs(20));
-    let chunks: Vec<_> = ["a", "bb", "ccc"].into_iter().map(|id| chunk(id, 0)).collect();
+    pipeline
+        .vault
+        .set_slowly_unavailable(Duration::from_secs(20));
+    let chunks: Vec<_> = ["a", "bb", "ccc"]
+        .into_iter()
+        .map(|id| chunk(id, 0))
+        .collect();
     for chunk in &chunks {
         pipeline.source.put(&chunk.document_id, content(100, 1));
         pipeline.record(chunk).await;
@@ -126,5 +176,9 @@ async fn a_vault_that_fails_slowly_does_not_keep_the_backup_vault_from_its_turn(
         pipeline.sweep().await;
         pipeline.clock.advance(Duration::from_mins(5));
     }
-    assert_eq!(pipeline.backup.files().len(), 9, "each has media, metadata and receipt there");
+    assert_eq!(
+        pipeline.backup.files().len(),
+        9,
+        "each has media, metadata and receipt there"
+    );
 }

@@ -27,22 +27,39 @@ use crate::support::simulation::{Durable, Fault, Plan, deliver};
 /// A vault of so many recordings of one chunk each, as register and ledger wrote it.
 async fn vault_of(recordings: usize) -> (Catalogue, Arc<CountingStore>) {
     let store = Arc::new(CountingStore::default());
-    let clock = Arc::new(recording_vault::clock::ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time")));
+    let clock = Arc::new(recording_vault::clock::ManualClock::starting_at(
+        "2026-03-02T10:03:00Z".parse().expect("it is a time"),
+    ));
     let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
     let register = RecordingRegister::new(store.clone(), Duration::from_mins(30));
-    let first = RecordingChunk { recording_id: "recording-0".parse().ok(), ..chunk("doc-0", 0) };
-    ledger.record(first.clone()).await.expect("the ledger works");
+    let first = RecordingChunk {
+        recording_id: "recording-0".parse().ok(),
+        ..chunk("doc-0", 0)
+    };
+    ledger
+        .record(first.clone())
+        .await
+        .expect("the ledger works");
     let id = first.filed_under();
     let document = first.document_id.clone();
     register
         .change(&id, clock_now(), |account| {
             account.started_at = first.started_at;
-            account.files.chunks.entry(0).or_default().insert(document.clone());
+            account
+                .files
+                .chunks
+                .entry(0)
+                .or_default()
+                .insert(document.clone());
         })
         .await
         .expect("the register works");
     let read = async |key: String| {
-        let stored = store.find(&key).await.expect("the store works").unwrap_or_else(|| panic!("{key} is not there"));
+        let stored = store
+            .find(&key)
+            .await
+            .expect("the store works")
+            .unwrap_or_else(|| panic!("{key} is not there"));
         String::from_utf8(stored.content.to_vec()).expect("it is JSON")
     };
     let name = |id: &str| Sha256Digest::of(id.as_bytes());
@@ -51,21 +68,31 @@ async fn vault_of(recordings: usize) -> (Catalogue, Arc<CountingStore>) {
     let index = Index::new(store.clone());
     let start = first.started_at.expect("a test's chunk has a start");
     let put = async |key: &str, content: String| {
-        store.put(key, Bytes::from(content), Precondition::Absent).await.expect("the store works");
+        store
+            .put(key, Bytes::from(content), Precondition::Absent)
+            .await
+            .expect("the store works");
     };
     for number in 1..recordings {
         let (id, doc) = (format!("recording-{number}"), format!("doc-{number}"));
         let other = |text: &str| text.replace("recording-0", &id).replace("doc-0", &doc);
-        let began = start - jiff::SignedDuration::from_secs(i64::try_from(number).expect("it is small"));
+        let began =
+            start - jiff::SignedDuration::from_secs(i64::try_from(number).expect("it is small"));
         put(&format!("chunks/{doc}.json"), other(&entry)).await;
         let account = other(&account).replace(&start.to_string(), &began.to_string());
         put(&format!("recordings/{}.json", name(&id)), account).await;
-        index.put([Listed::All.marker(began, &name(&id), None)]).await.expect("the store works");
+        index
+            .put([Listed::All.marker(began, &name(&id), None)])
+            .await
+            .expect("the store works");
     }
     let catalogue = Catalogue::new(
         ledger,
         register,
-        Vaults::new(Arc::new(recording_vault::vault::memory::MemoryVault::default()), None),
+        Vaults::new(
+            Arc::new(recording_vault::vault::memory::MemoryVault::default()),
+            None,
+        ),
         clock,
     );
     store.take_counts();
@@ -77,7 +104,10 @@ fn clock_now() -> jiff::Timestamp {
 }
 
 fn ids(page: &Page) -> Vec<&str> {
-    page.recordings.iter().map(|row| row.recording_id.as_str()).collect()
+    page.recordings
+        .iter()
+        .map(|row| row.recording_id.as_str())
+        .collect()
 }
 
 #[tokio::test]
@@ -85,10 +115,28 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
     let mut costs = Vec::new();
     for recordings in [1000, 100_000] {
         let (catalogue, store) = vault_of(recordings).await;
-        let first = catalogue.list(&Wanted { top: 50, ..Wanted::default() }).await.expect("the store works");
-        assert_eq!((first.recordings.len(), ids(&first)[0]), (50, "recording-0"));
-        let after = first.continuation.map(|text| text.parse().expect("a place survives its text"));
-        let second = catalogue.list(&Wanted { top: 50, after, ..Wanted::default() }).await.expect("the store works");
+        let first = catalogue
+            .list(&Wanted {
+                top: 50,
+                ..Wanted::default()
+            })
+            .await
+            .expect("the store works");
+        assert_eq!(
+            (first.recordings.len(), ids(&first)[0]),
+            (50, "recording-0")
+        );
+        let after = first
+            .continuation
+            .map(|text| text.parse().expect("a place survives its text"));
+        let second = catalogue
+            .list(&Wanted {
+                top: 50,
+                after,
+                ..Wanted::default()
+            })
+            .await
+            .expect("the store works");
         assert_eq!(ids(&second)[0], "recording-50");
         let of_pages = store.take_counts();
         catalogue.tiles().await.expect("the store works");
@@ -102,13 +150,25 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
 #[tokio::test]
 async fn a_page_that_finds_nothing_ends_all_the_same_and_says_where_to_go_on() {
     let (catalogue, store) = vault_of(3000).await;
-    let wanted = Wanted { top: 10, format: "mp4".parse().ok(), ..Wanted::default() };
+    let wanted = Wanted {
+        top: 10,
+        format: "mp4".parse().ok(),
+        ..Wanted::default()
+    };
     let page = catalogue.list(&wanted).await.expect("the store works");
     assert!(page.recordings.is_empty() && page.continuation.is_some());
-    assert!(store.take_counts().finds <= 2 * 520, "it looks at 500 recordings");
+    assert!(
+        store.take_counts().finds <= 2 * 520,
+        "it looks at 500 recordings"
+    );
 }
 
-const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::KillBefore, Fault::KillAfter];
+const FAULTS: [Fault; 4] = [
+    Fault::FailBefore,
+    Fault::FailAfter,
+    Fault::KillBefore,
+    Fault::KillAfter,
+];
 
 /// What a process does to an account of the register, with a fault at call `number`; whether it got that far.
 async fn registered(number: usize, fault: Fault) -> bool {
@@ -117,21 +177,54 @@ async fn registered(number: usize, fault: Fault) -> bool {
     let plan = Plan::at(number, fault);
     let register = durable.register(&plan);
     let work = async {
-        register.change(&id, clock_now(), |account| account.call_id = "call-1".parse().ok()).await?;
+        register
+            .change(&id, clock_now(), |account| {
+                account.call_id = "call-1".parse().ok()
+            })
+            .await?;
         // Its start becomes known later, and it is listed elsewhere then.
-        register.change(&id, clock_now(), |account| account.started_at = "2026-03-02T10:00:00Z".parse().ok()).await?;
-        register.change(&id, clock_now(), |account| account.stop(clock_now())).await?;
-        register.change(&id, clock_now(), |account| account.files.missing_since = Some(clock_now())).await
+        register
+            .change(&id, clock_now(), |account| {
+                account.started_at = "2026-03-02T10:00:00Z".parse().ok()
+            })
+            .await?;
+        register
+            .change(&id, clock_now(), |account| account.stop(clock_now()))
+            .await?;
+        register
+            .change(&id, clock_now(), |account| {
+                account.files.missing_since = Some(clock_now())
+            })
+            .await
     };
     tokio::select! {
         _ = work => {}
         () = plan.killed() => {}
     }
     let calm = Plan::calm();
-    if let Some(account) = durable.register(&calm).find(&id).await.expect("the register works") {
-        assert!(durable.has_markers(account.markers()).await, "{fault:?} at call {number}: {account:?}");
-        let page = durable.catalogue(&calm).list(&Wanted { top: 10, ..Wanted::default() }).await.expect("the store works");
-        assert_eq!(ids(&page), ["r"], "{fault:?} at call {number}: it is listed once");
+    if let Some(account) = durable
+        .register(&calm)
+        .find(&id)
+        .await
+        .expect("the register works")
+    {
+        assert!(
+            durable.has_markers(account.markers()).await,
+            "{fault:?} at call {number}: {account:?}"
+        );
+        let page = durable
+            .catalogue(&calm)
+            .list(&Wanted {
+                top: 10,
+                ..Wanted::default()
+            })
+            .await
+            .expect("the store works");
+        assert_eq!(
+            ids(&page),
+            ["r"],
+            "{fault:?} at call {number}: it is listed once"
+        );
     }
     plan.calls() > number
 }
@@ -143,7 +236,10 @@ async fn no_fault_at_any_call_leaves_a_recording_out_of_the_list_or_in_it_twice(
         while registered(number, fault).await {
             number += 1;
         }
-        assert!(number > 20, "the register makes {number} calls: is it the whole way?");
+        assert!(
+            number > 20,
+            "the register makes {number} calls: is it the whole way?"
+        );
     }
 }
 
@@ -157,19 +253,34 @@ async fn announced(durable: &Durable, chunks: &[RecordingChunk]) {
             account.started_by = Some("Anna".to_owned());
             account.files.announced_at = Some(clock_now());
             account.files.has_last = true;
-            account.files.chunks.entry(index).or_default().insert(document.clone());
+            account
+                .files
+                .chunks
+                .entry(index)
+                .or_default()
+                .insert(document.clone());
             account.stop(clock_now());
         };
-        register.change(&chunk.filed_under(), clock_now(), change).await.expect("the register works");
+        register
+            .change(&chunk.filed_under(), clock_now(), change)
+            .await
+            .expect("the register works");
     }
 }
 
 fn of_recording(recording: &str, id: &str, index: u32) -> RecordingChunk {
-    RecordingChunk { recording_id: recording.parse().ok(), ..chunk(id, index) }
+    RecordingChunk {
+        recording_id: recording.parse().ok(),
+        ..chunk(id, index)
+    }
 }
 
 fn eraser(durable: &Durable, plan: &Arc<Plan>) -> Eraser {
-    Eraser::new(durable.catalogue(plan), durable.instance(plan), Duration::from_hours(1))
+    Eraser::new(
+        durable.catalogue(plan),
+        durable.instance(plan),
+        Duration::from_hours(1),
+    )
 }
 
 /// A person's recordings are erased, with a fault at call `number`, and erased again; whether it got that far.
@@ -180,10 +291,22 @@ async fn erased(number: usize, fault: Fault) -> bool {
     let durable = Durable::new(&all);
     announced(&durable, &all).await;
     deliver(&durable.instance(&Plan::calm()), &all).await;
-    let case = Case { tag: "A-1".parse().expect("it is a tag"), by: None, note: None, since: clock_now() };
+    let case = Case {
+        tag: "A-1".parse().expect("it is a tag"),
+        by: None,
+        note: None,
+        since: clock_now(),
+    };
     let holding = Held::RecordingId(held.filed_under());
-    durable.holds(&Plan::calm()).add(&holding, &case).await.expect("the ledger works");
-    let person: Person = PARTICIPANT.to_uppercase().parse().expect("it is a participant");
+    durable
+        .holds(&Plan::calm())
+        .add(&holding, &case)
+        .await
+        .expect("the ledger works");
+    let person: Person = PARTICIPANT
+        .to_uppercase()
+        .parse()
+        .expect("it is a participant");
     let plan = Plan::at(number, fault);
     let first = eraser(&durable, &plan);
     tokio::select! {
@@ -193,34 +316,73 @@ async fn erased(number: usize, fault: Fault) -> bool {
     let what = format!("{fault:?} at call {number}");
     durable.clock.advance(2 * CLAIM_TTL);
     let calm = Plan::calm();
-    let again = eraser(&durable, &calm).erase(&person, "her request").await.expect("the ledger works");
+    let again = eraser(&durable, &calm)
+        .erase(&person, "her request")
+        .await
+        .expect("the ledger works");
     assert_eq!(again.left.len(), 1, "{what}: {again:?}");
-    assert!(again.left[0].reason.contains("held for `A-1`"), "{what}: {again:?}");
+    assert!(
+        again.left[0].reason.contains("held for `A-1`"),
+        "{what}: {again:?}"
+    );
 
-    assert!(durable.is_whole(&held.document_id), "what is held is there; {what}");
+    assert!(
+        durable.is_whole(&held.document_id),
+        "what is held is there; {what}"
+    );
     assert_eq!(durable.vault.files().len(), 3, "nothing else is; {what}");
     assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 1, "{what}");
     for chunk in &mine {
-        let entry = durable.ledger().find(&chunk.document_id).await.expect("the ledger works").expect("it is there").entry;
-        assert!(matches!(entry.state, ChunkState::Removed { .. }), "{what}: {:?}", entry.state);
+        let entry = durable
+            .ledger()
+            .find(&chunk.document_id)
+            .await
+            .expect("the ledger works")
+            .expect("it is there")
+            .entry;
+        assert!(
+            matches!(entry.state, ChunkState::Removed { .. }),
+            "{what}: {:?}",
+            entry.state
+        );
         let text = serde_json::to_string(&entry).expect("it is JSON");
         assert!(!text.contains(PARTICIPANT), "{what}: {text}");
     }
-    let account = durable.register(&calm).find(&mine[0].filed_under()).await.expect("the register works").expect("it is there");
-    assert!(account.erased.is_some() && account.started_by.is_none(), "{what}: {account:?}");
-    let kept = durable.register(&calm).find(&held.filed_under()).await.expect("the register works").expect("it is there");
-    assert!(kept.erased.is_none() && kept.started_by.is_some(), "{what}: {kept:?}");
+    let account = durable
+        .register(&calm)
+        .find(&mine[0].filed_under())
+        .await
+        .expect("the register works")
+        .expect("it is there");
+    assert!(
+        account.erased.is_some() && account.started_by.is_none(),
+        "{what}: {account:?}"
+    );
+    let kept = durable
+        .register(&calm)
+        .find(&held.filed_under())
+        .await
+        .expect("the register works")
+        .expect("it is there");
+    assert!(
+        kept.erased.is_none() && kept.started_by.is_some(),
+        "{what}: {kept:?}"
+    );
     plan.calls() > number
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_fault_at_any_call_leaves_anything_of_a_person_who_is_erased_again_or_touches_what_is_held() {
+async fn no_fault_at_any_call_leaves_anything_of_a_person_who_is_erased_again_or_touches_what_is_held()
+ {
     for fault in FAULTS {
         let mut number = 0;
         while erased(number, fault).await {
             number += 1;
         }
-        assert!(number > 60, "an erasure makes {number} calls: is it the whole way?");
+        assert!(
+            number > 60,
+            "an erasure makes {number} calls: is it the whole way?"
+        );
     }
 }
 
@@ -232,13 +394,31 @@ async fn what_is_not_exported_or_still_runs_is_named_and_left() {
     let driver = durable.instance(&Plan::calm());
     deliver(&driver, &chunks[..1]).await;
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
-    let erase = async || eraser(&durable, &Plan::calm()).erase(&person, "her request").await.expect("the ledger works");
+    let erase = async || {
+        eraser(&durable, &Plan::calm())
+            .erase(&person, "her request")
+            .await
+            .expect("the ledger works")
+    };
     let left = erase().await.left;
-    assert!(left.len() == 1 && left[0].reason.contains("chunk 1 is not in the ledger"), "{left:?}");
-    driver.ledger().record(chunks[1].clone()).await.expect("the ledger works");
+    assert!(
+        left.len() == 1 && left[0].reason.contains("chunk 1 is not in the ledger"),
+        "{left:?}"
+    );
+    driver
+        .ledger()
+        .record(chunks[1].clone())
+        .await
+        .expect("the ledger works");
     let left = erase().await.left;
-    assert!(left.len() == 1 && left[0].reason.contains("chunk 1 is not exported yet"), "{left:?}");
-    assert!(durable.is_whole(&chunks[0].document_id), "nothing of it is touched");
+    assert!(
+        left.len() == 1 && left[0].reason.contains("chunk 1 is not exported yet"),
+        "{left:?}"
+    );
+    assert!(
+        durable.is_whole(&chunks[0].document_id),
+        "nothing of it is touched"
+    );
     deliver(&driver, &chunks).await;
     let done = erase().await;
     assert!(done.left.is_empty() && done.erased == ["half"], "{done:?}");
@@ -257,19 +437,36 @@ async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
     deliver(&durable.instance(&Plan::calm()), &chunks[..1]).await;
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
     let catalogue = durable.catalogue(&Plan::calm());
-    let (manifest, written) = catalogue.archive(&person, Vec::new()).await.expect("all can be read");
-    assert_eq!((manifest.recordings.len(), manifest.missing.len()), (1, 1), "{manifest:?}");
+    let (manifest, written) = catalogue
+        .archive(&person, Vec::new())
+        .await
+        .expect("all can be read");
+    assert_eq!(
+        (manifest.recordings.len(), manifest.missing.len()),
+        (1, 1),
+        "{manifest:?}"
+    );
     let mut tar = tar::Archive::new(&written[..]);
     let mut found = std::collections::BTreeMap::new();
     for entry in tar.entries().expect("it is a tar") {
         let mut entry = entry.expect("it is a tar");
         let mut content = Vec::new();
         std::io::Read::read_to_end(&mut entry, &mut content).expect("it is whole");
-        found.insert(entry.path().expect("it has a name").display().to_string(), content);
+        found.insert(
+            entry.path().expect("it has a name").display().to_string(),
+            content,
+        );
     }
     for file in &manifest.files {
-        let content = found.get(&file.name).unwrap_or_else(|| panic!("{} is not in the archive", file.name));
-        assert_eq!((content.len() as u64, Sha256Digest::of(content)), (file.size_bytes, file.sha256), "{}", file.name);
+        let content = found
+            .get(&file.name)
+            .unwrap_or_else(|| panic!("{} is not in the archive", file.name));
+        assert_eq!(
+            (content.len() as u64, Sha256Digest::of(content)),
+            (file.size_bytes, file.sha256),
+            "{}",
+            file.name
+        );
     }
     assert_eq!(found.len(), manifest.files.len() + 1, "and the manifest");
     for (name, content) in durable.vault.files() {
@@ -279,7 +476,10 @@ async fn an_archive_has_every_file_as_it_lies_in_the_vault() {
         }
     }
     let audit = String::from_utf8_lossy(&found["0001/audit.json"]).into_owned();
-    assert!(audit.contains("exported") && !audit.contains(PARTICIPANT), "{audit}");
+    assert!(
+        audit.contains("exported") && !audit.contains(PARTICIPANT),
+        "{audit}"
+    );
 }
 
 #[tokio::test]
@@ -290,16 +490,47 @@ async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing()
     deliver(&durable.instance(&Plan::calm()), &chunks).await;
     durable.forget_index().await;
     let catalogue = durable.catalogue(&Plan::calm());
-    let wanted = Wanted { top: 10, ..Wanted::default() };
-    assert!(catalogue.list(&wanted).await.expect("the store works").recordings.is_empty());
+    let wanted = Wanted {
+        top: 10,
+        ..Wanted::default()
+    };
+    assert!(
+        catalogue
+            .list(&wanted)
+            .await
+            .expect("the store works")
+            .recordings
+            .is_empty()
+    );
     for metadata_read in [2, 0] {
         let report = catalogue.index_everything().await.expect("the store works");
-        assert_eq!((report.recordings, report.chunks, report.metadata_read), (2, 2, metadata_read), "{report:?}");
+        assert_eq!(
+            (report.recordings, report.chunks, report.metadata_read),
+            (2, 2, metadata_read),
+            "{report:?}"
+        );
         assert!(report.problems.is_empty(), "{report:?}");
     }
-    assert_eq!(catalogue.list(&wanted).await.expect("the store works").recordings.len(), 2);
+    assert_eq!(
+        catalogue
+            .list(&wanted)
+            .await
+            .expect("the store works")
+            .recordings
+            .len(),
+        2
+    );
     assert_eq!(durable.markers_of(PARTICIPANT).await.len(), 2);
-    let shown = catalogue.show(&"mine".parse().expect("it is an id")).await.expect("the store works");
-    let Shown::Known(detail) = shown else { panic!("{shown:?}") };
-    assert!(detail.timeline.iter().any(|one| one.what == "exported"), "{:?}", detail.timeline);
+    let shown = catalogue
+        .show(&"mine".parse().expect("it is an id"))
+        .await
+        .expect("the store works");
+    let Shown::Known(detail) = shown else {
+        panic!("{shown:?}")
+    };
+    assert!(
+        detail.timeline.iter().any(|one| one.what == "exported"),
+        "{:?}",
+        detail.timeline
+    );
 }

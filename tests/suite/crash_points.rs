@@ -14,14 +14,29 @@ use crate::support::chunk;
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver};
 
 /// One run with a fault at call `number`; whether the run got that far.
-async fn run(chunks: &[RecordingChunk], deliveries: usize, instances: usize, number: usize, fault: Fault) -> bool {
+async fn run(
+    chunks: &[RecordingChunk],
+    deliveries: usize,
+    instances: usize,
+    number: usize,
+    fault: Fault,
+) -> bool {
     let durable = Durable::new(chunks);
     let plan = Plan::at(number, fault);
     let drivers: Vec<_> = (0..instances).map(|_| durable.instance(&plan)).collect();
     let work = async {
-        let delivered = drivers.iter().cycle().take(deliveries.max(instances)).map(|driver| deliver(driver, chunks));
-        let acknowledged = futures::future::join_all(delivered).await.into_iter().all(|is| is);
-        let _ = ExportSweep::new(Arc::clone(&drivers[0])).run(budget()).await;
+        let delivered = drivers
+            .iter()
+            .cycle()
+            .take(deliveries.max(instances))
+            .map(|driver| deliver(driver, chunks));
+        let acknowledged = futures::future::join_all(delivered)
+            .await
+            .into_iter()
+            .all(|is| is);
+        let _ = ExportSweep::new(Arc::clone(&drivers[0]))
+            .run(budget())
+            .await;
         acknowledged
     };
     let acknowledged = tokio::select! {
@@ -30,14 +45,25 @@ async fn run(chunks: &[RecordingChunk], deliveries: usize, instances: usize, num
     };
     let reached = plan.calls() > number;
 
-    durable.settle(chunks, if acknowledged { &[] } else { chunks }, &format!("{fault:?} at call {number}")).await;
+    durable
+        .settle(
+            chunks,
+            if acknowledged { &[] } else { chunks },
+            &format!("{fault:?} at call {number}"),
+        )
+        .await;
     reached
 }
 
 /// Every call of the scenario, with every fault.
 async fn enumerate(chunks: &[RecordingChunk], deliveries: usize, instances: usize) -> usize {
     let mut last = 0;
-    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::KillBefore, Fault::KillAfter] {
+    for fault in [
+        Fault::FailBefore,
+        Fault::FailAfter,
+        Fault::KillBefore,
+        Fault::KillAfter,
+    ] {
         let mut number = 0;
         while run(chunks, deliveries, instances, number, fault).await {
             number += 1;
@@ -65,25 +91,38 @@ async fn homecoming(number: usize, fault: Fault) -> bool {
         _ = sweep.run(budget()) => {}
         () = plan.killed() => {}
     }
-    durable.settle(&chunks, &[], &format!("{fault:?} at call {number}")).await;
+    durable
+        .settle(&chunks, &[], &format!("{fault:?} at call {number}"))
+        .await;
     plan.calls() > number
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_fault_at_any_call_hurts_a_copy_that_comes_home_from_the_backup_vault() {
-    for fault in [Fault::FailBefore, Fault::FailAfter, Fault::KillBefore, Fault::KillAfter] {
+    for fault in [
+        Fault::FailBefore,
+        Fault::FailAfter,
+        Fault::KillBefore,
+        Fault::KillAfter,
+    ] {
         let mut number = 0;
         while homecoming(number, fault).await {
             number += 1;
         }
-        assert!(number > 25, "the sweep makes {number} calls: is it the whole way?");
+        assert!(
+            number > 25,
+            "the sweep makes {number} calls: is it the whole way?"
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_fault_at_any_call_loses_a_single_chunk() {
     let calls = enumerate(&[chunk("a", 0)], 1, 1).await;
-    assert!(calls > 25, "the run makes {calls} calls: is it the whole run?");
+    assert!(
+        calls > 25,
+        "the run makes {calls} calls: is it the whole run?"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -24,17 +24,36 @@ struct Place {
 
 impl Place {
     async fn with(changed: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::start(acs_simulator::Options::default()).await.expect("ports are free");
+        let simulator = Simulator::start(acs_simulator::Options::default())
+            .await
+            .expect("ports are free");
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         let usual = [
             ("ACS_ENDPOINT", simulator.http_url()),
-            ("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY.to_owned()),
+            (
+                "ACS_ACCESS_KEY",
+                acs_simulator::Options::ACCESS_KEY.to_owned(),
+            ),
             ("ACS_CONTENT_HOSTS", simulator.http_url()),
-            ("VAULT_URL", format!("file://{}/vault", folder.path().display())),
+            (
+                "VAULT_URL",
+                format!("file://{}/vault", folder.path().display()),
+            ),
         ];
-        let mut settings: BTreeMap<_, _> = usual.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        settings.extend(changed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Self { settings, _simulator: simulator, folder }
+        let mut settings: BTreeMap<_, _> = usual
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        settings.extend(
+            changed
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
+        Self {
+            settings,
+            _simulator: simulator,
+            folder,
+        }
     }
 
     /// What doctor reports, with its exit code.
@@ -46,26 +65,44 @@ impl Place {
 
 fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
     let checks = report["checks"].as_array().expect("there are checks");
-    checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no check `{name}` in {report}"))
+    checks
+        .iter()
+        .find(|check| check["name"] == name)
+        .unwrap_or_else(|| panic!("no check `{name}` in {report}"))
 }
 
 /// The check failed; it says this, and that mends it.
 fn assert_failed(report: &Value, name: &str, says: &str, remedy: &str) {
     let check = check(report, name);
-    let has = |field: &str, part: &str| check[field].as_str().is_some_and(|text| text.contains(part));
-    assert!(check["result"] == "failed" && has("says", says) && has("remedy", remedy), "{check}");
+    let has = |field: &str, part: &str| {
+        check[field]
+            .as_str()
+            .is_some_and(|text| text.contains(part))
+    };
+    assert!(
+        check["result"] == "failed" && has("says", says) && has("remedy", remedy),
+        "{check}"
+    );
 }
 
 /// A server that gives this answer to everything.
-async fn server(status: StatusCode, headers: &'static [(&'static str, &'static str)], body: Value) -> String {
+async fn server(
+    status: StatusCode,
+    headers: &'static [(&'static str, &'static str)],
+    body: Value,
+) -> String {
     let answer = move || async move {
         let mut response = (status, axum::Json(body)).into_response();
         for (name, value) in headers {
-            response.headers_mut().insert(*name, value.parse().expect("it is a header's value"));
+            response
+                .headers_mut()
+                .insert(*name, value.parse().expect("it is a header's value"));
         }
         response
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
     tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
     url
@@ -73,7 +110,9 @@ async fn server(status: StatusCode, headers: &'static [(&'static str, &'static s
 
 /// A URL at which nobody listens.
 async fn nobody() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     format!("http://{}", listener.local_addr().expect("it is bound"))
 }
 
@@ -82,27 +121,72 @@ async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
     let world = World::new().await;
     let output = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
     let found = text(&output);
-    assert!(output.status.success() && found.ends_with("All is well.\n"), "{found}");
-    for name in
-        ["settings", "clock of ACS", "ACS ", "vault", "ledger", "content hosts", "handler", "function key", "webhook, Cloud"]
-    {
-        assert!(found.lines().any(|line| line.starts_with(&format!("✓  {name}"))), "{name} is not in {found}");
+    assert!(
+        output.status.success() && found.ends_with("All is well.\n"),
+        "{found}"
+    );
+    for name in [
+        "settings",
+        "clock of ACS",
+        "ACS ",
+        "vault",
+        "ledger",
+        "content hosts",
+        "handler",
+        "function key",
+        "webhook, Cloud",
+    ] {
+        assert!(
+            found
+                .lines()
+                .any(|line| line.starts_with(&format!("✓  {name}"))),
+            "{name} is not in {found}"
+        );
     }
-    assert!(found.lines().all(|line| line.chars().count() <= 100 || !line.contains(' ')), "{found}");
+    assert!(
+        found
+            .lines()
+            .all(|line| line.chars().count() <= 100 || !line.contains(' ')),
+        "{found}"
+    );
     assert!(world.vault_files().is_empty(), "the probe is removed");
     let ledger = files_by_path(&world.vault.with_file_name("vault-ledger"));
-    assert!(ledger.keys().all(|name| !name.starts_with("doctor/")), "{:?}", ledger.keys());
-    let port = world.handler_url().await.rsplit(':').next().expect("it has a port").to_owned();
-    assert!(run(world.settings(), &["doctor", "--port", &port]).await.status.success(), "the handler itself answers too");
+    assert!(
+        ledger.keys().all(|name| !name.starts_with("doctor/")),
+        "{:?}",
+        ledger.keys()
+    );
+    let port = world
+        .handler_url()
+        .await
+        .rsplit(':')
+        .next()
+        .expect("it has a port")
+        .to_owned();
+    assert!(
+        run(world.settings(), &["doctor", "--port", &port])
+            .await
+            .status
+            .success(),
+        "the handler itself answers too"
+    );
 }
 
 #[tokio::test]
 async fn a_wrong_key_is_named_with_where_to_copy_the_right_one() {
-    let place = Place::with(&[("ACS_ACCESS_KEY", &base64::prelude::BASE64_STANDARD.encode("another key"))]).await;
+    let place = Place::with(&[(
+        "ACS_ACCESS_KEY",
+        &base64::prelude::BASE64_STANDARD.encode("another key"),
+    )])
+    .await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
     assert_failed(&found, "ACS", "401", "az communication list-key");
-    assert_eq!((&found["failed"], &check(&found, "vault")["result"]), (&json!(1), &json!("fine")), "the others go on: {found}");
+    assert_eq!(
+        (&found["failed"], &check(&found, "vault")["result"]),
+        (&json!(1), &json!("fine")),
+        "the others go on: {found}"
+    );
 }
 
 #[tokio::test]
@@ -110,17 +194,31 @@ async fn an_acs_that_is_not_there_is_named() {
     let place = Place::with(&[("ACS_ENDPOINT", &nobody().await)]).await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
-    assert_failed(&found, "ACS", "could not reach `127.0.0.1:", "check the name in ACS_ENDPOINT");
+    assert_failed(
+        &found,
+        "ACS",
+        "could not reach `127.0.0.1:",
+        "check the name in ACS_ENDPOINT",
+    );
     assert_eq!(check(&found, "clock of ACS")["result"], "notChecked");
 }
 
 #[tokio::test]
 async fn a_missing_role_at_acs_is_named_with_the_command_that_gives_it() {
     let refusal = json!({"error": {"code": "7504", "message": "Insufficient permissions."}});
-    let place = Place::with(&[("ACS_ENDPOINT", &server(StatusCode::FORBIDDEN, &[], refusal).await)]).await;
+    let place = Place::with(&[(
+        "ACS_ENDPOINT",
+        &server(StatusCode::FORBIDDEN, &[], refusal).await,
+    )])
+    .await;
     let (_, found) = place.examined(&[]).await;
     assert_failed(&found, "ACS", "7504", "az role assignment create");
-    assert_failed(&found, "ACS", "403", "--role \"Communication and Email Service Owner\"");
+    assert_failed(
+        &found,
+        "ACS",
+        "403",
+        "--role \"Communication and Email Service Owner\"",
+    );
 }
 
 #[tokio::test]
@@ -134,40 +232,80 @@ async fn a_vault_that_cannot_be_written_is_named() {
     let place = Place::with(&[("VAULT_URL", &vault), ("LEDGER_URL", &ledger)]).await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
-    assert_failed(&found, "vault", "could not write", "let the process's user write to file://");
+    assert_failed(
+        &found,
+        "vault",
+        "could not write",
+        "let the process's user write to file://",
+    );
     assert_eq!(check(&found, "ledger")["result"], "fine");
 
-    let place = Place::with(&[("VAULT_URL", "file:///nowhere/at/all"), ("LEDGER_URL", &ledger)]).await;
-    assert_failed(&place.examined(&[]).await.1, "vault", "could not write", "a disk may not be mounted");
+    let place = Place::with(&[
+        ("VAULT_URL", "file:///nowhere/at/all"),
+        ("LEDGER_URL", &ledger),
+    ])
+    .await;
+    assert_failed(
+        &place.examined(&[]).await.1,
+        "vault",
+        "could not write",
+        "a disk may not be mounted",
+    );
 }
 
 #[tokio::test]
 async fn an_identity_that_gives_no_token_is_named_and_what_needs_it_is_not_asked() {
     let endpoint = nobody().await;
-    let settings = [("ACS_ACCESS_KEY", ""), ("IDENTITY_ENDPOINT", endpoint.as_str()), ("IDENTITY_HEADER", "x")];
+    let settings = [
+        ("ACS_ACCESS_KEY", ""),
+        ("IDENTITY_ENDPOINT", endpoint.as_str()),
+        ("IDENTITY_HEADER", "x"),
+    ];
     let place = Place::with(&settings).await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
-    assert_failed(&found, "identity for ACS", "no answer within", "az functionapp identity assign");
+    assert_failed(
+        &found,
+        "identity for ACS",
+        "no answer within",
+        "az functionapp identity assign",
+    );
     assert_eq!(check(&found, "ACS")["result"], "notChecked");
 }
 
 #[tokio::test]
 async fn an_identity_that_gives_tokens_is_fine() {
     let identity = FakeIdentity::start().await;
-    let settings = [("ACS_ACCESS_KEY", ""), ("IDENTITY_ENDPOINT", &*identity.url), ("IDENTITY_HEADER", identity::HEADER)];
+    let settings = [
+        ("ACS_ACCESS_KEY", ""),
+        ("IDENTITY_ENDPOINT", &*identity.url),
+        ("IDENTITY_HEADER", identity::HEADER),
+    ];
     let (code, found) = Place::with(&settings).await.examined(&[]).await;
-    assert_eq!((code, &check(&found, "ACS")["result"]), (Some(0), &json!("fine")), "{found}");
+    assert_eq!(
+        (code, &check(&found, "ACS")["result"]),
+        (Some(0), &json!("fine")),
+        "{found}"
+    );
 }
 
 #[tokio::test]
 async fn a_clock_that_is_an_hour_off_is_named() {
     let not_found = json!({"error": {"code": "8522", "message": "Recording not found."}});
     let long_ago: &[(&str, &str)] = &[("date", "Mon, 02 Mar 2020 10:00:00 GMT")];
-    let place = Place::with(&[("ACS_ENDPOINT", &server(StatusCode::NOT_FOUND, long_ago, not_found).await)]).await;
+    let place = Place::with(&[(
+        "ACS_ENDPOINT",
+        &server(StatusCode::NOT_FOUND, long_ago, not_found).await,
+    )])
+    .await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
-    assert_failed(&found, "clock of ACS", "ahead of theirs", "timedatectl set-ntp true");
+    assert_failed(
+        &found,
+        "clock of ACS",
+        "ahead of theirs",
+        "timedatectl set-ntp true",
+    );
     assert_eq!(check(&found, "ACS")["result"], "fine");
 }
 
@@ -175,29 +313,70 @@ async fn a_clock_that_is_an_hour_off_is_named() {
 async fn a_storage_that_refuses_is_named_without_its_signature() {
     let refusal: &[(&str, &str)] = &[("x-ms-error-code", "AuthorizationPermissionMismatch")];
     let storage = server(StatusCode::FORBIDDEN, refusal, json!({})).await;
-    let place = Place::with(&[("VAULT_URL", &format!("{storage}/acct/calls?sv=1&sig=TOPSECRET"))]).await;
+    let place = Place::with(&[(
+        "VAULT_URL",
+        &format!("{storage}/acct/calls?sv=1&sig=TOPSECRET"),
+    )])
+    .await;
     let (code, found) = place.examined(&[]).await;
     assert_eq!(code, Some(2));
-    assert_failed(&found, "vault", "AuthorizationPermissionMismatch", "put another SAS into VAULT_URL");
-    assert_failed(&found, "ledger", "AuthorizationPermissionMismatch", "put another SAS into LEDGER_URL");
+    assert_failed(
+        &found,
+        "vault",
+        "AuthorizationPermissionMismatch",
+        "put another SAS into VAULT_URL",
+    );
+    assert_failed(
+        &found,
+        "ledger",
+        "AuthorizationPermissionMismatch",
+        "put another SAS into LEDGER_URL",
+    );
     assert!(!found.to_string().contains("TOPSECRET"), "{found}");
 }
 
 #[tokio::test]
 async fn bad_settings_are_all_named_and_the_handler_is_looked_at_all_the_same() {
-    let place = Place::with(&[("ACS_ENDPOINT", ""), ("BLOCK_SIZE", "7"), ("VAULT_URL", "s3://x")]).await;
+    let place = Place::with(&[
+        ("ACS_ENDPOINT", ""),
+        ("BLOCK_SIZE", "7"),
+        ("VAULT_URL", "s3://x"),
+    ])
+    .await;
     let url = nobody().await;
-    let (code, found) = place.examined(&["--port", url.rsplit(':').next().expect("it has a port")]).await;
+    let (code, found) = place
+        .examined(&["--port", url.rsplit(':').next().expect("it has a port")])
+        .await;
     assert_eq!(code, Some(64));
-    let named: String =
-        found["checks"].as_array().expect("there are checks").iter().map(|check| check["says"].to_string()).collect();
+    let named: String = found["checks"]
+        .as_array()
+        .expect("there are checks")
+        .iter()
+        .map(|check| check["says"].to_string())
+        .collect();
     for name in ["ACS_ENDPOINT", "BLOCK_SIZE", "VAULT_URL"] {
         assert!(named.contains(name), "{name} is not in {found}");
     }
-    assert_failed(&found, "settings", "ACS_ENDPOINT", "--settings ACS_ENDPOINT=<value>");
-    assert_failed(&found, "handler", "nothing can be connected to", "func start --script-root dist");
+    assert_failed(
+        &found,
+        "settings",
+        "ACS_ENDPOINT",
+        "--settings ACS_ENDPOINT=<value>",
+    );
+    assert_failed(
+        &found,
+        "handler",
+        "nothing can be connected to",
+        "func start --script-root dist",
+    );
     assert_eq!(check(&found, "ledger")["result"], "notChecked");
-    assert_eq!(std::fs::read_dir(place.folder.path()).expect("it is there").count(), 0, "nothing was written");
+    assert_eq!(
+        std::fs::read_dir(place.folder.path())
+            .expect("it is there")
+            .count(),
+        0,
+        "nothing was written"
+    );
 }
 
 #[tokio::test]
@@ -205,7 +384,10 @@ async fn a_wrong_function_key_is_named_and_goes_nowhere_in_the_clear() {
     let refused = server(StatusCode::UNAUTHORIZED, &[], json!({})).await;
     let place = Place::with(&[("FUNCTIONS_KEY", "TOPSECRET")]).await;
     let (code, found) = place.examined(&["--url", &refused]).await;
-    assert_eq!((code, found.to_string().contains("TOPSECRET")), (Some(2), false));
+    assert_eq!(
+        (code, found.to_string().contains("TOPSECRET")),
+        (Some(2), false)
+    );
     assert_failed(&found, "handler", "401", "log");
     let (_, found) = place.examined(&["--url", "http://app.example"]).await;
     assert_failed(&found, "handler", "not https", "https://");

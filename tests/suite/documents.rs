@@ -24,14 +24,23 @@ fn the_sample_settings_are_those_of_the_configuration() {
     let sample = json("local.settings.sample.json");
     let values = sample["Values"].as_object().expect("the sample has values");
     let of_the_host = ["FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"];
-    let sampled: BTreeSet<&str> = values.keys().map(String::as_str).filter(|name| !of_the_host.contains(name)).collect();
-    assert_eq!(sampled, SETTINGS.iter().map(|setting| setting.name).collect());
+    let sampled: BTreeSet<&str> = values
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !of_the_host.contains(name))
+        .collect();
+    assert_eq!(
+        sampled,
+        SETTINGS.iter().map(|setting| setting.name).collect()
+    );
     for setting in SETTINGS {
         if let Some(default) = setting.default {
             assert_eq!(values[setting.name], default, "{}", setting.name);
         }
     }
-    let variables = values.iter().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
+    let variables = values
+        .iter()
+        .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()));
     Config::read(variables).expect("the sample is good as it is");
 }
 
@@ -48,7 +57,10 @@ fn the_settings_table_of_the_readme_is_that_of_the_configuration() {
             (cells[1].trim_matches('`'), cells[2].trim_matches('`'))
         })
         .collect();
-    let expected: Vec<(&str, &str)> = SETTINGS.iter().map(|setting| (setting.name, setting.default.unwrap_or("-"))).collect();
+    let expected: Vec<(&str, &str)> = SETTINGS
+        .iter()
+        .map(|setting| (setting.name, setting.default.unwrap_or("-")))
+        .collect();
     assert_eq!(table, expected);
 }
 
@@ -56,7 +68,10 @@ fn the_settings_table_of_the_readme_is_that_of_the_configuration() {
 fn the_openapi_document_is_that_of_the_code() {
     let written = read("docs/openapi.json");
     let how = "write it anew: cargo run -- openapi > docs/openapi.json";
-    assert!(written.trim_end() == recording_vault::functions::api_description::text(), "docs/openapi.json is old; {how}");
+    assert!(
+        written.trim_end() == recording_vault::functions::api_description::text(),
+        "docs/openapi.json is old; {how}"
+    );
 }
 
 #[test]
@@ -65,15 +80,42 @@ fn host_json_is_what_the_host_and_func_need() {
     let handler = &host["customHandler"];
     assert_eq!(host["version"], "2.0");
     // `func … publish` sets the execution bit only on an exact match of the name.
-    assert_eq!(handler["description"]["defaultExecutablePath"], "recording-vault");
-    assert_eq!(handler["description"]["arguments"], serde_json::json!(["serve"]));
-    assert_eq!((&handler["enableProxyingHttpRequest"], &handler["enableForwardingHttpRequest"]), (&true.into(), &true.into()));
+    assert_eq!(
+        handler["description"]["defaultExecutablePath"],
+        "recording-vault"
+    );
+    assert_eq!(
+        handler["description"]["arguments"],
+        serde_json::json!(["serve"])
+    );
+    assert_eq!(
+        (
+            &handler["enableProxyingHttpRequest"],
+            &handler["enableForwardingHttpRequest"]
+        ),
+        (&true.into(), &true.into())
+    );
     assert_eq!(host["extensionBundle"]["version"], "[4.*, 5.0.0)");
 }
 
 /// Who may name whom among the top modules; what is not listed may not be named.
 const ARROWS: &[(&str, &[&str])] = &[
-    ("app", &["acs", "bot", "catalogue", "clock", "config", "control", "export", "export_queue", "oidc", "secret", "vault"]),
+    (
+        "app",
+        &[
+            "acs",
+            "bot",
+            "catalogue",
+            "clock",
+            "config",
+            "control",
+            "export",
+            "export_queue",
+            "oidc",
+            "secret",
+            "vault",
+        ],
+    ),
     (
         "functions",
         &[
@@ -108,13 +150,81 @@ const ARROWS: &[(&str, &[&str])] = &[
             "verbs",
         ],
     ),
-    ("control", &["acs", "bot", "clock", "control", "export", "metrics", "recording", "retry", "telemetry"]),
-    ("export", &["clock", "export", "metrics", "recording", "retry", "telemetry"]),
-    ("acs", &["acs", "clock", "export", "metrics", "net", "recording", "retry"]),
-    ("vault", &["clock", "export", "metrics", "net", "recording", "telemetry", "vault"]),
-    ("catalogue", &["catalogue", "clock", "control", "export", "metrics", "recording", "telemetry"]),
+    (
+        "control",
+        &[
+            "acs",
+            "bot",
+            "clock",
+            "control",
+            "export",
+            "metrics",
+            "recording",
+            "retry",
+            "telemetry",
+        ],
+    ),
+    (
+        "export",
+        &[
+            "clock",
+            "export",
+            "metrics",
+            "recording",
+            "retry",
+            "telemetry",
+        ],
+    ),
+    (
+        "acs",
+        &[
+            "acs",
+            "clock",
+            "export",
+            "metrics",
+            "net",
+            "recording",
+            "retry",
+        ],
+    ),
+    (
+        "vault",
+        &[
+            "clock",
+            "export",
+            "metrics",
+            "net",
+            "recording",
+            "telemetry",
+            "vault",
+        ],
+    ),
+    (
+        "catalogue",
+        &[
+            "catalogue",
+            "clock",
+            "control",
+            "export",
+            "metrics",
+            "recording",
+            "telemetry",
+        ],
+    ),
     ("recording", &["recording"]),
-    ("config", &["acs", "control", "export", "export_queue", "net", "retry", "secret", "vault"]),
+    (
+        "config",
+        &[
+            "acs",
+            "control",
+            "export",
+            "export_queue",
+            "net",
+            "retry",
+            "secret",
+            "vault",
+        ],
+    ),
     ("telemetry", &["config", "metrics"]),
     ("metrics", &[]),
     ("bot", &[]),
@@ -133,12 +243,20 @@ fn modules_name_only_what_the_architecture_lets_them() {
         let mut files = rust_files(&sources.join(module));
         files.push(sources.join(format!("{module}.rs")));
         for file in files {
-            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            let text = fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
             let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
             for named in shipped.split("crate::").skip(1) {
-                let named: String = named.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+                let named: String = named
+                    .chars()
+                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+                    .collect();
                 let is_fine = named.is_empty() || allowed.contains(&named.as_str());
-                assert!(is_fine, "{} names crate::{named}; the architecture has no such arrow", file.display());
+                assert!(
+                    is_fine,
+                    "{} names crate::{named}; the architecture has no such arrow",
+                    file.display()
+                );
             }
         }
     }
@@ -149,9 +267,22 @@ fn the_pipeline_and_the_vocabulary_know_no_http_no_sdk_and_no_environment() {
     let sources = repository().join("src");
     for module in ["export", "recording"] {
         for file in rust_files(&sources.join(module)) {
-            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            for foreign in ["reqwest", "axum", "azure_", "opentelemetry", "std::env", "SystemTime", "Timestamp::now"] {
-                assert!(!text.contains(foreign), "{} names {foreign}", file.display());
+            let text = fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            for foreign in [
+                "reqwest",
+                "axum",
+                "azure_",
+                "opentelemetry",
+                "std::env",
+                "SystemTime",
+                "Timestamp::now",
+            ] {
+                assert!(
+                    !text.contains(foreign),
+                    "{} names {foreign}",
+                    file.display()
+                );
             }
         }
     }
@@ -159,11 +290,26 @@ fn the_pipeline_and_the_vocabulary_know_no_http_no_sdk_and_no_environment() {
 
 #[test]
 fn every_module_is_a_room_of_reasonable_size_with_its_purpose_on_the_door() {
-    for top in ["src", "dev/acs-simulator/src", "dev/deploy-package/src", "dev/functions-host/src", "xtask/src"] {
+    for top in [
+        "src",
+        "dev/acs-simulator/src",
+        "dev/deploy-package/src",
+        "dev/functions-host/src",
+        "xtask/src",
+    ] {
         for file in rust_files(&repository().join(top)) {
-            let text = fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
-            assert!(text.starts_with("//! "), "{} does not say what it is for", file.display());
-            assert!(text.lines().count() <= 450, "{} is more than one idea", file.display());
+            let text = fs::read_to_string(&file)
+                .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+            assert!(
+                text.starts_with("//! "),
+                "{} does not say what it is for",
+                file.display()
+            );
+            assert!(
+                text.lines().count() <= 450,
+                "{} is more than one idea",
+                file.display()
+            );
         }
     }
 }
@@ -184,7 +330,10 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_test_that_guards_an_invariant_exists() {
     let architecture = read("docs/ARCHITECTURE.md");
-    let invariants = architecture.split("## Invariants").nth(1).and_then(|rest| rest.split("\n## ").next());
+    let invariants = architecture
+        .split("## Invariants")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next());
     assert_tests_exist(invariants.expect("there are invariants"));
 }
 
@@ -195,7 +344,10 @@ fn every_test_that_guards_against_a_threat_exists() {
 
 /// Tests are named as `module::test`; what is named otherwise is something else.
 fn assert_tests_exist(text: &str) {
-    let named: Vec<(&str, &str)> = text.split('`').filter_map(|text| text.split_once("::")).collect();
+    let named: Vec<(&str, &str)> = text
+        .split('`')
+        .filter_map(|text| text.split_once("::"))
+        .collect();
     let tests = |named: &&(&str, &str)| named.1.contains('_');
     assert!(named.iter().filter(tests).count() > 20, "{named:?}");
     for (module, test) in named.iter().filter(tests) {
@@ -203,9 +355,12 @@ fn assert_tests_exist(text: &str) {
             .iter()
             .flat_map(|folder| rust_files(folder))
             .collect::<Vec<_>>();
-        let of_module = files.iter().filter(|file| file.ends_with(format!("{module}.rs")));
-        let exists =
-            of_module.clone().any(|file| fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {test}("))));
+        let of_module = files
+            .iter()
+            .filter(|file| file.ends_with(format!("{module}.rs")));
+        let exists = of_module.clone().any(|file| {
+            fs::read_to_string(file).is_ok_and(|text| text.contains(&format!("fn {test}(")))
+        });
         assert!(exists, "no `{module}` has a test `{test}`");
     }
 }
@@ -224,13 +379,20 @@ fn links_between_documents_lead_somewhere() {
     ];
     for document in documents {
         let text = read(document);
-        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        for link in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let path = link.split('#').next().unwrap_or_default();
             if path.is_empty() || path.contains("://") {
                 continue;
             }
             let target = repository().join(document).with_file_name("").join(path);
-            assert!(target.exists(), "{document} links to {link}, which is not there");
+            assert!(
+                target.exists(),
+                "{document} links to {link}, which is not there"
+            );
         }
     }
 }

@@ -13,7 +13,13 @@ use crate::support::{chunk, content};
 
 /// Where media was read from.
 fn offsets(pipeline: &Pipeline) -> Vec<u64> {
-    pipeline.source.model().opened.iter().map(|range| range.start).collect()
+    pipeline
+        .source
+        .model()
+        .opened
+        .iter()
+        .map(|range| range.start)
+        .collect()
 }
 
 #[tokio::test]
@@ -26,7 +32,11 @@ async fn a_chunk_is_exported_proved_and_deleted_in_one_drive() {
 
     let outcome = pipeline.drive(&chunk.document_id).await;
 
-    let DriveOutcome::Settled { state: ChunkState::SourceDeleted { receipt, .. }, exported_now: true } = outcome else {
+    let DriveOutcome::Settled {
+        state: ChunkState::SourceDeleted { receipt, .. },
+        exported_now: true,
+    } = outcome
+    else {
         panic!("{outcome:?}")
     };
     assert_eq!(receipt.media().size_bytes(), media.len() as u64);
@@ -43,7 +53,11 @@ async fn a_file_of_exactly_some_blocks_and_one_smaller_than_a_block_are_exported
         pipeline.source.put(&chunk.document_id, content(length, 2));
         pipeline.record(&chunk).await;
         pipeline.drive(&chunk.document_id).await;
-        assert_eq!(pipeline.media(&chunk.document_id), Some(content(length, 2)), "{length} bytes");
+        assert_eq!(
+            pipeline.media(&chunk.document_id),
+            Some(content(length, 2)),
+            "{length} bytes"
+        );
     }
 }
 
@@ -58,7 +72,16 @@ async fn a_redelivered_event_does_not_export_twice() {
     pipeline.record(&chunk).await;
     let again = pipeline.drive(&chunk.document_id).await;
 
-    assert!(matches!(again, DriveOutcome::Settled { exported_now: false, .. }), "{again:?}");
+    assert!(
+        matches!(
+            again,
+            DriveOutcome::Settled {
+                exported_now: false,
+                ..
+            }
+        ),
+        "{again:?}"
+    );
     assert_eq!(pipeline.source.model().opened.len(), 1);
     assert_eq!(pipeline.source.model().deleted.len(), 1);
 }
@@ -69,14 +92,19 @@ async fn a_broken_connection_is_taken_up_where_it_broke() {
     let chunk = chunk("a", 0);
     let media = content(5 * BLOCK, 3);
     pipeline.source.put(&chunk.document_id, media.clone());
-    pipeline.source.with_faults([Fault::CutAfter(3000), Fault::CutAfter(1000)]);
+    pipeline
+        .source
+        .with_faults([Fault::CutAfter(3000), Fault::CutAfter(1000)]);
     pipeline.record(&chunk).await;
 
     pipeline.drive(&chunk.document_id).await;
 
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
     let block = BLOCK as u64;
-    assert_eq!(offsets(&pipeline), [0, 3000, 4000, block, 2 * block, 3 * block, 4 * block]);
+    assert_eq!(
+        offsets(&pipeline),
+        [0, 3000, 4000, block, 2 * block, 3 * block, 4 * block]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +113,9 @@ async fn a_source_that_ignores_the_range_is_read_from_its_beginning() {
     let chunk = chunk("a", 0);
     let media = content(4 * BLOCK, 4);
     pipeline.source.put(&chunk.document_id, media.clone());
-    pipeline.source.with_faults([Fault::CutAfter(2000), Fault::IgnoreRange]);
+    pipeline
+        .source
+        .with_faults([Fault::CutAfter(2000), Fault::IgnoreRange]);
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
@@ -110,7 +140,10 @@ async fn what_may_pass_is_tried_again_and_never_committed_meanwhile(#[case] faul
     assert_eq!(pipeline.media(&chunk.document_id), None);
     assert!(pipeline.source.model().deleted.is_empty());
     let too_soon = pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(too_soon, DriveOutcome::Waiting { .. }), "{too_soon:?}");
+    assert!(
+        matches!(too_soon, DriveOutcome::Waiting { .. }),
+        "{too_soon:?}"
+    );
 
     pipeline.source.with_faults([]);
     pipeline.clock.advance(Duration::from_mins(1));
@@ -124,7 +157,9 @@ async fn a_total_that_changes_starts_the_export_over() {
     let chunk = chunk("a", 0);
     let media = content(3 * BLOCK, 6);
     pipeline.source.put(&chunk.document_id, media.clone());
-    pipeline.source.with_faults([Fault::CutAfter(1000), Fault::Total(99)]);
+    pipeline
+        .source
+        .with_faults([Fault::CutAfter(1000), Fault::Total(99)]);
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
@@ -140,7 +175,9 @@ async fn a_refused_location_is_dead_lettered_with_its_reason() {
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
     let state = pipeline.state(&chunk.document_id).await;
-    let ChunkState::DeadLettered { reason, .. } = state else { panic!("{state:?}") };
+    let ChunkState::DeadLettered { reason, .. } = state else {
+        panic!("{state:?}")
+    };
     assert!(reason.contains("a foreign host"), "{reason}");
     assert!(pipeline.source.model().deleted.is_empty());
 }
@@ -150,19 +187,37 @@ async fn a_chunk_that_always_fails_is_tried_as_long_as_acs_may_have_it_and_then_
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));
-    pipeline.source.with_faults(std::iter::repeat_n(Fault::Transient, 10_000));
+    pipeline
+        .source
+        .with_faults(std::iter::repeat_n(Fault::Transient, 10_000));
     pipeline.record(&chunk).await;
     let mut attempts = 0;
     while pipeline.clock.now() < "2026-03-03T10:03:00Z".parse().expect("it is a time") {
-        attempts += u32::from(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
-        assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Pending), "after {attempts} attempts");
+        attempts += u32::from(matches!(
+            pipeline.drive(&chunk.document_id).await,
+            DriveOutcome::Failed { .. }
+        ));
+        assert!(
+            matches!(
+                pipeline.state(&chunk.document_id).await,
+                ChunkState::Pending
+            ),
+            "after {attempts} attempts"
+        );
         pipeline.clock.advance(Duration::from_mins(10));
     }
     pipeline.clock.advance(Duration::from_mins(20));
     pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::DeadLettered { .. }));
+    assert!(matches!(
+        pipeline.state(&chunk.document_id).await,
+        ChunkState::DeadLettered { .. }
+    ));
     assert!(attempts > 50, "tried {attempts} times over a day");
-    assert_eq!(pipeline.sweep().await.seen, 0, "a dead-lettered chunk is not swept");
+    assert_eq!(
+        pipeline.sweep().await.seen,
+        0,
+        "a dead-lettered chunk is not swept"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,9 +228,16 @@ async fn no_wait_is_so_long_that_it_would_outlast_the_source() {
     pipeline.record(&chunk).await;
     // ACS drops it at 10:01 of the next day.
     pipeline.clock.advance(Duration::from_mins(23 * 60 + 38));
-    pipeline.source.with_faults(std::iter::repeat_n(Fault::Transient, 20));
-    let DriveOutcome::Failed { until, .. } = pipeline.drive(&chunk.document_id).await else { panic!() };
-    assert!(until < "2026-03-03T09:52:00Z".parse().expect("it is a time"), "{until}");
+    pipeline
+        .source
+        .with_faults(std::iter::repeat_n(Fault::Transient, 20));
+    let DriveOutcome::Failed { until, .. } = pipeline.drive(&chunk.document_id).await else {
+        panic!()
+    };
+    assert!(
+        until < "2026-03-03T09:52:00Z".parse().expect("it is a time"),
+        "{until}"
+    );
 }
 
 #[tokio::test]
@@ -187,16 +249,38 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
         pipeline.source.with_faults([Fault::Refused]);
         pipeline.record(&chunk).await;
         pipeline.drive(&chunk.document_id).await;
-        assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::DeadLettered { .. }), "{again}");
+        assert!(
+            matches!(
+                pipeline.state(&chunk.document_id).await,
+                ChunkState::DeadLettered { .. }
+            ),
+            "{again}"
+        );
         if again == "operator" {
-            pipeline.driver.ledger().retry(&chunk.document_id).await.expect("the ledger works");
+            pipeline
+                .driver
+                .ledger()
+                .retry(&chunk.document_id)
+                .await
+                .expect("the ledger works");
         } else {
             pipeline.record(&chunk).await;
         }
-        assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Pending), "{again}");
+        assert!(
+            matches!(
+                pipeline.state(&chunk.document_id).await,
+                ChunkState::Pending
+            ),
+            "{again}"
+        );
     }
     assert_eq!(pipeline.sweep().await.deleted, 1);
-    let retried = pipeline.driver.ledger().retry(&chunk.document_id).await.expect("the ledger works");
+    let retried = pipeline
+        .driver
+        .ledger()
+        .retry(&chunk.document_id)
+        .await
+        .expect("the ledger works");
     assert_eq!(retried, Retried::Safe);
 }
 
@@ -205,13 +289,23 @@ async fn an_event_that_names_another_place_for_a_known_document_changes_nothing(
     let pipeline = Pipeline::new();
     let mut wrong = chunk("a", 0);
     wrong.locations.delete = None;
-    wrong.locations.content = Some("https://us-storage.asm.skype.com/v1/objects/other/content/video".into());
+    wrong.locations.content =
+        Some("https://us-storage.asm.skype.com/v1/objects/other/content/video".into());
     pipeline.source.put(&wrong.document_id, content(100, 9));
     pipeline.record(&wrong).await;
     pipeline.drive(&wrong.document_id).await;
-    let recorded = pipeline.driver.ledger().record(chunk("a", 0)).await.expect("the ledger works");
+    let recorded = pipeline
+        .driver
+        .ledger()
+        .record(chunk("a", 0))
+        .await
+        .expect("the ledger works");
     assert_eq!(recorded, Recorded::Conflicting);
-    assert_eq!(pipeline.sweep().await.deleted, 0, "what was not read is not deleted");
+    assert_eq!(
+        pipeline.sweep().await.deleted,
+        0,
+        "what was not read is not deleted"
+    );
 }
 
 #[tokio::test]
@@ -224,7 +318,10 @@ async fn a_delete_location_of_a_chunk_that_is_not_in_the_vault_is_not_used() {
     pipeline.record(&one).await;
     pipeline.drive(&one.document_id).await;
     let state = pipeline.state(&one.document_id).await;
-    assert!(matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`other`")), "{state:?}");
+    assert!(
+        matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`other`")),
+        "{state:?}"
+    );
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
@@ -236,7 +333,10 @@ async fn metadata_that_no_event_named_is_not_deleted_with_the_media() {
     pipeline.source.put(&chunk.document_id, content(100, 1));
     pipeline.record(&chunk).await;
     pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::SourceLeft { .. }));
+    assert!(matches!(
+        pipeline.state(&chunk.document_id).await,
+        ChunkState::SourceLeft { .. }
+    ));
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
@@ -248,12 +348,25 @@ async fn metadata_that_a_later_event_names_is_exported_before_its_source_is_dele
     pipeline.source.put(&first.document_id, content(100, 1));
     pipeline.record(&first).await;
     pipeline.drive(&first.document_id).await;
-    assert!(matches!(pipeline.state(&first.document_id).await, ChunkState::SourceLeft { .. }));
+    assert!(matches!(
+        pipeline.state(&first.document_id).await,
+        ChunkState::SourceLeft { .. }
+    ));
     pipeline.record(&chunk("a", 0)).await;
     let outcome = pipeline.drive(&first.document_id).await;
-    let DriveOutcome::Settled { state: ChunkState::SourceDeleted { receipt, .. }, .. } = outcome else { panic!("{outcome:?}") };
+    let DriveOutcome::Settled {
+        state: ChunkState::SourceDeleted { receipt, .. },
+        ..
+    } = outcome
+    else {
+        panic!("{outcome:?}")
+    };
     assert!(receipt.metadata().is_some());
-    assert_eq!(pipeline.vault.files().len(), 3, "media, metadata, and the one receipt that names both");
+    assert_eq!(
+        pipeline.vault.files().len(),
+        3,
+        "media, metadata, and the one receipt that names both"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,7 +375,8 @@ async fn media_of_an_unknown_kind_is_saved_even_if_its_metadata_never_comes() {
     let mut bare = chunk("a", 0);
     (bare.content, bare.format) = (None, None);
     pipeline.source.put(&bare.document_id, content(100, 1));
-    pipeline.source.model().metadata_faults = std::iter::repeat_n(Fault::Transient, 10_000).collect();
+    pipeline.source.model().metadata_faults =
+        std::iter::repeat_n(Fault::Transient, 10_000).collect();
     pipeline.record(&bare).await;
     for _ in 0..8 {
         pipeline.drive(&bare.document_id).await;
@@ -282,10 +396,16 @@ async fn a_copy_that_left_the_vault_before_the_deletion_is_made_again() {
     pipeline.drive(&chunk.document_id).await;
     pipeline.vault.lose_everything();
     pipeline.clock.advance(Duration::from_hours(1));
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Failed { .. }
+    ));
     assert!(pipeline.source.model().deleted.is_empty());
     pipeline.clock.advance(Duration::from_mins(1));
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Exported { .. }));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Exported { .. }
+    ));
     assert_eq!(pipeline.media(&chunk.document_id), Some(content(100, 1)));
 }
 
@@ -295,11 +415,19 @@ async fn a_file_that_is_gone_after_its_retention_is_expired() {
     let chunk = chunk("never-stored", 0);
     pipeline.record(&chunk).await;
     // By its event it may be gone two minutes earlier; that is for order, not for giving up.
-    pipeline.clock.advance(RETENTION.saturating_sub(Duration::from_secs(1)));
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    pipeline
+        .clock
+        .advance(RETENTION.saturating_sub(Duration::from_secs(1)));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Failed { .. }
+    ));
     pipeline.clock.advance(Duration::from_mins(20));
     pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Expired { .. }));
+    assert!(matches!(
+        pipeline.state(&chunk.document_id).await,
+        ChunkState::Expired { .. }
+    ));
 }
 
 #[tokio::test]
@@ -309,7 +437,11 @@ async fn a_budget_that_is_spent_stops_at_a_block_boundary_and_the_next_drive_goe
     let media = content(6 * BLOCK, 7);
     pipeline.source.put(&chunk.document_id, media.clone());
     pipeline.record(&chunk).await;
-    let spent = pipeline.driver.drive(&chunk.document_id, Budget::of(Duration::ZERO)).await.expect("the ledger works");
+    let spent = pipeline
+        .driver
+        .drive(&chunk.document_id, Budget::of(Duration::ZERO))
+        .await
+        .expect("the ledger works");
     assert_eq!(spent, DriveOutcome::OutOfBudget);
     pipeline.drive(&chunk.document_id).await;
     assert_eq!(pipeline.media(&chunk.document_id), Some(media));
@@ -324,7 +456,10 @@ async fn another_instance_goes_on_from_the_staged_blocks() {
     // The connection breaks for good after three blocks: as if the process had been killed there.
     pipeline.source.fail_from_offset(3 * BLOCK as u64);
     pipeline.record(&chunk).await;
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Failed { .. }
+    ));
 
     let other = pipeline.another();
     pipeline.clock.advance(Duration::from_mins(1));
@@ -334,7 +469,10 @@ async fn another_instance_goes_on_from_the_staged_blocks() {
 
     assert_eq!(other.media(&chunk.document_id), Some(media));
     let block = BLOCK as u64;
-    assert_eq!(offsets(&other), [3 * block, 4 * block, 5 * block, 6 * block]);
+    assert_eq!(
+        offsets(&other),
+        [3 * block, 4 * block, 5 * block, 6 * block]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -345,7 +483,8 @@ async fn a_killed_instance_leaves_its_claim_to_run_out() {
     pipeline.source.with_faults([Fault::Stall]);
     pipeline.record(&chunk).await;
     // Dropped while it reads: what a kill leaves behind.
-    let killed = tokio::time::timeout(Duration::from_secs(1), pipeline.drive(&chunk.document_id)).await;
+    let killed =
+        tokio::time::timeout(Duration::from_secs(1), pipeline.drive(&chunk.document_id)).await;
     assert!(killed.is_err());
 
     let other = pipeline.another();
@@ -359,11 +498,25 @@ async fn a_killed_instance_leaves_its_claim_to_run_out() {
 async fn instances_at_once_export_and_delete_once() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
-    pipeline.source.put(&chunk.document_id, content(20 * BLOCK, 10));
+    pipeline
+        .source
+        .put(&chunk.document_id, content(20 * BLOCK, 10));
     pipeline.record(&chunk).await;
     let others: Vec<Pipeline> = (0..8).map(|_| pipeline.another()).collect();
-    let outcomes = futures::future::join_all(others.iter().map(|other| other.drive(&chunk.document_id))).await;
-    let exported = outcomes.iter().filter(|outcome| matches!(outcome, DriveOutcome::Settled { exported_now: true, .. })).count();
+    let outcomes =
+        futures::future::join_all(others.iter().map(|other| other.drive(&chunk.document_id))).await;
+    let exported = outcomes
+        .iter()
+        .filter(|outcome| {
+            matches!(
+                outcome,
+                DriveOutcome::Settled {
+                    exported_now: true,
+                    ..
+                }
+            )
+        })
+        .count();
     assert_eq!(exported, 1, "{outcomes:?}");
     assert_eq!(pipeline.source.model().deleted.len(), 1);
 }
@@ -374,13 +527,20 @@ async fn deletion_waits_for_its_delay_and_for_the_sweep() {
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));
     pipeline.record(&chunk).await;
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Exported { .. }));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Exported { .. }
+    ));
     assert_eq!(pipeline.sweep().await.waiting, 1);
     assert!(pipeline.source.model().deleted.is_empty());
 
     pipeline.clock.advance(Duration::from_hours(1));
     assert_eq!(pipeline.sweep().await.deleted, 1);
-    assert_eq!(pipeline.sweep().await.seen, 0, "what is settled is not swept again");
+    assert_eq!(
+        pipeline.sweep().await.seen,
+        0,
+        "what is settled is not swept again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -388,10 +548,20 @@ async fn a_deletion_that_fails_is_tried_again() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
     pipeline.source.put(&chunk.document_id, content(100, 1));
-    pipeline.source.model().delete_faults.push_back(Fault::Transient);
+    pipeline
+        .source
+        .model()
+        .delete_faults
+        .push_back(Fault::Transient);
     pipeline.record(&chunk).await;
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
-    assert!(matches!(pipeline.state(&chunk.document_id).await, ChunkState::Exported { .. }));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Failed { .. }
+    ));
+    assert!(matches!(
+        pipeline.state(&chunk.document_id).await,
+        ChunkState::Exported { .. }
+    ));
     pipeline.clock.advance(Duration::from_mins(1));
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }
@@ -404,7 +574,10 @@ async fn without_a_delete_location_the_source_is_left_and_a_later_event_may_brin
     pipeline.source.put(&without.document_id, content(100, 1));
     pipeline.record(&without).await;
     pipeline.drive(&without.document_id).await;
-    assert!(matches!(pipeline.state(&without.document_id).await, ChunkState::SourceLeft { .. }));
+    assert!(matches!(
+        pipeline.state(&without.document_id).await,
+        ChunkState::SourceLeft { .. }
+    ));
 
     pipeline.record(&chunk("a", 0)).await;
     assert_eq!(pipeline.sweep().await.deleted, 1);
@@ -418,37 +591,74 @@ async fn an_event_without_kinds_takes_them_from_the_metadata() {
     pipeline.source.put(&bare.document_id, content(100, 1));
     pipeline.record(&bare).await;
     pipeline.drive(&bare.document_id).await;
-    let names: Vec<String> = pipeline.vault.files().keys().map(ToString::to_string).collect();
-    assert!(names.iter().any(|name| name.ends_with("0000-audiomp3.a.mp3")), "{names:?}");
+    let names: Vec<String> = pipeline
+        .vault
+        .files()
+        .keys()
+        .map(ToString::to_string)
+        .collect();
+    assert!(
+        names
+            .iter()
+            .any(|name| name.ends_with("0000-audiomp3.a.mp3")),
+        "{names:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_media_is_saved_even_while_its_metadata_fails() {
     let pipeline = Pipeline::new();
     let chunk = chunk("a", 0);
-    assert_eq!((chunk.content, chunk.format), (Some(ContentKind::Audio), Some(FormatKind::Wav)));
+    assert_eq!(
+        (chunk.content, chunk.format),
+        (Some(ContentKind::Audio), Some(FormatKind::Wav))
+    );
     pipeline.source.put(&chunk.document_id, content(100, 1));
     pipeline.source.model().metadata_faults = std::iter::repeat_n(Fault::Transient, 4).collect();
     pipeline.record(&chunk).await;
-    assert!(matches!(pipeline.drive(&chunk.document_id).await, DriveOutcome::Failed { .. }));
+    assert!(matches!(
+        pipeline.drive(&chunk.document_id).await,
+        DriveOutcome::Failed { .. }
+    ));
     assert_eq!(pipeline.media(&chunk.document_id), Some(content(100, 1)));
-    assert!(pipeline.source.model().deleted.is_empty(), "nothing is deleted before both files are proved");
+    assert!(
+        pipeline.source.model().deleted.is_empty(),
+        "nothing is deleted before both files are proved"
+    );
 
     pipeline.clock.advance(Duration::from_mins(1));
     assert_eq!(pipeline.sweep().await.deleted, 1);
-    assert_eq!(pipeline.source.model().opened.len(), 1, "the media is not read again");
+    assert_eq!(
+        pipeline.source.model().opened.len(),
+        1,
+        "the media is not read again"
+    );
 }
 
 #[tokio::test]
 async fn the_sweep_takes_the_nearest_expiry_first() {
     let pipeline = Pipeline::new();
-    for (id, ended) in [("late", "2026-03-02T12:00:00Z"), ("early", "2026-03-02T08:00:00Z"), ("middle", "2026-03-02T10:00:00Z")] {
+    for (id, ended) in [
+        ("late", "2026-03-02T12:00:00Z"),
+        ("early", "2026-03-02T08:00:00Z"),
+        ("middle", "2026-03-02T10:00:00Z"),
+    ] {
         let mut chunk = chunk(id, 0);
         (chunk.started_at, chunk.event_time) = (ended.parse().ok(), None);
         chunk.duration_ms = Some(0);
         pipeline.record(&chunk).await;
     }
-    let (open, _) = pipeline.driver.ledger().open_chunks(None, 10).await.expect("the ledger works");
+    let (open, _) = pipeline
+        .driver
+        .ledger()
+        .open_chunks(None, 10)
+        .await
+        .expect("the ledger works");
     // `late` ends after it was recorded: the time of recording is the more cautious one.
-    assert_eq!(open.iter().map(|chunk| chunk.document_id.as_str()).collect::<Vec<_>>(), ["early", "middle", "late"]);
+    assert_eq!(
+        open.iter()
+            .map(|chunk| chunk.document_id.as_str())
+            .collect::<Vec<_>>(),
+        ["early", "middle", "late"]
+    );
 }

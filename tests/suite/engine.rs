@@ -18,10 +18,27 @@ use crate::support::pipeline::{BLOCK, Pipeline};
 use crate::support::{chunk, content};
 
 /// Stages some blocks of a chunk's media, as a process that was killed left them behind.
-async fn stage(pipeline: &Pipeline, chunk: &RecordingChunk, media: &[u8], wanted: impl Fn(usize) -> bool) {
-    let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works").expect("it is recorded");
+async fn stage(
+    pipeline: &Pipeline,
+    chunk: &RecordingChunk,
+    media: &[u8],
+    wanted: impl Fn(usize) -> bool,
+) {
+    let found = pipeline
+        .driver
+        .ledger()
+        .find(&chunk.document_id)
+        .await
+        .expect("the ledger works")
+        .expect("it is recorded");
     // A claim was taken, and ran out.
-    pipeline.driver.ledger().claim(&found).await.expect("the ledger works").expect("nobody has it");
+    pipeline
+        .driver
+        .ledger()
+        .claim(&found)
+        .await
+        .expect("the ledger works")
+        .expect("nobody has it");
     pipeline.clock.advance(Duration::from_mins(2));
     let kind = chunk.media_kind().expect("a test's chunk has a kind");
     let name = layout::media(&found.entry.folder, chunk, kind);
@@ -30,7 +47,17 @@ async fn stage(pipeline: &Pipeline, chunk: &RecordingChunk, media: &[u8], wanted
         let (next, block) = chain.hash_next(Bytes::copy_from_slice(piece));
         chain = next;
         if wanted(number) {
-            pipeline.vault.stage(&name, Block { id: block.id, content: block.content }).await.expect("the vault works");
+            pipeline
+                .vault
+                .stage(
+                    &name,
+                    Block {
+                        id: block.id,
+                        content: block.content,
+                    },
+                )
+                .await
+                .expect("the vault works");
         }
     }
 }
@@ -47,23 +74,38 @@ async fn recorded(media: &[u8]) -> (Pipeline, RecordingChunk) {
 async fn a_small_file_takes_one_request_and_a_large_one_a_range_for_each_block() {
     let (pipeline, chunk) = recorded(&content(BLOCK, 1)).await;
     pipeline.drive(&chunk.document_id).await;
-    assert_eq!(pipeline.source.model().opened, vec![Range { start: 0, end: BLOCK as u64 }]);
+    assert_eq!(
+        pipeline.source.model().opened,
+        vec![Range {
+            start: 0,
+            end: BLOCK as u64
+        }]
+    );
 
     let (pipeline, chunk) = recorded(&content(2 * BLOCK + 1, 1)).await;
     pipeline.drive(&chunk.document_id).await;
     let block = BLOCK as u64;
-    assert_eq!(pipeline.source.model().opened, [0..block, block..2 * block, 2 * block..2 * block + 1]);
+    assert_eq!(
+        pipeline.source.model().opened,
+        [0..block, block..2 * block, 2 * block..2 * block + 1]
+    );
 }
 
 #[tokio::test]
 async fn only_what_is_missing_between_staged_blocks_is_read_again() {
     let media = content(6 * BLOCK + 9, 2);
     let (pipeline, chunk) = recorded(&media).await;
-    stage(&pipeline, &chunk, &media, |number| number != 1 && number != 4).await;
+    stage(&pipeline, &chunk, &media, |number| {
+        number != 1 && number != 4
+    })
+    .await;
     pipeline.drive(&chunk.document_id).await;
     assert!(pipeline.has(&chunk, &media));
     let block = BLOCK as u64;
-    assert_eq!(pipeline.source.model().opened, [block..2 * block, 4 * block..5 * block]);
+    assert_eq!(
+        pipeline.source.model().opened,
+        [block..2 * block, 4 * block..5 * block]
+    );
 }
 
 #[tokio::test]
@@ -80,7 +122,10 @@ async fn when_everything_is_staged_nothing_is_read() {
 async fn blocks_behind_a_gap_that_belong_to_another_content_are_not_used() {
     let media = content(6 * BLOCK, 3);
     let (pipeline, chunk) = recorded(&media).await;
-    stage(&pipeline, &chunk, &content(6 * BLOCK, 4), |number| number > 1).await;
+    stage(&pipeline, &chunk, &content(6 * BLOCK, 4), |number| {
+        number > 1
+    })
+    .await;
     pipeline.clock.advance(Duration::from_mins(2));
     pipeline.drive(&chunk.document_id).await;
     assert!(pipeline.has(&chunk, &media));
@@ -91,12 +136,22 @@ async fn blocks_of_another_length_of_the_file_give_way_to_those_of_the_right_one
     let media = content(4 * BLOCK, 5);
     let (pipeline, chunk) = recorded(&media).await;
     // More of the wrong length is staged than of the right one.
-    stage(&pipeline, &chunk, &content(5 * BLOCK, 6), |number| number < 4).await;
+    stage(&pipeline, &chunk, &content(5 * BLOCK, 6), |number| {
+        number < 4
+    })
+    .await;
     stage(&pipeline, &chunk, &media, |number| number < 2).await;
     pipeline.drive(&chunk.document_id).await;
     assert!(pipeline.has(&chunk, &media));
     let block = BLOCK as u64;
-    assert_eq!(pipeline.source.model().opened, [4 * block..5 * block, 2 * block..3 * block, 3 * block..4 * block]);
+    assert_eq!(
+        pipeline.source.model().opened,
+        [
+            4 * block..5 * block,
+            2 * block..3 * block,
+            3 * block..4 * block
+        ]
+    );
 }
 
 #[tokio::test]
@@ -116,7 +171,9 @@ async fn a_length_that_keeps_changing_is_left_alone_for_a_while() {
     let totals = (0..40).map(|number| Fault::Total(3 * BLOCK as u64 + number));
     pipeline.source.with_faults(totals);
     let outcome = pipeline.drive(&chunk.document_id).await;
-    let DriveOutcome::Failed { reason, .. } = outcome else { panic!("{outcome:?}") };
+    let DriveOutcome::Failed { reason, .. } = outcome else {
+        panic!("{outcome:?}")
+    };
     assert!(reason.contains("length"), "{reason}");
     pipeline.source.with_faults([]);
     pipeline.clock.advance(Duration::from_mins(20));
@@ -128,11 +185,17 @@ async fn a_length_that_keeps_changing_is_left_alone_for_a_while() {
 async fn a_trickle_counts_as_a_stall_and_another_connection_is_tried() {
     let media = content(3 * BLOCK, 9);
     let (pipeline, chunk) = recorded(&media).await;
-    pipeline.source.with_faults([Fault::Trickle(Duration::from_secs(20))]);
+    pipeline
+        .source
+        .with_faults([Fault::Trickle(Duration::from_secs(20))]);
     let began = Instant::now();
     pipeline.drive(&chunk.document_id).await;
     assert!(pipeline.has(&chunk, &media));
-    assert!(began.elapsed() < Duration::from_mins(2), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_mins(2),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -140,14 +203,23 @@ async fn what_a_slow_source_sent_before_the_budget_was_spent_is_kept() {
     let media = content(2 * BLOCK, 10);
     let (pipeline, chunk) = recorded(&media).await;
     // 4 KiB within 400 s, a tenth of it within the budget.
-    pipeline.source.with_faults([Fault::Trickle(Duration::from_millis(97))]);
-    let outcome = pipeline.driver.drive(&chunk.document_id, Budget::of(Duration::from_secs(20))).await.expect("the ledger works");
+    pipeline
+        .source
+        .with_faults([Fault::Trickle(Duration::from_millis(97))]);
+    let outcome = pipeline
+        .driver
+        .drive(&chunk.document_id, Budget::of(Duration::from_secs(20)))
+        .await
+        .expect("the ledger works");
     assert_eq!(outcome, DriveOutcome::OutOfBudget);
     pipeline.source.model().opened.clear();
     pipeline.drive(&chunk.document_id).await;
     assert!(pipeline.has(&chunk, &media));
     let kept = pipeline.source.model().opened[0].start;
-    assert!(kept > 128 && kept.is_multiple_of(64), "{kept} bytes were kept");
+    assert!(
+        kept > 128 && kept.is_multiple_of(64),
+        "{kept} bytes were kept"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,18 +231,39 @@ async fn a_chunk_that_takes_long_makes_room_for_others_and_goes_on() {
         pipeline.source.put(&chunk.document_id, media.clone());
         pipeline.record(chunk).await;
     }
-    pipeline.source.with_faults([Fault::Trickle(Duration::from_millis(5))]);
+    pipeline
+        .source
+        .with_faults([Fault::Trickle(Duration::from_millis(5))]);
     let began = Instant::now();
     let others = async {
         // The slow one has its slot by then.
         tokio::time::sleep(Duration::from_secs(1)).await;
         pipeline.drive(&quick.document_id).await;
-        assert!(began.elapsed() <= SLICE + Duration::from_secs(1), "it waited {:?}", began.elapsed());
+        assert!(
+            began.elapsed() <= SLICE + Duration::from_secs(1),
+            "it waited {:?}",
+            began.elapsed()
+        );
     };
     let (outcome, ()) = tokio::join!(pipeline.drive(&slow.document_id), others);
-    assert!(matches!(outcome, DriveOutcome::Settled { state: ChunkState::SourceDeleted { .. }, .. }), "{outcome:?}");
+    assert!(
+        matches!(
+            outcome,
+            DriveOutcome::Settled {
+                state: ChunkState::SourceDeleted { .. },
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
     assert!(pipeline.has(&slow, &media));
-    let again = pipeline.source.model().opened.iter().filter(|range| range.start > 0).count();
+    let again = pipeline
+        .source
+        .model()
+        .opened
+        .iter()
+        .filter(|range| range.start > 0)
+        .count();
     assert_eq!(again, 1, "it went on where it was when its turn was over");
 }
 
@@ -180,11 +273,20 @@ async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
     pipeline.source.fail_from_offset(0);
     let risk = async || {
         pipeline.drive(&chunk.document_id).await;
-        let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works");
+        let found = pipeline
+            .driver
+            .ledger()
+            .find(&chunk.document_id)
+            .await
+            .expect("the ledger works");
         found.expect("it is recorded").entry
     };
     assert_eq!(risk().await.told_risk, None);
-    for (hours, expected) in [(12, Risk::Half), (6, Risk::ThreeQuarters), (4, Risk::NinetyPercent)] {
+    for (hours, expected) in [
+        (12, Risk::Half),
+        (6, Risk::ThreeQuarters),
+        (4, Risk::NinetyPercent),
+    ] {
         pipeline.clock.advance(Duration::from_hours(hours));
         assert_eq!(risk().await.told_risk, Some(expected));
     }
@@ -192,5 +294,9 @@ async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
     pipeline.source.forget(&chunk.document_id);
     pipeline.clock.advance(Duration::from_hours(4));
     let entry = risk().await;
-    assert!(matches!(entry.state, ChunkState::Expired { .. }) && entry.told_end, "{:?}", entry.state);
+    assert!(
+        matches!(entry.state, ChunkState::Expired { .. }) && entry.told_end,
+        "{:?}",
+        entry.state
+    );
 }

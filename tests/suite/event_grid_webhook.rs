@@ -7,12 +7,24 @@ use crate::support::world::{World, document_ids, json_answer};
 
 fn fixture(name: &str) -> Value {
     let path = format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_slice(&std::fs::read(path).expect("the fixture is there")).expect("a fixture is JSON")
+    serde_json::from_slice(&std::fs::read(path).expect("the fixture is there"))
+        .expect("a fixture is JSON")
 }
 
 /// To the handler itself; the host's function key is not what this is about.
-async fn post(world: &World, query: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> (u16, Value) {
-    let mut request = world.client.post(format!("{}/api/eventgrid/webhook{query}", world.handler_url().await)).body(body);
+async fn post(
+    world: &World,
+    query: &str,
+    headers: &[(&str, &str)],
+    body: impl Into<reqwest::Body>,
+) -> (u16, Value) {
+    let mut request = world
+        .client
+        .post(format!(
+            "{}/api/eventgrid/webhook{query}",
+            world.handler_url().await
+        ))
+        .body(body);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -23,8 +35,16 @@ async fn post(world: &World, query: &str, headers: &[(&str, &str)], body: impl I
 async fn a_subscription_is_validated_at_once_through_the_host() {
     let world = World::new().await;
     let validation = fixture("handshake/h01_subscription_validation.json");
-    let (status, answer) = world.api("POST", "/eventgrid/webhook", Some(validation)).await;
-    assert_eq!((status, answer), (200, json!({"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"})));
+    let (status, answer) = world
+        .api("POST", "/eventgrid/webhook", Some(validation))
+        .await;
+    assert_eq!(
+        (status, answer),
+        (
+            200,
+            json!({"validationResponse": "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"})
+        )
+    );
 }
 
 #[tokio::test]
@@ -33,21 +53,50 @@ async fn the_handshake_of_cloud_events_allows_event_grid_and_nobody_else() {
     let handshake = fixture("handshake/h02_cloudevents_options.json");
     let ask = async |origin: &str| {
         let url = format!("{}/api/eventgrid/webhook", world.host.url());
-        let request = world.client.request(reqwest::Method::OPTIONS, url).header("WebHook-Request-Origin", origin);
-        let rate = handshake["headers"]["WebHook-Request-Rate"].as_str().expect("the handshake has a rate");
-        let response = request.header("WebHook-Request-Rate", rate).send().await.expect("the host answers");
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        (response.status().as_u16(), header("webhook-allowed-origin"), header("webhook-allowed-rate"))
+        let request = world
+            .client
+            .request(reqwest::Method::OPTIONS, url)
+            .header("WebHook-Request-Origin", origin);
+        let rate = handshake["headers"]["WebHook-Request-Rate"]
+            .as_str()
+            .expect("the handshake has a rate");
+        let response = request
+            .header("WebHook-Request-Rate", rate)
+            .send()
+            .await
+            .expect("the host answers");
+        let header = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        (
+            response.status().as_u16(),
+            header("webhook-allowed-origin"),
+            header("webhook-allowed-rate"),
+        )
     };
-    let event_grid = handshake["headers"]["WebHook-Request-Origin"].as_str().expect("the handshake has an origin");
-    assert_eq!(ask(event_grid).await, (200, Some(event_grid.to_owned()), Some("120".to_owned())));
+    let event_grid = handshake["headers"]["WebHook-Request-Origin"]
+        .as_str()
+        .expect("the handshake has an origin");
+    assert_eq!(
+        ask(event_grid).await,
+        (200, Some(event_grid.to_owned()), Some("120".to_owned()))
+    );
     assert_eq!(ask("evil.example").await.1, None);
 }
 
 #[tokio::test]
 async fn an_unsubscription_is_taken_note_of() {
     let world = World::new().await;
-    assert_eq!(post(&world, "", &[("aeg-event-type", "Unsubscribe")], "[]").await.0, 202);
+    assert_eq!(
+        post(&world, "", &[("aeg-event-type", "Unsubscribe")], "[]")
+            .await
+            .0,
+        202
+    );
 }
 
 #[tokio::test]
@@ -56,14 +105,34 @@ async fn events_of_both_schemas_alone_and_many_are_exported() {
     let mut exported = 0;
     for schema in ["eventGrid", "cloudEvents"] {
         let wanted = json!({"schema": schema, "call": {"chunks": [{"durationMs": 1000}]}});
-        let (one, two) = (world.recording(wanted.clone()).await, world.recording(wanted).await);
-        let alone = if schema == "cloudEvents" { one } else { json!([one]) };
-        assert_eq!(post(&world, "", &[], alone.to_string()).await, (200, json!({"chunks": 1})));
+        let (one, two) = (
+            world.recording(wanted.clone()).await,
+            world.recording(wanted).await,
+        );
+        let alone = if schema == "cloudEvents" {
+            one
+        } else {
+            json!([one])
+        };
+        assert_eq!(
+            post(&world, "", &[], alone.to_string()).await,
+            (200, json!({"chunks": 1}))
+        );
         // The same one again, beside another.
         let many = json!([two, alone.get(0).unwrap_or(&alone)]);
-        assert_eq!(post(&world, "", &[], format!("\u{feff}{many}")).await, (200, json!({"chunks": 2})));
+        assert_eq!(
+            post(&world, "", &[], format!("\u{feff}{many}")).await,
+            (200, json!({"chunks": 2}))
+        );
         exported += 2;
-        assert_eq!(world.vault_files().keys().filter(|name| name.contains("receipt")).count(), exported);
+        assert_eq!(
+            world
+                .vault_files()
+                .keys()
+                .filter(|name| name.contains("receipt"))
+                .count(),
+            exported
+        );
     }
 }
 
@@ -74,20 +143,27 @@ async fn a_thousand_events_in_one_batch_are_all_recorded() {
     let batch: Vec<Value> = (0..1000)
         .map(|number| {
             let mut event = event.clone();
-            event["data"]["recordingStorageInfo"]["recordingChunks"][0]["documentId"] = format!("0-eus-d1-{number:032}").into();
+            event["data"]["recordingStorageInfo"]["recordingChunks"][0]["documentId"] =
+                format!("0-eus-d1-{number:032}").into();
             event
         })
         .collect();
     let (status, answer) = post(&world, "", &[], json!(batch).to_string()).await;
     assert_eq!((status, answer), (200, json!({"chunks": 1000})));
-    assert_eq!(world.ledger_entry(&format!("0-eus-d1-{:032}", 999))["chunk"]["documentId"], format!("0-eus-d1-{:032}", 999));
+    assert_eq!(
+        world.ledger_entry(&format!("0-eus-d1-{:032}", 999))["chunk"]["documentId"],
+        format!("0-eus-d1-{:032}", 999)
+    );
 }
 
 #[tokio::test]
 async fn what_cannot_be_read_is_kept_and_acknowledged() {
     let world = World::new().await;
     let deep = "[".repeat(10_000);
-    for (number, body) in ["<html>", "{\"no\": \"event\"}", &deep, ""].into_iter().enumerate() {
+    for (number, body) in ["<html>", "{\"no\": \"event\"}", &deep, ""]
+        .into_iter()
+        .enumerate()
+    {
         let (status, answer) = post(&world, "", &[], body.to_owned()).await;
         assert_eq!((status, answer), (200, json!({"chunks": 0})), "{number}");
         assert_eq!(world.poison().len(), number + 1);
@@ -97,7 +173,10 @@ async fn what_cannot_be_read_is_kept_and_acknowledged() {
 #[tokio::test]
 async fn the_secret_lets_in_and_nothing_else_does() {
     let world = World::with(&[("EVENT_GRID_SECRET", "a b+c&d")]).await;
-    assert_eq!(post(&world, "?secret=a%20b%2Bc%26d", &[], "[]").await.0, 200);
+    assert_eq!(
+        post(&world, "?secret=a%20b%2Bc%26d", &[], "[]").await.0,
+        200
+    );
     for query in ["", "?secret=", "?secret=a", "?other=a%20b%2Bc%26d"] {
         assert_eq!(post(&world, query, &[], "[]").await.0, 401, "{query}");
     }
@@ -108,23 +187,56 @@ async fn the_secret_lets_in_and_nothing_else_does() {
 async fn a_secured_subscription_shows_its_token() {
     let issuer = Issuer::start().await;
     let openid_url = issuer.openid_url();
-    let world = World::with(&[("EVENT_GRID_AUDIENCE", issuer::AUDIENCE), ("EVENT_GRID_OPENID_URL", &openid_url)]).await;
+    let world = World::with(&[
+        ("EVENT_GRID_AUDIENCE", issuer::AUDIENCE),
+        ("EVENT_GRID_OPENID_URL", &openid_url),
+    ])
+    .await;
     let bearer = |token: String| format!("Bearer {token}");
     let right = bearer(issuer.token(&issuer.claims()));
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
-    assert_eq!(post(&world, "", &[("authorization", &right)], json!([event]).to_string()).await.0, 200);
-    assert_eq!(world.ledger_entry(&document_ids(&event)[0])["state"]["name"], "sourceDeleted");
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    assert_eq!(
+        post(
+            &world,
+            "",
+            &[("authorization", &right)],
+            json!([event]).to_string()
+        )
+        .await
+        .0,
+        200
+    );
+    assert_eq!(
+        world.ledger_entry(&document_ids(&event)[0])["state"]["name"],
+        "sourceDeleted"
+    );
     let forged = bearer(issuer::forged(&issuer.claims()));
-    assert_eq!(post(&world, "", &[("authorization", &forged)], "[]").await.0, 401);
+    assert_eq!(
+        post(&world, "", &[("authorization", &forged)], "[]")
+            .await
+            .0,
+        401
+    );
     assert_eq!(post(&world, "", &[], "[]").await.0, 401);
     let mut of_another_app = issuer.claims();
     of_another_app["azp"] = "somebody else's".into();
     let other = bearer(issuer.token(&of_another_app));
-    assert_eq!(post(&world, "", &[("authorization", &other)], "[]").await.0, 401);
-    let unreachable = [("EVENT_GRID_AUDIENCE", issuer::AUDIENCE), ("EVENT_GRID_OPENID_URL", "http://127.0.0.1:1/openid")];
+    assert_eq!(
+        post(&world, "", &[("authorization", &other)], "[]").await.0,
+        401
+    );
+    let unreachable = [
+        ("EVENT_GRID_AUDIENCE", issuer::AUDIENCE),
+        ("EVENT_GRID_OPENID_URL", "http://127.0.0.1:1/openid"),
+    ];
     let world = World::with(&unreachable).await;
     // It may be authentic: Event Grid is to come again, and it drops what is answered with 401.
-    assert_eq!(post(&world, "", &[("authorization", &right)], "[]").await.0, 503);
+    assert_eq!(
+        post(&world, "", &[("authorization", &right)], "[]").await.0,
+        503
+    );
 }
 
 #[tokio::test]
@@ -132,7 +244,16 @@ async fn the_envelope_form_gives_the_same_answers() {
     let world = World::new().await;
     let validation = fixture("handshake/h01_subscription_validation.json");
     let request = json!({"Url": "http://localhost:7071/api/eventgrid/webhook?code=k", "Method": "POST", "Headers": {}, "Body": validation.to_string()});
-    let (status, answer) = world.envelope("EventGridWebhook", json!({"Data": {"req": request}}).to_string()).await;
+    let (status, answer) = world
+        .envelope(
+            "EventGridWebhook",
+            json!({"Data": {"req": request}}).to_string(),
+        )
+        .await;
     assert_eq!(status, 200);
-    assert_eq!(answer["Outputs"]["res"]["body"]["validationResponse"], "512d38b6-c7b8-40c8-89fe-f46f9e9622b6", "{answer}");
+    assert_eq!(
+        answer["Outputs"]["res"]["body"]["validationResponse"],
+        "512d38b6-c7b8-40c8-89fe-f46f9e9622b6",
+        "{answer}"
+    );
 }

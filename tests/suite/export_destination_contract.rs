@@ -21,13 +21,23 @@ struct Vaults(
 
 async fn vaults() -> Vaults {
     let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let azure = azurite::vault(&azurite::container_url().await, AzureVaultOptions::default());
-    let reading_back =
-        AzureVaultOptions { read_back: true, tags: true, tier: Some(AccessTier::Cool), ..AzureVaultOptions::default() };
+    let azure = azurite::vault(
+        &azurite::container_url().await,
+        AzureVaultOptions::default(),
+    );
+    let reading_back = AzureVaultOptions {
+        read_back: true,
+        tags: true,
+        tier: Some(AccessTier::Cool),
+        ..AzureVaultOptions::default()
+    };
     let careful = azurite::vault(&azurite::container_url().await, reading_back);
     let vaults: Vec<(_, Arc<dyn ExportDestination>)> = vec![
         ("memory", Arc::new(MemoryVault::default())),
-        ("directory", Arc::new(DirectoryVault::new(folder.path().join("vault")))),
+        (
+            "directory",
+            Arc::new(DirectoryVault::new(folder.path().join("vault"))),
+        ),
         ("azure", Arc::new(azure)),
         ("azure that reads back", Arc::new(careful)),
     ];
@@ -35,7 +45,9 @@ async fn vaults() -> Vaults {
 }
 
 fn name() -> BlobName {
-    "20260302/call/rec-1/0000-audiowav.0-eus-d1-a.wav".parse().expect("it is a safe name")
+    "20260302/call/rec-1/0000-audiowav.0-eus-d1-a.wav"
+        .parse()
+        .expect("it is a safe name")
 }
 
 fn properties() -> BlobProperties {
@@ -60,19 +72,36 @@ fn blocks(bytes: &[u8]) -> (BlockChain, Vec<Block>) {
 
 async fn stage(vault: &dyn ExportDestination, blocks: &[Block]) {
     for block in blocks {
-        vault.stage(&name(), block.clone()).await.expect("the vault takes a good block");
+        vault
+            .stage(&name(), block.clone())
+            .await
+            .expect("the vault takes a good block");
     }
 }
 
 async fn commit(vault: &dyn ExportDestination, ids: &[BlockId]) -> CommitOutcome {
-    vault.commit(&name(), ids, &properties()).await.expect("the vault commits what is staged")
+    vault
+        .commit(&name(), ids, &properties())
+        .await
+        .expect("the vault commits what is staged")
 }
 
 #[tokio::test]
 async fn an_empty_vault_knows_nothing_of_a_name() {
     for (which, vault) in vaults().await.0 {
-        assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
-        assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+        assert!(
+            vault
+                .staged_blocks(&name())
+                .await
+                .expect("the vault works")
+                .is_empty(),
+            "{which}"
+        );
+        assert_eq!(
+            vault.inspect(&name()).await.expect("the vault works"),
+            None,
+            "{which}"
+        );
     }
 }
 
@@ -84,7 +113,11 @@ async fn staged_blocks_are_remembered_and_are_no_file_yet() {
         let staged = vault.staged_blocks(&name()).await.expect("the vault works");
         let resumed = BlockChain::resume(&staged).expect("the staged blocks form a chain");
         assert_eq!(resumed.ids(), &chain.ids()[..2], "{which}");
-        assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+        assert_eq!(
+            vault.inspect(&name()).await.expect("the vault works"),
+            None,
+            "{which}"
+        );
     }
 }
 
@@ -95,15 +128,58 @@ async fn a_commit_makes_the_file_of_the_named_blocks_in_order() {
         let (chain, mut blocks) = blocks(&bytes);
         blocks.reverse();
         stage(&*vault, &blocks).await;
-        assert_eq!(commit(&*vault, chain.ids()).await, CommitOutcome::Committed, "{which}");
-        let found = vault.inspect(&name()).await.expect("the vault works").expect("the file is there");
+        assert_eq!(
+            commit(&*vault, chain.ids()).await,
+            CommitOutcome::Committed,
+            "{which}"
+        );
+        let found = vault
+            .inspect(&name())
+            .await
+            .expect("the vault works")
+            .expect("the file is there");
         assert_eq!(found.size_bytes, 10_000, "{which}");
-        assert_eq!(found.blocks, chain.ids().iter().map(|id| (Some(*id), id.size_bytes())).collect::<Vec<_>>(), "{which}");
-        assert!(found.read_back.is_none_or(|digest| Some(digest) == chain.digest()), "{which}");
-        assert_eq!(vault.read(&name(), 0..20_000).await.expect("the vault works"), bytes, "{which}");
-        assert_eq!(vault.read(&name(), 0..100).await.expect("the vault works"), bytes[..100], "{which}");
-        assert_eq!(vault.read(&name(), 50..150).await.expect("the vault works"), bytes[50..150], "{which}");
-        assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
+        assert_eq!(
+            found.blocks,
+            chain
+                .ids()
+                .iter()
+                .map(|id| (Some(*id), id.size_bytes()))
+                .collect::<Vec<_>>(),
+            "{which}"
+        );
+        assert!(
+            found
+                .read_back
+                .is_none_or(|digest| Some(digest) == chain.digest()),
+            "{which}"
+        );
+        assert_eq!(
+            vault
+                .read(&name(), 0..20_000)
+                .await
+                .expect("the vault works"),
+            bytes,
+            "{which}"
+        );
+        assert_eq!(
+            vault.read(&name(), 0..100).await.expect("the vault works"),
+            bytes[..100],
+            "{which}"
+        );
+        assert_eq!(
+            vault.read(&name(), 50..150).await.expect("the vault works"),
+            bytes[50..150],
+            "{which}"
+        );
+        assert!(
+            vault
+                .staged_blocks(&name())
+                .await
+                .expect("the vault works")
+                .is_empty(),
+            "{which}"
+        );
     }
 }
 
@@ -111,10 +187,15 @@ async fn a_commit_makes_the_file_of_the_named_blocks_in_order() {
 async fn a_part_of_a_file_is_streamed_and_a_file_that_is_not_there_is_none() {
     for (which, vault) in vaults().await.0 {
         let read = async |range| {
-            let stream = vault.stream(&name(), range).await.expect("the vault works")?;
+            let stream = vault
+                .stream(&name(), range)
+                .await
+                .expect("the vault works")?;
             Some(
                 stream
-                    .try_fold(Vec::new(), async |all: Vec<u8>, piece| Ok([&all[..], &piece].concat()))
+                    .try_fold(Vec::new(), async |all: Vec<u8>, piece| {
+                        Ok([&all[..], &piece].concat())
+                    })
                     .await
                     .expect("the vault works"),
             )
@@ -124,9 +205,19 @@ async fn a_part_of_a_file_is_streamed_and_a_file_that_is_not_there_is_none() {
         let (chain, blocks) = blocks(&bytes);
         stage(&*vault, &blocks).await;
         commit(&*vault, chain.ids()).await;
-        for range in [0..1, 0..700_000, 5000..5001, 4095..600_000, 699_999..700_000] {
-            let expected = &bytes[usize::try_from(range.start).expect("it fits")..usize::try_from(range.end).expect("it fits")];
-            assert!(read(range.clone()).await.as_deref() == Some(expected), "{which}: {range:?}");
+        for range in [
+            0..1,
+            0..700_000,
+            5000..5001,
+            4095..600_000,
+            699_999..700_000,
+        ] {
+            let expected = &bytes[usize::try_from(range.start).expect("it fits")
+                ..usize::try_from(range.end).expect("it fits")];
+            assert!(
+                read(range.clone()).await.as_deref() == Some(expected),
+                "{which}: {range:?}"
+            );
         }
     }
 }
@@ -135,9 +226,19 @@ async fn a_part_of_a_file_is_streamed_and_a_file_that_is_not_there_is_none() {
 async fn a_block_that_does_not_match_its_checksum_is_refused() {
     for (which, vault) in vaults().await.0 {
         let (_, blocks) = blocks(&content(4096, 3));
-        let damaged = Block { id: blocks[0].id, content: Bytes::from(content(4096, 4)) };
+        let damaged = Block {
+            id: blocks[0].id,
+            content: Bytes::from(content(4096, 4)),
+        };
         assert!(vault.stage(&name(), damaged).await.is_err(), "{which}");
-        assert!(vault.staged_blocks(&name()).await.expect("the vault works").is_empty(), "{which}");
+        assert!(
+            vault
+                .staged_blocks(&name())
+                .await
+                .expect("the vault works")
+                .is_empty(),
+            "{which}"
+        );
     }
 }
 
@@ -147,8 +248,20 @@ async fn staging_a_block_again_changes_nothing() {
         let (chain, blocks) = blocks(&content(5000, 5));
         stage(&*vault, &blocks).await;
         stage(&*vault, &blocks).await;
-        assert_eq!(vault.staged_blocks(&name()).await.expect("the vault works").len(), 2, "{which}");
-        assert_eq!(commit(&*vault, chain.ids()).await, CommitOutcome::Committed, "{which}");
+        assert_eq!(
+            vault
+                .staged_blocks(&name())
+                .await
+                .expect("the vault works")
+                .len(),
+            2,
+            "{which}"
+        );
+        assert_eq!(
+            commit(&*vault, chain.ids()).await,
+            CommitOutcome::Committed,
+            "{which}"
+        );
     }
 }
 
@@ -157,8 +270,18 @@ async fn a_commit_of_a_block_that_is_not_staged_fails_and_makes_no_file() {
     for (which, vault) in vaults().await.0 {
         let (chain, blocks) = blocks(&content(10_000, 6));
         stage(&*vault, &blocks[..2]).await;
-        assert!(vault.commit(&name(), chain.ids(), &properties()).await.is_err(), "{which}");
-        assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+        assert!(
+            vault
+                .commit(&name(), chain.ids(), &properties())
+                .await
+                .is_err(),
+            "{which}"
+        );
+        assert_eq!(
+            vault.inspect(&name()).await.expect("the vault works"),
+            None,
+            "{which}"
+        );
     }
 }
 
@@ -171,8 +294,19 @@ async fn a_committed_file_is_never_replaced() {
         commit(&*vault, chain.ids()).await;
         let (other, blocks_of_other) = blocks(&content(9000, 8));
         stage(&*vault, &blocks_of_other).await;
-        assert_eq!(commit(&*vault, other.ids()).await, CommitOutcome::AlreadyThere, "{which}");
-        assert_eq!(vault.read(&name(), 0..20_000).await.expect("the vault works"), first, "{which}");
+        assert_eq!(
+            commit(&*vault, other.ids()).await,
+            CommitOutcome::AlreadyThere,
+            "{which}"
+        );
+        assert_eq!(
+            vault
+                .read(&name(), 0..20_000)
+                .await
+                .expect("the vault works"),
+            first,
+            "{which}"
+        );
     }
 }
 
@@ -186,19 +320,45 @@ async fn of_commits_at_once_exactly_one_makes_the_file() {
             tokio::spawn(async move { vault.commit(&name(), chain.ids(), &properties()).await })
         });
         let outcomes = futures::future::join_all(commits).await;
-        let made = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Ok(CommitOutcome::Committed)))).count();
+        let made = outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Ok(Ok(CommitOutcome::Committed))))
+            .count();
         assert_eq!(made, 1, "{which}: {outcomes:?}");
-        assert!(vault.inspect(&name()).await.expect("the vault works").is_some(), "{which}");
+        assert!(
+            vault
+                .inspect(&name())
+                .await
+                .expect("the vault works")
+                .is_some(),
+            "{which}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_small_document_is_written_once() {
     for (which, vault) in vaults().await.0 {
-        let put = async |text: &'static str| vault.put(&name(), Bytes::from_static(text.as_bytes()), &properties()).await;
-        assert_eq!(put("one").await.expect("the vault works"), CommitOutcome::Committed, "{which}");
-        assert_eq!(put("two").await.expect("the vault works"), CommitOutcome::AlreadyThere, "{which}");
-        assert_eq!(vault.read(&name(), 0..100).await.expect("the vault works"), "one", "{which}");
+        let put = async |text: &'static str| {
+            vault
+                .put(&name(), Bytes::from_static(text.as_bytes()), &properties())
+                .await
+        };
+        assert_eq!(
+            put("one").await.expect("the vault works"),
+            CommitOutcome::Committed,
+            "{which}"
+        );
+        assert_eq!(
+            put("two").await.expect("the vault works"),
+            CommitOutcome::AlreadyThere,
+            "{which}"
+        );
+        assert_eq!(
+            vault.read(&name(), 0..100).await.expect("the vault works"),
+            "one",
+            "{which}"
+        );
     }
 }
 
@@ -208,11 +368,22 @@ async fn what_is_removed_is_gone_and_can_be_made_again() {
         let (chain, blocks) = blocks(&content(10_000, 4));
         for _ in 0..2 {
             stage(&*vault, &blocks).await;
-            assert_eq!(commit(&*vault, chain.ids()).await, CommitOutcome::Committed, "{which}");
+            assert_eq!(
+                commit(&*vault, chain.ids()).await,
+                CommitOutcome::Committed,
+                "{which}"
+            );
             vault.remove(&name()).await.expect("the vault works");
-            assert_eq!(vault.inspect(&name()).await.expect("the vault works"), None, "{which}");
+            assert_eq!(
+                vault.inspect(&name()).await.expect("the vault works"),
+                None,
+                "{which}"
+            );
         }
-        vault.remove(&name()).await.expect("removing what is gone is done");
+        vault
+            .remove(&name())
+            .await
+            .expect("removing what is gone is done");
     }
 }
 
@@ -220,10 +391,20 @@ async fn what_is_removed_is_gone_and_can_be_made_again() {
 #[tokio::test]
 async fn protection_that_a_container_does_not_have_keeps_no_copy_from_being_made() {
     let immutable_for = Some(std::time::Duration::from_hours(24));
-    let wanted = AzureVaultOptions { immutable_for, legal_hold: true, ..AzureVaultOptions::default() };
+    let wanted = AzureVaultOptions {
+        immutable_for,
+        legal_hold: true,
+        ..AzureVaultOptions::default()
+    };
     let vault = azurite::vault(&azurite::container_url().await, wanted);
     let (chain, blocks) = blocks(&content(10_000, 4));
     stage(&vault, &blocks).await;
     assert_eq!(commit(&vault, chain.ids()).await, CommitOutcome::Committed);
-    assert!(vault.inspect(&name()).await.expect("the vault works").is_some());
+    assert!(
+        vault
+            .inspect(&name())
+            .await
+            .expect("the vault works")
+            .is_some()
+    );
 }

@@ -47,22 +47,27 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     let project = Path::new(env!("CARGO_MANIFEST_DIR"));
     let fixtures = project.join("tests/fixtures");
     let texts: &[&str] = match target {
-        "subject" => &["/recording/call/7c62cca0/serverCallId/aHR0cHM6/recordingId/eyJQ", "/recording/call/{call-id}"],
+        "subject" => &[
+            "/recording/call/7c62cca0/serverCallId/aHR0cHM6/recordingId/eyJQ",
+            "/recording/call/{call-id}",
+        ],
         "content_url" => &[
             "https://us-storage.asm.skype.com/v1/objects/0-eus-d1-a/content/video",
             "https://user:pw@us-storage.asm.skype.com:8443/v1?x=1#y",
             "https://xn--sm-yka.skype.com/v1",
             "https://[::1]/v1",
         ],
-        "connection_string" => &["endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0c2VjcmV0"],
+        "connection_string" => {
+            &["endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0c2VjcmV0"]
+        }
         "schedule" => &["0 * * * * *", "*/5 0-30/2 1,2 * JAN MON-FRI", "00:01:00"],
         "start_body" => &[
             r#"{"callLocator":{"kind":"serverCallLocator","serverCallId":"abc"},"channelAffinity":[{"channel":0,"participant":{"rawId":"8:acs:x"}}]}"#,
             r#"{"roomId":"99","consent":{"basis":"consent","givenBy":"x","givenAt":"2026-03-02T10:00:00Z"}}"#,
         ],
-        "callback" => {
-            &[r#"{"type":"Microsoft.Communication.RecordingStateChanged","data":{"recordingId":"r","state":"active"}}"#]
-        }
+        "callback" => &[
+            r#"{"type":"Microsoft.Communication.RecordingStateChanged","data":{"recordingId":"r","state":"active"}}"#,
+        ],
         "probe" => &[
             "RIFF\x24\u{7}\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\0>\0\0\0}\0\0\x02\0\x10\0data\0\u{7}\0\0",
             "<!DOCTYPE html><html></html>",
@@ -76,11 +81,22 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "probe" => Some(project.join("dev/acs-simulator/samples")),
         _ => None,
     };
-    let files = folder.map(|folder| fs::read_dir(folder).expect("the fixtures are there")).into_iter().flatten();
-    let mut files: Vec<PathBuf> = files.map(|file| file.expect("it is readable").path()).collect();
+    let files = folder
+        .map(|folder| fs::read_dir(folder).expect("the fixtures are there"))
+        .into_iter()
+        .flatten();
+    let mut files: Vec<PathBuf> = files
+        .map(|file| file.expect("it is readable").path())
+        .collect();
     files.sort();
-    let files = files.into_iter().map(|path| fs::read(path).expect("the fixture is readable"));
-    texts.iter().map(|text| text.as_bytes().to_vec()).chain(files).collect()
+    let files = files
+        .into_iter()
+        .map(|path| fs::read(path).expect("the fixture is readable"));
+    texts
+        .iter()
+        .map(|text| text.as_bytes().to_vec())
+        .chain(files)
+        .collect()
 }
 
 /// A sample with a few things done to it.
@@ -91,7 +107,17 @@ fn mutated(corpus: &[Vec<u8>], random: &mut SmallRng) -> Vec<u8> {
         match random.random_range(0..6) {
             0 => input.truncate(at),
             1 if !input.is_empty() => input[at.min(at.saturating_sub(1))] = random.random(),
-            2 => drop(input.splice(at..at, TOKENS.choose(random).copied().unwrap_or_default().iter().copied())),
+            2 => drop(
+                input.splice(
+                    at..at,
+                    TOKENS
+                        .choose(random)
+                        .copied()
+                        .unwrap_or_default()
+                        .iter()
+                        .copied(),
+                ),
+            ),
             3 => {
                 let end = random.random_range(at..=input.len());
                 input.drain(at..end);
@@ -114,7 +140,9 @@ fn mutated(corpus: &[Vec<u8>], random: &mut SmallRng) -> Vec<u8> {
 
 #[test]
 fn no_input_makes_a_reader_panic_or_lets_through_what_must_not_pass() {
-    let given = std::env::vars().find(|(name, _)| name == SEED).and_then(|(_, seed)| seed.parse().ok());
+    let given = std::env::vars()
+        .find(|(name, _)| name == SEED)
+        .and_then(|(_, seed)| seed.parse().ok());
     let seed: u64 = given.unwrap_or_else(rand::random);
     println!("{SEED}={seed}");
     for (name, target) in targets::TARGETS {
@@ -124,7 +152,11 @@ fn no_input_makes_a_reader_panic_or_lets_through_what_must_not_pass() {
         for number in 0..INPUTS {
             let input = mutated(&corpus, &mut random);
             let outcome = panic::catch_unwind(AssertUnwindSafe(|| target(&input)));
-            assert!(outcome.is_ok(), "`{name}`, input {number} of {SEED}={seed}: {:?}", String::from_utf8_lossy(&input));
+            assert!(
+                outcome.is_ok(),
+                "`{name}`, input {number} of {SEED}={seed}: {:?}",
+                String::from_utf8_lossy(&input)
+            );
         }
     }
 }

@@ -12,20 +12,32 @@ const ANNA: &str = "8:acs:29bd5ea9_00000001";
 fn run(world: &World, arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recording-vault"));
     command.arg("gdpr").args(arguments).envs(world.settings());
-    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let streams = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = streams.spawn().expect("the binary runs");
     // One that does not ask has closed it already.
-    let _ = child.stdin.take().expect("it is piped").write_all(input.as_bytes());
+    let _ = child
+        .stdin
+        .take()
+        .expect("it is piped")
+        .write_all(input.as_bytes());
     child.wait_with_output().expect("it ends")
 }
 
 fn report(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 async fn archived(world: &World, participants: &[&str]) -> Value {
-    let event = world.recording(json!({"call": {"participants": participants, "chunks": [{"durationMs": 3000}]}})).await;
+    let event = world
+        .recording(
+            json!({"call": {"participants": participants, "chunks": [{"durationMs": 3000}]}}),
+        )
+        .await;
     world.event(&event).await;
     world.sweep().await;
     event
@@ -39,46 +51,120 @@ async fn a_person_is_found_handed_out_and_erased_and_others_stay() {
     let id = &document_ids(&event)[0];
     let found = run(&world, &["find", &ANNA.to_uppercase(), "--json"], "");
     let row = report(&found)["recordings"][0].clone();
-    assert_eq!((found.status.code(), &row["chunks"]), (Some(0), &json!(1)), "{row}");
-    assert_eq!(run(&world, &["find", "8:acs:nobody"], "").status.code(), Some(2));
+    assert_eq!(
+        (found.status.code(), &row["chunks"]),
+        (Some(0), &json!(1)),
+        "{row}"
+    );
+    assert_eq!(
+        run(&world, &["find", "8:acs:nobody"], "").status.code(),
+        Some(2)
+    );
 
     let folder = tempfile::tempdir().expect("there is room for temporary files");
     let to = |name: &str| folder.path().join(name).display().to_string();
-    let exported = run(&world, &["export", ANNA, "--to", &to("anna.tar"), "--json"], "");
-    assert_eq!((exported.status.code(), &report(&exported)["missing"]), (Some(0), &json!([])));
+    let exported = run(
+        &world,
+        &["export", ANNA, "--to", &to("anna.tar"), "--json"],
+        "",
+    );
+    assert_eq!(
+        (exported.status.code(), &report(&exported)["missing"]),
+        (Some(0), &json!([]))
+    );
     let archive = std::fs::read(to("anna.tar")).expect("it is there");
     let media = &world.vault_files()[&format!("0000-audiowav.{id}.wav")];
-    assert!(archive.windows(media.len()).any(|part| part == media), "the media is in it, byte for byte");
-    for (file, problem) in [("anna.tar", "is there already"), ("anna.zip", "does not end with .tar")] {
+    assert!(
+        archive.windows(media.len()).any(|part| part == media),
+        "the media is in it, byte for byte"
+    );
+    for (file, problem) in [
+        ("anna.tar", "is there already"),
+        ("anna.zip", "does not end with .tar"),
+    ] {
         let refused = run(&world, &["export", ANNA, "--to", &to(file)], "");
         assert_eq!(refused.status.code(), Some(1), "{file}");
-        assert!(String::from_utf8_lossy(&refused.stderr).contains(problem), "{file}");
+        assert!(
+            String::from_utf8_lossy(&refused.stderr).contains(problem),
+            "{file}"
+        );
     }
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder is ours").count(), 1, "nothing half-written is left");
+    assert_eq!(
+        std::fs::read_dir(folder.path())
+            .expect("the folder is ours")
+            .count(),
+        1,
+        "nothing half-written is left"
+    );
 
     for answer in ["", "no\n", "yes\n"] {
         let refused = run(&world, &["erase", ANNA, "--reason", "request 17"], answer);
         assert_eq!(refused.status.code(), Some(1), "{answer}");
     }
-    let named = run(&world, &["erase", ANNA, "--reason", &format!("{ANNA} asked"), "--yes"], "");
+    let named = run(
+        &world,
+        &["erase", ANNA, "--reason", &format!("{ANNA} asked"), "--yes"],
+        "",
+    );
     assert_eq!(named.status.code(), Some(1));
-    assert!(world.vault_files().keys().any(|name| name.contains(id.as_str())), "nothing was erased");
+    assert!(
+        world
+            .vault_files()
+            .keys()
+            .any(|name| name.contains(id.as_str())),
+        "nothing was erased"
+    );
 
-    let erased = run(&world, &["erase", ANNA, "--reason", "request 17", "--json"], "erase\n");
-    assert_eq!((erased.status.code(), &report(&erased)["left"]), (Some(0), &json!([])));
-    assert!(!world.vault_files().keys().any(|name| name.contains(id.as_str())));
-    assert!(world.vault_files().keys().any(|name| name.contains(&document_ids(&other)[0])), "the other's are there");
+    let erased = run(
+        &world,
+        &["erase", ANNA, "--reason", "request 17", "--json"],
+        "erase\n",
+    );
+    assert_eq!(
+        (erased.status.code(), &report(&erased)["left"]),
+        (Some(0), &json!([]))
+    );
+    assert!(
+        !world
+            .vault_files()
+            .keys()
+            .any(|name| name.contains(id.as_str()))
+    );
+    assert!(
+        world
+            .vault_files()
+            .keys()
+            .any(|name| name.contains(&document_ids(&other)[0])),
+        "the other's are there"
+    );
     let ledger = files(&world.vault.with_file_name("vault-ledger"));
     for (name, content) in &ledger {
-        assert!(!String::from_utf8_lossy(content).contains(ANNA), "{name} names her");
+        assert!(
+            !String::from_utf8_lossy(content).contains(ANNA),
+            "{name} names her"
+        );
     }
     let recording = row["recordingId"].as_str().expect("it has an id");
-    let (status, answer) = world.api("GET", &format!("/vault/recordings/{recording}"), None).await;
-    assert_eq!((status, &answer["error"]["code"]), (410, &json!("RecordingErased")));
-    let (status, _) = world.api("GET", &format!("/vault/chunks/{id}/media"), None).await;
+    let (status, answer) = world
+        .api("GET", &format!("/vault/recordings/{recording}"), None)
+        .await;
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (410, &json!("RecordingErased"))
+    );
+    let (status, _) = world
+        .api("GET", &format!("/vault/chunks/{id}/media"), None)
+        .await;
     assert_eq!(status, 410);
-    let again = run(&world, &["erase", ANNA, "--reason", "request 17", "--yes", "--json"], "");
-    assert_eq!((again.status.code(), report(&again)), (Some(0), json!({"erased": [], "left": [], "atAcs": []})));
+    let again = run(
+        &world,
+        &["erase", ANNA, "--reason", "request 17", "--yes", "--json"],
+        "",
+    );
+    assert_eq!(
+        (again.status.code(), report(&again)),
+        (Some(0), json!({"erased": [], "left": [], "atAcs": []}))
+    );
     // Its event comes again: nothing of it comes back.
     world.event(&event).await;
     world.sweep().await;
@@ -90,13 +176,36 @@ async fn what_is_held_is_named_and_kept() {
     let world = World::new().await;
     let event = archived(&world, &[ANNA]).await;
     let found = report(&run(&world, &["find", ANNA, "--json"], ""));
-    let recording = found["recordings"][0]["recordingId"].as_str().expect("it has an id").to_owned();
+    let recording = found["recordings"][0]["recordingId"]
+        .as_str()
+        .expect("it has an id")
+        .to_owned();
     let arguments = ["hold", "add", "--case", "A-1", "--recording", &recording];
-    let held = Command::new(env!("CARGO_BIN_EXE_recording-vault")).args(arguments).envs(world.settings()).output();
+    let held = Command::new(env!("CARGO_BIN_EXE_recording-vault"))
+        .args(arguments)
+        .envs(world.settings())
+        .output();
     assert!(held.expect("the binary runs").status.success());
-    let refused = run(&world, &["erase", ANNA, "--reason", "request 17", "--yes", "--json"], "");
+    let refused = run(
+        &world,
+        &["erase", ANNA, "--reason", "request 17", "--yes", "--json"],
+        "",
+    );
     let left = report(&refused);
-    assert_eq!((refused.status.code(), &left["erased"]), (Some(2), &json!([])));
-    assert!(left["left"][0]["reason"].as_str().is_some_and(|reason| reason.contains("`A-1`")), "{left}");
-    assert!(world.vault_files().keys().any(|name| name.contains(&document_ids(&event)[0])));
+    assert_eq!(
+        (refused.status.code(), &left["erased"]),
+        (Some(2), &json!([]))
+    );
+    assert!(
+        left["left"][0]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("`A-1`")),
+        "{left}"
+    );
+    assert!(
+        world
+            .vault_files()
+            .keys()
+            .any(|name| name.contains(&document_ids(&event)[0]))
+    );
 }

@@ -21,27 +21,51 @@ use crate::support::world::{World, document_ids};
 use crate::support::{chunk, content};
 
 const YEAR: Duration = Duration::from_hours(8760);
-const FAULTS: [Fault; 4] = [Fault::FailBefore, Fault::FailAfter, Fault::KillBefore, Fault::KillAfter];
+const FAULTS: [Fault; 4] = [
+    Fault::FailBefore,
+    Fault::FailAfter,
+    Fault::KillBefore,
+    Fault::KillAfter,
+];
 
 fn case(tag: &str) -> Case {
-    Case { tag: tag.parse().expect("a test's tag is valid"), by: None, note: None, since: Timestamp::UNIX_EPOCH }
+    Case {
+        tag: tag.parse().expect("a test's tag is valid"),
+        by: None,
+        note: None,
+        since: Timestamp::UNIX_EPOCH,
+    }
 }
 
 fn recording_of(chunk: &RecordingChunk) -> Held {
-    Held::RecordingId(chunk.recording_id.clone().expect("a test's chunk is of a recording"))
+    Held::RecordingId(
+        chunk
+            .recording_id
+            .clone()
+            .expect("a test's chunk is of a recording"),
+    )
 }
 
 /// A chunk of a recording of its own.
 fn chunk_of(recording: &str, id: &str) -> RecordingChunk {
-    RecordingChunk { recording_id: recording.parse().ok(), ..chunk(id, 0) }
+    RecordingChunk {
+        recording_id: recording.parse().ok(),
+        ..chunk(id, 0)
+    }
 }
 
 async fn hold(holds: &Holds, held: &Held) {
-    holds.add(held, &case("A-1")).await.expect("the ledger works");
+    holds
+        .add(held, &case("A-1"))
+        .await
+        .expect("the ledger works");
 }
 
 async fn release(holds: &Holds, held: &Held) {
-    let released = holds.release(held, &case("A-1").tag).await.expect("the ledger works");
+    let released = holds
+        .release(held, &case("A-1").tag)
+        .await
+        .expect("the ledger works");
     assert_eq!(released, Released::Released { still: Vec::new() });
 }
 
@@ -61,15 +85,34 @@ async fn a_held_chunk_is_exported_and_not_deleted_until_it_is_released() {
     let (holds, held) = (pipeline.driver.ledger().holds(), recording_of(&chunk));
     hold(&holds, &held).await;
     let outcome = pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(outcome, DriveOutcome::Exported { .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, DriveOutcome::Exported { .. }),
+        "{outcome:?}"
+    );
     for _ in 0..10 {
         pipeline.clock.advance(Duration::from_mins(15));
         let outcome = pipeline.drive(&chunk.document_id).await;
-        assert!(matches!(outcome, DriveOutcome::Waiting { .. }), "{outcome:?}");
+        assert!(
+            matches!(outcome, DriveOutcome::Waiting { .. }),
+            "{outcome:?}"
+        );
     }
-    let found = pipeline.driver.ledger().find(&chunk.document_id).await.expect("the ledger works").expect("it is there");
-    assert!(matches!(found.entry.state, ChunkState::Exported { .. }), "{:?}", found.entry.state);
-    assert!(found.entry.failures.is_empty() && found.entry.attempts == 0, "to be held is no failure");
+    let found = pipeline
+        .driver
+        .ledger()
+        .find(&chunk.document_id)
+        .await
+        .expect("the ledger works")
+        .expect("it is there");
+    assert!(
+        matches!(found.entry.state, ChunkState::Exported { .. }),
+        "{:?}",
+        found.entry.state
+    );
+    assert!(
+        found.entry.failures.is_empty() && found.entry.attempts == 0,
+        "to be held is no failure"
+    );
     assert!(pipeline.source.model().deleted.is_empty());
 
     release(&holds, &held).await;
@@ -88,7 +131,10 @@ async fn a_hold_that_comes_before_the_deletion_is_due_is_heard() {
     hold(&pipeline.driver.ledger().holds(), &call).await;
     pipeline.clock.advance(Duration::from_hours(1));
     let outcome = pipeline.drive(&chunk.document_id).await;
-    assert!(matches!(outcome, DriveOutcome::Waiting { .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, DriveOutcome::Waiting { .. }),
+        "{outcome:?}"
+    );
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
@@ -101,7 +147,10 @@ async fn what_is_held_past_acs_own_retention_is_left_with_its_case_named() {
     pipeline.clock.advance(RETENTION);
     assert_eq!(pipeline.sweep().await.deleted, 0);
     let state = pipeline.state(&chunk.document_id).await;
-    assert!(matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`A-1`")), "{state:?}");
+    assert!(
+        matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`A-1`")),
+        "{state:?}"
+    );
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
@@ -114,14 +163,34 @@ async fn a_deletion_that_would_take_a_held_chunk_with_it_waits() {
     hold(&pipeline.driver.ledger().holds(), &recording_of(&held)).await;
     pipeline.drive(&held.document_id).await;
     let outcome = pipeline.drive(&other.document_id).await;
-    assert!(matches!(outcome, DriveOutcome::Exported { .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, DriveOutcome::Exported { .. }),
+        "{outcome:?}"
+    );
     assert!(pipeline.source.model().deleted.is_empty());
 }
 
 async fn garble_the_hold(pipeline: &Pipeline) {
-    let key = pipeline.store.list("holds/", None, 1).await.expect("the store works").remove(0);
-    let stored = pipeline.store.find(&key).await.expect("the store works").expect("it is there");
-    let garbled = pipeline.store.put(&key, Bytes::from_static(b"{"), Precondition::Unchanged(stored.version)).await;
+    let key = pipeline
+        .store
+        .list("holds/", None, 1)
+        .await
+        .expect("the store works")
+        .remove(0);
+    let stored = pipeline
+        .store
+        .find(&key)
+        .await
+        .expect("the store works")
+        .expect("it is there");
+    let garbled = pipeline
+        .store
+        .put(
+            &key,
+            Bytes::from_static(b"{"),
+            Precondition::Unchanged(stored.version),
+        )
+        .await;
     garbled.expect("the store works");
 }
 
@@ -137,9 +206,22 @@ async fn a_hold_that_cannot_be_read_deletes_nothing() {
 
     let (pipeline, old, held) = past().await;
     garble_the_hold(&pipeline).await;
-    let removals: BTreeMap<_, _> = pipeline.retention(YEAR).apply().await.expect("the ledger works").into_iter().collect();
-    assert_eq!(removals.get(&old), Some(&Removal::Removed), "another recording's hold is none of its concern");
-    assert!(matches!(removals.get(&held), Some(Removal::Failed { .. })), "{removals:?}");
+    let removals: BTreeMap<_, _> = pipeline
+        .retention(YEAR)
+        .apply()
+        .await
+        .expect("the ledger works")
+        .into_iter()
+        .collect();
+    assert_eq!(
+        removals.get(&old),
+        Some(&Removal::Removed),
+        "another recording's hold is none of its concern"
+    );
+    assert!(
+        matches!(removals.get(&held), Some(Removal::Failed { .. })),
+        "{removals:?}"
+    );
     assert!(pipeline.media(&held).is_some());
 }
 
@@ -159,36 +241,84 @@ async fn past() -> (Pipeline, DocumentId, DocumentId) {
 async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
     let (pipeline, old, held) = past().await;
     let young = chunk_of("young", "young");
-    let young = RecordingChunk { started_at: "2027-03-02T20:00:00Z".parse().ok(), ..young };
+    let young = RecordingChunk {
+        started_at: "2027-03-02T20:00:00Z".parse().ok(),
+        ..young
+    };
     pipeline.source.put(&young.document_id, content(100, 1));
     pipeline.record(&young).await;
     pipeline.drive(&young.document_id).await;
 
-    let plan = pipeline.retention(YEAR).plan().await.expect("the ledger works");
-    let planned: BTreeMap<_, _> = plan.iter().map(|copy| (&copy.entry.chunk.document_id, copy.cases.len())).collect();
+    let plan = pipeline
+        .retention(YEAR)
+        .plan()
+        .await
+        .expect("the ledger works");
+    let planned: BTreeMap<_, _> = plan
+        .iter()
+        .map(|copy| (&copy.entry.chunk.document_id, copy.cases.len()))
+        .collect();
     assert_eq!(planned, BTreeMap::from([(&old, 0), (&held, 1)]));
 
-    let removals = pipeline.retention(YEAR).apply().await.expect("the ledger works");
+    let removals = pipeline
+        .retention(YEAR)
+        .apply()
+        .await
+        .expect("the ledger works");
     let removals: BTreeMap<_, _> = removals.into_iter().collect();
     assert_eq!(
         removals,
-        BTreeMap::from([(old.clone(), Removal::Removed), (held.clone(), Removal::Held { cases: vec![case("A-1")] })])
+        BTreeMap::from([
+            (old.clone(), Removal::Removed),
+            (
+                held.clone(),
+                Removal::Held {
+                    cases: vec![case("A-1")]
+                }
+            )
+        ])
     );
     let state = pipeline.state(&old).await;
-    assert!(matches!(&state, ChunkState::Removed { reason, .. } if reason.contains("8760h")), "{state:?}");
-    assert!(pipeline.vault.files().keys().all(|name| !name.as_str().contains(".old.")), "media, metadata and receipt are gone");
+    assert!(
+        matches!(&state, ChunkState::Removed { reason, .. } if reason.contains("8760h")),
+        "{state:?}"
+    );
+    assert!(
+        pipeline
+            .vault
+            .files()
+            .keys()
+            .all(|name| !name.as_str().contains(".old.")),
+        "media, metadata and receipt are gone"
+    );
     assert!(pipeline.media(&held).is_some() && pipeline.media(&young.document_id).is_some());
     assert_eq!(pipeline.vault.files().len(), 6);
 
-    release(&pipeline.driver.ledger().holds(), &Held::RecordingId("held".parse().expect("it is an id"))).await;
-    let again = pipeline.retention(YEAR).apply().await.expect("the ledger works");
-    assert_eq!(again, [(held, Removal::Removed)], "what is done is not done again");
+    release(
+        &pipeline.driver.ledger().holds(),
+        &Held::RecordingId("held".parse().expect("it is an id")),
+    )
+    .await;
+    let again = pipeline
+        .retention(YEAR)
+        .apply()
+        .await
+        .expect("the ledger works");
+    assert_eq!(
+        again,
+        [(held, Removal::Removed)],
+        "what is done is not done again"
+    );
 }
 
 #[tokio::test]
 async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again() {
     let (pipeline, old, _) = past().await;
-    pipeline.retention(YEAR).apply().await.expect("the ledger works");
+    pipeline
+        .retention(YEAR)
+        .apply()
+        .await
+        .expect("the ledger works");
     // As if ACS had it still.
     pipeline.source.put(&old, content(100, 1));
     pipeline.source.model().opened.clear();
@@ -196,8 +326,22 @@ async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again(
     again.end_reason = Some("SessionEnded".to_owned());
     pipeline.record(&again).await;
     pipeline.sweep().await;
-    assert!(matches!(pipeline.drive(&old).await, DriveOutcome::Settled { state: ChunkState::Removed { .. }, .. }));
-    assert_eq!(pipeline.driver.ledger().retry(&old).await.expect("the ledger works"), Retried::Removed);
+    assert!(matches!(
+        pipeline.drive(&old).await,
+        DriveOutcome::Settled {
+            state: ChunkState::Removed { .. },
+            ..
+        }
+    ));
+    assert_eq!(
+        pipeline
+            .driver
+            .ledger()
+            .retry(&old)
+            .await
+            .expect("the ledger works"),
+        Retried::Removed
+    );
     assert!(pipeline.source.model().opened.is_empty() && pipeline.media(&old).is_none());
 }
 
@@ -208,24 +352,61 @@ async fn a_vault_that_refuses_is_told_of_and_does_not_stop_the_others() {
     pipeline.sweep().await;
     pipeline.clock.advance(YEAR);
     let before = pipeline.state(&first.document_id).await;
-    let media = before.receipt().expect("it is in the vault").media().name().clone();
+    let media = before
+        .receipt()
+        .expect("it is in the vault")
+        .media()
+        .name()
+        .clone();
     pipeline.vault.protect(&media);
     for _ in 0..2 {
-        let removals: BTreeMap<_, _> = pipeline.retention(YEAR).apply().await.expect("the ledger works").into_iter().collect();
-        let Some(Removal::Failed { reason, is_whole: true }) = removals.get(&first.document_id) else { panic!("{removals:?}") };
+        let removals: BTreeMap<_, _> = pipeline
+            .retention(YEAR)
+            .apply()
+            .await
+            .expect("the ledger works")
+            .into_iter()
+            .collect();
+        let Some(Removal::Failed {
+            reason,
+            is_whole: true,
+        }) = removals.get(&first.document_id)
+        else {
+            panic!("{removals:?}")
+        };
         assert!(reason.contains("immutable"), "{reason}");
-        assert_eq!(pipeline.state(&first.document_id).await, before, "it is in the vault, and the ledger says so");
+        assert_eq!(
+            pipeline.state(&first.document_id).await,
+            before,
+            "it is in the vault, and the ledger says so"
+        );
     }
-    assert!(matches!(pipeline.state(&second.document_id).await, ChunkState::Removed { .. }));
-    assert_eq!(pipeline.vault.files().len(), 3, "all that there was of the first");
+    assert!(matches!(
+        pipeline.state(&second.document_id).await,
+        ChunkState::Removed { .. }
+    ));
+    assert_eq!(
+        pipeline.vault.files().len(),
+        3,
+        "all that there was of the first"
+    );
 }
 
 /// The ledger says "in the vault" of nothing that is not there.
 async fn assert_no_copy_is_only_said(durable: &Durable, chunks: &[RecordingChunk], what: &str) {
     for chunk in chunks {
         let id = &chunk.document_id;
-        let found = durable.ledger().find(id).await.expect("the durable ledger works").expect("the entry is there");
-        assert!(found.entry.state.receipt().is_none() || durable.is_whole(id), "`{id}`: {:?}; {what}", found.entry.state);
+        let found = durable
+            .ledger()
+            .find(id)
+            .await
+            .expect("the durable ledger works")
+            .expect("the entry is there");
+        assert!(
+            found.entry.state.receipt().is_none() || durable.is_whole(id),
+            "`{id}`: {:?}; {what}",
+            found.entry.state
+        );
     }
 }
 
@@ -240,7 +421,13 @@ async fn in_the_vault() -> (Durable, [RecordingChunk; 2]) {
 }
 
 /// A fault at call `number` of an apply; whether it got that far.
-async fn apply_with(durable: &Durable, chunks: &[RecordingChunk], number: usize, fault: Fault, what: &str) -> bool {
+async fn apply_with(
+    durable: &Durable,
+    chunks: &[RecordingChunk],
+    number: usize,
+    fault: Fault,
+    what: &str,
+) -> bool {
     let plan = Plan::at(number, fault);
     let retention = durable.retention(&plan, YEAR);
     tokio::select! {
@@ -254,7 +441,11 @@ async fn apply_with(durable: &Durable, chunks: &[RecordingChunk], number: usize,
 }
 
 async fn state(durable: &Durable, chunk: &RecordingChunk) -> ChunkState {
-    let found = durable.ledger().find(&chunk.document_id).await.expect("the durable ledger works");
+    let found = durable
+        .ledger()
+        .find(&chunk.document_id)
+        .await
+        .expect("the durable ledger works");
     found.expect("the entry is there").entry.state
 }
 
@@ -266,19 +457,35 @@ async fn no_fault_at_any_call_leaves_a_removal_undone_or_touches_what_is_held() 
             let what = format!("{fault:?} at call {number}");
             let (durable, chunks) = in_the_vault().await;
             let reached = apply_with(&durable, &chunks, number, fault, &what).await;
-            durable.retention(&Plan::calm(), YEAR).apply().await.expect("the ledger works");
-            let (old, held) = (state(&durable, &chunks[0]).await, state(&durable, &chunks[1]).await);
+            durable
+                .retention(&Plan::calm(), YEAR)
+                .apply()
+                .await
+                .expect("the ledger works");
+            let (old, held) = (
+                state(&durable, &chunks[0]).await,
+                state(&durable, &chunks[1]).await,
+            );
             assert!(matches!(old, ChunkState::Removed { .. }), "{old:?}; {what}");
-            assert!(matches!(held, ChunkState::SourceDeleted { .. }), "{held:?}; {what}");
+            assert!(
+                matches!(held, ChunkState::SourceDeleted { .. }),
+                "{held:?}; {what}"
+            );
             let files = durable.vault.files();
-            assert!(files.len() == 3 && files.keys().all(|name| name.as_str().contains(".held.")), "{what}");
+            assert!(
+                files.len() == 3 && files.keys().all(|name| name.as_str().contains(".held.")),
+                "{what}"
+            );
             assert!(durable.is_whole(&chunks[1].document_id), "{what}");
             if !reached {
                 break;
             }
             number += 1;
         }
-        assert!(number > 15, "the removal makes {number} calls: is it the whole one?");
+        assert!(
+            number > 15,
+            "the removal makes {number} calls: is it the whole one?"
+        );
     }
 }
 
@@ -292,12 +499,24 @@ async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
             let reached = apply_with(&durable, &chunks, number, fault, &what).await;
             hold(&durable.holds(&Plan::calm()), &recording_of(&chunks[0])).await;
             let before = durable.vault.files();
-            durable.retention(&Plan::calm(), YEAR).apply().await.expect("the ledger works");
-            assert_eq!(durable.vault.files(), before, "nothing more is deleted; {what}");
+            durable
+                .retention(&Plan::calm(), YEAR)
+                .apply()
+                .await
+                .expect("the ledger works");
+            assert_eq!(
+                durable.vault.files(),
+                before,
+                "nothing more is deleted; {what}"
+            );
             assert_no_copy_is_only_said(&durable, &chunks, &what).await;
             let state = state(&durable, &chunks[0]).await;
             let is_copy = matches!(state, ChunkState::SourceDeleted { .. });
-            assert_eq!(is_copy, durable.is_whole(&chunks[0].document_id) && before.len() == 6, "{state:?}; {what}");
+            assert_eq!(
+                is_copy,
+                durable.is_whole(&chunks[0].document_id) && before.len() == 6,
+                "{state:?}; {what}"
+            );
             if !reached {
                 break;
             }
@@ -324,13 +543,19 @@ async fn a_hold_that_comes_while_a_removal_is_under_way_is_kept_or_told_that_it_
         removals.expect("the ledger works");
         if seen.receipt().is_some() {
             kept += 1;
-            assert!(durable.is_whole(&chunks[0].document_id), "seed {seed}: it was told that it is held");
+            assert!(
+                durable.is_whole(&chunks[0].document_id),
+                "seed {seed}: it was told that it is held"
+            );
         } else {
             late += 1;
         }
         assert_no_copy_is_only_said(&durable, &chunks, &format!("seed {seed}")).await;
     }
-    assert!(kept > 20 && late > 20, "{kept} kept, {late} late: do they meet?");
+    assert!(
+        kept > 20 && late > 20,
+        "{kept} kept, {late} late: do they meet?"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -358,7 +583,10 @@ async fn no_fault_at_any_call_deletes_a_held_source() {
             deliver(&restarted, &chunks).await;
             for _ in 0..3 {
                 durable.clock.advance(Duration::from_mins(20));
-                ExportSweep::new(Arc::clone(&restarted)).run(budget()).await.expect("the ledger works");
+                ExportSweep::new(Arc::clone(&restarted))
+                    .run(budget())
+                    .await
+                    .expect("the ledger works");
             }
             assert!(durable.source.model().deleted.is_empty(), "{what}");
             assert!(durable.is_whole(&chunks[0].document_id), "{what}");
@@ -374,7 +602,11 @@ async fn no_fault_at_any_call_deletes_a_held_source() {
 
 fn run(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recording-vault"));
-    command.args(arguments).envs(world.settings()).output().expect("the binary runs")
+    command
+        .args(arguments)
+        .envs(world.settings())
+        .output()
+        .expect("the binary runs")
 }
 
 fn text(output: &Output) -> String {
@@ -383,7 +615,8 @@ fn text(output: &Output) -> String {
 
 fn report(output: &Output) -> Value {
     let text = text(output);
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 /// What an event's subject says after a name.
@@ -396,32 +629,66 @@ fn of_subject(event: &Value, name: &str) -> String {
 #[tokio::test]
 async fn an_operator_holds_a_call_and_releases_it_case_by_case() {
     let world = World::new().await;
-    assert_eq!(text(&run(&world, &["hold", "list"])).trim(), "Nothing is held.");
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    assert_eq!(
+        text(&run(&world, &["hold", "list"])).trim(),
+        "Nothing is held."
+    );
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     let (id, call) = (document_ids(&event)[0].clone(), of_subject(&event, "call"));
     let add = |case: &str| {
-        run(&world, &["hold", "add", "--case", case, "--by", "legal", "--note", "a note", "--call", &call, "--json"])
+        run(
+            &world,
+            &[
+                "hold", "add", "--case", case, "--by", "legal", "--note", "a note", "--call",
+                &call, "--json",
+            ],
+        )
     };
-    assert_eq!(report(&add("A-1"))["chunks"], json!([]), "its event is still to come");
+    assert_eq!(
+        report(&add("A-1"))["chunks"],
+        json!([]),
+        "its event is still to come"
+    );
     world.event(&event).await;
     world.sweep().await;
     assert_eq!(world.ledger_entry(&id)["state"]["name"], "exported");
-    assert!(world.objects().await[0]["deletedAt"].is_null(), "it is held");
+    assert!(
+        world.objects().await[0]["deletedAt"].is_null(),
+        "it is held"
+    );
     assert_eq!(report(&add("B-2"))["chunks"], json!([id]));
     let again = report(&add("B-2"));
-    assert_eq!((&again["isNew"], &again["gone"]), (&json!(false), &json!([])), "{again}");
+    assert_eq!(
+        (&again["isNew"], &again["gone"]),
+        (&json!(false), &json!([])),
+        "{again}"
+    );
     let listed = text(&run(&world, &["hold", "list"]));
     for part in [call.as_str(), "`A-1`", "`B-2`", "by legal", "a note"] {
         assert!(listed.contains(part), "{part} is not in {listed}");
     }
 
-    let release = |case: &str| run(&world, &["hold", "release", "--case", case, "--call", &call]);
+    let release = |case: &str| {
+        run(
+            &world,
+            &["hold", "release", "--case", case, "--call", &call],
+        )
+    };
     assert!(text(&release("A-1")).contains("still held for `B-2`"));
     let output = release("A-1");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
-    assert!(text(&output).contains("is not held for `A-1`"), "{}", text(&output));
+    assert!(
+        text(&output).contains("is not held for `A-1`"),
+        "{}",
+        text(&output)
+    );
     assert!(release("B-2").status.success());
-    assert_eq!(report(&run(&world, &["hold", "list", "--json"])), json!({"holds": []}));
+    assert_eq!(
+        report(&run(&world, &["hold", "list", "--json"])),
+        json!({"holds": []})
+    );
     // The next look would be in a quarter of an hour.
     run(&world, &["retry", &id]);
     world.sweep().await;
@@ -435,17 +702,32 @@ async fn a_hold_of_nothing_or_for_no_case_is_refused() {
         &["hold", "add", "--case", "A-1"][..],
         &["hold", "add", "--case", " ", "--call", "c"],
         &["hold", "add", "--call", "c"],
-        &["hold", "add", "--case", "A-1", "--call", "c", "--recording", "r"],
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A-1",
+            "--call",
+            "c",
+            "--recording",
+            "r",
+        ],
         &["hold", "release", "--case", "A-1"],
     ] {
         let output = run(&world, arguments);
-        assert!(!output.status.success() && !output.stderr.is_empty(), "{arguments:?}");
+        assert!(
+            !output.status.success() && !output.stderr.is_empty(),
+            "{arguments:?}"
+        );
     }
 }
 
 /// As if a chunk had been recorded long ago.
 fn age(world: &World, id: &str) {
-    let path = world.vault.with_file_name("vault-ledger").join(format!("chunks/{id}.json"));
+    let path = world
+        .vault
+        .with_file_name("vault-ledger")
+        .join(format!("chunks/{id}.json"));
     let mut entry = world.ledger_entry(id);
     entry["recordedAt"] = "2020-03-02T10:03:00Z".into();
     entry["chunk"]["startedAt"] = "2020-03-02T10:00:00Z".into();
@@ -457,40 +739,103 @@ async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
     let world = World::with(&[("VAULT_RETENTION", "8760h")]).await;
     let mut events = Vec::new();
     for _ in 0..3 {
-        let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
         world.event(&event).await;
         events.push(event);
     }
-    let ids: Vec<String> = events.iter().map(|event| document_ids(event)[0].clone()).collect();
-    let [old, held, young] = &ids[..] else { panic!("{ids:?}") };
+    let ids: Vec<String> = events
+        .iter()
+        .map(|event| document_ids(event)[0].clone())
+        .collect();
+    let [old, held, young] = &ids[..] else {
+        panic!("{ids:?}")
+    };
     age(&world, old);
     age(&world, held);
     let recording = of_subject(&events[1], "recordingId");
-    assert!(run(&world, &["hold", "add", "--case", "A-1", "--recording", &recording]).status.success());
+    assert!(
+        run(
+            &world,
+            &["hold", "add", "--case", "A-1", "--recording", &recording]
+        )
+        .status
+        .success()
+    );
 
     let planned = text(&run(&world, &["retention", "plan"]));
-    assert!(planned.contains(old) && planned.contains("is held for `A-1`") && !planned.contains(young), "{planned}");
+    assert!(
+        planned.contains(old) && planned.contains("is held for `A-1`") && !planned.contains(young),
+        "{planned}"
+    );
     let plan = report(&run(&world, &["retention", "plan", "--json"]));
     let copies = plan["copies"].as_array().expect("a plan has copies");
-    assert!(copies.len() == 2 && copies.iter().all(|copy| copy["sizeBytes"].as_u64() > Some(1000)), "{plan}");
-    assert!(copies.iter().all(|copy| copy["ageDays"].as_u64() > Some(365)), "{plan}");
+    assert!(
+        copies.len() == 2
+            && copies
+                .iter()
+                .all(|copy| copy["sizeBytes"].as_u64() > Some(1000)),
+        "{plan}"
+    );
+    assert!(
+        copies
+            .iter()
+            .all(|copy| copy["ageDays"].as_u64() > Some(365)),
+        "{plan}"
+    );
 
     let output = run(&world, &["retention", "apply", "--json"]);
     let applied = report(&output);
     assert!(output.status.success(), "{applied}");
-    assert_eq!((&applied["removed"], &applied["failed"]), (&json!([old]), &json!([])), "{applied}");
-    assert_eq!((&applied["held"][0]["documentId"], &applied["held"][0]["cases"][0]["tag"]), (&json!(held), &json!("A-1")));
+    assert_eq!(
+        (&applied["removed"], &applied["failed"]),
+        (&json!([old]), &json!([])),
+        "{applied}"
+    );
+    assert_eq!(
+        (
+            &applied["held"][0]["documentId"],
+            &applied["held"][0]["cases"][0]["tag"]
+        ),
+        (&json!(held), &json!("A-1"))
+    );
     let files = world.vault_files();
-    assert!(files.len() == 6 && files.keys().all(|name| !name.contains(old.as_str())), "{:?}", files.keys());
-    assert!(text(&run(&world, &["list", "--state", "removed"])).contains("deleted from the vault by policy"));
+    assert!(
+        files.len() == 6 && files.keys().all(|name| !name.contains(old.as_str())),
+        "{:?}",
+        files.keys()
+    );
+    assert!(
+        text(&run(&world, &["list", "--state", "removed"]))
+            .contains("deleted from the vault by policy")
+    );
 
     world.event(&events[0]).await;
     world.sweep().await;
     assert_eq!(world.ledger_entry(old)["state"]["name"], "removed");
     assert!(text(&run(&world, &["retry", old])).contains("deleted from the vault by policy"));
-    let late = run(&world, &["hold", "add", "--case", "B-2", "--recording", &of_subject(&events[0], "recordingId"), "--json"]);
-    assert_eq!((late.status.code(), &report(&late)["gone"]), (Some(2), &json!([old])), "who holds it has to know");
-    assert!(text(&run(&world, &["retention", "apply"])).starts_with("0 deleted from the vault, 1 held, 0 not deleted"));
+    let late = run(
+        &world,
+        &[
+            "hold",
+            "add",
+            "--case",
+            "B-2",
+            "--recording",
+            &of_subject(&events[0], "recordingId"),
+            "--json",
+        ],
+    );
+    assert_eq!(
+        (late.status.code(), &report(&late)["gone"]),
+        (Some(2), &json!([old])),
+        "who holds it has to know"
+    );
+    assert!(
+        text(&run(&world, &["retention", "apply"]))
+            .starts_with("0 deleted from the vault, 1 held, 0 not deleted")
+    );
 }
 
 #[tokio::test]

@@ -8,16 +8,31 @@ use crate::support::world::{BINARY, World, document_ids};
 
 /// Runs the binary with just these variables; it has to end by itself.
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    Command::new(BINARY).args(arguments).env_clear().envs(variables.iter().copied()).output().expect("the binary runs")
+    Command::new(BINARY)
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the binary runs")
 }
 
 #[test]
 fn every_bad_setting_is_listed_by_name_and_the_exit_code_is_64() {
-    let variables = [("ACS_ENDPOINT", "ftp://x"), ("ACS_ACCESS_KEY", "*SECRET*"), ("EVENT_BUDGET", "soon")];
+    let variables = [
+        ("ACS_ENDPOINT", "ftp://x"),
+        ("ACS_ACCESS_KEY", "*SECRET*"),
+        ("EVENT_BUDGET", "soon"),
+    ];
     let output = run(&["serve"], &variables);
     let complaint = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(64), "{complaint}");
-    for name in ["ACS_ENDPOINT", "ACS_ACCESS_KEY", "EVENT_BUDGET", "VAULT_URL is missing", "FUNCTIONS_CUSTOMHANDLER_PORT"] {
+    for name in [
+        "ACS_ENDPOINT",
+        "ACS_ACCESS_KEY",
+        "EVENT_BUDGET",
+        "VAULT_URL is missing",
+        "FUNCTIONS_CUSTOMHANDLER_PORT",
+    ] {
         assert!(complaint.contains(name), "{name} is not in {complaint}");
     }
     assert!(!complaint.contains("SECRET"), "{complaint}");
@@ -33,13 +48,23 @@ fn a_port_that_is_taken_is_a_fault_and_no_success() {
         ("FUNCTIONS_CUSTOMHANDLER_PORT", &port),
     ];
     let output = run(&["serve"], &variables);
-    assert_eq!(output.status.code(), Some(1), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 #[tokio::test]
 async fn the_host_is_answered_at_its_root() {
     let world = World::new().await;
-    let response = world.client.get(world.handler_url().await).send().await.expect("the handler answers");
+    let response = world
+        .client
+        .get(world.handler_url().await)
+        .send()
+        .await
+        .expect("the handler answers");
     assert_eq!(response.status(), 200);
     let body: Value = response.json().await.expect("the answer is JSON");
     assert_eq!(body["status"], "running");
@@ -53,14 +78,27 @@ async fn the_host_is_answered_at_its_root() {
 #[case::other_binding_name(|event: &Value| json!({"Data": {"eventGridEvent": event}}))]
 #[case::lower_case(|event: &Value| json!({"data": {"event": event}}))]
 #[tokio::test]
-async fn an_event_is_exported_in_whatever_form_the_host_passes_it(#[case] envelope: fn(&Value) -> Value) {
+async fn an_event_is_exported_in_whatever_form_the_host_passes_it(
+    #[case] envelope: fn(&Value) -> Value,
+) {
     let world = World::new().await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 3000}]}})).await;
-    let (status, answer) = world.envelope("RecordingFileStatusUpdated", envelope(&event).to_string()).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 3000}]}}))
+        .await;
+    let (status, answer) = world
+        .envelope("RecordingFileStatusUpdated", envelope(&event).to_string())
+        .await;
     assert_eq!(status, 200, "{answer}");
-    assert!(answer.get("Outputs").is_some() && answer.get("ReturnValue").is_some(), "{answer}");
+    assert!(
+        answer.get("Outputs").is_some() && answer.get("ReturnValue").is_some(),
+        "{answer}"
+    );
     let id = &document_ids(&event)[0];
-    assert_eq!(world.ledger_entry(id)["state"]["name"], "sourceDeleted", "{answer}");
+    assert_eq!(
+        world.ledger_entry(id)["state"]["name"],
+        "sourceDeleted",
+        "{answer}"
+    );
 }
 
 #[rstest::rstest]
@@ -69,10 +107,16 @@ async fn an_event_is_exported_in_whatever_form_the_host_passes_it(#[case] envelo
 #[tokio::test]
 async fn events_of_every_schema_are_exported(#[case] schema: &str) {
     let world = World::new().await;
-    let event = world.recording(json!({"schema": schema, "call": {"chunks": [{"durationMs": 3000}]}})).await;
+    let event = world
+        .recording(json!({"schema": schema, "call": {"chunks": [{"durationMs": 3000}]}}))
+        .await;
     let (status, answer) = world.event(&event).await;
     assert_eq!(status, 200, "{answer}");
-    let wav = world.vault_files().into_keys().filter(|name| name.ends_with(".wav")).count();
+    let wav = world
+        .vault_files()
+        .into_keys()
+        .filter(|name| name.ends_with(".wav"))
+        .count();
     assert_eq!(wav, 1, "{answer}");
 }
 
@@ -89,41 +133,72 @@ async fn an_unreadable_event_is_kept_whole_logged_and_acknowledged(#[case] body:
         let (status, answer) = world.envelope("RecordingFileStatusUpdated", body).await;
         assert_eq!(status, 200, "{answer}");
     }
-    let poison = crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("poison"));
+    let poison =
+        crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("poison"));
     assert_eq!(poison.len(), 1, "a redelivery is kept once");
-    let kept: Value = serde_json::from_slice(poison.values().next().expect("one is there")).expect("it is JSON");
-    assert!(kept["reason"].is_string() && !kept["event"].is_null(), "{kept}");
-    assert!(world.console().contains("cannot be read"), "{}", world.console());
+    let kept: Value =
+        serde_json::from_slice(poison.values().next().expect("one is there")).expect("it is JSON");
+    assert!(
+        kept["reason"].is_string() && !kept["event"].is_null(),
+        "{kept}"
+    );
+    assert!(
+        world.console().contains("cannot be read"),
+        "{}",
+        world.console()
+    );
 }
 
 #[tokio::test]
 async fn one_unreadable_event_of_a_batch_does_not_spoil_the_others() {
     let world = World::new().await;
-    let good = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let good = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     let other = json!({"eventType": "Microsoft.Communication.CallStarted", "data": {}});
     let batch = json!({"Data": {"event": [{"id": "bad"}, other, good]}});
-    let (status, answer) = world.envelope("RecordingFileStatusUpdated", batch.to_string()).await;
+    let (status, answer) = world
+        .envelope("RecordingFileStatusUpdated", batch.to_string())
+        .await;
     assert_eq!(status, 200, "{answer}");
-    assert_eq!(world.ledger_entry(&document_ids(&good)[0])["state"]["name"], "sourceDeleted");
+    assert_eq!(
+        world.ledger_entry(&document_ids(&good)[0])["state"]["name"],
+        "sourceDeleted"
+    );
 }
 
 #[tokio::test]
 async fn an_unknown_function_is_a_404_with_an_answer_in_it() {
     let world = World::new().await;
     let (status, answer) = world.envelope("NoSuchFunction", "{}").await;
-    assert_eq!((status, &answer["error"]["code"]), (404, &json!("NotFound")));
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (404, &json!("NotFound"))
+    );
 }
 
 #[tokio::test]
 async fn a_ledger_that_fails_is_a_500_so_that_the_event_comes_again() {
     // A file stands where the ledger's directory should be.
     let blocked = tempfile::NamedTempFile::new().expect("there is room for temporary files");
-    let world = World::with(&[("LEDGER_URL", &format!("file://{}", blocked.path().display()))]).await;
+    let world = World::with(&[(
+        "LEDGER_URL",
+        &format!("file://{}", blocked.path().display()),
+    )])
+    .await;
     let event = world.recording(json!({})).await;
     let (status, answer) = world.event(&event).await;
     assert_eq!(status, 500, "{answer}");
-    assert!(answer["Logs"][0].as_str().is_some_and(|log| log.contains("ledger")), "{answer}");
-    assert!(world.content_log().await.is_empty(), "nothing is read before the event is durable");
+    assert!(
+        answer["Logs"][0]
+            .as_str()
+            .is_some_and(|log| log.contains("ledger")),
+        "{answer}"
+    );
+    assert!(
+        world.content_log().await.is_empty(),
+        "nothing is read before the event is durable"
+    );
 }
 
 #[tokio::test]
@@ -131,24 +206,45 @@ async fn a_vault_that_is_absent_fails_that_attempt_only() {
     let folder = tempfile::tempdir().expect("there is room for temporary files");
     let vault = folder.path().join("not-mounted/vault");
     let ledger = folder.path().join("ledger");
-    let settings = [("VAULT_URL", format!("file://{}", vault.display())), ("LEDGER_URL", format!("file://{}", ledger.display()))];
-    let world = World::with(&settings.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
+    let settings = [
+        ("VAULT_URL", format!("file://{}", vault.display())),
+        ("LEDGER_URL", format!("file://{}", ledger.display())),
+    ];
+    let world = World::with(
+        &settings
+            .each_ref()
+            .map(|(name, value)| (*name, value.as_str())),
+    )
+    .await;
     let event = world.recording(json!({})).await;
     let (status, answer) = world.event(&event).await;
     assert_eq!(status, 200, "the chunk is in the ledger: {answer}");
-    let entry = std::fs::read(ledger.join(format!("chunks/{}.json", document_ids(&event)[0]))).expect("the entry is there");
+    let entry = std::fs::read(ledger.join(format!("chunks/{}.json", document_ids(&event)[0])))
+        .expect("the entry is there");
     let entry: Value = serde_json::from_slice(&entry).expect("an entry is JSON");
-    assert_eq!((&entry["state"]["name"], &entry["attempts"]), (&json!("pending"), &json!(0)), "{entry}");
+    assert_eq!(
+        (&entry["state"]["name"], &entry["attempts"]),
+        (&json!("pending"), &json!(0)),
+        "{entry}"
+    );
 }
 
 #[tokio::test]
 async fn secrets_do_not_reach_the_console() {
     let world = World::with(&[("LOG", "trace")]).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     world.event(&event).await;
-    world.api("GET", "/recordings/x?code=the-function-key", None).await;
+    world
+        .api("GET", "/recordings/x?code=the-function-key", None)
+        .await;
     let console = world.console();
-    for secret in [acs_simulator::Options::ACCESS_KEY, "Signature=", "the-function-key"] {
+    for secret in [
+        acs_simulator::Options::ACCESS_KEY,
+        "Signature=",
+        "the-function-key",
+    ] {
         assert!(!console.contains(secret), "{secret} is on the console");
     }
 }

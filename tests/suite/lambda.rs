@@ -31,12 +31,19 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> Response {
     let headers = [
         ("lambda-runtime-aws-request-id", "r1".to_owned()),
         ("lambda-runtime-deadline-ms", deadline.to_string()),
-        ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:eu-central-1:1:function:recordings".to_owned()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            "arn:aws:lambda:eu-central-1:1:function:recordings".to_owned(),
+        ),
     ];
     (headers, Json(event)).into_response()
 }
 
-async fn answered(State(api): State<Arc<RuntimeApi>>, Path(_id): Path<String>, answer: Bytes) -> StatusCode {
+async fn answered(
+    State(api): State<Arc<RuntimeApi>>,
+    Path(_id): Path<String>,
+    answer: Bytes,
+) -> StatusCode {
     let answer = serde_json::from_slice(&answer).expect("an answer is JSON");
     api.answers.send(answer).await.expect("the test listens");
     StatusCode::ACCEPTED
@@ -57,14 +64,22 @@ fn gateway_event(method: &str, path: &str, query: &str, body: Option<&Value>) ->
 #[tokio::test]
 async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
     let world = World::new().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
     let (send_event, events) = mpsc::channel(4);
     let (answers, mut receive_answer) = mpsc::channel(4);
-    let api = Arc::new(RuntimeApi { events: Mutex::new(events), answers });
+    let api = Arc::new(RuntimeApi {
+        events: Mutex::new(events),
+        answers,
+    });
     let router = Router::new()
         .route("/2018-06-01/runtime/invocation/next", get(next))
-        .route("/2018-06-01/runtime/invocation/{id}/response", post(answered))
+        .route(
+            "/2018-06-01/runtime/invocation/{id}/response",
+            post(answered),
+        )
         .with_state(api);
     tokio::spawn(async move { axum::serve(listener, router).await });
     let mut function = Command::new(env!("CARGO_BIN_EXE_recording-vault"))
@@ -78,23 +93,51 @@ async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
         .spawn()
         .expect("the binary runs");
     let mut ask = async |method: &str, path: &str, query: &str, body: Option<&Value>| {
-        send_event.send(gateway_event(method, path, query, body)).await.expect("the runtime listens");
-        let answer = tokio::time::timeout(PATIENCE, receive_answer.recv()).await.expect("the function answers in time");
+        send_event
+            .send(gateway_event(method, path, query, body))
+            .await
+            .expect("the runtime listens");
+        let answer = tokio::time::timeout(PATIENCE, receive_answer.recv())
+            .await
+            .expect("the function answers in time");
         let answer = answer.expect("the function answers");
         let body = answer["body"].as_str().expect("an answer has a body");
-        (answer["statusCode"].clone(), serde_json::from_str::<Value>(body).expect("the body is JSON"))
+        (
+            answer["statusCode"].clone(),
+            serde_json::from_str::<Value>(body).expect("the body is JSON"),
+        )
     };
     let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
-    let (status, started) = ask("POST", "/api/recordings", "", Some(&json!({"serverCallId": call}))).await;
+    let (status, started) = ask(
+        "POST",
+        "/api/recordings",
+        "",
+        Some(&json!({"serverCallId": call})),
+    )
+    .await;
     assert_eq!(status, 200, "{started}");
-    let id = started["recordingId"].as_str().expect("a start gives an id");
+    let id = started["recordingId"]
+        .as_str()
+        .expect("a start gives an id");
     let path = format!("/recordings/{id}");
     let (status, state) = ask("GET", &format!("/api{path}"), "", None).await;
-    assert_eq!((status, state), (json!(200), world.api("GET", &path, None).await.1));
+    assert_eq!(
+        (status, state),
+        (json!(200), world.api("GET", &path, None).await.1)
+    );
     let (status, list) = ask("GET", "/api/recordings", "state=active", None).await;
-    assert_eq!((status, list), (json!(200), world.api("GET", "/recordings?state=active", None).await.1));
+    assert_eq!(
+        (status, list),
+        (
+            json!(200),
+            world.api("GET", "/recordings?state=active", None).await.1
+        )
+    );
     // The triggers of the Functions host are not there for everybody.
-    assert_eq!(ask("POST", "/ExportSweep", "", Some(&json!({}))).await.0, 404);
+    assert_eq!(
+        ask("POST", "/ExportSweep", "", Some(&json!({}))).await.0,
+        404
+    );
     function.kill().expect("it runs");
     function.wait().expect("it was started");
 }

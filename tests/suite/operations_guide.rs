@@ -18,7 +18,12 @@ fn guide() -> String {
 /// The rows of the table whose head begins with this cell.
 fn table<'a>(guide: &'a str, first_cell: &str) -> Vec<&'a str> {
     let head = format!("| {first_cell} |");
-    guide.lines().skip_while(|line| !line.starts_with(&head)).skip(2).take_while(|line| line.starts_with('|')).collect()
+    guide
+        .lines()
+        .skip_while(|line| !line.starts_with(&head))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect()
 }
 
 /// Level and sentence of everything that is logged, as the sources write it.
@@ -30,8 +35,10 @@ fn logged() -> BTreeSet<(String, String)> {
         for level in ["info", "warn", "error"] {
             let call = format!("{level}!(");
             for (at, _) in shipped.match_indices(&call) {
-                let is_part_of_a_word = shipped[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
-                if !is_part_of_a_word && let Some(sentence) = sentence(&shipped[at + call.len()..]) {
+                let is_part_of_a_word =
+                    shipped[..at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_');
+                if !is_part_of_a_word && let Some(sentence) = sentence(&shipped[at + call.len()..])
+                {
                     lines.insert((level.to_owned(), sentence));
                 }
             }
@@ -69,10 +76,20 @@ fn sentence(arguments: &str) -> Option<String> {
 }
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
     let below = folders.iter().flat_map(|folder| rust_files(folder));
-    below.chain(files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "rs"))).collect()
+    below
+        .chain(
+            files
+                .into_iter()
+                .filter(|file| file.extension().is_some_and(|extension| extension == "rs")),
+        )
+        .collect()
 }
 
 #[test]
@@ -82,16 +99,28 @@ fn the_guide_has_every_error_and_warning_and_nothing_that_is_not_logged() {
         .into_iter()
         .map(|row| {
             let level = row.split('|').nth(1).unwrap_or_default().trim();
-            let sentence = row.split("``").nth(1).unwrap_or_else(|| panic!("no sentence in {row}"));
+            let sentence = row
+                .split("``")
+                .nth(1)
+                .unwrap_or_else(|| panic!("no sentence in {row}"));
             (level.to_owned(), sentence.trim().to_owned())
         })
         .collect();
     let logged = logged();
     assert!(logged.len() > 60, "{logged:?}");
     let invented: Vec<_> = told.difference(&logged).collect();
-    assert!(invented.is_empty(), "the table `Logs` of docs/OPERATIONS.md has lines that nothing logs: {invented:#?}");
-    let untold: Vec<_> = logged.difference(&told).filter(|(level, _)| level != "info").collect();
-    assert!(untold.is_empty(), "the table `Logs` of docs/OPERATIONS.md lacks a row for each of: {untold:#?}");
+    assert!(
+        invented.is_empty(),
+        "the table `Logs` of docs/OPERATIONS.md has lines that nothing logs: {invented:#?}"
+    );
+    let untold: Vec<_> = logged
+        .difference(&told)
+        .filter(|(level, _)| level != "info")
+        .collect();
+    assert!(
+        untold.is_empty(),
+        "the table `Logs` of docs/OPERATIONS.md lacks a row for each of: {untold:#?}"
+    );
 }
 
 #[test]
@@ -101,7 +130,11 @@ fn queries_and_alerts_look_for_what_is_logged() {
     let mut count = 0;
     for operator in ["text contains ", "text startswith "] {
         for quoted in guide.split(operator).skip(1) {
-            let quote = quoted.chars().next().filter(|c| *c == '"' || *c == '\'').unwrap_or_else(|| panic!("{quoted}"));
+            let quote = quoted
+                .chars()
+                .next()
+                .filter(|c| *c == '"' || *c == '\'')
+                .unwrap_or_else(|| panic!("{quoted}"));
             let part = quoted[1..].split(quote).next().unwrap_or_default();
             let is_logged = logged.iter().any(|(_, sentence)| sentence.contains(part));
             assert!(is_logged, "a query looks for `{part}`, which no line holds");
@@ -118,10 +151,27 @@ fn the_table_of_metrics_is_the_registry() {
         .map(|metric| {
             let description = metric.description();
             let family = metrics::openmetrics::family_name(description);
-            let suffix = if matches!(metric, Metric::Counter(_)) { "_total" } else { "" };
-            let labels: Vec<String> = description.labels.iter().map(|label| format!("`{label}`")).collect();
-            let labels = if labels.is_empty() { "-".to_owned() } else { labels.join(", ") };
-            let (name, kind, unit, help) = (description.name, metric.kind(), description.unit, description.help);
+            let suffix = if matches!(metric, Metric::Counter(_)) {
+                "_total"
+            } else {
+                ""
+            };
+            let labels: Vec<String> = description
+                .labels
+                .iter()
+                .map(|label| format!("`{label}`"))
+                .collect();
+            let labels = if labels.is_empty() {
+                "-".to_owned()
+            } else {
+                labels.join(", ")
+            };
+            let (name, kind, unit, help) = (
+                description.name,
+                metric.kind(),
+                description.unit,
+                description.help,
+            );
             format!("| `{name}` | `{family}{suffix}` | {kind} | `{unit}` | {labels} | {help} |")
         })
         .collect();
@@ -132,9 +182,16 @@ fn the_table_of_metrics_is_the_registry() {
 fn alerts_on_metrics_name_metrics_that_there_are() {
     let text = metrics::open_metrics();
     let guide = guide();
-    let rules = guide.split("```yaml").nth(1).and_then(|rest| rest.split("```").next()).expect("there are rules");
+    let rules = guide
+        .split("```yaml")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("there are rules");
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    let named: BTreeSet<&str> = rules.split(|c| !is_part(c)).filter(|word| word.starts_with("recording_vault_")).collect();
+    let named: BTreeSet<&str> = rules
+        .split(|c| !is_part(c))
+        .filter(|word| word.starts_with("recording_vault_"))
+        .collect();
     assert!(named.len() > 4, "{named:?}");
     for name in named {
         let family = format!("# TYPE {} ", name.strip_suffix("_total").unwrap_or(name));
@@ -148,10 +205,23 @@ fn links_within_the_guide_lead_to_its_sections() {
     let sections: BTreeSet<String> = guide
         .lines()
         .filter(|line| line.starts_with('#'))
-        .map(|line| line.trim_start_matches('#').trim().to_lowercase().replace(' ', "-").replace(',', ""))
+        .map(|line| {
+            line.trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .replace(' ', "-")
+                .replace(',', "")
+        })
         .collect();
-    for link in guide.split("](#").skip(1).filter_map(|rest| rest.split(')').next()) {
-        assert!(sections.contains(link), "#{link} is no section of {sections:?}");
+    for link in guide
+        .split("](#")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+    {
+        assert!(
+            sections.contains(link),
+            "#{link} is no section of {sections:?}"
+        );
     }
 }
 
@@ -160,5 +230,10 @@ fn the_host_samples_no_log_line_away() {
     let host = fs::read(repository().join("host.json")).expect("host.json is there");
     let host: serde_json::Value = serde_json::from_slice(&host).expect("it is JSON");
     let excluded = &host["logging"]["applicationInsights"]["samplingSettings"]["excludedTypes"];
-    assert!(excluded.as_str().is_some_and(|excluded| excluded.split(';').any(|kind| kind == "Trace")), "{excluded}");
+    assert!(
+        excluded
+            .as_str()
+            .is_some_and(|excluded| excluded.split(';').any(|kind| kind == "Trace")),
+        "{excluded}"
+    );
 }

@@ -17,7 +17,8 @@ const MANY: usize = 10_000;
 /// Runs a scenario of `dev/browser` with the page of this world.
 async fn in_browser(scenario: &str, world: &World, mut facts: Value) {
     #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
-    let chromium = std::env::var("TEST_CHROMIUM").expect("TEST_CHROMIUM is not set: run the tests by `cargo xtask test`");
+    let chromium = std::env::var("TEST_CHROMIUM")
+        .expect("TEST_CHROMIUM is not set: run the tests by `cargo xtask test`");
     facts["page"] = format!("{}/api/vault/", world.host.url()).into();
     let mut command = tokio::process::Command::new("node");
     command
@@ -26,20 +27,38 @@ async fn in_browser(scenario: &str, world: &World, mut facts: Value) {
         .env("TEST_CHROMIUM", chromium)
         .kill_on_drop(true);
     let output = command.output().await.expect("Node.js runs");
-    assert!(output.status.success(), "{}\n{}", String::from_utf8_lossy(&output.stderr), world.console());
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stderr),
+        world.console()
+    );
 }
 
 /// A call that is recorded through our API and exported, in two chunks of unmixed audio with a pause; gives its id.
 async fn recorded_call(world: &World) -> String {
     let url = world.host.event_grid_url("RecordingFileStatusUpdated");
-    world.admin("POST", "event-subscriptions", json!({"url": url})).await;
-    let call = world.admin("POST", "calls", json!({"chunks": [{"durationMs": 9000}, {"durationMs": 5000}]})).await;
+    world
+        .admin("POST", "event-subscriptions", json!({"url": url}))
+        .await;
+    let call = world
+        .admin(
+            "POST",
+            "calls",
+            json!({"chunks": [{"durationMs": 9000}, {"durationMs": 5000}]}),
+        )
+        .await;
     let start = json!({"serverCallId": call["serverCallId"], "recordingContentType": "audio", "recordingChannelType": "unmixed",
         "recordingFormatType": "wav"});
     let (_, started) = world.api("POST", "/recordings", Some(start)).await;
-    let id = started["recordingId"].as_str().expect("a start gives an id").to_owned();
+    let id = started["recordingId"]
+        .as_str()
+        .expect("a start gives an id")
+        .to_owned();
     for action in ["pause", "resume", "stop"] {
-        world.api("POST", &format!("/recordings/{id}/{action}"), None).await;
+        world
+            .api("POST", &format!("/recordings/{id}/{action}"), None)
+            .await;
     }
     until_verified(world, &id).await;
     id
@@ -56,14 +75,22 @@ async fn made_recording(world: &World, wanted: Value) -> String {
 
 fn recording_id(event: &Value) -> String {
     let subject = event["subject"].as_str().expect("an event has a subject");
-    subject.rsplit('/').next().expect("a subject ends with the recording").to_owned()
+    subject
+        .rsplit('/')
+        .next()
+        .expect("a subject ends with the recording")
+        .to_owned()
 }
 
 async fn until_verified(world: &World, id: &str) -> Value {
     eventually("the recording is in the vault", async || {
-        let (status, recording) = world.api("GET", &format!("/vault/recordings/{id}"), None).await;
+        let (status, recording) = world
+            .api("GET", &format!("/vault/recordings/{id}"), None)
+            .await;
         let is_deleted = |chunk: &Value| chunk["state"] == "sourceDeleted";
-        let chunks = recording["chunkList"].as_array().filter(|chunks| status == 200 && !chunks.is_empty())?;
+        let chunks = recording["chunkList"]
+            .as_array()
+            .filter(|chunks| status == 200 && !chunks.is_empty())?;
         chunks.iter().all(is_deleted).then(|| recording.clone())
     })
     .await
@@ -101,14 +128,27 @@ async fn a_call_is_found_by_filters_and_within_ten_seconds_by_its_id() {
 async fn a_recording_plays_from_chunk_to_chunk_and_from_any_place() {
     let world = World::new().await;
     let id = recorded_call(&world).await;
-    let video = made_recording(&world, json!({"format": "mp4", "call": {"chunks": [{"sizeBytes": 200_000}]}})).await;
-    in_browser("play", &world, json!({"recordingId": id, "videoId": video, "channels": 2})).await;
+    let video = made_recording(
+        &world,
+        json!({"format": "mp4", "call": {"chunks": [{"sizeBytes": 200_000}]}}),
+    )
+    .await;
+    in_browser(
+        "play",
+        &world,
+        json!({"recordingId": id, "videoId": video, "channels": 2}),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn media_that_cannot_be_had_is_told_of_and_can_be_asked_for_again() {
     let world = World::new().await;
-    let id = made_recording(&world, json!({"format": "wav", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    let id = made_recording(
+        &world,
+        json!({"format": "wav", "call": {"chunks": [{"durationMs": 2000}]}}),
+    )
+    .await;
     in_browser("mediaFails", &world, json!({"recordingId": id})).await;
 }
 
@@ -116,10 +156,14 @@ async fn media_that_cannot_be_had_is_told_of_and_can_be_asked_for_again() {
 async fn a_chunk_that_was_given_up_is_retried_after_a_question() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let mut event = world.recording(json!({"format": "wav"})).await;
-    event["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] = "https://evil.example/media".into();
+    event["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] =
+        "https://evil.example/media".into();
     world.event(&event).await;
     let document_id = &document_ids(&event)[0];
-    assert_eq!(world.ledger_entry(document_id)["state"]["name"], "deadLettered");
+    assert_eq!(
+        world.ledger_entry(document_id)["state"]["name"],
+        "deadLettered"
+    );
     in_browser("retry", &world, json!({"failedId": recording_id(&event)})).await;
     assert_eq!(world.ledger_entry(document_id)["state"]["name"], "pending");
 }
@@ -127,7 +171,11 @@ async fn a_chunk_that_was_given_up_is_retried_after_a_question() {
 #[tokio::test]
 async fn a_recording_is_verified_held_and_released_after_a_question() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
-    let id = made_recording(&world, json!({"format": "wav", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    let id = made_recording(
+        &world,
+        json!({"format": "wav", "call": {"chunks": [{"durationMs": 2000}]}}),
+    )
+    .await;
     in_browser("hold", &world, json!({"recordingId": id})).await;
 }
 
@@ -136,7 +184,11 @@ async fn an_event_that_cannot_be_read_is_fed_in_again() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     world.event(&json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": "nothing"})).await;
     let poison = world.poison();
-    let sha256 = poison.keys().next().and_then(|name| name.split('.').next()).expect("the event is kept");
+    let sha256 = poison
+        .keys()
+        .next()
+        .and_then(|name| name.split('.').next())
+        .expect("the event is kept");
     in_browser("replay", &world, json!({"sha256": sha256})).await;
 }
 
@@ -154,7 +206,11 @@ async fn an_empty_vault_says_what_to_do_next() {
 #[tokio::test]
 async fn what_is_not_there_or_not_to_be_reached_is_told_and_no_page_is_blank() {
     let world = World::new().await;
-    let id = made_recording(&world, json!({"format": "mp3", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    let id = made_recording(
+        &world,
+        json!({"format": "mp3", "call": {"chunks": [{"durationMs": 2000}]}}),
+    )
+    .await;
     in_browser("badInput", &world, json!({"recordingId": id})).await;
 }
 
@@ -168,32 +224,51 @@ async fn every_view_is_for_all_in_both_themes_narrow_and_wide_by_keyboard_and_on
 #[tokio::test]
 async fn ten_thousand_recordings_are_fluent() {
     // In memory where there is such a place: it is not the disk that is looked at here.
-    let ledger = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("there is room for temporary files");
-    let world = World::with(&[("LEDGER_URL", &format!("file://{}", ledger.path().display()))]).await;
-    let id = made_recording(&world, json!({"format": "mp3", "call": {"chunks": [{"durationMs": 2000}]}})).await;
+    let ledger = tempfile::tempdir_in("/dev/shm")
+        .or_else(|_| tempfile::tempdir())
+        .expect("there is room for temporary files");
+    let world =
+        World::with(&[("LEDGER_URL", &format!("file://{}", ledger.path().display()))]).await;
+    let id = made_recording(
+        &world,
+        json!({"format": "mp3", "call": {"chunks": [{"durationMs": 2000}]}}),
+    )
+    .await;
     multiply(ledger.path(), &id);
     in_browser("many", &world, json!({"count": MANY})).await;
 }
 
 /// Writes a recording again under other names, as register and index have one whose files are still to be announced.
 fn multiply(ledger: &Path, id: &str) {
-    let account = ledger.join(format!("recordings/{}.json", recording_name(&id.parse().expect("it is an id"))));
+    let account = ledger.join(format!(
+        "recordings/{}.json",
+        recording_name(&id.parse().expect("it is an id"))
+    ));
     let account = fs::read_to_string(account).expect("the register has it");
     // Nobody asks for them by their call.
     let all = Listed::All.prefix();
     for number in 1..MANY {
         let renamed = account.replace(id, &format!("many-{number}"));
-        let mut copy: RegisteredRecording = serde_json::from_str(&renamed).expect("an account is JSON");
+        let mut copy: RegisteredRecording =
+            serde_json::from_str(&renamed).expect("an account is JSON");
         let minutes = jiff::SignedDuration::from_mins(i64::try_from(number).expect("it is small"));
         copy.started_at = copy.started_at.and_then(|at| at.checked_sub(minutes).ok());
         copy.opened_at = copy.opened_at.and_then(|at| at.checked_sub(minutes).ok());
         copy.files = Files::default();
         let text = serde_json::to_string(&copy).expect("an account can be written");
-        let markers = copy.markers().into_iter().filter(|marker| marker.starts_with(&all)).map(|marker| (marker, String::new()));
-        for (key, content) in markers.chain([(format!("recordings/{}.json", recording_name(&copy.recording_id)), text)]) {
+        let markers = copy
+            .markers()
+            .into_iter()
+            .filter(|marker| marker.starts_with(&all))
+            .map(|marker| (marker, String::new()));
+        for (key, content) in markers.chain([(
+            format!("recordings/{}.json", recording_name(&copy.recording_id)),
+            text,
+        )]) {
             let path = ledger.join(key);
             if fs::write(&path, &content).is_err() {
-                fs::create_dir_all(path.parent().expect("a key lies in a folder")).expect("the folder is ours");
+                fs::create_dir_all(path.parent().expect("a key lies in a folder"))
+                    .expect("the folder is ours");
                 fs::write(&path, content).expect("the folder is ours");
             }
         }

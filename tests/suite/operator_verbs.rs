@@ -9,12 +9,17 @@ use crate::support::world::{World, document_ids};
 
 fn run(world: &World, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_recording-vault"));
-    command.args(arguments).envs(world.settings()).output().expect("the binary runs")
+    command
+        .args(arguments)
+        .envs(world.settings())
+        .output()
+        .expect("the binary runs")
 }
 
 fn report(output: &Output) -> Value {
     let text = String::from_utf8_lossy(&output.stdout);
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
 #[tokio::test]
@@ -28,7 +33,11 @@ async fn events_are_replayed_from_files_containers_and_poison_and_again_without_
     };
     let mut events = Vec::new();
     for _ in 0..4 {
-        events.push(world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await);
+        events.push(
+            world
+                .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+                .await,
+        );
     }
     // As Event Grid dead-letters them: the event, and why.
     let mut dead = events[0].clone();
@@ -36,47 +45,97 @@ async fn events_are_replayed_from_files_containers_and_poison_and_again_without_
     dead["deliveryAttempts"] = 30.into();
     let container = folder.path().join("dead-letters");
     std::fs::create_dir_all(container.join("2026/3/2")).expect("the folder is ours");
-    std::fs::write(container.join("2026/3/2/a.json"), json!([dead]).to_string()).expect("the folder is ours");
+    std::fs::write(container.join("2026/3/2/a.json"), json!([dead]).to_string())
+        .expect("the folder is ours");
     let file = write("one.json", events[1].to_string());
-    let message = write("message.txt", base64::prelude::BASE64_STANDARD.encode(json!([events[2]]).to_string()));
+    let message = write(
+        "message.txt",
+        base64::prelude::BASE64_STANDARD.encode(json!([events[2]]).to_string()),
+    );
     let url = format!("file://{}", container.display());
 
     for _ in 0..2 {
         let output = run(&world, &["replay", "--json", &file, &message, &url]);
         let report = report(&output);
         assert!(output.status.success(), "{report}");
-        assert_eq!((&report["documents"], report["chunks"].as_array().map(Vec::len)), (&json!(3), Some(3)), "{report}");
+        assert_eq!(
+            (
+                &report["documents"],
+                report["chunks"].as_array().map(Vec::len)
+            ),
+            (&json!(3), Some(3)),
+            "{report}"
+        );
     }
     world.sweep().await;
     for event in &events[..3] {
-        assert_eq!(world.ledger_entry(&document_ids(event)[0])["state"]["name"], "sourceDeleted");
+        assert_eq!(
+            world.ledger_entry(&document_ids(event)[0])["state"]["name"],
+            "sourceDeleted"
+        );
     }
     // One that came garbled is kept; mended by hand, it is replayed from there.
     world.event(&json!(events[3].to_string() + " ")).await;
     world.event(&json!("garbled")).await;
     let poison = world.poison();
-    let garbled = poison.keys().find(|name| String::from_utf8_lossy(&poison[*name]).contains("garbled")).expect("it is kept");
-    let output = run(&world, &["replay", "--json", &format!("poison:{}", garbled.trim_end_matches(".json"))]);
-    assert_eq!(output.status.code(), Some(2), "it is still not readable: {}", report(&output));
+    let garbled = poison
+        .keys()
+        .find(|name| String::from_utf8_lossy(&poison[*name]).contains("garbled"))
+        .expect("it is kept");
+    let output = run(
+        &world,
+        &[
+            "replay",
+            "--json",
+            &format!("poison:{}", garbled.trim_end_matches(".json")),
+        ],
+    );
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "it is still not readable: {}",
+        report(&output)
+    );
 }
 
 #[tokio::test]
 async fn what_is_where_and_what_was_refused_is_listed() {
     let world = World::new().await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     let id = document_ids(&event)[0].clone();
     world.event(&event).await;
     world.event(&json!("garbled")).await;
     let mut foreign = world.recording(json!({})).await;
-    foreign["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] = "https://evil.example/x".into();
+    foreign["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] =
+        "https://evil.example/x".into();
     world.event(&foreign).await;
     let all = report(&run(&world, &["list", "--json"]));
-    assert_eq!((all["chunks"].as_array().map(Vec::len), all["poison"].as_array().map(Vec::len)), (Some(2), Some(1)), "{all}");
+    assert_eq!(
+        (
+            all["chunks"].as_array().map(Vec::len),
+            all["poison"].as_array().map(Vec::len)
+        ),
+        (Some(2), Some(1)),
+        "{all}"
+    );
     let dead = report(&run(&world, &["list", "--state", "deadlettered", "--json"]));
-    assert!(dead["chunks"][0]["reason"].as_str().is_some_and(|reason| reason.contains("evil.example")), "{dead}");
-    let call = world.ledger_entry(&id)["chunk"]["callId"].as_str().expect("it has a call").to_owned();
+    assert!(
+        dead["chunks"][0]["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("evil.example")),
+        "{dead}"
+    );
+    let call = world.ledger_entry(&id)["chunk"]["callId"]
+        .as_str()
+        .expect("it has a call")
+        .to_owned();
     let of = String::from_utf8_lossy(&run(&world, &["list", "--of", &call]).stdout).into_owned();
-    assert!(of.contains(&id) && of.contains("sourceDeleted") && of.contains(".wav"), "{of}");
+    assert!(
+        of.contains(&id) && of.contains("sourceDeleted") && of.contains(".wav"),
+        "{of}"
+    );
     let shown = report(&run(&world, &["show", &id, "--json"]));
     assert_eq!(shown["state"]["name"], "sourceDeleted", "{shown}");
     assert_eq!(run(&world, &["show", "nobody"]).status.code(), Some(2));
@@ -95,7 +154,9 @@ async fn a_replay_of_nothing_says_so() {
 #[tokio::test]
 async fn dead_letters_are_retried_once_what_was_wrong_is_mended() {
     let world = World::with(&[("ACS_CONTENT_HOSTS", "")]).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     let id = document_ids(&event)[0].clone();
     world.event(&event).await;
     assert_eq!(world.ledger_entry(&id)["state"]["name"], "deadLettered");
@@ -103,17 +164,28 @@ async fn dead_letters_are_retried_once_what_was_wrong_is_mended() {
     assert_eq!(report(&output)["opened"], json!([id]));
     assert_eq!(world.ledger_entry(&id)["state"]["name"], "pending");
     let output = run(&world, &["retry", "nobody"]);
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).trim()), (Some(2), "nobody is not in the ledger"));
+    assert_eq!(
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).trim()
+        ),
+        (Some(2), "nobody is not in the ledger")
+    );
 }
 
 #[tokio::test]
 async fn the_audit_log_is_whole_until_somebody_edits_it() {
     let world = World::new().await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     world.event(&event).await;
     let output = run(&world, &["audit", "verify", "--json"]);
     let whole = report(&output);
-    assert!(output.status.success() && whole["problems"] == json!([]), "{whole}");
+    assert!(
+        output.status.success() && whole["problems"] == json!([]),
+        "{whole}"
+    );
     let folder = world.vault.with_file_name("vault-ledger").join("audit");
     let mut log = String::new();
     for sequence in 1..=whole["last"].as_u64().expect("it is a number") {
@@ -121,29 +193,54 @@ async fn the_audit_log_is_whole_until_somebody_edits_it() {
         log += &std::fs::read_to_string(path).expect("the document is there");
     }
     for action in ["recorded", "exported", "deletingSource", "sourceDeleted"] {
-        assert!(log.contains(&format!("\"action\":\"{action}\"")), "{action} is not in {log}");
+        assert!(
+            log.contains(&format!("\"action\":\"{action}\"")),
+            "{action} is not in {log}"
+        );
     }
-    let noted = format!("{}:{}", whole["last"], whole["lastSha256"].as_str().expect("it is text"));
-    assert!(run(&world, &["audit", "verify", "--noted", &noted]).status.success());
+    let noted = format!(
+        "{}:{}",
+        whole["last"],
+        whole["lastSha256"].as_str().expect("it is text")
+    );
+    assert!(
+        run(&world, &["audit", "verify", "--noted", &noted])
+            .status
+            .success()
+    );
 
     let first = folder.join("000000000001.json");
-    let edited = std::fs::read_to_string(&first).expect("it is there").replace("recorded", "forgotten");
+    let edited = std::fs::read_to_string(&first)
+        .expect("it is there")
+        .replace("recorded", "forgotten");
     std::fs::write(&first, edited).expect("the folder is ours");
     let output = run(&world, &["audit", "verify"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.code() == Some(2) && text.contains("NOT whole"), "{text}");
+    assert!(
+        output.status.code() == Some(2) && text.contains("NOT whole"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_corrupt_entry_stops_only_itself_and_is_rebuilt_from_its_receipt() {
     let world = World::with(&[("DELETE_DELAY", "1h")]).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}, {"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}, {"durationMs": 1000}]}}))
+        .await;
     world.event(&event).await;
     let ids = document_ids(&event);
-    let path = world.vault.with_file_name("vault-ledger").join(format!("chunks/{}.json", ids[0]));
+    let path = world
+        .vault
+        .with_file_name("vault-ledger")
+        .join(format!("chunks/{}.json", ids[0]));
     std::fs::write(&path, "{\"chunk\": ").expect("the folder is ours");
     let swept = world.sweep().await;
-    assert_eq!((&swept["seen"], &swept["failed"], &swept["waiting"]), (&json!(2), &json!(1), &json!(1)), "{swept}");
+    assert_eq!(
+        (&swept["seen"], &swept["failed"], &swept["waiting"]),
+        (&json!(2), &json!(1), &json!(1)),
+        "{swept}"
+    );
 
     let output = run(&world, &["ledger", "rebuild", "--json"]);
     assert!(output.status.success(), "{}", report(&output));
@@ -155,5 +252,9 @@ async fn a_corrupt_entry_stops_only_itself_and_is_rebuilt_from_its_receipt() {
     assert!(again.contains("Every entry is readable"), "{again}");
 
     let lost = "0-eus-d9-ffffffffffffffffffffffffffffffff";
-    assert_eq!(run(&world, &["ledger", "rebuild", lost]).status.code(), Some(2), "there is no receipt of it");
+    assert_eq!(
+        run(&world, &["ledger", "rebuild", lost]).status.code(),
+        Some(2),
+        "there is no receipt of it"
+    );
 }

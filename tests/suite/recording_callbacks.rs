@@ -7,7 +7,10 @@ use crate::support::world::{World, json_answer};
 
 async fn world_and_issuer() -> (World, Issuer) {
     let issuer = Issuer::start().await;
-    let settings = [("ACS_RESOURCE_ID", issuer::AUDIENCE), ("ACS_OPENID_URL", &issuer.openid_url())];
+    let settings = [
+        ("ACS_RESOURCE_ID", issuer::AUDIENCE),
+        ("ACS_OPENID_URL", &issuer.openid_url()),
+    ];
     (World::with(&settings).await, issuer)
 }
 
@@ -18,11 +21,21 @@ fn changed(id: &str, state: &str) -> Value {
 
 /// Past the host, whose function key is not what this is about.
 async fn reported(world: &World, token: Option<&str>, events: &Value) -> (u16, Value) {
-    let mut request = world.client.post(format!("{}/api/recordings/callbacks", world.handler_url().await));
+    let mut request = world.client.post(format!(
+        "{}/api/recordings/callbacks",
+        world.handler_url().await
+    ));
     if let Some(token) = token {
         request = request.header("authorization", format!("Bearer {token}"));
     }
-    json_answer(request.body(events.to_string()).send().await.expect("the handler answers")).await
+    json_answer(
+        request
+            .body(events.to_string())
+            .send()
+            .await
+            .expect("the handler answers"),
+    )
+    .await
 }
 
 async fn state(world: &World, id: &str) -> Value {
@@ -33,12 +46,25 @@ async fn state(world: &World, id: &str) -> Value {
 async fn a_report_with_acs_own_token_updates_the_register() {
     let (world, issuer) = world_and_issuer().await;
     let call = world.admin("POST", "calls", json!({})).await["serverCallId"].clone();
-    let started = world.api("POST", "/recordings", Some(json!({"serverCallId": call}))).await.1;
-    let id = started["recordingId"].as_str().expect("a start gives an id");
-    world.admin("POST", "calls/end", json!({"serverCallId": call})).await;
+    let started = world
+        .api("POST", "/recordings", Some(json!({"serverCallId": call})))
+        .await
+        .1;
+    let id = started["recordingId"]
+        .as_str()
+        .expect("a start gives an id");
+    world
+        .admin("POST", "calls/end", json!({"serverCallId": call}))
+        .await;
     let token = issuer.token(&issuer.claims());
-    assert_eq!(reported(&world, Some(&token), &changed(id, "inactive")).await, (200, json!({"taken": 1})));
-    assert_eq!(world.api("GET", "/recordings", None).await.1["recordings"], json!([]));
+    assert_eq!(
+        reported(&world, Some(&token), &changed(id, "inactive")).await,
+        (200, json!({"taken": 1}))
+    );
+    assert_eq!(
+        world.api("GET", "/recordings", None).await.1["recordings"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -49,8 +75,15 @@ async fn a_start_that_failed_later_is_failed() {
     let token = issuer.token(&issuer.claims());
     assert_eq!(reported(&world, Some(&token), &event).await.0, 200);
     let state = state(&world, "r1").await;
-    let expected = (&json!("failed"), &json!("400.8501: Call is not established"));
-    assert_eq!((&state["recordingState"], &state["failure"]), expected, "{state}");
+    let expected = (
+        &json!("failed"),
+        &json!("400.8501: Call is not established"),
+    );
+    assert_eq!(
+        (&state["recordingState"], &state["failure"]),
+        expected,
+        "{state}"
+    );
 }
 
 #[tokio::test]
@@ -65,33 +98,69 @@ async fn a_token_that_is_not_right_lets_nobody_in() {
     let tokens = [
         ("none", None),
         ("text", Some("nonsense".to_owned())),
-        ("another audience", Some(issuer.token(&with("aud", "somebody else".into())))),
-        ("another issuer", Some(issuer.token(&with("iss", "https://evil.example/".into())))),
-        ("expired", Some(issuer.token(&with("exp", (now - 600).into())))),
-        ("not yet", Some(issuer.token(&with("nbf", (now + 600).into())))),
-        ("no audience", Some(issuer.token(&json!({"iss": issuer.claims()["iss"], "exp": now + 300})))),
+        (
+            "another audience",
+            Some(issuer.token(&with("aud", "somebody else".into()))),
+        ),
+        (
+            "another issuer",
+            Some(issuer.token(&with("iss", "https://evil.example/".into()))),
+        ),
+        (
+            "expired",
+            Some(issuer.token(&with("exp", (now - 600).into()))),
+        ),
+        (
+            "not yet",
+            Some(issuer.token(&with("nbf", (now + 600).into()))),
+        ),
+        (
+            "no audience",
+            Some(issuer.token(&json!({"iss": issuer.claims()["iss"], "exp": now + 300}))),
+        ),
         ("forged", Some(issuer::forged(&issuer.claims()))),
         ("symmetric", Some(issuer::symmetric(&issuer.claims()))),
     ];
     for (what, token) in tokens {
         let (status, answer) = reported(&world, token.as_deref(), &changed("r1", "active")).await;
-        assert_eq!((status, &answer["error"]["code"]), (401, &json!("Unauthorized")), "{what}: {answer}");
-        assert!(!answer.to_string().contains(token.as_deref().unwrap_or("no token at all")), "{what}: {answer}");
+        assert_eq!(
+            (status, &answer["error"]["code"]),
+            (401, &json!("Unauthorized")),
+            "{what}: {answer}"
+        );
+        assert!(
+            !answer
+                .to_string()
+                .contains(token.as_deref().unwrap_or("no token at all")),
+            "{what}: {answer}"
+        );
     }
-    assert_eq!(world.api("GET", "/recordings", None).await.1["recordings"], json!([]));
+    assert_eq!(
+        world.api("GET", "/recordings", None).await.1["recordings"],
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn without_keys_or_without_an_audience_nobody_is_let_in() {
     let issuer = Issuer::start().await;
     let token = issuer.token(&issuer.claims());
-    let unreachable = [("ACS_RESOURCE_ID", issuer::AUDIENCE), ("ACS_OPENID_URL", "http://127.0.0.1:1/openid")];
+    let unreachable = [
+        ("ACS_RESOURCE_ID", issuer::AUDIENCE),
+        ("ACS_OPENID_URL", "http://127.0.0.1:1/openid"),
+    ];
     let world = World::with(&unreachable).await;
     let (status, answer) = reported(&world, Some(&token), &changed("r1", "active")).await;
-    assert_eq!((status, &answer["error"]["code"]), (503, &json!("KeysUnavailable")));
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (503, &json!("KeysUnavailable"))
+    );
     let world = World::new().await;
     let (status, answer) = reported(&world, Some(&token), &changed("r1", "active")).await;
-    assert_eq!((status, &answer["error"]["code"]), (503, &json!("CallbacksOff")));
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (503, &json!("CallbacksOff"))
+    );
 }
 
 #[tokio::test]
@@ -101,10 +170,18 @@ async fn the_envelope_form_checks_the_token_as_well() {
         let headers = json!({"Authorization": [format!("Bearer {token}")]});
         let url = "http://localhost:7071/api/recordings/callbacks";
         let body = json!([]).to_string();
-        json!({"Data": {"req": {"Url": url, "Method": "POST", "Headers": headers, "Body": body}}}).to_string()
+        json!({"Data": {"req": {"Url": url, "Method": "POST", "Headers": headers, "Body": body}}})
+            .to_string()
     };
-    let (_, answer) = world.envelope("RecordingStateCallback", request(&issuer.token(&issuer.claims()))).await;
+    let (_, answer) = world
+        .envelope(
+            "RecordingStateCallback",
+            request(&issuer.token(&issuer.claims())),
+        )
+        .await;
     assert_eq!(answer["Outputs"]["res"]["statusCode"], 200, "{answer}");
-    let (_, answer) = world.envelope("RecordingStateCallback", request("nonsense")).await;
+    let (_, answer) = world
+        .envelope("RecordingStateCallback", request("nonsense"))
+        .await;
     assert_eq!(answer["Outputs"]["res"]["statusCode"], 401, "{answer}");
 }

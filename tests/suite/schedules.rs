@@ -25,7 +25,11 @@ const SCHEDULES: u32 = 10_000;
 const SHARES: u32 = 2;
 const NAMES: [&str; 3] = ["a", "bb", "ccc"];
 /// How wrong the machines' clocks are.
-const CLOCKS_OFF: [SignedDuration; 3] = [SignedDuration::ZERO, SignedDuration::from_mins(4), SignedDuration::from_mins(-4)];
+const CLOCKS_OFF: [SignedDuration; 3] = [
+    SignedDuration::ZERO,
+    SignedDuration::from_mins(4),
+    SignedDuration::from_mins(-4),
+];
 
 /// What happens at once, and then time passes.
 #[derive(Debug, Clone)]
@@ -83,9 +87,22 @@ impl From<SourceFault> for fake_source::Fault {
 fn schedules() -> impl Strategy<Value = Vec<Round>> {
     let work = prop_oneof![3 => any::<[bool; NAMES.len()]>().prop_map(Work::Deliver), 2 => Just(Work::Sweep)];
     let killed_at = proptest::option::weighted(0.4, (0..60_usize, any::<bool>()));
-    let action = (work, 0..CLOCKS_OFF.len(), any::<u64>(), prop_oneof![Just(0_u32), 0..30_u32], killed_at).prop_map(
-        |(work, machine, seed, failures_percent, killed_at)| Action { work, machine, seed, failures_percent, killed_at },
-    );
+    let action = (
+        work,
+        0..CLOCKS_OFF.len(),
+        any::<u64>(),
+        prop_oneof![Just(0_u32), 0..30_u32],
+        killed_at,
+    )
+        .prop_map(
+            |(work, machine, seed, failures_percent, killed_at)| Action {
+                work,
+                machine,
+                seed,
+                failures_percent,
+                killed_at,
+            },
+        );
     let fault = prop_oneof![
         4 => Just(SourceFault::None),
         1 => Just(SourceFault::Transient),
@@ -96,11 +113,13 @@ fn schedules() -> impl Strategy<Value = Vec<Round>> {
         1 => Just(SourceFault::Empty),
         1 => Just(SourceFault::LargerTotal),
     ];
-    let round = (vec(action, 1..4), vec(fault, 0..4), 0..40_u64).prop_map(|(actions, source_faults, minutes)| Round {
-        actions,
-        source_faults,
-        minutes,
-    });
+    let round = (vec(action, 1..4), vec(fault, 0..4), 0..40_u64).prop_map(
+        |(actions, source_faults, minutes)| Round {
+            actions,
+            source_faults,
+            minutes,
+        },
+    );
     vec(round, 1..8)
 }
 
@@ -118,16 +137,33 @@ impl Clock for ClockOff {
 
 /// Does one process's work; gives the chunks whose delivery was acknowledged.
 async fn act(durable: &Durable, chunks: &[RecordingChunk], action: &Action) -> Vec<usize> {
-    let killed_at = action.killed_at.map(|(call, after)| (call, if after { Fault::KillAfter } else { Fault::KillBefore }));
+    let killed_at = action.killed_at.map(|(call, after)| {
+        (
+            call,
+            if after {
+                Fault::KillAfter
+            } else {
+                Fault::KillBefore
+            },
+        )
+    });
     let plan = Plan::noisy(action.seed, action.failures_percent, killed_at);
-    let clock = ClockOff { right: Arc::clone(&durable.clock), off: CLOCKS_OFF[action.machine] };
+    let clock = ClockOff {
+        right: Arc::clone(&durable.clock),
+        off: CLOCKS_OFF[action.machine],
+    };
     let driver = durable.instance_with_clock(&plan, Arc::new(clock));
     let work = async {
         match &action.work {
             Work::Deliver(which) => {
                 let indices: Vec<usize> = (0..chunks.len()).filter(|index| which[*index]).collect();
-                let wanted: Vec<RecordingChunk> = indices.iter().map(|index| chunks[*index].clone()).collect();
-                if deliver(&driver, &wanted).await { indices } else { Vec::new() }
+                let wanted: Vec<RecordingChunk> =
+                    indices.iter().map(|index| chunks[*index].clone()).collect();
+                if deliver(&driver, &wanted).await {
+                    indices
+                } else {
+                    Vec::new()
+                }
             }
             Work::Sweep => {
                 let _ = ExportSweep::new(Arc::clone(&driver)).run(budget()).await;
@@ -142,24 +178,51 @@ async fn act(durable: &Durable, chunks: &[RecordingChunk], action: &Action) -> V
 }
 
 async fn run(schedule: Vec<Round>) {
-    let chunks: Vec<RecordingChunk> = (0_u32..).zip(NAMES).map(|(index, name)| chunk(name, index)).collect();
+    let chunks: Vec<RecordingChunk> = (0_u32..)
+        .zip(NAMES)
+        .map(|(index, name)| chunk(name, index))
+        .collect();
     let durable = Durable::new(&chunks);
     let mut acknowledged = [false; NAMES.len()];
     for round in &schedule {
-        durable.source.with_faults(round.source_faults.iter().map(|fault| fake_source::Fault::from(*fault)));
-        let acting = round.actions.iter().map(|action| act(&durable, &chunks, action));
-        for index in futures::future::join_all(acting).await.into_iter().flatten() {
+        durable.source.with_faults(
+            round
+                .source_faults
+                .iter()
+                .map(|fault| fake_source::Fault::from(*fault)),
+        );
+        let acting = round
+            .actions
+            .iter()
+            .map(|action| act(&durable, &chunks, action));
+        for index in futures::future::join_all(acting)
+            .await
+            .into_iter()
+            .flatten()
+        {
             acknowledged[index] = true;
         }
         durable.clock.advance(Duration::from_mins(round.minutes));
     }
     durable.source.with_faults([]);
-    let unacknowledged = chunks.iter().zip(acknowledged).filter(|(_, is)| !is).map(|(chunk, _)| chunk.clone());
-    durable.settle(&chunks, &unacknowledged.collect::<Vec<_>>(), "after the schedule").await;
+    let unacknowledged = chunks
+        .iter()
+        .zip(acknowledged)
+        .filter(|(_, is)| !is)
+        .map(|(chunk, _)| chunk.clone());
+    durable
+        .settle(
+            &chunks,
+            &unacknowledged.collect::<Vec<_>>(),
+            "after the schedule",
+        )
+        .await;
 }
 
 fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
-    std::env::vars().find(|(found, _)| found == name).and_then(|(_, value)| value.parse().ok())
+    std::env::vars()
+        .find(|(found, _)| found == name)
+        .and_then(|(_, value)| value.parse().ok())
 }
 
 /// One of several shares, so that they run side by side.
@@ -170,9 +233,17 @@ fn explore(share: u64) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     bytes[8..16].copy_from_slice(&share.to_le_bytes());
     let cases = setting("SCHEDULES").unwrap_or(SCHEDULES).div_ceil(SHARES);
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build();
     let runtime = runtime.expect("a runtime needs nothing");
     let outcome = runner.run(&schedules(), |schedule| {
         runtime.block_on(run(schedule));

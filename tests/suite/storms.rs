@@ -17,7 +17,8 @@ use recording_vault::vault::directory::DirectoryLedgerStore;
 use serde_json::{Value, json};
 
 use crate::support::audit::{
-    assert_all_in_vault, assert_deleted_after_read, assert_deleted_with_receipt, assert_no_orphan, deletions,
+    assert_all_in_vault, assert_deleted_after_read, assert_deleted_with_receipt, assert_no_orphan,
+    deletions,
 };
 use crate::support::gate::Gate;
 use crate::support::small_disk::SmallDisk;
@@ -34,17 +35,23 @@ const DISK_FULL: &str = "os error 28";
 const LEAST_KILLS: u32 = 4;
 
 fn vault_url(world: &World) -> VaultUrl {
-    world.settings()["VAULT_URL"].parse().expect("the world has a vault")
+    world.settings()["VAULT_URL"]
+        .parse()
+        .expect("the world has a vault")
 }
 
 fn ledger(world: &World) -> Arc<dyn LedgerStore> {
     let url = match world.settings().get("LEDGER_URL") {
         Some(url) => url.parse().expect("it is a ledger's URL"),
-        None => vault_url(world).ledger_beside().expect("there is a place beside the vault"),
+        None => vault_url(world)
+            .ledger_beside()
+            .expect("there is a place beside the vault"),
     };
     match url {
         VaultUrl::Directory(path) => Arc::new(DirectoryLedgerStore::new(path)),
-        VaultUrl::Container(url) => Arc::new(AzureLedgerStore::new(azurite::client(url.expose().as_str()))),
+        VaultUrl::Container(url) => Arc::new(AzureLedgerStore::new(azurite::client(
+            url.expose().as_str(),
+        ))),
     }
 }
 
@@ -62,7 +69,13 @@ async fn deliver(world: &World, host: &Host, event: &Value) {
     eventually("the event is acknowledged", async || {
         host.ready().await.ok()?;
         let url = format!("{}/RecordingFileStatusUpdated", handler_url(host).await);
-        let response = world.client.post(url).body(body.clone()).send().await.ok()?;
+        let response = world
+            .client
+            .post(url)
+            .body(body.clone())
+            .send()
+            .await
+            .ok()?;
         (response.status() == 200).then_some(())
     })
     .await;
@@ -72,7 +85,12 @@ async fn deliver(world: &World, host: &Host, event: &Value) {
 async fn until_settled(world: &World) {
     let ledger = ledger(world);
     eventually("no chunk is open any more", async || {
-        ledger.list("open/", None, 1).await.expect("the ledger works").is_empty().then_some(())
+        ledger
+            .list("open/", None, 1)
+            .await
+            .expect("the ledger works")
+            .is_empty()
+            .then_some(())
     })
     .await;
 }
@@ -85,12 +103,19 @@ async fn assert_nothing_lost(world: &World, count: usize) {
     assert_no_orphan(&objects, &files);
     assert_deleted_after_read(world).await;
     assert_deleted_with_receipt(world, &files).await;
-    assert!(objects.iter().all(|object| !object["deletedAt"].is_null()), "{objects:?}");
+    assert!(
+        objects.iter().all(|object| !object["deletedAt"].is_null()),
+        "{objects:?}"
+    );
     match vault_url(world) {
         VaultUrl::Directory(path) => assert_only_waste_is_staged(&path, &files),
         VaultUrl::Container(url) => {
             let names = azurite::names_with_uncommitted(url.expose().as_str()).await;
-            assert_eq!(names, files.into_keys().collect::<Vec<_>>(), "something is staged and not committed");
+            assert_eq!(
+                names,
+                files.into_keys().collect::<Vec<_>>(),
+                "something is staged and not committed"
+            );
         }
     }
 }
@@ -98,11 +123,19 @@ async fn assert_nothing_lost(world: &World, count: usize) {
 /// A kill may leave blocks of a file behind that is committed; none of one that is not.
 fn assert_only_waste_is_staged(vault: &Path, files: &BTreeMap<String, Vec<u8>>) {
     for staged in files_by_path(&vault.join(".staging")).keys() {
-        let (name, _) = staged.rsplit_once('/').expect("a block lies in the folder of its file");
-        assert!(files.contains_key(name), "{staged} is staged, and its file is not committed");
+        let (name, _) = staged
+            .rsplit_once('/')
+            .expect("a block lies in the folder of its file");
+        assert!(
+            files.contains_key(name),
+            "{staged} is staged, and its file is not committed"
+        );
     }
     for listed in files_by_path(&vault.join(".committed")).keys() {
-        assert!(files.contains_key(listed), "there is a block list of {listed}, and no such file");
+        assert!(
+            files.contains_key(listed),
+            "there is a block list of {listed}, and no such file"
+        );
     }
 }
 
@@ -110,10 +143,15 @@ fn assert_only_waste_is_staged(vault: &Path, files: &BTreeMap<String, Vec<u8>>) 
 async fn kill(world: &World, host: &Host, kills: &mut u32, mut random: SmallRng) {
     while *kills < KILLS {
         let until = world.simulator.content_requests() + random.random_range(1..60);
-        eventually("the handlers work", async || (world.simulator.content_requests() >= until).then_some(())).await;
+        eventually("the handlers work", async || {
+            (world.simulator.content_requests() >= until).then_some(())
+        })
+        .await;
         host.kill_handler().await;
         *kills += 1;
-        host.ready().await.expect("the host starts the handler again");
+        host.ready()
+            .await
+            .expect("the host starts the handler again");
     }
 }
 
@@ -125,8 +163,15 @@ async fn a_storm_of_kills_and_faults_loses_nothing(#[case] is_azure: bool) {
     let seed: u64 = rand::random();
     println!("seed {seed}");
     let mut random = SmallRng::seed_from_u64(seed);
-    let container = if is_azure { azurite::container_url().await } else { String::new() };
-    let mut settings = vec![("CLAIM_TTL", CLAIM_TTL), ("EXPORT_SWEEP_SCHEDULE", EVERY_SECOND)];
+    let container = if is_azure {
+        azurite::container_url().await
+    } else {
+        String::new()
+    };
+    let mut settings = vec![
+        ("CLAIM_TTL", CLAIM_TTL),
+        ("EXPORT_SWEEP_SCHEDULE", EVERY_SECOND),
+    ];
     if is_azure {
         settings.push(("VAULT_URL", &container));
     }
@@ -135,14 +180,25 @@ async fn a_storm_of_kills_and_faults_loses_nothing(#[case] is_azure: bool) {
     let mut events = Vec::new();
     for _ in 0..100 {
         let duration_ms = random.random_range(1000..10_000);
-        events.push(world.recording(json!({"call": {"chunks": [{"durationMs": duration_ms}]}})).await);
+        events.push(
+            world
+                .recording(json!({"call": {"chunks": [{"durationMs": duration_ms}]}}))
+                .await,
+        );
     }
     let mut fault = |plane: &str, percent: u8, kind: Value| {
-        let mut fault = json!({"plane": plane, "chance": {"percent": percent, "seed": random.random::<u64>()}});
-        fault.as_object_mut().expect("it is an object").extend(kind.as_object().cloned().expect("it is an object"));
+        let mut fault =
+            json!({"plane": plane, "chance": {"percent": percent, "seed": random.random::<u64>()}});
+        fault
+            .as_object_mut()
+            .expect("it is an object")
+            .extend(kind.as_object().cloned().expect("it is an object"));
         fault
     };
-    let (unavailable, cut) = (json!({"kind": "status", "status": 503}), json!({"kind": "dropAfter", "bytes": 30_000}));
+    let (unavailable, cut) = (
+        json!({"kind": "status", "status": 503}),
+        json!({"kind": "dropAfter", "bytes": 30_000}),
+    );
     // The first two come to 20 % of the requests for media.
     let faults = json!([
         fault("media", 10, unavailable.clone()),
@@ -158,12 +214,20 @@ async fn a_storm_of_kills_and_faults_loses_nothing(#[case] is_azure: bool) {
     let [random_here, random_there] = randoms;
     let work = async {
         // Every event reaches both.
-        let deliveries = events.iter().flat_map(|event| [deliver(&world, &world.host, event), deliver(&world, &other, event)]);
+        let deliveries = events.iter().flat_map(|event| {
+            [
+                deliver(&world, &world.host, event),
+                deliver(&world, &other, event),
+            ]
+        });
         join_all(deliveries).await;
         until_settled(&world).await;
     };
     let night = async {
-        futures::join!(kill(&world, &world.host, here, random_here), kill(&world, &other, there, random_there));
+        futures::join!(
+            kill(&world, &world.host, here, random_here),
+            kill(&world, &other, there, random_there)
+        );
         world.admin("PUT", "faults", json!([])).await;
         std::future::pending::<()>().await;
     };
@@ -174,8 +238,14 @@ async fn a_storm_of_kills_and_faults_loses_nothing(#[case] is_azure: bool) {
 
     let log = world.content_log().await;
     let faults = log.iter().filter(|line| line["status"] == 503).count();
-    println!("{kills:?} kills, {} requests to ACS, {faults} of them answered with 503", log.len());
-    assert!(kills.iter().all(|kills| *kills >= LEAST_KILLS), "{kills:?} kills are no storm");
+    println!(
+        "{kills:?} kills, {} requests to ACS, {faults} of them answered with 503",
+        log.len()
+    );
+    assert!(
+        kills.iter().all(|kills| *kills >= LEAST_KILLS),
+        "{kills:?} kills are no storm"
+    );
     assert_nothing_lost(&world, 100).await;
 }
 
@@ -183,8 +253,16 @@ async fn a_storm_of_kills_and_faults_loses_nothing(#[case] is_azure: bool) {
 async fn entries(world: &World) -> Vec<Value> {
     let ledger = ledger(world);
     let mut entries = Vec::new();
-    for key in ledger.list("chunks/", None, 1000).await.expect("the ledger works") {
-        let stored = ledger.find(&key).await.expect("the ledger works").expect("entries are never removed");
+    for key in ledger
+        .list("chunks/", None, 1000)
+        .await
+        .expect("the ledger works")
+    {
+        let stored = ledger
+            .find(&key)
+            .await
+            .expect("the ledger works")
+            .expect("entries are never removed");
         entries.push(serde_json::from_slice(&stored.content).expect("an entry is JSON"));
     }
     entries
@@ -197,10 +275,21 @@ fn last_failure(entry: &Value) -> Option<&str> {
 
 /// What an operator sees of the chunks.
 fn listed(world: &World) -> Vec<Value> {
-    let output = Command::new(BINARY).args(["list", "--json"]).envs(world.settings()).output().expect("the binary runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(BINARY)
+        .args(["list", "--json"])
+        .envs(world.settings())
+        .output()
+        .expect("the binary runs");
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let listing: Value = serde_json::from_slice(&output.stdout).expect("a listing is JSON");
-    listing["chunks"].as_array().cloned().expect("a listing has chunks")
+    listing["chunks"]
+        .as_array()
+        .cloned()
+        .expect("a listing has chunks")
 }
 
 #[tokio::test]
@@ -210,46 +299,91 @@ async fn a_vault_that_is_gone_for_a_while_costs_nothing_but_time() {
     let folder = tempfile::tempdir().expect("there is room for temporary files");
     let world = World::with(&[
         ("VAULT_URL", &gate.through(&container)),
-        ("LEDGER_URL", &format!("file://{}", folder.path().join("ledger").display())),
+        (
+            "LEDGER_URL",
+            &format!("file://{}", folder.path().join("ledger").display()),
+        ),
         ("CLAIM_TTL", CLAIM_TTL),
         ("EXPORT_SWEEP_SCHEDULE", EVERY_SECOND),
     ])
     .await;
     let mut events = Vec::new();
     for _ in 0..20 {
-        events.push(world.recording(json!({"call": {"chunks": [{"durationMs": 9000}]}})).await);
+        events.push(
+            world
+                .recording(json!({"call": {"chunks": [{"durationMs": 9000}]}}))
+                .await,
+        );
     }
     let (before, meanwhile) = events.split_at(10);
-    world.admin("PUT", "faults", json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 5}])).await;
+    world
+        .admin(
+            "PUT",
+            "faults",
+            json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 5}]),
+        )
+        .await;
     let goes = async {
-        eventually("exports are on their way", async || (world.simulator.content_requests() >= 20).then_some(())).await;
+        eventually("exports are on their way", async || {
+            (world.simulator.content_requests() >= 20).then_some(())
+        })
+        .await;
         gate.shut();
         world.admin("PUT", "faults", json!([])).await;
     };
-    futures::join!(join_all(before.iter().map(|event| deliver(&world, &world.host, event))), goes);
+    futures::join!(
+        join_all(
+            before
+                .iter()
+                .map(|event| deliver(&world, &world.host, event))
+        ),
+        goes
+    );
 
-    join_all(meanwhile.iter().map(|event| deliver(&world, &world.host, event))).await;
+    join_all(
+        meanwhile
+            .iter()
+            .map(|event| deliver(&world, &world.host, event)),
+    )
+    .await;
 
     let entries_then = entries(&world).await;
     for id in events.iter().flat_map(document_ids) {
-        let is_there = entries_then.iter().any(|entry| entry["chunk"]["documentId"] == id.as_str());
+        let is_there = entries_then
+            .iter()
+            .any(|entry| entry["chunk"]["documentId"] == id.as_str());
         assert!(is_there, "{id} was acknowledged, and is not in the ledger");
     }
     eventually("every export has failed", async || {
-        let has_failed = |entry: &Value| last_failure(entry).is_some() || entry["state"]["name"] == "sourceDeleted";
+        let has_failed = |entry: &Value| {
+            last_failure(entry).is_some() || entry["state"]["name"] == "sourceDeleted"
+        };
         entries(&world).await.iter().all(has_failed).then_some(())
     })
     .await;
-    let pending: Vec<Value> = listed(&world).into_iter().filter(|chunk| chunk["state"] == "pending").collect();
+    let pending: Vec<Value> = listed(&world)
+        .into_iter()
+        .filter(|chunk| chunk["state"] == "pending")
+        .collect();
     assert!(pending.len() >= meanwhile.len(), "{pending:?}");
-    let tells = |chunk: &Value| chunk["reason"].as_str().is_some_and(|reason| reason.contains("error sending request"));
+    let tells = |chunk: &Value| {
+        chunk["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("error sending request"))
+    };
     assert!(pending.iter().all(tells), "{pending:?}");
     let in_vault = azurite::blobs(&container).await;
     assert_deleted_with_receipt(&world, &in_vault).await;
     let deleted = deletions(&world).await;
     for id in meanwhile.iter().flat_map(document_ids) {
-        assert!(!deleted.iter().any(|path| path.contains(&id)), "{id} was deleted while there was no vault");
-        assert!(!in_vault.keys().any(|name| name.contains(&id)), "the gate was not shut");
+        assert!(
+            !deleted.iter().any(|path| path.contains(&id)),
+            "{id} was deleted while there was no vault"
+        );
+        assert!(
+            !in_vault.keys().any(|name| name.contains(&id)),
+            "the gate was not shut"
+        );
     }
 
     gate.open();
@@ -260,10 +394,22 @@ async fn a_vault_that_is_gone_for_a_while_costs_nothing_but_time() {
 /// What stands under a final name is whole.
 async fn assert_no_half_file(world: &World) {
     let objects = world.objects().await;
-    for (name, content) in vault_files(world).await.iter().filter(|(name, _)| name.ends_with(".wav")) {
-        let of = objects.iter().find(|object| object["documentId"].as_str().is_some_and(|id| name.contains(id)));
+    for (name, content) in vault_files(world)
+        .await
+        .iter()
+        .filter(|(name, _)| name.ends_with(".wav"))
+    {
+        let of = objects.iter().find(|object| {
+            object["documentId"]
+                .as_str()
+                .is_some_and(|id| name.contains(id))
+        });
         let object = of.unwrap_or_else(|| panic!("nothing is known of {name}"));
-        assert_eq!(object["sha256"], Sha256Digest::of(content).to_string().as_str(), "{name}");
+        assert_eq!(
+            object["sha256"],
+            Sha256Digest::of(content).to_string().as_str(),
+            "{name}"
+        );
     }
 }
 
@@ -280,36 +426,73 @@ async fn a_disk_that_is_full_for_a_while_costs_nothing_but_time(#[case] has_ledg
         }
     };
     let folder = tempfile::tempdir().expect("there is room for temporary files");
-    let ledger_root = if has_ledger { disk.path() } else { folder.path() };
+    let ledger_root = if has_ledger {
+        disk.path()
+    } else {
+        folder.path()
+    };
     let world = World::with(&[
-        ("VAULT_URL", &format!("file://{}", disk.path().join("vault").display())),
-        ("LEDGER_URL", &format!("file://{}", ledger_root.join("ledger").display())),
+        (
+            "VAULT_URL",
+            &format!("file://{}", disk.path().join("vault").display()),
+        ),
+        (
+            "LEDGER_URL",
+            &format!("file://{}", ledger_root.join("ledger").display()),
+        ),
         ("CLAIM_TTL", CLAIM_TTL),
         ("EXPORT_SWEEP_SCHEDULE", EVERY_SECOND),
     ])
     .await;
     let mut events = Vec::new();
     for _ in 0..10 {
-        events.push(world.recording(json!({"call": {"chunks": [{"durationMs": 20_000}]}})).await);
+        events.push(
+            world
+                .recording(json!({"call": {"chunks": [{"durationMs": 20_000}]}}))
+                .await,
+        );
     }
     let is_full = async {
         eventually("it is told that the disk is full", async || {
-            let is_full = |entry: &Value| last_failure(entry).is_some_and(|reason| reason.contains(DISK_FULL));
-            let is_told =
-                if has_ledger { world.console().contains(DISK_FULL) } else { entries(&world).await.iter().any(is_full) };
+            let is_full = |entry: &Value| {
+                last_failure(entry).is_some_and(|reason| reason.contains(DISK_FULL))
+            };
+            let is_told = if has_ledger {
+                world.console().contains(DISK_FULL)
+            } else {
+                entries(&world).await.iter().any(is_full)
+            };
             is_told.then_some(())
         })
         .await;
         if !has_ledger {
-            let is_told = |chunk: &Value| chunk["reason"].as_str().is_some_and(|reason| reason.contains(DISK_FULL));
-            assert!(listed(&world).iter().any(is_told), "the operator is not told");
+            let is_told = |chunk: &Value| {
+                chunk["reason"]
+                    .as_str()
+                    .is_some_and(|reason| reason.contains(DISK_FULL))
+            };
+            assert!(
+                listed(&world).iter().any(is_told),
+                "the operator is not told"
+            );
         }
         assert_no_half_file(&world).await;
         assert_deleted_with_receipt(&world, &vault_files(&world).await).await;
-        assert!(world.objects().await.iter().any(|object| object["deletedAt"].is_null()), "the disk was not full");
+        assert!(
+            world
+                .objects()
+                .await
+                .iter()
+                .any(|object| object["deletedAt"].is_null()),
+            "the disk was not full"
+        );
         disk.resize("64m");
     };
-    let deliveries = join_all(events.iter().map(|event| deliver(&world, &world.host, event)));
+    let deliveries = join_all(
+        events
+            .iter()
+            .map(|event| deliver(&world, &world.host, event)),
+    );
     futures::join!(deliveries, is_full);
 
     until_settled(&world).await;
@@ -325,17 +508,34 @@ async fn an_event_that_finds_a_full_disk_is_not_acknowledged() {
             return;
         }
     };
-    let world = World::with(&[("VAULT_URL", &format!("file://{}", disk.path().join("vault").display()))]).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let world = World::with(&[(
+        "VAULT_URL",
+        &format!("file://{}", disk.path().join("vault").display()),
+    )])
+    .await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     world.event(&event).await;
     let filler = disk.path().join("filler");
-    let full = std::fs::write(&filler, vec![1; 4 << 20]).expect_err("it is more than there is room for");
+    let full =
+        std::fs::write(&filler, vec![1; 4 << 20]).expect_err("it is more than there is room for");
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
 
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     let (status, answer) = world.event(&event).await;
     assert_eq!(status, 500, "{answer}");
-    assert_eq!(world.objects().await.iter().filter(|object| object["deletedAt"].is_null()).count(), 1);
+    assert_eq!(
+        world
+            .objects()
+            .await
+            .iter()
+            .filter(|object| object["deletedAt"].is_null())
+            .count(),
+        1
+    );
 
     std::fs::remove_file(filler).expect("the file is ours");
     let (status, answer) = world.event(&event).await;

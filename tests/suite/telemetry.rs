@@ -21,20 +21,39 @@ fn traceparent() -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
+    bytes
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect::<Vec<_>>()
+        .concat()
 }
 
 /// The host's own request, with its trace.
 async fn invoke(world: &World, path: &str, body: &Value) -> u16 {
-    let request = world.client.post(format!("{}{path}", world.handler_url().await)).header("traceparent", traceparent());
-    let request = request.header("x-azure-functions-invocationid", "6e4c2b9a-0000-4444-8888-000000000001");
-    request.body(body.to_string()).send().await.expect("the handler answers").status().as_u16()
+    let request = world
+        .client
+        .post(format!("{}{path}", world.handler_url().await))
+        .header("traceparent", traceparent());
+    let request = request.header(
+        "x-azure-functions-invocationid",
+        "6e4c2b9a-0000-4444-8888-000000000001",
+    );
+    request
+        .body(body.to_string())
+        .send()
+        .await
+        .expect("the handler answers")
+        .status()
+        .as_u16()
 }
 
 async fn spans_until(collector: &Collector, wanted: &str) -> Vec<Span> {
     eventually(&format!("a span `{wanted}` arrives"), async || {
         let spans = collector.spans();
-        spans.iter().any(|span| span.name == wanted).then_some(spans)
+        spans
+            .iter()
+            .any(|span| span.name == wanted)
+            .then_some(spans)
     })
     .await
 }
@@ -42,7 +61,15 @@ async fn spans_until(collector: &Collector, wanted: &str) -> Vec<Span> {
 /// What no collector and no scraper may get.
 fn assert_no_secret(what: &[u8]) {
     let text = String::from_utf8_lossy(what);
-    let secrets = [acs_simulator::Options::ACCESS_KEY, "the-function-key", "Signature=", "sig=", "8:acs:", "+1555", "/content/"];
+    let secrets = [
+        acs_simulator::Options::ACCESS_KEY,
+        "the-function-key",
+        "Signature=",
+        "sig=",
+        "8:acs:",
+        "+1555",
+        "/content/",
+    ];
     for secret in secrets {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
@@ -57,52 +84,122 @@ async fn the_whole_way_of_a_chunk_is_one_trace_below_the_hosts_and_its_metrics_a
         ("OTEL_SERVICE_NAME", "calls-of-contoso"),
     ];
     let world = World::with(&settings).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 9000}]}}))
+        .await;
     let document_id = &document_ids(&event)[0];
 
     let body = json!({"Data": {"event": event}, "Metadata": {}});
-    assert_eq!(invoke(&world, "/RecordingFileStatusUpdated", &body).await, 200);
+    assert_eq!(
+        invoke(&world, "/RecordingFileStatusUpdated", &body).await,
+        200
+    );
 
     let spans = spans_until(&collector, "RecordingFileStatusUpdated").await;
-    let named = |name: &str| spans.iter().filter(|span| span.name == name).collect::<Vec<_>>();
+    let named = |name: &str| {
+        spans
+            .iter()
+            .filter(|span| span.name == name)
+            .collect::<Vec<_>>()
+    };
     let one = |name: &str| {
-        assert_eq!(named(name).len(), 1, "{name} in {:?}", spans.iter().map(|span| &span.name).collect::<Vec<_>>());
+        assert_eq!(
+            named(name).len(),
+            1,
+            "{name} in {:?}",
+            spans.iter().map(|span| &span.name).collect::<Vec<_>>()
+        );
         named(name)[0]
     };
-    assert!(spans.iter().all(|span| hex(&span.trace_id) == TRACE), "one trace, the host's");
+    assert!(
+        spans.iter().all(|span| hex(&span.trace_id) == TRACE),
+        "one trace, the host's"
+    );
     let (invocation, drive) = (one("RecordingFileStatusUpdated"), one("drive"));
     assert_eq!(hex(&invocation.parent_span_id), CALLER);
-    assert_eq!(attribute(&invocation.attributes, "faas.trigger").as_deref(), Some("pubsub"));
+    assert_eq!(
+        attribute(&invocation.attributes, "faas.trigger").as_deref(),
+        Some("pubsub")
+    );
     assert_eq!(drive.parent_span_id, invocation.span_id);
-    assert_eq!(attribute(&drive.attributes, "document.id").as_ref(), Some(document_id));
-    assert_eq!(attribute(&drive.attributes, "chunk.index").as_deref(), Some("0"));
-    let recording_id = event["subject"].as_str().and_then(|subject| subject.rsplit('/').next());
-    assert_eq!(attribute(&drive.attributes, "recording.id").as_deref(), recording_id);
-    assert_eq!(attribute(&drive.attributes, "outcome").as_deref(), Some("settled"));
-    assert!(named("transfer").iter().all(|span| span.parent_span_id == drive.span_id));
-    let parts: BTreeSet<_> = named("transfer").iter().filter_map(|span| attribute(&span.attributes, "part")).collect();
+    assert_eq!(
+        attribute(&drive.attributes, "document.id").as_ref(),
+        Some(document_id)
+    );
+    assert_eq!(
+        attribute(&drive.attributes, "chunk.index").as_deref(),
+        Some("0")
+    );
+    let recording_id = event["subject"]
+        .as_str()
+        .and_then(|subject| subject.rsplit('/').next());
+    assert_eq!(
+        attribute(&drive.attributes, "recording.id").as_deref(),
+        recording_id
+    );
+    assert_eq!(
+        attribute(&drive.attributes, "outcome").as_deref(),
+        Some("settled")
+    );
+    assert!(
+        named("transfer")
+            .iter()
+            .all(|span| span.parent_span_id == drive.span_id)
+    );
+    let parts: BTreeSet<_> = named("transfer")
+        .iter()
+        .filter_map(|span| attribute(&span.attributes, "part"))
+        .collect();
     assert_eq!(parts, ["media", "metadata"].map(str::to_owned).into());
-    let transfers: BTreeSet<_> = named("transfer").iter().map(|span| span.span_id.clone()).collect();
-    assert!(named("verify").len() == 2 && named("verify").iter().all(|span| transfers.contains(&span.parent_span_id)));
-    assert!(named("ACS read").iter().all(|span| transfers.contains(&span.parent_span_id)));
+    let transfers: BTreeSet<_> = named("transfer")
+        .iter()
+        .map(|span| span.span_id.clone())
+        .collect();
+    assert!(
+        named("verify").len() == 2
+            && named("verify")
+                .iter()
+                .all(|span| transfers.contains(&span.parent_span_id))
+    );
+    assert!(
+        named("ACS read")
+            .iter()
+            .all(|span| transfers.contains(&span.parent_span_id))
+    );
     assert_eq!(one("ACS delete").parent_span_id, one("delete").span_id);
     assert_eq!(one("delete").parent_span_id, drive.span_id);
 
-    let exported = eventually("the metrics arrive", async || collector.metric("recording_vault.chunks.deleted", &[])).await;
+    let exported = eventually("the metrics arrive", async || {
+        collector.metric("recording_vault.chunks.deleted", &[])
+    })
+    .await;
     assert!((exported - 1.0).abs() < f64::EPSILON, "{exported}");
     let counted = [
-        ("recording_vault.chunks.exported", &[("vault", "home")][..], 1.0),
+        (
+            "recording_vault.chunks.exported",
+            &[("vault", "home")][..],
+            1.0,
+        ),
         ("recording_vault.chunks.expired", &[], 0.0),
         ("recording_vault.events", &[("outcome", "taken")], 1.0),
         ("recording_vault.drives", &[("outcome", "settled")], 1.0),
         ("recording_vault.export.duration", &[], 1.0),
         ("recording_vault.export.delay", &[], 1.0),
-        ("recording_vault.acs.requests", &[("operation", "delete"), ("status", "2xx")], 1.0),
+        (
+            "recording_vault.acs.requests",
+            &[("operation", "delete"), ("status", "2xx")],
+            1.0,
+        ),
     ];
     for (name, labels, expected) in counted {
         assert_eq!(collector.metric(name, labels), Some(expected), "{name}");
     }
-    assert!(collector.services().iter().all(|name| name == "calls-of-contoso"));
+    assert!(
+        collector
+            .services()
+            .iter()
+            .all(|name| name == "calls-of-contoso")
+    );
     for (headers, body) in collector.requests() {
         assert_eq!(headers["content-type"], "application/x-protobuf");
         assert_eq!(headers["x-key"], "the key");
@@ -110,37 +207,82 @@ async fn the_whole_way_of_a_chunk_is_one_trace_below_the_hosts_and_its_metrics_a
     }
     assert!(!world.console().contains("the key"), "{}", world.console());
     assert!(
-        world.console().contains(&format!("Exported chunk `{document_id}`")),
+        world
+            .console()
+            .contains(&format!("Exported chunk `{document_id}`")),
         "lines are written as ever: {}",
         world.console()
     );
-    assert!(!world.console().contains("drive{"), "spans do not show in the lines: {}", world.console());
+    assert!(
+        !world.console().contains("drive{"),
+        "spans do not show in the lines: {}",
+        world.console()
+    );
 }
 
 #[tokio::test]
 async fn a_request_over_http_is_below_its_callers_span_in_both_forms() {
     let collector = Collector::start().await;
     let world = World::with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url())]).await;
-    let url = format!("{}/api/recordings/unknown?code=the-function-key", world.handler_url().await);
-    let answer = world.client.get(&url).header("traceparent", traceparent()).send().await.expect("the handler answers");
+    let url = format!(
+        "{}/api/recordings/unknown?code=the-function-key",
+        world.handler_url().await
+    );
+    let answer = world
+        .client
+        .get(&url)
+        .header("traceparent", traceparent())
+        .send()
+        .await
+        .expect("the handler answers");
     assert_eq!(answer.status(), 404);
     let request = json!({"Url": url, "Method": "GET", "Headers": {"traceparent": [traceparent()]}});
-    let (status, _) = world.envelope("RecordingControl", json!({"Data": {"req": request}}).to_string()).await;
+    let (status, _) = world
+        .envelope(
+            "RecordingControl",
+            json!({"Data": {"req": request}}).to_string(),
+        )
+        .await;
     assert_eq!(status, 200);
 
     let spans = eventually("both arrive", async || {
-        let spans: Vec<_> = collector.spans().into_iter().filter(|span| span.name == "RecordingControl").collect();
+        let spans: Vec<_> = collector
+            .spans()
+            .into_iter()
+            .filter(|span| span.name == "RecordingControl")
+            .collect();
         (spans.len() == 2).then_some(spans)
     })
     .await;
 
     for span in &spans {
-        assert_eq!((hex(&span.trace_id).as_str(), hex(&span.parent_span_id).as_str()), (TRACE, CALLER));
-        assert_eq!(attribute(&span.attributes, "http.route").as_deref(), Some("/api/recordings/{recording_id}"));
-        assert_eq!(attribute(&span.attributes, "http.response.status_code").as_deref(), Some("404"));
+        assert_eq!(
+            (
+                hex(&span.trace_id).as_str(),
+                hex(&span.parent_span_id).as_str()
+            ),
+            (TRACE, CALLER)
+        );
+        assert_eq!(
+            attribute(&span.attributes, "http.route").as_deref(),
+            Some("/api/recordings/{recording_id}")
+        );
+        assert_eq!(
+            attribute(&span.attributes, "http.response.status_code").as_deref(),
+            Some("404")
+        );
     }
-    assert!(collector.spans().iter().any(|span| span.name == "ACS state"), "what was asked of ACS is below it");
-    collector.requests().iter().for_each(|(_, body)| assert_no_secret(body));
+    assert!(
+        collector
+            .spans()
+            .iter()
+            .any(|span| span.name == "ACS state"),
+        "what was asked of ACS is below it"
+    );
+    collector
+        .requests()
+        .iter()
+        .for_each(|(_, body)| assert_no_secret(body));
 }
 
 #[tokio::test]
@@ -150,13 +292,22 @@ async fn what_arrives_is_named_as_the_registry_names_it() {
     world.sweep().await;
     let described = eventually("a sweep's metrics arrive", async || {
         let described = collector.described();
-        described.contains_key("recording_vault.sweep.finished").then_some(described)
+        described
+            .contains_key("recording_vault.sweep.finished")
+            .then_some(described)
     })
     .await;
     for (name, (unit, help)) in described {
-        let known = recording_vault::metrics::ALL.iter().map(Metric::description);
-        let known = known.into_iter().find(|description| description.name == name);
-        assert!(known.is_some_and(|known| known.unit == unit && known.help == help), "{name}");
+        let known = recording_vault::metrics::ALL
+            .iter()
+            .map(Metric::description);
+        let known = known
+            .into_iter()
+            .find(|description| description.name == name);
+        assert!(
+            known.is_some_and(|known| known.unit == unit && known.help == help),
+            "{name}"
+        );
     }
 }
 
@@ -172,8 +323,12 @@ enum Endpoint {
 #[case::hangs(Endpoint::Hangs)]
 #[case::fails(Endpoint::Fails)]
 #[tokio::test]
-async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(#[case] endpoint: Endpoint) {
-    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(
+    #[case] endpoint: Endpoint,
+) {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let mut url = format!("http://{}", silent.local_addr().expect("it is bound"));
     let mut collector = None;
     match endpoint {
@@ -189,15 +344,27 @@ async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(#
     }
     let world = World::with(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &url)]).await;
 
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 9000}]}}))
+        .await;
     let (status, answer) = world.event(&event).await;
 
     assert_eq!(status, 200, "{answer}");
-    assert_eq!(world.ledger_entry(&document_ids(&event)[0])["state"]["name"], "sourceDeleted", "{answer}");
+    assert_eq!(
+        world.ledger_entry(&document_ids(&event)[0])["state"]["name"],
+        "sourceDeleted",
+        "{answer}"
+    );
     let told = || world.console().matches("takes no telemetry").count();
-    eventually("both signals are told of", async || (told() == 2).then_some(())).await;
+    eventually("both signals are told of", async || {
+        (told() == 2).then_some(())
+    })
+    .await;
     if let Some(collector) = collector {
-        eventually("it is tried again and again", async || (collector.requests().len() >= 5).then_some(())).await;
+        eventually("it is tried again and again", async || {
+            (collector.requests().len() >= 5).then_some(())
+        })
+        .await;
         assert_eq!(told(), 2, "once for each signal: {}", world.console());
     }
 }
@@ -205,47 +372,103 @@ async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(#
 #[tokio::test]
 async fn the_metrics_of_an_instance_are_open_metrics_text_in_both_forms() {
     let world = World::new().await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}, {"durationMs": 2000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 9000}, {"durationMs": 2000}]}}))
+        .await;
     world.event(&event).await;
     world.event(&event).await;
     world.event(&json!({"id": "bad"})).await;
     world.sweep().await;
 
     let url = format!("{}/api/metrics?code=the-function-key", world.host.url());
-    let answer = world.client.get(url).send().await.expect("the host answers");
+    let answer = world
+        .client
+        .get(url)
+        .send()
+        .await
+        .expect("the host answers");
 
-    assert_eq!(answer.headers()["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        answer.headers()["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     let text = answer.text().await.expect("metrics are text");
     assert_no_secret(text.as_bytes());
     let families = open_metrics::parse(&text);
     assert_eq!(families.len(), recording_vault::metrics::ALL.len());
     let samples = [
-        ("recording_vault_chunks_exported", "recording_vault_chunks_exported_total{vault=\"home\"}", 2.0),
-        ("recording_vault_chunks_deleted", "recording_vault_chunks_deleted_total", 2.0),
-        ("recording_vault_chunks_announced", "recording_vault_chunks_announced_total{outcome=\"duplicate\"}", 2.0),
-        ("recording_vault_events", "recording_vault_events_total{outcome=\"poison\"}", 1.0),
-        ("recording_vault_export_duration_seconds", "recording_vault_export_duration_seconds_count", 2.0),
-        ("recording_vault_chunks_at_risk", "recording_vault_chunks_at_risk{percent_over=\"90\"}", 0.0),
+        (
+            "recording_vault_chunks_exported",
+            "recording_vault_chunks_exported_total{vault=\"home\"}",
+            2.0,
+        ),
+        (
+            "recording_vault_chunks_deleted",
+            "recording_vault_chunks_deleted_total",
+            2.0,
+        ),
+        (
+            "recording_vault_chunks_announced",
+            "recording_vault_chunks_announced_total{outcome=\"duplicate\"}",
+            2.0,
+        ),
+        (
+            "recording_vault_events",
+            "recording_vault_events_total{outcome=\"poison\"}",
+            1.0,
+        ),
+        (
+            "recording_vault_export_duration_seconds",
+            "recording_vault_export_duration_seconds_count",
+            2.0,
+        ),
+        (
+            "recording_vault_chunks_at_risk",
+            "recording_vault_chunks_at_risk{percent_over=\"90\"}",
+            0.0,
+        ),
     ];
     for (family, sample, expected) in samples {
-        assert_eq!(families[family].sample(sample), Some(expected), "{sample} in {text}");
+        assert_eq!(
+            families[family].sample(sample),
+            Some(expected),
+            "{sample} in {text}"
+        );
     }
     let proved = families["recording_vault_export_proved_bytes"].samples[0].1;
-    let sizes = world.objects().await.iter().filter_map(|object| object["sizeBytes"].as_f64()).sum::<f64>();
+    let sizes = world
+        .objects()
+        .await
+        .iter()
+        .filter_map(|object| object["sizeBytes"].as_f64())
+        .sum::<f64>();
     assert!((proved - sizes).abs() < f64::EPSILON, "{proved} of {sizes}");
 
     let request = json!({"Url": "http://localhost:7071/api/metrics", "Method": "GET"});
-    let (status, answer) = world.envelope("Metrics", json!({"Data": {"req": request}}).to_string()).await;
+    let (status, answer) = world
+        .envelope("Metrics", json!({"Data": {"req": request}}).to_string())
+        .await;
     assert_eq!(status, 200, "{answer}");
     let output = &answer["Outputs"]["res"];
-    assert_eq!(output["headers"]["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert_eq!(
+        output["headers"]["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
     open_metrics::parse(output["body"].as_str().expect("the text is passed as text"));
 }
 
 /// The counts of requests to Blob Storage, together.
 async fn storage_requests(world: &World) -> f64 {
     let url = format!("{}/api/metrics", world.handler_url().await);
-    let text = world.client.get(url).send().await.expect("the handler answers").text().await.expect("metrics are text");
+    let text = world
+        .client
+        .get(url)
+        .send()
+        .await
+        .expect("the handler answers")
+        .text()
+        .await
+        .expect("metrics are text");
     let requests = &open_metrics::parse(&text)["recording_vault_storage_requests"];
     requests.samples.iter().map(|(_, count)| count).sum()
 }
@@ -258,9 +481,17 @@ async fn what_a_chunk_and_an_idle_sweep_ask_of_blob_storage_is_what_the_guide_co
     let before = storage_requests(&world).await;
     world.sweep().await;
     let of_a_sweep = storage_requests(&world).await - before;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 9000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 9000}]}}))
+        .await;
     world.event(&event).await;
     let of_a_chunk = storage_requests(&world).await - before - of_a_sweep;
-    assert!((5.0..=7.0).contains(&of_a_sweep), "a sweep asks {of_a_sweep} times; the guide counts with 6");
-    assert!((32.0..=38.0).contains(&of_a_chunk), "a chunk takes {of_a_chunk} requests; the guide counts with 35");
+    assert!(
+        (5.0..=7.0).contains(&of_a_sweep),
+        "a sweep asks {of_a_sweep} times; the guide counts with 6"
+    );
+    assert!(
+        (32.0..=38.0).contains(&of_a_chunk),
+        "a chunk takes {of_a_chunk} requests; the guide counts with 35"
+    );
 }

@@ -27,23 +27,42 @@ struct BotEndpoint {
 
 impl BotEndpoint {
     async fn start(refusals: Vec<StatusCode>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
-        let url = format!("http://{}/api/messages", listener.local_addr().expect("it is bound"));
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
+        let url = format!(
+            "http://{}/api/messages",
+            listener.local_addr().expect("it is bound")
+        );
         let (telling, told) = watch::channel(Vec::new());
         let refusals = Arc::new(Mutex::new(refusals));
         let take = async move |Json(activity): Json<Value>| {
             telling.send_modify(|told: &mut Vec<Value>| told.push(activity));
             let mut refusals = refusals.lock().expect("no holder of this lock panics");
-            if refusals.is_empty() { StatusCode::OK } else { refusals.remove(0) }
+            if refusals.is_empty() {
+                StatusCode::OK
+            } else {
+                refusals.remove(0)
+            }
         };
-        tokio::spawn(async move { axum::serve(listener, Router::new().route("/api/messages", routing::post(take))).await });
+        tokio::spawn(async move {
+            axum::serve(
+                listener,
+                Router::new().route("/api/messages", routing::post(take)),
+            )
+            .await
+        });
         Self { url, told }
     }
 
     /// What it was told, once that is so many things.
     async fn told(&mut self, count: usize) -> Vec<Value> {
         let told = self.told.wait_for(|told| told.len() >= count);
-        tokio::time::timeout(PATIENCE, told).await.expect("the bot is told").expect("the endpoint runs").clone()
+        tokio::time::timeout(PATIENCE, told)
+            .await
+            .expect("the bot is told")
+            .expect("the endpoint runs")
+            .clone()
     }
 }
 
@@ -52,16 +71,33 @@ async fn world_with_key() -> World {
 }
 
 async fn call(world: &World) -> String {
-    world.admin("POST", "calls", json!({})).await["serverCallId"].as_str().expect("a call has an id").to_owned()
+    world.admin("POST", "calls", json!({})).await["serverCallId"]
+        .as_str()
+        .expect("a call has an id")
+        .to_owned()
 }
 
 /// An activity sent to a conversation with the key.
 async fn sent(world: &World, conversation: &str, activity: &Value) -> (u16, Value) {
-    sent_with(world, conversation, Some(("x-functions-key", KEY)), &activity.to_string()).await
+    sent_with(
+        world,
+        conversation,
+        Some(("x-functions-key", KEY)),
+        &activity.to_string(),
+    )
+    .await
 }
 
-async fn sent_with(world: &World, conversation: &str, header: Option<(&str, &str)>, body: &str) -> (u16, Value) {
-    let url = format!("{}/api/telephony/v3/conversations/{conversation}/activities", world.host.url());
+async fn sent_with(
+    world: &World,
+    conversation: &str,
+    header: Option<(&str, &str)>,
+    body: &str,
+) -> (u16, Value) {
+    let url = format!(
+        "{}/api/telephony/v3/conversations/{conversation}/activities",
+        world.host.url()
+    );
     let mut request = world.client.post(url).body(body.to_owned());
     if let Some((name, value)) = header {
         request = request.header(name, value);
@@ -73,9 +109,14 @@ async fn sent_with(world: &World, conversation: &str, header: Option<(&str, &str
 async fn result(world: &World, conversation: &str, action: &str, id: &str, data: Value) -> Value {
     let name = format!("{RECORDING}.{action}");
     let value = json!({"commandId": id, "data": data});
-    let activity = json!({"type": "command", "name": name, "value": value, "deliveryMode": "expectReplies"});
+    let activity =
+        json!({"type": "command", "name": name, "value": value, "deliveryMode": "expectReplies"});
     let (status, answer) = sent(world, conversation, &activity).await;
-    assert_eq!((status, &answer["activities"][0]["type"]), (200, &json!("commandResult")), "{answer}");
+    assert_eq!(
+        (status, &answer["activities"][0]["type"]),
+        (200, &json!("commandResult")),
+        "{answer}"
+    );
     assert_eq!(answer["activities"][0]["name"], name.as_str(), "{answer}");
     answer["activities"][0]["value"].clone()
 }
@@ -96,11 +137,22 @@ async fn the_four_commands_control_the_recording_and_say_how_it_stands() {
     let world = world_with_key().await;
     let call = call(&world).await;
     let started = result(&world, "c", "start", "1", json!({"serverCallId": call})).await;
-    assert_eq!((&started["commandId"], started.get("error")), (&json!("1"), None), "{started}");
+    assert_eq!(
+        (&started["commandId"], started.get("error")),
+        (&json!("1"), None),
+        "{started}"
+    );
     let id = &started["data"]["recordingId"];
-    for (action, expected) in [("pause", "paused"), ("resume", "active"), ("stop", "stopped")] {
+    for (action, expected) in [
+        ("pause", "paused"),
+        ("resume", "active"),
+        ("stop", "stopped"),
+    ] {
         let value = result(&world, "c", action, action, Value::Null).await;
-        assert_eq!(value, json!({"commandId": action, "data": {"recordingId": id, "recordingState": expected}}));
+        assert_eq!(
+            value,
+            json!({"commandId": action, "data": {"recordingId": id, "recordingState": expected}})
+        );
         assert_eq!(state(&world, id).await, expected);
     }
 }
@@ -111,11 +163,16 @@ async fn what_is_not_possible_is_an_error_with_the_channels_text() {
     let call = call(&world).await;
     let error = async |action: &str, id: &str| {
         let value = result(&world, "c", action, id, json!({"serverCallId": call})).await;
-        assert_eq!((&value["commandId"], value.get("data")), (&json!(id), None), "{value}");
+        assert_eq!(
+            (&value["commandId"], value.get("data")),
+            (&json!(id), None),
+            "{value}"
+        );
         value["error"].clone()
     };
     for action in ["pause", "resume", "stop"] {
-        let expected = json!({"code": "RecordingNotStarted", "message": "Recording has not started"});
+        let expected =
+            json!({"code": "RecordingNotStarted", "message": "Recording has not started"});
         assert_eq!(error(action, action).await, expected, "{action}");
     }
     result(&world, "c", "start", "1", Value::Null).await;
@@ -131,14 +188,23 @@ async fn a_start_after_a_stop_is_another_session_of_the_same_conversation() {
     let call = call(&world).await;
     let first = result(&world, "c", "start", "1", json!({"serverCallId": call})).await["data"]["recordingId"].clone();
     result(&world, "c", "stop", "2", Value::Null).await;
-    let second = result(&world, "c", "start", "3", Value::Null).await["data"]["recordingId"].clone();
+    let second =
+        result(&world, "c", "start", "3", Value::Null).await["data"]["recordingId"].clone();
     assert_ne!(first, second);
     let (_, listed) = world.api("GET", "/recordings?conversation=c", None).await;
     let listed = listed["recordings"].as_array().expect("it is a list");
-    let of = |member: &str| listed.iter().map(|recording| recording[member].clone()).collect::<Vec<_>>();
+    let of = |member: &str| {
+        listed
+            .iter()
+            .map(|recording| recording[member].clone())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(of("recordingId"), [first, second]);
     assert_eq!(of("recordingState"), ["stopped", "active"]);
-    assert_eq!((of("conversation"), of("startedBy")), (vec![json!("c"); 2], vec![json!("telephony"); 2]));
+    assert_eq!(
+        (of("conversation"), of("startedBy")),
+        (vec![json!("c"); 2], vec![json!("telephony"); 2])
+    );
 }
 
 #[tokio::test]
@@ -149,15 +215,26 @@ async fn the_same_command_again_is_not_carried_out_again() {
     let first = result(&world, "c", "start", "1", data.clone()).await;
     result(&world, "c", "stop", "2", Value::Null).await;
     assert_eq!(result(&world, "c", "start", "1", data).await, first);
-    assert_eq!(state(&world, &first["data"]["recordingId"]).await, "stopped");
-    assert_eq!(world.api("GET", "/recordings", None).await.1["recordings"], json!([]));
+    assert_eq!(
+        state(&world, &first["data"]["recordingId"]).await,
+        "stopped"
+    );
+    assert_eq!(
+        world.api("GET", "/recordings", None).await.1["recordings"],
+        json!([])
+    );
 }
 
 #[tokio::test]
 async fn a_conversation_is_tied_by_whatever_tells_its_call() {
     let world = world_with_key().await;
     let call = call(&world).await;
-    let (status, _) = sent(&world, "c", &json!({"type": "conversationUpdate", "channelData": {"serverCallId": call}})).await;
+    let (status, _) = sent(
+        &world,
+        "c",
+        &json!({"type": "conversationUpdate", "channelData": {"serverCallId": call}}),
+    )
+    .await;
     assert_eq!(status, 200);
     let started = result(&world, "c", "start", "1", Value::Null).await;
     assert_eq!(started.get("error"), None, "{started}");
@@ -166,9 +243,10 @@ async fn a_conversation_is_tied_by_whatever_tells_its_call() {
 #[tokio::test]
 async fn a_bot_that_leaves_or_hands_the_call_over_ends_the_recording() {
     let world = world_with_key().await;
-    for end in
-        [json!({"type": "endOfConversation", "id": "e"}), json!({"type": "event", "name": "handoff.initiate", "value": {}})]
-    {
+    for end in [
+        json!({"type": "endOfConversation", "id": "e"}),
+        json!({"type": "event", "name": "handoff.initiate", "value": {}}),
+    ] {
         let call = call(&world).await;
         let id = result(&world, "c", "start", &call, json!({"serverCallId": call})).await["data"]["recordingId"].clone();
         assert_eq!(sent(&world, "c", &end).await.0, 200);
@@ -176,7 +254,16 @@ async fn a_bot_that_leaves_or_hands_the_call_over_ends_the_recording() {
         result(&world, "c", "resume", &format!("after {call}"), Value::Null).await;
         assert_eq!(state(&world, &id).await, "stopped", "{end}");
     }
-    assert_eq!(sent(&world, "nobody knows it", &json!({"type": "endOfConversation"})).await.0, 200);
+    assert_eq!(
+        sent(
+            &world,
+            "nobody knows it",
+            &json!({"type": "endOfConversation"})
+        )
+        .await
+        .0,
+        200
+    );
 }
 
 #[tokio::test]
@@ -192,7 +279,13 @@ async fn other_activities_are_taken_and_ignored() {
         assert_eq!(status, 200, "{activity}: {answer}");
         assert!(answer["id"].is_string(), "{answer}");
     }
-    assert!(!world.vault.with_file_name("vault-ledger").join("telephony").exists());
+    assert!(
+        !world
+            .vault
+            .with_file_name("vault-ledger")
+            .join("telephony")
+            .exists()
+    );
 }
 
 #[tokio::test]
@@ -212,16 +305,39 @@ async fn what_is_wrong_is_refused_in_the_connectors_shape_and_nothing_is_started
         (400, "MissingProperty", with("name", Value::Null)),
         (400, "BadArgument", with("type", json!(1))),
         (400, "BadArgument", with("value", json!("start"))),
-        (400, "BadArgument", with("value", json!({"commandId": "1", "data": {"serverCallId": 5}}))),
-        (400, "BadArgument", with("conversation", json!({"id": "another"}))),
-        (404, "ConversationNotFound", with("value", json!({"commandId": "1"}))),
+        (
+            400,
+            "BadArgument",
+            with(
+                "value",
+                json!({"commandId": "1", "data": {"serverCallId": 5}}),
+            ),
+        ),
+        (
+            400,
+            "BadArgument",
+            with("conversation", json!({"id": "another"})),
+        ),
+        (
+            404,
+            "ConversationNotFound",
+            with("value", json!({"commandId": "1"})),
+        ),
     ];
     for (status, code, body) in refused {
-        let (answered, answer) = sent_with(&world, "c", Some(("x-functions-key", KEY)), &body).await;
-        assert_eq!((answered, &answer["error"]["code"]), (status, &json!(code)), "{body}: {answer}");
+        let (answered, answer) =
+            sent_with(&world, "c", Some(("x-functions-key", KEY)), &body).await;
+        assert_eq!(
+            (answered, &answer["error"]["code"]),
+            (status, &json!(code)),
+            "{body}: {answer}"
+        );
         assert!(answer["error"]["message"].is_string(), "{answer}");
     }
-    assert_eq!(world.api("GET", "/recordings", None).await.1["recordings"], json!([]));
+    assert_eq!(
+        world.api("GET", "/recordings", None).await.1["recordings"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -236,15 +352,33 @@ async fn a_result_is_posted_to_the_bot_until_it_has_it_and_always_the_same() {
     let told = &told[1];
     assert_eq!(
         (&told["type"], &told["channelId"], &told["replyToId"]),
-        (&json!("commandResult"), &json!("telephony"), &json!("activity of 1"))
+        (
+            &json!("commandResult"),
+            &json!("telephony"),
+            &json!("activity of 1")
+        )
     );
-    assert_eq!((&told["from"]["id"], &told["recipient"]["id"]), (&json!("+15550100"), &json!("bot")));
-    assert_eq!((&told["value"]["commandId"], told["value"].get("error")), (&json!("1"), None), "{told}");
+    assert_eq!(
+        (&told["from"]["id"], &told["recipient"]["id"]),
+        (&json!("+15550100"), &json!("bot"))
+    );
+    assert_eq!(
+        (&told["value"]["commandId"], told["value"].get("error")),
+        (&json!("1"), None),
+        "{told}"
+    );
     // The same again is neither carried out nor told again.
-    assert_eq!(sent(&world, "c", &command("start", "1", &call)).await, (200, json!({"id": "activity of 1"})));
+    assert_eq!(
+        sent(&world, "c", &command("start", "1", &call)).await,
+        (200, json!({"id": "activity of 1"}))
+    );
     sent(&world, "c", &command("stop", "2", &call)).await;
     let told = bot.told(3).await;
-    assert_eq!((told.len(), &told[2]["value"]["commandId"]), (3, &json!("2")), "{told:?}");
+    assert_eq!(
+        (told.len(), &told[2]["value"]["commandId"]),
+        (3, &json!("2")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -264,30 +398,42 @@ async fn what_a_killed_process_had_begun_the_sweep_ends_and_tells() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, closed).await.expect("nothing is left to do");
+    tokio::time::timeout(PATIENCE, closed)
+        .await
+        .expect("nothing is left to do");
     // As if the process had been killed after ACS had stopped the recording, and before that was written down.
     let folder = ledger.join("telephony");
-    let document = std::fs::read_dir(&folder).expect("it is there").next().expect("it is there").expect("it is there");
+    let document = std::fs::read_dir(&folder)
+        .expect("it is there")
+        .next()
+        .expect("it is there")
+        .expect("it is there");
     let mut conversation: Value =
-        serde_json::from_slice(&std::fs::read(document.path()).expect("it is ours")).expect("it is JSON");
-    conversation["commands"][1]["progress"] =
-        json!({"name": "queued", "tries": 1, "notBefore": "2026-03-02T10:00:00Z", "by": "8d0c9a57-3f0e-5b6a-b8a3-7b1e22d160c4"});
+        serde_json::from_slice(&std::fs::read(document.path()).expect("it is ours"))
+            .expect("it is JSON");
+    conversation["commands"][1]["progress"] = json!({"name": "queued", "tries": 1, "notBefore": "2026-03-02T10:00:00Z", "by": "8d0c9a57-3f0e-5b6a-b8a3-7b1e22d160c4"});
     std::fs::write(document.path(), conversation.to_string()).expect("it is ours");
     let name = document.file_name().to_string_lossy().replace(".json", "");
     std::fs::create_dir_all(&open).expect("it is ours");
     std::fs::write(open.join(name), "").expect("it is ours");
     world.sweep_recordings().await;
     let told = bot.told(2).await;
-    assert_eq!(told[1]["value"], json!({"commandId": "2", "data": {"recordingId": id, "recordingState": "stopped"}}));
+    assert_eq!(
+        told[1]["value"],
+        json!({"commandId": "2", "data": {"recordingId": id, "recordingState": "stopped"}})
+    );
     assert_eq!(told[1]["id"], told[0]["id"], "the bot knows it by its id");
 }
 
 #[tokio::test]
 async fn only_the_key_or_the_bots_own_token_opens_the_door() {
     let issuer = Issuer::start().await;
-    let world =
-        World::with(&[("TELEPHONY_KEY", KEY), ("TELEPHONY_APP_ID", "the-bot"), ("TELEPHONY_OPENID_URL", &issuer.openid_url())])
-            .await;
+    let world = World::with(&[
+        ("TELEPHONY_KEY", KEY),
+        ("TELEPHONY_APP_ID", "the-bot"),
+        ("TELEPHONY_OPENID_URL", &issuer.openid_url()),
+    ])
+    .await;
     let claims = |audience: &str, application: &str| {
         let mut claims = issuer.claims();
         claims["aud"] = audience.into();
@@ -301,23 +447,39 @@ async fn only_the_key_or_the_bots_own_token_opens_the_door() {
         (Some(("x-functions-key", KEY)), 200),
         (Some(("authorization", right.as_str())), 200),
         (Some(("x-functions-key", "wrong")), 401),
-        (Some(("authorization", &claims("https://api.botframework.com", "another"))), 401),
-        (Some(("authorization", &claims("somebody else", "the-bot"))), 401),
+        (
+            Some((
+                "authorization",
+                &claims("https://api.botframework.com", "another"),
+            )),
+            401,
+        ),
+        (
+            Some(("authorization", &claims("somebody else", "the-bot"))),
+            401,
+        ),
         (None, 401),
     ] {
         let (status, answer) = sent_with(&world, "c", header, &typing).await;
         assert_eq!(status, expected, "{header:?}: {answer}");
-        assert!(status == 200 || answer["error"]["code"] == "Unauthorized", "{answer}");
+        assert!(
+            status == 200 || answer["error"]["code"] == "Unauthorized",
+            "{answer}"
+        );
     }
     let world = World::new().await;
     let (status, answer) = sent(&world, "c", &json!({"type": "typing"})).await;
-    assert_eq!((status, &answer["error"]["code"]), (503, &json!("TelephonyOff")));
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (503, &json!("TelephonyOff"))
+    );
 }
 
 #[tokio::test]
 async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the_results() {
     #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
-    let bot = std::env::var("TEST_TELEPHONY_BOT").expect("TEST_TELEPHONY_BOT is not set: run the tests by `cargo xtask test`");
+    let bot = std::env::var("TEST_TELEPHONY_BOT")
+        .expect("TEST_TELEPHONY_BOT is not set: run the tests by `cargo xtask test`");
     let mut bot = tokio::process::Command::new("node")
         .arg(bot)
         .stdin(Stdio::piped())
@@ -326,10 +488,20 @@ async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the
         .spawn()
         .expect("Node.js is there");
     let mut lines = BufReader::new(bot.stdout.take().expect("it has an output")).lines();
-    let first = lines.next_line().await.expect("it is text").expect("it says where it listens");
-    let url = first.strip_prefix("listening ").expect("it says where it listens");
+    let first = lines
+        .next_line()
+        .await
+        .expect("it is text")
+        .expect("it says where it listens");
+    let url = first
+        .strip_prefix("listening ")
+        .expect("it says where it listens");
     let issuer = Issuer::start().await;
-    let settings = [("TELEPHONY_APP_ID", "the-bot"), ("TELEPHONY_OPENID_URL", &issuer.openid_url()), ("TELEPHONY_BOT_URL", url)];
+    let settings = [
+        ("TELEPHONY_APP_ID", "the-bot"),
+        ("TELEPHONY_OPENID_URL", &issuer.openid_url()),
+        ("TELEPHONY_BOT_URL", url),
+    ];
     let world = World::with(&settings).await;
     let mut claims = issuer.claims();
     claims["aud"] = "https://api.botframework.com".into();
@@ -337,7 +509,10 @@ async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the
     let wanted = json!({"serviceUrl": format!("{}/api/telephony/", world.host.url()), "token": issuer.token(&claims),
         "conversationId": "a conversation/with odd characters", "serverCallId": call(&world).await});
     let mut input = bot.stdin.take().expect("it has an input");
-    input.write_all(format!("{wanted}\n").as_bytes()).await.expect("it reads");
+    input
+        .write_all(format!("{wanted}\n").as_bytes())
+        .await
+        .expect("it reads");
     let mut happened = Vec::new();
     while let Some(line) = lines.next_line().await.expect("it is text") {
         happened.push(serde_json::from_str::<Value>(&line).unwrap_or_else(|_| panic!("{line}")));
@@ -345,30 +520,66 @@ async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the
     assert!(bot.wait().await.expect("it ends").success(), "{happened:?}");
     let first = happened[0]["value"]["data"]["recordingId"].clone();
     let second = happened[6]["value"]["data"]["recordingId"].clone();
-    assert!(first.is_string() && second.is_string() && first != second, "{happened:?}");
+    assert!(
+        first.is_string() && second.is_string() && first != second,
+        "{happened:?}"
+    );
     let told = |action: &str, id: &str, what: Value| {
         let mut value = json!({"commandId": id});
-        value.as_object_mut().expect("it is an object").extend(what.as_object().expect("it is an object").clone());
+        value
+            .as_object_mut()
+            .expect("it is an object")
+            .extend(what.as_object().expect("it is an object").clone());
         json!({"what": action, "type": "commandResult", "name": format!("{RECORDING}.{action}"), "value": value,
             "isReply": true, "from": "+15550100", "to": "bot"})
     };
     let done = |recording: &Value, state: &str| json!({"data": {"recordingId": recording, "recordingState": state}});
     let failed = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
     let expected = [
-        told("start", "start-1", json!({"data": happened[0]["value"]["data"]})),
-        told("start", "start-2", failed("RecordingAlreadyInProgress", "Recording is already in progress")),
+        told(
+            "start",
+            "start-1",
+            json!({"data": happened[0]["value"]["data"]}),
+        ),
+        told(
+            "start",
+            "start-2",
+            failed(
+                "RecordingAlreadyInProgress",
+                "Recording is already in progress",
+            ),
+        ),
         told("pause", "pause-1", done(&first, "paused")),
         told("resume", "resume-1", done(&first, "active")),
         told("stop", "stop-1", done(&first, "stopped")),
-        told("stop", "stop-2", failed("RecordingNotStarted", "Recording has not started")),
+        told(
+            "stop",
+            "stop-2",
+            failed("RecordingNotStarted", "Recording has not started"),
+        ),
     ];
     assert_eq!(happened[..6], expected);
-    assert_eq!(happened[7]["value"]["data"]["recordingState"], "paused", "{}", happened[7]);
+    assert_eq!(
+        happened[7]["value"]["data"]["recordingState"], "paused",
+        "{}",
+        happened[7]
+    );
     let dtmf = "Command channel/vnd.microsoft.telephony.dtmf.batch is not supported";
-    assert_eq!(happened[8]["value"]["error"], json!({"code": "NotSupported", "message": dtmf}));
-    assert_eq!(happened[9], told("resume", "resume-2", done(&second, "active")));
+    assert_eq!(
+        happened[8]["value"]["error"],
+        json!({"code": "NotSupported", "message": dtmf})
+    );
+    assert_eq!(
+        happened[9],
+        told("resume", "resume-2", done(&second, "active"))
+    );
     assert!(happened[10]["id"].is_string(), "{}", happened[10]);
-    assert_eq!((&happened[11]["status"], &happened[11]["error"]["code"]), (&json!(404), &json!("ConversationNotFound")));
+    assert_eq!(
+        (&happened[11]["status"], &happened[11]["error"]["code"]),
+        (&json!(404), &json!("ConversationNotFound"))
+    );
     let transferred = async { while state(&world, &second).await != "stopped" {} };
-    tokio::time::timeout(PATIENCE, transferred).await.expect("the transfer ends the recording");
+    tokio::time::timeout(PATIENCE, transferred)
+        .await
+        .expect("the transfer ends the recording");
 }

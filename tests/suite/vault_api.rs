@@ -9,7 +9,9 @@ use crate::support::world::{World, document_ids};
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
 async fn send(world: &World, method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
-    let mut request = world.client.request(method, format!("{}/api/vault{path}", world.host.url()));
+    let mut request = world
+        .client
+        .request(method, format!("{}/api/vault{path}", world.host.url()));
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -24,11 +26,20 @@ async fn get(world: &World, path: &str) -> Value {
 
 async fn error(world: &World, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
     let (status, answer) = world.api(method, &format!("/vault{path}"), body).await;
-    (status, answer["error"]["code"].as_str().unwrap_or_else(|| panic!("{path}: {answer}")).to_owned())
+    (
+        status,
+        answer["error"]["code"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{path}: {answer}"))
+            .to_owned(),
+    )
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 /// A recording of a call of these participants, in the vault.
@@ -51,14 +62,37 @@ async fn a_recording_is_found_by_whatever_is_known_of_it_and_shown_whole() {
     let event = archived(&world, &[ANNA, "4:+15551230001"]).await;
     archived(&world, &["8:acs:other"]).await;
     let list = get(&world, "/recordings").await;
-    assert_eq!(list["recordings"].as_array().map(Vec::len), Some(2), "{list}");
+    assert_eq!(
+        list["recordings"].as_array().map(Vec::len),
+        Some(2),
+        "{list}"
+    );
     assert!(list.get("continuation").is_none(), "{list}");
-    let found = get(&world, &format!("/recordings?participant={}", ANNA.to_uppercase())).await;
+    let found = get(
+        &world,
+        &format!("/recordings?participant={}", ANNA.to_uppercase()),
+    )
+    .await;
     let row = &found["recordings"][0];
-    assert_eq!(found["recordings"].as_array().map(Vec::len), Some(1), "{found}");
-    assert_eq!((&row["status"], &row["chunks"], &row["participants"]), (&json!("verified"), &json!(2), &json!(2)), "{row}");
-    assert_eq!((&row["format"], &row["held"], &row["doubtful"]), (&json!("wav"), &json!(false), &json!(false)), "{row}");
-    assert!(row["sizeBytes"].as_u64() > Some(400_000) && row["durationMs"].as_u64() >= Some(14_000), "{row}");
+    assert_eq!(
+        found["recordings"].as_array().map(Vec::len),
+        Some(1),
+        "{found}"
+    );
+    assert_eq!(
+        (&row["status"], &row["chunks"], &row["participants"]),
+        (&json!("verified"), &json!(2), &json!(2)),
+        "{row}"
+    );
+    assert_eq!(
+        (&row["format"], &row["held"], &row["doubtful"]),
+        (&json!("wav"), &json!(false), &json!(false)),
+        "{row}"
+    );
+    assert!(
+        row["sizeBytes"].as_u64() > Some(400_000) && row["durationMs"].as_u64() >= Some(14_000),
+        "{row}"
+    );
     let id = row["recordingId"].as_str().expect("a row has an id");
     let call = row["callId"].as_str().expect("a row has its call");
     let server_call = row["serverCallId"].as_str().expect("a row has its call");
@@ -80,25 +114,64 @@ async fn a_recording_is_found_by_whatever_is_known_of_it_and_shown_whole() {
         (format!("participant={ANNA}&call={call}&q={id}"), 1),
     ] {
         let found = get(&world, &format!("/recordings?{query}")).await;
-        assert_eq!(found["recordings"].as_array().map(Vec::len), Some(expected), "{query}: {found}");
+        assert_eq!(
+            found["recordings"].as_array().map(Vec::len),
+            Some(expected),
+            "{query}: {found}"
+        );
     }
     let first = get(&world, "/recordings?top=1").await;
-    let next = first["continuation"].as_str().expect("there is a next page");
+    let next = first["continuation"]
+        .as_str()
+        .expect("there is a next page");
     let second = get(&world, &format!("/recordings?top=1&continuation={next}")).await;
-    assert_ne!(first["recordings"][0]["recordingId"], second["recordings"][0]["recordingId"]);
+    assert_ne!(
+        first["recordings"][0]["recordingId"],
+        second["recordings"][0]["recordingId"]
+    );
 
     let shown = get(&world, &format!("/recordings/{id}")).await;
-    assert_eq!(shown["participantList"][0], json!({"id": ANNA, "channel": null}), "{shown}");
-    assert_eq!((&shown["problems"], &shown["status"]), (&json!([]), &json!("verified")), "{shown}");
+    assert_eq!(
+        shown["participantList"][0],
+        json!({"id": ANNA, "channel": null}),
+        "{shown}"
+    );
+    assert_eq!(
+        (&shown["problems"], &shown["status"]),
+        (&json!([]), &json!("verified")),
+        "{shown}"
+    );
     let chunk = &shown["chunkList"][1];
     assert_eq!(chunk["documentId"], document_ids(&event)[1], "{shown}");
-    assert_eq!((&chunk["state"], &chunk["playable"]), (&json!("sourceDeleted"), &json!(true)), "{chunk}");
-    assert_eq!((&chunk["vault"], &chunk["contentType"]), (&json!("home"), &json!("audio/wav")), "{chunk}");
-    assert_eq!(chunk["receipt"]["receipt"]["media"]["sha256"], chunk["sha256"], "{chunk}");
-    let happened: Vec<&str> =
-        shown["timeline"].as_array().expect("there is a timeline").iter().filter_map(|one| one["what"].as_str()).collect();
+    assert_eq!(
+        (&chunk["state"], &chunk["playable"]),
+        (&json!("sourceDeleted"), &json!(true)),
+        "{chunk}"
+    );
+    assert_eq!(
+        (&chunk["vault"], &chunk["contentType"]),
+        (&json!("home"), &json!("audio/wav")),
+        "{chunk}"
+    );
+    assert_eq!(
+        chunk["receipt"]["receipt"]["media"]["sha256"], chunk["sha256"],
+        "{chunk}"
+    );
+    let happened: Vec<&str> = shown["timeline"]
+        .as_array()
+        .expect("there is a timeline")
+        .iter()
+        .filter_map(|one| one["what"].as_str())
+        .collect();
     for what in ["recorded", "exported", "sourceDeleted"] {
-        assert_eq!(happened.iter().filter(|happened| **happened == what).count(), 2, "{what}: {happened:?}");
+        assert_eq!(
+            happened
+                .iter()
+                .filter(|happened| **happened == what)
+                .count(),
+            2,
+            "{what}: {happened:?}"
+        );
     }
 }
 
@@ -120,11 +193,24 @@ async fn what_is_wrong_with_a_question_is_told() {
         ("/chunks/a%00b/metadata", "documentId"),
     ] {
         let (status, answer) = world.api("GET", &format!("/vault{path}"), None).await;
-        assert_eq!((status, &answer["error"]["target"]), (400, &json!(target)), "{path}: {answer}");
+        assert_eq!(
+            (status, &answer["error"]["target"]),
+            (400, &json!(target)),
+            "{path}: {answer}"
+        );
     }
-    assert_eq!(error(&world, "GET", "/recordings/none", None).await, (404, "RecordingNotFound".to_owned()));
-    assert_eq!(error(&world, "GET", "/chunks/none/media", None).await, (404, "ChunkNotFound".to_owned()));
-    assert_eq!(error(&world, "POST", "/chunks/none/ticket", None).await, (404, "ChunkNotFound".to_owned()));
+    assert_eq!(
+        error(&world, "GET", "/recordings/none", None).await,
+        (404, "RecordingNotFound".to_owned())
+    );
+    assert_eq!(
+        error(&world, "GET", "/chunks/none/media", None).await,
+        (404, "ChunkNotFound".to_owned())
+    );
+    assert_eq!(
+        error(&world, "POST", "/chunks/none/ticket", None).await,
+        (404, "ChunkNotFound".to_owned())
+    );
 }
 
 #[tokio::test]
@@ -139,9 +225,21 @@ async fn media_is_given_whole_and_in_parts_byte_for_byte() {
 
     let whole = send(&world, Method::GET, &path, &[]).await;
     let headers = whole.headers().clone();
-    assert_eq!((whole.status().as_u16(), text(&headers, "content-type")), (200, "audio/wav"));
-    assert_eq!((text(&headers, "accept-ranges"), text(&headers, "content-length")), ("bytes", size.to_string().as_str()));
-    assert_eq!(text(&headers, "content-disposition"), format!("inline; filename=\"{name}\""));
+    assert_eq!(
+        (whole.status().as_u16(), text(&headers, "content-type")),
+        (200, "audio/wav")
+    );
+    assert_eq!(
+        (
+            text(&headers, "accept-ranges"),
+            text(&headers, "content-length")
+        ),
+        ("bytes", size.to_string().as_str())
+    );
+    assert_eq!(
+        text(&headers, "content-disposition"),
+        format!("inline; filename=\"{name}\"")
+    );
     assert_eq!(text(&headers, "x-content-type-options"), "nosniff");
     assert!(whole.bytes().await.expect("the body comes") == expected);
     let etag = text(&headers, "etag");
@@ -150,23 +248,60 @@ async fn media_is_given_whole_and_in_parts_byte_for_byte() {
     for (range, status, content_range, part) in [
         ("bytes=0-9", 206, format!("bytes 0-9/{size}"), 0..10),
         ("bytes=-10", 206, last, size - 10..size),
-        ("bytes=100000-", 206, format!("bytes 100000-{}/{size}", size - 1), 100_000..size),
+        (
+            "bytes=100000-",
+            206,
+            format!("bytes 100000-{}/{size}", size - 1),
+            100_000..size,
+        ),
         ("bytes=0-1,5-6", 200, String::new(), 0..size),
     ] {
         let response = send(&world, Method::GET, &path, &[("range", range)]).await;
-        assert_eq!((response.status().as_u16(), text(response.headers(), "content-range")), (status, content_range.as_str()));
-        assert!(response.bytes().await.expect("the body comes") == expected[part], "{range}");
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                text(response.headers(), "content-range")
+            ),
+            (status, content_range.as_str())
+        );
+        assert!(
+            response.bytes().await.expect("the body comes") == expected[part],
+            "{range}"
+        );
     }
-    let beyond = send(&world, Method::GET, &path, &[("range", &format!("bytes={size}-"))]).await;
-    assert_eq!(text(beyond.headers(), "content-range"), format!("bytes */{size}"));
+    let beyond = send(
+        &world,
+        Method::GET,
+        &path,
+        &[("range", &format!("bytes={size}-"))],
+    )
+    .await;
+    assert_eq!(
+        text(beyond.headers(), "content-range"),
+        format!("bytes */{size}")
+    );
     assert_eq!(beyond.status(), 416);
     let told: Value = beyond.json().await.expect("it is told in JSON");
     assert_eq!(told["error"]["code"], "RangeNotSatisfiable");
-    let other = send(&world, Method::GET, &path, &[("range", "bytes=0-9"), ("if-range", "\"other\"")]).await;
+    let other = send(
+        &world,
+        Method::GET,
+        &path,
+        &[("range", "bytes=0-9"), ("if-range", "\"other\"")],
+    )
+    .await;
     assert_eq!(other.status(), 200);
-    assert_eq!(send(&world, Method::GET, &path, &[("if-none-match", etag)]).await.status(), 304);
+    assert_eq!(
+        send(&world, Method::GET, &path, &[("if-none-match", etag)])
+            .await
+            .status(),
+        304
+    );
     let head = send(&world, Method::HEAD, &path, &[]).await;
-    assert_eq!((head.status().as_u16(), text(head.headers(), "etag")), (200, etag));
+    assert_eq!(
+        (head.status().as_u16(), text(head.headers(), "etag")),
+        (200, etag)
+    );
     assert_eq!(text(head.headers(), "content-length"), size.to_string());
 
     let metadata = send(&world, Method::GET, &format!("/chunks/{id}/metadata"), &[]).await;
@@ -182,8 +317,15 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
     let ids = document_ids(&event);
     let host = world.host_with_key("the-key").await;
     let at = async |method: Method, path: &str, key: &str| {
-        let request = world.client.request(method, format!("{}{path}", host.url()));
-        request.header("x-functions-key", key).header("range", "bytes=0-3").send().await.expect("the host answers")
+        let request = world
+            .client
+            .request(method, format!("{}{path}", host.url()));
+        request
+            .header("x-functions-key", key)
+            .header("range", "bytes=0-3")
+            .send()
+            .await
+            .expect("the host answers")
     };
     for (method, path) in [
         (Method::GET, "/api/vault/summary".to_owned()),
@@ -194,11 +336,23 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
         for wrong in ["", "another"] {
             let refused = at(method.clone(), &path, wrong).await;
             assert_eq!(refused.status(), 401, "{path}");
-            assert!(refused.bytes().await.expect("the body comes").is_empty(), "{path}");
+            assert!(
+                refused.bytes().await.expect("the body comes").is_empty(),
+                "{path}"
+            );
         }
     }
-    assert_eq!(at(Method::GET, "/api/vault", "").await.status(), 200, "the page asks for the key itself");
-    let ticket = at(Method::POST, &format!("/api/vault/chunks/{}/ticket", ids[0]), "the-key").await;
+    assert_eq!(
+        at(Method::GET, "/api/vault", "").await.status(),
+        200,
+        "the page asks for the key itself"
+    );
+    let ticket = at(
+        Method::POST,
+        &format!("/api/vault/chunks/{}/ticket", ids[0]),
+        "the-key",
+    )
+    .await;
     let ticket: Value = ticket.json().await.expect("a ticket is JSON");
     assert_eq!(ticket["contentType"], "audio/wav", "{ticket}");
     let url = ticket["url"].as_str().expect("a ticket has a URL");
@@ -206,7 +360,11 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
     assert_eq!(played.status(), 206);
     assert_eq!(played.bytes().await.expect("the body comes"), "RIFF");
     assert_eq!(at(Method::HEAD, url, "").await.status(), 206);
-    for forged in [url.replace(&ids[0], &ids[1]), format!("{url}0"), "/api/vault/play/..%2Fsummary".to_owned()] {
+    for forged in [
+        url.replace(&ids[0], &ids[1]),
+        format!("{url}0"),
+        "/api/vault/play/..%2Fsummary".to_owned(),
+    ] {
         let refused = at(Method::GET, &forged, "").await;
         assert_eq!(refused.status(), 403, "{forged}");
         let told: Value = refused.json().await.expect("it is told in JSON");
@@ -221,27 +379,59 @@ async fn the_numbers_and_days_tell_how_everything_stands() {
     archived(&world, &[ANNA]).await;
     world.event(&json!("garbled")).await;
     // Announced and never there: it cannot be exported.
-    let mut event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let mut event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     let chunk = &mut event["data"]["recordingStorageInfo"]["recordingChunks"][0];
     chunk["contentLocation"] = "https://evil.example/v1/objects/x/content/audio".into();
     world.event(&event).await;
     let summary = get(&world, "/summary").await;
     let tiles = &summary["tiles"];
-    assert_eq!(tiles["verified"], json!({"count": 2, "isCapped": false, "hours": 24}), "{summary}");
-    assert_eq!((&tiles["failed"], &tiles["poison"], &tiles["lost"]), (&json!(1), &json!(1), &json!(0)), "{summary}");
-    assert_eq!((&tiles["waiting"], &tiles["exporting"]), (&json!(0), &json!(0)), "{summary}");
-    assert_eq!((&summary["actions"], &tiles["capped"]), (&json!(false), &json!([])), "{summary}");
+    assert_eq!(
+        tiles["verified"],
+        json!({"count": 2, "isCapped": false, "hours": 24}),
+        "{summary}"
+    );
+    assert_eq!(
+        (&tiles["failed"], &tiles["poison"], &tiles["lost"]),
+        (&json!(1), &json!(1), &json!(0)),
+        "{summary}"
+    );
+    assert_eq!(
+        (&tiles["waiting"], &tiles["exporting"]),
+        (&json!(0), &json!(0)),
+        "{summary}"
+    );
+    assert_eq!(
+        (&summary["actions"], &tiles["capped"]),
+        (&json!(false), &json!([])),
+        "{summary}"
+    );
     assert!(tiles["lastSweep"]["at"].is_string(), "{summary}");
     let failed = get(&world, "/recordings?state=failed").await;
-    assert_eq!(failed["recordings"].as_array().map(Vec::len), Some(1), "{failed}");
+    assert_eq!(
+        failed["recordings"].as_array().map(Vec::len),
+        Some(1),
+        "{failed}"
+    );
     let days = get(&world, "/days").await;
     let days = days["days"].as_array().expect("there are days");
     assert_eq!(days.len(), 30);
-    assert_eq!((&days[29]["recordings"], &days[29]["incomplete"]), (&json!(2), &json!(1)), "{days:?}");
+    assert_eq!(
+        (&days[29]["recordings"], &days[29]["incomplete"]),
+        (&json!(2), &json!(1)),
+        "{days:?}"
+    );
     assert!(days[29]["minutes"].as_f64() > Some(0.2), "{days:?}");
-    assert_eq!(get(&world, "/deadlines").await, json!({"deadlines": [], "isCapped": false}));
+    assert_eq!(
+        get(&world, "/deadlines").await,
+        json!({"deadlines": [], "isCapped": false})
+    );
     let poison = get(&world, "/poison").await;
-    assert!(poison["poison"][0]["reason"].is_string() && poison["poison"][0]["keptAt"].is_string(), "{poison}");
+    assert!(
+        poison["poison"][0]["reason"].is_string() && poison["poison"][0]["keptAt"].is_string(),
+        "{poison}"
+    );
 }
 
 #[tokio::test]
@@ -249,7 +439,10 @@ async fn what_changes_something_is_refused_unless_actions_are_on() {
     let world = World::new().await;
     let event = archived(&world, &[ANNA]).await;
     let id = &document_ids(&event)[0];
-    let recording = only_recording(&world).await["recordingId"].as_str().expect("it has an id").to_owned();
+    let recording = only_recording(&world).await["recordingId"]
+        .as_str()
+        .expect("it has an id")
+        .to_owned();
     for path in [
         format!("/chunks/{id}/retry"),
         format!("/chunks/{id}/verify"),
@@ -257,7 +450,11 @@ async fn what_changes_something_is_refused_unless_actions_are_on() {
         format!("/recordings/{recording}/release"),
         "/poison/none/replay".to_owned(),
     ] {
-        assert_eq!(error(&world, "POST", &path, Some(json!({"case": "A"}))).await, (403, "ActionsOff".to_owned()), "{path}");
+        assert_eq!(
+            error(&world, "POST", &path, Some(json!({"case": "A"}))).await,
+            (403, "ActionsOff".to_owned()),
+            "{path}"
+        );
     }
 }
 
@@ -266,44 +463,97 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let event = archived(&world, &[ANNA]).await;
     let id = &document_ids(&event)[0];
-    let recording = only_recording(&world).await["recordingId"].as_str().expect("it has an id").to_owned();
+    let recording = only_recording(&world).await["recordingId"]
+        .as_str()
+        .expect("it has an id")
+        .to_owned();
     let act = async |path: &str, body: Value| {
         let url = format!("{}/api/vault{path}", world.host.url());
-        let request = world.client.post(url).header("x-ms-client-principal-name", "ada@contoso.com");
-        let response = request.body(body.to_string()).send().await.expect("the host answers");
-        (response.status().as_u16(), response.json::<Value>().await.expect("it is JSON"))
+        let request = world
+            .client
+            .post(url)
+            .header("x-ms-client-principal-name", "ada@contoso.com");
+        let response = request
+            .body(body.to_string())
+            .send()
+            .await
+            .expect("the host answers");
+        (
+            response.status().as_u16(),
+            response.json::<Value>().await.expect("it is JSON"),
+        )
     };
     let holding = format!("/recordings/{recording}/hold");
     let (status, answer) = act(&holding, json!({"case": "A-1", "note": "they asked"})).await;
-    assert_eq!((status, &answer["holds"][0]["by"]), (200, &json!("ada@contoso.com")), "{answer}");
+    assert_eq!(
+        (status, &answer["holds"][0]["by"]),
+        (200, &json!("ada@contoso.com")),
+        "{answer}"
+    );
     assert_eq!(act(&holding, json!({"case": ""})).await.0, 400);
     assert_eq!(act(&holding, json!(["A-1"])).await.0, 400);
-    assert_eq!(act("/recordings/none/hold", json!({"case": "A-1"})).await.0, 404);
+    assert_eq!(
+        act("/recordings/none/hold", json!({"case": "A-1"})).await.0,
+        404
+    );
     let shown = get(&world, &format!("/recordings/{recording}")).await;
-    assert_eq!((&shown["held"], &shown["holds"][0]["case"]), (&json!(true), &json!("A-1")), "{shown}");
+    assert_eq!(
+        (&shown["held"], &shown["holds"][0]["case"]),
+        (&json!(true), &json!("A-1")),
+        "{shown}"
+    );
     assert_eq!(get(&world, "/summary").await["tiles"]["held"], 1);
-    let (status, released) = act(&format!("/recordings/{recording}/release"), json!({"case": "A-1"})).await;
+    let (status, released) = act(
+        &format!("/recordings/{recording}/release"),
+        json!({"case": "A-1"}),
+    )
+    .await;
     assert_eq!((status, released), (200, json!({"holds": []})));
 
     let verify = format!("/chunks/{id}/verify");
     let (_, verified) = act(&verify, Value::Null).await;
     assert_eq!(verified["verified"], true, "{verified}");
-    assert_eq!(act(&format!("/chunks/{id}/retry"), Value::Null).await.0, 409);
-    let file = world.ledger_entry(id)["state"]["receipt"]["media"]["name"].as_str().expect("it has a name").to_owned();
+    assert_eq!(
+        act(&format!("/chunks/{id}/retry"), Value::Null).await.0,
+        409
+    );
+    let file = world.ledger_entry(id)["state"]["receipt"]["media"]["name"]
+        .as_str()
+        .expect("it has a name")
+        .to_owned();
     std::fs::remove_file(world.vault.join(&file)).expect("the file is ours");
     let (status, lost) = act(&verify, Value::Null).await;
     assert_eq!((status, &lost["verified"]), (200, &json!(false)), "{lost}");
-    assert!(lost["problem"].as_str().is_some_and(|problem| problem.contains("not in the vault")), "{lost}");
-    assert_eq!(error(&world, "GET", &format!("/chunks/{id}/media"), None).await, (410, "FileVanished".to_owned()));
+    assert!(
+        lost["problem"]
+            .as_str()
+            .is_some_and(|problem| problem.contains("not in the vault")),
+        "{lost}"
+    );
+    assert_eq!(
+        error(&world, "GET", &format!("/chunks/{id}/media"), None).await,
+        (410, "FileVanished".to_owned())
+    );
 
     world.event(&json!("garbled")).await;
-    let poison = get(&world, "/poison").await["poison"][0]["sha256"].as_str().expect("it has one").to_owned();
+    let poison = get(&world, "/poison").await["poison"][0]["sha256"]
+        .as_str()
+        .expect("it has one")
+        .to_owned();
     let (status, replayed) = act(&format!("/poison/{poison}/replay"), Value::Null).await;
-    assert_eq!((status, &replayed["chunks"]), (200, &json!(0)), "{replayed}");
+    assert_eq!(
+        (status, &replayed["chunks"]),
+        (200, &json!(0)),
+        "{replayed}"
+    );
     assert!(replayed["problem"].is_string(), "{replayed}");
     assert_eq!(act("/poison/none/replay", Value::Null).await.0, 404);
-    let audit = crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("audit"));
-    let audit: String = audit.values().map(|bytes| String::from_utf8_lossy(bytes).into_owned()).collect();
+    let audit =
+        crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("audit"));
+    let audit: String = audit
+        .values()
+        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        .collect();
     for what in ["hold", "release", "verify", "retry", "replay"] {
         let record = format!(r#""by":"ada@contoso.com","through":"api","what":"{what}""#);
         assert!(audit.contains(&record), "{what} is not in {audit}");
@@ -316,15 +566,39 @@ async fn the_page_runs_nothing_but_itself() {
     for path in ["", "/"] {
         let page = send(&world, Method::GET, path, &[]).await;
         let headers = page.headers().clone();
-        assert_eq!((page.status().as_u16(), text(&headers, "content-type")), (200, "text/html; charset=utf-8"));
+        assert_eq!(
+            (page.status().as_u16(), text(&headers, "content-type")),
+            (200, "text/html; charset=utf-8")
+        );
         let policy = text(&headers, "content-security-policy");
-        assert!(policy.starts_with("default-src 'none'; script-src 'sha256-") && policy.contains("frame-ancestors 'none'"));
+        assert!(
+            policy.starts_with("default-src 'none'; script-src 'sha256-")
+                && policy.contains("frame-ancestors 'none'")
+        );
         assert!(!policy.contains("unsafe"), "{policy}");
-        assert_eq!((text(&headers, "referrer-policy"), text(&headers, "x-content-type-options")), ("no-referrer", "nosniff"));
-        let known = send(&world, Method::GET, path, &[("if-none-match", text(&headers, "etag"))]).await;
+        assert_eq!(
+            (
+                text(&headers, "referrer-policy"),
+                text(&headers, "x-content-type-options")
+            ),
+            ("no-referrer", "nosniff")
+        );
+        let known = send(
+            &world,
+            Method::GET,
+            path,
+            &[("if-none-match", text(&headers, "etag"))],
+        )
+        .await;
         assert_eq!(known.status(), 304);
     }
-    assert_eq!(text(send(&world, Method::GET, "/summary", &[]).await.headers(), "cache-control"), "no-store");
+    assert_eq!(
+        text(
+            send(&world, Method::GET, "/summary", &[]).await.headers(),
+            "cache-control"
+        ),
+        "no-store"
+    );
 }
 
 #[tokio::test]
@@ -333,11 +607,19 @@ async fn the_envelope_form_answers_in_json_and_says_that_it_carries_no_media() {
     let event = archived(&world, &[ANNA]).await;
     let ask = async |path: &str| {
         let req = json!({"Url": format!("http://localhost/api/vault{path}"), "Method": "GET"});
-        let (status, answer) = world.envelope("Vault", json!({"Data": {"req": req}}).to_string()).await;
+        let (status, answer) = world
+            .envelope("Vault", json!({"Data": {"req": req}}).to_string())
+            .await;
         assert_eq!(status, 200, "{answer}");
         answer["Outputs"]["res"].clone()
     };
-    assert_eq!(ask("/recordings").await["body"]["recordings"][0]["status"], "verified");
+    assert_eq!(
+        ask("/recordings").await["body"]["recordings"][0]["status"],
+        "verified"
+    );
     let media = ask(&format!("/chunks/{}/media", document_ids(&event)[0])).await;
-    assert_eq!((&media["statusCode"], &media["body"]["error"]["code"]), (&json!(501), &json!("NotInThisForm")));
+    assert_eq!(
+        (&media["statusCode"], &media["body"]["error"]["code"]),
+        (&json!(501), &json!("NotInThisForm"))
+    );
 }

@@ -13,7 +13,9 @@ use crate::support::world::{World, document_ids, files_by_path};
 /// A world with two chunks that are exported, and proved, and their ids.
 async fn exported(settings: &[(&str, &str)]) -> (World, Vec<String>) {
     let world = World::with(settings).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}, {"durationMs": 1000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}, {"durationMs": 1000}]}}))
+        .await;
     world.event(&event).await;
     world.sweep().await;
     (world, document_ids(&event))
@@ -32,7 +34,10 @@ async fn with(world: &World, changed: (&str, &str), arguments: &[&str]) -> Outpu
 /// A file of a chunk in the vault.
 fn file(world: &World, id: &str, what: &str) -> PathBuf {
     let files = files_by_path(&world.vault);
-    let name = files.keys().find(|name| name.contains(&format!("-{what}.{id}."))).expect("the file is there");
+    let name = files
+        .keys()
+        .find(|name| name.contains(&format!("-{what}.{id}.")))
+        .expect("the file is there");
     world.vault.join(name)
 }
 
@@ -47,15 +52,25 @@ fn kinds(reconciled: &Value) -> Vec<(&str, &str)> {
 
 /// Yesterday to tomorrow, so that no midnight comes between.
 fn days() -> [String; 4] {
-    let today = jiff::Zoned::now().with_time_zone(jiff::tz::TimeZone::UTC).date();
-    let day = |offset: i64| today.checked_add(jiff::Span::new().days(offset)).expect("it is a day").to_string();
+    let today = jiff::Zoned::now()
+        .with_time_zone(jiff::tz::TimeZone::UTC)
+        .date();
+    let day = |offset: i64| {
+        today
+            .checked_add(jiff::Span::new().days(offset))
+            .expect("it is a day")
+            .to_string()
+    };
     ["--from".to_owned(), day(-1), "--to".to_owned(), day(1)]
 }
 
 async fn reconciled(world: &World, more: &[&str]) -> (Option<i32>, Value) {
     let days = days();
-    let arguments: Vec<&str> =
-        ["reconcile", "--json"].into_iter().chain(days.iter().map(String::as_str)).chain(more.iter().copied()).collect();
+    let arguments: Vec<&str> = ["reconcile", "--json"]
+        .into_iter()
+        .chain(days.iter().map(String::as_str))
+        .chain(more.iter().copied())
+        .collect();
     let output = run(world, &arguments).await;
     (output.status.code(), report(&output))
 }
@@ -64,8 +79,15 @@ async fn reconciled(world: &World, more: &[&str]) -> (Option<i32>, Value) {
 async fn copies_are_verified_until_one_is_damaged_and_each_damage_is_named() {
     let (world, ids) = exported(&[]).await;
     let output = run(&world, &["verify"]).await;
-    assert!(output.status.success() && text(&output).contains("2 copies verified: every one is"), "{}", text(&output));
-    assert!(output.stderr.is_empty() || !String::from_utf8_lossy(&output.stderr).contains('\r'), "no bar where no terminal is");
+    assert!(
+        output.status.success() && text(&output).contains("2 copies verified: every one is"),
+        "{}",
+        text(&output)
+    );
+    assert!(
+        output.stderr.is_empty() || !String::from_utf8_lossy(&output.stderr).contains('\r'),
+        "no bar where no terminal is"
+    );
 
     std::fs::write(file(&world, &ids[0], "audiowav"), "rot").expect("the folder is ours");
     std::fs::remove_file(file(&world, &ids[1], "acsmetadata")).expect("the folder is ours");
@@ -74,19 +96,40 @@ async fn copies_are_verified_until_one_is_damaged_and_each_damage_is_named() {
     assert_eq!(output.status.code(), Some(2));
     let found = report(&output);
     let of = |id: &str| {
-        found["wrong"].as_array().and_then(|wrong| wrong.iter().find(|copy| copy["documentId"] == id)).expect("it is wrong")
+        found["wrong"]
+            .as_array()
+            .and_then(|wrong| wrong.iter().find(|copy| copy["documentId"] == id))
+            .expect("it is wrong")
     };
-    assert!(of(&ids[0])["problems"][0].as_str().is_some_and(|problem| problem.contains("has 3 bytes in the vault")), "{found}");
+    assert!(
+        of(&ids[0])["problems"][0]
+            .as_str()
+            .is_some_and(|problem| problem.contains("has 3 bytes in the vault")),
+        "{found}"
+    );
     let problems = of(&ids[1])["problems"].to_string();
     assert!(
-        problems.contains("acsmetadata") && problems.contains("is not in the vault") && problems.contains("the receipt"),
+        problems.contains("acsmetadata")
+            && problems.contains("is not in the vault")
+            && problems.contains("the receipt"),
         "{found}"
     );
     let one = report(&run(&world, &["verify", "--json", &ids[1]]).await);
-    assert_eq!((&one["verified"], one["wrong"].as_array().map(Vec::len)), (&json!(1), Some(1)), "{one}");
-    assert_eq!(run(&world, &["verify", "nobody"]).await.status.code(), Some(2));
+    assert_eq!(
+        (&one["verified"], one["wrong"].as_array().map(Vec::len)),
+        (&json!(1), Some(1)),
+        "{one}"
+    );
+    assert_eq!(
+        run(&world, &["verify", "nobody"]).await.status.code(),
+        Some(2)
+    );
     let none = run(&world, &["verify", "--of", "no such call"]).await;
-    assert!(none.status.success() && text(&none).starts_with("0 copies"), "{}", text(&none));
+    assert!(
+        none.status.success() && text(&none).starts_with("0 copies"),
+        "{}",
+        text(&none)
+    );
 }
 
 #[tokio::test]
@@ -94,7 +137,11 @@ async fn a_receipt_that_the_ledger_does_not_know_is_verified_too() {
     let (world, ids) = exported(&[]).await;
     world.forget_ledger();
     let found = report(&run(&world, &["verify", "--json"]).await);
-    assert_eq!((&found["verified"], &found["wrong"]), (&json!(2), &json!([])), "{found}");
+    assert_eq!(
+        (&found["verified"], &found["wrong"]),
+        (&json!(2), &json!([])),
+        "{found}"
+    );
     std::fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
     let found = report(&run(&world, &["verify", "--json"]).await);
     assert_eq!(found["wrong"][0]["documentId"], json!(ids[0]), "{found}");
@@ -106,13 +153,35 @@ async fn a_share_of_a_container_is_read_and_the_same_one_with_the_same_seed() {
     let (world, _) = exported(&[("VAULT_URL", &vault)]).await;
     let output = run(&world, &["verify", "--json", "--read-data-subset", "50%"]).await;
     let first = report(&output);
-    assert!(output.status.success() && first["read"] == 1 && first["readBytes"].as_u64() > Some(0), "{first}");
+    assert!(
+        output.status.success() && first["read"] == 1 && first["readBytes"].as_u64() > Some(0),
+        "{first}"
+    );
     let seed = first["seed"].to_string();
-    let again = report(&run(&world, &["verify", "--json", "--read-data-subset", "50%", "--seed", &seed]).await);
+    let again = report(
+        &run(
+            &world,
+            &[
+                "verify",
+                "--json",
+                "--read-data-subset",
+                "50%",
+                "--seed",
+                &seed,
+            ],
+        )
+        .await,
+    );
     assert_eq!(again, first);
     let all = report(&run(&world, &["verify", "--json", "--read-data-subset", "all"]).await);
     assert_eq!((&all["read"], all.get("seed")), (&json!(2), None), "{all}");
-    assert_eq!(run(&world, &["verify", "--read-data-subset", "some"]).await.status.code(), Some(2));
+    assert_eq!(
+        run(&world, &["verify", "--read-data-subset", "some"])
+            .await
+            .status
+            .code(),
+        Some(2)
+    );
 }
 
 #[tokio::test]
@@ -120,31 +189,59 @@ async fn what_should_exist_and_does_not_is_found_by_comparing() {
     let (world, ids) = exported(&[]).await;
     let (code, found) = reconciled(&world, &[]).await;
     assert_eq!((code, &found["findings"]), (Some(0), &json!([])), "{found}");
-    assert_eq!((&found["recordings"], &found["chunks"], &found["files"]), (&json!(1), &json!(2), &json!(6)), "{found}");
+    assert_eq!(
+        (&found["recordings"], &found["chunks"], &found["files"]),
+        (&json!(1), &json!(2), &json!(6)),
+        "{found}"
+    );
 
     let media = file(&world, &ids[0], "audiowav");
     let stray = media.with_file_name("0000-audiowav.0-eus-d1-ffff.wav");
     std::fs::rename(&media, &stray).expect("the folder is ours");
     std::fs::write(media.with_file_name("notes.txt"), "mine").expect("the folder is ours");
     let ledger = world.vault.with_file_name("vault-ledger");
-    std::fs::remove_file(ledger.join(format!("chunks/{}.json", ids[1]))).expect("the folder is ours");
+    std::fs::remove_file(ledger.join(format!("chunks/{}.json", ids[1])))
+        .expect("the folder is ours");
     let (code, found) = reconciled(&world, &[]).await;
     assert_eq!(code, Some(2));
     let kinds = kinds(&found);
-    let has = |kind: &str, part: &str| kinds.iter().any(|(found, subject)| *found == kind && subject.contains(part));
+    let has = |kind: &str, part: &str| {
+        kinds
+            .iter()
+            .any(|(found, subject)| *found == kind && subject.contains(part))
+    };
     assert!(
-        has("fileMissing", &ids[0]) && has("fileWithoutEntry", "0-eus-d1-ffff") && has("fileWithoutEntry", "notes.txt"),
+        has("fileMissing", &ids[0])
+            && has("fileWithoutEntry", "0-eus-d1-ffff")
+            && has("fileWithoutEntry", "notes.txt"),
         "{found}"
     );
-    assert!(has("receiptWithoutEntry", &ids[1]) && has("fileWithoutEntry", &ids[1]) && has("recordingIncomplete", ""), "{found}");
+    assert!(
+        has("receiptWithoutEntry", &ids[1])
+            && has("fileWithoutEntry", &ids[1])
+            && has("recordingIncomplete", ""),
+        "{found}"
+    );
     let days = days();
-    let output = run(&world, &["reconcile", &days[0], &days[1], &days[2], &days[3]]).await;
+    let output = run(
+        &world,
+        &["reconcile", &days[0], &days[1], &days[2], &days[3]],
+    )
+    .await;
     let table = text(&output);
-    assert!(table.contains("file missing") && table.contains("ledger rebuild"), "{table}");
+    assert!(
+        table.contains("file missing") && table.contains("ledger rebuild"),
+        "{table}"
+    );
 
     std::fs::remove_dir_all(ledger.join("recordings")).expect("the folder is ours");
     let (_, found) = reconciled(&world, &[]).await;
-    assert!(found["findings"].to_string().contains("chunkWithoutRecording"), "{found}");
+    assert!(
+        found["findings"]
+            .to_string()
+            .contains("chunkWithoutRecording"),
+        "{found}"
+    );
 }
 
 #[tokio::test]
@@ -152,28 +249,61 @@ async fn every_call_of_a_list_must_have_a_recording() {
     let (world, ids) = exported(&[]).await;
     let chunk = world.ledger_entry(&ids[0])["chunk"].clone();
     let list = world.vault.with_file_name("calls.csv");
-    let call = chunk["serverCallId"].as_str().or(chunk["callId"].as_str()).expect("it has a call");
-    std::fs::write(&list, format!("agent,serverCallId\n\"Doe, J\",{call}==\nx,bm9ib2R5\n")).expect("the folder is ours");
+    let call = chunk["serverCallId"]
+        .as_str()
+        .or(chunk["callId"].as_str())
+        .expect("it has a call");
+    std::fs::write(
+        &list,
+        format!("agent,serverCallId\n\"Doe, J\",{call}==\nx,bm9ib2R5\n"),
+    )
+    .expect("the folder is ours");
     let (code, found) = reconciled(&world, &["--calls", &list.display().to_string()]).await;
-    assert_eq!((code, kinds(&found)), (Some(2), vec![("callWithoutRecording", "bm9ib2R5")]), "{found}");
+    assert_eq!(
+        (code, kinds(&found)),
+        (Some(2), vec![("callWithoutRecording", "bm9ib2R5")]),
+        "{found}"
+    );
     std::fs::write(&list, format!("{call}\n")).expect("the folder is ours");
     let (code, found) = reconciled(&world, &["--calls", &list.display().to_string()]).await;
     assert_eq!((code, &found["calls"]), (Some(0), &json!(1)), "{found}");
 
     std::fs::write(&list, "agent,customer\nx,y\n").expect("the folder is ours");
     let days = days();
-    let output =
-        run(&world, &["reconcile", &days[0], &days[1], &days[2], &days[3], "--calls", &list.display().to_string()]).await;
+    let output = run(
+        &world,
+        &[
+            "reconcile",
+            &days[0],
+            &days[1],
+            &days[2],
+            &days[3],
+            "--calls",
+            &list.display().to_string(),
+        ],
+    )
+    .await;
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && complaint.contains("none of them is `callId`"), "{complaint}");
+    assert!(
+        output.status.code() == Some(1) && complaint.contains("none of them is `callId`"),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]
 async fn days_in_the_wrong_order_are_refused() {
     let world = World::new().await;
-    let output = run(&world, &["reconcile", "--from", "2026-03-02", "--to", "2026-03-01"]).await;
+    let output = run(
+        &world,
+        &["reconcile", "--from", "2026-03-02", "--to", "2026-03-01"],
+    )
+    .await;
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.code() == Some(1) && complaint.contains("--from 2026-03-02 is after --to 2026-03-01"), "{complaint}");
+    assert!(
+        output.status.code() == Some(1)
+            && complaint.contains("--from 2026-03-02 is after --to 2026-03-01"),
+        "{complaint}"
+    );
 }
 
 #[tokio::test]
@@ -185,18 +315,49 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
         .as_array()
         .expect("there is a list")
         .iter()
-        .map(|kept| (kept["documentId"].as_str().unwrap_or_default(), kept["why"].as_str().unwrap_or_default()))
+        .map(|kept| {
+            (
+                kept["documentId"].as_str().unwrap_or_default(),
+                kept["why"].as_str().unwrap_or_default(),
+            )
+        })
         .collect();
-    assert!(ids.iter().all(|id| why[id.as_str()].contains("DELETE_DELAY is not over")), "{waiting}");
-    assert_eq!(report(&run(&world, &["delete-source", "--json"]).await)["deleted"], json!([]), "a delay is honoured");
+    assert!(
+        ids.iter()
+            .all(|id| why[id.as_str()].contains("DELETE_DELAY is not over")),
+        "{waiting}"
+    );
+    assert_eq!(
+        report(&run(&world, &["delete-source", "--json"]).await)["deleted"],
+        json!([]),
+        "a delay is honoured"
+    );
 
     let due = ("DELETE_DELAY", "0s");
     let before = report(&with(&world, due, &["delete-source", "--dry-run", "--json"]).await);
-    assert_eq!(before["wouldDelete"].as_array().map(Vec::len), Some(2), "{before}");
-    assert!(world.objects().await.iter().all(|object| object["deletedAt"].is_null()), "a dry run deletes nothing");
+    assert_eq!(
+        before["wouldDelete"].as_array().map(Vec::len),
+        Some(2),
+        "{before}"
+    );
+    assert!(
+        world
+            .objects()
+            .await
+            .iter()
+            .all(|object| object["deletedAt"].is_null()),
+        "a dry run deletes nothing"
+    );
     let output = with(&world, due, &["delete-source"]).await;
-    assert!(output.status.success() && text(&output).ends_with("2 deleted, 0 failed, 0 stay\n"), "{}", text(&output));
-    assert!(ids.iter().all(|id| world.ledger_entry(id)["state"]["name"] == "sourceDeleted"));
+    assert!(
+        output.status.success() && text(&output).ends_with("2 deleted, 0 failed, 0 stay\n"),
+        "{}",
+        text(&output)
+    );
+    assert!(
+        ids.iter()
+            .all(|id| world.ledger_entry(id)["state"]["name"] == "sourceDeleted")
+    );
     let again = text(&with(&world, due, &["delete-source", "--dry-run"]).await);
     assert_eq!(again.trim(), "There is nothing that ACS may still have.");
 }
@@ -204,26 +365,64 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
 #[tokio::test]
 async fn what_is_held_unproved_or_in_ones_own_storage_stays_and_why_is_said() {
     let (world, ids) = exported(&[("DELETE_DELAY", "1h"), ("EVENT_BUDGET", "1s")]).await;
-    let call = world.ledger_entry(&ids[0])["chunk"]["callId"].as_str().expect("it has a call").to_owned();
-    assert!(run(&world, &["hold", "add", "--case", "A-1", "--call", &call]).await.status.success());
-    let mut lost = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
-    lost["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] = "https://evil.example/x".into();
+    let call = world.ledger_entry(&ids[0])["chunk"]["callId"]
+        .as_str()
+        .expect("it has a call")
+        .to_owned();
+    assert!(
+        run(&world, &["hold", "add", "--case", "A-1", "--call", &call])
+            .await
+            .status
+            .success()
+    );
+    let mut lost = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    lost["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] =
+        "https://evil.example/x".into();
     world.event(&lost).await;
-    let mut own = world.recording(json!({"call": {"chunks": [{"durationMs": 1000}]}})).await;
+    let mut own = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
     own["data"]["storageType"] = "AzureBlob".into();
     world.event(&own).await;
 
     let output = with(&world, ("DELETE_DELAY", "0s"), &["delete-source", "--json"]).await;
     let found = report(&output);
-    assert_eq!((output.status.code(), &found["deleted"]), (Some(0), &json!([])), "{found}");
+    assert_eq!(
+        (output.status.code(), &found["deleted"]),
+        (Some(0), &json!([])),
+        "{found}"
+    );
     let why = |id: &str| {
-        let kept = found["kept"].as_array().and_then(|kept| kept.iter().find(|kept| kept["documentId"] == id));
-        kept.unwrap_or_else(|| panic!("{id} is not in {found}"))["why"].as_str().unwrap_or_default().to_owned()
+        let kept = found["kept"]
+            .as_array()
+            .and_then(|kept| kept.iter().find(|kept| kept["documentId"] == id));
+        kept.unwrap_or_else(|| panic!("{id} is not in {found}"))["why"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     };
-    assert!(why(&ids[0]).contains("held for `A-1`") || why(&ids[0]).contains("held for A-1"), "{found}");
-    assert!(why(&document_ids(&lost)[0]).contains("not in the vault, and was given up"), "{found}");
-    assert!(why(&document_ids(&own)[0]).contains("own storage") || why(&document_ids(&own)[0]).contains("given up"), "{found}");
-    assert!(world.objects().await.iter().all(|object| object["deletedAt"].is_null()));
+    assert!(
+        why(&ids[0]).contains("held for `A-1`") || why(&ids[0]).contains("held for A-1"),
+        "{found}"
+    );
+    assert!(
+        why(&document_ids(&lost)[0]).contains("not in the vault, and was given up"),
+        "{found}"
+    );
+    assert!(
+        why(&document_ids(&own)[0]).contains("own storage")
+            || why(&document_ids(&own)[0]).contains("given up"),
+        "{found}"
+    );
+    assert!(
+        world
+            .objects()
+            .await
+            .iter()
+            .all(|object| object["deletedAt"].is_null())
+    );
 }
 
 #[tokio::test]
@@ -231,14 +430,27 @@ async fn a_copy_that_left_the_vault_keeps_its_source() {
     let (world, ids) = exported(&[("DELETE_DELAY", "1h")]).await;
     std::fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
     let found = report(&with(&world, ("DELETE_DELAY", "0s"), &["delete-source", "--json"]).await);
-    assert_eq!((&found["deleted"], &found["kept"][0]["documentId"]), (&json!([ids[1]]), &json!(ids[0])), "{found}");
-    assert!(found["kept"][0]["why"].as_str().is_some_and(|why| why.contains("no longer holds what was proved")), "{found}");
+    assert_eq!(
+        (&found["deleted"], &found["kept"][0]["documentId"]),
+        (&json!([ids[1]]), &json!(ids[0])),
+        "{found}"
+    );
+    assert!(
+        found["kept"][0]["why"]
+            .as_str()
+            .is_some_and(|why| why.contains("no longer holds what was proved")),
+        "{found}"
+    );
 }
 
 #[tokio::test]
 async fn shells_are_given_their_completions_without_any_setting() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = command::run(&BTreeMap::new(), &["completions", shell]).await;
-        assert!(output.status.success() && text(&output).contains("delete-source"), "{shell}: {}", text(&output));
+        assert!(
+            output.status.success() && text(&output).contains("delete-source"),
+            "{shell}: {}",
+            text(&output)
+        );
     }
 }

@@ -104,19 +104,34 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             release.join(BINARY)
         }
     };
-    run_cargo(&["build", "--release", "--package", "acs-simulator", "--package", "blob-sink"])?;
-    let extent = if options.quick { Extent::QUICK } else { Extent::FULL };
+    run_cargo(&[
+        "build",
+        "--release",
+        "--package",
+        "acs-simulator",
+        "--package",
+        "blob-sink",
+    ])?;
+    let extent = if options.quick {
+        Extent::QUICK
+    } else {
+        Extent::FULL
+    };
     let ours = RecordingVault::new(binary);
     let runtime = tokio::runtime::Runtime::new()?;
     let report = if let Some(Scenario::Scale) = options.scenario {
         runtime.block_on(scale::run(&release, &ours, &extent))?
     } else {
         let peers = peers();
-        runtime.block_on(async { measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await })?
+        runtime.block_on(async {
+            measure(&Servers::start(&release, &[]).await?, &ours, peers, &extent).await
+        })?
     };
     report.tables.iter().for_each(|table| println!("{table}"));
     if options.scenario.is_none() {
-        println!("Ours hashes (SHA-256), proves the copy, keeps a ledger and deletes at ACS; the others copy only.");
+        println!(
+            "Ours hashes (SHA-256), proves the copy, keeps a ledger and deletes at ACS; the others copy only."
+        );
     }
     ensure!(report.failures.is_empty(), "{}", report.failures.join("; "));
     Ok(())
@@ -136,7 +151,12 @@ fn peers() -> Vec<Program> {
     peers
 }
 
-async fn measure(servers: &Servers, ours: &RecordingVault, peers: Vec<Program>, extent: &Extent) -> anyhow::Result<Report> {
+async fn measure(
+    servers: &Servers,
+    ours: &RecordingVault,
+    peers: Vec<Program>,
+    extent: &Extent,
+) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let mut programs = vec![Program::Ours(ours.clone())];
     programs.extend(peers);

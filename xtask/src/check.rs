@@ -12,10 +12,26 @@ pub fn run(advisories: bool) -> anyhow::Result<()> {
     step("format");
     run_cargo(&["fmt", "--all", "--check"])?;
     step("lints");
-    run_cargo(&["clippy", "--workspace", "--all-targets", "--all-features", "--", "--deny", "warnings"])?;
+    run_cargo(&[
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "--deny",
+        "warnings",
+    ])?;
     step("docs");
     run_command(
-        cargo().args(["doc", "--workspace", "--all-features", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "--deny warnings"),
+        cargo()
+            .args([
+                "doc",
+                "--workspace",
+                "--all-features",
+                "--no-deps",
+                "--quiet",
+            ])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
     )?;
     step("spelling");
     let typos = cargo_tool("typos-cli", "typos", TYPOS)?;
@@ -25,7 +41,12 @@ pub fn run(advisories: bool) -> anyhow::Result<()> {
     // Advisories come from a repository on GitHub; where it cannot be reached, the workflows check them.
     let about = ["bans", "licenses", "sources", "advisories"];
     let about = if advisories { &about[..] } else { &about[..3] };
-    run_command(Command::new(deny).args(["--all-features", "check"]).args(about).current_dir(paths::root()))?;
+    run_command(
+        Command::new(deny)
+            .args(["--all-features", "check"])
+            .args(about)
+            .current_dir(paths::root()),
+    )?;
     println!("All checks passed.");
     Ok(())
 }

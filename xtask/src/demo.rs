@@ -33,7 +33,12 @@ pub fn run(keep: bool) -> anyhow::Result<()> {
     run_cargo(&["build", "--package", "recording-vault"])?;
     let folder = paths::target().join("demo");
     let dist = folder.join("dist");
-    script_root::assemble(&paths::root(), &paths::target().join("debug").join(BINARY), &dist, script_root::Functions::Usual)?;
+    script_root::assemble(
+        &paths::root(),
+        &paths::target().join("debug").join(BINARY),
+        &dist,
+        script_root::Functions::Usual,
+    )?;
     let vault = folder.join("vault");
     for old in [&vault, &folder.join("vault-ledger")] {
         if old.exists() {
@@ -44,16 +49,28 @@ pub fn run(keep: bool) -> anyhow::Result<()> {
 }
 
 async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
-    let options = acs_simulator::Options { event_delay: EVENT_DELAY, redelivery_scale: 0.1, ..Default::default() };
+    let options = acs_simulator::Options {
+        event_delay: EVENT_DELAY,
+        redelivery_scale: 0.1,
+        ..Default::default()
+    };
     let simulator = Simulator::start(options).await?;
-    let admin = Admin { client: reqwest::Client::new(), url: simulator.http_url() };
+    let admin = Admin {
+        client: reqwest::Client::new(),
+        url: simulator.http_url(),
+    };
     let bars = Bars::default();
     let host = start_host(&simulator.http_url(), dist, vault, &bars).await?;
     host.ready().await.map_err(anyhow::Error::msg)?;
     println!("ACS simulator   {}", simulator.http_url());
     println!("Functions host  {}", host.url());
     println!("Vault           {}\n", vault.display());
-    admin.post("/admin/event-subscriptions", &json!({"url": host.event_grid_url("RecordingFileStatusUpdated")})).await?;
+    admin
+        .post(
+            "/admin/event-subscriptions",
+            &json!({"url": host.event_grid_url("RecordingFileStatusUpdated")}),
+        )
+        .await?;
 
     let minutes = |minutes: u64| json!({"durationMs": minutes * 60_000});
     let audio = json!({"recordingContentType": "audio", "recordingChannelType": "mixed", "recordingFormatType": "wav"});
@@ -66,12 +83,20 @@ async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
     )
     .await?;
     let video = json!({"recordingContentType": "audioVideo", "recordingChannelType": "mixed", "recordingFormatType": "mp4"});
-    record_call(&admin, &host, "a video call", &json!({"chunks": [{"sizeBytes": 45_000_000}]}), video).await?;
+    record_call(
+        &admin,
+        &host,
+        "a video call",
+        &json!({"chunks": [{"sizeBytes": 45_000_000}]}),
+        video,
+    )
+    .await?;
 
     println!("\nThe events arrive; chunks are exported, proved, and deleted at the source:");
     let finished = tokio::time::timeout(PATIENCE, until_deleted(&admin, 4)).await;
     bars.finish();
-    let objects = finished.context("not every chunk was exported and deleted in time; see the log above")??;
+    let objects = finished
+        .context("not every chunk was exported and deleted in time; see the log above")??;
     report::print(vault, &objects)?;
     if keep {
         println!("\nEverything keeps running (Ctrl-C ends it). Record another call:");
@@ -83,7 +108,10 @@ async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
             "  curl -s -X POST {}/api/recordings -d '{{\"serverCallId\":\"…\"}}'                # gives a recordingId",
             host.url()
         );
-        println!("  curl -s -X POST {}/api/recordings/<recordingId>/stop", host.url());
+        println!(
+            "  curl -s -X POST {}/api/recordings/<recordingId>/stop",
+            host.url()
+        );
         tokio::signal::ctrl_c().await?;
     }
     Ok(())
@@ -92,15 +120,24 @@ async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
 async fn start_host(acs: &str, dist: &Path, vault: &Path, bars: &Bars) -> anyhow::Result<Host> {
     let settings = [
         ("FUNCTIONS_WORKER_RUNTIME", "custom".to_owned()),
-        ("AzureWebJobsStorage", "UseDevelopmentStorage=true".to_owned()),
+        (
+            "AzureWebJobsStorage",
+            "UseDevelopmentStorage=true".to_owned(),
+        ),
         ("ACS_ENDPOINT", acs.to_owned()),
-        ("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY.to_owned()),
+        (
+            "ACS_ACCESS_KEY",
+            acs_simulator::Options::ACCESS_KEY.to_owned(),
+        ),
         ("ACS_CONTENT_HOSTS", acs.to_owned()),
         ("VAULT_URL", format!("file://{}", vault.display())),
         ("BLOCK_SIZE", "1MiB".to_owned()),
         ("DELETE_DELAY", "2s".to_owned()),
         ("EXPORT_SWEEP_SCHEDULE", "*/3 * * * * *".to_owned()),
-        ("LOG", "info,recording_vault::export::transfer=debug".to_owned()),
+        (
+            "LOG",
+            "info,recording_vault::export::transfer=debug".to_owned(),
+        ),
         ("LOG_FORMAT", "json".to_owned()),
     ];
     let mut environment: BTreeMap<String, String> = std::env::vars().collect();
@@ -116,18 +153,33 @@ async fn start_host(acs: &str, dist: &Path, vault: &Path, bars: &Bars) -> anyhow
 }
 
 /// Start, pause, resume, stop: through our own HTTP API, as any caller would.
-async fn record_call(admin: &Admin, host: &Host, what: &str, plan: &Value, mut start: Value) -> anyhow::Result<()> {
+async fn record_call(
+    admin: &Admin,
+    host: &Host,
+    what: &str,
+    plan: &Value,
+    mut start: Value,
+) -> anyhow::Result<()> {
     println!("Recording {what}");
     let call = admin.post("/admin/calls", plan).await?;
     start["serverCallId"] = call["serverCallId"].clone();
-    let api = Admin { client: admin.client.clone(), url: format!("{}/api/recordings", host.url()) };
+    let api = Admin {
+        client: admin.client.clone(),
+        url: format!("{}/api/recordings", host.url()),
+    };
     let started = api.post("", &start).await?;
-    let id = started["recordingId"].as_str().context("the start gave no recordingId")?.to_owned();
+    let id = started["recordingId"]
+        .as_str()
+        .context("the start gave no recordingId")?
+        .to_owned();
     println!("  started   …{}", &id[id.len().saturating_sub(16)..]);
     for action in ["pause", "resume", "stop"] {
         tokio::time::sleep(TALK).await;
         let answer = api.post(&format!("/{id}/{action}"), &json!({})).await?;
-        println!("  {action:<9} {}", answer["recordingState"].as_str().unwrap_or_default());
+        println!(
+            "  {action:<9} {}",
+            answer["recordingState"].as_str().unwrap_or_default()
+        );
     }
     Ok(())
 }
@@ -136,7 +188,9 @@ async fn record_call(admin: &Admin, host: &Host, what: &str, plan: &Value, mut s
 async fn until_deleted(admin: &Admin, count: usize) -> anyhow::Result<Vec<Value>> {
     loop {
         let objects = admin.get("/admin/objects").await?;
-        let objects = objects.as_array().context("the simulator lists its objects")?;
+        let objects = objects
+            .as_array()
+            .context("the simulator lists its objects")?;
         if objects.len() == count && objects.iter().all(|object| !object["deletedAt"].is_null()) {
             return Ok(objects.clone());
         }
@@ -152,12 +206,24 @@ struct Admin {
 
 impl Admin {
     async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        let response = self.client.post(format!("{}{path}", self.url)).json(body).send().await?;
+        let response = self
+            .client
+            .post(format!("{}{path}", self.url))
+            .json(body)
+            .send()
+            .await?;
         Self::json(path, response).await
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        Self::json(path, self.client.get(format!("{}{path}", self.url)).send().await?).await
+        Self::json(
+            path,
+            self.client
+                .get(format!("{}{path}", self.url))
+                .send()
+                .await?,
+        )
+        .await
     }
 
     async fn json(path: &str, response: reqwest::Response) -> anyhow::Result<Value> {

@@ -40,18 +40,30 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         None => build()?,
     };
     // Any binary may be given; only one that starts on the platform is packed.
-    let content = fs::read(&binary).with_context(|| format!("could not read {}", binary.display()))?;
-    let asked = glibc::check(&content, glibc::CEILING).with_context(|| format!("{} is not portable", binary.display()))?;
+    let content =
+        fs::read(&binary).with_context(|| format!("could not read {}", binary.display()))?;
+    let asked = glibc::check(&content, glibc::CEILING)
+        .with_context(|| format!("{} is not portable", binary.display()))?;
     match asked {
-        Some(asked) => println!("The binary asks for glibc {asked}; the platform has {} or later", glibc::CEILING),
+        Some(asked) => println!(
+            "The binary asks for glibc {asked}; the platform has {} or later",
+            glibc::CEILING
+        ),
         None => println!("The binary is linked statically"),
     }
     let dist = paths::root().join("dist");
-    script_root::assemble(&paths::root(), &binary, &dist, crate::stage::functions(options.export_queue))?;
+    script_root::assemble(
+        &paths::root(),
+        &binary,
+        &dist,
+        crate::stage::functions(options.export_queue),
+    )?;
     let zip = archive::pack(&dist)?;
     let file = folder()?.join(format!("{BINARY}-{}-linux-x86_64.zip", paths::version()?));
     fs::write(&file, &zip)?;
-    let sha256 = sha2::Sha256::digest(&zip).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sha256 = sha2::Sha256::digest(&zip)
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     println!("{}  {sha256}", file.display());
     if options.check {
         bare::check(&zip)?;
@@ -70,7 +82,10 @@ pub fn folder() -> anyhow::Result<PathBuf> {
 fn build() -> anyhow::Result<PathBuf> {
     let zigbuild = cargo_tool("cargo-zigbuild", "cargo-zigbuild", CARGO_ZIGBUILD)?;
     let python = tools::zig()?;
-    println!("Building the release binary for glibc {}; the first time this takes some minutes", glibc::CEILING);
+    println!(
+        "Building the release binary for glibc {}; the first time this takes some minutes",
+        glibc::CEILING
+    );
     let mut command = Command::new(zigbuild);
     command
         .current_dir(paths::root())

@@ -7,7 +7,10 @@ use anyhow::Context as _;
 /// The repository's top.
 pub fn root() -> PathBuf {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().expect("xtask lies in the repository").to_owned()
+    manifest
+        .parent()
+        .expect("xtask lies in the repository")
+        .to_owned()
 }
 
 /// Cargo's target directory.
@@ -19,7 +22,15 @@ pub fn target() -> PathBuf {
 /// The version of recording-vault, as its Cargo.toml says.
 pub fn version() -> anyhow::Result<String> {
     let manifest = std::fs::read_to_string(root().join("Cargo.toml"))?;
-    let package = manifest.split("[package]").nth(1).context("Cargo.toml has no package")?;
-    let version = package.lines().find_map(|line| line.strip_prefix("version = \""));
-    Ok(version.context("Cargo.toml has no version")?.trim_end_matches('"').to_owned())
+    let package = manifest
+        .split("[package]")
+        .nth(1)
+        .context("Cargo.toml has no package")?;
+    let version = package
+        .lines()
+        .find_map(|line| line.strip_prefix("version = \""));
+    Ok(version
+        .context("Cargo.toml has no version")?
+        .trim_end_matches('"')
+        .to_owned())
 }

@@ -19,21 +19,38 @@ pub fn run() -> anyhow::Result<()> {
     let mut command = Command::new(cyclonedx);
     command
         .current_dir(paths::root())
-        .args(["cyclonedx", "--format", "json", "--spec-version", "1.5", "--target", "x86_64-unknown-linux-gnu"])
+        .args([
+            "cyclonedx",
+            "--format",
+            "json",
+            "--spec-version",
+            "1.5",
+            "--target",
+            "x86_64-unknown-linux-gnu",
+        ])
         .args(["--override-filename", WRITTEN_AS]);
     run_command(&mut command)?;
     let file = package::folder()?.join(format!("{BINARY}-{}.cdx.json", paths::version()?));
     let ours = paths::root().join(format!("{WRITTEN_AS}.json"));
-    let written = fs::read_to_string(&ours).with_context(|| format!("cargo-cyclonedx wrote no {}", ours.display()))?;
+    let written = fs::read_to_string(&ours)
+        .with_context(|| format!("cargo-cyclonedx wrote no {}", ours.display()))?;
     // Where the sources lay is nobody's business.
-    fs::write(&file, written.replace(&format!("file://{}", paths::root().display()), "file:///recording-vault"))?;
+    fs::write(
+        &file,
+        written.replace(
+            &format!("file://{}", paths::root().display()),
+            "file:///recording-vault",
+        ),
+    )?;
     remove_all(&paths::root())?;
     println!("{}", file.display());
     Ok(())
 }
 
 fn remove_all(root: &Path) -> anyhow::Result<()> {
-    let dev = fs::read_dir(root.join("dev"))?.flatten().map(|entry| entry.path());
+    let dev = fs::read_dir(root.join("dev"))?
+        .flatten()
+        .map(|entry| entry.path());
     for folder in dev.chain([root.to_owned(), root.join("xtask")]) {
         let file = folder.join(format!("{WRITTEN_AS}.json"));
         if file.is_file() {

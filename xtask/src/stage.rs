@@ -10,7 +10,11 @@ use crate::tools::run_cargo;
 
 /// What `--export-queue` means.
 pub fn functions(export_queue: bool) -> Functions {
-    if export_queue { Functions::WithExportQueue } else { Functions::Usual }
+    if export_queue {
+        Functions::WithExportQueue
+    } else {
+        Functions::Usual
+    }
 }
 
 /// Builds the release binary and assembles `dist/`.
@@ -18,7 +22,12 @@ pub fn run(export_queue: bool) -> anyhow::Result<()> {
     println!("Building the release binary; the first time this takes some minutes");
     run_cargo(&["build", "--release", "--package", "recording-vault"])?;
     let dist = paths::root().join("dist");
-    script_root::assemble(&paths::root(), &paths::target().join("release").join(BINARY), &dist, functions(export_queue))?;
+    script_root::assemble(
+        &paths::root(),
+        &paths::target().join("release").join(BINARY),
+        &dist,
+        functions(export_queue),
+    )?;
     let settings = paths::root().join("local.settings.json");
     if settings.is_file() {
         fs::copy(settings, dist.join("local.settings.json"))?;

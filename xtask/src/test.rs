@@ -42,7 +42,11 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     if !status.success() && counts.failed == 0 {
         counts.broken = 1;
     }
-    println!("\n{} passed, {} failed", counts.passed, counts.failed + counts.broken);
+    println!(
+        "\n{} passed, {} failed",
+        counts.passed,
+        counts.failed + counts.broken
+    );
     ensure!(status.success(), "some tests failed");
     Ok(())
 }
@@ -50,10 +54,20 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
 impl Counts {
     /// `test result: ok. 33 passed; 0 failed; …`
     fn read(&mut self, line: &str) {
-        let Some(result) = line.strip_prefix("test result: ") else { return };
+        let Some(result) = line.strip_prefix("test result: ") else {
+            return;
+        };
         let number = |what: &str| {
-            let before = result.split(what).next().filter(|before| before.len() < result.len())?;
-            before.trim_end().rsplit([' ', ';']).next()?.parse::<u64>().ok()
+            let before = result
+                .split(what)
+                .next()
+                .filter(|before| before.len() < result.len())?;
+            before
+                .trim_end()
+                .rsplit([' ', ';'])
+                .next()?
+                .parse::<u64>()
+                .ok()
         };
         self.passed += number(" passed").unwrap_or_default();
         self.failed += number(" failed").unwrap_or_default();

@@ -12,7 +12,9 @@ use crate::paths;
 /// Runs a command at the repository's top; fails when it fails.
 pub fn run_command(command: &mut Command) -> anyhow::Result<()> {
     let shown = format!("{command:?}");
-    let status = command.status().with_context(|| format!("could not run {shown}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("could not run {shown}"))?;
     ensure!(status.success(), "{shown} failed with {status}");
     Ok(())
 }
@@ -40,7 +42,11 @@ impl Azurite {
         let folder = paths::root().join("dev/azurite");
         let blob = folder.join("node_modules/azurite/dist/src/blob/main.js");
         npm_ci("Azurite", &folder, &blob)?;
-        let mut azurite = Self { processes: Vec::new(), blob_url: String::new(), queue_url: String::new() };
+        let mut azurite = Self {
+            processes: Vec::new(),
+            blob_url: String::new(),
+            queue_url: String::new(),
+        };
         azurite.blob_url = azurite.serve(&blob, ["--blobHost", "--blobPort"])?;
         let queue = folder.join("node_modules/azurite/dist/src/queue/main.js");
         azurite.queue_url = azurite.serve(&queue, ["--queueHost", "--queuePort"])?;
@@ -83,27 +89,46 @@ fn npm_ci(what: &str, folder: &Path, made: &Path) -> anyhow::Result<()> {
     }
     eprintln!("Installing {what} (npm ci)");
     let mut npm = Command::new("npm");
-    npm.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"]).current_dir(folder);
-    run_command(npm.stdout(Stdio::null())).with_context(|| format!("{what} needs Node.js with npm"))?;
+    npm.args([
+        "ci",
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        "--loglevel=error",
+    ])
+    .current_dir(folder);
+    run_command(npm.stdout(Stdio::null()))
+        .with_context(|| format!("{what} needs Node.js with npm"))?;
     touch(made)
 }
 
 /// The exporter on Microsoft's SDKs for JavaScript; returns its script.
 pub fn node_exporter() -> anyhow::Result<PathBuf> {
     let folder = paths::root().join("dev/bench-peers/node");
-    npm_ci("Microsoft's SDKs", &folder, &folder.join("node_modules/@azure/storage-blob/package.json"))?;
+    npm_ci(
+        "Microsoft's SDKs",
+        &folder,
+        &folder.join("node_modules/@azure/storage-blob/package.json"),
+    )?;
     Ok(folder.join("exporter.mjs"))
 }
 
 /// The bot on Microsoft's Bot Framework SDK; returns its script.
 pub fn telephony_bot() -> anyhow::Result<PathBuf> {
     let folder = paths::root().join("dev/telephony-bot");
-    npm_ci("the Bot Framework SDK", &folder, &folder.join("node_modules/botbuilder/package.json"))?;
+    npm_ci(
+        "the Bot Framework SDK",
+        &folder,
+        &folder.join("node_modules/botbuilder/package.json"),
+    )?;
     Ok(folder.join("bot.mjs"))
 }
 
 pub fn is_root() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+    Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
 /// Whether there is an rclone: on the PATH, or installed where root has apt.
@@ -114,14 +139,23 @@ pub fn rclone() -> bool {
 /// Chromium with what drives it; returns the browser.
 pub fn chromium() -> anyhow::Result<PathBuf> {
     let folder = paths::root().join("dev/browser");
-    npm_ci("the browser's driver", &folder, &folder.join("node_modules/playwright-core/package.json"))?;
-    let there =
-        || ["chromium", "chromium-browser", "google-chrome"].into_iter().find(|name| runs(name, &["--version"]).is_some());
+    npm_ci(
+        "the browser's driver",
+        &folder,
+        &folder.join("node_modules/playwright-core/package.json"),
+    )?;
+    let there = || {
+        ["chromium", "chromium-browser", "google-chrome"]
+            .into_iter()
+            .find(|name| runs(name, &["--version"]).is_some())
+    };
     let found = there().or_else(|| {
         eprintln!("Installing Chromium (apt-get install chromium)");
         installed("chromium").then(there).flatten()
     });
-    let path = found.and_then(|name| runs("which", &[name])).and_then(|path| String::from_utf8(path).ok());
+    let path = found
+        .and_then(|name| runs("which", &[name]))
+        .and_then(|path| String::from_utf8(path).ok());
     path.map(|path| PathBuf::from(path.trim())).context(
         "the tests of the operator's page need Chromium, and it cannot be installed here: as root, `apt-get install chromium`",
     )
@@ -129,25 +163,43 @@ pub fn chromium() -> anyhow::Result<PathBuf> {
 
 /// What a program prints, if it succeeds.
 fn runs(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
+    let output = Command::new(program)
+        .args(arguments)
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
     output.status.success().then_some(output.stdout)
 }
 
 /// Installs a Debian package where root has apt; its lists are fetched where they are not there, or old.
 fn installed(package: &str) -> bool {
-    let install = || runs("apt-get", &["install", "-y", "--no-install-recommends", package]).is_some();
+    let install = || {
+        runs(
+            "apt-get",
+            &["install", "-y", "--no-install-recommends", package],
+        )
+        .is_some()
+    };
     is_root() && (install() || runs("apt-get", &["update"]).is_some() && install())
 }
 
 /// A virtual environment with the official Python SDK; returns its interpreter.
 pub fn python_sdk() -> anyhow::Result<PathBuf> {
     let requirements = paths::root().join("tests/python-sdk/requirements.txt");
-    python_packages("the Azure SDK for Python", &requirements, &paths::target().join("python-sdk"))
+    python_packages(
+        "the Azure SDK for Python",
+        &requirements,
+        &paths::target().join("python-sdk"),
+    )
 }
 
 /// A virtual environment with zig, which links for older versions of glibc; returns its interpreter.
 pub fn zig() -> anyhow::Result<PathBuf> {
-    python_packages("zig", &paths::root().join("xtask/zig-requirements.txt"), &paths::target().join("tools/zig"))
+    python_packages(
+        "zig",
+        &paths::root().join("xtask/zig-requirements.txt"),
+        &paths::target().join("tools/zig"),
+    )
 }
 
 /// A virtual environment, made anew when the requirements are; returns its interpreter.
@@ -156,10 +208,22 @@ fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Re
     let python = folder.join("bin/python");
     if !is_fresh(&done, requirements) {
         println!("Installing {what} into {}", folder.display());
-        run_command(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))
-            .with_context(|| format!("{what} needs Python 3 with venv (Debian: python3-venv)"))?;
+        run_command(
+            Command::new("python3")
+                .args(["-m", "venv", "--clear"])
+                .arg(folder),
+        )
+        .with_context(|| format!("{what} needs Python 3 with venv (Debian: python3-venv)"))?;
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"]).arg(requirements);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--requirement",
+        ])
+        .arg(requirements);
         run_command(&mut pip)?;
         fs::write(done, "")?;
     }
@@ -167,10 +231,16 @@ fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Re
 }
 
 /// Where cargo keeps the sources of dependencies.
-#[expect(clippy::disallowed_methods, reason = "cargo's own variable, and the home it falls back on")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo's own variable, and the home it falls back on"
+)]
 pub fn cargo_home() -> Option<PathBuf> {
     let home = || std::env::var("HOME").map(|home| PathBuf::from(home).join(".cargo"));
-    std::env::var("CARGO_HOME").map(PathBuf::from).or_else(|_| home()).ok()
+    std::env::var("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|_| home())
+        .ok()
 }
 
 /// A cargo subcommand's binary, installed on first use.
@@ -179,18 +249,38 @@ pub fn cargo_tool(package: &str, binary: &str, version: &str) -> anyhow::Result<
     let path = folder.join("bin").join(binary);
     if !path.is_file() {
         println!("Installing {package} {version} (once, a few minutes)");
-        run_command(cargo().args(["install", "--locked", "--version", version, package, "--root"]).arg(&folder))?;
+        run_command(
+            cargo()
+                .args([
+                    "install",
+                    "--locked",
+                    "--version",
+                    version,
+                    package,
+                    "--root",
+                ])
+                .arg(&folder),
+        )?;
     }
     Ok(path)
 }
 
 fn is_fresh(made: &Path, from: &Path) -> bool {
-    let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
-    time(made).zip(time(from)).is_some_and(|(made, from)| made >= from)
+    let time = |path: &Path| {
+        fs::metadata(path)
+            .and_then(|metadata| metadata.modified())
+            .ok()
+    };
+    time(made)
+        .zip(time(from))
+        .is_some_and(|(made, from)| made >= from)
 }
 
 /// npm keeps the packages' own times, which are older than the lock file.
 fn touch(path: &Path) -> anyhow::Result<()> {
-    fs::File::options().append(true).open(path)?.set_modified(std::time::SystemTime::now())?;
+    fs::File::options()
+        .append(true)
+        .open(path)?
+        .set_modified(std::time::SystemTime::now())?;
     Ok(())
 }

@@ -45,7 +45,10 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/admin/log", routing::get(log))
 }
 
-async fn establish(State(world): State<Arc<World>>, Json(call): Json<Call>) -> (StatusCode, Json<Call>) {
+async fn establish(
+    State(world): State<Arc<World>>,
+    Json(call): Json<Call>,
+) -> (StatusCode, Json<Call>) {
     world.state().calls.push(call.clone());
     (StatusCode::CREATED, Json(call))
 }
@@ -59,16 +62,28 @@ struct EndedCall {
 async fn end_call(State(world): State<Arc<World>>, Json(ended): Json<EndedCall>) -> StatusCode {
     let ids: Vec<String> = {
         let mut state = world.state();
-        state.calls.retain(|call| call.server_call_id != ended.server_call_id);
-        let of_call = state.recordings.iter().filter(|(_, recording)| recording.call.server_call_id == ended.server_call_id);
+        state
+            .calls
+            .retain(|call| call.server_call_id != ended.server_call_id);
+        let of_call = state
+            .recordings
+            .iter()
+            .filter(|(_, recording)| recording.call.server_call_id == ended.server_call_id);
         of_call.map(|(id, _)| id.clone()).collect()
     };
     let operation = Operation::now(&world);
     let stopped = ids.iter().filter(|id| operation.stop(id).is_ok()).count();
-    if stopped == ids.len() { StatusCode::NO_CONTENT } else { StatusCode::CONFLICT }
+    if stopped == ids.len() {
+        StatusCode::NO_CONTENT
+    } else {
+        StatusCode::CONFLICT
+    }
 }
 
-async fn subscribe(State(world): State<Arc<World>>, Json(subscription): Json<Subscription>) -> Response {
+async fn subscribe(
+    State(world): State<Arc<World>>,
+    Json(subscription): Json<Subscription>,
+) -> Response {
     match events::handshake(&world, &subscription).await {
         Ok(()) => {
             world.state().subscriptions.push(subscription.clone());
@@ -94,18 +109,44 @@ struct MadeRecording {
 
 impl Default for MadeRecording {
     fn default() -> Self {
-        Self { call: Call::default(), format: "wav".to_owned(), schema: EventSchema::default(), announce: false }
+        Self {
+            call: Call::default(),
+            format: "wav".to_owned(),
+            schema: EventSchema::default(),
+            announce: false,
+        }
     }
 }
 
-async fn make_recording(State(world): State<Arc<World>>, Json(wanted): Json<MadeRecording>) -> Json<Value> {
+async fn make_recording(
+    State(world): State<Arc<World>>,
+    Json(wanted): Json<MadeRecording>,
+) -> Json<Value> {
     let options = match wanted.format.as_str() {
-        "mp4" => RecordingOptions { content: "audioVideo", channel: "mixed", format: "mp4" },
-        "mp3" => RecordingOptions { content: "audio", channel: "mixed", format: "mp3" },
-        _ => RecordingOptions { content: "audio", channel: "mixed", format: "wav" },
+        "mp4" => RecordingOptions {
+            content: "audioVideo",
+            channel: "mixed",
+            format: "mp4",
+        },
+        "mp3" => RecordingOptions {
+            content: "audio",
+            channel: "mixed",
+            format: "mp3",
+        },
+        _ => RecordingOptions {
+            content: "audio",
+            channel: "mixed",
+            format: "wav",
+        },
     };
     let now = Timestamp::now();
-    let recording = Recording { call: wanted.call, options, started_at: now, paused_at: None, pauses: Vec::new() };
+    let recording = Recording {
+        call: wanted.call,
+        options,
+        started_at: now,
+        paused_at: None,
+        pauses: Vec::new(),
+    };
     let stored = world.store_chunks(&format!("made-{}", Uuid::new_v4().simple()), recording, now);
     let event = events::event(&world, &stored, &Uuid::new_v4().to_string(), wanted.schema);
     if wanted.announce {
@@ -132,8 +173,16 @@ async fn objects(State(world): State<Arc<World>>) -> Json<Vec<Value>> {
 }
 
 /// Cheap also for many and large ones, unlike the SHA-256 of all.
-async fn object(State(world): State<Arc<World>>, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
-    let object = world.state().objects.get(&id).cloned().ok_or(StatusCode::NOT_FOUND)?;
+async fn object(
+    State(world): State<Arc<World>>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, StatusCode> {
+    let object = world
+        .state()
+        .objects
+        .get(&id)
+        .cloned()
+        .ok_or(StatusCode::NOT_FOUND)?;
     let served = object.served_bytes.load(Ordering::Relaxed);
     let described = tokio::task::spawn_blocking(move || {
         json!({
@@ -159,9 +208,13 @@ fn sha256(media: &Media) -> String {
     let mut digest = Sha256::new();
     pieces(media).for_each(|piece| digest.update(&piece));
     let digest: [u8; 32] = digest.finalize().into();
-    digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    digest
+        .iter()
+        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn pieces(media: &Media) -> impl Iterator<Item = Bytes> {
-    (0..media.len()).step_by(HASH_PIECE_BYTES).map(|offset| media.read(offset, HASH_PIECE_BYTES))
+    (0..media.len())
+        .step_by(HASH_PIECE_BYTES)
+        .map(|offset| media.read(offset, HASH_PIECE_BYTES))
 }

@@ -27,21 +27,37 @@ pub fn base64(bytes: &[u8]) -> String {
 }
 
 /// Checks a request's authorization.
-pub fn check(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
+pub fn check(
+    world: &World,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Denied> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let authorization = text("authorization").ok_or(Denied::Missing)?;
     if let Some(token) = authorization.strip_prefix("Bearer ") {
-        return if is_token_for_acs(world, token) { Ok(()) } else { Err(Denied::BadToken) };
+        return if is_token_for_acs(world, token) {
+            Ok(())
+        } else {
+            Err(Denied::BadToken)
+        };
     }
-    let parameters = authorization.strip_prefix("HMAC-SHA256 ").ok_or(Denied::BadSignature)?;
-    let (signed_headers, signature) = parameters.split_once("&Signature=").ok_or(Denied::BadSignature)?;
+    let parameters = authorization
+        .strip_prefix("HMAC-SHA256 ")
+        .ok_or(Denied::BadSignature)?;
+    let (signed_headers, signature) = parameters
+        .split_once("&Signature=")
+        .ok_or(Denied::BadSignature)?;
     let date_header = match signed_headers.strip_prefix("SignedHeaders=") {
         Some("x-ms-date;host;x-ms-content-sha256") => "x-ms-date",
         Some("date;host;x-ms-content-sha256") => "date",
         Some(_) | None => return Err(Denied::BadSignature),
     };
     let date = text(date_header).ok_or(Denied::BadSignature)?;
-    let sent_at = DateTimeParser::new().parse_timestamp(date).map_err(|_| Denied::BadSignature)?;
+    let sent_at = DateTimeParser::new()
+        .parse_timestamp(date)
+        .map_err(|_| Denied::BadSignature)?;
     if (Timestamp::now().as_second() - sent_at.as_second()).abs() > SKEW_SECONDS {
         return Err(Denied::BadSignature);
     }
@@ -49,25 +65,37 @@ pub fn check(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap, bod
     if text("x-ms-content-sha256") != Some(&content_sha256) {
         return Err(Denied::BadSignature);
     }
-    let signature = BASE64_STANDARD.decode(signature).map_err(|_| Denied::BadSignature)?;
+    let signature = BASE64_STANDARD
+        .decode(signature)
+        .map_err(|_| Denied::BadSignature)?;
     let path_and_query = uri.path_and_query().map_or("/", |path| path.as_str());
     // The SDKs sign the endpoint's own text, which on content hosts is not the Host header; and they differ about the
     // query of a content URL.
     let mut hosts: Vec<&str> = world.authorities.iter().map(String::as_str).collect();
     hosts.extend(text("host"));
     hosts.extend(text("x-ms-host"));
-    let paths = if uri.path().starts_with("/v1/objects/") { vec![path_and_query, uri.path()] } else { vec![path_and_query] };
+    let paths = if uri.path().starts_with("/v1/objects/") {
+        vec![path_and_query, uri.path()]
+    } else {
+        vec![path_and_query]
+    };
     let matches = paths.iter().any(|path| {
         hosts.iter().any(|host| {
             let string_to_sign = format!("{method}\n{path}\n{date};{host};{content_sha256}");
             verifies(world, string_to_sign.as_bytes(), &signature)
         })
     });
-    if matches { Ok(()) } else { Err(Denied::BadSignature) }
+    if matches {
+        Ok(())
+    } else {
+        Err(Denied::BadSignature)
+    }
 }
 
 fn verifies(world: &World, signed: &[u8], signature: &[u8]) -> bool {
-    let key = BASE64_STANDARD.decode(&world.options.access_key).unwrap_or_default();
+    let key = BASE64_STANDARD
+        .decode(&world.options.access_key)
+        .unwrap_or_default();
     let mut mac = Hmac::<Sha256>::new_from_slice(&key).expect("HMAC takes a key of any length");
     mac.update(signed);
     mac.verify_slice(signature).is_ok()
@@ -78,11 +106,20 @@ fn is_token_for_acs(world: &World, token: &str) -> bool {
     if world.options.bearer_token.as_deref() == Some(token) {
         return true;
     }
-    let claims = token.split('.').nth(1).and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
-    let claims = claims.and_then(|claims| serde_json::from_slice::<serde_json::Value>(&claims).ok());
+    let claims = token
+        .split('.')
+        .nth(1)
+        .and_then(|part| BASE64_URL_SAFE_NO_PAD.decode(part).ok());
+    let claims =
+        claims.and_then(|claims| serde_json::from_slice::<serde_json::Value>(&claims).ok());
     claims.is_some_and(|claims| {
-        let audience = claims["aud"].as_str().unwrap_or_default().trim_end_matches('/');
+        let audience = claims["aud"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches('/');
         audience == "https://communication.azure.com"
-            && claims["exp"].as_i64().is_some_and(|exp| exp > Timestamp::now().as_second())
+            && claims["exp"]
+                .as_i64()
+                .is_some_and(|exp| exp > Timestamp::now().as_second())
     })
 }

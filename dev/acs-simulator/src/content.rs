@@ -42,12 +42,23 @@ struct Exchange {
     headers: HeaderMap,
 }
 
-async fn exchange(State(world): State<Arc<World>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
+async fn exchange(
+    State(world): State<Arc<World>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let path = uri.path().to_owned();
     let Some((plane, id)) = target(&method, &path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    Exchange { world, method, uri, headers }.answer(plane, id)
+    Exchange {
+        world,
+        method,
+        uri,
+        headers,
+    }
+    .answer(plane, id)
 }
 
 /// What a method and a path mean, and for which object.
@@ -57,7 +68,9 @@ fn target<'a>(method: &Method, path: &'a str) -> Option<(Plane, &'a str)> {
         ("GET", ["v1", "objects", id, "content", "video" | "audio"]) => Some((Plane::Media, id)),
         ("GET", ["v1", "objects", id, "content", "acsmetadata"]) => Some((Plane::Metadata, id)),
         // Delete locations have been seen in both forms.
-        ("DELETE", ["v1", "objects", id] | ["v1", "objects", id, "content", "deletedata"]) => Some((Plane::Delete, id)),
+        ("DELETE", ["v1", "objects", id] | ["v1", "objects", id, "content", "deletedata"]) => {
+            Some((Plane::Delete, id))
+        }
         ("GET", ["recording", "download", id]) => Some((Plane::Media, id)),
         ("GET", ["recording", "download", id, "metadata"]) => Some((Plane::Metadata, id)),
         _ => None,
@@ -71,7 +84,11 @@ impl Exchange {
             at: Timestamp::now(),
             method: self.method.to_string(),
             path: self.uri.path().to_owned(),
-            range: self.headers.get(header::RANGE).and_then(|range| range.to_str().ok()).map(str::to_owned),
+            range: self
+                .headers
+                .get(header::RANGE)
+                .and_then(|range| range.to_str().ok())
+                .map(str::to_owned),
             status: response.status().as_u16(),
         };
         self.world.state().log.push(line);
@@ -85,19 +102,29 @@ impl Exchange {
         }
         let fault = self.world.state().faults.next(plane);
         match fault {
-            Some(FaultKind::Status { status, retry_after }) => {
-                let mut response = StatusCode::from_u16(status).unwrap_or_default().into_response();
+            Some(FaultKind::Status {
+                status,
+                retry_after,
+            }) => {
+                let mut response = StatusCode::from_u16(status)
+                    .unwrap_or_default()
+                    .into_response();
                 if let Some(seconds) = retry_after {
-                    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                    response
+                        .headers_mut()
+                        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 }
                 return response;
             }
             Some(FaultKind::Redirect { location }) => {
-                let location = HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
+                let location =
+                    HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
                 return (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
             }
             Some(FaultKind::Page { status }) => {
-                let page = axum::response::Html("<html><body>Our services aren't available right now</body></html>");
+                let page = axum::response::Html(
+                    "<html><body>Our services aren't available right now</body></html>",
+                );
                 return (StatusCode::from_u16(status).unwrap_or_default(), page).into_response();
             }
             Some(FaultKind::Empty) => return (StatusCode::OK, octets()).into_response(),
@@ -111,9 +138,14 @@ impl Exchange {
             | None => {}
         }
         let now = Timestamp::now();
-        let retention = SignedDuration::try_from(self.world.options.retention).unwrap_or(SignedDuration::MAX);
+        let retention =
+            SignedDuration::try_from(self.world.options.retention).unwrap_or(SignedDuration::MAX);
         let mut state = self.world.state();
-        let Some(object) = state.objects.get_mut(id).filter(|object| !object.is_gone(now, retention)) else {
+        let Some(object) = state
+            .objects
+            .get_mut(id)
+            .filter(|object| !object.is_gone(now, retention))
+        else {
             return StatusCode::NOT_FOUND.into_response();
         };
         match plane {
@@ -121,25 +153,40 @@ impl Exchange {
                 object.deleted_at = Some(now);
                 StatusCode::OK.into_response()
             }
-            Plane::Media | Plane::Metadata | Plane::Control => self.file(object, plane, fault.as_ref()),
+            Plane::Media | Plane::Metadata | Plane::Control => {
+                self.file(object, plane, fault.as_ref())
+            }
         }
     }
 
     fn file(&self, object: &Object, plane: Plane, fault: Option<&FaultKind>) -> Response {
         let (file, served) = match plane {
-            Plane::Metadata => (Media::Given(object.metadata.to_vec().into()), Arc::default()),
-            Plane::Media | Plane::Delete | Plane::Control => (object.media.clone(), Arc::clone(&object.served_bytes)),
+            Plane::Metadata => (
+                Media::Given(object.metadata.to_vec().into()),
+                Arc::default(),
+            ),
+            Plane::Media | Plane::Delete | Plane::Control => {
+                (object.media.clone(), Arc::clone(&object.served_bytes))
+            }
         };
         let total = file.len();
-        let range =
-            self.headers.get(header::RANGE).and_then(|range| range.to_str().ok()).and_then(|text| parse_range(text, total));
+        let range = self
+            .headers
+            .get(header::RANGE)
+            .and_then(|range| range.to_str().ok())
+            .and_then(|text| parse_range(text, total));
         let (status, begin, end) = match range {
             Some(_) if matches!(fault, Some(FaultKind::IgnoreRange)) => (StatusCode::OK, 0, total),
             None => (StatusCode::OK, 0, total),
             Some((begin, end)) if begin < end => (StatusCode::PARTIAL_CONTENT, begin, end),
             Some(_) => {
-                let range = HeaderValue::from_str(&format!("bytes */{total}")).expect("digits are a valid header value");
-                return (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response();
+                let range = HeaderValue::from_str(&format!("bytes */{total}"))
+                    .expect("digits are a valid header value");
+                return (
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    [(header::CONTENT_RANGE, range)],
+                )
+                    .into_response();
             }
         };
         let sent_to = match fault {
@@ -150,12 +197,20 @@ impl Exchange {
             Some(FaultKind::Total { bytes }) => *bytes,
             _ => total,
         };
-        let mut response = (status, octets(), stream(file, begin, sent_to, fault, served)).into_response();
+        let mut response = (
+            status,
+            octets(),
+            stream(file, begin, sent_to, fault, served),
+        )
+            .into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from(sent_to - begin));
         if status == StatusCode::PARTIAL_CONTENT {
             let range = format!("bytes {begin}-{}/{total}", end - 1);
-            headers.insert(header::CONTENT_RANGE, HeaderValue::from_str(&range).expect("digits are a valid header value"));
+            headers.insert(
+                header::CONTENT_RANGE,
+                HeaderValue::from_str(&range).expect("digits are a valid header value"),
+            );
         }
         response
     }
@@ -175,20 +230,38 @@ impl Exchange {
 }
 
 fn octets() -> [(header::HeaderName, &'static str); 2] {
-    [(header::CONTENT_TYPE, "application/octet-stream"), (header::CACHE_CONTROL, "no-cache, max-age=0, s-maxage=0, private")]
+    [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (
+            header::CACHE_CONTROL,
+            "no-cache, max-age=0, s-maxage=0, private",
+        ),
+    ]
 }
 
 /// The body, made piece by piece as it is read; counts what it hands out.
-fn stream(file: Media, begin: u64, end: u64, fault: Option<&FaultKind>, served: Arc<AtomicU64>) -> Body {
+fn stream(
+    file: Media,
+    begin: u64,
+    end: u64,
+    fault: Option<&FaultKind>,
+    served: Arc<AtomicU64>,
+) -> Body {
     let cut_at = match fault {
         Some(FaultKind::DropAfter { bytes }) => begin + bytes,
         _ => u64::MAX,
     };
     let pace = match fault {
-        Some(FaultKind::Slow { pieces_per_second }) => Some(Duration::from_secs(1) / (*pieces_per_second).max(1)),
+        Some(FaultKind::Slow { pieces_per_second }) => {
+            Some(Duration::from_secs(1) / (*pieces_per_second).max(1))
+        }
         _ => None,
     };
-    let piece_bytes = if fault.is_none() { LARGE_PIECE_BYTES } else { PIECE_BYTES };
+    let piece_bytes = if fault.is_none() {
+        LARGE_PIECE_BYTES
+    } else {
+        PIECE_BYTES
+    };
     let offsets = (begin..end).step_by(piece_bytes);
     let pieces = futures::stream::iter(offsets).then(move |offset| {
         let (file, served) = (file.clone(), Arc::clone(&served));
@@ -199,7 +272,8 @@ fn stream(file: Media, begin: u64, end: u64, fault: Option<&FaultKind>, served: 
             if offset >= cut_at {
                 return Err(std::io::Error::other("cut, as asked for"));
             }
-            let limit = piece_bytes.min(usize::try_from(end.min(cut_at) - offset).unwrap_or(piece_bytes));
+            let limit =
+                piece_bytes.min(usize::try_from(end.min(cut_at) - offset).unwrap_or(piece_bytes));
             let piece = file.read(offset, limit);
             served.fetch_add(piece.len() as u64, Ordering::Relaxed);
             Ok::<Bytes, std::io::Error>(piece)
@@ -212,6 +286,10 @@ fn stream(file: Media, begin: u64, end: u64, fault: Option<&FaultKind>, served: 
 fn parse_range(text: &str, total: u64) -> Option<(u64, u64)> {
     let (begin, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     let begin: u64 = begin.parse().ok()?;
-    let end = if last.is_empty() { total } else { last.parse::<u64>().ok()?.saturating_add(1).min(total) };
+    let end = if last.is_empty() {
+        total
+    } else {
+        last.parse::<u64>().ok()?.saturating_add(1).min(total)
+    };
     Some((begin, end))
 }

@@ -55,37 +55,58 @@ async fn exchange(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(FaultKind::Status { status, retry_after }) = world.state().faults.next(Plane::Control) {
+    if let Some(FaultKind::Status {
+        status,
+        retry_after,
+    }) = world.state().faults.next(Plane::Control)
+    {
         let mut response = refused(status, "9999", "A fault was asked for.").into_response();
         if let Some(seconds) = retry_after {
-            response.headers_mut().insert("retry-after", HeaderValue::from(seconds));
+            response
+                .headers_mut()
+                .insert("retry-after", HeaderValue::from(seconds));
         }
         return response;
     }
-    let version = query.get("api-version").map(String::as_str).unwrap_or_default();
-    let admitted = admit(&world, &method, &uri, &headers, &body).and_then(|()| known_version(&uri, version));
+    let version = query
+        .get("api-version")
+        .map(String::as_str)
+        .unwrap_or_default();
+    let admitted =
+        admit(&world, &method, &uri, &headers, &body).and_then(|()| known_version(&uri, version));
     let result = admitted.and_then(|()| {
         let operation = Operation::now(&world);
         let is_2021 = version == V2021_11;
-        let done = |status: StatusCode| if is_2021 { StatusCode::OK } else { status }.into_response();
-        let segment = |name: &str| path.as_ref().and_then(|Path(segments)| segments.get(name)).map(String::as_str);
+        let done =
+            |status: StatusCode| if is_2021 { StatusCode::OK } else { status }.into_response();
+        let segment = |name: &str| {
+            path.as_ref()
+                .and_then(|Path(segments)| segments.get(name))
+                .map(String::as_str)
+        };
         let (id, action) = match (segment("id"), segment("action")) {
-            (id, action @ Some(_)) if is_2021 => (id, action.and_then(|action| action.strip_prefix(':'))),
-            (_, Some(_)) => return Err(not_found()),
-            (Some(id), None) if method == Method::POST && !is_2021 => {
-                id.rsplit_once(':').map_or((Some(id), None), |(id, action)| (Some(id), Some(action)))
+            (id, action @ Some(_)) if is_2021 => {
+                (id, action.and_then(|action| action.strip_prefix(':')))
             }
+            (_, Some(_)) => return Err(not_found()),
+            (Some(id), None) if method == Method::POST && !is_2021 => id
+                .rsplit_once(':')
+                .map_or((Some(id), None), |(id, action)| (Some(id), Some(action))),
             (id, None) => (id, None),
         };
         match (method.as_str(), id, action) {
-            ("POST", None, None) => {
-                operation.start(&headers, &body).map(|started| Json(described(started, is_2021, "recordingId")).into_response())
+            ("POST", None, None) => operation
+                .start(&headers, &body)
+                .map(|started| Json(described(started, is_2021, "recordingId")).into_response()),
+            ("GET", Some(id), None) => operation
+                .state(id)
+                .map(|state| Json(described(state, is_2021, "recordingState")).into_response()),
+            ("POST", Some(id), Some("pause")) => {
+                operation.pause(id).map(|()| done(StatusCode::ACCEPTED))
             }
-            ("GET", Some(id), None) => {
-                operation.state(id).map(|state| Json(described(state, is_2021, "recordingState")).into_response())
+            ("POST", Some(id), Some("resume")) => {
+                operation.resume(id).map(|()| done(StatusCode::ACCEPTED))
             }
-            ("POST", Some(id), Some("pause")) => operation.pause(id).map(|()| done(StatusCode::ACCEPTED)),
-            ("POST", Some(id), Some("resume")) => operation.resume(id).map(|()| done(StatusCode::ACCEPTED)),
             ("DELETE", Some(id), None) => operation.stop(id).map(|()| done(StatusCode::NO_CONTENT)),
             ("POST", Some(_), _) => Err(not_found()),
             _ => Err(refused(405, "8520", "Not supported")),
@@ -93,7 +114,8 @@ async fn exchange(
     });
     let mut response = result.unwrap_or_else(IntoResponse::into_response);
     let answered = response.headers_mut();
-    let chain_id = HeaderValue::from_str(&Uuid::new_v4().to_string()).expect("a uuid is a valid header value");
+    let chain_id =
+        HeaderValue::from_str(&Uuid::new_v4().to_string()).expect("a uuid is a valid header value");
     answered.insert("x-microsoft-skype-chain-id", chain_id);
     answered.insert("x-cache", HeaderValue::from_static("CONFIG_NOCACHE"));
     if let Some(id) = headers.get("x-ms-client-request-id") {
@@ -104,10 +126,20 @@ async fn exchange(
 
 /// The answer of today, or the one member of it that there was in 2021.
 fn described(answer: Value, is_2021: bool, member: &str) -> Value {
-    if is_2021 { json!({ member: answer[member] }) } else { answer }
+    if is_2021 {
+        json!({ member: answer[member] })
+    } else {
+        answer
+    }
 }
 
-pub fn admit(world: &World, method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Result<(), Refused> {
+pub fn admit(
+    world: &World,
+    method: &Method,
+    uri: &Uri,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<(), Refused> {
     auth::check(world, method, uri, headers, body).map_err(|denied| match denied {
         Denied::BadSignature => refused(401, "7509", "HMAC-SHA256 validation failed"),
         Denied::BadToken => refused(401, "7501", "Invalid Token"),
@@ -121,8 +153,14 @@ fn known_version(uri: &Uri, version: &str) -> Result<(), Refused> {
         return Ok(());
     }
     let path = uri.path();
-    let message = format!("The HTTP resource that matches the request URI '{path}' does not support the API version '{version}'");
-    Err(Refused(StatusCode::BAD_REQUEST, "UnsupportedApiVersion", message))
+    let message = format!(
+        "The HTTP resource that matches the request URI '{path}' does not support the API version '{version}'"
+    );
+    Err(Refused(
+        StatusCode::BAD_REQUEST,
+        "UnsupportedApiVersion",
+        message,
+    ))
 }
 
 /// An error as the control plane writes it.
@@ -131,12 +169,20 @@ pub struct Refused(pub StatusCode, pub &'static str, pub String);
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(status, code, message) = self;
-        (status, Json(json!({"error": {"code": code, "message": message}}))).into_response()
+        (
+            status,
+            Json(json!({"error": {"code": code, "message": message}})),
+        )
+            .into_response()
     }
 }
 
 pub fn refused(status: u16, code: &'static str, message: &str) -> Refused {
-    Refused(StatusCode::from_u16(status).unwrap_or_default(), code, message.to_owned())
+    Refused(
+        StatusCode::from_u16(status).unwrap_or_default(),
+        code,
+        message.to_owned(),
+    )
 }
 
 pub fn not_found() -> Refused {
@@ -144,7 +190,11 @@ pub fn not_found() -> Refused {
 }
 
 pub fn not_established() -> Refused {
-    refused(400, "8501", "Action is invalid when call is not in Established state")
+    refused(
+        400,
+        "8501",
+        "Action is invalid when call is not in Established state",
+    )
 }
 
 /// What a request that was let in does.
@@ -155,30 +205,53 @@ pub struct Operation<'a> {
 
 impl<'a> Operation<'a> {
     pub fn now(world: &'a Arc<World>) -> Self {
-        Self { world, now: Timestamp::now() }
+        Self {
+            world,
+            now: Timestamp::now(),
+        }
     }
 
     pub fn start(&self, headers: &HeaderMap, body: &[u8]) -> Result<Value, Refused> {
-        let repeatable = match (headers.get("repeatability-request-id"), headers.get("repeatability-first-sent")) {
+        let repeatable = match (
+            headers.get("repeatability-request-id"),
+            headers.get("repeatability-first-sent"),
+        ) {
             (Some(id), Some(_)) => Some(String::from_utf8_lossy(id.as_bytes()).into_owned()),
             (None, None) => None,
-            _ => return Err(refused(400, "8523", "Repeatability-Request-ID and Repeatability-First-Sent belong together")),
+            _ => {
+                return Err(refused(
+                    400,
+                    "8523",
+                    "Repeatability-Request-ID and Repeatability-First-Sent belong together",
+                ));
+            }
         };
         let mut state = self.world.state();
         if let Some(answer) = repeatable.as_ref().and_then(|id| state.repeatable.get(id)) {
             return Ok(answer.clone());
         }
-        let request: Value =
-            serde_json::from_slice(body).map_err(|_| refused(400, "8523", "Invalid argument: the body is not JSON"))?;
+        let request: Value = serde_json::from_slice(body)
+            .map_err(|_| refused(400, "8523", "Invalid argument: the body is not JSON"))?;
         let options = options(&request)?;
         let call = call(self.world, &state.calls, &request)?;
-        if state.recordings.values().any(|recording| recording.call.server_call_id == call.server_call_id) {
+        if state
+            .recordings
+            .values()
+            .any(|recording| recording.call.server_call_id == call.server_call_id)
+        {
             return Err(refused(400, "8553", "Duplicate Recording"));
         }
-        let identity = json!({"PlatformEndpointId": Uuid::new_v4(), "ResourceSpecificId": Uuid::new_v4()});
+        let identity =
+            json!({"PlatformEndpointId": Uuid::new_v4(), "ResourceSpecificId": Uuid::new_v4()});
         let id = BASE64_URL_SAFE_NO_PAD.encode(identity.to_string());
         let paused_at = (request["pauseOnStart"] == json!(true)).then_some(self.now);
-        let recording = Recording { call, options, started_at: self.now, paused_at, pauses: Vec::new() };
+        let recording = Recording {
+            call,
+            options,
+            started_at: self.now,
+            paused_at,
+            pauses: Vec::new(),
+        };
         let answer = self.described(&id, &recording);
         state.recordings.insert(id, recording);
         if let Some(id) = repeatable {
@@ -209,12 +282,19 @@ impl<'a> Operation<'a> {
         let Some(paused_at) = recording.paused_at.take() else {
             return Err(refused(409, "8573", "Pause Resume Method Not Allowed"));
         };
-        recording.pauses.push((paused_at, self.now.duration_since(paused_at)));
+        recording
+            .pauses
+            .push((paused_at, self.now.duration_since(paused_at)));
         Ok(())
     }
 
     pub fn stop(&self, id: &str) -> Result<(), Refused> {
-        let recording = self.world.state().recordings.remove(id).ok_or_else(not_found)?;
+        let recording = self
+            .world
+            .state()
+            .recordings
+            .remove(id)
+            .ok_or_else(not_found)?;
         let stored = self.world.store_chunks(id, recording, self.now);
         events::announce(Arc::clone(self.world), stored);
         Ok(())
@@ -237,28 +317,50 @@ fn call(world: &World, calls: &[Call], request: &Value) -> Result<Call, Refused>
     let locator = &request["callLocator"];
     let connection = request["callConnectionId"].as_str();
     if locator.is_object() == connection.is_some() {
-        return Err(refused(400, "8523", "Invalid argument: exactly one of callLocator and callConnectionId is needed"));
+        return Err(refused(
+            400,
+            "8523",
+            "Invalid argument: exactly one of callLocator and callConnectionId is needed",
+        ));
     }
     let kind = locator["kind"].as_str().unwrap_or_default();
     let named = |field: &str| locator[field].as_str().filter(|id| !id.is_empty());
     let found = match (connection, kind) {
-        (Some(id), _) => calls.iter().find(|call| call.call_connection_id.as_deref() == Some(id)),
+        (Some(id), _) => calls
+            .iter()
+            .find(|call| call.call_connection_id.as_deref() == Some(id)),
         (None, "serverCallLocator") => named("serverCallId").and_then(|id| {
             let id = id.trim_end_matches('=');
-            calls.iter().find(|call| call.server_call_id.trim_end_matches('=') == id)
+            calls
+                .iter()
+                .find(|call| call.server_call_id.trim_end_matches('=') == id)
         }),
-        (None, "groupCallLocator") => {
-            named("groupCallId").and_then(|id| calls.iter().find(|call| call.group_call_id.as_deref() == Some(id)))
-        }
-        (None, "roomCallLocator") => named("roomId").and_then(|id| calls.iter().find(|call| call.room_id.as_deref() == Some(id))),
+        (None, "groupCallLocator") => named("groupCallId").and_then(|id| {
+            calls
+                .iter()
+                .find(|call| call.group_call_id.as_deref() == Some(id))
+        }),
+        (None, "roomCallLocator") => named("roomId").and_then(|id| {
+            calls
+                .iter()
+                .find(|call| call.room_id.as_deref() == Some(id))
+        }),
         (None, _) => return Err(refused(400, "8523", "Invalid argument: callLocator.kind")),
     };
     match found {
         Some(call) => Ok(call.clone()),
         None if world.options.any_call => {
-            let id =
-                connection.or_else(|| ["serverCallId", "groupCallId", "roomId"].into_iter().find_map(named)).unwrap_or_default();
-            Ok(Call { server_call_id: id.to_owned(), ..Call::default() })
+            let id = connection
+                .or_else(|| {
+                    ["serverCallId", "groupCallId", "roomId"]
+                        .into_iter()
+                        .find_map(named)
+                })
+                .unwrap_or_default();
+            Ok(Call {
+                server_call_id: id.to_owned(),
+                ..Call::default()
+            })
         }
         None => Err(not_established()),
     }
@@ -284,9 +386,17 @@ fn options(request: &Value) -> Result<RecordingOptions, Refused> {
         (Some(content), format) => (content, format.unwrap_or("mp4")),
     };
     match (content, channel, format) {
-        ("audioVideo", "mixed", "mp4") | ("audio", "mixed", "mp3" | "wav") | ("audio", "unmixed", "wav") => {
-            Ok(RecordingOptions { content, channel, format })
-        }
-        _ => Err(refused(400, "8523", "Invalid argument: this combination of content, channel and format is not supported")),
+        ("audioVideo", "mixed", "mp4")
+        | ("audio", "mixed", "mp3" | "wav")
+        | ("audio", "unmixed", "wav") => Ok(RecordingOptions {
+            content,
+            channel,
+            format,
+        }),
+        _ => Err(refused(
+            400,
+            "8523",
+            "Invalid argument: this combination of content, channel and format is not supported",
+        )),
     }
 }

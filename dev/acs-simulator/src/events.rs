@@ -13,7 +13,9 @@ use crate::world::{EventSchema, StoredRecording, Subscription, World};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Delays between deliveries, before scaling
 /// (<https://learn.microsoft.com/azure/event-grid/delivery-and-retry>).
-const REDELIVERY_SECONDS: [f64; 9] = [10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 10_800.0, 21_600.0];
+const REDELIVERY_SECONDS: [f64; 9] = [
+    10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0, 10_800.0, 21_600.0,
+];
 const TOPIC: &str = "/subscriptions/00000000-aaaa-bbbb-cccc-000000000001/resourcegroups/rg-test/providers/microsoft.communication/communicationservices/acs-test";
 
 /// Sends the validation event and checks its answer.
@@ -24,14 +26,26 @@ pub async fn handshake(world: &World, subscription: &Subscription) -> Result<(),
         "data": {"validationCode": code, "validationUrl": "https://rp-eastus2.eventgrid.azure.net:553/eventsubscriptions/x/validate"},
         "eventTime": Timestamp::now().to_string(), "metadataVersion": "1", "dataVersion": "1",
     }]);
-    let request = world.http.post(&subscription.url).header("aeg-event-type", "SubscriptionValidation").json(&event);
-    let response = request.timeout(ANSWER_TIMEOUT).send().await.map_err(|error| error.to_string())?;
+    let request = world
+        .http
+        .post(&subscription.url)
+        .header("aeg-event-type", "SubscriptionValidation")
+        .json(&event);
+    let response = request
+        .timeout(ANSWER_TIMEOUT)
+        .send()
+        .await
+        .map_err(|error| error.to_string())?;
     let status = response.status();
-    let answer: Value = serde_json::from_slice(&response.bytes().await.map_err(|error| error.to_string())?).unwrap_or_default();
+    let answer: Value =
+        serde_json::from_slice(&response.bytes().await.map_err(|error| error.to_string())?)
+            .unwrap_or_default();
     if status.is_success() && answer["validationResponse"] == code.as_str() {
         return Ok(());
     }
-    Err(format!("the endpoint answered {status} without the validation code"))
+    Err(format!(
+        "the endpoint answered {status} without the validation code"
+    ))
 }
 
 /// Delivers a stopped recording's event to every subscription, after the configured delay.
@@ -41,7 +55,11 @@ pub fn announce(world: Arc<World>, stored: StoredRecording) {
     for subscription in subscriptions {
         let event = json!([event(&world, &stored, &event_id, subscription.schema)]);
         for _ in 0..subscription.deliveries {
-            tokio::spawn(deliver(Arc::clone(&world), subscription.clone(), event.clone()));
+            tokio::spawn(deliver(
+                Arc::clone(&world),
+                subscription.clone(),
+                event.clone(),
+            ));
         }
     }
 }
@@ -62,21 +80,37 @@ async fn deliver(world: Arc<World>, subscription: Subscription, event: Value) {
             return;
         }
         let Some(delay) = delays.next() else { return };
-        tokio::time::sleep(Duration::from_secs_f64(delay * world.options.redelivery_scale)).await;
+        tokio::time::sleep(Duration::from_secs_f64(
+            delay * world.options.redelivery_scale,
+        ))
+        .await;
     }
 }
 
 /// The event of a stopped recording.
-pub fn event(world: &World, stored: &StoredRecording, event_id: &str, schema: EventSchema) -> Value {
+pub fn event(
+    world: &World,
+    stored: &StoredRecording,
+    event_id: &str,
+    schema: EventSchema,
+) -> Value {
     let recording = &stored.recording;
     let last = stored.document_ids.len().saturating_sub(1);
-    let part = if recording.options.content == "audio" { "audio" } else { "video" };
+    let part = if recording.options.content == "audio" {
+        "audio"
+    } else {
+        "video"
+    };
     let chunks: Vec<Value> = stored
         .document_ids
         .iter()
         .enumerate()
         .map(|(index, id)| {
-            let end_reason = if index == last { "SessionEnded" } else { "ChunkMaximumSizeExceeded" };
+            let end_reason = if index == last {
+                "SessionEnded"
+            } else {
+                "ChunkMaximumSizeExceeded"
+            };
             if schema == EventSchema::DocumentIds {
                 return json!({"documentId": id, "index": index, "endReason": end_reason});
             }
@@ -100,8 +134,10 @@ pub fn event(world: &World, stored: &StoredRecording, event_id: &str, schema: Ev
     });
     // Subjects carry the server call id without its padding.
     let server_call_id = recording.call.server_call_id.trim_end_matches('=');
-    let subject =
-        format!("/recording/call/{}/serverCallId/{server_call_id}/recordingId/{}", recording.call.call_id, stored.recording_id);
+    let subject = format!(
+        "/recording/call/{}/serverCallId/{server_call_id}/recordingId/{}",
+        recording.call.call_id, stored.recording_id
+    );
     let event_type = "Microsoft.Communication.RecordingFileStatusUpdated";
     let time = stored.ended_at.to_string();
     match schema {
@@ -118,5 +154,10 @@ pub fn event(world: &World, stored: &StoredRecording, event_id: &str, schema: Ev
 /// Events write the kinds in Pascal case, REST does not.
 fn pascal_case(text: &str) -> String {
     let mut characters = text.chars();
-    characters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(characters).collect()
+    characters
+        .next()
+        .map(|first| first.to_ascii_uppercase())
+        .into_iter()
+        .chain(characters)
+        .collect()
 }

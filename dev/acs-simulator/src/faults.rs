@@ -35,10 +35,17 @@ pub struct Chance {
 
 /// The misbehaviour.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "kind", rename_all_fields = "camelCase")]
+#[serde(
+    rename_all = "camelCase",
+    tag = "kind",
+    rename_all_fields = "camelCase"
+)]
 pub enum FaultKind {
     /// Answers with this status instead.
-    Status { status: u16, retry_after: Option<u64> },
+    Status {
+        status: u16,
+        retry_after: Option<u64>,
+    },
     /// Answers with this status and a page for people.
     Page { status: u16 },
     /// Sends so many bytes less than its `Content-Range` says.
@@ -68,7 +75,10 @@ impl Faults {
 
     /// The fault for the next request, counted down.
     pub fn next(&mut self, plane: Plane) -> Option<FaultKind> {
-        self.0.iter_mut().filter(|fault| fault.plane == plane).find_map(Fault::strike)
+        self.0
+            .iter_mut()
+            .filter(|fault| fault.plane == plane)
+            .find_map(Fault::strike)
     }
 }
 
@@ -101,7 +111,9 @@ mod tests {
 
     fn struck(fault: &str) -> Vec<bool> {
         let mut faults = Faults(vec![serde_json::from_str(fault).unwrap()]);
-        (0..1000).map(|_| faults.next(Plane::Media).is_some()).collect()
+        (0..1000)
+            .map(|_| faults.next(Plane::Media).is_some())
+            .collect()
     }
 
     #[test]
@@ -117,6 +129,9 @@ mod tests {
     #[test]
     fn only_requests_that_are_struck_count() {
         let fault = r#"{"plane": "media", "kind": "empty", "times": 3, "chance": {"percent": 20, "seed": 7}}"#;
-        assert_eq!(struck(fault).iter().filter(|is_struck| **is_struck).count(), 3);
+        assert_eq!(
+            struck(fault).iter().filter(|is_struck| **is_struck).count(),
+            3
+        );
     }
 }

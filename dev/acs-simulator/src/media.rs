@@ -33,7 +33,9 @@ impl Media {
     }
 
     pub fn mp3(duration_ms: u64) -> Self {
-        Self::Mp3 { frames: duration_ms.div_ceil(MP3_FRAME_MS).max(1) }
+        Self::Mp3 {
+            frames: duration_ms.div_ceil(MP3_FRAME_MS).max(1),
+        }
     }
 
     /// At least `size_bytes` long; says that it plays for `duration_ms`.
@@ -76,7 +78,9 @@ impl Media {
             Self::Wav(wav) => wav.read(offset, end),
             Self::Mp3 { .. } => repeated(MP3_SAMPLE, offset, end),
             Self::Mp4(mp4) => mp4.read(offset, end),
-            Self::Given(bytes) => Bytes::copy_from_slice(&bytes[index(offset).min(bytes.len())..index(end)]),
+            Self::Given(bytes) => {
+                Bytes::copy_from_slice(&bytes[index(offset).min(bytes.len())..index(end)])
+            }
         }
     }
 }
@@ -100,9 +104,14 @@ mod tests {
 
     #[test]
     fn any_cut_into_ranges_gives_the_same_file() {
-        for media in [Media::wav(2, 777, 3), Media::mp3(5000), Media::mp4(100_003, 90_500)] {
-            let pieces: Vec<u8> =
-                (0..media.len().div_ceil(997)).flat_map(|piece| media.read(piece * 997, 997).to_vec()).collect();
+        for media in [
+            Media::wav(2, 777, 3),
+            Media::mp3(5000),
+            Media::mp4(100_003, 90_500),
+        ] {
+            let pieces: Vec<u8> = (0..media.len().div_ceil(997))
+                .flat_map(|piece| media.read(piece * 997, 997).to_vec())
+                .collect();
             assert_eq!(pieces, whole(&media));
         }
     }

@@ -28,7 +28,11 @@ pub fn bytes(chunk: &Chunk<'_>, recording: &Recording) -> Bytes {
             _ => json!({"participantId": id}),
         })
         .collect();
-    let channels = if options.channel == "unmixed" { participants.len().clamp(1, 5) } else { 1 };
+    let channels = if options.channel == "unmixed" {
+        participants.len().clamp(1, 5)
+    } else {
+        1
+    };
     let bit_rate = match options.format {
         "wav" => 256_000 * channels,
         "mp3" => 48_000,
@@ -39,8 +43,7 @@ pub fn bytes(chunk: &Chunk<'_>, recording: &Recording) -> Bytes {
         "audioConfiguration": {"sampleRate": 16000, "bitRate": bit_rate, "channels": channels},
     });
     if options.content == "audioVideo" {
-        info["videoConfiguration"] =
-            json!({"longerSideLength": 1920, "shorterSideLength": 1080, "framerate": 16, "bitRate": 1_000_000});
+        info["videoConfiguration"] = json!({"longerSideLength": 1920, "shorterSideLength": 1080, "framerate": 16, "bitRate": 1_000_000});
     }
     let document = json!({
         "resourceId": "29bd5ea9-e0fc-4d00-8f6f-339b1f0ee2e2",

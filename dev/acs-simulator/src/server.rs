@@ -73,16 +73,31 @@ impl Simulator {
         let plain = TcpListener::bind(options.http).await?;
         let http = plain.local_addr()?;
         let tls = match options.https {
-            Some(address) => Some((Identity::generate("acs-simulator")?, TcpListener::bind(address).await?)),
+            Some(address) => Some((
+                Identity::generate("acs-simulator")?,
+                TcpListener::bind(address).await?,
+            )),
             None => None,
         };
-        let https = tls.as_ref().map(|(_, listener)| listener.local_addr()).transpose()?;
+        let https = tls
+            .as_ref()
+            .map(|(_, listener)| listener.local_addr())
+            .transpose()?;
         let ports = [Some(http.port()), https.map(|address| address.port())];
-        let authorities = ports.into_iter().flatten().flat_map(|port| [format!("127.0.0.1:{port}"), format!("localhost:{port}")]);
-        let content_base = options.content_base.clone().unwrap_or_else(|| format!("http://{http}"));
+        let authorities = ports
+            .into_iter()
+            .flatten()
+            .flat_map(|port| [format!("127.0.0.1:{port}"), format!("localhost:{port}")]);
+        let content_base = options
+            .content_base
+            .clone()
+            .unwrap_or_else(|| format!("http://{http}"));
         // A base without a port means the TLS door's.
         let content_base = match https {
-            Some(address) if content_base.starts_with("https://") && content_base.matches(':').count() == 1 => {
+            Some(address)
+                if content_base.starts_with("https://")
+                    && content_base.matches(':').count() == 1 =>
+            {
                 format!("{content_base}:{}", address.port())
             }
             Some(_) | None => content_base,
@@ -107,7 +122,13 @@ impl Simulator {
                 let _ = axum::serve(listener, router).await;
             });
         }
-        Ok(Self { http, https, ca_pem, world, _servers: servers })
+        Ok(Self {
+            http,
+            https,
+            ca_pem,
+            world,
+            _servers: servers,
+        })
     }
 
     pub fn http_url(&self) -> String {

@@ -36,7 +36,9 @@ impl Identity {
     pub fn generate(server: &str) -> anyhow::Result<Self> {
         let mut ca_params = CertificateParams::default();
         ca_params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        ca_params.distinguished_name.push(DnType::CommonName, format!("{server} throw-away CA"));
+        ca_params
+            .distinguished_name
+            .push(DnType::CommonName, format!("{server} throw-away CA"));
         let ca = CertifiedIssuer::self_signed(ca_params, KeyPair::generate()?)?;
         let key = KeyPair::generate()?;
         let certificate = CertificateParams::new(NAMES.map(str::to_owned))?.signed_by(&key, &ca)?;
@@ -47,7 +49,10 @@ impl Identity {
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], private_key)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { ca_pem: ca.pem(), config: Arc::new(config) })
+        Ok(Self {
+            ca_pem: ca.pem(),
+            config: Arc::new(config),
+        })
     }
 
     /// Wraps a bound listener. Handshakes run beside each other; a failed one is dropped.

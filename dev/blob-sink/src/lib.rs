@@ -37,7 +37,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), https: None, keep_bytes: 64 * 1024, latency: Duration::ZERO }
+        Self {
+            http: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            https: None,
+            keep_bytes: 64 * 1024,
+            latency: Duration::ZERO,
+        }
     }
 }
 
@@ -61,7 +66,10 @@ impl Sink {
         let mut servers = JoinSet::new();
         let (mut https, mut ca_pem) = (None, None);
         if let Some(address) = options.https {
-            let (identity, listener) = (Identity::generate("blob-sink")?, TcpListener::bind(address).await?);
+            let (identity, listener) = (
+                Identity::generate("blob-sink")?,
+                TcpListener::bind(address).await?,
+            );
             https = Some(listener.local_addr()?);
             let (listener, router) = (identity.listen(listener)?, router.clone());
             ca_pem = Some(identity.ca_pem);
@@ -74,7 +82,12 @@ impl Sink {
             let plain = plain.tap_io(|stream| drop(stream.set_nodelay(true)));
             let _ = axum::serve(plain, router).await;
         });
-        Ok(Self { http, https, ca_pem, _servers: servers })
+        Ok(Self {
+            http,
+            https,
+            ca_pem,
+            _servers: servers,
+        })
     }
 
     /// Where `/admin` and the accounts lie.

@@ -31,8 +31,18 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let Arguments { http, https, keep_bytes, .. } = arguments;
-    let options = Options { http, https, keep_bytes, latency: Duration::from_millis(arguments.latency_ms) };
+    let Arguments {
+        http,
+        https,
+        keep_bytes,
+        ..
+    } = arguments;
+    let options = Options {
+        http,
+        https,
+        keep_bytes,
+        latency: Duration::from_millis(arguments.latency_ms),
+    };
     let sink = Sink::start(options).await?;
     if let (Some(path), Some(pem)) = (&arguments.ca_file, sink.ca_pem()) {
         std::fs::write(path, pem)?;

@@ -31,7 +31,11 @@ pub fn router(options: &Options, store: Arc<Mutex<Store>>) -> Router {
         .route("/admin/stats", routing::get(stats))
         .route("/admin/blobs", routing::get(blobs))
         .fallback(serve)
-        .with_state(Service { keep_bytes: options.keep_bytes, latency: options.latency, store })
+        .with_state(Service {
+            keep_bytes: options.keep_bytes,
+            latency: options.latency,
+            store,
+        })
 }
 
 impl Service {
@@ -44,7 +48,11 @@ async fn serve(State(service): State<Service>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let call = Call::of(&parts);
     // A block list has to be read however long it is.
-    let keep_bytes = if call.comp == "blocklist" { usize::MAX } else { service.keep_bytes };
+    let keep_bytes = if call.comp == "blocklist" {
+        usize::MAX
+    } else {
+        service.keep_bytes
+    };
     let Ok(received) = request::receive(body, keep_bytes, call.content_md5.is_some()).await else {
         return StatusCode::BAD_REQUEST.into_response();
     };
@@ -61,9 +69,17 @@ fn perform(store: &mut Store, call: &Call, received: Received) -> Result<Respons
     call.verify(&received)?;
     let (container, name) = (call.container.as_str(), call.blob.as_str());
     match call.operation() {
-        "create container" => store.create_container(container).map(|()| answer::done(StatusCode::CREATED)),
-        "head container" => store.container(container).map(|_| answer::done(StatusCode::OK)),
-        "list blobs" => Ok(answer::blob_list(container, call, store.container(container)?)),
+        "create container" => store
+            .create_container(container)
+            .map(|()| answer::done(StatusCode::CREATED)),
+        "head container" => store
+            .container(container)
+            .map(|_| answer::done(StatusCode::OK)),
+        "list blobs" => Ok(answer::blob_list(
+            container,
+            call,
+            store.container(container)?,
+        )),
         "put block" => {
             let crc64 = received.block.crc64;
             store.stage(container, name, call.block_id.clone(), received.block)?;
@@ -75,16 +91,21 @@ fn perform(store: &mut Store, call: &Call, received: Received) -> Result<Respons
             let blocks = store.listed(container, name, ids)?;
             commit(store, call, blocks)
         }
-        "get block list" => Ok(answer::block_list(store.slot(container, name)?, &call.block_list_type)),
+        "get block list" => Ok(answer::block_list(
+            store.slot(container, name)?,
+            &call.block_list_type,
+        )),
         "get blob" => read(call, store.blob(container, name)?),
         "head blob" => {
             let blob = store.blob(container, name)?;
             call.conditions.check_read(blob)?;
-            let head = answer::blob(StatusCode::OK, blob).header("content-length", blob.size_bytes());
+            let head =
+                answer::blob(StatusCode::OK, blob).header("content-length", blob.size_bytes());
             Ok(answer::built(head.body(Body::empty())))
         }
         "delete blob" => {
-            call.conditions.check_write(Some(store.blob(container, name)?))?;
+            call.conditions
+                .check_write(Some(store.blob(container, name)?))?;
             store.container(container)?.remove(name);
             Ok(answer::done(StatusCode::ACCEPTED))
         }
@@ -92,8 +113,17 @@ fn perform(store: &mut Store, call: &Call, received: Received) -> Result<Respons
     }
 }
 
-fn commit(store: &mut Store, call: &Call, blocks: Vec<(String, Block)>) -> Result<Response, Refusal> {
-    let blob = store.commit((&call.container, &call.blob), blocks, call.blob_headers.clone(), &call.conditions)?;
+fn commit(
+    store: &mut Store,
+    call: &Call,
+    blocks: Vec<(String, Block)>,
+) -> Result<Response, Refusal> {
+    let blob = store.commit(
+        (&call.container, &call.blob),
+        blocks,
+        call.blob_headers.clone(),
+        &call.conditions,
+    )?;
     Ok(answer::committed(&blob))
 }
 
@@ -103,31 +133,52 @@ fn read(call: &Call, blob: &Blob) -> Result<Response, Refusal> {
     let total = blob.size_bytes();
     let (status, begin, end) = match call.range {
         None => (StatusCode::OK, 0, total),
-        Some((begin, end)) if begin < end.min(total) => (StatusCode::PARTIAL_CONTENT, begin, end.min(total)),
+        Some((begin, end)) if begin < end.min(total) => {
+            (StatusCode::PARTIAL_CONTENT, begin, end.min(total))
+        }
         Some(_) => return Err(Refusal::InvalidRange),
     };
     let content = blob.read(begin, end)?;
     let mut answer = answer::blob(status, blob).header("content-length", end - begin);
     if status == StatusCode::PARTIAL_CONTENT {
-        answer = answer.header("content-range", format!("bytes {begin}-{}/{total}", end - 1));
+        answer = answer.header(
+            "content-range",
+            format!("bytes {begin}-{}/{total}", end - 1),
+        );
     }
     Ok(answer::built(answer.body(Body::from(content))))
 }
 
 async fn stats(State(service): State<Service>) -> Json<Value> {
     let store = service.store();
-    let staged: usize = store.containers.values().flat_map(|container| container.values()).map(|slot| slot.staged.len()).sum();
-    Json(json!({"requests": store.requests, "receivedBytes": store.received_bytes, "stagedBlocks": staged}))
+    let staged: usize = store
+        .containers
+        .values()
+        .flat_map(|container| container.values())
+        .map(|slot| slot.staged.len())
+        .sum();
+    Json(
+        json!({"requests": store.requests, "receivedBytes": store.received_bytes, "stagedBlocks": staged}),
+    )
 }
 
 async fn blobs(State(service): State<Service>) -> Json<Vec<Value>> {
     let described = |container: &String, name: &String, slot: &Slot| {
         let blob = slot.blob.as_ref()?;
         let crc64 = format!("{:016x}", blob.crc64());
-        Some(json!({"container": container, "name": name, "sizeBytes": blob.size_bytes(), "crc64": crc64}))
+        Some(
+            json!({"container": container, "name": name, "sizeBytes": blob.size_bytes(), "crc64": crc64}),
+        )
     };
     let store = service.store();
-    let slots =
-        store.containers.iter().flat_map(|(container, slots)| slots.iter().map(move |(name, slot)| (container, name, slot)));
-    Json(slots.filter_map(|(container, name, slot)| described(container, name, slot)).collect())
+    let slots = store.containers.iter().flat_map(|(container, slots)| {
+        slots
+            .iter()
+            .map(move |(name, slot)| (container, name, slot))
+    });
+    Json(
+        slots
+            .filter_map(|(container, name, slot)| described(container, name, slot))
+            .collect(),
+    )
 }

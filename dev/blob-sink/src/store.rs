@@ -37,10 +37,16 @@ impl Blob {
         let mut bytes = BytesMut::new();
         let mut at = 0;
         for (_, block) in &self.blocks {
-            let (from, to) = (begin.clamp(at, at + block.size_bytes) - at, end.clamp(at, at + block.size_bytes) - at);
+            let (from, to) = (
+                begin.clamp(at, at + block.size_bytes) - at,
+                end.clamp(at, at + block.size_bytes) - at,
+            );
             let position = |offset: u64| usize::try_from(offset).map_err(|_| Refusal::InvalidRange);
             if from < to {
-                let part = block.content.get(position(from)?..position(to)?).ok_or(Refusal::ContentDropped)?;
+                let part = block
+                    .content
+                    .get(position(from)?..position(to)?)
+                    .ok_or(Refusal::ContentDropped)?;
                 bytes.extend_from_slice(part);
             }
             at += block.size_bytes;
@@ -51,7 +57,12 @@ impl Blob {
     pub fn crc64(&self) -> u64 {
         let empty = crc_fast::checksum(CrcAlgorithm::Crc64Nvme, b"");
         self.blocks.iter().fold(empty, |crc64, (_, block)| {
-            crc_fast::checksum_combine(CrcAlgorithm::Crc64Nvme, crc64, block.crc64, block.size_bytes)
+            crc_fast::checksum_combine(
+                CrcAlgorithm::Crc64Nvme,
+                crc64,
+                block.crc64,
+                block.size_bytes,
+            )
         })
     }
 }
@@ -103,14 +114,27 @@ impl Conditions {
     /// Whether a read gets what is there.
     pub fn check_read(&self, there: &Blob) -> Result<(), Refusal> {
         self.check_match(Some(there))?;
-        let unwanted = self.if_none_match.as_ref().is_some_and(|tag| tag == "*" || *tag == there.etag);
-        if unwanted { Err(Refusal::NotModified) } else { Ok(()) }
+        let unwanted = self
+            .if_none_match
+            .as_ref()
+            .is_some_and(|tag| tag == "*" || *tag == there.etag);
+        if unwanted {
+            Err(Refusal::NotModified)
+        } else {
+            Ok(())
+        }
     }
 
     fn check_match(&self, there: Option<&Blob>) -> Result<(), Refusal> {
-        let Some(wanted) = &self.if_match else { return Ok(()) };
+        let Some(wanted) = &self.if_match else {
+            return Ok(());
+        };
         let met = there.is_some_and(|blob| wanted == "*" || *wanted == blob.etag);
-        if met { Ok(()) } else { Err(Refusal::ConditionNotMet) }
+        if met {
+            Ok(())
+        } else {
+            Err(Refusal::ConditionNotMet)
+        }
     }
 }
 
@@ -135,29 +159,63 @@ impl Store {
     }
 
     pub fn container(&mut self, name: &str) -> Result<&mut BTreeMap<String, Slot>, Refusal> {
-        self.containers.get_mut(name).ok_or(Refusal::ContainerNotFound)
+        self.containers
+            .get_mut(name)
+            .ok_or(Refusal::ContainerNotFound)
     }
 
     pub fn slot(&mut self, container: &str, name: &str) -> Result<&mut Slot, Refusal> {
-        self.container(container)?.get_mut(name).ok_or(Refusal::BlobNotFound)
+        self.container(container)?
+            .get_mut(name)
+            .ok_or(Refusal::BlobNotFound)
     }
 
     pub fn blob(&mut self, container: &str, name: &str) -> Result<&Blob, Refusal> {
-        self.slot(container, name)?.blob.as_ref().ok_or(Refusal::BlobNotFound)
+        self.slot(container, name)?
+            .blob
+            .as_ref()
+            .ok_or(Refusal::BlobNotFound)
     }
 
-    pub fn stage(&mut self, container: &str, name: &str, id: String, block: Block) -> Result<(), Refusal> {
-        self.container(container)?.entry(name.to_owned()).or_default().staged.insert(id, block);
+    pub fn stage(
+        &mut self,
+        container: &str,
+        name: &str,
+        id: String,
+        block: Block,
+    ) -> Result<(), Refusal> {
+        self.container(container)?
+            .entry(name.to_owned())
+            .or_default()
+            .staged
+            .insert(id, block);
         Ok(())
     }
 
     /// The blocks that a list names, in its order: staged ones before committed ones.
-    pub fn listed(&mut self, container: &str, name: &str, ids: Vec<String>) -> Result<Vec<(String, Block)>, Refusal> {
-        let slot = self.container(container)?.entry(name.to_owned()).or_default();
-        let committed: BTreeMap<&String, &Block> =
-            slot.blob.iter().flat_map(|blob| &blob.blocks).map(|(id, block)| (id, block)).collect();
+    pub fn listed(
+        &mut self,
+        container: &str,
+        name: &str,
+        ids: Vec<String>,
+    ) -> Result<Vec<(String, Block)>, Refusal> {
+        let slot = self
+            .container(container)?
+            .entry(name.to_owned())
+            .or_default();
+        let committed: BTreeMap<&String, &Block> = slot
+            .blob
+            .iter()
+            .flat_map(|blob| &blob.blocks)
+            .map(|(id, block)| (id, block))
+            .collect();
         let find = |id: String| {
-            let block = slot.staged.get(&id).or(committed.get(&id).copied()).cloned().ok_or(Refusal::InvalidBlockList)?;
+            let block = slot
+                .staged
+                .get(&id)
+                .or(committed.get(&id).copied())
+                .cloned()
+                .ok_or(Refusal::InvalidBlockList)?;
             Ok((id, block))
         };
         ids.into_iter().map(find).collect()
@@ -173,10 +231,21 @@ impl Store {
     ) -> Result<Blob, Refusal> {
         self.writes += 1;
         let etag = format!("\"0x8DD{:012X}\"", self.writes);
-        let slot = self.container(container)?.entry(name.to_owned()).or_default();
+        let slot = self
+            .container(container)?
+            .entry(name.to_owned())
+            .or_default();
         conditions.check_write(slot.blob.as_ref())?;
-        let blob = Blob { blocks, etag, modified_at: Timestamp::now(), headers };
-        *slot = Slot { blob: Some(blob.clone()), staged: BTreeMap::new() };
+        let blob = Blob {
+            blocks,
+            etag,
+            modified_at: Timestamp::now(),
+            headers,
+        };
+        *slot = Slot {
+            blob: Some(blob.clone()),
+            staged: BTreeMap::new(),
+        };
         Ok(blob)
     }
 }

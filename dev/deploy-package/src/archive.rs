@@ -39,7 +39,8 @@ pub fn pack(script_root: &Path) -> Result<Vec<u8>, ArchiveError> {
     names.sort();
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for name in names {
-        let content = fs::read(script_root.join(&name)).map_err(|error| ArchiveError::Unreadable(name.clone(), error))?;
+        let content = fs::read(script_root.join(&name))
+            .map_err(|error| ArchiveError::Unreadable(name.clone(), error))?;
         let mode = if name == BINARY { EXECUTABLE } else { PLAIN };
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Deflated)
@@ -58,10 +59,17 @@ fn function_files(script_root: &Path) -> Result<Vec<String>, ArchiveError> {
     for entry in fs::read_dir(script_root).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         if entry.path().join("function.json").is_file() {
-            files.push(format!("{}/function.json", entry.file_name().to_string_lossy()));
+            files.push(format!(
+                "{}/function.json",
+                entry.file_name().to_string_lossy()
+            ));
         }
     }
-    if files.is_empty() { Err(ArchiveError::NoFunctions(script_root.display().to_string())) } else { Ok(files) }
+    if files.is_empty() {
+        Err(ArchiveError::NoFunctions(script_root.display().to_string()))
+    } else {
+        Ok(files)
+    }
 }
 
 /// A file of a zip, as it is when it is unpacked.
@@ -85,7 +93,11 @@ pub fn unpack(zip: &[u8]) -> Result<Vec<Packed>, ArchiveError> {
         let mut content = Vec::new();
         file.read_to_end(&mut content)?;
         let mode = file.unix_mode().map(|mode| mode & 0o7777);
-        files.push(Packed { name: file.name()?.into_owned(), mode, content });
+        files.push(Packed {
+            name: file.name()?.into_owned(),
+            mode,
+            content,
+        });
     }
     Ok(files)
 }
@@ -119,9 +131,16 @@ mod tests {
     #[test]
     fn the_same_files_give_the_same_bytes_whenever_and_however_they_were_written() {
         let (one, other) = (script_root(), script_root());
-        let binary = fs::File::options().append(true).open(other.path().join(BINARY)).unwrap();
-        binary.set_modified(SystemTime::now() - Duration::from_hours(1000)).unwrap();
-        binary.set_permissions(fs::Permissions::from_mode(0o600)).unwrap();
+        let binary = fs::File::options()
+            .append(true)
+            .open(other.path().join(BINARY))
+            .unwrap();
+        binary
+            .set_modified(SystemTime::now() - Duration::from_hours(1000))
+            .unwrap();
+        binary
+            .set_permissions(fs::Permissions::from_mode(0o600))
+            .unwrap();
         assert_eq!(pack(one.path()).unwrap(), pack(other.path()).unwrap());
     }
 
@@ -131,15 +150,25 @@ mod tests {
         fs::write(folder.path().join("local.settings.json"), "keys").unwrap();
         fs::create_dir(folder.path().join("logs")).unwrap();
         let files = unpack(&pack(folder.path()).unwrap()).unwrap();
-        let found: Vec<_> = files.iter().map(|file| (file.name.as_str(), file.mode)).collect();
+        let found: Vec<_> = files
+            .iter()
+            .map(|file| (file.name.as_str(), file.mode))
+            .collect();
         let plain = Some(PLAIN);
-        let expected =
-            [("Control/function.json", plain), ("Sweep/function.json", plain), ("host.json", plain), (BINARY, Some(EXECUTABLE))];
+        let expected = [
+            ("Control/function.json", plain),
+            ("Sweep/function.json", plain),
+            ("host.json", plain),
+            (BINARY, Some(EXECUTABLE)),
+        ];
         assert_eq!(found, expected);
     }
 
     #[test]
     fn a_script_root_without_functions_is_an_error() {
-        assert!(matches!(pack(tempfile::tempdir().unwrap().path()), Err(ArchiveError::NoFunctions(_))));
+        assert!(matches!(
+            pack(tempfile::tempdir().unwrap().path()),
+            Err(ArchiveError::NoFunctions(_))
+        ));
     }
 }

@@ -8,7 +8,10 @@ use object::elf::FileHeader64;
 use object::read::elf::FileHeader as _;
 
 /// What the platform's images have at least: Debian 11. (Flex Consumption runs Debian 12, which has 2.36.)
-pub const CEILING: GlibcVersion = GlibcVersion { major: 2, minor: 31 };
+pub const CEILING: GlibcVersion = GlibcVersion {
+    major: 2,
+    minor: 31,
+};
 
 /// `GLIBC_2.31`; a third number (`2.2.5`) does not matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +31,10 @@ impl FromStr for GlibcVersion {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut numbers = text.split('.');
         let mut next = || numbers.next().unwrap_or_default().parse();
-        Ok(Self { major: next()?, minor: next()? })
+        Ok(Self {
+            major: next()?,
+            minor: next()?,
+        })
     }
 }
 
@@ -41,8 +47,13 @@ pub enum NotPortable {
     Machine,
     #[error("it asks for `{0}`, which is no version of glibc that could be compared")]
     Version(String),
-    #[error("it asks for glibc {asked}, and the platform may have {ceiling} only; `cargo xtask package` builds one for it")]
-    TooNew { asked: GlibcVersion, ceiling: GlibcVersion },
+    #[error(
+        "it asks for glibc {asked}, and the platform may have {ceiling} only; `cargo xtask package` builds one for it"
+    )]
+    TooNew {
+        asked: GlibcVersion,
+        ceiling: GlibcVersion,
+    },
 }
 
 /// The newest glibc the binary asks for; `None`: it is linked statically.
@@ -56,14 +67,20 @@ pub fn check(binary: &[u8], ceiling: GlibcVersion) -> Result<Option<GlibcVersion
         return Err(NotPortable::Machine);
     }
     let sections = header.sections(endian, binary)?;
-    let Some((mut libraries, strings_index)) = sections.gnu_verneed(endian, binary)? else { return Ok(None) };
+    let Some((mut libraries, strings_index)) = sections.gnu_verneed(endian, binary)? else {
+        return Ok(None);
+    };
     let strings = sections.strings(endian, binary, strings_index)?;
     let mut newest = None;
     while let Some((_, mut versions)) = libraries.next()? {
         while let Some(version) = versions.next()? {
             let name = String::from_utf8_lossy(version.name(endian, strings)?);
-            let Some(number) = name.strip_prefix("GLIBC_") else { continue };
-            let asked: GlibcVersion = number.parse().map_err(|_| NotPortable::Version(name.to_string()))?;
+            let Some(number) = name.strip_prefix("GLIBC_") else {
+                continue;
+            };
+            let asked: GlibcVersion = number
+                .parse()
+                .map_err(|_| NotPortable::Version(name.to_string()))?;
             newest = newest.max(Some(asked));
         }
     }
@@ -80,21 +97,37 @@ mod tests {
     #[test]
     fn versions_are_compared_as_numbers() {
         let version = |text: &str| text.parse::<GlibcVersion>().unwrap();
-        assert!(version("2.4") < version("2.31") && version("2.2.5") < version("2.17") && CEILING < version("2.36"));
+        assert!(
+            version("2.4") < version("2.31")
+                && version("2.2.5") < version("2.17")
+                && CEILING < version("2.36")
+        );
         assert!("PRIVATE".parse::<GlibcVersion>().is_err());
     }
 
     #[test]
     fn a_binary_above_the_ceiling_is_refused_and_told_why() {
         let this = std::fs::read(std::env::current_exe().unwrap()).unwrap();
-        let asked = check(&this, GlibcVersion { major: 3, minor: 0 }).unwrap().expect("tests are linked dynamically");
+        let asked = check(&this, GlibcVersion { major: 3, minor: 0 })
+            .unwrap()
+            .expect("tests are linked dynamically");
         assert_eq!(check(&this, asked).unwrap(), Some(asked));
-        let refusal = check(&this, GlibcVersion { major: 2, minor: 2 }).unwrap_err().to_string();
-        assert!(refusal.contains(&format!("asks for glibc {asked}")) && refusal.contains("2.2 only"), "{refusal}");
+        let refusal = check(&this, GlibcVersion { major: 2, minor: 2 })
+            .unwrap_err()
+            .to_string();
+        assert!(
+            refusal.contains(&format!("asks for glibc {asked}")) && refusal.contains("2.2 only"),
+            "{refusal}"
+        );
     }
 
     #[test]
     fn what_is_no_binary_is_told_so() {
-        assert!(check(b"#!/bin/sh\n", CEILING).unwrap_err().to_string().contains("no 64-bit ELF"));
+        assert!(
+            check(b"#!/bin/sh\n", CEILING)
+                .unwrap_err()
+                .to_string()
+                .contains("no 64-bit ELF")
+        );
     }
 }

@@ -20,7 +20,12 @@ pub enum Functions {
 ///
 /// # Errors
 /// When something cannot be read or written.
-pub fn assemble(repository: &Path, binary: &Path, folder: &Path, functions: Functions) -> io::Result<()> {
+pub fn assemble(
+    repository: &Path,
+    binary: &Path,
+    folder: &Path,
+    functions: Functions,
+) -> io::Result<()> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;
     }
@@ -35,12 +40,20 @@ pub fn assemble(repository: &Path, binary: &Path, folder: &Path, functions: Func
         }
         let into = folder.join(function.file_name());
         fs::create_dir(&into)?;
-        copy(&function.path().join("function.json"), &into.join("function.json"))?;
+        copy(
+            &function.path().join("function.json"),
+            &into.join("function.json"),
+        )?;
     }
     Ok(())
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let copied = fs::copy(from, to);
-    copied.map(drop).map_err(|error| io::Error::new(error.kind(), format!("could not copy {}: {error}", from.display())))
+    copied.map(drop).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("could not copy {}: {error}", from.display()),
+        )
+    })
 }

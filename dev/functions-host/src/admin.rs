@@ -17,33 +17,62 @@ pub fn routes() -> Router<Shared> {
         .route("/admin/functions/{name}", routing::post(run))
         .route(
             "/admin/host/status",
-            routing::get(|| async { Json(json!({"state": "Running", "version": HOST_VERSION, "id": "functions-host"})) }),
+            routing::get(|| async {
+                Json(json!({"state": "Running", "version": HOST_VERSION, "id": "functions-host"}))
+            }),
         )
-        .route("/admin/host/ping", routing::any(|| async { StatusCode::OK }))
+        .route(
+            "/admin/host/ping",
+            routing::any(|| async { StatusCode::OK }),
+        )
         .route("/admin/host/drain", routing::post(drain))
 }
 
 async fn list(State(shared): State<Shared>) -> Json<Value> {
-    Json(shared.invoker.app.functions.iter().map(|function| json!({"name": function.name})).collect())
+    Json(
+        shared
+            .invoker
+            .app
+            .functions
+            .iter()
+            .map(|function| json!({"name": function.name}))
+            .collect(),
+    )
 }
 
 /// Runs a function by hand: `{"input": "<text>"}`. Answers at once; the invocation goes on.
 async fn run(State(shared): State<Shared>, Path(name): Path<String>, body: Bytes) -> Response {
-    let Some(function) = shared.invoker.app.functions.iter().find(|function| function.name == name) else {
+    let Some(function) = shared
+        .invoker
+        .app
+        .functions
+        .iter()
+        .find(|function| function.name == name)
+    else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let input = serde_json::from_slice::<Value>(&body).map(|body| body["input"].clone()).unwrap_or_default();
-    let decoded = input.as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or(input);
+    let input = serde_json::from_slice::<Value>(&body)
+        .map(|body| body["input"].clone())
+        .unwrap_or_default();
+    let decoded = input
+        .as_str()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or(input);
     let data = match &function.trigger {
-        Trigger::Timer { binding, .. } => {
-            (binding.clone(), json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}))
+        Trigger::Timer { binding, .. } => (
+            binding.clone(),
+            json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}),
+        ),
+        Trigger::EventGrid { binding, .. } | Trigger::Http { binding, .. } => {
+            (binding.clone(), encoded(decoded))
         }
-        Trigger::EventGrid { binding, .. } | Trigger::Http { binding, .. } => (binding.clone(), encoded(decoded)),
     };
     let invoker = shared.invoker.clone();
     tokio::spawn(async move {
         let reason = "This function was programmatically called via the host APIs.";
-        let _ = invoker.invoke(&name, reason, Map::from_iter([data]), Map::new()).await;
+        let _ = invoker
+            .invoke(&name, reason, Map::from_iter([data]), Map::new())
+            .await;
     });
     StatusCode::ACCEPTED.into_response()
 }

@@ -24,7 +24,10 @@ pub enum AppError {
     #[error("could not read `{path}`")]
     Read { path: PathBuf, source: io::Error },
     #[error("`{path}` is not what it should be")]
-    Json { path: PathBuf, source: serde_json::Error },
+    Json {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
     #[error("host.json: version must be \"2.0\"")]
     Version,
     #[error("host.json: customHandler.description.defaultExecutablePath is missing")]
@@ -33,7 +36,9 @@ pub enum AppError {
     TimeSpan(String),
     #[error("`{0}` is neither in the script root nor on the PATH")]
     ExecutableNotFound(String),
-    #[error("FUNCTIONS_WORKER_RUNTIME is `{0}`; a custom handler needs `custom`, in local.settings.json or the environment")]
+    #[error(
+        "FUNCTIONS_WORKER_RUNTIME is `{0}`; a custom handler needs `custom`, in local.settings.json or the environment"
+    )]
     WorkerRuntime(String),
     #[error(
         "Missing value for AzureWebJobsStorage in local.settings.json. This is required for all triggers other than httptrigger, kafkatrigger, rabbitmqtrigger, orchestrationTrigger, activityTrigger, entityTrigger."
@@ -68,9 +73,22 @@ pub struct Function {
 
 /// What calls a function.
 pub enum Trigger {
-    Http { binding: String, methods: Vec<String>, route: Route, needs_key: bool },
-    EventGrid { binding: String, is_many: bool },
-    Timer { binding: String, schedule: Schedule, run_on_startup: bool, use_monitor: bool },
+    Http {
+        binding: String,
+        methods: Vec<String>,
+        route: Route,
+        needs_key: bool,
+    },
+    EventGrid {
+        binding: String,
+        is_many: bool,
+    },
+    Timer {
+        binding: String,
+        schedule: Schedule,
+        run_on_startup: bool,
+        use_monitor: bool,
+    },
 }
 
 #[derive(Deserialize)]
@@ -122,8 +140,15 @@ struct LocalSettings {
 
 impl FunctionApp {
     /// Reads a script root. `outer` is the host's own environment; it wins over local.settings.json.
-    pub fn read(root: &Path, outer: &BTreeMap<String, String>, console: &Console) -> Result<Self, AppError> {
-        let root = root.canonicalize().map_err(|source| AppError::Read { path: root.to_owned(), source })?;
+    pub fn read(
+        root: &Path,
+        outer: &BTreeMap<String, String>,
+        console: &Console,
+    ) -> Result<Self, AppError> {
+        let root = root.canonicalize().map_err(|source| AppError::Read {
+            path: root.to_owned(),
+            source,
+        })?;
         let path = root.join("host.json");
         if !path.is_file() {
             return Err(AppError::NoHostJson(root));
@@ -134,27 +159,54 @@ impl FunctionApp {
         }
         let mut environment = local_settings(&root)?;
         environment.extend(outer.clone());
-        let runtime = environment.get("FUNCTIONS_WORKER_RUNTIME").map(String::as_str).unwrap_or_default();
+        let runtime = environment
+            .get("FUNCTIONS_WORKER_RUNTIME")
+            .map(String::as_str)
+            .unwrap_or_default();
         if !runtime.eq_ignore_ascii_case("custom") {
             return Err(AppError::WorkerRuntime(runtime.to_owned()));
         }
         let handler = host.custom_handler.ok_or(AppError::NoExecutable)?;
         let description = handler.description.ok_or(AppError::NoExecutable)?;
-        let named = description.default_executable_path.filter(|path| !path.is_empty()).ok_or(AppError::NoExecutable)?;
-        let route_prefix = host.extensions.and_then(|extensions| extensions.http).and_then(|http| http.route_prefix);
-        let functions = functions(&root, &environment, host.extension_bundle.is_some(), console)?;
-        let needs_storage = functions.iter().any(|function| !matches!(function.trigger, Trigger::Http { .. }));
-        if needs_storage && environment.keys().all(|name| !name.starts_with("AzureWebJobsStorage")) {
+        let named = description
+            .default_executable_path
+            .filter(|path| !path.is_empty())
+            .ok_or(AppError::NoExecutable)?;
+        let route_prefix = host
+            .extensions
+            .and_then(|extensions| extensions.http)
+            .and_then(|http| http.route_prefix);
+        let functions = functions(
+            &root,
+            &environment,
+            host.extension_bundle.is_some(),
+            console,
+        )?;
+        let needs_storage = functions
+            .iter()
+            .any(|function| !matches!(function.trigger, Trigger::Http { .. }));
+        if needs_storage
+            && environment
+                .keys()
+                .all(|name| !name.starts_with("AzureWebJobsStorage"))
+        {
             return Err(AppError::NoStorage);
         }
         Ok(Self {
             executable: executable(&root, &expanded(&named, &environment), &environment)?,
-            working_directory: description.working_directory.map_or_else(|| root.clone(), |path| root.join(path)),
-            arguments: description.arguments.iter().map(|argument| expanded(argument, &environment)).collect(),
+            working_directory: description
+                .working_directory
+                .map_or_else(|| root.clone(), |path| root.join(path)),
+            arguments: description
+                .arguments
+                .iter()
+                .map(|argument| expanded(argument, &environment))
+                .collect(),
             functions,
             route_prefix: route_prefix.unwrap_or_else(|| "api".to_owned()),
             function_timeout: time_span(host.function_timeout)?.unwrap_or(DEFAULT_TIMEOUT),
-            initialization_timeout: time_span(handler.initialization_timeout)?.unwrap_or(DEFAULT_INITIALIZATION_TIMEOUT),
+            initialization_timeout: time_span(handler.initialization_timeout)?
+                .unwrap_or(DEFAULT_INITIALIZATION_TIMEOUT),
             is_proxying: handler.enable_proxying_http_request,
             is_forwarding: handler.enable_forwarding_http_request,
             environment,
@@ -164,8 +216,14 @@ impl FunctionApp {
 }
 
 fn read_json<T: for<'de> Deserialize<'de>>(path: &Path) -> Result<T, AppError> {
-    let text = fs::read(path).map_err(|source| AppError::Read { path: path.to_owned(), source })?;
-    serde_json::from_slice(&text).map_err(|source| AppError::Json { path: path.to_owned(), source })
+    let text = fs::read(path).map_err(|source| AppError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    serde_json::from_slice(&text).map_err(|source| AppError::Json {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 fn local_settings(root: &Path) -> Result<BTreeMap<String, String>, AppError> {
@@ -174,18 +232,35 @@ fn local_settings(root: &Path) -> Result<BTreeMap<String, String>, AppError> {
         return Ok(BTreeMap::new());
     }
     let settings: LocalSettings = read_json(&path)?;
-    let text = |value: Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    Ok(settings.values.into_iter().map(|(name, value)| (name, text(value))).collect())
+    let text = |value: Value| {
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
+    };
+    Ok(settings
+        .values
+        .into_iter()
+        .map(|(name, value)| (name, text(value)))
+        .collect())
 }
 
 /// Relative to the root if it is there, else from the PATH.
-fn executable(root: &Path, named: &str, environment: &BTreeMap<String, String>) -> Result<PathBuf, AppError> {
+fn executable(
+    root: &Path,
+    named: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<PathBuf, AppError> {
     let in_root = root.join(named);
     if in_root.is_file() {
         return Ok(in_root);
     }
-    let path = environment.get("PATH").map(String::as_str).unwrap_or_default();
-    let found = std::env::split_paths(path).map(|folder| folder.join(named)).find(|candidate| candidate.is_file());
+    let path = environment
+        .get("PATH")
+        .map(String::as_str)
+        .unwrap_or_default();
+    let found = std::env::split_paths(path)
+        .map(|folder| folder.join(named))
+        .find(|candidate| candidate.is_file());
     found.ok_or_else(|| AppError::ExecutableNotFound(named.to_owned()))
 }
 
@@ -196,13 +271,18 @@ fn expanded(text: &str, environment: &BTreeMap<String, String>) -> String {
         return text.to_owned();
     }
     let part = |(index, part): (usize, &&str)| {
-        if index % 2 == 0 { (*part).to_owned() } else { environment.get(*part).cloned().unwrap_or_default() }
+        if index % 2 == 0 {
+            (*part).to_owned()
+        } else {
+            environment.get(*part).cloned().unwrap_or_default()
+        }
     };
     parts.iter().enumerate().map(part).collect()
 }
 
 fn time_span(text: Option<String>) -> Result<Option<Duration>, AppError> {
-    text.map(|text| crate::schedule::parse_time_span(&text).ok_or(AppError::TimeSpan(text))).transpose()
+    text.map(|text| crate::schedule::parse_time_span(&text).ok_or(AppError::TimeSpan(text)))
+        .transpose()
 }
 
 /// Direct children of the root that hold a function.json. A bad one is reported and left out; the others load.
@@ -212,14 +292,26 @@ fn functions(
     has_bundle: bool,
     console: &Console,
 ) -> Result<Vec<Function>, AppError> {
-    let entries = fs::read_dir(root).map_err(|source| AppError::Read { path: root.to_owned(), source })?;
-    let mut folders: Vec<PathBuf> =
-        entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.join("function.json").is_file()).collect();
+    let entries = fs::read_dir(root).map_err(|source| AppError::Read {
+        path: root.to_owned(),
+        source,
+    })?;
+    let mut folders: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.join("function.json").is_file())
+        .collect();
     folders.sort();
     let mut functions = Vec::new();
     for folder in folders {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if environment.get(&format!("AzureWebJobs.{name}.Disabled")).is_some_and(|value| value == "true" || value == "1") {
+        let name = folder
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if environment
+            .get(&format!("AzureWebJobs.{name}.Disabled"))
+            .is_some_and(|value| value == "true" || value == "1")
+        {
             console.line(&format!("Function {name} is disabled"));
             continue;
         }
@@ -231,40 +323,71 @@ fn functions(
     Ok(functions)
 }
 
-fn function(name: &str, folder: &Path, environment: &BTreeMap<String, String>, has_bundle: bool) -> Result<Function, String> {
+fn function(
+    name: &str,
+    folder: &Path,
+    environment: &BTreeMap<String, String>,
+    has_bundle: bool,
+) -> Result<Function, String> {
     if !is_function_name(name) {
-        return Err("its name must match ^[A-Za-z][A-Za-z0-9_-]{0,127}$ and not be `host`".to_owned());
+        return Err(
+            "its name must match ^[A-Za-z][A-Za-z0-9_-]{0,127}$ and not be `host`".to_owned(),
+        );
     }
-    let json: Value = read_json(&folder.join("function.json")).map_err(|error| error.to_string())?;
+    let json: Value =
+        read_json(&folder.join("function.json")).map_err(|error| error.to_string())?;
     if json.get("scriptFile").is_some() {
         return Err("scriptFile must not be set for a custom handler".to_owned());
     }
-    let bindings = json["bindings"].as_array().filter(|bindings| !bindings.is_empty()).ok_or("it has no bindings")?;
+    let bindings = json["bindings"]
+        .as_array()
+        .filter(|bindings| !bindings.is_empty())
+        .ok_or("it has no bindings")?;
     let mut names: Vec<&str> = Vec::new();
     for binding in bindings {
         let binding_name = binding["name"].as_str().unwrap_or_default();
         if !is_binding_name(binding_name) {
-            return Err(format!("the binding name `{binding_name}` must match ^[A-Za-z][A-Za-z0-9]{{0,127}}$ or be $return"));
+            return Err(format!(
+                "the binding name `{binding_name}` must match ^[A-Za-z][A-Za-z0-9]{{0,127}}$ or be $return"
+            ));
         }
         if names.contains(&binding_name) {
             return Err(format!("the binding name `{binding_name}` is there twice"));
         }
         names.push(binding_name);
     }
-    let is_out = |binding: &&Value| binding["direction"].as_str().is_some_and(|direction| direction.eq_ignore_ascii_case("out"));
-    let kind = |binding: &Value| binding["type"].as_str().unwrap_or_default().to_ascii_lowercase();
-    let triggers: Vec<&Value> = bindings.iter().filter(|binding| kind(binding).ends_with("trigger")).collect();
+    let is_out = |binding: &&Value| {
+        binding["direction"]
+            .as_str()
+            .is_some_and(|direction| direction.eq_ignore_ascii_case("out"))
+    };
+    let kind = |binding: &Value| {
+        binding["type"]
+            .as_str()
+            .unwrap_or_default()
+            .to_ascii_lowercase()
+    };
+    let triggers: Vec<&Value> = bindings
+        .iter()
+        .filter(|binding| kind(binding).ends_with("trigger"))
+        .collect();
     let [trigger] = triggers[..] else {
-        return Err(format!("it has {} triggers; exactly one is needed", triggers.len()));
+        return Err(format!(
+            "it has {} triggers; exactly one is needed",
+            triggers.len()
+        ));
     };
     let outputs: Vec<&Value> = bindings.iter().filter(is_out).collect();
     let http_output = outputs.iter().find(|binding| kind(binding) == "http");
     let binding = trigger["name"].as_str().unwrap_or_default().to_owned();
     let trigger = match kind(trigger).as_str() {
         "httptrigger" => {
-            let methods = trigger["methods"]
-                .as_array()
-                .map(|methods| methods.iter().filter_map(|method| Some(method.as_str()?.to_ascii_uppercase())).collect());
+            let methods = trigger["methods"].as_array().map(|methods| {
+                methods
+                    .iter()
+                    .filter_map(|method| Some(method.as_str()?.to_ascii_uppercase()))
+                    .collect()
+            });
             let level = trigger["authLevel"].as_str().unwrap_or("function");
             let route = Route::parse(trigger["route"].as_str().unwrap_or(name))?;
             Trigger::Http {
@@ -275,13 +398,21 @@ fn function(name: &str, folder: &Path, environment: &BTreeMap<String, String>, h
             }
         }
         "eventgridtrigger" if has_bundle => {
-            let is_many = trigger["cardinality"].as_str().is_some_and(|cardinality| cardinality.eq_ignore_ascii_case("many"));
+            let is_many = trigger["cardinality"]
+                .as_str()
+                .is_some_and(|cardinality| cardinality.eq_ignore_ascii_case("many"));
             Trigger::EventGrid { binding, is_many }
         }
         "timertrigger" => {
             let schedule = trigger["schedule"].as_str().unwrap_or_default();
-            let resolved = match schedule.strip_prefix('%').and_then(|name| name.strip_suffix('%')) {
-                Some(name) => environment.get(name).cloned().ok_or_else(|| format!("'%{name}%' does not resolve to a value."))?,
+            let resolved = match schedule
+                .strip_prefix('%')
+                .and_then(|name| name.strip_suffix('%'))
+            {
+                Some(name) => environment
+                    .get(name)
+                    .cloned()
+                    .ok_or_else(|| format!("'%{name}%' does not resolve to a value."))?,
                 None => schedule.to_owned(),
             };
             Trigger::Timer {
@@ -301,19 +432,34 @@ fn function(name: &str, folder: &Path, environment: &BTreeMap<String, String>, h
             ));
         }
     };
-    let is_http_only =
-        matches!(trigger, Trigger::Http { .. }) && bindings.len() == 2 && outputs.len() == 1 && http_output.is_some();
-    let http_output = http_output.and_then(|binding| binding["name"].as_str()).map(str::to_owned);
-    Ok(Function { name: name.to_owned(), trigger, http_output, is_http_only })
+    let is_http_only = matches!(trigger, Trigger::Http { .. })
+        && bindings.len() == 2
+        && outputs.len() == 1
+        && http_output.is_some();
+    let http_output = http_output
+        .and_then(|binding| binding["name"].as_str())
+        .map(str::to_owned);
+    Ok(Function {
+        name: name.to_owned(),
+        trigger,
+        http_output,
+        is_http_only,
+    })
 }
 
 fn is_function_name(name: &str) -> bool {
-    let rest_fits = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
-    name.starts_with(|c: char| c.is_ascii_alphabetic()) && rest_fits && name.len() <= 128 && !name.eq_ignore_ascii_case("host")
+    let rest_fits = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && rest_fits
+        && name.len() <= 128
+        && !name.eq_ignore_ascii_case("host")
 }
 
 fn is_binding_name(name: &str) -> bool {
-    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(|c| c.is_ascii_alphanumeric());
+    let fits = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric());
     name == "$return" || fits && name.len() <= 128
 }
 
@@ -334,8 +480,12 @@ mod tests {
     }
 
     fn read(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<FunctionApp, String> {
-        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        FunctionApp::read(root(files).path(), &environment, &Console::silent()).map_err(|error| error.to_string())
+        let environment = environment
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        FunctionApp::read(root(files).path(), &environment, &Console::silent())
+            .map_err(|error| error.to_string())
     }
 
     const CUSTOM: (&str, &str) = ("FUNCTIONS_WORKER_RUNTIME", "custom");
@@ -343,7 +493,11 @@ mod tests {
     #[test]
     fn settings_of_the_environment_win_over_the_file() {
         let settings = r#"{"Values":{"MODE":"file","OTHER":"file"}}"#;
-        let files = [("host.json", HOST), ("handler", ""), ("local.settings.json", settings)];
+        let files = [
+            ("host.json", HOST),
+            ("handler", ""),
+            ("local.settings.json", settings),
+        ];
         let app = read(&files, &[CUSTOM, ("MODE", "environment")]).unwrap();
         assert_eq!(app.arguments, ["environment"]);
         assert_eq!(app.environment["OTHER"], "file");
@@ -354,23 +508,43 @@ mod tests {
     #[case(&[("host.json", r#"{"version":"1.0"}"#)], "version must be")]
     #[case(&[("host.json", r#"{"version":"2.0"}"#)], "defaultExecutablePath is missing")]
     #[case(&[("host.json", HOST)], "`handler` is neither in the script root")]
-    fn a_root_the_host_would_refuse_is_refused(#[case] files: &[(&str, &str)], #[case] expected: &str) {
+    fn a_root_the_host_would_refuse_is_refused(
+        #[case] files: &[(&str, &str)],
+        #[case] expected: &str,
+    ) {
         let error = read(files, &[CUSTOM]).err().unwrap();
         assert!(error.contains(expected), "{error}");
     }
 
     #[test]
     fn another_worker_runtime_is_refused() {
-        let error = read(&[("host.json", HOST), ("handler", "")], &[]).err().unwrap();
+        let error = read(&[("host.json", HOST), ("handler", "")], &[])
+            .err()
+            .unwrap();
         assert!(error.contains("FUNCTIONS_WORKER_RUNTIME"), "{error}");
     }
 
     #[test]
     fn a_trigger_other_than_http_needs_storage() {
         let timer = r#"{"bindings":[{"type":"timerTrigger","name":"timer","direction":"in","schedule":"0 * * * * *"}]}"#;
-        let files = [("host.json", HOST), ("handler", ""), ("Tick/function.json", timer)];
-        assert!(read(&files, &[CUSTOM]).err().unwrap().contains("AzureWebJobsStorage"));
-        assert_eq!(read(&files, &[CUSTOM, ("AzureWebJobsStorage", "x")]).unwrap().functions.len(), 1);
+        let files = [
+            ("host.json", HOST),
+            ("handler", ""),
+            ("Tick/function.json", timer),
+        ];
+        assert!(
+            read(&files, &[CUSTOM])
+                .err()
+                .unwrap()
+                .contains("AzureWebJobsStorage")
+        );
+        assert_eq!(
+            read(&files, &[CUSTOM, ("AzureWebJobsStorage", "x")])
+                .unwrap()
+                .functions
+                .len(),
+            1
+        );
     }
 
     #[test]
@@ -385,7 +559,13 @@ mod tests {
             ("functions/Deep/function.json", good),
         ];
         let app = read(&files, &[CUSTOM]).unwrap();
-        assert_eq!(app.functions.iter().map(|function| function.name.as_str()).collect::<Vec<_>>(), ["Good"]);
+        assert_eq!(
+            app.functions
+                .iter()
+                .map(|function| function.name.as_str())
+                .collect::<Vec<_>>(),
+            ["Good"]
+        );
         assert!(app.functions[0].is_http_only);
     }
 }

@@ -17,7 +17,13 @@ use crate::server::Shared;
 
 const BODY_LIMIT_BYTES: usize = 100 << 20;
 /// RFC 9110 §7.6.1, and what the two connections say of themselves.
-const HOP_BY_HOP: [&str; 5] = ["connection", "keep-alive", "transfer-encoding", "upgrade", "te"];
+const HOP_BY_HOP: [&str; 5] = [
+    "connection",
+    "keep-alive",
+    "transfer-encoding",
+    "upgrade",
+    "te",
+];
 
 /// Everything under the route prefix.
 pub async fn answer(State(shared): State<Shared>, request: Request) -> Response {
@@ -27,20 +33,34 @@ pub async fn answer(State(shared): State<Shared>, request: Request) -> Response 
         return StatusCode::NOT_FOUND.into_response();
     };
     for function in &shared.invoker.app.functions {
-        let Trigger::Http { binding, methods, route, needs_key } = &function.trigger else { continue };
+        let Trigger::Http {
+            binding,
+            methods,
+            route,
+            needs_key,
+        } = &function.trigger
+        else {
+            continue;
+        };
         let method = request.method().as_str();
-        let Some(parameters) =
-            route.matches(path).filter(|_| methods.is_empty() || methods.iter().any(|allowed| allowed == method))
+        let Some(parameters) = route
+            .matches(path)
+            .filter(|_| methods.is_empty() || methods.iter().any(|allowed| allowed == method))
         else {
             continue;
         };
         if *needs_key && !shared.is_key_right(request.uri(), request.headers()) {
             return StatusCode::UNAUTHORIZED.into_response();
         }
-        if function.is_http_only && (shared.invoker.app.is_proxying || shared.invoker.app.is_forwarding) {
+        if function.is_http_only
+            && (shared.invoker.app.is_proxying || shared.invoker.app.is_forwarding)
+        {
             return proxied(&shared.invoker, function, request).await;
         }
-        let parameters = parameters.into_iter().map(|(name, value)| (name, Value::from(value))).collect();
+        let parameters = parameters
+            .into_iter()
+            .map(|(name, value)| (name, Value::from(value)))
+            .collect();
         return by_envelope(&shared.invoker, function, binding, parameters, request).await;
     }
     StatusCode::NOT_FOUND.into_response()
@@ -64,23 +84,37 @@ async fn proxied(invoker: &Invoker, function: &Function, request: Request) -> Re
         headers.remove(name);
     }
     let text = |value: &str| HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
-    headers.insert(HeaderName::from_static("x-azure-functions-hostversion"), text(HOST_VERSION));
-    headers.insert(HeaderName::from_static("x-azure-functions-invocationid"), text(&id));
+    headers.insert(
+        HeaderName::from_static("x-azure-functions-hostversion"),
+        text(HOST_VERSION),
+    );
+    headers.insert(
+        HeaderName::from_static("x-azure-functions-invocationid"),
+        text(&id),
+    );
     headers.insert(HeaderName::from_static("x-ms-invocation-id"), text(&id));
     let sending = invoker
         .client
-        .request(parts.method, format!("http://127.0.0.1:{port}{path_and_query}"))
+        .request(
+            parts.method,
+            format!("http://127.0.0.1:{port}{path_and_query}"),
+        )
         .headers(headers)
         .body(reqwest::Body::wrap_stream(body.into_data_stream()));
     let timeout = invoker.app.function_timeout;
     let response = match tokio::time::timeout(timeout, sending.send()).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            invoker.console.line(&format!("error: Functions.{}: {error}", function.name));
+            invoker
+                .console
+                .line(&format!("error: Functions.{}: {error}", function.name));
             return StatusCode::BAD_GATEWAY.into_response();
         }
         Err(_) => {
-            invoker.console.line(&format!("error: {}", invoker.kill_after_timeout(&function.name, timeout)));
+            invoker.console.line(&format!(
+                "error: {}",
+                invoker.kill_after_timeout(&function.name, timeout)
+            ));
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
         }
     };
@@ -107,11 +141,18 @@ async fn by_envelope(
 ) -> Response {
     let (parts, body) = request.into_parts();
     // A body without Content-Length is lost: so it is with the host.
-    let has_body = parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| length != "0");
+    let has_body = parts
+        .headers
+        .get(header::CONTENT_LENGTH)
+        .is_some_and(|length| length != "0");
     let Ok(body) = axum::body::to_bytes(body, BODY_LIMIT_BYTES).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
-    let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("localhost");
+    let host = parts
+        .headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("localhost");
     let mut req = json!({
         "Url": format!("http://{host}{}", parts.uri),
         "Method": parts.method.as_str(),
@@ -121,15 +162,26 @@ async fn by_envelope(
         "Identities": [],
     });
     if has_body {
-        let is_binary = parts.headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
-        req["Body"] = if is_binary { BASE64_STANDARD.encode(&body).into() } else { String::from_utf8_lossy(&body).into() };
+        let is_binary = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == "application/octet-stream");
+        req["Body"] = if is_binary {
+            BASE64_STANDARD.encode(&body).into()
+        } else {
+            String::from_utf8_lossy(&body).into()
+        };
     }
     let data = Map::from_iter([(binding.to_owned(), req)]);
     let reason = "This function was programmatically called via the host APIs.";
-    match invoker.invoke(&function.name, reason, data, Map::new()).await {
-        Ok(outputs) => {
-            function.http_output.as_ref().map_or_else(|| StatusCode::NO_CONTENT.into_response(), |name| rendered(&outputs[name]))
-        }
+    match invoker
+        .invoke(&function.name, reason, data, Map::new())
+        .await
+    {
+        Ok(outputs) => function.http_output.as_ref().map_or_else(
+            || StatusCode::NO_CONTENT.into_response(),
+            |name| rendered(&outputs[name]),
+        ),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
@@ -137,7 +189,9 @@ async fn by_envelope(
 /// `{"statusCode","headers","body"}` as a response; an object body is indented JSON, as text unless its type is said.
 fn rendered(output: &Value) -> Response {
     let status = output.get("statusCode").or_else(|| output.get("status"));
-    let status = status.and_then(|status| status.as_u64().or_else(|| status.as_str()?.parse().ok())).unwrap_or(200);
+    let status = status
+        .and_then(|status| status.as_u64().or_else(|| status.as_str()?.parse().ok()))
+        .unwrap_or(200);
     let status = u16::try_from(status)
         .ok()
         .and_then(|status| StatusCode::from_u16(status).ok())
@@ -148,9 +202,15 @@ fn rendered(output: &Value) -> Response {
         None => String::new(),
     };
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
     for (name, value) in output["headers"].as_object().into_iter().flatten() {
-        if let (Ok(name), Some(Ok(value))) = (name.parse::<HeaderName>(), value.as_str().map(HeaderValue::from_str)) {
+        if let (Ok(name), Some(Ok(value))) = (
+            name.parse::<HeaderName>(),
+            value.as_str().map(HeaderValue::from_str),
+        ) {
             headers.insert(name, value);
         }
     }
@@ -158,10 +218,21 @@ fn rendered(output: &Value) -> Response {
 }
 
 pub fn query(uri: &Uri) -> HashMap<String, String> {
-    axum::extract::Query::try_from_uri(uri).map(|query| query.0).unwrap_or_default()
+    axum::extract::Query::try_from_uri(uri)
+        .map(|query| query.0)
+        .unwrap_or_default()
 }
 
 fn header_lists(headers: &HeaderMap) -> Map<String, Value> {
-    let values = |name| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect::<Vec<_>>();
-    headers.keys().map(|name| (name.to_string(), json!(values(name)))).collect()
+    let values = |name| {
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect::<Vec<_>>()
+    };
+    headers
+        .keys()
+        .map(|name| (name.to_string(), json!(values(name))))
+        .collect()
 }

@@ -25,7 +25,11 @@ pub struct Invoker {
 
 /// A value as the host passes it: objects are nested, everything else becomes JSON in a string.
 pub fn encoded(value: Value) -> Value {
-    if value.is_object() { value } else { Value::String(value.to_string()) }
+    if value.is_object() {
+        value
+    } else {
+        Value::String(value.to_string())
+    }
 }
 
 impl Invoker {
@@ -41,12 +45,20 @@ impl Invoker {
         metadata: Map<String, Value>,
     ) -> Result<Value, String> {
         let id = Uuid::new_v4().to_string();
-        self.console.line(&format!("Executing 'Functions.{function}' (Reason='{reason}', Id={id})"));
+        self.console.line(&format!(
+            "Executing 'Functions.{function}' (Reason='{reason}', Id={id})"
+        ));
         let began = Instant::now();
         let result = self.timed(function, &id, data, metadata).await;
-        let verdict = if result.is_ok() { "Succeeded" } else { "Failed" };
+        let verdict = if result.is_ok() {
+            "Succeeded"
+        } else {
+            "Failed"
+        };
         let elapsed = began.elapsed().as_millis();
-        self.console.line(&format!("Executed 'Functions.{function}' ({verdict}, Id={id}, Duration={elapsed}ms)"));
+        self.console.line(&format!(
+            "Executed 'Functions.{function}' ({verdict}, Id={id}, Duration={elapsed}ms)"
+        ));
         if let Err(error) = &result {
             self.console.line(&format!("error: {error}"));
         }
@@ -84,10 +96,14 @@ impl Invoker {
     ) -> Result<Value, String> {
         let port = self.worker.port().await?;
         let now = Timestamp::now().to_string();
-        metadata.insert("sys".to_owned(), json!({"MethodName": function, "UtcNow": now, "RandGuid": Uuid::new_v4()}));
+        metadata.insert(
+            "sys".to_owned(),
+            json!({"MethodName": function, "UtcNow": now, "RandGuid": Uuid::new_v4()}),
+        );
         let envelope = json!({"Data": data, "Metadata": metadata}).to_string();
         // The host does not know the length of what it sends.
-        let body = reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>(envelope)]));
+        let body =
+            reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>(envelope)]));
         let request = self
             .client
             .post(format!("http://127.0.0.1:{port}/{function}"))
@@ -96,29 +112,48 @@ impl Invoker {
             .header("x-azure-functions-invocationid", id)
             .header("user-agent", format!("Azure-Functions-Host/{HOST_VERSION}"))
             .body(body);
-        let response = request.send().await.map_err(|error| format!("Exception while executing function: {error}"))?;
+        let response = request
+            .send()
+            .await
+            .map_err(|error| format!("Exception while executing function: {error}"))?;
         let status = response.status();
         if !status.is_success() {
-            return Err(format!("Response status code does not indicate success: {status}."));
+            return Err(format!(
+                "Response status code does not indicate success: {status}."
+            ));
         }
-        let media_type =
-            response.headers().get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+        let media_type = response
+            .headers()
+            .get("content-type")
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+            .to_owned();
         let body = response.bytes().await.map_err(|error| error.to_string())?;
         if body.is_empty() || body.as_ref() == b"null" {
             self.console.line(&format!("error: Functions.{function} answered {status} with nothing in it: the host now waits until its timeout. Answer with a JSON object"));
             std::future::pending::<()>().await;
         }
         if !media_type.starts_with("application/json") {
-            return Err(format!("Invalid HttpResponseMessage: the media type is `{media_type}`, not application/json"));
+            return Err(format!(
+                "Invalid HttpResponseMessage: the media type is `{media_type}`, not application/json"
+            ));
         }
-        let answer: Value = serde_json::from_slice(&body).map_err(|error| format!("Invalid HttpResponseMessage: {error}"))?;
+        let answer: Value = serde_json::from_slice(&body)
+            .map_err(|error| format!("Invalid HttpResponseMessage: {error}"))?;
         let member = |name: &str| {
             answer
                 .as_object()
-                .and_then(|fields| fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)))
+                .and_then(|fields| {
+                    fields
+                        .iter()
+                        .find(|(key, _)| key.eq_ignore_ascii_case(name))
+                })
                 .map(|(_, value)| value.clone())
         };
-        for log in member("Logs").and_then(|logs| logs.as_array().cloned()).unwrap_or_default() {
+        for log in member("Logs")
+            .and_then(|logs| logs.as_array().cloned())
+            .unwrap_or_default()
+        {
             match log.as_str() {
                 Some(line) => self.console.line(line),
                 None => return Err("Invalid HttpResponseMessage: Logs must be strings".to_owned()),

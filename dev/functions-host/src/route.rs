@@ -14,16 +14,29 @@ pub struct Route {
 #[derive(Debug, Clone)]
 enum Segment {
     Literal(String),
-    Parameter { name: String, is_optional: bool, regex: Option<Regex> },
-    Rest { name: String },
+    Parameter {
+        name: String,
+        is_optional: bool,
+        regex: Option<Regex>,
+    },
+    Rest {
+        name: String,
+    },
 }
 
 impl Route {
     /// # Errors
     /// When a `regex(…)` is none.
     pub fn parse(template: &str) -> Result<Self, String> {
-        let segments = template.trim_matches('/').split('/').map(segment).collect::<Result<_, _>>()?;
-        Ok(Self { template: template.to_owned(), segments })
+        let segments = template
+            .trim_matches('/')
+            .split('/')
+            .map(segment)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            template: template.to_owned(),
+            segments,
+        })
     }
 
     pub fn template(&self) -> &str {
@@ -32,14 +45,23 @@ impl Route {
 
     /// The parameters of a path (without the prefix), or `None` where it does not fit. Literals match in any casing.
     pub fn matches(&self, path: &str) -> Option<BTreeMap<String, String>> {
-        let mut parts = path.trim_matches('/').split('/').filter(|part| !part.is_empty());
+        let mut parts = path
+            .trim_matches('/')
+            .split('/')
+            .filter(|part| !part.is_empty());
         let mut parameters = BTreeMap::new();
         for segment in &self.segments {
             match segment {
                 Segment::Literal(literal) => {
-                    parts.next().filter(|part| part.eq_ignore_ascii_case(literal))?;
+                    parts
+                        .next()
+                        .filter(|part| part.eq_ignore_ascii_case(literal))?;
                 }
-                Segment::Parameter { name, is_optional, regex } => match parts.next() {
+                Segment::Parameter {
+                    name,
+                    is_optional,
+                    regex,
+                } => match parts.next() {
                     Some(part) => {
                         if !regex.as_ref().is_none_or(|regex| regex.is_match(part)) {
                             return None;
@@ -62,19 +84,34 @@ impl Route {
 }
 
 fn segment(text: &str) -> Result<Segment, String> {
-    let Some(parameter) = text.strip_prefix('{').and_then(|text| text.strip_suffix('}')) else {
+    let Some(parameter) = text
+        .strip_prefix('{')
+        .and_then(|text| text.strip_suffix('}'))
+    else {
         return Ok(Segment::Literal(text.to_owned()));
     };
     if let Some(rest) = parameter.strip_prefix('*') {
-        return Ok(Segment::Rest { name: rest.trim_start_matches('*').to_owned() });
+        return Ok(Segment::Rest {
+            name: rest.trim_start_matches('*').to_owned(),
+        });
     }
     // Of constraints `regex(…)` is checked, as ASP.NET does: in any casing, and anchored only where it says so
     // (`RegexRouteConstraint`). Others (`{id:int}`) are not.
     let (name, constraint) = parameter.split_once(':').unwrap_or((parameter, ""));
-    let pattern = constraint.trim_end_matches('?').strip_prefix("regex(").and_then(|text| text.strip_suffix(')'));
-    let regex = pattern.map(|pattern| RegexBuilder::new(pattern).case_insensitive(true).build()).transpose();
-    let regex = regex.map_err(|error| format!("the route's constraint `{constraint}` is none: {error}"))?;
-    Ok(Segment::Parameter { name: name.trim_end_matches('?').to_owned(), is_optional: parameter.ends_with('?'), regex })
+    let pattern = constraint
+        .trim_end_matches('?')
+        .strip_prefix("regex(")
+        .and_then(|text| text.strip_suffix(')'));
+    let regex = pattern
+        .map(|pattern| RegexBuilder::new(pattern).case_insensitive(true).build())
+        .transpose();
+    let regex =
+        regex.map_err(|error| format!("the route's constraint `{constraint}` is none: {error}"))?;
+    Ok(Segment::Parameter {
+        name: name.trim_end_matches('?').to_owned(),
+        is_optional: parameter.ends_with('?'),
+        regex,
+    })
 }
 
 #[cfg(test)]
@@ -90,8 +127,15 @@ mod tests {
     #[case("a/{id}/b", "/a/1", false)]
     #[case("a/{id?}", "/a", true)]
     #[case("a/{id:int}", "/a/1/2", false)]
-    fn templates_match_as_in_asp_net(#[case] template: &str, #[case] path: &str, #[case] expected: bool) {
-        assert_eq!(Route::parse(template).unwrap().matches(path).is_some(), expected);
+    fn templates_match_as_in_asp_net(
+        #[case] template: &str,
+        #[case] path: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(
+            Route::parse(template).unwrap().matches(path).is_some(),
+            expected
+        );
     }
 
     #[rstest::rstest]
@@ -108,11 +152,21 @@ mod tests {
     #[test]
     fn a_constraint_that_is_no_regular_expression_is_told() {
         assert!(Route::parse("vault/{resource:regex(^()$)}").is_ok());
-        assert!(Route::parse("vault/{resource:regex([)}").unwrap_err().contains("constraint"));
+        assert!(
+            Route::parse("vault/{resource:regex([)}")
+                .unwrap_err()
+                .contains("constraint")
+        );
     }
 
     #[test]
     fn parameters_are_named() {
-        assert_eq!(Route::parse("recordings/{*path}").unwrap().matches("/recordings/a/pause").unwrap()["path"], "a/pause");
+        assert_eq!(
+            Route::parse("recordings/{*path}")
+                .unwrap()
+                .matches("/recordings/a/pause")
+                .unwrap()["path"],
+            "a/pause"
+        );
     }
 }

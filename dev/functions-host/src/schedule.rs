@@ -17,11 +17,20 @@ pub enum Schedule {
 impl Schedule {
     pub fn parse(text: &str) -> Option<Self> {
         if text.contains(':') {
-            return parse_time_span(text).filter(|span| !span.is_zero()).map(Self::Every);
+            return parse_time_span(text)
+                .filter(|span| !span.is_zero())
+                .map(Self::Every);
         }
         // NCrontab: day of month AND day of week must match; no years.
-        let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).dom_and_dow(true).build();
-        parser.parse(text).ok().map(|cron| Self::Cron(Box::new(cron)))
+        let parser = CronParser::builder()
+            .seconds(Seconds::Optional)
+            .year(Year::Disallowed)
+            .dom_and_dow(true)
+            .build();
+        parser
+            .parse(text)
+            .ok()
+            .map(|cron| Self::Cron(Box::new(cron)))
     }
 
     /// The next occurrence after `now`; `None` if there never is one.
@@ -31,7 +40,9 @@ impl Schedule {
             Self::Cron(cron) => {
                 let now = now.to_zoned(TimeZone::UTC).datetime();
                 let next = cron.find_next_occurrence(&now, false).ok()?;
-                next.to_zoned(TimeZone::UTC).ok().map(|next| next.timestamp())
+                next.to_zoned(TimeZone::UTC)
+                    .ok()
+                    .map(|next| next.timestamp())
             }
         }
     }
@@ -40,7 +51,8 @@ impl Schedule {
     pub fn is_below_a_minute(&self, now: Timestamp) -> bool {
         let next = self.next(now);
         let after = next.and_then(|next| self.next(next));
-        next.zip(after).is_some_and(|(next, after)| after.duration_since(next).as_secs() < 60)
+        next.zip(after)
+            .is_some_and(|(next, after)| after.duration_since(next).as_secs() < 60)
     }
 }
 
@@ -50,13 +62,22 @@ pub fn parse_time_span(text: &str) -> Option<Duration> {
         Some((days, clock)) if clock.contains(':') => (days.parse::<u64>().ok()?, clock),
         Some(_) | None => (0, text),
     };
-    let parts: Vec<u64> = clock.split(':').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    let [hours, minutes, seconds] = parts[..] else { return None };
-    let total = days.checked_mul(86_400)?.checked_add(hours.checked_mul(3600)?)?;
+    let parts: Vec<u64> = clock
+        .split(':')
+        .map(|part| part.parse().ok())
+        .collect::<Option<_>>()?;
+    let [hours, minutes, seconds] = parts[..] else {
+        return None;
+    };
+    let total = days
+        .checked_mul(86_400)?
+        .checked_add(hours.checked_mul(3600)?)?;
     if minutes >= 60 || seconds >= 60 {
         return None;
     }
-    total.checked_add(minutes * 60 + seconds).map(Duration::from_secs)
+    total
+        .checked_add(minutes * 60 + seconds)
+        .map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -64,7 +85,11 @@ mod tests {
     use super::*;
 
     fn next(schedule: &str, now: &str) -> String {
-        Schedule::parse(schedule).unwrap().next(now.parse().unwrap()).unwrap().to_string()
+        Schedule::parse(schedule)
+            .unwrap()
+            .next(now.parse().unwrap())
+            .unwrap()
+            .to_string()
     }
 
     #[rstest::rstest]
@@ -74,7 +99,11 @@ mod tests {
     #[case("0 30 9 * Jan Mon", "2026-03-02T10:00:00Z", "2027-01-04T09:30:00Z")]
     #[case("0 0 0 13 * 5", "2026-03-02T00:00:00Z", "2026-03-13T00:00:00Z")]
     #[case("00:05:00", "2026-03-02T10:00:00Z", "2026-03-02T10:05:00Z")]
-    fn schedules_fire_when_the_host_would(#[case] schedule: &str, #[case] now: &str, #[case] expected: &str) {
+    fn schedules_fire_when_the_host_would(
+        #[case] schedule: &str,
+        #[case] now: &str,
+        #[case] expected: &str,
+    ) {
         assert_eq!(next(schedule, now), expected);
     }
 
@@ -100,7 +129,15 @@ mod tests {
     #[test]
     fn a_schedule_of_seconds_keeps_no_status() {
         let now = "2026-03-02T10:00:00Z".parse().unwrap();
-        assert!(Schedule::parse("*/5 * * * * *").unwrap().is_below_a_minute(now));
-        assert!(!Schedule::parse("0 * * * * *").unwrap().is_below_a_minute(now));
+        assert!(
+            Schedule::parse("*/5 * * * * *")
+                .unwrap()
+                .is_below_a_minute(now)
+        );
+        assert!(
+            !Schedule::parse("0 * * * * *")
+                .unwrap()
+                .is_below_a_minute(now)
+        );
     }
 }

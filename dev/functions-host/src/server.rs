@@ -59,8 +59,13 @@ pub struct Shared {
 impl Shared {
     /// `?code=` or `x-functions-key`.
     pub fn is_key_right(&self, uri: &Uri, headers: &HeaderMap) -> bool {
-        let Some(key) = self.function_key.as_deref() else { return true };
-        let in_header = headers.get("x-functions-key").and_then(|value| value.to_str().ok()) == Some(key);
+        let Some(key) = self.function_key.as_deref() else {
+            return true;
+        };
+        let in_header = headers
+            .get("x-functions-key")
+            .and_then(|value| value.to_str().ok())
+            == Some(key);
         in_header || http::query(uri).get("code").map(String::as_str) == Some(key)
     }
 }
@@ -79,24 +84,57 @@ impl Host {
     /// Where the real host or `func` would refuse, and when the address cannot be bound.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let console = options.console.clone();
-        let app = Arc::new(FunctionApp::read(&options.script_root, &options.environment, &console)?);
+        let app = Arc::new(FunctionApp::read(
+            &options.script_root,
+            &options.environment,
+            &console,
+        )?);
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
         print_functions(&app, address, &console);
         let (worker, supervision) = Worker::supervise(Arc::clone(&app), console.clone());
-        let invoker = Invoker { app: Arc::clone(&app), worker: worker.clone(), console, client: reqwest::Client::new() };
+        let invoker = Invoker {
+            app: Arc::clone(&app),
+            worker: worker.clone(),
+            console,
+            client: reqwest::Client::new(),
+        };
         let function_key = options.function_key.as_deref().map(Arc::from);
-        let shared = Shared { invoker: invoker.clone(), draining: watch::Sender::new(false), function_key };
+        let shared = Shared {
+            invoker: invoker.clone(),
+            draining: watch::Sender::new(false),
+            function_key,
+        };
         let mut tasks = JoinSet::new();
         tasks.spawn(supervision);
-        let state_dir = options.state_dir.unwrap_or_else(|| app.root.join(".functions-host"));
-        for function in app.functions.iter().filter(|function| matches!(function.trigger, Trigger::Timer { .. })) {
-            tasks.spawn(timer::run(invoker.clone(), function.name.clone(), state_dir.clone(), shared.draining.subscribe()));
+        let state_dir = options
+            .state_dir
+            .unwrap_or_else(|| app.root.join(".functions-host"));
+        for function in app
+            .functions
+            .iter()
+            .filter(|function| matches!(function.trigger, Trigger::Timer { .. }))
+        {
+            tasks.spawn(timer::run(
+                invoker.clone(),
+                function.name.clone(),
+                state_dir.clone(),
+                shared.draining.subscribe(),
+            ));
         }
         let router = Router::new()
-            .route("/", routing::get(|| async { Html("<h1>Your Functions host is running</h1>") }))
-            .route("/runtime/webhooks/eventgrid", routing::any(event_grid::answer))
-            .route("/runtime/webhooks/EventGrid", routing::any(event_grid::answer))
+            .route(
+                "/",
+                routing::get(|| async { Html("<h1>Your Functions host is running</h1>") }),
+            )
+            .route(
+                "/runtime/webhooks/eventgrid",
+                routing::any(event_grid::answer),
+            )
+            .route(
+                "/runtime/webhooks/EventGrid",
+                routing::any(event_grid::answer),
+            )
             .merge(admin::routes())
             .fallback(http::answer)
             .layer(DefaultBodyLimit::max(100 << 20))
@@ -104,7 +142,11 @@ impl Host {
         tasks.spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
-        Ok(Self { address, worker, _tasks: tasks })
+        Ok(Self {
+            address,
+            worker,
+            _tasks: tasks,
+        })
     }
 
     pub fn url(&self) -> String {
@@ -113,7 +155,10 @@ impl Host {
 
     /// Where Event Grid delivers to a function.
     pub fn event_grid_url(&self, function: &str) -> String {
-        format!("{}/runtime/webhooks/eventgrid?functionName={function}", self.url())
+        format!(
+            "{}/runtime/webhooks/eventgrid?functionName={function}",
+            self.url()
+        )
     }
 
     /// Waits until the handler answers.
@@ -154,7 +199,13 @@ fn print_functions(app: &FunctionApp, address: SocketAddr, console: &Console) {
     for function in &app.functions {
         let line = match &function.trigger {
             Trigger::Http { methods, route, .. } => {
-                format!("{}: [{}] http://{address}/{}/{}", function.name, methods.join(","), app.route_prefix, route.template())
+                format!(
+                    "{}: [{}] http://{address}/{}/{}",
+                    function.name,
+                    methods.join(","),
+                    app.route_prefix,
+                    route.template()
+                )
             }
             Trigger::EventGrid { .. } => format!("{}: eventGridTrigger", function.name),
             Trigger::Timer { .. } => format!("{}: timerTrigger", function.name),

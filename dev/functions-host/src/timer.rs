@@ -20,17 +20,34 @@ struct Status {
 }
 
 /// Runs one timer for as long as the host lives.
-pub async fn run(invoker: Invoker, function: String, state_dir: PathBuf, mut draining: tokio::sync::watch::Receiver<bool>) {
-    let Some((binding, schedule, run_on_startup, use_monitor)) = timer(&invoker.app, &function) else { return };
+pub async fn run(
+    invoker: Invoker,
+    function: String,
+    state_dir: PathBuf,
+    mut draining: tokio::sync::watch::Receiver<bool>,
+) {
+    let Some((binding, schedule, run_on_startup, use_monitor)) = timer(&invoker.app, &function)
+    else {
+        return;
+    };
     let path = state_dir.join(format!("{function}.status"));
     let is_monitored = use_monitor && !schedule.is_below_a_minute(Timestamp::now());
-    let mut status = if is_monitored { read(&path).await } else { None };
+    let mut status = if is_monitored {
+        read(&path).await
+    } else {
+        None
+    };
     let now = Timestamp::now();
     let is_past_due = status.as_ref().is_some_and(|status| status.next < now);
-    let mut due = if is_past_due || run_on_startup { Some(now) } else { schedule.next(now) };
+    let mut due = if is_past_due || run_on_startup {
+        Some(now)
+    } else {
+        schedule.next(now)
+    };
     let mut past_due = is_past_due;
     while let Some(at) = due {
-        let wait = std::time::Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
+        let wait =
+            std::time::Duration::try_from(at.duration_since(Timestamp::now())).unwrap_or_default();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             _ = draining.wait_for(|draining| *draining) => return,
@@ -42,11 +59,17 @@ pub async fn run(invoker: Invoker, function: String, state_dir: PathBuf, mut dra
         });
         let data = Map::from_iter([(binding.clone(), info)]);
         // A failure is logged and ignored; the next occurrence comes all the same.
-        let _ = invoker.invoke(&function, "Timer fired", data, Map::new()).await;
+        let _ = invoker
+            .invoke(&function, "Timer fired", data, Map::new())
+            .await;
         let now = Timestamp::now();
         let next = schedule.next(now.max(at));
         if let (true, Some(next)) = (is_monitored, next) {
-            let updated = Status { last: at, next, last_updated: now };
+            let updated = Status {
+                last: at,
+                next,
+                last_updated: now,
+            };
             let _ = tokio::fs::create_dir_all(&state_dir).await;
             let _ = tokio::fs::write(&path, serde_json::to_vec(&updated).unwrap_or_default()).await;
             status = Some(updated);
@@ -59,12 +82,23 @@ pub async fn run(invoker: Invoker, function: String, state_dir: PathBuf, mut dra
 }
 
 fn timer(app: &FunctionApp, function: &str) -> Option<(String, Schedule, bool, bool)> {
-    app.functions.iter().find(|candidate| candidate.name == function).and_then(|function| match &function.trigger {
-        Trigger::Timer { binding, schedule, run_on_startup, use_monitor } => {
-            Some((binding.clone(), schedule.clone(), *run_on_startup, *use_monitor))
-        }
-        Trigger::Http { .. } | Trigger::EventGrid { .. } => None,
-    })
+    app.functions
+        .iter()
+        .find(|candidate| candidate.name == function)
+        .and_then(|function| match &function.trigger {
+            Trigger::Timer {
+                binding,
+                schedule,
+                run_on_startup,
+                use_monitor,
+            } => Some((
+                binding.clone(),
+                schedule.clone(),
+                *run_on_startup,
+                *use_monitor,
+            )),
+            Trigger::Http { .. } | Trigger::EventGrid { .. } => None,
+        })
 }
 
 async fn read(path: &std::path::Path) -> Option<Status> {
@@ -74,7 +108,8 @@ async fn read(path: &std::path::Path) -> Option<Status> {
 /// At an invocation `Next` is the occurrence it is for; a timer that never ran says year 1.
 fn status_json(status: Option<&Status>, occurrence: Timestamp) -> Value {
     let never = "0001-01-01T00:00:00".to_owned();
-    let (last, last_updated) =
-        status.map_or((never.clone(), never), |status| (status.last.to_string(), status.last_updated.to_string()));
+    let (last, last_updated) = status.map_or((never.clone(), never), |status| {
+        (status.last.to_string(), status.last_updated.to_string())
+    });
     json!({"Last": last, "Next": occurrence.to_string(), "LastUpdated": last_updated})
 }

@@ -50,19 +50,31 @@ pub struct Worker {
 
 impl Worker {
     /// Starts the supervision; the returned future does it, and ends when the host gives up.
-    pub fn supervise(app: Arc<FunctionApp>, console: Console) -> (Self, impl Future<Output = ()> + Send) {
+    pub fn supervise(
+        app: Arc<FunctionApp>,
+        console: Console,
+    ) -> (Self, impl Future<Output = ()> + Send) {
         let (state_sender, state) = watch::channel(WorkerState::Starting);
         let (process_sender, process_id) = watch::channel(None);
         let kill = Arc::new(Notify::new());
-        let worker = Self { state, kill: Arc::clone(&kill), process_id };
-        (worker, supervise(app, console, state_sender, process_sender, kill))
+        let worker = Self {
+            state,
+            kill: Arc::clone(&kill),
+            process_id,
+        };
+        (
+            worker,
+            supervise(app, console, state_sender, process_sender, kill),
+        )
     }
 
     /// The port of a process that is ready; waits for one that is starting.
     pub async fn port(&self) -> Result<u16, String> {
         let mut state = self.state.clone();
-        let state =
-            state.wait_for(|state| *state != WorkerState::Starting).await.map_err(|_| "the host has stopped".to_owned())?;
+        let state = state
+            .wait_for(|state| *state != WorkerState::Starting)
+            .await
+            .map_err(|_| "the host has stopped".to_owned())?;
         match &*state {
             WorkerState::Ready { port } | WorkerState::ExitedWithSuccess { port } => Ok(*port),
             WorkerState::Failed { reason } => Err(reason.clone()),
@@ -81,7 +93,9 @@ impl Worker {
         let killed = *process_id.borrow();
         self.kill();
         // The supervisor has ended when this fails, and the process with it.
-        let _ = process_id.wait_for(|now| *now != killed || killed.is_none()).await;
+        let _ = process_id
+            .wait_for(|now| *now != killed || killed.is_none())
+            .await;
     }
 
     /// The process that runs now.
@@ -91,7 +105,10 @@ impl Worker {
 
     /// Waits until the host has given up, and says why.
     pub async fn failed(&mut self) -> String {
-        let failed = self.state.wait_for(|state| matches!(state, WorkerState::Failed { .. })).await;
+        let failed = self
+            .state
+            .wait_for(|state| matches!(state, WorkerState::Failed { .. }))
+            .await;
         match failed.as_deref() {
             Ok(WorkerState::Failed { reason }) => reason.clone(),
             Ok(_) | Err(_) => "the host has stopped".to_owned(),
@@ -120,12 +137,17 @@ async fn supervise(
         };
         console.line(&error);
         let now = Instant::now();
-        if errors.back().is_some_and(|last| now.duration_since(*last) > ERROR_WINDOW) {
+        if errors
+            .back()
+            .is_some_and(|last| now.duration_since(*last) > ERROR_WINDOW)
+        {
             errors.clear();
         }
         errors.push_back(now);
         if errors.len() >= ERRORS_TOLERATED {
-            let reason = format!("Exceeded http worker restart retry count. Shutting down Functions Host. Last error: {error}");
+            let reason = format!(
+                "Exceeded http worker restart retry count. Shutting down Functions Host. Last error: {error}"
+            );
             console.line(&reason);
             state.send_replace(WorkerState::Failed { reason });
             return;
@@ -148,12 +170,25 @@ async fn run_once(
 ) -> Ending {
     let (mut child, port) = match spawn(app).await {
         Ok(started) => started,
-        Err(error) => return Ending::Error(format!("Failed to start a new http worker process: {error}")),
+        Err(error) => {
+            return Ending::Error(format!(
+                "Failed to start a new http worker process: {error}"
+            ));
+        }
     };
     process_id.send_replace(child.id());
     let stderr_tail = Arc::new(Mutex::new(VecDeque::new()));
-    let out = child.stdout.take().map(|stream| tokio::spawn(copy_lines(stream, console.clone(), None)));
-    let err = child.stderr.take().map(|stream| tokio::spawn(copy_lines(stream, console.clone(), Some(Arc::clone(&stderr_tail)))));
+    let out = child
+        .stdout
+        .take()
+        .map(|stream| tokio::spawn(copy_lines(stream, console.clone(), None)));
+    let err = child.stderr.take().map(|stream| {
+        tokio::spawn(copy_lines(
+            stream,
+            console.clone(),
+            Some(Arc::clone(&stderr_tail)),
+        ))
+    });
     let mut is_ready = false;
     let ready = wait_until_ready(port, app.initialization_timeout);
     tokio::pin!(ready);
@@ -190,8 +225,19 @@ async fn run_once(
     }
     match ending {
         Ending::Error(error) => {
-            let tail: Vec<String> = stderr_tail.lock().expect("no holder of this lock panics").iter().cloned().collect();
-            Ending::Error([error].into_iter().chain(tail).collect::<Vec<_>>().join("\n"))
+            let tail: Vec<String> = stderr_tail
+                .lock()
+                .expect("no holder of this lock panics")
+                .iter()
+                .cloned()
+                .collect();
+            Ending::Error(
+                [error]
+                    .into_iter()
+                    .chain(tail)
+                    .collect::<Vec<_>>()
+                    .join("\n"),
+            )
         }
         ending @ (Ending::Success { .. } | Ending::Restart) => ending,
     }
@@ -199,7 +245,10 @@ async fn run_once(
 
 async fn spawn(app: &FunctionApp) -> std::io::Result<(Child, u16)> {
     // As the host does: a port that is free now. Nobody else is told of it.
-    let port = TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port();
+    let port = TcpListener::bind(("127.0.0.1", 0))
+        .await?
+        .local_addr()?
+        .port();
     let worker_id = Uuid::new_v4().to_string();
     let port_text = port.to_string();
     let root = app.root.to_string_lossy().into_owned();
@@ -239,7 +288,11 @@ async fn wait_until_ready(port: u16, timeout: Duration) -> Result<(), ()> {
 }
 
 /// stdout is information; stderr is an error, or a warning when the line says so.
-async fn copy_lines(stream: impl AsyncRead + Unpin, console: Console, tail: Option<Arc<Mutex<VecDeque<String>>>>) {
+async fn copy_lines(
+    stream: impl AsyncRead + Unpin,
+    console: Console,
+    tail: Option<Arc<Mutex<VecDeque<String>>>>,
+) {
     let mut lines = BufReader::new(stream).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         let level = match &tail {

@@ -36,31 +36,56 @@ impl World {
         let console = Arc::clone(&lines);
         let mut environment: BTreeMap<String, String> = std::env::vars().collect();
         environment.extend(
-            [("FUNCTIONS_WORKER_RUNTIME", "custom"), ("AzureWebJobsStorage", "x"), ("SCHEDULE", "0 0 0 29 2 *")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned())),
+            [
+                ("FUNCTIONS_WORKER_RUNTIME", "custom"),
+                ("AzureWebJobsStorage", "x"),
+                ("SCHEDULE", "0 0 0 29 2 *"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         let mut options = Options {
             environment,
-            console: Console::new(move |line| console.lock().expect("no holder of this lock panics").push(line.to_owned())),
+            console: Console::new(move |line| {
+                console
+                    .lock()
+                    .expect("no holder of this lock panics")
+                    .push(line.to_owned())
+            }),
             ..Options::new(root.path())
         };
         change(&mut options);
         let host = Host::start(options).await.expect("the script root is good");
-        Self { host, client: Client::new(), lines, root }
+        Self {
+            host,
+            client: Client::new(),
+            lines,
+            root,
+        }
     }
 
     fn console(&self) -> String {
-        self.lines.lock().expect("no holder of this lock panics").join("\n")
+        self.lines
+            .lock()
+            .expect("no holder of this lock panics")
+            .join("\n")
     }
 
     async fn deliver(&self, event_type: &str, events: Value) -> Response {
-        let request = self.client.post(self.host.event_grid_url("OnEvent")).header("aeg-event-type", event_type);
-        request.json(&events).send().await.expect("the host answers")
+        let request = self
+            .client
+            .post(self.host.event_grid_url("OnEvent"))
+            .header("aeg-event-type", event_type);
+        request
+            .json(&events)
+            .send()
+            .await
+            .expect("the host answers")
     }
 
     /// One notification that makes the handler act.
     async fn act(&self, act: &str) -> Response {
-        self.deliver("Notification", json!([{"data": {"act": act}}])).await
+        self.deliver("Notification", json!([{"data": {"act": act}}]))
+            .await
     }
 
     async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
@@ -71,7 +96,11 @@ impl World {
             }
         };
         let result = tokio::time::timeout(PATIENCE, waiting).await;
-        assert!(result.is_ok(), "{what}: not within {PATIENCE:?}; {}", self.console());
+        assert!(
+            result.is_ok(),
+            "{what}: not within {PATIENCE:?}; {}",
+            self.console()
+        );
     }
 }
 
@@ -89,8 +118,12 @@ fn write_root(root: &Path, script: &str) {
     file("host.json", host.to_string());
     file("handler.py", include_str!("handler.py").to_owned());
     file("handler", format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(root.join("handler"), fs::Permissions::from_mode(0o755)).expect("the file is ours");
-    file("OnEvent/function.json", function(json!([{"type": "eventGridTrigger", "name": "event", "direction": "in"}])));
+    fs::set_permissions(root.join("handler"), fs::Permissions::from_mode(0o755))
+        .expect("the file is ours");
+    file(
+        "OnEvent/function.json",
+        function(json!([{"type": "eventGridTrigger", "name": "event", "direction": "in"}])),
+    );
     let timer = json!([{"type": "timerTrigger", "name": "timer", "direction": "in", "schedule": "%SCHEDULE%"}]);
     file("OnTimer/function.json", function(timer));
     let http = json!([
@@ -103,16 +136,33 @@ fn write_root(root: &Path, script: &str) {
 #[tokio::test]
 async fn three_errors_in_a_row_stop_the_host() {
     let mut world = World::new("echo boom >&2; exit 3").await;
-    let reason = tokio::time::timeout(PATIENCE, world.host.stopped()).await.expect("the host gives up");
-    assert!(reason.contains("Exceeded http worker restart retry count") && reason.contains("boom"), "{reason}");
-    assert_eq!(world.console().matches("exited with code 3 (0x3)").count(), 4, "three errors, and the last once more");
+    let reason = tokio::time::timeout(PATIENCE, world.host.stopped())
+        .await
+        .expect("the host gives up");
+    assert!(
+        reason.contains("Exceeded http worker restart retry count") && reason.contains("boom"),
+        "{reason}"
+    );
+    assert_eq!(
+        world.console().matches("exited with code 3 (0x3)").count(),
+        4,
+        "three errors, and the last once more"
+    );
 }
 
 #[tokio::test]
 async fn exit_0_is_a_success_and_nothing_is_started_again() {
     let world = World::new("exit 0").await;
-    world.until("the exit is seen", |world| world.console().contains("exited with code 0")).await;
-    assert_eq!(world.act("succeed").await.status(), 500, "later invocations fail");
+    world
+        .until("the exit is seen", |world| {
+            world.console().contains("exited with code 0")
+        })
+        .await;
+    assert_eq!(
+        world.act("succeed").await.status(),
+        500,
+        "later invocations fail"
+    );
     assert_eq!(world.host.handler_process_id(), None);
 }
 
@@ -121,7 +171,13 @@ async fn exit_200_asks_for_a_restart_and_is_no_error() {
     let script = "echo x >> runs; [ $(wc -l < runs) -lt 6 ] && exit 200; exec python3 handler.py";
     let world = World::new(script).await;
     world.host.ready().await.expect("the sixth run stays");
-    assert_eq!(fs::read_to_string(world.root.path().join("runs")).expect("it was run").lines().count(), 6);
+    assert_eq!(
+        fs::read_to_string(world.root.path().join("runs"))
+            .expect("it was run")
+            .lines()
+            .count(),
+        6
+    );
 }
 
 #[tokio::test]
@@ -137,7 +193,12 @@ async fn invocations_wait_for_a_handler_that_starts_slowly() {
 #[tokio::test]
 async fn event_grid_sees_what_the_handler_answered(#[case] act: &str, #[case] expected: u16) {
     let world = World::new(PYTHON).await;
-    assert_eq!(world.act(act).await.status(), expected, "{}", world.console());
+    assert_eq!(
+        world.act(act).await.status(),
+        expected,
+        "{}",
+        world.console()
+    );
 }
 
 #[rstest::rstest]
@@ -162,13 +223,30 @@ async fn an_invocation_that_never_ends_takes_the_process_along(#[case] act: &str
 async fn the_event_grid_webhook_climbs_its_ladder() {
     let world = World::new(PYTHON).await;
     let url = world.host.event_grid_url("NoSuchFunction");
-    let unknown = world.client.post(url).json(&json!([])).send().await.expect("the host answers");
+    let unknown = world
+        .client
+        .post(url)
+        .json(&json!([]))
+        .send()
+        .await
+        .expect("the host answers");
     assert_eq!(unknown.status(), 404);
     let validation = json!([{"data": {"validationCode": "c0de"}}]);
-    let answer = world.deliver("SubscriptionValidation", validation).await.text().await.expect("it is text");
+    let answer = world
+        .deliver("SubscriptionValidation", validation)
+        .await
+        .text()
+        .await
+        .expect("it is text");
     assert_eq!(answer, r#"{"validationResponse":"c0de"}"#);
     let cloud_event = json!({"specversion": "1.0", "data": "{\"validationCode\":\"c0de\"}"});
-    assert_eq!(world.deliver("SubscriptionValidation", cloud_event).await.status(), 200);
+    assert_eq!(
+        world
+            .deliver("SubscriptionValidation", cloud_event)
+            .await
+            .status(),
+        200
+    );
     assert_eq!(world.deliver("Unsubscribe", json!([])).await.status(), 202);
     assert_eq!(world.deliver("Something", json!([])).await.status(), 400);
 }
@@ -177,36 +255,82 @@ async fn the_event_grid_webhook_climbs_its_ladder() {
 async fn a_request_is_proxied_as_it_is_with_the_hosts_headers_added() {
     let world = World::new(PYTHON).await;
     let url = format!("{}/api/things/a%2Fb?x=1", world.host.url());
-    let response = world.client.delete(url).header("x-mine", "kept").send().await.expect("the host answers");
-    assert_eq!(response.status(), 418, "the handler's status passes through");
+    let response = world
+        .client
+        .delete(url)
+        .header("x-mine", "kept")
+        .send()
+        .await
+        .expect("the host answers");
+    assert_eq!(
+        response.status(),
+        418,
+        "the handler's status passes through"
+    );
     let seen: Value = response.json().await.expect("the echo is JSON");
-    assert_eq!((&seen["method"], &seen["path"]), (&json!("DELETE"), &json!("/api/things/a%2Fb?x=1")));
+    assert_eq!(
+        (&seen["method"], &seen["path"]),
+        (&json!("DELETE"), &json!("/api/things/a%2Fb?x=1"))
+    );
     assert_eq!(seen["headers"]["x-mine"], "kept");
-    for name in ["x-azure-functions-hostversion", "x-azure-functions-invocationid", "x-ms-invocation-id"] {
+    for name in [
+        "x-azure-functions-hostversion",
+        "x-azure-functions-invocationid",
+        "x-ms-invocation-id",
+    ] {
         assert!(seen["headers"][name].is_string(), "{name} is missing");
     }
-    let wrong_method = world.client.put(format!("{}/api/things", world.host.url())).send().await.expect("the host answers");
+    let wrong_method = world
+        .client
+        .put(format!("{}/api/things", world.host.url()))
+        .send()
+        .await
+        .expect("the host answers");
     assert_eq!(wrong_method.status(), 404);
 }
 
 #[tokio::test]
 async fn keys_are_asked_for_when_they_are_switched_on() {
-    let world = World::with(PYTHON, |options| options.function_key = Some("right".to_owned())).await;
+    let world = World::with(PYTHON, |options| {
+        options.function_key = Some("right".to_owned())
+    })
+    .await;
     let status = async |query: &str| {
-        let response = world.client.get(format!("{}/api/things{query}", world.host.url())).send().await;
+        let response = world
+            .client
+            .get(format!("{}/api/things{query}", world.host.url()))
+            .send()
+            .await;
         response.expect("the host answers").status().as_u16()
     };
-    assert_eq!((status("").await, status("?code=wrong").await, status("?code=right").await), (401, 401, 418));
+    assert_eq!(
+        (
+            status("").await,
+            status("?code=wrong").await,
+            status("?code=right").await
+        ),
+        (401, 401, 418)
+    );
 }
 
 #[tokio::test]
 async fn a_timer_fires_and_keeps_no_status_below_a_minute() {
     let every_second = |options: &mut Options| {
-        options.environment.insert("SCHEDULE".to_owned(), "* * * * * *".to_owned());
+        options
+            .environment
+            .insert("SCHEDULE".to_owned(), "* * * * * *".to_owned());
     };
     let world = World::with(PYTHON, every_second).await;
-    world.until("the timer fires twice", |world| world.console().matches("invoked /OnTimer").count() >= 2).await;
-    assert!(world.console().contains(r#""ScheduleStatus":null"#), "{}", world.console());
+    world
+        .until("the timer fires twice", |world| {
+            world.console().matches("invoked /OnTimer").count() >= 2
+        })
+        .await;
+    assert!(
+        world.console().contains(r#""ScheduleStatus":null"#),
+        "{}",
+        world.console()
+    );
 }
 
 #[tokio::test]
@@ -214,11 +338,19 @@ async fn a_timer_that_was_missed_fires_at_once_as_past_due() {
     let state = tempfile::tempdir().expect("there is room for temporary files");
     let status = json!({"Last": "2026-01-01T00:00:00Z", "Next": "2026-01-01T00:01:00Z", "LastUpdated": "2026-01-01T00:00:00Z"});
     fs::write(state.path().join("OnTimer.status"), status.to_string()).expect("the folder is ours");
-    let world = World::with(PYTHON, |options| options.state_dir = Some(state.path().to_owned())).await;
-    world.until("the timer fires", |world| world.console().contains(r#""IsPastDue":true"#)).await;
+    let world = World::with(PYTHON, |options| {
+        options.state_dir = Some(state.path().to_owned())
+    })
+    .await;
+    world
+        .until("the timer fires", |world| {
+            world.console().contains(r#""IsPastDue":true"#)
+        })
+        .await;
     world
         .until("the status is kept", |_| {
-            fs::read_to_string(state.path().join("OnTimer.status")).is_ok_and(|text| !text.contains("2026-01-01T00:01:00Z"))
+            fs::read_to_string(state.path().join("OnTimer.status"))
+                .is_ok_and(|text| !text.contains("2026-01-01T00:01:00Z"))
         })
         .await;
 }
@@ -227,21 +359,43 @@ async fn a_timer_that_was_missed_fires_at_once_as_past_due() {
 async fn the_console_is_mapped_as_the_host_does_it() {
     let world = World::new(PYTHON).await;
     assert_eq!(world.act("warn").await.status(), 202);
-    world.until("stderr is read", |world| world.console().contains("warning: this is a warning")).await;
+    world
+        .until("stderr is read", |world| {
+            world.console().contains("warning: this is a warning")
+        })
+        .await;
     let console = world.console();
     assert!(console.contains("said in the invocation"), "{console}");
-    assert!(console.contains("Executed 'Functions.OnEvent' (Succeeded"), "{console}");
+    assert!(
+        console.contains("Executed 'Functions.OnEvent' (Succeeded"),
+        "{console}"
+    );
 }
 
 #[tokio::test]
 async fn a_function_is_run_by_hand_and_draining_stops_the_timers_only() {
     let world = World::new(PYTHON).await;
     let post = async |path: &str, body: Value| {
-        let request = world.client.post(format!("{}{path}", world.host.url())).json(&body);
-        request.send().await.expect("the host answers").status().as_u16()
+        let request = world
+            .client
+            .post(format!("{}{path}", world.host.url()))
+            .json(&body);
+        request
+            .send()
+            .await
+            .expect("the host answers")
+            .status()
+            .as_u16()
     };
-    assert_eq!(post("/admin/functions/OnTimer", json!({"input": ""})).await, 202);
-    world.until("the timer's function runs", |world| world.console().contains("invoked /OnTimer")).await;
+    assert_eq!(
+        post("/admin/functions/OnTimer", json!({"input": ""})).await,
+        202
+    );
+    world
+        .until("the timer's function runs", |world| {
+            world.console().contains("invoked /OnTimer")
+        })
+        .await;
     assert_eq!(post("/admin/host/drain", json!({})).await, 202);
     assert_eq!(world.act("succeed").await.status(), 202);
 }

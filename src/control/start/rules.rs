@@ -31,8 +31,12 @@ const CHANNELS: usize = 5;
 /// For an empty id, and for a call id where a server call id is needed.
 pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     let (field, id) = match &call {
-        RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => ("serverCallId", server_call_id),
-        RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => ("groupCallId", group_call_id),
+        RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
+            ("serverCallId", server_call_id)
+        }
+        RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
+            ("groupCallId", group_call_id)
+        }
         RecordedCall::Locator(CallLocator::RoomCall { room_id }) => ("roomId", room_id),
         RecordedCall::Connection(id) => ("callConnectionId", id),
     };
@@ -49,8 +53,14 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
         return Err(InvalidRequest::of(field, message));
     }
     let is_conversation = id.starts_with("https://") || id.starts_with("http://");
-    let server_call_id = if is_conversation { BASE64_URL_SAFE_NO_PAD.encode(id) } else { id.clone() };
-    Ok(RecordedCall::Locator(CallLocator::ServerCall { server_call_id }))
+    let server_call_id = if is_conversation {
+        BASE64_URL_SAFE_NO_PAD.encode(id)
+    } else {
+        id.clone()
+    };
+    Ok(RecordedCall::Locator(CallLocator::ServerCall {
+        server_call_id,
+    }))
 }
 
 /// Checks everything of a start but the call.
@@ -65,7 +75,10 @@ pub fn check(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
         Some(uri) if Url::parse(uri).is_ok_and(|uri| uri.scheme() == "https") => Ok(()),
         Some(_) => {
             let field = "recordingStateCallbackUri";
-            Err(InvalidRequest::of(field, format!("`{field}` is no https URL; ACS calls back over https only.")))
+            Err(InvalidRequest::of(
+                field,
+                format!("`{field}` is no https URL; ACS calls back over https only."),
+            ))
         }
         None => Ok(()),
     }
@@ -81,17 +94,29 @@ pub fn version(request: &StartRecordingRequest, version: ApiVersion) -> Result<(
     let in_path = version.generation() == Generation::Conversations;
     let lacking = |field: &&String| !(version.takes(field) || in_path && *field == "callLocator");
     let Some(field) = body.as_object().and_then(|body| body.keys().find(lacking)) else {
-        let by_server_call = matches!(request.call, RecordedCall::Locator(CallLocator::ServerCall { .. }));
-        return if in_path && !by_server_call { Err(conversation_needed(version)) } else { Ok(()) };
+        let by_server_call = matches!(
+            request.call,
+            RecordedCall::Locator(CallLocator::ServerCall { .. })
+        );
+        return if in_path && !by_server_call {
+            Err(conversation_needed(version))
+        } else {
+            Ok(())
+        };
     };
     let since = ApiVersion::that_takes(field).unwrap_or("a later version");
-    let message = format!("ACS_API_VERSION {} does not take `{field}`; it came with {since}.", version.as_str());
+    let message = format!(
+        "ACS_API_VERSION {} does not take `{field}`; it came with {since}.",
+        version.as_str()
+    );
     Err(InvalidRequest::of(field, message))
 }
 
 fn conversation_needed(version: ApiVersion) -> InvalidRequest {
-    let message =
-        format!("ACS_API_VERSION {} records by conversation; give its URL or its id as `serverCallId`.", version.as_str());
+    let message = format!(
+        "ACS_API_VERSION {} records by conversation; give its URL or its id as `serverCallId`.",
+        version.as_str()
+    );
     InvalidRequest::of("serverCallId", message)
 }
 
@@ -143,10 +168,14 @@ fn channels(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     let is_unmixed = options.recording_channel_type == Some(ChannelKind::Unmixed);
     let affinity = options.channel_affinity.as_deref().unwrap_or_default();
     if !is_unmixed && !affinity.is_empty() {
-        let message = "`channelAffinity` is for unmixed recordings; set `recordingChannelType` to unmixed.";
+        let message =
+            "`channelAffinity` is for unmixed recordings; set `recordingChannelType` to unmixed.";
         return Err(InvalidRequest::of("channelAffinity", message));
     }
-    let ordering = options.audio_channel_participant_ordering.as_deref().unwrap_or_default();
+    let ordering = options
+        .audio_channel_participant_ordering
+        .as_deref()
+        .unwrap_or_default();
     if ordering.iter().any(|participant| !participant.is_object()) {
         let field = "audioChannelParticipantOrdering";
         return Err(InvalidRequest::of(
@@ -154,24 +183,42 @@ fn channels(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
             format!("`{field}` is a list of participants, such as {{\"rawId\": \"8:acs:…\"}}."),
         ));
     }
-    for (field, list) in [("audioChannelParticipantOrdering", ordering), ("channelAffinity", affinity)] {
+    for (field, list) in [
+        ("audioChannelParticipantOrdering", ordering),
+        ("channelAffinity", affinity),
+    ] {
         if is_unmixed && list.len() > CHANNELS {
-            let message = format!("`{field}` has {} entries; an unmixed recording has {CHANNELS} channels.", list.len());
+            let message = format!(
+                "`{field}` has {} entries; an unmixed recording has {CHANNELS} channels.",
+                list.len()
+            );
             return Err(InvalidRequest::of(field, message));
         }
     }
     let mut taken = [false; CHANNELS];
     for entry in affinity {
         let field = "channelAffinity";
-        let channel = entry.get("channel").and_then(Value::as_u64).and_then(|channel| usize::try_from(channel).ok());
+        let channel = entry
+            .get("channel")
+            .and_then(Value::as_u64)
+            .and_then(|channel| usize::try_from(channel).ok());
         let Some(slot) = channel.and_then(|channel| taken.get_mut(channel)) else {
-            return Err(InvalidRequest::of(field, format!("`{field}` needs a `channel` from 0 to {}.", CHANNELS - 1)));
+            return Err(InvalidRequest::of(
+                field,
+                format!("`{field}` needs a `channel` from 0 to {}.", CHANNELS - 1),
+            ));
         };
         if std::mem::replace(slot, true) {
-            return Err(InvalidRequest::of(field, format!("`{field}` names a channel twice.")));
+            return Err(InvalidRequest::of(
+                field,
+                format!("`{field}` names a channel twice."),
+            ));
         }
         if !entry.get("participant").is_some_and(Value::is_object) {
-            return Err(InvalidRequest::of(field, format!("`{field}` needs a `participant` for each channel.")));
+            return Err(InvalidRequest::of(
+                field,
+                format!("`{field}` needs a `participant` for each channel."),
+            ));
         }
     }
     Ok(())
@@ -183,30 +230,44 @@ mod tests {
     use serde_json::json;
 
     fn server_call(id: &str) -> RecordedCall {
-        RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.to_owned() })
+        RecordedCall::Locator(CallLocator::ServerCall {
+            server_call_id: id.to_owned(),
+        })
     }
 
     #[test]
     fn a_plain_call_id_gets_the_hint_where_the_right_one_is() {
         let problem = call(server_call("7c62cca0-0000-4444-8888-000000000001")).unwrap_err();
-        assert!(format!("{problem:?}").contains("getServerCallId()"), "{problem:?}");
+        assert!(
+            format!("{problem:?}").contains("getServerCallId()"),
+            "{problem:?}"
+        );
     }
 
     #[test]
     fn a_conversation_url_is_encoded_for_the_caller() {
         let url = "https://api.flightproxy.skype.com/api/v2/cp/conv/conv/d1A7?i=6&e=638";
-        assert_eq!(call(server_call(url)), Ok(server_call(&BASE64_URL_SAFE_NO_PAD.encode(url))));
+        assert_eq!(
+            call(server_call(url)),
+            Ok(server_call(&BASE64_URL_SAFE_NO_PAD.encode(url)))
+        );
     }
 
     #[test]
     fn other_ids_go_as_they_are() {
-        let group = RecordedCall::Locator(CallLocator::GroupCall { group_call_id: Uuid::nil().to_string() });
+        let group = RecordedCall::Locator(CallLocator::GroupCall {
+            group_call_id: Uuid::nil().to_string(),
+        });
         assert_eq!(call(group.clone()), Ok(group));
         assert_eq!(call(server_call("aHR0cHM6")), Ok(server_call("aHR0cHM6")));
         assert!(call(server_call(" ")).is_err());
     }
 
-    fn options(content: Option<ContentKind>, channel: Option<ChannelKind>, format: Option<FormatKind>) -> StartRecordingOptions {
+    fn options(
+        content: Option<ContentKind>,
+        channel: Option<ChannelKind>,
+        format: Option<FormatKind>,
+    ) -> StartRecordingOptions {
         StartRecordingOptions {
             recording_content_type: content,
             recording_channel_type: channel,
@@ -219,7 +280,10 @@ mod tests {
     fn what_acs_records_passes_also_in_part() {
         assert_eq!(check(&options(None, None, None)), Ok(()));
         for (content, channel, format) in OFFERED {
-            assert_eq!(check(&options(Some(content), Some(channel), Some(format))), Ok(()));
+            assert_eq!(
+                check(&options(Some(content), Some(channel), Some(format))),
+                Ok(())
+            );
             assert_eq!(check(&options(None, None, Some(format))), Ok(()));
         }
     }
@@ -239,7 +303,10 @@ mod tests {
 
     fn affinity(entries: Value) -> Result<(), InvalidRequest> {
         let channel_affinity = entries.as_array().cloned();
-        check(&StartRecordingOptions { channel_affinity, ..options(None, Some(ChannelKind::Unmixed), None) })
+        check(&StartRecordingOptions {
+            channel_affinity,
+            ..options(None, Some(ChannelKind::Unmixed), None)
+        })
     }
 
     #[rstest::rstest]
@@ -256,14 +323,19 @@ mod tests {
     fn channels_are_for_unmixed_recordings() {
         let entries = json!([{"channel": 0, "participant": {}}]);
         assert_eq!(affinity(entries.clone()), Ok(()));
-        let mixed = StartRecordingOptions { channel_affinity: entries.as_array().cloned(), ..options(None, None, None) };
+        let mixed = StartRecordingOptions {
+            channel_affinity: entries.as_array().cloned(),
+            ..options(None, None, None)
+        };
         assert!(format!("{:?}", check(&mixed).unwrap_err()).contains("unmixed"));
     }
 
     #[test]
     fn a_callback_is_https() {
-        let with =
-            |uri: &str| StartRecordingOptions { recording_state_callback_uri: Some(uri.to_owned()), ..options(None, None, None) };
+        let with = |uri: &str| StartRecordingOptions {
+            recording_state_callback_uri: Some(uri.to_owned()),
+            ..options(None, None, None)
+        };
         assert_eq!(check(&with("https://contoso.example/cb?x=1")), Ok(()));
         assert!(check(&with("http://contoso.example/cb")).is_err());
         assert!(check(&with("nonsense")).is_err());
@@ -275,18 +347,36 @@ mod tests {
     #[case::no_container(json!({"recordingStorageKind": "azureBlobStorage"}), "https URL of a container")]
     #[case::http(json!({"recordingStorageKind": "azureBlobStorage", "recordingDestinationContainerUrl": "http://a/b"}), "https URL")]
     fn a_storage_that_cannot_be_is_refused(#[case] storage: Value, #[case] expected: &str) {
-        let options = StartRecordingOptions { external_storage: Some(storage), ..options(None, None, None) };
+        let options = StartRecordingOptions {
+            external_storage: Some(storage),
+            ..options(None, None, None)
+        };
         let problem = check(&options).unwrap_err();
         assert!(problem.message.contains(expected), "{problem}");
     }
 
     #[rstest::rstest]
     #[case("2026-03-12", None)]
-    #[case("2023-10-15", Some("does not take `pauseOnStart`; it came with 2024-04-15"))]
+    #[case(
+        "2023-10-15",
+        Some("does not take `pauseOnStart`; it came with 2024-04-15")
+    )]
     #[case("2021-04-15-preview1", Some("does not take `pauseOnStart`"))]
-    fn what_the_version_in_use_lacks_is_refused(#[case] api_version: ApiVersion, #[case] expected: Option<&str>) {
-        let options = StartRecordingOptions { pause_on_start: Some(true), ..options(None, None, None) };
-        let result = version(&StartRecordingRequest { call: server_call("abc"), options }, api_version);
+    fn what_the_version_in_use_lacks_is_refused(
+        #[case] api_version: ApiVersion,
+        #[case] expected: Option<&str>,
+    ) {
+        let options = StartRecordingOptions {
+            pause_on_start: Some(true),
+            ..options(None, None, None)
+        };
+        let result = version(
+            &StartRecordingRequest {
+                call: server_call("abc"),
+                options,
+            },
+            api_version,
+        );
         match expected {
             None => assert_eq!(result, Ok(())),
             Some(expected) => assert!(result.unwrap_err().message.contains(expected)),
@@ -295,10 +385,20 @@ mod tests {
 
     #[test]
     fn the_oldest_version_records_by_conversation_only() {
-        let group = RecordedCall::Locator(CallLocator::GroupCall { group_call_id: "g".into() });
-        let by = |call| StartRecordingRequest { call, options: StartRecordingOptions::default() };
+        let group = RecordedCall::Locator(CallLocator::GroupCall {
+            group_call_id: "g".into(),
+        });
+        let by = |call| StartRecordingRequest {
+            call,
+            options: StartRecordingOptions::default(),
+        };
         let oldest = "2021-04-15-preview1".parse().unwrap();
-        assert!(version(&by(group), oldest).unwrap_err().message.contains("by conversation"));
+        assert!(
+            version(&by(group), oldest)
+                .unwrap_err()
+                .message
+                .contains("by conversation")
+        );
         assert_eq!(version(&by(server_call("abc")), oldest), Ok(()));
     }
 }

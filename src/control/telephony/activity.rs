@@ -19,8 +19,14 @@ const TRANSFER: &str = "handoff.initiate";
 /// Ids and URLs are opaque, but no documents.
 const LONGEST_ID: usize = 2048;
 /// What of a start's body a bot may give in `value.data`.
-const START_MEMBERS: [&str; 6] =
-    ["recordingContentType", "recordingChannelType", "recordingFormatType", "pauseOnStart", "consent", "startedBy"];
+const START_MEMBERS: [&str; 6] = [
+    "recordingContentType",
+    "recordingChannelType",
+    "recordingFormatType",
+    "pauseOnStart",
+    "consent",
+    "startedBy",
+];
 
 /// An activity, and which call its conversation is.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,11 +74,17 @@ pub struct InvalidActivity {
 
 impl InvalidActivity {
     pub fn argument(message: impl Into<String>) -> Self {
-        Self { code: "BadArgument", message: message.into() }
+        Self {
+            code: "BadArgument",
+            message: message.into(),
+        }
     }
 
     fn missing(name: &str) -> Self {
-        Self { code: "MissingProperty", message: format!("The activity has no `{name}`.") }
+        Self {
+            code: "MissingProperty",
+            message: format!("The activity has no `{name}`."),
+        }
     }
 }
 
@@ -81,12 +93,22 @@ impl Activity {
     ///
     /// # Errors
     /// With what is wrong. Nothing of an activity that is wrong takes effect.
-    pub fn parse(conversation_id: &str, body: &[u8], version: ApiVersion) -> Result<Self, InvalidActivity> {
+    pub fn parse(
+        conversation_id: &str,
+        body: &[u8],
+        version: ApiVersion,
+    ) -> Result<Self, InvalidActivity> {
         if conversation_id.trim().is_empty() || conversation_id.len() > LONGEST_ID {
-            return Err(InvalidActivity::argument(format!("The conversation's id is empty or longer than {LONGEST_ID} bytes.")));
+            return Err(InvalidActivity::argument(format!(
+                "The conversation's id is empty or longer than {LONGEST_ID} bytes."
+            )));
         }
-        let syntax = |what: String| InvalidActivity { code: "BadSyntax", message: format!("The body is no activity: {what}.") };
-        let body: Value = serde_json::from_slice(body).map_err(|error| syntax(error.to_string()))?;
+        let syntax = |what: String| InvalidActivity {
+            code: "BadSyntax",
+            message: format!("The body is no activity: {what}."),
+        };
+        let body: Value =
+            serde_json::from_slice(body).map_err(|error| syntax(error.to_string()))?;
         let Value::Object(body) = body else {
             return Err(syntax("it is no JSON object".to_owned()));
         };
@@ -96,7 +118,9 @@ impl Activity {
             .flatten()
             .is_some_and(|id| id != conversation_id)
         {
-            return Err(InvalidActivity::argument("`conversation.id` is another conversation than the path names."));
+            return Err(InvalidActivity::argument(
+                "`conversation.id` is another conversation than the path names.",
+            ));
         }
         let kind = text(&body, "type")?.ok_or_else(|| InvalidActivity::missing("type"))?;
         let addresses = Addresses {
@@ -114,37 +138,77 @@ impl Activity {
             _ => (None, ActivityKind::Other),
         };
         let call = match call {
-            None => object(&body, "channelData").and_then(|data| data.map(call_of).transpose().map(Option::flatten)),
+            None => object(&body, "channelData")
+                .and_then(|data| data.map(call_of).transpose().map(Option::flatten)),
             call => Ok(call),
         };
-        let call = if lenient { call.unwrap_or_default() } else { call? };
+        let call = if lenient {
+            call.unwrap_or_default()
+        } else {
+            call?
+        };
         let expects_replies = text(&body, "deliveryMode")? == Some("expectReplies");
-        Ok(Self { id: text(&body, "id")?.map(str::to_owned), kind, call, expects_replies, addresses })
+        Ok(Self {
+            id: text(&body, "id")?.map(str::to_owned),
+            kind,
+            call,
+            expects_replies,
+            addresses,
+        })
     }
 }
 
-fn command(body: &Map<String, Value>, version: ApiVersion) -> Result<(Option<RecordedCall>, ActivityKind), InvalidActivity> {
+fn command(
+    body: &Map<String, Value>,
+    version: ApiVersion,
+) -> Result<(Option<RecordedCall>, ActivityKind), InvalidActivity> {
     let name = text(body, "name")?.ok_or_else(|| InvalidActivity::missing("name"))?;
     // The library's pause and resume carry no value at all.
     let value = object(body, "value")?;
-    let data = value.map(|value| object(value, "data")).transpose()?.flatten();
+    let data = value
+        .map(|value| object(value, "data"))
+        .transpose()?
+        .flatten();
     let action = match name.strip_prefix(RECORDING) {
-        Some("start") => Action::Start { options: start_options(data, version)? },
+        Some("start") => Action::Start {
+            options: start_options(data, version)?,
+        },
         Some("pause") => Action::Pause,
         Some("resume") => Action::Resume,
         Some("stop") => Action::Stop,
         Some(_) | None => Action::Unsupported,
     };
-    let id = value.map(|value| text(value, "commandId")).transpose()?.flatten().map(str::to_owned);
+    let id = value
+        .map(|value| text(value, "commandId"))
+        .transpose()?
+        .flatten()
+        .map(str::to_owned);
     let call = data.map(call_of).transpose()?.flatten();
-    Ok((call, ActivityKind::Command(Command { id, name: name.to_owned(), action })))
+    Ok((
+        call,
+        ActivityKind::Command(Command {
+            id,
+            name: name.to_owned(),
+            action,
+        }),
+    ))
 }
 
 /// The members of a start that the bot gives; checked with a call that stands for any.
-fn start_options(data: Option<&Map<String, Value>>, version: ApiVersion) -> Result<Map<String, Value>, InvalidActivity> {
-    let given = data.into_iter().flatten().filter(|(name, _)| START_MEMBERS.contains(&name.as_str()));
-    let options: Map<String, Value> = given.map(|(name, value)| (name.clone(), value.clone())).collect();
-    let any = RecordedCall::Locator(CallLocator::ServerCall { server_call_id: "any".to_owned() });
+fn start_options(
+    data: Option<&Map<String, Value>>,
+    version: ApiVersion,
+) -> Result<Map<String, Value>, InvalidActivity> {
+    let given = data
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| START_MEMBERS.contains(&name.as_str()));
+    let options: Map<String, Value> = given
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let any = RecordedCall::Locator(CallLocator::ServerCall {
+        server_call_id: "any".to_owned(),
+    });
     start(&options, any, version)?;
     Ok(options)
 }
@@ -153,30 +217,50 @@ fn start_options(data: Option<&Map<String, Value>>, version: ApiVersion) -> Resu
 ///
 /// # Errors
 /// With the member that is wrong.
-pub fn start(options: &Map<String, Value>, call: RecordedCall, version: ApiVersion) -> Result<Start, InvalidActivity> {
+pub fn start(
+    options: &Map<String, Value>,
+    call: RecordedCall,
+    version: ApiVersion,
+) -> Result<Start, InvalidActivity> {
     let mut body = options.clone();
     body.entry("startedBy").or_insert("telephony".into());
-    let wrong = |error: crate::control::invalid::InvalidRequest| InvalidActivity::argument(format!("In `value.data`: {error}"));
+    let wrong = |error: crate::control::invalid::InvalidRequest| {
+        InvalidActivity::argument(format!("In `value.data`: {error}"))
+    };
     Start::of(call, body, version).map_err(wrong)
 }
 
 /// Which call a conversation is, if this tells.
 fn call_of(data: &Map<String, Value>) -> Result<Option<RecordedCall>, InvalidActivity> {
-    let server_call = |id: String| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id });
+    let server_call =
+        |id: String| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id });
     let mut call = None;
     // The server call id is the conversation's URL in base64; the first generation called it the conversation's id.
     for name in ["serverCallId", "conversationUrl", "conversationId"] {
         call = call.or(text(data, name)?.map(str::to_owned).map(server_call));
     }
-    let group =
-        text(data, "groupCallId")?.map(|id| RecordedCall::Locator(CallLocator::GroupCall { group_call_id: id.to_owned() }));
-    let room = text(data, "roomId")?.map(|id| RecordedCall::Locator(CallLocator::RoomCall { room_id: id.to_owned() }));
-    let connection = text(data, "callConnectionId")?.map(|id| RecordedCall::Connection(id.to_owned()));
+    let group = text(data, "groupCallId")?.map(|id| {
+        RecordedCall::Locator(CallLocator::GroupCall {
+            group_call_id: id.to_owned(),
+        })
+    });
+    let room = text(data, "roomId")?.map(|id| {
+        RecordedCall::Locator(CallLocator::RoomCall {
+            room_id: id.to_owned(),
+        })
+    });
+    let connection =
+        text(data, "callConnectionId")?.map(|id| RecordedCall::Connection(id.to_owned()));
     let call = call.or(group).or(room).or(connection);
-    call.map(start::checked_call).transpose().map_err(|error| InvalidActivity::argument(error.message))
+    call.map(start::checked_call)
+        .transpose()
+        .map_err(|error| InvalidActivity::argument(error.message))
 }
 
-fn object<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map<String, Value>>, InvalidActivity> {
+fn object<'a>(
+    body: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<&'a Map<String, Value>>, InvalidActivity> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object)),
@@ -189,10 +273,12 @@ fn object<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a Map
 fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, InvalidActivity> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) if text.trim().is_empty() => Err(InvalidActivity::argument(format!("`{name}` is empty."))),
-        Some(Value::String(text)) if text.len() > LONGEST_ID => {
-            Err(InvalidActivity::argument(format!("`{name}` is longer than {LONGEST_ID} bytes.")))
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            Err(InvalidActivity::argument(format!("`{name}` is empty.")))
         }
+        Some(Value::String(text)) if text.len() > LONGEST_ID => Err(InvalidActivity::argument(
+            format!("`{name}` is longer than {LONGEST_ID} bytes."),
+        )),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_)) => {
             Err(InvalidActivity::argument(format!("`{name}` is no text.")))
@@ -206,28 +292,48 @@ mod tests {
     use serde_json::json;
 
     fn parsed(activity: &Value) -> Result<Activity, InvalidActivity> {
-        Activity::parse("c", activity.to_string().as_bytes(), "2026-03-12".parse().unwrap())
+        Activity::parse(
+            "c",
+            activity.to_string().as_bytes(),
+            "2026-03-12".parse().unwrap(),
+        )
     }
 
     fn server_call(id: &str) -> RecordedCall {
-        RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id.to_owned() })
+        RecordedCall::Locator(CallLocator::ServerCall {
+            server_call_id: id.to_owned(),
+        })
     }
 
     #[test]
     fn commands_as_the_channels_library_makes_them_are_read() {
         // As CommandActivity and TelephonyExtensions make them: start with a value, pause and resume without any.
-        let start =
-            json!({"type": "command", "name": "channel/vnd.microsoft.telephony.recording.start", "value": {"commandId": "1"}});
+        let start = json!({"type": "command", "name": "channel/vnd.microsoft.telephony.recording.start", "value": {"commandId": "1"}});
         let command = Command {
             id: Some("1".to_owned()),
             name: start["name"].as_str().unwrap().to_owned(),
-            action: Action::Start { options: Map::new() },
+            action: Action::Start {
+                options: Map::new(),
+            },
         };
         assert_eq!(parsed(&start).unwrap().kind, ActivityKind::Command(command));
-        for (name, action) in [("pause", Action::Pause), ("resume", Action::Resume), ("stop", Action::Stop)] {
+        for (name, action) in [
+            ("pause", Action::Pause),
+            ("resume", Action::Resume),
+            ("stop", Action::Stop),
+        ] {
             let name = format!("channel/vnd.microsoft.telephony.recording.{name}");
-            let command = Command { id: None, name: name.clone(), action };
-            assert_eq!(parsed(&json!({"type": "command", "name": name})).unwrap().kind, ActivityKind::Command(command));
+            let command = Command {
+                id: None,
+                name: name.clone(),
+                action,
+            };
+            assert_eq!(
+                parsed(&json!({"type": "command", "name": name}))
+                    .unwrap()
+                    .kind,
+                ActivityKind::Command(command)
+            );
         }
     }
 
@@ -259,7 +365,10 @@ mod tests {
     #[case(json!({"channelData": {"conversationUrl": "https://conv.skype.com/conv/1"}}), Some(server_call("aHR0cHM6Ly9jb252LnNreXBlLmNvbS9jb252LzE")))]
     #[case(json!({"channelData": {"callConnectionId": "x"}}), Some(RecordedCall::Connection("x".to_owned())))]
     #[case(json!({}), None)]
-    fn the_call_stands_in_the_value_or_in_the_channels_data(#[case] mut activity: Value, #[case] call: Option<RecordedCall>) {
+    fn the_call_stands_in_the_value_or_in_the_channels_data(
+        #[case] mut activity: Value,
+        #[case] call: Option<RecordedCall>,
+    ) {
         activity["type"] = "command".into();
         activity["name"] = "channel/vnd.microsoft.telephony.recording.pause".into();
         assert_eq!(parsed(&activity).unwrap().call, call);
@@ -269,10 +378,22 @@ mod tests {
     fn a_bot_that_leaves_or_hands_over_ends_and_everything_else_is_ignored() {
         for (activity, kind) in [
             (json!({"type": "endOfConversation"}), ActivityKind::End),
-            (json!({"type": "event", "name": "handoff.initiate", "value": {"TargetPhoneNumber": "+1"}}), ActivityKind::End),
-            (json!({"type": "event", "name": "other"}), ActivityKind::Other),
-            (json!({"type": "message", "text": "hello", "channelData": "odd"}), ActivityKind::Other),
-            (json!({"type": "typing", "channelData": {"serverCallId": 7}}), ActivityKind::Other),
+            (
+                json!({"type": "event", "name": "handoff.initiate", "value": {"TargetPhoneNumber": "+1"}}),
+                ActivityKind::End,
+            ),
+            (
+                json!({"type": "event", "name": "other"}),
+                ActivityKind::Other,
+            ),
+            (
+                json!({"type": "message", "text": "hello", "channelData": "odd"}),
+                ActivityKind::Other,
+            ),
+            (
+                json!({"type": "typing", "channelData": {"serverCallId": 7}}),
+                ActivityKind::Other,
+            ),
             (json!({"type": "unheard of"}), ActivityKind::Other),
         ] {
             assert_eq!(parsed(&activity).unwrap().kind, kind, "{activity}");

@@ -70,7 +70,10 @@ pub enum Tried {
 
 impl Outcome {
     fn error(code: &str, message: impl Into<String>) -> Self {
-        Self::Error { code: code.to_owned(), message: message.into() }
+        Self::Error {
+            code: code.to_owned(),
+            message: message.into(),
+        }
     }
 
     /// The channel's own words: `Command channel/vnd.microsoft.telephony.<action> is not supported`.
@@ -81,17 +84,25 @@ impl Outcome {
     /// The `value` of a `commandResult`; `error` is there if and only if it failed (A11300, A11301).
     pub fn value(&self, command_id: &str) -> Value {
         match self {
-            Self::Done { recording_id, recording_state } => {
+            Self::Done {
+                recording_id,
+                recording_state,
+            } => {
                 json!({"commandId": command_id, "data": {"recordingId": recording_id, "recordingState": recording_state}})
             }
-            Self::Error { code, message } => json!({"commandId": command_id, "error": {"code": code, "message": message}}),
+            Self::Error { code, message } => {
+                json!({"commandId": command_id, "error": {"code": code, "message": message}})
+            }
         }
     }
 }
 
 impl From<RecordingView> for Outcome {
     fn from(view: RecordingView) -> Self {
-        Self::Done { recording_id: view.recording_id, recording_state: view.state }
+        Self::Done {
+            recording_id: view.recording_id,
+            recording_state: view.state,
+        }
     }
 }
 
@@ -100,22 +111,28 @@ impl From<ControlError> for Outcome {
     /// It publishes no codes for them.
     fn from(error: ControlError) -> Self {
         match error {
-            ControlError::AlreadyInProgress { .. } | ControlError::StartUnderWay => {
-                Self::error("RecordingAlreadyInProgress", "Recording is already in progress")
-            }
+            ControlError::AlreadyInProgress { .. } | ControlError::StartUnderWay => Self::error(
+                "RecordingAlreadyInProgress",
+                "Recording is already in progress",
+            ),
             ControlError::NotStarted { .. } => not_started(),
-            ControlError::ConsentRequired => {
-                Self::error("ConsentRequired", "Recordings need consent evidence here: give `consent` in `value.data`")
-            }
+            ControlError::ConsentRequired => Self::error(
+                "ConsentRequired",
+                "Recordings need consent evidence here: give `consent` in `value.data`",
+            ),
             ControlError::Invalid(invalid) => Self::error("BadArgument", invalid.message),
-            ControlError::KeyReused { .. } => {
-                Self::error("CommandIdReused", "This commandId belongs to the start of another call")
-            }
+            ControlError::KeyReused { .. } => Self::error(
+                "CommandIdReused",
+                "This commandId belongs to the start of another call",
+            ),
             ControlError::Acs(error) if error.is_not_found() => not_started(),
             ControlError::Acs(error) => of_acs(&error),
             ControlError::Register(_) => {
                 tracing::error!(error = %ErrorChain(&error), "A bot's command failed at the register");
-                Self::error("ServiceError", "The register could not be read or written; try again")
+                Self::error(
+                    "ServiceError",
+                    "The register could not be read or written; try again",
+                )
             }
         }
     }
@@ -128,18 +145,31 @@ fn not_started() -> Outcome {
 fn of_acs(error: &AcsError) -> Outcome {
     tracing::warn!(error = %ErrorChain(error), "ACS refused a bot's command");
     let code = error.answer().and_then(|(_, answer)| answer.code.clone());
-    let message = error.answer().and_then(|(_, answer)| answer.message.clone());
-    Outcome::error(code.as_deref().unwrap_or("AcsUnavailable"), message.unwrap_or_else(|| error.to_string()))
+    let message = error
+        .answer()
+        .and_then(|(_, answer)| answer.message.clone());
+    Outcome::error(
+        code.as_deref().unwrap_or("AcsUnavailable"),
+        message.unwrap_or_else(|| error.to_string()),
+    )
 }
 
 impl RecordingControl {
     /// Carries out a command of a conversation; `tries` tells how often that was begun before. The same command again has the
     /// same effect.
-    pub(super) async fn carry_out(&self, conversation: &Conversation, command: &QueuedCommand, tries: u32) -> Tried {
+    pub(super) async fn carry_out(
+        &self,
+        conversation: &Conversation,
+        command: &QueuedCommand,
+        tries: u32,
+    ) -> Tried {
         let action = &command.action;
         let result = match action {
             Action::Unsupported => return Tried::Over(Outcome::not_supported(&command.name)),
-            Action::Start { options } => self.start_session(conversation, &command.command_id, options).await,
+            Action::Start { options } => {
+                self.start_session(conversation, &command.command_id, options)
+                    .await
+            }
             Action::Pause | Action::Resume | Action::Stop | Action::End => {
                 let mut result = None;
                 for session in self.sessions(conversation).await {
@@ -156,7 +186,11 @@ impl RecordingControl {
                 }
             }
         };
-        let most = if *action == Action::End { END_TRIES } else { MOST_TRIES };
+        let most = if *action == Action::End {
+            END_TRIES
+        } else {
+            MOST_TRIES
+        };
         match result {
             Err(error) if error.may_succeed_later() && tries + 1 < most => Tried::Later,
             result => Tried::Over(result.map_or_else(Outcome::from, Outcome::from)),
@@ -170,29 +204,46 @@ impl RecordingControl {
         options: &Map<String, Value>,
     ) -> Result<RecordingView, ControlError> {
         let Some(call) = conversation.call.clone() else {
-            let message = "The conversation is tied to no call: give `serverCallId` in `value.data`";
+            let message =
+                "The conversation is tied to no call: give `serverCallId` in `value.data`";
             return Err(InvalidRequest::new(message).into());
         };
         let start = activity::start(options, call, self.api_version());
         let start = start.map_err(|error| InvalidRequest::new(error.message))?;
         let name = format!("{}/{command_id}", conversation.id);
-        let view = self.start(&start, Uuid::new_v5(&COMMANDS, name.as_bytes())).await?;
-        let tag = |account: &mut RegisteredRecording| account.conversation = Some(conversation.id.clone());
-        let tagged = self.register.change(&view.recording_id, self.clock.now(), tag).await;
+        let view = self
+            .start(&start, Uuid::new_v5(&COMMANDS, name.as_bytes()))
+            .await?;
+        let tag = |account: &mut RegisteredRecording| {
+            account.conversation = Some(conversation.id.clone())
+        };
+        let tagged = self
+            .register
+            .change(&view.recording_id, self.clock.now(), tag)
+            .await;
         best_effort("note a recording's conversation", tagged);
         Ok(view)
     }
 
-    async fn change_session(&self, session: &Session, action: &Action, tries: u32) -> Result<RecordingView, ControlError> {
+    async fn change_session(
+        &self,
+        session: &Session,
+        action: &Action,
+        tries: u32,
+    ) -> Result<RecordingView, ControlError> {
         let id = &session.recording_id;
         match action {
             Action::Pause => self.pause(id, None).await,
             Action::Resume => self.resume(id, PauseEnd::Caller).await,
-            Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => match self.stop(id).await {
-                // An earlier try of this command was killed after it had stopped the recording.
-                Err(ControlError::NotStarted { .. }) if tries > 0 && session.is_own => self.state(id).await,
-                stopped => stopped,
-            },
+            Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => {
+                match self.stop(id).await {
+                    // An earlier try of this command was killed after it had stopped the recording.
+                    Err(ControlError::NotStarted { .. }) if tries > 0 && session.is_own => {
+                        self.state(id).await
+                    }
+                    stopped => stopped,
+                }
+            }
         }
     }
 
@@ -201,25 +252,42 @@ impl RecordingControl {
     async fn sessions(&self, conversation: &Conversation) -> Vec<Session> {
         let own = conversation.sessions.last();
         let of_call = match &conversation.call {
-            Some(call) => best_effort("look a call up in the register", self.calls.recording_of(call).await).flatten(),
+            Some(call) => best_effort(
+                "look a call up in the register",
+                self.calls.recording_of(call).await,
+            )
+            .flatten(),
             None => None,
         };
         let mut sessions = Vec::new();
         let mut ended = None;
-        for id in own.into_iter().chain(of_call.as_ref().filter(|id| Some(*id) != own)) {
+        for id in own
+            .into_iter()
+            .chain(of_call.as_ref().filter(|id| Some(*id) != own))
+        {
             let account = self.known(id).await;
             let recorded = account.as_ref().and_then(|account| account.call.as_ref());
-            if recorded.zip(conversation.call.as_ref()).is_some_and(|(one, other)| one.is_another(other)) {
+            if recorded
+                .zip(conversation.call.as_ref())
+                .is_some_and(|(one, other)| one.is_another(other))
+            {
                 continue;
             }
-            let session = Session { recording_id: id.clone(), is_own: Some(id) == own };
+            let session = Session {
+                recording_id: id.clone(),
+                is_own: Some(id) == own,
+            };
             if account.is_none_or(|account| account.is_running()) {
                 sessions.push(session);
             } else {
                 ended = ended.or(Some(session));
             }
         }
-        if sessions.is_empty() { ended.into_iter().collect() } else { sessions }
+        if sessions.is_empty() {
+            ended.into_iter().collect()
+        } else {
+            sessions
+        }
     }
 }
 

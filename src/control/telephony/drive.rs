@@ -37,7 +37,8 @@ impl Telephony {
         let telephony = Arc::clone(self);
         tokio::spawn(async move {
             while let Some(until) = telephony.drive_logged(&name).await {
-                let wait = Duration::try_from(until.duration_since(telephony.control.clock.now())).unwrap_or_default();
+                let wait = Duration::try_from(until.duration_since(telephony.control.clock.now()))
+                    .unwrap_or_default();
                 if wait > STAY_FOR {
                     break;
                 }
@@ -56,13 +57,28 @@ impl Telephony {
     }
 
     /// Does what is due in a conversation; returns when the rest is.
-    pub(super) async fn drive(&self, name: &str, part: Part) -> Result<Option<Timestamp>, RegisterError> {
+    pub(super) async fn drive(
+        &self,
+        name: &str,
+        part: Part,
+    ) -> Result<Option<Timestamp>, RegisterError> {
         loop {
             let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
-            let step = conversation.as_ref().map_or(Step::Nothing, |conversation| conversation.next(self.control.clock.now()));
+            let step = conversation.as_ref().map_or(Step::Nothing, |conversation| {
+                conversation.next(self.control.clock.now())
+            });
             match (conversation, step) {
-                (Some(_), Step::CarryOut { command, tries }) => self.carry_out(name, &command, tries).await?,
-                (Some(conversation), Step::Tell { command, outcome, tries }) if part == Part::All => {
+                (Some(_), Step::CarryOut { command, tries }) => {
+                    self.carry_out(name, &command, tries).await?
+                }
+                (
+                    Some(conversation),
+                    Step::Tell {
+                        command,
+                        outcome,
+                        tries,
+                    },
+                ) if part == Part::All => {
                     self.tell(&conversation, &command, outcome, tries).await?;
                 }
                 (Some(_), Step::Tell { .. }) => return Ok(None),
@@ -75,19 +91,40 @@ impl Telephony {
         }
     }
 
-    async fn carry_out(&self, name: &str, command: &QueuedCommand, tries: u32) -> Result<(), RegisterError> {
+    async fn carry_out(
+        &self,
+        name: &str,
+        command: &QueuedCommand,
+        tries: u32,
+    ) -> Result<(), RegisterError> {
         let by = Uuid::new_v4();
-        let begun = self.change(name, |conversation| conversation.begin(command, by, self.control.clock.now())).await?;
-        let Some(conversation) = begun.filter(|conversation| conversation.is_begun(command, by)) else {
+        let begun = self
+            .change(name, |conversation| {
+                conversation.begin(command, by, self.control.clock.now())
+            })
+            .await?;
+        let Some(conversation) = begun.filter(|conversation| conversation.is_begun(command, by))
+        else {
             return Ok(());
         };
         match self.control.carry_out(&conversation, command, tries).await {
             Tried::Over(outcome) => {
-                self.change(name, |conversation| conversation.carried_out(command, by, outcome.clone())).await?;
+                self.change(name, |conversation| {
+                    conversation.carried_out(command, by, outcome.clone())
+                })
+                .await?;
             }
             Tried::Later => {
-                let until = self.control.clock.now().checked_add(TRY_AGAIN_AFTER).unwrap_or(Timestamp::MAX);
-                self.change(name, |conversation| conversation.postpone(command, by, until)).await?;
+                let until = self
+                    .control
+                    .clock
+                    .now()
+                    .checked_add(TRY_AGAIN_AFTER)
+                    .unwrap_or(Timestamp::MAX);
+                self.change(name, |conversation| {
+                    conversation.postpone(command, by, until)
+                })
+                .await?;
             }
         }
         Ok(())
@@ -101,12 +138,19 @@ impl Telephony {
         tries: u32,
     ) -> Result<(), RegisterError> {
         let (name, by) = (name(&conversation.id), Uuid::new_v4());
-        let begun = self.change(&name, |conversation| conversation.begin(command, by, self.control.clock.now())).await?;
+        let begun = self
+            .change(&name, |conversation| {
+                conversation.begin(command, by, self.control.clock.now())
+            })
+            .await?;
         if !begun.is_some_and(|conversation| conversation.is_begun(command, by)) {
             return Ok(());
         }
         let told = match &self.bot {
-            Some(bot) => bot.tell(&result::result(&conversation.id, command, &outcome)).await,
+            Some(bot) => {
+                bot.tell(&result::result(&conversation.id, command, &outcome))
+                    .await
+            }
             // TELEPHONY_BOT_URL was taken away since.
             None => Ok(()),
         };
@@ -115,20 +159,35 @@ impl Telephony {
             (Ok(()), _) => {}
             (Err(error), Some(delay)) => {
                 warn!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL could not be told of a result; it is tried again");
-                let until = self.control.clock.now().checked_add(delay).unwrap_or(Timestamp::MAX);
-                self.change(&name, |conversation| conversation.postpone(command, by, until)).await?;
+                let until = self
+                    .control
+                    .clock
+                    .now()
+                    .checked_add(delay)
+                    .unwrap_or(Timestamp::MAX);
+                self.change(&name, |conversation| {
+                    conversation.postpone(command, by, until)
+                })
+                .await?;
                 return Ok(());
             }
             (Err(error), None) => {
                 error!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL could not be told of a result for a day; it is given up");
             }
         }
-        self.change(&name, |conversation| conversation.told(command, by, outcome.clone())).await?;
+        self.change(&name, |conversation| {
+            conversation.told(command, by, outcome.clone())
+        })
+        .await?;
         Ok(())
     }
 
     /// Nothing is left to do, unless somebody has brought something meanwhile.
-    async fn close(&self, name: &str, conversation: Option<&Conversation>) -> Result<(), RegisterError> {
+    async fn close(
+        &self,
+        name: &str,
+        conversation: Option<&Conversation>,
+    ) -> Result<(), RegisterError> {
         if conversation.is_some_and(Conversation::is_open) {
             return Ok(());
         }
@@ -136,7 +195,10 @@ impl Telephony {
         self.documents.store.remove(&marker).await?;
         let now: Option<Conversation> = self.documents.find(&key(name)).await?;
         if now.is_some_and(|conversation| conversation.is_open()) {
-            self.documents.store.put(&marker, Bytes::new(), Precondition::Absent).await?;
+            self.documents
+                .store
+                .put(&marker, Bytes::new(), Precondition::Absent)
+                .await?;
         }
         Ok(())
     }

@@ -22,7 +22,10 @@ pub(super) fn result(conversation_id: &str, command: &QueuedCommand, outcome: &O
         "name": command.name,
         "value": outcome.value(&command.command_id),
     });
-    for (name, value) in [("recipient", addresses.from.clone()), ("serviceUrl", addresses.service_url.clone().map(Value::from))] {
+    for (name, value) in [
+        ("recipient", addresses.from.clone()),
+        ("serviceUrl", addresses.service_url.clone().map(Value::from)),
+    ] {
         if let Some(value) = value {
             activity[name] = value;
         }

@@ -28,30 +28,45 @@ impl AuditReport {
     /// Follows one document.
     fn follow(&mut self, key: &str, content: Option<&[u8]>) {
         let expected = self.last + 1;
-        let number = key.strip_prefix(AUDIT).and_then(|name| name.strip_suffix(".json")).and_then(|name| name.parse().ok());
+        let number = key
+            .strip_prefix(AUDIT)
+            .and_then(|name| name.strip_suffix(".json"))
+            .and_then(|name| name.parse().ok());
         let Some(number) = number else {
-            self.problems.push(format!("`{key}` is no document of the log"));
+            self.problems
+                .push(format!("`{key}` is no document of the log"));
             return;
         };
         if number != expected {
-            self.problems.push(format!("documents {expected} to {} are missing", number - 1));
+            self.problems.push(format!(
+                "documents {expected} to {} are missing",
+                number - 1
+            ));
         }
         let Some(content) = content else {
-            self.problems.push(format!("document {number} vanished while it was read"));
+            self.problems
+                .push(format!("document {number} vanished while it was read"));
             return;
         };
         match serde_json::from_slice::<Document>(content) {
             Ok(document) => {
                 if document.sequence != number {
-                    self.problems.push(format!("document {number} says that it is document {}", document.sequence));
+                    self.problems.push(format!(
+                        "document {number} says that it is document {}",
+                        document.sequence
+                    ));
                 }
                 if number == expected && document.previous != self.last_sha256 {
                     let before = number - 1;
-                    self.problems.push(format!("document {before} is not the one that document {number} was written after"));
+                    self.problems.push(format!(
+                        "document {before} is not the one that document {number} was written after"
+                    ));
                 }
                 self.records += document.records.len() as u64;
             }
-            Err(error) => self.problems.push(format!("document {number} is not readable: {error}")),
+            Err(error) => self
+                .problems
+                .push(format!("document {number} is not readable: {error}")),
         }
         self.documents += 1;
         self.last = number;
@@ -69,17 +84,31 @@ impl AuditLog {
     }
 
     /// All that the log tells, from its beginning, with the number of each document. What is not readable is left out.
-    pub fn documents(&self) -> impl Stream<Item = Result<(u64, Vec<AuditRecord>), StoreError>> + Send {
+    pub fn documents(
+        &self,
+    ) -> impl Stream<Item = Result<(u64, Vec<AuditRecord>), StoreError>> + Send {
         let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
             let Some(after) = after else { return Ok(None) };
             let keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
-            let next = keys.last().cloned().filter(|_| keys.len() == PAGE).map(Some);
-            Ok::<_, StoreError>(Some((futures::stream::iter(keys.into_iter().map(Ok)), next)))
+            let next = keys
+                .last()
+                .cloned()
+                .filter(|_| keys.len() == PAGE)
+                .map(Some);
+            Ok::<_, StoreError>(Some((
+                futures::stream::iter(keys.into_iter().map(Ok)),
+                next,
+            )))
         });
-        let found = pages.try_flatten().map_ok(move |key| async move { self.store.find(&key).await });
+        let found = pages
+            .try_flatten()
+            .map_ok(move |key| async move { self.store.find(&key).await });
         found.try_buffered(AT_ONCE).try_filter_map(|stored| {
-            let document = stored.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
-            std::future::ready(Ok(document.map(|document| (document.sequence, document.records))))
+            let document =
+                stored.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
+            std::future::ready(Ok(
+                document.map(|document| (document.sequence, document.records))
+            ))
         })
     }
 
@@ -88,7 +117,13 @@ impl AuditLog {
     /// # Errors
     /// When the storage fails.
     pub async fn verify(&self) -> Result<AuditReport, StoreError> {
-        let mut report = AuditReport { documents: 0, records: 0, last: 0, last_sha256: Sha256Digest::ZERO, problems: Vec::new() };
+        let mut report = AuditReport {
+            documents: 0,
+            records: 0,
+            last: 0,
+            last_sha256: Sha256Digest::ZERO,
+            problems: Vec::new(),
+        };
         let mut after: Option<String> = None;
         loop {
             let keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
@@ -105,9 +140,16 @@ impl AuditLog {
                 break;
             }
         }
-        let head = self.store.find(HEAD).await?.and_then(|stored| serde_json::from_slice::<Head>(&stored.content).ok());
+        let head = self
+            .store
+            .find(HEAD)
+            .await?
+            .and_then(|stored| serde_json::from_slice::<Head>(&stored.content).ok());
         if let Some(head) = head.filter(|head| head.sequence > report.last) {
-            report.problems.push(format!("the log ends at document {}, and there was a document {}", report.last, head.sequence));
+            report.problems.push(format!(
+                "the log ends at document {}, and there was a document {}",
+                report.last, head.sequence
+            ));
         }
         Ok(report)
     }

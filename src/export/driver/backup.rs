@@ -21,37 +21,69 @@ impl ExportDriver {
     /// Into the vault; or, when that has failed before and fails again, into the one that stands in for it. Says into which.
     ///
     /// Before an export ends without a copy, the backup vault is asked too, if something may lie there.
-    pub(super) async fn export(&self, claim: &Claim, attempt: Attempt<'_>) -> Result<(Exported, VaultName), LedgerError> {
+    pub(super) async fn export(
+        &self,
+        claim: &Claim,
+        attempt: Attempt<'_>,
+    ) -> Result<(Exported, VaultName), LedgerError> {
         let Attempt { entry, turn, .. } = attempt;
         let id = &entry.chunk.document_id;
         if attempt.vault == VaultName::Backup {
             match self.exporter.export(attempt).await {
                 Ok(exported) => return Ok((Ok(exported), VaultName::Backup)),
-                Err(error) => warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too"),
+                Err(error) => {
+                    warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too")
+                }
             }
             turn.begin_again();
         }
-        let error = match self.exporter.export(Attempt { vault: VaultName::Home, ..attempt }).await {
+        let error = match self
+            .exporter
+            .export(Attempt {
+                vault: VaultName::Home,
+                ..attempt
+            })
+            .await
+        {
             Ok(exported) => return Ok((Ok(exported), VaultName::Home)),
             Err(error) => error,
         };
-        let is_vaults_fault = matches!(error, TransferError::Destination(_) | TransferError::Vanished(_));
+        let is_vaults_fault = matches!(
+            error,
+            TransferError::Destination(_) | TransferError::Vanished(_)
+        );
         let may_help = entry.uses_backup || (is_vaults_fault && entry.vault_failures > 0);
         if !may_help || attempt.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
             return Ok((Err(error), VaultName::Home));
         }
         warn!(document.id = %id, error = %ErrorChain(&error), "Chunk `{id}` goes to the backup vault");
-        self.ledger.update(claim, AfterUpdate::KeepClaim, |entry| entry.uses_backup = true).await?;
+        self.ledger
+            .update(claim, AfterUpdate::KeepClaim, |entry| {
+                entry.uses_backup = true
+            })
+            .await?;
         // What the vault's timeouts took is not taken from the one that stands in.
         turn.begin_again();
-        match self.exporter.export(Attempt { vault: VaultName::Backup, is_first: false, ..attempt }).await {
+        match self
+            .exporter
+            .export(Attempt {
+                vault: VaultName::Backup,
+                is_first: false,
+                ..attempt
+            })
+            .await
+        {
             Ok(exported) => Ok((Ok(exported), VaultName::Backup)),
             // Whatever the trouble is there, it is the vault's that decides.
             Err(_) => Ok((Err(error), VaultName::Home)),
         }
     }
 
-    pub(super) async fn settle_moved(&self, claim: &Claim, receipt: ExportReceipt) -> Result<LedgerEntry, LedgerError> {
+    pub(super) async fn settle_moved(
+        &self,
+        claim: &Claim,
+        receipt: ExportReceipt,
+    ) -> Result<LedgerEntry, LedgerError> {
         let entry = self.put_exported(claim, receipt, None).await?;
         info!(document.id = %entry.chunk.document_id, "Chunk `{}` came home from the backup vault", entry.chunk.document_id);
         Ok(entry)
@@ -72,7 +104,9 @@ impl ExportDriver {
                 warn!(document.id = %id, error = %reason, "Chunk `{id}` does not come home from the backup vault; it is exported from ACS again");
                 return self.reopen(claim, reason).await;
             }
-            TransferError::Source { .. } if matches!(self.exporter.still_holds(receipt).await, Ok(false)) => {
+            TransferError::Source { .. }
+                if matches!(self.exporter.still_holds(receipt).await, Ok(false)) =>
+            {
                 return self.export_again(claim).await;
             }
             TransferError::Source { .. } | TransferError::Unproved(_) => {
@@ -80,9 +114,13 @@ impl ExportDriver {
             }
             TransferError::Destination(_) | TransferError::Vanished(_) => {}
         }
-        let delay = self.policy.attempts.delay(entry.vault_failures + 1, None, rand::random());
+        let delay = self
+            .policy
+            .attempts
+            .delay(entry.vault_failures + 1, None, rand::random());
         let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
-        self.back_off(claim, entry, delay, Blame::Vault, reason).await
+        self.back_off(claim, entry, delay, Blame::Vault, reason)
+            .await
     }
 
     /// Removes from the backup vault what is at home. `Err(outcome)` when that has to be tried again.
@@ -99,7 +137,12 @@ impl ExportDriver {
             Err(error) => Err(error),
         };
         let Err(error) = cleared else {
-            let cleared = self.ledger.update(claim, AfterUpdate::KeepClaim, |entry| entry.uses_backup = false).await?;
+            let cleared = self
+                .ledger
+                .update(claim, AfterUpdate::KeepClaim, |entry| {
+                    entry.uses_backup = false
+                })
+                .await?;
             return Ok(Ok(cleared));
         };
         let reason = ErrorChain(&error).to_string();
@@ -107,9 +150,20 @@ impl ExportDriver {
             let id = &entry.chunk.document_id;
             error!(document.id = %id, error = %reason, "Chunk `{id}` is in the vault; what lies in the backup vault too cannot be removed");
             let reason = format!("a copy is left in the backup vault: {reason}");
-            let state = ChunkState::SourceLeft { receipt: receipt.clone(), reason };
+            let state = ChunkState::SourceLeft {
+                receipt: receipt.clone(),
+                reason,
+            };
             return self.settle(claim, state, false).await.map(Err);
         }
-        self.back_off(claim, entry, super::AFTER_VAULT_FAILURE, Blame::Vault, reason).await.map(Err)
+        self.back_off(
+            claim,
+            entry,
+            super::AFTER_VAULT_FAILURE,
+            Blame::Vault,
+            reason,
+        )
+        .await
+        .map(Err)
     }
 }

@@ -28,14 +28,22 @@ impl ExportDriver {
         let receipt = match next_step(entry, self.policy.deletion, now) {
             NextStep::DeleteSource { receipt } => receipt,
             NextStep::Export => return keeps("it is not proved to be in the vault".to_owned()),
-            NextStep::Catalogue => return keeps("it lies in your own storage, where nothing is ever deleted".to_owned()),
+            NextStep::Catalogue => {
+                return keeps(
+                    "it lies in your own storage, where nothing is ever deleted".to_owned(),
+                );
+            }
             NextStep::MoveHome { .. } | NextStep::ClearBackup { .. } => {
                 return keeps("its copy has to come home from the backup vault first".to_owned());
             }
             NextStep::LeaveSource { reason, .. } => return keeps(reason),
             NextStep::Wait { until } => {
                 let cases = self.cases_on(entry).await?;
-                let why = if cases.is_empty() { self.waits_for(entry) } else { held(&cases) };
+                let why = if cases.is_empty() {
+                    self.waits_for(entry)
+                } else {
+                    held(&cases)
+                };
                 return keeps(format!("{why}; it is looked at again at {until:.0}"));
             }
             NextStep::Nothing => return keeps(ended(&entry.state)),
@@ -52,17 +60,26 @@ impl ExportDriver {
         }
         match self.exporter.still_holds(&receipt).await {
             Ok(true) => Ok(Outlook::Deletes),
-            Ok(false) => keeps("the vault no longer holds what was proved; it is exported again".to_owned()),
+            Ok(false) => {
+                keeps("the vault no longer holds what was proved; it is exported again".to_owned())
+            }
             Err(error) => keeps(ErrorChain(&error).to_string()),
         }
     }
 
     fn waits_for(&self, entry: &LedgerEntry) -> String {
-        let backs_off = entry.not_before.is_some_and(|until| self.clock.now() < until);
+        let backs_off = entry
+            .not_before
+            .is_some_and(|until| self.clock.now() < until);
         match (&entry.state, backs_off) {
-            (ChunkState::Pending, _) => "it is not proved to be in the vault, and waits for its next attempt".to_owned(),
+            (ChunkState::Pending, _) => {
+                "it is not proved to be in the vault, and waits for its next attempt".to_owned()
+            }
             (_, true) => match entry.failures.last() {
-                Some(failure) => format!("it waits for its next attempt; the last failure: {}", failure.reason),
+                Some(failure) => format!(
+                    "it waits for its next attempt; the last failure: {}",
+                    failure.reason
+                ),
                 None => "it was held when it was looked at last".to_owned(),
             },
             (state, false) => match state.receipt().and_then(|receipt| receipt.anomaly()) {
@@ -83,14 +100,18 @@ fn ended(state: &ChunkState) -> String {
     match state {
         ChunkState::SourceDeleted { .. } => "it is deleted already".to_owned(),
         ChunkState::SourceLeft { reason, .. } => format!("it was left: {reason}"),
-        ChunkState::InPlace { .. } => "it lies in your own storage, where nothing is ever deleted".to_owned(),
+        ChunkState::InPlace { .. } => {
+            "it lies in your own storage, where nothing is ever deleted".to_owned()
+        }
         ChunkState::Removing { source, .. } => match source {
             SourceEnd::Deleted { .. } => "it is deleted already".to_owned(),
             SourceEnd::Left { reason } => format!("it was left: {reason}"),
         },
         ChunkState::Removed { .. } => "its copy was deleted by policy".to_owned(),
         ChunkState::Expired { reason, .. } => format!("it is lost: {reason}"),
-        ChunkState::DeadLettered { reason, .. } => format!("it is not in the vault, and was given up: {reason}"),
+        ChunkState::DeadLettered { reason, .. } => {
+            format!("it is not in the vault, and was given up: {reason}")
+        }
         ChunkState::Pending | ChunkState::Exported { .. } => "nothing is due".to_owned(),
     }
 }

@@ -35,7 +35,11 @@ impl Blame {
 
 impl ExportDriver {
     /// Durable before anything may be deleted.
-    pub(super) async fn settle_exported(&self, claim: &Claim, proved: Proved) -> Result<LedgerEntry, LedgerError> {
+    pub(super) async fn settle_exported(
+        &self,
+        claim: &Claim,
+        proved: Proved,
+    ) -> Result<LedgerEntry, LedgerError> {
         let Proved { receipt, metadata } = proved;
         let entry = self.put_exported(claim, receipt.clone(), metadata).await?;
         count_exported(&entry, &receipt);
@@ -59,7 +63,9 @@ impl ExportDriver {
     ) -> Result<LedgerEntry, LedgerError> {
         self.ledger
             .update(claim, AfterUpdate::KeepClaim, |entry| {
-                entry.state = ChunkState::Exported { receipt: receipt.clone() };
+                entry.state = ChunkState::Exported {
+                    receipt: receipt.clone(),
+                };
                 entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
                 entry.attempts = 0;
                 entry.vault_failures = 0;
@@ -77,31 +83,65 @@ impl ExportDriver {
         let now = self.clock.now();
         let reason = ErrorChain(error).to_string();
         let end = match error {
-            TransferError::Source { source: SourceError::Refused(_), .. } | TransferError::Unproved(_) => {
-                Some(ChunkState::DeadLettered { at: now, reason: reason.clone() })
+            TransferError::Source {
+                source: SourceError::Refused(_),
+                ..
             }
-            TransferError::Source { source: SourceError::Gone { .. }, .. } if entry.is_surely_gone(self.clock.now()) => {
-                Some(ChunkState::Expired { seen_at: now, reason: reason.clone() })
-            }
-            TransferError::Source { .. } | TransferError::Destination(_) | TransferError::Vanished(_) => None,
+            | TransferError::Unproved(_) => Some(ChunkState::DeadLettered {
+                at: now,
+                reason: reason.clone(),
+            }),
+            TransferError::Source {
+                source: SourceError::Gone { .. },
+                ..
+            } if entry.is_surely_gone(self.clock.now()) => Some(ChunkState::Expired {
+                seen_at: now,
+                reason: reason.clone(),
+            }),
+            TransferError::Source { .. }
+            | TransferError::Destination(_)
+            | TransferError::Vanished(_) => None,
         };
         if let Some(state) = end {
             return self.settle_unexported(claim, state, &reason).await;
         }
         let TransferError::Source { source, .. } = error else {
             // The vault's trouble is not the chunk's: it spends no attempt.
-            return self.back_off(claim, entry, AFTER_VAULT_FAILURE, Blame::Vault, reason).await;
+            return self
+                .back_off(claim, entry, AFTER_VAULT_FAILURE, Blame::Vault, reason)
+                .await;
         };
-        let delay = self.policy.attempts.delay(entry.attempts + 1, source.retry_after(), rand::random());
+        let delay =
+            self.policy
+                .attempts
+                .delay(entry.attempts + 1, source.retry_after(), rand::random());
         match delay {
-            Some(delay) => self.back_off(claim, entry, delay, Blame::Source, reason).await,
+            Some(delay) => {
+                self.back_off(claim, entry, delay, Blame::Source, reason)
+                    .await
+            }
             // As long as ACS may have it, nothing is given up.
             None if !entry.is_surely_gone(self.clock.now()) => {
-                self.back_off(claim, entry, self.policy.attempts.longest_delay, Blame::Source, reason).await
+                self.back_off(
+                    claim,
+                    entry,
+                    self.policy.attempts.longest_delay,
+                    Blame::Source,
+                    reason,
+                )
+                .await
             }
             None => {
                 let reason = format!("{} attempts failed, the last: {reason}", entry.attempts + 1);
-                self.settle_unexported(claim, ChunkState::DeadLettered { at: now, reason: reason.clone() }, &reason).await
+                self.settle_unexported(
+                    claim,
+                    ChunkState::DeadLettered {
+                        at: now,
+                        reason: reason.clone(),
+                    },
+                    &reason,
+                )
+                .await
             }
         }
     }
@@ -116,7 +156,9 @@ impl ExportDriver {
     ) -> Result<DriveOutcome, LedgerError> {
         metrics::ATTEMPTS_FAILED.increment(&[blame.as_str()]);
         let now = self.clock.now();
-        let until = now.checked_add(self.within_retention(entry, delay, now)).unwrap_or(Timestamp::MAX);
+        let until = now
+            .checked_add(self.within_retention(entry, delay, now))
+            .unwrap_or(Timestamp::MAX);
         self.ledger
             .update(claim, AfterUpdate::Release, |entry| {
                 match blame {
@@ -144,26 +186,51 @@ impl ExportDriver {
             entry.state = state.clone();
             entry.note_failure(now, reason.to_owned());
         };
-        self.ledger.update(claim, AfterUpdate::Release, change).await?;
+        self.ledger
+            .update(claim, AfterUpdate::Release, change)
+            .await?;
         count_settled(&state);
         if let Some(found) = self.ledger.find(claim.document_id()).await? {
             self.tell_end(&found).await?;
         }
-        Ok(DriveOutcome::Settled { state, exported_now: false })
+        Ok(DriveOutcome::Settled {
+            state,
+            exported_now: false,
+        })
     }
 
-    pub(super) async fn settle(&self, claim: &Claim, state: ChunkState, exported_now: bool) -> Result<DriveOutcome, LedgerError> {
-        self.ledger.update(claim, AfterUpdate::Release, |entry| entry.state = state.clone()).await?;
+    pub(super) async fn settle(
+        &self,
+        claim: &Claim,
+        state: ChunkState,
+        exported_now: bool,
+    ) -> Result<DriveOutcome, LedgerError> {
+        self.ledger
+            .update(claim, AfterUpdate::Release, |entry| {
+                entry.state = state.clone()
+            })
+            .await?;
         count_settled(&state);
-        Ok(DriveOutcome::Settled { state, exported_now })
+        Ok(DriveOutcome::Settled {
+            state,
+            exported_now,
+        })
     }
 
     pub(super) async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
-        self.ledger.update(claim, AfterUpdate::Release, |_| {}).await.map(drop)
+        self.ledger
+            .update(claim, AfterUpdate::Release, |_| {})
+            .await
+            .map(drop)
     }
 
     /// A delay that leaves time for another attempt: never more than half of what is left.
-    pub(super) fn within_retention(&self, entry: &LedgerEntry, delay: Duration, now: Timestamp) -> Duration {
+    pub(super) fn within_retention(
+        &self,
+        entry: &LedgerEntry,
+        delay: Duration,
+        now: Timestamp,
+    ) -> Duration {
         let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
         delay.min((left / 2).max(self.policy.attempts.first_delay))
     }
@@ -177,7 +244,14 @@ fn count_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
     metrics::CHUNKS_EXPORTED.increment(&[vault]);
     metrics::EXPORT_PROVED.add(receipt.media().size_bytes(), &[]);
     let announced_at = entry.chunk.event_time.unwrap_or(entry.recorded_at);
-    metrics::EXPORT_DELAY.record(receipt.verified_at().duration_since(announced_at).as_secs_f64().max(0.0), &[]);
+    metrics::EXPORT_DELAY.record(
+        receipt
+            .verified_at()
+            .duration_since(announced_at)
+            .as_secs_f64()
+            .max(0.0),
+        &[],
+    );
     if receipt.anomaly().is_some() {
         metrics::CHUNKS_DOUBTFUL.increment(&[]);
     }
@@ -190,7 +264,10 @@ fn count_settled(state: &ChunkState) {
         ChunkState::InPlace { .. } => &metrics::CHUNKS_IN_PLACE,
         ChunkState::Expired { .. } => &metrics::CHUNKS_EXPIRED,
         ChunkState::DeadLettered { .. } => &metrics::CHUNKS_DEAD_LETTERED,
-        ChunkState::Pending | ChunkState::Exported { .. } | ChunkState::Removing { .. } | ChunkState::Removed { .. } => return,
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. } => return,
     };
     counter.increment(&[]);
 }

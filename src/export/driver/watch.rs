@@ -11,11 +11,16 @@ impl ExportDriver {
     /// Raises the voice when a chunk has come closer to its deadline. Returns the entry as it is now.
     pub(super) async fn watch(&self, found: Found) -> Result<Option<Found>, LedgerError> {
         let entry = &found.entry;
-        let Some(risk) = entry.risk(self.clock.now()).filter(|risk| entry.told_risk.is_none_or(|told| told < *risk)) else {
+        let Some(risk) = entry
+            .risk(self.clock.now())
+            .filter(|risk| entry.told_risk.is_none_or(|told| told < *risk))
+        else {
             return Ok(Some(found));
         };
         tell(entry, risk);
-        self.ledger.note_told(&found, |entry| entry.told_risk = Some(risk)).await?;
+        self.ledger
+            .note_told(&found, |entry| entry.told_risk = Some(risk))
+            .await?;
         self.ledger.find(&found.entry.chunk.document_id).await
     }
 
@@ -24,14 +29,20 @@ impl ExportDriver {
         if found.entry.told_end || !alarm(&found.entry) {
             return Ok(());
         }
-        self.ledger.note_told(found, |entry| entry.told_end = true).await
+        self.ledger
+            .note_told(found, |entry| entry.told_end = true)
+            .await
     }
 }
 
 fn tell(entry: &LedgerEntry, risk: Risk) {
     let (id, expires_at) = (&entry.chunk.document_id, entry.expires_at);
     let percent_over = risk.share() * 100.0;
-    let last = entry.failures.last().map(|failure| failure.reason.as_str()).unwrap_or_default();
+    let last = entry
+        .failures
+        .last()
+        .map(|failure| failure.reason.as_str())
+        .unwrap_or_default();
     match risk {
         Risk::Half => {
             warn!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time are over, ACS drops it at {expires_at}, and it is not in the vault");

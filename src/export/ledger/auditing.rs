@@ -19,26 +19,56 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails: it must then not be done.
-    pub async fn audit_operator(&self, action: &str, subject: &str, detail: Value) -> Result<u64, LedgerError> {
-        Ok(self.audit.append(Actor::Operator, action, subject, detail).await?)
+    pub async fn audit_operator(
+        &self,
+        action: &str,
+        subject: &str,
+        detail: Value,
+    ) -> Result<u64, LedgerError> {
+        Ok(self
+            .audit
+            .append(Actor::Operator, action, subject, detail)
+            .await?)
     }
 
     /// The handler is about to do something to a chunk. Gives the number of the log's document that tells of it.
     ///
     /// # Errors
     /// When the storage fails: it must then not be done.
-    pub async fn audit_step(&self, action: &str, document_id: &DocumentId, detail: Value) -> Result<u64, LedgerError> {
-        Ok(self.audit.append(Actor::Handler, action, document_id.as_str(), detail).await?)
+    pub async fn audit_step(
+        &self,
+        action: &str,
+        document_id: &DocumentId,
+        detail: Value,
+    ) -> Result<u64, LedgerError> {
+        Ok(self
+            .audit
+            .append(Actor::Handler, action, document_id.as_str(), detail)
+            .await?)
     }
 
-    pub(super) async fn audit_recorded(&self, action: &str, chunk: &RecordingChunk) -> Result<u64, LedgerError> {
+    pub(super) async fn audit_recorded(
+        &self,
+        action: &str,
+        chunk: &RecordingChunk,
+    ) -> Result<u64, LedgerError> {
         let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
-    pub(super) async fn audit_change(&self, before: &ChunkState, after: &mut LedgerEntry) -> Result<(), LedgerError> {
+    pub(super) async fn audit_change(
+        &self,
+        before: &ChunkState,
+        after: &mut LedgerEntry,
+    ) -> Result<(), LedgerError> {
         if *before != after.state {
-            let number = self.audit_step(after.state.name(), &after.chunk.document_id, described(&after.state)).await?;
+            let number = self
+                .audit_step(
+                    after.state.name(),
+                    &after.chunk.document_id,
+                    described(&after.state),
+                )
+                .await?;
             after.note_audited(number);
         }
         Ok(())
@@ -49,12 +79,22 @@ impl ChunkLedger {
 fn described(state: &ChunkState) -> Value {
     match state {
         ChunkState::Pending => Value::Null,
-        ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => proof(receipt),
-        ChunkState::SourceLeft { receipt, reason } => json!({"proof": proof(receipt), "reason": reason}),
-        ChunkState::InPlace { files, .. } => json!({"sizeBytes": files.media.size_bytes, "sha256": files.media.sha256}),
+        ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => {
+            proof(receipt)
+        }
+        ChunkState::SourceLeft { receipt, reason } => {
+            json!({"proof": proof(receipt), "reason": reason})
+        }
+        ChunkState::InPlace { files, .. } => {
+            json!({"sizeBytes": files.media.size_bytes, "sha256": files.media.sha256})
+        }
         ChunkState::Removing { receipt, .. } => proof(receipt),
-        ChunkState::Removed { receipt, reason, .. } => json!({"proof": proof(receipt), "reason": reason}),
-        ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => json!({"reason": reason}),
+        ChunkState::Removed {
+            receipt, reason, ..
+        } => json!({"proof": proof(receipt), "reason": reason}),
+        ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => {
+            json!({"reason": reason})
+        }
     }
 }
 

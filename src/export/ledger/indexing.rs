@@ -39,7 +39,9 @@ impl LedgerEntry {
             .iter()
             .flat_map(|metadata| &metadata.participants)
             // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
-            .map(|participant| Listed::Participant(participant.id.clone()).marker(at, &recording, Some(document)))
+            .map(|participant| {
+                Listed::Participant(participant.id.clone()).marker(at, &recording, Some(document))
+            })
             .collect();
         let attention = match &self.state {
             ChunkState::DeadLettered { .. } => Some(Attention::Failed),
@@ -52,8 +54,13 @@ impl LedgerEntry {
             | ChunkState::Removed { .. }
             | ChunkState::InPlace { .. } => None,
         };
-        markers.extend(attention.map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))));
-        let proved_at = self.state.receipt().map(crate::export::ExportReceipt::verified_at);
+        markers.extend(
+            attention.map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
+        );
+        let proved_at = self
+            .state
+            .receipt()
+            .map(crate::export::ExportReceipt::verified_at);
         markers.extend(proved_at.map(|at| Listed::Proved.marker(at, &recording, Some(document))));
         markers
     }
@@ -71,7 +78,11 @@ impl ChunkLedger {
     }
 
     /// Writes the markers of what an entry is about to say, and did not before.
-    pub(super) async fn mark_new(&self, before: Option<&LedgerEntry>, after: &LedgerEntry) -> Result<(), StoreError> {
+    pub(super) async fn mark_new(
+        &self,
+        before: Option<&LedgerEntry>,
+        after: &LedgerEntry,
+    ) -> Result<(), StoreError> {
         if before.is_some_and(|before| before.is_filed_as(after)) {
             return Ok(());
         }
@@ -82,18 +93,29 @@ impl ChunkLedger {
     /// Removes the markers of what an entry said before and says no more.
     ///
     /// Whoever changes the entry at the same time may have found one there and relied on it: it is put back.
-    pub(super) async fn unmark(&self, before: &LedgerEntry, after: &LedgerEntry) -> Result<(), LedgerError> {
+    pub(super) async fn unmark(
+        &self,
+        before: &LedgerEntry,
+        after: &LedgerEntry,
+    ) -> Result<(), LedgerError> {
         if before.is_filed_as(after) {
             return Ok(());
         }
-        let stale: Vec<String> = before.markers().difference(&after.markers()).cloned().collect();
+        let stale: Vec<String> = before
+            .markers()
+            .difference(&after.markers())
+            .cloned()
+            .collect();
         if stale.is_empty() {
             return Ok(());
         }
         self.index().remove(stale.iter().cloned()).await?;
         let found = self.find(&after.chunk.document_id).await?;
         let again = found.map(|found| found.entry.markers()).unwrap_or_default();
-        Ok(self.index().put(stale.into_iter().filter(|key| again.contains(key))).await?)
+        Ok(self
+            .index()
+            .put(stale.into_iter().filter(|key| again.contains(key)))
+            .await?)
     }
 
     /// Adds to an entry what one from before the index lacks, and writes all its markers.
@@ -124,11 +146,18 @@ impl ChunkLedger {
                 return Ok(());
             }
             let condition = Precondition::Unchanged(found.version);
-            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+            if self
+                .store
+                .put(&entry_key(document_id), to_bytes(&entry), condition)
+                .await?
+                == PutOutcome::Written
+            {
                 return Ok(());
             }
         }
-        Err(LedgerError::Contended { document_id: document_id.clone() })
+        Err(LedgerError::Contended {
+            document_id: document_id.clone(),
+        })
     }
 
     /// Takes out of an entry what it says of people: who was there, and texts that may name them. Its last markers go with it,
@@ -142,7 +171,9 @@ impl ChunkLedger {
                 return Ok(true);
             };
             let has_ended = match &found.entry.state {
-                ChunkState::Removed { .. } | ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => true,
+                ChunkState::Removed { .. }
+                | ChunkState::Expired { .. }
+                | ChunkState::DeadLettered { .. } => true,
                 ChunkState::Pending
                 | ChunkState::Exported { .. }
                 | ChunkState::SourceDeleted { .. }
@@ -160,14 +191,24 @@ impl ChunkLedger {
             if entry == found.entry {
                 return Ok(true);
             }
-            entry.note_audited(self.audit_operator("forgotten", document_id.as_str(), serde_json::Value::Null).await?);
+            entry.note_audited(
+                self.audit_operator("forgotten", document_id.as_str(), serde_json::Value::Null)
+                    .await?,
+            );
             let condition = Precondition::Unchanged(found.version);
-            if self.store.put(&entry_key(document_id), to_bytes(&entry), condition).await? == PutOutcome::Written {
+            if self
+                .store
+                .put(&entry_key(document_id), to_bytes(&entry), condition)
+                .await?
+                == PutOutcome::Written
+            {
                 self.unmark(&found.entry, &entry).await?;
                 return Ok(true);
             }
         }
-        Err(LedgerError::Contended { document_id: document_id.clone() })
+        Err(LedgerError::Contended {
+            document_id: document_id.clone(),
+        })
     }
 
     /// Notes when a sweep ended and how long it took; of two at once one is noted.
@@ -176,9 +217,14 @@ impl ChunkLedger {
     /// When the storage fails: nothing depends on it.
     pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
         let stored = self.store.find(LAST_SWEEP).await?;
-        let condition = stored.map_or(Precondition::Absent, |stored| Precondition::Unchanged(stored.version));
+        let condition = stored.map_or(Precondition::Absent, |stored| {
+            Precondition::Unchanged(stored.version)
+        });
         let content = serde_json::to_vec(&sweep).expect("it has string keys only");
-        self.store.put(LAST_SWEEP, content.into(), condition).await.map(drop)
+        self.store
+            .put(LAST_SWEEP, content.into(), condition)
+            .await
+            .map(drop)
     }
 
     /// The sweep that was noted last.

@@ -27,14 +27,24 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails: the event must then not be acknowledged.
-    pub async fn keep_poison(&self, event: &serde_json::Value, reason: &str) -> Result<(), LedgerError> {
+    pub async fn keep_poison(
+        &self,
+        event: &serde_json::Value,
+        reason: &str,
+    ) -> Result<(), LedgerError> {
         let text = event.to_string();
         let sha256 = Sha256Digest::of(text.as_bytes());
         let kept = serde_json::json!({
             "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
         });
         // A conflict means that the same event is kept already.
-        self.store.put(&format!("{POISON}{sha256}.json"), Bytes::from(kept.to_string()), Precondition::Absent).await?;
+        self.store
+            .put(
+                &format!("{POISON}{sha256}.json"),
+                Bytes::from(kept.to_string()),
+                Precondition::Absent,
+            )
+            .await?;
         Ok(())
     }
 
@@ -46,7 +56,11 @@ impl ChunkLedger {
         let Ok(sha256) = Sha256Digest::try_from(sha256.to_owned()) else {
             return Ok(None);
         };
-        Ok(self.store.find(&format!("{POISON}{sha256}.json")).await?.map(|stored| stored.content))
+        Ok(self
+            .store
+            .find(&format!("{POISON}{sha256}.json"))
+            .await?
+            .map(|stored| stored.content))
     }
 
     /// SHA-256s of all events that were kept.
@@ -63,7 +77,10 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn count_poison(&self, cap: usize) -> Result<Count, LedgerError> {
         let count = self.store.list(POISON, None, cap + 1).await?.len();
-        Ok(Count { count: count.min(cap), is_capped: count > cap })
+        Ok(Count {
+            count: count.min(cap),
+            is_capped: count > cap,
+        })
     }
 
     /// SHA-256s of events that were kept, at most `limit`.
@@ -72,17 +89,28 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn some_poisoned(&self, limit: usize) -> Result<Vec<String>, LedgerError> {
         let keys = self.store.list(POISON, None, limit).await?;
-        Ok(keys.iter().filter_map(|key| Some(key.strip_prefix(POISON)?.strip_suffix(".json")?.to_owned())).collect())
+        Ok(keys
+            .iter()
+            .filter_map(|key| Some(key.strip_prefix(POISON)?.strip_suffix(".json")?.to_owned()))
+            .collect())
     }
 
     /// A page of all document ids, and after which the next begins.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn documents(&self, after: Option<&str>) -> Result<(Vec<DocumentId>, Option<String>), LedgerError> {
+    pub async fn documents(
+        &self,
+        after: Option<&str>,
+    ) -> Result<(Vec<DocumentId>, Option<String>), LedgerError> {
         let keys = self.store.list(CHUNKS, after, PAGE).await?;
         let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
-        let ids = keys.iter().filter_map(|key| key.strip_prefix(CHUNKS)?.strip_suffix(".json")?.parse().ok());
+        let ids = keys.iter().filter_map(|key| {
+            key.strip_prefix(CHUNKS)?
+                .strip_suffix(".json")?
+                .parse()
+                .ok()
+        });
         Ok((ids.collect(), next))
     }
 
@@ -90,8 +118,15 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails. An entry that is unreadable is logged and left out.
-    pub async fn entries(&self, wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync) -> Result<Vec<LedgerEntry>, LedgerError> {
-        let ids = self.names(CHUNKS).await?.into_iter().filter_map(|name| name.parse::<DocumentId>().ok());
+    pub async fn entries(
+        &self,
+        wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync,
+    ) -> Result<Vec<LedgerEntry>, LedgerError> {
+        let ids = self
+            .names(CHUNKS)
+            .await?
+            .into_iter()
+            .filter_map(|name| name.parse::<DocumentId>().ok());
         let found = futures::stream::iter(ids).map(|id| async move {
             match self.find(&id).await {
                 Err(error @ LedgerError::Corrupt { .. }) => {
@@ -114,7 +149,9 @@ impl ChunkLedger {
         let mut after: Option<String> = None;
         loop {
             let keys = self.store.list(prefix, after.as_deref(), PAGE).await?;
-            let page = keys.iter().filter_map(|key| key.strip_prefix(prefix)?.strip_suffix(".json"));
+            let page = keys
+                .iter()
+                .filter_map(|key| key.strip_prefix(prefix)?.strip_suffix(".json"));
             names.extend(page.map(str::to_owned));
             after = keys.last().cloned();
             if keys.len() < PAGE {

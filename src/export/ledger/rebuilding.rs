@@ -26,7 +26,12 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn unreadable(&self) -> Result<Vec<DocumentId>, LedgerError> {
         let mut unreadable = Vec::new();
-        for id in self.names(CHUNKS).await?.into_iter().filter_map(|name| name.parse::<DocumentId>().ok()) {
+        for id in self
+            .names(CHUNKS)
+            .await?
+            .into_iter()
+            .filter_map(|name| name.parse::<DocumentId>().ok())
+        {
             match self.find(&id).await {
                 Ok(_) => {}
                 Err(LedgerError::Corrupt { document_id, .. }) => unreadable.push(document_id),
@@ -42,11 +47,17 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn rebuild(&self, document_id: &DocumentId, kept: KeptReceipt) -> Result<Rebuilt, LedgerError> {
+    pub async fn rebuild(
+        &self,
+        document_id: &DocumentId,
+        kept: KeptReceipt,
+    ) -> Result<Rebuilt, LedgerError> {
         let key = entry_key(document_id);
         let stored = self.store.find(&key).await?;
         let condition = match &stored {
-            Some(stored) if serde_json::from_slice::<LedgerEntry>(&stored.content).is_ok() => return Ok(Rebuilt::Readable),
+            Some(stored) if serde_json::from_slice::<LedgerEntry>(&stored.content).is_ok() => {
+                return Ok(Rebuilt::Readable);
+            }
             Some(stored) => Precondition::Unchanged(stored.version.clone()),
             None => Precondition::Absent,
         };
@@ -57,14 +68,30 @@ impl ChunkLedger {
             folder.clone_into(&mut entry.folder);
         }
         entry.claims = 1;
-        entry.state = ChunkState::Exported { receipt: kept.receipt };
-        entry.note_audited(self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null).await?);
+        entry.state = ChunkState::Exported {
+            receipt: kept.receipt,
+        };
+        entry.note_audited(
+            self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null)
+                .await?,
+        );
         let outcome = self.put_open(None, &entry, condition).await?;
-        Ok(if outcome == PutOutcome::Written { Rebuilt::Rebuilt } else { Rebuilt::Changed })
+        Ok(if outcome == PutOutcome::Written {
+            Rebuilt::Rebuilt
+        } else {
+            Rebuilt::Changed
+        })
     }
 
-    async fn keep_corrupt(&self, document_id: &DocumentId, content: Bytes) -> Result<(), LedgerError> {
-        let key = format!("corrupt/{document_id}-{}", self.clock.now().as_millisecond());
+    async fn keep_corrupt(
+        &self,
+        document_id: &DocumentId,
+        content: Bytes,
+    ) -> Result<(), LedgerError> {
+        let key = format!(
+            "corrupt/{document_id}-{}",
+            self.clock.now().as_millisecond()
+        );
         self.store.put(&key, content, Precondition::Absent).await?;
         Ok(())
     }

@@ -58,15 +58,27 @@ pub struct RecordingList {
 }
 
 impl RecordingList {
-    pub fn new(page: impl Iterator<Item = RegisteredRecording>, next: Option<RunningCursor>) -> Self {
-        let recordings = page.map(|recording| RecordingAnswer::from(RecordingView::of(recording))).collect();
-        Self { recordings, continuation: next.map(|cursor| cursor.as_str().to_owned()) }
+    pub fn new(
+        page: impl Iterator<Item = RegisteredRecording>,
+        next: Option<RunningCursor>,
+    ) -> Self {
+        let recordings = page
+            .map(|recording| RecordingAnswer::from(RecordingView::of(recording)))
+            .collect();
+        Self {
+            recordings,
+            continuation: next.map(|cursor| cursor.as_str().to_owned()),
+        }
     }
 }
 
 impl From<RecordingView> for RecordingAnswer {
     fn from(view: RecordingView) -> Self {
-        let json = |value: Result<Value, _>| value.ok().filter(|value| value.as_object().is_some_and(|map| !map.is_empty()));
+        let json = |value: Result<Value, _>| {
+            value
+                .ok()
+                .filter(|value| value.as_object().is_some_and(|map| !map.is_empty()))
+        };
         let account = view.account;
         let (ended_at, failure) = match account.as_ref().map(|account| account.status.clone()) {
             Some(RecordingStatus::Stopped { at }) => (Some(at.to_string()), None),
@@ -77,14 +89,28 @@ impl From<RecordingView> for RecordingAnswer {
             recording_id: view.recording_id.to_string(),
             recording_state: view.state,
             recording_kind: view.recording_kind,
-            call: account.as_ref().and_then(|account| json(serde_json::to_value(account.call.as_ref()))),
-            options: account.as_ref().and_then(|account| json(serde_json::to_value(&account.options))),
-            conversation: account.as_ref().and_then(|account| account.conversation.clone()),
-            started_by: account.as_ref().and_then(|account| account.started_by.clone()),
-            started_at: account.as_ref().and_then(|account| account.started_at).map(|at| at.to_string()),
+            call: account
+                .as_ref()
+                .and_then(|account| json(serde_json::to_value(account.call.as_ref()))),
+            options: account
+                .as_ref()
+                .and_then(|account| json(serde_json::to_value(&account.options))),
+            conversation: account
+                .as_ref()
+                .and_then(|account| account.conversation.clone()),
+            started_by: account
+                .as_ref()
+                .and_then(|account| account.started_by.clone()),
+            started_at: account
+                .as_ref()
+                .and_then(|account| account.started_at)
+                .map(|at| at.to_string()),
             ended_at,
             failure,
-            pauses: account.as_ref().map(|account| account.pauses.clone()).unwrap_or_default(),
+            pauses: account
+                .as_ref()
+                .map(|account| account.pauses.clone())
+                .unwrap_or_default(),
             consent: account.and_then(|account| account.consent),
         }
     }

@@ -94,17 +94,31 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // By way of a map: a struct would also be read from an array.
     serde_json::from_slice::<Map<String, Value>>(body)
         .and_then(|body| serde_json::from_value(Value::Object(body)))
-        .map_err(|error| Problem::invalid(None, format!("The body is not what is expected here: {error}.")))
+        .map_err(|error| {
+            Problem::invalid(
+                None,
+                format!("The body is not what is expected here: {error}."),
+            )
+        })
 }
 
 fn case_tag(text: &str) -> Result<CaseTag, Problem> {
-    text.parse().map_err(|error| Problem::invalid(Some("case"), format!("`case` is wrong: {error}.")))
+    text.parse()
+        .map_err(|error| Problem::invalid(Some("case"), format!("`case` is wrong: {error}.")))
 }
 
 fn short(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
-    let text = text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    if text.as_ref().is_some_and(|text| text.chars().count() > TEXT_LIMIT) {
-        return Err(Problem::invalid(Some(name), format!("`{name}` has more than {TEXT_LIMIT} characters.")));
+    let text = text
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty());
+    if text
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > TEXT_LIMIT)
+    {
+        return Err(Problem::invalid(
+            Some(name),
+            format!("`{name}` has more than {TEXT_LIMIT} characters."),
+        ));
     }
     Ok(text)
 }
@@ -127,15 +141,26 @@ pub(crate) async fn retry(
 ) -> Result<Json<RetryAnswer>, Problem> {
     let by = allowed(&app, &headers)?;
     let id = document_id(&id)?;
-    let conflict = |message| Err(Problem::new(StatusCode::CONFLICT, "NothingToRetry", message));
+    let conflict = |message| {
+        Err(Problem::new(
+            StatusCode::CONFLICT,
+            "NothingToRetry",
+            message,
+        ))
+    };
     match app.catalogue.retry(&id, &by).await? {
         Retried::Opened => {}
         Retried::Unknown => return Err(unknown_chunk()),
-        Retried::Safe => return conflict("The chunk is in the vault and proved; there is nothing to retry."),
+        Retried::Safe => {
+            return conflict("The chunk is in the vault and proved; there is nothing to retry.");
+        }
         Retried::Removed => return conflict("The chunk was deleted from the vault, and stays so."),
     }
     let state = app.catalogue.state_of(&id).await?;
-    Ok(Json(RetryAnswer { document_id: id.to_string(), state }))
+    Ok(Json(RetryAnswer {
+        document_id: id.to_string(),
+        state,
+    }))
 }
 
 /// Looks whether the vault has a chunk's files as they were proved.
@@ -155,13 +180,27 @@ pub(crate) async fn verify(
 ) -> Result<Json<VerifyAnswer>, Problem> {
     let by = allowed(&app, &headers)?;
     let id = document_id(&id)?;
-    let answer = VerifyAnswer { document_id: id.to_string(), verified: false, size_bytes: None, sha256: None, problem: None };
+    let answer = VerifyAnswer {
+        document_id: id.to_string(),
+        verified: false,
+        size_bytes: None,
+        sha256: None,
+        problem: None,
+    };
     Ok(Json(match app.catalogue.verify(&id, &by).await? {
         Verified::Is(file) => {
             let (size_bytes, sha256) = (Some(file.size_bytes()), Some(file.sha256().to_string()));
-            VerifyAnswer { verified: true, size_bytes, sha256, ..answer }
+            VerifyAnswer {
+                verified: true,
+                size_bytes,
+                sha256,
+                ..answer
+            }
         }
-        Verified::IsNot { problem } => VerifyAnswer { problem: Some(problem), ..answer },
+        Verified::IsNot { problem } => VerifyAnswer {
+            problem: Some(problem),
+            ..answer
+        },
         Verified::Unknown => return Err(unknown_chunk()),
     }))
 }
@@ -187,12 +226,25 @@ pub(crate) async fn hold(
     let id = recording_id(&id)?;
     let HoldRequest { case, by, note } = parsed(&body?)?;
     let by = short("by", by)?.or_else(|| who.0.clone());
-    let case = Case { tag: case_tag(&case)?, by, note: short("note", note)?, since: app.clock.now() };
+    let case = Case {
+        tag: case_tag(&case)?,
+        by,
+        note: short("note", note)?,
+        since: app.clock.now(),
+    };
     match app.catalogue.hold(&id, &case, &who).await? {
-        HeldNow::Held(cases) => Ok(Json(HoldsAnswer { holds: cases.iter().map(shown_case).collect() })),
+        HeldNow::Held(cases) => Ok(Json(HoldsAnswer {
+            holds: cases.iter().map(shown_case).collect(),
+        })),
         HeldNow::TooLate { gone } => {
-            let gone = gone.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-            let message = format!("The recording is held, but of it is deleted already, or is being deleted: {gone}.");
+            let gone = gone
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(", ");
+            let message = format!(
+                "The recording is held, but of it is deleted already, or is being deleted: {gone}."
+            );
             Err(Problem::new(StatusCode::CONFLICT, "PartlyRemoved", message))
         }
         HeldNow::Unknown => Err(unknown_recording()),
@@ -218,8 +270,14 @@ pub(crate) async fn release(
     let by = allowed(&app, &headers)?;
     let id = recording_id(&id)?;
     let ReleaseRequest { case } = parsed(&body?)?;
-    let cases = app.catalogue.release(&id, &case_tag(&case)?, &by).await?.ok_or_else(unknown_recording)?;
-    Ok(Json(HoldsAnswer { holds: cases.iter().map(shown_case).collect() }))
+    let cases = app
+        .catalogue
+        .release(&id, &case_tag(&case)?, &by)
+        .await?
+        .ok_or_else(unknown_recording)?;
+    Ok(Json(HoldsAnswer {
+        holds: cases.iter().map(shown_case).collect(),
+    }))
 }
 
 /// Feeds an event in again that could not be read.
@@ -239,15 +297,27 @@ pub(crate) async fn replay(
 ) -> Result<Json<ReplayAnswer>, Problem> {
     let by = allowed(&app, &headers)?;
     let kept = app.catalogue.replayed(&sha256, &by).await?;
-    let kept = kept.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "PoisonNotFound", "There is no such event."))?;
+    let kept = kept.ok_or_else(|| {
+        Problem::new(
+            StatusCode::NOT_FOUND,
+            "PoisonNotFound",
+            "There is no such event.",
+        )
+    })?;
     let Some(events) = events_in(&kept) else {
-        return Ok(Json(ReplayAnswer { chunks: 0, problem: Some("it is neither JSON nor base64 of JSON".to_owned()) }));
+        return Ok(Json(ReplayAnswer {
+            chunks: 0,
+            problem: Some("it is neither JSON nor base64 of JSON".to_owned()),
+        }));
     };
     let mut intake = Intake::new(&app);
     let taken = intake.take_all(&events).await;
     taken.map_err(CatalogueError::from)?;
     let problem = intake.unreadable.into_iter().chain(intake.again).next();
-    Ok(Json(ReplayAnswer { chunks: intake.recorded.len(), problem }))
+    Ok(Json(ReplayAnswer {
+        chunks: intake.recorded.len(),
+        problem,
+    }))
 }
 
 #[cfg(test)]
@@ -256,7 +326,14 @@ mod tests {
 
     #[test]
     fn a_body_that_is_wrong_is_told() {
-        for wrong in ["", "[]", "[\"A-1\"]", "{}", r#"{"case": 7}"#, r#"{"case": "A", "more": 1}"#] {
+        for wrong in [
+            "",
+            "[]",
+            "[\"A-1\"]",
+            "{}",
+            r#"{"case": 7}"#,
+            r#"{"case": "A", "more": 1}"#,
+        ] {
             assert!(parsed::<HoldRequest>(wrong.as_bytes()).is_err(), "{wrong}");
         }
         assert!(parsed::<HoldRequest>(br#"{"case": "A-1", "by": null}"#).is_ok());

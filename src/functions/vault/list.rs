@@ -45,7 +45,12 @@ pub(crate) struct Summary {
 )]
 pub(crate) async fn summary(State(app): State<Arc<App>>) -> Result<Json<Summary>, Problem> {
     let tiles = app.catalogue.tiles().await?;
-    Ok(Json(Summary { now: app.clock.now(), version: env!("CARGO_PKG_VERSION"), actions: app.operator_actions, tiles }))
+    Ok(Json(Summary {
+        now: app.clock.now(),
+        version: env!("CARGO_PKG_VERSION"),
+        actions: app.operator_actions,
+        tiles,
+    }))
 }
 
 /// What to list.
@@ -91,25 +96,48 @@ pub(crate) async fn recordings(
 }
 
 fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
-    query.map(|query| query.0).map_err(|rejection| Problem::invalid(None, rejection.body_text()))
+    query
+        .map(|query| query.0)
+        .map_err(|rejection| Problem::invalid(None, rejection.body_text()))
 }
 
 fn wanted(query: ListQuery) -> Result<Wanted, Problem> {
-    let invalid = |name: &'static str| move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."));
-    let filled = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
-    let from = filled(query.from).map(|text| moment(&text, 0)).transpose().map_err(invalid("from"))?;
-    let to = filled(query.to).map(|text| moment(&text, 1)).transpose().map_err(invalid("to"))?;
-    let format = filled(query.format).map(|text| text.parse().map_err(|error| format!("is wrong: {error}")));
-    let after = filled(query.continuation).map(|text| text.parse().map_err(|_| "is not one that was given".to_owned()));
+    let invalid = |name: &'static str| {
+        move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."))
+    };
+    let filled = |text: Option<String>| {
+        text.map(|text| text.trim().to_owned())
+            .filter(|text| !text.is_empty())
+    };
+    let from = filled(query.from)
+        .map(|text| moment(&text, 0))
+        .transpose()
+        .map_err(invalid("from"))?;
+    let to = filled(query.to)
+        .map(|text| moment(&text, 1))
+        .transpose()
+        .map_err(invalid("to"))?;
+    let format =
+        filled(query.format).map(|text| text.parse().map_err(|error| format!("is wrong: {error}")));
+    let after = filled(query.continuation).map(|text| {
+        text.parse()
+            .map_err(|_| "is not one that was given".to_owned())
+    });
     let top = query.top.unwrap_or(PAGE);
     if !(1..=LARGEST_PAGE).contains(&top) {
-        return Err(Problem::invalid(Some("top"), format!("`top` is {top}; expected 1 to {LARGEST_PAGE}.")));
+        return Err(Problem::invalid(
+            Some("top"),
+            format!("`top` is {top}; expected 1 to {LARGEST_PAGE}."),
+        ));
     }
     Ok(Wanted {
         period: Period { from, to },
         call: filled(query.call),
         participant: filled(query.participant),
-        status: filled(query.state).map(|text| text.parse()).transpose().map_err(invalid("state"))?,
+        status: filled(query.state)
+            .map(|text| text.parse())
+            .transpose()
+            .map_err(invalid("state"))?,
         format: format.transpose().map_err(invalid("format"))?,
         id: filled(query.q),
         top,
@@ -122,9 +150,17 @@ fn moment(text: &str, days_later: i32) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
     }
-    let day = date(text).ok().and_then(|date| date.checked_add(days_later.days()).ok());
-    let time = day.and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|start| start.timestamp());
-    time.ok_or_else(|| format!("is `{text}`; expected a day such as 2026-03-02 or a time such as 2026-03-02T10:00:00Z"))
+    let day = date(text)
+        .ok()
+        .and_then(|date| date.checked_add(days_later.days()).ok());
+    let time = day
+        .and_then(|day| day.to_zoned(TimeZone::UTC).ok())
+        .map(|start| start.timestamp());
+    time.ok_or_else(|| {
+        format!(
+            "is `{text}`; expected a day such as 2026-03-02 or a time such as 2026-03-02T10:00:00Z"
+        )
+    })
 }
 
 fn date(text: &str) -> Result<Date, String> {
@@ -158,8 +194,10 @@ pub(crate) async fn days(
 ) -> Result<Json<Days>, Problem> {
     let query = read(query)?;
     let given = |name: &'static str, text: Option<String>| {
-        let invalid = move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."));
-        text.map(|text| date(text.trim()).map_err(invalid)).transpose()
+        let invalid =
+            move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."));
+        text.map(|text| date(text.trim()).map_err(invalid))
+            .transpose()
     };
     let today = app.clock.now().to_zoned(TimeZone::UTC).date();
     let to = given("to", query.to)?.unwrap_or(today);
@@ -194,9 +232,16 @@ pub(crate) async fn deadlines(
 ) -> Result<Json<Deadlines>, Problem> {
     let hours = read(query)?.hours.unwrap_or(HOURS);
     if !(1..=MOST_HOURS).contains(&hours) {
-        return Err(Problem::invalid(Some("hours"), format!("`hours` is {hours}; expected 1 to {MOST_HOURS}.")));
+        return Err(Problem::invalid(
+            Some("hours"),
+            format!("`hours` is {hours}; expected 1 to {MOST_HOURS}."),
+        ));
     }
-    let until = app.clock.now().checked_add(SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MAX);
+    let until = app
+        .clock
+        .now()
+        .checked_add(SignedDuration::from_hours(hours))
+        .unwrap_or(Timestamp::MAX);
     Ok(Json(app.catalogue.deadlines(until).await?))
 }
 
@@ -222,7 +267,14 @@ mod tests {
     #[case("2026-02-30", 0, None)]
     #[case("yesterday", 0, None)]
     #[case("", 0, None)]
-    fn a_day_includes_its_end_and_a_time_does_not(#[case] text: &str, #[case] later: i32, #[case] expected: Option<&str>) {
-        assert_eq!(moment(text, later).ok(), expected.map(|time| time.parse().unwrap()));
+    fn a_day_includes_its_end_and_a_time_does_not(
+        #[case] text: &str,
+        #[case] later: i32,
+        #[case] expected: Option<&str>,
+    ) {
+        assert_eq!(
+            moment(text, later).ok(),
+            expected.map(|time| time.parse().unwrap())
+        );
     }
 }

@@ -43,11 +43,22 @@ pub(crate) struct Ticket {
         (status = 410, description = "It is in the vault no more", body = crate::functions::problem::ErrorAnswer),
     )
 )]
-pub(crate) async fn ticket(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<Ticket>, Problem> {
+pub(crate) async fn ticket(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
     let media = find(&app, &id, File::Media).await?;
-    let (ticket, expires_at) = app.tickets.issue(&id, app.clock.now()).await.map_err(CatalogueError::from)?;
-    Ok(Json(Ticket { url: format!("/api/vault/play/{ticket}"), expires_at, content_type: media.content_type() }))
+    let (ticket, expires_at) = app
+        .tickets
+        .issue(&id, app.clock.now())
+        .await
+        .map_err(CatalogueError::from)?;
+    Ok(Json(Ticket {
+        url: format!("/api/vault/play/{ticket}"),
+        expires_at,
+        content_type: media.content_type(),
+    }))
 }
 
 /// Gives a chunk's media; with `Range`, a part of it.
@@ -108,10 +119,20 @@ pub(crate) async fn play(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let refused = |code, message: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, message));
-    match app.tickets.look(&ticket, app.clock.now()).await.map_err(CatalogueError::from)? {
+    match app
+        .tickets
+        .look(&ticket, app.clock.now())
+        .await
+        .map_err(CatalogueError::from)?
+    {
         tickets::Shown::Good(id) => served(&app, &id, File::Media, &method, &headers).await,
-        tickets::Shown::Expired => refused("TicketExpired", "This ticket's hour is over; ask for another."),
-        tickets::Shown::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
+        tickets::Shown::Expired => refused(
+            "TicketExpired",
+            "This ticket's hour is over; ask for another.",
+        ),
+        tickets::Shown::Forged => {
+            refused("TicketInvalid", "This is no ticket that was issued here.")
+        }
     }
 }
 
@@ -121,20 +142,43 @@ async fn find(app: &App, id: &DocumentId, which: File) -> Result<Media, Problem>
     Err(match app.catalogue.media(id, which).await? {
         Found::Media(media) => return Ok(media),
         Found::Unknown => unknown_chunk(),
-        Found::NotYet => conflict("NotExported", "The chunk is not in the vault yet.".to_owned()),
-        Found::GivenUp { reason } => conflict("GivenUp", format!("The chunk is not in the vault, and was given up: {reason}.")),
-        Found::InPlace { location } => {
-            conflict("InPlace", format!("The chunk lies in your own storage, at {location}; it is not served from here."))
-        }
-        Found::Lost { reason } => gone("ChunkLost", format!("ACS dropped the chunk before it was in the vault: {reason}.")),
-        Found::Removed { reason } => gone("ChunkRemoved", format!("The chunk is in the vault no more: {reason}.")),
-        Found::None => {
-            Problem::new(StatusCode::NOT_FOUND, "MetadataNotFound", "The chunk is in the vault without metadata; ACS gave none.")
-        }
+        Found::NotYet => conflict(
+            "NotExported",
+            "The chunk is not in the vault yet.".to_owned(),
+        ),
+        Found::GivenUp { reason } => conflict(
+            "GivenUp",
+            format!("The chunk is not in the vault, and was given up: {reason}."),
+        ),
+        Found::InPlace { location } => conflict(
+            "InPlace",
+            format!(
+                "The chunk lies in your own storage, at {location}; it is not served from here."
+            ),
+        ),
+        Found::Lost { reason } => gone(
+            "ChunkLost",
+            format!("ACS dropped the chunk before it was in the vault: {reason}."),
+        ),
+        Found::Removed { reason } => gone(
+            "ChunkRemoved",
+            format!("The chunk is in the vault no more: {reason}."),
+        ),
+        Found::None => Problem::new(
+            StatusCode::NOT_FOUND,
+            "MetadataNotFound",
+            "The chunk is in the vault without metadata; ACS gave none.",
+        ),
     })
 }
 
-async fn served(app: &App, id: &DocumentId, which: File, method: &Method, headers: &HeaderMap) -> Result<Response, Problem> {
+async fn served(
+    app: &App,
+    id: &DocumentId,
+    which: File,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let media = find(app, id, which).await?;
     let (size_bytes, etag) = (media.size_bytes(), format!("\"{}\"", media.sha256()));
     let mut answer: Vec<(HeaderName, String)> = vec![
@@ -144,21 +188,38 @@ async fn served(app: &App, id: &DocumentId, which: File, method: &Method, header
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
     ];
     let (status, part) = match range::wanted(headers, size_bytes, &etag) {
-        Wanted::NotModified => return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty())),
+        Wanted::NotModified => {
+            return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty()));
+        }
         Wanted::Whole => (StatusCode::OK, 0..size_bytes),
         Wanted::Part(part) => {
-            answer.push((header::CONTENT_RANGE, format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1)));
+            answer.push((
+                header::CONTENT_RANGE,
+                format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1),
+            ));
             (StatusCode::PARTIAL_CONTENT, part)
         }
         Wanted::Unsatisfiable => {
-            let message = format!("The file has {size_bytes} bytes; nothing of it lies in the range.");
-            let problem = Problem::new(StatusCode::RANGE_NOT_SATISFIABLE, "RangeNotSatisfiable", message);
-            return Ok(([(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))], problem).into_response());
+            let message =
+                format!("The file has {size_bytes} bytes; nothing of it lies in the range.");
+            let problem = Problem::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "RangeNotSatisfiable",
+                message,
+            );
+            return Ok((
+                [(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))],
+                problem,
+            )
+                .into_response());
         }
     };
     answer.push((header::CONTENT_TYPE, media.content_type().to_owned()));
     answer.push((header::CONTENT_LENGTH, (part.end - part.start).to_string()));
-    answer.push((header::CONTENT_DISPOSITION, format!("inline; filename=\"{}\"", media.file_name())));
+    answer.push((
+        header::CONTENT_DISPOSITION,
+        format!("inline; filename=\"{}\"", media.file_name()),
+    ));
     if method == Method::HEAD || part.is_empty() {
         return Ok(response(status, answer, Body::empty()));
     }
@@ -171,7 +232,11 @@ async fn served(app: &App, id: &DocumentId, which: File, method: &Method, header
         }
         Err(error) => {
             tracing::error!(document.id = %id, error = %ErrorChain(&error), "The vault did not give chunk `{id}`");
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "VaultUnavailable", "The vault could not be read; try again."))
+            Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "VaultUnavailable",
+                "The vault could not be read; try again.",
+            ))
         }
     }
 }
@@ -179,7 +244,9 @@ async fn served(app: &App, id: &DocumentId, which: File, method: &Method, header
 fn response(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    let headers = headers.into_iter().filter_map(|(name, value)| Some((name, value.parse().ok()?)));
+    let headers = headers
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.parse().ok()?)));
     response.headers_mut().extend(headers);
     response
 }

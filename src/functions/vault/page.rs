@@ -12,7 +12,10 @@ use crate::export::digest::Sha256Digest;
 
 /// With one place each for the style and the script.
 const SHELL: &str = include_str!("page/shell.html");
-const STYLE: &str = concat!(include_str!("page/style.css"), include_str!("page/views.css"));
+const STYLE: &str = concat!(
+    include_str!("page/style.css"),
+    include_str!("page/views.css")
+);
 /// One script: what stands below may use what stands above.
 const SCRIPT: &str = concat!(
     include_str!("page/dom.js"),
@@ -33,10 +36,13 @@ const SCRIPT: &str = concat!(
 
 static PAGE: LazyLock<String> = LazyLock::new(|| {
     let shell = SHELL.replace("{{VERSION}}", env!("CARGO_PKG_VERSION"));
-    shell.replace("/*STYLE*/", STYLE).replace("/*SCRIPT*/", SCRIPT)
+    shell
+        .replace("/*STYLE*/", STYLE)
+        .replace("/*SCRIPT*/", SCRIPT)
 });
 
-static ETAG: LazyLock<String> = LazyLock::new(|| format!("\"{}\"", Sha256Digest::of(PAGE.as_bytes())));
+static ETAG: LazyLock<String> =
+    LazyLock::new(|| format!("\"{}\"", Sha256Digest::of(PAGE.as_bytes())));
 
 /// Nothing but the page's own script and style runs, and nothing is asked of anybody but us.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
@@ -50,12 +56,20 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 /// How a policy names what stands inline.
 fn source(inline: &str) -> String {
-    format!("sha256-{}", BASE64_STANDARD.encode(Sha256Digest::of(inline.as_bytes()).to_bytes()))
+    format!(
+        "sha256-{}",
+        BASE64_STANDARD.encode(Sha256Digest::of(inline.as_bytes()).to_bytes())
+    )
 }
 
 pub(super) async fn page(headers: HeaderMap) -> Response {
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok());
-    let is_known = known.is_some_and(|tags| tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == *ETAG));
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|tags| tags.to_str().ok());
+    let is_known = known.is_some_and(|tags| {
+        tags.split(',')
+            .any(|tag| tag.trim().trim_start_matches("W/") == *ETAG)
+    });
     let of_page = [
         (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
         (header::ETAG, ETAG.as_str()),
@@ -63,7 +77,11 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     ];
-    if is_known { (StatusCode::NOT_MODIFIED, of_page).into_response() } else { (of_page, PAGE.as_str()).into_response() }
+    if is_known {
+        (StatusCode::NOT_MODIFIED, of_page).into_response()
+    } else {
+        (of_page, PAGE.as_str()).into_response()
+    }
 }
 
 #[cfg(test)]
@@ -78,14 +96,30 @@ mod tests {
         }
         // A name of SVG's, not an address.
         let addresses = PAGE.replace("http://www.w3.org/2000/svg", "");
-        for foreign in ["http://", "https://", "src=\"//", "url(", "@import", " onclick=", " onload=", " style=\""] {
+        for foreign in [
+            "http://",
+            "https://",
+            "src=\"//",
+            "url(",
+            "@import",
+            " onclick=",
+            " onload=",
+            " style=\"",
+        ] {
             assert!(!addresses.contains(foreign), "{foreign}");
         }
     }
 
     #[test]
     fn what_comes_from_outside_is_never_read_as_markup() {
-        for reader in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"] {
+        for reader in [
+            "innerHTML",
+            "outerHTML",
+            "insertAdjacentHTML",
+            "document.write",
+            "eval(",
+            "new Function",
+        ] {
             assert!(!SCRIPT.contains(reader), "{reader}");
         }
     }
@@ -93,7 +127,16 @@ mod tests {
     #[test]
     fn the_policy_names_the_hashes_of_what_is_inline() {
         // The example of CSP Level 3 §8.4.
-        assert_eq!(source("alert('Hello, world.');"), "sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng=");
-        assert!(POLICY.contains(&source(SCRIPT)) && POLICY.contains(&source(STYLE)) && !POLICY.contains("unsafe"), "{}", *POLICY);
+        assert_eq!(
+            source("alert('Hello, world.');"),
+            "sha256-qznLcsROx4GACP2dm0UCKCzCG+HiZ1guq6ZZDob/Tng="
+        );
+        assert!(
+            POLICY.contains(&source(SCRIPT))
+                && POLICY.contains(&source(STYLE))
+                && !POLICY.contains("unsafe"),
+            "{}",
+            *POLICY
+        );
     }
 }

@@ -17,9 +17,15 @@ pub enum Wanted {
 
 /// What the headers ask for of a file of this length and `ETag`.
 pub fn wanted(headers: &HeaderMap, size_bytes: u64, etag: &str) -> Wanted {
-    let text = |name| headers.get(name).and_then(|value: &axum::http::HeaderValue| value.to_str().ok());
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
+    };
     let is_ours = |one: &str| one.trim().strip_prefix("W/").unwrap_or(one.trim()) == etag;
-    if text(header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(is_ours)) {
+    if text(header::IF_NONE_MATCH)
+        .is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(is_ours))
+    {
         return Wanted::NotModified;
     }
     // By its strong ETag only: dates are not given out.
@@ -31,8 +37,12 @@ pub fn wanted(headers: &HeaderMap, size_bytes: u64, etag: &str) -> Wanted {
 
 /// A header that is not understood, or has more than one range, is ignored, as the RFC allows.
 fn parse(range: &str, size_bytes: u64) -> Wanted {
-    let Some((unit, spec)) = range.split_once('=') else { return Wanted::Whole };
-    let Some((first, last)) = spec.trim().split_once('-') else { return Wanted::Whole };
+    let Some((unit, spec)) = range.split_once('=') else {
+        return Wanted::Whole;
+    };
+    let Some((first, last)) = spec.trim().split_once('-') else {
+        return Wanted::Whole;
+    };
     if !unit.trim().eq_ignore_ascii_case("bytes") || spec.contains(',') {
         return Wanted::Whole;
     }
@@ -48,7 +58,11 @@ fn parse(range: &str, size_bytes: u64) -> Wanted {
         (None, Some(suffix)) if first.is_empty() => size_bytes.saturating_sub(suffix)..size_bytes,
         (Some(_) | None, _) => return Wanted::Whole,
     };
-    if part.start >= part.end { Wanted::Unsatisfiable } else { Wanted::Part(part) }
+    if part.start >= part.end {
+        Wanted::Unsatisfiable
+    } else {
+        Wanted::Part(part)
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +72,15 @@ mod tests {
     const ETAG: &str = "\"abc\"";
 
     fn with(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        pairs.iter().map(|(name, value)| (name.parse::<header::HeaderName>().unwrap(), value.parse().unwrap())).collect()
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                (
+                    name.parse::<header::HeaderName>().unwrap(),
+                    value.parse().unwrap(),
+                )
+            })
+            .collect()
     }
 
     #[rstest::rstest]
@@ -87,7 +109,10 @@ mod tests {
 
     #[test]
     fn nothing_lies_in_an_empty_file() {
-        assert_eq!(wanted(&with(&[("range", "bytes=0-")]), 0, ETAG), Wanted::Unsatisfiable);
+        assert_eq!(
+            wanted(&with(&[("range", "bytes=0-")]), 0, ETAG),
+            Wanted::Unsatisfiable
+        );
         assert_eq!(wanted(&with(&[]), 0, ETAG), Wanted::Whole);
     }
 

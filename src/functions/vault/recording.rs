@@ -21,7 +21,10 @@ use crate::functions::problem::Problem;
         (status = 410, description = "It was erased", body = crate::functions::problem::ErrorAnswer),
     )
 )]
-pub(crate) async fn show(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<Json<RecordingDetail>, Problem> {
+pub(crate) async fn show(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+) -> Result<Json<RecordingDetail>, Problem> {
     match app.catalogue.show(&recording_id(&id)?).await? {
         Shown::Known(detail) => Ok(Json(*detail)),
         Shown::Erased => {

@@ -11,7 +11,9 @@ const MAX_TAGS: u32 = 8;
 /// How far behind the tags the first frame may begin, in bytes: some writers pad.
 const MAX_PADDING_BYTES: u64 = 4096;
 /// Layer III in MPEG-1, and in MPEG-2 and 2.5.
-const KBPS_1: [u16; 15] = [0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320];
+const KBPS_1: [u16; 15] = [
+    0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
+];
 const KBPS_2: [u16; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 const HERTZ_1: [u16; 3] = [44_100, 48_000, 32_000];
 /// Where a `VBRI` header stands behind the frame's own.
@@ -47,10 +49,19 @@ impl Frame {
             _ => return None,
         };
         // A bit rate of 0 is "free format", which nobody writes.
-        let kbps = bit_rates.get(usize::from(rates >> 4)).copied().filter(|kbps| *kbps > 0)?;
+        let kbps = bit_rates
+            .get(usize::from(rates >> 4))
+            .copied()
+            .filter(|kbps| *kbps > 0)?;
         let hertz = HERTZ_1.get(usize::from(rates >> 2 & 3))? / divisor;
         let channels = if mode >> 6 == 3 { 1 } else { 2 };
-        Some(Self { version, kbps, hertz, padding_bytes: u16::from(rates >> 1 & 1), channels })
+        Some(Self {
+            version,
+            kbps,
+            hertz,
+            padding_bytes: u16::from(rates >> 1 & 1),
+            channels,
+        })
     }
 
     fn samples(self) -> u64 {
@@ -61,7 +72,8 @@ impl Frame {
     }
 
     fn length_bytes(self) -> u64 {
-        self.samples() * 125 * u64::from(self.kbps) / u64::from(self.hertz) + u64::from(self.padding_bytes)
+        self.samples() * 125 * u64::from(self.kbps) / u64::from(self.hertz)
+            + u64::from(self.padding_bytes)
     }
 
     fn agrees_with(self, next: Self) -> bool {
@@ -97,7 +109,11 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
 
 fn walk(seen: &Seen, found: &mut ProbedMedia) -> Result<bool, Stop> {
     let sound = after_tags(seen)?;
-    for start in sound..sound.saturating_add(MAX_PADDING_BYTES).min(seen.total_bytes()) {
+    for start in sound
+        ..sound
+            .saturating_add(MAX_PADDING_BYTES)
+            .min(seen.total_bytes())
+    {
         if let Some((frame, next)) = two_frames(seen, start)? {
             tell(seen, start, frame, next, found)?;
             return Ok(true);
@@ -114,9 +130,17 @@ fn after_tags(seen: &Seen) -> Result<u64, Stop> {
             Err(Stop::PastEnd) => return Ok(at),
             Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
         };
-        let [b'I', b'D', b'3', _, _, flags, size @ ..] = header else { return Ok(at) };
-        let size = size.iter().fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f));
-        let footer_bytes = if flags & 0x10 == 0 { 0 } else { TAG_HEADER_BYTES };
+        let [b'I', b'D', b'3', _, _, flags, size @ ..] = header else {
+            return Ok(at);
+        };
+        let size = size
+            .iter()
+            .fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f));
+        let footer_bytes = if flags & 0x10 == 0 {
+            0
+        } else {
+            TAG_HEADER_BYTES
+        };
         at = at.saturating_add(TAG_HEADER_BYTES + size + footer_bytes);
     }
     Ok(at)
@@ -129,19 +153,34 @@ fn two_frames(seen: &Seen, start: u64) -> Result<Option<(Frame, Frame)>, Stop> {
         Err(Stop::PastEnd) => Ok(None),
         Err(stop @ (Stop::Want(_) | Stop::TooMany)) => Err(stop),
     };
-    let Some(frame) = header(start)? else { return Ok(None) };
-    let Some(next) = header(start.saturating_add(frame.length_bytes()))? else { return Ok(None) };
+    let Some(frame) = header(start)? else {
+        return Ok(None);
+    };
+    let Some(next) = header(start.saturating_add(frame.length_bytes()))? else {
+        return Ok(None);
+    };
     Ok(frame.agrees_with(next).then_some((frame, next)))
 }
 
-fn tell(seen: &Seen, start: u64, frame: Frame, next: Frame, found: &mut ProbedMedia) -> Result<(), Stop> {
+fn tell(
+    seen: &Seen,
+    start: u64,
+    frame: Frame,
+    next: Frame,
+    found: &mut ProbedMedia,
+) -> Result<(), Stop> {
     found.channels = Some(frame.channels);
     let bytes = seen.total_bytes().saturating_sub(start);
     let totals = totals(seen.some(start, frame.length_bytes())?, frame);
-    if let Some(declared) = totals.as_ref().and_then(|totals| totals.bytes).map(u64::from)
+    if let Some(declared) = totals
+        .as_ref()
+        .and_then(|totals| totals.bytes)
+        .map(u64::from)
         && declared > bytes
     {
-        found.flaw = Some(Flaw::ShorterThanItsHeaders { declared_bytes: start.saturating_add(declared) });
+        found.flaw = Some(Flaw::ShorterThanItsHeaders {
+            declared_bytes: start.saturating_add(declared),
+        });
     }
     let frames = totals.as_ref().and_then(|totals| totals.frames);
     found.duration = match (frames, totals) {
@@ -155,16 +194,32 @@ fn tell(seen: &Seen, start: u64, frame: Frame, next: Frame, found: &mut ProbedMe
 
 /// A `Xing` (or `Info`) or `VBRI` header: <https://www.codeproject.com/Articles/8295/MPEG-Audio-Frame-Header>.
 fn totals(first: &[u8], frame: Frame) -> Option<Totals> {
-    let number = |at: usize| first.get(at..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes));
+    let number = |at: usize| {
+        first
+            .get(at..)?
+            .first_chunk()
+            .map(|bytes| u32::from_be_bytes(*bytes))
+    };
     let xing = frame.xing_at();
     if matches!(first.get(xing..xing + 4), Some(b"Xing" | b"Info")) {
         let flags = number(xing + 4)?;
-        let frames = if flags & 1 == 0 { None } else { number(xing + 8) };
-        let bytes = if flags & 2 == 0 { None } else { number(xing + if flags & 1 == 0 { 8 } else { 12 }) };
+        let frames = if flags & 1 == 0 {
+            None
+        } else {
+            number(xing + 8)
+        };
+        let bytes = if flags & 2 == 0 {
+            None
+        } else {
+            number(xing + if flags & 1 == 0 { 8 } else { 12 })
+        };
         return Some(Totals { frames, bytes });
     }
     let is_vbri = first.get(VBRI_AT..VBRI_AT + 4) == Some(b"VBRI");
-    is_vbri.then(|| Totals { frames: number(VBRI_AT + 14), bytes: number(VBRI_AT + 10) })
+    is_vbri.then(|| Totals {
+        frames: number(VBRI_AT + 14),
+        bytes: number(VBRI_AT + 10),
+    })
 }
 
 #[cfg(test)]
@@ -178,7 +233,10 @@ mod tests {
 
     fn frame(header: [u8; 4], body: &[u8]) -> Vec<u8> {
         let mut frame = [&header, body].concat();
-        frame.resize(usize::try_from(Frame::read(header).unwrap().length_bytes()).unwrap(), 0);
+        frame.resize(
+            usize::try_from(Frame::read(header).unwrap().length_bytes()).unwrap(),
+            0,
+        );
         frame
     }
 
@@ -190,7 +248,10 @@ mod tests {
     #[test]
     fn a_real_file_plays_as_long_as_its_frames() {
         let probed = probe(&sample("sample.mp3"));
-        assert_eq!((probed.container, probed.channels, probed.flaw), (Container::Mp3, Some(1), None));
+        assert_eq!(
+            (probed.container, probed.channels, probed.flaw),
+            (Container::Mp3, Some(1), None)
+        );
         assert_eq!(probed.duration, Some(Duration::from_millis(56 * 36)));
     }
 
@@ -214,12 +275,23 @@ mod tests {
     #[test]
     fn a_file_with_fewer_bytes_than_its_first_frame_counts_was_cut_off() {
         let file = with_totals(36, b"Xing\0\0\0\x03\0\0\x03\xe8\0\x01\0\0");
-        assert_eq!(probe(&file).flaw, Some(Flaw::ShorterThanItsHeaders { declared_bytes: 65_536 }));
+        assert_eq!(
+            probe(&file).flaw,
+            Some(Flaw::ShorterThanItsHeaders {
+                declared_bytes: 65_536
+            })
+        );
     }
 
     #[test]
     fn a_varying_bit_rate_without_a_count_tells_no_length() {
-        let probed = probe(&[frame(LOUD, b""), frame([0xff, 0xfb, 0x50, 0x04], b"").repeat(3)].concat());
+        let probed = probe(
+            &[
+                frame(LOUD, b""),
+                frame([0xff, 0xfb, 0x50, 0x04], b"").repeat(3),
+            ]
+            .concat(),
+        );
         assert_eq!((probed.container, probed.duration), (Container::Mp3, None));
     }
 

@@ -11,15 +11,24 @@ const HEADER_BYTES: u64 = 8;
 /// The same with a 64-bit size.
 const LONG_HEADER_BYTES: u64 = 16;
 /// What a file may begin with; `ftyp` is the rule, the others are written by old or streaming muxers.
-const FIRST_TYPES: [&[u8; 4]; 7] = [b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide"];
+const FIRST_TYPES: [&[u8; 4]; 7] = [
+    b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide",
+];
 
 pub(super) fn look(seen: &Seen) -> Option<Looked> {
     let first = seen.head(8).get(4..8)?;
-    FIRST_TYPES.iter().any(|known| first == known.as_slice()).then(|| {
-        let mut found = ProbedMedia::of(Container::Mp4);
-        let end = Boxes { seen, left: MAX_PARTS }.file(&mut found);
-        (found, end)
-    })
+    FIRST_TYPES
+        .iter()
+        .any(|known| first == known.as_slice())
+        .then(|| {
+            let mut found = ProbedMedia::of(Container::Mp4);
+            let end = Boxes {
+                seen,
+                left: MAX_PARTS,
+            }
+            .file(&mut found);
+            (found, end)
+        })
 }
 
 /// One box; its body may end beyond the file.
@@ -60,7 +69,10 @@ struct Boxes<'a> {
 impl Boxes<'_> {
     /// The box at `at`; `None` where no further one begins before `end`.
     fn next(&mut self, at: u64, end: u64) -> Result<Option<Header>, Stop> {
-        if at.checked_add(HEADER_BYTES).is_none_or(|body| body > end.min(self.seen.total_bytes())) {
+        if at
+            .checked_add(HEADER_BYTES)
+            .is_none_or(|body| body > end.min(self.seen.total_bytes()))
+        {
             return Ok(None);
         }
         self.left = self.left.checked_sub(1).ok_or(Stop::TooMany)?;
@@ -77,7 +89,11 @@ impl Boxes<'_> {
             size => (u64::from(size), HEADER_BYTES),
         };
         // A box smaller than its header is none, and nothing after it can be found.
-        let header = (size >= header_bytes).then(|| Header { kind, body: at + header_bytes, end: at.saturating_add(size) });
+        let header = (size >= header_bytes).then(|| Header {
+            kind,
+            body: at + header_bytes,
+            end: at.saturating_add(size),
+        });
         Ok(header)
     }
 
@@ -95,7 +111,9 @@ impl Boxes<'_> {
                 }
             }
             if header.end > total {
-                found.flaw = Some(Flaw::ShorterThanItsHeaders { declared_bytes: header.end });
+                found.flaw = Some(Flaw::ShorterThanItsHeaders {
+                    declared_bytes: header.end,
+                });
                 return Ok(());
             }
             at = header.end;
@@ -121,7 +139,9 @@ impl Boxes<'_> {
     }
 
     fn track(&mut self, trak: &Header, movie: &mut Movie) -> Result<(), Stop> {
-        let Some(mdia) = self.child(trak, *b"mdia")? else { return Ok(()) };
+        let Some(mdia) = self.child(trak, *b"mdia")? else {
+            return Ok(());
+        };
         if let Some(hdlr) = self.child(&mdia, *b"hdlr")? {
             // Version and flags, a reserved word, then what the track holds.
             let kind: [u8; 4] = self.seen.at(hdlr.body.saturating_add(8))?;
@@ -130,13 +150,17 @@ impl Boxes<'_> {
         }
         if let Some(mdhd) = self.child(&mdia, *b"mdhd")? {
             let (timescale, length) = self.timing(&mdhd)?;
-            movie.longest_track = movie.longest_track.max(length.and_then(|length| duration(length, u64::from(timescale))));
+            movie.longest_track = movie
+                .longest_track
+                .max(length.and_then(|length| duration(length, u64::from(timescale))));
         }
         Ok(())
     }
 
     fn fragments(&mut self, mvex: &Header) -> Result<Fragments, Stop> {
-        let Some(mehd) = self.child(mvex, *b"mehd")? else { return Ok(Fragments::LengthUnknown) };
+        let Some(mehd) = self.child(mvex, *b"mehd")? else {
+            return Ok(Fragments::LengthUnknown);
+        };
         let version = self.seen.at::<4>(mehd.body)?[0];
         let length = self.length(version, mehd.body.saturating_add(4))?;
         Ok(length.map_or(Fragments::LengthUnknown, Fragments::Length))
@@ -157,9 +181,14 @@ impl Boxes<'_> {
     /// Timescale and length of an `mvhd` or `mdhd`, which begin alike: version and flags, two times, these two.
     fn timing(&self, header: &Header) -> Result<(u32, Option<u64>), Stop> {
         let version = self.seen.at::<4>(header.body)?[0];
-        let timescale_at = header.body.saturating_add(if version == 1 { 20 } else { 12 });
+        let timescale_at = header
+            .body
+            .saturating_add(if version == 1 { 20 } else { 12 });
         let timescale = u32::from_be_bytes(self.seen.at(timescale_at)?);
-        Ok((timescale, self.length(version, timescale_at.saturating_add(4))?))
+        Ok((
+            timescale,
+            self.length(version, timescale_at.saturating_add(4))?,
+        ))
     }
 
     /// A length of 64 bits in version 1, else of 32; all ones mean that it is not known.
@@ -180,18 +209,26 @@ impl Movie {
             Fragments::Length(length) => of_movie(length),
             Fragments::LengthUnknown => None,
             Fragments::None => match self.length {
-                None | Some(0) => self.longest_track.or_else(|| self.length.and_then(of_movie)),
+                None | Some(0) => self
+                    .longest_track
+                    .or_else(|| self.length.and_then(of_movie)),
                 Some(length) => of_movie(length),
             },
         };
-        let kind = if self.has_picture { ContentKind::AudioVideo } else { ContentKind::Audio };
+        let kind = if self.has_picture {
+            ContentKind::AudioVideo
+        } else {
+            ContentKind::Audio
+        };
         found.content = self.has_tracks.then_some(kind);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{long_mp4_box, mdat, moov, mp4_box, mvhd, probe, reads, sample, trak};
+    use super::super::samples::{
+        long_mp4_box, mdat, moov, mp4_box, mvhd, probe, reads, sample, trak,
+    };
     use super::*;
 
     const FTYP: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0";
@@ -199,7 +236,10 @@ mod tests {
     #[test]
     fn a_real_file_tells_its_length_and_picture() {
         let probed = probe(&sample("sample.mp4"));
-        assert_eq!((probed.container, probed.content, probed.flaw), (Container::Mp4, Some(ContentKind::AudioVideo), None));
+        assert_eq!(
+            (probed.container, probed.content, probed.flaw),
+            (Container::Mp4, Some(ContentKind::AudioVideo), None)
+        );
         assert_eq!(probed.duration, Some(Duration::from_secs(2)));
     }
 
@@ -214,13 +254,25 @@ mod tests {
     fn the_length_is_found_wherever_it_stands(#[case] boxes: Vec<u8>) {
         let file = [FTYP, &boxes].concat();
         let probed = probe(&file);
-        assert_eq!((probed.duration, probed.flaw), (Some(Duration::from_millis(90_500)), None));
+        assert_eq!(
+            (probed.duration, probed.flaw),
+            (Some(Duration::from_millis(90_500)), None)
+        );
         assert!(reads(&file) <= 3, "{} reads", reads(&file));
     }
 
     #[test]
     fn a_fragmented_file_without_a_total_does_not_tell_its_length() {
-        let probed = probe(&[FTYP, &moov(&[mvhd(0, 1000, 2000), mp4_box("mvex", &mp4_box("trex", &[0; 24]))])].concat());
+        let probed = probe(
+            &[
+                FTYP,
+                &moov(&[
+                    mvhd(0, 1000, 2000),
+                    mp4_box("mvex", &mp4_box("trex", &[0; 24])),
+                ]),
+            ]
+            .concat(),
+        );
         assert_eq!((probed.duration, probed.flaw), (None, None));
     }
 
@@ -232,8 +284,14 @@ mod tests {
 
     #[test]
     fn a_length_of_nothing_is_a_length() {
-        assert_eq!(probe(&[FTYP, &moov(&[mvhd(0, 1000, 0)])].concat()).duration, Some(Duration::ZERO));
-        assert_eq!(probe(&[FTYP, &moov(&[mvhd(0, 1000, u32::MAX.into())])].concat()).duration, None);
+        assert_eq!(
+            probe(&[FTYP, &moov(&[mvhd(0, 1000, 0)])].concat()).duration,
+            Some(Duration::ZERO)
+        );
+        assert_eq!(
+            probe(&[FTYP, &moov(&[mvhd(0, 1000, u32::MAX.into())])].concat()).duration,
+            None
+        );
     }
 
     #[test]
@@ -241,22 +299,39 @@ mod tests {
         let whole = sample("sample.mp4");
         for cut in [13_000, 2200, 700, 100] {
             let declared_bytes = if cut > 2076 { 13_492 } else { 2076 };
-            assert_eq!(probe(&whole[..cut]).flaw, Some(Flaw::ShorterThanItsHeaders { declared_bytes }), "at {cut}");
+            assert_eq!(
+                probe(&whole[..cut]).flaw,
+                Some(Flaw::ShorterThanItsHeaders { declared_bytes }),
+                "at {cut}"
+            );
         }
-        assert_eq!(probe(&whole[..13_000]).duration, Some(Duration::from_secs(2)), "moov is whole");
+        assert_eq!(
+            probe(&whole[..13_000]).duration,
+            Some(Duration::from_secs(2)),
+            "moov is whole"
+        );
     }
 
     #[test]
     fn a_file_without_moov_is_not_complete() {
-        assert_eq!(probe(&[FTYP, &mdat(1000)].concat()).flaw, Some(Flaw::NoMoovBox));
+        assert_eq!(
+            probe(&[FTYP, &mdat(1000)].concat()).flaw,
+            Some(Flaw::NoMoovBox)
+        );
         assert_eq!(probe(FTYP).flaw, Some(Flaw::NoMoovBox));
         let cut_in_a_header = [FTYP, b"\0\0\0\x01mdat\0\0"].concat();
-        assert_eq!(probe(&cut_in_a_header).flaw, Some(Flaw::ShorterThanItsHeaders { declared_bytes: 32 }));
+        assert_eq!(
+            probe(&cut_in_a_header).flaw,
+            Some(Flaw::ShorterThanItsHeaders { declared_bytes: 32 })
+        );
     }
 
     #[test]
     fn a_file_of_too_many_boxes_is_left_alone() {
         let probed = probe(&[FTYP, &mp4_box("free", b"").repeat(10_000)].concat());
-        assert_eq!((probed.container, probed.duration, probed.flaw), (Container::Mp4, None, None));
+        assert_eq!(
+            (probed.container, probed.duration, probed.flaw),
+            (Container::Mp4, None, None)
+        );
     }
 }

@@ -20,7 +20,8 @@ fn run(file: &[u8], most: usize) -> (ProbedMedia, u32) {
     let (mut probe, mut reads) = (MediaProbe::new(file.len() as u64), 0);
     while let Some(range) = probe.next_read() {
         reads += 1;
-        let bytes = &file[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
+        let bytes =
+            &file[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()];
         probe.feed(&bytes[..bytes.len().min(most)]);
     }
     (probe.finish(), reads)
@@ -28,7 +29,11 @@ fn run(file: &[u8], most: usize) -> (ProbedMedia, u32) {
 
 /// A real file of the simulator's.
 pub(in crate::recording) fn sample(name: &str) -> Vec<u8> {
-    std::fs::read(format!("{}/dev/acs-simulator/samples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+    std::fs::read(format!(
+        "{}/dev/acs-simulator/samples/{name}",
+        env!("CARGO_MANIFEST_DIR")
+    ))
+    .unwrap()
 }
 
 /// 16 kHz, 16 bit: 32,000 bytes a second for each channel.
@@ -67,7 +72,13 @@ pub(in crate::recording) fn mp4_box(kind: &str, body: &[u8]) -> Vec<u8> {
 
 pub(super) fn long_mp4_box(kind: &str, body: &[u8]) -> Vec<u8> {
     let size = body.len() as u64 + 16;
-    [&1_u32.to_be_bytes(), kind.as_bytes(), &size.to_be_bytes(), body].concat()
+    [
+        &1_u32.to_be_bytes(),
+        kind.as_bytes(),
+        &size.to_be_bytes(),
+        body,
+    ]
+    .concat()
 }
 
 pub(in crate::recording) fn moov(boxes: &[Vec<u8>]) -> Vec<u8> {
@@ -79,11 +90,17 @@ pub(super) fn mdat(size_bytes: usize) -> Vec<u8> {
 }
 
 pub(in crate::recording) fn mvhd(version: u8, timescale: u32, length: u64) -> Vec<u8> {
-    mp4_box("mvhd", &[timing(version, timescale, length), vec![0; 80]].concat())
+    mp4_box(
+        "mvhd",
+        &[timing(version, timescale, length), vec![0; 80]].concat(),
+    )
 }
 
 pub(super) fn trak(kind: &str, version: u8, timescale: u32, length: u64) -> Vec<u8> {
-    let mdhd = mp4_box("mdhd", &[timing(version, timescale, length), vec![0; 4]].concat());
+    let mdhd = mp4_box(
+        "mdhd",
+        &[timing(version, timescale, length), vec![0; 4]].concat(),
+    );
     let hdlr = mp4_box("hdlr", &[&[0; 8], kind.as_bytes(), &[0; 13]].concat());
     let mdia = mp4_box("mdia", &[mdhd, hdlr, mp4_box("minf", &[0; 200])].concat());
     mp4_box("trak", &[mp4_box("tkhd", &[0; 84]), mdia].concat())
@@ -92,7 +109,19 @@ pub(super) fn trak(kind: &str, version: u8, timescale: u32, length: u64) -> Vec<
 fn timing(version: u8, timescale: u32, length: u64) -> Vec<u8> {
     let flags = [version, 0, 0, 0];
     match version {
-        1 => [&flags[..], &[0; 16], &timescale.to_be_bytes(), &length.to_be_bytes()].concat(),
-        _ => [&flags[..], &[0; 8], &timescale.to_be_bytes(), &u32::try_from(length).unwrap().to_be_bytes()].concat(),
+        1 => [
+            &flags[..],
+            &[0; 16],
+            &timescale.to_be_bytes(),
+            &length.to_be_bytes(),
+        ]
+        .concat(),
+        _ => [
+            &flags[..],
+            &[0; 8],
+            &timescale.to_be_bytes(),
+            &u32::try_from(length).unwrap().to_be_bytes(),
+        ]
+        .concat(),
     }
 }

@@ -43,7 +43,10 @@ impl Window {
 
 impl Seen {
     pub(super) fn new(total_bytes: u64) -> Self {
-        Self { total_bytes, windows: Vec::new() }
+        Self {
+            total_bytes,
+            windows: Vec::new(),
+        }
     }
 
     pub(super) fn total_bytes(&self) -> u64 {
@@ -53,32 +56,51 @@ impl Seen {
     pub(super) fn add(&mut self, start: u64, bytes: &[u8]) {
         match self.windows.iter_mut().find(|window| window.end() == start) {
             Some(before) => before.bytes.extend_from_slice(bytes),
-            None => self.windows.push(Window { start, bytes: bytes.to_vec() }),
+            None => self.windows.push(Window {
+                start,
+                bytes: bytes.to_vec(),
+            }),
         }
     }
 
     /// The `N` bytes at `offset`.
     pub(super) fn at<const N: usize>(&self, offset: u64) -> Result<[u8; N], Stop> {
-        self.some(offset, N as u64)?.first_chunk().copied().ok_or(Stop::PastEnd)
+        self.some(offset, N as u64)?
+            .first_chunk()
+            .copied()
+            .ok_or(Stop::PastEnd)
     }
 
     /// At least `length` bytes from `offset` on: as many as there are in one piece.
     pub(super) fn some(&self, offset: u64, length: u64) -> Result<&[u8], Stop> {
-        if offset.checked_add(length).is_none_or(|end| end > self.total_bytes) {
+        if offset
+            .checked_add(length)
+            .is_none_or(|end| end > self.total_bytes)
+        {
             return Err(Stop::PastEnd);
         }
-        let longest = self.windows.iter().filter_map(|window| window.from(offset)).max_by_key(|bytes| bytes.len());
+        let longest = self
+            .windows
+            .iter()
+            .filter_map(|window| window.from(offset))
+            .max_by_key(|bytes| bytes.len());
         let there = longest.unwrap_or_default();
         if there.len() as u64 >= length {
             return Ok(there);
         }
         let start = offset + there.len() as u64;
-        Err(Stop::Want(start..start.saturating_add(READ_BYTES).min(self.total_bytes)))
+        Err(Stop::Want(
+            start..start.saturating_add(READ_BYTES).min(self.total_bytes),
+        ))
     }
 
     /// What was read of the file's first `most` bytes.
     pub(super) fn head(&self, most: usize) -> &[u8] {
-        let bytes = self.windows.iter().find_map(|window| window.from(0)).unwrap_or_default();
+        let bytes = self
+            .windows
+            .iter()
+            .find_map(|window| window.from(0))
+            .unwrap_or_default();
         &bytes[..bytes.len().min(most)]
     }
 }
@@ -92,7 +114,11 @@ mod tests {
         let mut seen = Seen::new(100);
         assert_eq!(seen.at::<4>(10), Err(Stop::Want(10..100)));
         seen.add(10, b"ab");
-        assert_eq!(seen.at::<4>(10), Err(Stop::Want(12..100)), "only what is missing");
+        assert_eq!(
+            seen.at::<4>(10),
+            Err(Stop::Want(12..100)),
+            "only what is missing"
+        );
         seen.add(12, b"cd");
         assert_eq!(seen.at::<4>(10), Ok(*b"abcd"));
     }

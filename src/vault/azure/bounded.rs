@@ -21,17 +21,27 @@ pub(super) struct BoundedClient {
 
 impl BoundedClient {
     pub fn new(inner: Arc<dyn HttpClient>) -> Self {
-        Self { inner, permits: Semaphore::new(AT_ONCE) }
+        Self {
+            inner,
+            permits: Semaphore::new(AT_ONCE),
+        }
     }
 }
 
 #[async_trait]
 impl HttpClient for BoundedClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let _permit = self
+            .permits
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
         let began = Instant::now();
         let result = self.inner.execute_request(request).await;
-        let status = result.as_ref().ok().map(|response| u16::from(response.status()));
+        let status = result
+            .as_ref()
+            .ok()
+            .map(|response| u16::from(response.status()));
         let method = method(request.method());
         metrics::STORAGE_REQUESTS.increment(&[method, metrics::status_class(status)]);
         metrics::STORAGE_REQUEST_DURATION.record(began.elapsed().as_secs_f64(), &[method]);
@@ -68,12 +78,19 @@ mod tests {
 
     #[async_trait]
     impl HttpClient for Counting {
-        async fn execute_request(&self, _request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        async fn execute_request(
+            &self,
+            _request: &Request,
+        ) -> azure_core::Result<AsyncRawResponse> {
             let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
             self.most.fetch_max(now, Ordering::Relaxed);
             tokio::task::yield_now().await;
             self.now.fetch_sub(1, Ordering::Relaxed);
-            Ok(AsyncRawResponse::from_bytes(StatusCode::Ok, Headers::new(), ""))
+            Ok(AsyncRawResponse::from_bytes(
+                StatusCode::Ok,
+                Headers::new(),
+                "",
+            ))
         }
     }
 
@@ -81,8 +98,12 @@ mod tests {
     async fn a_crowd_goes_to_the_storage_a_few_at_a_time() {
         let inner = Arc::new(Counting::default());
         let client = BoundedClient::new(inner.clone());
-        let request = Request::new("https://a.blob.core.windows.net/c".parse().unwrap(), Method::Get);
-        let answers = futures::future::join_all((0..500).map(|_| client.execute_request(&request))).await;
+        let request = Request::new(
+            "https://a.blob.core.windows.net/c".parse().unwrap(),
+            Method::Get,
+        );
+        let answers =
+            futures::future::join_all((0..500).map(|_| client.execute_request(&request))).await;
         assert!(answers.iter().all(Result::is_ok));
         assert_eq!(inner.most.load(Ordering::Relaxed), AT_ONCE);
     }

@@ -25,17 +25,29 @@ impl ExternalStorage {
     /// # Errors
     /// When a client refuses its URL.
     pub fn new(storage: &AzureStorage, containers: &[ContainerUrl]) -> azure_core::Result<Self> {
-        let clients = containers.iter().map(|container| Ok((container.expose().clone(), storage.container(container)?)));
-        Ok(Self { containers: clients.collect::<azure_core::Result<_>>()? })
+        let clients = containers
+            .iter()
+            .map(|container| Ok((container.expose().clone(), storage.container(container)?)));
+        Ok(Self {
+            containers: clients.collect::<azure_core::Result<_>>()?,
+        })
     }
 
     fn blob(&self, location: &str) -> Result<BlobClient, SourceError> {
         let refused = || {
-            let host = Url::parse(location).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
-            SourceError::Refused(format!("a file at `{host}` lies in no container of EXTERNAL_STORAGE"))
+            let host = Url::parse(location)
+                .ok()
+                .and_then(|url| url.host_str().map(str::to_owned))
+                .unwrap_or_default();
+            SourceError::Refused(format!(
+                "a file at `{host}` lies in no container of EXTERNAL_STORAGE"
+            ))
         };
         let url = Url::parse(location).map_err(|_| refused())?;
-        let found = self.containers.iter().find_map(|(container, client)| Some((client, name_in(container, &url)?)));
+        let found = self
+            .containers
+            .iter()
+            .find_map(|(container, client)| Some((client, name_in(container, &url)?)));
         let (client, name) = found.ok_or_else(refused)?;
         Ok(client.blob_client(&name))
     }
@@ -44,7 +56,10 @@ impl ExternalStorage {
 /// The blob's name, if the location lies in the container.
 fn name_in(container: &Url, location: &Url) -> Option<String> {
     let origin = |url: &Url| url[..Position::BeforePath].to_owned();
-    let name = location.path().strip_prefix(container.path().trim_end_matches('/'))?.strip_prefix('/')?;
+    let name = location
+        .path()
+        .strip_prefix(container.path().trim_end_matches('/'))?
+        .strip_prefix('/')?;
     let name = percent_decode_str(name).decode_utf8().ok()?;
     (origin(container) == origin(location) && !name.is_empty()).then(|| name.into_owned())
 }
@@ -62,22 +77,50 @@ fn failure(error: &azure_core::Error) -> SourceError {
 
 #[async_trait]
 impl RecordingSource for ExternalStorage {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, _range: Range<u64>) -> Result<OpenedContent, SourceError> {
+    async fn open(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        _range: Range<u64>,
+    ) -> Result<OpenedContent, SourceError> {
         let location = match part {
             ChunkPart::Media => &chunk.locations.content,
             ChunkPart::Metadata => &chunk.locations.metadata,
         };
-        let location = location.as_deref().ok_or_else(|| SourceError::Refused("the event names no place".to_owned()))?;
+        let location = location
+            .as_deref()
+            .ok_or_else(|| SourceError::Refused("the event names no place".to_owned()))?;
         let blob = self.blob(location)?;
-        let properties = blob.get_properties(None).await.map_err(|error| failure(&error))?;
-        let total_bytes = properties.content_length().map_err(|error| failure(&error))?.unwrap_or_default();
-        let body = blob.download(Some(sequential_download())).await.map_err(|error| failure(&error))?.body;
+        let properties = blob
+            .get_properties(None)
+            .await
+            .map_err(|error| failure(&error))?;
+        let total_bytes = properties
+            .content_length()
+            .map_err(|error| failure(&error))?
+            .unwrap_or_default();
+        let body = blob
+            .download(Some(sequential_download()))
+            .await
+            .map_err(|error| failure(&error))?
+            .body;
         let stream = body.map_err(|error| failure(&error)).boxed();
-        Ok(OpenedContent { offset: 0, end: total_bytes, total_bytes, stream })
+        Ok(OpenedContent {
+            offset: 0,
+            end: total_bytes,
+            total_bytes,
+            stream,
+        })
     }
 
-    async fn delete(&self, _chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {
-        Err(SourceError::Refused("files in the customer's own storage are never deleted".to_owned()))
+    async fn delete(
+        &self,
+        _chunk: &RecordingChunk,
+        _receipt: &ExportReceipt,
+    ) -> Result<(), SourceError> {
+        Err(SourceError::Refused(
+            "files in the customer's own storage are never deleted".to_owned(),
+        ))
     }
 }
 
@@ -86,7 +129,10 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case("https://a.blob.core.windows.net/calls/20260302/x%20y.wav", Some("20260302/x y.wav"))]
+    #[case(
+        "https://a.blob.core.windows.net/calls/20260302/x%20y.wav",
+        Some("20260302/x y.wav")
+    )]
     #[case("https://a.blob.core.windows.net/calls/x.wav?sig=abc", Some("x.wav"))]
     #[case("https://b.blob.core.windows.net/calls/x.wav", None)]
     #[case("https://a.blob.core.windows.net/callsother/x.wav", None)]
@@ -95,8 +141,14 @@ mod tests {
     #[case("http://a.blob.core.windows.net/calls/x.wav", None)]
     #[case("https://user@a.blob.core.windows.net/calls/x.wav", None)]
     #[case("https://a.blob.core.windows.net:8443/calls/x.wav", None)]
-    fn a_file_lies_in_the_container_or_is_none_of_ours(#[case] location: &str, #[case] expected: Option<&str>) {
+    fn a_file_lies_in_the_container_or_is_none_of_ours(
+        #[case] location: &str,
+        #[case] expected: Option<&str>,
+    ) {
         let container = Url::parse("https://a.blob.core.windows.net/calls").unwrap();
-        assert_eq!(name_in(&container, &Url::parse(location).unwrap()).as_deref(), expected);
+        assert_eq!(
+            name_in(&container, &Url::parse(location).unwrap()).as_deref(),
+            expected
+        );
     }
 }

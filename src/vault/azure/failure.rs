@@ -35,9 +35,10 @@ pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
     let text = redact_signature(&ErrorChain(error).to_string());
     let cause = match (error.kind(), status(error)) {
         (ErrorKind::Credential, _) => Cause::NoToken,
-        (ErrorKind::HttpResponse { error_code, .. }, Some(status)) => {
-            Cause::Answered { status: status.into(), code: error_code.clone().unwrap_or_default() }
-        }
+        (ErrorKind::HttpResponse { error_code, .. }, Some(status)) => Cause::Answered {
+            status: status.into(),
+            code: error_code.clone().unwrap_or_default(),
+        },
         (ErrorKind::Connection | ErrorKind::Io, _) => Cause::Unreachable,
         _ => Cause::Other,
     };
@@ -64,6 +65,9 @@ mod tests {
     #[test]
     fn a_signature_is_cut_out_of_an_error_text() {
         let text = "error sending request for url (http://h/c?sv=1&sig=ab%2Bc%3D&se=2 and sig=x)";
-        assert_eq!(redact_signature(text), "error sending request for url (http://h/c?sv=1&sig=…&se=2 and sig=…)");
+        assert_eq!(
+            redact_signature(text),
+            "error sending request for url (http://h/c?sv=1&sig=…&se=2 and sig=…)"
+        );
     }
 }

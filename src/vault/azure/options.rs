@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use azure_core::http::Etag;
 use azure_core::time::OffsetDateTime;
-use azure_storage_blob::models::{AccessTier, BlockBlobClientCommitBlockListOptions, ImmutabilityPolicyMode};
+use azure_storage_blob::models::{
+    AccessTier, BlockBlobClientCommitBlockListOptions, ImmutabilityPolicyMode,
+};
 
 use crate::export::destination::BlobProperties;
 
@@ -31,7 +33,10 @@ impl AzureVaultOptions {
     /// The same without what an account or container may not support, and an identity not be allowed.
     #[must_use]
     pub fn plain(&self) -> Self {
-        Self { read_back: self.read_back, ..Self::default() }
+        Self {
+            read_back: self.read_back,
+            ..Self::default()
+        }
     }
 
     /// The options of a commit that creates a blob and replaces none. `now`: a retention is counted from it.
@@ -40,12 +45,17 @@ impl AzureVaultOptions {
         properties: &BlobProperties,
         now: OffsetDateTime,
     ) -> BlockBlobClientCommitBlockListOptions<'static> {
-        let expiry = self.immutable_for.and_then(|period| now.checked_add(period.try_into().ok()?));
+        let expiry = self
+            .immutable_for
+            .and_then(|period| now.checked_add(period.try_into().ok()?));
         BlockBlobClientCommitBlockListOptions {
             if_none_match: Some(Etag::from("*")),
             blob_content_type: Some(properties.content_type.to_owned()),
             metadata: Some(metadata(properties)),
-            blob_tags_string: self.tags.then(|| tags(properties)).filter(|tags| !tags.is_empty()),
+            blob_tags_string: self
+                .tags
+                .then(|| tags(properties))
+                .filter(|tags| !tags.is_empty()),
             tier: self.tier.clone(),
             immutability_policy_expiry: expiry,
             // Unlocked: an administrator may still shorten it; locking is the container's policy.
@@ -57,16 +67,29 @@ impl AzureVaultOptions {
 }
 
 pub(super) fn metadata(properties: &BlobProperties) -> HashMap<String, String> {
-    properties.metadata.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    properties
+        .metadata
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()))
+        .collect()
 }
 
 /// `name=value&…`, values percent-encoded; characters that tags do not know become `_`
 /// (<https://learn.microsoft.com/rest/api/storageservices/set-blob-tags>: 256 characters of letters, digits and ` +-./:=_`).
 fn tags(properties: &BlobProperties) -> String {
-    let known = |c: char| if c.is_ascii_alphanumeric() || " +-./:=_".contains(c) { c } else { '_' };
+    let known = |c: char| {
+        if c.is_ascii_alphanumeric() || " +-./:=_".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
     let pairs = properties.tags.iter().map(|(name, value)| {
         let value: String = value.chars().take(256).map(known).collect();
-        format!("{name}={}", url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>())
+        format!(
+            "{name}={}",
+            url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()
+        )
     });
     pairs.collect::<Vec<_>>().join("&")
 }
@@ -76,28 +99,55 @@ mod tests {
     use super::*;
 
     fn properties() -> BlobProperties {
-        let tags = vec![("documentId", "0-eus-d1-a".to_owned()), ("callId", "a b/c&d=é".to_owned())];
-        BlobProperties { content_type: "audio/wav", metadata: Vec::new(), tags }
+        let tags = vec![
+            ("documentId", "0-eus-d1-a".to_owned()),
+            ("callId", "a b/c&d=é".to_owned()),
+        ];
+        BlobProperties {
+            content_type: "audio/wav",
+            metadata: Vec::new(),
+            tags,
+        }
     }
 
     #[test]
     fn tags_hold_only_what_the_service_takes() {
-        assert_eq!(tags(&properties()), "documentId=0-eus-d1-a&callId=a+b%2Fc_d%3D_");
+        assert_eq!(
+            tags(&properties()),
+            "documentId=0-eus-d1-a&callId=a+b%2Fc_d%3D_"
+        );
     }
 
     #[test]
     fn nothing_is_asked_for_unless_it_is_set() {
-        let options = AzureVaultOptions::default().commit(&properties(), OffsetDateTime::UNIX_EPOCH);
-        assert!(options.blob_tags_string.is_none() && options.tier.is_none() && options.legal_hold.is_none());
-        assert!(options.immutability_policy_expiry.is_none() && options.immutability_policy_mode.is_none());
+        let options =
+            AzureVaultOptions::default().commit(&properties(), OffsetDateTime::UNIX_EPOCH);
+        assert!(
+            options.blob_tags_string.is_none()
+                && options.tier.is_none()
+                && options.legal_hold.is_none()
+        );
+        assert!(
+            options.immutability_policy_expiry.is_none()
+                && options.immutability_policy_mode.is_none()
+        );
     }
 
     #[test]
     fn a_retention_counts_from_the_commit() {
         let day = Duration::from_hours(24);
-        let wanted = AzureVaultOptions { immutable_for: Some(day), legal_hold: true, ..AzureVaultOptions::default() };
+        let wanted = AzureVaultOptions {
+            immutable_for: Some(day),
+            legal_hold: true,
+            ..AzureVaultOptions::default()
+        };
         let options = wanted.commit(&properties(), OffsetDateTime::UNIX_EPOCH);
-        assert_eq!(options.immutability_policy_expiry.map(OffsetDateTime::unix_timestamp), Some(86_400));
+        assert_eq!(
+            options
+                .immutability_policy_expiry
+                .map(OffsetDateTime::unix_timestamp),
+            Some(86_400)
+        );
         assert_eq!(options.legal_hold, Some(true));
         assert!(wanted.has_extras() && !wanted.plain().has_extras());
     }

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use azure_core::http::{RequestContent, StatusCode};
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
-    HttpRange,
+    BlobClientDownloadOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions,
+    BlockListType, BlockLookupList, HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -23,7 +23,9 @@ use super::options::{AzureVaultOptions, metadata};
 use super::{SEQUENTIAL, if_there, redacted, sequential_download, status};
 use crate::clock::Clock;
 use crate::export::block::{Block, BlockId};
-use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use crate::export::destination::{
+    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+};
 use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
 use crate::telemetry::ErrorChain;
@@ -36,8 +38,16 @@ pub struct AzureVault {
 }
 
 impl AzureVault {
-    pub fn new(container: BlobContainerClient, options: AzureVaultOptions, clock: Arc<dyn Clock>) -> Self {
-        Self { container, options, clock }
+    pub fn new(
+        container: BlobContainerClient,
+        options: AzureVaultOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            container,
+            options,
+            clock,
+        }
     }
 
     async fn commit_with(
@@ -47,14 +57,25 @@ impl AzureVault {
         properties: &BlobProperties,
         options: &AzureVaultOptions,
     ) -> azure_core::Result<CommitOutcome> {
-        let now = OffsetDateTime::from_unix_timestamp(self.clock.now().as_second()).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let now = OffsetDateTime::from_unix_timestamp(self.clock.now().as_second())
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let content = RequestContent::try_from(list.clone())?;
-        created(self.blob(name).commit_block_list(content, Some(options.commit(properties, now))).await.map(drop))
+        created(
+            self.blob(name)
+                .commit_block_list(content, Some(options.commit(properties, now)))
+                .await
+                .map(drop),
+        )
     }
 
     /// The SHA-256 of what the service holds, read from end to end.
     async fn read_back(&self, name: &BlobName) -> azure_core::Result<Sha256Digest> {
-        let mut body = self.container.blob_client(name.as_str()).download(Some(sequential_download())).await?.body;
+        let mut body = self
+            .container
+            .blob_client(name.as_str())
+            .download(Some(sequential_download()))
+            .await?
+            .body;
         let mut digest = Sha256::new();
         while let Some(piece) = body.try_next().await? {
             digest.update(&piece);
@@ -63,40 +84,62 @@ impl AzureVault {
     }
 
     fn blob(&self, name: &BlobName) -> BlockBlobClient {
-        self.container.blob_client(name.as_str()).block_blob_client()
+        self.container
+            .blob_client(name.as_str())
+            .block_blob_client()
     }
 }
 
-fn failed<'a>(action: &'static str, name: &'a BlobName) -> impl Fn(azure_core::Error) -> DestinationError + 'a {
-    move |error| DestinationError { action, name: name.clone(), source: redacted(&error) }
+fn failed<'a>(
+    action: &'static str,
+    name: &'a BlobName,
+) -> impl Fn(azure_core::Error) -> DestinationError + 'a {
+    move |error| DestinationError {
+        action,
+        name: name.clone(),
+        source: redacted(&error),
+    }
 }
 
 /// A conditional create that found something there: 409 `BlobAlreadyExists`, or 412 where a lease or policy is in the way.
 fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> {
     match result {
         Ok(()) => Ok(CommitOutcome::Committed),
-        Err(error) if super::has_code(&error, "BlobAlreadyExists") => Ok(CommitOutcome::AlreadyThere),
-        Err(error) if status(&error) == Some(StatusCode::PreconditionFailed) => Ok(CommitOutcome::AlreadyThere),
+        Err(error) if super::has_code(&error, "BlobAlreadyExists") => {
+            Ok(CommitOutcome::AlreadyThere)
+        }
+        Err(error) if status(&error) == Some(StatusCode::PreconditionFailed) => {
+            Ok(CommitOutcome::AlreadyThere)
+        }
         Err(error) => Err(error),
     }
 }
 
 /// An answer to a commit that a plainer one may not get: for want of a right, or of a feature.
 fn may_be_unsupported(error: &azure_core::Error) -> bool {
-    matches!(status(error), Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden))
+    matches!(
+        status(error),
+        Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden)
+    )
 }
 
 #[async_trait]
 impl ExportDestination for AzureVault {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
         let failed = failed("list the staged blocks of", name);
-        let response = self.blob(name).get_block_list(BlockListType::Uncommitted, None).await;
+        let response = self
+            .blob(name)
+            .get_block_list(BlockListType::Uncommitted, None)
+            .await;
         let Some(response) = if_there(response).map_err(&failed)? else {
             return Ok(Vec::new());
         };
         let list = response.into_model().map_err(&failed)?;
         let blocks = list.uncommitted_blocks.unwrap_or_default();
-        Ok(blocks.iter().filter_map(|block| BlockId::from_bytes(block.name.as_deref()?)).collect())
+        Ok(blocks
+            .iter()
+            .filter_map(|block| BlockId::from_bytes(block.name.as_deref()?))
+            .collect())
     }
 
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
@@ -106,7 +149,10 @@ impl ExportDestination for AzureVault {
         };
         let size_bytes = block.content.len() as u64;
         let content = block.content.into();
-        let result = self.blob(name).stage_block(&block.id.to_bytes(), size_bytes, content, Some(options)).await;
+        let result = self
+            .blob(name)
+            .stage_block(&block.id.to_bytes(), size_bytes, content, Some(options))
+            .await;
         result.map(drop).map_err(failed("stage a block of", name))
     }
 
@@ -118,12 +164,20 @@ impl ExportDestination for AzureVault {
     ) -> Result<CommitOutcome, DestinationError> {
         let failed = failed("commit", name);
         let latest = blocks.iter().map(|id| id.to_bytes().to_vec()).collect();
-        let list = BlockLookupList { latest: Some(latest), ..BlockLookupList::default() };
-        let result = self.commit_with(name, &list, properties, &self.options).await;
+        let list = BlockLookupList {
+            latest: Some(latest),
+            ..BlockLookupList::default()
+        };
+        let result = self
+            .commit_with(name, &list, properties, &self.options)
+            .await;
         match result {
             Err(error) if self.options.has_extras() && may_be_unsupported(&error) => {
                 // A plain copy is better than none.
-                let outcome = self.commit_with(name, &list, properties, &self.options.plain()).await.map_err(&failed)?;
+                let outcome = self
+                    .commit_with(name, &list, properties, &self.options.plain())
+                    .await
+                    .map_err(&failed)?;
                 tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&error)), "`{name}` is kept without VAULT_TAGS, VAULT_TIER, VAULT_IMMUTABLE_FOR and VAULT_LEGAL_HOLD: with them the storage refuses it");
                 Ok(outcome)
             }
@@ -133,37 +187,76 @@ impl ExportDestination for AzureVault {
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         let failed = failed("inspect", name);
-        let response = self.blob(name).get_block_list(BlockListType::Committed, None).await;
+        let response = self
+            .blob(name)
+            .get_block_list(BlockListType::Committed, None)
+            .await;
         let Some(response) = if_there(response).map_err(&failed)? else {
             return Ok(None);
         };
         let headers = response.headers();
         let etag = headers.get_optional_string(&"etag".into());
-        let size = headers.get_optional_string(&"x-ms-blob-content-length".into()).and_then(|text| text.parse().ok());
+        let size = headers
+            .get_optional_string(&"x-ms-blob-content-length".into())
+            .and_then(|text| text.parse().ok());
         let (Some(etag), Some(size_bytes)) = (etag, size) else {
             return Ok(None);
         };
-        let list = response.into_model().map_err(&failed)?.committed_blocks.unwrap_or_default();
+        let list = response
+            .into_model()
+            .map_err(&failed)?
+            .committed_blocks
+            .unwrap_or_default();
         // No committed block: staged blocks only, which is no blob yet, or a blob somebody else put there in one piece.
-        if list.is_empty() && !self.container.blob_client(name.as_str()).exists().await.map_err(&failed)? {
+        if list.is_empty()
+            && !self
+                .container
+                .blob_client(name.as_str())
+                .exists()
+                .await
+                .map_err(&failed)?
+        {
             return Ok(None);
         }
         let blocks = list
             .into_iter()
             .map(|block| {
                 let id = block.name.as_deref().and_then(BlockId::from_bytes);
-                (id, block.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default())
+                (
+                    id,
+                    block
+                        .size
+                        .and_then(|size| u64::try_from(size).ok())
+                        .unwrap_or_default(),
+                )
             })
             .collect();
-        let read_back = if self.options.read_back { Some(self.read_back(name).await.map_err(&failed)?) } else { None };
-        Ok(Some(CommittedBlob { size_bytes, etag, blocks, read_back }))
+        let read_back = if self.options.read_back {
+            Some(self.read_back(name).await.map_err(&failed)?)
+        } else {
+            None
+        };
+        Ok(Some(CommittedBlob {
+            size_bytes,
+            etag,
+            blocks,
+            read_back,
+        }))
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         let failed = failed("read", name);
         let range = HttpRange::new(range.start, range.end.saturating_sub(range.start));
-        let options = BlobClientDownloadOptions { range: Some(range), ..sequential_download() };
-        let result = self.container.blob_client(name.as_str()).download(Some(options)).await.map_err(&failed)?;
+        let options = BlobClientDownloadOptions {
+            range: Some(range),
+            ..sequential_download()
+        };
+        let result = self
+            .container
+            .blob_client(name.as_str())
+            .download(Some(options))
+            .await
+            .map_err(&failed)?;
         result.body.collect().await.map_err(&failed)
     }
 
@@ -173,32 +266,61 @@ impl ExportDestination for AzureVault {
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         let range = HttpRange::new(range.start, range.end.saturating_sub(range.start));
-        let options = BlobClientDownloadOptions { range: Some(range), ..sequential_download() };
-        let result = self.container.blob_client(name.as_str()).download(Some(options)).await;
+        let options = BlobClientDownloadOptions {
+            range: Some(range),
+            ..sequential_download()
+        };
+        let result = self
+            .container
+            .blob_client(name.as_str())
+            .download(Some(options))
+            .await;
         let Some(result) = if_there(result).map_err(failed("read", name))? else {
             return Ok(None);
         };
         let name = name.clone();
-        Ok(Some(result.body.map_err(move |error| failed("read", &name)(error)).boxed()))
+        Ok(Some(
+            result
+                .body
+                .map_err(move |error| failed("read", &name)(error))
+                .boxed(),
+        ))
     }
 
-    async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError> {
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
         let options = BlockBlobClientUploadOptions {
             blob_content_type: Some(properties.content_type.to_owned()),
             metadata: Some(metadata(properties)),
             parallel: SEQUENTIAL,
             ..BlockBlobClientUploadOptions::default()
         };
-        let result = self.blob(name).upload(content.into(), Some(options.if_not_exists())).await;
+        let result = self
+            .blob(name)
+            .upload(content.into(), Some(options.if_not_exists()))
+            .await;
         created(result.map(drop)).map_err(failed("write", name))
     }
 
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+    async fn list(
+        &self,
+        after: Option<&BlobName>,
+        limit: usize,
+    ) -> Result<Vec<BlobName>, DestinationError> {
         let everything = "everything".parse().expect("it is a safe name");
         let failed = failed("list", &everything);
         let after = after.map(BlobName::as_str);
-        let keys = super::names(&self.container, None, after, limit).await.map_err(&failed)?;
-        Ok(keys.into_iter().filter_map(|name| name.parse().ok()).collect())
+        let keys = super::names(&self.container, None, after, limit)
+            .await
+            .map_err(&failed)?;
+        Ok(keys
+            .into_iter()
+            .filter_map(|name| name.parse().ok())
+            .collect())
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {

@@ -13,7 +13,9 @@ use bytes::Bytes;
 use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
 use crate::export::block::crc64;
 use crate::export::digest::Sha256Digest;
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned};
+use crate::export::ledger_store::{
+    LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+};
 
 /// Writers of different shards do not wait for each other.
 const SHARDS: u64 = 64;
@@ -37,20 +39,31 @@ impl DirectoryLedgerStore {
         work: impl FnOnce(&Self, &str) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (store, owned) = (self.clone(), key.to_owned());
-        blocking(move || work(&store, &owned)).await.map_err(|error| StoreError {
-            action,
-            key: key.to_owned(),
-            source: error.into(),
-        })
+        blocking(move || work(&store, &owned))
+            .await
+            .map_err(|error| StoreError {
+                action,
+                key: key.to_owned(),
+                source: error.into(),
+            })
     }
 
     fn path(&self, key: &str) -> io::Result<PathBuf> {
-        let safe = key.split('/').all(|segment| !segment.is_empty() && !segment.starts_with('.'));
-        if safe { Ok(self.root.join(key)) } else { Err(io::Error::other("the key is no safe name")) }
+        let safe = key
+            .split('/')
+            .all(|segment| !segment.is_empty() && !segment.starts_with('.'));
+        if safe {
+            Ok(self.root.join(key))
+        } else {
+            Err(io::Error::other("the key is no safe name"))
+        }
     }
 
     fn lock(&self, key: &str) -> io::Result<File> {
-        let path = self.root.join(".locks").join(format!("{:02}", crc64(key.as_bytes()) % SHARDS));
+        let path = self
+            .root
+            .join(".locks")
+            .join(format!("{:02}", crc64(key.as_bytes()) % SHARDS));
         ensure_folder(&self.root, &path)?;
         let file = File::create(path)?;
         file.lock()?;
@@ -62,7 +75,10 @@ impl DirectoryLedgerStore {
             return Ok(None);
         };
         let version = Version(Sha256Digest::of(&content).to_string());
-        Ok(Some(Versioned { content: content.into(), version }))
+        Ok(Some(Versioned {
+            content: content.into(),
+            version,
+        }))
     }
 
     fn write(&self, key: &str, content: &[u8], condition: &Precondition) -> io::Result<PutOutcome> {
@@ -85,10 +101,17 @@ impl DirectoryLedgerStore {
     /// Folders are descended into in order, and only until there are enough: what a list costs is its folder, not the vault.
     fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Vec<String>> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
-        let wanted = Wanted { prefix, after: after.unwrap_or_default() };
+        let wanted = Wanted {
+            prefix,
+            after: after.unwrap_or_default(),
+        };
         let mut keys = Vec::new();
         // A stack: what is to come first lies on top.
-        let mut ahead = vec![if folder.is_empty() { String::new() } else { format!("{folder}/") }];
+        let mut ahead = vec![if folder.is_empty() {
+            String::new()
+        } else {
+            format!("{folder}/")
+        }];
         while let Some(next) = ahead.pop() {
             if keys.len() == limit {
                 break;
@@ -97,17 +120,29 @@ impl DirectoryLedgerStore {
                 keys.push(next);
                 continue;
             }
-            let Some(entries) = if_there(fs::read_dir(self.root.join(&next)))? else { continue };
+            let Some(entries) = if_there(fs::read_dir(self.root.join(&next)))? else {
+                continue;
+            };
             let mut below = Vec::new();
             for entry in entries {
                 let entry = entry?;
-                let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
+                let Some(name) = entry.file_name().to_str().map(str::to_owned) else {
+                    continue;
+                };
                 if name.starts_with('.') {
                     continue;
                 }
                 let is_folder = entry.file_type()?.is_dir();
-                let key = if is_folder { format!("{next}{name}/") } else { format!("{next}{name}") };
-                if if is_folder { wanted.may_be_in(&key) } else { wanted.is(&key) } {
+                let key = if is_folder {
+                    format!("{next}{name}/")
+                } else {
+                    format!("{next}{name}")
+                };
+                if if is_folder {
+                    wanted.may_be_in(&key)
+                } else {
+                    wanted.is(&key)
+                } {
                     below.push(key);
                 }
             }
@@ -142,8 +177,16 @@ impl LedgerStore for DirectoryLedgerStore {
         self.run("read", key, Self::read).await
     }
 
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
-        self.run("write", key, move |store, key| store.write(key, &content, &condition)).await
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.run("write", key, move |store, key| {
+            store.write(key, &content, &condition)
+        })
+        .await
     }
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
@@ -157,8 +200,16 @@ impl LedgerStore for DirectoryLedgerStore {
         .await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
         let after = after.map(str::to_owned);
-        self.run("list", prefix, move |store, prefix| store.keys(prefix, after.as_deref(), limit)).await
+        self.run("list", prefix, move |store, prefix| {
+            store.keys(prefix, after.as_deref(), limit)
+        })
+        .await
     }
 }

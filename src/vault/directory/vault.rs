@@ -15,7 +15,9 @@ use tempfile::NamedTempFile;
 
 use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
-use crate::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use crate::export::destination::{
+    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+};
 use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
 
@@ -56,11 +58,13 @@ impl DirectoryVault {
         work: impl FnOnce(&Self, &BlobName) -> io::Result<T> + Send + 'static,
     ) -> Result<T, DestinationError> {
         let (vault, blob) = (self.clone(), name.clone());
-        blocking(move || work(&vault, &blob)).await.map_err(|error| DestinationError {
-            action,
-            name: name.clone(),
-            source: error.into(),
-        })
+        blocking(move || work(&vault, &blob))
+            .await
+            .map_err(|error| DestinationError {
+                action,
+                name: name.clone(),
+                source: error.into(),
+            })
     }
 
     fn write_block(&self, name: &BlobName, block: &Block) -> io::Result<()> {
@@ -103,17 +107,29 @@ impl DirectoryVault {
         let mut names = Vec::new();
         let mut folders = vec![String::new()];
         while let Some(folder) = folders.pop() {
-            let Some(entries) = if_there(fs::read_dir(self.root.join(&folder)))? else { continue };
+            let Some(entries) = if_there(fs::read_dir(self.root.join(&folder)))? else {
+                continue;
+            };
             for entry in entries {
                 let entry = entry?;
-                let Some(name) = entry.file_name().to_str().map(|name| format!("{folder}{name}")) else { continue };
+                let Some(name) = entry
+                    .file_name()
+                    .to_str()
+                    .map(|name| format!("{folder}{name}"))
+                else {
+                    continue;
+                };
                 if entry.file_type()?.is_dir() {
                     // The vault's own folders begin with a dot.
                     if !entry.file_name().to_string_lossy().starts_with('.') {
                         folders.push(format!("{name}/"));
                     }
                 } else {
-                    names.extend(name.parse::<BlobName>().ok().filter(|name| after.is_none_or(|after| name > after)));
+                    names.extend(
+                        name.parse::<BlobName>()
+                            .ok()
+                            .filter(|name| after.is_none_or(|after| name > after)),
+                    );
                 }
             }
         }
@@ -123,7 +139,11 @@ impl DirectoryVault {
     }
 
     fn lock(&self, name: &BlobName) -> io::Result<File> {
-        let path = self.root.join(COMMITTED).join(".locks").join(format!("{:02}", crc64(name.as_str().as_bytes()) % SHARDS));
+        let path = self
+            .root
+            .join(COMMITTED)
+            .join(".locks")
+            .join(format!("{:02}", crc64(name.as_str().as_bytes()) % SHARDS));
         ensure_folder(&self.root, &path)?;
         let file = File::create(path)?;
         file.lock()?;
@@ -138,7 +158,9 @@ impl DirectoryVault {
                 sync_parent(target)?;
                 Ok(CommitOutcome::Committed)
             }
-            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(CommitOutcome::AlreadyThere),
+            Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
+                Ok(CommitOutcome::AlreadyThere)
+            }
             Err(error) => Err(error.error),
         }
     }
@@ -171,14 +193,22 @@ fn append_block(path: &Path, id: &BlockId, into: &mut File) -> io::Result<()> {
         return Ok(());
     }
     fs::remove_file(path)?;
-    Err(io::Error::other(format!("staged block {id} no longer matches its CRC-64 and was thrown away")))
+    Err(io::Error::other(format!(
+        "staged block {id} no longer matches its CRC-64 and was thrown away"
+    )))
 }
 
 /// The next piece of a file, and the file behind it.
 fn piece_of(mut file: io::Take<File>) -> io::Result<Option<(Bytes, io::Take<File>)>> {
     let mut piece = Vec::with_capacity(COPY_BUFFER);
-    io::Read::by_ref(&mut file).take(COPY_BUFFER as u64).read_to_end(&mut piece)?;
-    Ok(if piece.is_empty() { None } else { Some((Bytes::from(piece), file)) })
+    io::Read::by_ref(&mut file)
+        .take(COPY_BUFFER as u64)
+        .read_to_end(&mut piece)?;
+    Ok(if piece.is_empty() {
+        None
+    } else {
+        Some((Bytes::from(piece), file))
+    })
 }
 
 fn file_name(id: &BlockId) -> String {
@@ -193,7 +223,9 @@ fn id_of_file(name: &str) -> Option<BlockId> {
     if name.len() != 2 * ID_LENGTH || !name.is_ascii() {
         return None;
     }
-    let bytes: Option<Vec<u8>> = (0..ID_LENGTH).map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok()).collect();
+    let bytes: Option<Vec<u8>> = (0..ID_LENGTH)
+        .map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok())
+        .collect();
     BlockId::from_bytes(&bytes?)
 }
 
@@ -205,7 +237,10 @@ fn sha256_of_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            return Ok((Sha256Digest::from_bytes(digest.finalize().into()), size_bytes));
+            return Ok((
+                Sha256Digest::from_bytes(digest.finalize().into()),
+                size_bytes,
+            ));
         }
         digest.update(&buffer[..read]);
         size_bytes += read as u64;
@@ -230,7 +265,10 @@ impl ExportDestination for DirectoryVault {
     }
 
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
-        self.run("stage a block of", name, move |vault, name| vault.write_block(name, &block)).await
+        self.run("stage a block of", name, move |vault, name| {
+            vault.write_block(name, &block)
+        })
+        .await
     }
 
     async fn commit(
@@ -240,7 +278,10 @@ impl ExportDestination for DirectoryVault {
         _properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         let blocks = blocks.to_vec();
-        self.run("commit", name, move |vault, name| vault.assemble(name, &blocks)).await
+        self.run("commit", name, move |vault, name| {
+            vault.assemble(name, &blocks)
+        })
+        .await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
@@ -251,9 +292,17 @@ impl ExportDestination for DirectoryVault {
             let list = if_there(fs::read(vault.block_list(name)))?.unwrap_or_default();
             let blocks = list
                 .chunks(ID_LENGTH)
-                .map(|bytes| BlockId::from_bytes(bytes).map_or((None, bytes.len() as u64), |id| (Some(id), id.size_bytes())))
+                .map(|bytes| {
+                    BlockId::from_bytes(bytes)
+                        .map_or((None, bytes.len() as u64), |id| (Some(id), id.size_bytes()))
+                })
                 .collect();
-            Ok(Some(CommittedBlob { size_bytes, etag: read_back.to_string(), blocks, read_back: Some(read_back) }))
+            Ok(Some(CommittedBlob {
+                size_bytes,
+                etag: read_back.to_string(),
+                blocks,
+                read_back: Some(read_back),
+            }))
         })
         .await
     }
@@ -263,7 +312,8 @@ impl ExportDestination for DirectoryVault {
             let mut content = Vec::new();
             let mut file = File::open(vault.file(name))?;
             file.seek(SeekFrom::Start(range.start))?;
-            file.take(range.end.saturating_sub(range.start)).read_to_end(&mut content)?;
+            file.take(range.end.saturating_sub(range.start))
+                .read_to_end(&mut content)?;
             Ok(Bytes::from(content))
         })
         .await
@@ -292,13 +342,19 @@ impl ExportDestination for DirectoryVault {
         Ok(Some(pieces.boxed()))
     }
 
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+    async fn list(
+        &self,
+        after: Option<&BlobName>,
+        limit: usize,
+    ) -> Result<Vec<BlobName>, DestinationError> {
         let (vault, after) = (self.clone(), after.cloned());
-        blocking(move || vault.names(after.as_ref(), limit)).await.map_err(|error| DestinationError {
-            action: "list",
-            name: "everything".parse().expect("it is a safe name"),
-            source: error.into(),
-        })
+        blocking(move || vault.names(after.as_ref(), limit))
+            .await
+            .map_err(|error| DestinationError {
+                action: "list",
+                name: "everything".parse().expect("it is a safe name"),
+                source: error.into(),
+            })
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {

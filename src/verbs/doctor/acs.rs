@@ -24,15 +24,32 @@ const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAw
 /// Whether the identity gives the tokens that are needed.
 pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
     let needs_acs = matches!(targets.sign_in, SignIn::ManagedIdentity);
-    let needs_storage = targets.storages().any(|(_, url)| VaultUrl::needs_identity(url));
-    let scopes = [(needs_acs, "ACS", TOKEN_SCOPE), (needs_storage, "storage", STORAGE_SCOPE)];
-    let needed: Vec<_> = scopes.into_iter().filter(|(is_needed, _, _)| *is_needed).collect();
+    let needs_storage = targets
+        .storages()
+        .any(|(_, url)| VaultUrl::needs_identity(url));
+    let scopes = [
+        (needs_acs, "ACS", TOKEN_SCOPE),
+        (needs_storage, "storage", STORAGE_SCOPE),
+    ];
+    let needed: Vec<_> = scopes
+        .into_iter()
+        .filter(|(is_needed, _, _)| *is_needed)
+        .collect();
     if needed.is_empty() {
-        return vec![Check::not_checked("identity", "no token is needed: key, SAS or directory serve")];
+        return vec![Check::not_checked(
+            "identity",
+            "no token is needed: key, SAS or directory serve",
+        )];
     }
     let asking = needed.into_iter().map(|(_, what, scope)| async move {
         let name = format!("identity for {what}");
-        within_of(TOKEN_DEADLINE, &name, &advice::identity(), token(&name, targets.client_id.clone(), scope)).await
+        within_of(
+            TOKEN_DEADLINE,
+            &name,
+            &advice::identity(),
+            token(&name, targets.client_id.clone(), scope),
+        )
+        .await
     });
     futures::future::join_all(asking).await
 }
@@ -45,7 +62,10 @@ async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
     match asked {
         Ok(()) => Check::fine(name, "the managed identity gives a token"),
         Err(error) => {
-            let says = format!("the managed identity gives no token: {}", ErrorChain(&error));
+            let says = format!(
+                "the managed identity gives no token: {}",
+                ErrorChain(&error)
+            );
             Check::failed(name, says, advice::identity())
         }
     }
@@ -55,7 +75,10 @@ async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
 pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> Check {
     const NAME: &str = "ACS";
     let recording_id: RecordingId = NO_RECORDING.parse().expect("it is an id");
-    let address = RecordingAddress { recording_id: &recording_id, conversation_id: Some("none") };
+    let address = RecordingAddress {
+        recording_id: &recording_id,
+        conversation_id: Some("none"),
+    };
     let what = match targets.sign_in {
         SignIn::AccessKey(_) => "key",
         SignIn::ManagedIdentity => "token",

@@ -12,7 +12,11 @@ const PRINCIPAL: &str = "`az functionapp identity show --name <app> --resource-g
 
 /// Gives the app's identity the right to use ACS.
 pub fn acs_role(endpoint: &AcsEndpoint) -> String {
-    let resource = endpoint.authority().split(['.', ':']).next().unwrap_or_default();
+    let resource = endpoint
+        .authority()
+        .split(['.', ':'])
+        .next()
+        .unwrap_or_default();
     format!(
         "give the identity the role \"Communication and Email Service Owner\" (or \"Contributor\") on the ACS resource: `az role assignment create {IDENTITY} --role \"Communication and Email Service Owner\" --scope {GROUP}/Microsoft.Communication/communicationServices/{resource}`; {PRINCIPAL}; it takes minutes to take effect"
     )
@@ -34,9 +38,16 @@ pub fn sas(setting: &str) -> String {
 }
 
 pub fn container(container: &ContainerUrl) -> String {
-    let name = container.expose().path_segments().and_then(|mut path| path.next_back()).unwrap_or_default().to_owned();
+    let name = container
+        .expose()
+        .path_segments()
+        .and_then(|mut path| path.next_back())
+        .unwrap_or_default()
+        .to_owned();
     let account = account(container);
-    format!("create the container: `az storage container create --account-name {account} --name {name} --auth-mode login`")
+    format!(
+        "create the container: `az storage container create --account-name {account} --name {name} --auth-mode login`"
+    )
 }
 
 pub fn network(container: &ContainerUrl) -> String {
@@ -56,7 +67,10 @@ pub fn access_key() -> String {
 }
 
 pub fn acs_network(endpoint: &AcsEndpoint) -> String {
-    format!("check the name in ACS_ENDPOINT, and that this network lets it out to {}", endpoint.authority())
+    format!(
+        "check the name in ACS_ENDPOINT, and that this network lets it out to {}",
+        endpoint.authority()
+    )
 }
 
 pub fn directory(url: &VaultUrl, setting: &str) -> String {
@@ -79,5 +93,12 @@ pub fn setting(name: &str) -> &'static str {
 }
 
 fn account(container: &ContainerUrl) -> String {
-    container.expose().host_str().unwrap_or_default().split('.').next().unwrap_or_default().to_owned()
+    container
+        .expose()
+        .host_str()
+        .unwrap_or_default()
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -14,12 +14,22 @@ use crate::vault::VaultUrl;
 const TOLERATED_SECONDS: i64 = 5 * 60;
 
 /// One check per place that has a clock of its own.
-pub(super) async fn checks(targets: &Targets, client: &reqwest::Client, clock: &dyn Clock) -> Vec<Check> {
+pub(super) async fn checks(
+    targets: &Targets,
+    client: &reqwest::Client,
+    clock: &dyn Clock,
+) -> Vec<Check> {
     let mut places: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    places.entry(origin(&targets.acs.join("/"))).or_default().push("ACS");
+    places
+        .entry(origin(&targets.acs.join("/")))
+        .or_default()
+        .push("ACS");
     for (name, url) in targets.storages() {
         if let VaultUrl::Container(container) = url {
-            places.entry(origin(container.expose())).or_default().push(name);
+            places
+                .entry(origin(container.expose()))
+                .or_default()
+                .push(name);
         }
     }
     let asking = places.into_iter().map(|(origin, names)| {
@@ -39,8 +49,12 @@ async fn check(name: &str, origin: &str, client: &reqwest::Client, clock: &dyn C
         // Whoever needs it says what is wrong.
         return Check::not_checked(name, format!("{origin} does not answer"));
     };
-    let date = answer.headers().get(DATE).and_then(|date| date.to_str().ok());
-    let Some(theirs) = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok()) else {
+    let date = answer
+        .headers()
+        .get(DATE)
+        .and_then(|date| date.to_str().ok());
+    let Some(theirs) = date.and_then(|date| DateTimeParser::new().parse_timestamp(date).ok())
+    else {
         return Check::not_checked(name, format!("{origin} does not say what time it is"));
     };
     let ahead = clock.now().as_second() - theirs.as_second();
@@ -49,5 +63,9 @@ async fn check(name: &str, origin: &str, client: &reqwest::Client, clock: &dyn C
         seconds if seconds > 0 => format!("our clock is {seconds} s ahead of theirs"),
         seconds => format!("our clock is {} s behind theirs", seconds.abs()),
     };
-    if ahead.abs() <= TOLERATED_SECONDS { Check::fine(name, said) } else { Check::failed(name, said, advice::clock()) }
+    if ahead.abs() <= TOLERATED_SECONDS {
+        Check::fine(name, said)
+    } else {
+        Check::failed(name, said, advice::clock())
+    }
 }

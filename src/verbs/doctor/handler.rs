@@ -23,7 +23,11 @@ pub struct Handler {
 }
 
 /// `wants_token`: the webhook lets nobody in without Event Grid's token.
-pub(super) async fn checks(handler: Option<&Handler>, wants_token: bool, client: &Client) -> Vec<Check> {
+pub(super) async fn checks(
+    handler: Option<&Handler>,
+    wants_token: bool,
+    client: &Client,
+) -> Vec<Check> {
     let Some(handler) = handler else {
         let how = "give --url https://<app>.azurewebsites.net (and its key in FUNCTIONS_KEY), or --port, to check it";
         return vec![Check::not_checked(HANDLER, how)];
@@ -45,7 +49,13 @@ pub(super) async fn checks(handler: Option<&Handler>, wants_token: bool, client:
 }
 
 impl Handler {
-    fn request(&self, client: &Client, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
+    fn request(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
         let mut url = self.url.clone();
         url.set_path(path);
         url.set_query(None);
@@ -53,7 +63,11 @@ impl Handler {
             url.query_pairs_mut().extend_pairs(query);
         }
         let mut headers = HeaderMap::new();
-        if let Some(mut key) = self.key.as_deref().and_then(|key| HeaderValue::from_str(key.trim()).ok()) {
+        if let Some(mut key) = self
+            .key
+            .as_deref()
+            .and_then(|key| HeaderValue::from_str(key.trim()).ok())
+        {
             key.set_sensitive(true);
             headers.insert("x-functions-key", key);
         }
@@ -61,12 +75,20 @@ impl Handler {
     }
 
     fn to_webhook(&self, client: &Client, method: Method) -> RequestBuilder {
-        let secret: Vec<(&str, &str)> = self.secret.iter().map(|secret| ("secret", secret.trim())).collect();
+        let secret: Vec<(&str, &str)> = self
+            .secret
+            .iter()
+            .map(|secret| ("secret", secret.trim()))
+            .collect();
         self.request(client, method, "/api/eventgrid/webhook", &secret)
     }
 
     async fn reached(&self, client: &Client) -> Check {
-        match self.request(client, Method::GET, "/api/openapi.json", &[]).send().await {
+        match self
+            .request(client, Method::GET, "/api/openapi.json", &[])
+            .send()
+            .await
+        {
             Err(error) => Check::failed(HANDLER, unreachable(&error), self.where_it_runs()),
             Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, "it answers"),
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Check::failed(
@@ -90,14 +112,22 @@ impl Handler {
     }
 
     async fn lets_us_in(&self, client: &Client) -> Check {
-        let request = self.request(client, Method::GET, "/api/recordings", &[("state", "active"), ("top", "1")]);
+        let request = self.request(
+            client,
+            Method::GET,
+            "/api/recordings",
+            &[("state", "active"), ("top", "1")],
+        );
         match request.send().await {
             Err(error) => Check::failed(KEY, unreachable(&error), self.where_it_runs()),
             Ok(answer) if is_refused(&answer) => self.refused(KEY, &answer),
             Ok(answer) if answer.status().is_success() => Check::fine(KEY, "the host lets us in"),
             Ok(answer) => Check::failed(
                 KEY,
-                format!("the host lets us in, and the list of recordings answers {}", answer.status()),
+                format!(
+                    "the host lets us in, and the list of recordings answers {}",
+                    answer.status()
+                ),
                 "look into the handler's log; the checks of the ledger say more",
             ),
         }
@@ -105,8 +135,14 @@ impl Handler {
 
     fn refused(&self, name: &str, answer: &Response) -> Check {
         let says = match self.key {
-            Some(_) => format!("the host answers {}: the key in FUNCTIONS_KEY is not one of this app's", answer.status()),
-            None => format!("the host answers {}: FUNCTIONS_KEY is not set", answer.status()),
+            Some(_) => format!(
+                "the host answers {}: the key in FUNCTIONS_KEY is not one of this app's",
+                answer.status()
+            ),
+            None => format!(
+                "the host answers {}: FUNCTIONS_KEY is not set",
+                answer.status()
+            ),
         };
         let remedy = "put a key of the app into the variable FUNCTIONS_KEY: `az functionapp keys list --name <app> --resource-group <group>`";
         Check::failed(name, says, remedy)
@@ -115,7 +151,8 @@ impl Handler {
     /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>
     async fn validates(&self, wants_token: bool, client: &Client) -> Check {
         if wants_token {
-            let says = "EVENT_GRID_AUDIENCE is set: only Event Grid itself has the token that is let in";
+            let says =
+                "EVENT_GRID_AUDIENCE is set: only Event Grid itself has the token that is let in";
             return Check::not_checked(WEBHOOK, says);
         }
         let code = Uuid::new_v4().to_string();
@@ -124,7 +161,10 @@ impl Handler {
             "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "eventTime": "2026-01-01T00:00:00Z",
             "metadataVersion": "1", "dataVersion": "2",
         }]);
-        let request = self.to_webhook(client, Method::POST).header("aeg-event-type", "SubscriptionValidation").json(&event);
+        let request = self
+            .to_webhook(client, Method::POST)
+            .header("aeg-event-type", "SubscriptionValidation")
+            .json(&event);
         match request.send().await {
             Err(error) => Check::failed(WEBHOOK, unreachable(&error), self.where_it_runs()),
             Ok(answer) if is_refused(&answer) => self.not_let_in(WEBHOOK, &answer),
@@ -134,23 +174,35 @@ impl Handler {
                 if answer["validationResponse"] == code.as_str() {
                     return Check::fine(WEBHOOK, "the validation code comes back");
                 }
-                Check::failed(WEBHOOK, format!("it answers {status}, and not with the validation code"), no_handshake())
+                Check::failed(
+                    WEBHOOK,
+                    format!("it answers {status}, and not with the validation code"),
+                    no_handshake(),
+                )
             }
         }
     }
 
     /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-cloud-events-schema>
     async fn allows(&self, client: &Client) -> Check {
-        let request = self.to_webhook(client, Method::OPTIONS).header("webhook-request-origin", EVENT_GRID);
+        let request = self
+            .to_webhook(client, Method::OPTIONS)
+            .header("webhook-request-origin", EVENT_GRID);
         match request.send().await {
             Err(error) => Check::failed(CLOUD_EVENTS, unreachable(&error), self.where_it_runs()),
             Ok(answer) if is_refused(&answer) => self.not_let_in(CLOUD_EVENTS, &answer),
             Ok(answer) => {
-                let allowed = answer.headers().get("webhook-allowed-origin").and_then(|origin| origin.to_str().ok());
+                let allowed = answer
+                    .headers()
+                    .get("webhook-allowed-origin")
+                    .and_then(|origin| origin.to_str().ok());
                 if allowed.is_some_and(|allowed| allowed == EVENT_GRID || allowed == "*") {
                     return Check::fine(CLOUD_EVENTS, "Event Grid is allowed to deliver");
                 }
-                let says = format!("it answers {}, and does not allow Event Grid to deliver", answer.status());
+                let says = format!(
+                    "it answers {}, and does not allow Event Grid to deliver",
+                    answer.status()
+                );
                 Check::failed(CLOUD_EVENTS, says, no_handshake())
             }
         }
@@ -170,7 +222,10 @@ fn no_handshake() -> String {
 }
 
 fn is_refused(answer: &Response) -> bool {
-    matches!(answer.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    matches!(
+        answer.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
 }
 
 /// Without the URL: it may hold the secret.

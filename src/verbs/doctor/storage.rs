@@ -7,7 +7,9 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Check, advice, within};
-use crate::export::destination::{BlobProperties, CommitOutcome, DestinationError, ExportDestination};
+use crate::export::destination::{
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination,
+};
 use crate::export::layout::BlobName;
 use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
 use crate::telemetry::ErrorChain;
@@ -40,7 +42,11 @@ impl From<StoreError> for Trouble {
     }
 }
 
-pub(super) async fn vault(name: &'static str, url: &VaultUrl, vault: &dyn ExportDestination) -> Check {
+pub(super) async fn vault(
+    name: &'static str,
+    url: &VaultUrl,
+    vault: &dyn ExportDestination,
+) -> Check {
     within(name, async {
         match try_vault(vault).await {
             Ok(Removed::Yes) => Check::fine(name, format!("{url:?}: files can be written once, read, listed and deleted")),
@@ -58,7 +64,12 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn LedgerStore) -> Check {
     const NAME: &str = "ledger";
     within(NAME, async {
         match try_ledger(ledger).await {
-            Ok(()) => Check::fine(NAME, format!("{url:?}: documents can be written under a condition, read, listed and deleted")),
+            Ok(()) => Check::fine(
+                NAME,
+                format!(
+                    "{url:?}: documents can be written under a condition, read, listed and deleted"
+                ),
+            ),
             Err(trouble) => failed(NAME, url, trouble),
         }
     })
@@ -71,17 +82,27 @@ enum Removed {
 }
 
 async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
-    let probe: BlobName = format!("{PROBE}-{}.txt", Uuid::new_v4()).parse().expect("it is a safe name");
+    let probe: BlobName = format!("{PROBE}-{}.txt", Uuid::new_v4())
+        .parse()
+        .expect("it is a safe name");
     let before: BlobName = PROBE.parse().expect("it is a safe name");
-    let properties = BlobProperties { content_type: "text/plain", metadata: Vec::new(), tags: Vec::new() };
+    let properties = BlobProperties {
+        content_type: "text/plain",
+        metadata: Vec::new(),
+        tags: Vec::new(),
+    };
     let content = Bytes::from_static(CONTENT);
     vault.put(&probe, content.clone(), &properties).await?;
     let tried = async {
         if vault.put(&probe, content, &properties).await? != CommitOutcome::AlreadyThere {
-            return Err(Trouble::Unsafe("it lets a file be overwritten that must not be"));
+            return Err(Trouble::Unsafe(
+                "it lets a file be overwritten that must not be",
+            ));
         }
         if vault.read(&probe, 0..CONTENT.len() as u64).await? != CONTENT {
-            return Err(Trouble::Unsafe("it gives back other bytes than were written"));
+            return Err(Trouble::Unsafe(
+                "it gives back other bytes than were written",
+            ));
         }
         if !vault.list(Some(&before), PROBES).await?.contains(&probe) {
             return Err(Trouble::Unsafe("it does not list a file that was written"));
@@ -99,7 +120,10 @@ async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
 }
 
 fn is_kept_by_policy(error: &DestinationError) -> bool {
-    error.source.downcast_ref::<StorageFailure>().is_some_and(|failure| is_policy(&failure.cause))
+    error
+        .source
+        .downcast_ref::<StorageFailure>()
+        .is_some_and(|failure| is_policy(&failure.cause))
 }
 
 /// An immutability policy or a legal hold of the container.
@@ -110,24 +134,40 @@ fn is_policy(cause: &Cause) -> bool {
 async fn try_ledger(ledger: &dyn LedgerStore) -> Result<(), Trouble> {
     let probe = format!("doctor/{}.json", Uuid::new_v4());
     let content = Bytes::from_static(b"{}");
-    ledger.put(&probe, content.clone(), Precondition::Absent).await?;
+    ledger
+        .put(&probe, content.clone(), Precondition::Absent)
+        .await?;
     let tried = async {
         if ledger.put(&probe, content, Precondition::Absent).await? != PutOutcome::Conflict {
-            return Err(Trouble::Unsafe("it lets a document be overwritten that must not be"));
+            return Err(Trouble::Unsafe(
+                "it lets a document be overwritten that must not be",
+            ));
         }
         let Some(found) = ledger.find(&probe).await? else {
-            return Err(Trouble::Unsafe("it does not give back a document that was written"));
+            return Err(Trouble::Unsafe(
+                "it does not give back a document that was written",
+            ));
         };
         let changed = Bytes::from_static(b"{\"changed\":true}");
         let condition = Precondition::Unchanged(found.version);
-        if ledger.put(&probe, changed.clone(), condition.clone()).await? != PutOutcome::Written {
-            return Err(Trouble::Unsafe("it refuses a change to a document that nobody else changed"));
+        if ledger
+            .put(&probe, changed.clone(), condition.clone())
+            .await?
+            != PutOutcome::Written
+        {
+            return Err(Trouble::Unsafe(
+                "it refuses a change to a document that nobody else changed",
+            ));
         }
         if ledger.put(&probe, changed, condition).await? != PutOutcome::Conflict {
-            return Err(Trouble::Unsafe("it takes a change to a document that was changed before"));
+            return Err(Trouble::Unsafe(
+                "it takes a change to a document that was changed before",
+            ));
         }
         if !ledger.list("doctor/", None, PROBES).await?.contains(&probe) {
-            return Err(Trouble::Unsafe("it does not list a document that was written"));
+            return Err(Trouble::Unsafe(
+                "it does not list a document that was written",
+            ));
         }
         Ok(())
     };
@@ -139,19 +179,30 @@ async fn try_ledger(ledger: &dyn LedgerStore) -> Result<(), Trouble> {
 fn failed(name: &str, url: &VaultUrl, trouble: Trouble) -> Check {
     let (says, source) = match trouble {
         Trouble::Unsafe(what) => {
-            return Check::failed(name, format!("{url:?}: {what}"), "use Azure Blob Storage, or a local disk");
+            return Check::failed(
+                name,
+                format!("{url:?}: {what}"),
+                "use Azure Blob Storage, or a local disk",
+            );
         }
         Trouble::Failed(says, source) => (says, source),
     };
     let setting = advice::setting(name);
-    let cause = source.downcast_ref::<StorageFailure>().map(|failure| &failure.cause);
+    let cause = source
+        .downcast_ref::<StorageFailure>()
+        .map(|failure| &failure.cause);
     let code = match cause {
         Some(Cause::Answered { code, .. }) if !says.contains(code.as_str()) => format!(" ({code})"),
-        Some(Cause::Answered { .. } | Cause::NoToken | Cause::Unreachable | Cause::Other) | None => String::new(),
+        Some(Cause::Answered { .. } | Cause::NoToken | Cause::Unreachable | Cause::Other)
+        | None => String::new(),
     };
     let remedy = match url {
         VaultUrl::Container(container) => in_container(container, setting, cause),
-        VaultUrl::Directory(_) => in_directory(url, setting, source.downcast_ref::<io::Error>().map(io::Error::kind)),
+        VaultUrl::Directory(_) => in_directory(
+            url,
+            setting,
+            source.downcast_ref::<io::Error>().map(io::Error::kind),
+        ),
     };
     Check::failed(name, format!("{url:?}: {says}{code}"), remedy)
 }
@@ -159,12 +210,24 @@ fn failed(name: &str, url: &VaultUrl, trouble: Trouble) -> Check {
 fn in_container(container: &ContainerUrl, setting: &str, cause: Option<&Cause>) -> String {
     match cause {
         Some(Cause::NoToken) => advice::identity(),
-        Some(Cause::Answered { code, .. }) if code == "ContainerNotFound" => advice::container(container),
-        Some(Cause::Answered { code, .. }) if code == "AuthorizationFailure" && !container.has_sas() => {
-            format!("{}; or else {}", advice::network(container), advice::storage_role(container))
+        Some(Cause::Answered { code, .. }) if code == "ContainerNotFound" => {
+            advice::container(container)
         }
-        Some(Cause::Answered { status: 401 | 403, .. }) if container.has_sas() => advice::sas(setting),
-        Some(Cause::Answered { status: 401 | 403, .. }) => advice::storage_role(container),
+        Some(Cause::Answered { code, .. })
+            if code == "AuthorizationFailure" && !container.has_sas() =>
+        {
+            format!(
+                "{}; or else {}",
+                advice::network(container),
+                advice::storage_role(container)
+            )
+        }
+        Some(Cause::Answered {
+            status: 401 | 403, ..
+        }) if container.has_sas() => advice::sas(setting),
+        Some(Cause::Answered {
+            status: 401 | 403, ..
+        }) => advice::storage_role(container),
         Some(Cause::Answered { .. } | Cause::Unreachable | Cause::Other) | None => format!(
             "check the account's name in {setting}, and that this network lets it out to it: name resolution, firewall, private endpoint"
         ),
@@ -173,7 +236,9 @@ fn in_container(container: &ContainerUrl, setting: &str, cause: Option<&Cause>) 
 
 fn in_directory(url: &VaultUrl, setting: &str, kind: Option<ErrorKind>) -> String {
     if kind == Some(ErrorKind::NotFound) {
-        return format!("create the folder above {url:?} (a disk may not be mounted), or set {setting} to another place");
+        return format!(
+            "create the folder above {url:?} (a disk may not be mounted), or set {setting} to another place"
+        );
     }
     advice::directory(url, setting)
 }
@@ -184,8 +249,17 @@ mod tests {
     use crate::vault::memory::{MemoryLedgerStore, MemoryVault};
 
     fn remedy_of(url: &str, status: u16, code: &str) -> String {
-        let VaultUrl::Container(container) = url.parse().unwrap() else { panic!("it is a container's") };
-        in_container(&container, "VAULT_URL", Some(&Cause::Answered { status, code: code.to_owned() }))
+        let VaultUrl::Container(container) = url.parse().unwrap() else {
+            panic!("it is a container's")
+        };
+        in_container(
+            &container,
+            "VAULT_URL",
+            Some(&Cause::Answered {
+                status,
+                code: code.to_owned(),
+            }),
+        )
     }
 
     #[rstest::rstest]
@@ -195,9 +269,24 @@ mod tests {
         "AuthorizationPermissionMismatch",
         "--role \"Storage Blob Data Contributor\" --scope /subscriptions/<subscription>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/acct`"
     )]
-    #[case::network("", 403, "AuthorizationFailure", "az storage account network-rule add --account-name acct")]
-    #[case::sas("?sig=x", 403, "AuthorizationPermissionMismatch", "put another SAS into VAULT_URL")]
-    #[case::container("", 404, "ContainerNotFound", "az storage container create --account-name acct --name calls")]
+    #[case::network(
+        "",
+        403,
+        "AuthorizationFailure",
+        "az storage account network-rule add --account-name acct"
+    )]
+    #[case::sas(
+        "?sig=x",
+        403,
+        "AuthorizationPermissionMismatch",
+        "put another SAS into VAULT_URL"
+    )]
+    #[case::container(
+        "",
+        404,
+        "ContainerNotFound",
+        "az storage container create --account-name acct --name calls"
+    )]
     #[case::else_the_network("", 500, "InternalError", "check the account's name in VAULT_URL")]
     fn what_the_storage_answers_names_what_mends_it(
         #[case] sas: &str,
@@ -205,7 +294,11 @@ mod tests {
         #[case] code: &str,
         #[case] expected: &str,
     ) {
-        let remedy = remedy_of(&format!("https://acct.blob.core.windows.net/calls{sas}"), status, code);
+        let remedy = remedy_of(
+            &format!("https://acct.blob.core.windows.net/calls{sas}"),
+            status,
+            code,
+        );
         assert!(remedy.contains(expected), "{remedy}");
     }
 
@@ -222,8 +315,14 @@ mod tests {
         let vault = MemoryVault::default();
         vault.refuse_removals(true);
         assert!(matches!(try_vault(&vault).await, Err(Trouble::Failed(..))));
-        let kept = |code: &str| Cause::Answered { status: 409, code: code.to_owned() };
-        assert!(is_policy(&kept("BlobImmutableDueToPolicy")) && is_policy(&kept("BlobImmutableDueToLegalHold")));
+        let kept = |code: &str| Cause::Answered {
+            status: 409,
+            code: code.to_owned(),
+        };
+        assert!(
+            is_policy(&kept("BlobImmutableDueToPolicy"))
+                && is_policy(&kept("BlobImmutableDueToLegalHold"))
+        );
         assert!(!is_policy(&kept("LeaseIdMissing")) && !is_policy(&Cause::Unreachable));
     }
 }

@@ -14,7 +14,10 @@ pub struct WantedCall(Vec<String>);
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidCalls {
     #[error("could not read `{path}`")]
-    File { path: String, source: std::io::Error },
+    File {
+        path: String,
+        source: std::io::Error,
+    },
     #[error("`{path}` has columns, and none of them is `callId` or `serverCallId`")]
     NoColumn { path: String },
     #[error("`{path}` names no call")]
@@ -45,19 +48,36 @@ pub(super) fn plain(name: &str) -> &str {
 /// When the file cannot be read, or names no call: nothing would be missing then, whatever is.
 pub fn read(path: &Path) -> Result<Vec<WantedCall>, InvalidCalls> {
     let name = || path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|source| InvalidCalls::File { path: name(), source })?;
+    let text = std::fs::read_to_string(path).map_err(|source| InvalidCalls::File {
+        path: name(),
+        source,
+    })?;
     let calls = parse(&text).ok_or_else(|| InvalidCalls::NoColumn { path: name() })?;
-    if calls.is_empty() { Err(InvalidCalls::Empty { path: name() }) } else { Ok(calls) }
+    if calls.is_empty() {
+        Err(InvalidCalls::Empty { path: name() })
+    } else {
+        Ok(calls)
+    }
 }
 
 /// `None` when there are columns, and not the right one.
 fn parse(text: &str) -> Option<Vec<WantedCall>> {
-    let mut lines = text.trim_start_matches('\u{feff}').lines().filter(|line| !line.trim().is_empty()).peekable();
+    let mut lines = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
     let Some(header) = lines.peek().map(|line| cells(line)) else {
         return Some(Vec::new());
     };
-    let is_name = |cell: &String| COLUMNS.iter().any(|column| column.eq_ignore_ascii_case(cell));
-    let columns: Vec<usize> = (0..header.len()).filter(|index| is_name(&header[*index])).collect();
+    let is_name = |cell: &String| {
+        COLUMNS
+            .iter()
+            .any(|column| column.eq_ignore_ascii_case(cell))
+    };
+    let columns: Vec<usize> = (0..header.len())
+        .filter(|index| is_name(&header[*index]))
+        .collect();
     if columns.is_empty() {
         let is_plain = header.len() == 1;
         return is_plain.then(|| lines.map(|line| WantedCall(cells(line))).collect());
@@ -86,7 +106,10 @@ fn cells(line: &str) -> Vec<String> {
             other => cell.push(other),
         }
     }
-    cells.into_iter().map(|cell| cell.trim().to_owned()).collect()
+    cells
+        .into_iter()
+        .map(|cell| cell.trim().to_owned())
+        .collect()
 }
 
 #[cfg(test)]

@@ -37,11 +37,20 @@ impl FromStr for ReadSubset {
             if !(share > 0.0 && share <= 100.0) {
                 return Err("a share is more than 0% and at most 100%");
             }
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is between 0 and a million")]
-            return Ok(Self::Share { millionths: ((share * PER_CENT).round() as u32).max(1) });
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it is between 0 and a million"
+            )]
+            return Ok(Self::Share {
+                millionths: ((share * PER_CENT).round() as u32).max(1),
+            });
         }
         let (number, of) = text.split_once('/').ok_or(EXPECTED)?;
-        let (number, of) = (number.parse().map_err(|_| EXPECTED)?, of.parse().map_err(|_| EXPECTED)?);
+        let (number, of) = (
+            number.parse().map_err(|_| EXPECTED)?,
+            of.parse().map_err(|_| EXPECTED)?,
+        );
         if number == 0 || number > of {
             return Err("groups are counted from 1: `1/7` to `7/7`");
         }
@@ -56,18 +65,30 @@ impl ReadSubset {
     }
 
     /// The part of `documents` that is read; at least one of a share, unless there is none.
-    pub fn choose<'a>(self, documents: impl Iterator<Item = &'a DocumentId>, seed: u64) -> BTreeSet<DocumentId> {
+    pub fn choose<'a>(
+        self,
+        documents: impl Iterator<Item = &'a DocumentId>,
+        seed: u64,
+    ) -> BTreeSet<DocumentId> {
         match self {
             Self::All => documents.cloned().collect(),
             Self::Group { number, of } => {
-                let is_in = |id: &&DocumentId| hash(id.as_str()) % u64::from(of) == u64::from(number - 1);
+                let is_in =
+                    |id: &&DocumentId| hash(id.as_str()) % u64::from(of) == u64::from(number - 1);
                 documents.filter(is_in).cloned().collect()
             }
             Self::Share { millionths } => {
-                let mut shuffled: Vec<(u64, &DocumentId)> = documents.map(|id| (hash(&format!("{seed} {id}")), id)).collect();
+                let mut shuffled: Vec<(u64, &DocumentId)> = documents
+                    .map(|id| (hash(&format!("{seed} {id}")), id))
+                    .collect();
                 shuffled.sort_unstable();
-                let count = (shuffled.len() as u64 * u64::from(millionths)).div_ceil(u64::from(MILLION));
-                shuffled.into_iter().zip(0..count).map(|((_, id), _)| id.clone()).collect()
+                let count =
+                    (shuffled.len() as u64 * u64::from(millionths)).div_ceil(u64::from(MILLION));
+                shuffled
+                    .into_iter()
+                    .zip(0..count)
+                    .map(|((_, id), _)| id.clone())
+                    .collect()
             }
         }
     }
@@ -76,7 +97,10 @@ impl ReadSubset {
 /// The same on every machine and in every version.
 fn hash(text: &str) -> u64 {
     let digest = Sha256Digest::of(text.as_bytes()).to_bytes();
-    digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |hash, byte| hash << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]
@@ -84,18 +108,28 @@ mod tests {
     use super::*;
 
     fn documents() -> Vec<DocumentId> {
-        (0..200).map(|number| format!("0-eus-d1-{number}").parse().unwrap()).collect()
+        (0..200)
+            .map(|number| format!("0-eus-d1-{number}").parse().unwrap())
+            .collect()
     }
 
     fn chosen(subset: &str, seed: u64) -> BTreeSet<DocumentId> {
-        subset.parse::<ReadSubset>().unwrap().choose(documents().iter(), seed)
+        subset
+            .parse::<ReadSubset>()
+            .unwrap()
+            .choose(documents().iter(), seed)
     }
 
     #[test]
     fn the_groups_together_are_everything_and_none_is_in_two() {
-        let groups: Vec<_> = (1..=7).map(|number| chosen(&format!("{number}/7"), number)).collect();
+        let groups: Vec<_> = (1..=7)
+            .map(|number| chosen(&format!("{number}/7"), number))
+            .collect();
         assert_eq!(groups.iter().map(BTreeSet::len).sum::<usize>(), 200);
-        assert_eq!(groups.into_iter().flatten().collect::<BTreeSet<_>>().len(), 200);
+        assert_eq!(
+            groups.into_iter().flatten().collect::<BTreeSet<_>>().len(),
+            200
+        );
     }
 
     #[test]

@@ -6,7 +6,9 @@ use recording_vault::control::callback::StateCallback;
 use recording_vault::control::start::Start;
 use recording_vault::functions::invocation::Invocation;
 use recording_vault::recording::probe::{MAX_READ_BYTES, MAX_READS};
-use recording_vault::recording::{FormatKind, IncomingEvent, MediaProbe, RecordingMetadata, examine};
+use recording_vault::recording::{
+    FormatKind, IncomingEvent, MediaProbe, RecordingMetadata, examine,
+};
 use serde_json::{Value, json};
 
 /// A target by its name.
@@ -26,11 +28,17 @@ pub const TARGETS: [Target; 10] = [
 ];
 
 pub fn event(bytes: &[u8]) {
-    let Ok(value) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
+        return;
+    };
     if let Ok(IncomingEvent::RecordingFileStatusUpdated(update)) = IncomingEvent::parse(&value) {
         for chunk in update.chunks {
             let id = chunk.document_id.as_str();
-            assert!(id.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{id:?} can be a file's name");
+            assert!(
+                id.chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'),
+                "{id:?} can be a file's name"
+            );
         }
     }
 }
@@ -47,7 +55,10 @@ pub fn subject(bytes: &[u8]) {
     let event = json!({"type": "Microsoft.Communication.RecordingFileStatusUpdated", "subject": subject,
         "data": {"recordingStorageInfo": {"recordingChunks": chunks}}});
     let parsed = IncomingEvent::parse(&event);
-    assert!(matches!(parsed, Ok(IncomingEvent::RecordingFileStatusUpdated(_))), "no subject spoils an event: {parsed:?}");
+    assert!(
+        matches!(parsed, Ok(IncomingEvent::RecordingFileStatusUpdated(_))),
+        "no subject spoils an event: {parsed:?}"
+    );
 }
 
 pub fn metadata(bytes: &[u8]) {
@@ -59,9 +70,19 @@ pub fn content_url(bytes: &[u8]) {
     if let Ok(admitted) = ContentGuard::default().admit(&location) {
         let url = admitted.url();
         let host = url.host_str().unwrap_or_default();
-        let domains = [".asm.skype.com", ".asyncgw.teams.microsoft.com", ".ams.gov.teams.microsoft.us"];
-        assert!(url.scheme() == "https" && domains.iter().any(|domain| host.ends_with(domain)), "{location:?} was admitted");
-        assert!(url.username().is_empty() && url.password().is_none(), "{location:?} was admitted");
+        let domains = [
+            ".asm.skype.com",
+            ".asyncgw.teams.microsoft.com",
+            ".ams.gov.teams.microsoft.us",
+        ];
+        assert!(
+            url.scheme() == "https" && domains.iter().any(|domain| host.ends_with(domain)),
+            "{location:?} was admitted"
+        );
+        assert!(
+            url.username().is_empty() && url.password().is_none(),
+            "{location:?} was admitted"
+        );
     }
 }
 
@@ -73,13 +94,20 @@ pub fn connection_string(bytes: &[u8]) {
     {
         let key = key.split(';').next().unwrap_or_default();
         let is_telling = key.len() >= 8 && !hint.contains(key) && !key.contains('.');
-        assert!(!(is_telling && error.to_string().contains(key)), "the error repeats the key: {error}");
+        assert!(
+            !(is_telling && error.to_string().contains(key)),
+            "the error repeats the key: {error}"
+        );
     }
 }
 
 pub fn schedule(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    let settings = [("ACS_ENDPOINT", "https://a.b"), ("VAULT_URL", "file:///v"), ("EXPORT_SWEEP_SCHEDULE", &text)];
+    let settings = [
+        ("ACS_ENDPOINT", "https://a.b"),
+        ("VAULT_URL", "file:///v"),
+        ("EXPORT_SWEEP_SCHEDULE", &text),
+    ];
     let _ = Config::read(settings.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
@@ -107,13 +135,25 @@ pub fn probe(bytes: &[u8]) {
         while let Some(range) = probe.next_read() {
             reads += 1;
             assert!(reads <= MAX_READS, "the probe does not end");
-            assert!(range.start < range.end && range.end <= total, "{range:?} of {total}");
-            assert!(range.end - range.start <= MAX_READ_BYTES, "{range:?} is too much at once");
-            let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+            assert!(
+                range.start < range.end && range.end <= total,
+                "{range:?} of {total}"
+            );
+            assert!(
+                range.end - range.start <= MAX_READ_BYTES,
+                "{range:?} is too much at once"
+            );
+            let place = |offset: u64| {
+                usize::try_from(offset)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len())
+            };
             probe.feed(&bytes[place(range.start)..place(range.end)]);
         }
         let probed = probe.finish();
-        let metadata = RecordingMetadata::parse(br#"{"chunkDuration": 2000.0, "recordingInfo": {"format": "wav"}}"#);
+        let metadata = RecordingMetadata::parse(
+            br#"{"chunkDuration": 2000.0, "recordingInfo": {"format": "wav"}}"#,
+        );
         let _ = examine(&probed, total, Some(FormatKind::Mp4), &metadata);
         let _ = examine(&probed, total, None, &RecordingMetadata::default());
     }

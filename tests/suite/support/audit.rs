@@ -13,26 +13,51 @@ pub fn assert_all_in_vault(objects: &[Value], files: &BTreeMap<String, Vec<u8>>)
     for object in objects {
         let id = object["documentId"].as_str().expect("an object has an id");
         let file = |marker: &str| {
-            let found = files.iter().find(|(name, _)| name.contains(id) && name.contains(marker));
-            found.unwrap_or_else(|| panic!("{marker} of {id} is not in {:?}", files.keys())).1
+            let found = files
+                .iter()
+                .find(|(name, _)| name.contains(id) && name.contains(marker));
+            found
+                .unwrap_or_else(|| panic!("{marker} of {id} is not in {:?}", files.keys()))
+                .1
         };
-        let media = files.iter().find(|(name, _)| name.contains(id) && !name.ends_with(".json")).expect("the media is there").1;
-        assert_eq!(object["sha256"], Sha256Digest::of(media).to_string().as_str());
-        assert_eq!(object["metadata"].as_str().map(str::as_bytes), Some(&file("-acsmetadata.")[..]), "ACS's bytes, unchanged");
+        let media = files
+            .iter()
+            .find(|(name, _)| name.contains(id) && !name.ends_with(".json"))
+            .expect("the media is there")
+            .1;
+        assert_eq!(
+            object["sha256"],
+            Sha256Digest::of(media).to_string().as_str()
+        );
+        assert_eq!(
+            object["metadata"].as_str().map(str::as_bytes),
+            Some(&file("-acsmetadata.")[..]),
+            "ACS's bytes, unchanged"
+        );
         let receipt: Value = serde_json::from_slice(file("-receipt.")).expect("a receipt is JSON");
         assert_eq!(receipt["receipt"]["media"]["sha256"], object["sha256"]);
-        assert_eq!(receipt["receipt"]["media"]["sizeBytes"], object["sizeBytes"]);
+        assert_eq!(
+            receipt["receipt"]["media"]["sizeBytes"],
+            object["sizeBytes"]
+        );
     }
 }
 
 /// In the content plane's own log, a deletion comes after the last read of its object.
 pub async fn assert_deleted_after_read(world: &World) {
     let log = world.content_log().await;
-    for (at, line) in log.iter().enumerate().filter(|(_, line)| line["method"] == "DELETE") {
+    for (at, line) in log
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line["method"] == "DELETE")
+    {
         let object = line["path"].as_str().expect("a line has a path");
-        let read_later = log[at..]
-            .iter()
-            .any(|later| later["method"] == "GET" && later["path"].as_str().is_some_and(|path| path.starts_with(object)));
+        let read_later = log[at..].iter().any(|later| {
+            later["method"] == "GET"
+                && later["path"]
+                    .as_str()
+                    .is_some_and(|path| path.starts_with(object))
+        });
         assert!(!read_later, "{object} was read after its deletion");
     }
 }
@@ -43,22 +68,54 @@ pub fn assert_no_orphan(objects: &[Value], files: &BTreeMap<String, Vec<u8>>) {
     assert_eq!(names.len(), 3 * objects.len(), "{names:?}");
     for object in objects {
         let id = object["documentId"].as_str().expect("an object has an id");
-        let of_object = |marker: &str| names.iter().filter(|name| name.contains(id) && name.contains(marker)).count();
-        assert_eq!([of_object(""), of_object("-acsmetadata."), of_object("-receipt.")], [3, 1, 1], "{id} in {names:?}");
+        let of_object = |marker: &str| {
+            names
+                .iter()
+                .filter(|name| name.contains(id) && name.contains(marker))
+                .count()
+        };
+        assert_eq!(
+            [
+                of_object(""),
+                of_object("-acsmetadata."),
+                of_object("-receipt.")
+            ],
+            [3, 1, 1],
+            "{id} in {names:?}"
+        );
     }
 }
 
 /// By the content plane's own log nothing was asked to be deleted before its receipt says that it was proved, and what was
 /// deleted has one.
 pub async fn assert_deleted_with_receipt(world: &World, files: &BTreeMap<String, Vec<u8>>) {
-    let time = |value: &Value| value.as_str().expect("a time is text").parse::<Timestamp>().expect("it is a time");
-    for line in world.content_log().await.iter().filter(|line| line["method"] == "DELETE") {
-        let id = line["path"].as_str().and_then(|path| path.rsplit('/').next()).expect("a deletion names its object");
-        let receipt = files.iter().find(|(name, _)| name.contains(id) && name.contains("-receipt."));
+    let time = |value: &Value| {
+        value
+            .as_str()
+            .expect("a time is text")
+            .parse::<Timestamp>()
+            .expect("it is a time")
+    };
+    for line in world
+        .content_log()
+        .await
+        .iter()
+        .filter(|line| line["method"] == "DELETE")
+    {
+        let id = line["path"]
+            .as_str()
+            .and_then(|path| path.rsplit('/').next())
+            .expect("a deletion names its object");
+        let receipt = files
+            .iter()
+            .find(|(name, _)| name.contains(id) && name.contains("-receipt."));
         let (_, receipt) = receipt.unwrap_or_else(|| panic!("{id} was deleted without a receipt"));
         let receipt: Value = serde_json::from_slice(receipt).expect("a receipt is JSON");
         let (proved, deleted) = (time(&receipt["receipt"]["verifiedAt"]), time(&line["at"]));
-        assert!(proved <= deleted, "{id} was deleted at {deleted}, and proved at {proved}");
+        assert!(
+            proved <= deleted,
+            "{id} was deleted at {deleted}, and proved at {proved}"
+        );
     }
 }
 
@@ -66,5 +123,7 @@ pub async fn assert_deleted_with_receipt(world: &World, files: &BTreeMap<String,
 pub async fn deletions(world: &World) -> BTreeSet<String> {
     let log = world.content_log().await;
     let deletions = log.iter().filter(|line| line["method"] == "DELETE");
-    deletions.map(|line| line["path"].as_str().expect("a line has a path").to_owned()).collect()
+    deletions
+        .map(|line| line["path"].as_str().expect("a line has a path").to_owned())
+        .collect()
 }

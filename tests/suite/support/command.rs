@@ -20,5 +20,6 @@ pub fn text(output: &Output) -> String {
 
 pub fn report(output: &Output) -> Value {
     let text = text(output);
-    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }

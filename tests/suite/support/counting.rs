@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
+use recording_vault::export::ledger_store::{
+    LedgerStore, Precondition, PutOutcome, StoreError, Versioned,
+};
 use recording_vault::vault::memory::MemoryLedgerStore;
 
 /// What was asked of a store.
@@ -49,7 +51,12 @@ impl LedgerStore for CountingStore {
         self.store.find(key).await
     }
 
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError> {
         self.puts.fetch_add(1, Ordering::Relaxed);
         self.store.put(key, content, condition).await
     }
@@ -59,10 +66,16 @@ impl LedgerStore for CountingStore {
         self.store.remove(key).await
     }
 
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
         self.lists.fetch_add(1, Ordering::Relaxed);
         let keys = self.store.list(prefix, after, limit).await?;
-        self.keys_listed.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        self.keys_listed
+            .fetch_add(keys.len() as u64, Ordering::Relaxed);
         Ok(keys)
     }
 }

@@ -68,7 +68,9 @@ impl FakeSource {
         let metadata = format!(
             "{{\r\n  \"chunkDocumentId\": \"{id}\",\r\n  \"recordingInfo\": {{\"contentType\": \"audio\", \"format\": \"mp3\"}},\r\n  \"participants\": [{{\"participantId\": \"{PARTICIPANT}\", \"channel\": 0}}]\r\n}}"
         );
-        self.model().chunks.insert(id.clone(), (media.into(), metadata.into()));
+        self.model()
+            .chunks
+            .insert(id.clone(), (media.into(), metadata.into()));
     }
 
     /// As if ACS had dropped it.
@@ -101,7 +103,10 @@ fn failure(fault: &Fault) -> Option<SourceError> {
     }
 }
 
-fn trickle(content: Bytes, pause: Duration) -> impl futures::Stream<Item = Result<Bytes, SourceError>> {
+fn trickle(
+    content: Bytes,
+    pause: Duration,
+) -> impl futures::Stream<Item = Result<Bytes, SourceError>> {
     futures::stream::iter(0..content.len()).then(move |at| {
         let byte = content.slice(at..=at);
         async move {
@@ -113,7 +118,12 @@ fn trickle(content: Bytes, pause: Duration) -> impl futures::Stream<Item = Resul
 
 #[async_trait]
 impl RecordingSource for FakeSource {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError> {
+    async fn open(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+    ) -> Result<OpenedContent, SourceError> {
         let mut model = self.model();
         let fault = match part {
             ChunkPart::Media => model.faults.pop_front(),
@@ -122,11 +132,20 @@ impl RecordingSource for FakeSource {
         if let Some(error) = fault.as_ref().and_then(failure) {
             return Err(error);
         }
-        if part == ChunkPart::Media && model.fails_from.is_some_and(|offset| range.start >= offset) {
+        if part == ChunkPart::Media && model.fails_from.is_some_and(|offset| range.start >= offset)
+        {
             return Err(SourceError::transient("nothing from here on"));
         }
-        let (media, metadata) = model.chunks.get(&chunk.document_id).cloned().ok_or(SourceError::Gone { status: 404 })?;
-        let content = if part == ChunkPart::Media { media } else { metadata };
+        let (media, metadata) = model
+            .chunks
+            .get(&chunk.document_id)
+            .cloned()
+            .ok_or(SourceError::Gone { status: 404 })?;
+        let content = if part == ChunkPart::Media {
+            media
+        } else {
+            metadata
+        };
         let length = content.len() as u64;
         if part == ChunkPart::Media {
             model.opened.push(range.clone());
@@ -149,9 +168,16 @@ impl RecordingSource for FakeSource {
         if let Some(Fault::ShortBy(missing)) = fault {
             body.truncate(body.len().saturating_sub(missing));
         }
-        let cut = if let Some(Fault::CutAfter(bytes)) = fault { Some(bytes) } else { None };
+        let cut = if let Some(Fault::CutAfter(bytes)) = fault {
+            Some(bytes)
+        } else {
+            None
+        };
         let kept = body.slice(..cut.unwrap_or(body.len()).min(body.len()));
-        let pieces: Vec<_> = kept.chunks(PIECE).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let pieces: Vec<_> = kept
+            .chunks(PIECE)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
         let broken = cut.map(|_| Err(SourceError::transient("the connection broke")));
         let stream = futures::stream::iter(pieces.into_iter().chain(broken));
         let stream = match fault {
@@ -159,10 +185,19 @@ impl RecordingSource for FakeSource {
             Some(Fault::Trickle(pause)) => trickle(kept, pause).boxed(),
             _ => stream.boxed(),
         };
-        Ok(OpenedContent { offset, end, total_bytes, stream })
+        Ok(OpenedContent {
+            offset,
+            end,
+            total_bytes,
+            stream,
+        })
     }
 
-    async fn delete(&self, chunk: &RecordingChunk, _receipt: &ExportReceipt) -> Result<(), SourceError> {
+    async fn delete(
+        &self,
+        chunk: &RecordingChunk,
+        _receipt: &ExportReceipt,
+    ) -> Result<(), SourceError> {
         let mut model = self.model();
         if let Some(error) = model.delete_faults.pop_front().as_ref().and_then(failure) {
             return Err(error);

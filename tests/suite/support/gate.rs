@@ -18,7 +18,9 @@ impl Gate {
     pub async fn to(server: &str) -> Self {
         let server: Url = server.parse().expect("a server has a URL");
         let server = server.socket_addrs(|| None).expect("the URL names a port")[0];
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let is_open = watch::Sender::new(true);
         let mut state = is_open.subscribe();
@@ -32,7 +34,9 @@ impl Gate {
                 }
                 let mut state = state.clone();
                 passing.spawn(async move {
-                    let Ok(mut server) = TcpStream::connect(server).await else { return };
+                    let Ok(mut server) = TcpStream::connect(server).await else {
+                        return;
+                    };
                     tokio::select! {
                         _ = copy_bidirectional(&mut client, &mut server) => {}
                         _ = state.wait_for(|is_open| !is_open) => {}
@@ -40,7 +44,11 @@ impl Gate {
                 });
             }
         });
-        Self { port, is_open, _connections: connections }
+        Self {
+            port,
+            is_open,
+            _connections: connections,
+        }
     }
 
     /// A URL of the server, through the gate.

@@ -30,15 +30,22 @@ fn new_key() -> EncodingKey {
 
 impl Issuer {
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let key = new_key();
-        let mut published = Jwk::from_encoding_key(&key, Algorithm::RS256).expect("it is an RSA key");
+        let mut published =
+            Jwk::from_encoding_key(&key, Algorithm::RS256).expect("it is an RSA key");
         published.common.key_id = Some("k1".to_owned());
-        let configuration = json!({"issuer": issuer_of(address), "jwks_uri": format!("http://{address}/keys")});
+        let configuration =
+            json!({"issuer": issuer_of(address), "jwks_uri": format!("http://{address}/keys")});
         let router = Router::new()
             .route("/openid", get(async move || Json(configuration)))
-            .route("/keys", get(async move || Json(json!({"keys": [published]}))));
+            .route(
+                "/keys",
+                get(async move || Json(json!({"keys": [published]}))),
+            );
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, key }
     }
@@ -74,6 +81,9 @@ fn issuer_of(address: SocketAddr) -> String {
 }
 
 fn signed(key: &EncodingKey, algorithm: Algorithm, claims: &Value) -> String {
-    let header = Header { kid: Some("k1".to_owned()), ..Header::new(algorithm) };
+    let header = Header {
+        kid: Some("k1".to_owned()),
+        ..Header::new(algorithm)
+    };
     encode(&header, claims, key).expect("the key fits its algorithm")
 }

@@ -17,39 +17,72 @@ pub struct Family {
 impl Family {
     /// The value of one sample.
     pub fn sample(&self, name: &str) -> Option<f64> {
-        self.samples.iter().find(|(sample, _)| sample == name).map(|(_, value)| *value)
+        self.samples
+            .iter()
+            .find(|(sample, _)| sample == name)
+            .map(|(_, value)| *value)
     }
 }
 
 /// Reads a whole exposition; panics where it breaks a rule.
 pub fn parse(text: &str) -> BTreeMap<String, Family> {
-    let lines = text.strip_suffix("# EOF\n").expect("it ends with # EOF and a line feed, and nothing behind it");
-    assert!(!text.contains('\r') && !lines.contains("# EOF"), "one end, and line feeds only");
+    let lines = text
+        .strip_suffix("# EOF\n")
+        .expect("it ends with # EOF and a line feed, and nothing behind it");
+    assert!(
+        !text.contains('\r') && !lines.contains("# EOF"),
+        "one end, and line feeds only"
+    );
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut current = String::new();
     // Within a family: type, unit and help before all samples, each once.
     let mut stage = 0;
     for line in lines.lines() {
-        assert!(!line.is_empty() && line == line.trim(), "no empty lines, no stray spaces: {line:?}");
+        assert!(
+            !line.is_empty() && line == line.trim(),
+            "no empty lines, no stray spaces: {line:?}"
+        );
         if let Some(rest) = line.strip_prefix("# ") {
-            let (keyword, rest) = rest.split_once(' ').expect("a keyword is followed by a name");
-            let (name, value) = rest.split_once(' ').expect("a name is followed by something");
-            let at = ["TYPE", "UNIT", "HELP"].iter().position(|known| *known == keyword).expect("a known keyword");
+            let (keyword, rest) = rest
+                .split_once(' ')
+                .expect("a keyword is followed by a name");
+            let (name, value) = rest
+                .split_once(' ')
+                .expect("a name is followed by something");
+            let at = ["TYPE", "UNIT", "HELP"]
+                .iter()
+                .position(|known| *known == keyword)
+                .expect("a known keyword");
             if keyword == "TYPE" {
                 assert!(is_name(name), "{line}");
                 assert!(["counter", "gauge", "histogram"].contains(&value), "{line}");
-                assert!(!families.contains_key(name), "{name} is declared once, its samples in one place");
+                assert!(
+                    !families.contains_key(name),
+                    "{name} is declared once, its samples in one place"
+                );
                 name.clone_into(&mut current);
-                families.insert(current.clone(), Family { kind: value.to_owned(), ..Family::default() });
+                families.insert(
+                    current.clone(),
+                    Family {
+                        kind: value.to_owned(),
+                        ..Family::default()
+                    },
+                );
             } else {
                 assert_eq!(name, current, "a family's lines stand together");
                 assert!(stage < at + 1, "{line}: out of order");
                 let family = families.get_mut(&current).expect("it is declared");
                 if keyword == "UNIT" {
-                    assert!(name.ends_with(&format!("_{value}")), "{line}: a unit is the end of the name");
+                    assert!(
+                        name.ends_with(&format!("_{value}")),
+                        "{line}: a unit is the end of the name"
+                    );
                     family.unit = Some(value.to_owned());
                 } else {
-                    assert!(!value.is_empty() && !value.contains(['\\', '"']), "{line}: nothing to be escaped");
+                    assert!(
+                        !value.is_empty() && !value.contains(['\\', '"']),
+                        "{line}: nothing to be escaped"
+                    );
                     value.clone_into(&mut family.help);
                 }
             }
@@ -58,31 +91,57 @@ pub fn parse(text: &str) -> BTreeMap<String, Family> {
         }
         assert_eq!(stage, 3, "{line}: before its family's HELP");
         let (sample, value) = line.rsplit_once(' ').expect("a sample has a value");
-        let family = families.get_mut(&current).expect("samples come after their family");
+        let family = families
+            .get_mut(&current)
+            .expect("samples come after their family");
         check_sample(&current, family, sample);
-        let value: f64 = value.parse().unwrap_or_else(|_| panic!("{line}: not a number"));
-        assert!(!family.samples.iter().any(|(known, _)| known == sample), "{line}: twice");
+        let value: f64 = value
+            .parse()
+            .unwrap_or_else(|_| panic!("{line}: not a number"));
+        assert!(
+            !family.samples.iter().any(|(known, _)| known == sample),
+            "{line}: twice"
+        );
         family.samples.push((sample.to_owned(), value));
     }
-    families.iter().filter(|(_, family)| family.kind == "histogram").for_each(|(name, family)| check_histogram(name, family));
+    families
+        .iter()
+        .filter(|(_, family)| family.kind == "histogram")
+        .for_each(|(name, family)| check_histogram(name, family));
     families
 }
 
 fn check_sample(family_name: &str, family: &Family, sample: &str) {
-    let (name, labels) = sample.split_once('{').map_or((sample, None), |(name, labels)| (name, Some(labels)));
+    let (name, labels) = sample
+        .split_once('{')
+        .map_or((sample, None), |(name, labels)| (name, Some(labels)));
     let suffixes: &[&str] = match family.kind.as_str() {
         "counter" => &["_total"],
         "histogram" => &["_bucket", "_count", "_sum"],
         _ => &[""],
     };
-    assert!(suffixes.iter().any(|suffix| name == format!("{family_name}{suffix}")), "{sample} in {family_name}");
+    assert!(
+        suffixes
+            .iter()
+            .any(|suffix| name == format!("{family_name}{suffix}")),
+        "{sample} in {family_name}"
+    );
     let Some(labels) = labels else { return };
-    let labels = labels.strip_suffix('}').unwrap_or_else(|| panic!("{sample}: labels end with a brace"));
+    let labels = labels
+        .strip_suffix('}')
+        .unwrap_or_else(|| panic!("{sample}: labels end with a brace"));
     for label in labels.split(',') {
-        let (name, value) = label.split_once('=').unwrap_or_else(|| panic!("{sample}: {label}"));
+        let (name, value) = label
+            .split_once('=')
+            .unwrap_or_else(|| panic!("{sample}: {label}"));
         assert!(is_name(name) && !name.starts_with("__"), "{sample}: {name}");
-        let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-        assert!(value.is_some_and(|value| !value.contains(['"', '\\'])), "{sample}: {label}");
+        let value = value
+            .strip_prefix('"')
+            .and_then(|value| value.strip_suffix('"'));
+        assert!(
+            value.is_some_and(|value| !value.contains(['"', '\\'])),
+            "{sample}: {label}"
+        );
     }
 }
 
@@ -92,11 +151,22 @@ fn check_histogram(name: &str, family: &Family) {
     for (sample, value) in &family.samples {
         if let Some((_, rest)) = sample.split_once("le=\"") {
             let bound = rest.split('"').next().unwrap_or_default();
-            let bound: f64 = if bound == "+Inf" { f64::INFINITY } else { bound.parse().expect("a bound is a number") };
-            assert!(bound > last.0 && *value >= last.1, "{sample} after {last:?}");
+            let bound: f64 = if bound == "+Inf" {
+                f64::INFINITY
+            } else {
+                bound.parse().expect("a bound is a number")
+            };
+            assert!(
+                bound > last.0 && *value >= last.1,
+                "{sample} after {last:?}"
+            );
             last = (bound, *value);
         } else if sample.starts_with(&format!("{name}_count")) {
-            assert_eq!(last, (f64::INFINITY, *value), "{sample}: the bucket +Inf holds all");
+            assert_eq!(
+                last,
+                (f64::INFINITY, *value),
+                "{sample}: the bucket +Inf holds all"
+            );
         } else {
             last = (f64::NEG_INFINITY, 0.0);
         }
@@ -104,6 +174,9 @@ fn check_histogram(name: &str, family: &Family) {
 }
 
 fn is_name(name: &str) -> bool {
-    let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let first = name
+        .chars()
+        .next()
+        .is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     first && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }

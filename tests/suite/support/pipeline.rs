@@ -8,8 +8,8 @@ use recording_vault::clock::ManualClock;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
-    Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy, ExportSweep, OnAnomaly,
-    SweepReport, Vaults,
+    Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
+    ExportSweep, OnAnomaly, SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -29,8 +29,15 @@ pub fn policy() -> ExportPolicy {
             blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
         },
         chunks_in_flight: 4,
-        deletion: DeletionPolicy { delay: Duration::ZERO, anomalies: OnAnomaly::Delete },
-        attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 5 },
+        deletion: DeletionPolicy {
+            delay: Duration::ZERO,
+            anomalies: OnAnomaly::Delete,
+        },
+        attempts: RetryPolicy {
+            first_delay: Duration::from_secs(10),
+            longest_delay: Duration::from_mins(15),
+            failures: 5,
+        },
     }
 }
 
@@ -50,28 +57,55 @@ impl Pipeline {
     }
 
     pub fn with_delete_delay(delete_delay: Duration) -> Self {
-        Self::with_policy(ExportPolicy { deletion: DeletionPolicy { delay: delete_delay, ..policy().deletion }, ..policy() })
+        Self::with_policy(ExportPolicy {
+            deletion: DeletionPolicy {
+                delay: delete_delay,
+                ..policy().deletion
+            },
+            ..policy()
+        })
     }
 
     /// With media that is looked at: most tests have bytes that are no media.
     pub fn that_keeps_anomalies() -> Self {
-        let deletion = DeletionPolicy { anomalies: OnAnomaly::Keep, ..policy().deletion };
-        Self::with_policy(ExportPolicy { deletion, ..policy() })
+        let deletion = DeletionPolicy {
+            anomalies: OnAnomaly::Keep,
+            ..policy().deletion
+        };
+        Self::with_policy(ExportPolicy {
+            deletion,
+            ..policy()
+        })
     }
 
     pub fn with_chunks_in_flight(chunks_in_flight: usize) -> Self {
-        Self::with_policy(ExportPolicy { chunks_in_flight, ..policy() })
+        Self::with_policy(ExportPolicy {
+            chunks_in_flight,
+            ..policy()
+        })
     }
 
     fn with_policy(policy: ExportPolicy) -> Self {
         let clock = ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time"));
-        Self::on(Arc::default(), [Arc::default(), Arc::default()], Arc::default(), Arc::new(clock), policy)
+        Self::on(
+            Arc::default(),
+            [Arc::default(), Arc::default()],
+            Arc::default(),
+            Arc::new(clock),
+            policy,
+        )
     }
 
     /// Another instance on the same state: another process, or this one after a restart.
     pub fn another(&self) -> Self {
         let vaults = [Arc::clone(&self.vault), Arc::clone(&self.backup)];
-        Self::on(Arc::clone(&self.source), vaults, Arc::clone(&self.store), Arc::clone(&self.clock), policy())
+        Self::on(
+            Arc::clone(&self.source),
+            vaults,
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            policy(),
+        )
     }
 
     fn on(
@@ -83,43 +117,80 @@ impl Pipeline {
     ) -> Self {
         let vaults = Vaults::new(vault.clone(), Some(backup.clone()));
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
-        let driver = Arc::new(ExportDriver::new(ledger, source.clone(), source.clone(), vaults, clock.clone(), policy));
-        Self { source, vault, backup, store, clock, driver }
+        let driver = Arc::new(ExportDriver::new(
+            ledger,
+            source.clone(),
+            source.clone(),
+            vaults,
+            clock.clone(),
+            policy,
+        ));
+        Self {
+            source,
+            vault,
+            backup,
+            store,
+            clock,
+            driver,
+        }
     }
 
     pub async fn record(&self, chunk: &RecordingChunk) {
-        self.driver.ledger().record(chunk.clone()).await.expect("the ledger works");
+        self.driver
+            .ledger()
+            .record(chunk.clone())
+            .await
+            .expect("the ledger works");
     }
 
     pub async fn drive(&self, id: &DocumentId) -> DriveOutcome {
-        self.driver.drive(id, Budget::of(Duration::from_hours(1))).await.expect("the ledger works")
+        self.driver
+            .drive(id, Budget::of(Duration::from_hours(1)))
+            .await
+            .expect("the ledger works")
     }
 
     pub async fn sweep(&self) -> SweepReport {
         let sweep = ExportSweep::new(Arc::clone(&self.driver));
-        sweep.run(Budget::of(Duration::from_hours(1))).await.expect("the ledger works")
+        sweep
+            .run(Budget::of(Duration::from_hours(1)))
+            .await
+            .expect("the ledger works")
     }
 
     /// The policy on this pipeline's vault.
     pub fn retention(&self, keep_for: Duration) -> Retention {
         let vaults = Vaults::new(self.vault.clone(), Some(self.backup.clone()));
-        Retention::new(self.driver.ledger().clone(), vaults, self.clock.clone(), RetentionPolicy { keep_for })
+        Retention::new(
+            self.driver.ledger().clone(),
+            vaults,
+            self.clock.clone(),
+            RetentionPolicy { keep_for },
+        )
     }
 
     pub async fn state(&self, id: &DocumentId) -> ChunkState {
-        let found = self.driver.ledger().find(id).await.expect("the ledger works");
+        let found = self
+            .driver
+            .ledger()
+            .find(id)
+            .await
+            .expect("the ledger works");
         found.expect("the chunk is in the ledger").entry.state
     }
 
     /// Whether the vault has a chunk's media, byte for byte.
     pub fn has(&self, chunk: &RecordingChunk, media: &[u8]) -> bool {
-        self.media(&chunk.document_id).is_some_and(|found| found == media)
+        self.media(&chunk.document_id)
+            .is_some_and(|found| found == media)
     }
 
     /// The committed media of a chunk.
     pub fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {
         let files = self.vault.files();
-        let media = files.iter().find(|(name, _)| name.as_str().contains(id.as_str()) && !name.as_str().ends_with(".json"));
+        let media = files.iter().find(|(name, _)| {
+            name.as_str().contains(id.as_str()) && !name.as_str().ends_with(".json")
+        });
         media.map(|(_, content)| content.to_vec())
     }
 }

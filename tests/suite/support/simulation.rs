@@ -16,16 +16,21 @@ use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::{Block, BlockId};
-use recording_vault::export::destination::{BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination};
+use recording_vault::export::destination::{
+    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+};
 use recording_vault::export::holds::Holds;
 use recording_vault::export::index::Listed;
 use recording_vault::export::layout::BlobName;
-use recording_vault::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Versioned};
+use recording_vault::export::ledger_store::{
+    LedgerStore, Precondition, PutOutcome, StoreError, Versioned,
+};
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
 use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
-    Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt, ExportSweep, OnAnomaly, Vaults,
+    Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
+    ExportSweep, OnAnomaly, Vaults,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -66,18 +71,36 @@ struct Noise {
 impl Plan {
     /// Everything works.
     pub fn calm() -> Arc<Self> {
-        Arc::new(Self { calls: AtomicUsize::new(0), at: None, noise: None, killed: Notify::new() })
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            at: None,
+            noise: None,
+            killed: Notify::new(),
+        })
     }
 
     /// One call does something else.
     pub fn at(number: usize, fault: Fault) -> Arc<Self> {
-        Arc::new(Self { calls: AtomicUsize::new(0), at: Some((number, fault)), noise: None, killed: Notify::new() })
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            at: Some((number, fault)),
+            noise: None,
+            killed: Notify::new(),
+        })
     }
 
     /// Calls fail at random, before or after they took effect, and give way to others; one may be the last.
     pub fn noisy(seed: u64, failures_percent: u32, killed_at: Option<(usize, Fault)>) -> Arc<Self> {
-        let noise = Noise { random: SmallRng::seed_from_u64(seed), failures_percent };
-        Arc::new(Self { calls: AtomicUsize::new(0), at: killed_at, noise: Some(Mutex::new(noise)), killed: Notify::new() })
+        let noise = Noise {
+            random: SmallRng::seed_from_u64(seed),
+            failures_percent,
+        };
+        Arc::new(Self {
+            calls: AtomicUsize::new(0),
+            at: killed_at,
+            noise: Some(Mutex::new(noise)),
+            killed: Notify::new(),
+        })
     }
 
     /// IO calls so far.
@@ -90,9 +113,16 @@ impl Plan {
         self.killed.notified().await;
     }
 
-    async fn around<T, E>(&self, failure: E, call: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    async fn around<T, E>(
+        &self,
+        failure: E,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let planned = self.at.filter(|(at, _)| *at == number).map(|(_, fault)| fault);
+        let planned = self
+            .at
+            .filter(|(at, _)| *at == number)
+            .map(|(_, fault)| fault);
         let (random, turns) = self.draw();
         for _ in 0..turns {
             tokio::task::yield_now().await;
@@ -115,7 +145,11 @@ impl Plan {
         };
         let mut noise = noise.lock().expect("no holder of this lock panics");
         let fails = noise.random.random_range(0..100) < noise.failures_percent;
-        let fault = if noise.random.random() { Fault::FailBefore } else { Fault::FailAfter };
+        let fault = if noise.random.random() {
+            Fault::FailBefore
+        } else {
+            Fault::FailAfter
+        };
         (fails.then_some(fault), noise.random.random_range(0..4))
     }
 
@@ -135,35 +169,64 @@ struct Planned<T> {
 #[async_trait]
 impl LedgerStore for Planned<MemoryLedgerStore> {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
-        self.plan.around(store_error(key), self.inner.find(key)).await
+        self.plan
+            .around(store_error(key), self.inner.find(key))
+            .await
     }
-    async fn put(&self, key: &str, content: Bytes, condition: Precondition) -> Result<PutOutcome, StoreError> {
-        self.plan.around(store_error(key), self.inner.put(key, content, condition)).await
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError> {
+        self.plan
+            .around(store_error(key), self.inner.put(key, content, condition))
+            .await
     }
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
-        self.plan.around(store_error(key), self.inner.remove(key)).await
+        self.plan
+            .around(store_error(key), self.inner.remove(key))
+            .await
     }
-    async fn list(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<String>, StoreError> {
-        self.plan.around(store_error(prefix), self.inner.list(prefix, after, limit)).await
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.plan
+            .around(store_error(prefix), self.inner.list(prefix, after, limit))
+            .await
     }
 }
 
 /// A store whose calls go by a plan.
 pub fn planned(inner: &Arc<MemoryLedgerStore>, plan: &Arc<Plan>) -> Arc<dyn LedgerStore> {
-    Arc::new(Planned { inner: Arc::clone(inner), plan: Arc::clone(plan) })
+    Arc::new(Planned {
+        inner: Arc::clone(inner),
+        plan: Arc::clone(plan),
+    })
 }
 
 fn store_error(key: &str) -> StoreError {
-    StoreError { action: "reach", key: key.to_owned(), source: "as planned".into() }
+    StoreError {
+        action: "reach",
+        key: key.to_owned(),
+        source: "as planned".into(),
+    }
 }
 
 #[async_trait]
 impl ExportDestination for Planned<MemoryVault> {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.staged_blocks(name)).await
+        self.plan
+            .around(vault_error(name), self.inner.staged_blocks(name))
+            .await
     }
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
-        self.plan.around(vault_error(name), self.inner.stage(name, block)).await
+        self.plan
+            .around(vault_error(name), self.inner.stage(name, block))
+            .await
     }
     async fn commit(
         &self,
@@ -171,34 +234,62 @@ impl ExportDestination for Planned<MemoryVault> {
         blocks: &[BlockId],
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.commit(name, blocks, properties)).await
+        self.plan
+            .around(
+                vault_error(name),
+                self.inner.commit(name, blocks, properties),
+            )
+            .await
     }
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.inspect(name)).await
+        self.plan
+            .around(vault_error(name), self.inner.inspect(name))
+            .await
     }
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.read(name, range)).await
+        self.plan
+            .around(vault_error(name), self.inner.read(name, range))
+            .await
     }
     async fn stream(
         &self,
         name: &BlobName,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.stream(name, range)).await
+        self.plan
+            .around(vault_error(name), self.inner.stream(name, range))
+            .await
     }
-    async fn list(&self, after: Option<&BlobName>, limit: usize) -> Result<Vec<BlobName>, DestinationError> {
+    async fn list(
+        &self,
+        after: Option<&BlobName>,
+        limit: usize,
+    ) -> Result<Vec<BlobName>, DestinationError> {
         self.inner.list(after, limit).await
     }
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.plan.around(vault_error(name), self.inner.remove(name)).await
+        self.plan
+            .around(vault_error(name), self.inner.remove(name))
+            .await
     }
-    async fn put(&self, name: &BlobName, content: Bytes, properties: &BlobProperties) -> Result<CommitOutcome, DestinationError> {
-        self.plan.around(vault_error(name), self.inner.put(name, content, properties)).await
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.put(name, content, properties))
+            .await
     }
 }
 
 fn vault_error(name: &BlobName) -> DestinationError {
-    DestinationError { action: "reach", name: name.clone(), source: "as planned".into() }
+    DestinationError {
+        action: "reach",
+        name: name.clone(),
+        source: "as planned".into(),
+    }
 }
 
 /// The source, which looks at every deletion with an auditor's eye.
@@ -209,20 +300,43 @@ struct AuditedSource {
 
 #[async_trait]
 impl RecordingSource for AuditedSource {
-    async fn open(&self, chunk: &RecordingChunk, part: ChunkPart, range: Range<u64>) -> Result<OpenedContent, SourceError> {
+    async fn open(
+        &self,
+        chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+    ) -> Result<OpenedContent, SourceError> {
         let failure = SourceError::transient("as planned");
-        self.planned.plan.around(failure, self.planned.inner.open(chunk, part, range)).await
+        self.planned
+            .plan
+            .around(failure, self.planned.inner.open(chunk, part, range))
+            .await
     }
 
-    async fn delete(&self, chunk: &RecordingChunk, receipt: &ExportReceipt) -> Result<(), SourceError> {
+    async fn delete(
+        &self,
+        chunk: &RecordingChunk,
+        receipt: &ExportReceipt,
+    ) -> Result<(), SourceError> {
         let id = &chunk.document_id;
-        assert_eq!(self.durable.media(id).as_deref(), Some(&media_of(id)[..]), "`{id}` is deleted before it is in the vault");
-        let found = self.durable.ledger().find(id).await.expect("the durable ledger works").expect("the entry is there");
+        assert_eq!(
+            self.durable.media(id).as_deref(),
+            Some(&media_of(id)[..]),
+            "`{id}` is deleted before it is in the vault"
+        );
+        let found = self
+            .durable
+            .ledger()
+            .find(id)
+            .await
+            .expect("the durable ledger works")
+            .expect("the entry is there");
         // Another instance, by a clock that is ahead, may have taken over and deleted it already.
         let proved = match &found.entry.state {
-            ChunkState::Exported { receipt: durable } | ChunkState::SourceDeleted { receipt: durable, .. } => {
-                durable.media().sha256() == receipt.media().sha256()
-            }
+            ChunkState::Exported { receipt: durable }
+            | ChunkState::SourceDeleted {
+                receipt: durable, ..
+            } => durable.media().sha256() == receipt.media().sha256(),
             ChunkState::Pending
             | ChunkState::SourceLeft { .. }
             | ChunkState::Removing { .. }
@@ -231,8 +345,18 @@ impl RecordingSource for AuditedSource {
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => false,
         };
-        assert!(proved, "`{id}` is deleted before its receipt is durable: {:?}", found.entry.state);
-        self.planned.plan.around(SourceError::transient("as planned"), self.planned.inner.delete(chunk, receipt)).await
+        assert!(
+            proved,
+            "`{id}` is deleted before its receipt is durable: {:?}",
+            found.entry.state
+        );
+        self.planned
+            .plan
+            .around(
+                SourceError::transient("as planned"),
+                self.planned.inner.delete(chunk, receipt),
+            )
+            .await
     }
 }
 
@@ -252,8 +376,16 @@ impl Durable {
         for chunk in chunks {
             source.put(&chunk.document_id, media_of(&chunk.document_id));
         }
-        let clock = Arc::new(ManualClock::starting_at("2026-03-02T10:03:00Z".parse().expect("it is a time")));
-        Self { source, vault: Arc::default(), backup: Arc::default(), store: Arc::default(), clock }
+        let clock = Arc::new(ManualClock::starting_at(
+            "2026-03-02T10:03:00Z".parse().expect("it is a time"),
+        ));
+        Self {
+            source,
+            vault: Arc::default(),
+            backup: Arc::default(),
+            store: Arc::default(),
+            clock,
+        }
     }
 
     pub fn ledger(&self) -> ChunkLedger {
@@ -262,30 +394,61 @@ impl Durable {
 
     /// An operator's process that applies a retention policy to this state.
     pub fn retention(&self, plan: &Arc<Plan>, keep_for: Duration) -> Retention {
-        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
-        let vault = Arc::new(Planned { inner: Arc::clone(&self.vault), plan: Arc::clone(plan) });
+        let store = Arc::new(Planned {
+            inner: Arc::clone(&self.store),
+            plan: Arc::clone(plan),
+        });
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
         let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
-        Retention::new(ledger, Vaults::new(vault, None), self.clock.clone(), RetentionPolicy { keep_for })
+        Retention::new(
+            ledger,
+            Vaults::new(vault, None),
+            self.clock.clone(),
+            RetentionPolicy { keep_for },
+        )
     }
 
     /// The register of a process on this state.
     pub fn register(&self, plan: &Arc<Plan>) -> RecordingRegister {
-        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
+        let store = Arc::new(Planned {
+            inner: Arc::clone(&self.store),
+            plan: Arc::clone(plan),
+        });
         RecordingRegister::new(store, Duration::from_mins(30))
     }
 
     /// The catalogue of a process on this state.
     pub fn catalogue(&self, plan: &Arc<Plan>) -> Catalogue {
-        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
-        let vault = Arc::new(Planned { inner: Arc::clone(&self.vault), plan: Arc::clone(plan) });
+        let store = Arc::new(Planned {
+            inner: Arc::clone(&self.store),
+            plan: Arc::clone(plan),
+        });
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
         let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
-        Catalogue::new(ledger, self.register(plan), Vaults::new(vault, None), self.clock.clone())
+        Catalogue::new(
+            ledger,
+            self.register(plan),
+            Vaults::new(vault, None),
+            self.clock.clone(),
+        )
     }
 
     /// Whether the index has every one of these.
     pub async fn has_markers(&self, markers: impl IntoIterator<Item = String>) -> bool {
         for key in markers {
-            if self.store.find(&key).await.expect("the store works").is_none() {
+            if self
+                .store
+                .find(&key)
+                .await
+                .expect("the store works")
+                .is_none()
+            {
                 return false;
             }
         }
@@ -294,29 +457,54 @@ impl Durable {
 
     /// As it was before there was an index: without markers, and entries that say nothing of metadata and audit log.
     pub async fn forget_index(&self) {
-        for key in self.store.list("catalogue/", None, 10_000).await.expect("the store works") {
+        for key in self
+            .store
+            .list("catalogue/", None, 10_000)
+            .await
+            .expect("the store works")
+        {
             self.store.remove(&key).await.expect("the store works");
         }
-        for key in self.store.list("chunks/", None, 10_000).await.expect("the store works") {
-            let stored = self.store.find(&key).await.expect("the store works").expect("it is there");
-            let mut entry: serde_json::Value = serde_json::from_slice(&stored.content).expect("it is JSON");
+        for key in self
+            .store
+            .list("chunks/", None, 10_000)
+            .await
+            .expect("the store works")
+        {
+            let stored = self
+                .store
+                .find(&key)
+                .await
+                .expect("the store works")
+                .expect("it is there");
+            let mut entry: serde_json::Value =
+                serde_json::from_slice(&stored.content).expect("it is JSON");
             let members = entry.as_object_mut().expect("an entry is an object");
             members.remove("metadata");
             members.remove("audited");
             let condition = Precondition::Unchanged(stored.version);
-            self.store.put(&key, entry.to_string().into(), condition).await.expect("the store works");
+            self.store
+                .put(&key, entry.to_string().into(), condition)
+                .await
+                .expect("the store works");
         }
     }
 
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
         let prefix = Listed::Participant(participant.to_owned()).prefix();
-        self.store.list(&prefix, None, 100).await.expect("the store works")
+        self.store
+            .list(&prefix, None, 100)
+            .await
+            .expect("the store works")
     }
 
     /// An operator's process that holds and releases.
     pub fn holds(&self, plan: &Arc<Plan>) -> Holds {
-        Holds::new(Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) }))
+        Holds::new(Arc::new(Planned {
+            inner: Arc::clone(&self.store),
+            plan: Arc::clone(plan),
+        }))
     }
 
     /// Whether the vault has a chunk's media, byte for byte.
@@ -330,55 +518,128 @@ impl Durable {
     }
 
     /// A process on another machine, whose clock may be wrong.
-    pub fn instance_with_clock(&self, plan: &Arc<Plan>, clock: Arc<dyn Clock>) -> Arc<ExportDriver> {
-        let store = Arc::new(Planned { inner: Arc::clone(&self.store), plan: Arc::clone(plan) });
-        let vault = Arc::new(Planned { inner: Arc::clone(&self.vault), plan: Arc::clone(plan) });
-        let planned = Planned { inner: Arc::clone(&self.source), plan: Arc::clone(plan) };
+    pub fn instance_with_clock(
+        &self,
+        plan: &Arc<Plan>,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<ExportDriver> {
+        let store = Arc::new(Planned {
+            inner: Arc::clone(&self.store),
+            plan: Arc::clone(plan),
+        });
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
+        let planned = Planned {
+            inner: Arc::clone(&self.source),
+            plan: Arc::clone(plan),
+        };
         let policy = ExportPolicy {
             blocks: BlockPolicy {
                 block_size_bytes: NonZeroUsize::new(BLOCK).expect("it is not zero"),
                 blocks_in_flight: NonZeroUsize::new(2).expect("it is not zero"),
             },
             chunks_in_flight: 4,
-            deletion: DeletionPolicy { delay: Duration::ZERO, anomalies: OnAnomaly::Delete },
-            attempts: RetryPolicy { first_delay: Duration::from_secs(10), longest_delay: Duration::from_mins(15), failures: 50 },
+            deletion: DeletionPolicy {
+                delay: Duration::ZERO,
+                anomalies: OnAnomaly::Delete,
+            },
+            attempts: RetryPolicy {
+                first_delay: Duration::from_secs(10),
+                longest_delay: Duration::from_mins(15),
+                failures: 50,
+            },
         };
         let ledger = ChunkLedger::new(store, Arc::clone(&clock), RETENTION, CLAIM_TTL);
-        let source = Arc::new(AuditedSource { planned, durable: self.clone() });
-        let backup = Arc::new(Planned { inner: Arc::clone(&self.backup), plan: Arc::clone(plan) });
-        Arc::new(ExportDriver::new(ledger, source.clone(), source, Vaults::new(vault, Some(backup)), clock, policy))
+        let source = Arc::new(AuditedSource {
+            planned,
+            durable: self.clone(),
+        });
+        let backup = Arc::new(Planned {
+            inner: Arc::clone(&self.backup),
+            plan: Arc::clone(plan),
+        });
+        Arc::new(ExportDriver::new(
+            ledger,
+            source.clone(),
+            source,
+            Vaults::new(vault, Some(backup)),
+            clock,
+            policy,
+        ))
     }
 
     /// A new process, after whatever happened: what was not acknowledged comes again, sweeps go on; then every chunk is in
     /// the vault byte for byte and deleted at the source, and nothing is left to do.
-    pub async fn settle(&self, chunks: &[RecordingChunk], unacknowledged: &[RecordingChunk], what: &str) {
+    pub async fn settle(
+        &self,
+        chunks: &[RecordingChunk],
+        unacknowledged: &[RecordingChunk],
+        what: &str,
+    ) {
         let restarted = self.instance(&Plan::calm());
-        assert!(deliver(&restarted, unacknowledged).await, "Event Grid delivers again, and the ledger works");
+        assert!(
+            deliver(&restarted, unacknowledged).await,
+            "Event Grid delivers again, and the ledger works"
+        );
         for _ in 0..ROUNDS {
             self.clock.advance(BETWEEN_ROUNDS);
-            let report = ExportSweep::new(Arc::clone(&restarted)).run(budget()).await.expect("the ledger works");
+            let report = ExportSweep::new(Arc::clone(&restarted))
+                .run(budget())
+                .await
+                .expect("the ledger works");
             if report.seen == 0 {
                 break;
             }
         }
         for chunk in chunks {
             let id = &chunk.document_id;
-            assert_eq!(self.media(id), Some(media_of(id)), "`{id}` is in the vault byte for byte; {what}");
-            let found = self.ledger().find(id).await.expect("the ledger works").expect("the entry is there");
+            assert_eq!(
+                self.media(id),
+                Some(media_of(id)),
+                "`{id}` is in the vault byte for byte; {what}"
+            );
+            let found = self
+                .ledger()
+                .find(id)
+                .await
+                .expect("the ledger works")
+                .expect("the entry is there");
             let is_settled = matches!(found.entry.state, ChunkState::SourceDeleted { .. });
-            assert!(is_settled, "`{id}` is stuck at {:?}; {what}", found.entry.state);
-            assert!(found.entry.metadata.is_some(), "what the metadata of `{id}` says is not kept; {what}");
-            assert!(self.has_markers(found.entry.markers()).await, "`{id}` is not found by all its markers; {what}");
+            assert!(
+                is_settled,
+                "`{id}` is stuck at {:?}; {what}",
+                found.entry.state
+            );
+            assert!(
+                found.entry.metadata.is_some(),
+                "what the metadata of `{id}` says is not kept; {what}"
+            );
+            assert!(
+                self.has_markers(found.entry.markers()).await,
+                "`{id}` is not found by all its markers; {what}"
+            );
         }
-        let (open, _) = self.ledger().open_chunks(None, 10).await.expect("the ledger works");
+        let (open, _) = self
+            .ledger()
+            .open_chunks(None, 10)
+            .await
+            .expect("the ledger works");
         assert!(open.is_empty(), "markers are left of {open:?}; {what}");
-        assert!(self.backup.files().is_empty(), "something is left in the backup vault; {what}");
+        assert!(
+            self.backup.files().is_empty(),
+            "something is left in the backup vault; {what}"
+        );
     }
 
     fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {
         let marker = format!("audiowav.{id}.");
         let files = self.vault.files();
-        files.iter().find(|(name, _)| name.as_str().contains(&marker)).map(|(_, content)| content.to_vec())
+        files
+            .iter()
+            .find(|(name, _)| name.as_str().contains(&marker))
+            .map(|(_, content)| content.to_vec())
     }
 }
 
@@ -397,7 +658,9 @@ pub async fn deliver(driver: &ExportDriver, chunks: &[RecordingChunk]) -> bool {
             return false;
         }
     }
-    let moving = chunks.iter().map(|chunk| driver.drive(&chunk.document_id, budget()));
+    let moving = chunks
+        .iter()
+        .map(|chunk| driver.drive(&chunk.document_id, budget()));
     futures::future::join_all(moving).await;
     true
 }

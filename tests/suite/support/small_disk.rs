@@ -22,19 +22,26 @@ impl SmallDisk {
 
     /// Another size, with all that is on it.
     pub fn resize(&self, size: &str) {
-        mount(&format!("remount,size={size}"), self.path()).expect("what was mounted can be mounted again");
+        mount(&format!("remount,size={size}"), self.path())
+            .expect("what was mounted can be mounted again");
     }
 }
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         // Lazily: a handler may have it open still.
-        let _ = Command::new("umount").arg("--lazy").arg(self.path()).status();
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.path())
+            .status();
     }
 }
 
 fn mount(options: &str, at: &Path) -> Result<(), String> {
-    let output = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output();
+    let output = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+        .arg(at)
+        .output();
     match output {
         Ok(output) if output.status.success() => Ok(()),
         Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),

@@ -41,7 +41,11 @@ pub fn script_root(folder: &Path) -> PathBuf {
         }
         let into = root.join(function.file_name());
         fs::create_dir(&into).expect("the folder is ours");
-        fs::copy(function.path().join("function.json"), into.join("function.json")).expect("function.json is there");
+        fs::copy(
+            function.path().join("function.json"),
+            into.join("function.json"),
+        )
+        .expect("function.json is there");
     }
     root
 }
@@ -58,7 +62,9 @@ impl World {
 
     /// With a key that the host asks for.
     pub async fn with_key(function_key: Option<&str>, settings: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::start(acs_simulator::Options::default()).await.expect("ports are free");
+        let simulator = Simulator::start(acs_simulator::Options::default())
+            .await
+            .expect("ports are free");
         let folder = tempfile::tempdir().expect("there is room for temporary files");
         let vault = folder.path().join("vault");
         let usual = [
@@ -72,30 +78,57 @@ impl World {
             ("BLOCK_SIZE", "64KiB"),
         ];
         let mut environment = BTreeMap::new();
-        environment.extend(usual.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        environment.extend(
+            usual
+                .iter()
+                .chain(settings)
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        );
         let lines = Arc::new(Mutex::new(Vec::new()));
         let console = Arc::clone(&lines);
         let options = functions_host::Options {
             environment,
             function_key: function_key.map(str::to_owned),
-            console: Console::new(move |line| console.lock().expect("no holder of this lock panics").push(line.to_owned())),
+            console: Console::new(move |line| {
+                console
+                    .lock()
+                    .expect("no holder of this lock panics")
+                    .push(line.to_owned())
+            }),
             ..functions_host::Options::new(script_root(folder.path()))
         };
         let host = start(options.clone()).await;
-        Self { simulator, host, client: Client::new(), vault, lines, options, folder }
+        Self {
+            simulator,
+            host,
+            client: Client::new(),
+            vault,
+            lines,
+            options,
+            folder,
+        }
     }
 
     /// A second host with the same settings: an instance more, as scaling out makes them.
     pub async fn another_host(&self) -> Host {
         let state_dir = Some(self.folder.path().join("another-host"));
-        start(functions_host::Options { state_dir, ..self.options.clone() }).await
+        start(functions_host::Options {
+            state_dir,
+            ..self.options.clone()
+        })
+        .await
     }
 
     /// A second host that asks for a function key.
     pub async fn host_with_key(&self, key: &str) -> Host {
         let state_dir = Some(self.folder.path().join("host-with-key"));
         let function_key = Some(key.to_owned());
-        start(functions_host::Options { state_dir, function_key, ..self.options.clone() }).await
+        start(functions_host::Options {
+            state_dir,
+            function_key,
+            ..self.options.clone()
+        })
+        .await
     }
 
     /// What the handler is set up with.
@@ -105,7 +138,10 @@ impl World {
 
     /// What host and handler printed.
     pub fn console(&self) -> String {
-        self.lines.lock().expect("no holder of this lock panics").join("\n")
+        self.lines
+            .lock()
+            .expect("no holder of this lock panics")
+            .join("\n")
     }
 
     /// The handler itself, past the host.
@@ -115,16 +151,26 @@ impl World {
 
     /// An envelope to the handler, as the host would send it.
     pub async fn envelope(&self, function: &str, body: impl Into<reqwest::Body>) -> (u16, Value) {
-        let request =
-            self.client.post(format!("{}/{function}", self.handler_url().await)).header("content-type", "application/json");
-        let response = request.body(body).send().await.expect("the handler answers");
+        let request = self
+            .client
+            .post(format!("{}/{function}", self.handler_url().await))
+            .header("content-type", "application/json");
+        let response = request
+            .body(body)
+            .send()
+            .await
+            .expect("the handler answers");
         let status = response.status().as_u16();
         (status, response.json().await.expect("an answer is JSON"))
     }
 
     /// An event to the handler in an envelope.
     pub async fn event(&self, event: &Value) -> (u16, Value) {
-        self.envelope("RecordingFileStatusUpdated", json!({"Data": {"event": event}, "Metadata": {}}).to_string()).await
+        self.envelope(
+            "RecordingFileStatusUpdated",
+            json!({"Data": {"event": event}, "Metadata": {}}).to_string(),
+        )
+        .await
     }
 
     /// A tick of the timer; what it says of chunks.
@@ -141,15 +187,23 @@ impl World {
         let timer = json!({"Data": {"timer": {"ScheduleStatus": null, "IsPastDue": false}}, "Metadata": {}});
         let (status, answer) = self.envelope("ExportSweep", timer.to_string()).await;
         assert_eq!(status, 200, "{answer}");
-        let logs = answer["Logs"].as_array().expect("an answer has logs").iter();
-        let report = logs.filter_map(Value::as_str).find_map(|log| log.strip_prefix(part)).expect("a sweep reports");
+        let logs = answer["Logs"]
+            .as_array()
+            .expect("an answer has logs")
+            .iter();
+        let report = logs
+            .filter_map(Value::as_str)
+            .find_map(|log| log.strip_prefix(part))
+            .expect("a sweep reports");
         serde_json::from_str(report).expect("a report is JSON")
     }
 
     /// A request to the HTTP API through the host.
     pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> (u16, Value) {
         let method = method.parse().expect("it is a method");
-        let mut request = self.client.request(method, format!("{}/api{path}", self.host.url()));
+        let mut request = self
+            .client
+            .request(method, format!("{}/api{path}", self.host.url()));
         if let Some(body) = body {
             request = request.body(body.to_string());
         }
@@ -158,10 +212,20 @@ impl World {
 
     /// Something of the simulator's admin API.
     pub async fn admin(&self, method: &str, path: &str, body: Value) -> Value {
-        let request =
-            self.client.request(method.parse().expect("it is a method"), format!("{}/admin/{path}", self.simulator.http_url()));
-        let response = request.json(&body).send().await.expect("the simulator answers");
-        assert!(response.status().is_success(), "the simulator answered {}", response.status());
+        let request = self.client.request(
+            method.parse().expect("it is a method"),
+            format!("{}/admin/{path}", self.simulator.http_url()),
+        );
+        let response = request
+            .json(&body)
+            .send()
+            .await
+            .expect("the simulator answers");
+        assert!(
+            response.status().is_success(),
+            "the simulator answered {}",
+            response.status()
+        );
         response.json().await.unwrap_or_default()
     }
 
@@ -172,12 +236,20 @@ impl World {
 
     /// What the simulator stores, and stored.
     pub async fn objects(&self) -> Vec<Value> {
-        self.admin("GET", "objects", Value::Null).await.as_array().cloned().unwrap_or_default()
+        self.admin("GET", "objects", Value::Null)
+            .await
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The requests the content plane got.
     pub async fn content_log(&self) -> Vec<Value> {
-        self.admin("GET", "log", Value::Null).await.as_array().cloned().unwrap_or_default()
+        self.admin("GET", "log", Value::Null)
+            .await
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// The vault's committed files, by the last part of their name.
@@ -199,26 +271,38 @@ impl World {
     }
 
     pub fn ledger_entry(&self, document_id: &str) -> Value {
-        let path = self.vault.with_file_name("vault-ledger").join(format!("chunks/{document_id}.json"));
-        serde_json::from_slice(&fs::read(path).expect("the entry is there")).expect("an entry is JSON")
+        let path = self
+            .vault
+            .with_file_name("vault-ledger")
+            .join(format!("chunks/{document_id}.json"));
+        serde_json::from_slice(&fs::read(path).expect("the entry is there"))
+            .expect("an entry is JSON")
     }
 }
 
 async fn start(options: functions_host::Options) -> Host {
-    let host = Host::start(options).await.expect("the host accepts our script root");
+    let host = Host::start(options)
+        .await
+        .expect("the host accepts our script root");
     host.ready().await.expect("the handler starts");
     host
 }
 
 /// The handler of a host, past it.
 pub async fn handler_url(host: &Host) -> String {
-    format!("http://127.0.0.1:{}", host.handler_port().await.expect("the handler runs"))
+    format!(
+        "http://127.0.0.1:{}",
+        host.handler_port().await.expect("the handler runs")
+    )
 }
 
 pub async fn json_answer(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let text = response.text().await.expect("the answer is text");
-    (status, serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} with no JSON: {text}")))
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{status} with no JSON: {text}")),
+    )
 }
 
 /// All files below a folder but a vault's own working folders.
@@ -243,7 +327,11 @@ pub fn files_by_path(folder: &Path) -> BTreeMap<String, Vec<u8>> {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if path.is_dir() && !name.starts_with('.') {
-            found.extend(files_by_path(&path).into_iter().map(|(below, content)| (format!("{name}/{below}"), content)));
+            found.extend(
+                files_by_path(&path)
+                    .into_iter()
+                    .map(|(below, content)| (format!("{name}/{below}"), content)),
+            );
         } else if path.is_file() {
             found.insert(name, fs::read(&path).expect("the file is readable"));
         }
@@ -253,6 +341,16 @@ pub fn files_by_path(folder: &Path) -> BTreeMap<String, Vec<u8>> {
 
 /// Document ids of an event, in its order.
 pub fn document_ids(event: &Value) -> Vec<String> {
-    let chunks = event["data"]["recordingStorageInfo"]["recordingChunks"].as_array().expect("an event has chunks");
-    chunks.iter().map(|chunk| chunk["documentId"].as_str().expect("a chunk has an id").to_owned()).collect()
+    let chunks = event["data"]["recordingStorageInfo"]["recordingChunks"]
+        .as_array()
+        .expect("an event has chunks");
+    chunks
+        .iter()
+        .map(|chunk| {
+            chunk["documentId"]
+                .as_str()
+                .expect("a chunk has an id")
+                .to_owned()
+        })
+        .collect()
 }

@@ -19,39 +19,68 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const GOAL: Duration = Duration::from_millis(250);
 
 /// Delivers events of one slow chunk, each under an id of its own.
-pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(
+    servers: &Servers,
+    ours: &RecordingVault,
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let slow = servers.recording(&[SIZE_BYTES]).await?;
-    let slowly = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1, "times": 1_000_000}]);
+    let slowly =
+        json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1, "times": 1_000_000}]);
     servers.set_faults(&slowly).await?;
     let container = servers.container().await?;
-    let running = ours.clone().with("EVENT_BUDGET", "10m").start(servers, &container).await?;
+    let running = ours
+        .clone()
+        .with("EVENT_BUDGET", "10m")
+        .start(servers, &container)
+        .await?;
     let deliveries = (0..extent.answered_events).map(|number| {
         let mut event = slow.clone();
         event.json["id"] = number.into();
-        event.json["data"]["recordingStorageInfo"]["recordingChunks"][0]["documentId"] = format!("0-eus-d1-{number:032}").into();
-        let subject = event.json["subject"].as_str().unwrap_or_default().to_owned();
+        event.json["data"]["recordingStorageInfo"]["recordingChunks"][0]["documentId"] =
+            format!("0-eus-d1-{number:032}").into();
+        let subject = event.json["subject"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
         event.json["subject"] = format!("{subject}{number}").into();
         let running = &running;
         async move {
             let began = Instant::now();
-            if let Ok(delivered) = tokio::time::timeout(PATIENCE, running.deliver(&servers.client, &event)).await {
+            if let Ok(delivered) =
+                tokio::time::timeout(PATIENCE, running.deliver(&servers.client, &event)).await
+            {
                 delivered?;
             }
             anyhow::Ok(ms(began.elapsed()))
         }
     });
-    let mut answers: Vec<f64> = futures::stream::iter(deliveries).buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut answers: Vec<f64> = futures::stream::iter(deliveries)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
     servers.set_faults(&json!([])).await?;
-    let (p50, p99, longest) = (percentile(&mut answers, 50), percentile(&mut answers, 99), percentile(&mut answers, 100));
+    let (p50, p99, longest) = (
+        percentile(&mut answers, 50),
+        percentile(&mut answers, 99),
+        percentile(&mut answers, 100),
+    );
     eprintln!("answers: p99 {p99:.0} ms");
     report.tables.push(Table {
-        title: format!("Answers to {} events, {AT_ONCE} at once, exports crawling", extent.answered_events),
+        title: format!(
+            "Answers to {} events, {AT_ONCE} at once, exports crawling",
+            extent.answered_events
+        ),
         head: vec!["p50 ms", "p99 ms", "longest ms", "goal"],
         rows: vec![vec![
             format!("{p50:.0}"),
             format!("{p99:.0}"),
             format!("{longest:.0}"),
-            goal(&format!("p99 ≤ {} ms", GOAL.as_millis()), Some(p99 <= ms(GOAL))),
+            goal(
+                &format!("p99 ≤ {} ms", GOAL.as_millis()),
+                Some(p99 <= ms(GOAL)),
+            ),
         ]],
     });
     Ok(())

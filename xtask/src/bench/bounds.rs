@@ -18,16 +18,33 @@ const SMALL_EVENTS: u64 = 500;
 const SMALL_BYTES: u64 = 100_000;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(
+    servers: &Servers,
+    ours: &RecordingVault,
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let patient = ours.clone().with("EVENT_BUDGET", "10m");
     let large = extent.large_chunk_bytes;
     // Sizes differ so that one blob cannot stand for another.
     let four: Vec<u64> = (0..4).map(|number| large + number).collect();
     let many: Vec<u64> = (0..200).map(|number| MIB + number).collect();
     let scenarios = [
-        (format!("4 chunks of {} MiB in one event", large / MIB), vec![servers.recording(&four).await?], large),
-        ("200 chunks of 1 MiB in one event".to_owned(), vec![servers.recording(&many).await?], MIB),
-        (format!("{SMALL_EVENTS} events of 0.1 MB at once"), small_events(servers).await?, SMALL_BYTES),
+        (
+            format!("4 chunks of {} MiB in one event", large / MIB),
+            vec![servers.recording(&four).await?],
+            large,
+        ),
+        (
+            "200 chunks of 1 MiB in one event".to_owned(),
+            vec![servers.recording(&many).await?],
+            MIB,
+        ),
+        (
+            format!("{SMALL_EVENTS} events of 0.1 MB at once"),
+            small_events(servers).await?,
+            SMALL_BYTES,
+        ),
     ];
     let mut rows = Vec::new();
     for (what, events, least_bytes) in scenarios {
@@ -40,13 +57,22 @@ pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, repo
         let (elapsed, usage) = (began.elapsed(), running.process.usage()?);
         let missing = servers.missing(&container, &events).await?;
         if missing > 0 {
-            report.failures.push(format!("{what}: {missing} of {} blobs are not exact", 2 * count));
+            report.failures.push(format!(
+                "{what}: {missing} of {} blobs are not exact",
+                2 * count
+            ));
         }
         let is_bounded = usage.peak_bytes <= BOUND_BYTES;
         if !is_bounded {
-            report.failures.push(format!("{what}: {:.0} MiB, memory is not bounded", mib(usage.peak_bytes)));
+            report.failures.push(format!(
+                "{what}: {:.0} MiB, memory is not bounded",
+                mib(usage.peak_bytes)
+            ));
         }
-        eprintln!("bounds: {what}, {:.0} MiB, {sockets:?}", mib(usage.peak_bytes));
+        eprintln!(
+            "bounds: {what}, {:.0} MiB, {sockets:?}",
+            mib(usage.peak_bytes)
+        );
         let gigabytes = gb(least_bytes * count as u64);
         rows.push(vec![
             what,
@@ -54,12 +80,22 @@ pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, repo
             format!("{:.2}", usage.cpu.as_secs_f64() / gigabytes),
             format!("{:.0}", mib(usage.peak_bytes)),
             format!("{} of {}", sockets.outgoing, sockets.all),
-            goal(&format!("peak ≤ {:.0} MiB", mib(BOUND_BYTES)), Some(is_bounded)),
+            goal(
+                &format!("peak ≤ {:.0} MiB", mib(BOUND_BYTES)),
+                Some(is_bounded),
+            ),
         ]);
     }
     report.tables.push(Table {
         title: "Memory and sockets of ours, however chunks come".to_owned(),
-        head: vec!["chunks", "MB/s", "CPU s/GB", "peak MiB", "most sockets outgoing, of all", "goal"],
+        head: vec![
+            "chunks",
+            "MB/s",
+            "CPU s/GB",
+            "peak MiB",
+            "most sockets outgoing, of all",
+            "goal",
+        ],
         rows,
     });
     Ok(())
@@ -81,7 +117,12 @@ async fn deliver(
     arrival: impl Future<Output = anyhow::Result<()>>,
 ) -> anyhow::Result<Sockets> {
     let mut work = Box::pin(async {
-        futures::future::try_join_all(events.iter().map(|event| running.deliver(&servers.client, event))).await?;
+        futures::future::try_join_all(
+            events
+                .iter()
+                .map(|event| running.deliver(&servers.client, event)),
+        )
+        .await?;
         let sweeps = async {
             loop {
                 running.sweep(&servers.client).await?;
@@ -99,6 +140,9 @@ async fn deliver(
             return Ok(most);
         }
         let now = running.process.sockets(running.port)?;
-        most = Sockets { all: most.all.max(now.all), outgoing: most.outgoing.max(now.outgoing) };
+        most = Sockets {
+            all: most.all.max(now.all),
+            outgoing: most.outgoing.max(now.outgoing),
+        };
     }
 }

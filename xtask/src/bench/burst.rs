@@ -15,25 +15,49 @@ const SIZE_BYTES: u64 = 1_000_000;
 const AT_ONCE: usize = 16;
 const NODE: f64 = 2.0;
 
-pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
-    let mut measured: Vec<_> = programs.iter().map(|program| (program.name(), program.is_ours(), Vec::new())).collect();
+pub async fn run(
+    servers: &Servers,
+    programs: &[Program],
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let mut measured: Vec<_> = programs
+        .iter()
+        .map(|program| (program.name(), program.is_ours(), Vec::new()))
+        .collect();
     for round in 0..extent.rounds {
         for turn in 0..programs.len() {
             let number = (turn + round) % programs.len();
             let program = &programs[number];
             match sample(servers, program, extent.burst_events).await {
                 Ok(sample) => measured[number].2.push(sample),
-                Err(error) => report.failures.push(format!("burst, {}: {error:#}", program.name())),
+                Err(error) => report
+                    .failures
+                    .push(format!("burst, {}: {error:#}", program.name())),
             }
-            eprintln!("burst round {}: {} {:?}", round + 1, program.name(), measured[number].2.last());
+            eprintln!(
+                "burst round {}: {} {:?}",
+                round + 1,
+                program.name(),
+                measured[number].2.last()
+            );
         }
     }
     let standings = standings(&measured);
-    let node = programs.iter().find(|program| matches!(program, Program::Node { .. })).map(Program::name);
-    let node_rate = standings.iter().find(|standing| Some(standing.name) == node).map(|standing| standing.median.rate);
+    let node = programs
+        .iter()
+        .find(|program| matches!(program, Program::Node { .. }))
+        .map(Program::name);
+    let node_rate = standings
+        .iter()
+        .find(|standing| Some(standing.name) == node)
+        .map(|standing| standing.median.rate);
     let rows = standings.iter().map(|standing| {
         let reached = node_rate.map(|rate| standing.median.rate >= NODE * rate);
-        let best = goal("reach for the best", standing.rate_ratio.map(|ratio| ratio >= 1.0));
+        let best = goal(
+            "reach for the best",
+            standing.rate_ratio.map(|ratio| ratio >= 1.0),
+        );
         let goals = format!("{}; {best}", goal(&format!("≥ {NODE} × node"), reached));
         vec![
             standing.name.to_owned(),
@@ -44,12 +68,29 @@ pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, repor
             format!("{:.2}", standing.median.cpu_seconds_per_gb),
             ratio(standing.cpu_ratio),
             format!("{:.0}", standing.median.peak_mib),
-            if standing.is_ours { goals } else { String::new() },
+            if standing.is_ours {
+                goals
+            } else {
+                String::new()
+            },
         ]
     });
     report.tables.push(Table {
-        title: format!("{} events of 1 MB, {AT_ONCE} deliveries at once; median of {}", extent.burst_events, extent.rounds),
-        head: vec!["program", "events/s", "× best peer", "p50 ms", "p99 ms", "CPU s/GB", "×", "peak MiB", "goal"],
+        title: format!(
+            "{} events of 1 MB, {AT_ONCE} deliveries at once; median of {}",
+            extent.burst_events, extent.rounds
+        ),
+        head: vec![
+            "program",
+            "events/s",
+            "× best peer",
+            "p50 ms",
+            "p99 ms",
+            "CPU s/GB",
+            "×",
+            "peak MiB",
+            "goal",
+        ],
         rows: rows.collect(),
     });
     Ok(())
@@ -71,12 +112,19 @@ async fn sample(servers: &Servers, program: &Program, count: usize) -> anyhow::R
         running.deliver(&servers.client, event).await?;
         anyhow::Ok(ms(sent.elapsed()))
     });
-    let mut answers: Vec<f64> = futures::stream::iter(deliveries).buffer_unordered(AT_ONCE).try_collect().await?;
+    let mut answers: Vec<f64> = futures::stream::iter(deliveries)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
     servers.arrived(&container, SIZE_BYTES, count).await?;
     let (elapsed, after) = (began.elapsed(), running.process.usage()?);
     events.push(warm_up);
     let missing = servers.missing(&container, &events).await?;
-    ensure!(missing == 0, "{missing} of {} blobs are not exact", 2 * events.len());
+    ensure!(
+        missing == 0,
+        "{missing} of {} blobs are not exact",
+        2 * events.len()
+    );
     let bytes = SIZE_BYTES * count as u64;
     Ok(Sample {
         // Thousandths of a gigabyte are megabytes, and so are events.

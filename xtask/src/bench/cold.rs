@@ -9,10 +9,18 @@ use super::{Extent, Report};
 
 const GOAL_MS: f64 = 20.0;
 
-pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(
+    servers: &Servers,
+    programs: &[Program],
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let container = servers.container().await?;
     let mut rows = Vec::new();
-    for program in programs.iter().filter(|program| !matches!(program, Program::Rclone)) {
+    for program in programs
+        .iter()
+        .filter(|program| !matches!(program, Program::Rclone))
+    {
         let mut answers = Vec::with_capacity(extent.cold_starts);
         for _ in 0..extent.cold_starts {
             let began = Instant::now();
@@ -20,13 +28,23 @@ pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, repor
             answers.push(ms(began.elapsed()));
             running.process.kill().await?;
         }
-        let (shortest, longest, median) = (percentile(&mut answers, 0), percentile(&mut answers, 100), median(answers));
+        let (shortest, longest, median) = (
+            percentile(&mut answers, 0),
+            percentile(&mut answers, 100),
+            median(answers),
+        );
         eprintln!("cold: {} {median:.1} ms", program.name());
         let reached = median <= GOAL_MS;
         if program.is_ours() && !reached {
-            report.failures.push(format!("the first answer takes {median:.1} ms"));
+            report
+                .failures
+                .push(format!("the first answer takes {median:.1} ms"));
         }
-        let goal = if program.is_ours() { goal(&format!("≤ {GOAL_MS} ms"), Some(reached)) } else { String::new() };
+        let goal = if program.is_ours() {
+            goal(&format!("≤ {GOAL_MS} ms"), Some(reached))
+        } else {
+            String::new()
+        };
         rows.push(vec![
             program.name().to_owned(),
             format!("{median:.1}"),
@@ -36,7 +54,10 @@ pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, repor
         ]);
     }
     report.tables.push(Table {
-        title: format!("Exec to the first `GET /` answered; median of {}", extent.cold_starts),
+        title: format!(
+            "Exec to the first `GET /` answered; median of {}",
+            extent.cold_starts
+        ),
         head: vec!["program", "ms", "least", "most", "goal"],
         rows,
     });

@@ -39,8 +39,11 @@ pub struct Sockets {
 
 impl Process {
     pub fn spawn(command: &mut Command) -> anyhow::Result<Self> {
-        let child =
-            command.stdin(Stdio::null()).kill_on_drop(true).spawn().with_context(|| format!("could not run {command:?}"))?;
+        let child = command
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("could not run {command:?}"))?;
         let id = child.id().context("the process has just been started")?;
         Ok(Self { child, id })
     }
@@ -67,8 +70,12 @@ impl Process {
         let mut inodes = HashSet::new();
         for entry in fs::read_dir(format!("/proc/{}/fd", self.id))? {
             // Descriptors may be closed while we look.
-            let Ok(target) = fs::read_link(entry?.path()) else { continue };
-            let inode = target.to_str().and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']'));
+            let Ok(target) = fs::read_link(entry?.path()) else {
+                continue;
+            };
+            let inode = target
+                .to_str()
+                .and_then(|target| target.strip_prefix("socket:[")?.strip_suffix(']'));
             inodes.extend(inode.map(str::to_owned));
         }
         let incoming = format!(":{port:04X}");
@@ -76,9 +83,13 @@ impl Process {
         // Fields: number, local address, remote address, state, …; the tenth is the inode.
         let outgoing = table.lines().skip(1).filter(|line| {
             let fields: Vec<&str> = line.split_whitespace().collect();
-            fields.get(9).is_some_and(|inode| inodes.contains(*inode)) && !fields[1].ends_with(&incoming)
+            fields.get(9).is_some_and(|inode| inodes.contains(*inode))
+                && !fields[1].ends_with(&incoming)
         });
-        Ok(Sockets { all: inodes.len(), outgoing: outgoing.count() })
+        Ok(Sockets {
+            all: inodes.len(),
+            outgoing: outgoing.count(),
+        })
     }
 }
 
@@ -87,10 +98,19 @@ fn family(id: u32) -> Vec<u32> {
     let mut family = vec![id];
     let mut next = 0;
     while let Some(parent) = family.get(next) {
-        let children = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
-        let children = children.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-        let children: Vec<u32> =
-            children.flat_map(|ids| ids.split_whitespace().filter_map(|id| id.parse().ok()).collect::<Vec<_>>()).collect();
+        let children = fs::read_dir(format!("/proc/{parent}/task"))
+            .into_iter()
+            .flatten()
+            .flatten();
+        let children =
+            children.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let children: Vec<u32> = children
+            .flat_map(|ids| {
+                ids.split_whitespace()
+                    .filter_map(|id| id.parse().ok())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
         family.extend(children);
         next += 1;
     }
@@ -99,22 +119,41 @@ fn family(id: u32) -> Vec<u32> {
 
 fn used_by(id: u32) -> Option<Usage> {
     let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-    let peak: u64 = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok())?;
+    let peak: u64 = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .strip_suffix(" kB")?
+            .parse()
+            .ok()
+    })?;
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // Behind the name, which may hold anything, field 3 comes first; 14 to 17 are the times, also of ended children.
     let (_, fields) = stat.rsplit_once(") ")?;
-    let ticks: u64 = fields.split(' ').skip(11).take(4).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Some(Usage { peak_bytes: peak * 1024, cpu: Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND) })
+    let ticks: u64 = fields
+        .split(' ')
+        .skip(11)
+        .take(4)
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    Some(Usage {
+        peak_bytes: peak * 1024,
+        cpu: Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND),
+    })
 }
 
 /// A port nobody listens on.
 pub async fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0)).await?.local_addr()?.port())
+    Ok(TcpListener::bind(("127.0.0.1", 0))
+        .await?
+        .local_addr()?
+        .port())
 }
 
 /// A bare request, again and again until there is an answer: a client library would cost more than what is measured.
 pub async fn first_answer(port: u16, method_and_path: &str) -> anyhow::Result<()> {
-    let request = format!("{method_and_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    let request = format!(
+        "{method_and_path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
     let answered = async {
         let mut stream = loop {
             match TcpStream::connect(("127.0.0.1", port)).await {
@@ -131,5 +170,7 @@ pub async fn first_answer(port: u16, method_and_path: &str) -> anyhow::Result<()
         }
         bail!("the program answered {}", String::from_utf8_lossy(&answer));
     };
-    tokio::time::timeout(START_TIMEOUT, answered).await.context("the program did not answer")?
+    tokio::time::timeout(START_TIMEOUT, answered)
+        .await
+        .context("the program did not answer")?
 }

@@ -36,13 +36,20 @@ enum Ledger {
 impl RecordingVault {
     /// With default settings.
     pub fn new(binary: PathBuf) -> Self {
-        Self { binary, settings: Vec::new(), ledger: Ledger::Sink }
+        Self {
+            binary,
+            settings: Vec::new(),
+            ledger: Ledger::Sink,
+        }
     }
 
     /// With its ledger in a directory.
     #[must_use]
     pub fn with_directory_ledger(self) -> Self {
-        Self { ledger: Ledger::Directory, ..self }
+        Self {
+            ledger: Ledger::Directory,
+            ..self
+        }
     }
 
     #[must_use]
@@ -53,7 +60,9 @@ impl RecordingVault {
 
     /// Starts it on a container; the same container has the same ledger.
     pub async fn start(&self, servers: &Servers, container: &str) -> anyhow::Result<Running> {
-        Program::Ours(self.clone()).start(servers, Target::Plain, container).await
+        Program::Ours(self.clone())
+            .start(servers, Target::Plain, container)
+            .await
     }
 }
 
@@ -80,7 +89,9 @@ pub struct Running {
 /// How a program is told of an event.
 enum Takes {
     /// By the Functions host, with content at the host named.
-    Event { content_host: Option<(String, String)> },
+    Event {
+        content_host: Option<(String, String)>,
+    },
     /// By a call for each file.
     Calls,
 }
@@ -99,7 +110,12 @@ impl Program {
     }
 
     /// Starts it and waits for its first answer.
-    pub async fn start(&self, servers: &Servers, target: Target, container: &str) -> anyhow::Result<Running> {
+    pub async fn start(
+        &self,
+        servers: &Servers,
+        target: Target,
+        container: &str,
+    ) -> anyhow::Result<Running> {
         let port = process::free_port().await?;
         let account = servers.account(target);
         let container_url = format!("{account}/{container}?{SAS}");
@@ -123,7 +139,14 @@ impl Program {
             Self::Rclone => {
                 let mut command = Command::new("rclone");
                 command
-                    .args(["rcd", "--config", "/dev/null", "--rc-no-auth", "--quiet", "--rc-addr"])
+                    .args([
+                        "rcd",
+                        "--config",
+                        "/dev/null",
+                        "--rc-no-auth",
+                        "--quiet",
+                        "--rc-addr",
+                    ])
                     .arg(format!("127.0.0.1:{port}"))
                     .arg("--ca-cert")
                     .arg(&servers.ca_file)
@@ -141,21 +164,37 @@ impl Program {
                     .env("CONTAINER_URL", container_url)
                     .env("NODE_EXTRA_CA_CERTS", &servers.ca_file);
                 let named = servers.acs.replace("127.0.0.1", SDK_CONTENT_HOST);
-                (command, "GET /", Takes::Event { content_host: Some((servers.acs.clone(), named)) })
+                (
+                    command,
+                    "GET /",
+                    Takes::Event {
+                        content_host: Some((servers.acs.clone(), named)),
+                    },
+                )
             }
         };
-        command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string()).env("SSL_CERT_FILE", &servers.ca_file);
+        command
+            .env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string())
+            .env("SSL_CERT_FILE", &servers.ca_file);
         let process = Process::spawn(command.stdout(Stdio::null()))?;
         process::first_answer(port, probe).await?;
         let url = format!("http://127.0.0.1:{port}");
-        Ok(Running { process, port, url, container: container.to_owned(), takes })
+        Ok(Running {
+            process,
+            port,
+            url,
+            container: container.to_owned(),
+            takes,
+        })
     }
 }
 
 impl Running {
     /// One tick of the host's timer.
     pub async fn tick(&self, client: &reqwest::Client) -> anyhow::Result<()> {
-        let request = client.post(format!("{}/ExportSweep", self.url)).body(r#"{"Data":{"timer":{}}}"#);
+        let request = client
+            .post(format!("{}/ExportSweep", self.url))
+            .body(r#"{"Data":{"timer":{}}}"#);
         request.send().await?.error_for_status()?;
         Ok(())
     }
@@ -175,16 +214,25 @@ impl Running {
                 if let Some((real, named)) = content_host {
                     body = body.replace(real, named);
                 }
-                let request = client.post(format!("{}/{EVENT_PATH}", self.url)).header("content-type", "application/json");
+                let request = client
+                    .post(format!("{}/{EVENT_PATH}", self.url))
+                    .header("content-type", "application/json");
                 request.body(body).send().await?.error_for_status()?;
             }
             Takes::Calls => {
-                let chunks = event.json["data"]["recordingStorageInfo"]["recordingChunks"].as_array().into_iter().flatten();
+                let chunks = event.json["data"]["recordingStorageInfo"]["recordingChunks"]
+                    .as_array()
+                    .into_iter()
+                    .flatten();
                 for (chunk, id) in chunks.zip(&event.document_ids) {
-                    for (location, extension) in [("contentLocation", "mp4"), ("metadataLocation", "json")] {
+                    for (location, extension) in
+                        [("contentLocation", "mp4"), ("metadataLocation", "json")]
+                    {
                         let remote = format!("{id}.{extension}");
                         let call = json!({"fs": format!("bench:{}", self.container), "remote": remote, "url": chunk[location]});
-                        let request = client.post(format!("{}/operations/copyurl", self.url)).json(&call);
+                        let request = client
+                            .post(format!("{}/operations/copyurl", self.url))
+                            .json(&call);
                         request.send().await?.error_for_status()?;
                     }
                 }

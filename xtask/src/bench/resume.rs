@@ -16,7 +16,12 @@ const BLOCKS_IN_FLIGHT: u64 = 4;
 const BOUND_BYTES: u64 = BLOCK_BYTES * BLOCKS_IN_FLIGHT;
 const TIMEOUT: Duration = Duration::from_mins(2);
 
-pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(
+    servers: &Servers,
+    ours: &RecordingVault,
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let ours = ours.clone().with("CLAIM_TTL", "5s");
     let container = servers.container().await?;
     let event = servers.recording(&[extent.large_chunk_bytes]).await?;
@@ -27,7 +32,10 @@ pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, repo
         let mut delivery = Box::pin(running.deliver(&servers.client, &event));
         loop {
             let answered = tokio::time::timeout(Duration::from_millis(2), &mut delivery).await;
-            ensure!(answered.is_err(), "the chunk was exported before the process could be killed");
+            ensure!(
+                answered.is_err(),
+                "the chunk was exported before the process could be killed"
+            );
             let staged = servers.staged_blocks().await?.saturating_sub(staged_before);
             if staged >= half {
                 break staged;
@@ -37,27 +45,42 @@ pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, repo
     running.process.kill().await?;
     let running = ours.start(servers, &container).await?;
     let deadline = Instant::now() + TIMEOUT;
-    let document_id = event.document_ids.first().map(String::as_str).unwrap_or_default();
+    let document_id = event
+        .document_ids
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
     let object = loop {
         running.sweep(&servers.client).await?;
         let object = servers.object(document_id).await?;
         if !object["deletedAt"].is_null() {
             break object;
         }
-        ensure!(Instant::now() < deadline, "the sweeps do not finish what the killed process began");
+        ensure!(
+            Instant::now() < deadline,
+            "the sweeps do not finish what the killed process began"
+        );
     };
     if servers.missing(&container, &[event]).await? > 0 {
-        report.failures.push("resume: the copy is not exact".to_owned());
+        report
+            .failures
+            .push("resume: the copy is not exact".to_owned());
     }
     let served_bytes = object["servedBytes"].as_u64().unwrap_or(u64::MAX);
     let wasted_bytes = served_bytes.saturating_sub(extent.large_chunk_bytes);
     let is_bounded = wasted_bytes <= BOUND_BYTES;
     if !is_bounded {
-        report.failures.push(format!("resume: {:.1} MiB were read twice", mib(wasted_bytes)));
+        report.failures.push(format!(
+            "resume: {:.1} MiB were read twice",
+            mib(wasted_bytes)
+        ));
     }
     eprintln!("resume: {:.1} MiB wasted", mib(wasted_bytes));
     report.tables.push(Table {
-        title: format!("Killed in the middle of a chunk of {} MiB, and taken up again", extent.large_chunk_bytes / MIB),
+        title: format!(
+            "Killed in the middle of a chunk of {} MiB, and taken up again",
+            extent.large_chunk_bytes / MIB
+        ),
         head: vec!["blocks staged when killed", "MiB read twice", "goal"],
         rows: vec![vec![
             format!("{killed_at} of {}", 2 * half),

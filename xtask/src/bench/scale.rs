@@ -42,7 +42,10 @@ pub async fn run(release: &Path, ours: &RecordingVault, extent: &Extent) -> anyh
     let mut measured = Vec::new();
     for processes in PROCESSES {
         measured.push(together(&servers, &ours, processes, extent.shared_events).await?);
-        eprintln!("scale: {processes} processes, {:.1} events/s", measured[measured.len() - 1].events_per_second);
+        eprintln!(
+            "scale: {processes} processes, {:.1} events/s",
+            measured[measured.len() - 1].events_per_second
+        );
     }
     let alone = measured[0].events_per_second;
     let rows = measured.iter().map(|measured| {
@@ -69,15 +72,32 @@ pub async fn run(release: &Path, ours: &RecordingVault, extent: &Extent) -> anyh
         "audit records a document",
         "done twice or not exact",
     ];
-    Ok(Report { tables: vec![Table { title, head, rows: rows.collect() }], failures: Vec::new() })
+    Ok(Report {
+        tables: vec![Table {
+            title,
+            head,
+            rows: rows.collect(),
+        }],
+        failures: Vec::new(),
+    })
 }
 
-async fn together(servers: &Servers, ours: &RecordingVault, processes: usize, count: usize) -> anyhow::Result<Measured> {
+async fn together(
+    servers: &Servers,
+    ours: &RecordingVault,
+    processes: usize,
+    count: usize,
+) -> anyhow::Result<Measured> {
     let container = servers.container().await?;
     let mut instances = Vec::with_capacity(processes);
     for _ in 0..processes {
         let instance = ours.start(servers, &container).await?;
-        instance.deliver(&servers.client, &servers.recording(&[SIZE_BYTES - 1]).await?).await?;
+        instance
+            .deliver(
+                &servers.client,
+                &servers.recording(&[SIZE_BYTES - 1]).await?,
+            )
+            .await?;
         instances.push(instance);
     }
     let mut events = Vec::with_capacity(count);
@@ -85,7 +105,8 @@ async fn together(servers: &Servers, ours: &RecordingVault, processes: usize, co
         // Sizes differ so that one blob cannot stand for another.
         events.push(servers.recording(&[SIZE_BYTES + number]).await?);
     }
-    let (cpu_before, requests_before) = (cpu_seconds(&instances)?, servers.storage_requests().await?);
+    let (cpu_before, requests_before) =
+        (cpu_seconds(&instances)?, servers.storage_requests().await?);
     let began = Instant::now();
     let sweeps = async {
         loop {
@@ -97,7 +118,10 @@ async fn together(servers: &Servers, ours: &RecordingVault, processes: usize, co
         failed = sweeps => failed,
     }?;
     let elapsed = began.elapsed().as_secs_f64();
-    let (cpu, requests) = (cpu_seconds(&instances)? - cpu_before, servers.storage_requests().await? - requests_before);
+    let (cpu, requests) = (
+        cpu_seconds(&instances)? - cpu_before,
+        servers.storage_requests().await? - requests_before,
+    );
     let ledger = format!("{container}-ledger");
     settled(servers, &ledger).await?;
     let records_per_document = done_once(servers, &container, &ledger, &events).await?;
@@ -111,19 +135,33 @@ async fn together(servers: &Servers, ours: &RecordingVault, processes: usize, co
 }
 
 fn cpu_seconds(instances: &[Running]) -> anyhow::Result<f64> {
-    instances.iter().map(|instance| Ok(instance.process.usage()?.cpu.as_secs_f64())).sum()
+    instances
+        .iter()
+        .map(|instance| Ok(instance.process.usage()?.cpu.as_secs_f64()))
+        .sum()
 }
 
 /// Until every chunk is deleted at its source. Event Grid delivers at least once: here twice, to neighbours.
-async fn deliver_and_wait(servers: &Servers, instances: &[Running], events: &[Event]) -> anyhow::Result<()> {
+async fn deliver_and_wait(
+    servers: &Servers,
+    instances: &[Running],
+    events: &[Event],
+) -> anyhow::Result<()> {
     let deliveries = events.iter().enumerate().flat_map(|(number, event)| {
-        [number, number + 1].map(|turn| instances[turn % instances.len()].deliver(&servers.client, event))
+        [number, number + 1]
+            .map(|turn| instances[turn % instances.len()].deliver(&servers.client, event))
     });
-    futures::stream::iter(deliveries).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    futures::stream::iter(deliveries)
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<()>>()
+        .await?;
     let deadline = Instant::now() + TIMEOUT;
     for id in events.iter().flat_map(|event| &event.document_ids) {
         while servers.object(id).await?["deletedAt"].is_null() {
-            ensure!(Instant::now() < deadline, "{id} is not deleted at its source");
+            ensure!(
+                Instant::now() < deadline,
+                "{id} is not deleted at its source"
+            );
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }
@@ -133,7 +171,12 @@ async fn deliver_and_wait(servers: &Servers, instances: &[Running], events: &[Ev
 /// Waits until the ledger has nothing open.
 async fn settled(servers: &Servers, ledger: &str) -> anyhow::Result<()> {
     let deadline = Instant::now() + TIMEOUT;
-    while servers.names(ledger).await?.iter().any(|name| name.starts_with("open/")) {
+    while servers
+        .names(ledger)
+        .await?
+        .iter()
+        .any(|name| name.starts_with("open/"))
+    {
         ensure!(Instant::now() < deadline, "chunks are open in the ledger");
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -142,15 +185,29 @@ async fn settled(servers: &Servers, ledger: &str) -> anyhow::Result<()> {
 
 /// Every chunk was read once, is in the vault once and exactly, and was exported and deleted once by the audit log; returns how
 /// many records a document of that log has.
-async fn done_once(servers: &Servers, container: &str, ledger: &str, events: &[Event]) -> anyhow::Result<f64> {
+async fn done_once(
+    servers: &Servers,
+    container: &str,
+    ledger: &str,
+    events: &[Event],
+) -> anyhow::Result<f64> {
     let missing = servers.missing(container, events).await?;
     ensure!(missing == 0, "{missing} blobs are not exact");
     let names = servers.names(container).await?;
     let mut steps: HashMap<(String, String), usize> = HashMap::new();
     let (mut documents, mut records) = (0_u32, 0_u32);
-    for name in servers.names(ledger).await?.iter().filter(|name| name.starts_with("audit/")) {
+    for name in servers
+        .names(ledger)
+        .await?
+        .iter()
+        .filter(|name| name.starts_with("audit/"))
+    {
         documents += 1;
-        for record in servers.document(ledger, name).await?["records"].as_array().into_iter().flatten() {
+        for record in servers.document(ledger, name).await?["records"]
+            .as_array()
+            .into_iter()
+            .flatten()
+        {
             records += 1;
             let text = |member: &str| record[member].as_str().unwrap_or_default().to_owned();
             *steps.entry((text("action"), text("subject"))).or_default() += 1;
@@ -158,11 +215,20 @@ async fn done_once(servers: &Servers, container: &str, ledger: &str, events: &[E
     }
     for id in events.iter().flat_map(|event| &event.document_ids) {
         let object = servers.object(id).await?;
-        ensure!(object["servedBytes"] == object["sizeBytes"], "{id} was read more than once: {object}");
-        let copies = names.iter().filter(|name| name.contains(id.as_str()) && name.ends_with(".mp4")).count();
+        ensure!(
+            object["servedBytes"] == object["sizeBytes"],
+            "{id} was read more than once: {object}"
+        );
+        let copies = names
+            .iter()
+            .filter(|name| name.contains(id.as_str()) && name.ends_with(".mp4"))
+            .count();
         ensure!(copies == 1, "{id} is in the vault {copies} times");
         for action in ["exported", "sourceDeleted"] {
-            let times = steps.get(&(action.to_owned(), id.clone())).copied().unwrap_or_default();
+            let times = steps
+                .get(&(action.to_owned(), id.clone()))
+                .copied()
+                .unwrap_or_default();
             ensure!(times == 1, "{id} was {action} {times} times");
         }
     }

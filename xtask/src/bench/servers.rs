@@ -68,15 +68,35 @@ impl Servers {
         sink.args(sink_arguments);
         let (sink, doors) = serve(sink, &ca("sink.pem")).await?;
         let ca_file = ca("ca.pem");
-        fs::write(&ca_file, fs::read_to_string(ca("simulator.pem"))? + &fs::read_to_string(ca("sink.pem"))?)?;
-        let (client, containers) = (reqwest::Client::builder().timeout(REQUEST_TIMEOUT).build()?, AtomicU32::default());
-        Ok(Self { folder, client, ca_file, acs, acs_admin, sink: doors, containers, _processes: [simulator, sink] })
+        fs::write(
+            &ca_file,
+            fs::read_to_string(ca("simulator.pem"))? + &fs::read_to_string(ca("sink.pem"))?,
+        )?;
+        let (client, containers) = (
+            reqwest::Client::builder()
+                .timeout(REQUEST_TIMEOUT)
+                .build()?,
+            AtomicU32::default(),
+        );
+        Ok(Self {
+            folder,
+            client,
+            ca_file,
+            acs,
+            acs_admin,
+            sink: doors,
+            containers,
+            _processes: [simulator, sink],
+        })
     }
 
     /// A new container; returns its name.
     pub async fn container(&self) -> anyhow::Result<String> {
         let name = format!("bench-{}", self.containers.fetch_add(1, Ordering::Relaxed));
-        let request = self.client.put(format!("{}/{name}?restype=container", self.account(Target::Plain)));
+        let request = self.client.put(format!(
+            "{}/{name}?restype=container",
+            self.account(Target::Plain)
+        ));
         request.send().await?.error_for_status()?;
         Ok(name)
     }
@@ -88,58 +108,109 @@ impl Servers {
 
     pub fn account(&self, target: Target) -> String {
         let [plain, tls] = &self.sink;
-        format!("{}/devstoreaccount1", if target == Target::Plain { plain } else { tls })
+        format!(
+            "{}/devstoreaccount1",
+            if target == Target::Plain { plain } else { tls }
+        )
     }
 
     /// A recording with chunks of these sizes.
     pub async fn recording(&self, sizes_bytes: &[u64]) -> anyhow::Result<Event> {
-        let chunks: Vec<Value> = sizes_bytes.iter().map(|size| json!({"sizeBytes": size})).collect();
+        let chunks: Vec<Value> = sizes_bytes
+            .iter()
+            .map(|size| json!({"sizeBytes": size}))
+            .collect();
         let wanted = json!({"format": "mp4", "call": {"chunks": chunks}});
-        let request = self.client.post(format!("{}/admin/recordings", self.acs_admin)).json(&wanted);
+        let request = self
+            .client
+            .post(format!("{}/admin/recordings", self.acs_admin))
+            .json(&wanted);
         let json: Value = request.send().await?.error_for_status()?.json().await?;
-        let chunks = json["data"]["recordingStorageInfo"]["recordingChunks"].as_array().context("the event names chunks")?;
-        let document_ids = chunks.iter().filter_map(|chunk| chunk["documentId"].as_str()).map(str::to_owned).collect();
+        let chunks = json["data"]["recordingStorageInfo"]["recordingChunks"]
+            .as_array()
+            .context("the event names chunks")?;
+        let document_ids = chunks
+            .iter()
+            .filter_map(|chunk| chunk["documentId"].as_str())
+            .map(str::to_owned)
+            .collect();
         Ok(Event { json, document_ids })
     }
 
     pub async fn set_faults(&self, faults: &Value) -> anyhow::Result<()> {
-        let request = self.client.put(format!("{}/admin/faults", self.acs_admin)).json(faults);
+        let request = self
+            .client
+            .put(format!("{}/admin/faults", self.acs_admin))
+            .json(faults);
         request.send().await?.error_for_status()?;
         Ok(())
     }
 
     /// What the simulator knows of a chunk.
     pub async fn object(&self, document_id: &str) -> anyhow::Result<Value> {
-        let request = self.client.get(format!("{}/admin/objects/{document_id}", self.acs_admin));
+        let request = self
+            .client
+            .get(format!("{}/admin/objects/{document_id}", self.acs_admin));
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
     /// How many requests the sink has had.
     pub async fn storage_requests(&self) -> anyhow::Result<u64> {
         let [plain, _] = &self.sink;
-        let stats: Value = self.client.get(format!("{plain}/admin/stats")).send().await?.json().await?;
-        Ok(stats["requests"].as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum())
+        let stats: Value = self
+            .client
+            .get(format!("{plain}/admin/stats"))
+            .send()
+            .await?
+            .json()
+            .await?;
+        Ok(stats["requests"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter_map(|(_, count)| count.as_u64())
+            .sum())
     }
 
     /// The names of all blobs in a container.
     pub async fn names(&self, container: &str) -> anyhow::Result<Vec<String>> {
         let [plain, _] = &self.sink;
-        let blobs: Vec<Value> = self.client.get(format!("{plain}/admin/blobs")).send().await?.json().await?;
+        let blobs: Vec<Value> = self
+            .client
+            .get(format!("{plain}/admin/blobs"))
+            .send()
+            .await?
+            .json()
+            .await?;
         let blobs = blobs.iter().filter(|blob| blob["container"] == container);
-        Ok(blobs.filter_map(|blob| blob["name"].as_str()).map(str::to_owned).collect())
+        Ok(blobs
+            .filter_map(|blob| blob["name"].as_str())
+            .map(str::to_owned)
+            .collect())
     }
 
     /// The content of a small blob that is JSON.
     pub async fn document(&self, container: &str, name: &str) -> anyhow::Result<Value> {
-        let request = self.client.get(format!("{}/{container}/{name}", self.account(Target::Plain)));
+        let request = self.client.get(format!(
+            "{}/{container}/{name}",
+            self.account(Target::Plain)
+        ));
         Ok(request.send().await?.error_for_status()?.json().await?)
     }
 
     /// Blocks at the sink that no blob consists of yet.
     pub async fn staged_blocks(&self) -> anyhow::Result<u64> {
         let [plain, _] = &self.sink;
-        let stats: Value = self.client.get(format!("{plain}/admin/stats")).send().await?.json().await?;
-        stats["stagedBlocks"].as_u64().context("the sink counts staged blocks")
+        let stats: Value = self
+            .client
+            .get(format!("{plain}/admin/stats"))
+            .send()
+            .await?
+            .json()
+            .await?;
+        stats["stagedBlocks"]
+            .as_u64()
+            .context("the sink counts staged blocks")
     }
 
     /// Waits until a container holds the media and metadata of all events, each with its exact size and CRC-64; returns
@@ -149,13 +220,24 @@ impl Servers {
         for id in events.iter().flat_map(|event| &event.document_ids) {
             let object = self.object(id).await?;
             wanted.push((object["sizeBytes"].clone(), object["crc64"].clone()));
-            wanted.push((object["metadataSizeBytes"].clone(), object["metadataCrc64"].clone()));
+            wanted.push((
+                object["metadataSizeBytes"].clone(),
+                object["metadataCrc64"].clone(),
+            ));
         }
-        ensure!(wanted.iter().all(|(size, crc64)| size.is_u64() && crc64.is_string()), "the simulator knows its chunks");
+        ensure!(
+            wanted
+                .iter()
+                .all(|(size, crc64)| size.is_u64() && crc64.is_string()),
+            "the simulator knows its chunks"
+        );
         let deadline = Instant::now() + ARRIVAL_TIMEOUT;
         loop {
             let found = self.blobs(container).await?;
-            let missing = wanted.iter().filter(|wanted| !found.contains(wanted)).count();
+            let missing = wanted
+                .iter()
+                .filter(|wanted| !found.contains(wanted))
+                .count();
             if missing == 0 || Instant::now() > deadline {
                 return Ok(missing);
             }
@@ -164,35 +246,71 @@ impl Servers {
     }
 
     /// Waits until a container holds that many blobs of media; sizes and checksums are compared when the clock stands.
-    pub async fn arrived(&self, container: &str, least_bytes: u64, count: usize) -> anyhow::Result<()> {
+    pub async fn arrived(
+        &self,
+        container: &str,
+        least_bytes: u64,
+        count: usize,
+    ) -> anyhow::Result<()> {
         let deadline = Instant::now() + ARRIVAL_TIMEOUT;
         loop {
             let found = self.blobs(container).await?;
-            let media = found.iter().filter(|(size, _)| size.as_u64().is_some_and(|size| size >= least_bytes)).count();
+            let media = found
+                .iter()
+                .filter(|(size, _)| size.as_u64().is_some_and(|size| size >= least_bytes))
+                .count();
             if media >= count {
                 return Ok(());
             }
-            ensure!(Instant::now() < deadline, "{media} of {count} blobs arrived");
+            ensure!(
+                Instant::now() < deadline,
+                "{media} of {count} blobs arrived"
+            );
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
     async fn blobs(&self, container: &str) -> anyhow::Result<Vec<(Value, Value)>> {
         let [plain, _] = &self.sink;
-        let blobs: Vec<Value> = self.client.get(format!("{plain}/admin/blobs")).send().await?.json().await?;
-        let blobs = blobs.into_iter().filter(|blob| blob["container"] == container);
-        Ok(blobs.map(|blob| (blob["sizeBytes"].clone(), blob["crc64"].clone())).collect())
+        let blobs: Vec<Value> = self
+            .client
+            .get(format!("{plain}/admin/blobs"))
+            .send()
+            .await?
+            .json()
+            .await?;
+        let blobs = blobs
+            .into_iter()
+            .filter(|blob| blob["container"] == container);
+        Ok(blobs
+            .map(|blob| (blob["sizeBytes"].clone(), blob["crc64"].clone()))
+            .collect())
     }
 }
 
 /// Starts a server on free ports; returns its plain and its TLS door.
 async fn serve(mut command: Command, ca_file: &Path) -> anyhow::Result<(Process, [String; 2])> {
-    command.args(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--ca-file"]).arg(ca_file).stdout(Stdio::piped());
+    command
+        .args([
+            "--http",
+            "127.0.0.1:0",
+            "--https",
+            "127.0.0.1:0",
+            "--ca-file",
+        ])
+        .arg(ca_file)
+        .stdout(Stdio::piped());
     let mut process = Process::spawn(&mut command)?;
-    let mut lines = BufReader::new(process.child.stdout.take().context("its output is piped")?).lines();
+    let mut lines =
+        BufReader::new(process.child.stdout.take().context("its output is piped")?).lines();
     let mut door = async || {
-        let line = lines.next_line().await?.context("the server ended before it listened")?;
-        line.rsplit_once(' ').map(|(_, url)| url.to_owned()).context("the server says where it is")
+        let line = lines
+            .next_line()
+            .await?
+            .context("the server ended before it listened")?;
+        line.rsplit_once(' ')
+            .map(|(_, url)| url.to_owned())
+            .context("the server says where it is")
     };
     let doors = [door().await?, door().await?];
     Ok((process, doors))

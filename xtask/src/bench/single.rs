@@ -13,9 +13,17 @@ const CPU_GOAL: f64 = 1.3;
 const PEAK_GOAL_MIB: f64 = 64.0;
 
 /// Measures every program at both doors of the sink.
-pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(
+    servers: &Servers,
+    programs: &[Program],
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     for target in [Target::Plain, Target::Tls] {
-        let mut measured: Vec<_> = programs.iter().map(|program| (program.name(), program.is_ours(), Vec::new())).collect();
+        let mut measured: Vec<_> = programs
+            .iter()
+            .map(|program| (program.name(), program.is_ours(), Vec::new()))
+            .collect();
         for round in 0..extent.rounds {
             // Each round begins with another program, so that drift hits all.
             for turn in 0..programs.len() {
@@ -23,17 +31,34 @@ pub async fn run(servers: &Servers, programs: &[Program], extent: &Extent, repor
                 let program = &programs[number];
                 match sample(servers, program, target, extent.single_bytes).await {
                     Ok(sample) => measured[number].2.push(sample),
-                    Err(error) => report.failures.push(format!("single, {}, {}: {error:#}", target.name(), program.name())),
+                    Err(error) => report.failures.push(format!(
+                        "single, {}, {}: {error:#}",
+                        target.name(),
+                        program.name()
+                    )),
                 }
-                eprintln!("single {} round {}: {} {:?}", target.name(), round + 1, program.name(), measured[number].2.last());
+                eprintln!(
+                    "single {} round {}: {} {:?}",
+                    target.name(),
+                    round + 1,
+                    program.name(),
+                    measured[number].2.last()
+                );
             }
         }
-        report.tables.push(table(target, extent, &standings(&measured)));
+        report
+            .tables
+            .push(table(target, extent, &standings(&measured)));
     }
     Ok(())
 }
 
-async fn sample(servers: &Servers, program: &Program, target: Target, size_bytes: u64) -> anyhow::Result<Sample> {
+async fn sample(
+    servers: &Servers,
+    program: &Program,
+    target: Target,
+    size_bytes: u64,
+) -> anyhow::Result<Sample> {
     let container = servers.container().await?;
     let running = program.start(servers, target, &container).await?;
     let warm_up = servers.recording(&[WARM_UP_BYTES]).await?;
@@ -56,7 +81,11 @@ async fn sample(servers: &Servers, program: &Program, target: Target, size_bytes
 
 fn table(target: Target, extent: &Extent, standings: &[Standing]) -> Table {
     let rows = standings.iter().map(|standing| {
-        let goals = if standing.is_ours { goals(standing) } else { String::new() };
+        let goals = if standing.is_ours {
+            goals(standing)
+        } else {
+            String::new()
+        };
         vec![
             standing.name.to_owned(),
             format!("{:.0}", standing.median.rate),
@@ -74,7 +103,15 @@ fn table(target: Target, extent: &Extent, standings: &[Standing]) -> Table {
             target.name(),
             extent.rounds
         ),
-        head: vec!["program", "MB/s", "× best peer", "CPU s/GB", "×", "peak MiB", "goal"],
+        head: vec![
+            "program",
+            "MB/s",
+            "× best peer",
+            "CPU s/GB",
+            "×",
+            "peak MiB",
+            "goal",
+        ],
         rows: rows.collect(),
     }
 }
@@ -82,8 +119,14 @@ fn table(target: Target, extent: &Extent, standings: &[Standing]) -> Table {
 fn goals(ours: &Standing) -> String {
     [
         goal("MB/s ≥ 1.0 ×", ours.rate_ratio.map(|ratio| ratio >= 1.0)),
-        goal(&format!("CPU ≤ {CPU_GOAL} ×"), ours.cpu_ratio.map(|ratio| ratio <= CPU_GOAL)),
-        goal(&format!("≤ {PEAK_GOAL_MIB} MiB"), Some(ours.median.peak_mib <= PEAK_GOAL_MIB)),
+        goal(
+            &format!("CPU ≤ {CPU_GOAL} ×"),
+            ours.cpu_ratio.map(|ratio| ratio <= CPU_GOAL),
+        ),
+        goal(
+            &format!("≤ {PEAK_GOAL_MIB} MiB"),
+            Some(ours.median.peak_mib <= PEAK_GOAL_MIB),
+        ),
     ]
     .join("; ")
 }

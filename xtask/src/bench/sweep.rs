@@ -29,34 +29,68 @@ struct Measured {
     median_ms: f64,
 }
 
-pub async fn run(servers: &Servers, ours: &RecordingVault, extent: &Extent, report: &mut Report) -> anyhow::Result<()> {
+pub async fn run(
+    servers: &Servers,
+    ours: &RecordingVault,
+    extent: &Extent,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let ours = ours.clone().with_directory_ledger();
     let few = among(servers, &ours, FEW).await?;
     let many = among(servers, &ours, extent.settled_entries).await?;
     let ratio = many.median_ms / few.median_ms;
     let reached = ratio <= GOAL;
     if !reached {
-        report.failures.push(format!("sweep: {ratio:.2} times as long among {} settled entries", many.settled));
+        report.failures.push(format!(
+            "sweep: {ratio:.2} times as long among {} settled entries",
+            many.settled
+        ));
     }
     let row = |measured: &Measured, ratio: String, goal: String| {
         let filled = format!("{:.0}", measured.filled_within.as_secs_f64());
-        vec![measured.settled.to_string(), filled, format!("{:.1}", measured.median_ms), ratio, goal]
+        vec![
+            measured.settled.to_string(),
+            filled,
+            format!("{:.1}", measured.median_ms),
+            ratio,
+            goal,
+        ]
     };
     report.tables.push(Table {
-        title: format!("One sweep with {DUE} deletions due, ledger in a directory; median of {SWEEPS}"),
-        head: vec!["settled entries", "s to write them", "ms a sweep", "×", "goal"],
+        title: format!(
+            "One sweep with {DUE} deletions due, ledger in a directory; median of {SWEEPS}"
+        ),
+        head: vec![
+            "settled entries",
+            "s to write them",
+            "ms a sweep",
+            "×",
+            "goal",
+        ],
         rows: vec![
             row(&few, String::new(), String::new()),
-            row(&many, format!("{ratio:.2}"), goal(&format!("≤ {GOAL} ×"), Some(reached))),
+            row(
+                &many,
+                format!("{ratio:.2}"),
+                goal(&format!("≤ {GOAL} ×"), Some(reached)),
+            ),
         ],
     });
     Ok(())
 }
 
-async fn among(servers: &Servers, ours: &RecordingVault, settled: usize) -> anyhow::Result<Measured> {
+async fn among(
+    servers: &Servers,
+    ours: &RecordingVault,
+    settled: usize,
+) -> anyhow::Result<Measured> {
     let container = servers.container().await?;
     // One exports and waits, the other finds the deletions due.
-    let exporting = ours.clone().with("DELETE_DELAY", "1h").start(servers, &container).await?;
+    let exporting = ours
+        .clone()
+        .with("DELETE_DELAY", "1h")
+        .start(servers, &container)
+        .await?;
     let sweeping = ours.start(servers, &container).await?;
     let first = due(servers, &exporting, 1).await?;
     swept(servers, &sweeping, &first).await?;
@@ -69,26 +103,41 @@ async fn among(servers: &Servers, ours: &RecordingVault, settled: usize) -> anyh
         times.push(ms(swept(servers, &sweeping, &ids).await?));
     }
     let median_ms = median(times);
-    eprintln!("sweep: {median_ms:.1} ms among {settled} settled entries, written within {filled_within:.0?}");
-    Ok(Measured { settled, filled_within, median_ms })
+    eprintln!(
+        "sweep: {median_ms:.1} ms among {settled} settled entries, written within {filled_within:.0?}"
+    );
+    Ok(Measured {
+        settled,
+        filled_within,
+        median_ms,
+    })
 }
 
 /// Chunks that are in the vault and are to be deleted; their document ids.
 async fn due(servers: &Servers, exporting: &Running, count: usize) -> anyhow::Result<Vec<String>> {
     // Sizes differ so that one blob cannot stand for another.
-    let sizes_bytes: Vec<u64> = (0..count as u64).map(|number| SIZE_BYTES + number).collect();
+    let sizes_bytes: Vec<u64> = (0..count as u64)
+        .map(|number| SIZE_BYTES + number)
+        .collect();
     let event = servers.recording(&sizes_bytes).await?;
     exporting.deliver(&servers.client, &event).await?;
     Ok(event.document_ids)
 }
 
 /// How long the sweep takes that deletes these.
-async fn swept(servers: &Servers, sweeping: &Running, document_ids: &[String]) -> anyhow::Result<Duration> {
+async fn swept(
+    servers: &Servers,
+    sweeping: &Running,
+    document_ids: &[String],
+) -> anyhow::Result<Duration> {
     let began = Instant::now();
     sweeping.tick(&servers.client).await?;
     let elapsed = began.elapsed();
     for id in document_ids {
-        ensure!(!servers.object(id).await?["deletedAt"].is_null(), "the sweep did not delete {id}");
+        ensure!(
+            !servers.object(id).await?["deletedAt"].is_null(),
+            "the sweep did not delete {id}"
+        );
     }
     Ok(elapsed)
 }
@@ -106,14 +155,20 @@ async fn fill(chunks: PathBuf, written: String, count: usize) -> anyhow::Result<
 
 fn copy_entry(chunks: &Path, written: &str, count: usize) -> anyhow::Result<usize> {
     let entry = fs::read_to_string(chunks.join(format!("{written}.json")))?;
-    ensure!(entry.contains("sourceDeleted"), "the entry is not settled: {entry}");
+    ensure!(
+        entry.contains("sourceDeleted"),
+        "the entry is not settled: {entry}"
+    );
     let began = Instant::now();
     for number in 1..count {
         if began.elapsed() > FILLING {
             return Ok(number);
         }
         let id = format!("0-eus-d1-{number:032}");
-        fs::write(chunks.join(format!("{id}.json")), entry.replace(written, &id))?;
+        fs::write(
+            chunks.join(format!("{id}.json")),
+            entry.replace(written, &id),
+        )?;
     }
     Ok(count)
 }

@@ -17,7 +17,9 @@ impl fmt::Display for Table {
         writeln!(f, "### {}\n", self.title)?;
         writeln!(f, "| {} |", self.head.join(" | "))?;
         writeln!(f, "|{}", "---|".repeat(self.head.len()))?;
-        self.rows.iter().try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
+        self.rows
+            .iter()
+            .try_for_each(|row| writeln!(f, "| {} |", row.join(" | ")))
     }
 }
 
@@ -59,11 +61,22 @@ pub struct Standing {
 
 /// Compares programs: name, whether it is ours, samples. One without a sample is left out.
 pub fn standings(measured: &[(&'static str, bool, Vec<Sample>)]) -> Vec<Standing> {
-    let measured = measured.iter().filter(|(_, _, samples)| !samples.is_empty());
-    let medians: Vec<_> = measured.map(|(name, is_ours, samples)| (*name, *is_ours, Sample::median(samples))).collect();
-    let peers = || medians.iter().filter(|(_, is_ours, _)| !is_ours).map(|(_, _, median)| median);
+    let measured = measured
+        .iter()
+        .filter(|(_, _, samples)| !samples.is_empty());
+    let medians: Vec<_> = measured
+        .map(|(name, is_ours, samples)| (*name, *is_ours, Sample::median(samples)))
+        .collect();
+    let peers = || {
+        medians
+            .iter()
+            .filter(|(_, is_ours, _)| !is_ours)
+            .map(|(_, _, median)| median)
+    };
     let fastest = peers().map(|median| median.rate).reduce(f64::max);
-    let thriftiest = peers().map(|median| median.cpu_seconds_per_gb).reduce(f64::min);
+    let thriftiest = peers()
+        .map(|median| median.cpu_seconds_per_gb)
+        .reduce(f64::min);
     medians
         .iter()
         .map(|&(name, is_ours, median)| Standing {
@@ -102,7 +115,10 @@ pub fn median(mut figures: Vec<f64>) -> f64 {
 /// The figure that so many in a hundred do not exceed.
 pub fn percentile(figures: &mut [f64], percent: usize) -> f64 {
     figures.sort_by(f64::total_cmp);
-    figures.get((figures.len() * percent / 100).min(figures.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    figures
+        .get((figures.len() * percent / 100).min(figures.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 pub fn ms(duration: Duration) -> f64 {
@@ -125,11 +141,30 @@ mod tests {
 
     #[test]
     fn ratios_are_to_the_best_peer_in_each_figure() {
-        let sample = |rate, cpu_seconds_per_gb| vec![Sample { rate, cpu_seconds_per_gb, ..Sample::default() }];
-        let standings =
-            standings(&[("ours", true, sample(600.0, 3.0)), ("a", false, sample(400.0, 4.0)), ("b", false, sample(300.0, 2.0))]);
-        let ratios: Vec<_> = standings.iter().map(|standing| (standing.rate_ratio, standing.cpu_ratio)).collect();
-        assert_eq!(ratios, [(Some(1.5), Some(1.5)), (Some(1.0), Some(2.0)), (Some(0.75), Some(1.0))]);
+        let sample = |rate, cpu_seconds_per_gb| {
+            vec![Sample {
+                rate,
+                cpu_seconds_per_gb,
+                ..Sample::default()
+            }]
+        };
+        let standings = standings(&[
+            ("ours", true, sample(600.0, 3.0)),
+            ("a", false, sample(400.0, 4.0)),
+            ("b", false, sample(300.0, 2.0)),
+        ]);
+        let ratios: Vec<_> = standings
+            .iter()
+            .map(|standing| (standing.rate_ratio, standing.cpu_ratio))
+            .collect();
+        assert_eq!(
+            ratios,
+            [
+                (Some(1.5), Some(1.5)),
+                (Some(1.0), Some(2.0)),
+                (Some(0.75), Some(1.0))
+            ]
+        );
     }
 
     #[test]

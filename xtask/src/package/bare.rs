@@ -28,20 +28,33 @@ pub fn check(zip: &[u8]) -> anyhow::Result<()> {
     }
     for suite in SUITES {
         let system = bare_debian(suite)?;
-        check_in(&system, zip).with_context(|| format!("what is in the zip does not run in a bare Debian {suite}"))?;
+        check_in(&system, zip)
+            .with_context(|| format!("what is in the zip does not run in a bare Debian {suite}"))?;
         println!("It runs in a bare Debian {suite}");
     }
     Ok(())
 }
 
 fn impossible() -> Option<&'static str> {
-    let succeeds =
-        |command: &mut Command| command.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+    let succeeds = |command: &mut Command| {
+        command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
     if !is_root() && !succeeds(Command::new("sudo").args(["-n", "true"])) {
         return Some("it takes root (chroot), or sudo without a password");
     }
-    let install = ["install", "-y", "--no-install-recommends", "debootstrap", "debian-archive-keyring"];
-    let found = succeeds(as_root("debootstrap").arg("--version")) || succeeds(as_root("apt-get").args(install));
+    let install = [
+        "install",
+        "-y",
+        "--no-install-recommends",
+        "debootstrap",
+        "debian-archive-keyring",
+    ];
+    let found = succeeds(as_root("debootstrap").arg("--version"))
+        || succeeds(as_root("apt-get").args(install));
     (!found).then_some("there is no debootstrap, and apt-get could not install it")
 }
 
@@ -65,10 +78,16 @@ fn bare_debian(suite: &str) -> anyhow::Result<PathBuf> {
         let partial = folder.join(format!("debian-{suite}.partial"));
         run_command(as_root("rm").arg("-rf").arg(&partial))?;
         let mut debootstrap = as_root("debootstrap");
-        debootstrap.args(["--variant=minbase", "--include=ca-certificates", suite]).arg(&partial);
+        debootstrap
+            .args(["--variant=minbase", "--include=ca-certificates", suite])
+            .arg(&partial);
         let output = debootstrap.output().context("could not run debootstrap")?;
         let said = String::from_utf8_lossy(&output.stdout);
-        ensure!(output.status.success(), "debootstrap failed: {}", said.trim().lines().last().unwrap_or_default());
+        ensure!(
+            output.status.success(),
+            "debootstrap failed: {}",
+            said.trim().lines().last().unwrap_or_default()
+        );
         run_command(as_root("mv").arg(&partial).arg(&system))?;
     }
     Ok(system)
@@ -80,12 +99,28 @@ fn check_in(system: &Path, zip: &[u8]) -> anyhow::Result<()> {
     let site = system.join(SCRIPT_ROOT);
     run_command(as_root("rm").arg("-rf").arg(&site))?;
     run_command(as_root("mkdir").arg("-p").arg(&site))?;
-    run_command(as_root("cp").arg("-R").arg(unpacked.path().join(".")).arg(&site))?;
-    let version = as_root("chroot").arg(system).arg(format!("/{SCRIPT_ROOT}/{BINARY}")).arg("--version").output()?;
+    run_command(
+        as_root("cp")
+            .arg("-R")
+            .arg(unpacked.path().join("."))
+            .arg(&site),
+    )?;
+    let version = as_root("chroot")
+        .arg(system)
+        .arg(format!("/{SCRIPT_ROOT}/{BINARY}"))
+        .arg("--version")
+        .output()?;
     let said = String::from_utf8_lossy(&version.stdout);
     let wanted = format!("{BINARY} {}", paths::version()?);
-    ensure!(said.trim() == wanted, "--version said `{}` and `{}`", said.trim(), String::from_utf8_lossy(&version.stderr).trim());
-    let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    ensure!(
+        said.trim() == wanted,
+        "--version said `{}` and `{}`",
+        said.trim(),
+        String::from_utf8_lossy(&version.stderr).trim()
+    );
+    let port = std::net::TcpListener::bind("127.0.0.1:0")?
+        .local_addr()?
+        .port();
     let mut served = serve(system, port)?;
     let answer = tokio::runtime::Runtime::new()?.block_on(until_answered(port, &mut served));
     // Its group is not ours to kill where sudo started it.
@@ -102,7 +137,10 @@ fn serve(system: &Path, port: u16) -> anyhow::Result<Child> {
         .arg(system)
         .args(["/usr/bin/env", "-i"])
         .arg(format!("FUNCTIONS_CUSTOMHANDLER_PORT={port}"))
-        .args(["ACS_ENDPOINT=https://contoso.communication.azure.com", "VAULT_URL=file:///tmp/vault"])
+        .args([
+            "ACS_ENDPOINT=https://contoso.communication.azure.com",
+            "VAULT_URL=file:///tmp/vault",
+        ])
         .arg(format!("/{SCRIPT_ROOT}/{BINARY}"))
         .arg("serve");
     command.spawn().context("could not run chroot")
@@ -124,5 +162,7 @@ async fn until_answered(port: u16, served: &mut Child) -> anyhow::Result<()> {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, looking).await.context("GET / was not answered")?
+    tokio::time::timeout(PATIENCE, looking)
+        .await
+        .context("GET / was not answered")?
 }

@@ -39,7 +39,13 @@ mod tests {
 
     #[test]
     fn any_piece_is_filled_by_its_place_alone() {
-        for (begin, end) in [(0, 10), (4090, 9000), (PERIOD_BYTES - 5, PERIOD_BYTES + 5), (3_000_001, 5_000_000), (7, 7)] {
+        for (begin, end) in [
+            (0, 10),
+            (4090, 9000),
+            (PERIOD_BYTES - 5, PERIOD_BYTES + 5),
+            (3_000_001, 5_000_000),
+            (7, 7),
+        ] {
             assert_eq!(read(begin, end), (begin..end).map(byte).collect::<Vec<_>>());
         }
     }

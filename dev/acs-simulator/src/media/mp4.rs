@@ -32,7 +32,10 @@ impl Mp4 {
     /// At least as large as the sample, at most 4 GiB and as long as its clocks can count.
     pub fn new(size_bytes: u64, duration_ms: u64) -> Self {
         let smallest = (SAMPLE.len() + BOX_HEADER) as u64;
-        let longest_ms = CLOCKS.iter().map(|clock| u64::from(u32::MAX) * 1000 / clock.ticks_per_second).min();
+        let longest_ms = CLOCKS
+            .iter()
+            .map(|clock| u64::from(u32::MAX) * 1000 / clock.ticks_per_second)
+            .min();
         Self {
             size_bytes: size_bytes.max(smallest).min(u64::from(u32::MAX)),
             duration_ms: duration_ms.min(longest_ms.unwrap_or_default()),
@@ -52,7 +55,8 @@ impl Mp4 {
         if offset >= head_bytes as u64 {
             return filler::read(offset, end);
         }
-        let mut bytes = self.head()[super::index(offset)..super::index(end).min(head_bytes)].to_vec();
+        let mut bytes =
+            self.head()[super::index(offset)..super::index(end).min(head_bytes)].to_vec();
         bytes.extend_from_slice(&filler::read(head_bytes as u64, end));
         bytes.into()
     }
@@ -61,7 +65,8 @@ impl Mp4 {
     fn head(self) -> Vec<u8> {
         let mut head = SAMPLE.to_vec();
         for clock in CLOCKS.iter() {
-            let ticks = u32::try_from(self.duration_ms * clock.ticks_per_second / 1000).unwrap_or(u32::MAX);
+            let ticks =
+                u32::try_from(self.duration_ms * clock.ticks_per_second / 1000).unwrap_or(u32::MAX);
             head[clock.length_at..clock.length_at + 4].copy_from_slice(&ticks.to_be_bytes());
         }
         let free_box = u32::try_from(self.size_bytes - SAMPLE.len() as u64).unwrap_or(u32::MAX);
@@ -90,15 +95,29 @@ fn find_clocks(start: usize, end: usize, movie_ticks: &mut u64, clocks: &mut Vec
         let size = number(at) as usize;
         let body = at + BOX_HEADER;
         match &SAMPLE[at + 4..body] {
-            b"moov" | b"trak" | b"mdia" | b"edts" => find_clocks(body, at + size, movie_ticks, clocks),
+            b"moov" | b"trak" | b"mdia" | b"edts" => {
+                find_clocks(body, at + size, movie_ticks, clocks)
+            }
             b"mvhd" => {
                 *movie_ticks = number(body + 12).into();
-                clocks.push(Clock { length_at: body + 16, ticks_per_second: *movie_ticks });
+                clocks.push(Clock {
+                    length_at: body + 16,
+                    ticks_per_second: *movie_ticks,
+                });
             }
-            b"mdhd" => clocks.push(Clock { length_at: body + 16, ticks_per_second: number(body + 12).into() }),
+            b"mdhd" => clocks.push(Clock {
+                length_at: body + 16,
+                ticks_per_second: number(body + 12).into(),
+            }),
             // These two count in the movie's unit, which stands before them.
-            b"tkhd" => clocks.push(Clock { length_at: body + 20, ticks_per_second: *movie_ticks }),
-            b"elst" => clocks.push(Clock { length_at: body + 8, ticks_per_second: *movie_ticks }),
+            b"tkhd" => clocks.push(Clock {
+                length_at: body + 20,
+                ticks_per_second: *movie_ticks,
+            }),
+            b"elst" => clocks.push(Clock {
+                length_at: body + 8,
+                ticks_per_second: *movie_ticks,
+            }),
             _ => {}
         }
         at += size;
@@ -106,7 +125,10 @@ fn find_clocks(start: usize, end: usize, movie_ticks: &mut u64, clocks: &mut Vec
 }
 
 fn number(at: usize) -> u32 {
-    SAMPLE[at..].first_chunk().map(|bytes| u32::from_be_bytes(*bytes)).expect("the sample is whole")
+    SAMPLE[at..]
+        .first_chunk()
+        .map(|bytes| u32::from_be_bytes(*bytes))
+        .expect("the sample is whole")
 }
 
 #[cfg(test)]
@@ -126,17 +148,26 @@ mod tests {
         let lengths: Vec<u64> = CLOCKS
             .iter()
             .map(|clock| {
-                let ticks = u32::from_be_bytes(head[clock.length_at..clock.length_at + 4].try_into().unwrap());
+                let ticks = u32::from_be_bytes(
+                    head[clock.length_at..clock.length_at + 4]
+                        .try_into()
+                        .unwrap(),
+                );
                 u64::from(ticks) * 1000 / clock.ticks_per_second
             })
             .collect();
-        assert_eq!(lengths, [90_500; 7], "one movie, and three for each of its two tracks");
+        assert_eq!(
+            lengths, [90_500; 7],
+            "one movie, and three for each of its two tracks"
+        );
     }
 
     #[test]
     fn nothing_but_the_lengths_differs_from_the_sample() {
         let head = Mp4::new(0, SAMPLE_MS).head();
-        let differing: Vec<usize> = (0..SAMPLE.len()).filter(|at| head[*at] != SAMPLE[*at]).collect();
+        let differing: Vec<usize> = (0..SAMPLE.len())
+            .filter(|at| head[*at] != SAMPLE[*at])
+            .collect();
         // The sound's own clock counted 64 ms more, which its edit list skips.
         assert_eq!(differing, [1352]);
     }

@@ -21,7 +21,11 @@ pub struct Wav {
 
 impl Wav {
     pub fn new(channels: u16, duration_ms: u64, number: u64) -> Self {
-        Self { channels: channels.max(1), frames: duration_ms * u64::from(SAMPLE_RATE) / 1000, number }
+        Self {
+            channels: channels.max(1),
+            frames: duration_ms * u64::from(SAMPLE_RATE) / 1000,
+            number,
+        }
     }
 
     fn frame_bytes(self) -> u16 {
@@ -48,7 +52,11 @@ impl Wav {
             let sample = (at - HEADER_BYTES) / u64::from(BYTES_PER_SAMPLE);
             let low_high = self.sample(sample).to_le_bytes();
             let second_half = (at - HEADER_BYTES) % u64::from(BYTES_PER_SAMPLE) == 1;
-            bytes.put_u8(if second_half { low_high[1] } else { low_high[0] });
+            bytes.put_u8(if second_half {
+                low_high[1]
+            } else {
+                low_high[0]
+            });
             at += 1;
         }
         bytes.freeze()
@@ -56,10 +64,20 @@ impl Wav {
 
     fn sample(self, number: u64) -> i16 {
         static SINE: OnceLock<Vec<i16>> = OnceLock::new();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a sine of 8000 fits 16 bit")]
-        let sine =
-            SINE.get_or_init(|| (0..TABLE).map(|step| ((step as f64 / TABLE as f64 * TAU).sin() * 8000.0) as i16).collect());
-        let (frame, channel) = (number / u64::from(self.channels), number % u64::from(self.channels));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_precision_loss,
+            reason = "a sine of 8000 fits 16 bit"
+        )]
+        let sine = SINE.get_or_init(|| {
+            (0..TABLE)
+                .map(|step| ((step as f64 / TABLE as f64 * TAU).sin() * 8000.0) as i16)
+                .collect()
+        });
+        let (frame, channel) = (
+            number / u64::from(self.channels),
+            number % u64::from(self.channels),
+        );
         let second = frame / u64::from(SAMPLE_RATE);
         let hertz = 220 * (channel + 1) + (second + 10 * self.number) % 100;
         sine[usize::try_from(frame * hertz % TABLE as u64).unwrap_or_default()]

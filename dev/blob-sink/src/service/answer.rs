@@ -23,20 +23,34 @@ pub fn built(answer: Result<Response, Error>) -> Response {
 }
 
 fn with(status: StatusCode) -> Builder {
-    Response::builder().status(status).header("x-ms-version", "2024-08-04").header("x-ms-request-id", "0")
+    Response::builder()
+        .status(status)
+        .header("x-ms-version", "2024-08-04")
+        .header("x-ms-request-id", "0")
 }
 
 pub fn done(status: StatusCode) -> Response {
     let now = Timestamp::now();
-    built(with(status).header("etag", "\"0x8DD\"").header("last-modified", http_date(now)).body(Body::empty()))
+    built(
+        with(status)
+            .header("etag", "\"0x8DD\"")
+            .header("last-modified", http_date(now))
+            .body(Body::empty()),
+    )
 }
 
 pub fn staged(crc64: u64) -> Response {
-    built(with(StatusCode::CREATED).header("x-ms-content-crc64", base64_crc64(crc64)).body(Body::empty()))
+    built(
+        with(StatusCode::CREATED)
+            .header("x-ms-content-crc64", base64_crc64(crc64))
+            .body(Body::empty()),
+    )
 }
 
 pub fn committed(blob: &Blob) -> Response {
-    let answer = with(StatusCode::CREATED).header("etag", &blob.etag).header("last-modified", http_date(blob.modified_at));
+    let answer = with(StatusCode::CREATED)
+        .header("etag", &blob.etag)
+        .header("last-modified", http_date(blob.modified_at));
     built(answer.body(Body::empty()))
 }
 
@@ -49,7 +63,9 @@ pub fn blob(status: StatusCode, blob: &Blob) -> Builder {
         .header("last-modified", modified_at)
         .header("accept-ranges", "bytes")
         .header("x-ms-blob-type", "BlockBlob");
-    blob.headers.iter().fold(answer, |answer, (name, value)| answer.header(name, value))
+    blob.headers
+        .iter()
+        .fold(answer, |answer, (name, value)| answer.header(name, value))
 }
 
 pub fn refused(refusal: Refusal) -> Response {
@@ -59,9 +75,10 @@ pub fn refused(refusal: Refusal) -> Response {
         Refusal::ContainerAlreadyExists | Refusal::BlobAlreadyExists => StatusCode::CONFLICT,
         Refusal::ConditionNotMet => StatusCode::PRECONDITION_FAILED,
         Refusal::InvalidRange => StatusCode::RANGE_NOT_SATISFIABLE,
-        Refusal::InvalidBlockList | Refusal::Md5Mismatch | Refusal::Crc64Mismatch | Refusal::UnsupportedRequest => {
-            StatusCode::BAD_REQUEST
-        }
+        Refusal::InvalidBlockList
+        | Refusal::Md5Mismatch
+        | Refusal::Crc64Mismatch
+        | Refusal::UnsupportedRequest => StatusCode::BAD_REQUEST,
         Refusal::ContentDropped => StatusCode::NOT_IMPLEMENTED,
     };
     let code = format!("{refusal:?}");
@@ -69,20 +86,36 @@ pub fn refused(refusal: Refusal) -> Response {
     if refusal != Refusal::NotModified {
         body = format!("{XML}<Error><Code>{code}</Code><Message>{code}</Message></Error>");
     }
-    built(with(status).header("content-type", "application/xml").header("x-ms-error-code", code).body(Body::from(body)))
+    built(
+        with(status)
+            .header("content-type", "application/xml")
+            .header("x-ms-error-code", code)
+            .body(Body::from(body)),
+    )
 }
 
 /// `kind` is `committed`, `uncommitted` or `all`; the first unless given.
 pub fn block_list(slot: &Slot, kind: &str) -> Response {
     let element = |name: &str, blocks: &mut dyn Iterator<Item = (&String, &Block)>| {
-        let rows = blocks.filter(|(id, _)| !id.is_empty()).fold(String::new(), |rows, (id, block)| {
-            rows + &format!("<Block><Name>{}</Name><Size>{}</Size></Block>", escaped(id), block.size_bytes)
-        });
+        let rows =
+            blocks
+                .filter(|(id, _)| !id.is_empty())
+                .fold(String::new(), |rows, (id, block)| {
+                    rows + &format!(
+                        "<Block><Name>{}</Name><Size>{}</Size></Block>",
+                        escaped(id),
+                        block.size_bytes
+                    )
+                });
         format!("<{name}>{rows}</{name}>")
     };
     let mut xml = format!("{XML}<BlockList>");
     if kind != "uncommitted" {
-        let committed = slot.blob.iter().flat_map(|blob| &blob.blocks).map(|(id, block)| (id, block));
+        let committed = slot
+            .blob
+            .iter()
+            .flat_map(|blob| &blob.blocks)
+            .map(|(id, block)| (id, block));
         xml += &element("CommittedBlocks", &mut { committed });
     }
     if matches!(kind, "uncommitted" | "all") {
@@ -117,18 +150,30 @@ pub fn blob_list(container: &str, call: &Call, slots: &BTreeMap<String, Slot>) -
             blob.size_bytes()
         );
     }
-    let next = found.next().map(|(name, _)| escaped(name)).unwrap_or_default();
+    let next = found
+        .next()
+        .map(|(name, _)| escaped(name))
+        .unwrap_or_default();
     let xml = format!(
         "{XML}<EnumerationResults ContainerName=\"{}\"><Blobs>{rows}</Blobs><NextMarker>{next}</NextMarker></EnumerationResults>",
         escaped(container)
     );
-    built(with(StatusCode::OK).header("content-type", "application/xml").body(Body::from(xml)))
+    built(
+        with(StatusCode::OK)
+            .header("content-type", "application/xml")
+            .body(Body::from(xml)),
+    )
 }
 
 fn http_date(time: Timestamp) -> String {
-    DateTimePrinter::new().timestamp_to_rfc9110_string(&time).expect("the years of our clocks have four digits")
+    DateTimePrinter::new()
+        .timestamp_to_rfc9110_string(&time)
+        .expect("the years of our clocks have four digits")
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -35,20 +35,39 @@ pub struct Call {
 
 impl Call {
     pub fn of(parts: &Parts) -> Self {
-        let mut segments = parts.uri.path().trim_start_matches('/').splitn(3, '/').skip(1).map(decoded);
-        let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let mut segments = parts
+            .uri
+            .path()
+            .trim_start_matches('/')
+            .splitn(3, '/')
+            .skip(1)
+            .map(decoded);
+        let text = |name: &str| {
+            parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let mut call = Self {
             method: parts.method.to_string(),
             container: segments.next().unwrap_or_default(),
             blob: segments.next().unwrap_or_default(),
-            range: text("x-ms-range").or_else(|| text("range")).and_then(|range| parse_range(&range)),
-            conditions: Conditions { if_match: text("if-match"), if_none_match: text("if-none-match") },
+            range: text("x-ms-range")
+                .or_else(|| text("range"))
+                .and_then(|range| parse_range(&range)),
+            conditions: Conditions {
+                if_match: text("if-match"),
+                if_none_match: text("if-none-match"),
+            },
             content_md5: text("content-md5"),
             content_crc64: text("x-ms-content-crc64"),
             blob_headers: blob_headers(&parts.headers),
             ..Self::default()
         };
-        for (name, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+        for (name, value) in
+            form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        {
             let value = value.into_owned();
             match name.as_ref() {
                 "comp" => call.comp = value,
@@ -65,7 +84,11 @@ impl Call {
 
     /// The operation's name, as the statistics show it.
     pub fn operation(&self) -> &'static str {
-        match (self.method.as_str(), self.blob.is_empty(), self.comp.as_str()) {
+        match (
+            self.method.as_str(),
+            self.blob.is_empty(),
+            self.comp.as_str(),
+        ) {
             ("PUT", true, "") => "create container",
             ("GET" | "HEAD", true, "") => "head container",
             ("GET", true, "list") => "list blobs",
@@ -86,7 +109,9 @@ impl Call {
             return Err(Refusal::Md5Mismatch);
         }
         match &self.content_crc64 {
-            Some(crc64) if *crc64 != base64_crc64(received.block.crc64) => Err(Refusal::Crc64Mismatch),
+            Some(crc64) if *crc64 != base64_crc64(received.block.crc64) => {
+                Err(Refusal::Crc64Mismatch)
+            }
             Some(_) | None => Ok(()),
         }
     }
@@ -100,7 +125,11 @@ pub struct Received {
 }
 
 /// Reads a body to its end; no more than its first `keep_bytes` are kept.
-pub async fn receive(body: Body, keep_bytes: usize, with_md5: bool) -> Result<Received, axum::Error> {
+pub async fn receive(
+    body: Body,
+    keep_bytes: usize,
+    with_md5: bool,
+) -> Result<Received, axum::Error> {
     let mut crc64 = crc_fast::Digest::new(CrcAlgorithm::Crc64Nvme);
     let mut md5 = with_md5.then(Md5::new);
     let mut size_bytes = 0;
@@ -115,8 +144,15 @@ pub async fn receive(body: Body, keep_bytes: usize, with_md5: bool) -> Result<Re
         }
         kept.extend_from_slice(&piece[..piece.len().min(keep_bytes - kept.len())]);
     }
-    let block = Block { size_bytes, crc64: crc64.finalize(), content: kept.into() };
-    Ok(Received { block, md5: md5.map(|md5| BASE64_STANDARD.encode(md5.finalize())) })
+    let block = Block {
+        size_bytes,
+        crc64: crc64.finalize(),
+        content: kept.into(),
+    };
+    Ok(Received {
+        block,
+        md5: md5.map(|md5| BASE64_STANDARD.encode(md5.finalize())),
+    })
 }
 
 /// As the service writes it: the bytes of the number, least one first.
@@ -127,7 +163,9 @@ pub fn base64_crc64(crc64: u64) -> String {
 /// The ids in a block list, whichever of its three elements they are in.
 pub fn listed_ids(xml: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(xml);
-    let elements = text.split('<').filter_map(|element| element.split_once('>'));
+    let elements = text
+        .split('<')
+        .filter_map(|element| element.split_once('>'));
     let ids = elements.filter(|(name, _)| matches!(*name, "Latest" | "Committed" | "Uncommitted"));
     ids.map(|(_, id)| id.trim().to_owned()).collect()
 }
@@ -139,7 +177,11 @@ fn decoded(text: &str) -> String {
 /// `bytes=a-`, `bytes=a-b` as (begin, end).
 fn parse_range(text: &str) -> Option<(u64, u64)> {
     let (begin, last) = text.strip_prefix("bytes=")?.split_once('-')?;
-    let end = if last.is_empty() { u64::MAX } else { last.parse::<u64>().ok()?.saturating_add(1) };
+    let end = if last.is_empty() {
+        u64::MAX
+    } else {
+        last.parse::<u64>().ok()?.saturating_add(1)
+    };
     Some((begin.parse().ok()?, end))
 }
 
@@ -150,5 +192,8 @@ fn blob_headers(headers: &HeaderMap) -> Vec<(String, String)> {
         name if name.starts_with("x-ms-meta-") => Some(name.to_owned()),
         _ => None,
     };
-    headers.iter().filter_map(|(name, value)| Some((kept(name.as_str())?, value.to_str().ok()?.to_owned()))).collect()
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((kept(name.as_str())?, value.to_str().ok()?.to_owned())))
+        .collect()
 }
