@@ -16,19 +16,19 @@ use crate::config::{Config, EventGridConfig, SignIn, TelephonyConfig};
 use crate::control::RecordingControl;
 use crate::control::auto_record::AutoRecord;
 use crate::control::telephony::Telephony;
-use crate::export::crowd::Crowd;
 use crate::export::destination::ExportDestination;
-use crate::export::ledger_store::LedgerStore;
 use crate::export::retention::Retention;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::export_queue::ExportQueue;
+use crate::intake::backpressure::DeliveryBackpressure;
 use crate::oidc::TokenValidator;
 use crate::secret::SharedSecret;
+use crate::store::document_store::DocumentStore;
 use crate::vault::VaultUrl;
 use crate::vault::azure::{
-    AzureLedgerStore, AzureStorage, AzureVault, AzureVaultOptions, ExternalStorage,
+    AzureDocumentStore, AzureStorage, AzureVault, AzureVaultOptions, ExternalStorage,
 };
-use crate::vault::directory::{DirectoryLedgerStore, DirectoryVault};
+use crate::vault::directory::{DirectoryDocumentStore, DirectoryVault};
 use crate::vault::url::ContainerUrl;
 
 const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -43,7 +43,7 @@ pub struct App {
     pub event_grid: EventGridDoor,
     /// Bots' commands; `None` where they are off.
     pub telephony: Option<TelephonyDoor>,
-    pub crowd: Crowd,
+    pub crowd: DeliveryBackpressure,
     pub clock: Arc<dyn Clock>,
     pub driver: Arc<ExportDriver>,
     pub sweep: ExportSweep,
@@ -98,7 +98,7 @@ impl TelephonyDoor {
     fn open(
         config: TelephonyConfig,
         control: &Arc<RecordingControl>,
-        store: &Arc<dyn LedgerStore>,
+        store: &Arc<dyn DocumentStore>,
         identity: Option<Arc<dyn TokenCredential>>,
     ) -> Result<Self, reqwest::Error> {
         let tokens = config.tokens.map(|(tokens, app_id)| {
@@ -245,7 +245,7 @@ impl App {
             auto_record: config.auto_record,
             event_grid: EventGridDoor::open(config.event_grid).map_err(BuildError::Http)?,
             telephony,
-            crowd: Crowd::new(config.export.chunks_in_flight),
+            crowd: DeliveryBackpressure::new(config.export.chunks_in_flight),
             callback_tokens: callback_tokens.transpose().map_err(BuildError::Http)?,
             clock,
             sweep: ExportSweep::new(Arc::clone(&driver)),
@@ -265,7 +265,7 @@ impl App {
 ///
 /// # Errors
 /// When a client cannot be set up.
-pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
+pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn DocumentStore>, BuildError> {
     let needed = url
         .needs_identity()
         .then(|| identity(config.identity_client_id.clone()))
@@ -325,11 +325,11 @@ impl Storage {
         })
     }
 
-    fn ledger_store(&self, url: &VaultUrl) -> Result<Arc<dyn LedgerStore>, BuildError> {
+    fn ledger_store(&self, url: &VaultUrl) -> Result<Arc<dyn DocumentStore>, BuildError> {
         Ok(match url {
-            VaultUrl::Directory(path) => Arc::new(DirectoryLedgerStore::new(path)),
+            VaultUrl::Directory(path) => Arc::new(DirectoryDocumentStore::new(path)),
             VaultUrl::Container(container) => {
-                Arc::new(AzureLedgerStore::new(self.container(url, container)?))
+                Arc::new(AzureDocumentStore::new(self.container(url, container)?))
             }
         })
     }

@@ -26,14 +26,14 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::clock::Clock;
-use crate::control::documents::RegisterError;
 use crate::control::register::RecordingRegister;
-use crate::export::digest::Sha256Digest;
+use crate::error_chain::ErrorChain;
 use crate::export::ledger::LedgerError;
-use crate::export::ledger_store::StoreError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::StoreError;
+use crate::store::documents::DocumentError;
 use row::{KnownChunk, Recorded};
 
 /// Recordings, or chunks, that are read together.
@@ -54,7 +54,7 @@ pub enum CatalogueError {
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error(transparent)]
-    Register(#[from] RegisterError),
+    Register(#[from] DocumentError),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -77,7 +77,7 @@ impl Catalogue {
     /// A recording by its name in the index. One whose account is not readable is reported and left out.
     async fn recorded(&self, name: &Sha256Digest) -> Result<Option<Recorded>, CatalogueError> {
         let account = match self.register.by_name(&name.to_string()).await {
-            Err(RegisterError::Corrupt { key, source }) => {
+            Err(DocumentError::Corrupt { key, source }) => {
                 tracing::error!(key, error = %ErrorChain(&source), "A recording cannot be shown: its account is not readable");
                 None
             }

@@ -13,7 +13,8 @@ use crate::control::ControlPolicy;
 use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
-use crate::secret::{SecretHeaders, SharedSecret};
+use crate::secret::SharedSecret;
+use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
@@ -101,22 +102,6 @@ pub const SETTINGS: &[Setting] = &[
     setting("OTEL_EXPORTER_OTLP_HEADERS", None),
     setting("OTEL_SERVICE_NAME", Some("recording-vault")),
 ];
-
-/// How log lines are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
-}
-
-/// Where metrics and traces go.
-#[derive(Debug, Clone)]
-pub struct OtlpConfig {
-    /// Of an OpenTelemetry collector; the signals' own paths lie below it.
-    pub endpoint: Url,
-    pub headers: SecretHeaders,
-    pub service_name: String,
-}
 
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]

@@ -7,7 +7,6 @@ pub mod auto_record;
 pub mod callback;
 pub mod calls;
 pub mod consent;
-pub mod documents;
 pub mod entry;
 pub mod files;
 pub mod invalid;
@@ -31,11 +30,11 @@ use crate::acs::operation::RecordingAddress;
 use crate::acs::wire::StartRecordingResponse;
 use crate::acs::{AcsError, ApiVersion};
 use crate::clock::Clock;
-use crate::export::ledger_store::LedgerStore;
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::telemetry::ErrorChain;
+use crate::store::DocumentError;
+use crate::store::document_store::DocumentStore;
 use calls::{CallRegister, Reservation, Reserved};
-use documents::RegisterError;
 use entry::{PauseEnd, RegisteredRecording};
 use invalid::InvalidRequest;
 use register::RecordingRegister;
@@ -95,7 +94,7 @@ pub enum ControlError {
     #[error(transparent)]
     Acs(#[from] AcsError),
     #[error("the register failed")]
-    Register(#[from] RegisterError),
+    Register(#[from] DocumentError),
 }
 
 impl ControlError {
@@ -134,7 +133,7 @@ impl RecordingView {
 impl RecordingControl {
     pub fn new(
         client: CallRecordingClient,
-        store: Arc<dyn LedgerStore>,
+        store: Arc<dyn DocumentStore>,
         clock: Arc<dyn Clock>,
         policy: ControlPolicy,
     ) -> Self {
@@ -469,7 +468,7 @@ impl RecordingControl {
 }
 
 /// The recording itself comes first: what only the register lacks is logged.
-fn best_effort<T>(what: &str, result: Result<T, RegisterError>) -> Option<T> {
+fn best_effort<T>(what: &str, result: Result<T, DocumentError>) -> Option<T> {
     result
         .inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}"))
         .ok()

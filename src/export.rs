@@ -6,25 +6,14 @@
 //!                               └─▶ RecordingSource::delete(chunk, &receipt)
 //! ```
 
-mod assembly;
-pub mod audit;
 pub mod block;
 pub mod budget;
-pub mod catalogue;
-pub mod crowd;
 pub mod destination;
-pub mod digest;
 pub mod driver;
 pub mod entry;
-mod examination;
-pub mod exporter;
-mod fetch;
-pub mod holds;
-mod homecoming;
-pub mod index;
+pub mod in_place;
 pub mod layout;
 pub mod ledger;
-pub mod ledger_store;
 pub mod receipt;
 pub mod recheck;
 pub mod retention;
@@ -34,7 +23,6 @@ pub mod state;
 pub mod sweep;
 pub mod transfer;
 pub mod vaults;
-mod verify;
 
 pub use budget::Budget;
 pub use driver::{DriveOutcome, ExportDriver, ExportPolicy};
@@ -43,5 +31,5 @@ pub use ledger::ChunkLedger;
 pub use receipt::ExportReceipt;
 pub use state::{ChunkState, DeletionPolicy, OnAnomaly};
 pub use sweep::{ExportSweep, SweepReport};
+pub use transfer::verify::Mismatch;
 pub use vaults::Vaults;
-pub use verify::Mismatch;

@@ -4,9 +4,7 @@
 //! forwarded request itself, `/api/…`, for HTTP triggers.
 
 pub mod api_description;
-mod deliveries;
 pub mod event_grid_webhook;
-pub(crate) mod event_intake;
 pub mod export_chunk;
 pub mod export_sweep;
 mod http_envelope;

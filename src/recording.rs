@@ -9,13 +9,9 @@ pub mod id;
 pub(crate) mod lenient;
 pub mod media;
 pub mod metadata;
-pub mod probe;
-pub mod truth;
 
 pub use chunk::{Absorbed, ChunkLocations, RecordingChunk};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
 pub use media::{ContentKind, FormatKind, MediaKind};
 pub use metadata::{MetadataSummary, Participant, PauseInterval, RecordingMetadata};
-pub use probe::{Container, MediaProbe, ProbedMedia};
-pub use truth::{Truth, examine};

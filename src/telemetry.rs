@@ -1,13 +1,12 @@
-//! Logging as the Functions host reads it, the adapter that prints an error with its causes, and OpenTelemetry.
+//! Logging as the Functions host reads it, and OpenTelemetry.
 //!
 //! The host takes stdout as information and stderr as errors (or warnings, when the line says so), line by line. Spans are
 //! for traces: they do not show in the lines.
 
 mod invocation;
 mod otlp;
+pub mod settings;
 
-use std::error::Error;
-use std::fmt;
 use std::io;
 
 use opentelemetry_sdk::trace::SdkTracer;
@@ -19,29 +18,9 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{LogFormat, OtlpConfig};
+use crate::error_chain::ErrorChain;
 pub use invocation::adopt_parent;
-
-/// An error and all its causes on one line, separated by `: `.
-pub struct ErrorChain<'a>(pub &'a dyn Error);
-
-impl fmt::Display for ErrorChain<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut last = self.0.to_string();
-        f.write_str(&last)?;
-        let mut source = self.0.source();
-        while let Some(error) = source {
-            let text = error.to_string();
-            // Transparent errors repeat what they wrap.
-            if text != last {
-                write!(f, ": {text}")?;
-            }
-            last = text;
-            source = error.source();
-        }
-        Ok(())
-    }
-}
+pub use settings::{LogFormat, OtlpConfig};
 
 /// Sends log lines to stdout, warnings and errors to stderr, as the host wants it; metrics and traces to `otlp`, if there is
 /// one. Called once, before anything is logged, where the runtime is entered. Waits for nothing.
@@ -98,23 +77,5 @@ where
             .with_current_span(false)
             .with_span_list(false)
             .boxed(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("outer")]
-    struct Outer(#[source] Inner);
-
-    #[derive(Debug, thiserror::Error)]
-    #[error("inner")]
-    struct Inner;
-
-    #[test]
-    fn the_whole_chain_is_printed_once() {
-        assert_eq!(ErrorChain(&Outer(Inner)).to_string(), "outer: inner");
     }
 }

@@ -1,7 +1,7 @@
 //! Where recordings and their ledger are kept: Azure Blob Storage, a directory, or memory.
 //!
 //! Each has a vault ([`ExportDestination`](crate::export::destination::ExportDestination)) and a ledger store
-//! ([`LedgerStore`](crate::export::ledger_store::LedgerStore)); all pass the same contract suites.
+//! ([`DocumentStore`](crate::store::document_store::DocumentStore)); all pass the same contract suites.
 
 pub mod azure;
 pub mod directory;

@@ -4,12 +4,12 @@ use serde_json::json;
 
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
-use crate::export::holds::{Case, CaseTag, Held};
-use crate::export::index::recording_name;
 use crate::export::ledger::Retried;
 use crate::export::receipt::VerifiedFile;
 use crate::export::{ChunkState, ExportReceipt};
 use crate::recording::{DocumentId, RecordingId};
+use crate::store::holds::{Case, CaseTag, Held};
+use crate::store::index::recording_name;
 
 /// Who does it, as far as that is known.
 #[derive(Debug, Clone, Default)]
@@ -91,7 +91,7 @@ impl Catalogue {
             Ok(None) => Verified::Is(receipt.media().clone()),
             Ok(Some(problem)) => Verified::IsNot { problem },
             Err(error) => Verified::IsNot {
-                problem: crate::telemetry::ErrorChain(&error).to_string(),
+                problem: crate::error_chain::ErrorChain(&error).to_string(),
             },
         })
     }

@@ -21,9 +21,9 @@ use super::person::Person;
 use super::row::Recorded;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
-use crate::export::digest::Sha256Digest;
 use crate::export::layout;
 use crate::recording::DocumentId;
+use crate::store::digest::Sha256Digest;
 
 /// Pieces on their way into the archive.
 const PIECES: usize = 4;

@@ -11,8 +11,8 @@ use super::row::Recorded;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::RecordingStatus;
 use crate::control::report::DaySummary;
-use crate::export::digest::Sha256Digest;
 use crate::export::entry;
+use crate::store::digest::Sha256Digest;
 
 /// The most days that are told of at once.
 pub const MOST_DAYS: usize = 92;

@@ -11,11 +11,11 @@ use super::{Catalogue, CatalogueError};
 use crate::control::consent::Consent;
 use crate::control::entry::Pause;
 use crate::export::entry::{Failure, Risk};
-use crate::export::holds::Case;
-use crate::export::index::recording_name;
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::recording::{Participant, RecordingId};
+use crate::store::holds::Case;
+use crate::store::index::recording_name;
 
 /// A recording.
 #[derive(Debug, Serialize, ToSchema)]

@@ -17,13 +17,13 @@ use super::person::Person;
 use super::row::{KnownChunk, Recorded};
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::Erased;
-use crate::export::digest::Sha256Digest;
-use crate::export::holds;
-use crate::export::index::{Listed, Period, Place, recording_name};
 use crate::export::ledger::LedgerError;
 use crate::export::retention::{Removal, Retention, RetentionPolicy};
 use crate::export::{Budget, ChunkState, ExportDriver, LedgerEntry};
 use crate::recording::DocumentId;
+use crate::store::digest::Sha256Digest;
+use crate::store::holds;
+use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
 

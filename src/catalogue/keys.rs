@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
 /// A key. It does not show itself.
 pub(super) struct Key([u8; 32]);
@@ -39,7 +39,7 @@ impl Key {
 ///
 /// # Errors
 /// When the storage fails, or what stands there is no key.
-pub(super) async fn key(store: &dyn LedgerStore, name: &str) -> Result<Key, StoreError> {
+pub(super) async fn key(store: &dyn DocumentStore, name: &str) -> Result<Key, StoreError> {
     if let Some(found) = find(store, name).await? {
         return Ok(found);
     }
@@ -60,7 +60,7 @@ pub(super) async fn key(store: &dyn LedgerStore, name: &str) -> Result<Key, Stor
         .ok_or_else(|| unreadable(name, "it vanished"))
 }
 
-async fn find(store: &dyn LedgerStore, name: &str) -> Result<Option<Key>, StoreError> {
+async fn find(store: &dyn DocumentStore, name: &str) -> Result<Option<Key>, StoreError> {
     let Some(stored) = store.find(name).await? else {
         return Ok(None);
     };

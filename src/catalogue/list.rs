@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::row::{Recorded, Row, Status};
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::index::{Index, Listed, Period, Place, recording_name};
 use crate::recording::{FormatKind, RecordingId};
+use crate::store::index::{Index, Listed, Period, Place, recording_name};
 
 /// Recordings that one page looks at.
 const LOOKED_AT: usize = 500;

@@ -7,11 +7,11 @@ use futures::stream::BoxStream;
 
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
-use crate::export::digest::Sha256Digest;
 use crate::export::layout;
 use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt};
 use crate::recording::DocumentId;
+use crate::store::digest::Sha256Digest;
 
 /// Which file of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

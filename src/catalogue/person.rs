@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::row::{Recorded, Row};
 use super::{AT_ONCE, Catalogue, CatalogueError, keys};
-use crate::export::index::{Listed, Period};
+use crate::store::index::{Listed, Period};
 
 const PAGE: usize = 500;
 const PERSON_KEY: &str = "keys/person.json";

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
-use crate::export::exporter;
+use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
 
 /// What was looked at.
@@ -118,12 +118,11 @@ impl Catalogue {
         let Some(file) = receipt.metadata() else {
             return Ok(None);
         };
-        let read = async {
-            exporter::summary_of(self.vaults.get(receipt.vault(), file.name())?, file).await
-        };
+        let read =
+            async { chunk::summary_of(self.vaults.get(receipt.vault(), file.name())?, file).await };
         read.await
             .map(Some)
-            .map_err(|error| crate::telemetry::ErrorChain(&error).to_string())
+            .map_err(|error| crate::error_chain::ErrorChain(&error).to_string())
     }
 
     async fn index_recording(&self, name: &str) -> Result<Option<String>, CatalogueError> {

@@ -8,11 +8,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
-use crate::export::holds::{Case, Held};
-use crate::export::index::{Attention, Listed};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, entry};
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, DocumentId, FormatKind};
+use crate::store::holds::{Case, Held};
+use crate::store::index::{Attention, Listed};
 
 /// A recording as register and ledger have it.
 #[derive(Debug, Clone)]

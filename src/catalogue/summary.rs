@@ -6,9 +6,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::index::{Attention, Count, Listed, Period, Place};
 use crate::export::ledger::LastSweep;
 use crate::export::{ChunkState, LedgerEntry};
+use crate::store::index::{Attention, Count, Listed, Period, Place};
 
 /// Markers that are counted; there may be more.
 const COUNTED: usize = 10_000;

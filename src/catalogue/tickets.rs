@@ -13,8 +13,8 @@ use sha2::Sha256;
 use tokio::sync::OnceCell;
 
 use super::keys::{self, Key};
-use crate::export::ledger_store::{LedgerStore, StoreError};
 use crate::recording::DocumentId;
+use crate::store::document_store::{DocumentStore, StoreError};
 
 const KEY: &str = "keys/play.json";
 /// How long a ticket is good for.
@@ -22,7 +22,7 @@ pub const VALID_FOR: Duration = Duration::from_hours(1);
 
 /// Makes tickets, and looks at them.
 pub struct Tickets {
-    store: Arc<dyn LedgerStore>,
+    store: Arc<dyn DocumentStore>,
     key: OnceCell<Key>,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Debug for Tickets {
 }
 
 impl Tickets {
-    pub fn new(store: Arc<dyn LedgerStore>) -> Self {
+    pub fn new(store: Arc<dyn DocumentStore>) -> Self {
         Self {
             store,
             key: OnceCell::new(),
@@ -121,7 +121,7 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::memory::MemoryLedgerStore;
+    use crate::vault::memory::MemoryDocumentStore;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -131,7 +131,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_ticket_is_good_for_its_chunk_for_an_hour_at_every_instance() {
-        let store = Arc::new(MemoryLedgerStore::default());
+        let store = Arc::new(MemoryDocumentStore::default());
         let (one, other) = (Tickets::new(store.clone()), Tickets::new(store));
         let id: DocumentId = "0-eus-d1-a".parse().unwrap();
         let (ticket, until) = one.issue(&id, NOW).await.unwrap();
@@ -149,10 +149,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_ticket_that_was_changed_is_forged() {
-        let tickets = Tickets::new(Arc::new(MemoryLedgerStore::default()));
+        let tickets = Tickets::new(Arc::new(MemoryDocumentStore::default()));
         let (ticket, _) = tickets.issue(&"a".parse().unwrap(), NOW).await.unwrap();
         let (signed, signature) = ticket.rsplit_once('.').unwrap();
-        let other_key = Tickets::new(Arc::new(MemoryLedgerStore::default()))
+        let other_key = Tickets::new(Arc::new(MemoryDocumentStore::default()))
             .issue(&"a".parse().unwrap(), NOW)
             .await
             .unwrap()

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::row::Recorded;
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::audit::AuditRecord;
+use crate::store::audit::AuditRecord;
 
 /// Documents of the log that are read for one recording; of one with more the newest are.
 const READ_AT_MOST: usize = 1000;

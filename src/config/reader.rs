@@ -10,18 +10,17 @@ use bytesize::ByteSize;
 use jiff::SignedDuration;
 use url::Url;
 
-use super::{
-    AcsConfig, EventGridConfig, OtlpConfig, SETTINGS, SignIn, TelephonyConfig, TokenConfig,
-};
+use super::{AcsConfig, EventGridConfig, SETTINGS, SignIn, TelephonyConfig, TokenConfig};
 use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
 use crate::control::auto_record::{AutoRecord, Scope};
+use crate::export::block::BlockPolicy;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
-use crate::export::transfer::BlockPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly};
 use crate::export_queue::QUEUE_NAME;
 use crate::retry::RetryPolicy;
 use crate::secret::{SecretHeaders, SharedSecret};
+use crate::telemetry::OtlpConfig;
 use crate::vault::azure::{AccessTier, AzureVaultOptions};
 use crate::vault::url::ContainerUrl;
 use crate::vault::{InvalidVaultUrl, VaultUrl};

@@ -115,10 +115,10 @@ impl Scope {
                 None if part == "groups" => groups.every = true,
                 None if part == "rooms" => rooms.every = true,
                 Some(("group", id)) if !id.is_empty() => {
-                    drop(groups.ids.insert(id.to_ascii_lowercase()))
+                    groups.ids.insert(id.to_ascii_lowercase());
                 }
                 Some(("room", id)) if !id.is_empty() => {
-                    drop(rooms.ids.insert(id.to_ascii_lowercase()))
+                    rooms.ids.insert(id.to_ascii_lowercase());
                 }
                 Some(_) | None => {
                     return Err(format!(

@@ -9,9 +9,9 @@ use tracing::warn;
 
 use super::{ControlError, RecordingControl};
 use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::recording::lenient::Fields;
-use crate::telemetry::ErrorChain;
 
 const STATE_CHANGED: &str = "Microsoft.Communication.RecordingStateChanged";
 const START_FAILED: &str = "Microsoft.Communication.StartRecordingFailed";

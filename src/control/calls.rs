@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::consent::Consent;
-use super::documents::{Documents, RegisterError};
 use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
 use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::export::digest::Sha256Digest;
-use crate::export::ledger_store::LedgerStore;
 use crate::recording::RecordingId;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::DocumentStore;
+use crate::store::documents::{DocumentError, Documents};
 
 /// A start that has not come back after this long will not.
 const START_LASTS: Duration = TOTAL_DEADLINE.saturating_mul(2);
@@ -60,7 +60,7 @@ pub enum Reserved {
 }
 
 impl CallRegister {
-    pub fn new(store: Arc<dyn LedgerStore>) -> Self {
+    pub fn new(store: Arc<dyn DocumentStore>) -> Self {
         Self {
             documents: Documents { store },
         }
@@ -76,7 +76,7 @@ impl CallRegister {
         attempt: StartAttempt,
         consent: Option<&Consent>,
         ended: Option<&RecordingId>,
-    ) -> Result<Reserved, RegisterError> {
+    ) -> Result<Reserved, DocumentError> {
         let key = key(call);
         let now = attempt.first_sent;
         let is_free = |slot: &CallSlot| match &slot.recording_id {
@@ -127,7 +127,7 @@ impl CallRegister {
         &self,
         reservation: &Reservation,
         id: &RecordingId,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         self.settle(reservation, |slot| CallSlot {
             recording_id: Some(id.clone()),
             ..slot.clone()
@@ -140,7 +140,7 @@ impl CallRegister {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn give_up(&self, reservation: &Reservation) -> Result<(), RegisterError> {
+    pub async fn give_up(&self, reservation: &Reservation) -> Result<(), DocumentError> {
         self.settle(reservation, |slot| CallSlot {
             reserved_until: slot.first_sent,
             ..slot.clone()
@@ -155,7 +155,7 @@ impl CallRegister {
     pub async fn recording_of(
         &self,
         call: &RecordedCall,
-    ) -> Result<Option<RecordingId>, RegisterError> {
+    ) -> Result<Option<RecordingId>, DocumentError> {
         let slot: Option<CallSlot> = self.documents.find(&key(call)).await?;
         Ok(slot.and_then(|slot| slot.recording_id))
     }
@@ -168,7 +168,7 @@ impl CallRegister {
         &self,
         call: &RecordedCall,
         id: &RecordingId,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let is_its =
             |slot: &&CallSlot| slot.recording_id.as_ref() == Some(id) && slot.consent.is_some();
         let forget = |slot: &CallSlot| CallSlot {
@@ -188,7 +188,7 @@ impl CallRegister {
         &self,
         reservation: &Reservation,
         change: impl Fn(&CallSlot) -> CallSlot + Send + Sync,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let is_ours = |slot: &&CallSlot| {
             slot.request_id == reservation.attempt.request_id && slot.recording_id.is_none()
         };
@@ -219,11 +219,11 @@ fn key(call: &RecordedCall) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::memory::MemoryLedgerStore;
+    use crate::vault::memory::MemoryDocumentStore;
     use jiff::SignedDuration;
 
     fn calls() -> CallRegister {
-        CallRegister::new(Arc::new(MemoryLedgerStore::default()))
+        CallRegister::new(Arc::new(MemoryDocumentStore::default()))
     }
 
     fn call(id: &str) -> RecordedCall {

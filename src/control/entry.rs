@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 use super::consent::Consent;
 use super::files::Files;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::export::index::{Attention, Listed, recording_name};
 use crate::recording::{CallId, RecordingId};
+use crate::store::index::{Attention, Listed, recording_name};
 
 /// The account of one recording.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

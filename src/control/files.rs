@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::RecordingControl;
-use super::documents::RegisterError;
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::recording::{DocumentId, RecordingChunk, RecordingFileStatusUpdated};
+use crate::store::documents::DocumentError;
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl RecordingControl {
     pub async fn announced(
         &self,
         update: &RecordingFileStatusUpdated,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         // Events of 2021 name no recording; no report leaves it out all the same.
         let Some(id) = &update
             .recording_id
@@ -138,7 +138,7 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When the register fails.
-    pub async fn has_recording_of(&self, chunk: &RecordingChunk) -> Result<bool, RegisterError> {
+    pub async fn has_recording_of(&self, chunk: &RecordingChunk) -> Result<bool, DocumentError> {
         match self.register.find(&chunk.filed_under()).await {
             Ok(account) => {
                 let files = account.map(|account| account.files);
@@ -148,7 +148,7 @@ impl RecordingControl {
                         .any(|(_, document)| *document == chunk.document_id)
                 }))
             }
-            Err(RegisterError::Corrupt { .. }) => Ok(true),
+            Err(DocumentError::Corrupt { .. }) => Ok(true),
             Err(error) => Err(error),
         }
     }

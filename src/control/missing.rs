@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use tracing::error;
 
 use super::RecordingControl;
-use super::documents::RegisterError;
 use super::entry::RegisteredRecording;
 use crate::export::Budget;
 use crate::metrics;
+use crate::store::documents::DocumentError;
 
 const PAGE: usize = 100;
 
@@ -16,7 +16,7 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When the register fails.
-    pub async fn tell_missing(&self, budget: Budget) -> Result<u64, RegisterError> {
+    pub async fn tell_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
         let now = self.clock.now();
         let mut told = 0;
         loop {
@@ -39,7 +39,7 @@ impl RecordingControl {
         &self,
         recording: Option<RegisteredRecording>,
         now: Timestamp,
-    ) -> Result<bool, RegisterError> {
+    ) -> Result<bool, DocumentError> {
         let Some(recording) = recording.filter(RegisteredRecording::is_awaited) else {
             return Ok(false);
         };

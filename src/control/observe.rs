@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tracing::{error, info};
 
-use super::documents::RegisterError;
 use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
 use super::{ControlError, RecordingControl, RecordingView, address, best_effort, view};
 use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::recording::RecordingId;
-use crate::telemetry::ErrorChain;
+use crate::store::documents::DocumentError;
 
 /// ACS reports a change of state some seconds late (12 s were recorded after a start); what it says before is the past.
 const SETTLES: SignedDuration = SignedDuration::from_secs(60);
@@ -123,7 +123,7 @@ impl RecordingControl {
     ///
     /// # Errors
     /// When the list of running recordings cannot be read.
-    pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, RegisterError> {
+    pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
         let mut report = RecordingsReport::default();
         let mut cursor = None;
         loop {
@@ -183,7 +183,7 @@ impl RecordingControl {
         &self,
         server_call_id: &str,
         at: Timestamp,
-    ) -> Result<Option<RecordingId>, RegisterError> {
+    ) -> Result<Option<RecordingId>, DocumentError> {
         let call = RecordedCall::Locator(CallLocator::ServerCall {
             server_call_id: server_call_id.to_owned(),
         });

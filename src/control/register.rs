@@ -20,14 +20,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::calls::CallRegister;
-use super::documents::{Documents, RegisterError};
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use super::report::{self, DaySummary};
-use crate::export::digest::Sha256Digest;
-use crate::export::index::{Count, Index, recording_name};
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome};
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::telemetry::ErrorChain;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome};
+use crate::store::documents::{DocumentError, Documents};
+use crate::store::index::{Count, Index, recording_name};
 
 const RUNNING: &str = "running/";
 const AWAITING: &str = "awaiting/";
@@ -49,7 +49,7 @@ pub struct Awaited {
 
 impl RecordingRegister {
     /// `missing_after`: files that are not announced this long after a recording's end are overdue.
-    pub fn new(store: Arc<dyn LedgerStore>, missing_after: Duration) -> Self {
+    pub fn new(store: Arc<dyn DocumentStore>, missing_after: Duration) -> Self {
         Self {
             documents: Documents { store },
             missing_after,
@@ -63,7 +63,7 @@ impl RecordingRegister {
     pub async fn find(
         &self,
         id: &RecordingId,
-    ) -> Result<Option<RegisteredRecording>, RegisterError> {
+    ) -> Result<Option<RegisteredRecording>, DocumentError> {
         self.documents.find(&account_key(&name(id))).await
     }
 
@@ -76,7 +76,7 @@ impl RecordingRegister {
         id: &RecordingId,
         now: Timestamp,
         change: impl Fn(&mut RegisteredRecording) + Send + Sync,
-    ) -> Result<RegisteredRecording, RegisterError> {
+    ) -> Result<RegisteredRecording, DocumentError> {
         let name = name(id);
         let changed = |known: Option<&RegisteredRecording>| {
             let mut recording = known
@@ -128,7 +128,7 @@ impl RecordingRegister {
         &self,
         mut listed: BTreeSet<String>,
         recording: &RegisteredRecording,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let now = recording.markers();
         listed.retain(|key| !now.contains(key));
         if listed.is_empty() {
@@ -150,7 +150,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub async fn erase(&self, id: &RecordingId, erased: &Erased) -> Result<(), RegisterError> {
+    pub async fn erase(&self, id: &RecordingId, erased: &Erased) -> Result<(), DocumentError> {
         let account = self
             .change(id, erased.at, |account| account.erase(erased.clone()))
             .await?;
@@ -168,7 +168,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub async fn index_again(&self, recording: &RegisteredRecording) -> Result<(), RegisterError> {
+    pub async fn index_again(&self, recording: &RegisteredRecording) -> Result<(), DocumentError> {
         Ok(self.index().put(recording.markers()).await?)
     }
 
@@ -179,7 +179,7 @@ impl RecordingRegister {
         marker: &str,
         recording: &RegisteredRecording,
         was_running: bool,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let store = &self.documents.store;
         if recording.is_running() {
             store
@@ -207,7 +207,7 @@ impl RecordingRegister {
         recording: &RegisteredRecording,
         is_new: bool,
         now: Timestamp,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let store = &self.documents.store;
         if is_new {
             let day = day_key(recording.started_at.unwrap_or(now));
@@ -241,7 +241,7 @@ impl RecordingRegister {
         &self,
         now: Timestamp,
         limit: usize,
-    ) -> Result<Vec<Awaited>, RegisterError> {
+    ) -> Result<Vec<Awaited>, DocumentError> {
         let mut overdue = Vec::new();
         for marker in self.documents.store.list(AWAITING, None, limit).await? {
             let parts = marker
@@ -257,7 +257,7 @@ impl RecordingRegister {
                 break;
             }
             let recording = match self.documents.find(&account_key(name)).await {
-                Err(RegisterError::Corrupt { key, source }) => {
+                Err(DocumentError::Corrupt { key, source }) => {
                     tracing::error!(key, error = %ErrorChain(&source), "Whether a recording's files came cannot be told: its account is not readable");
                     None
                 }
@@ -270,7 +270,7 @@ impl RecordingRegister {
 
     /// # Errors
     /// When the storage fails.
-    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), RegisterError> {
+    pub async fn no_longer_awaited(&self, marker: &str) -> Result<(), DocumentError> {
         Ok(self.documents.store.remove(marker).await?)
     }
 
@@ -283,7 +283,7 @@ impl RecordingRegister {
         day: Timestamp,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<String>, RegisterError> {
+    ) -> Result<Vec<String>, DocumentError> {
         let prefix = day_key(day);
         let after = after.map(|name| format!("{prefix}{name}"));
         let keys = self
@@ -302,7 +302,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub async fn by_name(&self, name: &str) -> Result<Option<RegisteredRecording>, RegisterError> {
+    pub async fn by_name(&self, name: &str) -> Result<Option<RegisteredRecording>, DocumentError> {
         self.documents.find(&account_key(name)).await
     }
 
@@ -310,7 +310,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn count_running(&self, cap: usize) -> Result<Count, RegisterError> {
+    pub async fn count_running(&self, cap: usize) -> Result<Count, DocumentError> {
         let count = self
             .documents
             .store
@@ -330,7 +330,7 @@ impl RecordingRegister {
     pub async fn names(
         &self,
         after: Option<&str>,
-    ) -> Result<(Vec<String>, Option<String>), RegisterError> {
+    ) -> Result<(Vec<String>, Option<String>), DocumentError> {
         let keys = self.documents.store.list(ACCOUNTS, after, PAGE).await?;
         let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
         let names = keys
@@ -343,7 +343,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or it is unreadable.
-    pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, RegisterError> {
+    pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, DocumentError> {
         self.documents.find(&report::summary_key(day)).await
     }
 
@@ -351,7 +351,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or the conversation is unreadable.
-    pub async fn sessions(&self, conversation_id: &str) -> Result<Vec<RecordingId>, RegisterError> {
+    pub async fn sessions(&self, conversation_id: &str) -> Result<Vec<RecordingId>, DocumentError> {
         super::telephony::sessions(&self.documents, conversation_id).await
     }
 
@@ -359,7 +359,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn keep(&self, key: &str, content: String) -> Result<bool, RegisterError> {
+    pub async fn keep(&self, key: &str, content: String) -> Result<bool, DocumentError> {
         Ok(self
             .documents
             .store
@@ -372,7 +372,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn has(&self, key: &str) -> Result<bool, RegisterError> {
+    pub async fn has(&self, key: &str) -> Result<bool, DocumentError> {
         Ok(self.documents.store.find(key).await?.is_some())
     }
 
@@ -384,7 +384,7 @@ impl RecordingRegister {
         &self,
         after: Option<&RunningCursor>,
         limit: usize,
-    ) -> Result<(Vec<RegisteredRecording>, Option<RunningCursor>), RegisterError> {
+    ) -> Result<(Vec<RegisteredRecording>, Option<RunningCursor>), DocumentError> {
         let after = after.map(|cursor| format!("{RUNNING}{}", cursor.0));
         let markers = self
             .documents
@@ -415,7 +415,7 @@ impl RecordingRegister {
                 }
                 // Its account is about to be written.
                 Ok(None) => {}
-                Err(RegisterError::Corrupt { key, source }) => {
+                Err(DocumentError::Corrupt { key, source }) => {
                     tracing::error!(key, error = %ErrorChain(&source), "An account in the register is not readable");
                 }
                 Err(error) => return Err(error),
@@ -458,7 +458,7 @@ fn account_key(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::memory::MemoryLedgerStore;
+    use crate::vault::memory::MemoryDocumentStore;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -483,7 +483,7 @@ mod tests {
     #[tokio::test]
     async fn what_runs_is_listed_page_by_page_and_what_ended_is_not() {
         let register = RecordingRegister::new(
-            Arc::new(MemoryLedgerStore::default()),
+            Arc::new(MemoryDocumentStore::default()),
             Duration::from_mins(30),
         );
         for id in ["a", "b", "c", "d"] {
@@ -503,9 +503,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_marker_that_a_kill_left_behind_is_cleared() {
-        let store = Arc::new(MemoryLedgerStore::default());
+        let store = Arc::new(MemoryDocumentStore::default());
         let register = RecordingRegister::new(
-            Arc::clone(&store) as Arc<dyn LedgerStore>,
+            Arc::clone(&store) as Arc<dyn DocumentStore>,
             Duration::from_mins(30),
         );
         let id: RecordingId = "a".parse().unwrap();

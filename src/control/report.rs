@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, info};
 
 use super::RecordingControl;
-use super::documents::RegisterError;
 use super::entry::{RecordingStatus, RegisteredRecording};
 use crate::acs::wire::RecordedCall;
+use crate::error_chain::ErrorChain;
 use crate::export::entry::recording_duration_ms;
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
+use crate::store::documents::DocumentError;
 
 const PAGE: usize = 500;
 /// Accounts that are looked at together.
@@ -93,7 +93,7 @@ pub struct ReportedChunk {
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     #[error(transparent)]
-    Register(#[from] RegisterError),
+    Register(#[from] DocumentError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -154,7 +154,7 @@ impl RecordingControl {
                     }
                     Ok(None) => Ok(None),
                     // It must not keep the others from being reported.
-                    Err(error @ RegisterError::Corrupt { .. }) => {
+                    Err(error @ DocumentError::Corrupt { .. }) => {
                         Ok(Some(unreadable(&name, &error)))
                     }
                     Err(error) => Err(error.into()),
@@ -238,7 +238,7 @@ impl RecordingControl {
     }
 }
 
-fn unreadable(name: &str, error: &RegisterError) -> ReportedRecording {
+fn unreadable(name: &str, error: &DocumentError) -> ReportedRecording {
     ReportedRecording {
         recording_id: name.to_owned(),
         call: None,

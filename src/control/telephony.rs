@@ -22,12 +22,12 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::RecordingControl;
-use super::documents::{Documents, RegisterError};
 use crate::bot::Bot;
 use crate::export::Budget;
-use crate::export::digest::Sha256Digest;
-use crate::export::ledger_store::{LedgerStore, Precondition};
 use crate::recording::RecordingId;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{DocumentStore, Precondition};
+use crate::store::documents::{DocumentError, Documents};
 use activity::{Activity, ActivityKind, InvalidActivity};
 use command::{Action, Command};
 use conversation::{Conversation, Ids, NotTaken, QueuedCommand};
@@ -72,13 +72,13 @@ pub enum TelephonyError {
     #[error("the command is still being carried out")]
     UnderWay,
     #[error(transparent)]
-    Register(#[from] RegisterError),
+    Register(#[from] DocumentError),
 }
 
 impl Telephony {
     pub fn new(
         control: Arc<RecordingControl>,
-        store: Arc<dyn LedgerStore>,
+        store: Arc<dyn DocumentStore>,
         bot: Option<Bot>,
     ) -> Self {
         Self {
@@ -145,7 +145,7 @@ impl Telephony {
     ///
     /// # Errors
     /// When the list of open conversations cannot be read.
-    pub async fn sweep(&self, budget: Budget) -> Result<(), RegisterError> {
+    pub async fn sweep(&self, budget: Budget) -> Result<(), DocumentError> {
         let mut after: Option<String> = None;
         loop {
             let markers = self
@@ -231,7 +231,7 @@ impl Telephony {
             .store
             .put(&marker(&name), Bytes::new(), Precondition::Absent)
             .await
-            .map_err(RegisterError::from)?;
+            .map_err(DocumentError::from)?;
         let take = |known: Option<&Conversation>| {
             taking(known)
                 .ok()
@@ -281,7 +281,7 @@ impl Telephony {
 pub(super) async fn sessions(
     documents: &Documents,
     conversation_id: &str,
-) -> Result<Vec<RecordingId>, RegisterError> {
+) -> Result<Vec<RecordingId>, DocumentError> {
     let conversation: Option<Conversation> = documents.find(&key(&name(conversation_id))).await?;
     Ok(conversation
         .map(|conversation| conversation.sessions)

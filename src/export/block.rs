@@ -11,16 +11,25 @@
 //! (<https://learn.microsoft.com/rest/api/storageservices/put-block>).
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use bytes::Bytes;
 
-use super::digest::{ChainingValue, Sha256Digest, WORD};
+use crate::store::digest::{ChainingValue, Sha256Digest, WORD};
 
 /// Length of every block id in bytes.
 pub const ID_LENGTH: usize = 64;
 const LAST: u32 = 1 << 31;
 /// A multiple of the digest's word that lies in any processor's second-level cache.
 const HASH_SLICE: usize = 64 * 1024;
+
+/// How a file is cut and how much of it is in memory.
+#[derive(Debug, Clone, Copy)]
+pub struct BlockPolicy {
+    /// A multiple of 64 bytes, at least 64.
+    pub block_size_bytes: NonZeroUsize,
+    pub blocks_in_flight: NonZeroUsize,
+}
 
 /// Azure's CRC-64 is CRC-64/NVME, little-endian on the wire.
 pub fn crc64(bytes: &[u8]) -> u64 {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
-use super::digest::Sha256Digest;
 use super::layout::BlobName;
+use crate::store::digest::Sha256Digest;
 
 /// What is written beside the content of a committed blob.
 #[derive(Debug, Clone, PartialEq, Eq)]

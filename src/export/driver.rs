@@ -2,9 +2,10 @@
 
 mod backup;
 mod deletion;
-mod outlook;
+mod expiry_alarm;
+mod move_home;
+pub mod preview;
 mod settle;
-mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,25 +14,26 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tracing::{Instrument as _, info, info_span, warn};
 
-pub use self::outlook::Outlook;
+pub use self::preview::Preview;
 use self::settle::Blame;
 use super::budget::Budget;
-use super::catalogue;
 use super::destination::DestinationError;
 use super::entry::{LedgerEntry, Risk};
-use super::exporter::{Attempt, ChunkExporter};
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::{ExportReceipt, VaultName};
 use super::slots::{Slot, Slots, Turn};
 use super::source::{RecordingSource, SourceError};
 use super::state::{ChunkState, DeletionPolicy, NextStep, next_step};
-use super::transfer::BlockPolicy;
 use super::vaults::Vaults;
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
+use crate::export::block::BlockPolicy;
+use crate::export::in_place;
+use crate::export::transfer::chunk::{Attempt, ChunkExporter};
+
 use crate::metrics;
 use crate::recording::DocumentId;
 use crate::retry::RetryPolicy;
-use crate::telemetry::ErrorChain;
 
 /// How soon a chunk is tried again after the vault, not the source, failed.
 const AFTER_VAULT_FAILURE: Duration = Duration::from_secs(15);
@@ -425,7 +427,7 @@ impl ExportDriver {
         budget: Budget,
     ) -> Result<DriveOutcome, LedgerError> {
         let now = self.clock.now();
-        let error = match catalogue::look(&*self.external, &entry.chunk, budget).await {
+        let error = match in_place::look(&*self.external, &entry.chunk, budget).await {
             Ok(Some((files, metadata))) => {
                 let id = &entry.chunk.document_id;
                 let media = &files.media;

@@ -21,12 +21,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::audit::AuditLog;
 use super::entry::{ClaimRecord, LedgerEntry};
-use super::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError, Version};
 use super::state::ChunkState;
 use crate::clock::Clock;
 use crate::recording::{Absorbed, DocumentId, RecordingChunk};
+use crate::store::audit::AuditLog;
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
 
 pub use indexing::LastSweep;
 pub use rebuilding::Rebuilt;
@@ -37,7 +37,7 @@ const CONFLICTS_TOLERATED: u32 = 16;
 /// The chunks and where each stands.
 #[derive(Clone)]
 pub struct ChunkLedger {
-    store: Arc<dyn LedgerStore>,
+    store: Arc<dyn DocumentStore>,
     clock: Arc<dyn Clock>,
     audit: Arc<AuditLog>,
     retention: Duration,
@@ -102,7 +102,7 @@ impl Claim {
 impl ChunkLedger {
     /// `retention`: how long ACS keeps a file; `claim_ttl`: how long a claim lasts unless renewed.
     pub fn new(
-        store: Arc<dyn LedgerStore>,
+        store: Arc<dyn DocumentStore>,
         clock: Arc<dyn Clock>,
         retention: Duration,
         claim_ttl: Duration,
@@ -280,7 +280,7 @@ impl ChunkLedger {
                 // A storage that fails for a moment costs nothing: there is time for another try before the claim runs out.
                 Err(error) if renewed_at.elapsed() >= self.claim_ttl => return error,
                 Err(error) => {
-                    tracing::debug!(error = %crate::telemetry::ErrorChain(&error), "Could not renew a claim")
+                    tracing::debug!(error = %crate::error_chain::ErrorChain(&error), "Could not renew a claim")
                 }
             }
         }

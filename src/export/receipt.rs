@@ -4,9 +4,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::destination::CommittedBlob;
-use super::digest::Sha256Digest;
 use super::layout::BlobName;
-use super::verify;
+use crate::export::transfer::verify;
+use crate::store::digest::Sha256Digest;
 
 /// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub struct VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// Only [`verify`](super::verify) makes one.
+    /// Only [`verify`](crate::export::transfer::verify) makes one.
     pub(super) fn new(name: BlobName, size_bytes: u64, sha256: Sha256Digest, etag: String) -> Self {
         Self {
             name,

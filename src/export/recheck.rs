@@ -3,12 +3,12 @@
 use sha2::{Digest as _, Sha256};
 
 use super::destination::{DestinationError, ExportDestination};
-use super::digest::Sha256Digest;
-use super::exporter::{KeptReceipt, RECEIPT_READ_LIMIT};
 use super::layout::BlobName;
 use super::receipt::{ExportReceipt, VerifiedFile};
 use super::vaults::Vaults;
-use super::verify::{self, Mismatch};
+use crate::export::transfer::chunk::{KeptReceipt, RECEIPT_READ_LIMIT};
+use crate::export::transfer::verify::{self, Mismatch};
+use crate::store::digest::Sha256Digest;
 
 /// Bytes that are read at a time.
 const PIECE: u64 = 8 << 20;

@@ -18,15 +18,15 @@ use tracing::{error, info};
 
 use super::destination::DestinationError;
 use super::entry::LedgerEntry;
-use super::holds::{self, Case};
 use super::layout;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::state::{ChunkState, SourceEnd};
 use super::vaults::Vaults;
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
+use crate::store::holds::{self, Case};
 
 /// Chunks that are looked at or removed at once.
 const AT_ONCE: usize = 8;
@@ -423,8 +423,8 @@ impl Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::digest::Sha256Digest;
     use crate::export::entry::tests::entry;
+    use crate::store::digest::Sha256Digest;
 
     const YEAR: RetentionPolicy = RetentionPolicy {
         keep_for: Duration::from_hours(8760),

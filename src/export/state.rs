@@ -20,9 +20,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::catalogue::InPlace;
 use super::entry::LedgerEntry;
 use super::receipt::{ExportReceipt, VaultName};
+use crate::export::in_place::InPlace;
 
 /// Facts, not activities: whether somebody is at work is told by the claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -300,9 +300,9 @@ fn after_export(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::digest::Sha256Digest;
     use crate::export::entry::tests::entry;
     use crate::export::receipt::VerifiedFile;
+    use crate::store::digest::Sha256Digest;
 
     const HOUR: DeletionPolicy = DeletionPolicy {
         delay: Duration::from_hours(1),

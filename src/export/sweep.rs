@@ -11,8 +11,8 @@ use super::driver::{DriveOutcome, ExportDriver};
 use super::entry::Risk;
 use super::ledger::{LedgerError, OpenChunk};
 use super::state::ChunkState;
+use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
 
 /// Open chunks looked at in one go.
 const PAGE: usize = 500;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
 use super::receipt::{ExportReceipt, VaultName};
-use super::verify;
+use crate::export::transfer::verify;
 
 /// Where files may be put.
 #[derive(Clone)]

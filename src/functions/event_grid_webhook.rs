@@ -16,16 +16,16 @@ use serde_json::{Value, json};
 use tracing::{error, info, warn};
 use url::{Url, form_urlencoded};
 
-use super::deliveries;
-use super::event_intake::Intake;
 use super::http_envelope;
 use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::App;
+use crate::error_chain::ErrorChain;
 use crate::export::Budget;
+use crate::intake::Intake;
+use crate::intake::dispatch;
 use crate::metrics;
 use crate::oidc::InvalidToken;
-use crate::telemetry::ErrorChain;
 
 /// Event Grid's batches have 1 MB at most; what is larger is not from there.
 const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
@@ -99,7 +99,7 @@ async fn deliver(
         recorded, again, ..
     } = intake;
     let count = recorded.len();
-    deliveries::drive(&app, recorded, budget).await;
+    dispatch::drive(&app, recorded, budget).await;
     match again {
         Some(why) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

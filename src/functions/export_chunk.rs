@@ -11,13 +11,13 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tracing::{error, warn};
 
-use super::deliveries;
 use super::invocation::{Invocation, InvocationResponse};
 use crate::app::App;
+use crate::error_chain::ErrorChain;
 use crate::export::{Budget, DriveOutcome};
 use crate::export_queue::ChunkMessage;
+use crate::intake::dispatch;
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
 
 /// What waits for a slot is due at once, and would come back at once for as long as the slots are taken.
 const NOT_BEFORE: Duration = Duration::from_secs(30);
@@ -50,12 +50,12 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
             | DriveOutcome::Settled { .. }
             | DriveOutcome::Unknown,
         ) => None,
-        Err(_) => return InvocationResponse::failure(deliveries::described(&document_id, outcome)),
+        Err(_) => return InvocationResponse::failure(dispatch::described(&document_id, outcome)),
     };
     if let Some(after) = again {
         send_again(&app, &document_id, after).await;
     }
-    InvocationResponse::success(vec![deliveries::described(&document_id, outcome)])
+    InvocationResponse::success(vec![dispatch::described(&document_id, outcome)])
 }
 
 fn until_then(app: &App, until: Timestamp) -> Duration {

@@ -7,10 +7,10 @@ use axum::extract::State;
 
 use super::invocation::InvocationResponse;
 use crate::app::App;
+use crate::error_chain::ErrorChain;
 use crate::export::ledger::LastSweep;
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
-use crate::telemetry::ErrorChain;
 
 /// Bots that do not answer keep no sweep from ending.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);

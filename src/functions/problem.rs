@@ -12,10 +12,10 @@ use crate::acs::AcsError;
 use crate::acs::error::AcsErrorAnswer;
 use crate::catalogue::CatalogueError;
 use crate::control::ControlError;
-use crate::control::documents::RegisterError;
 use crate::control::invalid::InvalidRequest;
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::telemetry::ErrorChain;
+use crate::store::documents::DocumentError;
 
 /// `{"error":{"code","message","target?","details?"}}` with a status.
 #[derive(Debug, Clone, PartialEq)]
@@ -109,8 +109,8 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-impl From<RegisterError> for Problem {
-    fn from(error: RegisterError) -> Self {
+impl From<DocumentError> for Problem {
+    fn from(error: DocumentError) -> Self {
         tracing::error!(error = %ErrorChain(&error), "The register failed");
         let message = "The register could not be read or written; try again.";
         Self::new(

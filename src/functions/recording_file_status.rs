@@ -9,12 +9,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use tracing::error;
 
-use super::deliveries;
-use super::event_intake::Intake;
 use super::invocation::InvocationResponse;
 use crate::app::App;
+use crate::error_chain::ErrorChain;
 use crate::export::Budget;
-use crate::telemetry::ErrorChain;
+use crate::intake::Intake;
+use crate::intake::dispatch;
 
 /// Answers success once every chunk is in the ledger and every unreadable event is kept; 500 where another delivery helps:
 /// the ledger failed, or a call that is to be recorded could not be.
@@ -31,7 +31,7 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
         again,
         ..
     } = intake;
-    logs.extend(deliveries::drive(&app, recorded, budget).await);
+    logs.extend(dispatch::drive(&app, recorded, budget).await);
     match again {
         Some(why) => InvocationResponse::failure(why),
         None => InvocationResponse::success(logs),

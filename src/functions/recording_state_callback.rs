@@ -17,9 +17,9 @@ use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::App;
 use crate::control::callback::StateCallback;
+use crate::error_chain::ErrorChain;
 use crate::metrics;
 use crate::oidc::InvalidToken;
-use crate::telemetry::ErrorChain;
 
 pub fn routes() -> Router<Arc<App>> {
     Router::new().route("/api/recordings/callbacks", post(report))

@@ -22,8 +22,8 @@ use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::{App, TelephonyDoor};
 use crate::control::telephony::{Taken, TelephonyError};
+use crate::error_chain::ErrorChain;
 use crate::oidc::InvalidToken;
-use crate::telemetry::ErrorChain;
 
 const KEY_HEADER: &str = "x-functions-key";
 

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 use recording_vault::app::App;
 use recording_vault::config::Config;
-use recording_vault::export::holds::{CaseTag, Held};
 use recording_vault::recording::{CallId, RecordingId};
+use recording_vault::store::holds::{CaseTag, Held};
 use recording_vault::verbs::hold::{self as holding, HeldFor};
 use recording_vault::verbs::retention as retaining;
 

@@ -29,7 +29,7 @@ use url::Position;
 use uuid::Uuid;
 
 use super::ErrorChain;
-use crate::config::OtlpConfig;
+use super::settings::OtlpConfig;
 use crate::metrics;
 use crate::metrics::instrument::Metric;
 

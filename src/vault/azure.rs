@@ -28,7 +28,7 @@ use bounded::BoundedClient;
 pub use external::ExternalStorage;
 pub use failure::redacted;
 pub use failure::{Cause, StorageFailure};
-pub use ledger::AzureLedgerStore;
+pub use ledger::AzureDocumentStore;
 pub use options::AzureVaultOptions;
 pub use vault::AzureVault;
 

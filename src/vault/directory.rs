@@ -19,7 +19,7 @@ use std::sync::{LazyLock, Mutex};
 
 use tempfile::NamedTempFile;
 
-pub use ledger::DirectoryLedgerStore;
+pub use ledger::DirectoryDocumentStore;
 pub use vault::DirectoryVault;
 
 /// Runs file work off the async threads.

@@ -14,10 +14,10 @@ use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
     BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
 };
-use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
-use crate::export::ledger_store::{
-    LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{
+    DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// A vault that is gone when it is dropped.
@@ -241,7 +241,7 @@ impl ExportDestination for MemoryVault {
 
 /// A ledger store that is gone when it is dropped.
 #[derive(Debug, Default)]
-pub struct MemoryLedgerStore {
+pub struct MemoryDocumentStore {
     documents: Mutex<Documents>,
 }
 
@@ -251,7 +251,7 @@ struct Documents {
     writes: u64,
 }
 
-impl MemoryLedgerStore {
+impl MemoryDocumentStore {
     fn documents(&self) -> MutexGuard<'_, Documents> {
         self.documents
             .lock()
@@ -260,7 +260,7 @@ impl MemoryLedgerStore {
 }
 
 #[async_trait]
-impl LedgerStore for MemoryLedgerStore {
+impl DocumentStore for MemoryDocumentStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         Ok(self.documents().by_key.get(key).cloned())
     }

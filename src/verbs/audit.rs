@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::export::audit::AuditReport;
-use crate::export::digest::Sha256Digest;
-use crate::export::ledger_store::StoreError;
+use crate::store::audit::AuditReport;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::StoreError;
 
 /// An end of the log that somebody noted: `<number>:<sha256>`.
 #[derive(Debug, Clone, PartialEq, Eq)]

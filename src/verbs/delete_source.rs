@@ -10,11 +10,11 @@ use serde_json::json;
 use super::progress;
 use super::table::Table;
 use crate::app::App;
-use crate::export::driver::Outlook;
+use crate::error_chain::ErrorChain;
+use crate::export::driver::Preview;
 use crate::export::ledger::LedgerError;
 use crate::export::{Budget, ChunkState, DriveOutcome, LedgerEntry};
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
 
 /// Chunks that are looked at, or driven, together.
 const AT_ONCE: usize = 8;
@@ -100,7 +100,7 @@ pub async fn run(app: &App, mode: Mode, budget: Duration) -> Result<DeletionRepo
         let outlook = driver.outlook(&entry).await?;
         Ok::<_, LedgerError>((entry, outlook))
     });
-    let outlooks: Vec<(LedgerEntry, Outlook)> = outlooks
+    let outlooks: Vec<(LedgerEntry, Preview)> = outlooks
         .buffered(AT_ONCE)
         .inspect(|_| bar.inc(1))
         .try_collect()
@@ -110,8 +110,8 @@ pub async fn run(app: &App, mode: Mode, budget: Duration) -> Result<DeletionRepo
     for (entry, outlook) in outlooks {
         let (state, document_id) = (entry.state.name(), entry.chunk.document_id);
         match outlook {
-            Outlook::Deletes => due.push(document_id),
-            Outlook::Keeps { why } => report.kept.push(KeptSource {
+            Preview::Deletes => due.push(document_id),
+            Preview::Keeps { why } => report.kept.push(KeptSource {
                 document_id,
                 state,
                 why,

@@ -18,7 +18,7 @@ use crate::acs::guard::CONTENT_DOMAINS;
 use crate::acs::{AcsEndpoint, ContentHost};
 use crate::app::{self, App};
 use crate::config::{Config, InvalidConfig, SignIn};
-use crate::telemetry::ErrorChain;
+use crate::error_chain::ErrorChain;
 use crate::vault::VaultUrl;
 
 pub use handler::Handler;

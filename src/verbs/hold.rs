@@ -5,10 +5,10 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::export::holds::{Added, Case, CaseTag, Held, Hold, Released, tags};
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
+use crate::store::holds::{Added, Case, CaseTag, Held, Hold, Released, tags};
 
 /// For which case something is to be held.
 #[derive(Debug, Clone)]

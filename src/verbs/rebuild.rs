@@ -5,9 +5,9 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::app::App;
-use crate::export::exporter::{KeptReceipt, RECEIPT_READ_LIMIT};
 use crate::export::layout::BlobName;
 use crate::export::ledger::Rebuilt;
+use crate::export::transfer::chunk::{KeptReceipt, RECEIPT_READ_LIMIT};
 use crate::recording::DocumentId;
 
 /// What became of each entry.

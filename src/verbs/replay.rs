@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::export::ledger::LedgerError;
-use crate::export::ledger_store::{LedgerStore, StoreError};
-use crate::functions::event_intake::{Intake, events_in};
+use crate::intake::{Intake, events_in};
 use crate::recording::DocumentId;
+use crate::store::document_store::{DocumentStore, StoreError};
 
 const PAGE: usize = 500;
 const POISON: &str = "poison:";
@@ -61,7 +61,7 @@ pub enum ReplayError {
 pub enum Kept<'a> {
     File(&'a str),
     /// Every document of a container or directory.
-    Container(&'a dyn LedgerStore),
+    Container(&'a dyn DocumentStore),
 }
 
 /// Feeds everything in that lies there.

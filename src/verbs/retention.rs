@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::table::Table;
 use crate::export::ChunkState;
-use crate::export::holds::{Case, tags};
 use crate::export::ledger::LedgerError;
 use crate::export::receipt::VerifiedFile;
 use crate::export::retention::{PastPolicy, Removal, Retention};
 use crate::recording::DocumentId;
+use crate::store::holds::{Case, tags};
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 

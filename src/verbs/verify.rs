@@ -12,12 +12,12 @@ pub use subset::ReadSubset;
 
 use super::{list, progress};
 use crate::app::App;
+use crate::error_chain::ErrorChain;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::VerifiedFile;
 use crate::export::recheck::{self, Depth};
 use crate::export::{ExportReceipt, LedgerEntry};
 use crate::recording::{DocumentId, RecordingChunk};
-use crate::telemetry::ErrorChain;
 
 /// Copies that are looked at together.
 const AT_ONCE: usize = 4;

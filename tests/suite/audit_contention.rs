@@ -10,11 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use recording_vault::clock::SystemClock;
-use recording_vault::export::audit::{Actor, AuditLog};
-use recording_vault::export::ledger_store::{
-    LedgerStore, Precondition, PutOutcome, StoreError, Versioned,
+use recording_vault::store::audit::{Actor, AuditLog};
+use recording_vault::store::document_store::{
+    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
 };
-use recording_vault::vault::memory::MemoryLedgerStore;
+use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::Value;
 use tokio::time::Instant;
 
@@ -25,7 +25,7 @@ const RUN: Duration = Duration::from_secs(30);
 /// Answers after 6 to 14 ms, 10 on average.
 #[derive(Default)]
 struct SlowStore {
-    inner: MemoryLedgerStore,
+    inner: MemoryDocumentStore,
     requests: AtomicU64,
 }
 
@@ -39,7 +39,7 @@ impl SlowStore {
 }
 
 #[async_trait]
-impl LedgerStore for SlowStore {
+impl DocumentStore for SlowStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.wait().await;
         self.inner.find(key).await

@@ -11,12 +11,12 @@ use recording_vault::catalogue::list::{Page, Wanted};
 use recording_vault::catalogue::person::Person;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
-use recording_vault::export::digest::Sha256Digest;
-use recording_vault::export::holds::{Case, Held};
-use recording_vault::export::index::{Index, Listed};
-use recording_vault::export::ledger_store::{LedgerStore, Precondition};
 use recording_vault::export::{ChunkLedger, ChunkState, Vaults};
 use recording_vault::recording::{RecordingChunk, RecordingId};
+use recording_vault::store::digest::Sha256Digest;
+use recording_vault::store::document_store::{DocumentStore, Precondition};
+use recording_vault::store::holds::{Case, Held};
+use recording_vault::store::index::{Index, Listed};
 
 use crate::support::chunk;
 use crate::support::counting::CountingStore;

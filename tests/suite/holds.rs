@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use recording_vault::export::holds::{Case, Held, Holds, Released};
 use recording_vault::export::ledger::{LedgerError, Retried};
-use recording_vault::export::ledger_store::{LedgerStore as _, Precondition};
 use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
+use recording_vault::store::holds::{Case, Held, Holds, Released};
 use serde_json::{Value, json};
 
 use crate::support::pipeline::{Pipeline, RETENTION};

@@ -48,6 +48,7 @@ mod catalogue;
 mod completeness;
 mod crash_points;
 mod doctor;
+mod document_store_contract;
 mod documents;
 mod drive;
 mod engine;
@@ -61,7 +62,6 @@ mod host_protocol;
 mod infra;
 #[cfg(feature = "lambda")]
 mod lambda;
-mod ledger_store_contract;
 mod legacy_generations;
 mod media_truth;
 mod operations_guide;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::files::Files;
-use recording_vault::export::index::{Listed, recording_name};
+use recording_vault::store::index::{Listed, recording_name};
 use serde_json::{Value, json};
 
 use crate::support::eventually;

@@ -1,6 +1,6 @@
 //! Bring-your-own storage: files that ACS wrote into the customer's own container, on Azurite.
 
-use recording_vault::export::digest::Sha256Digest;
+use recording_vault::store::digest::Sha256Digest;
 use serde_json::{Value, json};
 
 use crate::support::azurite;

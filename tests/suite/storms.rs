@@ -9,11 +9,11 @@ use functions_host::Host;
 use futures::future::join_all;
 use rand::rngs::SmallRng;
 use rand::{RngExt as _, SeedableRng as _};
-use recording_vault::export::digest::Sha256Digest;
-use recording_vault::export::ledger_store::LedgerStore;
+use recording_vault::store::digest::Sha256Digest;
+use recording_vault::store::document_store::DocumentStore;
 use recording_vault::vault::VaultUrl;
-use recording_vault::vault::azure::AzureLedgerStore;
-use recording_vault::vault::directory::DirectoryLedgerStore;
+use recording_vault::vault::azure::AzureDocumentStore;
+use recording_vault::vault::directory::DirectoryDocumentStore;
 use serde_json::{Value, json};
 
 use crate::support::audit::{
@@ -40,7 +40,7 @@ fn vault_url(world: &World) -> VaultUrl {
         .expect("the world has a vault")
 }
 
-fn ledger(world: &World) -> Arc<dyn LedgerStore> {
+fn ledger(world: &World) -> Arc<dyn DocumentStore> {
     let url = match world.settings().get("LEDGER_URL") {
         Some(url) => url.parse().expect("it is a ledger's URL"),
         None => vault_url(world)
@@ -48,8 +48,8 @@ fn ledger(world: &World) -> Arc<dyn LedgerStore> {
             .expect("there is a place beside the vault"),
     };
     match url {
-        VaultUrl::Directory(path) => Arc::new(DirectoryLedgerStore::new(path)),
-        VaultUrl::Container(url) => Arc::new(AzureLedgerStore::new(azurite::client(
+        VaultUrl::Directory(path) => Arc::new(DirectoryDocumentStore::new(path)),
+        VaultUrl::Container(url) => Arc::new(AzureDocumentStore::new(azurite::client(
             url.expose().as_str(),
         ))),
     }

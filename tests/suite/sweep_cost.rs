@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recording_vault::clock::ManualClock;
-use recording_vault::export::ledger_store::{LedgerStore as _, Precondition};
 use recording_vault::export::{
     Budget, ChunkLedger, ExportDriver, ExportSweep, SweepReport, Vaults,
 };
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::vault::memory::MemoryVault;
 
 use crate::support::counting::{CountingStore, Counts};

@@ -11,7 +11,7 @@ use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::telephony::Telephony;
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::Budget;
-use recording_vault::vault::memory::MemoryLedgerStore;
+use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::{Value, json};
 
 use crate::support::simulation::{Fault, Plan, planned};
@@ -21,7 +21,7 @@ const ACTIONS: [&str; 4] = ["start", "pause", "resume", "stop"];
 /// An instance on the durable state.
 fn instance(
     simulator: &Simulator,
-    store: &Arc<MemoryLedgerStore>,
+    store: &Arc<MemoryDocumentStore>,
     clock: &Arc<ManualClock>,
     plan: &Arc<Plan>,
 ) -> Arc<Telephony> {
@@ -95,7 +95,7 @@ async fn run(simulator: &Simulator, number: usize, fault: Fault) -> bool {
         .json()
         .await
         .expect("a call is JSON");
-    let store = Arc::new(MemoryLedgerStore::default());
+    let store = Arc::new(MemoryDocumentStore::default());
     let clock = Arc::new(ManualClock::starting_at(Timestamp::now()));
     let plan = Plan::at(number, fault);
     // Commands are told apart by their conversation: ACS takes the same start again for the same.

@@ -136,7 +136,7 @@ async fn start_host(acs: &str, dist: &Path, vault: &Path, bars: &Bars) -> anyhow
         ("EXPORT_SWEEP_SCHEDULE", "*/3 * * * * *".to_owned()),
         (
             "LOG",
-            "info,recording_vault::export::transfer=debug".to_owned(),
+            "info,recording_vault::export::transfer::file=debug".to_owned(),
         ),
         ("LOG_FORMAT", "json".to_owned()),
     ];

@@ -10,8 +10,8 @@ use crate::acs::AcsError;
 use crate::control::entry::{PauseEnd, RegisteredRecording};
 use crate::control::invalid::InvalidRequest;
 use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::telemetry::ErrorChain;
 
 /// Namespace of request ids that are made from commands: the same command again is the same start.
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);

@@ -11,9 +11,9 @@ use uuid::Uuid;
 use super::command::{Outcome, Tried};
 use super::conversation::{Conversation, QueuedCommand, Step, TELLING};
 use super::{Telephony, key, marker, name, result};
-use crate::control::documents::RegisterError;
-use crate::export::ledger_store::Precondition;
-use crate::telemetry::ErrorChain;
+use crate::error_chain::ErrorChain;
+use crate::store::document_store::Precondition;
+use crate::store::documents::DocumentError;
 
 /// What is due later than this is left to the sweep.
 const STAY_FOR: Duration = Duration::from_secs(30);
@@ -61,7 +61,7 @@ impl Telephony {
         &self,
         name: &str,
         part: Part,
-    ) -> Result<Option<Timestamp>, RegisterError> {
+    ) -> Result<Option<Timestamp>, DocumentError> {
         loop {
             let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
             let step = conversation.as_ref().map_or(Step::Nothing, |conversation| {
@@ -96,7 +96,7 @@ impl Telephony {
         name: &str,
         command: &QueuedCommand,
         tries: u32,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let by = Uuid::new_v4();
         let begun = self
             .change(name, |conversation| {
@@ -136,7 +136,7 @@ impl Telephony {
         command: &QueuedCommand,
         outcome: Outcome,
         tries: u32,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         let (name, by) = (name(&conversation.id), Uuid::new_v4());
         let begun = self
             .change(&name, |conversation| {
@@ -187,7 +187,7 @@ impl Telephony {
         &self,
         name: &str,
         conversation: Option<&Conversation>,
-    ) -> Result<(), RegisterError> {
+    ) -> Result<(), DocumentError> {
         if conversation.is_some_and(Conversation::is_open) {
             return Ok(());
         }
@@ -207,7 +207,7 @@ impl Telephony {
         &self,
         name: &str,
         change: impl Fn(&mut Conversation) + Send + Sync,
-    ) -> Result<Option<Conversation>, RegisterError> {
+    ) -> Result<Option<Conversation>, DocumentError> {
         let changed = |known: Option<&Conversation>| {
             let mut conversation = known?.clone();
             change(&mut conversation);

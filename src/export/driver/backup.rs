@@ -6,13 +6,13 @@ use tracing::{error, info, warn};
 
 use super::settle::Blame;
 use super::{DriveOutcome, ExportDriver};
+use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
-use crate::export::exporter::{Attempt, Proved};
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
-use crate::export::transfer::TransferError;
-use crate::telemetry::ErrorChain;
+use crate::export::transfer::chunk::{Attempt, Proved};
+use crate::export::transfer::error::TransferError;
 
 /// How an export ended.
 pub(super) type Exported = Result<Option<Proved>, TransferError>;

@@ -7,13 +7,13 @@ use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::settle::Blame;
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
+use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
-use crate::export::holds::{self, Case};
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::ExportReceipt;
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
-use crate::telemetry::ErrorChain;
+use crate::store::holds::{self, Case};
 
 /// How soon a held chunk is looked at again.
 const WHILE_HELD: Duration = Duration::from_mins(15);

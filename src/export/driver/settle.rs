@@ -6,16 +6,17 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
+use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
-use crate::export::exporter::Proved;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
-use crate::export::transfer::TransferError;
+use crate::export::transfer::chunk::Proved;
+use crate::export::transfer::error::TransferError;
+
 use crate::metrics;
 use crate::recording::MetadataSummary;
-use crate::telemetry::ErrorChain;
 
 /// Whose failure it was.
 #[derive(Debug, Clone, Copy)]

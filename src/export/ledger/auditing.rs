@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
-use crate::export::audit::{Actor, AuditLog};
 use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
+use crate::store::audit::{Actor, AuditLog};
 
 impl ChunkLedger {
     /// The log of everything that happens to chunks.

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{CONFLICTS_TOLERATED, ChunkLedger, LedgerError, entry_key, to_bytes};
 use crate::export::entry::LedgerEntry;
-use crate::export::index::{Attention, Index, Listed, recording_name};
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use crate::store::index::{Attention, Index, Listed, recording_name};
 
 const LAST_SWEEP: &str = "last-sweep.json";
 
@@ -73,7 +73,7 @@ impl ChunkLedger {
     }
 
     /// The documents of the ledger, for what is kept beside it.
-    pub fn store(&self) -> std::sync::Arc<dyn LedgerStore> {
+    pub fn store(&self) -> std::sync::Arc<dyn DocumentStore> {
         std::sync::Arc::clone(&self.store)
     }
 

@@ -6,11 +6,11 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError};
-use crate::export::digest::Sha256Digest;
-use crate::export::holds::Holds;
-use crate::export::index::Count;
-use crate::export::ledger_store::Precondition;
 use crate::recording::DocumentId;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::Precondition;
+use crate::store::holds::Holds;
+use crate::store::index::Count;
 
 const POISON: &str = "poison/";
 const PAGE: usize = 500;
@@ -130,7 +130,7 @@ impl ChunkLedger {
         let found = futures::stream::iter(ids).map(|id| async move {
             match self.find(&id).await {
                 Err(error @ LedgerError::Corrupt { .. }) => {
-                    tracing::error!(document.id = %id, error = %crate::telemetry::ErrorChain(&error), "An entry is not readable");
+                    tracing::error!(document.id = %id, error = %crate::error_chain::ErrorChain(&error), "An entry is not readable");
                     Ok(None)
                 }
                 found => found,

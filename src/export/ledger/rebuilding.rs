@@ -4,8 +4,8 @@ use bytes::Bytes;
 
 use super::{CHUNKS, ChunkLedger, LedgerError, Precondition, PutOutcome, entry_key};
 use crate::export::entry::LedgerEntry;
-use crate::export::exporter::KeptReceipt;
 use crate::export::state::ChunkState;
+use crate::export::transfer::chunk::KeptReceipt;
 use crate::recording::DocumentId;
 
 /// What became of an entry that should be rebuilt.

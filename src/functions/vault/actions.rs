@@ -17,11 +17,11 @@ use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::actions::{By, HeldNow, Verified};
 use crate::catalogue::detail::{ShownCase, shown_case};
-use crate::export::holds::{Case, CaseTag};
 use crate::export::ledger::Retried;
-use crate::functions::event_intake::{Intake, events_in};
 use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
+use crate::intake::{Intake, events_in};
+use crate::store::holds::{Case, CaseTag};
 
 /// What there is to say of a person or a case, at most.
 const TEXT_LIMIT: usize = 1000;

@@ -15,8 +15,8 @@ use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{Page, Wanted};
 use crate::catalogue::summary::{Deadlines, PoisonList, Tiles};
-use crate::export::index::Period;
 use crate::functions::problem::Problem;
+use crate::store::index::Period;
 
 /// The page of a list unless another is asked for, and the largest one.
 const PAGE: usize = 50;

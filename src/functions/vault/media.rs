@@ -16,9 +16,9 @@ use super::{document_id, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::media::{File, Found, Media};
 use crate::catalogue::{CatalogueError, tickets};
+use crate::error_chain::ErrorChain;
 use crate::functions::problem::Problem;
 use crate::recording::DocumentId;
-use crate::telemetry::ErrorChain;
 
 /// The right to a chunk's media for a while.
 #[derive(Serialize, ToSchema)]

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::export::digest::Sha256Digest;
+use crate::store::digest::Sha256Digest;
 
 /// With one place each for the style and the script.
 const SHELL: &str = include_str!("page/shell.html");

@@ -6,7 +6,7 @@ use std::error::Error;
 use azure_core::error::ErrorKind;
 
 use super::status;
-use crate::telemetry::ErrorChain;
+use crate::error_chain::ErrorChain;
 
 /// A failure of the storage: its text, and what a decision may go by.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,4 @@
-//! [`LedgerStore`] on a container: a blob a document, `ETag`s as versions.
+//! [`DocumentStore`] on a container: a blob a document, `ETag`s as versions.
 
 use async_trait::async_trait;
 use azure_core::http::{Etag, StatusCode};
@@ -7,16 +7,16 @@ use azure_storage_blob::models::BlockBlobClientUploadOptions;
 use bytes::Bytes;
 
 use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download, status};
-use crate::export::ledger_store::{
-    LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+use crate::store::document_store::{
+    DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// The ledger's documents in a container, which is created when it is missing.
-pub struct AzureLedgerStore {
+pub struct AzureDocumentStore {
     container: BlobContainerClient,
 }
 
-impl AzureLedgerStore {
+impl AzureDocumentStore {
     pub fn new(container: BlobContainerClient) -> Self {
         Self { container }
     }
@@ -69,7 +69,7 @@ fn if_container<T>(result: azure_core::Result<Option<T>>) -> azure_core::Result<
 }
 
 #[async_trait]
-impl LedgerStore for AzureLedgerStore {
+impl DocumentStore for AzureDocumentStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         let failed = failed("read", key);
         let result = self

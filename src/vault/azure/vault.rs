@@ -22,13 +22,13 @@ use sha2::{Digest as _, Sha256};
 use super::options::{AzureVaultOptions, metadata};
 use super::{SEQUENTIAL, if_there, redacted, sequential_download, status};
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{
     BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
 };
-use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
-use crate::telemetry::ErrorChain;
+use crate::store::digest::Sha256Digest;
 
 /// A vault in a container.
 pub struct AzureVault {

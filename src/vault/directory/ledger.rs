@@ -1,4 +1,4 @@
-//! [`LedgerStore`] on a directory: any number of processes of one machine may share it.
+//! [`DocumentStore`] on a directory: any number of processes of one machine may share it.
 //!
 //! A conditional write holds the lock of its key's shard while it compares and renames. The kernel drops the lock of a
 //! killed process, so nothing has to be cleaned up.
@@ -12,9 +12,9 @@ use bytes::Bytes;
 
 use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
 use crate::export::block::crc64;
-use crate::export::digest::Sha256Digest;
-use crate::export::ledger_store::{
-    LedgerStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{
+    DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// Writers of different shards do not wait for each other.
@@ -22,11 +22,11 @@ const SHARDS: u64 = 64;
 
 /// The ledger's documents as files below a directory.
 #[derive(Debug, Clone)]
-pub struct DirectoryLedgerStore {
+pub struct DirectoryDocumentStore {
     root: PathBuf,
 }
 
-impl DirectoryLedgerStore {
+impl DirectoryDocumentStore {
     /// A store in `root`, which is created when the first document comes.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
@@ -172,7 +172,7 @@ impl Wanted<'_> {
 }
 
 #[async_trait]
-impl LedgerStore for DirectoryLedgerStore {
+impl DocumentStore for DirectoryDocumentStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.run("read", key, Self::read).await
     }

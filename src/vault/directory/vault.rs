@@ -18,8 +18,8 @@ use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
     BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
 };
-use crate::export::digest::Sha256Digest;
 use crate::export::layout::BlobName;
+use crate::store::digest::Sha256Digest;
 
 const STAGING: &str = ".staging";
 const COMMITTED: &str = ".committed";

@@ -9,8 +9,8 @@ use crate::acs::client::CallRecordingClient;
 use crate::acs::credential::TOKEN_SCOPE;
 use crate::acs::operation::RecordingAddress;
 use crate::app;
+use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::telemetry::ErrorChain;
 use crate::vault::VaultUrl;
 
 const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::{Check, advice, within};
+use crate::error_chain::ErrorChain;
 use crate::export::destination::{
     BlobProperties, CommitOutcome, DestinationError, ExportDestination,
 };
 use crate::export::layout::BlobName;
-use crate::export::ledger_store::{LedgerStore, Precondition, PutOutcome, StoreError};
-use crate::telemetry::ErrorChain;
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 use crate::vault::VaultUrl;
 use crate::vault::azure::{Cause, StorageFailure};
 use crate::vault::url::ContainerUrl;
@@ -60,7 +60,7 @@ pub(super) async fn vault(
     .await
 }
 
-pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn LedgerStore) -> Check {
+pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check {
     const NAME: &str = "ledger";
     within(NAME, async {
         match try_ledger(ledger).await {
@@ -131,7 +131,7 @@ fn is_policy(cause: &Cause) -> bool {
     matches!(cause, Cause::Answered { status: 409, code } if code.starts_with("BlobImmutable") || code.contains("LegalHold"))
 }
 
-async fn try_ledger(ledger: &dyn LedgerStore) -> Result<(), Trouble> {
+async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
     let probe = format!("doctor/{}.json", Uuid::new_v4());
     let content = Bytes::from_static(b"{}");
     ledger
@@ -246,7 +246,7 @@ fn in_directory(url: &VaultUrl, setting: &str, kind: Option<ErrorKind>) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::memory::{MemoryLedgerStore, MemoryVault};
+    use crate::vault::memory::{MemoryDocumentStore, MemoryVault};
 
     fn remedy_of(url: &str, status: u16, code: &str) -> String {
         let VaultUrl::Container(container) = url.parse().unwrap() else {
@@ -304,7 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_probe_leaves_nothing_behind() {
-        let (vault, ledger) = (MemoryVault::default(), MemoryLedgerStore::default());
+        let (vault, ledger) = (MemoryVault::default(), MemoryDocumentStore::default());
         assert!(matches!(try_vault(&vault).await, Ok(Removed::Yes)));
         assert!(try_ledger(&ledger).await.is_ok());
         assert!(vault.files().is_empty() && ledger.list("", None, 10).await.unwrap().is_empty());

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use crate::export::digest::Sha256Digest;
 use crate::recording::DocumentId;
+use crate::store::digest::Sha256Digest;
 
 /// Part of the copies. Pure: the same copies and the same seed give the same part.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,10 +5,10 @@ use recording_vault::config::Config;
 use recording_vault::control::callback::StateCallback;
 use recording_vault::control::start::Start;
 use recording_vault::functions::invocation::Invocation;
-use recording_vault::recording::probe::{MAX_READ_BYTES, MAX_READS};
-use recording_vault::recording::{
-    FormatKind, IncomingEvent, MediaProbe, RecordingMetadata, examine,
-};
+use recording_vault::media::MediaProbe;
+use recording_vault::media::plausibility::examine;
+use recording_vault::media::{MAX_READ_BYTES, MAX_READS};
+use recording_vault::recording::{FormatKind, IncomingEvent, RecordingMetadata};
 use serde_json::{Value, json};
 
 /// A target by its name.

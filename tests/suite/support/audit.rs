@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use recording_vault::export::digest::Sha256Digest;
+use recording_vault::store::digest::Sha256Digest;
 use serde_json::Value;
 
 use super::world::World;

@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use recording_vault::export::ledger_store::{
-    LedgerStore, Precondition, PutOutcome, StoreError, Versioned,
+use recording_vault::store::document_store::{
+    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
 };
-use recording_vault::vault::memory::MemoryLedgerStore;
+use recording_vault::vault::memory::MemoryDocumentStore;
 
 /// What was asked of a store.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Counts {
 /// A ledger store in memory that counts.
 #[derive(Default)]
 pub struct CountingStore {
-    store: MemoryLedgerStore,
+    store: MemoryDocumentStore,
     finds: AtomicU64,
     puts: AtomicU64,
     removes: AtomicU64,
@@ -45,7 +45,7 @@ impl CountingStore {
 }
 
 #[async_trait]
-impl LedgerStore for CountingStore {
+impl DocumentStore for CountingStore {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.finds.fetch_add(1, Ordering::Relaxed);
         self.store.find(key).await

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recording_vault::clock::ManualClock;
+use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
-use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
     ExportSweep, OnAnomaly, SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
-use recording_vault::vault::memory::{MemoryLedgerStore, MemoryVault};
+use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 
 use super::fake_source::FakeSource;
 
@@ -46,7 +46,7 @@ pub struct Pipeline {
     pub source: Arc<FakeSource>,
     pub vault: Arc<MemoryVault>,
     pub backup: Arc<MemoryVault>,
-    pub store: Arc<MemoryLedgerStore>,
+    pub store: Arc<MemoryDocumentStore>,
     pub clock: Arc<ManualClock>,
     pub driver: Arc<ExportDriver>,
 }
@@ -111,7 +111,7 @@ impl Pipeline {
     fn on(
         source: Arc<FakeSource>,
         [vault, backup]: [Arc<MemoryVault>; 2],
-        store: Arc<MemoryLedgerStore>,
+        store: Arc<MemoryDocumentStore>,
         clock: Arc<ManualClock>,
         policy: ExportPolicy,
     ) -> Self {

@@ -15,26 +15,26 @@ use rand::{RngExt as _, SeedableRng as _};
 use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::register::RecordingRegister;
+use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
 };
-use recording_vault::export::holds::Holds;
-use recording_vault::export::index::Listed;
 use recording_vault::export::layout::BlobName;
-use recording_vault::export::ledger_store::{
-    LedgerStore, Precondition, PutOutcome, StoreError, Versioned,
-};
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
-use recording_vault::export::transfer::BlockPolicy;
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
     ExportSweep, OnAnomaly, Vaults,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
-use recording_vault::vault::memory::{MemoryLedgerStore, MemoryVault};
+use recording_vault::store::document_store::{
+    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+};
+use recording_vault::store::holds::Holds;
+use recording_vault::store::index::Listed;
+use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 use tokio::sync::Notify;
 
 use super::content;
@@ -167,7 +167,7 @@ struct Planned<T> {
 }
 
 #[async_trait]
-impl LedgerStore for Planned<MemoryLedgerStore> {
+impl DocumentStore for Planned<MemoryDocumentStore> {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.plan
             .around(store_error(key), self.inner.find(key))
@@ -201,7 +201,7 @@ impl LedgerStore for Planned<MemoryLedgerStore> {
 }
 
 /// A store whose calls go by a plan.
-pub fn planned(inner: &Arc<MemoryLedgerStore>, plan: &Arc<Plan>) -> Arc<dyn LedgerStore> {
+pub fn planned(inner: &Arc<MemoryDocumentStore>, plan: &Arc<Plan>) -> Arc<dyn DocumentStore> {
     Arc::new(Planned {
         inner: Arc::clone(inner),
         plan: Arc::clone(plan),
@@ -366,7 +366,7 @@ pub struct Durable {
     pub source: Arc<FakeSource>,
     pub vault: Arc<MemoryVault>,
     pub backup: Arc<MemoryVault>,
-    store: Arc<MemoryLedgerStore>,
+    store: Arc<MemoryDocumentStore>,
     pub clock: Arc<ManualClock>,
 }
 

@@ -1,0 +1,76 @@
+//! The expiry watch: chunks whose time runs out are told of at 50, 75 and 90 %, and a loss is told of once.
+
+use tracing::{error, warn};
+
+use crate::export::driver::ExportDriver;
+use crate::export::entry::{LedgerEntry, Risk};
+use crate::export::ledger::{Found, LedgerError};
+use crate::export::state::ChunkState;
+
+impl ExportDriver {
+    /// Raises the voice when a chunk has come closer to its deadline. Returns the entry as it is now.
+    pub(super) async fn watch(&self, found: Found) -> Result<Option<Found>, LedgerError> {
+        let entry = &found.entry;
+        let Some(risk) = entry
+            .risk(self.clock.now())
+            .filter(|risk| entry.told_risk.is_none_or(|told| told < *risk))
+        else {
+            return Ok(Some(found));
+        };
+        tell(entry, risk);
+        self.ledger
+            .note_told(&found, |entry| entry.told_risk = Some(risk))
+            .await?;
+        self.ledger.find(&found.entry.chunk.document_id).await
+    }
+
+    /// Tells of a chunk that ended without a copy, unless that was told: whoever settled it may have been killed before.
+    pub(super) async fn tell_end(&self, found: &Found) -> Result<(), LedgerError> {
+        if found.entry.told_end || !alarm(&found.entry) {
+            return Ok(());
+        }
+        self.ledger
+            .note_told(found, |entry| entry.told_end = true)
+            .await
+    }
+}
+
+fn tell(entry: &LedgerEntry, risk: Risk) {
+    let (id, expires_at) = (&entry.chunk.document_id, entry.expires_at);
+    let percent_over = risk.share() * 100.0;
+    let last = entry
+        .failures
+        .last()
+        .map(|failure| failure.reason.as_str())
+        .unwrap_or_default();
+    match risk {
+        Risk::Half => {
+            warn!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time are over, ACS drops it at {expires_at}, and it is not in the vault");
+        }
+        Risk::ThreeQuarters | Risk::NinetyPercent => {
+            error!(document.id = %id, chunk.index = entry.chunk.index, percent_over, %expires_at, error = last, "Chunk `{id}` is at risk: {percent_over} % of its time are over, ACS drops it at {expires_at}, and it is not in the vault");
+        }
+    }
+}
+
+/// Raises the voice over a chunk that ended without a copy; says whether it is one.
+pub(super) fn alarm(entry: &LedgerEntry) -> bool {
+    let id = &entry.chunk.document_id;
+    let (index, attempts) = (entry.chunk.index, entry.failures.len());
+    match &entry.state {
+        ChunkState::Expired { reason, seen_at } => {
+            error!(document.id = %id, chunk.index = index, state = entry.state.name(), error = reason, "Chunk `{id}` is LOST: ACS has dropped it, seen at {seen_at} after {attempts} failed attempts (`recording-vault show {id}`)");
+        }
+        ChunkState::DeadLettered { reason, .. } => {
+            error!(document.id = %id, chunk.index = index, state = entry.state.name(), error = reason, "Chunk `{id}` was not exported and is not tried again by itself (`recording-vault retry {id}`)");
+        }
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. } => return false,
+    }
+    true
+}

@@ -1,0 +1,167 @@
+//! Brings a copy home that was made in the backup vault while the other was not available.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use futures::StreamExt as _;
+
+use crate::export::destination::{DestinationError, ExportDestination};
+use crate::export::entry::LedgerEntry;
+use crate::export::layout;
+use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
+use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use crate::export::transfer::chunk::{Attempt, ChunkExporter};
+use crate::export::transfer::error::TransferError;
+use crate::export::transfer::file::{Transfer, TransferOutcome};
+use crate::export::transfer::verify;
+use crate::recording::RecordingChunk;
+
+/// The files of a receipt, read from the backup vault.
+struct BackupSource<'a> {
+    vault: &'a dyn ExportDestination,
+    receipt: &'a ExportReceipt,
+}
+
+impl ChunkExporter {
+    /// Copies both files into the home vault and proves them against the receipt. `None` when the turn was over before.
+    ///
+    /// Every step can be repeated: what is home already is found there.
+    ///
+    /// # Errors
+    /// When one of the vaults fails, or what is home is not what the receipt says.
+    pub async fn move_home(
+        &self,
+        attempt: Attempt<'_>,
+        receipt: &ExportReceipt,
+    ) -> Result<Option<ExportReceipt>, TransferError> {
+        let unreachable = |error| TransferError::Source {
+            part: ChunkPart::Media,
+            source: failure(error),
+        };
+        let backup = self
+            .vaults
+            .get(VaultName::Backup, receipt.media().name())
+            .map_err(unreachable)?;
+        let source = BackupSource {
+            vault: backup,
+            receipt,
+        };
+        let Some(media) = self
+            .copy_home(attempt, &source, ChunkPart::Media, receipt.media())
+            .await?
+        else {
+            return Ok(None);
+        };
+        let metadata = match receipt.metadata() {
+            Some(file) => match self
+                .copy_home(attempt, &source, ChunkPart::Metadata, file)
+                .await?
+            {
+                Some(file) => Some(file),
+                None => return Ok(None),
+            },
+            None => None,
+        };
+        let anomaly = receipt.anomaly().map(str::to_owned);
+        let moved = ExportReceipt::new(media, metadata, VaultName::Home, anomaly, self.clock.now());
+        self.put_receipt(self.vaults.home(), attempt.entry, &moved)
+            .await?;
+        Ok(Some(moved))
+    }
+
+    /// Removes from the backup vault whatever of a chunk that is proved at home may lie there.
+    ///
+    /// # Errors
+    /// When the backup vault fails. One that is not configured any more is let alone.
+    pub async fn clear_backup(
+        &self,
+        entry: &LedgerEntry,
+        at_home: &ExportReceipt,
+    ) -> Result<(), DestinationError> {
+        let Ok(backup) = self.vaults.get(VaultName::Backup, at_home.media().name()) else {
+            let id = &entry.chunk.document_id;
+            tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set any more");
+            return Ok(());
+        };
+        for name in layout::all_names(&entry.folder, &entry.chunk) {
+            backup.remove(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy_home(
+        &self,
+        attempt: Attempt<'_>,
+        source: &BackupSource<'_>,
+        part: ChunkPart,
+        file: &VerifiedFile,
+    ) -> Result<Option<VerifiedFile>, TransferError> {
+        let transfer = Transfer {
+            source,
+            destination: self.vaults.home(),
+            chunk: &attempt.entry.chunk,
+            part,
+            name: file.name().clone(),
+            content_type: layout::content_type(file.name()),
+            blocks: self.blocks,
+            turn: attempt.turn,
+            is_first_attempt: attempt.is_first,
+        };
+        match transfer.run().await? {
+            TransferOutcome::Verified(home) => verify::same_content(file, home.file)
+                .map(Some)
+                .map_err(TransferError::Unproved),
+            TransferOutcome::OutOfTime => Ok(None),
+        }
+    }
+}
+
+fn failure(error: DestinationError) -> SourceError {
+    let what = "could not read it from the backup vault".to_owned();
+    SourceError::Transient {
+        what,
+        retry_after: None,
+        source: Some(error.into()),
+    }
+}
+
+#[async_trait]
+impl RecordingSource for BackupSource<'_> {
+    async fn open(
+        &self,
+        _chunk: &RecordingChunk,
+        part: ChunkPart,
+        range: Range<u64>,
+    ) -> Result<OpenedContent, SourceError> {
+        let file = match part {
+            ChunkPart::Media => Some(self.receipt.media()),
+            ChunkPart::Metadata => self.receipt.metadata(),
+        };
+        let file =
+            file.ok_or_else(|| SourceError::Refused("the receipt names no metadata".to_owned()))?;
+        let total_bytes = file.size_bytes();
+        let range = range.start..range.end.min(total_bytes);
+        let content = self
+            .vault
+            .read(file.name(), range.clone())
+            .await
+            .map_err(failure)?;
+        let stream = futures::stream::iter([Ok(content)]).boxed();
+        Ok(OpenedContent {
+            offset: range.start,
+            end: range.end,
+            total_bytes,
+            stream,
+        })
+    }
+
+    async fn delete(
+        &self,
+        _chunk: &RecordingChunk,
+        _receipt: &ExportReceipt,
+    ) -> Result<(), SourceError> {
+        Err(SourceError::Refused(
+            "nothing is deleted at ACS from here".to_owned(),
+        ))
+    }
+}

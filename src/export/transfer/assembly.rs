@@ -1,0 +1,357 @@
+//! The blocks of one file on their way: fetched in parallel, hashed in order, staged.
+//!
+//! ```text
+//!  source ─▶ fetching ─▶ ready ─▶ hashing (one at a time, off the async threads) ─▶ staging ─▶ vault
+//!            └────────────── at most `blocks_in_flight` blocks from here ──────────────┘
+//! ```
+//! A block leaves the window when it and all before it are staged: what a kill wastes is never more than the window.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesOrdered, StreamExt as _};
+use futures::{FutureExt as _, future};
+
+use crate::export::block::BlockPolicy;
+use crate::export::block::{Block, BlockChain, BlockId};
+use crate::export::destination::{DestinationError, ExportDestination};
+use crate::export::layout::BlobName;
+use crate::export::source::SourceError;
+use crate::export::transfer::error::TransferError;
+use crate::export::transfer::fetch::{FetchError, Fetched, Fetcher, Input, Wanted};
+use crate::metrics;
+use crate::store::digest::WORD;
+
+/// Below this, handing a block to another thread costs more than hashing it.
+const WORTH_A_THREAD: usize = 256 * 1024;
+/// A source that changes its mind more often about a file's length is left alone for a while.
+const LENGTH_CHANGES: u32 = 3;
+/// What is kept of a file's beginning, for whoever wants to know what it is.
+const HEAD_BYTES: usize = 64 * 1024;
+/// Blocks that take longer are fetched one less at a time: what is cut off by the end of a turn is lost.
+const SLOW: Duration = Duration::from_secs(12);
+/// Blocks that take less are fetched twice as many at a time.
+const FAST: Duration = Duration::from_secs(8);
+
+/// Fetches, hashes and stages what is missing of one file.
+pub(in crate::export) struct Assembly<'a> {
+    pub fetcher: Fetcher<'a>,
+    pub destination: &'a dyn ExportDestination,
+    pub name: &'a BlobName,
+    pub blocks: BlockPolicy,
+}
+
+/// All blocks of a file, staged.
+pub(in crate::export) struct Assembled {
+    pub chain: BlockChain,
+    /// How the file begins, if that was read this time.
+    pub head: Option<Bytes>,
+}
+
+/// Why the window closed.
+enum Halt {
+    Complete(BlockChain),
+    OutOfTime,
+    /// What is staged behind a gap does not fit what was fetched into the gap.
+    Misfit(BlockChain),
+    LengthChanged(u64),
+}
+
+impl Assembly<'_> {
+    /// Stages everything that `staged` lacks; `None` when the turn was over before.
+    ///
+    /// # Errors
+    /// When the source or the vault fails. What is staged is kept.
+    pub async fn stage_all(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
+        let mut chain = BlockChain::resume(staged);
+        let mut reusable = staged.to_vec();
+        let mut head = None;
+        let mut length_changes = 0;
+        loop {
+            if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
+                return Ok(Some(Assembled {
+                    chain: complete,
+                    head,
+                }));
+            }
+            match Window::new(self, chain, &reusable, &mut head).run().await? {
+                Halt::Complete(chain) => return Ok(Some(Assembled { chain, head })),
+                Halt::OutOfTime => return Ok(None),
+                Halt::Misfit(known) => {
+                    reusable.clear();
+                    chain = Some(known);
+                }
+                Halt::LengthChanged(total_bytes) => {
+                    length_changes += 1;
+                    if length_changes > LENGTH_CHANGES {
+                        let what = format!(
+                            "the length of the file keeps changing, now to {total_bytes} bytes"
+                        );
+                        return Err(self.source_error(SourceError::transient(what)));
+                    }
+                    tracing::warn!(document.id = %self.fetcher.chunk.document_id, total_bytes, "The source changed the length of a file");
+                    reusable = staged.to_vec();
+                    chain = Some(BlockChain::resume_of(total_bytes, staged));
+                }
+            }
+        }
+    }
+
+    async fn stage(&self, block: Block) -> Result<Bytes, DestinationError> {
+        let content = block.content.clone();
+        self.destination.stage(self.name, block).await?;
+        metrics::staged(content.len() as u64);
+        Ok(content)
+    }
+
+    fn source_error(&self, source: SourceError) -> TransferError {
+        TransferError::Source {
+            part: self.fetcher.part,
+            source,
+        }
+    }
+}
+
+/// The blocks that are in memory, in the order of the file.
+struct Window<'a> {
+    assembly: &'a Assembly<'a>,
+    reusable: &'a [BlockId],
+    head: &'a mut Option<Bytes>,
+    /// `None` until the file's length is known, and while a block is hashed.
+    chain: Option<BlockChain>,
+    total_bytes: Option<u64>,
+    /// Where the next fetch begins, and which block that is.
+    next_offset: u64,
+    next_index: usize,
+    fetching: FuturesOrdered<BoxFuture<'a, Result<Option<Fetched>, FetchError>>>,
+    ready: VecDeque<Fetched>,
+    hashing: Option<BoxFuture<'static, (BlockChain, Block)>>,
+    staging: FuturesOrdered<BoxFuture<'a, Result<Bytes, DestinationError>>>,
+    /// How many may be fetched at a time.
+    width: usize,
+    /// The source ignores ranges: one stream is read on and on.
+    stream: Option<Input>,
+    is_one_stream: bool,
+    /// Nothing more is asked for, for this reason; what is on its way is kept, up to the first block that is not whole.
+    ending: Option<Result<Halt, FetchError>>,
+}
+
+impl<'a> Window<'a> {
+    fn new(
+        assembly: &'a Assembly<'a>,
+        chain: Option<BlockChain>,
+        reusable: &'a [BlockId],
+        head: &'a mut Option<Bytes>,
+    ) -> Self {
+        Self {
+            assembly,
+            reusable,
+            head,
+            total_bytes: chain.as_ref().map(BlockChain::total_bytes),
+            next_offset: chain.as_ref().map_or(0, BlockChain::offset),
+            next_index: chain.as_ref().map_or(0, |chain| chain.ids().len()),
+            chain,
+            fetching: FuturesOrdered::new(),
+            ready: VecDeque::new(),
+            hashing: None,
+            staging: FuturesOrdered::new(),
+            width: 1,
+            stream: None,
+            is_one_stream: false,
+            ending: None,
+        }
+    }
+
+    async fn run(mut self) -> Result<Halt, TransferError> {
+        loop {
+            self.fetch_more();
+            self.hash_next();
+            tokio::select! {
+                biased;
+                Some(staged) = self.staging.next() => self.assembly.fetcher.buffers.give_back(staged?),
+                (chain, block) = hashed(&mut self.hashing), if self.hashing.is_some() => self.stage(chain, block),
+                Some(fetched) = self.fetching.next() => self.keep(fetched),
+                else => return self.halt(),
+            }
+        }
+    }
+
+    fn halt(self) -> Result<Halt, TransferError> {
+        match (self.ending, self.chain) {
+            (_, Some(chain)) if chain.digest().is_some() => Ok(Halt::Complete(chain)),
+            (Some(Ok(halt)), _) => Ok(halt),
+            (Some(Err(FetchError::LengthChanged { total_bytes })), _) => {
+                Ok(Halt::LengthChanged(total_bytes))
+            }
+            (Some(Err(FetchError::Source(error))), _) => Err(self.assembly.source_error(error)),
+            (None, Some(chain)) => Ok(Halt::Misfit(chain)),
+            (None, None) => Ok(Halt::OutOfTime),
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.fetching.len()
+            + self.ready.len()
+            + usize::from(self.hashing.is_some())
+            + self.staging.len()
+    }
+
+    fn fetch_more(&mut self) {
+        while self.ending.is_none()
+            && self.in_flight() < self.assembly.blocks.blocks_in_flight.get()
+            && self.fetching.len() < self.width
+        {
+            self.skip_staged();
+            let offset = self.next_offset;
+            if self
+                .total_bytes
+                .is_some_and(|total_bytes| offset >= total_bytes)
+            {
+                return;
+            }
+            if self.assembly.fetcher.turn.is_over() {
+                self.ending = Some(Ok(Halt::OutOfTime));
+                return;
+            }
+            let size_bytes = self.next_size();
+            let wanted = Wanted {
+                offset,
+                size_bytes,
+                total_bytes: self.total_bytes,
+            };
+            self.next_offset += size_bytes as u64;
+            self.next_index += 1;
+            let stream = self.stream.take();
+            self.fetching
+                .push_back(self.assembly.fetcher.fetch(wanted, stream).boxed());
+        }
+    }
+
+    /// Passes over blocks that seem to be staged behind a gap. Whether they fit shows when the gap is filled.
+    fn skip_staged(&mut self) {
+        let is_next = |id: &&BlockId, window: &Self| {
+            id.index() == window.next_index && id.size_bytes() == window.next_size() as u64
+        };
+        while self
+            .total_bytes
+            .is_some_and(|total_bytes| self.next_offset < total_bytes)
+            && let Some(id) = self.reusable.iter().find(|id| is_next(id, self))
+        {
+            self.next_offset += id.size_bytes();
+            self.next_index += 1;
+        }
+    }
+
+    fn next_size(&self) -> usize {
+        let left = self
+            .total_bytes
+            .map_or(u64::MAX, |total_bytes| total_bytes - self.next_offset);
+        usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(self.assembly.blocks.block_size_bytes.get())
+    }
+
+    fn keep(&mut self, fetched: Result<Option<Fetched>, FetchError>) {
+        let mut fetched = match fetched {
+            Ok(Some(fetched)) => fetched,
+            Ok(None) => return self.end(Ok(Halt::OutOfTime)),
+            Err(error) => return self.end(Err(error)),
+        };
+        if self.total_bytes.is_none() {
+            self.total_bytes = Some(fetched.total_bytes);
+            self.chain = Some(BlockChain::start(fetched.total_bytes));
+            self.next_offset = fetched.content.len() as u64;
+        }
+        self.is_one_stream |= fetched.rest.is_some();
+        self.adapt(fetched.took);
+        self.stream = fetched.rest.take().filter(|_| self.fetching.is_empty());
+        if !fetched.is_whole {
+            // A block that is not the last has to end with a word of the digest.
+            fetched
+                .content
+                .truncate(fetched.content.len() / WORD * WORD);
+            self.end(Ok(Halt::OutOfTime));
+        }
+        if !fetched.content.is_empty() {
+            self.ready.push_back(fetched);
+        }
+    }
+
+    fn end(&mut self, ending: Result<Halt, FetchError>) {
+        self.ending = Some(ending);
+        self.fetching.clear();
+    }
+
+    /// Begins with one, so that a slow line loses nothing to blocks that do not get done.
+    fn adapt(&mut self, took: Duration) {
+        if self.is_one_stream {
+            self.width = 1;
+        } else if took > SLOW {
+            self.width = (self.width - 1).max(1);
+        } else if took < FAST {
+            self.width = (self.width * 2).min(self.assembly.blocks.blocks_in_flight.get());
+        }
+    }
+
+    fn hash_next(&mut self) {
+        while self.hashing.is_none()
+            && let Some(mut chain) = self.chain.take()
+        {
+            let Some(fetched) = self.ready.pop_front() else {
+                chain.append_staged(self.reusable);
+                self.chain = Some(chain);
+                return;
+            };
+            if chain.offset() < fetched.offset {
+                chain.append_staged(self.reusable);
+            }
+            if chain.offset() < fetched.offset {
+                self.ready.clear();
+                self.end(Ok(Halt::Misfit(chain)));
+                return;
+            }
+            if fetched.offset < chain.offset() {
+                // Found staged after all.
+                self.chain = Some(chain);
+                continue;
+            }
+            if fetched.offset == 0 {
+                // A copy: a slice would hold on to the whole block.
+                *self.head = Some(Bytes::copy_from_slice(
+                    &fetched.content[..fetched.content.len().min(HEAD_BYTES)],
+                ));
+            }
+            self.hashing = Some(hash(chain, fetched.content));
+        }
+    }
+
+    fn stage(&mut self, chain: BlockChain, block: Block) {
+        self.hashing = None;
+        let fetcher = &self.assembly.fetcher;
+        tracing::debug!(document.id = %fetcher.chunk.document_id, chunk.index = fetcher.chunk.index, part = fetcher.part.as_str(), offset_bytes = chain.offset(), total_bytes = chain.total_bytes(), "Read block {}", block.id);
+        self.chain = Some(chain);
+        self.staging.push_back(self.assembly.stage(block).boxed());
+    }
+}
+
+fn hash(chain: BlockChain, content: Bytes) -> BoxFuture<'static, (BlockChain, Block)> {
+    if content.len() < WORTH_A_THREAD {
+        return future::ready(chain.hash_next(content)).boxed();
+    }
+    let hashing = tokio::task::spawn_blocking(move || chain.hash_next(content));
+    hashing
+        .map(|hashed| hashed.expect("hashing neither panics nor is aborted"))
+        .boxed()
+}
+
+/// Resolves when the block that is being hashed is; never where there is none.
+async fn hashed(
+    hashing: &mut Option<BoxFuture<'static, (BlockChain, Block)>>,
+) -> (BlockChain, Block) {
+    match hashing {
+        Some(hashing) => hashing.await,
+        None => future::pending().await,
+    }
+}

@@ -1,0 +1,22 @@
+//! Why the files of a chunk could not be moved or proved.
+
+use crate::export::destination::DestinationError;
+use crate::export::layout::BlobName;
+use crate::export::source::{ChunkPart, SourceError};
+use crate::export::transfer::verify::Mismatch;
+
+/// Why a transfer failed. What is staged is kept in any case.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    #[error("could not read the {} at its source", part.as_str())]
+    Source {
+        part: ChunkPart,
+        source: SourceError,
+    },
+    #[error(transparent)]
+    Destination(#[from] DestinationError),
+    #[error("the copy could not be proved")]
+    Unproved(#[source] Mismatch),
+    #[error("`{0}` vanished from the vault right after its commit")]
+    Vanished(BlobName),
+}

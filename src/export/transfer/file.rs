@@ -1,0 +1,145 @@
+//! One file from the source into the vault: assemble its blocks, commit, verify. Resumes from staged blocks.
+
+use bytes::Bytes;
+
+use crate::export::block::BlockPolicy;
+use crate::export::block::{BlockChain, BlockId};
+use crate::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
+use crate::export::layout::BlobName;
+use crate::export::receipt::VerifiedFile;
+use crate::export::slots::Turn;
+use crate::export::source::{ChunkPart, RecordingSource};
+use crate::export::transfer::assembly::{Assembled, Assembly};
+use crate::export::transfer::error::TransferError;
+use crate::export::transfer::fetch::{Buffers, Fetcher};
+use crate::export::transfer::verify::{self, Mismatch};
+use crate::recording::RecordingChunk;
+
+/// One file to be moved.
+pub struct Transfer<'a> {
+    pub source: &'a dyn RecordingSource,
+    pub destination: &'a dyn ExportDestination,
+    pub chunk: &'a RecordingChunk,
+    pub part: ChunkPart,
+    pub name: BlobName,
+    pub content_type: &'static str,
+    pub blocks: BlockPolicy,
+    pub turn: &'a Turn,
+    /// Nobody has been at this file yet: nothing can be staged or committed.
+    pub is_first_attempt: bool,
+}
+
+/// A file that is in the vault and proved.
+#[derive(Debug)]
+pub struct Transferred {
+    pub file: VerifiedFile,
+    /// How it begins, if that was read this time.
+    pub head: Option<Bytes>,
+}
+
+/// How a transfer ended without an error.
+#[derive(Debug)]
+pub enum TransferOutcome {
+    Verified(Transferred),
+    /// The turn was over; what is staged is kept.
+    OutOfTime,
+}
+
+impl Transfer<'_> {
+    /// Moves the file, or finds that it was moved already.
+    ///
+    /// Cancel-safe: dropped anywhere, it leaves staged blocks or the complete blob, never a part of one.
+    ///
+    /// # Errors
+    /// When the source or the vault fails, or what is committed cannot be proved. What is staged is kept.
+    #[tracing::instrument(name = "transfer", skip_all, fields(part = self.part.as_str()))]
+    pub async fn run(&self) -> Result<TransferOutcome, TransferError> {
+        let mut staged = Vec::new();
+        if !self.is_first_attempt {
+            if let Some(found) = self.destination.inspect(&self.name).await? {
+                return proved(verify::verify_committed_before(&self.name, &found), None);
+            }
+            staged = self.destination.staged_blocks(&self.name).await?;
+        }
+        let Some(Assembled { chain, head }) = self.assemble(&staged).await? else {
+            return Ok(TransferOutcome::OutOfTime);
+        };
+        self.commit_and_verify(&chain, head).await
+    }
+
+    #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]
+    async fn commit_and_verify(
+        &self,
+        chain: &BlockChain,
+        head: Option<Bytes>,
+    ) -> Result<TransferOutcome, TransferError> {
+        let outcome = self
+            .destination
+            .commit(&self.name, chain.ids(), &self.properties(chain))
+            .await?;
+        let Some(found) = self.destination.inspect(&self.name).await? else {
+            return Err(TransferError::Vanished(self.name.clone()));
+        };
+        if outcome == CommitOutcome::AlreadyThere {
+            // Cut into other blocks, perhaps: its own block list proves it, and its digest has to be ours.
+            tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
+            return proved(verify::verify_same(&self.name, chain, &found), head);
+        }
+        proved(verify::verify(&self.name, chain, &found), head)
+    }
+
+    async fn assemble(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
+        let buffers = Buffers::default();
+        let (source, chunk, part, turn) = (self.source, self.chunk, self.part, self.turn);
+        let fetcher = Fetcher {
+            source,
+            chunk,
+            part,
+            turn,
+            buffers: &buffers,
+        };
+        let assembly = Assembly {
+            fetcher,
+            destination: self.destination,
+            name: &self.name,
+            blocks: self.blocks,
+        };
+        assembly.stage_all(staged).await
+    }
+
+    fn properties(&self, chain: &BlockChain) -> BlobProperties {
+        let mut metadata = vec![
+            ("document_id", self.chunk.document_id.to_string()),
+            ("chunk_index", self.chunk.index.to_string()),
+        ];
+        if let Some(sha256) = chain.digest() {
+            metadata.push(("sha256", sha256.to_string()));
+        }
+        let chunk = self.chunk;
+        let ids = [
+            ("documentId", Some(chunk.document_id.to_string())),
+            (
+                "recordingId",
+                chunk.recording_id.as_ref().map(ToString::to_string),
+            ),
+            ("callId", chunk.call_id.as_ref().map(ToString::to_string)),
+        ];
+        let tags = ids
+            .into_iter()
+            .filter_map(|(name, id)| Some((name, id?)))
+            .collect();
+        BlobProperties {
+            content_type: self.content_type,
+            metadata,
+            tags,
+        }
+    }
+}
+
+fn proved(
+    file: Result<VerifiedFile, Mismatch>,
+    head: Option<Bytes>,
+) -> Result<TransferOutcome, TransferError> {
+    file.map(|file| TransferOutcome::Verified(Transferred { file, head }))
+        .map_err(TransferError::Unproved)
+}

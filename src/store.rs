@@ -1,0 +1,13 @@
+//! Small JSON documents under conditional writes, and what is kept in them for everybody: index, holds, audit log.
+//!
+//! The foundation that control, export, catalogue and vault share. It knows no chunk, no ACS and no storage service.
+
+pub mod audit;
+pub mod digest;
+pub mod document_store;
+pub mod documents;
+pub mod holds;
+pub mod index;
+
+pub use document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned};
+pub use documents::{DocumentError, Documents};

@@ -1,0 +1,72 @@
+//! What the ledger asks of its storage: small documents, written only under a condition.
+
+use std::error::Error;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+/// Opaque version of a stored document; changes with every write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version(pub String);
+
+/// A document as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Versioned {
+    pub content: Bytes,
+    pub version: Version,
+}
+
+/// Under which condition a write may take effect. There is no unconditional write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Precondition {
+    /// Nothing stands under the key.
+    Absent,
+    /// What stands there is what was read.
+    Unchanged(Version),
+}
+
+/// What became of a conditional write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PutOutcome {
+    Written,
+    /// Somebody else was first; nothing was changed.
+    Conflict,
+}
+
+/// The storage did not do what was asked; it may or may not have taken effect.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} `{key}` in the ledger")]
+pub struct StoreError {
+    pub action: &'static str,
+    pub key: String,
+    #[source]
+    pub source: Box<dyn Error + Send + Sync>,
+}
+
+/// A place for the ledger's documents. Every implementation passes `tests/suite/document_store_contract.rs`.
+///
+/// Keys are `/`-separated safe names. Written content is durable when `put` returns.
+#[async_trait]
+pub trait DocumentStore: Send + Sync {
+    /// The document under `key`, if there is one.
+    async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError>;
+
+    /// Writes `content` whole, or not at all.
+    async fn put(
+        &self,
+        key: &str,
+        content: Bytes,
+        condition: Precondition,
+    ) -> Result<PutOutcome, StoreError>;
+
+    /// Removes the document under `key`; one that is not there is removed already.
+    async fn remove(&self, key: &str) -> Result<(), StoreError>;
+
+    /// At most `limit` keys that begin with `prefix` and come after `after`, in ascending order.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError>;
+}

@@ -1,0 +1,402 @@
+//! The index: markers, keys without content, by which recordings are found newest first, by call, by participant, and by
+//! what is wrong with them. It knows nothing of what it points at.
+//!
+//! ```text
+//! catalogue/<list>/<5 digits>/<8 digits>-<sha256 of the recordingId>[-<documentId>]
+//! ```
+//! The 13 digits are a time in milliseconds, counted backwards, so that listing order is newest first; they are cut in two, so
+//! that a folder of a directory holds about a day. A marker is written before what it tells becomes true, and removed after:
+//! one too many is skipped by whoever reads, one too few there never is.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+
+use crate::recording::{DocumentId, RecordingId};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{DocumentStore, Precondition, StoreError};
+
+const CATALOGUE: &str = "catalogue/";
+/// Times are counted back from here; what is later counts as then, what is before 1970 as 1970.
+const LATEST_MS: i64 = 9_999_999_999_999;
+const DIGITS: usize = 13;
+const DIGITS_OF_FOLDER: usize = 5;
+const SHA256_LENGTH: usize = 64;
+/// Markers of one change that are written at once.
+const AT_ONCE: usize = 16;
+/// Keys that are counted with one request.
+const PAGE: usize = 5000;
+
+/// By what recordings are listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    All,
+    /// Any of a call's names, in any casing.
+    Call(String),
+    /// A participant's id, in any casing.
+    Participant(String),
+    Attention(Attention),
+    /// Chunks, by when they were proved.
+    Proved,
+}
+
+/// What somebody has to look after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attention {
+    /// A chunk is dead-lettered; or, without a chunk, ACS could not start the recording.
+    Failed,
+    /// A chunk expired.
+    Lost,
+    /// A recording's files never came.
+    Missing,
+}
+
+impl Listed {
+    /// What the keys of its markers begin with.
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::All => format!("{CATALOGUE}all/"),
+            // One call's server call id comes with and without padding.
+            Self::Call(id) => format!("{CATALOGUE}call/{}/", hashed(id.trim_end_matches('='))),
+            Self::Participant(id) => format!("{CATALOGUE}participant/{}/", hashed(id)),
+            Self::Attention(Attention::Failed) => format!("{CATALOGUE}attention/failed/"),
+            Self::Attention(Attention::Lost) => format!("{CATALOGUE}attention/lost/"),
+            Self::Attention(Attention::Missing) => format!("{CATALOGUE}attention/missing/"),
+            Self::Proved => format!("{CATALOGUE}proved/"),
+        }
+    }
+
+    /// The key of a marker.
+    pub fn marker(
+        &self,
+        at: Timestamp,
+        recording: &Sha256Digest,
+        document: Option<&DocumentId>,
+    ) -> String {
+        self.key(&Place {
+            back_ms: back_ms(at),
+            recording: *recording,
+            document: document.cloned(),
+        })
+    }
+
+    /// The key of the marker at a place.
+    pub fn key(&self, place: &Place) -> String {
+        let place = place.to_string();
+        let (folder, rest) = place.split_at(DIGITS_OF_FOLDER);
+        format!("{}{folder}/{rest}", self.prefix())
+    }
+
+    fn place(&self, key: &str) -> Option<Place> {
+        let (folder, rest) = key.strip_prefix(&self.prefix())?.split_once('/')?;
+        format!("{folder}{rest}").parse().ok()
+    }
+}
+
+fn hashed(id: &str) -> Sha256Digest {
+    Sha256Digest::of(id.trim().to_lowercase().as_bytes())
+}
+
+/// A name for documents of this recording, whatever characters its id has.
+pub fn recording_name(id: &RecordingId) -> Sha256Digest {
+    Sha256Digest::of(id.as_str().as_bytes())
+}
+
+fn back_ms(at: Timestamp) -> i64 {
+    LATEST_MS - at.as_millisecond().clamp(0, LATEST_MS)
+}
+
+/// A place in a list: a time, and what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    back_ms: i64,
+    pub recording: Sha256Digest,
+    pub document: Option<DocumentId>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:0DIGITS$}-{}", self.back_ms, self.recording)?;
+        self.document
+            .as_ref()
+            .map_or(Ok(()), |document| write!(f, "-{document}"))
+    }
+}
+
+impl FromStr for Place {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const PROBLEM: &str = "it is no place in a list";
+        if !text.is_ascii() || text.len() < DIGITS + 1 + SHA256_LENGTH {
+            return Err(PROBLEM);
+        }
+        let (digits, rest) = text.split_at(DIGITS);
+        let (recording, document) = rest[1..].split_at(SHA256_LENGTH);
+        let is_number = digits.bytes().all(|digit| digit.is_ascii_digit());
+        let is_lower = recording.bytes().all(|digit| !digit.is_ascii_uppercase());
+        let document = match document.strip_prefix('-') {
+            Some(document) => Some(document.parse().map_err(|_| PROBLEM)?),
+            None if document.is_empty() => None,
+            None => return Err(PROBLEM),
+        };
+        if !is_number || !is_lower || !rest.starts_with('-') {
+            return Err(PROBLEM);
+        }
+        Ok(Self {
+            back_ms: digits.parse().map_err(|_| PROBLEM)?,
+            recording: recording.to_owned().try_into().map_err(|_| PROBLEM)?,
+            document,
+        })
+    }
+}
+
+/// From a time on, up to another.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Period {
+    pub from: Option<Timestamp>,
+    /// Exclusive.
+    pub to: Option<Timestamp>,
+}
+
+/// How many there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Count {
+    pub count: usize,
+    /// There are more; they were not counted.
+    pub is_capped: bool,
+}
+
+/// Markers in the ledger's storage.
+#[derive(Clone)]
+pub struct Index {
+    store: Arc<dyn DocumentStore>,
+}
+
+impl Index {
+    pub fn new(store: Arc<dyn DocumentStore>) -> Self {
+        Self { store }
+    }
+
+    /// Writes markers; those that are there already stay.
+    ///
+    /// # Errors
+    /// When the storage fails: what they tell must then not become true.
+    pub async fn put(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
+        let puts = futures::stream::iter(markers).map(|key| async move {
+            self.store
+                .put(&key, Bytes::new(), Precondition::Absent)
+                .await
+                .map(drop)
+        });
+        puts.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Removes markers of what is true no more. Whoever removes looks again afterwards, and puts back what is.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn remove(
+        &self,
+        markers: impl IntoIterator<Item = String>,
+    ) -> Result<(), StoreError> {
+        let removals =
+            futures::stream::iter(markers).map(|key| async move { self.store.remove(&key).await });
+        removals.buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// At most `limit` places of a list, newest first, that come after `after` and lie in the period.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn places(
+        &self,
+        list: &Listed,
+        period: Period,
+        after: Option<&Place>,
+        limit: usize,
+    ) -> Result<Vec<Place>, StoreError> {
+        let begin = begin(list, period)
+            .into_iter()
+            .chain(after.map(|place| list.key(place)))
+            .max();
+        let keys = self
+            .store
+            .list(&list.prefix(), begin.as_deref(), limit)
+            .await?;
+        let places = keys.iter().filter_map(|key| list.place(key));
+        Ok(places
+            .take_while(|place| {
+                period
+                    .from
+                    .is_none_or(|from| place.back_ms <= back_ms(from))
+            })
+            .collect())
+    }
+
+    /// How many places of a list lie in the period; counted up to `cap`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn count(
+        &self,
+        list: &Listed,
+        period: Period,
+        cap: usize,
+    ) -> Result<Count, StoreError> {
+        let mut count = 0;
+        let mut after: Option<Place> = None;
+        loop {
+            let limit = PAGE.min(cap + 1 - count);
+            let places = self.places(list, period, after.as_ref(), limit).await?;
+            count += places.len();
+            if count > cap {
+                return Ok(Count {
+                    count: cap,
+                    is_capped: true,
+                });
+            }
+            if places.len() < limit {
+                return Ok(Count {
+                    count,
+                    is_capped: false,
+                });
+            }
+            after = places.into_iter().next_back();
+        }
+    }
+
+    /// Writes what `after` has and `before` had not.
+    pub(crate) async fn put_new(
+        &self,
+        before: &BTreeSet<String>,
+        after: &BTreeSet<String>,
+    ) -> Result<(), StoreError> {
+        self.put(after.difference(before).cloned()).await
+    }
+}
+
+/// What all keys of the period come after.
+fn begin(list: &Listed, period: Period) -> Option<String> {
+    let back = format!("{:0DIGITS$}", back_ms(period.to?));
+    let (folder, rest) = back.split_at(DIGITS_OF_FOLDER);
+    // `~` comes after every character of a key.
+    Some(format!("{}{folder}/{rest}~", list.prefix()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn name(text: &str) -> Sha256Digest {
+        recording_name(&text.parse().unwrap())
+    }
+
+    #[test]
+    fn a_place_survives_its_text() {
+        let place = Place {
+            back_ms: 8_227_574_399_999,
+            recording: name("r"),
+            document: "0-eus-d1-a".parse().ok(),
+        };
+        assert_eq!(place.to_string().parse(), Ok(place.clone()));
+        assert_eq!(Listed::All.place(&Listed::All.key(&place)), Some(place));
+    }
+
+    #[rstest::rstest]
+    #[case("")]
+    #[case("0000000000000-xyz")]
+    #[case(
+        "../../../../../../../../../../../../../../../../../../../../../../../../../../../../../etc/passwd"
+    )]
+    #[case("8227574399999-454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1-../x")]
+    #[case("822757439999é-454349e422f05297191ead13e21d3db520e5abef52055e4964b82fb213f593a1")]
+    fn another_text_is_no_place(#[case] text: &str) {
+        assert!(text.parse::<Place>().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_list_is_newest_first_and_a_period_ends_before_its_end() {
+        let index = Index::new(Arc::new(MemoryDocumentStore::default()));
+        let times = [
+            "0001-01-01T00:00:00Z",
+            "2026-03-01T00:00:00Z",
+            "2026-03-02T00:00:00Z",
+            "2999-01-01T00:00:00Z",
+        ]
+        .map(at);
+        index
+            .put(
+                times
+                    .iter()
+                    .map(|time| Listed::All.marker(*time, &name(&time.to_string()), None)),
+            )
+            .await
+            .unwrap();
+        let listed = async |from: Option<&str>, to: Option<&str>| {
+            let period = Period {
+                from: from.map(at),
+                to: to.map(at),
+            };
+            let places = index.places(&Listed::All, period, None, 10).await.unwrap();
+            let seen = places.iter().map(|place| {
+                times
+                    .iter()
+                    .position(|time| name(&time.to_string()) == place.recording)
+                    .unwrap()
+            });
+            seen.collect::<Vec<_>>()
+        };
+        assert_eq!(listed(None, None).await, [3, 2, 1, 0]);
+        assert_eq!(
+            listed(Some("2026-03-01T00:00:00Z"), Some("2026-03-02T00:00:00Z")).await,
+            [1]
+        );
+        assert_eq!(listed(Some("2026-03-01T00:00:00.001Z"), None).await, [3, 2]);
+        assert_eq!(
+            listed(None, Some("2026-03-02T00:00:00.001Z")).await,
+            [2, 1, 0]
+        );
+        let count = async |cap| {
+            index
+                .count(&Listed::All, Period::default(), cap)
+                .await
+                .unwrap()
+        };
+        assert_eq!(
+            count(4).await,
+            Count {
+                count: 4,
+                is_capped: false
+            }
+        );
+        assert_eq!(
+            count(3).await,
+            Count {
+                count: 3,
+                is_capped: true
+            }
+        );
+    }
+
+    #[test]
+    fn casing_and_padding_do_not_make_another_call() {
+        assert_eq!(
+            Listed::Call("aHR0cHM6=".into()).prefix(),
+            Listed::Call("AHR0CHM6".into()).prefix()
+        );
+        assert_ne!(
+            Listed::Participant("8:acs:a".into()).prefix(),
+            Listed::Participant("8:acs:b".into()).prefix()
+        );
+    }
+}
