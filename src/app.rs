@@ -18,7 +18,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::control::telephony::Telephony;
 use crate::export::destination::ExportDestination;
 use crate::export::retention::Retention;
-use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Sources, Vaults};
 use crate::export_queue::ExportQueue;
 use crate::intake::backpressure::DeliveryBackpressure;
 use crate::oidc::TokenValidator;
@@ -234,8 +234,10 @@ impl App {
         );
         let driver = Arc::new(ExportDriver::new(
             ledger,
-            Arc::new(source),
-            Arc::new(external),
+            Sources {
+                acs: Arc::new(source),
+                external: Arc::new(external),
+            },
             vaults,
             Arc::clone(&clock),
             config.export,

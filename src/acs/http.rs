@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
+use reqwest::{Method, Response};
 use tracing::field::Empty;
 use tracing::{Instrument as _, info_span};
 use url::{Position, Url};
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::credential::{AcsCredential, TOKEN_SCOPE};
 use super::endpoint::AcsEndpoint;
-use super::error::AcsErrorAnswer;
+use super::error::{AcsErrorAnswer, ExchangeError};
 use super::hmac::{self, DateHeader, Signed};
 use crate::clock::Clock;
 use crate::metrics;
@@ -59,18 +59,6 @@ impl AcsRequest {
             date_header: DateHeader::XMsDate,
         }
     }
-}
-
-/// Why there is no answer at all.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    #[error("could not get a Microsoft Entra token for ACS")]
-    Token(#[source] azure_core::Error),
-    #[error("could not reach `{authority}`")]
-    Unreachable {
-        authority: String,
-        source: reqwest::Error,
-    },
 }
 
 /// The connection to ACS, with our credential.
@@ -256,9 +244,4 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
         .parse()
         .ok()
         .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
-}
-
-/// Statuses that another attempt may change (the official SDKs' list).
-pub fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }

@@ -25,7 +25,7 @@ use super::report::{self, DaySummary};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome};
+use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
 use crate::store::index::{Count, Index, recording_name};
 
@@ -365,7 +365,7 @@ impl RecordingRegister {
             .store
             .put(key, content.into(), Precondition::Absent)
             .await?
-            == PutOutcome::Written)
+            .is_written())
     }
 
     /// Whether there is a document of that key.

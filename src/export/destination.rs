@@ -41,6 +41,14 @@ pub enum CommitOutcome {
     AlreadyThere,
 }
 
+/// What became of a write or a removal that is conditional on the file being unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConditionalOutcome {
+    Done,
+    /// The file is another one, or not there: nothing was changed.
+    Changed,
+}
+
 /// The vault did not do what was asked; it may or may not have taken effect. Trying again is safe.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} `{name}` in the vault")]
@@ -91,6 +99,22 @@ pub trait ExportDestination: Send + Sync {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError>;
+
+    /// Replaces a small document in one step, if its `ETag` is still this one.
+    async fn replace(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError>;
+
+    /// Removes a committed blob, if its `ETag` is still this one. One that is not there is removed already.
+    async fn remove_unchanged(
+        &self,
+        name: &BlobName,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError>;
 
     /// At most `limit` names of committed blobs that come after `after`, in ascending order.
     async fn list(

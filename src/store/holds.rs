@@ -8,22 +8,20 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::recording::{CallId, RecordingChunk, RecordingId};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use crate::store::document_store::{DocumentStore, StoreError};
+use crate::store::documents::{Decision, DocumentError, Documents};
 use crate::store::index::Count;
 
 const HOLDS: &str = "holds/";
 const PAGE: usize = 500;
 /// Holds that are read together.
 const AT_ONCE: usize = 16;
-/// Conditional writes that are tried in a row while others write the same hold.
-const CONFLICTS_TOLERATED: u32 = 16;
 /// A tag is a file number, not a text.
 const MAX_TAG_LENGTH: usize = 128;
 
@@ -86,12 +84,14 @@ pub enum Released {
 /// All holds there are.
 #[derive(Clone)]
 pub struct Holds {
-    store: Arc<dyn DocumentStore>,
+    documents: Documents,
 }
 
 impl Holds {
     pub fn new(store: Arc<dyn DocumentStore>) -> Self {
-        Self { store }
+        Self {
+            documents: Documents { store },
+        }
     }
 
     /// Holds something for a case; returns only when that is durable. Every deletion that looks afterwards finds it.
@@ -148,7 +148,7 @@ impl Holds {
     /// # Errors
     /// When the storage fails.
     pub async fn is_any(&self) -> Result<bool, StoreError> {
-        Ok(!self.store.list(HOLDS, None, 1).await?.is_empty())
+        Ok(!self.documents.store.list(HOLDS, None, 1).await?.is_empty())
     }
 
     /// The cases that hold any of these.
@@ -162,7 +162,7 @@ impl Holds {
         let mut cases: Vec<Case> = Vec::new();
         for one in held {
             let found = self.find(&one.key()).await?;
-            cases.extend(found.into_iter().flat_map(|(hold, _)| hold.cases));
+            cases.extend(found.into_iter().flat_map(|hold| hold.cases));
         }
         Ok(cases)
     }
@@ -172,7 +172,7 @@ impl Holds {
     /// # Errors
     /// When the storage fails or a hold is unreadable.
     pub async fn count(&self, cap: usize) -> Result<Count, StoreError> {
-        let keys = self.store.list(HOLDS, None, cap + 1).await?;
+        let keys = self.documents.store.list(HOLDS, None, cap + 1).await?;
         let is_capped = keys.len() > cap;
         let holds = futures::stream::iter(keys.into_iter().take(cap))
             .map(|key| async move { self.find(&key).await });
@@ -180,7 +180,7 @@ impl Holds {
         let count = holds
             .into_iter()
             .flatten()
-            .filter(|(hold, _)| !hold.cases.is_empty())
+            .filter(|hold| !hold.cases.is_empty())
             .count();
         Ok(Count { count, is_capped })
     }
@@ -193,9 +193,13 @@ impl Holds {
         let mut holds = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let keys = self.store.list(HOLDS, after.as_deref(), PAGE).await?;
+            let keys = self
+                .documents
+                .store
+                .list(HOLDS, after.as_deref(), PAGE)
+                .await?;
             for key in &keys {
-                let hold = self.find(key).await?.map(|(hold, _)| hold);
+                let hold = self.find(key).await?;
                 holds.extend(hold.filter(|hold| !hold.cases.is_empty()));
             }
             after = keys.last().cloned();
@@ -211,49 +215,43 @@ impl Holds {
         what: &Held,
         change: impl Fn(&mut Vec<Case>) -> bool + Send,
     ) -> Result<Option<Vec<Case>>, StoreError> {
-        let key = what.key();
-        for _ in 0..CONFLICTS_TOLERATED {
-            let found = self.find(&key).await?;
-            let (mut hold, condition) = found.unwrap_or_else(|| {
-                (
-                    Hold {
-                        held: what.clone(),
-                        cases: Vec::new(),
-                    },
-                    Precondition::Absent,
-                )
-            });
-            if !change(&mut hold.cases) {
-                return Ok(None);
-            }
-            let content = serde_json::to_vec_pretty(&hold).expect("a hold has string keys only");
-            if self
-                .store
-                .put(&key, Bytes::from(content), condition)
-                .await?
-                == PutOutcome::Written
-            {
-                return Ok(Some(hold.cases));
-            }
-        }
-        Err(StoreError {
-            action: "change",
-            source: "it is written by too many at once".into(),
-            key,
-        })
+        let changed = self
+            .documents
+            .decide(&what.key(), None, move |found: Option<Hold>| {
+                let mut hold = found.unwrap_or_else(|| Hold {
+                    held: what.clone(),
+                    cases: Vec::new(),
+                });
+                let decision = if change(&mut hold.cases) {
+                    let cases = hold.cases.clone();
+                    Decision::Write(hold, Some(cases))
+                } else {
+                    Decision::Leave(None)
+                };
+                futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
+            })
+            .await;
+        changed.map(|changed| changed.outcome).map_err(failed)
     }
 
-    async fn find(&self, key: &str) -> Result<Option<(Hold, Precondition)>, StoreError> {
-        let Some(stored) = self.store.find(key).await? else {
-            return Ok(None);
-        };
-        let hold = serde_json::from_slice(&stored.content);
-        let hold = hold.map_err(|error| StoreError {
+    async fn find(&self, key: &str) -> Result<Option<Hold>, StoreError> {
+        self.documents.find(key).await.map_err(failed)
+    }
+}
+
+fn failed(error: DocumentError) -> StoreError {
+    match error {
+        DocumentError::Store(error) => error,
+        DocumentError::Corrupt { key, source } => StoreError {
             action: "understand",
-            key: key.to_owned(),
-            source: error.into(),
-        })?;
-        Ok(Some((hold, Precondition::Unchanged(stored.version))))
+            key,
+            source: source.into(),
+        },
+        DocumentError::Contended { ref key } => StoreError {
+            action: "change",
+            key: key.clone(),
+            source: "it is written by too many at once".into(),
+        },
     }
 }
 
@@ -344,7 +342,9 @@ pub fn tags(cases: &[Case]) -> String {
 mod tests {
     use super::*;
     use crate::recording::chunk::tests::chunk;
+    use crate::store::document_store::Precondition;
     use crate::vault::memory::MemoryDocumentStore;
+    use bytes::Bytes;
 
     fn holds() -> (Holds, Arc<MemoryDocumentStore>) {
         let store = Arc::new(MemoryDocumentStore::default());

@@ -12,7 +12,8 @@ use futures::stream::BoxStream;
 
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, CommittedBlob, ConditionalOutcome, DestinationError,
+    ExportDestination,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -95,6 +96,10 @@ impl MemoryVault {
     }
 }
 
+fn etag_of(content: &[u8]) -> String {
+    Sha256Digest::of(content).to_string()
+}
+
 fn failed(action: &'static str, name: &BlobName, why: &'static str) -> DestinationError {
     DestinationError {
         action,
@@ -168,7 +173,7 @@ impl ExportDestination for MemoryVault {
             .get(name)
             .map(|(content, ids)| CommittedBlob {
                 size_bytes: content.len() as u64,
-                etag: Sha256Digest::of(content).to_string(),
+                etag: etag_of(content),
                 blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
                 read_back: Some(Sha256Digest::of(content)),
             }))
@@ -222,6 +227,43 @@ impl ExportDestination for MemoryVault {
         }
         blobs.committed.remove(name);
         Ok(())
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        _properties: &BlobProperties,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        let mut blobs = self.reach("replace", name).await?;
+        if blobs.protected.contains(name) {
+            return Err(failed("replace", name, "it is immutable due to a policy"));
+        }
+        Ok(match blobs.committed.get_mut(name) {
+            Some(there) if etag_of(&there.0) == etag => {
+                *there = (content, Vec::new());
+                ConditionalOutcome::Done
+            }
+            Some(_) | None => ConditionalOutcome::Changed,
+        })
+    }
+
+    async fn remove_unchanged(
+        &self,
+        name: &BlobName,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        let mut blobs = self.reach("remove", name).await?;
+        let is_other = |(content, _): &(Bytes, Vec<BlockId>)| etag_of(content) != etag;
+        if blobs.committed.get(name).is_some_and(is_other) {
+            return Ok(ConditionalOutcome::Changed);
+        }
+        if blobs.refuses_removals || blobs.protected.contains(name) {
+            return Err(failed("remove", name, "it is immutable due to a policy"));
+        }
+        blobs.committed.remove(name);
+        Ok(ConditionalOutcome::Done)
     }
 
     async fn put(
@@ -282,10 +324,12 @@ impl DocumentStore for MemoryDocumentStore {
         }
         documents.writes += 1;
         let version = Version(documents.writes.to_string());
-        documents
-            .by_key
-            .insert(key.to_owned(), Versioned { content, version });
-        Ok(PutOutcome::Written)
+        let stored = Versioned {
+            content,
+            version: version.clone(),
+        };
+        documents.by_key.insert(key.to_owned(), stored);
+        Ok(PutOutcome::Written(version))
     }
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {

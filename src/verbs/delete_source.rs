@@ -97,7 +97,7 @@ pub async fn run(app: &App, mode: Mode, budget: Duration) -> Result<DeletionRepo
         .await?;
     let bar = progress::bar(entries.len(), "chunks looked at");
     let outlooks = futures::stream::iter(entries).map(|entry| async move {
-        let outlook = driver.outlook(&entry).await?;
+        let outlook = driver.preview(&entry).await?;
         Ok::<_, LedgerError>((entry, outlook))
     });
     let outlooks: Vec<(LedgerEntry, Preview)> = outlooks

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::export::layout::BlobName;
 use crate::export::ledger::Rebuilt;
-use crate::export::transfer::chunk::{KeptReceipt, RECEIPT_READ_LIMIT};
+use crate::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use crate::recording::DocumentId;
 
 /// What became of each entry.

@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::VerifiedFile;
-use crate::export::recheck::{self, Depth};
+use crate::export::recheck::{self, Depth, Rechecked};
 use crate::export::{ExportReceipt, LedgerEntry};
 use crate::recording::{DocumentId, RecordingChunk};
 
@@ -242,8 +242,8 @@ async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
     let mut problems = Vec::new();
     for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
         match vaults.recheck(&receipt, file, depth).await {
-            Ok(Ok(())) => {}
-            Ok(Err(mismatch)) => problems.push(mismatch.to_string()),
+            Ok(Rechecked::Unchanged) => {}
+            Ok(Rechecked::Differs(mismatch)) => problems.push(mismatch.to_string()),
             Err(error) => problems.push(ErrorChain(&error).to_string()),
         }
     }

@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 
 use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
@@ -64,8 +65,8 @@ impl ChunkExporter {
         };
         let anomaly = receipt.anomaly().map(str::to_owned);
         let moved = ExportReceipt::new(media, metadata, VaultName::Home, anomaly, self.clock.now());
-        self.put_receipt(self.vaults.home(), attempt.entry, &moved)
-            .await?;
+        let home = attempt.fence.around(self.vaults.home());
+        self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(Some(moved))
     }
 
@@ -75,6 +76,7 @@ impl ChunkExporter {
     /// When the backup vault fails. One that is not configured any more is let alone.
     pub async fn clear_backup(
         &self,
+        fence: Fence<'_>,
         entry: &LedgerEntry,
         at_home: &ExportReceipt,
     ) -> Result<(), DestinationError> {
@@ -83,6 +85,7 @@ impl ChunkExporter {
             tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set any more");
             return Ok(());
         };
+        let backup = fence.around(backup);
         for name in layout::all_names(&entry.folder, &entry.chunk) {
             backup.remove(&name).await?;
         }
@@ -98,7 +101,7 @@ impl ChunkExporter {
     ) -> Result<Option<VerifiedFile>, TransferError> {
         let transfer = Transfer {
             source,
-            destination: self.vaults.home(),
+            destination: &attempt.fence.around(self.vaults.home()),
             chunk: &attempt.entry.chunk,
             part,
             name: file.name().clone(),

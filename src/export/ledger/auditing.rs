@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
@@ -56,19 +57,27 @@ impl ChunkLedger {
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
+    /// Writes down what a change makes true, before it is: another state, an intent to delete at ACS.
     pub(super) async fn audit_change(
         &self,
-        before: &ChunkState,
+        before: &LedgerEntry,
         after: &mut LedgerEntry,
     ) -> Result<(), LedgerError> {
-        if *before != after.state {
-            let number = self
-                .audit_step(
-                    after.state.name(),
-                    &after.chunk.document_id,
-                    described(&after.state),
-                )
-                .await?;
+        let id = after.chunk.document_id.clone();
+        if before.state != after.state {
+            let detail = described(&after.state);
+            let number = self.audit_step(after.state.name(), &id, detail).await?;
+            after.note_audited(number);
+        }
+        let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
+        let is_new = after.intent.is_some() && began_at(before) != began_at(after);
+        let deletes = after.intent.as_ref().map(|intent| intent.deletes);
+        if is_new && deletes == Some(IntendedDeletion::Source) {
+            let location = after.chunk.locations.delete.as_deref();
+            // Without a query: a signature would stand there.
+            let location = location.and_then(|location| location.split(['?', '#']).next());
+            let detail = json!({"at": location});
+            let number = self.audit_step("deletingSource", &id, detail).await?;
             after.note_audited(number);
         }
         Ok(())

@@ -7,11 +7,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use azure_core::http::{RequestContent, StatusCode};
+use azure_core::http::{Etag, RequestContent, StatusCode};
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions,
-    BlockListType, BlockLookupList, HttpRange,
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlockBlobClientStageBlockOptions,
+    BlockBlobClientUploadOptions, BlockListType, BlockLookupList, HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -25,7 +25,8 @@ use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, CommittedBlob, ConditionalOutcome, DestinationError,
+    ExportDestination,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -90,6 +91,15 @@ impl AzureVault {
     }
 }
 
+fn document_options(properties: &BlobProperties) -> BlockBlobClientUploadOptions<'static> {
+    BlockBlobClientUploadOptions {
+        blob_content_type: Some(properties.content_type.to_owned()),
+        metadata: Some(metadata(properties)),
+        parallel: SEQUENTIAL,
+        ..BlockBlobClientUploadOptions::default()
+    }
+}
+
 fn failed<'a>(
     action: &'static str,
     name: &'a BlobName,
@@ -111,6 +121,15 @@ fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> 
         Err(error) if status(&error) == Some(StatusCode::PreconditionFailed) => {
             Ok(CommitOutcome::AlreadyThere)
         }
+        Err(error) => Err(error),
+    }
+}
+
+/// 412 is also the answer where a lease is missing: only `ConditionNotMet` says that the blob is another one.
+fn if_unchanged(result: azure_core::Result<()>) -> azure_core::Result<ConditionalOutcome> {
+    match result {
+        Ok(()) => Ok(ConditionalOutcome::Done),
+        Err(error) if super::has_code(&error, "ConditionNotMet") => Ok(ConditionalOutcome::Changed),
         Err(error) => Err(error),
     }
 }
@@ -293,17 +312,40 @@ impl ExportDestination for AzureVault {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        let options = BlockBlobClientUploadOptions {
-            blob_content_type: Some(properties.content_type.to_owned()),
-            metadata: Some(metadata(properties)),
-            parallel: SEQUENTIAL,
-            ..BlockBlobClientUploadOptions::default()
-        };
-        let result = self
-            .blob(name)
-            .upload(content.into(), Some(options.if_not_exists()))
-            .await;
+        let options = document_options(properties).if_not_exists();
+        let result = self.blob(name).upload(content.into(), Some(options)).await;
         created(result.map(drop)).map_err(failed("write", name))
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        let options = BlockBlobClientUploadOptions {
+            if_match: Some(Etag::from(etag.to_owned())),
+            ..document_options(properties)
+        };
+        let result = self.blob(name).upload(content.into(), Some(options)).await;
+        let outcome = if_there(if_unchanged(result.map(drop))).map_err(failed("replace", name))?;
+        Ok(outcome.unwrap_or(ConditionalOutcome::Changed))
+    }
+
+    async fn remove_unchanged(
+        &self,
+        name: &BlobName,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        let options = BlobClientDeleteOptions {
+            if_match: Some(Etag::from(etag.to_owned())),
+            ..BlobClientDeleteOptions::default()
+        };
+        let blob = self.container.blob_client(name.as_str());
+        let result = blob.delete(Some(options)).await;
+        let outcome = if_there(if_unchanged(result.map(drop))).map_err(failed("remove", name))?;
+        Ok(outcome.unwrap_or(ConditionalOutcome::Done))
     }
 
     async fn list(

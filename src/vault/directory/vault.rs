@@ -16,7 +16,8 @@ use tempfile::NamedTempFile;
 use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, CommittedBlob, ConditionalOutcome, DestinationError,
+    ExportDestination,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -148,6 +149,41 @@ impl DirectoryVault {
         let file = File::create(path)?;
         file.lock()?;
         Ok(file)
+    }
+
+    /// Whether a file of this name has this `ETag`; `None` where there is no file.
+    fn is_unchanged(&self, name: &BlobName, etag: &str) -> io::Result<Option<bool>> {
+        let found = if_there(sha256_of_file(&self.file(name)))?;
+        Ok(found.map(|(sha256, _)| sha256.to_string() == etag))
+    }
+
+    /// Under the lock of the name: no commit and no other replacement comes between the look and the rename.
+    fn replace_file(
+        &self,
+        name: &BlobName,
+        content: &[u8],
+        etag: &str,
+    ) -> io::Result<ConditionalOutcome> {
+        let _lock = self.lock(name)?;
+        if self.is_unchanged(name, etag)? != Some(true) {
+            return Ok(ConditionalOutcome::Changed);
+        }
+        let (target, staged) = (self.file(name), self.staging(name).join("document"));
+        ensure_folder(&self.root, &staged)?;
+        temporary(&self.staging(name), content)?.persist(&target)?;
+        sync_parent(&target)?;
+        clear(&self.staging(name));
+        Ok(ConditionalOutcome::Done)
+    }
+
+    fn remove_file(&self, name: &BlobName) -> io::Result<()> {
+        // The block list alone is of no meaning; a file without its list would be a stranger's.
+        for path in [self.file(name), self.block_list(name)] {
+            if_there(fs::remove_file(&path))?;
+            if_there(sync_parent(&path))?;
+        }
+        clear(&self.staging(name));
+        Ok(())
     }
 
     /// Gives a synced temporary file its name, unless a file of that name is there.
@@ -358,14 +394,36 @@ impl ExportDestination for DirectoryVault {
     }
 
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.run("remove", name, |vault, name| {
-            // The block list alone is of no meaning; a file without its list would be a stranger's.
-            for path in [vault.file(name), vault.block_list(name)] {
-                if_there(fs::remove_file(&path))?;
-                if_there(sync_parent(&path))?;
+        self.run("remove", name, Self::remove_file).await
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        _properties: &BlobProperties,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        let etag = etag.to_owned();
+        self.run("replace", name, move |vault, name| {
+            vault.replace_file(name, &content, &etag)
+        })
+        .await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        name: &BlobName,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        let etag = etag.to_owned();
+        self.run("remove", name, move |vault, name| {
+            let _lock = vault.lock(name)?;
+            if vault.is_unchanged(name, &etag)? == Some(false) {
+                return Ok(ConditionalOutcome::Changed);
             }
-            clear(&vault.staging(name));
-            Ok(())
+            vault.remove_file(name)?;
+            Ok(ConditionalOutcome::Done)
         })
         .await
     }

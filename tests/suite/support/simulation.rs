@@ -18,14 +18,15 @@ use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, CommittedBlob, ConditionalOutcome, DestinationError,
+    ExportDestination,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, Vaults,
+    ExportSweep, OnAnomaly, Sources, Vaults,
 };
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -50,8 +51,20 @@ const BETWEEN_ROUNDS: Duration = Duration::from_mins(20);
 pub enum Fault {
     FailBefore,
     FailAfter,
+    /// The answer is lost and the client library repeats the request by itself: the caller gets the answer to the second.
+    AnswerLost,
     KillBefore,
     KillAfter,
+}
+
+impl Fault {
+    pub const ALL: [Self; 5] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::AnswerLost,
+        Self::KillBefore,
+        Self::KillAfter,
+    ];
 }
 
 /// What happens at the IO calls of one process.
@@ -113,10 +126,10 @@ impl Plan {
         self.killed.notified().await;
     }
 
-    async fn around<T, E>(
+    async fn around<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         failure: E,
-        call: impl Future<Output = Result<T, E>>,
+        call: impl Fn() -> F,
     ) -> Result<T, E> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let planned = self
@@ -128,12 +141,16 @@ impl Plan {
             tokio::task::yield_now().await;
         }
         match planned.or(random) {
-            None => call.await,
+            None => call().await,
             Some(Fault::FailBefore) => Err(failure),
-            Some(Fault::FailAfter) => call.await.and(Err(failure)),
+            Some(Fault::FailAfter) => call().await.and(Err(failure)),
+            Some(Fault::AnswerLost) => {
+                let _ = call().await;
+                call().await
+            }
             Some(Fault::KillBefore) => self.die().await,
             Some(Fault::KillAfter) => {
-                let _ = call.await;
+                let _ = call().await;
                 self.die().await
             }
         }
@@ -170,7 +187,7 @@ struct Planned<T> {
 impl DocumentStore for Planned<MemoryDocumentStore> {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.find(key))
+            .around(store_error(key), || self.inner.find(key))
             .await
     }
     async fn put(
@@ -180,12 +197,14 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         condition: Precondition,
     ) -> Result<PutOutcome, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.put(key, content, condition))
+            .around(store_error(key), || {
+                self.inner.put(key, content.clone(), condition.clone())
+            })
             .await
     }
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.plan
-            .around(store_error(key), self.inner.remove(key))
+            .around(store_error(key), || self.inner.remove(key))
             .await
     }
     async fn list(
@@ -195,7 +214,9 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
         self.plan
-            .around(store_error(prefix), self.inner.list(prefix, after, limit))
+            .around(store_error(prefix), || {
+                self.inner.list(prefix, after, limit)
+            })
             .await
     }
 }
@@ -220,12 +241,12 @@ fn store_error(key: &str) -> StoreError {
 impl ExportDestination for Planned<MemoryVault> {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.staged_blocks(name))
+            .around(vault_error(name), || self.inner.staged_blocks(name))
             .await
     }
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stage(name, block))
+            .around(vault_error(name), || self.inner.stage(name, block.clone()))
             .await
     }
     async fn commit(
@@ -235,20 +256,19 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(
-                vault_error(name),
-                self.inner.commit(name, blocks, properties),
-            )
+            .around(vault_error(name), || {
+                self.inner.commit(name, blocks, properties)
+            })
             .await
     }
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.inspect(name))
+            .around(vault_error(name), || self.inner.inspect(name))
             .await
     }
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.read(name, range))
+            .around(vault_error(name), || self.inner.read(name, range.clone()))
             .await
     }
     async fn stream(
@@ -257,7 +277,7 @@ impl ExportDestination for Planned<MemoryVault> {
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stream(name, range))
+            .around(vault_error(name), || self.inner.stream(name, range.clone()))
             .await
     }
     async fn list(
@@ -269,7 +289,7 @@ impl ExportDestination for Planned<MemoryVault> {
     }
     async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.remove(name))
+            .around(vault_error(name), || self.inner.remove(name))
             .await
     }
     async fn put(
@@ -279,7 +299,33 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.put(name, content, properties))
+            .around(vault_error(name), || {
+                self.inner.put(name, content.clone(), properties)
+            })
+            .await
+    }
+    async fn replace(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), || {
+                self.inner.replace(name, content.clone(), properties, etag)
+            })
+            .await
+    }
+    async fn remove_unchanged(
+        &self,
+        name: &BlobName,
+        etag: &str,
+    ) -> Result<ConditionalOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), || {
+                self.inner.remove_unchanged(name, etag)
+            })
             .await
     }
 }
@@ -309,7 +355,9 @@ impl RecordingSource for AuditedSource {
         let failure = SourceError::transient("as planned");
         self.planned
             .plan
-            .around(failure, self.planned.inner.open(chunk, part, range))
+            .around(failure, || {
+                self.planned.inner.open(chunk, part, range.clone())
+            })
             .await
     }
 
@@ -352,10 +400,9 @@ impl RecordingSource for AuditedSource {
         );
         self.planned
             .plan
-            .around(
-                SourceError::transient("as planned"),
-                self.planned.inner.delete(chunk, receipt),
-            )
+            .around(SourceError::transient("as planned"), || {
+                self.planned.inner.delete(chunk, receipt)
+            })
             .await
     }
 }
@@ -562,8 +609,10 @@ impl Durable {
         });
         Arc::new(ExportDriver::new(
             ledger,
-            source.clone(),
-            source,
+            Sources {
+                acs: source.clone(),
+                external: source,
+            },
             Vaults::new(vault, Some(backup)),
             clock,
             policy,
