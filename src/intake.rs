@@ -234,7 +234,7 @@ fn text_of(body: &[u8]) -> Value {
 }
 
 /// The events of a document, whatever it is wrapped in.
-pub(crate) fn events_in(content: &[u8]) -> Option<Vec<Value>> {
+pub fn events_in(content: &[u8]) -> Option<Vec<Value>> {
     let content = content
         .strip_prefix(b"\xef\xbb\xbf")
         .unwrap_or(content)

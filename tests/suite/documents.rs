@@ -133,24 +133,6 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "verbs",
-        &[
-            "acs",
-            "app",
-            "catalogue",
-            "clock",
-            "config",
-            "control",
-            "export",
-            "functions",
-            "net",
-            "recording",
-            "telemetry",
-            "vault",
-            "verbs",
-        ],
-    ),
-    (
         "control",
         &[
             "acs",
