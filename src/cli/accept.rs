@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::Args;
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::{Accepted, LedgerError};
 use recording_vault::recording::DocumentId;
@@ -35,7 +36,7 @@ impl Accept {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = accept(&App::build(config)?, self.documents).await?;
+        let report = accept(&compose::app(config)?, self.documents).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.unknown.is_empty()))
     }
@@ -44,7 +45,7 @@ impl Accept {
 async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
     let mut report = AcceptReport::default();
     for id in documents {
-        let list = match app.driver.ledger().accept(&id).await? {
+        let list = match app.ledger.accept(&id).await? {
             Accepted::Accepted => &mut report.accepted,
             Accepted::Nothing => &mut report.nothing,
             Accepted::Unknown => &mut report.unknown,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::Subcommand;
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::store::audit::AuditReport;
 use recording_vault::store::digest::Sha256Digest;
@@ -28,7 +29,7 @@ impl Audit {
     /// When the ledger's storage fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let Self::Verify { noted } = self;
-        let report = verify(&App::build(config)?, noted.as_ref()).await?;
+        let report = verify(&compose::app(config)?, noted.as_ref()).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.0.problems.is_empty()))
     }
@@ -84,7 +85,7 @@ impl fmt::Display for LogReport {
 }
 
 async fn verify(app: &App, noted: Option<&NotedEnd>) -> anyhow::Result<LogReport> {
-    let audit = app.driver.ledger().audit();
+    let audit = app.ledger.audit();
     let mut report = audit.verify().await?;
     if let Some(noted) = noted
         && audit.digest_of(noted.number).await? != Some(noted.sha256)

@@ -7,6 +7,7 @@ use clap::Args;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::driver::Preview;
@@ -49,7 +50,7 @@ impl DeleteSource {
         } else {
             Mode::Delete
         };
-        let report = delete_sources(&App::build(config)?, mode, budget).await?;
+        let report = delete_sources(&compose::app(config)?, mode, budget).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.failed.is_empty()))
     }

@@ -14,7 +14,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::{AcsEndpoint, ContentHost};
-use recording_vault::app::{self, App};
+use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig, SignIn};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::telemetry;
@@ -245,8 +245,8 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
         "settings",
         "all are valid or have their defaults",
     )];
-    let ledger = app::storage_at(&config, &targets.ledger);
-    let (app, ledger) = match (App::build(config), ledger) {
+    let ledger = compose::storage_at(&config, &targets.ledger);
+    let (app, ledger) = match (compose::app(config), ledger) {
         (Ok(app), Ok(ledger)) => (app, ledger),
         (Err(error), _) | (_, Err(error)) => {
             checks.push(Check::failed(
@@ -264,7 +264,7 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
     checks.extend(tokens);
-    let vaults = app.driver.vaults();
+    let vaults = &app.vaults;
     let mut asking: Vec<BoxFuture<'_, Check>> = Vec::new();
     if has_token || matches!(targets.sign_in, SignIn::AccessKey(_)) {
         asking.push(acs::sign_in(targets, app.control.acs()).boxed());

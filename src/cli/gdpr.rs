@@ -12,6 +12,7 @@ use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::archive::{ArchiveError, Manifest};
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::{FoundRecordings, Person};
+use recording_vault::compose;
 use recording_vault::config::Config;
 use serde::Serialize;
 
@@ -51,7 +52,7 @@ impl Gdpr {
     /// # Errors
     /// When the ledger fails, or the archive cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = App::build(config)?;
+        let app = compose::app(config)?;
         match self {
             Self::Find { participant } => {
                 let report = FoundReport(app.catalogue.find_person(&participant).await?);

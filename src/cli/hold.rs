@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::{Args, Subcommand};
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::{ChunkState, LedgerEntry};
@@ -74,7 +75,7 @@ impl Hold {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = App::build(config)?;
+        let app = compose::app(config)?;
         match self {
             Self::Add {
                 tag,
@@ -93,7 +94,7 @@ impl Hold {
                 Ok(Exit::fine_if(report.was_held))
             }
             Self::List => {
-                let holds = app.driver.ledger().holds().all().await?;
+                let holds = app.ledger.holds().all().await?;
                 output.report(&HoldListing { holds })?;
                 Ok(Exit::Fine)
             }
@@ -142,7 +143,7 @@ impl fmt::Display for HoldReport {
 /// # Errors
 /// When the ledger fails. The hold may be there then; repeating is harmless.
 async fn add(app: &App, held: Held, wanted: HeldFor) -> Result<HoldReport, LedgerError> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let HeldFor { tag, by, note } = wanted;
     let case = Case {
         tag,
@@ -210,15 +211,14 @@ impl fmt::Display for ReleaseReport {
 /// # Errors
 /// When the ledger fails.
 async fn release(app: &App, held: Held, case: CaseTag) -> Result<ReleaseReport, LedgerError> {
-    app.driver
-        .ledger()
+    app.ledger
         .audit_operator(
             "released",
             &held.to_string(),
             serde_json::json!({"case": case}),
         )
         .await?;
-    let (was_held, still) = match app.driver.ledger().holds().release(&held, &case).await? {
+    let (was_held, still) = match app.ledger.holds().release(&held, &case).await? {
         Released::Released { still } => (true, still),
         Released::NotHeld => (false, Vec::new()),
     };

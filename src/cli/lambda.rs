@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::{functions, telemetry};
 
@@ -30,7 +30,7 @@ pub fn run(variables: Vec<(String, String)>) -> Exit {
 #[tokio::main]
 async fn serve(config: Config) -> anyhow::Result<()> {
     telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
-    let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
+    let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
     lambda_http::run(functions::http_router(Arc::new(app)))
         .await
         .map_err(|error| anyhow::anyhow!(error))

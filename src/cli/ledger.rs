@@ -6,6 +6,7 @@ use std::fmt;
 use clap::Subcommand;
 use recording_vault::app::App;
 use recording_vault::catalogue::rebuild::IndexReport;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger::Rebuilt;
@@ -30,7 +31,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger or the vault fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = App::build(config)?;
+        let app = compose::app(config)?;
         match self {
             Self::Index => {
                 let report = IndexedReport(app.catalogue.index_everything().await?);
@@ -105,7 +106,7 @@ impl fmt::Display for RebuildReport {
 
 /// Rebuilds these entries, or, if none is named, all that are not readable. Lists the whole vault once.
 async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildReport> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let ids = if named.is_empty() {
         ledger.unreadable().await?
     } else {
@@ -135,11 +136,6 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
 
 async fn kept(app: &App, name: Option<&BlobName>) -> anyhow::Result<Option<KeptReceipt>> {
     let Some(name) = name else { return Ok(None) };
-    let content = app
-        .driver
-        .vaults()
-        .home()
-        .read(name, 0..RECEIPT_READ_LIMIT)
-        .await?;
+    let content = app.vaults.home().read(name, 0..RECEIPT_READ_LIMIT).await?;
     Ok(serde_json::from_slice(&content).ok())
 }

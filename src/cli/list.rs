@@ -5,6 +5,7 @@ use std::fmt;
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VaultName;
@@ -69,14 +70,14 @@ impl List {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let listing = self.listing(&App::build(config)?).await?;
+        let listing = self.listing(&compose::app(config)?).await?;
         output.report(&listing)?;
         Ok(Exit::Fine)
     }
 
     /// Looks at every entry; at poison only if nothing narrows the list.
     async fn listing(&self, app: &App) -> Result<Listing, LedgerError> {
-        let ledger = app.driver.ledger();
+        let ledger = &app.ledger;
         let now = app.clock.now();
         let entries = ledger.entries(|entry| self.matches(entry, now)).await?;
         let mut listing = Listing {

@@ -14,6 +14,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::control::report::CompletenessReport;
 use recording_vault::export::{ChunkState, LedgerEntry};
@@ -56,7 +57,7 @@ impl Reconcile {
             }
         };
         let calls = self.calls.as_deref().map(calls::read).transpose()?;
-        let report = reconcile(&App::build(config)?, period, calls.unwrap_or_default()).await?;
+        let report = reconcile(&compose::app(config)?, period, calls.unwrap_or_default()).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.findings.is_empty()))
     }
@@ -210,7 +211,7 @@ async fn reconcile(
     period: Period,
     calls: Vec<ExpectedCall>,
 ) -> anyhow::Result<Reconciliation> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let bar = progress::bar(period.days().count(), "days reported on");
     let mut reports = Vec::new();
     for day in period.days() {

@@ -7,10 +7,11 @@ use std::fmt;
 use std::path::Path;
 
 use clap::Args;
-use recording_vault::app::{self, App};
+use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::intake::{Intake, events_in};
+use recording_vault::intake::events_in;
 use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DocumentStore, StoreError};
 use recording_vault::vault::VaultUrl;
@@ -41,9 +42,12 @@ impl Replay {
                 .contains("://")
                 .then(|| name.parse::<VaultUrl>())
                 .transpose()?;
-            stores.push(url.map(|url| app::storage_at(&config, &url)).transpose()?);
+            stores.push(
+                url.map(|url| compose::storage_at(&config, &url))
+                    .transpose()?,
+            );
         }
-        let app = App::build(config)?;
+        let app = compose::app(config)?;
         let mut report = ReplayReport::default();
         for (name, store) in self.from.iter().zip(&stores) {
             let kept = store.as_deref().map_or(Kept::File(name), Kept::Container);
@@ -105,8 +109,7 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
         Kept::File(name) if name.starts_with(POISON) => {
             let id = name.trim_start_matches(POISON);
             let content = app
-                .driver
-                .ledger()
+                .ledger
                 .poison(id)
                 .await?
                 .ok_or_else(|| ReplayError::NoSuchPoison(id.to_owned()))?;
@@ -154,25 +157,24 @@ async fn feed(
             .push(format!("{name}: neither JSON nor base64 of JSON"));
         return Ok(());
     };
-    app.driver
-        .ledger()
+    app.ledger
         .audit_operator("replayed", name, Value::Null)
         .await?;
-    let mut intake = Intake::new(app);
-    let taken = intake.take_all(&events).await;
+    let mut delivery = app.intake.begin();
+    let taken = delivery.take_all(&events).await;
     report.unreadable.extend(
-        intake
+        delivery
             .unreadable
             .into_iter()
             .map(|reason| format!("{name}: {reason}")),
     );
     report.unreadable.extend(
-        intake
+        delivery
             .again
             .into_iter()
             .map(|reason| format!("{name}: {reason}; replay it again")),
     );
-    for id in intake.recorded {
+    for id in delivery.recorded {
         if !report.chunks.contains(&id) {
             report.chunks.push(id);
         }

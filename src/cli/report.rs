@@ -3,7 +3,7 @@
 use clap::Args;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 
 use super::exit::Exit;
@@ -21,10 +21,10 @@ impl Report {
     /// # Errors
     /// When the ledger's storage cannot be read.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = App::build(config)?;
+        let app = compose::app(config)?;
         let day = self.day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
         let time = day.map_or_else(|| app.clock.now(), |day| day.timestamp());
-        let report = app.control.report(app.driver.ledger(), time).await?;
+        let report = app.control.report(&app.ledger, time).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.incomplete == 0))
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::Subcommand;
 use jiff::Timestamp;
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::LedgerError;
@@ -33,7 +33,7 @@ impl RetentionVerb {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = App::build(config)?;
+        let app = compose::app(config)?;
         let Some(retention) = &app.retention else {
             complain(
                 "VAULT_RETENTION is not set, so copies are kept without a limit. To delete old copies, set it, such as to 8760h.\n",

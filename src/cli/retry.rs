@@ -4,6 +4,7 @@ use std::fmt;
 
 use clap::Args;
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::{LedgerError, Retried};
@@ -37,14 +38,14 @@ impl Retry {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = retry(&App::build(config)?, self.documents).await?;
+        let report = retry(&compose::app(config)?, self.documents).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.unknown.is_empty()))
     }
 }
 
 async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let ids = if named.is_empty() {
         let dead = ledger
             .entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. }))

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
@@ -62,7 +62,7 @@ async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     tracing::info!(vault = ?config.vault, ledger = ?config.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
     let (functions, ready) = watch::channel(None);
     let building = async {
-        let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
+        let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
         functions.send_replace(Some(functions::router(Arc::new(app))));
         std::future::pending::<anyhow::Result<Infallible>>().await
     };

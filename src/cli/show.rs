@@ -3,7 +3,7 @@
 use std::fmt;
 
 use clap::Args;
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::DocumentId;
@@ -28,8 +28,8 @@ impl Show {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = App::build(config)?;
-        match app.driver.ledger().find(&self.document).await? {
+        let app = compose::app(config)?;
+        match app.ledger.find(&self.document).await? {
             Some(found) => {
                 output.report(&StoredEntry::of(&found.entry))?;
                 Ok(Exit::Fine)

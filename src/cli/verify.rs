@@ -8,6 +8,7 @@ use std::fmt;
 use clap::Args;
 use futures::StreamExt as _;
 use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::layout::{self, BlobName};
@@ -48,7 +49,7 @@ impl Verify {
     /// # Errors
     /// When the ledger cannot be read or the vault cannot be listed. A wrong copy is no error.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = verify(&App::build(config)?, &self).await?;
+        let report = verify(&compose::app(config)?, &self).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.wrong.is_empty()))
     }
@@ -164,7 +165,7 @@ async fn verify(app: &App, arguments: &Verify) -> anyhow::Result<VerifyReport> {
 }
 
 async fn copies(app: &App, arguments: &Verify) -> anyhow::Result<(Vec<Copy>, Vec<WrongCopy>)> {
-    let (ledger, mut copies, mut wrong) = (app.driver.ledger(), Vec::new(), Vec::new());
+    let (ledger, mut copies, mut wrong) = (&app.ledger, Vec::new(), Vec::new());
     let is_wanted =
         |chunk: &RecordingChunk| arguments.of.as_ref().is_none_or(|part| is_of(chunk, part));
     if !arguments.documents.is_empty() {
@@ -198,7 +199,7 @@ async fn copies(app: &App, arguments: &Verify) -> anyhow::Result<(Vec<Copy>, Vec
         let Ok(id) = id.parse::<DocumentId>() else {
             continue;
         };
-        match recheck::kept_receipt(app.driver.vaults().home(), &name).await? {
+        match recheck::kept_receipt(app.vaults.home(), &name).await? {
             Some(kept) if kept.chunk.document_id != id => {
                 wrong.push(without_copy(
                     &id,
@@ -250,7 +251,7 @@ async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
         kept_at,
         depth,
     } = copy;
-    let vaults = app.driver.vaults();
+    let vaults = &app.vaults;
     let mut problems = Vec::new();
     for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
         match vaults.recheck(&receipt, file, depth).await {

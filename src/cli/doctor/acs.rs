@@ -8,7 +8,7 @@ use super::{Check, SignIn, Targets, advice, within, within_of};
 use recording_vault::acs::client::CallRecordingClient;
 use recording_vault::acs::credential::TOKEN_SCOPE;
 use recording_vault::acs::operation::RecordingAddress;
-use recording_vault::app;
+use recording_vault::compose;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::recording::RecordingId;
 use recording_vault::vault::VaultUrl;
@@ -55,7 +55,7 @@ pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
 }
 
 async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
-    let asked = match app::identity(client_id) {
+    let asked = match compose::identity(client_id) {
         Ok(identity) => identity.get_token(&[scope], None).await.map(drop),
         Err(error) => Err(error),
     };
