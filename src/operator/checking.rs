@@ -45,7 +45,7 @@ pub fn doctor(variables: Vec<(String, String)>, url: Option<Url>, json: bool) ->
     });
     let config = Config::read(variables.clone());
     if let Ok(config) = &config {
-        telemetry::init_for_operator(config.log.clone(), config.log_format);
+        telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
     }
     let has_bad_settings = config.is_err();
     crate::run(async || {
@@ -82,7 +82,7 @@ pub async fn reconcile(
 }
 
 pub async fn delete_source(config: Config, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let budget = config.sweep_budget;
+    let budget = config.limits.sweep_budget;
     let mode = if dry_run { Mode::DryRun } else { Mode::Delete };
     let report = deleting::run(&compose::app(config)?, mode, budget).await?;
     print(json).report(&report);

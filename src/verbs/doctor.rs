@@ -124,9 +124,9 @@ impl Targets {
             sign_in: config.acs.sign_in.clone(),
             client_id: config.identity_client_id.clone(),
             content_hosts: config.acs.content_hosts.clone(),
-            vault: config.vault.clone(),
-            backup: config.backup_vault.clone(),
-            ledger: config.ledger.clone(),
+            vault: config.storage.vault.clone(),
+            backup: config.storage.backup_vault.clone(),
+            ledger: config.storage.ledger.clone(),
             wants_token: config.event_grid.tokens.is_some(),
         }
     }
