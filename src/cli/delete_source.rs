@@ -44,7 +44,7 @@ impl DeleteSource {
     /// # Errors
     /// When the ledger cannot be listed, or, before anything is deleted, the audit log cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let budget = config.sweep_budget;
+        let budget = config.limits.sweep_budget;
         let mode = if self.dry_run {
             Mode::DryRun
         } else {

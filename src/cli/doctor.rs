@@ -47,7 +47,7 @@ impl Doctor {
         let handler = self.handler(&variables);
         let config = Config::read(variables);
         if let Ok(config) = &config {
-            telemetry::init_for_operator(config.log.clone(), config.log_format);
+            telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
         }
         let has_invalid_settings = config.is_err();
         block_on(async || {
@@ -177,9 +177,9 @@ impl Targets {
             sign_in: config.acs.sign_in.clone(),
             client_id: config.identity_client_id.clone(),
             content_hosts: config.acs.content_hosts.clone(),
-            vault: config.vault.clone(),
-            backup: config.backup_vault.clone(),
-            ledger: config.ledger.clone(),
+            vault: config.storage.vault.clone(),
+            backup: config.storage.backup_vault.clone(),
+            ledger: config.storage.ledger.clone(),
             wants_token: config.event_grid.tokens.is_some(),
         }
     }

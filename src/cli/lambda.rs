@@ -29,7 +29,11 @@ pub fn run(variables: Vec<(String, String)>) -> Exit {
 
 #[tokio::main]
 async fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
+    telemetry::init(
+        config.log.filter.clone(),
+        config.log.format,
+        config.log.otlp.as_ref(),
+    );
     let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
     lambda_http::run(functions::http_router(Arc::new(app)))
         .await

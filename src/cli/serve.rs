@@ -52,14 +52,18 @@ fn port(variables: &[(String, String)]) -> Result<u16, String> {
 /// Serves until a signal comes; returns its number.
 #[tokio::main]
 async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
-    telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
+    telemetry::init(
+        config.log.filter.clone(),
+        config.log.format,
+        config.log.otlp.as_ref(),
+    );
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .with_context(|| format!("could not bind 127.0.0.1:{port}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tracing::info!(vault = ?config.vault, ledger = ?config.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
+    tracing::info!(vault = ?config.storage.vault, ledger = ?config.storage.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
     let (functions, ready) = watch::channel(None);
     let building = async {
         let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;

@@ -25,7 +25,7 @@ pub fn with_settings(verb: impl AsyncFnOnce(Config) -> anyhow::Result<Exit>) -> 
             return Exit::InvalidSettings;
         }
     };
-    telemetry::init_for_operator(config.log.clone(), config.log_format);
+    telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
     block_on(async || verb(config).await)
 }
 
