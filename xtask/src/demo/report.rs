@@ -107,10 +107,7 @@ fn sha256(path: &Path) -> anyhow::Result<String> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            let digest: [u8; 32] = digest.finalize().into();
-            return Ok(digest
-                .iter()
-                .fold(String::new(), |text, byte| text + &format!("{byte:02x}")));
+            return Ok(hex::encode(digest.finalize()));
         }
         digest.update(&buffer[..read]);
     }
