@@ -33,7 +33,7 @@ pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let (chunks, recordings, missing, ()) = futures::join!(
         app.sweep.run(budget),
         app.control.sweep(budget),
-        app.control.tell_missing(budget),
+        app.control.report_missing(budget),
         bots
     );
     if let Err(error) = missing {
