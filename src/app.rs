@@ -7,7 +7,9 @@ use azure_core::credentials::TokenCredential;
 use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 use azure_storage_blob::BlobContainerClient;
 
-use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
+use crate::acs::{
+    AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard, EntraCredential,
+};
 use crate::bot::Bot;
 use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
@@ -149,7 +151,11 @@ impl App {
         };
         let credential = match config.acs.sign_in {
             SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
-            SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
+            SignIn::ManagedIdentity => {
+                let client_id = config.identity_client_id.clone();
+                let entra = EntraCredential::new(move || identity(client_id.clone()));
+                AcsCredential::Entra(entra.map_err(|error| BuildError::Identity(Box::new(error)))?)
+            }
         };
         let externals = config
             .external_storage

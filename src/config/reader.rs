@@ -18,6 +18,7 @@ use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly};
 use crate::export_queue::QUEUE_NAME;
+use crate::recording::OnOtherObject;
 use crate::retry::RetryPolicy;
 use crate::secret::{SecretHeaders, SharedSecret};
 use crate::telemetry::OtlpConfig;
@@ -458,6 +459,13 @@ impl Reader {
         let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);
         let attempts = self.count("EXPORT_ATTEMPTS", 10_000);
         let delete_delay = self.duration("DELETE_DELAY", Duration::ZERO);
+        let other_objects = self.boolean("DELETE_OTHER_OBJECT").map(|deletes| {
+            if deletes {
+                OnOtherObject::Delete
+            } else {
+                OnOtherObject::Keep
+            }
+        });
         let anomalies = self.parsed("ON_ANOMALY", |text| match text {
             "keep" => Ok(OnAnomaly::Keep),
             "delete" => Ok(OnAnomaly::Delete),
@@ -472,6 +480,7 @@ impl Reader {
             deletion: DeletionPolicy {
                 delay: delete_delay?,
                 anomalies: anomalies?,
+                other_objects: other_objects?,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),
