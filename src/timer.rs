@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::App;
-use crate::control::observe::RecordingsReport;
+use crate::control::sweep::RecordingsReport;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
