@@ -62,14 +62,14 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let client_id = config.identity_client_id.clone();
     let new_identity = || identity_of(client_id.clone());
     let storage = Storage::new(storage_identity(&config, &new_identity)?);
-    let store = storage.documents(&config.ledger)?;
+    let store = storage.documents(&config.storage.ledger)?;
     let vaults = storage.vaults(
-        &config.vault,
-        config.backup_vault.as_ref(),
-        &config.vault_options,
+        &config.storage.vault,
+        config.storage.backup_vault.as_ref(),
+        &config.storage.vault_options,
         &clock,
     )?;
-    let external = ExternalStorage::new(storage.azure(), &config.external_storage)
+    let external = ExternalStorage::new(storage.azure(), &config.storage.external)
         .map_err(|error| BuildError::External(Box::new(error)))?;
     let queue = export_queue(&config, &new_identity)?;
 
@@ -96,8 +96,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let ledger = ChunkLedger::new(
         store,
         Arc::clone(&clock),
-        config.source_retention,
-        config.claim_ttl,
+        config.limits.source_retention,
+        config.limits.claim_ttl,
     );
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
@@ -133,8 +133,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens,
         telephony,
-        event_budget: config.event_budget,
-        sweep_budget: config.sweep_budget,
+        event_budget: config.limits.event_budget,
+        sweep_budget: config.limits.sweep_budget,
         operator_actions: config.operator_actions,
         clock,
         ledger,
@@ -178,13 +178,14 @@ fn storage_identity(
     new_identity: NewIdentity<'_>,
 ) -> Result<Option<Arc<dyn TokenCredential>>, BuildError> {
     let ours = [
-        Some(&config.vault),
-        Some(&config.ledger),
-        config.backup_vault.as_ref(),
+        Some(&config.storage.vault),
+        Some(&config.storage.ledger),
+        config.storage.backup_vault.as_ref(),
     ];
     let is_needed = ours.into_iter().flatten().any(VaultUrl::needs_identity)
         || config
-            .external_storage
+            .storage
+            .external
             .iter()
             .any(|container| !container.has_sas());
     is_needed.then(new_identity).transpose()
@@ -194,7 +195,7 @@ fn export_queue(
     config: &Config,
     new_identity: NewIdentity<'_>,
 ) -> Result<Option<ExportQueue>, BuildError> {
-    let Some(url) = &config.export_queue else {
+    let Some(url) = &config.storage.export_queue else {
         return Ok(None);
     };
     let identity = (!url.has_sas()).then(new_identity).transpose()?;
