@@ -401,7 +401,11 @@ impl ExportDestination for AzureVault {
         let blob = self.container.blob_client(name.as_str());
         match if_there(blob.delete(Some(options)).await) {
             Ok(_) => Ok(RemoveOutcome::Removed),
-            Err(error) if is_changed(&error) => Ok(RemoveOutcome::Changed),
+            // A repetition of a removal that took effect may be told so too.
+            Err(error) if is_changed(&error) => Ok(match self.version(name).await? {
+                Some(_) => RemoveOutcome::Changed,
+                None => RemoveOutcome::Removed,
+            }),
             Err(error) => Err(failed("remove", name)(error)),
         }
     }
