@@ -5,7 +5,7 @@
 //!                       │            │           │            ▼            ▼
 //!                       └────────────┴───────────┴────────▶ export  ◀── they implement its traits
 //!                                                              ▼
-//!                                                          recording      bot, clock, export_queue, retry, config, metrics, net, oidc, secret, telemetry: leaves
+//!                                                          recording
 //! ```
 //!
 //! | module | what it is |
@@ -13,11 +13,13 @@
 //! | [`functions`] | what the Functions host sends and gets back |
 //! | [`catalogue`] | every recording, found, shown, played, erased |
 //! | [`control`] | recording control and its register |
-//! | [`verbs`] | what an operator types at a shell |
 //! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
 //! | [`acs`] | ACS over REST: recording control and content |
 //! | [`vault`] | where recordings and the ledger are kept |
 //! | [`recording`] | the vocabulary |
+//!
+//! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `metrics`, `net`, `recording`,
+//! `retry`, `secret`.
 //!
 //! The invariants, and what guards each, stand in `docs/ARCHITECTURE.md`.
 
@@ -26,6 +28,7 @@ pub mod app;
 pub mod bot;
 pub mod catalogue;
 pub mod clock;
+pub mod compose;
 pub mod config;
 pub mod control;
 pub mod error_chain;
@@ -42,5 +45,5 @@ pub mod retry;
 pub mod secret;
 pub mod store;
 pub mod telemetry;
+pub mod timer;
 pub mod vault;
-pub mod verbs;

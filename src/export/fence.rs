@@ -9,8 +9,8 @@ use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
 use super::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, ConditionalOutcome, DestinationError,
-    ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use super::layout::BlobName;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, LedgerError};
@@ -120,26 +120,6 @@ impl ExportDestination for FencedVault<'_> {
         self.vault.put(name, content, properties).await
     }
 
-    async fn replace(
-        &self,
-        name: &BlobName,
-        content: Bytes,
-        properties: &BlobProperties,
-        etag: &str,
-    ) -> Result<ConditionalOutcome, DestinationError> {
-        self.check("replace", name).await?;
-        self.vault.replace(name, content, properties, etag).await
-    }
-
-    async fn remove_unchanged(
-        &self,
-        name: &BlobName,
-        etag: &str,
-    ) -> Result<ConditionalOutcome, DestinationError> {
-        self.check("remove", name).await?;
-        self.vault.remove_unchanged(name, etag).await
-    }
-
     async fn list(
         &self,
         after: Option<&BlobName>,
@@ -148,8 +128,37 @@ impl ExportDestination for FencedVault<'_> {
         self.vault.list(after, limit).await
     }
 
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        self.vault.version(name).await
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        self.check("replace", name).await?;
+        self.vault.replace(name, version, content, properties).await
+    }
+
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
         self.check("remove", name).await?;
-        self.vault.remove(name).await
+        self.vault.remove(name, version).await
+    }
+
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        self.check("touch", name).await?;
+        self.vault.touch(name).await
+    }
+
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.check("discard the staged blocks of", name).await?;
+        self.vault.discard_staged(name).await
     }
 }

@@ -9,17 +9,34 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::recording::{DeleteLocation, DocumentId};
+
 /// The longest time that a request may live after the claim under which it was sent, clocks that are wrong included.
 const REQUEST_LIVES: Duration = Duration::from_mins(5);
 
 /// What is about to be deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum IntendedDeletion {
     /// The files at ACS.
-    Source,
+    Source {
+        /// The URL, as it is sent.
+        at: String,
+        /// The object that it names, where that is not the chunk's document.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other_object: Option<DocumentId>,
+    },
     /// The files in the vault.
     Copy,
+}
+
+impl From<&DeleteLocation> for IntendedDeletion {
+    fn from(location: &DeleteLocation) -> Self {
+        Self::Source {
+            at: location.url().to_string(),
+            other_object: location.other_object().cloned(),
+        }
+    }
 }
 
 /// An intent to delete something of a chunk.
@@ -87,7 +104,7 @@ mod tests {
         let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let minutes = |minutes| now + jiff::SignedDuration::from_mins(minutes);
         let claim = Uuid::from_u128(1);
-        let mut intent = Intent::new(IntendedDeletion::Source, claim, now);
+        let mut intent = Intent::new(IntendedDeletion::Copy, claim, now);
         intent.extend(claim, minutes(1));
         assert!(intent.may_still_act(minutes(5)));
         assert!(!intent.may_still_act(minutes(6)));

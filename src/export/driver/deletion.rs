@@ -24,6 +24,7 @@ use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::ExportReceipt;
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
+use crate::recording::{DeleteLocation, SourceKept};
 use crate::store::holds::{self, Case};
 
 /// How soon a held chunk is looked at again.
@@ -35,14 +36,16 @@ impl ExportDriver {
         run: &mut Run<'_>,
         receipt: ExportReceipt,
     ) -> Result<Step, LedgerError> {
-        if let Some(reason) = self.objection(&run.entry, &receipt).await? {
-            let id = &run.entry.chunk.document_id;
-            warn!(document.id = %id, error = reason, "Chunk `{id}` is not deleted at ACS");
-            return self
-                .settle(run, ChunkState::SourceLeft { receipt, reason })
-                .await;
-        }
-        if !has_intent(run) {
+        let location = match self.permission(&run.entry, &receipt).await? {
+            DeletionPermission::Granted(location) => location,
+            DeletionPermission::Denied { reason } => {
+                let id = &run.entry.chunk.document_id;
+                warn!(document.id = %id, error = reason, "Chunk `{id}` is not deleted at ACS");
+                let left = ChunkState::SourceLeft { receipt, reason };
+                return self.settle(run, left).await;
+            }
+        };
+        if !has_intent(run, &location) {
             // Without this look a held chunk would get an intent every quarter of an hour.
             if let Some(withheld) = self.withheld(run, &receipt).await? {
                 return Ok(withheld);
@@ -50,8 +53,8 @@ impl ExportDriver {
             if let Some(step) = self.look_at_copy(run, &receipt).await? {
                 return Ok(step);
             }
-            run.entry = self.intend_deletion(run.claim, &run.entry).await?;
-            if !has_intent(run) {
+            run.entry = self.intend_deletion(run.claim, &location).await?;
+            if !has_intent(run, &location) {
                 return Ok(Step::Next);
             }
         }
@@ -59,7 +62,7 @@ impl ExportDriver {
             return Ok(withheld);
         }
         self.ledger.ensure_time(run.claim).await?;
-        self.request_deletion(run, receipt).await
+        self.request_deletion(run, &location, receipt).await
     }
 
     /// A proof that is not from this drive is looked at again: what lies in a vault may be moved or replaced. `None` when the
@@ -86,11 +89,11 @@ impl ExportDriver {
         }
     }
 
-    /// Writes the intent down, if the entry that is written is still to be deleted at the place that was looked at.
+    /// Writes the intent down, if the entry that is written is still to be deleted at this location.
     async fn intend_deletion(
         &self,
         claim: &Claim,
-        decided_on: &LedgerEntry,
+        location: &DeleteLocation,
     ) -> Result<LedgerEntry, LedgerError> {
         let (deletion, now) = (self.policy.deletion, self.clock.now());
         let intend = |entry: &mut LedgerEntry| {
@@ -98,8 +101,8 @@ impl ExportDriver {
                 next_step(entry, deletion, now),
                 NextStep::DeleteSource { .. }
             );
-            if is_due && entry.chunk.locations == decided_on.chunk.locations {
-                let intent = claim.intent(IntendedDeletion::Source, now);
+            if is_due && self.location_of(entry).as_ref() == Ok(location) {
+                let intent = claim.intent(location.into(), now);
                 entry.intent = Some(intent.after(entry.intent.as_ref()));
             }
         };
@@ -111,14 +114,15 @@ impl ExportDriver {
     async fn request_deletion(
         &self,
         run: &mut Run<'_>,
+        location: &DeleteLocation,
         receipt: ExportReceipt,
     ) -> Result<Step, LedgerError> {
-        let deleting = self.source.delete(&run.entry.chunk, &receipt);
+        let deleting = self.source.delete(location, &receipt);
         // An answer that comes when the claim is over is no answer.
         let deleting = tokio::time::timeout(run.claim.remaining(), deleting);
         let deleted = deleting.instrument(info_span!("delete")).await;
         let error = match deleted {
-            Ok(Ok(())) => return self.settle_deleted(run, receipt).await,
+            Ok(Ok(deletion)) => return self.settle_deleted(run, receipt, deletion).await,
             Ok(Err(error)) => error,
             Err(_) => SourceError::transient("ACS did not answer the deletion in time"),
         };
@@ -207,8 +211,9 @@ impl ExportDriver {
         let holds = self.ledger.holds();
         let mut cases = holds.on(&entry.chunk).await?;
         // By its location the document of another chunk goes too.
-        if let Some(other) = entry.chunk.deletes_another()
-            && let Some(found) = self.ledger.find(&other).await?
+        if let Ok(location) = self.location_of(entry)
+            && let Some(other) = location.other_object()
+            && let Some(found) = self.ledger.find(other).await?
         {
             cases.extend(holds.on(&found.entry.chunk).await?);
         }
@@ -244,45 +249,62 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// Why this receipt is no right to this deletion, if it is none.
-    pub(super) async fn objection(
+    pub(super) fn location_of(&self, entry: &LedgerEntry) -> Result<DeleteLocation, SourceKept> {
+        DeleteLocation::of(&entry.chunk, self.policy.deletion.other_objects)
+    }
+
+    /// Whether this receipt is the right to delete this source, and at which location.
+    pub(super) async fn permission(
         &self,
         entry: &LedgerEntry,
         receipt: &ExportReceipt,
-    ) -> Result<Option<String>, LedgerError> {
+    ) -> Result<DeletionPermission, LedgerError> {
+        let denied = |reason| Ok(DeletionPermission::Denied { reason });
+        let until = entry.expires_at;
+        let location = match self.location_of(entry) {
+            Ok(location) => location,
+            Err(kept) => return denied(format!("{kept}; ACS drops it by itself at {until}")),
+        };
         if receipt.metadata().is_none() && !entry.is_surely_gone(self.clock.now()) {
-            let until = entry.expires_at;
-            return Ok(Some(format!(
+            return denied(format!(
                 "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {until}"
-            )));
+            ));
         }
-        let Some(other) = entry.chunk.deletes_another() else {
-            return Ok(None);
-        };
-        let is_unsafe = match self.ledger.find(&other).await? {
-            Some(found) => match found.entry.state {
-                ChunkState::Pending
-                | ChunkState::Removing { .. }
-                | ChunkState::Removed { .. }
-                | ChunkState::Expired { .. }
-                | ChunkState::DeadLettered { .. } => true,
-                ChunkState::Exported { .. }
-                | ChunkState::SourceDeleted { .. }
-                | ChunkState::SourceLeft { .. }
-                | ChunkState::InPlace { .. } => false,
-            },
-            None => false,
-        };
-        Ok(is_unsafe.then(|| {
-            format!("its deleteLocation is that of chunk `{other}`, which is not in the vault")
-        }))
+        if let Some(other) = location.other_object()
+            && let Some(found) = self.ledger.find(other).await?
+            && !has_copy(&found.entry.state)
+        {
+            return denied(format!(
+                "its deleteLocation is that of chunk `{other}`, which is not in the vault"
+            ));
+        }
+        Ok(DeletionPermission::Granted(location))
     }
 }
 
-/// Whether the deletion is written down under this claim.
-fn has_intent(run: &Run<'_>) -> bool {
-    let intent = run.entry.intent.as_ref();
-    intent.is_some_and(|intent| {
-        intent.deletes == IntendedDeletion::Source && intent.is_of(run.claim.token())
+/// What may be done about a source whose copy is proved.
+pub(super) enum DeletionPermission {
+    Granted(DeleteLocation),
+    Denied { reason: String },
+}
+
+fn has_copy(state: &ChunkState) -> bool {
+    match state {
+        ChunkState::Pending
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => false,
+        ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. } => true,
+    }
+}
+
+/// Whether the deletion at this location is written down under this claim.
+fn has_intent(run: &Run<'_>, location: &DeleteLocation) -> bool {
+    run.entry.intent.as_ref().is_some_and(|intent| {
+        intent.is_of(run.claim.token()) && intent.deletes == IntendedDeletion::from(location)
     })
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
+use crate::recording::OnOtherObject;
 
 /// When a source may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,7 @@ pub struct DeletionPolicy {
     /// Pause between the proof and the deletion.
     pub delay: Duration,
     pub anomalies: OnAnomaly,
+    pub other_objects: OnOtherObject,
 }
 
 impl DeletionPolicy {
@@ -153,6 +155,7 @@ mod tests {
     const HOUR: DeletionPolicy = DeletionPolicy {
         delay: Duration::from_hours(1),
         anomalies: OnAnomaly::Keep,
+        other_objects: OnOtherObject::Keep,
     };
 
     fn at(text: &str) -> Timestamp {

@@ -10,10 +10,9 @@ use super::run::{Run, Step};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
-use crate::export::intent::IntendedDeletion;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
-use crate::export::source::SourceError;
+use crate::export::source::{SourceDeletion, SourceError};
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::Proved;
 use crate::export::transfer::error::TransferError;
@@ -85,8 +84,11 @@ impl ExportDriver {
                 next_step(entry, deletion, now),
                 NextStep::DeleteSource { .. }
             );
-            if is_deleted_next && receipt.metadata().is_some() {
-                let intent = claim.intent(IntendedDeletion::Source, now);
+            if is_deleted_next
+                && receipt.metadata().is_some()
+                && let Ok(location) = self.location_of(entry)
+            {
+                let intent = claim.intent((&location).into(), now);
                 entry.intent = Some(intent.after(entry.intent.as_ref()));
             }
         };
@@ -255,7 +257,14 @@ impl ExportDriver {
         &self,
         run: &Run<'_>,
         receipt: ExportReceipt,
+        deletion: SourceDeletion,
     ) -> Result<Step, LedgerError> {
+        let id = &run.entry.chunk.document_id;
+        if deletion == SourceDeletion::WasGone {
+            self.ledger
+                .audit_step("sourceWasGone", id, serde_json::Value::Null)
+                .await?;
+        }
         let state = ChunkState::SourceDeleted {
             receipt,
             deleted_at: self.clock.now(),
@@ -268,8 +277,15 @@ impl ExportDriver {
             .update(run.claim, AfterUpdate::Release, settle)
             .await?;
         count_settled(&state);
-        let id = &run.entry.chunk.document_id;
-        info!(document.id = %id, chunk.index = run.entry.chunk.index, "Deleted chunk `{id}` at ACS");
+        let index = run.entry.chunk.index;
+        match deletion {
+            SourceDeletion::Deleted => {
+                info!(document.id = %id, chunk.index = index, "Deleted chunk `{id}` at ACS");
+            }
+            SourceDeletion::WasGone => {
+                info!(document.id = %id, chunk.index = index, "Chunk `{id}` was gone at ACS already");
+            }
+        }
         Ok(Step::done(DriveOutcome::Settled {
             state,
             proof: run.proof,

@@ -70,13 +70,14 @@ impl ChunkLedger {
             after.note_audited(number);
         }
         let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
-        let is_new = after.intent.is_some() && began_at(before) != began_at(after);
-        let deletes = after.intent.as_ref().map(|intent| intent.deletes);
-        if is_new && deletes == Some(IntendedDeletion::Source) {
-            let location = after.chunk.locations.delete.as_deref();
-            // Without a query: a signature would stand there.
-            let location = location.and_then(|location| location.split(['?', '#']).next());
-            let detail = json!({"at": location});
+        if began_at(before) != began_at(after)
+            && let Some(IntendedDeletion::Source { at, other_object }) =
+                after.intent.as_ref().map(|intent| &intent.deletes)
+        {
+            let mut detail = json!({"at": at});
+            if let Some(other) = other_object {
+                detail["otherObject"] = other.as_str().into();
+            }
             let number = self.audit_step("deletingSource", &id, detail).await?;
             after.note_audited(number);
         }

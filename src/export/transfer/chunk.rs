@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, ConditionalOutcome, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination, ReplaceOutcome,
 };
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
@@ -260,7 +260,7 @@ impl ChunkExporter {
             if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
                 return Ok(());
             }
-            let Some(found) = vault.inspect(&name).await? else {
+            let Some(version) = vault.version(&name).await? else {
                 continue;
             };
             let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
@@ -268,14 +268,12 @@ impl ChunkExporter {
             if there.is_some_and(|there| says_no_less(&there.receipt, receipt)) {
                 return Ok(());
             }
-            let replaced = vault
-                .replace(&name, content.clone(), &properties, &found.etag)
-                .await;
-            match replaced {
-                Ok(ConditionalOutcome::Done) => return Ok(()),
-                Ok(ConditionalOutcome::Changed) => {}
+            let replacing = vault.replace(&name, &version, content.clone(), &properties);
+            match replacing.await {
+                Ok(ReplaceOutcome::Replaced) => return Ok(()),
+                Ok(ReplaceOutcome::Changed) => {}
                 Err(error) => {
-                    // A container's policy may forbid it: what counts is in the ledger, and the copy must not wait for it for ever.
+                    // A container's policy may forbid it: what counts is in the ledger, and the copy must not wait for it forever.
                     let id = &entry.chunk.document_id;
                     tracing::error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` is of an earlier proof and cannot be replaced");
                     return Ok(());

@@ -1,6 +1,5 @@
 //! [`ExportDestination`] on a directory.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
@@ -13,11 +12,12 @@ use futures::stream::BoxStream;
 use sha2::Digest as _;
 use tempfile::NamedTempFile;
 
+use super::versions;
 use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, ConditionalOutcome, DestinationError,
-    ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -151,41 +151,6 @@ impl DirectoryVault {
         Ok(file)
     }
 
-    /// Whether a file of this name has this `ETag`; `None` where there is no file.
-    fn is_unchanged(&self, name: &BlobName, etag: &str) -> io::Result<Option<bool>> {
-        let found = if_there(sha256_of_file(&self.file(name)))?;
-        Ok(found.map(|(sha256, _)| sha256.to_string() == etag))
-    }
-
-    /// Under the lock of the name: no commit and no other replacement comes between the look and the rename.
-    fn replace_file(
-        &self,
-        name: &BlobName,
-        content: &[u8],
-        etag: &str,
-    ) -> io::Result<ConditionalOutcome> {
-        let _lock = self.lock(name)?;
-        if self.is_unchanged(name, etag)? != Some(true) {
-            return Ok(ConditionalOutcome::Changed);
-        }
-        let (target, staged) = (self.file(name), self.staging(name).join("document"));
-        ensure_folder(&self.root, &staged)?;
-        temporary(&self.staging(name), content)?.persist(&target)?;
-        sync_parent(&target)?;
-        clear(&self.staging(name));
-        Ok(ConditionalOutcome::Done)
-    }
-
-    fn remove_file(&self, name: &BlobName) -> io::Result<()> {
-        // The block list alone is of no meaning; a file without its list would be a stranger's.
-        for path in [self.file(name), self.block_list(name)] {
-            if_there(fs::remove_file(&path))?;
-            if_there(sync_parent(&path))?;
-        }
-        clear(&self.staging(name));
-        Ok(())
-    }
-
     /// Gives a synced temporary file its name, unless a file of that name is there.
     fn persist_new(&self, file: NamedTempFile, target: &Path) -> io::Result<CommitOutcome> {
         ensure_folder(&self.root, target)?;
@@ -248,21 +213,11 @@ fn piece_of(mut file: io::Take<File>) -> io::Result<Option<(Bytes, io::Take<File
 }
 
 fn file_name(id: &BlockId) -> String {
-    let mut name = String::with_capacity(2 * ID_LENGTH);
-    for byte in id.to_bytes() {
-        write!(name, "{byte:02x}").expect("a String takes any text");
-    }
-    name
+    hex::encode(id.to_bytes())
 }
 
 fn id_of_file(name: &str) -> Option<BlockId> {
-    if name.len() != 2 * ID_LENGTH || !name.is_ascii() {
-        return None;
-    }
-    let bytes: Option<Vec<u8>> = (0..ID_LENGTH)
-        .map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok())
-        .collect();
-    BlockId::from_bytes(&bytes?)
+    BlockId::from_bytes(&hex::decode(name).ok()?)
 }
 
 fn sha256_of_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {
@@ -393,37 +348,71 @@ impl ExportDestination for DirectoryVault {
             })
     }
 
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.run("remove", name, Self::remove_file).await
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        self.run("inspect", name, |vault, name| {
+            versions::of(&vault.file(name))
+        })
+        .await
     }
 
     async fn replace(
         &self,
         name: &BlobName,
+        version: &BlobVersion,
         content: Bytes,
         _properties: &BlobProperties,
-        etag: &str,
-    ) -> Result<ConditionalOutcome, DestinationError> {
-        let etag = etag.to_owned();
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let version = version.clone();
         self.run("replace", name, move |vault, name| {
-            vault.replace_file(name, &content, &etag)
+            let file = vault.file(name);
+            let staged = vault.staging(name).join("document");
+            ensure_folder(&vault.root, &staged)?;
+            let _lock = vault.lock(name)?;
+            if versions::of(&file)?.as_ref() != Some(&version) {
+                return Ok(ReplaceOutcome::Changed);
+            }
+            temporary(&vault.staging(name), &content)?.persist(&file)?;
+            sync_parent(&file)?;
+            clear(&vault.staging(name));
+            Ok(ReplaceOutcome::Replaced)
         })
         .await
     }
 
-    async fn remove_unchanged(
+    async fn remove(
         &self,
         name: &BlobName,
-        etag: &str,
-    ) -> Result<ConditionalOutcome, DestinationError> {
-        let etag = etag.to_owned();
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        let version = version.clone();
         self.run("remove", name, move |vault, name| {
             let _lock = vault.lock(name)?;
-            if vault.is_unchanged(name, &etag)? == Some(false) {
-                return Ok(ConditionalOutcome::Changed);
+            match versions::of(&vault.file(name))? {
+                None => return Ok(RemoveOutcome::Removed),
+                Some(found) if found != version => return Ok(RemoveOutcome::Changed),
+                Some(_) => {}
             }
-            vault.remove_file(name)?;
-            Ok(ConditionalOutcome::Done)
+            // The block list alone has no meaning; a file without its list would be a stranger's.
+            for path in [vault.file(name), vault.block_list(name)] {
+                if_there(fs::remove_file(&path))?;
+                if_there(sync_parent(&path))?;
+            }
+            Ok(RemoveOutcome::Removed)
+        })
+        .await
+    }
+
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        self.run("touch", name, |vault, name| {
+            let _lock = vault.lock(name)?;
+            versions::touch(&vault.file(name))
+        })
+        .await
+    }
+
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.run("discard the staged blocks of", name, |vault, name| {
+            if_there(fs::remove_dir_all(vault.staging(name))).map(drop)
         })
         .await
     }

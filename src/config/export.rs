@@ -1,0 +1,151 @@
+//! Settings of the export: blocks, attempts, deletion at ACS, the timer's schedule.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use timer_schedule::Schedule;
+
+use super::reader::Reader;
+use crate::export::block::BlockPolicy;
+use crate::export::driver::ExportPolicy;
+use crate::export::{DeletionPolicy, OnAnomaly};
+use crate::recording::OnOtherObject;
+use crate::retry::RetryPolicy;
+
+/// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory and its upload has a minute; and 50,000 blocks, so
+/// that 64 KiB is enough for twice ACS's largest file.
+const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
+
+impl Reader {
+    pub(super) fn export(&mut self) -> Option<ExportPolicy> {
+        let block_size_bytes = self.parsed("BLOCK_SIZE", |text| {
+            let size = text
+                .parse::<ByteSize>()
+                .map(|size| size.as_u64())
+                .unwrap_or_default();
+            let usable = BLOCK_SIZES.contains(&size) && size.is_multiple_of(1024);
+            let size = usize::try_from(size)
+                .ok()
+                .and_then(NonZeroUsize::new)
+                .filter(|_| usable);
+            size.ok_or_else(|| {
+                format!(
+                    "is `{text}`; expected a multiple of 1KiB from 64KiB to 64MiB, such as 8MiB"
+                )
+            })
+        });
+        let blocks_in_flight = self.count("BLOCKS_IN_FLIGHT", 64);
+        let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);
+        let attempts = self.count("EXPORT_ATTEMPTS", 10_000);
+        let delete_delay = self.duration("DELETE_DELAY", Duration::ZERO);
+        let other_objects = self.boolean("DELETE_OTHER_OBJECT").map(|deletes| {
+            if deletes {
+                OnOtherObject::Delete
+            } else {
+                OnOtherObject::Keep
+            }
+        });
+        let anomalies = self.parsed("ON_ANOMALY", |text| match text {
+            "keep" => Ok(OnAnomaly::Keep),
+            "delete" => Ok(OnAnomaly::Delete),
+            other => Err(format!("is `{other}`; expected keep or delete")),
+        });
+        Some(ExportPolicy {
+            blocks: BlockPolicy {
+                block_size_bytes: block_size_bytes?,
+                blocks_in_flight: blocks_in_flight?,
+            },
+            chunks_in_flight: chunks_in_flight?.get(),
+            deletion: DeletionPolicy {
+                delay: delete_delay?,
+                anomalies: anomalies?,
+                other_objects: other_objects?,
+            },
+            attempts: RetryPolicy {
+                first_delay: Duration::from_secs(10),
+                longest_delay: Duration::from_mins(15),
+                failures: u32::try_from(attempts?.get()).unwrap_or(u32::MAX),
+            },
+        })
+    }
+
+    /// The host reads the schedule, and disables the timer where it cannot: then nothing continues what was interrupted.
+    /// An empty value is invalid too: the host does not know the default.
+    pub(super) fn schedule(&mut self) {
+        const NAME: &str = "EXPORT_SWEEP_SCHEDULE";
+        let check = |text: &str| match text.parse::<Schedule>() {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(format!("is `{text}`; {problem}")),
+        };
+        if self.is_blank(NAME) {
+            let problem = check("").err().unwrap_or_default();
+            self.problem(NAME, problem);
+        } else {
+            self.parsed(NAME, check);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(schedule: &str) -> Vec<String> {
+        let mut reader = Reader::new([("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())]);
+        reader.schedule();
+        reader.problems
+    }
+
+    #[rstest::rstest]
+    #[case("0 */5 * * * *")]
+    #[case("*/5 * * * *")]
+    #[case("0 0 6-22/2 * Jan-Jun MON,Wed")]
+    #[case("00:01:00")]
+    fn a_schedule_that_the_host_reads_is_valid(#[case] schedule: &str) {
+        assert_eq!(problems(schedule), [""; 0]);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "a b c d e f",
+        "is `a b c d e f`; its seconds field is `a`; expected numbers from 0 to 59"
+    )]
+    #[case(
+        "0 0 0 * * Noday",
+        "is `0 0 0 * * Noday`; its day-of-week field is `Noday`; expected"
+    )]
+    #[case(
+        "* * *",
+        "is `* * *`; it has 3 fields instead of six; expected six fields such as"
+    )]
+    #[case(
+        "%SWEEP%",
+        "is `%SWEEP%`; the host does not resolve `%` references in the value of a"
+    )]
+    #[case(
+        "0 0 0 31 2 *",
+        "is `0 0 0 31 2 *`; its months have no such day, so it never fires"
+    )]
+    #[case("", "is ``; it is empty; expected six fields such as")]
+    #[case("  ", "is ``; it is empty; expected six fields such as")]
+    fn a_schedule_that_the_host_cannot_read_is_a_problem(
+        #[case] schedule: &str,
+        #[case] problem: &str,
+    ) {
+        let found = problems(schedule);
+        let expected = format!("EXPORT_SWEEP_SCHEDULE {problem}");
+        assert!(
+            found.len() == 1 && found[0].starts_with(&expected),
+            "{found:?}"
+        );
+        assert!(found[0].contains("expected "), "{found:?}");
+    }
+
+    #[test]
+    fn a_schedule_that_is_not_set_has_a_default() {
+        let mut reader = Reader::new([]);
+        reader.schedule();
+        assert_eq!(reader.problems, [""; 0]);
+    }
+}
