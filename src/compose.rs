@@ -24,6 +24,7 @@ use crate::export_queue::ExportQueue;
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
+use crate::operator_actions::OperatorActions;
 use crate::store::DocumentStore;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
@@ -110,6 +111,12 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         Arc::clone(&clock),
         config.export,
     ));
+    let catalogue = Catalogue::new(
+        ledger.clone(),
+        control.register().clone(),
+        vaults.clone(),
+        Arc::clone(&clock),
+    );
     Ok(App {
         intake: Intake {
             ledger: ledger.clone(),
@@ -123,12 +130,13 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         retention: config.retention.map(|policy| {
             Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy)
         }),
-        catalogue: Catalogue::new(
-            ledger.clone(),
-            control.register().clone(),
-            vaults.clone(),
-            Arc::clone(&clock),
-        ),
+        actions: OperatorActions {
+            ledger: ledger.clone(),
+            catalogue: catalogue.clone(),
+            vaults: vaults.clone(),
+            clock: Arc::clone(&clock),
+        },
+        catalogue,
         tickets,
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens,

@@ -13,6 +13,7 @@ use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::ExportReceipt;
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
+use crate::store::audit::AuditAction;
 use crate::store::holds::{self, Case};
 
 /// How soon a held chunk is looked at again.
@@ -65,7 +66,7 @@ impl ExportDriver {
             .and_then(|location| location.split(['?', '#']).next());
         self.ledger
             .audit_step(
-                "deletingSource",
+                AuditAction::DeletingSource,
                 &entry.chunk.document_id,
                 serde_json::json!({"at": location}),
             )
