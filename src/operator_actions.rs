@@ -26,8 +26,24 @@ pub use crate::store::audit::Operator;
 /// An operator's actions on recordings.
 #[derive(Clone)]
 pub struct OperatorActions {
-    pub ledger: ChunkLedger,
-    pub catalogue: Catalogue,
-    pub vaults: Vaults,
-    pub clock: Arc<dyn Clock>,
+    ledger: ChunkLedger,
+    catalogue: Catalogue,
+    vaults: Vaults,
+    clock: Arc<dyn Clock>,
+}
+
+impl OperatorActions {
+    pub fn new(
+        ledger: &ChunkLedger,
+        catalogue: &Catalogue,
+        vaults: &Vaults,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            catalogue: catalogue.clone(),
+            vaults: vaults.clone(),
+            clock: Arc::clone(clock),
+        }
+    }
 }

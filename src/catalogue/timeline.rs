@@ -140,6 +140,7 @@ fn told(record: &AuditRecord, index: u32) -> Happening {
         AuditAction::Rebuilt => {
             format!("The entry of chunk {index} was written anew from its receipt")
         }
+        AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
         other @ (AuditAction::Verified
         | AuditAction::Replayed
         | AuditAction::Held

@@ -210,7 +210,7 @@ struct HoldListing {
 impl fmt::Display for HoldListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.holds.is_empty() {
-            return f.write_str("There are no holds.");
+            return f.write_str("Nothing is held.");
         }
         let lines = self.holds.iter().map(|hold| {
             let cases = hold.cases.iter().map(|case| {

@@ -341,7 +341,8 @@ mod tests {
             holds.all().await.unwrap(),
             [Hold {
                 held: call("c"),
-                cases: vec![first]
+                cases: vec![first],
+                released: Vec::new(),
             }]
         );
     }

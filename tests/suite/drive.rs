@@ -6,6 +6,7 @@ use recording_vault::clock::Clock as _;
 use recording_vault::export::ledger::{Recorded, Retried};
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
 use recording_vault::recording::{ContentKind, FormatKind};
+use recording_vault::store::audit::Operator;
 
 use crate::support::fake_source::Fault;
 use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline, RETENTION};
@@ -260,7 +261,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
             pipeline
                 .driver
                 .ledger()
-                .retry(&chunk.document_id)
+                .retry(&chunk.document_id, &Operator::Shell)
                 .await
                 .expect("the ledger works");
         } else {
@@ -278,7 +279,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
     let retried = pipeline
         .driver
         .ledger()
-        .retry(&chunk.document_id)
+        .retry(&chunk.document_id, &Operator::Shell)
         .await
         .expect("the ledger works");
     assert_eq!(retried, Retried::Safe);
@@ -306,23 +307,6 @@ async fn an_event_that_names_another_place_for_a_known_document_changes_nothing(
         0,
         "what was not read is not deleted"
     );
-}
-
-#[tokio::test]
-async fn a_delete_location_of_a_chunk_that_is_not_in_the_vault_is_not_used() {
-    let pipeline = Pipeline::new();
-    let (mut one, other) = (chunk("one", 0), chunk("other", 1));
-    one.locations.delete.clone_from(&other.locations.delete);
-    pipeline.source.put(&one.document_id, content(100, 1));
-    pipeline.record(&other).await;
-    pipeline.record(&one).await;
-    pipeline.drive(&one.document_id).await;
-    let state = pipeline.state(&one.document_id).await;
-    assert!(
-        matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`other`")),
-        "{state:?}"
-    );
-    assert!(pipeline.source.model().deleted.is_empty());
 }
 
 #[tokio::test]

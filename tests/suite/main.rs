@@ -5,6 +5,7 @@
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
+//! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `doctor` | what it finds wrong, and what it says mends it |
@@ -31,6 +32,7 @@
 //! | `package` | the zip that is deployed runs under the host |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telephony`, `telephony_crashes` | bots and their commands; every call to the register failed, and killed at |
@@ -45,6 +47,7 @@ mod audit_contention;
 mod auto_record;
 mod backup_vault;
 mod catalogue;
+mod command_line;
 mod completeness;
 mod crash_points;
 mod doctor;
@@ -76,6 +79,7 @@ mod recording_register;
 mod recording_source_contract;
 mod schedules;
 mod sdk_traffic;
+mod source_deletion;
 mod storms;
 mod support;
 mod sweep_cost;

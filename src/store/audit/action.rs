@@ -15,6 +15,8 @@ pub enum AuditAction {
     Exported,
     DeletingSource,
     SourceDeleted,
+    /// ACS had the source no more when it was to be deleted.
+    SourceWasGone,
     SourceLeft,
     InPlace,
     Expired,
@@ -65,6 +67,7 @@ mod tests {
             (AuditAction::Exported, "exported"),
             (AuditAction::DeletingSource, "deletingSource"),
             (AuditAction::SourceDeleted, "sourceDeleted"),
+            (AuditAction::SourceWasGone, "sourceWasGone"),
             (AuditAction::SourceLeft, "sourceLeft"),
             (AuditAction::InPlace, "inPlace"),
             (AuditAction::Expired, "expired"),

@@ -22,12 +22,14 @@ use recording_vault::export::destination::{
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
-use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use recording_vault::export::source::{
+    ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
+};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
     ExportSweep, OnAnomaly, Vaults,
 };
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::store::document_store::{
     DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
@@ -315,10 +317,10 @@ impl RecordingSource for AuditedSource {
 
     async fn delete(
         &self,
-        chunk: &RecordingChunk,
+        location: &DeleteLocation,
         receipt: &ExportReceipt,
-    ) -> Result<(), SourceError> {
-        let id = &chunk.document_id;
+    ) -> Result<SourceDeletion, SourceError> {
+        let id = location.document_id();
         assert_eq!(
             self.durable.media(id).as_deref(),
             Some(&media_of(id)[..]),
@@ -354,7 +356,7 @@ impl RecordingSource for AuditedSource {
             .plan
             .around(
                 SourceError::transient("as planned"),
-                self.planned.inner.delete(chunk, receipt),
+                self.planned.inner.delete(location, receipt),
             )
             .await
     }
@@ -544,6 +546,7 @@ impl Durable {
             deletion: DeletionPolicy {
                 delay: Duration::ZERO,
                 anomalies: OnAnomaly::Delete,
+                other_objects: OnOtherObject::Keep,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),
