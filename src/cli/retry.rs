@@ -77,7 +77,7 @@ impl fmt::Display for RetryReport {
             (&self.safe, "is in the vault and proved; it needs no retry"),
             (
                 &self.removed,
-                "was deleted from the vault; it is not exported again",
+                "was deleted from the vault by policy or on request; it is not exported again",
             ),
             (&self.unknown, "is not in the ledger"),
         ];

@@ -47,12 +47,12 @@ impl OperatorActions {
         intake: &Intake,
         operator: &Operator,
     ) -> Result<Replayed, LedgerError> {
-        let Some(events) = events_in(content) else {
-            return Ok(Replayed::NoEvents);
-        };
         self.ledger
             .audit_operator(AuditAction::Replayed, name, operator.sign(Value::Null))
             .await?;
+        let Some(events) = events_in(content) else {
+            return Ok(Replayed::NoEvents);
+        };
         let mut delivery = intake.begin();
         delivery.take_all(&events).await?;
         Ok(Replayed::Taken(ReplayedEvents {
