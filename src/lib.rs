@@ -13,7 +13,6 @@
 //! | [`functions`] | what the Functions host sends and gets back |
 //! | [`catalogue`] | every recording, found, shown, played, erased |
 //! | [`control`] | recording control and its register |
-//! | [`verbs`] | what an operator types at a shell |
 //! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
 //! | [`acs`] | ACS over REST: recording control and content |
 //! | [`vault`] | where recordings and the ledger are kept |
@@ -26,6 +25,7 @@ pub mod app;
 pub mod bot;
 pub mod catalogue;
 pub mod clock;
+pub mod compose;
 pub mod config;
 pub mod control;
 pub mod error_chain;
@@ -42,5 +42,5 @@ pub mod retry;
 pub mod secret;
 pub mod store;
 pub mod telemetry;
+pub mod timer;
 pub mod vault;
-pub mod verbs;
