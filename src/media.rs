@@ -4,9 +4,15 @@
 //! file holds, it ends after a bounded number of bounded reads. It knows nothing of recordings: what the file *should*
 //! be is compared in [`crate::media::plausibility`].
 
+mod examined;
 mod found;
+#[cfg(test)]
+mod large_tests;
+#[cfg(test)]
+mod manifest_tests;
 mod mp3;
 mod mp4;
+mod passing;
 pub mod plausibility;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -16,7 +22,9 @@ mod wav;
 use std::ops::Range;
 use std::time::Duration;
 
+pub use self::examined::{ExaminedTrack, MediaExamination, MediaVerdict};
 pub use self::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track, TrackKind};
+pub use self::passing::PassingMedia;
 use self::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
 
 /// Reads of one file, at most.

@@ -240,18 +240,14 @@ fn measure_places(
         rate = rate.and(place.rate);
     }
     let there = sound.end - sound.start;
-    Ok(match rate {
-        Rate::Unknown => Length::Unknown,
-        // 125 bytes a second for each kbps.
-        Rate::Constant(kbps) => {
-            duration(there, 125 * u64::from(kbps)).map_or(Length::Unknown, Length::Exact)
-        }
-        Rate::Varying => {
-            let samples = u128::from(frames) * u128::from(frame.samples()) * u128::from(there)
-                / u128::from(bytes.max(1));
-            let samples = u64::try_from(samples).unwrap_or(u64::MAX);
-            duration(samples, u64::from(frame.hertz)).map_or(Length::Unknown, Length::Estimated)
-        }
+    let samples = u128::from(frames) * u128::from(frame.samples()) * u128::from(there)
+        / u128::from(bytes.max(1));
+    let samples = u64::try_from(samples).unwrap_or(u64::MAX);
+    let plays = duration(samples, u64::from(frame.hertz));
+    Ok(match (rate, plays) {
+        (Rate::Unknown, _) | (_, None) => Length::Unknown,
+        (Rate::Constant(_), Some(plays)) => Length::Exact(plays),
+        (Rate::Varying, Some(plays)) => Length::Estimated(plays),
     })
 }
 

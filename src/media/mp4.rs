@@ -56,6 +56,8 @@ struct TopLevel {
     fragments: Vec<Fragment>,
     /// Not every fragment was looked at.
     has_unseen_fragments: bool,
+    /// Nor was the last one found.
+    has_unknown_end: bool,
     /// Where the boxes end and something else begins.
     junk_at: Option<u64>,
     begins_twice_at: Option<u64>,
@@ -115,17 +117,27 @@ impl Walk<'_> {
             seen.whole(at..total)?;
             return Ok(at);
         }
-        let is_known = match seen.at::<16>(at) {
-            Ok(_) | Err(Stop::PastEnd) => true,
-            Err(Stop::Want(_) | Stop::TooMany) => false,
-        };
-        let can_follow = is_known || self.reads_to(tail_start, at) <= READS_TO_FOLLOW;
+        let can_follow = self.knows(at) || self.reads_to(tail_start, at) <= READS_TO_FOLLOW;
         if can_follow && self.boxes.left > PARTS_OF_TAIL {
             return Ok(at);
         }
         self.top.has_unseen_fragments = true;
         let first = tail::first_fragment(seen.whole(tail_start..total)?);
+        self.top.has_unknown_end = first.is_none();
         Ok(first.map_or(total, |first| tail_start.saturating_add(first as u64)))
+    }
+
+    /// Whether what is to be read of the box at `at` is in memory.
+    fn knows(&self, at: u64) -> bool {
+        let seen = self.boxes.seen;
+        let is_known = |read: Result<&[u8], Stop>| !matches!(read, Err(Stop::Want(_)));
+        match seen.at::<16>(at) {
+            Ok([s0, s1, s2, s3, b'm', b'o', b'o', b'f', ..]) => {
+                is_known(seen.some(at, u64::from(u32::from_be_bytes([s0, s1, s2, s3]))))
+            }
+            Ok(_) | Err(Stop::PastEnd | Stop::TooMany) => true,
+            Err(Stop::Want(_)) => false,
+        }
     }
 
     /// How many reads following the fragments up to `end` takes, by those before `at`.
@@ -240,6 +252,10 @@ impl Walk<'_> {
     fn conclude_fragmented(&mut self, movie: &Movie) {
         let total = self.boxes.seen.total_bytes();
         let is_complete = !self.top.has_unseen_fragments;
+        if self.top.has_unknown_end {
+            self.found.coverage = Coverage::ReadsRanOut;
+            return;
+        }
         let times = TrackTimes::of_all(movie, &self.top.fragments, is_complete);
         self.found.tracks = movie
             .tracks
@@ -253,6 +269,9 @@ impl Walk<'_> {
         let media = || times.iter().filter(|times| times.is_media);
         let found = media().filter_map(TrackTimes::plays).max();
         self.found.length = found.map_or(Length::Unknown, Length::Exact);
+        let starts_at = media().filter_map(|times| times.begins).min();
+        self.found.starts_at = starts_at.unwrap_or_default();
+        let ends_at = found.map(|found| found.saturating_add(self.found.starts_at));
         self.found.gaps = media().map(|times| times.gaps).max().unwrap_or_default();
         if media().any(|times| times.goes_back) {
             let at_byte = self.top.fragments.last().map_or(0, |last| last.start);
@@ -261,7 +280,7 @@ impl Walk<'_> {
         if let Some(flaw) = self.missing_fragment_media(movie) {
             self.found.add_flaw(flaw);
         }
-        if let (Some(promised), Some(found)) = (movie.promised(), found)
+        if let (Some(promised), Some(found)) = (movie.promised(), ends_at)
             && promised > found.saturating_add(plausibility::tolerance(promised))
         {
             self.found

@@ -81,14 +81,18 @@ impl ReportedLength {
         })
     }
 
-    fn allows(self, length: Length) -> Option<bool> {
-        let (plays, tolerance): (Duration, fn(Duration) -> Duration) = match length {
+    /// Whether a file plays as long; its clock may be meant to count from 0 wherever it starts.
+    fn allows(self, probed: &ProbedMedia) -> Option<bool> {
+        let (plays, tolerance): (Duration, fn(Duration) -> Duration) = match probed.length {
             Length::Unknown => return None,
             Length::Exact(plays) => (plays, tolerance),
             Length::Estimated(plays) => (plays, estimate_tolerance),
         };
         let plays_nothing = plays.is_zero() && self.without_pauses >= MEANINGFUL;
-        let near = |reported: Duration| plays.abs_diff(reported) <= tolerance(reported);
+        let near = |reported: Duration| {
+            let by_clock = plays.saturating_add(probed.starts_at);
+            plays.abs_diff(reported).min(by_clock.abs_diff(reported)) <= tolerance(reported)
+        };
         Some(!plays_nothing && (near(self.with_pauses) || near(self.without_pauses)))
     }
 
@@ -238,7 +242,7 @@ fn compare_lengths(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison
     let (Some(length), Some(plays)) = (reported.length, probed.duration()) else {
         return Comparison::Nothing;
     };
-    match length.allows(probed.length) {
+    match length.allows(probed) {
         None => Comparison::Nothing,
         Some(true) => Comparison::Agrees,
         Some(false) => {

@@ -68,12 +68,14 @@ pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
     scan
 }
 
-/// A frame is one when another follows it, or the stretch ends.
+/// A frame is one when another follows it, or a tag, or the stretch ends.
 fn is_frame(bytes: &[u8], at: usize, frame: Frame, first: Frame) -> bool {
     let next_at = at + frame.length_bytes();
-    frame.agrees_with(first)
-        && (next_at + 4 > bytes.len()
-            || Frame::in_bytes(bytes, next_at).is_some_and(|next| next.agrees_with(first)))
+    let is_followed = || match bytes.get(next_at..next_at + 4) {
+        None | Some([b'I', b'D', b'3', _] | [b'T', b'A', b'G', _] | b"APET") => true,
+        Some(_) => Frame::in_bytes(bytes, next_at).is_some_and(|next| next.agrees_with(first)),
+    };
+    frame.agrees_with(first) && is_followed()
 }
 
 impl Scan {

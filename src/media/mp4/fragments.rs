@@ -189,7 +189,7 @@ impl Run {
 #[derive(Debug)]
 pub(super) struct TrackTimes {
     pub(super) is_media: bool,
-    begins: Option<Duration>,
+    pub(super) begins: Option<Duration>,
     ends: Option<Duration>,
     /// Time between its fragments that is in none of them.
     pub(super) gaps: Duration,

@@ -7,9 +7,10 @@ const FEW_BYTES: usize = 16;
 /// An `ID3v1` tag.
 const TAG_BYTES: usize = 128;
 
-/// Where, in the end of a file, the first of the `moof` boxes begins from which all boxes lead exactly to the end.
+/// Where, in the end of a file, the first of the `moof` boxes begins from which all boxes lead exactly to the end; or else
+/// the last one whose media does not end in the file.
 pub(super) fn first_fragment(tail: &[u8]) -> Option<usize> {
-    let mut first = None;
+    let (mut first, mut cut) = (None, None);
     let mut searched = tail.len();
     while let Some(kind_at) = tail[..searched]
         .windows(4)
@@ -21,9 +22,22 @@ pub(super) fn first_fragment(tail: &[u8]) -> Option<usize> {
         };
         if leads_to_end(tail, at, first) {
             first = Some(at);
+        } else if first.is_none() && cut.is_none() && is_cut(tail, at) {
+            cut = Some(at);
         }
     }
-    first
+    first.or(cut)
+}
+
+/// Whether the box at `at`, or the media behind it, ends beyond the file.
+fn is_cut(tail: &[u8], at: usize) -> bool {
+    let Some(media_at) = size_at(tail, at).and_then(|size| at.checked_add(size)) else {
+        return false;
+    };
+    let is_media =
+        tail.get(media_at.saturating_add(4)..media_at.saturating_add(8)) == Some(b"mdat");
+    let media_end = size_at(tail, media_at).and_then(|size| media_at.checked_add(size));
+    is_media && media_end.is_some_and(|end| end > tail.len())
 }
 
 /// Whether the boxes from `at` on lead to a box that is known to, or to the end.
@@ -87,9 +101,10 @@ mod tests {
     }
 
     #[test]
-    fn a_fragment_that_is_cut_leads_nowhere() {
+    fn a_fragment_whose_media_is_cut_is_found_where_none_leads_to_the_end() {
         let cut = fragment().len() - 3;
-        assert_eq!(first_fragment(&fragment()[..cut]), None);
+        assert_eq!(first_fragment(&fragment()[..cut]), Some(0));
+        assert_eq!(first_fragment(&fragment()[..20]), None);
         assert_eq!(first_fragment(b"moof"), None);
     }
 }
