@@ -15,6 +15,7 @@
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -31,6 +32,7 @@
 //! | `package` | the zip that is deployed runs under the host |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telephony`, `telephony_crashes` | bots and their commands; every call to the register failed, and killed at |
@@ -59,6 +61,7 @@ mod fuzz;
 mod gdpr;
 mod holds;
 mod host_protocol;
+mod import_graph;
 mod infra;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -76,6 +79,7 @@ mod recording_register;
 mod recording_source_contract;
 mod schedules;
 mod sdk_traffic;
+mod source_deletion;
 mod storms;
 mod support;
 mod sweep_cost;
