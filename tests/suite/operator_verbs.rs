@@ -1,5 +1,6 @@
 //! The operator's verbs, run as an operator runs them: the built binary, with the app's settings.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use base64::Engine as _;

@@ -76,10 +76,10 @@ impl<'a> Trace<'a> {
     }
 
     fn one(&self, name: &str) -> &'a Span {
-        let named = self.named(name);
-        let names: Vec<&String> = self.0.iter().map(|span| &span.name).collect();
-        assert_eq!(named.len(), 1, "{name} in {names:?}");
-        named[0]
+        let found = self.named(name);
+        let all: Vec<&String> = self.0.iter().map(|span| &span.name).collect();
+        assert_eq!(found.len(), 1, "{name} in {all:?}");
+        found[0]
     }
 }
 
@@ -99,11 +99,12 @@ fn assert_one_trace(spans: &[Span], event: &Value) {
         Some("pubsub")
     );
     assert_eq!(drive.parent_span_id, invocation.span_id);
+    let documents = document_ids(event);
     let recording_id = event["subject"]
         .as_str()
         .and_then(|subject| subject.rsplit('/').next());
     let expected = [
-        ("document.id", Some(document_ids(event)[0].as_str())),
+        ("document.id", Some(documents[0].as_str())),
         ("chunk.index", Some("0")),
         ("recording.id", recording_id),
         ("outcome", Some("settled")),
