@@ -17,7 +17,8 @@ use super::{ChunkLedger, Found, LedgerError, WriteOutcome, entry_key};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{ClaimRecord, LedgerEntry};
 use crate::export::intent::{IntendedDeletion, Intent};
-use crate::recording::DocumentId;
+use crate::export::state::ChunkState;
+use crate::recording::{ChunkEnd, DocumentId};
 
 /// The exclusive, time-bound right to move one entry. Clones are the same claim.
 ///
@@ -104,7 +105,8 @@ impl Claim {
 impl ChunkLedger {
     /// Claims an entry as it was found. `None` when another holder has it or was faster.
     ///
-    /// The same write names the media where the event tells what it is: a name is durable before the first byte under it.
+    /// The same write names the media where the event tells what it is, and notes whether the file still grows: both are durable
+    /// before the first byte goes to the vault.
     ///
     /// # Errors
     /// When the storage fails.
@@ -121,6 +123,8 @@ impl ChunkLedger {
         });
         entry.claims = entry.claims.saturating_add(1);
         entry.media_kind = entry.media_kind.or_else(|| entry.chunk.media_kind());
+        entry.copied_unfinished |=
+            entry.state == ChunkState::Pending && entry.chunk.end() == ChunkEnd::BeingRecorded;
         let document_id = entry.chunk.document_id.clone();
         let written = self
             .entries
