@@ -47,6 +47,14 @@ pub enum AfterUpdate {
     Release,
 }
 
+/// Who writes under a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Holder,
+    /// It runs beside the holder, and says nothing of what the holder is about to do.
+    Renewal,
+}
+
 impl Claim {
     pub fn document_id(&self) -> &DocumentId {
         &self.document_id
@@ -174,6 +182,15 @@ impl ChunkLedger {
         claim: &Claim,
         change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
     ) -> Result<LedgerEntry, LedgerError> {
+        self.write(claim, Writer::Holder, change).await
+    }
+
+    async fn write(
+        &self,
+        claim: &Claim,
+        writer: Writer,
+        change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
+    ) -> Result<LedgerEntry, LedgerError> {
         let began = Instant::now();
         let until = self.claimed_until();
         let changed = self
@@ -193,10 +210,12 @@ impl ChunkLedger {
                     return futures::future::ready(Err(lost)).boxed();
                 };
                 let is_released = after == AfterUpdate::Release;
-                claim
-                    .shared
-                    .is_releasing
-                    .store(is_released, Ordering::Relaxed);
+                if writer == Writer::Holder {
+                    claim
+                        .shared
+                        .is_releasing
+                        .store(is_released, Ordering::Relaxed);
+                }
                 entry.claim = (!is_released).then_some(ClaimRecord {
                     token: claim.token,
                     until,
@@ -235,7 +254,8 @@ impl ChunkLedger {
             if claim.is_releasing() {
                 continue;
             }
-            match self.update(claim, AfterUpdate::KeepClaim, |_| {}).await {
+            let renewing = self.write(claim, Writer::Renewal, |_| AfterUpdate::KeepClaim);
+            match renewing.await {
                 Ok(_) => {}
                 Err(_) if claim.is_releasing() => {}
                 Err(lost @ LedgerError::ClaimLost { .. }) => return lost,
