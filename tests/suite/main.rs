@@ -5,6 +5,7 @@
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
+//! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `doctor` | what it finds wrong, and what it says mends it |
@@ -47,6 +48,7 @@ mod audit_contention;
 mod auto_record;
 mod backup_vault;
 mod catalogue;
+mod command_line;
 mod completeness;
 mod crash_points;
 mod doctor;
