@@ -29,7 +29,7 @@ pub use driver::{DriveOutcome, ExportDriver, ExportPolicy};
 pub use entry::LedgerEntry;
 pub use ledger::ChunkLedger;
 pub use receipt::ExportReceipt;
-pub use state::{ChunkState, DeletionPolicy, OnAnomaly};
+pub use state::{ChunkState, DeletionPolicy, OnAnomaly, OnUnknownMedia};
 pub use sweep::{ExportSweep, SweepReport};
 pub use transfer::verify::Mismatch;
 pub use vaults::Vaults;

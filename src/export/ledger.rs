@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::entry::{ClaimRecord, LedgerEntry};
 use super::state::ChunkState;
 use crate::clock::Clock;
+use crate::media::MediaVerdict;
 use crate::recording::{Absorbed, DocumentId, RecordingChunk};
 use crate::store::audit::{AuditAction, AuditLog, Operator};
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
@@ -446,7 +447,7 @@ impl ChunkLedger {
                 return Ok(Accepted::Unknown);
             };
             let mut entry = found.entry.clone();
-            let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
+            let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.media_verdict() != MediaVerdict::Agrees);
             if entry.anomaly_accepted_at.is_some() {
                 return Ok(Accepted::AlreadyAccepted);
             }

@@ -15,7 +15,7 @@ const PLACES: u64 = 1000;
 /// Points of a waveform.
 const POINTS: u64 = 500;
 /// The length of a stretch, at most.
-const PLACE_BYTES: u64 = 2048;
+const PLACE_BYTES: u64 = 1024;
 /// Below this root mean square a stretch is silent: -60 dB of full scale.
 const SILENCE: u64 = 33;
 /// Channels that are listened to: ACS records five at most.
