@@ -60,7 +60,7 @@ impl PassingMedia {
                 && let (Ok(first), Ok(last)) =
                     (usize::try_from(from - offset), usize::try_from(to - offset))
             {
-                self.parts.push((from, bytes[first..last].to_vec()));
+                keep(&mut self.parts, from, &bytes[first..last]);
             }
         }
         self.awaited.retain(|range| range.end > end);
@@ -138,6 +138,16 @@ impl PassingMedia {
             sound,
             zeros: ZeroFinder::default(),
         }
+    }
+}
+
+/// Adds bytes to the part that ends before them, or as a part of their own.
+fn keep(parts: &mut Vec<(u64, Vec<u8>)>, at: u64, bytes: &[u8]) {
+    match parts.last_mut() {
+        Some((start, kept)) if start.saturating_add(kept.len() as u64) == at => {
+            kept.extend_from_slice(bytes);
+        }
+        Some(_) | None => parts.push((at, bytes.to_vec())),
     }
 }
 
