@@ -18,12 +18,12 @@ const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// When the vault does not give what it holds.
-pub(in crate::export) async fn anomaly(
+pub(in crate::export) async fn examine_media(
     vault: &dyn ExportDestination,
     chunk: &RecordingChunk,
     media: &Transferred,
     metadata: &RecordingMetadata,
-) -> Result<Option<MediaExamination>, DestinationError> {
+) -> Result<MediaExamination, DestinationError> {
     let size_bytes = media.file.size_bytes();
     let mut probe = MediaProbe::with_parts(size_bytes, media.passing.parts());
     while let Some(range) = probe.next_read() {
@@ -33,10 +33,9 @@ pub(in crate::export) async fn anomaly(
     let found = probe.finish();
     let plausibility = examine(&found, size_bytes, &ReportedMedia::of(chunk, metadata));
     let notices = MediaNotice::of(&found, size_bytes, sound.as_ref(), metadata);
-    let examination = MediaExamination::of(&found, size_bytes, plausibility)
+    Ok(MediaExamination::of(&found, size_bytes, plausibility)
         .with_sound(sound, media.passing.zeros())
-        .with_notices(notices);
-    Ok(Some(examination))
+        .with_notices(notices))
 }
 
 /// A metadata file of the vault, read leniently.
