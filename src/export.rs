@@ -16,6 +16,7 @@ pub mod layout;
 pub mod ledger;
 pub mod receipt;
 pub mod recheck;
+pub mod removal;
 pub mod retention;
 pub mod slots;
 pub mod source;

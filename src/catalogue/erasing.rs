@@ -18,7 +18,7 @@ use super::row::{KnownChunk, KnownRecording};
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::Erased;
 use crate::export::ledger::LedgerError;
-use crate::export::retention::{Removal, Retention, RetentionPolicy};
+use crate::export::removal::{Ground, Removal, Removals};
 use crate::export::{Budget, ChunkState, ExportDriver, LedgerEntry};
 use crate::recording::DocumentId;
 use crate::store::digest::Sha256Digest;
@@ -31,7 +31,7 @@ const PAGE: usize = 500;
 pub struct Eraser {
     catalogue: Catalogue,
     driver: Arc<ExportDriver>,
-    removals: Retention,
+    removals: Removals,
     /// How long one chunk may be driven to its end at ACS.
     budget: std::time::Duration,
 }
@@ -61,15 +61,10 @@ impl Eraser {
         driver: Arc<ExportDriver>,
         budget: std::time::Duration,
     ) -> Self {
-        // On request no policy counts.
-        let policy = RetentionPolicy {
-            keep_for: std::time::Duration::MAX,
-        };
-        let removals = Retention::new(
+        let removals = Removals::new(
             catalogue.ledger.clone(),
             catalogue.vaults.clone(),
             Arc::clone(&catalogue.clock),
-            policy,
         );
         Self {
             catalogue,
@@ -239,7 +234,8 @@ impl Eraser {
         {
             at_acs.push(id.clone());
         }
-        Ok(match self.removals.erase(id, reason).await {
+        let removal = self.removals.remove(Ground::Request { reason }, id).await;
+        Ok(match removal {
             Removal::Removed => Ok(()),
             Removal::Held { cases } => Err(format!("it is held for {}", holds::tags(&cases))),
             Removal::NotDue => Err("it was opened again at this moment; run again".to_owned()),

@@ -21,6 +21,7 @@ use super::destination::DestinationError;
 use super::entry::{LedgerEntry, Risk};
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::{ExportReceipt, VaultName};
+use super::removal::Removals;
 use super::slots::{Slot, Slots, Turn};
 use super::source::{RecordingSource, SourceError};
 use super::state::{ChunkState, DeletionPolicy, NextStep, next_step};
@@ -156,6 +157,12 @@ impl ExportDriver {
     /// Where the copies lie.
     pub fn vaults(&self) -> &Vaults {
         &self.exporter.vaults
+    }
+
+    /// What removes files from these vaults.
+    pub(super) fn removals(&self) -> Removals {
+        let (ledger, vaults) = (self.ledger.clone(), self.vaults().clone());
+        Removals::new(ledger, vaults, Arc::clone(&self.clock))
     }
 
     /// Whether the vault still has both files of a receipt as they were proved.

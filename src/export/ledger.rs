@@ -10,6 +10,7 @@
 //! between: an open entry has its marker, and a marker too many is cleared by the next sweep.
 
 mod auditing;
+mod cleared;
 mod indexing;
 mod inventory;
 mod rebuilding;
@@ -28,6 +29,7 @@ use crate::recording::{Absorbed, DocumentId, RecordingChunk};
 use crate::store::audit::AuditLog;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
 
+pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;
 pub use rebuilding::Rebuilt;
 

@@ -29,6 +29,7 @@
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `package` | the zip that is deployed runs under the host |
+//! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
@@ -75,6 +76,7 @@ mod recording_callbacks;
 mod recording_control;
 mod recording_register;
 mod recording_source_contract;
+mod removals;
 mod schedules;
 mod sdk_traffic;
 mod source_deletion;

@@ -22,6 +22,7 @@ use recording_vault::export::destination::{
     RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
+use recording_vault::export::removal::Removals;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
@@ -55,6 +56,9 @@ pub enum Fault {
     FailAfter,
     KillBefore,
     KillAfter,
+    /// The process stands still before the call, or before it sees the answer, until it is thawed.
+    FreezeBefore,
+    FreezeAfter,
 }
 
 /// What happens at the IO calls of one process.
@@ -63,6 +67,7 @@ pub struct Plan {
     at: Option<(usize, Fault)>,
     noise: Option<Mutex<Noise>>,
     killed: Notify,
+    thawed: Notify,
 }
 
 /// Calls that fail, and calls that take their time, at random.
@@ -79,6 +84,7 @@ impl Plan {
             at: None,
             noise: None,
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -89,6 +95,7 @@ impl Plan {
             at: Some((number, fault)),
             noise: None,
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -103,6 +110,7 @@ impl Plan {
             at: killed_at,
             noise: Some(Mutex::new(noise)),
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -114,6 +122,21 @@ impl Plan {
     /// Resolves when the process is killed.
     pub async fn killed(&self) {
         self.killed.notified().await;
+    }
+
+    /// Resolves when the process stands still.
+    pub async fn frozen(&self) {
+        self.killed.notified().await;
+    }
+
+    /// Lets a process go on that stands still.
+    pub fn thaw(&self) {
+        self.thawed.notify_one();
+    }
+
+    async fn freeze(&self) {
+        self.killed.notify_one();
+        self.thawed.notified().await;
     }
 
     async fn around<T, E>(
@@ -138,6 +161,15 @@ impl Plan {
             Some(Fault::KillAfter) => {
                 let _ = call.await;
                 self.die().await
+            }
+            Some(Fault::FreezeBefore) => {
+                self.freeze().await;
+                call.await
+            }
+            Some(Fault::FreezeAfter) => {
+                let answer = call.await;
+                self.freeze().await;
+                answer
             }
         }
     }
@@ -441,6 +473,17 @@ impl Durable {
             self.clock.clone(),
             RetentionPolicy { keep_for },
         )
+    }
+
+    /// A process that removes files of this state.
+    pub fn removals(&self, plan: &Arc<Plan>) -> Removals {
+        let store = planned(&self.store, plan);
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        Removals::new(ledger, Vaults::new(vault, None), self.clock.clone())
     }
 
     /// The register of a process on this state.
