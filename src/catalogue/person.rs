@@ -83,11 +83,7 @@ impl Catalogue {
             .mac("person", &person.id.to_lowercase())
             .finalize()
             .into_bytes();
-        Ok(signature
-            .iter()
-            .fold("participant:".to_owned(), |text, byte| {
-                text + &format!("{byte:02x}")
-            }))
+        Ok(format!("participant:{}", hex::encode(signature)))
     }
 
     pub(super) async fn of_person(

@@ -15,6 +15,7 @@
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -61,6 +62,7 @@ mod fuzz;
 mod gdpr;
 mod holds;
 mod host_protocol;
+mod import_graph;
 mod infra;
 #[cfg(feature = "lambda")]
 mod lambda;
