@@ -6,7 +6,8 @@ use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::ledger::Retried;
 use crate::export::receipt::VerifiedFile;
-use crate::export::{ChunkState, ExportReceipt};
+use crate::export::recheck::{Depth, Rechecked};
+use crate::export::{ChunkState, ExportReceipt, Mismatch};
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::holds::{Case, CaseTag, Held};
 use crate::store::index::recording_name;
@@ -101,21 +102,17 @@ impl Catalogue {
         receipt: &ExportReceipt,
     ) -> Result<Option<String>, DestinationError> {
         for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-            let vault = self.vaults.get(receipt.vault(), file.name())?;
-            match vault.inspect(file.name()).await? {
-                None => {
-                    return Ok(Some(format!(
-                        "`{}` is not in the vault any more",
-                        file.name()
-                    )));
+            match self.vaults.recheck(receipt, file, Depth::Described).await? {
+                Rechecked::Unchanged => {}
+                Rechecked::Differs(Mismatch::Missing { name }) => {
+                    return Ok(Some(format!("`{name}` is not in the vault any more")));
                 }
-                Some(found) if !file.is_still(&found) => {
+                Rechecked::Differs(_) => {
                     return Ok(Some(format!(
                         "`{}` in the vault is not the file that was proved",
                         file.name()
                     )));
                 }
-                Some(_) => {}
             }
         }
         Ok(None)

@@ -13,7 +13,7 @@ use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::receipt::VerifiedFile;
-use recording_vault::export::recheck::{self, Depth};
+use recording_vault::export::recheck::{self, Depth, Rechecked};
 use recording_vault::export::{ExportReceipt, LedgerEntry};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use serde::Serialize;
@@ -255,8 +255,8 @@ async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
     let mut problems = Vec::new();
     for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
         match vaults.recheck(&receipt, file, depth).await {
-            Ok(Ok(())) => {}
-            Ok(Err(mismatch)) => problems.push(mismatch.to_string()),
+            Ok(Rechecked::Unchanged) => {}
+            Ok(Rechecked::Differs(mismatch)) => problems.push(mismatch.to_string()),
             Err(error) => problems.push(ErrorChain(&error).to_string()),
         }
     }

@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::destination::CommittedBlob;
 use super::layout::BlobName;
-use crate::export::transfer::verify;
 use crate::store::digest::Sha256Digest;
 
 /// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
@@ -43,11 +41,6 @@ impl VerifiedFile {
 
     pub fn etag(&self) -> &str {
         &self.etag
-    }
-
-    /// Whether a blob is still the one that was proved.
-    pub fn is_still(&self, found: &CommittedBlob) -> bool {
-        verify::unchanged(self, found).is_ok()
     }
 }
 

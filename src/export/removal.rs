@@ -22,6 +22,7 @@ use tracing::{error, info};
 
 use self::files::{Act, Place, Proof};
 use super::entry::LedgerEntry;
+use super::fence::Fence;
 use super::layout;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::ExportReceipt;
@@ -32,6 +33,7 @@ use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
 use crate::store::holds::{self, Case};
 
+pub(super) use files::BackupCleared;
 pub use policy::RetentionPolicy;
 pub(super) use policy::counted_from;
 
@@ -201,7 +203,8 @@ impl Removals {
         if !is_still_due && self.give_back(claim, &begun, MayAct::None).await? {
             return Ok(Removal::NotDue);
         }
-        if let Act::Stopped { reason, sent } = self.vaults.remove_seen(&seen).await {
+        let fence = Fence::new(&self.ledger, claim);
+        if let Act::Stopped { reason, sent } = self.vaults.remove_seen(fence, &seen).await {
             return self.fail(claim, &begun, reason, sent).await;
         }
         if let Err(error) = self.vaults.discard_staged_at(&begun.places).await {

@@ -10,6 +10,7 @@
 //! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
+//! | `erasures` | erased is final: nothing of a person comes back |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
@@ -55,6 +56,7 @@ mod document_store_contract;
 mod documents;
 mod drive;
 mod engine;
+mod erasures;
 mod event_grid_webhook;
 mod export_destination_contract;
 mod export_queue;

@@ -7,6 +7,7 @@ use super::Removals;
 use super::files::{self, Act, Place};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::ledger::{ClearedPlaces, LedgerError};
 use crate::export::receipt::VaultName;
 use crate::export::state::ChunkState;
@@ -72,7 +73,8 @@ impl Removals {
             if !self.ledger.holds().on(&now.entry.chunk).await?.is_empty() {
                 return Ok(Look::Later);
             }
-            match self.vaults.remove_seen(&seen).await {
+            let fence = Fence::new(&self.ledger, &claim);
+            match self.vaults.remove_seen(fence, &seen).await {
                 Act::Done => {
                     info!(document.id = %id, "Deleted what had come back into the vault of chunk `{id}`");
                     Ok::<_, LedgerError>(Look::Empty)

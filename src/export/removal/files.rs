@@ -4,11 +4,14 @@
 //! a hold breaks the removals of others with a touch. A removal whose version was read before the touch has no effect; one
 //! whose version is read after it looks at the holds after that, and finds the hold.
 
-use crate::export::destination::{BlobProperties, BlobVersion, DestinationError, RemoveOutcome};
+use crate::export::destination::{
+    BlobProperties, BlobVersion, DestinationError, ExportDestination as _, RemoveOutcome,
+};
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
-use crate::export::transfer::chunk::RECEIPT_READ_LIMIT;
+use crate::export::receipt_document::RECEIPT_READ_LIMIT;
 use crate::export::transfer::verify;
 use crate::export::vaults::Vaults;
 
@@ -34,6 +37,13 @@ pub(super) enum Act {
         reason: String,
         sent: Vec<Place>,
     },
+}
+
+/// What clearing the backup vault found.
+pub(in crate::export) enum BackupCleared {
+    Done,
+    /// The copy at home is gone: what lies in the backup vault may be the only one.
+    LostAtHome,
 }
 
 /// Whether the files of a receipt are there.
@@ -95,13 +105,13 @@ impl Vaults {
         Ok(seen)
     }
 
-    /// Removes files, each at the version that was seen, one after the other.
-    pub(super) async fn remove_seen(&self, files: &[SeenFile]) -> Act {
+    /// Removes files, each at the version that was seen, one after the other, while the claim lasts.
+    pub(super) async fn remove_seen(&self, fence: Fence<'_>, files: &[SeenFile]) -> Act {
         for file in files {
             let name = &file.place.name;
             let stopped = |reason, sent| Act::Stopped { reason, sent };
             let vault = match self.get(file.place.vault, name) {
-                Ok(vault) => vault,
+                Ok(vault) => fence.around(vault),
                 Err(error) => return stopped(reason_of(&error), Vec::new()),
             };
             match vault.remove(name, &file.version).await {
@@ -113,6 +123,37 @@ impl Vaults {
             }
         }
         Act::Done
+    }
+
+    /// Removes from the backup vault what lies there of a chunk that is proved at home. The copy at home is looked at after
+    /// the versions in the backup vault: what another process brings there later is not removed.
+    pub(in crate::export) async fn clear_backup(
+        &self,
+        fence: Fence<'_>,
+        entry: &LedgerEntry,
+        at_home: &ExportReceipt,
+    ) -> Result<BackupCleared, DestinationError> {
+        let id = &entry.chunk.document_id;
+        if !self.has_backup() {
+            tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set");
+            return Ok(BackupCleared::Done);
+        }
+        let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
+        let seen = self.see(places.clone()).await?;
+        if !self.still_hold(at_home).await? {
+            return Ok(BackupCleared::LostAtHome);
+        }
+        match self.remove_seen(fence, &seen).await {
+            Act::Done => {
+                self.discard_staged_at(&places).await?;
+                Ok(BackupCleared::Done)
+            }
+            Act::Stopped { reason, .. } => Err(DestinationError {
+                action: "clear",
+                name: layout::receipt(&entry.folder, &entry.chunk),
+                source: reason.into(),
+            }),
+        }
     }
 
     /// Throws away what is staged at these places.

@@ -9,7 +9,7 @@ use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
-    ExportSweep, OnAnomaly, SweepReport, Vaults,
+    ExportSweep, OnAnomaly, Sources, SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -132,8 +132,10 @@ impl Pipeline {
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
         let driver = Arc::new(ExportDriver::new(
             ledger,
-            source.clone(),
-            source.clone(),
+            Sources {
+                acs: source.clone(),
+                external: source.clone(),
+            },
             vaults,
             clock.clone(),
             policy,

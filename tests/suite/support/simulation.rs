@@ -29,7 +29,7 @@ use recording_vault::export::source::{
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, Vaults,
+    ExportSweep, OnAnomaly, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -54,11 +54,23 @@ const BETWEEN_ROUNDS: Duration = Duration::from_mins(20);
 pub enum Fault {
     FailBefore,
     FailAfter,
+    /// The answer is lost and the client library repeats the request by itself: the caller gets the answer to the second.
+    AnswerLost,
     KillBefore,
     KillAfter,
     /// The process stands still before the call, or before it sees the answer, until it is thawed.
     FreezeBefore,
     FreezeAfter,
+}
+
+impl Fault {
+    pub const ALL: [Self; 5] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::AnswerLost,
+        Self::KillBefore,
+        Self::KillAfter,
+    ];
 }
 
 /// What happens at the IO calls of one process.
@@ -139,10 +151,10 @@ impl Plan {
         self.thawed.notified().await;
     }
 
-    async fn around<T, E>(
+    async fn around<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         failure: E,
-        call: impl Future<Output = Result<T, E>>,
+        call: impl Fn() -> F,
     ) -> Result<T, E> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let planned = self
@@ -154,20 +166,24 @@ impl Plan {
             tokio::task::yield_now().await;
         }
         match planned.or(random) {
-            None => call.await,
+            None => call().await,
             Some(Fault::FailBefore) => Err(failure),
-            Some(Fault::FailAfter) => call.await.and(Err(failure)),
+            Some(Fault::FailAfter) => call().await.and(Err(failure)),
+            Some(Fault::AnswerLost) => {
+                let _ = call().await;
+                call().await
+            }
             Some(Fault::KillBefore) => self.die().await,
             Some(Fault::KillAfter) => {
-                let _ = call.await;
+                let _ = call().await;
                 self.die().await
             }
             Some(Fault::FreezeBefore) => {
                 self.freeze().await;
-                call.await
+                call().await
             }
             Some(Fault::FreezeAfter) => {
-                let answer = call.await;
+                let answer = call().await;
                 self.freeze().await;
                 answer
             }
@@ -205,7 +221,7 @@ struct Planned<T> {
 impl DocumentStore for Planned<MemoryDocumentStore> {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.find(key))
+            .around(store_error(key), || self.inner.find(key))
             .await
     }
     async fn put(
@@ -215,12 +231,14 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         condition: Precondition,
     ) -> Result<PutOutcome, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.put(key, content, condition))
+            .around(store_error(key), || {
+                self.inner.put(key, content.clone(), condition.clone())
+            })
             .await
     }
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.plan
-            .around(store_error(key), self.inner.remove(key))
+            .around(store_error(key), || self.inner.remove(key))
             .await
     }
     async fn list(
@@ -230,7 +248,9 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
         self.plan
-            .around(store_error(prefix), self.inner.list(prefix, after, limit))
+            .around(store_error(prefix), || {
+                self.inner.list(prefix, after, limit)
+            })
             .await
     }
 }
@@ -255,12 +275,12 @@ fn store_error(key: &str) -> StoreError {
 impl ExportDestination for Planned<MemoryVault> {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.staged_blocks(name))
+            .around(vault_error(name), || self.inner.staged_blocks(name))
             .await
     }
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stage(name, block))
+            .around(vault_error(name), || self.inner.stage(name, block.clone()))
             .await
     }
     async fn commit(
@@ -270,20 +290,19 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(
-                vault_error(name),
-                self.inner.commit(name, blocks, properties),
-            )
+            .around(vault_error(name), || {
+                self.inner.commit(name, blocks, properties)
+            })
             .await
     }
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.inspect(name))
+            .around(vault_error(name), || self.inner.inspect(name))
             .await
     }
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.read(name, range))
+            .around(vault_error(name), || self.inner.read(name, range.clone()))
             .await
     }
     async fn stream(
@@ -292,7 +311,7 @@ impl ExportDestination for Planned<MemoryVault> {
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stream(name, range))
+            .around(vault_error(name), || self.inner.stream(name, range.clone()))
             .await
     }
     async fn list(
@@ -304,7 +323,7 @@ impl ExportDestination for Planned<MemoryVault> {
     }
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.version(name))
+            .around(vault_error(name), || self.inner.version(name))
             .await
     }
     async fn replace(
@@ -314,7 +333,10 @@ impl ExportDestination for Planned<MemoryVault> {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<ReplaceOutcome, DestinationError> {
-        let replacing = self.inner.replace(name, version, content, properties);
+        let replacing = || {
+            self.inner
+                .replace(name, version, content.clone(), properties)
+        };
         self.plan.around(vault_error(name), replacing).await
     }
     async fn remove(
@@ -323,17 +345,17 @@ impl ExportDestination for Planned<MemoryVault> {
         version: &BlobVersion,
     ) -> Result<RemoveOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.remove(name, version))
+            .around(vault_error(name), || self.inner.remove(name, version))
             .await
     }
     async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.touch(name))
+            .around(vault_error(name), || self.inner.touch(name))
             .await
     }
     async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.discard_staged(name))
+            .around(vault_error(name), || self.inner.discard_staged(name))
             .await
     }
     async fn put(
@@ -343,7 +365,9 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.put(name, content, properties))
+            .around(vault_error(name), || {
+                self.inner.put(name, content.clone(), properties)
+            })
             .await
     }
 }
@@ -373,7 +397,9 @@ impl RecordingSource for AuditedSource {
         let failure = SourceError::transient("as planned");
         self.planned
             .plan
-            .around(failure, self.planned.inner.open(chunk, part, range))
+            .around(failure, || {
+                self.planned.inner.open(chunk, part, range.clone())
+            })
             .await
     }
 
@@ -416,10 +442,9 @@ impl RecordingSource for AuditedSource {
         );
         self.planned
             .plan
-            .around(
-                SourceError::transient("as planned"),
-                self.planned.inner.delete(location, receipt),
-            )
+            .around(SourceError::transient("as planned"), || {
+                self.planned.inner.delete(location, receipt)
+            })
             .await
     }
 }
@@ -565,6 +590,26 @@ impl Durable {
         }
     }
 
+    /// The ledger's storage.
+    pub fn store(&self) -> Arc<MemoryDocumentStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Every document but the audit log, as text.
+    pub async fn documents(&self) -> Vec<(String, String)> {
+        let keys = self.store.list("", None, 10_000).await;
+        let mut documents = Vec::new();
+        for key in keys.expect("the store works") {
+            if key.starts_with("audit") {
+                continue;
+            }
+            let found = self.store.find(&key).await.expect("the store works");
+            let content = found.expect("it is there").content;
+            documents.push((key, String::from_utf8_lossy(&content).into_owned()));
+        }
+        documents
+    }
+
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
         let prefix = Listed::Participant(participant.to_owned()).prefix();
@@ -638,8 +683,10 @@ impl Durable {
         });
         Arc::new(ExportDriver::new(
             ledger,
-            source.clone(),
-            source,
+            Sources {
+                acs: source.clone(),
+                external: source,
+            },
             Vaults::new(vault, Some(backup)),
             clock,
             policy,
