@@ -40,6 +40,7 @@ pub mod media;
 pub mod metrics;
 pub mod net;
 pub mod oidc;
+pub mod operator_actions;
 pub mod recording;
 pub mod retry;
 pub mod secret;

@@ -12,6 +12,7 @@ use super::removal::{Ground, Removals, counted_from};
 use super::vaults::Vaults;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 use crate::store::holds::Case;
 
 pub use super::removal::{Removal, RetentionPolicy};
@@ -80,7 +81,7 @@ impl Retention {
         let past = self.past_entries().await?;
         let detail = serde_json::json!({"pastPolicy": past.len()});
         self.ledger
-            .audit_operator("retentionApplied", "vault", detail)
+            .audit_operator(AuditAction::RetentionApplied, "vault", detail)
             .await?;
         let removals = futures::stream::iter(past).map(|entry| async move {
             let id = entry.chunk.document_id;

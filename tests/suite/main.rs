@@ -5,6 +5,7 @@
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
+//! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `doctor` | what it finds wrong, and what it says mends it |
@@ -27,6 +28,7 @@
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `operator_page` | the operator's page in a real browser |
+//! | `operator_actions` | what operators' actions cost |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
@@ -49,6 +51,7 @@ mod audit_contention;
 mod auto_record;
 mod backup_vault;
 mod catalogue;
+mod command_line;
 mod completeness;
 mod crash_points;
 mod doctor;
@@ -62,6 +65,7 @@ mod export_destination_contract;
 mod export_queue;
 mod fuzz;
 mod gdpr;
+mod held_requests;
 mod holds;
 mod host_protocol;
 mod import_graph;
@@ -71,6 +75,7 @@ mod lambda;
 mod legacy_generations;
 mod media_truth;
 mod operations_guide;
+mod operator_actions;
 mod operator_page;
 mod operator_verbs;
 mod own_storage;

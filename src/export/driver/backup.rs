@@ -16,6 +16,7 @@ use crate::export::removal::BackupCleared;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{ChunkExport, Proved};
 use crate::export::transfer::error::TransferError;
+use crate::store::audit::AuditAction;
 
 /// How an export ended.
 pub(super) enum Exported {
@@ -141,7 +142,7 @@ impl ExportDriver {
         }
         let id = &run.entry.chunk.document_id;
         self.ledger
-            .audit_step("clearingBackup", id, serde_json::Value::Null)
+            .audit_step(AuditAction::ClearingBackup, id, serde_json::Value::Null)
             .await?;
         let fence = Fence::new(&self.ledger, run.claim);
         let cleared = self.vaults().clear_backup(fence, &run.entry, receipt).await;

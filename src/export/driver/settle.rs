@@ -18,6 +18,7 @@ use crate::export::transfer::chunk::Proved;
 use crate::export::transfer::error::TransferError;
 use crate::metrics;
 use crate::recording::MetadataSummary;
+use crate::store::audit::AuditAction;
 
 /// Whose failure it was.
 #[derive(Debug, Clone, Copy)]
@@ -262,7 +263,7 @@ impl ExportDriver {
         let id = &run.entry.chunk.document_id;
         if deletion == SourceDeletion::WasGone {
             self.ledger
-                .audit_step("sourceWasGone", id, serde_json::Value::Null)
+                .audit_step(AuditAction::SourceWasGone, id, serde_json::Value::Null)
                 .await?;
         }
         let state = ChunkState::SourceDeleted {

@@ -7,6 +7,7 @@ use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{Absorbed, RecordingChunk};
+use crate::store::audit::AuditAction;
 
 /// What recording a chunk found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,10 @@ impl ChunkLedger {
             removed_at: now,
             reason: "its recording was erased before it was exported".to_owned(),
         };
-        entry.note_audited(self.audit_recorded("recordedErased", &entry.chunk).await?);
+        entry.note_audited(
+            self.audit_recorded(AuditAction::RecordedErased, &entry.chunk)
+                .await?,
+        );
         Ok(Change::Write {
             entry: Box::new(entry),
             outcome: Recorded::Erased,
@@ -81,7 +85,7 @@ impl ChunkLedger {
     ) -> Result<Change<Recorded>, LedgerError> {
         let Some(before) = found else {
             let mut entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
-            entry.note_audited(self.audit_recorded("recorded", &chunk).await?);
+            entry.note_audited(self.audit_recorded(AuditAction::Recorded, &chunk).await?);
             return Ok(Change::Write {
                 entry: Box::new(entry),
                 outcome: Recorded::New,
@@ -104,7 +108,10 @@ impl ChunkLedger {
             return Ok(Change::Leave(Recorded::AlreadyKnown));
         }
         reopen_for_what_was_added(&mut entry);
-        entry.note_audited(self.audit_recorded("announcedAgain", &chunk).await?);
+        entry.note_audited(
+            self.audit_recorded(AuditAction::AnnouncedAgain, &chunk)
+                .await?,
+        );
         Ok(Change::Write {
             entry: Box::new(entry),
             outcome: Recorded::AlreadyKnown,

@@ -9,6 +9,7 @@ use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
+use crate::store::audit::AuditAction;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::index::{Attention, Index, Listed, recording_name};
 
@@ -190,7 +191,7 @@ impl ChunkLedger {
         }
         let id = entry.chunk.document_id.clone();
         let number = self
-            .audit_operator("forgotten", id.as_str(), serde_json::Value::Null)
+            .audit_operator(AuditAction::Forgotten, id.as_str(), serde_json::Value::Null)
             .await?;
         entry.note_audited(number);
         Ok(Change::Write {

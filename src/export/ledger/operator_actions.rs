@@ -8,12 +8,15 @@ use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::DocumentId;
+use crate::store::audit::{AuditAction, Operator};
 
 /// What an operator's retry found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retried {
     /// The next sweep drives it.
     Opened,
+    /// It is open and due already: the next sweep drives it.
+    AlreadyOpen,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
     /// It was deleted from the vault by policy, and stays so.
@@ -26,8 +29,10 @@ pub enum Retried {
 pub enum Accepted {
     /// The next sweep deletes its source.
     Accepted,
-    /// Nothing about it is doubtful, or it is accepted already.
-    Nothing,
+    /// An earlier acceptance did it.
+    AlreadyAccepted,
+    /// It has no doubtful copy whose source could be deleted.
+    NotDoubtful,
     Unknown,
 }
 
@@ -37,10 +42,14 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
-    pub async fn retry(&self, document_id: &DocumentId) -> Result<Retried, LedgerError> {
+    pub async fn retry(
+        &self,
+        document_id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Retried, LedgerError> {
         let changed = self
             .change(document_id, None, |found| {
-                self.decide_retried(found).boxed()
+                self.decide_retried(found, operator).boxed()
             })
             .await?;
         Ok(changed.outcome)
@@ -49,12 +58,17 @@ impl ChunkLedger {
     async fn decide_retried(
         &self,
         found: Option<LedgerEntry>,
+        operator: &Operator,
     ) -> Result<Change<Retried>, LedgerError> {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Retried::Unknown));
         };
         match entry.state {
             ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => entry.try_again(),
+            ChunkState::Pending | ChunkState::Exported { .. } if entry.not_before.is_none() => {
+                self.put_marker(&entry).await?;
+                return Ok(Change::Leave(Retried::AlreadyOpen));
+            }
             ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
             ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
@@ -63,17 +77,22 @@ impl ChunkLedger {
                 return Ok(Change::Leave(Retried::Removed));
             }
         }
-        self.by_operator("retried", entry, Retried::Opened).await
+        let signed = (AuditAction::Retried, operator);
+        self.by_operator(signed, entry, Retried::Opened).await
     }
 
     /// Lets the source of a doubtful chunk be deleted: somebody has looked at the copy.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
-    pub async fn accept(&self, document_id: &DocumentId) -> Result<Accepted, LedgerError> {
+    pub async fn accept(
+        &self,
+        document_id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Accepted, LedgerError> {
         let changed = self
             .change(document_id, None, |found| {
-                self.decide_accepted(found).boxed()
+                self.decide_accepted(found, operator).boxed()
             })
             .await?;
         Ok(changed.outcome)
@@ -82,29 +101,33 @@ impl ChunkLedger {
     async fn decide_accepted(
         &self,
         found: Option<LedgerEntry>,
+        operator: &Operator,
     ) -> Result<Change<Accepted>, LedgerError> {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
         let is_doubtful =
             matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
-        if !is_doubtful || entry.anomaly_accepted_at.is_some() {
-            return Ok(Change::Leave(Accepted::Nothing));
+        if entry.anomaly_accepted_at.is_some() {
+            return Ok(Change::Leave(Accepted::AlreadyAccepted));
+        }
+        if !is_doubtful {
+            return Ok(Change::Leave(Accepted::NotDoubtful));
         }
         entry.anomaly_accepted_at = Some(self.clock.now());
-        self.by_operator("accepted", entry, Accepted::Accepted)
-            .await
+        let signed = (AuditAction::Accepted, operator);
+        self.by_operator(signed, entry, Accepted::Accepted).await
     }
 
     async fn by_operator<O>(
         &self,
-        action: &str,
+        (action, operator): (AuditAction, &Operator),
         mut entry: LedgerEntry,
         outcome: O,
     ) -> Result<Change<O>, LedgerError> {
         let document_id = entry.chunk.document_id.clone();
         let number = self
-            .audit_operator(action, document_id.as_str(), Value::Null)
+            .audit_operator(action, document_id.as_str(), operator.sign(Value::Null))
             .await?;
         entry.note_audited(number);
         Ok(Change::Write {

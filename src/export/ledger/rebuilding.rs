@@ -8,6 +8,7 @@ use crate::export::layout;
 use crate::export::receipt_document::KeptReceipt;
 use crate::export::state::ChunkState;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 use crate::store::document_store::Precondition;
 
 /// What became of an entry that should be rebuilt.
@@ -77,8 +78,12 @@ impl ChunkLedger {
             receipt: kept.receipt,
         };
         entry.note_audited(
-            self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null)
-                .await?,
+            self.audit_operator(
+                AuditAction::Rebuilt,
+                document_id.as_str(),
+                serde_json::Value::Null,
+            )
+            .await?,
         );
         // The marker first: an open entry has one.
         self.put_marker(&entry).await?;

@@ -11,6 +11,7 @@ use crate::export::fence::Fence;
 use crate::export::ledger::{ClearedPlaces, LedgerError};
 use crate::export::receipt::VaultName;
 use crate::export::state::ChunkState;
+use crate::store::audit::AuditAction;
 
 /// Chunks that one sweep looks at.
 const LOOKED_AT: usize = 200;
@@ -61,7 +62,7 @@ impl Removals {
         };
         let acted = async {
             self.ledger
-                .audit_step("removingLate", id, serde_json::Value::Null)
+                .audit_step(AuditAction::RemovingLate, id, serde_json::Value::Null)
                 .await?;
             // Under the claim the places are decided anew; then versions, holds, removals, as in every removal.
             let Some(now) = self.ledger.find(id).await? else {

@@ -22,6 +22,7 @@ use crate::export::transfer::examination;
 use crate::export::transfer::file::{Transfer, TransferOutcome, Transferred};
 use crate::export::transfer::verify;
 use crate::export::vaults::Vaults;
+use crate::media::PassingMedia;
 use crate::recording::{ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingMetadata};
 
 /// Replacements of one receipt that are tried in a row while others write it.
@@ -170,7 +171,10 @@ impl ChunkExporter {
         };
         let file =
             verify::verify_committed_before(name, &found).map_err(TransferError::Unproved)?;
-        Ok(Copied::Verified(Transferred { file, head: None }))
+        Ok(Copied::Verified(Transferred {
+            file,
+            passing: PassingMedia::default(),
+        }))
     }
 
     async fn export_media(

@@ -196,10 +196,10 @@ impl Plan {
         };
         let mut noise = noise.lock().expect("no holder of this lock panics");
         let fails = noise.random.random_range(0..100) < noise.failures_percent;
-        let fault = if noise.random.random() {
-            Fault::FailBefore
-        } else {
-            Fault::FailAfter
+        let fault = match noise.random.random_range(0..3) {
+            0 => Fault::FailBefore,
+            1 => Fault::FailAfter,
+            _ => Fault::AnswerLost,
         };
         (fails.then_some(fault), noise.random.random_range(0..4))
     }
@@ -729,6 +729,7 @@ impl Durable {
                 .await
                 .expect("the ledger works")
                 .expect("the entry is there");
+            assert_eq!(self.media_names(id), 1, "`{id}` has one name; {what}");
             let is_settled = matches!(found.entry.state, ChunkState::SourceDeleted { .. });
             assert!(
                 is_settled,
@@ -754,6 +755,16 @@ impl Durable {
             self.backup.files().is_empty(),
             "something is left in the backup vault; {what}"
         );
+    }
+
+    /// Under how many names a chunk's media is in the vault.
+    fn media_names(&self, id: &DocumentId) -> usize {
+        let of_chunk = format!(".{id}.");
+        let files = self.vault.files();
+        let names = files.keys().map(BlobName::as_str);
+        names
+            .filter(|name| name.contains(&of_chunk) && !name.ends_with(".json"))
+            .count()
     }
 
     fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {
