@@ -179,6 +179,7 @@ mod tests {
             kind: TrackKind::Sound,
             codec: None,
             duration: None,
+            ends: None,
             channels: None,
         });
         assert!(is_black_and_silent(&both, 30_000));

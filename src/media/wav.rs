@@ -109,6 +109,7 @@ impl Layout {
                     kind: TrackKind::Sound,
                     codec: Some(format.codec()),
                     duration: plays,
+                    ends: plays,
                     channels: Some(format.channels),
                 });
             }

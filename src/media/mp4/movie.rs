@@ -48,6 +48,8 @@ pub(super) struct MovieTrack {
     channels: Option<u16>,
     pub(super) timescale: u32,
     length: Option<u64>,
+    /// When it ends, in units of the movie's timescale: its edits may begin with a wait.
+    ends: Option<u64>,
     /// Where the last chunk that `moov` names begins.
     pub(super) last_chunk: Option<u64>,
     /// How long the media lasts that `moov` names, where it goes on in fragments.
@@ -104,6 +106,7 @@ impl Movie {
             channels: None,
             timescale: 0,
             length: None,
+            ends: None,
             last_chunk: None,
             own_length: 0,
             tables: Tables::default(),
@@ -165,6 +168,9 @@ impl MovieTrack {
         if let Some(tkhd) = children.iter().find(|child| &child.kind == b"tkhd") {
             let is_long = boxes.version(tkhd)? == 1;
             self.id = boxes.u32(tkhd, if is_long { 20 } else { 12 })?;
+            let length_at = if is_long { 28 } else { 20 };
+            let ends = length(boxes, tkhd, u8::from(is_long), length_at);
+            self.ends = unless_short(ends)?.flatten();
         }
         let Some(mdia) = children.iter().find(|child| &child.kind == b"mdia") else {
             return Ok(());
@@ -220,13 +226,14 @@ impl MovieTrack {
         self.length.is_some()
     }
 
-    pub(super) fn tell(&self) -> Track {
+    pub(super) fn tell(&self, movie: &Movie) -> Track {
+        let in_units = |length: Option<u64>, timescale: u32| duration(length?, timescale.into());
+        let lasts = in_units(self.length, self.timescale);
         Track {
             kind: self.kind,
             codec: self.codec.clone(),
-            duration: self
-                .length
-                .and_then(|length| duration(length, u64::from(self.timescale))),
+            duration: lasts,
+            ends: lasts.max(in_units(self.ends, movie.timescale)),
             channels: self.channels,
         }
     }
