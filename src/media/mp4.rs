@@ -300,7 +300,7 @@ impl Walk<'_> {
 
     fn missing_fragment_media(&self, movie: &Movie) -> Option<Flaw> {
         let total = self.boxes.seen.total_bytes();
-        let ends = self
+        let mut ends = self
             .top
             .fragments
             .iter()
@@ -309,7 +309,7 @@ impl Walk<'_> {
             return Some(Flaw::ShorterThanItsHeaders { declared_bytes });
         }
         // What cannot be shown to be there counts as cut off.
-        let is_shown = ends.last().is_some_and(|end| end.is_some());
+        let is_shown = ends.next_back().is_some_and(|end| end.is_some());
         match &self.top.beyond {
             Some(beyond) if &beyond.kind == b"mdat" && is_shown => None,
             Some(beyond) if matches!(&beyond.kind, b"mdat" | b"moof") => Some(cut_off(beyond)),

@@ -98,7 +98,7 @@ impl Movie {
         Ok(())
     }
 
-    fn read_track(&mut self, boxes: &mut Boxes<'_>, trak: &BoxHeader) -> Result<(), Stop> {
+    fn read_track(&mut self, boxes: &mut Boxes<'_>, header: &BoxHeader) -> Result<(), Stop> {
         let mut track = MovieTrack {
             id: 0,
             kind: TrackKind::Other,
@@ -111,7 +111,7 @@ impl Movie {
             own_length: 0,
             tables: Tables::default(),
         };
-        let read = track.read(boxes, trak);
+        let read = track.read(boxes, header);
         self.tracks.push(track);
         read
     }
@@ -172,11 +172,11 @@ impl MovieTrack {
             let ends = length(boxes, tkhd, u8::from(is_long), length_at);
             self.ends = unless_short(ends)?.flatten();
         }
-        let Some(mdia) = children.iter().find(|child| &child.kind == b"mdia") else {
+        let Some(container) = children.iter().find(|child| &child.kind == b"mdia") else {
             return Ok(());
         };
-        let media = boxes.children(mdia)?;
-        let find = |kind: [u8; 4]| media.iter().find(|child| child.kind == kind);
+        let boxes_of_media = boxes.children(container)?;
+        let find = |kind: [u8; 4]| boxes_of_media.iter().find(|child| child.kind == kind);
         if let Some(hdlr) = find(*b"hdlr") {
             // Version and flags, a reserved word, then what the track holds.
             self.kind = match &boxes.field::<4>(hdlr, 8)? {
