@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
+use crate::recording::{CallId, ContentKind, FormatKind, MediaKind, RecordingChunk, RecordingId};
 
 /// Room for one folder name; ACS's ids of this kind have 36.
 const MAX_SEGMENT: usize = 64;
@@ -74,15 +74,13 @@ impl fmt::Display for BlobName {
 /// The folder of the recording a chunk belongs to.
 pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
     let day = chunk
-        .started_at
-        .or(chunk.event_time)
-        .unwrap_or(recorded_at)
+        .filed_at(recorded_at)
         .to_zoned(TimeZone::UTC)
         .strftime("%Y%m%d");
     let call = chunk
         .call_id
         .as_ref()
-        .map_or("unknown-call", |id| id.as_str());
+        .map_or("unknown-call".into(), CallId::key);
     // Events of 2021 name no recording; its call and start identify it as well.
     let started = chunk
         .started_at
@@ -91,22 +89,22 @@ pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
     let recording = chunk
         .recording_id
         .as_ref()
-        .map_or(started.as_str(), |id| id.as_str());
+        .map_or(started.into(), RecordingId::key);
     let uuid = Uuid::new_v5(
         &RECORDING_NAMESPACE,
         format!("{call}\n{recording}").as_bytes(),
     );
     let first_8: String = if chunk.recording_id.is_some() {
-        recording
+        &recording
     } else {
-        call
+        &call
     }
     .chars()
     .take(8)
     .collect();
     format!(
         "{day}/{}/{}-{uuid}",
-        safe_segment(call),
+        safe_segment(&call),
         safe_segment(&first_8)
     )
 }
