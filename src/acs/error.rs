@@ -185,6 +185,11 @@ impl AcsError {
             .is_some_and(|code| codes.contains(&code))
     }
 
+    /// ACS's error object, to be passed on.
+    pub fn own_answer(&self) -> Option<Box<AcsErrorAnswer>> {
+        self.answer().map(|(_, answer)| Box::new(answer.clone()))
+    }
+
     /// ACS's status and subcode, if it was ACS that answered.
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {

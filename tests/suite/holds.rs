@@ -818,7 +818,7 @@ async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
     world.event(&events[0]).await;
     world.sweep().await;
     assert_eq!(world.ledger_entry(old)["state"]["name"], "removed");
-    assert!(text(&run(&world, &["retry", old])).contains("deleted from the vault by policy"));
+    assert!(text(&run(&world, &["retry", old])).contains("deleted from the vault"));
     let late = run(
         &world,
         &[

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{Check, advice, within};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::{
-    BlobProperties, CommitOutcome, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination, RemoveOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
@@ -110,12 +110,25 @@ async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
         Ok(())
     };
     // Whatever was found out, the probe goes.
-    let (tried, removed) = (tried.await, vault.remove(&probe).await);
+    let (tried, removed) = (tried.await, remove_probe(vault, &probe).await);
     tried?;
     match removed {
-        Ok(()) => Ok(Removed::Yes),
+        Ok(RemoveOutcome::Removed) => Ok(Removed::Yes),
+        Ok(RemoveOutcome::Changed) => Err(Trouble::Unsafe(
+            "it does not remove a file at the version that it names",
+        )),
         Err(error) if is_kept_by_policy(&error) => Ok(Removed::Forbidden(probe)),
         Err(error) => Err(error.into()),
+    }
+}
+
+async fn remove_probe(
+    vault: &dyn ExportDestination,
+    probe: &BlobName,
+) -> Result<RemoveOutcome, DestinationError> {
+    match vault.version(probe).await? {
+        Some(version) => vault.remove(probe, &version).await,
+        None => Ok(RemoveOutcome::Removed),
     }
 }
 

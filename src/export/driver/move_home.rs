@@ -86,7 +86,9 @@ impl ChunkExporter {
             return Ok(());
         };
         for name in layout::all_names(&entry.folder, &entry.chunk) {
-            backup.remove(&name).await?;
+            if let Some(version) = backup.version(&name).await? {
+                backup.remove(&name, &version).await?;
+            }
         }
         Ok(())
     }

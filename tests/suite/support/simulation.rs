@@ -18,7 +18,8 @@ use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
@@ -269,9 +270,38 @@ impl ExportDestination for Planned<MemoryVault> {
     ) -> Result<Vec<BlobName>, DestinationError> {
         self.inner.list(after, limit).await
     }
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.remove(name))
+            .around(vault_error(name), self.inner.version(name))
+            .await
+    }
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let replacing = self.inner.replace(name, version, content, properties);
+        self.plan.around(vault_error(name), replacing).await
+    }
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.remove(name, version))
+            .await
+    }
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.touch(name))
+            .await
+    }
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.discard_staged(name))
             .await
     }
     async fn put(
