@@ -11,7 +11,7 @@ use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::intake::events_in;
+use recording_vault::intake::{Origin, events_in};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DocumentStore, StoreError};
 use recording_vault::vault::VaultUrl;
@@ -160,7 +160,7 @@ async fn feed(
     app.ledger
         .audit_operator("replayed", name, Value::Null)
         .await?;
-    let mut delivery = app.intake.begin();
+    let mut delivery = app.intake.begin(Origin::Replay);
     let taken = delivery.take_all(&events).await;
     report.unreadable.extend(
         delivery

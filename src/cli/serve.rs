@@ -67,7 +67,7 @@ async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     let (functions, ready) = watch::channel(None);
     let building = async {
         let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
-        functions.send_replace(Some(functions::router(Arc::new(app))));
+        functions.send_replace(Some(functions::router(&Arc::new(app))));
         std::future::pending::<anyhow::Result<Infallible>>().await
     };
     // Nothing has to be finished in order: a kill at any point loses nothing, so a signal ends the process at once.

@@ -198,6 +198,10 @@ mod tests {
     use crate::recording::{ContentKind, FormatKind};
     use proptest::prelude::*;
 
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
     fn chunk() -> RecordingChunk {
         RecordingChunk {
             call_id: Some("7c62cca0-0000-4444-8888-000000000001".parse().unwrap()),
@@ -210,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_file_lies_where_acs_itself_would_put_it() {
-        let folder = folder(&chunk(), Timestamp::UNIX_EPOCH);
+        let folder = folder(&chunk(), at("2026-03-03T00:10:00Z"));
         let kind = MediaKind {
             content: ContentKind::AudioVideo,
             format: FormatKind::Mp4,
@@ -234,7 +238,7 @@ mod tests {
             ..chunk()
         };
         assert_eq!(
-            folder(&chunk(), Timestamp::UNIX_EPOCH),
+            folder(&chunk(), at("2026-03-03T00:10:00Z")),
             folder(&again, Timestamp::MAX)
         );
     }

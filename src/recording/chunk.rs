@@ -153,20 +153,18 @@ impl RecordingChunk {
     pub fn expires_at(&self, recorded_at: Timestamp, retention: Duration) -> Timestamp {
         let event_time = self.plausible_event_time(recorded_at);
         let announced_at = event_time.unwrap_or(recorded_at);
-        let ended_at =
-            self.plausible_start(recorded_at)
-                .zip(self.duration_ms)
-                .and_then(|(started_at, duration_ms)| {
-                    started_at
-                        .checked_add(SignedDuration::from_millis(
-                            i64::try_from(duration_ms).ok()?,
-                        ))
-                        .ok()
-                })
-                // A file is announced minutes after its recording; an end long before is not its end.
-                .filter(|ended_at| {
-                    announced_at.duration_since(*ended_at) <= LONGEST_UNANNOUNCED
-                });
+        let ended_at = self
+            .plausible_start(recorded_at)
+            .zip(self.duration_ms)
+            .and_then(|(started_at, duration_ms)| {
+                started_at
+                    .checked_add(SignedDuration::from_millis(
+                        i64::try_from(duration_ms).ok()?,
+                    ))
+                    .ok()
+            })
+            // A file is announced minutes after its recording; an end long before is not its end.
+            .filter(|ended_at| announced_at.duration_since(*ended_at) <= LONGEST_UNANNOUNCED);
         let ready_at = [ended_at, event_time, Some(recorded_at)]
             .into_iter()
             .flatten()
@@ -211,10 +209,8 @@ impl RecordingChunk {
     /// Unknown members of events that come again and again do not add up without end.
     fn absorb_other(&mut self, newer: Map<String, Value>) {
         let is_new = |name: &String| !self.other.contains_key(name);
-        let added: Map<String, Value> = newer
-            .into_iter()
-            .filter(|(name, _)| is_new(name))
-            .collect();
+        let added: Map<String, Value> =
+            newer.into_iter().filter(|(name, _)| is_new(name)).collect();
         let size = |members: &Map<String, Value>| {
             serde_json::to_vec(members).map_or(usize::MAX, |text| text.len())
         };
@@ -345,10 +341,26 @@ pub(crate) mod tests {
     #[rstest::rstest]
     #[case::year_1("0001-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
     #[case::the_future("2027-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
-    #[case::years_before_its_event("2023-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
-    #[case::an_event_of_year_1("2026-03-02T10:00:00Z", "0001-01-01T00:00:00Z", "2026-03-03T10:01:00Z")]
-    #[case::an_event_of_the_future("2026-03-02T10:00:00Z", "2030-01-01T00:00:00Z", "2026-03-03T10:01:00Z")]
-    #[case::an_old_event_that_is_replayed("2026-02-01T10:00:00Z", "2026-02-01T10:05:00Z", "2026-02-02T10:01:00Z")]
+    #[case::years_before_its_event(
+        "2023-01-01T00:00:00Z",
+        "2026-03-02T10:05:00Z",
+        "2026-03-03T10:05:00Z"
+    )]
+    #[case::an_event_of_year_1(
+        "2026-03-02T10:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "2026-03-03T10:01:00Z"
+    )]
+    #[case::an_event_of_the_future(
+        "2026-03-02T10:00:00Z",
+        "2030-01-01T00:00:00Z",
+        "2026-03-03T10:01:00Z"
+    )]
+    #[case::an_old_event_that_is_replayed(
+        "2026-02-01T10:00:00Z",
+        "2026-02-01T10:05:00Z",
+        "2026-02-02T10:01:00Z"
+    )]
     fn times_that_cannot_be_decide_neither_folder_nor_expiry(
         #[case] start: &str,
         #[case] event: &str,
@@ -363,7 +375,10 @@ pub(crate) mod tests {
         };
         assert_eq!(chunk.expires_at(recorded_at, DAY), at(expires_at));
         let filed_at = chunk.filed_at(recorded_at);
-        assert!(filed_at <= recorded_at && filed_at > at("2022-12-31T00:00:00Z"), "{filed_at}");
+        assert!(
+            filed_at <= recorded_at && filed_at > at("2022-12-31T00:00:00Z"),
+            "{filed_at}"
+        );
     }
 
     #[test]
@@ -376,6 +391,9 @@ pub(crate) mod tests {
             known.absorb(&newer);
         }
         let size_bytes = serde_json::to_vec(&known.other).unwrap().len();
-        assert!((1000..=OTHER_LIMIT_BYTES).contains(&size_bytes), "{size_bytes}");
+        assert!(
+            (1000..=OTHER_LIMIT_BYTES).contains(&size_bytes),
+            "{size_bytes}"
+        );
     }
 }

@@ -241,8 +241,15 @@ mod tests {
             (one.parse().unwrap(), other.parse().unwrap());
         assert_eq!(one, other);
         assert_eq!(one.cmp(&other), Ordering::Equal);
-        assert_eq!(std::collections::HashSet::from([one.clone(), other.clone()]).len(), 1);
-        assert_ne!(one.as_str(), other.as_str(), "the texts are kept for the wire");
+        assert_eq!(
+            std::collections::HashSet::from([one.clone(), other.clone()]).len(),
+            1
+        );
+        assert_ne!(
+            one.as_str(),
+            other.as_str(),
+            "the texts are kept for the wire"
+        );
     }
 
     #[rstest::rstest]

@@ -6,7 +6,13 @@ use super::id::{CallId, RecordingId, ServerCallId};
 
 const FILE_MARKERS: [&str; 3] = ["call", "serverCallId", "recordingId"];
 /// What may follow the id in the subjects of call events.
-const CALL_MARKERS: [&str; 5] = ["call", "startedBy", "endedBy", "participant", "participants"];
+const CALL_MARKERS: [&str; 5] = [
+    "call",
+    "startedBy",
+    "endedBy",
+    "participant",
+    "participants",
+];
 
 /// `/recording/call/{callId}/serverCallId/{serverCallId}/recordingId/{recordingId}`.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -36,24 +42,24 @@ pub(super) fn server_call_id(subject: &str) -> Option<&str> {
 fn value_after<'a>(subject: &'a str, marker: &str, markers: &[&str]) -> Option<&'a str> {
     let mut start = None;
     let mut offset = 0;
+    // Each marker stands once: what is spelled like one that was there already belongs to an id.
+    let mut ahead: Vec<&str> = markers.to_vec();
     for segment in subject.split('/') {
         let next = offset + segment.len() + 1;
-        match start {
-            None if segment.eq_ignore_ascii_case(marker) => start = Some(next),
-            Some(start) if is_other(segment, marker, markers) => {
-                return non_empty(&subject[start..offset]);
+        if let Some(at) = ahead
+            .iter()
+            .position(|marker| segment.eq_ignore_ascii_case(marker))
+        {
+            let found = ahead.swap_remove(at);
+            match start {
+                None if found.eq_ignore_ascii_case(marker) => start = Some(next),
+                Some(start) => return non_empty(&subject[start..offset]),
+                None => {}
             }
-            None | Some(_) => {}
         }
         offset = next;
     }
     non_empty(subject.get(start?..)?)
-}
-
-fn is_other(segment: &str, marker: &str, markers: &[&str]) -> bool {
-    markers
-        .iter()
-        .any(|other| !other.eq_ignore_ascii_case(marker) && segment.eq_ignore_ascii_case(other))
 }
 
 fn non_empty(value: &str) -> Option<&str> {

@@ -20,7 +20,7 @@ use crate::catalogue::detail::{ShownCase, shown_case};
 use crate::export::ledger::Retried;
 use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
-use crate::intake::events_in;
+use crate::intake::{Origin, events_in};
 use crate::store::holds::{Case, CaseTag};
 
 /// What there is to say of a person or a case, at most.
@@ -310,7 +310,7 @@ pub(crate) async fn replay(
             problem: Some("it is neither JSON nor base64 of JSON".to_owned()),
         }));
     };
-    let mut delivery = app.intake.begin();
+    let mut delivery = app.intake.begin(Origin::Replay);
     let taken = delivery.take_all(&events).await;
     taken.map_err(CatalogueError::from)?;
     let problem = delivery.unreadable.into_iter().chain(delivery.again).next();

@@ -176,8 +176,7 @@ fn a_bad_chunk_does_not_spoil_its_neighbours() {
     let event = json!({"eventType": EVENT_TYPE, "data": {"recordingStorageInfo": {"recordingChunks": [
         {"documentId": "../../etc/passwd"}, {"documentId": "0-eus-d1-a", "index": 1}, 7
     ]}}});
-    let IncomingEvent::RecordingFileStatusUpdated(event) =
-        IncomingEvent::parse(&event).unwrap()
+    let IncomingEvent::RecordingFileStatusUpdated(event) = IncomingEvent::parse(&event).unwrap()
     else {
         panic!()
     };
@@ -197,10 +196,7 @@ fn a_bad_chunk_does_not_spoil_its_neighbours() {
 #[case(json!({"data": {}}), InvalidEvent::NoType)]
 #[case(json!({"type": EVENT_TYPE}), InvalidEvent::NoData)]
 #[case(json!({"type": EVENT_TYPE, "data": {}}), InvalidEvent::NoChunks)]
-fn an_unreadable_event_says_what_is_missing(
-    #[case] event: Value,
-    #[case] expected: InvalidEvent,
-) {
+fn an_unreadable_event_says_what_is_missing(#[case] event: Value, #[case] expected: InvalidEvent) {
     assert_eq!(IncomingEvent::parse(&event), Err(expected));
 }
 
@@ -216,7 +212,8 @@ fn a_recording_is_over_when_its_event_says_so(
     #[case] expected: bool,
 ) {
     chunk["documentId"] = "a".into();
-    let data = json!({"recordingStorageInfo": {"recordingChunks": [chunk]}, "sessionEndReason": session});
+    let data =
+        json!({"recordingStorageInfo": {"recordingChunks": [chunk]}, "sessionEndReason": session});
     let IncomingEvent::RecordingFileStatusUpdated(event) =
         IncomingEvent::parse(&json!({"type": EVENT_TYPE, "data": data})).unwrap()
     else {
@@ -229,8 +226,7 @@ fn a_recording_is_over_when_its_event_says_so(
 fn what_has_no_place_of_its_own_is_kept_as_it_came() {
     let event = json!({"type": EVENT_TYPE, "source": "/sub", "extension": [1], "data": {"sessionEndReason": "CallEnded", "new": {"a": 1},
         "recordingStorageInfo": {"recordingChunks": [{"documentId": "a", "quality": "high", "nothing": null}]}}});
-    let IncomingEvent::RecordingFileStatusUpdated(event) =
-        IncomingEvent::parse(&event).unwrap()
+    let IncomingEvent::RecordingFileStatusUpdated(event) = IncomingEvent::parse(&event).unwrap()
     else {
         panic!()
     };
@@ -244,8 +240,7 @@ fn data_may_be_encoded_twice() {
     let data =
         json!({"recordingStorageInfo": {"recordingChunks": [{"documentId": "a"}]}}).to_string();
     let event = json!({"type": EVENT_TYPE, "data": data});
-    let IncomingEvent::RecordingFileStatusUpdated(event) =
-        IncomingEvent::parse(&event).unwrap()
+    let IncomingEvent::RecordingFileStatusUpdated(event) = IncomingEvent::parse(&event).unwrap()
     else {
         panic!()
     };
@@ -267,7 +262,9 @@ fn size_bytes(chunks: &[RecordingChunk]) -> usize {
 /// The worst case of an attack: 2,000 chunks and 50,000 members in half a megabyte.
 #[test]
 fn members_around_the_chunks_are_kept_once() {
-    let chunks: Vec<Value> = (0..2000).map(|n| json!({"documentId": format!("d{n}")})).collect();
+    let chunks: Vec<Value> = (0..2000)
+        .map(|n| json!({"documentId": format!("d{n}")}))
+        .collect();
     let mut data = json!({"recordingStorageInfo": {"recordingChunks": chunks}});
     for n in 0..50_000 {
         data[format!("m{n}")] = 0.into();
@@ -278,9 +275,16 @@ fn members_around_the_chunks_are_kept_once() {
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
     assert_eq!(update.chunks.len(), 2000);
     assert_eq!(update.chunks[0].other.len(), 50_001);
-    assert_eq!(update.chunks[1999].other, *json!({"event.sharedWith": "d0"}).as_object().unwrap());
+    assert_eq!(
+        update.chunks[1999].other,
+        *json!({"event.sharedWith": "d0"}).as_object().unwrap()
+    );
     let input = event.to_string().len();
-    assert!(size_bytes(&update.chunks) < 4 * input, "{} of {input}", size_bytes(&update.chunks));
+    assert!(
+        size_bytes(&update.chunks) < 4 * input,
+        "{} of {input}",
+        size_bytes(&update.chunks)
+    );
 }
 
 #[test]
@@ -288,7 +292,8 @@ fn a_few_members_around_the_chunks_are_kept_with_each() {
     let chunks = json!([{"documentId": "a"}, {"documentId": "b", "own": 1}]);
     let data = json!({"sessionEndReason": "CallEnded", "recordingStorageInfo": {"recordingChunks": chunks}});
     let update = update(&json!({"type": EVENT_TYPE, "data": data}));
-    let expected = json!({"own": 1, "data.sessionEndReason": "CallEnded", "event.type": EVENT_TYPE});
+    let expected =
+        json!({"own": 1, "data.sessionEndReason": "CallEnded", "event.type": EVENT_TYPE});
     assert_eq!(Value::Object(update.chunks[1].other.clone()), expected);
 }
 
@@ -297,7 +302,10 @@ fn of_many_refused_chunks_the_first_are_named_and_all_are_counted() {
     let chunks = vec![Value::from(7); 200_000];
     let data = json!({"recordingStorageInfo": {"recordingChunks": chunks}});
     let update = update(&json!({"type": EVENT_TYPE, "data": data}));
-    assert_eq!((update.refused.len(), update.refused_count), (REFUSALS_NAMED, 200_000));
+    assert_eq!(
+        (update.refused.len(), update.refused_count),
+        (REFUSALS_NAMED, 200_000)
+    );
 }
 
 #[rstest::rstest]
@@ -309,10 +317,17 @@ fn of_many_refused_chunks_the_first_are_named_and_all_are_counted() {
 #[case::a_clock_that_is_ahead("2026-03-02T10:35:00Z", true)]
 fn a_start_that_cannot_be_is_kept_and_not_used(#[case] start: &str, #[case] is_used: bool) {
     let data = json!({"recordingStartTime": start, "recordingStorageInfo": {"recordingChunks": [{"documentId": "a"}]}});
-    let update = update(&json!({"type": EVENT_TYPE, "eventTime": "2026-03-02T10:30:00Z", "data": data}));
+    let update =
+        update(&json!({"type": EVENT_TYPE, "eventTime": "2026-03-02T10:30:00Z", "data": data}));
     let chunk = &update.chunks[0];
-    assert_eq!((chunk.started_at.is_some(), update.started_at.is_some()), (is_used, is_used));
-    let kept = chunk.other.get("data.recordingStartTime").and_then(Value::as_str);
+    assert_eq!(
+        (chunk.started_at.is_some(), update.started_at.is_some()),
+        (is_used, is_used)
+    );
+    let kept = chunk
+        .other
+        .get("data.recordingStartTime")
+        .and_then(Value::as_str);
     assert_eq!(kept, (!is_used).then_some(start));
 }
 
@@ -326,7 +341,11 @@ fn queries_of_locations_are_not_kept() {
     let locations = &update.chunks[0].locations;
     assert_eq!(locations.content.as_deref(), Some(location));
     assert!(!format!("{locations:?}").contains("SECRET"));
-    assert_ne!(locations.delete.as_deref(), Some(location), "what had a query is not deleted");
+    assert_ne!(
+        locations.delete.as_deref(),
+        Some(location),
+        "what had a query is not deleted"
+    );
 }
 
 #[test]
