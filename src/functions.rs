@@ -9,6 +9,7 @@ pub mod export_chunk;
 pub mod export_sweep;
 mod http_envelope;
 pub mod invocation;
+pub mod listener;
 pub mod metrics;
 mod origin;
 pub mod problem;

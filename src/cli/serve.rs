@@ -72,10 +72,7 @@ async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     };
     // Nothing has to be finished in order: a kill at any point loses nothing, so a signal ends the process at once.
     tokio::select! {
-        result = axum::serve(listener, functions::front(ready)).into_future() => {
-            result?;
-            anyhow::bail!("the listener ended by itself")
-        }
+        never = functions::listener::serve(listener, functions::front(ready)) => match never {},
         failed = building => match failed? {},
         _ = terminate.recv() => Ok(15),
         _ = interrupt.recv() => Ok(2),
