@@ -198,7 +198,8 @@ mod tests {
             assert!(vault.read(&name(linked), 0..10).await.is_err(), "{linked}");
             assert!(vault.inspect(&name(linked)).await.is_err(), "{linked}");
         }
-        let put = vault.put(&name("folder/new.json"), Bytes::new(), &PROPERTIES);
+        let (new, properties) = (name("folder/new.json"), PROPERTIES);
+        let put = vault.put(&new, Bytes::new(), &properties);
         assert!(put.await.is_err());
         let store = DirectoryDocumentStore::new(&root);
         assert!(store.find("folder/secret.json").await.is_err());
