@@ -17,7 +17,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::control::auto_record::AutoRecord;
-use crate::control::{ControlError, RecordingControl};
+use crate::control::{Announcement, ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::export::ChunkLedger;
 use crate::export::ledger::{LedgerError, Recorded};
@@ -30,7 +30,7 @@ use event_problems::EventProblems;
 pub use events_in::events_in;
 
 /// Of an event with more chunks the log has one line for all.
-const CHUNKS_LOGGED_ALONE: usize = 50;
+const CHUNKS_LOGGED_EACH: usize = 50;
 /// Characters of an unknown event type that the log repeats.
 const REPEATED_CHARS: usize = 200;
 /// A call that began longer ago is not recorded by its event.
@@ -42,6 +42,13 @@ pub struct Intake {
     control: Arc<RecordingControl>,
     auto_record: Option<AutoRecord>,
     clock: Arc<dyn Clock>,
+}
+
+/// How many lines the log has for the chunks of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Logging {
+    Each,
+    Together,
 }
 
 /// Who hands events over.
@@ -152,35 +159,40 @@ impl Delivery<'_> {
         event: &Value,
         update: RecordingFileStatusUpdated,
     ) -> Result<(), LedgerError> {
-        if let Err(error) = self.intake.control.announced(&update).await {
-            // The chunks come first; a second delivery of this event lets the register catch up.
-            warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
-            self.again
-                .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-        }
+        let announcement = match self.intake.control.announced(&update).await {
+            Ok(announcement) => announcement,
+            Err(error) => {
+                // The chunks come first; a second delivery of this event lets the register catch up.
+                warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
+                self.again
+                    .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
+                Announcement::Registered
+            }
+        };
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk");
             self.logs.push("The event announced no chunk".to_owned());
         }
         let mut problems = EventProblems::of(&update);
-        let is_logged_alone = update.chunks.len() <= CHUNKS_LOGGED_ALONE;
         let chunk_count = update.chunks.len();
+        let logging = if chunk_count <= CHUNKS_LOGGED_EACH {
+            Logging::Each
+        } else {
+            Logging::Together
+        };
         let mut failed = None;
         for chunk in update.chunks {
             let id = chunk.document_id.clone();
-            match self.record_chunk(chunk, is_logged_alone).await {
+            match self.record_chunk(chunk, announcement, logging).await {
                 Ok(Recorded::Conflicting) => problems.add(|| {
                     format!("chunk `{id}` is known already, and this event names another location for it")
                 }),
-                Ok(Recorded::New | Recorded::AlreadyKnown) => {}
+                Ok(Recorded::New | Recorded::AlreadyKnown | Recorded::Erased) => {}
                 Err(error) => failed = Some(error),
             }
         }
-        if !is_logged_alone {
-            info!(
-                chunks = chunk_count,
-                "Recorded {chunk_count} chunks of one event"
-            );
+        if logging == Logging::Together {
+            info!(chunks = chunk_count, "Recorded the chunks of one event");
         }
         // Once for the event, however many of its chunks are wrong.
         if let Some(reason) = problems.reason() {
@@ -192,23 +204,40 @@ impl Delivery<'_> {
     async fn record_chunk(
         &mut self,
         chunk: RecordingChunk,
-        is_logged: bool,
+        announcement: Announcement,
+        logging: Logging,
     ) -> Result<Recorded, LedgerError> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        let recorded = self.intake.ledger.record(chunk).await?;
-        let (outcome, sentence) = match recorded {
-            Recorded::New => ("new", format!("Recorded chunk `{id}`")),
-            Recorded::AlreadyKnown => ("duplicate", format!("Chunk `{id}` is known already")),
-            Recorded::Conflicting => (
-                "conflicting",
-                format!("Chunk `{id}` is known already, and stays where it is"),
-            ),
+        let recorded = match announcement {
+            Announcement::Registered => self.intake.ledger.record(chunk).await?,
+            Announcement::OfErasedRecording => self.intake.ledger.record_erased(chunk).await?,
         };
-        metrics::CHUNKS_ANNOUNCED.increment(&[outcome]);
-        if is_logged {
-            info!(document.id = %id, chunk.index = index, recording.id = recording_id, "{sentence}");
+        metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
+            Recorded::Erased => "erased",
+            Recorded::New => "new",
+            Recorded::AlreadyKnown => "duplicate",
+            Recorded::Conflicting => "conflicting",
+        }]);
+        match (recorded, logging) {
+            (Recorded::Erased, Logging::Each) => {
+                info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
+                self.logs.push(format!(
+                    "Chunk {id} is not exported: its recording was erased"
+                ));
+            }
+            (Recorded::New, Logging::Each) => {
+                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");
+            }
+            (Recorded::AlreadyKnown, Logging::Each) => {
+                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
+            }
+            // The event's poison says it.
+            (Recorded::Conflicting, _) | (_, Logging::Together) => {}
+        }
+        if recorded == Recorded::Erased {
+            return Ok(recorded);
         }
         if self.known.insert(id.clone()) {
             self.recorded.push(id);

@@ -25,7 +25,7 @@ use super::day_summary::{DaySummary, summary_key};
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome};
+use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
 use crate::store::index::{Index, recording_name};
 
@@ -83,6 +83,10 @@ impl RecordingRegister {
                 .cloned()
                 .unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), now));
             change(&mut recording);
+            // Erased is final, whatever a late write brings.
+            if let Some(erased) = known.and_then(|known| known.erased.clone()) {
+                recording.erase(erased);
+            }
             recording
         };
         let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
@@ -157,7 +161,7 @@ impl RecordingRegister {
         match &account.call {
             Some(call) => {
                 CallRegister::new(Arc::clone(&self.documents.store))
-                    .forget_consent(call, id)
+                    .forget_consent(call, id, account.ended_at())
                     .await
             }
             None => Ok(()),
@@ -345,7 +349,7 @@ impl RecordingRegister {
             .store
             .put(key, content.into(), Precondition::Absent)
             .await?
-            == PutOutcome::Written)
+            .is_written())
     }
 
     /// Whether there is a document of that key.

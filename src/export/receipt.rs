@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::destination::CommittedBlob;
 use super::layout::BlobName;
-use crate::export::transfer::verify;
 use crate::media::MediaExamination;
 use crate::store::digest::Sha256Digest;
 
@@ -44,11 +42,6 @@ impl VerifiedFile {
 
     pub fn etag(&self) -> &str {
         &self.etag
-    }
-
-    /// Whether a blob is still the one that was proved.
-    pub fn is_still(&self, found: &CommittedBlob) -> bool {
-        verify::unchanged(self, found).is_ok()
     }
 }
 
@@ -99,6 +92,15 @@ impl ExportReceipt {
             vault,
             anomaly: anomaly.map(str::to_owned),
             examination,
+        }
+    }
+
+    /// The same proof of files that were proved again.
+    pub(super) fn with_files(&self, media: VerifiedFile, metadata: Option<VerifiedFile>) -> Self {
+        Self {
+            media,
+            metadata,
+            ..self.clone()
         }
     }
 

@@ -22,13 +22,14 @@ use recording_vault::export::destination::{
     RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
+use recording_vault::export::removal::Removals;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, Vaults,
+    ExportSweep, OnAnomaly, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -53,8 +54,23 @@ const BETWEEN_ROUNDS: Duration = Duration::from_mins(20);
 pub enum Fault {
     FailBefore,
     FailAfter,
+    /// The answer is lost and the client library repeats the request by itself: the caller gets the answer to the second.
+    AnswerLost,
     KillBefore,
     KillAfter,
+    /// The process stands still before the call, or before it sees the answer, until it is thawed.
+    FreezeBefore,
+    FreezeAfter,
+}
+
+impl Fault {
+    pub const ALL: [Self; 5] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::AnswerLost,
+        Self::KillBefore,
+        Self::KillAfter,
+    ];
 }
 
 /// What happens at the IO calls of one process.
@@ -63,6 +79,7 @@ pub struct Plan {
     at: Option<(usize, Fault)>,
     noise: Option<Mutex<Noise>>,
     killed: Notify,
+    thawed: Notify,
 }
 
 /// Calls that fail, and calls that take their time, at random.
@@ -79,6 +96,7 @@ impl Plan {
             at: None,
             noise: None,
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -89,6 +107,7 @@ impl Plan {
             at: Some((number, fault)),
             noise: None,
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -103,6 +122,7 @@ impl Plan {
             at: killed_at,
             noise: Some(Mutex::new(noise)),
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -116,10 +136,25 @@ impl Plan {
         self.killed.notified().await;
     }
 
-    async fn around<T, E>(
+    /// Resolves when the process stands still.
+    pub async fn frozen(&self) {
+        self.killed.notified().await;
+    }
+
+    /// Lets a process go on that stands still.
+    pub fn thaw(&self) {
+        self.thawed.notify_one();
+    }
+
+    async fn freeze(&self) {
+        self.killed.notify_one();
+        self.thawed.notified().await;
+    }
+
+    async fn around<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         failure: E,
-        call: impl Future<Output = Result<T, E>>,
+        call: impl Fn() -> F,
     ) -> Result<T, E> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let planned = self
@@ -131,13 +166,26 @@ impl Plan {
             tokio::task::yield_now().await;
         }
         match planned.or(random) {
-            None => call.await,
+            None => call().await,
             Some(Fault::FailBefore) => Err(failure),
-            Some(Fault::FailAfter) => call.await.and(Err(failure)),
+            Some(Fault::FailAfter) => call().await.and(Err(failure)),
+            Some(Fault::AnswerLost) => {
+                let _ = call().await;
+                call().await
+            }
             Some(Fault::KillBefore) => self.die().await,
             Some(Fault::KillAfter) => {
-                let _ = call.await;
+                let _ = call().await;
                 self.die().await
+            }
+            Some(Fault::FreezeBefore) => {
+                self.freeze().await;
+                call().await
+            }
+            Some(Fault::FreezeAfter) => {
+                let answer = call().await;
+                self.freeze().await;
+                answer
             }
         }
     }
@@ -148,10 +196,10 @@ impl Plan {
         };
         let mut noise = noise.lock().expect("no holder of this lock panics");
         let fails = noise.random.random_range(0..100) < noise.failures_percent;
-        let fault = if noise.random.random() {
-            Fault::FailBefore
-        } else {
-            Fault::FailAfter
+        let fault = match noise.random.random_range(0..3) {
+            0 => Fault::FailBefore,
+            1 => Fault::FailAfter,
+            _ => Fault::AnswerLost,
         };
         (fails.then_some(fault), noise.random.random_range(0..4))
     }
@@ -173,7 +221,7 @@ struct Planned<T> {
 impl DocumentStore for Planned<MemoryDocumentStore> {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.find(key))
+            .around(store_error(key), || self.inner.find(key))
             .await
     }
     async fn put(
@@ -183,12 +231,14 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         condition: Precondition,
     ) -> Result<PutOutcome, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.put(key, content, condition))
+            .around(store_error(key), || {
+                self.inner.put(key, content.clone(), condition.clone())
+            })
             .await
     }
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.plan
-            .around(store_error(key), self.inner.remove(key))
+            .around(store_error(key), || self.inner.remove(key))
             .await
     }
     async fn list(
@@ -198,7 +248,9 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
         self.plan
-            .around(store_error(prefix), self.inner.list(prefix, after, limit))
+            .around(store_error(prefix), || {
+                self.inner.list(prefix, after, limit)
+            })
             .await
     }
 }
@@ -223,12 +275,12 @@ fn store_error(key: &str) -> StoreError {
 impl ExportDestination for Planned<MemoryVault> {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.staged_blocks(name))
+            .around(vault_error(name), || self.inner.staged_blocks(name))
             .await
     }
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stage(name, block))
+            .around(vault_error(name), || self.inner.stage(name, block.clone()))
             .await
     }
     async fn commit(
@@ -238,20 +290,19 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(
-                vault_error(name),
-                self.inner.commit(name, blocks, properties),
-            )
+            .around(vault_error(name), || {
+                self.inner.commit(name, blocks, properties)
+            })
             .await
     }
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.inspect(name))
+            .around(vault_error(name), || self.inner.inspect(name))
             .await
     }
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.read(name, range))
+            .around(vault_error(name), || self.inner.read(name, range.clone()))
             .await
     }
     async fn stream(
@@ -260,7 +311,7 @@ impl ExportDestination for Planned<MemoryVault> {
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stream(name, range))
+            .around(vault_error(name), || self.inner.stream(name, range.clone()))
             .await
     }
     async fn list(
@@ -272,7 +323,7 @@ impl ExportDestination for Planned<MemoryVault> {
     }
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.version(name))
+            .around(vault_error(name), || self.inner.version(name))
             .await
     }
     async fn replace(
@@ -282,7 +333,10 @@ impl ExportDestination for Planned<MemoryVault> {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<ReplaceOutcome, DestinationError> {
-        let replacing = self.inner.replace(name, version, content, properties);
+        let replacing = || {
+            self.inner
+                .replace(name, version, content.clone(), properties)
+        };
         self.plan.around(vault_error(name), replacing).await
     }
     async fn remove(
@@ -291,17 +345,17 @@ impl ExportDestination for Planned<MemoryVault> {
         version: &BlobVersion,
     ) -> Result<RemoveOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.remove(name, version))
+            .around(vault_error(name), || self.inner.remove(name, version))
             .await
     }
     async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.touch(name))
+            .around(vault_error(name), || self.inner.touch(name))
             .await
     }
     async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.discard_staged(name))
+            .around(vault_error(name), || self.inner.discard_staged(name))
             .await
     }
     async fn put(
@@ -311,7 +365,9 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.put(name, content, properties))
+            .around(vault_error(name), || {
+                self.inner.put(name, content.clone(), properties)
+            })
             .await
     }
 }
@@ -341,7 +397,9 @@ impl RecordingSource for AuditedSource {
         let failure = SourceError::transient("as planned");
         self.planned
             .plan
-            .around(failure, self.planned.inner.open(chunk, part, range))
+            .around(failure, || {
+                self.planned.inner.open(chunk, part, range.clone())
+            })
             .await
     }
 
@@ -384,10 +442,9 @@ impl RecordingSource for AuditedSource {
         );
         self.planned
             .plan
-            .around(
-                SourceError::transient("as planned"),
-                self.planned.inner.delete(location, receipt),
-            )
+            .around(SourceError::transient("as planned"), || {
+                self.planned.inner.delete(location, receipt)
+            })
             .await
     }
 }
@@ -441,6 +498,17 @@ impl Durable {
             self.clock.clone(),
             RetentionPolicy { keep_for },
         )
+    }
+
+    /// A process that removes files of this state.
+    pub fn removals(&self, plan: &Arc<Plan>) -> Removals {
+        let store = planned(&self.store, plan);
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        Removals::new(ledger, Vaults::new(vault, None), self.clock.clone())
     }
 
     /// The register of a process on this state.
@@ -522,6 +590,26 @@ impl Durable {
         }
     }
 
+    /// The ledger's storage.
+    pub fn store(&self) -> Arc<MemoryDocumentStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Every document but the audit log, as text.
+    pub async fn documents(&self) -> Vec<(String, String)> {
+        let keys = self.store.list("", None, 10_000).await;
+        let mut documents = Vec::new();
+        for key in keys.expect("the store works") {
+            if key.starts_with("audit") {
+                continue;
+            }
+            let found = self.store.find(&key).await.expect("the store works");
+            let content = found.expect("it is there").content;
+            documents.push((key, String::from_utf8_lossy(&content).into_owned()));
+        }
+        documents
+    }
+
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
         let prefix = Listed::Participant(participant.to_owned()).prefix();
@@ -595,8 +683,10 @@ impl Durable {
         });
         Arc::new(ExportDriver::new(
             ledger,
-            source.clone(),
-            source,
+            Sources {
+                acs: source.clone(),
+                external: source,
+            },
             Vaults::new(vault, Some(backup)),
             clock,
             policy,
@@ -639,6 +729,7 @@ impl Durable {
                 .await
                 .expect("the ledger works")
                 .expect("the entry is there");
+            assert_eq!(self.media_names(id), 1, "`{id}` has one name; {what}");
             let is_settled = matches!(found.entry.state, ChunkState::SourceDeleted { .. });
             assert!(
                 is_settled,
@@ -664,6 +755,16 @@ impl Durable {
             self.backup.files().is_empty(),
             "something is left in the backup vault; {what}"
         );
+    }
+
+    /// Under how many names a chunk's media is in the vault.
+    fn media_names(&self, id: &DocumentId) -> usize {
+        let of_chunk = format!(".{id}.");
+        let files = self.vault.files();
+        let names = files.keys().map(BlobName::as_str);
+        names
+            .filter(|name| name.contains(&of_chunk) && !name.ends_with(".json"))
+            .count()
     }
 
     fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {
