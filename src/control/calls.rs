@@ -13,6 +13,7 @@ use super::consent::Consent;
 use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::recording::RecordingId;
+use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::DocumentStore;
 use crate::store::documents::{DocumentError, Documents};
@@ -168,9 +169,16 @@ impl CallRegister {
         &self,
         call: &RecordedCall,
         id: &RecordingId,
+        ended_at: Option<Timestamp>,
     ) -> Result<(), DocumentError> {
-        let is_its =
-            |slot: &&CallSlot| slot.recording_id.as_ref() == Some(id) && slot.consent.is_some();
+        // The answer to its start may be lost: then the slot knows no recording, and the start was sent before this one ended.
+        let is_its = |slot: &&CallSlot| {
+            let is_of_recording = match &slot.recording_id {
+                Some(recorded) => recorded == id,
+                None => ended_at.is_some_and(|ended_at| slot.first_sent <= ended_at),
+            };
+            is_of_recording && slot.consent.is_some()
+        };
         let forget = |slot: &CallSlot| CallSlot {
             consent: None,
             ..slot.clone()
@@ -201,11 +209,10 @@ impl CallRegister {
     }
 }
 
-/// The server call id is written with and without its padding.
 fn key(call: &RecordedCall) -> String {
     let name = match call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            format!("serverCall:{}", server_call_id.trim_end_matches('='))
+            format!("serverCall:{}", canonical(server_call_id))
         }
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             format!("groupCall:{group_call_id}")

@@ -12,9 +12,11 @@ use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::removal::BackupCleared;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{ChunkExport, Proved};
 use crate::export::transfer::error::TransferError;
+use crate::store::audit::AuditAction;
 
 /// How an export ended.
 pub(super) enum Exported {
@@ -32,6 +34,10 @@ impl ExportDriver {
     /// Before an export ends without a copy, the backup vault is asked too, if something may lie there.
     pub(super) async fn export(&self, run: &mut Run<'_>) -> Result<Exported, LedgerError> {
         let id = run.entry.chunk.document_id.clone();
+        if !run.entry.uses_backup {
+            // It was cleared since this drive began: nothing goes there before that is durable again.
+            run.vault = VaultName::Home;
+        }
         if run.vault == VaultName::Backup {
             match self.export_into(run, VaultName::Backup).await? {
                 Exported::Failed(error) => {
@@ -51,7 +57,9 @@ impl ExportDriver {
             error,
             TransferError::Destination(_) | TransferError::Vanished(_)
         );
-        let may_help = run.entry.uses_backup || (is_vaults_fault && run.entry.vault_failures > 0);
+        // A copy that lacks its metadata is at home already.
+        let may_help = run.entry.state.receipt().is_none()
+            && (run.entry.uses_backup || (is_vaults_fault && run.entry.vault_failures > 0));
         if !may_help || run.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
             return Ok(Exported::Failed(error));
         }
@@ -134,14 +142,21 @@ impl ExportDriver {
         run: &mut Run<'_>,
         receipt: &ExportReceipt,
     ) -> Result<Step, LedgerError> {
+        // That something lies there is the intent; holds are looked at as before every removal.
+        if let Some(withheld) = self.withheld(run, receipt).await? {
+            return Ok(withheld);
+        }
+        let id = &run.entry.chunk.document_id;
+        self.ledger
+            .audit_step(AuditAction::ClearingBackup, id, serde_json::Value::Null)
+            .await?;
         let fence = Fence::new(&self.ledger, run.claim);
-        let cleared = match self.vaults().still_hold(receipt).await {
-            Ok(true) => self.exporter.clear_backup(fence, &run.entry, receipt).await,
-            // What is there may be the last copy.
-            Ok(false) => return self.export_again(run).await,
-            Err(error) => Err(error),
-        };
+        let cleared = self.vaults().clear_backup(fence, &run.entry, receipt).await;
+        if matches!(cleared, Ok(BackupCleared::LostAtHome)) {
+            return self.export_again(run).await;
+        }
         let Err(error) = cleared else {
+            self.ledger.note_cleared(run.claim.document_id()).await?;
             let is_cleared = |entry: &mut LedgerEntry| entry.uses_backup = false;
             run.entry = self
                 .ledger

@@ -16,6 +16,8 @@ pub enum Recorded {
     AlreadyKnown,
     /// The event names another place for a document that is known. The entry keeps the place it has.
     Conflicting,
+    /// Its recording was erased: the chunk is not exported.
+    Erased,
 }
 
 impl ChunkLedger {
@@ -32,6 +34,48 @@ impl ChunkLedger {
             })
             .await?;
         Ok(changed.outcome)
+    }
+
+    /// Notes a chunk of an erased recording, without anything of a person, and so that it is never exported. An entry that is
+    /// there already is left to the erasure.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn record_erased(&self, chunk: RecordingChunk) -> Result<Recorded, LedgerError> {
+        let document_id = chunk.document_id.clone();
+        let changed = self
+            .change(&document_id, None, |found| {
+                self.decide_erased(found, chunk.clone()).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_erased(
+        &self,
+        found: Option<LedgerEntry>,
+        mut chunk: RecordingChunk,
+    ) -> Result<Change<Recorded>, LedgerError> {
+        if found.is_some() {
+            return Ok(Change::Leave(Recorded::Erased));
+        }
+        chunk.other.clear();
+        let now = self.clock.now();
+        let mut entry = LedgerEntry::new(chunk, now, self.retention);
+        entry.state = ChunkState::Removed {
+            receipt: None,
+            removed_at: now,
+            reason: "its recording was erased before it was exported".to_owned(),
+        };
+        entry.note_audited(
+            self.audit_recorded(AuditAction::RecordedErased, &entry.chunk)
+                .await?,
+        );
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome: Recorded::Erased,
+            marker: MarkerCheck::Skip,
+        })
     }
 
     async fn decide_announced(
@@ -76,10 +120,12 @@ impl ChunkLedger {
     }
 }
 
-/// A chunk that was given up gets another chance when its event comes again, with the places that this one names.
+/// A chunk that was given up gets another chance when its event comes again, with the places that this one names. One that names
+/// the same content may name less: what is known beside it stays.
 fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) {
     if matches!(entry.state, ChunkState::DeadLettered { .. }) {
-        if newer.locations.content.is_some() {
+        let content = &newer.locations.content;
+        if content.is_some() && *content != entry.chunk.locations.content {
             entry.chunk.locations = newer.locations.clone();
         }
         entry.try_again();
