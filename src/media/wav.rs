@@ -13,8 +13,8 @@ const RIFF_HEADER_BYTES: u64 = 12;
 const CHUNK_HEADER_BYTES: u64 = 8;
 /// A size that is told in `ds64`.
 const SIZE_ELSEWHERE: u32 = u32::MAX;
-/// Sizes from here on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox 0x7FFF_F000,
-/// ffmpeg 0xFFFF_FFFF.
+/// Sizes from here on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox `0x7FFF_F000`,
+/// ffmpeg `0xFFFF_FFFF`.
 const PLACEHOLDER: u64 = 0x7fff_0000;
 /// The same for a size of 64 bits.
 const LONG_PLACEHOLDER: u64 = 0x7fff_0000_0000_0000;
@@ -80,6 +80,21 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
     })
 }
 
+/// Finds format and sound of a wav by its beginning; `None` where they do not stand there.
+pub(super) fn layout_of(seen: &Seen) -> Option<(Format, Range<u64>)> {
+    let head = seen.head(12);
+    if !matches!(head.first_chunk(), Some(b"RIFF" | b"RF64" | b"BW64")) {
+        return None;
+    }
+    let mut layout = Layout::default();
+    // What lies behind the sound does not matter here.
+    let _ = walk(seen, &mut layout);
+    Some((
+        layout.format.filter(|format| format.is_playable())?,
+        layout.sound?,
+    ))
+}
+
 impl Layout {
     fn tell(self, is_complete: bool) -> ProbedMedia {
         let mut found = ProbedMedia::of(Container::Wav);
@@ -94,6 +109,7 @@ impl Layout {
                     kind: TrackKind::Sound,
                     codec: Some(format.codec()),
                     duration: plays,
+                    ends: plays,
                     channels: Some(format.channels),
                 });
             }
@@ -263,7 +279,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::padded(vec![chunk("LIST", &vec![7; 100_001]), fmt(1), chunk("fact", &[1, 2, 3]), chunk("data", &vec![0; 32_000])])]
-    #[case::not_padded(vec![chunk("LIST", &vec![7; 101])[..109].to_vec(), fmt(1), chunk("data", &vec![0; 32_000])])]
+    #[case::not_padded(vec![chunk("LIST", &[7; 101])[..109].to_vec(), fmt(1), chunk("data", &vec![0; 32_000])])]
     #[case::format_behind_the_sound(vec![chunk("data", &vec![0; 32_000]), fmt(1)])]
     #[case::zeros_behind_the_sound(vec![fmt(1), chunk("data", &vec![0; 32_000]), vec![0; 5000]])]
     #[case::a_list_behind_the_sound(vec![fmt(1), chunk("data", &vec![0; 32_000]), chunk("LIST", &[1; 77])])]

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
-use crate::recording::OnOtherObject;
+use crate::media::MediaVerdict;
+use crate::recording::{ChunkEnd, OnOtherObject};
 
 /// When a source may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,13 +16,28 @@ pub struct DeletionPolicy {
     /// Pause between the proof and the deletion.
     pub delay: Duration,
     pub anomalies: OnAnomaly,
+    pub unknown_media: OnUnknownMedia,
     pub other_objects: OnOtherObject,
 }
 
 impl DeletionPolicy {
-    /// Whether doubts about its media, if there are any, keep the source from being deleted.
-    pub fn spares_doubtful(self, entry: &LedgerEntry) -> bool {
-        self.anomalies == OnAnomaly::Keep && entry.anomaly_accepted_at.is_none()
+    /// Why the media of a copy keeps its source from being deleted, if it does.
+    pub fn media_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
+        if entry.anomaly_accepted_at.is_some() {
+            return None;
+        }
+        match (receipt.anomaly(), self.anomalies) {
+            (Some(anomaly), OnAnomaly::Keep) => {
+                return Some(format!("its media is doubtful: {anomaly}"));
+            }
+            (Some(_), OnAnomaly::Delete) => return None,
+            (None, OnAnomaly::Keep | OnAnomaly::Delete) => {}
+        }
+        let is_unknown = receipt.media_verdict() == MediaVerdict::Unknown;
+        match self.unknown_media {
+            OnUnknownMedia::Keep if is_unknown => Some("its media could not be checked".to_owned()),
+            OnUnknownMedia::Keep | OnUnknownMedia::Delete => None,
+        }
     }
 }
 
@@ -31,6 +47,14 @@ pub enum OnAnomaly {
     /// It stays at ACS until somebody accepts it, or ACS drops it.
     Keep,
     Delete,
+}
+
+/// What becomes of a source whose media could not be compared with what is reported of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknownMedia {
+    Delete,
+    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    Keep,
 }
 
 /// What is due for a chunk.
@@ -72,7 +96,13 @@ pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) 
     }
     match &entry.state {
         ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
-        ChunkState::Pending => NextStep::Export,
+        ChunkState::Pending => match half_time(entry) {
+            // Its final event may come before; a copy of half of it is better than none.
+            until if entry.chunk.end() == ChunkEnd::BeingRecorded && now < until => {
+                NextStep::Wait { until }
+            }
+            _ => NextStep::Export,
+        },
         ChunkState::Exported { receipt } if receipt.vault() == VaultName::Backup => {
             NextStep::MoveHome {
                 receipt: receipt.clone(),
@@ -101,6 +131,26 @@ fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) 
         && !entry.is_surely_gone(now)
 }
 
+/// Half of the time that ACS keeps it is over then.
+fn half_time(entry: &LedgerEntry) -> Timestamp {
+    let kept = entry.expires_at.duration_since(entry.recorded_at);
+    entry
+        .recorded_at
+        .checked_add(kept / 2)
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// Why the file that was copied may not be all that was recorded: then it is never deleted at ACS.
+fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
+    match entry.chunk.end() {
+        ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
+        ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
+        ChunkEnd::Final => entry
+            .copied_unfinished
+            .then_some("it was copied while it was still recorded"),
+    }
+}
+
 fn after_export(
     entry: &LedgerEntry,
     receipt: &ExportReceipt,
@@ -117,10 +167,20 @@ fn after_export(
             reason,
         };
     }
-    if let Some(anomaly) = receipt
-        .anomaly()
-        .filter(|_| deletion.spares_doubtful(entry))
-    {
+    if let Some(reason) = incomplete(entry) {
+        // Its final event may still come; ACS keeps the file for as long as it can.
+        let is_over = now >= entry.surely_gone_at || entry.chunk.end() == ChunkEnd::Failed;
+        if !is_over {
+            return NextStep::Wait {
+                until: entry.surely_gone_at,
+            };
+        }
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            reason: reason.to_owned(),
+        };
+    }
+    if let Some(reason) = deletion.media_objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {
                 until: entry.surely_gone_at,
@@ -128,7 +188,7 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason: format!("its media is doubtful: {anomaly}"),
+            reason,
         };
     }
     let due_at = receipt
@@ -157,6 +217,7 @@ mod tests {
     const HOUR: DeletionPolicy = DeletionPolicy {
         delay: Duration::from_hours(1),
         anomalies: OnAnomaly::Keep,
+        unknown_media: OnUnknownMedia::Delete,
         other_objects: OnOtherObject::Keep,
     };
 
@@ -231,6 +292,32 @@ mod tests {
     }
 
     #[test]
+    fn a_source_of_unknown_media_stays_only_where_the_policy_says_so() {
+        let mut entry = exported();
+        let now = at("2026-03-02T12:00:00Z");
+        assert!(matches!(
+            next_step(&entry, HOUR, now),
+            NextStep::DeleteSource { .. }
+        ));
+        let careful = DeletionPolicy {
+            unknown_media: OnUnknownMedia::Keep,
+            ..HOUR
+        };
+        let until = entry.surely_gone_at;
+        assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
+        let step = next_step(&entry, careful, until);
+        assert!(
+            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not be checked")),
+            "{step:?}"
+        );
+        entry.anomaly_accepted_at = Some(now);
+        assert!(matches!(
+            next_step(&entry, careful, now),
+            NextStep::DeleteSource { .. }
+        ));
+    }
+
+    #[test]
     fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
         let mut entry = exported();
         let media = receipt().media().clone();
@@ -292,6 +379,40 @@ mod tests {
         assert_eq!(
             next_step(&exported(), HOUR, due),
             NextStep::DeleteSource { receipt: receipt() }
+        );
+    }
+
+    #[test]
+    fn a_chunk_that_is_still_recorded_is_copied_at_half_time_and_never_deleted() {
+        let mut entry = entry();
+        entry.chunk.end_reason = Some("ChunkIsBeingRecorded".to_owned());
+        let half = at("2026-03-02T21:00:00Z");
+        let before = at("2026-03-02T20:59:59Z");
+        assert_eq!(
+            next_step(&entry, HOUR, before),
+            NextStep::Wait { until: half }
+        );
+        assert_eq!(next_step(&entry, HOUR, half), NextStep::Export);
+        let copied = LedgerEntry {
+            copied_unfinished: true,
+            ..exported()
+        };
+        let wait = NextStep::Wait {
+            until: copied.surely_gone_at,
+        };
+        assert_eq!(next_step(&copied, HOUR, half), wait);
+        let step = next_step(&copied, HOUR, copied.surely_gone_at);
+        assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
+    }
+
+    #[test]
+    fn a_chunk_that_acs_could_not_store_whole_is_copied_and_left() {
+        let mut entry = exported();
+        entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
+        let step = next_step(&entry, HOUR, at("2026-03-02T12:00:00Z"));
+        assert!(
+            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not store")),
+            "{step:?}"
         );
     }
 
