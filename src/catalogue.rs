@@ -34,7 +34,7 @@ use crate::recording::DocumentId;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
-use row::{KnownChunk, Recorded};
+use row::{KnownChunk, KnownRecording};
 
 /// Recordings, or chunks, that are read together.
 const AT_ONCE: usize = 16;
@@ -75,7 +75,10 @@ impl Catalogue {
     }
 
     /// A recording by its name in the index. One whose account is not readable is reported and left out.
-    async fn recorded(&self, name: &Sha256Digest) -> Result<Option<Recorded>, CatalogueError> {
+    async fn recorded(
+        &self,
+        name: &Sha256Digest,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
         let account = match self.register.by_name(&name.to_string()).await {
             Err(DocumentError::Corrupt { key, source }) => {
                 tracing::error!(key, error = %ErrorChain(&source), "A recording cannot be shown: its account is not readable");
@@ -100,7 +103,7 @@ impl Catalogue {
             })
         });
         let chunks = chunks.buffered(AT_ONCE).try_collect().await?;
-        Ok(Some(Recorded {
+        Ok(Some(KnownRecording {
             account,
             chunks,
             cases: Vec::new(),

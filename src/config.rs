@@ -1,6 +1,12 @@
-//! Every setting, read once. Bad and missing ones are reported all together, by name, before anything is bound.
+//! Reads every setting once. Reports all invalid and missing ones together, by name, before the port is bound.
 
+mod acs;
+mod doors;
+mod export;
 mod reader;
+pub mod settings;
+mod storage;
+mod telemetry;
 
 use std::fmt;
 use std::time::Duration;
@@ -13,95 +19,14 @@ use crate::control::ControlPolicy;
 use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
+use crate::export_queue::QueueUrl;
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
 use reader::Reader;
-
-/// A setting as the documentation lists it.
-#[derive(Debug, Clone, Copy)]
-pub struct Setting {
-    pub name: &'static str,
-    /// `None`: there is none, or it has to be given.
-    pub default: Option<&'static str>,
-}
-
-const fn setting(name: &'static str, default: Option<&'static str>) -> Setting {
-    Setting { name, default }
-}
-
-/// All settings. `local.settings.sample.json` and the table in README.md name the same; a test holds them together.
-pub const SETTINGS: &[Setting] = &[
-    setting("ACS_ENDPOINT", None),
-    setting("ACS_ACCESS_KEY", None),
-    setting("ACS_CONNECTION_STRING", None),
-    setting("ACS_API_VERSION", Some("2026-03-12")),
-    setting("ACS_CONTENT_HOSTS", None),
-    setting("ACS_RESOURCE_ID", None),
-    setting(
-        "ACS_OPENID_URL",
-        Some(
-            "https://acscallautomation.communication.azure.com/calling/.well-known/acsopenidconfiguration",
-        ),
-    ),
-    setting("EVENT_GRID_SECRET", None),
-    setting("EVENT_GRID_AUDIENCE", None),
-    setting("EVENT_GRID_OPENID_URL", None),
-    // Microsoft.EventGrid in the public cloud.
-    setting(
-        "EVENT_GRID_APP_ID",
-        Some("4962773b-9cdb-44cf-a8bf-237846a00ab7"),
-    ),
-    setting("TELEPHONY_APP_ID", None),
-    setting("TELEPHONY_AUDIENCE", Some("https://api.botframework.com")),
-    setting(
-        "TELEPHONY_OPENID_URL",
-        Some("https://login.microsoftonline.com/botframework.com/.well-known/openid-configuration"),
-    ),
-    setting("TELEPHONY_KEY", None),
-    setting("TELEPHONY_BOT_URL", None),
-    setting("TELEPHONY_BOT_AUDIENCE", None),
-    setting("AZURE_CLIENT_ID", None),
-    setting("REQUIRE_CONSENT", Some("false")),
-    setting("MISSING_AFTER", Some("30m")),
-    setting("AUTO_RECORD", Some("off")),
-    setting(
-        "AUTO_RECORD_OPTIONS",
-        Some(
-            r#"{"recordingContentType":"audioVideo","recordingChannelType":"mixed","recordingFormatType":"mp4"}"#,
-        ),
-    ),
-    setting("VAULT_URL", None),
-    setting("BACKUP_VAULT_URL", None),
-    setting("VERIFY", Some("block-list")),
-    setting("ON_ANOMALY", Some("keep")),
-    setting("VAULT_TIER", None),
-    setting("VAULT_TAGS", Some("false")),
-    setting("VAULT_IMMUTABLE_FOR", None),
-    setting("VAULT_LEGAL_HOLD", Some("false")),
-    setting("VAULT_RETENTION", None),
-    setting("LEDGER_URL", None),
-    setting("EXTERNAL_STORAGE", None),
-    setting("EXPORT_QUEUE_URL", None),
-    setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),
-    setting("EVENT_BUDGET", Some("20s")),
-    setting("SWEEP_BUDGET", Some("4m")),
-    setting("CLAIM_TTL", Some("60s")),
-    setting("SOURCE_RETENTION", Some("24h")),
-    setting("DELETE_DELAY", Some("0s")),
-    setting("EXPORT_ATTEMPTS", Some("100")),
-    setting("BLOCK_SIZE", Some("8MiB")),
-    setting("BLOCKS_IN_FLIGHT", Some("4")),
-    setting("CHUNKS_IN_FLIGHT", Some("4")),
-    setting("OPERATOR_ACTIONS", Some("off")),
-    setting("LOG", Some("info")),
-    setting("LOG_FORMAT", Some("text")),
-    setting("OTEL_EXPORTER_OTLP_ENDPOINT", None),
-    setting("OTEL_EXPORTER_OTLP_HEADERS", None),
-    setting("OTEL_SERVICE_NAME", Some("recording-vault")),
-];
+pub use settings::{SETTINGS, Setting};
 
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]
@@ -119,7 +44,7 @@ pub struct AcsConfig {
     pub content_hosts: Vec<ContentHost>,
 }
 
-/// Whose bearer tokens are let in.
+/// Whose bearer tokens are accepted.
 #[derive(Debug, Clone)]
 pub struct TokenConfig {
     pub openid_url: Url,
@@ -131,7 +56,7 @@ pub struct TokenConfig {
 pub struct EventGridConfig {
     pub secret: Option<SharedSecret>,
     pub tokens: Option<TokenConfig>,
-    /// Event Grid's own application; others of the tenant are not let in.
+    /// Event Grid's own application; tokens of other applications of the tenant are refused.
     pub app_id: String,
 }
 
@@ -146,57 +71,75 @@ pub struct TelephonyConfig {
     pub bot_audience: Option<String>,
 }
 
-/// The process's settings, valid throughout.
+/// Where recordings and the ledger lie.
+#[derive(Debug)]
+pub struct StorageConfig {
+    pub vault: VaultUrl,
+    /// Takes copies while the vault is not available.
+    pub backup_vault: Option<VaultUrl>,
+    /// How files are kept in a vault that is a container.
+    pub vault_options: AzureVaultOptions,
+    pub ledger: VaultUrl,
+    /// The customer's own containers that ACS writes into.
+    pub external: Vec<ContainerUrl>,
+    /// Takes the messages for `ExportChunk`; `None` where events and the timer export.
+    pub export_queue: Option<QueueUrl>,
+}
+
+/// How long work may take, and how long a claim and a source last.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLimits {
+    pub event_budget: Duration,
+    pub sweep_budget: Duration,
+    pub claim_ttl: Duration,
+    pub source_retention: Duration,
+}
+
+/// How log lines are filtered and written, and where metrics and traces go.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    pub filter: EnvFilter,
+    pub format: LogFormat,
+    /// `None`: metrics and traces are not exported.
+    pub otlp: Option<OtlpConfig>,
+}
+
+/// The settings of the process, each one valid.
 #[derive(Debug)]
 pub struct Config {
     pub acs: AcsConfig,
     /// Client id of a user-assigned identity.
     pub identity_client_id: Option<String>,
-    /// ACS's callbacks; the audience is the resource's immutable id.
+    /// Checks ACS's callbacks; the audience is the immutable id of the resource.
     pub callbacks: Option<TokenConfig>,
     pub event_grid: EventGridConfig,
-    /// `None`: bots are not let in.
+    /// `None`: bots are off.
     pub telephony: Option<TelephonyConfig>,
     pub control: ControlPolicy,
     pub auto_record: Option<AutoRecord>,
-    pub vault: VaultUrl,
-    /// Stands in for the vault while that is not available.
-    pub backup_vault: Option<VaultUrl>,
-    /// How files are kept in a vault that is a container.
-    pub vault_options: AzureVaultOptions,
-    /// After how long copies may be deleted from the vault; never, unless set.
+    pub storage: StorageConfig,
+    /// When copies may be deleted from the vault; `None`: never.
     pub retention: Option<RetentionPolicy>,
-    pub ledger: VaultUrl,
-    /// Containers of the customer's own that ACS writes into.
-    pub external_storage: Vec<ContainerUrl>,
-    /// Where messages for `ExportChunk` go; events and the timer drive by themselves unless set.
-    pub export_queue: Option<ContainerUrl>,
-    pub event_budget: Duration,
-    pub sweep_budget: Duration,
-    pub claim_ttl: Duration,
-    pub source_retention: Duration,
+    pub limits: TimeLimits,
     pub export: ExportPolicy,
-    /// Whether the operator's page may do more than look.
+    /// Whether the operator's page may change something.
     pub operator_actions: bool,
-    pub log: EnvFilter,
-    pub log_format: LogFormat,
-    /// Off, unless set.
-    pub otlp: Option<OtlpConfig>,
+    pub log: LogConfig,
 }
 
-/// All that is wrong with the settings.
+/// Every problem of the settings.
 #[derive(Debug, Default, thiserror::Error)]
 pub struct InvalidConfig {
     problems: Vec<String>,
 }
 
 impl InvalidConfig {
-    /// What is wrong, each beginning with the setting's name.
+    /// One sentence for each problem; it begins with the name of the setting.
     pub fn problems(&self) -> &[String] {
         &self.problems
     }
 
-    /// With one problem more.
+    /// Adds a problem.
     #[must_use]
     pub fn and(mut self, problem: String) -> Self {
         self.problems.push(problem);
@@ -209,7 +152,7 @@ impl fmt::Display for InvalidConfig {
         let count = self.problems.len();
         writeln!(
             f,
-            "{count} setting{} to mend:",
+            "{count} setting{} invalid:",
             if count == 1 { " is" } else { "s are" }
         )?;
         self.problems
@@ -227,77 +170,75 @@ impl Config {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, InvalidConfig> {
         let mut reader = Reader::new(variables);
-        let acs = reader.acs();
-        let callbacks = reader.callbacks();
-        let event_grid = reader.event_grid();
-        let telephony = reader.telephony();
-        let requires_consent = reader.boolean("REQUIRE_CONSENT");
-        let missing_after = reader.duration("MISSING_AFTER", Duration::ZERO);
-        let auto_record = reader.auto_record(acs.as_ref(), requires_consent == Some(true));
-        let vault = reader.required("VAULT_URL");
-        let backup_vault = reader.backup_vault(vault.as_ref());
-        let vault_options = reader.vault_options(vault.as_ref());
-        let retention = reader.retention();
-        let ledger = reader.ledger(vault.as_ref());
-        let external_storage = reader.external_storage();
-        let export_queue = reader.export_queue();
-        let export = reader.export();
-        reader.schedule();
-        let event_budget = reader.duration("EVENT_BUDGET", Duration::from_secs(1));
-        let sweep_budget = reader.duration("SWEEP_BUDGET", Duration::from_secs(1));
-        let claim_ttl = reader.duration("CLAIM_TTL", Duration::from_secs(3));
-        let source_retention = reader.duration("SOURCE_RETENTION", Duration::from_secs(1));
-        let identity_client_id = reader.text("AZURE_CLIENT_ID");
-        let operator_actions = reader.parsed("OPERATOR_ACTIONS", |text| match text {
-            "on" => Ok(true),
-            "off" => Ok(false),
-            other => Err(format!("is `{other}`; expected on or off")),
-        });
-        let log = reader.parsed("LOG", |text| {
-            EnvFilter::try_new(text).map_err(|error| format!("is no filter: {error}"))
-        });
-        let log_format = reader.parsed("LOG_FORMAT", |text| match text {
-            "text" => Ok(LogFormat::Text),
-            "json" => Ok(LogFormat::Json),
-            other => Err(format!("is `{other}`; expected text or json")),
-        });
-        let otlp = reader.otlp();
-        let complete = (|| {
-            Some(Self {
-                acs: acs?,
-                identity_client_id,
-                callbacks,
-                event_grid,
-                telephony,
-                control: ControlPolicy {
-                    requires_consent: requires_consent?,
-                    missing_after: missing_after?,
-                },
-                auto_record,
-                vault: vault?,
-                backup_vault,
-                vault_options: vault_options?,
-                retention,
-                ledger: ledger?,
-                external_storage: external_storage?,
-                export_queue,
-                event_budget: event_budget?,
-                sweep_budget: sweep_budget?,
-                claim_ttl: claim_ttl?,
-                source_retention: source_retention?,
-                export: export?,
-                operator_actions: operator_actions?,
-                log: log?,
-                log_format: log_format?,
-                otlp,
-            })
-        })();
-        match complete {
+        let config = reader.config();
+        match config {
             Some(config) if reader.problems.is_empty() => Ok(config),
             Some(_) | None => Err(InvalidConfig {
                 problems: reader.problems,
             }),
         }
+    }
+}
+
+impl Reader {
+    /// Reads every setting before it gives up on one, so that every problem is found.
+    fn config(&mut self) -> Option<Config> {
+        let acs = self.acs();
+        let identity_client_id = self.text("AZURE_CLIENT_ID");
+        let callbacks = self.callbacks();
+        let event_grid = self.event_grid();
+        let telephony = self.telephony();
+        let control = self.control();
+        let requires_consent = control.is_some_and(|control| control.requires_consent);
+        let auto_record = self.auto_record(acs.as_ref(), requires_consent);
+        let storage = self.storage();
+        let retention = self.retention();
+        let export = self.export();
+        self.schedule();
+        let limits = self.limits();
+        let operator_actions = self.parsed("OPERATOR_ACTIONS", |text| match text {
+            "on" => Ok(true),
+            "off" => Ok(false),
+            other => Err(format!("is `{other}`; expected on or off")),
+        });
+        let log = self.log();
+        Some(Config {
+            acs: acs?,
+            identity_client_id,
+            callbacks,
+            event_grid,
+            telephony,
+            control: control?,
+            auto_record,
+            storage: storage?,
+            retention,
+            limits: limits?,
+            export: export?,
+            operator_actions: operator_actions?,
+            log: log?,
+        })
+    }
+
+    fn control(&mut self) -> Option<ControlPolicy> {
+        let requires_consent = self.boolean("REQUIRE_CONSENT");
+        let missing_after = self.duration("MISSING_AFTER", Duration::ZERO);
+        Some(ControlPolicy {
+            requires_consent: requires_consent?,
+            missing_after: missing_after?,
+        })
+    }
+
+    fn limits(&mut self) -> Option<TimeLimits> {
+        let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
+        let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
+        let claim_ttl = self.duration("CLAIM_TTL", Duration::from_secs(3));
+        let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
+        Some(TimeLimits {
+            event_budget: event_budget?,
+            sweep_budget: sweep_budget?,
+            claim_ttl: claim_ttl?,
+            source_retention: source_retention?,
+        })
     }
 }
 
@@ -326,10 +267,13 @@ mod tests {
     fn two_settings_are_enough_and_mean_managed_identity() {
         let config = read(&MINIMAL).unwrap();
         assert!(matches!(config.acs.sign_in, SignIn::ManagedIdentity));
-        assert_eq!(config.sweep_budget, Duration::from_mins(4));
-        assert_eq!(config.retention, None, "copies are kept for ever");
+        assert_eq!(config.limits.sweep_budget, Duration::from_mins(4));
+        assert_eq!(config.retention, None, "copies are kept without a limit");
         assert_eq!(config.export.blocks.block_size_bytes.get(), 8 << 20);
-        assert_eq!(format!("{:?}", config.ledger), "file:///var/vault-ledger");
+        assert_eq!(
+            format!("{:?}", config.storage.ledger),
+            "file:///var/vault-ledger"
+        );
     }
 
     #[test]
@@ -368,7 +312,7 @@ mod tests {
             assert!(text.contains(name), "{name} is not in {text}");
         }
         assert!(!text.contains("SECRET"), "{text}");
-        assert!(text.starts_with("14 settings are to mend"), "{text}");
+        assert!(text.starts_with("14 settings are invalid"), "{text}");
     }
 
     #[test]
@@ -379,7 +323,7 @@ mod tests {
             read(&with("8760h")).unwrap().retention,
             Some(RetentionPolicy { keep_for })
         );
-        for mistaken in ["365s", "365d", "0", "for ever"] {
+        for mistaken in ["365s", "365d", "0", "always"] {
             assert!(
                 problems(&with(mistaken)).contains("VAULT_RETENTION"),
                 "{mistaken}"
@@ -438,7 +382,7 @@ mod tests {
 
     #[test]
     fn telemetry_is_off_unless_there_is_an_endpoint_and_secrets_go_by_tls_only() {
-        assert!(read(&MINIMAL).unwrap().otlp.is_none());
+        assert!(read(&MINIMAL).unwrap().log.otlp.is_none());
         let with = |endpoint, headers| {
             [
                 MINIMAL[0],
@@ -452,6 +396,7 @@ mod tests {
             "api-key=a%20b, x-tenant=7",
         ))
         .unwrap()
+        .log
         .otlp
         .unwrap();
         assert_eq!(

@@ -1,7 +1,9 @@
-//! The queue that takes over the driving where the timer would be the bottleneck: one message for each chunk. Off unless
-//! `EXPORT_QUEUE_URL` is set. The ledger knows what is due all the same, so a message that is lost, or comes twice, harms nothing.
+//! The queue that exports chunks where the timer would be the bottleneck: one message for each chunk. Off unless
+//! `EXPORT_QUEUE_URL` is set. The ledger knows what is due, so a message that is lost or arrives twice does no harm.
 
 use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::recording::DocumentId;
+use crate::vault::VaultUrl;
 use crate::vault::azure::redacted;
 use crate::vault::url::ContainerUrl;
 
@@ -23,7 +26,7 @@ pub const QUEUE_NAME: &str = "recording-vault-chunks";
 /// (<https://learn.microsoft.com/rest/api/storageservices/put-message#uri-parameters>).
 const LONGEST_DELAY: Duration = Duration::from_hours(7 * 24);
 
-/// Where the queue is away, the chunk is exported at once instead: nobody waits for it longer.
+/// A queue that does not answer in this time is skipped: the chunk is exported at once instead.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sends messages; the Functions host receives them.
@@ -43,13 +46,60 @@ pub struct ChunkMessage {
     pub document_id: DocumentId,
 }
 
+/// The URL of the export queue; with a SAS it is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct QueueUrl(ContainerUrl);
+
+impl QueueUrl {
+    /// Whether it carries a SAS, so that no identity is needed.
+    pub fn has_sas(&self) -> bool {
+        self.0.has_sas()
+    }
+}
+
+impl FromStr for QueueUrl {
+    type Err = String;
+
+    /// Says what is wrong without repeating the URL, which may hold a SAS.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = format!(
+            "expected https://<account>.queue.core.windows.net/{QUEUE_NAME}, with or without a SAS"
+        );
+        // The rules of a container hold for a queue as well: https, a name, no token over plain http.
+        match text.parse() {
+            Ok(VaultUrl::Container(url)) => {
+                let is_the_queue = url
+                    .expose()
+                    .path_segments()
+                    .and_then(|mut segments| segments.next_back())
+                    .is_some_and(|name| name == QUEUE_NAME);
+                if is_the_queue {
+                    Ok(Self(url))
+                } else {
+                    Err(format!(
+                        "is not the queue that the function ExportChunk reads; {expected}"
+                    ))
+                }
+            }
+            Ok(VaultUrl::Directory(_)) => Err(format!("is a directory; {expected}")),
+            Err(error) => Err(format!("is no URL of a queue ({error}); {expected}")),
+        }
+    }
+}
+
+impl fmt::Debug for QueueUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
 impl ExportQueue {
     /// Sets up; sends nothing. `identity` is used where the URL carries no SAS.
     ///
     /// # Errors
     /// When the client refuses the URL.
     pub fn new(
-        url: &ContainerUrl,
+        url: &QueueUrl,
         identity: Option<Arc<dyn TokenCredential>>,
     ) -> azure_core::Result<Self> {
         let credential = if url.has_sas() { None } else { identity };
@@ -67,7 +117,7 @@ impl ExportQueue {
             ..QueueClientOptions::default()
         };
         Ok(Self {
-            client: QueueClient::new(url.expose().clone(), credential, Some(options))?,
+            client: QueueClient::new(url.0.expose().clone(), credential, Some(options))?,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::{functions, telemetry};
 
@@ -29,8 +29,12 @@ pub fn main(variables: impl IntoIterator<Item = (String, String)>) -> ExitCode {
 
 #[tokio::main]
 async fn run(config: Config) -> anyhow::Result<()> {
-    telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
-    let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
+    telemetry::init(
+        config.log.filter.clone(),
+        config.log.format,
+        config.log.otlp.as_ref(),
+    );
+    let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
     lambda_http::run(functions::http_router(Arc::new(app)))
         .await
         .map_err(|error| anyhow::anyhow!(error))

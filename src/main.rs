@@ -15,7 +15,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arguments::{Arguments, AuditVerb, Command, LedgerVerb};
 use clap::{CommandFactory as _, Parser as _};
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig};
 use recording_vault::verbs::list::Wanted;
 use recording_vault::verbs::verify::WantedCopies;
@@ -142,7 +142,7 @@ fn operate(verb: impl AsyncFnOnce(Config) -> anyhow::Result<ExitCode>) -> ExitCo
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    telemetry::init_for_operator(config.log.clone(), config.log_format);
+    telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
     run(async || verb(config).await)
 }
 
@@ -209,17 +209,21 @@ fn port_of_host(variables: &[(String, String)]) -> Result<u16, String> {
 /// Serves until a signal comes; returns its number.
 #[tokio::main]
 async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
-    telemetry::init(config.log.clone(), config.log_format, config.otlp.as_ref());
+    telemetry::init(
+        config.log.filter.clone(),
+        config.log.format,
+        config.log.otlp.as_ref(),
+    );
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .with_context(|| format!("could not bind 127.0.0.1:{port}"))?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    tracing::info!(vault = ?config.vault, ledger = ?config.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
+    tracing::info!(vault = ?config.storage.vault, ledger = ?config.storage.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
     let (functions, ready) = watch::channel(None);
     let building = async {
-        let app = tokio::task::spawn_blocking(|| App::build(config)).await??;
+        let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
         functions.send_replace(Some(functions::router(Arc::new(app))));
         std::future::pending::<anyhow::Result<Infallible>>().await
     };

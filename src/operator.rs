@@ -7,7 +7,7 @@ pub mod people;
 use std::process::ExitCode;
 
 use jiff::civil::Date;
-use recording_vault::app::{self, App};
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::recording::DocumentId;
 use recording_vault::vault::VaultUrl;
@@ -32,9 +32,12 @@ pub async fn replay(config: Config, from: &[String], json: bool) -> anyhow::Resu
             .contains("://")
             .then(|| name.parse::<VaultUrl>())
             .transpose()?;
-        stores.push(url.map(|url| app::storage_at(&config, &url)).transpose()?);
+        stores.push(
+            url.map(|url| compose::storage_at(&config, &url))
+                .transpose()?,
+        );
     }
-    let app = App::build(config)?;
+    let app = compose::app(config)?;
     let mut report = ReplayReport::default();
     for (name, store) in from.iter().zip(&stores) {
         let kept = store.as_deref().map_or(Kept::File(name), Kept::Container);
@@ -49,7 +52,7 @@ pub async fn replay(config: Config, from: &[String], json: bool) -> anyhow::Resu
 }
 
 pub async fn report(config: Config, day: Option<Date>, json: bool) -> anyhow::Result<ExitCode> {
-    let report = reporting::run(&App::build(config)?, day).await?;
+    let report = reporting::run(&compose::app(config)?, day).await?;
     print(json).report(&report);
     Ok(if report.incomplete == 0 {
         ExitCode::SUCCESS
@@ -59,12 +62,12 @@ pub async fn report(config: Config, day: Option<Date>, json: bool) -> anyhow::Re
 }
 
 pub async fn list(config: Config, wanted: Wanted, json: bool) -> anyhow::Result<ExitCode> {
-    print(json).report(&listing::run(&App::build(config)?, &wanted).await?);
+    print(json).report(&listing::run(&compose::app(config)?, &wanted).await?);
     Ok(ExitCode::SUCCESS)
 }
 
 pub async fn show(config: Config, document: &DocumentId, json: bool) -> anyhow::Result<ExitCode> {
-    match listing::show(&App::build(config)?, document).await? {
+    match listing::show(&compose::app(config)?, document).await? {
         Some(shown) => {
             print(json).report(&shown);
             Ok(ExitCode::SUCCESS)
@@ -81,7 +84,7 @@ pub async fn accept(
     documents: Vec<DocumentId>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let report = retrying::accept(&App::build(config)?, documents).await?;
+    let report = retrying::accept(&compose::app(config)?, documents).await?;
     print(json).report(&report);
     Ok(if report.unknown.is_empty() {
         ExitCode::SUCCESS
@@ -95,7 +98,7 @@ pub async fn audit_verify(
     noted: Option<NotedEnd>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let verified = auditing::verify(&App::build(config)?, noted.as_ref()).await?;
+    let verified = auditing::verify(&compose::app(config)?, noted.as_ref()).await?;
     print(json).report(&verified);
     Ok(if verified.0.problems.is_empty() {
         ExitCode::SUCCESS
@@ -109,7 +112,7 @@ pub async fn rebuild(
     documents: Vec<DocumentId>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let report = rebuilding::run(&App::build(config)?, documents).await?;
+    let report = rebuilding::run(&compose::app(config)?, documents).await?;
     print(json).report(&report);
     let is_complete = report.without_receipt.is_empty() && report.not_held.is_empty();
     Ok(if is_complete {
@@ -120,7 +123,7 @@ pub async fn rebuild(
 }
 
 pub async fn index(config: Config, json: bool) -> anyhow::Result<ExitCode> {
-    let report = indexing::run(&App::build(config)?).await?;
+    let report = indexing::run(&compose::app(config)?).await?;
     print(json).report(&report);
     Ok(if report.0.problems.is_empty() {
         ExitCode::SUCCESS
@@ -134,7 +137,7 @@ pub async fn retry(
     documents: Vec<DocumentId>,
     json: bool,
 ) -> anyhow::Result<ExitCode> {
-    let report = retrying::run(&App::build(config)?, documents).await?;
+    let report = retrying::run(&compose::app(config)?, documents).await?;
     print(json).report(&report);
     Ok(if report.unknown.is_empty() {
         ExitCode::SUCCESS

@@ -76,12 +76,7 @@ async fn receipts(app: &App) -> Result<BTreeMap<String, BlobName>, DestinationEr
     let mut receipts = BTreeMap::new();
     let mut after: Option<BlobName> = None;
     loop {
-        let names = app
-            .driver
-            .vaults()
-            .home()
-            .list(after.as_ref(), PAGE)
-            .await?;
+        let names = app.vaults.home().list(after.as_ref(), PAGE).await?;
         let is_last = names.len() < PAGE;
         after = names.last().cloned();
         for name in names {

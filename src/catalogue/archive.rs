@@ -16,9 +16,9 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
-use super::media::{File, Found, Media};
+use super::media::{ChunkFile, FileKind, ProvedFile};
 use super::person::Person;
-use super::row::Recorded;
+use super::row::{KnownChunk, KnownRecording};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
@@ -78,7 +78,7 @@ pub enum ArchiveError {
 /// The archive while it is written; moves into a blocking task and back with every file.
 struct Archive<W: Write> {
     tar: tar::Builder<W>,
-    made_at: Timestamp,
+    manifest: Manifest,
 }
 
 /// What comes from an async stream, for who reads in a blocking way.
@@ -102,21 +102,21 @@ impl Read for Pipe {
 }
 
 impl<W: Write + Send + 'static> Archive<W> {
-    /// Appends a file as it comes; gives the archive back with the digest of what came.
+    /// Appends a file while it is read, and lists it in the manifest. Returns the archive.
     async fn append(
         self,
         name: &str,
         size_bytes: u64,
         mut content: BoxStream<'static, Result<Bytes, DestinationError>>,
-    ) -> Result<(Self, ArchivedFile), ArchiveError> {
+    ) -> Result<Self, ArchiveError> {
         let (sender, pieces) = mpsc::channel(PIECES);
         let path = name.to_owned();
         let writing = tokio::task::spawn_blocking(move || {
-            let Self { mut tar, made_at } = self;
+            let Self { mut tar, manifest } = self;
             let mut header = tar::Header::new_gnu();
             header.set_size(size_bytes);
             header.set_mode(0o600);
-            header.set_mtime(u64::try_from(made_at.as_second()).unwrap_or_default());
+            header.set_mtime(u64::try_from(manifest.made_at.as_second()).unwrap_or_default());
             tar.append_data(
                 &mut header,
                 path,
@@ -126,14 +126,14 @@ impl<W: Write + Send + 'static> Archive<W> {
                 }
                 .take(size_bytes),
             )?;
-            Ok(Self { tar, made_at })
+            Ok(Self { tar, manifest })
         });
         let (mut digest, mut read_bytes) = (Sha256::new(), 0);
         while let Some(piece) = content.next().await {
             let piece = piece?;
             digest.update(&piece);
             read_bytes += piece.len() as u64;
-            // Whoever writes has failed, and says so below.
+            // The writer failed; its error is returned below.
             if sender.send(piece).await.is_err() {
                 break;
             }
@@ -142,27 +142,25 @@ impl<W: Write + Send + 'static> Archive<W> {
         let written = writing
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)));
-        let archive = written.map_err(ArchiveError::Write)?;
+        let mut archive = written.map_err(ArchiveError::Write)?;
         if read_bytes != size_bytes {
             let what = format!("`{name}` has {read_bytes} bytes, and {size_bytes} were expected");
             return Err(ArchiveError::Write(io::Error::other(what)));
         }
         let sha256 = Sha256Digest::from_bytes(digest.finalize().into());
-        Ok((
-            archive,
-            ArchivedFile {
-                name: name.to_owned(),
-                size_bytes,
-                sha256,
-            },
-        ))
+        archive.manifest.files.push(ArchivedFile {
+            name: name.to_owned(),
+            size_bytes,
+            sha256,
+        });
+        Ok(archive)
     }
 
     async fn append_document(
         self,
         name: &str,
         document: &impl Serialize,
-    ) -> Result<(Self, ArchivedFile), ArchiveError> {
+    ) -> Result<Self, ArchiveError> {
         let content = Bytes::from(
             serde_json::to_vec_pretty(document)
                 .expect("the archive's documents have string keys only"),
@@ -176,26 +174,45 @@ impl<W: Write + Send + 'static> Archive<W> {
         .await
     }
 
-    async fn finish(self) -> Result<W, ArchiveError> {
-        let finishing = tokio::task::spawn_blocking(move || self.tar.into_inner());
-        finishing
+    /// Lists a file that is not in the archive.
+    fn miss(&mut self, recorded: &KnownRecording, document_id: &DocumentId, reason: String) {
+        self.manifest.missing.push(NotArchived {
+            recording_id: recorded.account.recording_id.to_string(),
+            document_id: document_id.clone(),
+            reason,
+        });
+    }
+
+    /// Appends the manifest, and returns the writer.
+    async fn finish(self) -> Result<(Manifest, W), ArchiveError> {
+        let content = Bytes::from(
+            serde_json::to_vec_pretty(&self.manifest).expect("a manifest has string keys only"),
+        );
+        let size_bytes = content.len() as u64;
+        let content = futures::stream::iter([Ok(content)]).boxed();
+        let mut archive = self.append("manifest.json", size_bytes, content).await?;
+        // It does not list itself.
+        archive.manifest.files.pop();
+        let Self { tar, manifest } = archive;
+        let finishing = tokio::task::spawn_blocking(move || tar.into_inner());
+        let writer = finishing
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(ArchiveError::Write)
+            .map_err(ArchiveError::Write)?;
+        Ok((manifest, writer))
     }
 }
 
 impl Catalogue {
-    /// Writes the archive of a person's recordings; gives the writer back when all is written.
+    /// Writes the archive of a person's recordings. Returns the manifest and the writer when everything is written.
     ///
     /// # Errors
-    /// When something cannot be read, is not what was proved, or cannot be written: the archive is then not whole.
+    /// When something cannot be read, is not what was proved, or cannot be written: the archive is then incomplete.
     pub async fn archive<W: Write + Send + 'static>(
         &self,
         person: &Person,
         into: W,
     ) -> Result<(Manifest, W), ArchiveError> {
-        let made_at = self.clock.now();
         let found = self.of_person(person).await?;
         let detail = serde_json::json!({"recordings": found.len()});
         self.ledger
@@ -204,118 +221,107 @@ impl Catalogue {
             .map_err(CatalogueError::from)?;
         let mut archive = Archive {
             tar: tar::Builder::new(into),
-            made_at,
-        };
-        let participant = person.id().to_owned();
-        let mut manifest = Manifest {
-            participant,
-            made_at,
-            recordings: Vec::new(),
-            files: Vec::new(),
-            missing: Vec::new(),
+            manifest: Manifest {
+                participant: person.id().to_owned(),
+                made_at: self.clock.now(),
+                recordings: Vec::new(),
+                files: Vec::new(),
+                missing: Vec::new(),
+            },
         };
         for (number, recorded) in (1..).zip(&found) {
-            manifest
-                .recordings
-                .push(recorded.account.recording_id.to_string());
             archive = self
-                .append_recording(archive, &format!("{number:04}"), recorded, &mut manifest)
+                .append_recording(archive, &format!("{number:04}"), recorded)
                 .await?;
         }
-        let (archive, _) = archive.append_document("manifest.json", &manifest).await?;
-        Ok((manifest, archive.finish().await?))
+        archive.finish().await
     }
 
     async fn append_recording<W: Write + Send + 'static>(
         &self,
-        archive: Archive<W>,
+        mut archive: Archive<W>,
         folder: &str,
-        recorded: &Recorded,
-        manifest: &mut Manifest,
+        recorded: &KnownRecording,
     ) -> Result<Archive<W>, ArchiveError> {
+        let recording_id = recorded.account.recording_id.to_string();
+        archive.manifest.recordings.push(recording_id);
         let detail = self.detail_of(recorded).await?;
-        let (archive, file) = archive
+        archive = archive
             .append_document(&format!("{folder}/recording.json"), &detail)
             .await?;
-        manifest.files.push(file);
         let records = self.audit_records(recorded).await?;
-        let (mut archive, file) = archive
+        archive = archive
             .append_document(&format!("{folder}/audit.json"), &records)
             .await?;
-        manifest.files.push(file);
         for chunk in &recorded.chunks {
-            let id = &chunk.document_id;
-            for which in [File::Media, File::Metadata] {
-                let media = match self.media(id, which).await? {
-                    Found::Media(media) => media,
-                    Found::None => continue,
-                    absent if which == File::Media => {
-                        let recording_id = recorded.account.recording_id.to_string();
-                        let reason = why(&absent);
-                        manifest.missing.push(NotArchived {
-                            recording_id,
-                            document_id: id.clone(),
-                            reason,
-                        });
-                        break;
-                    }
-                    Found::Unknown
-                    | Found::NotYet
-                    | Found::Removed { .. }
-                    | Found::GivenUp { .. }
-                    | Found::Lost { .. }
-                    | Found::InPlace { .. } => break,
-                };
-                let Some(stream) = self.stream(&media, 0..media.size_bytes()).await? else {
-                    let recording_id = recorded.account.recording_id.to_string();
-                    let reason = format!("`{}` is not in the vault any more", media.file_name());
-                    manifest.missing.push(NotArchived {
-                        recording_id,
-                        document_id: id.clone(),
-                        reason,
-                    });
-                    continue;
-                };
-                let name = format!("{folder}/{}", media.file_name());
-                let appended = archive.append(&name, media.size_bytes(), stream).await?;
-                archive = appended.0;
-                manifest.files.push(proved(appended.1, &media)?);
-            }
-            if let Some(entry) = chunk
-                .entry
-                .as_ref()
-                .filter(|entry| entry.state.receipt().is_some())
-            {
-                let receipt = serde_json::json!({"receipt": entry.state.receipt(), "chunk": entry.chunk, "recordedAt": entry.recorded_at});
-                let name = layout::receipt(folder, &entry.chunk);
-                let (with_receipt, file) = archive.append_document(name.as_str(), &receipt).await?;
-                archive = with_receipt;
-                manifest.files.push(file);
-            }
+            archive = self.append_chunk(archive, folder, recorded, chunk).await?;
         }
         Ok(archive)
     }
-}
 
-fn proved(file: ArchivedFile, media: &Media) -> Result<ArchivedFile, ArchiveError> {
-    if file.sha256 == media.sha256() {
-        return Ok(file);
+    /// Appends a chunk's files as they lie in the vault, and its receipt.
+    async fn append_chunk<W: Write + Send + 'static>(
+        &self,
+        mut archive: Archive<W>,
+        folder: &str,
+        recorded: &KnownRecording,
+        chunk: &KnownChunk,
+    ) -> Result<Archive<W>, ArchiveError> {
+        let id = &chunk.document_id;
+        for which in [FileKind::Media, FileKind::Metadata] {
+            let media = match self.media(id, which).await? {
+                ChunkFile::Proved(media) => media,
+                ChunkFile::None => continue,
+                absent => {
+                    if which == FileKind::Media {
+                        archive.miss(recorded, id, reason_of(&absent));
+                    }
+                    break;
+                }
+            };
+            let Some(stream) = self.stream(&media, 0..media.size_bytes()).await? else {
+                let reason = format!("`{}` is no longer in the vault", media.file_name());
+                archive.miss(recorded, id, reason);
+                continue;
+            };
+            let name = format!("{folder}/{}", media.file_name());
+            archive = archive.append(&name, media.size_bytes(), stream).await?;
+            archive.manifest.check_last(&media)?;
+        }
+        let Some(entry) = &chunk.entry else {
+            return Ok(archive);
+        };
+        let Some(receipt) = entry.state.receipt() else {
+            return Ok(archive);
+        };
+        let document = serde_json::json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at});
+        let name = layout::receipt(folder, &entry.chunk);
+        archive.append_document(name.as_str(), &document).await
     }
-    Err(ArchiveError::Changed {
-        name: file.name,
-        expected: media.sha256(),
-        found: file.sha256,
-    })
 }
 
-fn why(absent: &Found) -> String {
+impl Manifest {
+    /// Compares the file that was appended last with its proof.
+    fn check_last(&self, media: &ProvedFile) -> Result<(), ArchiveError> {
+        match self.files.last() {
+            Some(file) if file.sha256 != media.sha256() => Err(ArchiveError::Changed {
+                name: file.name.clone(),
+                expected: media.sha256(),
+                found: file.sha256,
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+fn reason_of(absent: &ChunkFile) -> String {
     match absent {
-        Found::Media(_) | Found::None => String::new(),
-        Found::Unknown => "it is not in the ledger".to_owned(),
-        Found::NotYet => "it is not in the vault yet".to_owned(),
-        Found::Removed { reason } => format!("it is in the vault no more: {reason}"),
-        Found::GivenUp { reason } => format!("it was given up: {reason}"),
-        Found::Lost { reason } => format!("it is lost: {reason}"),
-        Found::InPlace { location } => format!("it lies in your own storage, at {location}"),
+        ChunkFile::Proved(_) | ChunkFile::None => String::new(),
+        ChunkFile::Unknown => "it is not in the ledger".to_owned(),
+        ChunkFile::NotYet => "it is not in the vault yet".to_owned(),
+        ChunkFile::Removed { reason } => format!("it was deleted from the vault: {reason}"),
+        ChunkFile::GivenUp { reason } => format!("it was given up: {reason}"),
+        ChunkFile::Lost { reason } => format!("it is lost: {reason}"),
+        ChunkFile::InPlace { location } => format!("it lies in your own storage, at {location}"),
     }
 }

@@ -7,7 +7,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::row::Recorded;
+use super::row::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::entry::RecordingStatus;
 use crate::control::report::DaySummary;
@@ -120,7 +120,7 @@ impl Catalogue {
     clippy::cast_precision_loss,
     reason = "a recording lasts no 2^53 milliseconds"
 )]
-fn minutes(recorded: &Recorded) -> f64 {
+fn minutes(recorded: &KnownRecording) -> f64 {
     entry::recording_duration_ms(recorded.entries())
         .map_or(0.0, |duration_ms| duration_ms as f64 / MS_PER_MINUTE)
 }

@@ -5,14 +5,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::row::{KnownChunk, Recorded, Row};
+use super::row::{KnownChunk, KnownRecording, Row};
 use super::timeline::Happening;
 use super::{Catalogue, CatalogueError};
 use crate::control::consent::Consent;
 use crate::control::entry::Pause;
-use crate::export::entry::{Failure, Risk};
-use crate::export::receipt::{VaultName, VerifiedFile};
-use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
+use crate::export::entry::Risk;
+use crate::export::receipt::VaultName;
+use crate::export::{ChunkState, LedgerEntry, layout};
 use crate::recording::{Participant, RecordingId};
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
@@ -132,7 +132,7 @@ pub struct ShownChunk {
 
 /// What is known of a recording by its id.
 #[derive(Debug)]
-pub enum Shown {
+pub enum RecordingLookup {
     Known(Box<RecordingDetail>),
     /// It was erased on request.
     Erased,
@@ -144,19 +144,21 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn show(&self, id: &RecordingId) -> Result<Shown, CatalogueError> {
+    pub async fn show(&self, id: &RecordingId) -> Result<RecordingLookup, CatalogueError> {
         let Some(recorded) = self.find(id).await? else {
-            return Ok(Shown::Unknown);
+            return Ok(RecordingLookup::Unknown);
         };
         if recorded.account.erased.is_some() {
-            return Ok(Shown::Erased);
+            return Ok(RecordingLookup::Erased);
         }
-        Ok(Shown::Known(Box::new(self.detail_of(&recorded).await?)))
+        Ok(RecordingLookup::Known(Box::new(
+            self.detail_of(&recorded).await?,
+        )))
     }
 
     pub(super) async fn detail_of(
         &self,
-        recorded: &Recorded,
+        recorded: &KnownRecording,
     ) -> Result<RecordingDetail, CatalogueError> {
         let timeline = self.timeline(recorded).await?;
         let conversation = self.conversation(recorded).await?;
@@ -165,7 +167,7 @@ impl Catalogue {
 
     async fn conversation(
         &self,
-        recorded: &Recorded,
+        recorded: &KnownRecording,
     ) -> Result<Option<ShownConversation>, CatalogueError> {
         let Some(id) = recorded.account.conversation.clone() else {
             return Ok(None);
@@ -181,7 +183,10 @@ impl Catalogue {
     }
 
     /// A recording with what holds it.
-    pub(super) async fn find(&self, id: &RecordingId) -> Result<Option<Recorded>, CatalogueError> {
+    pub(super) async fn find(
+        &self,
+        id: &RecordingId,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
         match self.recorded(&recording_name(id)).await? {
             Some(recorded) => self.with_cases(recorded).await.map(Some),
             None => Ok(None),
@@ -190,7 +195,7 @@ impl Catalogue {
 }
 
 fn detail(
-    recorded: &Recorded,
+    recorded: &KnownRecording,
     conversation: Option<ShownConversation>,
     timeline: Vec<Happening>,
     now: Timestamp,
@@ -222,7 +227,7 @@ fn detail(
 }
 
 /// Everybody once; with the channel that the first chunk tells.
-fn participants(recorded: &Recorded) -> Vec<ShownParticipant> {
+fn participants(recorded: &KnownRecording) -> Vec<ShownParticipant> {
     let mut all: Vec<ShownParticipant> = Vec::new();
     let told = recorded
         .entries()
@@ -254,66 +259,87 @@ pub fn shown_case(case: &Case) -> ShownCase {
 }
 
 fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
-    let KnownChunk {
-        index,
-        document_id,
-        entry,
-    } = chunk;
-    let Some(entry) = entry else {
-        return unknown_chunk(*index, document_id.to_string());
+    let unknown = unknown_chunk(chunk.index, chunk.document_id.to_string());
+    let Some(entry) = &chunk.entry else {
+        return unknown;
     };
-    let receipt = entry.state.receipt();
-    let metadata = entry.metadata.as_ref();
-    let in_place = match &entry.state {
-        ChunkState::InPlace { files, .. } => Some(files),
-        ChunkState::Pending
-        | ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
-        | ChunkState::Removing { .. }
-        | ChunkState::Removed { .. }
-        | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => None,
-    };
-    let media = receipt.map(ExportReceipt::media);
-    ShownChunk {
+    let failures = entry.failures.iter().map(|failure| ShownFailure {
+        at: failure.at,
+        reason: failure.reason.clone(),
+    });
+    let shown = ShownChunk {
         state: entry.state.name(),
-        size_bytes: media.map(VerifiedFile::size_bytes).or(in_place.map(|files| files.media.size_bytes)),
-        duration_ms: metadata.and_then(|metadata| metadata.duration_ms),
         started_at: entry.chunk.started_at,
         content_type: content_type(entry),
-        sha256: media.map(|media| media.sha256().to_string()).or(in_place.map(|files| files.media.sha256.to_string())),
-        file: media.map(|media| media.name().to_string()).or(in_place.map(|files| files.media.location.clone())),
-        metadata_file: receipt
-            .and_then(ExportReceipt::metadata)
-            .map(|file| file.name().to_string())
-            .or(in_place.and_then(|files| files.metadata.as_ref()).map(|file| file.location.clone())),
-        receipt_file: receipt.map(|_| layout::receipt(&entry.folder, &entry.chunk).to_string()),
-        vault: match receipt.map(ExportReceipt::vault) {
-            Some(VaultName::Home) => Some("home"),
-            Some(VaultName::Backup) => Some("backup"),
-            None => in_place.map(|_| "external"),
-        },
-        receipt: receipt.map(|receipt| json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at})),
         expires_at: Some(entry.expires_at),
         risk: entry.risk(now),
         attempts: entry.attempts,
-        next_try_at: entry.not_before.filter(|at| *at > now && !entry.state.is_settled()),
+        next_try_at: entry
+            .not_before
+            .filter(|at| *at > now && !entry.state.is_settled()),
         claimed: entry.is_claimed(now),
-        failures: entry.failures.iter().map(|Failure { at, reason }| ShownFailure { at: *at, reason: reason.clone() }).collect(),
-        doubts: receipt.and_then(ExportReceipt::anomaly).map(str::to_owned).into_iter().collect(),
-        pauses: metadata
-            .iter()
-            .flat_map(|metadata| &metadata.pauses)
-            .map(|pause| ShownPause { offset_ms: pause.offset_ms, duration_ms: pause.duration_ms })
-            .collect(),
-        channels: metadata
-            .iter()
-            .flat_map(|metadata| &metadata.participants)
-            .filter_map(|one| Some(ShownChannel { channel: one.channel?, participant_id: one.id.clone() }))
-            .collect(),
-        playable: receipt.is_some(),
-        ..unknown_chunk(*index, document_id.to_string())
+        failures: failures.collect(),
+        ..unknown
+    };
+    with_metadata(with_files(shown, entry), entry)
+}
+
+/// Adds where its files lie.
+fn with_files(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
+    if let ChunkState::InPlace { files, .. } = &entry.state {
+        let metadata = files.metadata.as_ref();
+        return ShownChunk {
+            size_bytes: Some(files.media.size_bytes),
+            sha256: Some(files.media.sha256.to_string()),
+            file: Some(files.media.location.clone()),
+            metadata_file: metadata.map(|file| file.location.clone()),
+            vault: Some("external"),
+            ..shown
+        };
+    }
+    let Some(receipt) = entry.state.receipt() else {
+        return shown;
+    };
+    let (media, metadata) = (receipt.media(), receipt.metadata());
+    ShownChunk {
+        size_bytes: Some(media.size_bytes()),
+        sha256: Some(media.sha256().to_string()),
+        file: Some(media.name().to_string()),
+        metadata_file: metadata.map(|file| file.name().to_string()),
+        receipt_file: Some(layout::receipt(&entry.folder, &entry.chunk).to_string()),
+        vault: Some(match receipt.vault() {
+            VaultName::Home => "home",
+            VaultName::Backup => "backup",
+        }),
+        receipt: Some(
+            json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at}),
+        ),
+        doubts: receipt.anomaly().map(str::to_owned).into_iter().collect(),
+        playable: true,
+        ..shown
+    }
+}
+
+/// Adds what its metadata says.
+fn with_metadata(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
+    let Some(metadata) = &entry.metadata else {
+        return shown;
+    };
+    let pauses = metadata.pauses.iter().map(|pause| ShownPause {
+        offset_ms: pause.offset_ms,
+        duration_ms: pause.duration_ms,
+    });
+    let channels = metadata.participants.iter().filter_map(|participant| {
+        Some(ShownChannel {
+            channel: participant.channel?,
+            participant_id: participant.id.clone(),
+        })
+    });
+    ShownChunk {
+        duration_ms: metadata.duration_ms,
+        pauses: pauses.collect(),
+        channels: channels.collect(),
+        ..shown
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::person::Person;
-use super::row::{KnownChunk, Recorded};
+use super::row::{KnownChunk, KnownRecording};
 use super::{Catalogue, CatalogueError};
 use crate::control::entry::Erased;
 use crate::export::ledger::LedgerError;
@@ -123,7 +123,7 @@ impl Eraser {
     async fn erase_recording(
         &self,
         person: &Person,
-        recorded: &Recorded,
+        recorded: &KnownRecording,
         reason: &str,
         at_acs: &mut Vec<DocumentId>,
     ) -> Result<Result<(), String>, CatalogueError> {
@@ -173,7 +173,7 @@ impl Eraser {
     }
 
     /// What keeps a recording from being touched at all.
-    fn objection(&self, recorded: &Recorded) -> Option<String> {
+    fn objection(&self, recorded: &KnownRecording) -> Option<String> {
         if !recorded.cases.is_empty() {
             return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
         }

@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::row::{Recorded, Row, Status};
+use super::row::{KnownRecording, Row, Status};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::recording::{FormatKind, RecordingId};
 use crate::store::index::{Index, Listed, Period, Place, recording_name};
@@ -17,7 +17,7 @@ const LOOKED_AT: usize = 500;
 
 /// What is wanted; what is `None` does not matter.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct ListFilter {
     /// By when it started.
     pub period: Period,
     /// Any of its call's names.
@@ -45,7 +45,7 @@ impl Catalogue {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn list(&self, wanted: &Wanted) -> Result<Page, CatalogueError> {
+    pub async fn list(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
         let index = self.ledger.index();
         if let Some(found) = self.by_whole_id(wanted).await? {
             return Ok(Page {
@@ -101,9 +101,9 @@ impl Catalogue {
         &self,
         list: &Listed,
         place: Place,
-        wanted: &Wanted,
+        wanted: &ListFilter,
         has_holds: bool,
-    ) -> Result<(Place, Option<Recorded>), CatalogueError> {
+    ) -> Result<(Place, Option<KnownRecording>), CatalogueError> {
         let recorded = self.recorded(&place.recording).await?;
         let recorded =
             recorded.filter(|recorded| recorded.shown_at(list).as_ref() == Some(&list.key(&place)));
@@ -116,13 +116,13 @@ impl Catalogue {
 
     pub(super) async fn with_cases(
         &self,
-        mut recorded: Recorded,
-    ) -> Result<Recorded, CatalogueError> {
+        mut recorded: KnownRecording,
+    ) -> Result<KnownRecording, CatalogueError> {
         recorded.cases = self.ledger.holds().cases_of(recorded.holdable()).await?;
         Ok(recorded)
     }
 
-    async fn by_whole_id(&self, wanted: &Wanted) -> Result<Option<Row>, CatalogueError> {
+    async fn by_whole_id(&self, wanted: &ListFilter) -> Result<Option<Row>, CatalogueError> {
         let id = wanted
             .id
             .as_deref()
@@ -140,7 +140,11 @@ impl Catalogue {
     }
 
     /// The list of the index that has all that is wanted, and the least besides.
-    async fn narrowest(&self, index: &Index, wanted: &Wanted) -> Result<Listed, CatalogueError> {
+    async fn narrowest(
+        &self,
+        index: &Index,
+        wanted: &ListFilter,
+    ) -> Result<Listed, CatalogueError> {
         if let Some(participant) = &wanted.participant {
             return Ok(Listed::Participant(participant.clone()));
         }
@@ -164,9 +168,9 @@ impl Catalogue {
     }
 }
 
-impl Wanted {
+impl ListFilter {
     /// Whether the names of a recording are those wanted.
-    fn names(&self, recorded: &Recorded) -> bool {
+    fn names(&self, recorded: &KnownRecording) -> bool {
         let is_call = |wanted: &String| {
             let wanted = comparable(wanted);
             recorded

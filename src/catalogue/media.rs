@@ -15,7 +15,7 @@ use crate::store::digest::Sha256Digest;
 
 /// Which file of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum File {
+pub enum FileKind {
     Media,
     /// As ACS wrote it.
     Metadata,
@@ -23,15 +23,15 @@ pub enum File {
 
 /// A file that is in a vault, and proved.
 #[derive(Debug, Clone)]
-pub struct Media {
+pub struct ProvedFile {
     file: VerifiedFile,
     vault: VaultName,
 }
 
 /// What there is of a chunk's file.
 #[derive(Debug, Clone)]
-pub enum Found {
-    Media(Media),
+pub enum ChunkFile {
+    Proved(ProvedFile),
     /// The ledger does not have the chunk.
     Unknown,
     /// It is not in the vault yet.
@@ -56,7 +56,7 @@ pub enum Found {
     None,
 }
 
-impl Media {
+impl ProvedFile {
     /// The last part of its name in the vault.
     pub fn file_name(&self) -> &str {
         self.file
@@ -88,41 +88,41 @@ impl Catalogue {
     pub async fn media(
         &self,
         document_id: &DocumentId,
-        which: File,
-    ) -> Result<Found, CatalogueError> {
+        which: FileKind,
+    ) -> Result<ChunkFile, CatalogueError> {
         let Some(found) = self.ledger.find(document_id).await? else {
-            return Ok(Found::Unknown);
+            return Ok(ChunkFile::Unknown);
         };
         let of = |receipt: &ExportReceipt| {
             let file = match which {
-                File::Media => Some(receipt.media()),
-                File::Metadata => receipt.metadata(),
+                FileKind::Media => Some(receipt.media()),
+                FileKind::Metadata => receipt.metadata(),
             };
-            file.map_or(Found::None, |file| {
-                Found::Media(Media {
+            file.map_or(ChunkFile::None, |file| {
+                ChunkFile::Proved(ProvedFile {
                     file: file.clone(),
                     vault: receipt.vault(),
                 })
             })
         };
         Ok(match &found.entry.state {
-            ChunkState::Pending => Found::NotYet,
+            ChunkState::Pending => ChunkFile::NotYet,
             ChunkState::Exported { receipt }
             | ChunkState::SourceDeleted { receipt, .. }
             | ChunkState::SourceLeft { receipt, .. } => of(receipt),
-            ChunkState::Removing { .. } => Found::Removed {
+            ChunkState::Removing { .. } => ChunkFile::Removed {
                 reason: "its copy is being deleted from the vault".to_owned(),
             },
-            ChunkState::Removed { reason, .. } => Found::Removed {
+            ChunkState::Removed { reason, .. } => ChunkFile::Removed {
                 reason: reason.clone(),
             },
-            ChunkState::DeadLettered { reason, .. } => Found::GivenUp {
+            ChunkState::DeadLettered { reason, .. } => ChunkFile::GivenUp {
                 reason: reason.clone(),
             },
-            ChunkState::Expired { reason, .. } => Found::Lost {
+            ChunkState::Expired { reason, .. } => ChunkFile::Lost {
                 reason: reason.clone(),
             },
-            ChunkState::InPlace { files, .. } => Found::InPlace {
+            ChunkState::InPlace { files, .. } => ChunkFile::InPlace {
                 location: files.media.location.clone(),
             },
         })
@@ -134,7 +134,7 @@ impl Catalogue {
     /// When the vault cannot be asked.
     pub async fn stream(
         &self,
-        media: &Media,
+        media: &ProvedFile,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.vaults

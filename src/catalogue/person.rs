@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use hmac::Mac as _;
 use serde::Serialize;
 
-use super::row::{Recorded, Row};
+use super::row::{KnownRecording, Row};
 use super::{AT_ONCE, Catalogue, CatalogueError, keys};
 use crate::store::index::{Listed, Period};
 
@@ -90,7 +90,10 @@ impl Catalogue {
             }))
     }
 
-    pub(super) async fn of_person(&self, person: &Person) -> Result<Vec<Recorded>, CatalogueError> {
+    pub(super) async fn of_person(
+        &self,
+        person: &Person,
+    ) -> Result<Vec<KnownRecording>, CatalogueError> {
         let (index, list) = (self.ledger.index(), person.listed());
         let mut found = Vec::new();
         let mut after = None;
@@ -113,7 +116,7 @@ impl Catalogue {
                     }
                 }
             });
-            let page: Vec<Option<Recorded>> = page.buffered(AT_ONCE).try_collect().await?;
+            let page: Vec<Option<KnownRecording>> = page.buffered(AT_ONCE).try_collect().await?;
             found.extend(page.into_iter().flatten());
             if is_last {
                 return Ok(found);

@@ -16,7 +16,7 @@ use crate::store::index::{Attention, Listed};
 
 /// A recording as register and ledger have it.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct KnownRecording {
     pub account: RegisteredRecording,
     /// In order of their index.
     pub chunks: Vec<KnownChunk>,
@@ -137,7 +137,7 @@ pub struct Row {
     pub next_deadline: Option<Timestamp>,
 }
 
-impl Recorded {
+impl KnownRecording {
     pub fn entries(&self) -> impl Iterator<Item = &LedgerEntry> + Clone {
         self.chunks.iter().filter_map(|chunk| chunk.entry.as_ref())
     }
@@ -167,8 +167,9 @@ impl Recorded {
 
     /// Who was in the call.
     pub fn participants(&self) -> BTreeSet<&str> {
-        let told = self.entries().filter_map(|entry| entry.metadata.as_ref());
-        told.flat_map(|metadata| &metadata.participants)
+        let metadata = self.entries().filter_map(|entry| entry.metadata.as_ref());
+        metadata
+            .flat_map(|metadata| &metadata.participants)
             .map(|participant| participant.id.as_str())
             .collect()
     }
@@ -257,10 +258,10 @@ impl Recorded {
             match chunk.entry.as_ref().map(|entry| &entry.state) {
                 None => problems.push(format!("chunk {index} is not in the ledger")),
                 Some(ChunkState::Expired { reason, .. }) => {
-                    problems.push(format!("chunk {index} is lost: {reason}"))
+                    problems.push(format!("chunk {index} is lost: {reason}"));
                 }
                 Some(ChunkState::DeadLettered { reason, .. }) => {
-                    problems.push(format!("chunk {index} was given up: {reason}"))
+                    problems.push(format!("chunk {index} was given up: {reason}"));
                 }
                 Some(state) => problems.extend(
                     state
@@ -273,74 +274,91 @@ impl Recorded {
         problems
     }
 
-    /// The row of a list.
-    pub fn row(&self, now: Timestamp) -> Row {
-        let account = &self.account;
+    fn started_at(&self) -> Option<Timestamp> {
         let first = self.entries().next();
-        let of_chunk = |wanted: fn(&LedgerEntry) -> Option<String>| self.entries().find_map(wanted);
-        let kind = first.and_then(|entry| entry.chunk.media_kind());
-        let told = self.entries().find_map(|entry| entry.metadata.as_ref());
-        let started_at = account
+        self.account
             .started_at
-            .or_else(|| first.and_then(|entry| entry.chunk.started_at));
-        let stopped_at = match &account.status {
-            RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => Some(*at),
-            RecordingStatus::Running => None,
+            .or_else(|| first.and_then(|entry| entry.chunk.started_at))
+    }
+
+    /// By its duration where that is known, else when it was seen to end.
+    fn ended_at(&self) -> Option<Timestamp> {
+        let stopped_at = match &self.account.status {
+            RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => *at,
+            RecordingStatus::Running => return None,
         };
-        let duration_ms = entry::recording_duration_ms(self.entries());
         let by_duration = || {
-            started_at?
-                .checked_add(SignedDuration::from_millis(
-                    i64::try_from(duration_ms?).ok()?,
-                ))
-                .ok()
+            let duration_ms = entry::recording_duration_ms(self.entries())?;
+            let duration = SignedDuration::from_millis(i64::try_from(duration_ms).ok()?);
+            self.started_at()?.checked_add(duration).ok()
         };
-        let unsafe_until = self
-            .entries()
+        Some(by_duration().unwrap_or(stopped_at))
+    }
+
+    fn call_id(&self) -> Option<String> {
+        let by_chunks = || {
+            self.entries()
+                .find_map(|entry| entry.chunk.call_id.as_ref().map(ToString::to_string))
+        };
+        let call_id = self.account.call_id.as_ref().map(ToString::to_string);
+        call_id.or_else(by_chunks)
+    }
+
+    fn server_call_id(&self) -> Option<String> {
+        let by_chunks = || {
+            self.entries()
+                .find_map(|entry| entry.chunk.server_call_id.as_ref().map(ToString::to_string))
+        };
+        let server_call_id = self.account.conversation_id().map(str::to_owned);
+        server_call_id.or_else(by_chunks)
+    }
+
+    fn is_doubtful(&self) -> bool {
+        self.entries().any(|entry| {
+            let receipt = entry.state.receipt();
+            receipt.and_then(ExportReceipt::anomaly).is_some()
+        })
+    }
+
+    /// When ACS drops the next chunk that is not in the vault.
+    fn next_deadline(&self) -> Option<Timestamp> {
+        self.entries()
             .filter(|entry| !entry.is_safe())
             .map(|entry| entry.expires_at)
-            .min();
+            .min()
+    }
+
+    /// The row of a list.
+    pub fn row(&self, now: Timestamp) -> Row {
+        let options = &self.account.options;
+        let first = self.entries().next();
+        let kind = first.and_then(|entry| entry.chunk.media_kind());
+        let metadata = self.entries().find_map(|entry| entry.metadata.as_ref());
         Row {
-            recording_id: account.recording_id.to_string(),
-            call_id: account
-                .call_id
-                .as_ref()
-                .map(ToString::to_string)
-                .or_else(|| {
-                    of_chunk(|entry| entry.chunk.call_id.as_ref().map(ToString::to_string))
-                }),
-            server_call_id: account.conversation_id().map(str::to_owned).or_else(|| {
-                of_chunk(|entry| entry.chunk.server_call_id.as_ref().map(ToString::to_string))
-            }),
-            started_at,
-            ended_at: stopped_at.and_then(|stopped_at| by_duration().or(Some(stopped_at))),
-            duration_ms,
-            content: account
-                .options
+            recording_id: self.account.recording_id.to_string(),
+            call_id: self.call_id(),
+            server_call_id: self.server_call_id(),
+            started_at: self.started_at(),
+            ended_at: self.ended_at(),
+            duration_ms: entry::recording_duration_ms(self.entries()),
+            content: options
                 .recording_content_type
                 .or(kind.map(|kind| kind.content))
-                .or(told.and_then(|told| told.content)),
-            channels: account
-                .options
+                .or(metadata.and_then(|metadata| metadata.content)),
+            channels: options
                 .recording_channel_type
-                .or(told.and_then(|told| told.channels)),
+                .or(metadata.and_then(|metadata| metadata.channels)),
             format: kind
                 .map(|kind| kind.format)
-                .or(told.and_then(|told| told.format))
-                .or(account.options.recording_format_type),
+                .or(metadata.and_then(|metadata| metadata.format))
+                .or(options.recording_format_type),
             status: self.status(now),
             chunks: self.chunks.len(),
             size_bytes: self.size_bytes(),
             participants: self.participants().len(),
             held: !self.cases.is_empty(),
-            doubtful: self.entries().any(|entry| {
-                entry
-                    .state
-                    .receipt()
-                    .and_then(ExportReceipt::anomaly)
-                    .is_some()
-            }),
-            next_deadline: unsafe_until,
+            doubtful: self.is_doubtful(),
+            next_deadline: self.next_deadline(),
         }
     }
 }

@@ -68,6 +68,36 @@ pub struct SweepTile {
     pub duration_ms: u64,
 }
 
+/// Numbers that are counted by markers.
+struct Counts {
+    active: Count,
+    verified: Count,
+    failed: Count,
+    missing: Count,
+    lost: Count,
+    held: Count,
+    poison: Count,
+}
+
+impl Counts {
+    /// Names of the numbers that are lower bounds.
+    fn capped(&self, open: &Open) -> Vec<&'static str> {
+        let counts = [
+            ("active", self.active.is_capped),
+            ("waiting", open.is_capped),
+            ("exporting", open.is_capped),
+            ("atRisk", open.is_capped),
+            ("failed", self.failed.is_capped),
+            ("missing", self.missing.is_capped),
+            ("lost", self.lost.is_capped),
+            ("held", self.held.is_capped),
+            ("poison", self.poison.is_capped),
+        ];
+        let capped = counts.into_iter().filter(|(_, is_capped)| *is_capped);
+        capped.map(|(name, _)| name).collect()
+    }
+}
+
 /// What is open, nearest expiry first, as far as it was looked at.
 struct Open {
     entries: Vec<LedgerEntry>,
@@ -139,55 +169,16 @@ impl Catalogue {
             async { Ok(self.ledger.count_poison(COUNTED).await?) },
             async { Ok(self.ledger.last_sweep().await?) },
         )?;
-        let counts = [
-            ("active", active.is_capped),
-            ("waiting", open.is_capped),
-            ("exporting", open.is_capped),
-            ("atRisk", open.is_capped),
-            ("failed", failed.is_capped),
-            ("missing", missing.is_capped),
-            ("lost", lost.is_capped),
-            ("held", held.is_capped),
-            ("poison", poison.is_capped),
-        ];
-        let pending = |claimed: bool| {
-            let is = |entry: &&LedgerEntry| {
-                matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now) == claimed
-            };
-            open.entries.iter().filter(is).count()
+        let counts = Counts {
+            active,
+            verified,
+            failed,
+            missing,
+            lost,
+            held,
+            poison,
         };
-        Ok(Tiles {
-            active: active.count,
-            waiting: pending(false),
-            exporting: pending(true),
-            exporting_bytes_per_second: crate::metrics::export_bytes_per_second(),
-            verified: VerifiedTile {
-                count: verified.count,
-                is_capped: verified.is_capped,
-                hours: VERIFIED_HOURS,
-            },
-            at_risk: open
-                .entries
-                .iter()
-                .filter(|entry| entry.is_at_risk(now))
-                .count(),
-            next_deadline: open
-                .entries
-                .iter()
-                .find(|entry| !entry.is_safe())
-                .map(|entry| entry.expires_at),
-            failed: failed.count,
-            missing: missing.count,
-            lost: lost.count,
-            held: held.count,
-            poison: poison.count,
-            last_sweep: sweep.map(|LastSweep { at, duration_ms }| SweepTile { at, duration_ms }),
-            capped: counts
-                .into_iter()
-                .filter(|(_, is_capped)| *is_capped)
-                .map(|(name, _)| name)
-                .collect(),
-        })
+        Ok(tiles(counts, &open, sweep, now))
     }
 
     /// Few are looked at again, as a kill may have left a marker too many; many are counted as they are.
@@ -303,5 +294,36 @@ impl Catalogue {
         let mut poison: Vec<Poison> = kept.buffered(AT_ONCE).try_collect().await?;
         poison.sort_by(|one, other| other.kept_at.cmp(&one.kept_at));
         Ok(PoisonList { poison, is_capped })
+    }
+}
+
+fn tiles(counts: Counts, open: &Open, sweep: Option<LastSweep>, now: Timestamp) -> Tiles {
+    let pending = |claimed: bool| {
+        let is = |entry: &&LedgerEntry| {
+            matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now) == claimed
+        };
+        open.entries.iter().filter(is).count()
+    };
+    let at_risk = open.entries.iter().filter(|entry| entry.is_at_risk(now));
+    let next_unsafe = open.entries.iter().find(|entry| !entry.is_safe());
+    Tiles {
+        capped: counts.capped(open),
+        active: counts.active.count,
+        waiting: pending(false),
+        exporting: pending(true),
+        exporting_bytes_per_second: crate::metrics::export_bytes_per_second(),
+        verified: VerifiedTile {
+            count: counts.verified.count,
+            is_capped: counts.verified.is_capped,
+            hours: VERIFIED_HOURS,
+        },
+        at_risk: at_risk.count(),
+        next_deadline: next_unsafe.map(|entry| entry.expires_at),
+        failed: counts.failed.count,
+        missing: counts.missing.count,
+        lost: counts.lost.count,
+        held: counts.held.count,
+        poison: counts.poison.count,
+        last_sweep: sweep.map(|LastSweep { at, duration_ms }| SweepTile { at, duration_ms }),
     }
 }

@@ -26,10 +26,10 @@ pub struct Tickets {
     key: OnceCell<Key>,
 }
 
-/// What a text is as a ticket.
+/// Whether a text is a valid ticket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Shown {
-    Good(DocumentId),
+pub enum TicketStatus {
+    Valid(DocumentId),
     /// It was one, and its time is over.
     Expired,
     /// Nobody made it here.
@@ -72,28 +72,28 @@ impl Tickets {
         ))
     }
 
-    /// What a text is as a ticket; takes the same time whatever its signature is.
+    /// Whether a text is a valid ticket; takes the same time whatever its signature is.
     ///
     /// # Errors
     /// When the key cannot be had.
-    pub async fn look(&self, ticket: &str, now: Timestamp) -> Result<Shown, StoreError> {
+    pub async fn check(&self, ticket: &str, now: Timestamp) -> Result<TicketStatus, StoreError> {
         let key = self.key().await?;
         let parts = ticket
             .rsplit_once('.')
             .and_then(|(signed, signature)| Some((signed, from_hex(signature)?)));
         let Some((signed, signature)) = parts else {
-            return Ok(Shown::Forged);
+            return Ok(TicketStatus::Forged);
         };
         if mac(key, signed).verify_slice(&signature).is_err() {
-            return Ok(Shown::Forged);
+            return Ok(TicketStatus::Forged);
         }
         let parts = signed
             .split_once('.')
             .and_then(|(id, until)| Some((id.parse().ok()?, until.parse::<i64>().ok()?)));
         Ok(match parts {
-            Some((_, until)) if until <= now.as_second() => Shown::Expired,
-            Some((document_id, _)) => Shown::Good(document_id),
-            None => Shown::Forged,
+            Some((_, until)) if until <= now.as_second() => TicketStatus::Expired,
+            Some((document_id, _)) => TicketStatus::Valid(document_id),
+            None => TicketStatus::Forged,
         })
     }
 
@@ -137,12 +137,12 @@ mod tests {
         let (ticket, until) = one.issue(&id, NOW).await.unwrap();
         assert_eq!(until, later(3600));
         assert_eq!(
-            other.look(&ticket, later(3599)).await.unwrap(),
-            Shown::Good(id)
+            other.check(&ticket, later(3599)).await.unwrap(),
+            TicketStatus::Valid(id)
         );
         assert_eq!(
-            other.look(&ticket, later(3600)).await.unwrap(),
-            Shown::Expired
+            other.check(&ticket, later(3600)).await.unwrap(),
+            TicketStatus::Expired
         );
         assert_eq!(format!("{:?}", one.key().await.unwrap()), "Key(…)");
     }
@@ -173,8 +173,8 @@ mod tests {
             "a".repeat(10_000),
         ] {
             assert_eq!(
-                tickets.look(&forged, NOW).await.unwrap(),
-                Shown::Forged,
+                tickets.check(&forged, NOW).await.unwrap(),
+                TicketStatus::Forged,
                 "{forged}"
             );
         }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::row::Recorded;
+use super::row::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::store::audit::AuditRecord;
 
@@ -33,7 +33,7 @@ impl Catalogue {
     /// What happened to the chunks of a recording, and what holds it, oldest first.
     pub(super) async fn timeline(
         &self,
-        recorded: &Recorded,
+        recorded: &KnownRecording,
     ) -> Result<Vec<Happening>, CatalogueError> {
         let chunks: BTreeMap<&str, u32> = recorded
             .chunks
@@ -80,7 +80,7 @@ impl Catalogue {
     /// The records of the audit log that tell of a recording's chunks.
     pub(super) async fn audit_records(
         &self,
-        recorded: &Recorded,
+        recorded: &KnownRecording,
     ) -> Result<Vec<AuditRecord>, CatalogueError> {
         let numbers: BTreeSet<u64> = recorded
             .entries()

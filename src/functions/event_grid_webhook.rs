@@ -22,8 +22,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
-use crate::intake::Intake;
-use crate::intake::dispatch;
+use crate::intake::Delivery;
 use crate::metrics;
 use crate::oidc::InvalidToken;
 
@@ -59,7 +58,7 @@ async fn deliver(
     body: Bytes,
 ) -> Result<Response, Problem> {
     let budget = Budget::of(app.event_budget);
-    let_in(&app, query.as_deref(), &headers).await?;
+    authorize(&app, query.as_deref(), &headers).await?;
     let kind = headers
         .get(EVENT_TYPE_HEADER)
         .and_then(|value| value.to_str().ok())
@@ -77,11 +76,11 @@ async fn deliver(
     {
         return Ok(validated(&app, &validation["data"]));
     }
-    let mut intake = Intake::new(&app);
+    let mut delivery = app.intake.begin();
     let taken = match &events {
-        Some(events) => intake.take_all(events).await,
+        Some(events) => delivery.take_all(events).await,
         None => {
-            intake
+            delivery
                 .take_unreadable(&body, "the delivery is not JSON")
                 .await
         }
@@ -95,11 +94,11 @@ async fn deliver(
             message,
         ));
     }
-    let Intake {
+    let Delivery {
         recorded, again, ..
-    } = intake;
+    } = delivery;
     let count = recorded.len();
-    dispatch::drive(&app, recorded, budget).await;
+    app.dispatch.export(recorded, budget).await;
     match again {
         Some(why) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -147,7 +146,7 @@ async fn allow(headers: HeaderMap) -> Response {
 
 /// Whether a delivery is authentic, by what is configured: the secret in its query, or Event Grid's token. Where neither is,
 /// the host's function key stands alone.
-async fn let_in(app: &App, query: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
+async fn authorize(app: &App, query: Option<&str>, headers: &HeaderMap) -> Result<(), Problem> {
     let refused = || {
         metrics::DELIVERIES_REFUSED.increment(&[]);
         Problem::new(

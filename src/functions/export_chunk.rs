@@ -16,7 +16,7 @@ use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::{Budget, DriveOutcome};
 use crate::export_queue::ChunkMessage;
-use crate::intake::dispatch;
+use crate::intake::dispatch::described;
 use crate::recording::DocumentId;
 
 /// What waits for a slot is due at once, and would come back at once for as long as the slots are taken.
@@ -50,12 +50,12 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
             | DriveOutcome::Settled { .. }
             | DriveOutcome::Unknown,
         ) => None,
-        Err(_) => return InvocationResponse::failure(dispatch::described(&document_id, outcome)),
+        Err(_) => return InvocationResponse::failure(described(&document_id, outcome)),
     };
     if let Some(after) = again {
         send_again(&app, &document_id, after).await;
     }
-    InvocationResponse::success(vec![dispatch::described(&document_id, outcome)])
+    InvocationResponse::success(vec![described(&document_id, outcome)])
 }
 
 fn until_then(app: &App, until: Timestamp) -> Duration {
@@ -63,7 +63,7 @@ fn until_then(app: &App, until: Timestamp) -> Duration {
 }
 
 async fn send_again(app: &App, document_id: &DocumentId, after: Duration) {
-    let Some(queue) = &app.export_queue else {
+    let Some(queue) = app.dispatch.queue() else {
         return;
     };
     if let Err(error) = queue.send(document_id, after).await {
@@ -74,7 +74,7 @@ async fn send_again(app: &App, document_id: &DocumentId, after: Duration) {
 /// A message that names no chunk would never succeed: it is kept where unreadable events are.
 async fn keep(app: &App, message: &Value) -> InvocationResponse {
     let reason = "a message of the export queue names no chunk";
-    match app.driver.ledger().keep_poison(message, reason).await {
+    match app.ledger.keep_poison(message, reason).await {
         Ok(()) => {
             error!("A message of the export queue names no chunk; it is kept as poison");
             InvocationResponse::success(vec![reason.to_owned()])

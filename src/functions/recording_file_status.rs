@@ -1,7 +1,7 @@
-//! `RecordingFileStatusUpdated`: the Event Grid trigger. Record first, then drive within the budget.
+//! `RecordingFileStatusUpdated`: the Event Grid trigger. Records first, then exports within the budget.
 //!
-//! Event Grid waits 30 s and then delivers again while the first run goes on: so what is not done within `EVENT_BUDGET`
-//! is left to the sweep, which goes on from the staged blocks; and of a burst all is answered at once (`deliveries`).
+//! Event Grid waits 30 s and then delivers again while the first run continues. So the next sweep does what is not done within
+//! `EVENT_BUDGET`, from the staged blocks; and each delivery of a burst is answered at once (`intake::dispatch`).
 
 use std::sync::Arc;
 
@@ -9,31 +9,51 @@ use axum::body::Bytes;
 use axum::extract::State;
 use tracing::error;
 
-use super::invocation::InvocationResponse;
+use super::invocation::{Invocation, InvocationResponse};
 use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
-use crate::intake::Intake;
-use crate::intake::dispatch;
+use crate::export::ledger::LedgerError;
+use crate::intake::Delivery;
+use serde_json::Value;
 
 /// Answers success once every chunk is in the ledger and every unreadable event is kept; 500 where another delivery helps:
 /// the ledger failed, or a call that is to be recorded could not be.
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
     let budget = Budget::of(app.event_budget);
-    let mut intake = Intake::new(&app);
-    if let Err(error) = intake.take_envelope(&body).await {
+    let mut delivery = app.intake.begin();
+    if let Err(error) = take_envelope(&mut delivery, &body).await {
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
         return InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)));
     }
-    let Intake {
+    let Delivery {
         recorded,
         mut logs,
         again,
         ..
-    } = intake;
-    logs.extend(dispatch::drive(&app, recorded, budget).await);
+    } = delivery;
+    logs.extend(app.dispatch.export(recorded, budget).await);
     match again {
         Some(why) => InvocationResponse::failure(why),
         None => InvocationResponse::success(logs),
+    }
+}
+
+/// Takes the events of an Event Grid trigger's envelope, one or many.
+///
+/// # Errors
+/// When the ledger fails: the delivery must then come again.
+async fn take_envelope(delivery: &mut Delivery<'_>, body: &[u8]) -> Result<(), LedgerError> {
+    match Invocation::parse(body).map(|invocation| invocation.binding("event")) {
+        Ok(Some(Value::Array(events))) => delivery.take_all(&events).await,
+        Ok(Some(event)) => delivery.take_all(&[event]).await,
+        Ok(None) => {
+            let reason = "the invocation has no binding `event`";
+            delivery.take_unreadable(body, reason).await
+        }
+        Err(error) => {
+            let reason = ErrorChain(&error).to_string();
+            delivery.take_unreadable(body, &reason).await
+        }
     }
 }

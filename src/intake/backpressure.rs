@@ -1,4 +1,4 @@
-//! How many deliveries wait for their exports: a few may, a crowd may not.
+//! Limits how many deliveries wait for their exports.
 //!
 //! Event Grid wants its answer within 30 s, and delivers a burst faster the faster it is answered.
 
@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-/// Deliveries whose exports go on in this process; those of any more are left to the sweep.
+/// Deliveries whose exports run in this process; the sweep exports the chunks of any more.
 const AT_WORK: usize = 256;
 
-/// The deliveries that are in this process at this moment.
+/// The deliveries that are in flight in this process.
 pub struct DeliveryBackpressure {
-    /// More than this many are a crowd.
+    /// As many deliveries may wait at once.
     comfortable: usize,
     waiting: AtomicUsize,
-    crowd: Notify,
+    exceeded: Notify,
     at_work: Arc<Semaphore>,
 }
 
@@ -35,7 +35,7 @@ impl DeliveryBackpressure {
         Self {
             comfortable,
             waiting: AtomicUsize::new(0),
-            crowd: Notify::new(),
+            exceeded: Notify::new(),
             at_work,
         }
     }
@@ -43,7 +43,7 @@ impl DeliveryBackpressure {
     /// One more waits, until what is returned is dropped.
     pub fn enter(&self) -> Presence<'_> {
         if self.waiting.fetch_add(1, Ordering::SeqCst) >= self.comfortable {
-            self.crowd.notify_waiters();
+            self.exceeded.notify_waiters();
         }
         Presence(self)
     }
@@ -53,9 +53,9 @@ impl DeliveryBackpressure {
         Arc::clone(&self.at_work).try_acquire_owned().ok()
     }
 
-    /// Resolves as soon as there are too many to wait.
-    pub async fn crowded(&self) {
-        let mut notified = std::pin::pin!(self.crowd.notified());
+    /// Resolves as soon as more deliveries wait than may.
+    pub async fn exceeded(&self) {
+        let mut notified = std::pin::pin!(self.exceeded.notified());
         notified.as_mut().enable();
         if self.waiting.load(Ordering::SeqCst) <= self.comfortable {
             notified.await;
@@ -69,32 +69,32 @@ mod tests {
     use futures::FutureExt as _;
 
     #[test]
-    fn a_few_wait_and_a_crowd_does_not() {
-        let crowd = DeliveryBackpressure::new(2);
-        let first = crowd.enter();
-        let mut first_is_crowded = std::pin::pin!(crowd.crowded());
-        let second = crowd.enter();
-        assert!(first_is_crowded.as_mut().now_or_never().is_none());
-        let third = crowd.enter();
+    fn deliveries_wait_up_to_the_limit() {
+        let backpressure = DeliveryBackpressure::new(2);
+        let first = backpressure.enter();
+        let mut first_is_released = std::pin::pin!(backpressure.exceeded());
+        let second = backpressure.enter();
+        assert!(first_is_released.as_mut().now_or_never().is_none());
+        let third = backpressure.enter();
         assert!(
-            crowd.crowded().now_or_never().is_some(),
+            backpressure.exceeded().now_or_never().is_some(),
             "the third does not wait"
         );
         drop((second, third));
         assert!(
-            crowd.crowded().now_or_never().is_none(),
+            backpressure.exceeded().now_or_never().is_none(),
             "there is room again"
         );
         drop(first);
     }
 
     #[test]
-    fn whoever_waits_is_told_when_the_crowd_comes() {
-        let crowd = DeliveryBackpressure::new(1);
-        let _first = crowd.enter();
-        let mut waiting = Box::pin(crowd.crowded());
+    fn a_waiting_delivery_is_released_when_the_limit_is_exceeded() {
+        let backpressure = DeliveryBackpressure::new(1);
+        let _first = backpressure.enter();
+        let mut waiting = Box::pin(backpressure.exceeded());
         assert!((&mut waiting).now_or_never().is_none());
-        let _second = crowd.enter();
+        let _second = backpressure.enter();
         assert!(waiting.now_or_never().is_some());
     }
 }

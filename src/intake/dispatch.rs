@@ -1,6 +1,6 @@
-//! Drives what a delivery announced, and stays with it while there is time: to the end, or not at all when many come.
+//! Exports the chunks of a delivery. Waits for them unless too many deliveries are in flight.
 //!
-//! All that was announced is durable before: an export that goes on behind its answer loses nothing if the process is killed.
+//! Everything announced is durable before: an export that continues behind its answer loses nothing if the process is killed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,76 +8,113 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use tracing::{Instrument as _, error, warn};
 
-use crate::app::App;
+use super::backpressure::DeliveryBackpressure;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::LedgerError;
-use crate::export::{Budget, ChunkState, DriveOutcome};
+use crate::export::{Budget, ChunkState, DriveOutcome, ExportDriver};
+use crate::export_queue::ExportQueue;
 use crate::recording::DocumentId;
 
-/// Messages that are sent together.
+/// Messages that are sent to the queue at once.
 const SENDS_AT_ONCE: usize = 8;
 
-/// Drives what a delivery announced, or has it driven by the queue where there is one; gives a line for each chunk.
-pub async fn drive(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -> Vec<String> {
-    let (recorded, mut lines) = queued(app, recorded).await;
-    lines.extend(drive_here(app, recorded, budget).await);
-    lines
+/// Has recorded chunks exported: by the queue where there is one, else in this process.
+pub struct Dispatch {
+    driver: Arc<ExportDriver>,
+    queue: Option<ExportQueue>,
+    backpressure: DeliveryBackpressure,
 }
 
-/// Sends what it can to the queue; what is left is driven here.
-async fn queued(app: &App, recorded: Vec<DocumentId>) -> (Vec<DocumentId>, Vec<String>) {
-    let Some(queue) = &app.export_queue else {
-        return (recorded, Vec::new());
-    };
-    let sends = futures::stream::iter(recorded).map(|id| async move {
-        let sent = queue.send(&id, Duration::ZERO).await;
-        (id, sent)
-    });
-    let (mut left, mut lines) = (Vec::new(), Vec::new());
-    for (id, sent) in sends.buffered(SENDS_AT_ONCE).collect::<Vec<_>>().await {
-        match sent {
-            Ok(()) => lines.push(format!("Chunk {id} is in the export queue")),
-            Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "The export queue took no message; chunk `{id}` is exported here");
-                left.push(id);
+impl Dispatch {
+    /// `comfortable`: as many deliveries as this may wait for their exports at once.
+    pub fn new(
+        driver: Arc<ExportDriver>,
+        queue: Option<ExportQueue>,
+        comfortable: usize,
+    ) -> Arc<Self> {
+        let backpressure = DeliveryBackpressure::new(comfortable);
+        Arc::new(Self {
+            driver,
+            queue,
+            backpressure,
+        })
+    }
+
+    /// The queue that drives chunks; `None` where events and the timer do.
+    pub fn queue(&self) -> Option<&ExportQueue> {
+        self.queue.as_ref()
+    }
+
+    /// Exports the chunks of a delivery, or queues them; returns a line for each.
+    pub async fn export(
+        self: &Arc<Self>,
+        recorded: Vec<DocumentId>,
+        budget: Budget,
+    ) -> Vec<String> {
+        let (recorded, mut lines) = self.enqueue(recorded).await;
+        lines.extend(self.export_here(recorded, budget).await);
+        lines
+    }
+
+    /// Sends each chunk to the queue; returns those that the queue did not take.
+    async fn enqueue(&self, recorded: Vec<DocumentId>) -> (Vec<DocumentId>, Vec<String>) {
+        let Some(queue) = &self.queue else {
+            return (recorded, Vec::new());
+        };
+        let sends = futures::stream::iter(recorded).map(|id| async move {
+            let sent = queue.send(&id, Duration::ZERO).await;
+            (id, sent)
+        });
+        let (mut left, mut lines) = (Vec::new(), Vec::new());
+        for (id, sent) in sends.buffered(SENDS_AT_ONCE).collect::<Vec<_>>().await {
+            match sent {
+                Ok(()) => lines.push(format!("Chunk {id} is in the export queue")),
+                Err(error) => {
+                    warn!(document.id = %id, error = %ErrorChain(&error), "The export queue took no message; this process exports chunk `{id}`");
+                    left.push(id);
+                }
             }
         }
+        (left, lines)
     }
-    (left, lines)
-}
 
-async fn drive_here(app: &Arc<App>, recorded: Vec<DocumentId>, budget: Budget) -> Vec<String> {
-    if recorded.is_empty() {
-        return Vec::new();
-    }
-    let Some(at_work) = app.crowd.begin_work() else {
-        return vec![format!(
-            "{} chunks are left to the sweep: many deliveries are at work",
-            recorded.len()
-        )];
-    };
-    let presence = app.crowd.enter();
-    let count = recorded.len();
-    let worker = Arc::clone(app);
-    let work = async move {
-        let drives = recorded.into_iter().map(|document_id| {
-            let app = &worker;
-            async move { described(&document_id, app.driver.drive(&document_id, budget).await) }
-        });
-        let lines = futures::future::join_all(drives).await;
-        drop(at_work);
+    async fn export_here(
+        self: &Arc<Self>,
+        recorded: Vec<DocumentId>,
+        budget: Budget,
+    ) -> Vec<String> {
+        if recorded.is_empty() {
+            return Vec::new();
+        }
+        let count = recorded.len();
+        let Some(at_work) = self.backpressure.begin_work() else {
+            return vec![format!(
+                "The next sweep exports {count} chunks: too many deliveries are in flight"
+            )];
+        };
+        let presence = self.backpressure.enter();
+        let worker = Arc::clone(self);
+        let work = async move {
+            let drives = recorded.into_iter().map(|document_id| {
+                let driver = &worker.driver;
+                async move { described(&document_id, driver.drive(&document_id, budget).await) }
+            });
+            let lines = futures::future::join_all(drives).await;
+            drop(at_work);
+            lines
+        };
+        let exports = tokio::spawn(work.in_current_span());
+        let lines = tokio::select! {
+            biased;
+            lines = exports => lines.unwrap_or_else(|error| vec![format!("an export panicked; the next sweep continues it: {error}")]),
+            () = self.backpressure.exceeded() => vec![format!("{count} chunks are exported behind this answer: many deliveries are in flight")],
+        };
+        drop(presence);
         lines
-    };
-    let exports = tokio::spawn(work.in_current_span());
-    let lines = tokio::select! {
-        biased;
-        lines = exports => lines.unwrap_or_else(|error| vec![format!("an export panicked, the sweep goes on with it: {error}")]),
-        () = app.crowd.crowded() => vec![format!("{count} chunks go on behind this answer: many deliveries come")],
-    };
-    drop(presence);
-    lines
+    }
 }
 
+/// Says in one sentence where a drive left its chunk.
 pub fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> String {
     match outcome {
         Ok(DriveOutcome::Exported { receipt }) => {
@@ -122,7 +159,7 @@ pub fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) ->
         Ok(DriveOutcome::Unknown) => format!("Chunk {id} is not in the ledger"),
         Err(error) => {
             // It is recorded: the sweep drives it again.
-            error!(document.id = %id, error = %ErrorChain(&error), "Chunk `{id}` could not be driven");
+            error!(document.id = %id, error = %ErrorChain(&error), "Chunk `{id}` could not be exported");
             format!("Chunk {id} is left to the sweep: {}", ErrorChain(&error))
         }
     }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::instrument::{Description, Distribution, Metric};
+use super::instrument::{Description, Distribution, Histogram, Metric};
 
 /// What the text is sent as.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -68,14 +68,7 @@ fn write_family(text: &mut String, metric: Metric) -> std::fmt::Result {
         }
         Metric::Histogram(histogram) => {
             for (values, distribution) in histogram.values() {
-                write_distribution(
-                    text,
-                    &name,
-                    description,
-                    histogram.bounds,
-                    &values,
-                    &distribution,
-                )?;
+                write_distribution(text, histogram, &values, &distribution)?;
             }
         }
     }
@@ -84,14 +77,15 @@ fn write_family(text: &mut String, metric: Metric) -> std::fmt::Result {
 
 fn write_distribution(
     text: &mut String,
-    name: &str,
-    description: &Description,
-    bounds: &[f64],
+    histogram: &Histogram,
     values: &[&str],
     distribution: &Distribution,
 ) -> std::fmt::Result {
+    let description = &histogram.description;
+    let name = family_name(description);
     let mut count = 0;
-    let bounds = bounds
+    let bounds = histogram
+        .bounds
         .iter()
         .map(|bound| format!("{bound:?}"))
         .chain(["+Inf".to_owned()]);

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use jiff::civil::Date;
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::telemetry;
 use recording_vault::verbs::delete_source::{self as deleting, Mode};
@@ -45,7 +45,7 @@ pub fn doctor(variables: Vec<(String, String)>, url: Option<Url>, json: bool) ->
     });
     let config = Config::read(variables.clone());
     if let Ok(config) = &config {
-        telemetry::init_for_operator(config.log.clone(), config.log_format);
+        telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
     }
     let has_bad_settings = config.is_err();
     crate::run(async || {
@@ -60,7 +60,7 @@ pub fn doctor(variables: Vec<(String, String)>, url: Option<Url>, json: bool) ->
 }
 
 pub async fn verify(config: Config, wanted: WantedCopies, json: bool) -> anyhow::Result<ExitCode> {
-    let report = verifying::run(&App::build(config)?, &wanted).await?;
+    let report = verifying::run(&compose::app(config)?, &wanted).await?;
     print(json).report(&report);
     Ok(code(report.wrong.is_empty()))
 }
@@ -76,15 +76,15 @@ pub async fn reconcile(
         .map(reconciling::calls::read)
         .transpose()?
         .unwrap_or_default();
-    let report = reconciling::run(&App::build(config)?, Period::new(from, to)?, calls).await?;
+    let report = reconciling::run(&compose::app(config)?, Period::new(from, to)?, calls).await?;
     print(json).report(&report);
     Ok(code(report.findings.is_empty()))
 }
 
 pub async fn delete_source(config: Config, dry_run: bool, json: bool) -> anyhow::Result<ExitCode> {
-    let budget = config.sweep_budget;
+    let budget = config.limits.sweep_budget;
     let mode = if dry_run { Mode::DryRun } else { Mode::Delete };
-    let report = deleting::run(&App::build(config)?, mode, budget).await?;
+    let report = deleting::run(&compose::app(config)?, mode, budget).await?;
     print(json).report(&report);
     Ok(code(report.failed.is_empty()))
 }

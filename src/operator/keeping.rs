@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use recording_vault::app::App;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::recording::{CallId, RecordingId};
 use recording_vault::store::holds::{CaseTag, Held};
@@ -89,7 +89,7 @@ impl What {
 }
 
 pub async fn hold(config: Config, verb: HoldVerb) -> anyhow::Result<ExitCode> {
-    let app = App::build(config)?;
+    let app = compose::app(config)?;
     let of_what = |what: What| {
         what.held()
             .ok_or_else(|| anyhow::anyhow!("neither a recording nor a call is named"))
@@ -128,7 +128,7 @@ pub async fn hold(config: Config, verb: HoldVerb) -> anyhow::Result<ExitCode> {
 }
 
 pub async fn retention(config: Config, verb: RetentionVerb) -> anyhow::Result<ExitCode> {
-    let app = App::build(config)?;
+    let app = compose::app(config)?;
     let Some(retention) = &app.retention else {
         crate::complain(
             "VAULT_RETENTION is not set: copies are kept for ever; set it, such as to 8760h, to let old ones go\n",

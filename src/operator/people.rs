@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
+use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::verbs::gdpr as persons;
 
@@ -51,7 +51,7 @@ pub enum GdprVerb {
 }
 
 pub async fn gdpr(config: Config, verb: GdprVerb) -> anyhow::Result<ExitCode> {
-    let app = App::build(config)?;
+    let app = compose::app(config)?;
     let complete = |is: bool| {
         if is {
             ExitCode::SUCCESS
@@ -100,7 +100,10 @@ pub async fn gdpr(config: Config, verb: GdprVerb) -> anyhow::Result<ExitCode> {
 }
 
 /// Shows what would be erased, and asks.
-async fn is_confirmed(app: &App, participant: &Person) -> anyhow::Result<bool> {
+async fn is_confirmed(
+    app: &recording_vault::app::App,
+    participant: &Person,
+) -> anyhow::Result<bool> {
     let report = persons::find(app, participant).await?;
     let mut stderr = std::io::stderr();
     writeln!(stderr, "{report}")?;

@@ -1,97 +1,57 @@
-//! Holds: what must not be deleted, neither at ACS nor in the vault, and for which case. It decides nothing by itself:
-//! whoever is about to delete asks [`Holds::on`].
+//! Holds: what must not be deleted, neither at ACS nor in the vault, and for which case. They decide nothing by themselves:
+//! each deletion asks [`Holds::on`] after its intent is durable and before it acts.
 //!
-//! `holds/<sha256 of "recording:<id>" or "call:<id>">.json` in the ledger's storage: what is held, and its cases. The storage
-//! removes without a condition, and a case may be added at any time: so a document whose last case is released stays, empty.
+//! `holds/<sha256 of "recording:<id>" or "call:<id>">.json` in the ledger's storage: what is held, and its cases. A document
+//! whose last case is released stays, empty: the storage removes without a condition, and a case may be added at any time.
 
-use std::fmt;
-use std::str::FromStr;
+mod case;
+
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::recording::{CallId, RecordingChunk, RecordingId};
-use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use crate::recording::RecordingChunk;
+use crate::store::document_store::{DocumentStore, StoreError};
+use crate::store::documents::{DocumentError, Documents};
 use crate::store::index::Count;
+
+pub use case::{Case, CaseTag, Held, Hold, InvalidTag, tags};
 
 const HOLDS: &str = "holds/";
 const PAGE: usize = 500;
 /// Holds that are read together.
 const AT_ONCE: usize = 16;
-/// Conditional writes that are tried in a row while others write the same hold.
-const CONFLICTS_TOLERATED: u32 = 16;
-/// A tag is a file number, not a text.
-const MAX_TAG_LENGTH: usize = 128;
-
-/// What is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Held {
-    RecordingId(RecordingId),
-    /// The call as events name it (`callId`), or as Call Automation does (`serverCallId`).
-    CallId(CallId),
-}
-
-/// The name of a case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct CaseTag(String);
-
-/// A text that names no case.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected 1 to {MAX_TAG_LENGTH} characters, none of them a control character")]
-pub struct InvalidTag;
-
-/// Why something is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Case {
-    pub tag: CaseTag,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub note: Option<String>,
-    pub since: Timestamp,
-}
-
-/// A hold as it is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hold {
-    pub held: Held,
-    pub cases: Vec<Case>,
-}
 
 /// What adding a case found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     Added,
-    /// The case holds it already, as it was said then.
+    /// The case holds it already; the first record of it stays.
     AlreadyHeld,
 }
 
 /// What releasing a case found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
-    /// It is held no more by this case; by these it still is.
+    /// The case no longer holds it; these still do.
     Released {
         still: Vec<CaseTag>,
     },
     NotHeld,
 }
 
-/// All holds there are.
+/// All holds in the ledger's storage.
 #[derive(Clone)]
 pub struct Holds {
-    store: Arc<dyn DocumentStore>,
+    documents: Documents,
 }
 
 impl Holds {
     pub fn new(store: Arc<dyn DocumentStore>) -> Self {
-        Self { store }
+        Self {
+            documents: Documents { store },
+        }
     }
 
     /// Holds something for a case; returns only when that is durable. Every deletion that looks afterwards finds it.
@@ -99,35 +59,48 @@ impl Holds {
     /// # Errors
     /// When the storage fails or the hold is unreadable.
     pub async fn add(&self, held: &Held, case: &Case) -> Result<Added, StoreError> {
-        let added = self.change(held, |cases| {
-            let is_new = cases.iter().all(|known| known.tag != case.tag);
-            if is_new {
-                cases.push(case.clone());
-            }
-            is_new
-        });
-        Ok(if added.await?.is_some() {
+        let add = |known: Option<&Hold>| {
+            let mut hold = known.cloned().unwrap_or_else(|| Hold {
+                held: held.clone(),
+                cases: Vec::new(),
+            });
+            let is_known = hold.cases.iter().any(|known| known.tag == case.tag);
+            hold.cases.push(case.clone());
+            (!is_known).then_some(hold)
+        };
+        let hold = self.documents.change(&key(held), add).await;
+        let hold = hold.map_err(store_error)?;
+        // A case that equals this one was written by this call, also when the answer to the write was lost.
+        let is_ours = hold.is_some_and(|hold| hold.cases.contains(case));
+        Ok(if is_ours {
             Added::Added
         } else {
             Added::AlreadyHeld
         })
     }
 
-    /// Releases one case; others go on holding.
+    /// Releases one case; others still hold.
     ///
     /// # Errors
     /// When the storage fails or the hold is unreadable.
     pub async fn release(&self, held: &Held, tag: &CaseTag) -> Result<Released, StoreError> {
-        let released = self.change(held, |cases| {
-            let before = cases.len();
-            cases.retain(|case| case.tag != *tag);
-            cases.len() < before
-        });
-        Ok(match released.await? {
-            Some(cases) => Released::Released {
-                still: cases.into_iter().map(|case| case.tag).collect(),
+        // A write whose answer was lost is tried again, and finds the case released: it was held when this call began.
+        let was_held = AtomicBool::new(false);
+        let release = |known: Option<&Hold>| {
+            let mut hold = known?.clone();
+            let before = hold.cases.len();
+            hold.cases.retain(|case| case.tag != *tag);
+            let is_held = hold.cases.len() < before;
+            was_held.fetch_or(is_held, Ordering::Relaxed);
+            is_held.then_some(hold)
+        };
+        let hold = self.documents.change(&key(held), release).await;
+        let hold = hold.map_err(store_error)?;
+        Ok(match hold {
+            Some(hold) if was_held.load(Ordering::Relaxed) => Released::Released {
+                still: hold.cases.into_iter().map(|case| case.tag).collect(),
             },
-            None => Released::NotHeld,
+            Some(_) | None => Released::NotHeld,
         })
     }
 
@@ -148,7 +121,7 @@ impl Holds {
     /// # Errors
     /// When the storage fails.
     pub async fn is_any(&self) -> Result<bool, StoreError> {
-        Ok(!self.store.list(HOLDS, None, 1).await?.is_empty())
+        Ok(!self.documents.store.list(HOLDS, None, 1).await?.is_empty())
     }
 
     /// The cases that hold any of these.
@@ -161,8 +134,8 @@ impl Holds {
     ) -> Result<Vec<Case>, StoreError> {
         let mut cases: Vec<Case> = Vec::new();
         for one in held {
-            let found = self.find(&one.key()).await?;
-            cases.extend(found.into_iter().flat_map(|(hold, _)| hold.cases));
+            let hold = self.find(&key(&one)).await?;
+            cases.extend(hold.into_iter().flat_map(|hold| hold.cases));
         }
         Ok(cases)
     }
@@ -172,16 +145,13 @@ impl Holds {
     /// # Errors
     /// When the storage fails or a hold is unreadable.
     pub async fn count(&self, cap: usize) -> Result<Count, StoreError> {
-        let keys = self.store.list(HOLDS, None, cap + 1).await?;
+        let keys = self.documents.store.list(HOLDS, None, cap + 1).await?;
         let is_capped = keys.len() > cap;
         let holds = futures::stream::iter(keys.into_iter().take(cap))
             .map(|key| async move { self.find(&key).await });
         let holds: Vec<_> = holds.buffer_unordered(AT_ONCE).try_collect().await?;
-        let count = holds
-            .into_iter()
-            .flatten()
-            .filter(|(hold, _)| !hold.cases.is_empty())
-            .count();
+        let in_force = holds.into_iter().flatten();
+        let count = in_force.filter(|hold| !hold.cases.is_empty()).count();
         Ok(Count { count, is_capped })
     }
 
@@ -193,9 +163,13 @@ impl Holds {
         let mut holds = Vec::new();
         let mut after: Option<String> = None;
         loop {
-            let keys = self.store.list(HOLDS, after.as_deref(), PAGE).await?;
+            let keys = self
+                .documents
+                .store
+                .list(HOLDS, after.as_deref(), PAGE)
+                .await?;
             for key in &keys {
-                let hold = self.find(key).await?.map(|(hold, _)| hold);
+                let hold = self.find(key).await?;
                 holds.extend(hold.filter(|hold| !hold.cases.is_empty()));
             }
             after = keys.last().cloned();
@@ -205,146 +179,40 @@ impl Holds {
         }
     }
 
-    /// The cases after `change`; `None` when it has nothing to change.
-    async fn change(
-        &self,
-        what: &Held,
-        change: impl Fn(&mut Vec<Case>) -> bool + Send,
-    ) -> Result<Option<Vec<Case>>, StoreError> {
-        let key = what.key();
-        for _ in 0..CONFLICTS_TOLERATED {
-            let found = self.find(&key).await?;
-            let (mut hold, condition) = found.unwrap_or_else(|| {
-                (
-                    Hold {
-                        held: what.clone(),
-                        cases: Vec::new(),
-                    },
-                    Precondition::Absent,
-                )
-            });
-            if !change(&mut hold.cases) {
-                return Ok(None);
-            }
-            let content = serde_json::to_vec_pretty(&hold).expect("a hold has string keys only");
-            if self
-                .store
-                .put(&key, Bytes::from(content), condition)
-                .await?
-                == PutOutcome::Written
-            {
-                return Ok(Some(hold.cases));
-            }
-        }
-        Err(StoreError {
-            action: "change",
-            source: "it is written by too many at once".into(),
+    async fn find(&self, key: &str) -> Result<Option<Hold>, StoreError> {
+        self.documents.find(key).await.map_err(store_error)
+    }
+}
+
+fn key(held: &Held) -> String {
+    format!("{HOLDS}{}.json", held.digest())
+}
+
+/// For a deletion there is one answer to all of them: it must not happen.
+fn store_error(error: DocumentError) -> StoreError {
+    match error {
+        DocumentError::Store(error) => error,
+        DocumentError::Corrupt { key, source } => StoreError {
+            action: "read",
             key,
-        })
+            source: source.into(),
+        },
+        DocumentError::Contended { key } => StoreError {
+            action: "change",
+            key,
+            source: "too many others write it at the same time".into(),
+        },
     }
-
-    async fn find(&self, key: &str) -> Result<Option<(Hold, Precondition)>, StoreError> {
-        let Some(stored) = self.store.find(key).await? else {
-            return Ok(None);
-        };
-        let hold = serde_json::from_slice(&stored.content);
-        let hold = hold.map_err(|error| StoreError {
-            action: "understand",
-            key: key.to_owned(),
-            source: error.into(),
-        })?;
-        Ok(Some((hold, Precondition::Unchanged(stored.version))))
-    }
-}
-
-impl Held {
-    /// All by which a chunk may be held.
-    pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
-        let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
-        let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
-        // Where the event names no recording, what it is filed under is what anybody can hold.
-        let recording = Some(Self::RecordingId(chunk.filed_under()));
-        [
-            recording,
-            chunk.call_id.clone().map(Self::CallId),
-            server_call,
-        ]
-        .into_iter()
-        .flatten()
-    }
-
-    /// Whether a chunk is of what is held.
-    pub fn covers(&self, chunk: &RecordingChunk) -> bool {
-        Self::covering(chunk).any(|held| held == *self)
-    }
-
-    fn key(&self) -> String {
-        let name = match self {
-            Self::RecordingId(id) => format!("recording:{id}"),
-            Self::CallId(id) => format!("call:{id}"),
-        };
-        format!("{HOLDS}{}.json", Sha256Digest::of(name.as_bytes()))
-    }
-}
-
-impl fmt::Display for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RecordingId(id) => write!(f, "recording {id}"),
-            Self::CallId(id) => write!(f, "call {id}"),
-        }
-    }
-}
-
-impl FromStr for CaseTag {
-    type Err = InvalidTag;
-    fn from_str(text: &str) -> Result<Self, InvalidTag> {
-        let tag = text.trim();
-        let is_fine = !tag.is_empty()
-            && tag.chars().count() <= MAX_TAG_LENGTH
-            && !tag.chars().any(char::is_control);
-        if is_fine {
-            Ok(Self(tag.to_owned()))
-        } else {
-            Err(InvalidTag)
-        }
-    }
-}
-
-impl TryFrom<String> for CaseTag {
-    type Error = InvalidTag;
-    fn try_from(text: String) -> Result<Self, InvalidTag> {
-        text.parse()
-    }
-}
-
-impl From<CaseTag> for String {
-    fn from(tag: CaseTag) -> Self {
-        tag.0
-    }
-}
-
-impl fmt::Display for CaseTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// The tags of cases, once each, as they are written in a sentence.
-pub fn tags(cases: &[Case]) -> String {
-    let tags: std::collections::BTreeSet<&str> =
-        cases.iter().map(|case| case.tag.0.as_str()).collect();
-    tags.into_iter()
-        .map(|tag| format!("`{tag}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::recording::chunk::tests::chunk;
+    use crate::store::document_store::Precondition;
     use crate::vault::memory::MemoryDocumentStore;
+    use bytes::Bytes;
+    use jiff::Timestamp;
 
     fn holds() -> (Holds, Arc<MemoryDocumentStore>) {
         let store = Arc::new(MemoryDocumentStore::default());
@@ -484,25 +352,12 @@ mod tests {
         let (holds, store) = holds();
         store
             .put(
-                &recording("r").key(),
+                &key(&recording("r")),
                 Bytes::from_static(b"{"),
                 Precondition::Absent,
             )
             .await
             .unwrap();
         assert!(holds.on(&known()).await.is_err());
-    }
-
-    #[rstest::rstest]
-    #[case("")]
-    #[case("  ")]
-    #[case("a\nb")]
-    fn a_text_that_names_no_case_is_refused(#[case] text: &str) {
-        assert_eq!(text.parse::<CaseTag>(), Err(InvalidTag));
-    }
-
-    #[test]
-    fn tags_are_named_once_each() {
-        assert_eq!(tags(&[case("B"), case("A"), case("B")]), "`A`, `B`");
     }
 }

@@ -63,7 +63,7 @@ impl fmt::Display for Verified {
 /// # Errors
 /// When the ledger's storage fails.
 pub async fn verify(app: &App, noted: Option<&NotedEnd>) -> Result<Verified, StoreError> {
-    let audit = app.driver.ledger().audit();
+    let audit = app.ledger.audit();
     let mut report = audit.verify().await?;
     if let Some(noted) = noted
         && audit.digest_of(noted.number).await? != Some(noted.sha256)

@@ -16,7 +16,7 @@ use serde::Serialize;
 use super::table::Table;
 use crate::acs::guard::CONTENT_DOMAINS;
 use crate::acs::{AcsEndpoint, ContentHost};
-use crate::app::{self, App};
+use crate::compose;
 use crate::config::{Config, InvalidConfig, SignIn};
 use crate::error_chain::ErrorChain;
 use crate::vault::VaultUrl;
@@ -124,9 +124,9 @@ impl Targets {
             sign_in: config.acs.sign_in.clone(),
             client_id: config.identity_client_id.clone(),
             content_hosts: config.acs.content_hosts.clone(),
-            vault: config.vault.clone(),
-            backup: config.backup_vault.clone(),
-            ledger: config.ledger.clone(),
+            vault: config.storage.vault.clone(),
+            backup: config.storage.backup_vault.clone(),
+            ledger: config.storage.ledger.clone(),
             wants_token: config.event_grid.tokens.is_some(),
         }
     }
@@ -196,8 +196,8 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
         "settings",
         "all of them are good, or left at their defaults",
     )];
-    let ledger = app::storage_at(&config, &targets.ledger);
-    let (app, ledger) = match (App::build(config), ledger) {
+    let ledger = compose::storage_at(&config, &targets.ledger);
+    let (app, ledger) = match (compose::app(config), ledger) {
         (Ok(app), Ok(ledger)) => (app, ledger),
         (Err(error), _) | (_, Err(error)) => {
             checks.push(Check::failed(
@@ -215,7 +215,7 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
     checks.extend(tokens);
-    let vaults = app.driver.vaults();
+    let vaults = app.vaults;
     let mut asking: Vec<BoxFuture<'_, Check>> = Vec::new();
     if has_token || matches!(targets.sign_in, SignIn::AccessKey(_)) {
         asking.push(acs::sign_in(targets, app.control.acs()).boxed());

@@ -59,7 +59,7 @@ impl fmt::Display for HoldReport {
 /// # Errors
 /// When the ledger fails. The hold may be there then; repeating is harmless.
 pub async fn add(app: &App, held: Held, wanted: HeldFor) -> Result<HoldReport, LedgerError> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let HeldFor { tag, by, note } = wanted;
     let case = Case {
         tag,
@@ -127,15 +127,14 @@ impl fmt::Display for ReleaseReport {
 /// # Errors
 /// When the ledger fails.
 pub async fn release(app: &App, held: Held, case: CaseTag) -> Result<ReleaseReport, LedgerError> {
-    app.driver
-        .ledger()
+    app.ledger
         .audit_operator(
             "released",
             &held.to_string(),
             serde_json::json!({"case": case}),
         )
         .await?;
-    let (was_held, still) = match app.driver.ledger().holds().release(&held, &case).await? {
+    let (was_held, still) = match app.ledger.holds().release(&held, &case).await? {
         Released::Released { still } => (true, still),
         Released::NotHeld => (false, Vec::new()),
     };
@@ -188,6 +187,6 @@ impl fmt::Display for HoldListing {
 /// When the ledger fails.
 pub async fn list(app: &App) -> Result<HoldListing, LedgerError> {
     Ok(HoldListing {
-        holds: app.driver.ledger().holds().all().await?,
+        holds: app.ledger.holds().all().await?,
     })
 }

@@ -114,7 +114,7 @@ impl fmt::Display for Listing {
 /// # Errors
 /// When the ledger fails.
 pub async fn run(app: &App, wanted: &Wanted) -> Result<Listing, LedgerError> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let entries = ledger
         .entries(|entry| wanted.has(entry, app.clock.now()))
         .await?;
@@ -233,7 +233,7 @@ impl fmt::Display for Shown {
 /// # Errors
 /// When the ledger fails.
 pub async fn show(app: &App, document_id: &DocumentId) -> Result<Option<Shown>, LedgerError> {
-    let found = app.driver.ledger().find(document_id).await?;
+    let found = app.ledger.find(document_id).await?;
     Ok(found.map(|found| {
         Shown(serde_json::to_value(&found.entry).expect("an entry has string keys only"))
     }))

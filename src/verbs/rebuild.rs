@@ -47,7 +47,7 @@ impl fmt::Display for RebuildReport {
 /// # Errors
 /// When the ledger or the vault fails.
 pub async fn run(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildReport> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let ids = if named.is_empty() {
         ledger.unreadable().await?
     } else {
@@ -77,11 +77,6 @@ pub async fn run(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
 
 async fn kept(app: &App, name: Option<&BlobName>) -> anyhow::Result<Option<KeptReceipt>> {
     let Some(name) = name else { return Ok(None) };
-    let content = app
-        .driver
-        .vaults()
-        .home()
-        .read(name, 0..RECEIPT_READ_LIMIT)
-        .await?;
+    let content = app.vaults.home().read(name, 0..RECEIPT_READ_LIMIT).await?;
     Ok(serde_json::from_slice(&content).ok())
 }

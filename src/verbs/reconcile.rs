@@ -176,7 +176,7 @@ pub async fn run(
     period: Period,
     calls: Vec<WantedCall>,
 ) -> anyhow::Result<Reconciliation> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let bar = progress::bar(period.days().count(), "days reported on");
     let mut reports = Vec::new();
     for day in period.days() {

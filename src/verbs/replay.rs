@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::app::App;
 use crate::export::ledger::LedgerError;
-use crate::intake::{Intake, events_in};
+use crate::intake::events_in;
 use crate::recording::DocumentId;
 use crate::store::document_store::{DocumentStore, StoreError};
 
@@ -73,8 +73,7 @@ pub async fn run(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result
         Kept::File(name) if name.starts_with(POISON) => {
             let id = name.trim_start_matches(POISON);
             let content = app
-                .driver
-                .ledger()
+                .ledger
                 .poison(id)
                 .await?
                 .ok_or_else(|| ReplayError::NoSuchPoison(id.to_owned()))?;
@@ -122,25 +121,24 @@ async fn feed(
             .push(format!("{name}: neither JSON nor base64 of JSON"));
         return Ok(());
     };
-    app.driver
-        .ledger()
+    app.ledger
         .audit_operator("replayed", name, Value::Null)
         .await?;
-    let mut intake = Intake::new(app);
-    let taken = intake.take_all(&events).await;
+    let mut delivery = app.intake.begin();
+    let taken = delivery.take_all(&events).await;
     report.unreadable.extend(
-        intake
+        delivery
             .unreadable
             .into_iter()
             .map(|reason| format!("{name}: {reason}")),
     );
     report.unreadable.extend(
-        intake
+        delivery
             .again
             .into_iter()
             .map(|reason| format!("{name}: {reason}; replay it again")),
     );
-    for id in intake.recorded {
+    for id in delivery.recorded {
         if !report.chunks.contains(&id) {
             report.chunks.push(id);
         }

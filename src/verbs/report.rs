@@ -16,5 +16,5 @@ pub async fn run(app: &App, day: Option<Date>) -> Result<CompletenessReport, Rep
         .and_then(|day| day.to_zoned(TimeZone::UTC).ok())
         .map(|day| day.timestamp());
     let time: Timestamp = time.unwrap_or_else(|| app.clock.now());
-    app.control.report(app.driver.ledger(), time).await
+    app.control.report(&app.ledger, time).await
 }

@@ -69,7 +69,7 @@ impl fmt::Display for AcceptReport {
 pub async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
     let mut report = AcceptReport::default();
     for id in documents {
-        let list = match app.driver.ledger().accept(&id).await? {
+        let list = match app.ledger.accept(&id).await? {
             Accepted::Accepted => &mut report.accepted,
             Accepted::Nothing => &mut report.nothing,
             Accepted::Unknown => &mut report.unknown,
@@ -84,7 +84,7 @@ pub async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptRepor
 /// # Errors
 /// When the ledger fails.
 pub async fn run(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
-    let ledger = app.driver.ledger();
+    let ledger = &app.ledger;
     let ids = if named.is_empty() {
         let dead = ledger
             .entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. }))

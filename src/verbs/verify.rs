@@ -148,7 +148,7 @@ pub async fn run(app: &App, wanted: &WantedCopies) -> anyhow::Result<VerifyRepor
 }
 
 async fn copies(app: &App, wanted: &WantedCopies) -> anyhow::Result<(Vec<Copy>, Vec<WrongCopy>)> {
-    let (ledger, mut copies, mut wrong) = (app.driver.ledger(), Vec::new(), Vec::new());
+    let (ledger, mut copies, mut wrong) = (&app.ledger, Vec::new(), Vec::new());
     let is_wanted = |chunk: &RecordingChunk| {
         wanted
             .of
@@ -186,7 +186,7 @@ async fn copies(app: &App, wanted: &WantedCopies) -> anyhow::Result<(Vec<Copy>, 
         let Ok(id) = id.parse::<DocumentId>() else {
             continue;
         };
-        match recheck::kept_receipt(app.driver.vaults().home(), &name).await? {
+        match recheck::kept_receipt(app.vaults.home(), &name).await? {
             Some(kept) if kept.chunk.document_id != id => {
                 wrong.push(without_copy(
                     &id,
@@ -238,7 +238,7 @@ async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
         kept_at,
         depth,
     } = copy;
-    let vaults = app.driver.vaults();
+    let vaults = &app.vaults;
     let mut problems = Vec::new();
     for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
         match vaults.recheck(&receipt, file, depth).await {

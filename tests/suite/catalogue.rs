@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recording_vault::catalogue::Catalogue;
-use recording_vault::catalogue::detail::Shown;
+use recording_vault::catalogue::detail::RecordingLookup;
 use recording_vault::catalogue::erasing::Eraser;
-use recording_vault::catalogue::list::{Page, Wanted};
+use recording_vault::catalogue::list::{ListFilter, Page};
 use recording_vault::catalogue::person::Person;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
@@ -116,9 +116,9 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
     for recordings in [1000, 100_000] {
         let (catalogue, store) = vault_of(recordings).await;
         let first = catalogue
-            .list(&Wanted {
+            .list(&ListFilter {
                 top: 50,
-                ..Wanted::default()
+                ..ListFilter::default()
             })
             .await
             .expect("the store works");
@@ -130,10 +130,10 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
             .continuation
             .map(|text| text.parse().expect("a place survives its text"));
         let second = catalogue
-            .list(&Wanted {
+            .list(&ListFilter {
                 top: 50,
                 after,
-                ..Wanted::default()
+                ..ListFilter::default()
             })
             .await
             .expect("the store works");
@@ -150,10 +150,10 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
 #[tokio::test]
 async fn a_page_that_finds_nothing_ends_all_the_same_and_says_where_to_go_on() {
     let (catalogue, store) = vault_of(3000).await;
-    let wanted = Wanted {
+    let wanted = ListFilter {
         top: 10,
         format: "mp4".parse().ok(),
-        ..Wanted::default()
+        ..ListFilter::default()
     };
     let page = catalogue.list(&wanted).await.expect("the store works");
     assert!(page.recordings.is_empty() && page.continuation.is_some());
@@ -214,9 +214,9 @@ async fn registered(number: usize, fault: Fault) -> bool {
         );
         let page = durable
             .catalogue(&calm)
-            .list(&Wanted {
+            .list(&ListFilter {
                 top: 10,
-                ..Wanted::default()
+                ..ListFilter::default()
             })
             .await
             .expect("the store works");
@@ -490,9 +490,9 @@ async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing()
     deliver(&durable.instance(&Plan::calm()), &chunks).await;
     durable.forget_index().await;
     let catalogue = durable.catalogue(&Plan::calm());
-    let wanted = Wanted {
+    let wanted = ListFilter {
         top: 10,
-        ..Wanted::default()
+        ..ListFilter::default()
     };
     assert!(
         catalogue
@@ -525,7 +525,7 @@ async fn a_vault_from_before_the_index_is_indexed_and_a_repeat_changes_nothing()
         .show(&"mine".parse().expect("it is an id"))
         .await
         .expect("the store works");
-    let Shown::Known(detail) = shown else {
+    let RecordingLookup::Known(detail) = shown else {
         panic!("{shown:?}")
     };
     assert!(

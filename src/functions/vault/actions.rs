@@ -20,7 +20,7 @@ use crate::catalogue::detail::{ShownCase, shown_case};
 use crate::export::ledger::Retried;
 use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
-use crate::intake::{Intake, events_in};
+use crate::intake::events_in;
 use crate::store::holds::{Case, CaseTag};
 
 /// What there is to say of a person or a case, at most.
@@ -310,12 +310,12 @@ pub(crate) async fn replay(
             problem: Some("it is neither JSON nor base64 of JSON".to_owned()),
         }));
     };
-    let mut intake = Intake::new(&app);
-    let taken = intake.take_all(&events).await;
+    let mut delivery = app.intake.begin();
+    let taken = delivery.take_all(&events).await;
     taken.map_err(CatalogueError::from)?;
-    let problem = intake.unreadable.into_iter().chain(intake.again).next();
+    let problem = delivery.unreadable.into_iter().chain(delivery.again).next();
     Ok(Json(ReplayAnswer {
-        chunks: intake.recorded.len(),
+        chunks: delivery.recorded.len(),
         problem,
     }))
 }

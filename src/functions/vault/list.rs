@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
-use crate::catalogue::list::{Page, Wanted};
+use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::summary::{Deadlines, PoisonList, Tiles};
 use crate::functions::problem::Problem;
 use crate::store::index::Period;
@@ -101,7 +101,7 @@ fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
         .map_err(|rejection| Problem::invalid(None, rejection.body_text()))
 }
 
-fn wanted(query: ListQuery) -> Result<Wanted, Problem> {
+fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     let invalid = |name: &'static str| {
         move |problem: String| Problem::invalid(Some(name), format!("`{name}` {problem}."))
     };
@@ -130,7 +130,7 @@ fn wanted(query: ListQuery) -> Result<Wanted, Problem> {
             format!("`top` is {top}; expected 1 to {LARGEST_PAGE}."),
         ));
     }
-    Ok(Wanted {
+    Ok(ListFilter {
         period: Period { from, to },
         call: filled(query.call),
         participant: filled(query.participant),

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::range::{self, Wanted};
+use super::range::{self, RequestedRange};
 use super::{document_id, unknown_chunk};
 use crate::app::App;
-use crate::catalogue::media::{File, Found, Media};
-use crate::catalogue::{CatalogueError, tickets};
+use crate::catalogue::CatalogueError;
+use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
+use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
 use crate::functions::problem::Problem;
 use crate::recording::DocumentId;
@@ -48,7 +49,7 @@ pub(crate) async fn ticket(
     Path(id): Path<String>,
 ) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
-    let media = find(&app, &id, File::Media).await?;
+    let media = find(&app, &id, FileKind::Media).await?;
     let (ticket, expires_at) = app
         .tickets
         .issue(&id, app.clock.now())
@@ -80,7 +81,7 @@ pub(crate) async fn media(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    served(&app, &document_id(&id)?, File::Media, &method, &headers).await
+    served(&app, &document_id(&id)?, FileKind::Media, &method, &headers).await
 }
 
 /// Gives a chunk's metadata as ACS wrote it, byte for byte.
@@ -98,7 +99,14 @@ pub(crate) async fn metadata(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    served(&app, &document_id(&id)?, File::Metadata, &method, &headers).await
+    served(
+        &app,
+        &document_id(&id)?,
+        FileKind::Metadata,
+        &method,
+        &headers,
+    )
+    .await
 }
 
 /// Gives a chunk's media to whoever has a ticket.
@@ -121,50 +129,48 @@ pub(crate) async fn play(
     let refused = |code, message: &str| Err(Problem::new(StatusCode::FORBIDDEN, code, message));
     match app
         .tickets
-        .look(&ticket, app.clock.now())
+        .check(&ticket, app.clock.now())
         .await
         .map_err(CatalogueError::from)?
     {
-        tickets::Shown::Good(id) => served(&app, &id, File::Media, &method, &headers).await,
-        tickets::Shown::Expired => refused(
+        TicketStatus::Valid(id) => served(&app, &id, FileKind::Media, &method, &headers).await,
+        TicketStatus::Expired => refused(
             "TicketExpired",
             "This ticket's hour is over; ask for another.",
         ),
-        tickets::Shown::Forged => {
-            refused("TicketInvalid", "This is no ticket that was issued here.")
-        }
+        TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
     }
 }
 
-async fn find(app: &App, id: &DocumentId, which: File) -> Result<Media, Problem> {
+async fn find(app: &App, id: &DocumentId, which: FileKind) -> Result<ProvedFile, Problem> {
     let conflict = |code, message| Problem::new(StatusCode::CONFLICT, code, message);
     let gone = |code, message| Problem::new(StatusCode::GONE, code, message);
     Err(match app.catalogue.media(id, which).await? {
-        Found::Media(media) => return Ok(media),
-        Found::Unknown => unknown_chunk(),
-        Found::NotYet => conflict(
+        ChunkFile::Proved(media) => return Ok(media),
+        ChunkFile::Unknown => unknown_chunk(),
+        ChunkFile::NotYet => conflict(
             "NotExported",
             "The chunk is not in the vault yet.".to_owned(),
         ),
-        Found::GivenUp { reason } => conflict(
+        ChunkFile::GivenUp { reason } => conflict(
             "GivenUp",
             format!("The chunk is not in the vault, and was given up: {reason}."),
         ),
-        Found::InPlace { location } => conflict(
+        ChunkFile::InPlace { location } => conflict(
             "InPlace",
             format!(
                 "The chunk lies in your own storage, at {location}; it is not served from here."
             ),
         ),
-        Found::Lost { reason } => gone(
+        ChunkFile::Lost { reason } => gone(
             "ChunkLost",
             format!("ACS dropped the chunk before it was in the vault: {reason}."),
         ),
-        Found::Removed { reason } => gone(
+        ChunkFile::Removed { reason } => gone(
             "ChunkRemoved",
             format!("The chunk is in the vault no more: {reason}."),
         ),
-        Found::None => Problem::new(
+        ChunkFile::None => Problem::new(
             StatusCode::NOT_FOUND,
             "MetadataNotFound",
             "The chunk is in the vault without metadata; ACS gave none.",
@@ -175,7 +181,7 @@ async fn find(app: &App, id: &DocumentId, which: File) -> Result<Media, Problem>
 async fn served(
     app: &App,
     id: &DocumentId,
-    which: File,
+    which: FileKind,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
@@ -187,32 +193,19 @@ async fn served(
         // A player asks for many parts; the ETag tells that they are of one file.
         (header::CACHE_CONTROL, "private, no-cache".to_owned()),
     ];
-    let (status, part) = match range::wanted(headers, size_bytes, &etag) {
-        Wanted::NotModified => {
+    let (status, part) = match range::requested(headers, size_bytes, &etag) {
+        RequestedRange::NotModified => {
             return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty()));
         }
-        Wanted::Whole => (StatusCode::OK, 0..size_bytes),
-        Wanted::Part(part) => {
+        RequestedRange::Whole => (StatusCode::OK, 0..size_bytes),
+        RequestedRange::Part(part) => {
             answer.push((
                 header::CONTENT_RANGE,
                 format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1),
             ));
             (StatusCode::PARTIAL_CONTENT, part)
         }
-        Wanted::Unsatisfiable => {
-            let message =
-                format!("The file has {size_bytes} bytes; nothing of it lies in the range.");
-            let problem = Problem::new(
-                StatusCode::RANGE_NOT_SATISFIABLE,
-                "RangeNotSatisfiable",
-                message,
-            );
-            return Ok((
-                [(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))],
-                problem,
-            )
-                .into_response());
-        }
+        RequestedRange::Unsatisfiable => return Ok(unsatisfiable(size_bytes)),
     };
     answer.push((header::CONTENT_TYPE, media.content_type().to_owned()));
     answer.push((header::CONTENT_LENGTH, (part.end - part.start).to_string()));
@@ -239,6 +232,17 @@ async fn served(
             ))
         }
     }
+}
+
+fn unsatisfiable(size_bytes: u64) -> Response {
+    let message = format!("The file has {size_bytes} bytes; the range lies outside it.");
+    let problem = Problem::new(
+        StatusCode::RANGE_NOT_SATISFIABLE,
+        "RangeNotSatisfiable",
+        message,
+    );
+    let size = [(header::CONTENT_RANGE, format!("bytes */{size_bytes}"))];
+    (size, problem).into_response()
 }
 
 fn response(status: StatusCode, headers: Vec<(HeaderName, String)>, body: Body) -> Response {

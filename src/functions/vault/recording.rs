@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 
 use super::{recording_id, unknown_recording};
 use crate::app::App;
-use crate::catalogue::detail::{RecordingDetail, Shown};
+use crate::catalogue::detail::{RecordingDetail, RecordingLookup};
 use crate::functions::problem::Problem;
 
 /// One recording: chunks, participants, pauses, holds, receipts, and what happened to it.
@@ -26,11 +26,11 @@ pub(crate) async fn show(
     Path(id): Path<String>,
 ) -> Result<Json<RecordingDetail>, Problem> {
     match app.catalogue.show(&recording_id(&id)?).await? {
-        Shown::Known(detail) => Ok(Json(*detail)),
-        Shown::Erased => {
+        RecordingLookup::Known(detail) => Ok(Json(*detail)),
+        RecordingLookup::Erased => {
             let message = "The recording was erased on request; nothing of it is left here.";
             Err(Problem::new(StatusCode::GONE, "RecordingErased", message))
         }
-        Shown::Unknown => Err(unknown_recording()),
+        RecordingLookup::Unknown => Err(unknown_recording()),
     }
 }

@@ -8,7 +8,7 @@ use super::{Check, SignIn, Targets, advice, within, within_of};
 use crate::acs::client::CallRecordingClient;
 use crate::acs::credential::TOKEN_SCOPE;
 use crate::acs::operation::RecordingAddress;
-use crate::app;
+use crate::compose;
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::vault::VaultUrl;
@@ -55,7 +55,7 @@ pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
 }
 
 async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
-    let asked = match app::identity(client_id) {
+    let asked = match compose::identity(client_id) {
         Ok(identity) => identity.get_token(&[scope], None).await.map(drop),
         Err(error) => Err(error),
     };

@@ -17,12 +17,7 @@ pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<
     // The folder's own name comes right before everything in it.
     let mut after: Option<BlobName> = Some(period.first_folder().parse()?);
     loop {
-        let names = app
-            .driver
-            .vaults()
-            .home()
-            .list(after.as_ref(), PAGE)
-            .await?;
+        let names = app.vaults.home().list(after.as_ref(), PAGE).await?;
         let is_last = names.len() < PAGE
             || names
                 .last()
@@ -66,7 +61,7 @@ pub(super) async fn compare(
         let found = match known.get(document_id.as_str()) {
             Some(state) => unaccounted(name, &document_id, Some(state)),
             // Its entry may be of another day.
-            None => match app.driver.ledger().find(&document_id).await {
+            None => match app.ledger.find(&document_id).await {
                 Ok(found) => unaccounted(
                     name,
                     &document_id,

@@ -1,0 +1,256 @@
+//! The composition root: settings become clients become the application. The only place that names concrete adapters
+//! together. It sends nothing.
+
+mod storage;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
+
+use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
+use crate::app::{App, EventGridDoor, TelephonyDoor};
+use crate::bot::Bot;
+use crate::catalogue::Catalogue;
+use crate::catalogue::tickets::Tickets;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, EventGridConfig, SignIn, TelephonyConfig};
+use crate::control::RecordingControl;
+use crate::control::telephony::Telephony;
+use crate::export::retention::Retention;
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
+use crate::export_queue::ExportQueue;
+use crate::intake::Intake;
+use crate::intake::dispatch::Dispatch;
+use crate::oidc::TokenValidator;
+use crate::store::DocumentStore;
+use crate::vault::VaultUrl;
+use crate::vault::azure::ExternalStorage;
+use storage::Storage;
+
+/// How long a visit to a validation URL of Event Grid may take.
+const VISIT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Why the application cannot be put together. None of it depends on the network.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    #[error("could not set up an HTTP client")]
+    Http(#[source] reqwest::Error),
+    #[error("could not set up the managed identity")]
+    Identity(#[source] Box<azure_core::Error>),
+    #[error("could not set up the clients of EXTERNAL_STORAGE")]
+    External(#[source] Box<azure_core::Error>),
+    #[error("could not set up the client of EXPORT_QUEUE_URL")]
+    Queue(#[source] Box<azure_core::Error>),
+    #[error("could not set up the client of {url:?}")]
+    Storage {
+        url: VaultUrl,
+        source: Box<azure_core::Error>,
+    },
+}
+
+/// The app's identity, made anew for each client that needs one.
+type NewIdentity<'a> = &'a dyn Fn() -> Result<Arc<dyn TokenCredential>, BuildError>;
+
+/// Puts the application together; sends nothing.
+///
+/// # Errors
+/// When a client cannot be set up.
+pub fn app(config: Config) -> Result<App, BuildError> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let client_id = config.identity_client_id.clone();
+    let new_identity = || identity_of(client_id.clone());
+    let storage = Storage::new(storage_identity(&config, &new_identity)?);
+    let store = storage.documents(&config.storage.ledger)?;
+    let vaults = storage.vaults(
+        &config.storage.vault,
+        config.storage.backup_vault.as_ref(),
+        &config.storage.vault_options,
+        &clock,
+    )?;
+    let external = ExternalStorage::new(storage.azure(), &config.storage.external)
+        .map_err(|error| BuildError::External(Box::new(error)))?;
+    let queue = export_queue(&config, &new_identity)?;
+
+    let credential = match config.acs.sign_in {
+        SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
+        SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
+    };
+    let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock))
+        .map_err(BuildError::Http)?;
+    let control = Arc::new(RecordingControl::new(
+        CallRecordingClient::new(http.clone(), config.acs.api_version),
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        config.control,
+    ));
+    let telephony = telephony(config.telephony, &control, &store, &new_identity)?;
+    let callback_tokens = config
+        .callbacks
+        .map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience))
+        .transpose()
+        .map_err(BuildError::Http)?;
+
+    let tickets = Tickets::new(Arc::clone(&store));
+    let ledger = ChunkLedger::new(
+        store,
+        Arc::clone(&clock),
+        config.limits.source_retention,
+        config.limits.claim_ttl,
+    );
+    let driver = Arc::new(ExportDriver::new(
+        ledger.clone(),
+        Arc::new(AcsContent::new(
+            http,
+            ContentGuard::new(config.acs.content_hosts),
+        )),
+        Arc::new(external),
+        vaults.clone(),
+        Arc::clone(&clock),
+        config.export,
+    ));
+    Ok(App {
+        intake: Intake {
+            ledger: ledger.clone(),
+            control: Arc::clone(&control),
+            auto_record: config.auto_record,
+            clock: Arc::clone(&clock),
+        },
+        dispatch: Dispatch::new(Arc::clone(&driver), queue, config.export.chunks_in_flight),
+        sweep: ExportSweep::new(Arc::clone(&driver)),
+        driver,
+        retention: config.retention.map(|policy| {
+            Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy)
+        }),
+        catalogue: Catalogue::new(
+            ledger.clone(),
+            control.register().clone(),
+            vaults.clone(),
+            Arc::clone(&clock),
+        ),
+        tickets,
+        event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
+        callback_tokens,
+        telephony,
+        event_budget: config.limits.event_budget,
+        sweep_budget: config.limits.sweep_budget,
+        operator_actions: config.operator_actions,
+        clock,
+        ledger,
+        vaults,
+        control,
+    })
+}
+
+/// Opens a container or directory that is not ours, to read from.
+///
+/// # Errors
+/// When a client cannot be set up.
+pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn DocumentStore>, BuildError> {
+    let identity = url
+        .needs_identity()
+        .then(|| identity_of(config.identity_client_id.clone()))
+        .transpose()?;
+    Storage::new(identity).documents(url)
+}
+
+/// Returns the app's managed identity; it asks for a token when one is needed.
+///
+/// # Errors
+/// When the platform's kind of managed identity is not supported.
+pub fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    let user_assigned_id = client_id.map(UserAssignedId::ClientId);
+    let options = ManagedIdentityCredentialOptions {
+        user_assigned_id,
+        ..ManagedIdentityCredentialOptions::default()
+    };
+    Ok(ManagedIdentityCredential::new(Some(options))?)
+}
+
+fn identity_of(client_id: Option<String>) -> Result<Arc<dyn TokenCredential>, BuildError> {
+    identity(client_id).map_err(|error| BuildError::Identity(Box::new(error)))
+}
+
+/// The identity for Blob Storage; `None` where every container has a SAS or is a directory.
+fn storage_identity(
+    config: &Config,
+    new_identity: NewIdentity<'_>,
+) -> Result<Option<Arc<dyn TokenCredential>>, BuildError> {
+    let ours = [
+        Some(&config.storage.vault),
+        Some(&config.storage.ledger),
+        config.storage.backup_vault.as_ref(),
+    ];
+    let is_needed = ours.into_iter().flatten().any(VaultUrl::needs_identity)
+        || config
+            .storage
+            .external
+            .iter()
+            .any(|container| !container.has_sas());
+    is_needed.then(new_identity).transpose()
+}
+
+fn export_queue(
+    config: &Config,
+    new_identity: NewIdentity<'_>,
+) -> Result<Option<ExportQueue>, BuildError> {
+    let Some(url) = &config.storage.export_queue else {
+        return Ok(None);
+    };
+    let identity = (!url.has_sas()).then(new_identity).transpose()?;
+    ExportQueue::new(url, identity)
+        .map(Some)
+        .map_err(|error| BuildError::Queue(Box::new(error)))
+}
+
+fn event_grid(config: EventGridConfig) -> Result<EventGridDoor, reqwest::Error> {
+    let tokens = config
+        .tokens
+        .map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience))
+        .transpose()?;
+    let client = reqwest::Client::builder()
+        .timeout(VISIT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    Ok(EventGridDoor {
+        secret: config.secret,
+        tokens: tokens.map(|tokens| tokens.issued_to(config.app_id)),
+        client,
+    })
+}
+
+fn telephony(
+    config: Option<TelephonyConfig>,
+    control: &Arc<RecordingControl>,
+    store: &Arc<dyn DocumentStore>,
+    new_identity: NewIdentity<'_>,
+) -> Result<Option<TelephonyDoor>, BuildError> {
+    let Some(config) = config else {
+        return Ok(None);
+    };
+    let identity = config
+        .bot_audience
+        .is_some()
+        .then(new_identity)
+        .transpose()?;
+    let tokens = config
+        .tokens
+        .map(|(tokens, app_id)| {
+            TokenValidator::new(tokens.openid_url, tokens.audience)
+                .map(|validator| validator.issued_to(app_id))
+        })
+        .transpose()
+        .map_err(BuildError::Http)?;
+    let bot = config
+        .bot_url
+        .map(|url| Bot::new(url, identity.zip(config.bot_audience)))
+        .transpose()
+        .map_err(BuildError::Http)?;
+    let telephony = Telephony::new(Arc::clone(control), Arc::clone(store), bot);
+    Ok(Some(TelephonyDoor {
+        key: config.key,
+        tokens,
+        telephony: Arc::new(telephony),
+    }))
+}

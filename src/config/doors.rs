@@ -1,0 +1,83 @@
+//! Settings of the doors that check a caller themselves: Event Grid's webhook, ACS's callbacks, bots.
+
+use super::reader::Reader;
+use super::{EventGridConfig, TelephonyConfig, TokenConfig};
+use crate::secret::SharedSecret;
+
+impl Reader {
+    /// Callbacks are off unless the resource that sends them is known.
+    pub(super) fn callbacks(&mut self) -> Option<TokenConfig> {
+        let openid_url = self.https_url("ACS_OPENID_URL");
+        Some(TokenConfig {
+            audience: self.text("ACS_RESOURCE_ID")?,
+            openid_url: openid_url?,
+        })
+    }
+
+    pub(super) fn event_grid(&mut self) -> EventGridConfig {
+        let openid_url = self.https_url("EVENT_GRID_OPENID_URL");
+        let audience = self.text("EVENT_GRID_AUDIENCE");
+        if openid_url.is_some() != audience.is_some() {
+            self.problem(
+                "EVENT_GRID_AUDIENCE",
+                "and EVENT_GRID_OPENID_URL belong together; set both or none",
+            );
+        }
+        let tokens = openid_url
+            .zip(audience)
+            .map(|(openid_url, audience)| TokenConfig {
+                openid_url,
+                audience,
+            });
+        let app_id = self.text("EVENT_GRID_APP_ID").unwrap_or_default();
+        EventGridConfig {
+            secret: self
+                .text("EVENT_GRID_SECRET")
+                .as_deref()
+                .map(SharedSecret::new),
+            tokens,
+            app_id,
+        }
+    }
+
+    /// Bots are off unless a token or a key authenticates them.
+    pub(super) fn telephony(&mut self) -> Option<TelephonyConfig> {
+        let (openid_url, bot_url) = (
+            self.https_url("TELEPHONY_OPENID_URL"),
+            self.https_url("TELEPHONY_BOT_URL"),
+        );
+        let key = self.text("TELEPHONY_KEY").as_deref().map(SharedSecret::new);
+        let tokens = self
+            .text("TELEPHONY_APP_ID")
+            .zip(openid_url.zip(self.text("TELEPHONY_AUDIENCE")));
+        let tokens = tokens.map(|(app_id, (openid_url, audience))| {
+            (
+                TokenConfig {
+                    openid_url,
+                    audience,
+                },
+                app_id,
+            )
+        });
+        let bot_audience = self.text("TELEPHONY_BOT_AUDIENCE");
+        if bot_audience.is_some() && self.text("TELEPHONY_BOT_URL").is_none() {
+            self.problem(
+                "TELEPHONY_BOT_AUDIENCE",
+                "is set without TELEPHONY_BOT_URL; set both or none",
+            );
+        }
+        if key.is_none() && self.text("TELEPHONY_APP_ID").is_none() {
+            if self.text("TELEPHONY_BOT_URL").is_some() {
+                let expected = "is set, but nothing authenticates the bot; set TELEPHONY_APP_ID or TELEPHONY_KEY";
+                self.problem("TELEPHONY_BOT_URL", expected);
+            }
+            return None;
+        }
+        Some(TelephonyConfig {
+            key,
+            tokens,
+            bot_url,
+            bot_audience,
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! Settings of storage: vaults, ledger, the customer's own containers, the export queue.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::StorageConfig;
+use super::reader::Reader;
+use crate::export::retention::RetentionPolicy;
+use crate::export_queue::QueueUrl;
+use crate::vault::azure::{AccessTier, AzureVaultOptions};
+use crate::vault::url::ContainerUrl;
+use crate::vault::{InvalidVaultUrl, VaultUrl};
+
+impl Reader {
+    pub(super) fn storage(&mut self) -> Option<StorageConfig> {
+        let vault = self.required("VAULT_URL");
+        let backup_vault = self.backup_vault(vault.as_ref());
+        let vault_options = self.vault_options(vault.as_ref());
+        let ledger = self.ledger(vault.as_ref());
+        let external = self.external_storage();
+        let export_queue = self.parsed("EXPORT_QUEUE_URL", QueueUrl::from_str);
+        Some(StorageConfig {
+            vault: vault?,
+            backup_vault,
+            vault_options: vault_options?,
+            ledger: ledger?,
+            external: external?,
+            export_queue,
+        })
+    }
+
+    fn ledger(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
+        if self.text("LEDGER_URL").is_some() {
+            let ledger: Option<VaultUrl> = self.required("LEDGER_URL");
+            if ledger
+                .as_ref()
+                .zip(vault)
+                .is_some_and(|(ledger, vault): (&VaultUrl, _)| ledger.is_same_place(vault))
+            {
+                self.problem(
+                    "LEDGER_URL",
+                    "is VAULT_URL; the ledger needs a place of its own",
+                );
+            }
+            return ledger;
+        }
+        let beside: Result<VaultUrl, InvalidVaultUrl> = vault?.ledger_beside();
+        beside
+            .map_err(|error| self.problem("VAULT_URL", error))
+            .ok()
+    }
+
+    fn backup_vault(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {
+        let backup = self.parsed("BACKUP_VAULT_URL", VaultUrl::from_str)?;
+        if vault.is_some_and(|vault| vault.is_same_place(&backup)) {
+            self.problem(
+                "BACKUP_VAULT_URL",
+                "is VAULT_URL; what fails there fails here too",
+            );
+        }
+        if self.text("LEDGER_URL").is_none() {
+            self.problem(
+                "LEDGER_URL",
+                "has to be set with BACKUP_VAULT_URL; beside VAULT_URL it would be away with it",
+            );
+        }
+        Some(backup)
+    }
+
+    fn vault_options(&mut self, vault: Option<&VaultUrl>) -> Option<AzureVaultOptions> {
+        let read_back = self.parsed("VERIFY", |text| match text {
+            "block-list" => Ok(false),
+            "read-back" => Ok(true),
+            other => Err(format!("is `{other}`; expected block-list or read-back")),
+        });
+        let is_directory = matches!(vault, Some(VaultUrl::Directory(_)));
+        for name in ["VAULT_TIER", "VAULT_IMMUTABLE_FOR"] {
+            if is_directory && self.text(name).is_some() {
+                self.problem(
+                    name,
+                    "is set, and VAULT_URL is a directory, which has no such thing",
+                );
+            }
+        }
+        // Archive would have to be rehydrated before a copy could be proved, played or moved.
+        let tier = match self.text("VAULT_TIER") {
+            Some(_) => Some(self.parsed("VAULT_TIER", |text| match text {
+                "hot" => Ok(AccessTier::Hot),
+                "cool" => Ok(AccessTier::Cool),
+                "cold" => Ok(AccessTier::Cold),
+                other => Err(format!("is `{other}`; expected hot, cool or cold")),
+            })?),
+            None => None,
+        };
+        let immutable_for = match self.text("VAULT_IMMUTABLE_FOR") {
+            Some(_) => Some(self.duration("VAULT_IMMUTABLE_FOR", Duration::from_hours(24))?),
+            None => None,
+        };
+        let (tags, legal_hold) = (self.boolean("VAULT_TAGS"), self.boolean("VAULT_LEGAL_HOLD"));
+        for (name, wanted) in [("VAULT_TAGS", tags), ("VAULT_LEGAL_HOLD", legal_hold)] {
+            if is_directory && wanted == Some(true) {
+                self.problem(
+                    name,
+                    "is true, and VAULT_URL is a directory, which has no such thing",
+                );
+            }
+        }
+        Some(AzureVaultOptions {
+            read_back: read_back?,
+            tags: tags?,
+            tier,
+            immutable_for,
+            legal_hold: legal_hold?,
+        })
+    }
+
+    /// At least a day: what is shorter is a slip of the unit, and would empty the vault.
+    pub(super) fn retention(&mut self) -> Option<RetentionPolicy> {
+        self.duration("VAULT_RETENTION", Duration::from_hours(24))
+            .map(|keep_for| RetentionPolicy { keep_for })
+    }
+
+    fn external_storage(&mut self) -> Option<Vec<ContainerUrl>> {
+        if self.text("EXTERNAL_STORAGE").is_none() {
+            return Some(Vec::new());
+        }
+        self.parsed("EXTERNAL_STORAGE", |text| {
+            let containers = text.split(',').map(str::trim).filter(|url| !url.is_empty());
+            let containers = containers.map(|url| match url.parse() {
+                Ok(VaultUrl::Container(container)) => Ok(container),
+                Ok(VaultUrl::Directory(_)) => {
+                    Err("has a directory; expected URLs of containers".to_owned())
+                }
+                Err(error) => Err(format!("has an entry that {error}")),
+            });
+            containers.collect::<Result<Vec<_>, _>>()
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! When a copy is past the retention. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::export::entry::LedgerEntry;
+use crate::export::state::ChunkState;
+
+/// ACS records for a day and keeps the file for another: a start that is this much older than our knowledge of it is no time
+/// of a clock (`0001-01-01` for one), and must not make a new copy an old one.
+const START_BELIEVED_FOR: Duration = Duration::from_hours(7 * 24);
+
+/// How long a copy stays in the vault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetentionPolicy {
+    pub keep_for: Duration,
+}
+
+impl RetentionPolicy {
+    /// When a chunk's copy is past this policy: counted from the start of the recording, as far as that can be believed,
+    /// else from when its event came.
+    pub fn past_at(self, entry: &LedgerEntry) -> Timestamp {
+        counted_from(entry)
+            .checked_add(self.keep_for)
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    pub(super) fn is_past(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        now >= self.past_at(entry)
+    }
+
+    /// What a removal is to look at: copies that are past, and those whose removal has begun.
+    pub(super) fn concerns(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        let has_begun = matches!(entry.state, ChunkState::Removing { .. });
+        has_begun || (entry.state.removable().is_some() && self.is_past(entry, now))
+    }
+}
+
+/// What the retention counts from: the start of the recording, as far as that can be believed, else when its event came.
+pub(super) fn counted_from(entry: &LedgerEntry) -> Timestamp {
+    let earliest = entry
+        .recorded_at
+        .checked_sub(START_BELIEVED_FOR)
+        .unwrap_or(Timestamp::MIN);
+    let believed = |started_at: &Timestamp| (earliest..=entry.recorded_at).contains(started_at);
+    entry
+        .chunk
+        .started_at
+        .filter(believed)
+        .unwrap_or(entry.recorded_at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::entry::tests::entry;
+    use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
+    use crate::export::state::SourceEnd;
+    use crate::store::digest::Sha256Digest;
+    use jiff::SignedDuration;
+
+    const YEAR: RetentionPolicy = RetentionPolicy {
+        keep_for: Duration::from_hours(8760),
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn receipt() -> ExportReceipt {
+        let media = VerifiedFile::new(
+            "a/b.wav".parse().unwrap(),
+            1,
+            Sha256Digest::of(b"a"),
+            "e".into(),
+        );
+        ExportReceipt::new(
+            media,
+            None,
+            VaultName::Home,
+            None,
+            at("2026-03-02T10:00:00Z"),
+        )
+    }
+
+    fn started(started_at: Option<&str>) -> LedgerEntry {
+        let mut entry = entry();
+        assert_eq!(entry.recorded_at, at("2026-03-02T09:00:00Z"));
+        entry.chunk.started_at = started_at.map(at);
+        entry
+    }
+
+    #[rstest::rstest]
+    #[case::from_the_start_of_the_recording(Some("2026-03-01T20:00:00Z"), "2027-03-01T20:00:00Z")]
+    #[case::else_from_when_its_event_came(None, "2027-03-02T09:00:00Z")]
+    #[case::not_from_a_start_that_is_no_time(Some("0001-01-01T00:00:00Z"), "2027-03-02T09:00:00Z")]
+    #[case::not_from_a_start_in_the_future(Some("2999-01-01T00:00:00Z"), "2027-03-02T09:00:00Z")]
+    fn a_policy_counts(#[case] started_at: Option<&str>, #[case] past_at: &str) {
+        let entry = started(started_at);
+        assert_eq!(YEAR.past_at(&entry), at(past_at));
+        assert!(YEAR.is_past(&entry, at(past_at)));
+        assert!(!YEAR.is_past(&entry, at(past_at) - SignedDuration::from_nanos(1)));
+    }
+
+    #[test]
+    fn a_policy_beyond_all_time_is_never_past() {
+        let forever = RetentionPolicy {
+            keep_for: Duration::MAX,
+        };
+        assert!(!forever.is_past(&started(None), at("9999-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn only_settled_copies_are_concerned() {
+        let (soon, late) = (at("2026-03-03T00:00:00Z"), at("2030-01-01T00:00:00Z"));
+        let concerned = |state: ChunkState, now| {
+            YEAR.concerns(
+                &LedgerEntry {
+                    state,
+                    ..started(None)
+                },
+                now,
+            )
+        };
+        let (receipt, reason) = (receipt(), String::new());
+        let deleted = ChunkState::SourceDeleted {
+            receipt: receipt.clone(),
+            deleted_at: soon,
+        };
+        assert!(!concerned(deleted.clone(), soon) && concerned(deleted, late));
+        assert!(concerned(
+            ChunkState::SourceLeft {
+                receipt: receipt.clone(),
+                reason: reason.clone()
+            },
+            late
+        ));
+        for state in [
+            ChunkState::Pending,
+            ChunkState::Exported {
+                receipt: receipt.clone(),
+            },
+            ChunkState::Removed {
+                receipt: receipt.clone(),
+                removed_at: soon,
+                reason: reason.clone(),
+            },
+            ChunkState::Expired {
+                seen_at: soon,
+                reason: reason.clone(),
+            },
+            ChunkState::DeadLettered { at: soon, reason },
+        ] {
+            assert!(!concerned(state.clone(), late), "{state:?}");
+        }
+        let source = SourceEnd::Deleted { deleted_at: soon };
+        assert!(
+            concerned(
+                ChunkState::Removing {
+                    receipt,
+                    source,
+                    began_at: soon
+                },
+                soon
+            ),
+            "what was begun is finished"
+        );
+    }
+}

@@ -1,0 +1,160 @@
+//! What is held and for which case. It knows no storage.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::recording::{CallId, RecordingChunk, RecordingId};
+use crate::store::digest::Sha256Digest;
+
+/// A tag is a file number, not a text.
+const MAX_TAG_LENGTH: usize = 128;
+
+/// What is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Held {
+    RecordingId(RecordingId),
+    /// The call as events name it (`callId`), or as Call Automation does (`serverCallId`).
+    CallId(CallId),
+}
+
+/// The name of a case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct CaseTag(String);
+
+/// A text that names no case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected 1 to {MAX_TAG_LENGTH} characters, none of them a control character")]
+pub struct InvalidTag;
+
+/// Why something is held.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Case {
+    pub tag: CaseTag,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    pub since: Timestamp,
+}
+
+/// A hold as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    pub held: Held,
+    pub cases: Vec<Case>,
+}
+
+impl Held {
+    /// Everything by which a chunk may be held.
+    pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
+        let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
+        let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
+        // Where the event names no recording, the chunk is held by what it is filed under.
+        let recording = Some(Self::RecordingId(chunk.filed_under()));
+        [
+            recording,
+            chunk.call_id.clone().map(Self::CallId),
+            server_call,
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Whether a chunk belongs to what is held.
+    pub fn covers(&self, chunk: &RecordingChunk) -> bool {
+        Self::covering(chunk).any(|held| held == *self)
+    }
+
+    /// The name of the document that keeps its cases.
+    pub(super) fn digest(&self) -> Sha256Digest {
+        let name = match self {
+            Self::RecordingId(id) => format!("recording:{id}"),
+            Self::CallId(id) => format!("call:{id}"),
+        };
+        Sha256Digest::of(name.as_bytes())
+    }
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RecordingId(id) => write!(f, "recording {id}"),
+            Self::CallId(id) => write!(f, "call {id}"),
+        }
+    }
+}
+
+impl FromStr for CaseTag {
+    type Err = InvalidTag;
+    fn from_str(text: &str) -> Result<Self, InvalidTag> {
+        let tag = text.trim();
+        let is_fine = !tag.is_empty()
+            && tag.chars().count() <= MAX_TAG_LENGTH
+            && !tag.chars().any(char::is_control);
+        if is_fine {
+            Ok(Self(tag.to_owned()))
+        } else {
+            Err(InvalidTag)
+        }
+    }
+}
+
+impl TryFrom<String> for CaseTag {
+    type Error = InvalidTag;
+    fn try_from(text: String) -> Result<Self, InvalidTag> {
+        text.parse()
+    }
+}
+
+impl From<CaseTag> for String {
+    fn from(tag: CaseTag) -> Self {
+        tag.0
+    }
+}
+
+impl fmt::Display for CaseTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The tags of cases, once each, for a sentence.
+pub fn tags(cases: &[Case]) -> String {
+    let tags: BTreeSet<&str> = cases.iter().map(|case| case.tag.0.as_str()).collect();
+    let quoted: Vec<String> = tags.into_iter().map(|tag| format!("`{tag}`")).collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(tag: &str) -> Case {
+        Case {
+            tag: tag.parse().unwrap(),
+            by: None,
+            note: None,
+            since: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[rstest::rstest]
+    #[case("")]
+    #[case("  ")]
+    #[case("a\nb")]
+    fn a_text_that_names_no_case_is_refused(#[case] text: &str) {
+        assert_eq!(text.parse::<CaseTag>(), Err(InvalidTag));
+    }
+
+    #[test]
+    fn tags_are_named_once_each() {
+        assert_eq!(tags(&[case("B"), case("A"), case("B")]), "`A`, `B`");
+    }
+}
