@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use recording_vault::acs::{AcsCredential, AcsHttp, ApiVersion, CallRecordingClient};
+use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::Catalogue;
 use recording_vault::catalogue::erasing::Eraser;
 use recording_vault::clock::SystemClock;
@@ -41,7 +41,9 @@ pub enum Action {
     Drive,
     Retry,
     Accept,
+    /// For the case `B-2`.
     AddHold,
+    /// For the case `A-1`, which holds it in some scenarios from the beginning.
     ReleaseHold,
     ApplyRetention,
     Erase,
@@ -130,8 +132,8 @@ impl Process {
             Action::Drive => self.driver.drive(&document(), Budget::of(BUDGET)).await.map_or_else(failed, |_| Done::Done),
             Action::Retry => self.retry().await,
             Action::Accept => self.accept().await,
-            Action::AddHold => self.add_hold().await,
-            Action::ReleaseHold => self.release_hold().await,
+            Action::AddHold => self.add_hold("B-2").await,
+            Action::ReleaseHold => self.release_hold("A-1").await,
             Action::ApplyRetention => self.apply_retention().await,
             Action::Erase => self.erase().await,
         };
@@ -140,6 +142,14 @@ impl Process {
     }
 
     async fn deliver(&self, event: Event) -> Done {
+        let taken = self.take_in(event).await;
+        // What is not driven to its end now, a sweep goes on with.
+        drop(self.driver.drive(&document(), Budget::of(BUDGET)).await);
+        taken
+    }
+
+    /// Makes durable what an event says, and exports nothing yet.
+    pub async fn take_in(&self, event: Event) -> Done {
         let registered = self.register_files(event).await;
         if let Err(error) = self.ledger.record(event.chunk()).await {
             return failed(error);
@@ -148,8 +158,6 @@ impl Process {
         if is_acknowledged {
             self.world.facts.note(Fact::Acknowledged(event));
         }
-        // What is not driven to its end now, a sweep goes on with.
-        drop(self.driver.drive(&document(), Budget::of(BUDGET)).await);
         registered.map_or_else(failed, |()| Done::Done)
     }
 
@@ -208,9 +216,10 @@ impl Process {
         }
     }
 
-    async fn add_hold(&self) -> Done {
+    /// Holds the recording for a case.
+    pub async fn add_hold(&self, tag: &str) -> Done {
         let held = held();
-        if let Err(error) = self.ledger.holds().add(&held, &self.case()).await {
+        if let Err(error) = self.ledger.holds().add(&held, &self.case(tag)).await {
             return failed(error);
         }
         let covered = self.ledger.entries(|entry| held.covers(&entry.chunk)).await;
@@ -224,15 +233,18 @@ impl Process {
                 ChunkState::Removing { .. } | ChunkState::Removed { .. }
             )
         });
-        if !is_going {
+        if !is_going && tag == "B-2" {
             self.world.facts.note(Fact::Held);
         }
         Done::Done
     }
 
-    async fn release_hold(&self) -> Done {
-        self.world.facts.note(Fact::Released);
-        match self.ledger.holds().release(&held(), &self.case().tag).await {
+    /// Releases the recording from a case.
+    pub async fn release_hold(&self, tag: &str) -> Done {
+        if tag == "B-2" {
+            self.world.facts.note(Fact::Released);
+        }
+        match self.ledger.holds().release(&held(), &self.case(tag).tag).await {
             Ok(Released::Released { .. }) => Done::Done,
             Ok(Released::NotHeld) => Done::NothingToDo("NotHeld".to_owned()),
             Err(error) => failed(error),
@@ -277,7 +289,7 @@ impl Process {
         let person = PARTICIPANT.parse().expect("it is a participant's id");
         match Box::pin(eraser.erase(&person, "on request")).await {
             Ok(erasure) if !erasure.left.is_empty() => {
-                Done::NothingToDo(erasure.left[0].reason.clone())
+                Done::Failed(erasure.left[0].reason.clone())
             }
             Ok(erasure) => {
                 if erasure.erased.is_empty() {
@@ -291,9 +303,9 @@ impl Process {
         }
     }
 
-    fn case(&self) -> Case {
+    fn case(&self, tag: &str) -> Case {
         Case {
-            tag: "A-1".parse().expect("it is a tag"),
+            tag: tag.parse().expect("it is a tag"),
             by: None,
             note: None,
             since: self.world.clock.now(),
@@ -308,8 +320,9 @@ fn client() -> CallRecordingClient {
         let endpoint = "https://contoso.communication.azure.com".parse();
         let key = AcsCredential::AccessKey("c2VjcmV0".parse().expect("it is base64"));
         let endpoint = endpoint.expect("it is an endpoint");
+        let version = "2024-09-15".parse().expect("it is a version");
         let http = AcsHttp::new(endpoint, key, Arc::new(SystemClock));
-        CallRecordingClient::new(http.expect("TLS is there"), ApiVersion::default())
+        CallRecordingClient::new(http.expect("TLS is there"), version)
     });
     client.clone()
 }

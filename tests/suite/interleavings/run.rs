@@ -153,15 +153,19 @@ async fn heal(case: &Case, world: &World, done: Option<Done>) {
         process.sweep_quietly().await;
     }
     checks::held_copies(world).await;
-    process.perform(Action::ReleaseHold).await;
+    for tag in ["A-1", "B-2"] {
+        process.release_hold(tag).await;
+    }
     for _ in 0..SWEEPS {
         tokio::time::sleep(BETWEEN_SWEEPS).await;
         if process.sweep_quietly().await == 0 {
             break;
         }
     }
-    let entry = world.entry().await;
-    if entry.is_some_and(|entry| entry.state.name() == "removing") {
-        process.perform(Action::ApplyRetention).await;
+    for action in [Action::ApplyRetention, Action::Erase] {
+        let entry = world.entry().await;
+        if entry.is_some_and(|entry| entry.state.name() == "removing") {
+            process.perform(action).await;
+        }
     }
 }

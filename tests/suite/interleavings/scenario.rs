@@ -73,9 +73,7 @@ impl Scenario {
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                let recorded = world.ledger().record(event.chunk()).await;
-                recorded.expect("nothing is disturbed yet");
-                world.facts.note(super::facts::Fact::Acknowledged(event));
+                process.take_in(event).await;
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {
@@ -101,7 +99,7 @@ impl Scenario {
             }
         }
         if self.is_held {
-            process.perform(Action::AddHold).await;
+            process.add_hold("A-1").await;
         }
         self.assert_prepared(&world).await;
         world

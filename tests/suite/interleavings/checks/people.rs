@@ -1,5 +1,6 @@
 //! Whether a person who asks to be erased is erased: nothing is missed, and nothing comes back.
 
+use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
 
 use crate::interleavings::action::{Action, Done, Process};
@@ -38,11 +39,13 @@ pub async fn check(world: &World) -> Vec<String> {
 /// Documents and files that name the person.
 async fn traces_of_person(world: &World) -> Vec<String> {
     let mut traces = Vec::new();
+    // By a hash without a key, whoever tries all phone numbers finds hers.
+    let plain_hash = Sha256Digest::of(PARTICIPANT.to_lowercase().as_bytes()).to_string();
     let keys = world.store.list("", None, ALL).await.expect("the store works");
     for key in keys {
         let found = world.store.find(&key).await.expect("the store works");
         let names = found.is_some_and(|found| names_person(&found.content));
-        if names || key.starts_with("catalogue/participant/") {
+        if names || key.contains(&plain_hash) {
             traces.push(short(&key));
         }
     }
