@@ -16,7 +16,7 @@ pub mod wire;
 pub use api_version::ApiVersion;
 pub use client::CallRecordingClient;
 pub use content::AcsContent;
-pub use credential::{AccessKey, AcsCredential};
+pub use credential::{AccessKey, AcsCredential, EntraCredential};
 pub use endpoint::AcsEndpoint;
 pub use error::AcsError;
 pub use guard::{ContentGuard, ContentHost};

@@ -7,10 +7,10 @@ use azure_core::credentials::TokenCredential;
 use serde_json::Value;
 use url::Url;
 
-/// What a bot takes to answer at most.
+/// The longest that a bot may take to answer.
 pub const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where results go, and as whom we come.
+/// The endpoint that results are posted to, and the identity that posts them.
 pub struct Bot {
     client: reqwest::Client,
     url: Url,
@@ -18,7 +18,7 @@ pub struct Bot {
     sign_in: Option<(Arc<dyn TokenCredential>, String)>,
 }
 
-/// Why a bot could not be told.
+/// Why an activity did not reach the bot.
 #[derive(Debug, thiserror::Error)]
 pub enum BotError {
     #[error("could not get a token for the bot")]
@@ -55,13 +55,13 @@ impl Bot {
     ///
     /// # Errors
     /// When the bot cannot be reached, or answers anything but success.
-    pub async fn tell(&self, activity: &Value) -> Result<(), BotError> {
-        tokio::time::timeout(TIMEOUT, self.post(activity))
+    pub async fn post(&self, activity: &Value) -> Result<(), BotError> {
+        tokio::time::timeout(TIMEOUT, self.send(activity))
             .await
             .unwrap_or(Err(BotError::TooLate))
     }
 
-    async fn post(&self, activity: &Value) -> Result<(), BotError> {
+    async fn send(&self, activity: &Value) -> Result<(), BotError> {
         let mut request = self.client.post(self.url.clone()).json(activity);
         if let Some((identity, application)) = &self.sign_in {
             let scope = format!("{application}/.default");
@@ -75,7 +75,7 @@ impl Bot {
             .send()
             .await
             .map_err(|error| BotError::Post(error.without_url()))?;
-        // A redirect is no success: it leads elsewhere, and nobody is told there.
+        // A redirect is no success: it leads elsewhere, and nothing is posted there.
         if response.status().is_success() {
             Ok(())
         } else {

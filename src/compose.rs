@@ -9,17 +9,21 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 
-use crate::acs::{AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard};
+use crate::acs::{
+    AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard, EntraCredential,
+};
 use crate::app::{App, EventGridDoor, TelephonyDoor};
 use crate::bot::Bot;
 use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, EventGridConfig, SignIn, TelephonyConfig};
+use crate::config::{
+    AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TokenConfig,
+};
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
 use crate::export::retention::Retention;
-use crate::export::{ChunkLedger, ExportDriver, ExportSweep};
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::export_queue::ExportQueue;
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
@@ -61,78 +65,54 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let client_id = config.identity_client_id.clone();
     let new_identity = || identity_of(client_id.clone());
-    let storage = Storage::new(storage_identity(&config, &new_identity)?);
-    let store = storage.documents(&config.storage.ledger)?;
-    let vaults = storage.vaults(
-        &config.storage.vault,
-        config.storage.backup_vault.as_ref(),
-        &config.storage.vault_options,
-        &clock,
-    )?;
-    let external = ExternalStorage::new(storage.azure(), &config.storage.external)
-        .map_err(|error| BuildError::External(Box::new(error)))?;
-    let queue = export_queue(&config, &new_identity)?;
+    let storage = open_storage(&config.storage, &clock, &new_identity)?;
+    let store = Arc::clone(&storage.store);
+    let acs = AcsClients::new(config.acs, &clock, client_id.clone())?;
 
-    let credential = match config.acs.sign_in {
-        SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
-        SignIn::ManagedIdentity => AcsCredential::Entra(new_identity()?),
-    };
-    let http = AcsHttp::new(config.acs.endpoint, credential, Arc::clone(&clock))
-        .map_err(BuildError::Http)?;
     let control = Arc::new(RecordingControl::new(
-        CallRecordingClient::new(http.clone(), config.acs.api_version),
+        acs.recording,
         Arc::clone(&store),
         Arc::clone(&clock),
         config.control,
     ));
-    let telephony = telephony(config.telephony, &control, &store, &new_identity)?;
-    let callback_tokens = config
-        .callbacks
-        .map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience))
-        .transpose()
-        .map_err(BuildError::Http)?;
-
-    let tickets = Tickets::new(Arc::clone(&store));
     let ledger = ChunkLedger::new(
-        store,
+        Arc::clone(&store),
         Arc::clone(&clock),
         config.limits.source_retention,
         config.limits.claim_ttl,
     );
+    let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
-        Arc::new(AcsContent::new(
-            http,
-            ContentGuard::new(config.acs.content_hosts),
-        )),
-        Arc::new(external),
+        Arc::new(acs.content),
+        Arc::new(storage.external),
         vaults.clone(),
         Arc::clone(&clock),
         config.export,
     ));
+    let retention = config
+        .retention
+        .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
     Ok(App {
-        intake: Intake {
-            ledger: ledger.clone(),
-            control: Arc::clone(&control),
-            auto_record: config.auto_record,
-            clock: Arc::clone(&clock),
-        },
-        dispatch: Dispatch::new(Arc::clone(&driver), queue, config.export.chunks_in_flight),
+        intake: Intake::new(&ledger, &control, config.auto_record, &clock),
+        dispatch: Dispatch::new(
+            Arc::clone(&driver),
+            storage.queue,
+            config.export.chunks_in_flight,
+        ),
         sweep: ExportSweep::new(Arc::clone(&driver)),
         driver,
-        retention: config.retention.map(|policy| {
-            Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy)
-        }),
+        retention,
         catalogue: Catalogue::new(
             ledger.clone(),
             control.register().clone(),
             vaults.clone(),
             Arc::clone(&clock),
         ),
-        tickets,
+        tickets: Tickets::new(Arc::clone(&store)),
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
-        callback_tokens,
-        telephony,
+        callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
+        telephony: telephony(config.telephony, &control, &store, &new_identity)?,
         event_budget: config.limits.event_budget,
         sweep_budget: config.limits.sweep_budget,
         operator_actions: config.operator_actions,
@@ -141,6 +121,58 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         vaults,
         control,
     })
+}
+
+/// What lies in Blob Storage or a directory.
+struct OpenedStorage {
+    store: Arc<dyn DocumentStore>,
+    vaults: Vaults,
+    external: ExternalStorage,
+    queue: Option<ExportQueue>,
+}
+
+fn open_storage(
+    config: &StorageConfig,
+    clock: &Arc<dyn Clock>,
+    new_identity: NewIdentity<'_>,
+) -> Result<OpenedStorage, BuildError> {
+    let storage = Storage::new(storage_identity(config, new_identity)?);
+    let external = ExternalStorage::new(storage.azure(), &config.external)
+        .map_err(|error| BuildError::External(Box::new(error)))?;
+    Ok(OpenedStorage {
+        store: storage.documents(&config.ledger)?,
+        vaults: storage.vaults(config, clock)?,
+        external,
+        queue: export_queue(config, new_identity)?,
+    })
+}
+
+/// The clients that talk to ACS over one connection pool.
+struct AcsClients {
+    recording: CallRecordingClient,
+    content: AcsContent,
+}
+
+impl AcsClients {
+    fn new(
+        config: AcsConfig,
+        clock: &Arc<dyn Clock>,
+        client_id: Option<String>,
+    ) -> Result<Self, BuildError> {
+        let credential = match config.sign_in {
+            SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
+            SignIn::ManagedIdentity => {
+                let entra = EntraCredential::new(move || identity(client_id.clone()));
+                AcsCredential::Entra(entra.map_err(|error| BuildError::Identity(Box::new(error)))?)
+            }
+        };
+        let http = AcsHttp::new(config.endpoint, credential, Arc::clone(clock))
+            .map_err(BuildError::Http)?;
+        Ok(Self {
+            recording: CallRecordingClient::new(http.clone(), config.api_version),
+            content: AcsContent::new(http, ContentGuard::new(config.content_hosts)),
+        })
+    }
 }
 
 /// Opens a container or directory that is not ours, to read from.
@@ -174,28 +206,24 @@ fn identity_of(client_id: Option<String>) -> Result<Arc<dyn TokenCredential>, Bu
 
 /// The identity for Blob Storage; `None` where every container has a SAS or is a directory.
 fn storage_identity(
-    config: &Config,
+    config: &StorageConfig,
     new_identity: NewIdentity<'_>,
 ) -> Result<Option<Arc<dyn TokenCredential>>, BuildError> {
     let ours = [
-        Some(&config.storage.vault),
-        Some(&config.storage.ledger),
-        config.storage.backup_vault.as_ref(),
+        Some(&config.vault),
+        Some(&config.ledger),
+        config.backup_vault.as_ref(),
     ];
     let is_needed = ours.into_iter().flatten().any(VaultUrl::needs_identity)
-        || config
-            .storage
-            .external
-            .iter()
-            .any(|container| !container.has_sas());
+        || config.external.iter().any(|container| !container.has_sas());
     is_needed.then(new_identity).transpose()
 }
 
 fn export_queue(
-    config: &Config,
+    config: &StorageConfig,
     new_identity: NewIdentity<'_>,
 ) -> Result<Option<ExportQueue>, BuildError> {
-    let Some(url) = &config.storage.export_queue else {
+    let Some(url) = &config.export_queue else {
         return Ok(None);
     };
     let identity = (!url.has_sas()).then(new_identity).transpose()?;
@@ -218,6 +246,12 @@ fn event_grid(config: EventGridConfig) -> Result<EventGridDoor, reqwest::Error> 
         tokens: tokens.map(|tokens| tokens.issued_to(config.app_id)),
         client,
     })
+}
+
+fn callback_tokens(config: Option<TokenConfig>) -> Result<Option<TokenValidator>, reqwest::Error> {
+    config
+        .map(|tokens| TokenValidator::new(tokens.openid_url, tokens.audience))
+        .transpose()
 }
 
 fn telephony(

@@ -26,11 +26,10 @@ pub use events_in::events_in;
 
 /// Takes events from any door: Event Grid's trigger, its webhook, and an operator who replays them.
 pub struct Intake {
-    pub ledger: ChunkLedger,
-    pub control: Arc<RecordingControl>,
-    /// Which calls are recorded without a request; `None` where none is.
-    pub auto_record: Option<AutoRecord>,
-    pub clock: Arc<dyn Clock>,
+    ledger: ChunkLedger,
+    control: Arc<RecordingControl>,
+    auto_record: Option<AutoRecord>,
+    clock: Arc<dyn Clock>,
 }
 
 /// The events of one delivery, taken one after the other, and what became of them.
@@ -47,6 +46,21 @@ pub struct Delivery<'a> {
 }
 
 impl Intake {
+    /// `auto_record`: which calls are recorded without a request; `None` where none is.
+    pub fn new(
+        ledger: &ChunkLedger,
+        control: &Arc<RecordingControl>,
+        auto_record: Option<AutoRecord>,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            control: Arc::clone(control),
+            auto_record,
+            clock: Arc::clone(clock),
+        }
+    }
+
     /// Begins a delivery that has taken no event yet.
     pub fn begin(&self) -> Delivery<'_> {
         Delivery {
@@ -207,7 +221,7 @@ impl Delivery<'_> {
                 .push("A call ended that this app did not record".to_owned()),
             // The sweep asks ACS about running recordings, and closes it then.
             Err(error) => {
-                warn!(error = %ErrorChain(&error), "Could not register the end of a call")
+                warn!(error = %ErrorChain(&error), "Could not register the end of a call");
             }
         }
     }

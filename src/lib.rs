@@ -13,7 +13,6 @@
 //! | [`functions`] | what the Functions host sends and gets back |
 //! | [`catalogue`] | every recording, found, shown, played, erased |
 //! | [`control`] | recording control and its register |
-//! | [`verbs`] | what an operator types at a shell |
 //! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
 //! | [`acs`] | ACS over REST: recording control and content |
 //! | [`vault`] | where recordings and the ledger are kept |
@@ -45,4 +44,3 @@ pub mod store;
 pub mod telemetry;
 pub mod timer;
 pub mod vault;
-pub mod verbs;

@@ -4,6 +4,7 @@
 
 pub mod call_event;
 pub mod chunk;
+pub mod delete_location;
 pub mod event;
 pub mod id;
 pub(crate) mod lenient;
@@ -11,6 +12,7 @@ pub mod media;
 pub mod metadata;
 
 pub use chunk::{Absorbed, ChunkLocations, RecordingChunk};
+pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
 pub use media::{ContentKind, FormatKind, MediaKind};

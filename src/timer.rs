@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use crate::app::App;
-use crate::control::observe::RecordingsReport;
+use crate::control::sweep::RecordingsReport;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
@@ -30,7 +30,7 @@ pub async fn run(app: &App) -> TimerReport {
     let (chunks, recordings, missing, ()) = futures::join!(
         app.sweep.run(budget),
         app.control.sweep(budget),
-        app.control.tell_missing(budget),
+        app.control.report_missing(budget),
         sweep_bots(app)
     );
     if let Err(error) = missing {

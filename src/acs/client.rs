@@ -147,6 +147,12 @@ impl CallRecordingClient {
                         let Ok(error) = reading.await else {
                             return Err(timed_out());
                         };
+                        if let (true, Some((status, answer))) =
+                            (error.is_credential_refused(), error.answer())
+                        {
+                            let host = self.http.endpoint().authority();
+                            self.http.report_refused(status, host, answer);
+                        }
                         let was_not_carried_out = status == StatusCode::TOO_MANY_REQUESTS;
                         if !is_transient(status) || !(is_repeatable || was_not_carried_out) {
                             return Err(error

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use azure_core::credentials::TokenCredential;
 use base64::Engine as _;
@@ -51,13 +51,64 @@ impl fmt::Debug for AccessKey {
     }
 }
 
+/// A Microsoft Entra credential that can be made anew: the libraries keep a token until it expires, also one that is refused.
+#[derive(Clone)]
+pub struct EntraCredential {
+    make: Arc<MakeCredential>,
+    current: Arc<Mutex<Arc<dyn TokenCredential>>>,
+}
+
+type MakeCredential = dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync;
+
+impl EntraCredential {
+    /// Makes the first credential; asks for no token.
+    ///
+    /// # Errors
+    /// As `make`.
+    pub fn new(
+        make: impl Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync + 'static,
+    ) -> azure_core::Result<Self> {
+        let current = Arc::new(Mutex::new(make()?));
+        Ok(Self {
+            make: Arc::new(make),
+            current,
+        })
+    }
+
+    /// The credential in use.
+    pub(super) fn current(&self) -> Arc<dyn TokenCredential> {
+        Arc::clone(&self.lock())
+    }
+
+    /// A credential that has not seen the refused one's token. Of many requests that were refused at once, the first makes it.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub(super) fn renewed(
+        &self,
+        refused: &Arc<dyn TokenCredential>,
+    ) -> azure_core::Result<Arc<dyn TokenCredential>> {
+        let mut current = self.lock();
+        if Arc::ptr_eq(&current, refused) {
+            *current = (self.make)()?;
+        }
+        Ok(Arc::clone(&current))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<dyn TokenCredential>> {
+        self.current
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
 /// The closed set of ways to sign in at ACS.
 #[derive(Clone)]
 pub enum AcsCredential {
     /// HMAC-SHA256 over method, path, date, host and body.
     AccessKey(AccessKey),
     /// A managed identity's bearer token.
-    Entra(Arc<dyn TokenCredential>),
+    Entra(EntraCredential),
 }
 
 impl fmt::Debug for AcsCredential {

@@ -1,5 +1,8 @@
 //! What ACS answers when it does not do what was asked.
 
+use std::fmt;
+
+use reqwest::header::HeaderMap;
 use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,12 +12,14 @@ use super::operation::NoConversation;
 
 /// An error body is a few hundred bytes; more of it is not read.
 const BODY_LIMIT: usize = 64 * 1024;
+/// Characters of an answer's message that failures and logs repeat.
+const REPEATED_CHARS: usize = 300;
 
 /// Why a recording operation did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum AcsError {
     /// ACS answered with an error of its own.
-    #[error("ACS answered {status}{}", described(answer))]
+    #[error("ACS answered {status}{answer}")]
     Answered {
         status: StatusCode,
         answer: Box<AcsErrorAnswer>,
@@ -44,6 +49,10 @@ pub struct AcsErrorAnswer {
     pub details: Option<Value>,
     /// `X-Microsoft-Skype-Chain-ID`, which Microsoft's support asks for.
     pub chain_id: Option<String>,
+    /// `traceId` of a content host's answer.
+    pub trace_id: Option<String>,
+    /// `MS-CV`, the correlation vector.
+    pub ms_cv: Option<String>,
     /// The `Date` of the answer: ACS's clock.
     pub server_date: Option<String>,
 }
@@ -59,34 +68,57 @@ struct Flat {
     message: Option<String>,
     target: Option<String>,
     details: Option<Value>,
+    /// The content hosts' problem object: `{"title","status","instance","message","traceId"}`.
+    title: Option<String>,
+    #[serde(rename = "traceId")]
+    trace_id: Option<String>,
 }
 
-fn described(answer: &AcsErrorAnswer) -> String {
-    match (&answer.code, &answer.message) {
-        (Some(code), Some(message)) => format!(" ({code}: {message})"),
-        (Some(text), None) | (None, Some(text)) => format!(" ({text})"),
-        (None, None) => String::new(),
+/// ` (7509: HMAC-SHA256 validation failed; traceId …)`, or nothing.
+impl fmt::Display for AcsErrorAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let said: Vec<String> = [&self.code, &self.message]
+            .into_iter()
+            .flatten()
+            .map(|text| repeated(text))
+            .collect();
+        let ids = [
+            ("traceId", &self.trace_id),
+            ("MS-CV", &self.ms_cv),
+            ("chain id", &self.chain_id),
+        ];
+        let ids = ids
+            .into_iter()
+            .filter_map(|(name, id)| Some(format!("{name} {}", repeated(id.as_deref()?))));
+        let parts: Vec<String> = std::iter::once(said.join(": "))
+            .filter(|said| !said.is_empty())
+            .chain(ids)
+            .collect();
+        if parts.is_empty() {
+            return Ok(());
+        }
+        write!(f, " ({})", parts.join("; "))
     }
+}
+
+/// One line of bounded length, whatever the answer was.
+fn repeated(text: &str) -> String {
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(REPEATED_CHARS)
+        .collect()
+}
+
+/// Statuses by which ACS refuses whoever asks, not what is asked.
+pub fn is_credential_refused(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 impl AcsError {
     /// Reads an error answer, whatever its body is.
     pub(super) async fn from_response(response: Response) -> Self {
         let status = response.status();
-        let header = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        let (chain_id, server_date) = (header("x-microsoft-skype-chain-id"), header("date"));
-        let body = limited_body(response).await;
-        let answer = AcsErrorAnswer {
-            chain_id,
-            server_date,
-            ..AcsErrorAnswer::parse(&body)
-        };
+        let answer = AcsErrorAnswer::from_response(response).await;
         Self::Answered {
             status,
             answer: Box::new(answer),
@@ -129,6 +161,12 @@ impl AcsError {
         self.has_code(&["8571", "8573"])
     }
 
+    /// ACS refused our credential, and not what was asked: mended by an operator, the same request may succeed.
+    pub fn is_credential_refused(&self) -> bool {
+        self.answer()
+            .is_some_and(|(status, _)| is_credential_refused(status))
+    }
+
     /// Whether what was asked for may have happened all the same.
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
@@ -147,6 +185,11 @@ impl AcsError {
             .is_some_and(|code| codes.contains(&code))
     }
 
+    /// ACS's error object, to be passed on.
+    pub fn own_answer(&self) -> Option<Box<AcsErrorAnswer>> {
+        self.answer().map(|(_, answer)| Box::new(answer.clone()))
+    }
+
     /// ACS's status and subcode, if it was ACS that answered.
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {
@@ -161,6 +204,34 @@ impl AcsError {
 }
 
 impl AcsErrorAnswer {
+    /// Reads an error answer, whatever its body is.
+    pub(super) async fn from_response(response: Response) -> Self {
+        let headers = Self::from_headers(response.headers());
+        let body = limited_body(response).await;
+        Self {
+            chain_id: headers.chain_id,
+            ms_cv: headers.ms_cv,
+            server_date: headers.server_date,
+            ..Self::parse(&body)
+        }
+    }
+
+    /// What is known of an answer without its body.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Self {
+        let header = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        Self {
+            chain_id: header("x-microsoft-skype-chain-id"),
+            ms_cv: header("ms-cv"),
+            server_date: header("date"),
+            ..Self::default()
+        }
+    }
+
     /// `{"error":{…}}`, or flat as in the generation of 2021; nothing for anything else.
     fn parse(body: &[u8]) -> Self {
         let flat = serde_json::from_slice::<Wrapped>(body).map(|wrapped| wrapped.error);
@@ -174,11 +245,11 @@ impl AcsErrorAnswer {
         });
         Self {
             code,
-            message: flat.message,
+            message: flat.message.or(flat.title),
             target: flat.target,
             details: flat.details,
-            chain_id: None,
-            server_date: None,
+            trace_id: flat.trace_id,
+            ..Self::default()
         }
     }
 }
@@ -219,5 +290,32 @@ mod tests {
     #[test]
     fn an_html_body_is_no_error_object() {
         assert_eq!(AcsErrorAnswer::parse(b"<html>"), AcsErrorAnswer::default());
+    }
+
+    /// The body that the content hosts sent in 2023 (Azure/azure-sdk-for-js#26142).
+    #[test]
+    fn a_content_hosts_problem_gives_its_trace_id() {
+        let body = br#"{"title":"Unauthorized","status":401,"instance":"/microsoft/ic3/ams///trace-id/0fb2","message":"Unauthorized","traceId":"0fb2"}"#;
+        let mut headers = HeaderMap::new();
+        headers.insert("ms-cv", "abc.0".parse().unwrap());
+        let answer = AcsErrorAnswer {
+            ms_cv: AcsErrorAnswer::from_headers(&headers).ms_cv,
+            ..AcsErrorAnswer::parse(body)
+        };
+        assert_eq!(
+            answer.to_string(),
+            " (Unauthorized; traceId 0fb2; MS-CV abc.0)"
+        );
+    }
+
+    #[test]
+    fn a_long_message_is_repeated_in_part_and_on_one_line() {
+        let message = format!("first\nsecond {}", "x".repeat(10_000));
+        let answer = AcsErrorAnswer {
+            message: Some(message),
+            ..Default::default()
+        };
+        let shown = answer.to_string();
+        assert!(shown.len() < 400 && !shown.contains('\n'), "{shown}");
     }
 }

@@ -135,27 +135,49 @@ impl ContentGuard {
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Refusal::UserInfo);
         }
-        let authority = &url[Position::BeforeHost..Position::AfterPort];
-        if self
-            .extra
-            .iter()
-            .any(|host| host.scheme == url.scheme() && host.authority == authority)
-        {
+        if self.is_listed(&url) {
             return Ok(AdmittedUrl(url));
         }
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
         if url.scheme() != "https" {
             return Err(Refusal::NotHttps);
         }
         match url.host() {
             // `Url` has lower-cased the name and turned other alphabets into punycode, which no listed domain ends in.
             Some(Host::Domain(name))
-                if CONTENT_DOMAINS.iter().any(|domain| name.ends_with(domain)) =>
+                if CONTENT_DOMAINS
+                    .iter()
+                    .any(|domain| has_label_before(name, domain)) =>
             {
                 Ok(AdmittedUrl(url))
             }
             Some(_) | None => Err(Refusal::ForeignHost(authority.to_owned())),
         }
     }
+    /// Admits a location whose object is to be deleted: besides, no port is taken that nobody listed.
+    ///
+    /// # Errors
+    /// As [`ContentGuard::admit`].
+    pub fn admit_deletion(&self, url: Url) -> Result<AdmittedUrl, Refusal> {
+        if url.port().is_some() && !self.is_listed(&url) {
+            let authority = &url[Position::BeforeHost..Position::AfterPort];
+            return Err(Refusal::ForeignHost(authority.to_owned()));
+        }
+        self.admit_url(url)
+    }
+
+    fn is_listed(&self, url: &Url) -> bool {
+        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        self.extra
+            .iter()
+            .any(|host| host.scheme == url.scheme() && host.authority == authority)
+    }
+}
+
+/// Whether a host lies below a domain, which begins with a dot.
+fn has_label_before(name: &str, domain: &str) -> bool {
+    name.strip_suffix(domain)
+        .is_some_and(|label| !label.is_empty() && !label.ends_with('.'))
 }
 
 #[cfg(test)]
@@ -183,6 +205,7 @@ mod tests {
     #[case::ip("https://169.254.169.254/metadata")]
     #[case::loopback("http://127.0.0.1:8080/v1")]
     #[case::ipv6("https://[::1]/v1")]
+    #[case::no_label("https://.asm.skype.com/v1")]
     #[case::trailing_dot("https://us-storage.asm.skype.com./v1")]
     #[case::backslash("https://evil.example\\us-storage.asm.skype.com/v1")]
     #[case::homograph("https://us-storage.аsm.skype.com/v1")]
@@ -203,6 +226,16 @@ mod tests {
         assert!(guard.admit("https://127.0.0.1:8080/v1").is_err());
         assert!(guard.admit("https://media.example/v1").is_ok());
         assert!(guard.admit("http://media.example/v1").is_err());
+    }
+
+    #[test]
+    fn nothing_is_deleted_at_a_port_that_nobody_listed() {
+        let guard = ContentGuard::new(vec!["media.example:8443".parse().unwrap()]);
+        let url = |text: &str| Url::parse(text).unwrap();
+        let is_admitted = |text| guard.admit_deletion(url(text)).is_ok();
+        assert!(is_admitted("https://media.example:8443/v1/objects/x"));
+        assert!(is_admitted("https://eu.asm.skype.com/v1/objects/x"));
+        assert!(!is_admitted("https://eu.asm.skype.com:8443/v1/objects/x"));
     }
 
     #[rstest::rstest]

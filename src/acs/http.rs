@@ -1,6 +1,6 @@
 //! One signed exchange with ACS. Redirects are off: who wants to follow one signs anew.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
@@ -10,15 +10,16 @@ use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use tracing::field::Empty;
-use tracing::{Instrument as _, info_span};
+use tracing::{Instrument as _, debug, error, info_span};
 use url::{Position, Url};
 use uuid::Uuid;
 
-use super::credential::{AcsCredential, TOKEN_SCOPE};
+use super::credential::{AccessKey, AcsCredential, EntraCredential, TOKEN_SCOPE};
 use super::endpoint::AcsEndpoint;
 use super::error::AcsErrorAnswer;
 use super::hmac::{self, DateHeader, Signed};
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
 use crate::metrics;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,6 +28,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is asked for beyond this is not meant.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
+
+/// A refused credential fails every request: it is reported at once, and then this often.
+const REPORT_REFUSED_EVERY: Duration = Duration::from_mins(5);
 
 /// "HMAC-SHA256 validation failed" (recorded in June 2025).
 const SIGNATURE_REFUSED: &str = "7509";
@@ -80,6 +84,7 @@ pub struct AcsHttp {
     endpoint: AcsEndpoint,
     credential: AcsCredential,
     clock: Arc<dyn Clock>,
+    refused_reported_at: Arc<Mutex<Option<Instant>>>,
 }
 
 impl AcsHttp {
@@ -105,6 +110,7 @@ impl AcsHttp {
             endpoint,
             credential,
             clock,
+            refused_reported_at: Arc::default(),
         })
     }
 
@@ -143,7 +149,34 @@ impl AcsHttp {
         ))
     }
 
-    /// Signs and sends. Any status is an answer.
+    /// Reports a refused credential: nothing can be recorded, exported or deleted until a human has acted.
+    pub(super) fn report_refused(&self, status: StatusCode, host: &str, answer: &AcsErrorAnswer) {
+        let mut reported_at = self
+            .refused_reported_at
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if reported_at.is_some_and(|at| at.elapsed() < REPORT_REFUSED_EVERY) {
+            return;
+        }
+        *reported_at = Some(Instant::now());
+        let remedy = match &self.credential {
+            AcsCredential::AccessKey(_) => "check ACS_ACCESS_KEY",
+            AcsCredential::Entra(_) => {
+                "check the role of the identity on the ACS resource, and AZURE_CLIENT_ID"
+            }
+        };
+        error!(
+            http.response.status_code = status.as_u16(),
+            server.address = host,
+            trace_id = answer.trace_id,
+            ms_cv = answer.ms_cv,
+            chain_id = answer.chain_id,
+            code = answer.code,
+            "ACS refuses our credential (HTTP {status}){answer}; {remedy}"
+        );
+    }
+
+    /// Signs and sends; with a token that is refused, once more with a new one. Any status is an answer.
     ///
     /// # Errors
     /// When there is no token, or no answer.
@@ -169,6 +202,69 @@ impl AcsHttp {
     }
 
     async fn exchange(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
+        match &self.credential {
+            AcsCredential::AccessKey(key) => {
+                let headers = self.signature(request, key);
+                self.exchange_with(request, headers).await
+            }
+            AcsCredential::Entra(entra) => self.exchange_with_token(request, entra).await,
+        }
+    }
+
+    async fn exchange_with_token(
+        &self,
+        request: &AcsRequest,
+        entra: &EntraCredential,
+    ) -> Result<Response, ExchangeError> {
+        let used = entra.current();
+        let headers = token_header(used.as_ref())
+            .await
+            .map_err(ExchangeError::Token)?;
+        let response = self.exchange_with(request, headers).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let renewed = async { token_header(entra.renewed(&used)?.as_ref()).await };
+        match renewed.await {
+            Ok(headers) => self.exchange_with(request, headers).await,
+            Err(error) => {
+                // ACS's own answer says more.
+                debug!(error = %ErrorChain(&error), "Could not get another token after one was refused");
+                Ok(response)
+            }
+        }
+    }
+
+    fn signature(&self, request: &AcsRequest, key: &AccessKey) -> HeaderMap {
+        let content_sha256 = hmac::content_sha256(&request.body);
+        let date = self.http_date();
+        let signed = Signed {
+            method: request.method.as_str(),
+            path_and_query: &request.url[Position::BeforePath..Position::AfterQuery],
+            date: &date,
+            date_header: request.date_header,
+            host: self.endpoint.authority(),
+            content_sha256: &content_sha256,
+        };
+        let authorization = signed.authorization(key);
+        HeaderMap::from_iter([
+            (
+                HeaderName::from_static(request.date_header.name()),
+                text(&date),
+            ),
+            (
+                HeaderName::from_static("x-ms-content-sha256"),
+                text(&content_sha256),
+            ),
+            (AUTHORIZATION, secret(&authorization)),
+        ])
+    }
+
+    async fn exchange_with(
+        &self,
+        request: &AcsRequest,
+        authorization: HeaderMap,
+    ) -> Result<Response, ExchangeError> {
         let mut headers = request.headers.clone();
         headers
             .entry(ACCEPT)
@@ -177,36 +273,7 @@ impl AcsHttp {
             // Left to itself the client says nothing of an empty body, and front ends answer that with 411.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
-        match &self.credential {
-            AcsCredential::AccessKey(key) => {
-                let content_sha256 = hmac::content_sha256(&request.body);
-                let date = self.http_date();
-                let signed = Signed {
-                    method: request.method.as_str(),
-                    path_and_query: &request.url[Position::BeforePath..Position::AfterQuery],
-                    date: &date,
-                    date_header: request.date_header,
-                    host: self.endpoint.authority(),
-                    content_sha256: &content_sha256,
-                };
-                let authorization = signed.authorization(key);
-                headers.insert(
-                    HeaderName::from_static(request.date_header.name()),
-                    text(&date),
-                );
-                headers.insert(
-                    HeaderName::from_static("x-ms-content-sha256"),
-                    text(&content_sha256),
-                );
-                headers.insert(AUTHORIZATION, secret(&authorization));
-            }
-            AcsCredential::Entra(credential) => {
-                let token = bearer(credential.as_ref())
-                    .await
-                    .map_err(ExchangeError::Token)?;
-                headers.insert(AUTHORIZATION, secret(&format!("Bearer {token}")));
-            }
-        }
+        headers.extend(authorization);
         let sending = self
             .client
             .request(request.method.clone(), request.url.clone())
@@ -229,9 +296,10 @@ pub fn http_date(time: Timestamp) -> String {
         .expect("the years of our clocks have four digits")
 }
 
-async fn bearer(credential: &dyn TokenCredential) -> azure_core::Result<String> {
+async fn token_header(credential: &dyn TokenCredential) -> azure_core::Result<HeaderMap> {
     let token = credential.get_token(&[TOKEN_SCOPE], None).await?;
-    Ok(token.token.secret().to_owned())
+    let bearer = secret(&format!("Bearer {}", token.token.secret()));
+    Ok(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
 }
 
 fn text(value: &str) -> HeaderValue {

@@ -130,13 +130,37 @@ impl StartRecordingOptions {
     }
 }
 
+/// State of a recording in ACS's words. A paused recording is `inactive`, and so is one in its first seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StateAtAcs {
+    Active,
+    Inactive,
+    /// ACS did not say, or said something that its API does not describe.
+    #[default]
+    Unknown,
+}
+
+impl<'de> Deserialize<'de> for StateAtAcs {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+        Ok(if word.eq_ignore_ascii_case("active") {
+            Self::Active
+        } else if word.eq_ignore_ascii_case("inactive") {
+            Self::Inactive
+        } else {
+            Self::Unknown
+        })
+    }
+}
+
 /// `RecordingStateResponse`, as a start answers it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartRecordingResponse {
     pub recording_id: RecordingId,
     /// Absent in the versions of 2021.
-    pub recording_state: Option<String>,
+    #[serde(default)]
+    pub recording_state: StateAtAcs,
     /// Since 2024-04-15.
     pub recording_kind: Option<String>,
 }
@@ -145,8 +169,8 @@ pub struct StartRecordingResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordingStateResponse {
-    /// `active` or `inactive`; a paused recording is `inactive`, and so is one in its first seconds.
-    pub recording_state: Option<String>,
+    #[serde(default)]
+    pub recording_state: StateAtAcs,
     pub recording_kind: Option<String>,
 }
 

@@ -9,8 +9,8 @@ use utoipa::ToSchema;
 
 use super::row::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::control::day_summary::DaySummary;
 use crate::control::entry::RecordingStatus;
-use crate::control::report::DaySummary;
 use crate::export::entry;
 use crate::store::digest::Sha256Digest;
 

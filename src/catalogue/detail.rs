@@ -10,6 +10,7 @@ use super::timeline::Happening;
 use super::{Catalogue, CatalogueError};
 use crate::control::consent::Consent;
 use crate::control::entry::Pause;
+use crate::control::telephony;
 use crate::export::entry::Risk;
 use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, LedgerEntry, layout};
@@ -172,9 +173,7 @@ impl Catalogue {
         let Some(id) = recorded.account.conversation.clone() else {
             return Ok(None);
         };
-        let sessions = self
-            .register
-            .sessions(&id)
+        let sessions = telephony::recordings_of(&self.register, &id)
             .await?
             .iter()
             .map(ToString::to_string)

@@ -7,6 +7,7 @@ use azure_storage_blob::BlobContainerClient;
 
 use super::BuildError;
 use crate::clock::Clock;
+use crate::config::StorageConfig;
 use crate::export::Vaults;
 use crate::export::destination::ExportDestination;
 use crate::store::DocumentStore;
@@ -33,16 +34,17 @@ impl Storage {
 
     pub(super) fn vaults(
         &self,
-        home: &VaultUrl,
-        backup: Option<&VaultUrl>,
-        options: &AzureVaultOptions,
+        config: &StorageConfig,
         clock: &Arc<dyn Clock>,
     ) -> Result<Vaults, BuildError> {
+        let options = &config.vault_options;
         // A copy waits in the backup vault to be moved home: it must not be locked in there.
-        let backup = backup
+        let backup = config
+            .backup_vault
+            .as_ref()
             .map(|url| self.vault(url, options.plain(), clock))
             .transpose()?;
-        let home = self.vault(home, options.clone(), clock)?;
+        let home = self.vault(&config.vault, options.clone(), clock)?;
         Ok(Vaults::new(home, backup))
     }
 

@@ -9,6 +9,7 @@ use super::reader::Reader;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::ExportPolicy;
 use crate::export::{DeletionPolicy, OnAnomaly};
+use crate::recording::OnOtherObject;
 use crate::retry::RetryPolicy;
 
 /// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory and its upload has a minute; and 50,000 blocks, so
@@ -37,6 +38,13 @@ impl Reader {
         let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);
         let attempts = self.count("EXPORT_ATTEMPTS", 10_000);
         let delete_delay = self.duration("DELETE_DELAY", Duration::ZERO);
+        let other_objects = self.boolean("DELETE_OTHER_OBJECT").map(|deletes| {
+            if deletes {
+                OnOtherObject::Delete
+            } else {
+                OnOtherObject::Keep
+            }
+        });
         let anomalies = self.parsed("ON_ANOMALY", |text| match text {
             "keep" => Ok(OnAnomaly::Keep),
             "delete" => Ok(OnAnomaly::Delete),
@@ -51,6 +59,7 @@ impl Reader {
             deletion: DeletionPolicy {
                 delay: delete_delay?,
                 anomalies: anomalies?,
+                other_objects: other_objects?,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),

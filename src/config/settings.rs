@@ -71,6 +71,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("CLAIM_TTL", Some("60s")),
     setting("SOURCE_RETENTION", Some("24h")),
     setting("DELETE_DELAY", Some("0s")),
+    setting("DELETE_OTHER_OBJECT", Some("false")),
     setting("EXPORT_ATTEMPTS", Some("100")),
     setting("BLOCK_SIZE", Some("8MiB")),
     setting("BLOCKS_IN_FLIGHT", Some("4")),

@@ -27,17 +27,20 @@ pub struct AutoRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     All,
-    Only { groups: Wanted, rooms: Wanted },
+    Only {
+        groups: CallSelection,
+        rooms: CallSelection,
+    },
 }
 
-/// Of one kind of call: none, some, all.
+/// Which calls of one kind are recorded: none, some, all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct CallSelection {
     every: bool,
     ids: BTreeSet<String>,
 }
 
-impl Wanted {
+impl CallSelection {
     fn has(&self, id: &str) -> bool {
         self.every || self.ids.contains(&id.to_ascii_lowercase())
     }
@@ -105,7 +108,7 @@ impl Scope {
             "all" => return Ok(Some(Self::All)),
             _ => {}
         }
-        let (mut groups, mut rooms) = (Wanted::default(), Wanted::default());
+        let (mut groups, mut rooms) = (CallSelection::default(), CallSelection::default());
         for part in text
             .split(',')
             .map(str::trim)

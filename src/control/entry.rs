@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::consent::Consent;
 use super::files::Files;
+use super::state::RecordingState;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
 use crate::recording::{CallId, RecordingId};
 use crate::store::index::{Attention, Listed, recording_name};
@@ -36,7 +37,7 @@ pub struct RegisteredRecording {
     /// The call as events name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
-    /// When its account was opened: what it is listed under while nobody has told its start.
+    /// When its account was opened: it is listed under this time while its start is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
     /// It was erased on request; what stands here is what is left.
@@ -177,13 +178,13 @@ impl RegisteredRecording {
         self.pauses.last().filter(|pause| pause.ended_at.is_none())
     }
 
-    /// `paused`, `stopped`, `failed`, or `active`.
-    pub fn state_name(&self) -> &'static str {
+    /// Active, paused, stopped or failed.
+    pub fn state(&self) -> RecordingState {
         match (&self.status, self.open_pause()) {
-            (RecordingStatus::Stopped { .. }, _) => "stopped",
-            (RecordingStatus::Failed { .. }, _) => "failed",
-            (RecordingStatus::Running, Some(_)) => "paused",
-            (RecordingStatus::Running, None) => "active",
+            (RecordingStatus::Stopped { .. }, _) => RecordingState::Stopped,
+            (RecordingStatus::Failed { .. }, _) => RecordingState::Failed,
+            (RecordingStatus::Running, Some(_)) => RecordingState::Paused,
+            (RecordingStatus::Running, None) => RecordingState::Active,
         }
     }
 
@@ -258,7 +259,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// Takes out what is told of people. What is left keeps the recording from coming back with its next event.
+    /// Removes personal data. What is left keeps the recording from coming back with its next event.
     pub fn erase(&mut self, erased: Erased) {
         self.started_by = None;
         self.conversation = None;
@@ -301,7 +302,7 @@ pub(super) mod tests {
     fn every_pause_is_kept_with_its_end() {
         let mut recording = recording();
         recording.pause(at(1), Some(at(5)));
-        assert_eq!(recording.state_name(), "paused");
+        assert_eq!(recording.state(), RecordingState::Paused);
         recording.resume(at(5), PauseEnd::Guard);
         recording.pause(at(7), None);
         recording.stop(at(9));
@@ -317,7 +318,7 @@ pub(super) mod tests {
                 (at(7), Some(at(9)), Some(PauseEnd::Stop))
             ]
         );
-        assert_eq!(recording.state_name(), "stopped");
+        assert_eq!(recording.state(), RecordingState::Stopped);
     }
 
     #[test]

@@ -5,10 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::RecordingControl;
-use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::recording::{DocumentId, RecordingChunk, RecordingFileStatusUpdated};
-use crate::store::documents::DocumentError;
+use crate::recording::{DocumentId, RecordingFileStatusUpdated};
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,12 +19,13 @@ pub struct Files {
     pub has_last: bool,
     /// An event announced no chunk at all.
     pub has_empty_event: bool,
-    /// When it was noticed, and told, that no event came.
+    /// When the sweep reported that no event came.
     pub missing_since: Option<Timestamp>,
 }
 
 impl Files {
-    fn add(&mut self, update: &RecordingFileStatusUpdated, now: Timestamp) {
+    /// Adds what an event announces.
+    pub fn add(&mut self, update: &RecordingFileStatusUpdated, now: Timestamp) {
         for chunk in &update.chunks {
             self.chunks
                 .entry(chunk.index)
@@ -89,69 +87,6 @@ fn numbers(numbers: &[u32]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-impl RecordingControl {
-    /// Takes over what an event says about a recording's files.
-    ///
-    /// # Errors
-    /// When the register fails.
-    pub async fn announced(
-        &self,
-        update: &RecordingFileStatusUpdated,
-    ) -> Result<(), DocumentError> {
-        // Events of 2021 name no recording; no report leaves it out all the same.
-        let Some(id) = &update
-            .recording_id
-            .clone()
-            .or_else(|| update.chunks.first().map(RecordingChunk::filed_under))
-        else {
-            return Ok(());
-        };
-        let now = self.clock.now();
-        let account = self
-            .register
-            .change(id, now, |account| {
-                let server_call_id = update.server_call_id.as_ref().map(ToString::to_string);
-                let call =
-                    server_call_id.map(|server_call_id| CallLocator::ServerCall { server_call_id });
-                account.call = account.call.take().or(call.map(RecordedCall::Locator));
-                account.call_id = account
-                    .call_id
-                    .take()
-                    .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
-                account.started_at = account.started_at.or(update.started_at);
-                account.files.add(update, now);
-                if update.is_last {
-                    account.stop(update.event_time.unwrap_or(now).min(now));
-                }
-            })
-            .await?;
-        for problem in account.files.problems() {
-            tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
-        }
-        Ok(())
-    }
-
-    /// Whether the register has the recording of a chunk, and the chunk among its files. An account that is not readable is
-    /// there: reports say what is wrong with it.
-    ///
-    /// # Errors
-    /// When the register fails.
-    pub async fn has_recording_of(&self, chunk: &RecordingChunk) -> Result<bool, DocumentError> {
-        match self.register.find(&chunk.filed_under()).await {
-            Ok(account) => {
-                let files = account.map(|account| account.files);
-                Ok(files.is_some_and(|files| {
-                    files
-                        .documents()
-                        .any(|(_, document)| *document == chunk.document_id)
-                }))
-            }
-            Err(DocumentError::Corrupt { .. }) => Ok(true),
-            Err(error) => Err(error),
-        }
-    }
 }
 
 #[cfg(test)]

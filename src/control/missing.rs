@@ -1,4 +1,4 @@
-//! Recordings that ended and whose files were never announced: told while there is still time.
+//! Recordings that ended and whose files were never announced: reported while there is still time.
 
 use jiff::Timestamp;
 use tracing::error;
@@ -12,30 +12,30 @@ use crate::store::documents::DocumentError;
 const PAGE: usize = 100;
 
 impl RecordingControl {
-    /// Tells of every recording whose files are overdue, once. Returns how many were told of.
+    /// Reports every recording whose files are overdue, once. Returns how many were reported.
     ///
     /// # Errors
     /// When the register fails.
-    pub async fn tell_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
+    pub async fn report_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
         let now = self.clock.now();
-        let mut told = 0;
+        let mut reported = 0;
         loop {
             let due = self.register.overdue(now, PAGE).await?;
             let is_last = due.len() < PAGE;
             for awaited in due {
                 if budget.is_spent() {
-                    return Ok(told);
+                    return Ok(reported);
                 }
-                told += u64::from(self.tell(awaited.recording, now).await?);
+                reported += u64::from(self.report_one(awaited.recording, now).await?);
                 self.register.no_longer_awaited(&awaited.marker).await?;
             }
             if is_last {
-                return Ok(told);
+                return Ok(reported);
             }
         }
     }
 
-    async fn tell(
+    async fn report_one(
         &self,
         recording: Option<RegisteredRecording>,
         now: Timestamp,

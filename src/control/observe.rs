@@ -2,69 +2,19 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
-use tracing::{error, info};
 
 use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
-use super::{ControlError, RecordingControl, RecordingView, address, best_effort, view};
-use crate::acs::wire::{CallLocator, RecordedCall};
-use crate::error_chain::ErrorChain;
-use crate::export::Budget;
+use super::state::RecordingState;
+use super::sweep::ASK_EVERY;
+use super::{ControlError, RecordingControl, RecordingView, address, best_effort};
+use crate::acs::wire::StateAtAcs;
 use crate::recording::RecordingId;
-use crate::store::documents::DocumentError;
 
 /// ACS reports a change of state some seconds late (12 s were recorded after a start); what it says before is the past.
 const SETTLES: SignedDuration = SignedDuration::from_secs(60);
-/// A running recording is asked for this often, so that one that ended by itself does not stay in the list.
-const ASK_EVERY: SignedDuration = SignedDuration::from_mins(5);
-const PAGE: usize = 100;
-/// Recordings that are looked after at once.
-const AT_ONCE: usize = 8;
 /// A pause that is to last longer is none that the guard would end in time.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
-
-/// What the sweep did for running recordings.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RecordingsReport {
-    pub running: u64,
-    /// Forgotten pauses that were ended.
-    pub resumed: u64,
-    /// Recordings that had ended without a word.
-    pub closed: u64,
-    pub failed: u64,
-}
-
-/// What became of one of them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Looked {
-    Fine,
-    Resumed,
-    Closed,
-    Failed,
-}
-
-impl RecordingsReport {
-    fn count(&mut self, looked: Looked) {
-        self.running += 1;
-        match looked {
-            Looked::Fine => {}
-            Looked::Resumed => self.resumed += 1,
-            Looked::Closed => self.closed += 1,
-            Looked::Failed => self.failed += 1,
-        }
-    }
-}
-
-/// Its pause is over, and nobody has ended it.
-fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
-    recording
-        .open_pause()
-        .and_then(|pause| pause.resume_at)
-        .is_some_and(|resume_at| resume_at <= now)
-}
 
 impl RecordingControl {
     /// How a recording stands, by ACS and the register together.
@@ -81,120 +31,44 @@ impl RecordingControl {
                     .register
                     .change(id, now, |account| account.stop(now))
                     .await?;
-                return Ok(view(id, account.state_name(), Some(account)));
+                return Ok(RecordingView::of(account));
             }
             Err(error) => return Err(error.into()),
         };
-        let at_acs = answer.recording_state.unwrap_or_default();
+        let at_acs = answer.recording_state;
         let Some(known) = known else {
             return Ok(RecordingView {
                 recording_id: id.clone(),
-                state: at_acs,
+                state: match at_acs {
+                    StateAtAcs::Active => RecordingState::Active,
+                    StateAtAcs::Inactive => RecordingState::Inactive,
+                    StateAtAcs::Unknown => RecordingState::Unknown,
+                },
                 recording_kind: answer.recording_kind,
                 account: None,
             });
         };
         let now = self.clock.now();
-        let account = if is_news(&known, &at_acs, now) {
+        let account = if is_news(&known, at_acs, now) {
             let changed = self
                 .register
-                .change(id, now, |account| observe(account, &at_acs, now))
+                .change(id, now, |account| observe(account, at_acs, now))
                 .await;
             best_effort("register a recording's state", changed).unwrap_or(known)
         } else {
             known
         };
-        let is_starting = account.state_name() == "active" && at_acs == "inactive";
-        let state = if is_starting {
-            "inactive"
-        } else {
-            account.state_name()
+        let state = match (account.state(), at_acs) {
+            (RecordingState::Active, StateAtAcs::Inactive) => RecordingState::Inactive,
+            (state, _) => state,
         };
         let recording_kind = answer
             .recording_kind
             .or_else(|| account.recording_kind.clone());
         Ok(RecordingView {
             recording_kind,
-            ..view(id, state, Some(account))
+            ..RecordingView::in_state(id, state, Some(account))
         })
-    }
-
-    /// Ends pauses whose time is over, and asks for recordings not heard of for a while.
-    ///
-    /// # Errors
-    /// When the list of running recordings cannot be read.
-    pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
-        let mut report = RecordingsReport::default();
-        let mut cursor = None;
-        loop {
-            let (page, next) = self.register.running(cursor.as_ref(), PAGE).await?;
-            // Forgotten pauses first: what is not recorded meanwhile is lost.
-            let (due, rest): (Vec<_>, Vec<_>) = page
-                .into_iter()
-                .partition(|recording| is_due(recording, self.clock.now()));
-            let looks = futures::stream::iter(due.into_iter().chain(rest))
-                .take_while(|_| std::future::ready(!budget.is_spent()))
-                .map(|recording| async move { self.look_after(&recording).await })
-                .buffer_unordered(AT_ONCE);
-            for looked in looks.collect::<Vec<_>>().await {
-                report.count(looked);
-            }
-            cursor = next;
-            if cursor.is_none() || budget.is_spent() {
-                return Ok(report);
-            }
-        }
-    }
-
-    async fn look_after(&self, recording: &RegisteredRecording) -> Looked {
-        let (id, now) = (&recording.recording_id, self.clock.now());
-        let is_due = is_due(recording, now);
-        let result = if is_due {
-            self.resume(id, PauseEnd::Guard).await
-        } else if now.duration_since(recording.heard_at) >= ASK_EVERY {
-            self.state(id).await
-        } else {
-            return Looked::Fine;
-        };
-        match result {
-            Ok(_) if is_due => Looked::Resumed,
-            Ok(view)
-                if view
-                    .account
-                    .as_ref()
-                    .is_some_and(|account| !account.is_running()) =>
-            {
-                Looked::Closed
-            }
-            Ok(_) => Looked::Fine,
-            Err(ControlError::NotStarted { .. }) => Looked::Closed,
-            Err(error) => {
-                error!(recording.id = %id, error = %ErrorChain(&error), "Recording `{id}` could not be looked after");
-                Looked::Failed
-            }
-        }
-    }
-
-    /// The call is over, and with it its recording.
-    ///
-    /// # Errors
-    /// When the register fails.
-    pub async fn call_ended(
-        &self,
-        server_call_id: &str,
-        at: Timestamp,
-    ) -> Result<Option<RecordingId>, DocumentError> {
-        let call = RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: server_call_id.to_owned(),
-        });
-        let Some(id) = self.calls.recording_of(&call).await? else {
-            return Ok(None);
-        };
-        self.register
-            .change(&id, self.clock.now(), |account| account.stop(at))
-            .await?;
-        info!(recording.id = %id, "The call of recording `{id}` ended");
-        Ok(Some(id))
     }
 }
 
@@ -206,7 +80,7 @@ pub(super) fn has_begun(account: &RegisteredRecording, now: Timestamp) -> bool {
 }
 
 /// Whether an answer of ACS changes the account.
-fn is_news(account: &RegisteredRecording, at_acs: &str, now: Timestamp) -> bool {
+fn is_news(account: &RegisteredRecording, at_acs: StateAtAcs, now: Timestamp) -> bool {
     let mut observed = account.clone();
     observe(&mut observed, at_acs, now);
     observed.heard_at = account.heard_at;
@@ -214,7 +88,7 @@ fn is_news(account: &RegisteredRecording, at_acs: &str, now: Timestamp) -> bool 
 }
 
 /// Takes over what ACS says, unless it may still be speaking of what was before the last change.
-fn observe(account: &mut RegisteredRecording, at_acs: &str, now: Timestamp) {
+fn observe(account: &mut RegisteredRecording, at_acs: StateAtAcs, now: Timestamp) {
     account.heard_at = now;
     let changed_at = match (&account.status, account.pauses.last()) {
         (RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. }, _) => Some(*at),
@@ -223,10 +97,10 @@ fn observe(account: &mut RegisteredRecording, at_acs: &str, now: Timestamp) {
     };
     let has_settled = changed_at.is_none_or(|changed_at| now.duration_since(changed_at) >= SETTLES);
     match at_acs {
-        "active" if has_settled => account.resume(now, PauseEnd::Observed),
+        StateAtAcs::Active if has_settled => account.resume(now, PauseEnd::Observed),
         // A recording that runs and is `inactive` for long is paused, by whomever.
-        "inactive" if has_settled && account.is_running() => account.pause(now, None),
-        _ => {}
+        StateAtAcs::Inactive if has_settled && account.is_running() => account.pause(now, None),
+        StateAtAcs::Active | StateAtAcs::Inactive | StateAtAcs::Unknown => {}
     }
 }
 
@@ -263,34 +137,59 @@ mod tests {
         }
     }
 
-    fn observed(mut account: RegisteredRecording, at_acs: &str, second: i64) -> &'static str {
+    fn observed(
+        mut account: RegisteredRecording,
+        at_acs: StateAtAcs,
+        second: i64,
+    ) -> RecordingState {
         observe(&mut account, at_acs, at(second));
-        account.state_name()
+        account.state()
     }
 
     #[test]
     fn what_acs_says_directly_after_a_change_is_the_past() {
         let mut paused = running_since(0);
         paused.pause(at(100), None);
-        assert_eq!(observed(paused.clone(), "active", 110), "paused");
-        assert_eq!(observed(paused, "active", 161), "active");
-        assert_eq!(observed(running_since(0), "inactive", 12), "active");
+        assert_eq!(
+            observed(paused.clone(), StateAtAcs::Active, 110),
+            RecordingState::Paused
+        );
+        assert_eq!(
+            observed(paused, StateAtAcs::Active, 161),
+            RecordingState::Active
+        );
+        assert_eq!(
+            observed(running_since(0), StateAtAcs::Inactive, 12),
+            RecordingState::Active
+        );
     }
 
     #[test]
     fn a_recording_that_somebody_else_paused_is_paused() {
-        assert_eq!(observed(running_since(0), "inactive", 90), "paused");
+        assert_eq!(
+            observed(running_since(0), StateAtAcs::Inactive, 90),
+            RecordingState::Paused
+        );
         let mut stopped = running_since(0);
         stopped.stop(at(100));
-        assert_eq!(observed(stopped, "inactive", 1000), "stopped");
+        assert_eq!(
+            observed(stopped, StateAtAcs::Inactive, 1000),
+            RecordingState::Stopped
+        );
     }
 
     #[test]
     fn a_recording_closed_by_mistake_is_open_again_when_acs_says_so() {
         let mut stopped = running_since(0);
         stopped.stop(at(100));
-        assert_eq!(observed(stopped.clone(), "active", 101), "stopped");
-        assert_eq!(observed(stopped, "active", 200), "active");
+        assert_eq!(
+            observed(stopped.clone(), StateAtAcs::Active, 101),
+            RecordingState::Stopped
+        );
+        assert_eq!(
+            observed(stopped, StateAtAcs::Active, 200),
+            RecordingState::Active
+        );
     }
 
     #[rstest::rstest]

@@ -10,8 +10,9 @@
 //! few there never is.
 //! The register never decides whether a recording runs: ACS does, and is asked.
 
+pub mod running;
+
 use std::collections::BTreeSet;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +21,13 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::calls::CallRegister;
+use super::day_summary::{DaySummary, summary_key};
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
-use super::report::{self, DaySummary};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome};
 use crate::store::documents::{DocumentError, Documents};
-use crate::store::index::{Count, Index, recording_name};
+use crate::store::index::{Index, recording_name};
 
 const RUNNING: &str = "running/";
 const AWAITING: &str = "awaiting/";
@@ -146,7 +146,7 @@ impl RecordingRegister {
             .await?)
     }
 
-    /// Takes out of an account, and of its call's, what is told of people.
+    /// Removes personal data from an account, and from its call's document.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
@@ -258,7 +258,7 @@ impl RecordingRegister {
             }
             let recording = match self.documents.find(&account_key(name)).await {
                 Err(DocumentError::Corrupt { key, source }) => {
-                    tracing::error!(key, error = %ErrorChain(&source), "Whether a recording's files came cannot be told: its account is not readable");
+                    tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
                     None
                 }
                 found => found?,
@@ -306,23 +306,6 @@ impl RecordingRegister {
         self.documents.find(&account_key(name)).await
     }
 
-    /// How many recordings run, counted up to `cap`.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn count_running(&self, cap: usize) -> Result<Count, DocumentError> {
-        let count = self
-            .documents
-            .store
-            .list(RUNNING, None, cap + 1)
-            .await?
-            .len();
-        Ok(Count {
-            count: count.min(cap),
-            is_capped: count > cap,
-        })
-    }
-
     /// A page of the names of all accounts, and after which the next begins.
     ///
     /// # Errors
@@ -344,15 +327,12 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails or it is unreadable.
     pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, DocumentError> {
-        self.documents.find(&report::summary_key(day)).await
+        self.documents.find(&summary_key(day)).await
     }
 
-    /// The recordings of a bot's conversation, the oldest first.
-    ///
-    /// # Errors
-    /// When the storage fails or the conversation is unreadable.
-    pub async fn sessions(&self, conversation_id: &str) -> Result<Vec<RecordingId>, DocumentError> {
-        super::telephony::sessions(&self.documents, conversation_id).await
+    /// The documents of the storage that the register is kept in.
+    pub(super) fn documents(&self) -> &Documents {
+        &self.documents
     }
 
     /// Keeps a document of the register's once; `false` when there is one of that key.
@@ -375,72 +355,6 @@ impl RecordingRegister {
     pub async fn has(&self, key: &str) -> Result<bool, DocumentError> {
         Ok(self.documents.store.find(key).await?.is_some())
     }
-
-    /// Recordings that run, always in the same order, at most `limit` after `after`; and where the next page begins.
-    ///
-    /// # Errors
-    /// When the storage fails. An account that is unreadable is logged and left out.
-    pub async fn running(
-        &self,
-        after: Option<&RunningCursor>,
-        limit: usize,
-    ) -> Result<(Vec<RegisteredRecording>, Option<RunningCursor>), DocumentError> {
-        let after = after.map(|cursor| format!("{RUNNING}{}", cursor.0));
-        let markers = self
-            .documents
-            .store
-            .list(RUNNING, after.as_deref(), limit)
-            .await?;
-        let is_full = markers.len() == limit;
-        let mut running = Vec::with_capacity(markers.len());
-        let mut next = None;
-        for marker in markers {
-            let Ok(cursor) = marker
-                .strip_prefix(RUNNING)
-                .unwrap_or_default()
-                .parse::<RunningCursor>()
-            else {
-                continue;
-            };
-            match self
-                .documents
-                .find::<RegisteredRecording>(&account_key(&cursor.0))
-                .await
-            {
-                Ok(Some(recording)) if recording.is_running() => running.push(recording),
-                // A kill between the two writes left the marker behind.
-                Ok(Some(ended)) => {
-                    self.mark_running(&ended.recording_id, &marker, &ended, true)
-                        .await?
-                }
-                // Its account is about to be written.
-                Ok(None) => {}
-                Err(DocumentError::Corrupt { key, source }) => {
-                    tracing::error!(key, error = %ErrorChain(&source), "An account in the register is not readable");
-                }
-                Err(error) => return Err(error),
-            }
-            next = Some(cursor);
-        }
-        Ok((running, next.filter(|_| is_full)))
-    }
-}
-
-/// A place in the list of running recordings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunningCursor(String);
-
-impl RunningCursor {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for RunningCursor {
-    type Err = &'static str;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Sha256Digest::try_from(text.to_owned()).map(|digest| Self(digest.to_string()))
-    }
 }
 
 fn name(id: &RecordingId) -> String {
@@ -453,72 +367,4 @@ fn day_key(time: Timestamp) -> String {
 
 fn account_key(name: &str) -> String {
     format!("{ACCOUNTS}{name}.json")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::vault::memory::MemoryDocumentStore;
-
-    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-
-    async fn running_ids(register: &RecordingRegister, limit: usize) -> Vec<String> {
-        let mut ids = Vec::new();
-        let mut cursor = None;
-        loop {
-            let (page, next) = register.running(cursor.as_ref(), limit).await.unwrap();
-            assert!(page.len() <= limit);
-            ids.extend(
-                page.into_iter()
-                    .map(|recording| recording.recording_id.to_string()),
-            );
-            cursor = next;
-            if cursor.is_none() {
-                ids.sort();
-                return ids;
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn what_runs_is_listed_page_by_page_and_what_ended_is_not() {
-        let register = RecordingRegister::new(
-            Arc::new(MemoryDocumentStore::default()),
-            Duration::from_mins(30),
-        );
-        for id in ["a", "b", "c", "d"] {
-            register
-                .change(&id.parse().unwrap(), NOW, |_| {})
-                .await
-                .unwrap();
-        }
-        register
-            .change(&"b".parse().unwrap(), NOW, |recording| recording.stop(NOW))
-            .await
-            .unwrap();
-        for limit in 1..=5 {
-            assert_eq!(running_ids(&register, limit).await, ["a", "c", "d"]);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_marker_that_a_kill_left_behind_is_cleared() {
-        let store = Arc::new(MemoryDocumentStore::default());
-        let register = RecordingRegister::new(
-            Arc::clone(&store) as Arc<dyn DocumentStore>,
-            Duration::from_mins(30),
-        );
-        let id: RecordingId = "a".parse().unwrap();
-        register
-            .change(&id, NOW, |recording| recording.stop(NOW))
-            .await
-            .unwrap();
-        let marker = format!("{RUNNING}{}", name(&id));
-        store
-            .put(&marker, Bytes::new(), Precondition::Absent)
-            .await
-            .unwrap();
-        assert!(running_ids(&register, 10).await.is_empty());
-        assert!(store.list(RUNNING, None, 10).await.unwrap().is_empty());
-    }
 }

@@ -1,16 +1,15 @@
 //! The completeness report of a day: every recording that began then, its chunks, and what is missing.
 
 use std::fmt;
-use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-use tracing::{error, info};
+use serde::Serialize;
 
 use super::RecordingControl;
 use super::entry::{RecordingStatus, RegisteredRecording};
+use super::state::RecordingState;
 use crate::acs::wire::RecordedCall;
 use crate::error_chain::ErrorChain;
 use crate::export::entry::recording_duration_ms;
@@ -22,8 +21,6 @@ use crate::store::documents::DocumentError;
 const PAGE: usize = 500;
 /// Accounts that are looked at together.
 const AT_ONCE: usize = 16;
-/// A day is reported on when the files of its last recordings have come, or are missing.
-const REPORT_AT: Duration = Duration::from_hours(2);
 
 /// A day's recordings and whether all of it is in the vault.
 #[derive(Debug, Serialize)]
@@ -37,22 +34,8 @@ pub struct CompletenessReport {
     pub chunks_in_vault: usize,
     /// Recordings with a problem.
     pub incomplete: usize,
-    /// How long they are together, as far as that is told.
+    /// Total duration, as far as it is known.
     pub minutes: f64,
-}
-
-/// A day in numbers, kept beside its report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DaySummary {
-    pub day: String,
-    pub recordings: usize,
-    pub minutes: f64,
-    pub incomplete: usize,
-}
-
-/// Where a day's numbers are kept.
-pub(super) fn summary_key(day: &str) -> String {
-    format!("reports/{day}-summary.json")
 }
 
 /// One recording of the day.
@@ -63,7 +46,7 @@ pub struct ReportedRecording {
     /// Which call, where it is known.
     #[serde(skip)]
     pub call: Option<RecordedCall>,
-    pub state: &'static str,
+    pub state: RecordingState,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
@@ -189,60 +172,13 @@ impl RecordingControl {
             recordings,
         })
     }
-
-    /// Makes and keeps yesterday's report, once: `reports/<day>.json` and `.txt` in the ledger's storage.
-    ///
-    /// # Errors
-    /// As [`RecordingControl::report`].
-    pub async fn report_daily(&self, ledger: &ChunkLedger) -> Result<(), ReportError> {
-        let yesterday = self.clock.now()
-            - SignedDuration::try_from(REPORT_AT).unwrap_or_default()
-            - SignedDuration::from_hours(24);
-        let day = name_of(yesterday);
-        let key = format!("reports/{day}.json");
-        if self.register.has(&key).await? {
-            return Ok(());
-        }
-        let report = self.report(ledger, yesterday).await?;
-        let json = serde_json::to_string_pretty(&report).expect("a report has string keys only");
-        self.register
-            .keep(&format!("reports/{day}.txt"), report.to_string())
-            .await?;
-        let CompletenessReport {
-            incomplete,
-            minutes,
-            ..
-        } = report;
-        let summary = DaySummary {
-            day: day.clone(),
-            recordings: report.recordings.len(),
-            minutes,
-            incomplete,
-        };
-        let summary = serde_json::to_string(&summary).expect("it has string keys only");
-        self.register.keep(&summary_key(&day), summary).await?;
-        if self.register.keep(&key, json).await? {
-            match report.incomplete {
-                0 => info!(
-                    recordings = report.recordings.len(),
-                    chunks = report.chunk_count,
-                    "Nothing is missing of {day}"
-                ),
-                incomplete => error!(
-                    incomplete,
-                    "{incomplete} recordings of {day} are not complete; see {key} in the ledger"
-                ),
-            }
-        }
-        Ok(())
-    }
 }
 
 fn unreadable(name: &str, error: &DocumentError) -> ReportedRecording {
     ReportedRecording {
         recording_id: name.to_owned(),
         call: None,
-        state: "unknown",
+        state: RecordingState::Unknown,
         started_at: None,
         ended_at: None,
         duration_ms: None,
@@ -278,7 +214,7 @@ async fn reported(
     };
     problems.extend(chunks.iter().filter_map(|chunk| chunk.problem.clone()));
     Ok(ReportedRecording {
-        state: account.state_name(),
+        state: account.state(),
         started_at: account.started_at,
         ended_at,
         duration_ms: recording_duration_ms(entries.iter()),
@@ -349,6 +285,7 @@ fn minutes(duration_ms: u64) -> f64 {
     duration_ms as f64 / 60_000.0
 }
 
-fn name_of(day: Timestamp) -> String {
+/// Name of a day (UTC): `2026-03-02`.
+pub(super) fn name_of(day: Timestamp) -> String {
     day.to_zoned(TimeZone::UTC).date().to_string()
 }

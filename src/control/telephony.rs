@@ -2,14 +2,16 @@
 //!
 //! ```text
 //! telephony/<sha256 of the conversation's id>.json   the conversation: its call, its recordings, its commands
-//! telephony-open/<sha256>                            a marker while a command is not carried out, or its result not told
+//! telephony-open/<sha256>                            a marker while a command is not carried out, or its result not delivered
 //! ```
 //! A command is written down before it is answered, so that it survives a kill; markers are written before what they mark.
 
 pub mod activity;
+mod carry_out;
 pub mod command;
 pub mod conversation;
 mod drive;
+mod queued_command;
 mod result;
 
 use std::sync::Arc;
@@ -22,6 +24,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::RecordingControl;
+use super::register::RecordingRegister;
 use crate::bot::Bot;
 use crate::export::Budget;
 use crate::recording::RecordingId;
@@ -30,8 +33,9 @@ use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
 use activity::{Activity, ActivityKind, InvalidActivity};
 use command::{Action, Command};
-use conversation::{Conversation, Ids, NotTaken, QueuedCommand};
+use conversation::{Conversation, NotTaken};
 use drive::Part;
+use queued_command::{Ids, QueuedCommand};
 
 const OPEN: &str = "telephony-open/";
 const PAGE: usize = 100;
@@ -141,7 +145,7 @@ impl Telephony {
         })
     }
 
-    /// Goes on with what was interrupted, and tells bots again that could not be told.
+    /// Continues interrupted commands, and posts results again that were not delivered.
     ///
     /// # Errors
     /// When the list of open conversations cannot be read.
@@ -277,11 +281,15 @@ impl Telephony {
     }
 }
 
-/// The recordings of a conversation, the oldest first.
-pub(super) async fn sessions(
-    documents: &Documents,
+/// The recordings of a bot's conversation, the oldest first.
+///
+/// # Errors
+/// When the storage fails or the conversation is unreadable.
+pub async fn recordings_of(
+    register: &RecordingRegister,
     conversation_id: &str,
 ) -> Result<Vec<RecordingId>, DocumentError> {
+    let documents = register.documents();
     let conversation: Option<Conversation> = documents.find(&key(&name(conversation_id))).await?;
     Ok(conversation
         .map(|conversation| conversation.sessions)

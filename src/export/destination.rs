@@ -41,6 +41,36 @@ pub enum CommitOutcome {
     AlreadyThere,
 }
 
+/// The state of a committed blob. Each write gives it another one, and so does [`ExportDestination::touch`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobVersion(pub String);
+
+/// What became of a conditional removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoveOutcome {
+    /// No blob of that name is there, whether this request or an earlier one removed it.
+    Removed,
+    /// The blob has another version: it was not removed.
+    Changed,
+}
+
+/// What became of a touch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TouchOutcome {
+    Touched,
+    NotThere,
+    /// An immutability policy or a legal hold refuses the touch, and a removal just as well.
+    Protected,
+}
+
+/// What became of a conditional replacement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReplaceOutcome {
+    Replaced,
+    /// The blob has another version, or is gone: nothing was written.
+    Changed,
+}
+
 /// The vault did not do what was asked; it may or may not have taken effect. Trying again is safe.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} `{name}` in the vault")]
@@ -99,6 +129,31 @@ pub trait ExportDestination: Send + Sync {
         limit: usize,
     ) -> Result<Vec<BlobName>, DestinationError>;
 
-    /// Removes a committed blob; one that is not there is removed already.
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError>;
+    /// The version of the committed blob `name`, if there is one.
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError>;
+
+    /// Replaces a small document that has this version, by one write.
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError>;
+
+    /// Removes the committed blob if it has this version. There is no unconditional removal: a request that was decided
+    /// long ago may arrive late.
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError>;
+
+    /// Gives the committed blob another version and changes nothing else. Removals that were decided before have no effect
+    /// from then on.
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError>;
+
+    /// Throws away what is staged for `name`, where the vault keeps it until it is told not to. Blob Storage drops it by
+    /// itself within a week.
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError>;
 }

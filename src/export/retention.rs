@@ -17,9 +17,9 @@ use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{error, info};
 
-use super::destination::DestinationError;
+use super::destination::{DestinationError, ExportDestination};
 use super::entry::LedgerEntry;
-use super::layout;
+use super::layout::{self, BlobName};
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
 use super::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use super::state::{ChunkState, SourceEnd};
@@ -317,7 +317,7 @@ impl Retention {
             .chain(receipt.metadata())
             .map(VerifiedFile::name);
         for name in files.chain([&proof]) {
-            self.vaults.get(receipt.vault(), name)?.remove(name).await?;
+            remove(self.vaults.get(receipt.vault(), name)?, name).await?;
         }
         Ok(())
     }
@@ -328,7 +328,7 @@ impl Retention {
         let cleared = async {
             if cases.is_empty() {
                 for name in layout::all_names(&entry.folder, &entry.chunk) {
-                    self.vaults.home().remove(&name).await?;
+                    remove(self.vaults.home(), &name).await?;
                 }
                 self.clear_backup(entry).await?;
             }
@@ -352,10 +352,7 @@ impl Retention {
     async fn clear_backup(&self, entry: &LedgerEntry) -> Result<(), DestinationError> {
         if entry.uses_backup {
             for name in layout::all_names(&entry.folder, &entry.chunk) {
-                self.vaults
-                    .get(VaultName::Backup, &name)?
-                    .remove(&name)
-                    .await?;
+                remove(self.vaults.get(VaultName::Backup, &name)?, &name).await?;
             }
         }
         Ok(())
@@ -379,4 +376,11 @@ impl Retention {
             .await?;
         Ok(is_whole)
     }
+}
+
+async fn remove(vault: &dyn ExportDestination, name: &BlobName) -> Result<(), DestinationError> {
+    if let Some(version) = vault.version(name).await? {
+        vault.remove(name, &version).await?;
+    }
+    Ok(())
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use super::receipt::ExportReceipt;
-use crate::recording::RecordingChunk;
+use crate::recording::{DeleteLocation, RecordingChunk};
 
 /// Which of a chunk's two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,19 @@ pub struct OpenedContent {
     pub end: u64,
     /// Length of the whole file, as the source announced it.
     pub total_bytes: u64,
+    /// The version of the file, where the source names one.
+    pub validator: Option<Validator>,
     pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
+}
+
+/// `ETag` or `Last-Modified`: two answers about one file with different ones are about two versions of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validator(String);
+
+impl Validator {
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
 }
 
 /// Why the source did not give, or not delete. One variant per decision of the caller.
@@ -76,6 +88,14 @@ impl SourceError {
     }
 }
 
+/// What a deletion at the source found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SourceDeletion {
+    Deleted,
+    /// The object was gone already, by ACS's expiry or by an attempt whose answer was lost.
+    WasGone,
+}
+
 /// Where chunks are read from and, with a receipt in hand, deleted.
 #[async_trait]
 pub trait RecordingSource: Send + Sync {
@@ -87,10 +107,10 @@ pub trait RecordingSource: Send + Sync {
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError>;
 
-    /// Deletes the chunk at the source by the event's `deleteLocation`. One that is gone already is deleted.
+    /// Deletes a chunk's object at the source.
     async fn delete(
         &self,
-        chunk: &RecordingChunk,
+        location: &DeleteLocation,
         receipt: &ExportReceipt,
-    ) -> Result<(), SourceError>;
+    ) -> Result<SourceDeletion, SourceError>;
 }

@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::entry::LedgerEntry;
 use super::receipt::{ExportReceipt, VaultName};
 use crate::export::in_place::InPlace;
+use crate::recording::OnOtherObject;
 
 /// Facts, not activities: whether somebody is at work is told by the claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -178,6 +179,7 @@ pub struct DeletionPolicy {
     /// Pause between the proof and the deletion.
     pub delay: Duration,
     pub anomalies: OnAnomaly,
+    pub other_objects: OnOtherObject,
 }
 
 impl DeletionPolicy {
@@ -307,6 +309,7 @@ mod tests {
     const HOUR: DeletionPolicy = DeletionPolicy {
         delay: Duration::from_hours(1),
         anomalies: OnAnomaly::Keep,
+        other_objects: OnOtherObject::Keep,
     };
 
     fn at(text: &str) -> Timestamp {

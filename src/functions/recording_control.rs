@@ -22,8 +22,9 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::control::entry::PauseEnd;
 use crate::control::observe;
-use crate::control::register::RunningCursor;
+use crate::control::register::running::RunningCursor;
 use crate::control::start::Start;
+use crate::control::telephony;
 use crate::recording::RecordingId;
 pub use answer::{RecordingAnswer, RecordingList};
 
@@ -146,7 +147,7 @@ pub(crate) async fn list(
 }
 
 async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingList, Problem> {
-    let sessions = app.control.register().sessions(conversation_id).await?;
+    let sessions = telephony::recordings_of(app.control.register(), conversation_id).await?;
     let mut recordings = Vec::with_capacity(sessions.len());
     for id in &sessions {
         recordings.extend(app.control.register().find(id).await?);

@@ -60,7 +60,7 @@ pub(crate) async fn report(
     validator
         .validate(authorization)
         .await
-        .map_err(not_let_in)?;
+        .map_err(unauthorized)?;
     let events: Value = serde_json::from_slice(&body?)
         .map_err(|error| Problem::invalid(None, format!("The body is not JSON: {error}.")))?;
     let events = if let Value::Array(events) = events {
@@ -79,7 +79,7 @@ pub(crate) async fn report(
     Ok(Json(json!({"taken": taken})))
 }
 
-fn not_let_in(error: InvalidToken) -> Problem {
+fn unauthorized(error: InvalidToken) -> Problem {
     match error {
         InvalidToken::Missing
         | InvalidToken::Invalid(_)

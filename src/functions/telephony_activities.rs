@@ -58,7 +58,7 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
         (status = 401, description = "Neither the bot's token nor the key", body = super::problem::ErrorAnswer),
         (status = 404, description = "Nothing says which call the conversation is", body = super::problem::ErrorAnswer),
         (status = 429, description = "Too many commands wait", body = super::problem::ErrorAnswer),
-        (status = 503, description = "The register fails, or bots are not let in", body = super::problem::ErrorAnswer),
+        (status = 503, description = "The register fails, or bots are off", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn send(
@@ -69,14 +69,15 @@ pub(crate) async fn send(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, Problem> {
     let Some(door) = &app.telephony else {
-        let message = "Bots are not let in: set TELEPHONY_APP_ID to the bot's application id, or TELEPHONY_KEY.";
+        let message =
+            "Bots are off: set TELEPHONY_APP_ID to the bot's application id, or TELEPHONY_KEY.";
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "TelephonyOff",
             message,
         ));
     };
-    let_in(door, query.as_deref(), &headers).await?;
+    authorize(door, query.as_deref(), &headers).await?;
     let Taken {
         activity_id,
         result,
@@ -105,7 +106,7 @@ pub(crate) async fn reply(
 }
 
 /// The key, where one is set and shown; else the bot's token.
-async fn let_in(
+async fn authorize(
     door: &TelephonyDoor,
     query: Option<&str>,
     headers: &HeaderMap,

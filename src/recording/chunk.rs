@@ -99,13 +99,6 @@ impl RecordingChunk {
             || self.locations.content.as_deref().is_some_and(is_blob_host)
     }
 
-    /// The other document that the delete location names, if it names one: `…/objects/<documentId>[/content/…]`.
-    pub fn deletes_another(&self) -> Option<DocumentId> {
-        let (_, rest) = self.locations.delete.as_deref()?.split_once("/objects/")?;
-        let named: DocumentId = rest.split(['/', '?']).next()?.parse().ok()?;
-        (named != self.document_id).then_some(named)
-    }
-
     /// What its recording is kept under. Events of 2021 name no recording: then the call, or else the document, stands for it.
     pub fn filed_under(&self) -> RecordingId {
         let stand_in = || {

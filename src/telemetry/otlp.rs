@@ -129,9 +129,9 @@ fn observe_all(meter: &Meter) {
                     .with_unit(unit)
                     .with_description(help);
                 let observed = instrument.with_callback(move |observer| {
-                    counter.values().iter().for_each(|(values, count)| {
-                        observer.observe(*count, &attributes(labels, values))
-                    });
+                    for (values, count) in counter.values() {
+                        observer.observe(count, &attributes(labels, &values));
+                    }
                 });
                 observed.build();
             }
@@ -141,9 +141,9 @@ fn observe_all(meter: &Meter) {
                     .with_unit(unit)
                     .with_description(help);
                 let observed = instrument.with_callback(move |observer| {
-                    gauge.values().iter().for_each(|(values, value)| {
-                        observer.observe(*value, &attributes(labels, values))
-                    });
+                    for (values, value) in gauge.values() {
+                        observer.observe(value, &attributes(labels, &values));
+                    }
                 });
                 observed.build();
             }
@@ -156,7 +156,7 @@ fn observe_all(meter: &Meter) {
                     .with_boundaries(histogram.bounds.to_vec())
                     .build();
                 histogram.mirror_to(Box::new(move |value, values| {
-                    instrument.record(value, &attributes(labels, values))
+                    instrument.record(value, &attributes(labels, values));
                 }));
             }
         }

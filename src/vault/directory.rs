@@ -10,6 +10,7 @@
 
 mod ledger;
 mod vault;
+mod versions;
 
 use std::collections::HashSet;
 use std::fs::{self, File};

@@ -12,7 +12,8 @@ use futures::stream::BoxStream;
 
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -29,11 +30,46 @@ pub struct MemoryVault {
 #[derive(Debug, Default)]
 struct Blobs {
     staged: HashMap<BlobName, HashMap<[u8; 64], Bytes>>,
-    committed: BTreeMap<BlobName, (Bytes, Vec<BlockId>)>,
+    committed: BTreeMap<BlobName, MemoryBlob>,
+    writes: u64,
     unavailable: bool,
     fails_after: Duration,
     refuses_removals: bool,
     protected: BTreeSet<BlobName>,
+}
+
+#[derive(Debug)]
+struct MemoryBlob {
+    content: Bytes,
+    blocks: Vec<BlockId>,
+    version: u64,
+}
+
+impl MemoryBlob {
+    fn version(&self) -> BlobVersion {
+        BlobVersion(self.version.to_string())
+    }
+}
+
+impl Blobs {
+    fn write(&mut self, name: &BlobName, content: Bytes, blocks: Vec<BlockId>) {
+        self.writes += 1;
+        let blob = MemoryBlob {
+            content,
+            blocks,
+            version: self.writes,
+        };
+        self.committed.insert(name.clone(), blob);
+    }
+
+    fn has_version(&self, name: &BlobName, version: &BlobVersion) -> bool {
+        let found = self.committed.get(name);
+        found.is_some_and(|blob| blob.version() == *version)
+    }
+
+    fn protects(&self, name: &BlobName) -> bool {
+        self.refuses_removals || self.protected.contains(name)
+    }
 }
 
 impl MemoryVault {
@@ -43,7 +79,11 @@ impl MemoryVault {
 
     /// As if somebody had emptied it.
     pub fn lose_everything(&self) {
-        *self.blobs() = Blobs::default();
+        let mut blobs = self.blobs();
+        *blobs = Blobs {
+            writes: blobs.writes,
+            ..Blobs::default()
+        };
     }
 
     /// From now on every call fails, or none does.
@@ -90,7 +130,7 @@ impl MemoryVault {
         self.blobs()
             .committed
             .iter()
-            .map(|(name, (content, _))| (name.clone(), content.clone()))
+            .map(|(name, blob)| (name.clone(), blob.content.clone()))
             .collect()
     }
 }
@@ -154,9 +194,7 @@ impl ExportDestination for MemoryVault {
             );
         }
         blobs.staged.remove(name);
-        blobs
-            .committed
-            .insert(name.clone(), (content.freeze(), blocks.to_vec()));
+        blobs.write(name, content.freeze(), blocks.to_vec());
         Ok(CommitOutcome::Committed)
     }
 
@@ -166,20 +204,23 @@ impl ExportDestination for MemoryVault {
             .await?
             .committed
             .get(name)
-            .map(|(content, ids)| CommittedBlob {
-                size_bytes: content.len() as u64,
-                etag: Sha256Digest::of(content).to_string(),
-                blocks: ids.iter().map(|id| (Some(*id), id.size_bytes())).collect(),
-                read_back: Some(Sha256Digest::of(content)),
+            .map(|blob| {
+                let ids = blob.blocks.iter();
+                CommittedBlob {
+                    size_bytes: blob.content.len() as u64,
+                    etag: blob.version.to_string(),
+                    blocks: ids.map(|id| (Some(*id), id.size_bytes())).collect(),
+                    read_back: Some(Sha256Digest::of(&blob.content)),
+                }
             }))
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         let blobs = self.reach("read", name).await?;
-        let (content, _) = blobs
-            .committed
-            .get(name)
-            .ok_or_else(|| failed("read", name, "it is not there"))?;
+        let blob = blobs.committed.get(name);
+        let content = &blob
+            .ok_or_else(|| failed("read", name, "it is not there"))?
+            .content;
         let clipped = |offset: u64| {
             usize::try_from(offset)
                 .unwrap_or(usize::MAX)
@@ -215,12 +256,67 @@ impl ExportDestination for MemoryVault {
             .collect())
     }
 
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        let blobs = self.reach("inspect", name).await?;
+        Ok(blobs.committed.get(name).map(MemoryBlob::version))
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        _properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let mut blobs = self.reach("replace", name).await?;
+        if !blobs.has_version(name, version) {
+            return Ok(ReplaceOutcome::Changed);
+        }
+        if blobs.protects(name) {
+            return Err(failed("replace", name, "it is immutable due to a policy"));
+        }
+        blobs.write(name, content, Vec::new());
+        Ok(ReplaceOutcome::Replaced)
+    }
+
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
         let mut blobs = self.reach("remove", name).await?;
-        if blobs.refuses_removals || blobs.protected.contains(name) {
+        if !blobs.committed.contains_key(name) {
+            return Ok(RemoveOutcome::Removed);
+        }
+        if !blobs.has_version(name, version) {
+            return Ok(RemoveOutcome::Changed);
+        }
+        if blobs.protects(name) {
             return Err(failed("remove", name, "it is immutable due to a policy"));
         }
         blobs.committed.remove(name);
+        Ok(RemoveOutcome::Removed)
+    }
+
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        let mut blobs = self.reach("touch", name).await?;
+        if blobs.protects(name) {
+            return Ok(TouchOutcome::Protected);
+        }
+        blobs.writes += 1;
+        let version = blobs.writes;
+        Ok(match blobs.committed.get_mut(name) {
+            Some(blob) => {
+                blob.version = version;
+                TouchOutcome::Touched
+            }
+            None => TouchOutcome::NotThere,
+        })
+    }
+
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        let mut blobs = self.reach("discard the staged blocks of", name).await?;
+        blobs.staged.remove(name);
         Ok(())
     }
 
@@ -234,7 +330,7 @@ impl ExportDestination for MemoryVault {
         if blobs.committed.contains_key(name) {
             return Ok(CommitOutcome::AlreadyThere);
         }
-        blobs.committed.insert(name.clone(), (content, Vec::new()));
+        blobs.write(name, content, Vec::new());
         Ok(CommitOutcome::Committed)
     }
 }

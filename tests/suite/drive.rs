@@ -309,23 +309,6 @@ async fn an_event_that_names_another_place_for_a_known_document_changes_nothing(
 }
 
 #[tokio::test]
-async fn a_delete_location_of_a_chunk_that_is_not_in_the_vault_is_not_used() {
-    let pipeline = Pipeline::new();
-    let (mut one, other) = (chunk("one", 0), chunk("other", 1));
-    one.locations.delete.clone_from(&other.locations.delete);
-    pipeline.source.put(&one.document_id, content(100, 1));
-    pipeline.record(&other).await;
-    pipeline.record(&one).await;
-    pipeline.drive(&one.document_id).await;
-    let state = pipeline.state(&one.document_id).await;
-    assert!(
-        matches!(&state, ChunkState::SourceLeft { reason, .. } if reason.contains("`other`")),
-        "{state:?}"
-    );
-    assert!(pipeline.source.model().deleted.is_empty());
-}
-
-#[tokio::test]
 async fn metadata_that_no_event_named_is_not_deleted_with_the_media() {
     let pipeline = Pipeline::new();
     let mut chunk = chunk("a", 0);

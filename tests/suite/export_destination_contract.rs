@@ -5,7 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::TryStreamExt as _;
 use recording_vault::export::block::{Block, BlockChain, BlockId};
-use recording_vault::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
+use recording_vault::export::destination::{
+    BlobProperties, BlobVersion, CommitOutcome, ExportDestination, RemoveOutcome, ReplaceOutcome,
+    TouchOutcome,
+};
 use recording_vault::export::layout::BlobName;
 use recording_vault::vault::azure::{AccessTier, AzureVaultOptions};
 use recording_vault::vault::directory::DirectoryVault;
@@ -373,17 +376,133 @@ async fn what_is_removed_is_gone_and_can_be_made_again() {
                 CommitOutcome::Committed,
                 "{which}"
             );
-            vault.remove(&name()).await.expect("the vault works");
+            let version = version(&*vault).await;
+            for _ in 0..2 {
+                let removed = vault.remove(&name(), &version).await;
+                assert_eq!(
+                    removed.expect("removing what is gone is done"),
+                    RemoveOutcome::Removed,
+                    "{which}"
+                );
+            }
             assert_eq!(
                 vault.inspect(&name()).await.expect("the vault works"),
                 None,
                 "{which}"
             );
         }
+    }
+}
+
+async fn version(vault: &dyn ExportDestination) -> BlobVersion {
+    let found = vault.version(&name()).await.expect("the vault works");
+    found.expect("the file is there")
+}
+
+#[tokio::test]
+async fn a_removal_that_was_decided_for_another_version_removes_nothing() {
+    for (which, vault) in vaults().await.0 {
+        assert_eq!(
+            vault.version(&name()).await.expect("the vault works"),
+            None,
+            "{which}"
+        );
+        let (chain, blocks) = blocks(&content(10_000, 4));
+        stage(&*vault, &blocks).await;
+        commit(&*vault, chain.ids()).await;
+        let first = version(&*vault).await;
+        assert_eq!(
+            version(&*vault).await,
+            first,
+            "{which}: reading changes nothing"
+        );
+        let remove = async |version: &BlobVersion| {
+            let removed = vault.remove(&name(), version).await;
+            removed.expect("the vault works")
+        };
+        remove(&first).await;
+        stage(&*vault, &blocks).await;
+        commit(&*vault, chain.ids()).await;
+        assert_eq!(
+            remove(&first).await,
+            RemoveOutcome::Changed,
+            "{which}: it is another file of the same content"
+        );
+        let found = vault.inspect(&name()).await.expect("the vault works");
+        assert!(found.is_some(), "{which}");
+    }
+}
+
+#[tokio::test]
+async fn a_touch_breaks_the_removals_decided_before_and_changes_nothing_else() {
+    for (which, vault) in vaults().await.0 {
+        let touch = async || vault.touch(&name()).await.expect("the vault works");
+        assert_eq!(touch().await, TouchOutcome::NotThere, "{which}");
+        let (chain, blocks) = blocks(&content(10_000, 4));
+        stage(&*vault, &blocks).await;
+        commit(&*vault, chain.ids()).await;
+        let inspected = async || {
+            let found = vault.inspect(&name()).await.expect("the vault works");
+            found.map(|found| (found.size_bytes, found.blocks, found.read_back))
+        };
+        let (before, first) = (inspected().await, version(&*vault).await);
+        for _ in 0..2 {
+            assert_eq!(touch().await, TouchOutcome::Touched, "{which}");
+        }
+        let removed = vault.remove(&name(), &first).await;
+        assert_eq!(
+            removed.expect("the vault works"),
+            RemoveOutcome::Changed,
+            "{which}"
+        );
+        assert_eq!(inspected().await, before, "{which}");
+        let removed = vault.remove(&name(), &version(&*vault).await).await;
+        assert_eq!(
+            removed.expect("the vault works"),
+            RemoveOutcome::Removed,
+            "{which}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_small_document_is_replaced_only_at_the_version_that_was_read() {
+    for (which, vault) in vaults().await.0 {
+        let replace = async |text: &'static str, version: &BlobVersion| {
+            let content = Bytes::from_static(text.as_bytes());
+            vault
+                .replace(&name(), version, content, &properties())
+                .await
+                .expect("the vault works")
+        };
+        let content = Bytes::from_static(b"one");
         vault
-            .remove(&name())
+            .put(&name(), content, &properties())
             .await
-            .expect("removing what is gone is done");
+            .expect("the vault works");
+        let first = version(&*vault).await;
+        assert_eq!(
+            replace("two", &first).await,
+            ReplaceOutcome::Replaced,
+            "{which}"
+        );
+        assert_eq!(
+            replace("three", &first).await,
+            ReplaceOutcome::Changed,
+            "{which}"
+        );
+        let found = vault.read(&name(), 0..100).await.expect("the vault works");
+        assert_eq!(found, "two", "{which}");
+        let second = version(&*vault).await;
+        vault
+            .remove(&name(), &second)
+            .await
+            .expect("the vault works");
+        assert_eq!(
+            replace("four", &second).await,
+            ReplaceOutcome::Changed,
+            "{which}: a late replacement does not bring it back"
+        );
     }
 }
 

@@ -31,6 +31,7 @@
 //! | `package` | the zip that is deployed runs under the host |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telephony`, `telephony_crashes` | bots and their commands; every call to the register failed, and killed at |
@@ -76,6 +77,7 @@ mod recording_register;
 mod recording_source_contract;
 mod schedules;
 mod sdk_traffic;
+mod source_deletion;
 mod storms;
 mod support;
 mod sweep_cost;

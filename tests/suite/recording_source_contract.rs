@@ -8,9 +8,9 @@ use acs_simulator::Simulator;
 use futures::TryStreamExt as _;
 use recording_vault::acs::{AcsContent, AcsCredential, AcsHttp, ContentGuard};
 use recording_vault::clock::SystemClock;
-use recording_vault::export::source::{ChunkPart, RecordingSource, SourceError};
+use recording_vault::export::source::{ChunkPart, RecordingSource, SourceDeletion, SourceError};
 use recording_vault::export::{DriveOutcome, ExportReceipt};
-use recording_vault::recording::{IncomingEvent, RecordingChunk};
+use recording_vault::recording::{DeleteLocation, IncomingEvent, OnOtherObject, RecordingChunk};
 use serde_json::{Value, json};
 
 use crate::support::fake_source::FakeSource;
@@ -156,18 +156,24 @@ async fn a_part_of_a_file_is_that_part_and_no_more() {
 async fn what_is_deleted_is_gone_and_deleting_it_again_is_done() {
     for (name, source, chunk) in sources().await.all {
         let receipt = receipt(&chunk).await;
-        source
-            .delete(&chunk, &receipt)
-            .await
-            .expect("the chunk can be deleted");
+        let location =
+            DeleteLocation::of(&chunk, OnOtherObject::Keep).expect("it is the chunk's own object");
+        let deletion = source.delete(&location, &receipt).await;
+        assert_eq!(
+            deletion.expect("the chunk can be deleted"),
+            SourceDeletion::Deleted,
+            "{name}"
+        );
         let opened = source.open(&chunk, ChunkPart::Media, 0..u64::MAX).await;
         assert!(
             matches!(opened.err(), Some(SourceError::Gone { status: 404 })),
             "{name}"
         );
-        source
-            .delete(&chunk, &receipt)
-            .await
-            .expect("deleting what is gone is done");
+        let deletion = source.delete(&location, &receipt).await;
+        assert_eq!(
+            deletion.expect("deleting what is gone is done"),
+            SourceDeletion::WasGone,
+            "{name}"
+        );
     }
 }

@@ -48,7 +48,7 @@ pub struct Addresses {
     pub from: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<Value>,
-    /// Where the bot takes the channel to be; told back to it, and never called.
+    /// Where the bot takes the channel to be; returned to it, and never called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_url: Option<String>,
 }
@@ -230,7 +230,7 @@ pub fn start(
     Start::of(call, body, version).map_err(wrong)
 }
 
-/// Which call a conversation is, if this tells.
+/// Which call a conversation is, if this says so.
 fn call_of(data: &Map<String, Value>) -> Result<Option<RecordedCall>, InvalidActivity> {
     let server_call =
         |id: String| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id });

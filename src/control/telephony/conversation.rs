@@ -1,11 +1,12 @@
 //! A conversation of a bot: the call it is tied to, its recordings, and its commands in their order. Pure.
 //!
 //! ```text
-//!  accept ─▶ Queued ──carry out──▶ Untold ──post to the bot──▶ Finished ∎
+//!  accept ─▶ Queued ──carry out──▶ Undelivered ──post to the bot──▶ Finished ∎
 //!               │ (the first alone)   │ (any)                     ▲
 //!               └─ wanted in the response, or by nobody ──────────┘
 //! ```
-//! Whoever is about to carry out or to tell something says so here first, with a time until which nobody else does.
+//! An instance that is about to carry out a command, or to post a result, notes that here first, with a time until which no
+//! other instance does the same.
 
 use std::time::Duration;
 
@@ -13,27 +14,18 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::activity::{Activity, Addresses};
+use super::activity::Activity;
 use super::command::{Action, Command, Outcome};
+use super::queued_command::{
+    CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Ids, Progress, QueuedCommand, Step,
+};
 use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
-use crate::retry::RetryPolicy;
 
 /// Commands that are kept so that a repetition finds its outcome.
 const KEPT: usize = 64;
 /// More commands than that do not wait.
 const MOST_UNFINISHED: usize = 32;
-/// A command that is carried out by a process that was killed is taken up after this long; ACS is asked for 20 s at most.
-const CARRIED_OUT_WITHIN: Duration = Duration::from_mins(1);
-/// The bot's endpoint is tried for about a day.
-pub(super) const TELLING: RetryPolicy = RetryPolicy {
-    first_delay: Duration::from_secs(2),
-    longest_delay: Duration::from_mins(15),
-    failures: 110,
-};
-/// Longer than a request to the bot may take: nobody else tells the same meanwhile.
-const TOLD_WITHIN: Duration = crate::bot::TIMEOUT.saturating_mul(2);
-
 /// What is kept of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,63 +35,6 @@ pub struct Conversation {
     /// Its recordings, the oldest first: a start after a stop makes another.
     pub sessions: Vec<RecordingId>,
     pub(super) commands: Vec<QueuedCommand>,
-}
-
-/// A command and how far it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct QueuedCommand {
-    pub command_id: String,
-    pub name: String,
-    pub action: Action,
-    /// The id of the activity that brought it.
-    pub activity_id: String,
-    /// The id of the activity with its result: the same whenever it is told, so that a bot knows a repetition.
-    pub result_id: Uuid,
-    pub received_at: Timestamp,
-    pub addresses: Addresses,
-    /// The result goes to the bot's endpoint.
-    pub is_posted: bool,
-    pub progress: Progress,
-}
-
-/// How far a command is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "camelCase")]
-pub(super) enum Progress {
-    Queued {
-        tries: u32,
-        not_before: Option<Timestamp>,
-        by: Option<Uuid>,
-    },
-    Untold {
-        outcome: Outcome,
-        tries: u32,
-        not_before: Option<Timestamp>,
-        by: Option<Uuid>,
-    },
-    Finished {
-        outcome: Outcome,
-    },
-}
-
-/// What is to be done next.
-#[derive(Debug, PartialEq)]
-pub(super) enum Step {
-    CarryOut {
-        command: QueuedCommand,
-        tries: u32,
-    },
-    Tell {
-        command: QueuedCommand,
-        outcome: Outcome,
-        tries: u32,
-    },
-    /// Somebody is at it, or it is too early.
-    Wait {
-        until: Timestamp,
-    },
-    Nothing,
 }
 
 /// Why an activity is not taken.
@@ -186,12 +121,12 @@ impl Conversation {
             .commands
             .iter()
             .find(|command| matches!(command.progress, Progress::Queued { .. }));
-        let untold = self
+        let undelivered = self
             .commands
             .iter()
-            .filter(|command| matches!(command.progress, Progress::Untold { .. }));
+            .filter(|command| matches!(command.progress, Progress::Undelivered { .. }));
         let mut wait: Option<Timestamp> = None;
-        for command in first_queued.into_iter().chain(untold) {
+        for command in first_queued.into_iter().chain(undelivered) {
             let (not_before, step) = command.step();
             match not_before.filter(|not_before| now < *not_before) {
                 None => return step,
@@ -216,10 +151,10 @@ impl Conversation {
                 not_before: later(CARRIED_OUT_WITHIN),
                 by: Some(by),
             },
-            Progress::Untold { outcome, tries, .. } => Progress::Untold {
+            Progress::Undelivered { outcome, tries, .. } => Progress::Undelivered {
                 outcome,
                 tries: tries.saturating_add(1),
-                not_before: later(TOLD_WITHIN),
+                not_before: later(DELIVERED_WITHIN),
                 by: Some(by),
             },
             finished @ Progress::Finished { .. } => finished,
@@ -244,7 +179,7 @@ impl Conversation {
             return;
         };
         if known.is_posted {
-            known.progress = Progress::Untold {
+            known.progress = Progress::Undelivered {
                 outcome,
                 tries: 0,
                 not_before: None,
@@ -261,15 +196,15 @@ impl Conversation {
             return;
         };
         match &mut known.progress {
-            Progress::Queued { not_before, .. } | Progress::Untold { not_before, .. } => {
+            Progress::Queued { not_before, .. } | Progress::Undelivered { not_before, .. } => {
                 *not_before = Some(until)
             }
             Progress::Finished { .. } => {}
         }
     }
 
-    /// The bot knows, or is not told any more.
-    pub(super) fn told(&mut self, command: &QueuedCommand, by: Uuid, outcome: Outcome) {
+    /// The bot has the result, or delivery was given up.
+    pub(super) fn delivered(&mut self, command: &QueuedCommand, by: Uuid, outcome: Outcome) {
         if let Some(known) = self.known(command).filter(|known| known.is_begun_by(by)) {
             known.finish(outcome);
         }
@@ -282,90 +217,11 @@ impl Conversation {
     }
 }
 
-impl QueuedCommand {
-    /// What came of it, once that is known.
-    pub(super) fn outcome(&self) -> Option<&Outcome> {
-        match &self.progress {
-            Progress::Queued { .. } => None,
-            Progress::Untold { outcome, .. } | Progress::Finished { outcome } => Some(outcome),
-        }
-    }
-
-    /// What is to be done with it, and not before when.
-    fn step(&self) -> (Option<Timestamp>, Step) {
-        let command = || self.clone();
-        match &self.progress {
-            Progress::Queued {
-                tries, not_before, ..
-            } => (
-                *not_before,
-                Step::CarryOut {
-                    command: command(),
-                    tries: *tries,
-                },
-            ),
-            Progress::Untold {
-                outcome,
-                tries,
-                not_before,
-                ..
-            } => (
-                *not_before,
-                Step::Tell {
-                    command: command(),
-                    outcome: outcome.clone(),
-                    tries: *tries,
-                },
-            ),
-            Progress::Finished { .. } => (None, Step::Nothing),
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        matches!(self.progress, Progress::Finished { .. })
-    }
-
-    fn is_begun_by(&self, by: Uuid) -> bool {
-        match &self.progress {
-            Progress::Queued { by: begun, .. } | Progress::Untold { by: begun, .. } => {
-                *begun == Some(by)
-            }
-            Progress::Finished { .. } => false,
-        }
-    }
-
-    /// People stand in the addresses and in a start's consent; they are kept no longer than they are needed.
-    fn finish(&mut self, outcome: Outcome) {
-        self.addresses = Addresses::default();
-        if let Action::Start { options } = &mut self.action {
-            options.clear();
-        }
-        self.progress = Progress::Finished { outcome };
-    }
-}
-
-/// Ids of a new command: the bot's own where it gave them.
-#[derive(Debug, Clone)]
-pub(super) struct Ids {
-    pub activity: String,
-    pub command: String,
-    pub result: Uuid,
-}
-
-impl Ids {
-    pub(super) fn of(activity: &Activity, command: &Command) -> Self {
-        let new = || Uuid::new_v4().to_string();
-        Self {
-            activity: activity.id.clone().unwrap_or_else(new),
-            command: command.id.clone().unwrap_or_else(new),
-            result: Uuid::new_v4(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::control::state::RecordingState;
+    use crate::control::telephony::activity::Addresses;
     use jiff::SignedDuration;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -377,7 +233,7 @@ mod tests {
     fn done(id: &str) -> Outcome {
         Outcome::Done {
             recording_id: id.parse().unwrap(),
-            recording_state: "active".to_owned(),
+            recording_state: RecordingState::Active,
         }
     }
 
@@ -434,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_carried_out_in_their_order_and_before_anything_is_told() {
+    fn commands_are_carried_out_in_order_and_before_any_result_is_posted() {
         let mut conversation = conversation_with(&[start(), Action::Pause]);
         assert_eq!(
             carried_out_next(&mut conversation, NOW, done("r")).action,
@@ -444,7 +300,7 @@ mod tests {
             carried_out_next(&mut conversation, NOW, done("r")).action,
             Action::Pause
         );
-        let Step::Tell {
+        let Step::Deliver {
             command,
             outcome,
             tries: 0,
@@ -457,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_has_begun_nobody_else_does_until_that_one_must_be_dead() {
+    fn a_step_that_one_instance_began_is_left_alone_until_its_time_is_over() {
         let mut conversation = conversation_with(&[start(), Action::Stop]);
         let Step::CarryOut { command, tries: 0 } = conversation.next(NOW) else {
             panic!()
@@ -487,10 +343,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bot_that_cannot_be_told_is_told_again_and_keeps_no_command_waiting() {
+    fn an_unreachable_bot_is_tried_again_and_keeps_no_command_waiting() {
         let mut conversation = conversation_with(&[Action::Pause]);
         carried_out_next(&mut conversation, NOW, done("r"));
-        let Step::Tell { command, .. } = conversation.next(NOW) else {
+        let Step::Deliver { command, .. } = conversation.next(NOW) else {
             panic!()
         };
         let by = Uuid::new_v4();
@@ -507,7 +363,7 @@ mod tests {
             panic!()
         };
         let known = conversation.commands[0].clone();
-        conversation.told(&known, by, done("r"));
+        conversation.delivered(&known, by, done("r"));
         assert_eq!(conversation.commands[0].addresses, Addresses::default());
         assert!(conversation.commands[0].is_finished());
     }

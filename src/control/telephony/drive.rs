@@ -1,4 +1,4 @@
-//! A conversation is driven: its commands carried out one after the other, and their results told to the bot.
+//! A conversation is driven: its commands carried out one after the other, and their results posted to the bot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::command::{Outcome, Tried};
-use super::conversation::{Conversation, QueuedCommand, Step, TELLING};
+use super::carry_out::Attempt;
+use super::command::Outcome;
+use super::conversation::Conversation;
+use super::queued_command::{DELIVERY, QueuedCommand, Step};
 use super::{Telephony, key, marker, name, result};
 use crate::error_chain::ErrorChain;
 use crate::store::document_store::Precondition;
@@ -73,15 +75,16 @@ impl Telephony {
                 }
                 (
                     Some(conversation),
-                    Step::Tell {
+                    Step::Deliver {
                         command,
                         outcome,
                         tries,
                     },
                 ) if part == Part::All => {
-                    self.tell(&conversation, &command, outcome, tries).await?;
+                    self.deliver(&conversation, &command, outcome, tries)
+                        .await?;
                 }
-                (Some(_), Step::Tell { .. }) => return Ok(None),
+                (Some(_), Step::Deliver { .. }) => return Ok(None),
                 (_, Step::Wait { until }) => return Ok(Some(until)),
                 (conversation, _) => {
                     self.close(name, conversation.as_ref()).await?;
@@ -108,13 +111,13 @@ impl Telephony {
             return Ok(());
         };
         match self.control.carry_out(&conversation, command, tries).await {
-            Tried::Over(outcome) => {
+            Attempt::Done(outcome) => {
                 self.change(name, |conversation| {
                     conversation.carried_out(command, by, outcome.clone())
                 })
                 .await?;
             }
-            Tried::Later => {
+            Attempt::TryAgain => {
                 let until = self
                     .control
                     .clock
@@ -130,7 +133,7 @@ impl Telephony {
         Ok(())
     }
 
-    async fn tell(
+    async fn deliver(
         &self,
         conversation: &Conversation,
         command: &QueuedCommand,
@@ -146,19 +149,19 @@ impl Telephony {
         if !begun.is_some_and(|conversation| conversation.is_begun(command, by)) {
             return Ok(());
         }
-        let told = match &self.bot {
+        let posted = match &self.bot {
             Some(bot) => {
-                bot.tell(&result::result(&conversation.id, command, &outcome))
+                bot.post(&result::result(&conversation.id, command, &outcome))
                     .await
             }
             // TELEPHONY_BOT_URL was taken away since.
             None => Ok(()),
         };
-        let again = TELLING.delay(tries.saturating_add(1), None, rand::random());
-        match (told, again) {
+        let again = DELIVERY.delay(tries.saturating_add(1), None, rand::random());
+        match (posted, again) {
             (Ok(()), _) => {}
             (Err(error), Some(delay)) => {
-                warn!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL could not be told of a result; it is tried again");
+                warn!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL did not take a result; it is posted again later");
                 let until = self
                     .control
                     .clock
@@ -172,11 +175,11 @@ impl Telephony {
                 return Ok(());
             }
             (Err(error), None) => {
-                error!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL could not be told of a result for a day; it is given up");
+                error!(error = %ErrorChain(&error), "The bot at TELEPHONY_BOT_URL took no result for a day; delivery is given up");
             }
         }
         self.change(&name, |conversation| {
-            conversation.told(command, by, outcome.clone())
+            conversation.delivered(command, by, outcome.clone())
         })
         .await?;
         Ok(())

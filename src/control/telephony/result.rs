@@ -1,9 +1,9 @@
-//! The activity that tells what came of a command.
+//! The activity that reports the result of a command.
 
 use serde_json::{Value, json};
 
 use super::command::Outcome;
-use super::conversation::QueuedCommand;
+use super::queued_command::QueuedCommand;
 
 /// Who speaks where the bot did not say who it speaks to.
 const OWN_ID: &str = "recording-vault";

@@ -11,8 +11,9 @@ use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::ExportReceipt;
-use crate::export::source::SourceError;
+use crate::export::source::{SourceDeletion, SourceError};
 use crate::export::state::ChunkState;
+use crate::recording::{DeleteLocation, SourceKept};
 use crate::store::holds::{self, Case};
 
 /// How soon a held chunk is looked at again.
@@ -26,17 +27,14 @@ impl ExportDriver {
         receipt: ExportReceipt,
         exported_now: bool,
     ) -> Result<DriveOutcome, LedgerError> {
-        let now = self.clock.now();
-        if let Some(reason) = self.objection(entry, &receipt).await? {
-            warn!(document.id = %entry.chunk.document_id, error = reason, "Chunk `{}` is not deleted at ACS", entry.chunk.document_id);
-            return self
-                .settle(
-                    claim,
-                    ChunkState::SourceLeft { receipt, reason },
-                    exported_now,
-                )
-                .await;
-        }
+        let location = match self.permission(entry, &receipt).await? {
+            DeletionPermission::Granted(location) => location,
+            DeletionPermission::Denied { reason } => {
+                warn!(document.id = %entry.chunk.document_id, error = reason, "Chunk `{}` is not deleted at ACS", entry.chunk.document_id);
+                let state = ChunkState::SourceLeft { receipt, reason };
+                return self.settle(claim, state, exported_now).await;
+            }
+        };
         if let Some(outcome) = self.withheld(claim, entry, &receipt, exported_now).await? {
             return Ok(outcome);
         }
@@ -57,42 +55,70 @@ impl ExportDriver {
                 return Ok(outcome);
             }
         }
-        let location = entry
-            .chunk
-            .locations
-            .delete
-            .as_deref()
-            .and_then(|location| location.split(['?', '#']).next());
-        self.ledger
-            .audit_step(
-                "deletingSource",
-                &entry.chunk.document_id,
-                serde_json::json!({"at": location}),
-            )
-            .await?;
-        let error = match self
-            .source
-            .delete(&entry.chunk, &receipt)
-            .instrument(info_span!("delete"))
-            .await
-        {
-            Ok(()) => {
-                let outcome = self
-                    .settle(
-                        claim,
-                        ChunkState::SourceDeleted {
-                            receipt,
-                            deleted_at: now,
-                        },
-                        exported_now,
-                    )
-                    .await?;
-                let id = &entry.chunk.document_id;
-                info!(document.id = %id, chunk.index = entry.chunk.index, "Deleted chunk `{id}` at ACS");
-                return Ok(outcome);
+        self.audit_deletion(&location).await?;
+        let deletion = self.source.delete(&location, &receipt);
+        match deletion.instrument(info_span!("delete")).await {
+            Ok(deletion) => {
+                self.settle_deleted(claim, entry, receipt, deletion, exported_now)
+                    .await
             }
-            Err(error) => error,
+            Err(error) => {
+                self.settle_failed_deletion(claim, entry, receipt, error, exported_now)
+                    .await
+            }
+        }
+    }
+
+    async fn audit_deletion(&self, location: &DeleteLocation) -> Result<(), LedgerError> {
+        let mut detail = serde_json::json!({"at": location.url()});
+        if let Some(other) = location.other_object() {
+            detail["otherObject"] = other.as_str().into();
+        }
+        self.ledger
+            .audit_step("deletingSource", location.document_id(), detail)
+            .await?;
+        Ok(())
+    }
+
+    async fn settle_deleted(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        receipt: ExportReceipt,
+        deletion: SourceDeletion,
+        exported_now: bool,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let id = &entry.chunk.document_id;
+        if deletion == SourceDeletion::WasGone {
+            self.ledger
+                .audit_step("sourceWasGone", id, serde_json::Value::Null)
+                .await?;
+        }
+        let state = ChunkState::SourceDeleted {
+            receipt,
+            deleted_at: self.clock.now(),
         };
+        let outcome = self.settle(claim, state, exported_now).await?;
+        match deletion {
+            SourceDeletion::Deleted => {
+                info!(document.id = %id, chunk.index = entry.chunk.index, "Deleted chunk `{id}` at ACS");
+            }
+            SourceDeletion::WasGone => {
+                info!(document.id = %id, chunk.index = entry.chunk.index, "Chunk `{id}` was gone at ACS already");
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn settle_failed_deletion(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        receipt: ExportReceipt,
+        error: SourceError,
+        exported_now: bool,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let reason = ErrorChain(&error).to_string();
         let retry_after = match &error {
             SourceError::Transient { retry_after, .. }
                 if !entry.is_surely_gone(self.clock.now()) =>
@@ -101,15 +127,9 @@ impl ExportDriver {
             }
             // Refused, or past its retention: the copy is safe, ACS drops its own by itself.
             SourceError::Transient { .. } | SourceError::Refused(_) | SourceError::Gone { .. } => {
-                let reason = ErrorChain(&error).to_string();
                 warn!(document.id = %entry.chunk.document_id, error = %reason, "Chunk `{}` is safe, but is not deleted at ACS", entry.chunk.document_id);
-                return self
-                    .settle(
-                        claim,
-                        ChunkState::SourceLeft { receipt, reason },
-                        exported_now,
-                    )
-                    .await;
+                let state = ChunkState::SourceLeft { receipt, reason };
+                return self.settle(claim, state, exported_now).await;
             }
         };
         let delay = self
@@ -117,7 +137,6 @@ impl ExportDriver {
             .attempts
             .delay(entry.attempts + 1, retry_after, rand::random());
         let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
-        let reason = ErrorChain(&error).to_string();
         self.back_off(claim, entry, delay, Blame::Source, reason)
             .await
     }
@@ -172,8 +191,9 @@ impl ExportDriver {
         let holds = self.ledger.holds();
         let mut cases = holds.on(&entry.chunk).await?;
         // By its location the document of another chunk goes too.
-        if let Some(other) = entry.chunk.deletes_another()
-            && let Some(found) = self.ledger.find(&other).await?
+        if let Ok(location) = self.location_of(entry)
+            && let Some(other) = location.other_object()
+            && let Some(found) = self.ledger.find(other).await?
         {
             cases.extend(holds.on(&found.entry.chunk).await?);
         }
@@ -208,37 +228,55 @@ impl ExportDriver {
             .await
     }
 
-    /// Why this receipt is no right to this deletion, if it is none.
-    pub(super) async fn objection(
+    fn location_of(&self, entry: &LedgerEntry) -> Result<DeleteLocation, SourceKept> {
+        DeleteLocation::of(&entry.chunk, self.policy.deletion.other_objects)
+    }
+
+    /// Whether this receipt is the right to delete this source, and at which location.
+    pub(super) async fn permission(
         &self,
         entry: &LedgerEntry,
         receipt: &ExportReceipt,
-    ) -> Result<Option<String>, LedgerError> {
+    ) -> Result<DeletionPermission, LedgerError> {
+        let denied = |reason| Ok(DeletionPermission::Denied { reason });
+        let until = entry.expires_at;
+        let location = match self.location_of(entry) {
+            Ok(location) => location,
+            Err(kept) => return denied(format!("{kept}; ACS drops it by itself at {until}")),
+        };
         if receipt.metadata().is_none() && !entry.is_surely_gone(self.clock.now()) {
-            let until = entry.expires_at;
-            return Ok(Some(format!(
+            return denied(format!(
                 "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {until}"
-            )));
+            ));
         }
-        let Some(other) = entry.chunk.deletes_another() else {
-            return Ok(None);
-        };
-        let is_unsafe = match self.ledger.find(&other).await? {
-            Some(found) => match found.entry.state {
-                ChunkState::Pending
-                | ChunkState::Removing { .. }
-                | ChunkState::Removed { .. }
-                | ChunkState::Expired { .. }
-                | ChunkState::DeadLettered { .. } => true,
-                ChunkState::Exported { .. }
-                | ChunkState::SourceDeleted { .. }
-                | ChunkState::SourceLeft { .. }
-                | ChunkState::InPlace { .. } => false,
-            },
-            None => false,
-        };
-        Ok(is_unsafe.then(|| {
-            format!("its deleteLocation is that of chunk `{other}`, which is not in the vault")
-        }))
+        if let Some(other) = location.other_object()
+            && let Some(found) = self.ledger.find(other).await?
+            && !has_copy(&found.entry.state)
+        {
+            return denied(format!(
+                "its deleteLocation is that of chunk `{other}`, which is not in the vault"
+            ));
+        }
+        Ok(DeletionPermission::Granted(location))
+    }
+}
+
+/// What may be done about a source whose copy is proved.
+pub(super) enum DeletionPermission {
+    Granted(DeleteLocation),
+    Denied { reason: String },
+}
+
+fn has_copy(state: &ChunkState) -> bool {
+    match state {
+        ChunkState::Pending
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => false,
+        ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. } => true,
     }
 }

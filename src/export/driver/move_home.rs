@@ -9,12 +9,14 @@ use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::entry::LedgerEntry;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
-use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use crate::export::source::{
+    ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
+};
 use crate::export::transfer::chunk::{Attempt, ChunkExporter};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::file::{Transfer, TransferOutcome};
 use crate::export::transfer::verify;
-use crate::recording::RecordingChunk;
+use crate::recording::{DeleteLocation, RecordingChunk};
 
 /// The files of a receipt, read from the backup vault.
 struct BackupSource<'a> {
@@ -84,7 +86,9 @@ impl ChunkExporter {
             return Ok(());
         };
         for name in layout::all_names(&entry.folder, &entry.chunk) {
-            backup.remove(&name).await?;
+            if let Some(version) = backup.version(&name).await? {
+                backup.remove(&name, &version).await?;
+            }
         }
         Ok(())
     }
@@ -151,15 +155,16 @@ impl RecordingSource for BackupSource<'_> {
             offset: range.start,
             end: range.end,
             total_bytes,
+            validator: None,
             stream,
         })
     }
 
     async fn delete(
         &self,
-        _chunk: &RecordingChunk,
+        _location: &DeleteLocation,
         _receipt: &ExportReceipt,
-    ) -> Result<(), SourceError> {
+    ) -> Result<SourceDeletion, SourceError> {
         Err(SourceError::Refused(
             "nothing is deleted at ACS from here".to_owned(),
         ))

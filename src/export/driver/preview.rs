@@ -2,6 +2,7 @@
 
 use crate::error_chain::ErrorChain;
 use crate::export::driver::ExportDriver;
+use crate::export::driver::deletion::DeletionPermission;
 use crate::export::entry::LedgerEntry;
 use crate::export::ledger::LedgerError;
 use crate::export::state::{ChunkState, NextStep, SourceEnd, next_step};
@@ -51,8 +52,8 @@ impl ExportDriver {
         if entry.is_claimed(now) {
             return keeps("somebody is at work on it".to_owned());
         }
-        if let Some(objection) = self.objection(entry, &receipt).await? {
-            return keeps(objection);
+        if let DeletionPermission::Denied { reason } = self.permission(entry, &receipt).await? {
+            return keeps(reason);
         }
         let cases = self.cases_on(entry).await?;
         if !cases.is_empty() {

@@ -18,9 +18,9 @@ use crate::export::block::BlockPolicy;
 use crate::export::block::{Block, BlockChain, BlockId};
 use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::layout::BlobName;
-use crate::export::source::SourceError;
+use crate::export::source::{SourceError, Validator};
 use crate::export::transfer::error::TransferError;
-use crate::export::transfer::fetch::{FetchError, Fetched, Fetcher, Input, Wanted};
+use crate::export::transfer::fetch::{Extent, FetchError, Fetched, Fetcher, Input, Wanted};
 use crate::metrics;
 use crate::store::digest::WORD;
 
@@ -28,6 +28,8 @@ use crate::store::digest::WORD;
 const WORTH_A_THREAD: usize = 256 * 1024;
 /// A source that changes its mind more often about a file's length is left alone for a while.
 const LENGTH_CHANGES: u32 = 3;
+/// A file whose version changes between ranges is begun again so often, and then read in one stream.
+const VERSION_CHANGES: u32 = 2;
 /// What is kept of a file's beginning, for whoever wants to know what it is.
 const HEAD_BYTES: usize = 64 * 1024;
 /// Blocks that take longer are fetched one less at a time: what is cut off by the end of a turn is lost.
@@ -57,6 +59,7 @@ enum Halt {
     /// What is staged behind a gap does not fit what was fetched into the gap.
     Misfit(BlockChain),
     LengthChanged(u64),
+    VersionChanged,
 }
 
 impl Assembly<'_> {
@@ -68,7 +71,7 @@ impl Assembly<'_> {
         let mut chain = BlockChain::resume(staged);
         let mut reusable = staged.to_vec();
         let mut head = None;
-        let mut length_changes = 0;
+        let (mut length_changes, mut version_changes) = (0, 0);
         loop {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
                 return Ok(Some(Assembled {
@@ -76,12 +79,32 @@ impl Assembly<'_> {
                     head,
                 }));
             }
-            match Window::new(self, chain, &reusable, &mut head).run().await? {
+            let extent = if version_changes > VERSION_CHANGES {
+                Extent::ToTheEnd
+            } else {
+                Extent::Block
+            };
+            let window = Window {
+                extent,
+                ..Window::new(self, chain, &reusable, &mut head)
+            };
+            match window.run().await? {
                 Halt::Complete(chain) => return Ok(Some(Assembled { chain, head })),
                 Halt::OutOfTime => return Ok(None),
                 Halt::Misfit(known) => {
                     reusable.clear();
                     chain = Some(known);
+                }
+                Halt::VersionChanged => {
+                    version_changes += 1;
+                    if version_changes > VERSION_CHANGES + 1 {
+                        let what = "the file at ACS keeps changing while it is read";
+                        return Err(self.source_error(SourceError::transient(what)));
+                    }
+                    tracing::warn!(document.id = %self.fetcher.chunk.document_id, "The source changed a file between two ranges; it is read from its beginning");
+                    // What is staged may be of the version before.
+                    reusable.clear();
+                    chain = None;
                 }
                 Halt::LengthChanged(total_bytes) => {
                     length_changes += 1;
@@ -122,6 +145,9 @@ struct Window<'a> {
     /// `None` until the file's length is known, and while a block is hashed.
     chain: Option<BlockChain>,
     total_bytes: Option<u64>,
+    /// The version of the file, once the source has named one.
+    validator: Option<Validator>,
+    extent: Extent,
     /// Where the next fetch begins, and which block that is.
     next_offset: u64,
     next_index: usize,
@@ -150,6 +176,8 @@ impl<'a> Window<'a> {
             reusable,
             head,
             total_bytes: chain.as_ref().map(BlockChain::total_bytes),
+            validator: None,
+            extent: Extent::Block,
             next_offset: chain.as_ref().map_or(0, BlockChain::offset),
             next_index: chain.as_ref().map_or(0, |chain| chain.ids().len()),
             chain,
@@ -185,6 +213,7 @@ impl<'a> Window<'a> {
             (Some(Err(FetchError::LengthChanged { total_bytes })), _) => {
                 Ok(Halt::LengthChanged(total_bytes))
             }
+            (Some(Err(FetchError::VersionChanged)), _) => Ok(Halt::VersionChanged),
             (Some(Err(FetchError::Source(error))), _) => Err(self.assembly.source_error(error)),
             (None, Some(chain)) => Ok(Halt::Misfit(chain)),
             (None, None) => Ok(Halt::OutOfTime),
@@ -220,6 +249,8 @@ impl<'a> Window<'a> {
                 offset,
                 size_bytes,
                 total_bytes: self.total_bytes,
+                validator: self.validator.clone(),
+                extent: self.extent,
             };
             self.next_offset += size_bytes as u64;
             self.next_index += 1;
@@ -263,6 +294,15 @@ impl<'a> Window<'a> {
             self.total_bytes = Some(fetched.total_bytes);
             self.chain = Some(BlockChain::start(fetched.total_bytes));
             self.next_offset = fetched.content.len() as u64;
+        }
+        // Blocks that were asked for at once may have found different versions.
+        if let (Some(known), Some(found)) = (&self.validator, &fetched.validator)
+            && known != found
+        {
+            return self.end(Err(FetchError::VersionChanged));
+        }
+        if self.validator.is_none() {
+            self.validator = fetched.validator.take();
         }
         self.is_one_stream |= fetched.rest.is_some();
         self.adapt(fetched.took);

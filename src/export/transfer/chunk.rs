@@ -10,7 +10,7 @@ use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, DestinationError, ExportDestination,
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination, ReplaceOutcome,
 };
 use crate::export::entry::LedgerEntry;
 use crate::export::layout;
@@ -236,22 +236,28 @@ impl ChunkExporter {
         if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
             return Ok(());
         }
+        let Some(version) = vault.version(&name).await? else {
+            return Err(TransferError::Vanished(name));
+        };
         let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
         let there = serde_json::from_slice::<KeptReceipt>(&there).ok();
         if there.is_some_and(|there| {
             there.receipt.media() == receipt.media()
-                && there.receipt.metadata() == receipt.metadata()
+                && (receipt.metadata().is_none() || there.receipt.metadata() == receipt.metadata())
         }) {
             return Ok(());
         }
-        if let Err(error) = vault.remove(&name).await {
-            // A container's policy may forbid it: what counts is in the ledger, and the copy must not wait for it for ever.
-            let id = &entry.chunk.document_id;
-            tracing::error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` is of an earlier proof and cannot be replaced");
-            return Ok(());
+        let replaced = vault.replace(&name, &version, content, &properties).await;
+        match replaced {
+            Ok(ReplaceOutcome::Replaced) => Ok(()),
+            Ok(ReplaceOutcome::Changed) => Err(TransferError::Vanished(name)),
+            Err(error) => {
+                // A container's policy may forbid it: the ledger decides, and the copy must not wait for it forever.
+                let id = &entry.chunk.document_id;
+                tracing::error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` is of an earlier proof and cannot be replaced");
+                Ok(())
+            }
         }
-        vault.put(&name, content, &properties).await?;
-        Ok(())
     }
 
     /// Whether the vault still has both files as they were proved.

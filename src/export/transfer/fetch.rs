@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::error_chain::ErrorChain;
 use crate::export::slots::Turn;
-use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError, Validator};
 use crate::recording::RecordingChunk;
 use crate::retry::RetryPolicy;
 
@@ -31,13 +31,24 @@ pub(in crate::export) struct Fetcher<'a> {
 }
 
 /// Which bytes are wanted.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::export) struct Wanted {
     pub offset: u64,
     /// Clipped at the end of the file.
     pub size_bytes: usize,
     /// What the source has announced before, if it has been asked before.
     pub total_bytes: Option<u64>,
+    /// The version that the bytes before are of, where the source names one.
+    pub validator: Option<Validator>,
+    pub extent: Extent,
+}
+
+/// How much one request asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::export) enum Extent {
+    Block,
+    /// Everything from the block's beginning on: one answer is of one version.
+    ToTheEnd,
 }
 
 /// Bytes of the file, fewer than were wanted when the turn was over before.
@@ -46,6 +57,7 @@ pub(in crate::export) struct Fetched {
     pub content: Bytes,
     pub is_whole: bool,
     pub total_bytes: u64,
+    pub validator: Option<Validator>,
     /// The source ignores ranges: its stream goes on behind the block.
     pub rest: Option<Input>,
     pub took: Duration,
@@ -59,6 +71,8 @@ pub(in crate::export) enum FetchError {
     LengthChanged {
         total_bytes: u64,
     },
+    /// The source names another version of the file than before.
+    VersionChanged,
 }
 
 impl From<SourceError> for FetchError {
@@ -70,6 +84,7 @@ impl From<SourceError> for FetchError {
 /// A block that is being read.
 struct Filling {
     total_bytes: u64,
+    validator: Option<Validator>,
     size_bytes: usize,
     content: BytesMut,
 }
@@ -86,7 +101,7 @@ impl Fetcher<'_> {
         let mut input = rest.filter(|rest| rest.position == wanted.offset);
         let is_whole = tokio::select! {
             biased;
-            filled = self.fill(wanted, &mut input, &mut filling) => { filled?; true }
+            filled = self.fill(&wanted, &mut input, &mut filling) => { filled?; true }
             () = self.turn.over() => false,
         };
         let Some(filling) = filling else {
@@ -94,6 +109,7 @@ impl Fetcher<'_> {
         };
         let Filling {
             total_bytes,
+            validator,
             content,
             ..
         } = filling;
@@ -105,6 +121,7 @@ impl Fetcher<'_> {
             content,
             is_whole,
             total_bytes,
+            validator,
             rest,
             took: began.elapsed(),
         }))
@@ -112,7 +129,7 @@ impl Fetcher<'_> {
 
     async fn fill(
         &self,
-        wanted: Wanted,
+        wanted: &Wanted,
         input: &mut Option<Input>,
         filling: &mut Option<Filling>,
     ) -> Result<(), FetchError> {
@@ -140,26 +157,32 @@ impl Fetcher<'_> {
     /// One request at most; what came before it failed is kept in `filling`.
     async fn fill_once(
         &self,
-        wanted: Wanted,
+        wanted: &Wanted,
         input: &mut Option<Input>,
         filling: &mut Option<Filling>,
     ) -> Result<(), FetchError> {
         let got = filling.as_ref().map_or(0, |filling| filling.content.len());
         if input.is_none() {
             let from = wanted.offset + got as u64;
-            let to = wanted.offset + wanted.size_bytes as u64;
+            let to = match wanted.extent {
+                Extent::Block => wanted.offset + wanted.size_bytes as u64,
+                Extent::ToTheEnd => u64::MAX,
+            };
             let opened = self.source.open(self.chunk, self.part, from..to).await?;
             if opened.offset < from {
                 self.turn.be_patient();
             }
-            *input = Some(accept(
-                opened,
-                from,
-                filling
+            let known = Known {
+                total_bytes: filling
                     .as_ref()
                     .map(|filling| filling.total_bytes)
                     .or(wanted.total_bytes),
-            )?);
+                validator: filling
+                    .as_ref()
+                    .and_then(|filling| filling.validator.as_ref())
+                    .or(wanted.validator.as_ref()),
+            };
+            *input = Some(accept(opened, from, &known)?);
         }
         let input = input.as_mut().expect("it has just been opened");
         let filling = filling.get_or_insert_with(|| {
@@ -168,6 +191,7 @@ impl Fetcher<'_> {
             let size_bytes = wanted.size_bytes.min(left);
             Filling {
                 total_bytes: input.total_bytes,
+                validator: input.validator.clone(),
                 size_bytes,
                 content: self.buffers.take(size_bytes),
             }
@@ -191,23 +215,31 @@ impl Fetcher<'_> {
     }
 }
 
+/// What is known of a file before it is opened again.
+struct Known<'a> {
+    total_bytes: Option<u64>,
+    validator: Option<&'a Validator>,
+}
+
 /// Checks what the source announces against what is known, and skips what was not asked for.
-fn accept(
-    opened: OpenedContent,
-    from: u64,
-    known_total_bytes: Option<u64>,
-) -> Result<Input, FetchError> {
+fn accept(opened: OpenedContent, from: u64, known: &Known<'_>) -> Result<Input, FetchError> {
     let OpenedContent {
         offset,
         end,
         total_bytes,
+        validator,
         stream,
     } = opened;
     if total_bytes == 0 {
         // Seen on the service: the first download of the day is empty, a minute later it is right.
         return Err(SourceError::transient("ACS sent an empty file").into());
     }
-    if known_total_bytes.is_some_and(|known| known != total_bytes) {
+    // A front end that names no version says nothing about it.
+    let is_other = |known: &Validator| validator.as_ref().is_some_and(|found| found != known);
+    if known.validator.is_some_and(is_other) {
+        return Err(FetchError::VersionChanged);
+    }
+    if known.total_bytes.is_some_and(|known| known != total_bytes) {
         return Err(FetchError::LengthChanged { total_bytes });
     }
     let Some(skip) = from.checked_sub(offset) else {
@@ -219,6 +251,7 @@ fn accept(
         skip,
         position: from,
         total_bytes,
+        validator,
         ends_at: end,
         since: Instant::now(),
         bytes: 0,
@@ -233,6 +266,7 @@ pub(in crate::export) struct Input {
     /// Where in the file the next byte lies.
     position: u64,
     total_bytes: u64,
+    validator: Option<Validator>,
     ends_at: u64,
     /// What came since when, for the stall limit.
     since: Instant,

@@ -7,16 +7,15 @@ use utoipa::ToSchema;
 use crate::control::RecordingView;
 use crate::control::consent::Consent;
 use crate::control::entry::{Pause, RecordingStatus, RegisteredRecording};
-use crate::control::register::RunningCursor;
+use crate::control::register::running::RunningCursor;
+use crate::control::state::RecordingState;
 
 /// A recording: its state, and what the register knows of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordingAnswer {
     recording_id: String,
-    /// `active`, `inactive` (in its first seconds), `paused`, `stopped` or `failed`.
-    #[schema(example = "active")]
-    recording_state: String,
+    recording_state: RecordingState,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "azureCommunicationServices")]
     recording_kind: Option<String>,

@@ -12,8 +12,10 @@ use url::{Position, Url};
 
 use super::{AzureStorage, redacted, sequential_download, status};
 use crate::export::receipt::ExportReceipt;
-use crate::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
-use crate::recording::RecordingChunk;
+use crate::export::source::{
+    ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
+};
+use crate::recording::{DeleteLocation, RecordingChunk};
 use crate::vault::url::ContainerUrl;
 
 /// Containers that recordings may lie in; nothing is sent anywhere else.
@@ -109,15 +111,16 @@ impl RecordingSource for ExternalStorage {
             offset: 0,
             end: total_bytes,
             total_bytes,
+            validator: None,
             stream,
         })
     }
 
     async fn delete(
         &self,
-        _chunk: &RecordingChunk,
+        _location: &DeleteLocation,
         _receipt: &ExportReceipt,
-    ) -> Result<(), SourceError> {
+    ) -> Result<SourceDeletion, SourceError> {
         Err(SourceError::Refused(
             "files in the customer's own storage are never deleted".to_owned(),
         ))

@@ -3,15 +3,18 @@
 //! The service checks each block's CRC-64 as it comes and names every block in the committed list, so the list it gives
 //! back is its own word on what the blob consists of.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use azure_core::http::{RequestContent, StatusCode};
+use azure_core::error::ErrorKind;
+use azure_core::http::{Etag, RequestContent, StatusCode};
 use azure_core::time::OffsetDateTime;
 use azure_storage_blob::models::{
-    BlobClientDownloadOptions, BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions,
-    BlockListType, BlockLookupList, HttpRange,
+    BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
+    BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
+    HttpRange,
 };
 use azure_storage_blob::{BlobContainerClient, BlockBlobClient};
 use bytes::Bytes;
@@ -25,10 +28,16 @@ use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
+
+/// What the names of a blob's own metadata begin with on the wire.
+const METADATA_HEADER: &str = "x-ms-meta-";
+/// Touches that are tried in a row while others write the same blob.
+const TOUCHES_TRIED: u32 = 4;
 
 /// A vault in a container.
 pub struct AzureVault {
@@ -83,11 +92,40 @@ impl AzureVault {
         Ok(Sha256Digest::from_bytes(digest.finalize().into()))
     }
 
+    /// The version and the metadata of a committed blob.
+    async fn properties_of(
+        &self,
+        name: &BlobName,
+    ) -> azure_core::Result<Option<(BlobVersion, HashMap<String, String>)>> {
+        let blob = self.container.blob_client(name.as_str());
+        let Some(found) = if_there(blob.get_properties(None).await)? else {
+            return Ok(None);
+        };
+        let headers = found.headers();
+        let Some(etag) = headers.get_optional_string(&"etag".into()) else {
+            let missing = "the storage named no ETag";
+            return Err(azure_core::Error::with_message(
+                ErrorKind::DataConversion,
+                missing,
+            ));
+        };
+        let metadata = headers.iter().filter_map(|(header, value)| {
+            let name = header.as_str().strip_prefix(METADATA_HEADER)?;
+            Some((name.to_owned(), value.as_str().to_owned()))
+        });
+        Ok(Some((BlobVersion(etag), metadata.collect())))
+    }
+
     fn blob(&self, name: &BlobName) -> BlockBlobClient {
         self.container
             .blob_client(name.as_str())
             .block_blob_client()
     }
+}
+
+/// The blob has another `ETag`, or is gone; a lease also answers 412, with another code.
+fn is_changed(error: &azure_core::Error) -> bool {
+    super::has_code(error, "ConditionNotMet") || super::has_code(error, "BlobNotFound")
 }
 
 fn failed<'a>(
@@ -323,8 +361,87 @@ impl ExportDestination for AzureVault {
             .collect())
     }
 
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        let result = self.container.blob_client(name.as_str()).delete(None).await;
-        if_there(result).map(drop).map_err(failed("remove", name))
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        let result = self.properties_of(name).await;
+        let found = result.map_err(failed("inspect", name))?;
+        Ok(found.map(|(version, _)| version))
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let options = BlockBlobClientUploadOptions {
+            blob_content_type: Some(properties.content_type.to_owned()),
+            metadata: Some(metadata(properties)),
+            if_match: Some(Etag::from(version.0.clone())),
+            parallel: SEQUENTIAL,
+            ..BlockBlobClientUploadOptions::default()
+        };
+        let result = self.blob(name).upload(content.into(), Some(options)).await;
+        match result {
+            Ok(_) => Ok(ReplaceOutcome::Replaced),
+            Err(error) if is_changed(&error) => Ok(ReplaceOutcome::Changed),
+            Err(error) => Err(failed("replace", name)(error)),
+        }
+    }
+
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        let options = BlobClientDeleteOptions {
+            if_match: Some(Etag::from(version.0.clone())),
+            ..BlobClientDeleteOptions::default()
+        };
+        let blob = self.container.blob_client(name.as_str());
+        match if_there(blob.delete(Some(options)).await) {
+            Ok(_) => Ok(RemoveOutcome::Removed),
+            // A repetition of a removal that took effect may be told so too.
+            Err(error) if is_changed(&error) => Ok(match self.version(name).await? {
+                Some(_) => RemoveOutcome::Changed,
+                None => RemoveOutcome::Removed,
+            }),
+            Err(error) => Err(failed("remove", name)(error)),
+        }
+    }
+
+    /// Setting the metadata that the blob has changes its `ETag` and nothing else
+    /// (<https://learn.microsoft.com/rest/api/storageservices/set-blob-metadata>).
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        let failed = failed("touch", name);
+        let blob = self.container.blob_client(name.as_str());
+        for _ in 0..TOUCHES_TRIED {
+            let Some((version, metadata)) = self.properties_of(name).await.map_err(&failed)? else {
+                return Ok(TouchOutcome::NotThere);
+            };
+            let options = BlobClientSetMetadataOptions {
+                if_match: Some(Etag::from(version.0)),
+                ..BlobClientSetMetadataOptions::default()
+            };
+            match if_there(blob.set_metadata(&metadata, Some(options)).await) {
+                Ok(Some(_)) => return Ok(TouchOutcome::Touched),
+                Ok(None) => return Ok(TouchOutcome::NotThere),
+                Err(error) if super::has_code(&error, "BlobImmutableDueToPolicy") => {
+                    return Ok(TouchOutcome::Protected);
+                }
+                // Another write came in between; whether it was a repetition of this one is unknown.
+                Err(error) if is_changed(&error) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Err(DestinationError {
+            action: "touch",
+            name: name.clone(),
+            source: "too many others write it at the same time".into(),
+        })
+    }
+
+    async fn discard_staged(&self, _name: &BlobName) -> Result<(), DestinationError> {
+        Ok(())
     }
 }

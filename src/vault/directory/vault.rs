@@ -13,10 +13,12 @@ use futures::stream::BoxStream;
 use sha2::Digest as _;
 use tempfile::NamedTempFile;
 
+use super::versions;
 use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -357,15 +359,71 @@ impl ExportDestination for DirectoryVault {
             })
     }
 
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.run("remove", name, |vault, name| {
-            // The block list alone is of no meaning; a file without its list would be a stranger's.
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        self.run("inspect", name, |vault, name| {
+            versions::of(&vault.file(name))
+        })
+        .await
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        _properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let version = version.clone();
+        self.run("replace", name, move |vault, name| {
+            let file = vault.file(name);
+            let staged = vault.staging(name).join("document");
+            ensure_folder(&vault.root, &staged)?;
+            let _lock = vault.lock(name)?;
+            if versions::of(&file)?.as_ref() != Some(&version) {
+                return Ok(ReplaceOutcome::Changed);
+            }
+            temporary(&vault.staging(name), &content)?.persist(&file)?;
+            sync_parent(&file)?;
+            clear(&vault.staging(name));
+            Ok(ReplaceOutcome::Replaced)
+        })
+        .await
+    }
+
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        let version = version.clone();
+        self.run("remove", name, move |vault, name| {
+            let _lock = vault.lock(name)?;
+            match versions::of(&vault.file(name))? {
+                None => return Ok(RemoveOutcome::Removed),
+                Some(found) if found != version => return Ok(RemoveOutcome::Changed),
+                Some(_) => {}
+            }
+            // The block list alone has no meaning; a file without its list would be a stranger's.
             for path in [vault.file(name), vault.block_list(name)] {
                 if_there(fs::remove_file(&path))?;
                 if_there(sync_parent(&path))?;
             }
-            clear(&vault.staging(name));
-            Ok(())
+            Ok(RemoveOutcome::Removed)
+        })
+        .await
+    }
+
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        self.run("touch", name, |vault, name| {
+            let _lock = vault.lock(name)?;
+            versions::touch(&vault.file(name))
+        })
+        .await
+    }
+
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.run("discard the staged blocks of", name, |vault, name| {
+            if_there(fs::remove_dir_all(vault.staging(name))).map(drop)
         })
         .await
     }

@@ -9,8 +9,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use recording_vault::export::ExportReceipt;
-use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::export::source::{
+    ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError, Validator,
+};
+use recording_vault::recording::{DeleteLocation, DocumentId, RecordingChunk};
+use recording_vault::store::digest::Sha256Digest;
 
 const PIECE: usize = 1000;
 
@@ -20,6 +23,8 @@ pub const PARTICIPANT: &str = "8:acs:29bd5ea9_00000001";
 /// What the next `open` of a file's media does instead.
 #[derive(Debug, Clone)]
 pub enum Fault {
+    /// Nothing is wrong.
+    None,
     /// Fails with this.
     Refused,
     Gone,
@@ -33,6 +38,8 @@ pub enum Fault {
     Empty,
     /// Announces another total.
     Total(u64),
+    /// From now on the file is this one.
+    NewVersion(Bytes),
     /// Never sends anything.
     Stall,
     /// Sends a byte every so often.
@@ -54,6 +61,8 @@ pub struct Model {
     pub deleted: Vec<DocumentId>,
     /// Answers every range with the whole file.
     pub ignores_ranges: bool,
+    /// Names the version of the media in every answer.
+    pub has_validators: bool,
     /// Media that is asked for from here on fails.
     fails_from: Option<u64>,
 }
@@ -98,11 +107,13 @@ fn failure(fault: &Fault) -> Option<SourceError> {
         Fault::Refused => Some(SourceError::Refused("a foreign host".to_owned())),
         Fault::Gone => Some(SourceError::Gone { status: 404 }),
         Fault::Transient => Some(SourceError::transient("try again")),
-        Fault::CutAfter(_)
+        Fault::None
+        | Fault::CutAfter(_)
         | Fault::ShortBy(_)
         | Fault::IgnoreRange
         | Fault::Empty
         | Fault::Total(_)
+        | Fault::NewVersion(_)
         | Fault::Stall
         | Fault::Trickle(_) => None,
     }
@@ -141,6 +152,11 @@ impl RecordingSource for FakeSource {
         {
             return Err(SourceError::transient("nothing from here on"));
         }
+        if let Some(Fault::NewVersion(media)) = &fault
+            && let Some(chunk) = model.chunks.get_mut(&chunk.document_id)
+        {
+            chunk.0 = media.clone();
+        }
         let (media, metadata) = model
             .chunks
             .get(&chunk.document_id)
@@ -155,6 +171,8 @@ impl RecordingSource for FakeSource {
         if part == ChunkPart::Media {
             model.opened.push(range.clone());
         }
+        let validator = (part == ChunkPart::Media && model.has_validators)
+            .then(|| Validator::new(Sha256Digest::of(&content).to_string()));
         let ignores_ranges = matches!(fault, Some(Fault::IgnoreRange)) || model.ignores_ranges;
         let (offset, end) = match range {
             _ if ignores_ranges => (0, length),
@@ -194,21 +212,24 @@ impl RecordingSource for FakeSource {
             offset,
             end,
             total_bytes,
+            validator,
             stream,
         })
     }
 
     async fn delete(
         &self,
-        chunk: &RecordingChunk,
+        location: &DeleteLocation,
         _receipt: &ExportReceipt,
-    ) -> Result<(), SourceError> {
+    ) -> Result<SourceDeletion, SourceError> {
         let mut model = self.model();
         if let Some(error) = model.delete_faults.pop_front().as_ref().and_then(failure) {
             return Err(error);
         }
-        model.chunks.remove(&chunk.document_id);
-        model.deleted.push(chunk.document_id.clone());
-        Ok(())
+        model.deleted.push(location.object_id().clone());
+        Ok(match model.chunks.remove(location.object_id()) {
+            Some(_) => SourceDeletion::Deleted,
+            None => SourceDeletion::WasGone,
+        })
     }
 }

@@ -11,7 +11,7 @@ use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
     ExportSweep, OnAnomaly, SweepReport, Vaults,
 };
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::recording::{DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 
@@ -32,6 +32,7 @@ pub fn policy() -> ExportPolicy {
         deletion: DeletionPolicy {
             delay: Duration::ZERO,
             anomalies: OnAnomaly::Delete,
+            other_objects: OnOtherObject::Keep,
         },
         attempts: RetryPolicy {
             first_delay: Duration::from_secs(10),
@@ -62,6 +63,18 @@ impl Pipeline {
                 delay: delete_delay,
                 ..policy().deletion
             },
+            ..policy()
+        })
+    }
+
+    /// With sources whose `deleteLocation` names another object deleted as well.
+    pub fn that_deletes_other_objects() -> Self {
+        let deletion = DeletionPolicy {
+            other_objects: OnOtherObject::Delete,
+            ..policy().deletion
+        };
+        Self::with_policy(ExportPolicy {
+            deletion,
             ..policy()
         })
     }

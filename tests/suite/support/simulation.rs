@@ -18,16 +18,19 @@ use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
-use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
+use recording_vault::export::source::{
+    ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
+};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
     ExportSweep, OnAnomaly, Vaults,
 };
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::store::document_store::{
     DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
@@ -267,9 +270,38 @@ impl ExportDestination for Planned<MemoryVault> {
     ) -> Result<Vec<BlobName>, DestinationError> {
         self.inner.list(after, limit).await
     }
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.remove(name))
+            .around(vault_error(name), self.inner.version(name))
+            .await
+    }
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let replacing = self.inner.replace(name, version, content, properties);
+        self.plan.around(vault_error(name), replacing).await
+    }
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.remove(name, version))
+            .await
+    }
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.touch(name))
+            .await
+    }
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.plan
+            .around(vault_error(name), self.inner.discard_staged(name))
             .await
     }
     async fn put(
@@ -315,10 +347,10 @@ impl RecordingSource for AuditedSource {
 
     async fn delete(
         &self,
-        chunk: &RecordingChunk,
+        location: &DeleteLocation,
         receipt: &ExportReceipt,
-    ) -> Result<(), SourceError> {
-        let id = &chunk.document_id;
+    ) -> Result<SourceDeletion, SourceError> {
+        let id = location.document_id();
         assert_eq!(
             self.durable.media(id).as_deref(),
             Some(&media_of(id)[..]),
@@ -354,7 +386,7 @@ impl RecordingSource for AuditedSource {
             .plan
             .around(
                 SourceError::transient("as planned"),
-                self.planned.inner.delete(chunk, receipt),
+                self.planned.inner.delete(location, receipt),
             )
             .await
     }
@@ -544,6 +576,7 @@ impl Durable {
             deletion: DeletionPolicy {
                 delay: Duration::ZERO,
                 anomalies: OnAnomaly::Delete,
+                other_objects: OnOtherObject::Keep,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),

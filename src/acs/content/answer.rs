@@ -1,0 +1,191 @@
+//! What a content host's answer says: how much of which version of the file it holds, or why it holds nothing.
+
+use std::time::Duration;
+
+use reqwest::header::{
+    CONTENT_ENCODING, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName, LAST_MODIFIED,
+};
+use reqwest::{Response, StatusCode};
+
+use crate::acs::error::{AcsErrorAnswer, is_credential_refused};
+use crate::acs::http::{AcsHttp, retry_after};
+use crate::export::source::{SourceError, Validator};
+
+/// An error's body is a few hundred bytes; a host that does not send it is not waited for.
+const READING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Which bytes an answer holds.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ContentRange {
+    pub first: u64,
+    /// Exclusive.
+    pub end: u64,
+    pub total_bytes: u64,
+}
+
+/// Checks that an answer holds bytes of the file, as they lie at ACS, and says which.
+pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError> {
+    let status = response.status();
+    if header(response, &CONTENT_TYPE).is_some_and(is_page) {
+        return Err(SourceError::transient(format!(
+            "ACS answered {status} with a web page"
+        )));
+    }
+    // We ask for none, and the archive is byte for byte: an encoded body would be kept as it is on the wire.
+    if let Some(encoding) = header(response, &CONTENT_ENCODING).filter(|it| !is_identity(it)) {
+        let encoding: String = encoding.chars().take(40).collect();
+        return Err(SourceError::transient(format!(
+            "ACS answered {status} in the content encoding `{encoding}`, which was not asked for"
+        )));
+    }
+    let range = header(response, &CONTENT_RANGE).and_then(parse_content_range);
+    match (range, response.content_length()) {
+        (Some(range), Some(length)) if length > range.end - range.first => {
+            Err(SourceError::transient("ACS sends more than it says"))
+        }
+        (Some(range), _) => Ok(range),
+        (None, Some(length)) if status == StatusCode::OK => Ok(ContentRange {
+            first: 0,
+            end: length,
+            total_bytes: length,
+        }),
+        (None, _) => Err(SourceError::transient(
+            "ACS did not say how long the file is",
+        )),
+    }
+}
+
+/// The version of the file: `ETag`, or else `Last-Modified`. ACS was never seen to send one.
+pub(super) fn validator_of(response: &Response) -> Option<Validator> {
+    [ETAG, LAST_MODIFIED]
+        .iter()
+        .find_map(|name| header(response, name))
+        .map(|value| Validator::new(value.trim()))
+}
+
+/// No status but 404 and 410 is final: the service is known to answer 400 with HTML and mean "later".
+pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
+    let status = response.status();
+    if matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE) {
+        return SourceError::Gone {
+            status: status.as_u16(),
+        };
+    }
+    let retry_after = retry_after(&response);
+    let host = response.url().host_str().unwrap_or_default().to_owned();
+    // What the headers say is known before the body is.
+    let known = AcsErrorAnswer::from_headers(response.headers());
+    let reading = AcsErrorAnswer::from_response(response);
+    let answer = tokio::time::timeout(READING_DEADLINE, reading)
+        .await
+        .unwrap_or(known);
+    let what = if is_credential_refused(status) {
+        http.report_refused(status, &host, &answer);
+        format!(
+            "ACS refused our credential (HTTP {status}){answer}; check ACS_ACCESS_KEY or the identity's role on the ACS resource"
+        )
+    } else {
+        format!("ACS answered {status}{answer}")
+    };
+    SourceError::Transient {
+        what,
+        retry_after,
+        source: None,
+    }
+}
+
+fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    response
+        .headers()
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+}
+
+/// Files come as `application/octet-stream`; a page for people is an error of the front end, whatever its status.
+fn is_page(content_type: &str) -> bool {
+    content_type.to_ascii_lowercase().starts_with("text/html")
+}
+
+fn is_identity(encoding: &str) -> bool {
+    let encoding = encoding.trim();
+    encoding.is_empty() || encoding.eq_ignore_ascii_case("identity")
+}
+
+/// `bytes 0-3018/3019`.
+fn parse_content_range(text: &str) -> Option<ContentRange> {
+    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let (first, last, total_bytes): (u64, u64, u64) =
+        (first.parse().ok()?, last.parse().ok()?, total.parse().ok()?);
+    (first <= last && last < total_bytes).then_some(ContentRange {
+        first,
+        end: last + 1,
+        total_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(headers: &[(&str, &str)]) -> Response {
+        let mut response = axum::http::Response::builder().status(206);
+        for (name, value) in headers {
+            response = response.header(*name, *value);
+        }
+        response.body("abc").unwrap().into()
+    }
+
+    #[rstest::rstest]
+    #[case("bytes 0-3018/3019", Some((0, 3019, 3019)))]
+    #[case("bytes 100-149/160", Some((100, 150, 160)))]
+    #[case("bytes */10", None)]
+    #[case("bytes 5-4/10", None)]
+    #[case("bytes 0-10/10", None)]
+    #[case("bytes 0-9/*", None)]
+    #[case("items 0-9/10", None)]
+    fn content_ranges_are_read_strictly(
+        #[case] text: &str,
+        #[case] expected: Option<(u64, u64, u64)>,
+    ) {
+        let expected = expected.map(|(first, end, total_bytes)| ContentRange {
+            first,
+            end,
+            total_bytes,
+        });
+        assert_eq!(parse_content_range(text), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::none(&[], true)]
+    #[case::identity(&[("content-encoding", "Identity")], true)]
+    #[case::gzip(&[("content-encoding", "gzip")], false)]
+    #[case::brotli(&[("content-encoding", "br")], false)]
+    #[case::several(&[("content-encoding", "identity, gzip")], false)]
+    #[case::made_up(&[("content-encoding", "x-made-up")], false)]
+    #[case::page(&[("content-type", "text/html; charset=utf-8")], false)]
+    fn an_encoded_answer_is_no_part_of_the_file(
+        #[case] headers: &[(&str, &str)],
+        #[case] is_part: bool,
+    ) {
+        let headers = [headers, &[("content-range", "bytes 0-2/3")]].concat();
+        let range = range_of(&answer(&headers));
+        assert_eq!(range.is_ok(), is_part, "{range:?}");
+        assert!(!matches!(
+            range,
+            Err(SourceError::Refused(_) | SourceError::Gone { .. })
+        ));
+    }
+
+    #[test]
+    fn the_etag_is_the_version_before_the_time_is() {
+        let tag = ("etag", "\"1\"");
+        let time = ("last-modified", "Mon, 02 Mar 2026 10:00:00 GMT");
+        assert_eq!(
+            validator_of(&answer(&[time, tag])),
+            Some(Validator::new("\"1\""))
+        );
+        assert_eq!(validator_of(&answer(&[time])), Some(Validator::new(time.1)));
+        assert_eq!(validator_of(&answer(&[])), None);
+    }
+}

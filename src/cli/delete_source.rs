@@ -1,0 +1,234 @@
+//! `recording-vault delete-source`: deletes sources at ACS that are due, in the way of a sweep, and says why others are not.
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::Args;
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use recording_vault::app::App;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::driver::Preview;
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry};
+use recording_vault::recording::DocumentId;
+use serde::Serialize;
+use serde_json::json;
+
+use super::exit::Exit;
+use super::output::Output;
+use super::progress;
+use super::table::Table;
+
+/// Chunks that are looked at, or driven, together.
+const AT_ONCE: usize = 8;
+
+/// The arguments of `delete-source`.
+#[derive(Args)]
+pub struct DeleteSource {
+    /// Delete nothing: list what would be deleted, what would not, and why
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// Whether anything is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    DryRun,
+    Delete,
+}
+
+impl DeleteSource {
+    /// # Errors
+    /// When the ledger cannot be listed, or, before anything is deleted, the audit log cannot be written.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let budget = config.limits.sweep_budget;
+        let mode = if self.dry_run {
+            Mode::DryRun
+        } else {
+            Mode::Delete
+        };
+        let report = delete_sources(&compose::app(config)?, mode, budget).await?;
+        output.report(&report)?;
+        Ok(Exit::fine_if(report.failed.is_empty()))
+    }
+}
+
+/// What became, or would become, of what ACS may still have.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DeletionReport {
+    /// Nothing was deleted: these are the ones that would have been.
+    pub would_delete: Vec<DocumentId>,
+    pub deleted: Vec<DocumentId>,
+    /// They were due, and are not deleted.
+    pub failed: Vec<KeptSource>,
+    /// They were not due.
+    pub kept: Vec<KeptSource>,
+}
+
+/// A source that stays.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptSource {
+    pub document_id: DocumentId,
+    pub state: &'static str,
+    pub why: String,
+}
+
+impl fmt::Display for DeletionReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            would_delete,
+            deleted,
+            failed,
+            kept,
+        } = self;
+        if would_delete.is_empty() && deleted.is_empty() && failed.is_empty() && kept.is_empty() {
+            return f.write_str("No chunk has a source at ACS any more.");
+        }
+        let mut table = Table::new(&["chunk", "at ACS"]);
+        for id in would_delete {
+            table.row([id.as_str(), "would be deleted"]);
+        }
+        for id in deleted {
+            table.row([id.as_str(), "is deleted"]);
+        }
+        for source in failed {
+            table
+                .row([source.document_id.as_str(), "FAILED"])
+                .note(source.why.as_str());
+        }
+        for source in kept {
+            table
+                .row([source.document_id.as_str(), "stays"])
+                .note(source.why.as_str());
+        }
+        let due = if deleted.is_empty() && failed.is_empty() {
+            format!("{} would be deleted", would_delete.len())
+        } else {
+            format!("{} deleted, {} failed", deleted.len(), failed.len())
+        };
+        write!(f, "{table}\n{due}, {} stay", kept.len())
+    }
+}
+
+/// Looks at everything that ACS may still have, and, unless it is a dry run, drives what is due.
+async fn delete_sources(
+    app: &App,
+    mode: Mode,
+    budget: Duration,
+) -> Result<DeletionReport, LedgerError> {
+    let (mut report, mut due) = (DeletionReport::default(), Vec::new());
+    for (entry, preview) in previews(app).await? {
+        let (state, document_id) = (entry.state.name(), entry.chunk.document_id);
+        match preview {
+            Preview::Deletes => due.push(document_id),
+            Preview::Keeps { why } => report.kept.push(KeptSource {
+                document_id,
+                state,
+                why,
+            }),
+        }
+    }
+    if mode == Mode::DryRun || due.is_empty() {
+        report.would_delete = due;
+        return Ok(report);
+    }
+    let driver = &app.driver;
+    driver
+        .ledger()
+        .audit_operator("deletesSources", "due", json!({"chunks": due.len()}))
+        .await?;
+    let bar = progress::bar(due.len(), "sources deleted");
+    let budget = Budget::of(budget);
+    let deletions = futures::stream::iter(due).map(|id| async move {
+        let outcome = driver.drive(&id, budget).await;
+        (id, outcome)
+    });
+    let mut deletions = deletions.buffered(AT_ONCE).inspect(|_| bar.inc(1));
+    while let Some((document_id, outcome)) = deletions.next().await {
+        match failure(outcome) {
+            None => report.deleted.push(document_id),
+            Some((state, why)) => report.failed.push(KeptSource {
+                document_id,
+                state,
+                why,
+            }),
+        }
+    }
+    bar.finish_and_clear();
+    Ok(report)
+}
+
+/// What would happen to each chunk that ACS may still have.
+async fn previews(app: &App) -> Result<Vec<(LedgerEntry, Preview)>, LedgerError> {
+    let (driver, now) = (&app.driver, app.clock.now());
+    let entries = driver
+        .ledger()
+        .entries(|entry| may_be_at_acs(entry, now))
+        .await?;
+    let bar = progress::bar(entries.len(), "chunks looked at");
+    let looking = futures::stream::iter(entries).map(|entry| async move {
+        let preview = driver.outlook(&entry).await?;
+        Ok::<_, LedgerError>((entry, preview))
+    });
+    let previews = looking
+        .buffered(AT_ONCE)
+        .inspect(|_| bar.inc(1))
+        .try_collect()
+        .await?;
+    bar.finish_and_clear();
+    Ok(previews)
+}
+
+/// The state of a chunk whose source was not deleted, and why; `None` if it was.
+fn failure(outcome: Result<DriveOutcome, LedgerError>) -> Option<(&'static str, String)> {
+    match outcome {
+        Ok(DriveOutcome::Settled {
+            state: ChunkState::SourceDeleted { .. },
+            ..
+        }) => None,
+        Ok(DriveOutcome::Settled { state, .. }) => {
+            let why = if let ChunkState::SourceLeft { reason, .. } = &state {
+                reason.clone()
+            } else {
+                format!("it is {}", state.name())
+            };
+            Some((state.name(), why))
+        }
+        Ok(outcome) => Some(("exported", undone(&outcome))),
+        Err(error) => Some(("exported", ErrorChain(&error).to_string())),
+    }
+}
+
+/// Whether a chunk is listed: its source is neither deleted nor certainly expired.
+fn may_be_at_acs(entry: &LedgerEntry, now: Timestamp) -> bool {
+    match &entry.state {
+        ChunkState::Pending | ChunkState::Exported { .. } => true,
+        ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::DeadLettered { .. } => !entry.is_surely_gone(now),
+        ChunkState::SourceDeleted { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::Expired { .. } => false,
+    }
+}
+
+fn undone(outcome: &DriveOutcome) -> String {
+    match outcome {
+        DriveOutcome::Failed { reason, until } => {
+            format!("{reason}; the next attempt is due at {until:.0}")
+        }
+        DriveOutcome::Waiting { until } => format!("it waits until {until:.0}"),
+        DriveOutcome::Busy | DriveOutcome::ClaimLost => "another process works on it".to_owned(),
+        DriveOutcome::OutOfBudget => "there was no time left; repeat the command".to_owned(),
+        DriveOutcome::Unknown => "it is not in the ledger any more".to_owned(),
+        DriveOutcome::Exported { .. } | DriveOutcome::Settled { .. } => {
+            "its deletion is not due any more".to_owned()
+        }
+    }
+}

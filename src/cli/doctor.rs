@@ -1,0 +1,348 @@
+//! `recording-vault doctor`: checks everything that this app needs, and suggests a fix for each problem.
+
+mod acs;
+mod advice;
+mod clock;
+mod handler;
+mod storage;
+
+use std::fmt;
+use std::time::Duration;
+
+use clap::Args;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use recording_vault::acs::guard::CONTENT_DOMAINS;
+use recording_vault::acs::{AcsEndpoint, ContentHost};
+use recording_vault::compose;
+use recording_vault::config::{Config, InvalidConfig, SignIn};
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::telemetry;
+use recording_vault::vault::VaultUrl;
+use serde::Serialize;
+use url::Url;
+
+use super::exit::Exit;
+use super::output::Output;
+use super::settings::block_on;
+use super::table::Table;
+use handler::Handler;
+
+const FUNCTIONS_KEY: &str = "FUNCTIONS_KEY";
+
+/// The arguments of `doctor`.
+#[derive(Args)]
+pub struct Doctor {
+    /// Where the functions are, such as `https://<app>.azurewebsites.net`; the variable `FUNCTIONS_KEY` has their key
+    #[arg(long)]
+    url: Option<Url>,
+    /// The port of `func start`, or of the handler itself, on this machine
+    #[arg(long, conflicts_with = "url")]
+    port: Option<u16>,
+}
+
+impl Doctor {
+    /// Reads the settings itself: invalid ones are a finding.
+    pub fn run(self, variables: Vec<(String, String)>, output: Output) -> Exit {
+        let handler = self.handler(&variables);
+        let config = Config::read(variables);
+        if let Ok(config) = &config {
+            telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
+        }
+        let has_invalid_settings = config.is_err();
+        block_on(async || {
+            let report = Box::pin(examine(config, handler)).await?;
+            output.report(&report)?;
+            Ok(if has_invalid_settings {
+                Exit::InvalidSettings
+            } else {
+                Exit::fine_if(report.failed == 0)
+            })
+        })
+    }
+
+    fn handler(self, variables: &[(String, String)]) -> Option<Handler> {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(given, _)| given == name);
+            found.map(|(_, value)| value.clone())
+        };
+        let local = |port| format!("http://127.0.0.1:{port}").parse().ok();
+        let url = self.url.or_else(|| self.port.and_then(local))?;
+        Some(Handler {
+            url,
+            key: variable(FUNCTIONS_KEY),
+            secret: variable("EVENT_GRID_SECRET"),
+        })
+    }
+}
+
+/// A check that takes longer has failed.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// What was checked.
+#[derive(Debug, Serialize)]
+struct Examination {
+    pub failed: usize,
+    pub checks: Vec<Check>,
+}
+
+/// One check and what it found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    pub name: String,
+    pub result: Outcome,
+    pub says: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+}
+
+/// How a check ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    Fine,
+    Failed,
+    NotChecked,
+}
+
+impl Check {
+    fn new(
+        name: impl Into<String>,
+        result: Outcome,
+        says: impl Into<String>,
+        remedy: Option<String>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            result,
+            says: says.into(),
+            remedy,
+        }
+    }
+
+    fn fine(name: impl Into<String>, says: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Fine, says, None)
+    }
+
+    fn failed(name: impl Into<String>, says: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(name, Outcome::Failed, says, Some(remedy.into()))
+    }
+
+    fn not_checked(name: impl Into<String>, says: impl Into<String>) -> Self {
+        Self::new(name, Outcome::NotChecked, says, None)
+    }
+}
+
+impl fmt::Display for Examination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new(&["", "check", "what was found"]);
+        for check in &self.checks {
+            let mark = match check.result {
+                Outcome::Fine => "✓",
+                Outcome::Failed => "✗",
+                Outcome::NotChecked => "–",
+            };
+            table.row([mark, &check.name, &check.says]);
+            if let Some(remedy) = &check.remedy {
+                table.note(format!("→ {remedy}"));
+            }
+        }
+        match self.failed {
+            0 => write!(f, "{table}\n\nAll is well."),
+            1 => write!(f, "{table}\n\n1 check failed."),
+            failed => write!(f, "{table}\n\n{failed} checks failed."),
+        }
+    }
+}
+
+/// What the checks are about, of the settings.
+struct Targets {
+    acs: AcsEndpoint,
+    sign_in: SignIn,
+    client_id: Option<String>,
+    content_hosts: Vec<ContentHost>,
+    vault: VaultUrl,
+    backup: Option<VaultUrl>,
+    ledger: VaultUrl,
+    /// Deliveries to the webhook need a token that only Event Grid has.
+    wants_token: bool,
+}
+
+impl Targets {
+    fn of(config: &Config) -> Self {
+        Self {
+            acs: config.acs.endpoint.clone(),
+            sign_in: config.acs.sign_in.clone(),
+            client_id: config.identity_client_id.clone(),
+            content_hosts: config.acs.content_hosts.clone(),
+            vault: config.storage.vault.clone(),
+            backup: config.storage.backup_vault.clone(),
+            ledger: config.storage.ledger.clone(),
+            wants_token: config.event_grid.tokens.is_some(),
+        }
+    }
+
+    /// The storages in use, by name.
+    fn storages(&self) -> impl Iterator<Item = (&'static str, &VaultUrl)> {
+        let backup = self.backup.iter().map(|url| ("backup vault", url));
+        [("vault", &self.vault)]
+            .into_iter()
+            .chain(backup)
+            .chain([("ledger", &self.ledger)])
+    }
+}
+
+/// Checks everything that can be checked with these settings, valid or not.
+async fn examine(
+    config: Result<Config, InvalidConfig>,
+    handler: Option<Handler>,
+) -> Result<Examination, reqwest::Error> {
+    let client = reqwest::Client::builder()
+        .timeout(DEADLINE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()?;
+    let targets = config.as_ref().ok().map(Targets::of);
+    let mut checks = match (config, &targets) {
+        (Ok(config), Some(targets)) => with_settings(config, targets, &client).await,
+        (Err(invalid), _) => without_settings(&invalid),
+        (Ok(_), None) => Vec::new(),
+    };
+    let wants_token = targets.is_some_and(|targets| targets.wants_token);
+    checks.extend(handler::checks(handler.as_ref(), wants_token, &client).await);
+    let failed = checks
+        .iter()
+        .filter(|check| check.result == Outcome::Failed)
+        .count();
+    Ok(Examination { failed, checks })
+}
+
+fn without_settings(invalid: &InvalidConfig) -> Vec<Check> {
+    let named = invalid.problems().iter().map(|problem| {
+        // Each begins with the name of its setting.
+        let name = problem.split(' ').next().unwrap_or_default();
+        let remedy = format!(
+            "correct the app setting: `az functionapp config appsettings set --name <app> --resource-group <group> --settings {name}=<value>`; locally the environment or local.settings.json"
+        );
+        Check::failed("settings", problem.as_str(), remedy)
+    });
+    let mut checks: Vec<Check> = named.collect();
+    let rest = [
+        "clock",
+        "identity",
+        "ACS",
+        "content hosts",
+        "vault",
+        "ledger",
+    ];
+    checks.extend(rest.map(|name| Check::not_checked(name, "the settings are invalid")));
+    checks
+}
+
+async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Client) -> Vec<Check> {
+    let mut checks = vec![Check::fine(
+        "settings",
+        "all are valid or have their defaults",
+    )];
+    let ledger = compose::storage_at(&config, &targets.ledger);
+    let (app, ledger) = match (compose::app(config), ledger) {
+        (Ok(app), Ok(ledger)) => (app, ledger),
+        (Err(error), _) | (_, Err(error)) => {
+            checks.push(Check::failed(
+                "clients",
+                ErrorChain(&error).to_string(),
+                "check the settings of the part it names",
+            ));
+            return checks;
+        }
+    };
+    let (clocks, tokens) = tokio::join!(
+        clock::checks(targets, client, &*app.clock),
+        acs::tokens(targets)
+    );
+    checks.extend(clocks);
+    let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
+    checks.extend(tokens);
+    let vaults = &app.vaults;
+    let mut asking: Vec<BoxFuture<'_, Check>> = Vec::new();
+    if has_token || matches!(targets.sign_in, SignIn::AccessKey(_)) {
+        asking.push(acs::sign_in(targets, app.control.acs()).boxed());
+    } else {
+        checks.push(Check::not_checked(
+            "ACS",
+            "there is no token to ask it with",
+        ));
+    }
+    for (name, url) in targets.storages() {
+        if url.needs_identity() && !has_token {
+            checks.push(Check::not_checked(name, "there is no token to ask it with"));
+        } else if name == "ledger" {
+            asking.push(storage::ledger(url, &*ledger).boxed());
+        } else if name == "vault" {
+            asking.push(storage::vault(name, url, vaults.home()).boxed());
+        } else if let Some(backup) = vaults.backup() {
+            asking.push(storage::vault(name, url, backup).boxed());
+        }
+    }
+    checks.extend(futures::future::join_all(asking).await);
+    checks.push(content_hosts(targets));
+    checks
+}
+
+fn content_hosts(targets: &Targets) -> Check {
+    let own: Vec<String> = CONTENT_DOMAINS
+        .iter()
+        .map(|domain| format!("*{domain}"))
+        .collect();
+    let own = format!(
+        "our credentials go to ACS's own recording storage only ({})",
+        own.join(", ")
+    );
+    if targets.content_hosts.is_empty() {
+        return Check::fine("content hosts", own);
+    }
+    let more: Vec<String> = targets
+        .content_hosts
+        .iter()
+        .map(|host| {
+            if host.is_plain() {
+                format!("{host} (plain http, good for tests only)")
+            } else {
+                host.to_string()
+            }
+        })
+        .collect();
+    Check::fine(
+        "content hosts",
+        format!(
+            "{own}, and, by ACS_CONTENT_HOSTS, to {}: be sure that these are Microsoft's",
+            more.join(", ")
+        ),
+    )
+}
+
+/// A check that ends.
+async fn within(name: &str, checking: impl Future<Output = Check>) -> Check {
+    let remedy =
+        "see whether this network lets it through: name resolution, firewall, private endpoint";
+    within_of(DEADLINE, name, remedy, checking).await
+}
+
+async fn within_of(
+    deadline: Duration,
+    name: &str,
+    remedy: &str,
+    checking: impl Future<Output = Check>,
+) -> Check {
+    let too_late = || {
+        Check::failed(
+            name,
+            format!("there was no answer within {} s", deadline.as_secs()),
+            remedy,
+        )
+    };
+    tokio::time::timeout(deadline, checking)
+        .await
+        .unwrap_or_else(|_| too_late())
+}

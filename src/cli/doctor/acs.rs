@@ -1,0 +1,117 @@
+//! Who we are to ACS: is there a token where one is needed, and does ACS take it, or our key?
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+
+use super::{Check, SignIn, Targets, advice, within, within_of};
+use recording_vault::acs::client::CallRecordingClient;
+use recording_vault::acs::credential::TOKEN_SCOPE;
+use recording_vault::acs::operation::RecordingAddress;
+use recording_vault::compose;
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::recording::RecordingId;
+use recording_vault::vault::VaultUrl;
+
+const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
+
+/// Where there is an identity, its endpoint is on the same machine.
+const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A recording that no service ever made: base64url of its two ids, both nil.
+const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
+
+/// Whether the identity gives the tokens that are needed.
+pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
+    let needs_acs = matches!(targets.sign_in, SignIn::ManagedIdentity);
+    let needs_storage = targets
+        .storages()
+        .any(|(_, url)| VaultUrl::needs_identity(url));
+    let scopes = [
+        (needs_acs, "ACS", TOKEN_SCOPE),
+        (needs_storage, "storage", STORAGE_SCOPE),
+    ];
+    let needed: Vec<_> = scopes
+        .into_iter()
+        .filter(|(is_needed, _, _)| *is_needed)
+        .collect();
+    if needed.is_empty() {
+        return vec![Check::not_checked(
+            "identity",
+            "no token is needed: key, SAS or directory serve",
+        )];
+    }
+    let asking = needed.into_iter().map(|(_, what, scope)| async move {
+        let name = format!("identity for {what}");
+        within_of(
+            TOKEN_DEADLINE,
+            &name,
+            &advice::identity(),
+            token(&name, targets.client_id.clone(), scope),
+        )
+        .await
+    });
+    futures::future::join_all(asking).await
+}
+
+async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
+    let asked = match compose::identity(client_id) {
+        Ok(identity) => identity.get_token(&[scope], None).await.map(drop),
+        Err(error) => Err(error),
+    };
+    match asked {
+        Ok(()) => Check::fine(name, "the managed identity gives a token"),
+        Err(error) => {
+            let says = format!(
+                "the managed identity gives no token: {}",
+                ErrorChain(&error)
+            );
+            Check::failed(name, says, advice::identity())
+        }
+    }
+}
+
+/// Asks ACS for the state of a recording that cannot exist; that it says so shows that it took our signature or token.
+pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> Check {
+    const NAME: &str = "ACS";
+    let recording_id: RecordingId = NO_RECORDING.parse().expect("it is an id");
+    let address = RecordingAddress {
+        recording_id: &recording_id,
+        conversation_id: Some("none"),
+    };
+    let what = match targets.sign_in {
+        SignIn::AccessKey(_) => "key",
+        SignIn::ManagedIdentity => "token",
+    };
+    within(NAME, async {
+        let Err(error) = client.state(address).await else {
+            return Check::fine(NAME, format!("it takes our {what}"));
+        };
+        let says = ErrorChain(&error).to_string();
+        let Some((status, answer)) = error.answer() else {
+            return Check::failed(NAME, says, advice::acs_network(&targets.acs));
+        };
+        match status {
+            StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if answer.code.is_some() => Check::fine(
+                NAME,
+                format!(
+                    "it takes our {what}: of a recording that cannot exist it says {}",
+                    answer.code.as_deref().unwrap_or_default()
+                ),
+            ),
+            StatusCode::UNAUTHORIZED => match targets.sign_in {
+                SignIn::AccessKey(_) => Check::failed(NAME, says, advice::access_key()),
+                SignIn::ManagedIdentity => Check::failed(NAME, says, advice::acs_role(&targets.acs)),
+            },
+            StatusCode::FORBIDDEN => Check::failed(NAME, says, advice::acs_role(&targets.acs)),
+            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
+                Check::failed(NAME, says, "try again; if it stays so, look at Azure's service health")
+            }
+            _ => {
+                let remedy = "see that ACS_ENDPOINT is the endpoint of an ACS resource, and ACS_API_VERSION one it knows";
+                Check::failed(NAME, says, remedy)
+            }
+        }
+    })
+    .await
+}

@@ -1,0 +1,241 @@
+//! The functions themselves: do they answer, is the key right, would Event Grid's handshakes succeed?
+
+use reqwest::header::{HeaderMap, HeaderValue};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use super::{Check, within};
+
+const HANDLER: &str = "handler";
+const KEY: &str = "function key";
+const WEBHOOK: &str = "webhook, Event Grid schema";
+const CLOUD_EVENTS: &str = "webhook, CloudEvents";
+const EVENT_GRID: &str = "eventgrid.azure.net";
+
+/// Where the functions are, and what lets us in.
+pub struct Handler {
+    pub url: Url,
+    pub key: Option<String>,
+    /// `EVENT_GRID_SECRET`.
+    pub secret: Option<String>,
+}
+
+/// `wants_token`: the webhook lets nobody in without Event Grid's token.
+pub(super) async fn checks(
+    handler: Option<&Handler>,
+    wants_token: bool,
+    client: &Client,
+) -> Vec<Check> {
+    let Some(handler) = handler else {
+        let how = "give --url https://<app>.azurewebsites.net (and its key in FUNCTIONS_KEY), or --port, to check it";
+        return vec![Check::not_checked(HANDLER, how)];
+    };
+    if handler.url.scheme() != "https" && !recording_vault::net::is_loopback(&handler.url) {
+        let says = "its URL is not https, so the function key is not sent there";
+        return vec![Check::failed(HANDLER, says, "give its https:// URL")];
+    }
+    let reached = within(HANDLER, handler.reached(client)).await;
+    if reached.result != super::Outcome::Fine {
+        return vec![reached];
+    }
+    let (key, webhook, cloud_events) = tokio::join!(
+        within(KEY, handler.lets_us_in(client)),
+        within(WEBHOOK, handler.validates(wants_token, client)),
+        within(CLOUD_EVENTS, handler.allows(client)),
+    );
+    vec![reached, key, webhook, cloud_events]
+}
+
+impl Handler {
+    fn request(
+        &self,
+        client: &Client,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> RequestBuilder {
+        let mut url = self.url.clone();
+        url.set_path(path);
+        url.set_query(None);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut headers = HeaderMap::new();
+        if let Some(mut key) = self
+            .key
+            .as_deref()
+            .and_then(|key| HeaderValue::from_str(key.trim()).ok())
+        {
+            key.set_sensitive(true);
+            headers.insert("x-functions-key", key);
+        }
+        client.request(method, url).headers(headers)
+    }
+
+    fn to_webhook(&self, client: &Client, method: Method) -> RequestBuilder {
+        let secret: Vec<(&str, &str)> = self
+            .secret
+            .iter()
+            .map(|secret| ("secret", secret.trim()))
+            .collect();
+        self.request(client, method, "/api/eventgrid/webhook", &secret)
+    }
+
+    async fn reached(&self, client: &Client) -> Check {
+        match self
+            .request(client, Method::GET, "/api/openapi.json", &[])
+            .send()
+            .await
+        {
+            Err(error) => Check::failed(HANDLER, unreachable(&error), self.where_it_runs()),
+            Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, "it answers"),
+            Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Check::failed(
+                HANDLER,
+                "something answers, and has none of our functions",
+                "publish `dist/`, the whole of it: `cargo xtask stage`, then `cd dist && func azure functionapp publish <app>`",
+            ),
+            Ok(answer) => Check::failed(
+                HANDLER,
+                format!("the host answers {} for it", answer.status()),
+                "the host runs and the handler does not: look into its log (`func azure functionapp logstream <app>`) for settings that are missing or invalid",
+            ),
+        }
+    }
+
+    fn where_it_runs(&self) -> String {
+        if recording_vault::net::is_loopback(&self.url) {
+            return "start it: `func start --script-root dist`; --port is the port it prints (7071 by default)".to_owned();
+        }
+        "see that the app runs (`az functionapp show --name <app> --resource-group <group> --query state`) and that its network lets you in".to_owned()
+    }
+
+    async fn lets_us_in(&self, client: &Client) -> Check {
+        let request = self.request(
+            client,
+            Method::GET,
+            "/api/recordings",
+            &[("state", "active"), ("top", "1")],
+        );
+        match request.send().await {
+            Err(error) => Check::failed(KEY, unreachable(&error), self.where_it_runs()),
+            Ok(answer) if is_refused(&answer) => self.refused(KEY, &answer),
+            Ok(answer) if answer.status().is_success() => Check::fine(KEY, "the host lets us in"),
+            Ok(answer) => Check::failed(
+                KEY,
+                format!(
+                    "the host lets us in, and the list of recordings answers {}",
+                    answer.status()
+                ),
+                "look into the handler's log; the checks of the ledger say more",
+            ),
+        }
+    }
+
+    fn refused(&self, name: &str, answer: &Response) -> Check {
+        let says = match self.key {
+            Some(_) => format!(
+                "the host answers {}: the key in FUNCTIONS_KEY is not one of this app's",
+                answer.status()
+            ),
+            None => format!(
+                "the host answers {}: FUNCTIONS_KEY is not set",
+                answer.status()
+            ),
+        };
+        let remedy = "put a key of the app into the variable FUNCTIONS_KEY: `az functionapp keys list --name <app> --resource-group <group>`";
+        Check::failed(name, says, remedy)
+    }
+
+    /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>
+    async fn validates(&self, wants_token: bool, client: &Client) -> Check {
+        if wants_token {
+            let says =
+                "EVENT_GRID_AUDIENCE is set: only Event Grid itself has the token that is let in";
+            return Check::not_checked(WEBHOOK, says);
+        }
+        let code = Uuid::new_v4().to_string();
+        let event = json!([{
+            "id": Uuid::new_v4(), "topic": "/recording-vault/doctor", "subject": "", "data": {"validationCode": code},
+            "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "eventTime": "2026-01-01T00:00:00Z",
+            "metadataVersion": "1", "dataVersion": "2",
+        }]);
+        let request = self
+            .to_webhook(client, Method::POST)
+            .header("aeg-event-type", "SubscriptionValidation")
+            .json(&event);
+        match request.send().await {
+            Err(error) => Check::failed(WEBHOOK, unreachable(&error), self.where_it_runs()),
+            Ok(answer) if is_refused(&answer) => self.not_let_in(WEBHOOK, &answer),
+            Ok(answer) => {
+                let status = answer.status();
+                let answer: Value = answer.json().await.unwrap_or_default();
+                if answer["validationResponse"] == code.as_str() {
+                    return Check::fine(WEBHOOK, "the validation code comes back");
+                }
+                Check::failed(
+                    WEBHOOK,
+                    format!("it answers {status}, and not with the validation code"),
+                    no_handshake(),
+                )
+            }
+        }
+    }
+
+    /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-cloud-events-schema>
+    async fn allows(&self, client: &Client) -> Check {
+        let request = self
+            .to_webhook(client, Method::OPTIONS)
+            .header("webhook-request-origin", EVENT_GRID);
+        match request.send().await {
+            Err(error) => Check::failed(CLOUD_EVENTS, unreachable(&error), self.where_it_runs()),
+            Ok(answer) if is_refused(&answer) => self.not_let_in(CLOUD_EVENTS, &answer),
+            Ok(answer) => {
+                let allowed = answer
+                    .headers()
+                    .get("webhook-allowed-origin")
+                    .and_then(|origin| origin.to_str().ok());
+                if allowed.is_some_and(|allowed| allowed == EVENT_GRID || allowed == "*") {
+                    return Check::fine(CLOUD_EVENTS, "Event Grid is allowed to deliver");
+                }
+                let says = format!(
+                    "it answers {}, and does not allow Event Grid to deliver",
+                    answer.status()
+                );
+                Check::failed(CLOUD_EVENTS, says, no_handshake())
+            }
+        }
+    }
+
+    fn not_let_in(&self, name: &str, answer: &Response) -> Check {
+        let mut check = self.refused(name, answer);
+        if let Some(remedy) = &mut check.remedy {
+            remedy.push_str("; and EVENT_GRID_SECRET has to be here what it is there");
+        }
+        check
+    }
+}
+
+fn no_handshake() -> String {
+    "see that what is published is this version, with the function EventGridWebhook (`az functionapp function list --name <app> --resource-group <group>`)".to_owned()
+}
+
+fn is_refused(answer: &Response) -> bool {
+    matches!(
+        answer.status(),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
+    )
+}
+
+/// Without the URL: it may hold the secret.
+fn unreachable(error: &reqwest::Error) -> String {
+    let why = if error.is_timeout() {
+        "there is no answer in time"
+    } else if error.is_connect() {
+        "nothing can be connected to there"
+    } else {
+        "the exchange breaks off"
+    };
+    why.to_owned()
+}

@@ -1,0 +1,341 @@
+//! Rights to vault and ledger: a probe is written, not overwritten, read, found and removed, by the very calls of the export.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use super::{Check, advice, within};
+use recording_vault::error_chain::ErrorChain;
+use recording_vault::export::destination::{
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination, RemoveOutcome,
+};
+use recording_vault::export::layout::BlobName;
+use recording_vault::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use recording_vault::vault::VaultUrl;
+use recording_vault::vault::azure::{Cause, StorageFailure};
+use recording_vault::vault::url::ContainerUrl;
+
+/// Probes stand after every folder of a day.
+const PROBE: &str = "recording-vault-doctor";
+const CONTENT: &[u8] = b"written by `recording-vault doctor`; it may be deleted";
+/// Probes that were left behind may stand before ours.
+const PROBES: usize = 1000;
+
+/// What is wrong with a storage.
+enum Trouble {
+    Failed(String, Box<dyn Error + Send + Sync>),
+    /// It does not keep a promise that nothing is safe without.
+    Unsafe(&'static str),
+}
+
+impl From<DestinationError> for Trouble {
+    fn from(error: DestinationError) -> Self {
+        Self::Failed(ErrorChain(&error).to_string(), error.source)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(ErrorChain(&error).to_string(), error.source)
+    }
+}
+
+pub(super) async fn vault(
+    name: &'static str,
+    url: &VaultUrl,
+    vault: &dyn ExportDestination,
+) -> Check {
+    within(name, async {
+        match try_vault(vault).await {
+            Ok(Removed::Yes) => Check::fine(name, format!("{url:?}: files can be written once, read, listed and deleted")),
+            Ok(Removed::Forbidden(probe)) => Check::fine(
+                name,
+                format!("{url:?}: files can be written once, read and listed; a policy forbids to delete them, so `{probe}` stays, and `retention apply` has to wait for that policy"),
+            ),
+            Err(trouble) => failed(name, url, trouble),
+        }
+    })
+    .await
+}
+
+pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check {
+    const NAME: &str = "ledger";
+    within(NAME, async {
+        match try_ledger(ledger).await {
+            Ok(()) => Check::fine(
+                NAME,
+                format!(
+                    "{url:?}: documents can be written under a condition, read, listed and deleted"
+                ),
+            ),
+            Err(trouble) => failed(NAME, url, trouble),
+        }
+    })
+    .await
+}
+
+enum Removed {
+    Yes,
+    Forbidden(BlobName),
+}
+
+async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
+    let probe: BlobName = format!("{PROBE}-{}.txt", Uuid::new_v4())
+        .parse()
+        .expect("it is a safe name");
+    let before: BlobName = PROBE.parse().expect("it is a safe name");
+    let properties = BlobProperties {
+        content_type: "text/plain",
+        metadata: Vec::new(),
+        tags: Vec::new(),
+    };
+    let content = Bytes::from_static(CONTENT);
+    vault.put(&probe, content.clone(), &properties).await?;
+    let tried = async {
+        if vault.put(&probe, content, &properties).await? != CommitOutcome::AlreadyThere {
+            return Err(Trouble::Unsafe(
+                "it lets a file be overwritten that must not be",
+            ));
+        }
+        if vault.read(&probe, 0..CONTENT.len() as u64).await? != CONTENT {
+            return Err(Trouble::Unsafe(
+                "it gives back other bytes than were written",
+            ));
+        }
+        if !vault.list(Some(&before), PROBES).await?.contains(&probe) {
+            return Err(Trouble::Unsafe("it does not list a file that was written"));
+        }
+        Ok(())
+    };
+    // Whatever was found out, the probe goes.
+    let (tried, removed) = (tried.await, remove_probe(vault, &probe).await);
+    tried?;
+    match removed {
+        Ok(RemoveOutcome::Removed) => Ok(Removed::Yes),
+        Ok(RemoveOutcome::Changed) => Err(Trouble::Unsafe(
+            "it does not remove a file at the version that it names",
+        )),
+        Err(error) if is_kept_by_policy(&error) => Ok(Removed::Forbidden(probe)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn remove_probe(
+    vault: &dyn ExportDestination,
+    probe: &BlobName,
+) -> Result<RemoveOutcome, DestinationError> {
+    match vault.version(probe).await? {
+        Some(version) => vault.remove(probe, &version).await,
+        None => Ok(RemoveOutcome::Removed),
+    }
+}
+
+fn is_kept_by_policy(error: &DestinationError) -> bool {
+    error
+        .source
+        .downcast_ref::<StorageFailure>()
+        .is_some_and(|failure| is_policy(&failure.cause))
+}
+
+/// An immutability policy or a legal hold of the container.
+fn is_policy(cause: &Cause) -> bool {
+    matches!(cause, Cause::Answered { status: 409, code } if code.starts_with("BlobImmutable") || code.contains("LegalHold"))
+}
+
+async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
+    let probe = format!("doctor/{}.json", Uuid::new_v4());
+    let content = Bytes::from_static(b"{}");
+    ledger
+        .put(&probe, content.clone(), Precondition::Absent)
+        .await?;
+    let tried = async {
+        if ledger.put(&probe, content, Precondition::Absent).await? != PutOutcome::Conflict {
+            return Err(Trouble::Unsafe(
+                "it lets a document be overwritten that must not be",
+            ));
+        }
+        let Some(found) = ledger.find(&probe).await? else {
+            return Err(Trouble::Unsafe(
+                "it does not give back a document that was written",
+            ));
+        };
+        let changed = Bytes::from_static(b"{\"changed\":true}");
+        let condition = Precondition::Unchanged(found.version);
+        if ledger
+            .put(&probe, changed.clone(), condition.clone())
+            .await?
+            != PutOutcome::Written
+        {
+            return Err(Trouble::Unsafe(
+                "it refuses a change to a document that nobody else changed",
+            ));
+        }
+        if ledger.put(&probe, changed, condition).await? != PutOutcome::Conflict {
+            return Err(Trouble::Unsafe(
+                "it takes a change to a document that was changed before",
+            ));
+        }
+        if !ledger.list("doctor/", None, PROBES).await?.contains(&probe) {
+            return Err(Trouble::Unsafe(
+                "it does not list a document that was written",
+            ));
+        }
+        Ok(())
+    };
+    let (tried, removed) = (tried.await, ledger.remove(&probe).await);
+    tried?;
+    Ok(removed?)
+}
+
+fn failed(name: &str, url: &VaultUrl, trouble: Trouble) -> Check {
+    let (says, source) = match trouble {
+        Trouble::Unsafe(what) => {
+            return Check::failed(
+                name,
+                format!("{url:?}: {what}"),
+                "use Azure Blob Storage, or a local disk",
+            );
+        }
+        Trouble::Failed(says, source) => (says, source),
+    };
+    let setting = advice::setting(name);
+    let cause = source
+        .downcast_ref::<StorageFailure>()
+        .map(|failure| &failure.cause);
+    let code = match cause {
+        Some(Cause::Answered { code, .. }) if !says.contains(code.as_str()) => format!(" ({code})"),
+        Some(Cause::Answered { .. } | Cause::NoToken | Cause::Unreachable | Cause::Other)
+        | None => String::new(),
+    };
+    let remedy = match url {
+        VaultUrl::Container(container) => in_container(container, setting, cause),
+        VaultUrl::Directory(_) => in_directory(
+            url,
+            setting,
+            source.downcast_ref::<io::Error>().map(io::Error::kind),
+        ),
+    };
+    Check::failed(name, format!("{url:?}: {says}{code}"), remedy)
+}
+
+fn in_container(container: &ContainerUrl, setting: &str, cause: Option<&Cause>) -> String {
+    match cause {
+        Some(Cause::NoToken) => advice::identity(),
+        Some(Cause::Answered { code, .. }) if code == "ContainerNotFound" => {
+            advice::container(container)
+        }
+        Some(Cause::Answered { code, .. })
+            if code == "AuthorizationFailure" && !container.has_sas() =>
+        {
+            format!(
+                "{}; or else {}",
+                advice::network(container),
+                advice::storage_role(container)
+            )
+        }
+        Some(Cause::Answered {
+            status: 401 | 403, ..
+        }) if container.has_sas() => advice::sas(setting),
+        Some(Cause::Answered {
+            status: 401 | 403, ..
+        }) => advice::storage_role(container),
+        Some(Cause::Answered { .. } | Cause::Unreachable | Cause::Other) | None => format!(
+            "check the account's name in {setting}, and that this network lets it out to it: name resolution, firewall, private endpoint"
+        ),
+    }
+}
+
+fn in_directory(url: &VaultUrl, setting: &str, kind: Option<ErrorKind>) -> String {
+    if kind == Some(ErrorKind::NotFound) {
+        return format!(
+            "create the folder above {url:?} (a disk may not be mounted), or set {setting} to another place"
+        );
+    }
+    advice::directory(url, setting)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
+
+    fn remedy_of(url: &str, status: u16, code: &str) -> String {
+        let VaultUrl::Container(container) = url.parse().unwrap() else {
+            panic!("it is a container's")
+        };
+        in_container(
+            &container,
+            "VAULT_URL",
+            Some(&Cause::Answered {
+                status,
+                code: code.to_owned(),
+            }),
+        )
+    }
+
+    #[rstest::rstest]
+    #[case::role(
+        "",
+        403,
+        "AuthorizationPermissionMismatch",
+        "--role \"Storage Blob Data Contributor\" --scope /subscriptions/<subscription>/resourceGroups/<group>/providers/Microsoft.Storage/storageAccounts/acct`"
+    )]
+    #[case::network(
+        "",
+        403,
+        "AuthorizationFailure",
+        "az storage account network-rule add --account-name acct"
+    )]
+    #[case::sas(
+        "?sig=x",
+        403,
+        "AuthorizationPermissionMismatch",
+        "put another SAS into VAULT_URL"
+    )]
+    #[case::container(
+        "",
+        404,
+        "ContainerNotFound",
+        "az storage container create --account-name acct --name calls"
+    )]
+    #[case::else_the_network("", 500, "InternalError", "check the account's name in VAULT_URL")]
+    fn what_the_storage_answers_names_what_mends_it(
+        #[case] sas: &str,
+        #[case] status: u16,
+        #[case] code: &str,
+        #[case] expected: &str,
+    ) {
+        let remedy = remedy_of(
+            &format!("https://acct.blob.core.windows.net/calls{sas}"),
+            status,
+            code,
+        );
+        assert!(remedy.contains(expected), "{remedy}");
+    }
+
+    #[tokio::test]
+    async fn a_probe_leaves_nothing_behind() {
+        let (vault, ledger) = (MemoryVault::default(), MemoryDocumentStore::default());
+        assert!(matches!(try_vault(&vault).await, Ok(Removed::Yes)));
+        assert!(try_ledger(&ledger).await.is_ok());
+        assert!(vault.files().is_empty() && ledger.list("", None, 10).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_vault_that_deletes_nothing_has_failed_unless_a_policy_is_why() {
+        let vault = MemoryVault::default();
+        vault.refuse_removals(true);
+        assert!(matches!(try_vault(&vault).await, Err(Trouble::Failed(..))));
+        let kept = |code: &str| Cause::Answered {
+            status: 409,
+            code: code.to_owned(),
+        };
+        assert!(
+            is_policy(&kept("BlobImmutableDueToPolicy"))
+                && is_policy(&kept("BlobImmutableDueToLegalHold"))
+        );
+        assert!(!is_policy(&kept("LeaseIdMissing")) && !is_policy(&Cause::Unreachable));
+    }
+}

@@ -1,0 +1,141 @@
+//! `recording-vault ledger`: rewrites entries that are not readable from the receipts in the vault, and the index from all
+//! entries.
+
+use std::fmt;
+
+use clap::Subcommand;
+use recording_vault::app::App;
+use recording_vault::catalogue::rebuild::IndexReport;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::export::layout::BlobName;
+use recording_vault::export::ledger::Rebuilt;
+use recording_vault::export::transfer::chunk::{KeptReceipt, RECEIPT_READ_LIMIT};
+use recording_vault::recording::DocumentId;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::{Output, write_groups};
+use super::vault_receipts::vault_receipts;
+
+/// The verbs of `ledger`.
+#[derive(Subcommand)]
+pub enum Ledger {
+    /// Rewrite the index, by which recordings are found, from all accounts and entries
+    Index,
+    /// Rewrite entries from the receipts in the vault: those named, or all that are not readable
+    Rebuild { documents: Vec<DocumentId> },
+}
+
+impl Ledger {
+    /// # Errors
+    /// When the ledger or the vault fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = compose::app(config)?;
+        match self {
+            Self::Index => {
+                let report = IndexedReport(app.catalogue.index_everything().await?);
+                output.report(&report)?;
+                Ok(Exit::fine_if(report.0.problems.is_empty()))
+            }
+            Self::Rebuild { documents } => {
+                let report = rebuild(&app, documents).await?;
+                output.report(&report)?;
+                Ok(Exit::fine_if(
+                    report.without_receipt.is_empty() && report.not_held.is_empty(),
+                ))
+            }
+        }
+    }
+}
+
+/// What was indexed.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct IndexedReport(IndexReport);
+
+impl fmt::Display for IndexedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let IndexReport {
+            recordings,
+            chunks,
+            metadata_read,
+            problems,
+        } = &self.0;
+        write!(
+            f,
+            "{recordings} recordings and {chunks} chunks are indexed; the metadata of {metadata_read} was read from the vault"
+        )?;
+        problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n{problem}"))
+    }
+}
+
+/// The outcome for each entry.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RebuildReport {
+    /// The next sweep goes on with them.
+    pub rebuilt: Vec<DocumentId>,
+    /// They are readable: nothing was changed.
+    pub readable: Vec<DocumentId>,
+    /// The vault has no receipt of them; their events have to be replayed.
+    pub without_receipt: Vec<DocumentId>,
+    /// The vault does not hold what their receipt says; their events have to be replayed.
+    pub not_held: Vec<DocumentId>,
+}
+
+impl fmt::Display for RebuildReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: [(&[_], _); 4] = [
+            (&self.rebuilt, "is rebuilt; the next sweep goes on with it"),
+            (&self.readable, "is readable; nothing was changed"),
+            (
+                &self.without_receipt,
+                "has no receipt in the vault: replay its event",
+            ),
+            (
+                &self.not_held,
+                "is not in the vault as its receipt says: replay its event",
+            ),
+        ];
+        write_groups(f, &groups, "Every entry is readable.")
+    }
+}
+
+/// Rebuilds these entries, or, if none is named, all that are not readable. Lists the whole vault once.
+async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildReport> {
+    let ledger = &app.ledger;
+    let ids = if named.is_empty() {
+        ledger.unreadable().await?
+    } else {
+        named
+    };
+    let mut report = RebuildReport::default();
+    if ids.is_empty() {
+        return Ok(report);
+    }
+    let receipts = vault_receipts(app).await?;
+    for id in ids {
+        let Some(kept) = kept(app, receipts.get(id.as_str())).await? else {
+            report.without_receipt.push(id);
+            continue;
+        };
+        if !app.driver.still_holds(&kept.receipt).await? {
+            report.not_held.push(id);
+            continue;
+        }
+        match ledger.rebuild(&id, kept).await? {
+            Rebuilt::Rebuilt => report.rebuilt.push(id),
+            Rebuilt::Readable | Rebuilt::Changed => report.readable.push(id),
+        }
+    }
+    Ok(report)
+}
+
+async fn kept(app: &App, name: Option<&BlobName>) -> anyhow::Result<Option<KeptReceipt>> {
+    let Some(name) = name else { return Ok(None) };
+    let content = app.vaults.home().read(name, 0..RECEIPT_READ_LIMIT).await?;
+    Ok(serde_json::from_slice(&content).ok())
+}

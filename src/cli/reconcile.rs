@@ -1,0 +1,398 @@
+//! `recording-vault reconcile`: compares recordings, ledger and vault, and reports what is missing in one of them.
+
+mod calls;
+mod vault;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use recording_vault::acs::wire::{CallLocator, RecordedCall};
+use recording_vault::app::App;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::control::report::CompletenessReport;
+use recording_vault::export::{ChunkState, LedgerEntry};
+use recording_vault::recording::{CallId, ServerCallId};
+use serde::Serialize;
+
+use self::calls::{ExpectedCall, plain};
+use super::exit::Exit;
+use super::output::{Output, complain};
+use super::progress;
+use super::table::Table;
+
+const LONGEST_DAYS: i32 = 366;
+/// Chunks that are looked up together.
+const AT_ONCE: usize = 16;
+
+/// The arguments of `reconcile`.
+#[derive(Args)]
+pub struct Reconcile {
+    /// The first day, UTC, such as 2026-03-01
+    #[arg(long)]
+    from: Date,
+    /// The last day, UTC
+    #[arg(long)]
+    to: Date,
+    /// A file of calls that must each have a recording: an id a line, or CSV with a column `callId` or `serverCallId`
+    #[arg(long, value_name = "FILE")]
+    calls: Option<PathBuf>,
+}
+
+impl Reconcile {
+    /// # Errors
+    /// When the list of calls, the register, the ledger or the vault cannot be read.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let period = match Period::new(self.from, self.to) {
+            Ok(period) => period,
+            Err(error) => {
+                complain(&format!("{error}\n"));
+                return Ok(Exit::NeedsAttention);
+            }
+        };
+        let calls = self.calls.as_deref().map(calls::read).transpose()?;
+        let report = reconcile(&compose::app(config)?, period, calls.unwrap_or_default()).await?;
+        output.report(&report)?;
+        Ok(Exit::fine_if(report.findings.is_empty()))
+    }
+}
+
+/// Days, UTC, the last one included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Period {
+    from: Date,
+    to: Date,
+}
+
+/// Why two days are no period.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoPeriod {
+    #[error("--from {from} is after --to {to}")]
+    Backwards { from: Date, to: Date },
+    #[error(
+        "--from {from} to --to {to} is more than {LONGEST_DAYS} days; take one year after the other"
+    )]
+    TooLong { from: Date, to: Date },
+}
+
+impl Period {
+    /// # Errors
+    /// When `from` is after `to`, or both are more than a year apart.
+    pub fn new(from: Date, to: Date) -> Result<Self, NoPeriod> {
+        if from > to {
+            return Err(NoPeriod::Backwards { from, to });
+        }
+        if from
+            .until(to)
+            .is_ok_and(|span| span.get_days() >= LONGEST_DAYS)
+        {
+            return Err(NoPeriod::TooLong { from, to });
+        }
+        Ok(Self { from, to })
+    }
+
+    fn days(self) -> impl Iterator<Item = Date> {
+        self.from
+            .series(1.day())
+            .take_while(move |day| *day <= self.to)
+    }
+
+    /// Whether a folder of the vault, `YYYYMMDD/…`, is of these days.
+    fn has_folder(self, folder: &str) -> bool {
+        let day = folder.split('/').next().unwrap_or_default();
+        self.first_folder().as_str() <= day && day <= self.last_folder().as_str()
+    }
+
+    fn first_folder(self) -> String {
+        self.from.strftime("%Y%m%d").to_string()
+    }
+
+    fn last_folder(self) -> String {
+        self.to.strftime("%Y%m%d").to_string()
+    }
+}
+
+/// The kind of a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum FindingKind {
+    CallWithoutRecording,
+    RecordingIncomplete,
+    ChunkWithoutRecording,
+    ChunkNotInVault,
+    FileMissing,
+    FileWithoutEntry,
+    ReceiptWithoutEntry,
+    FileLeft,
+}
+
+impl FindingKind {
+    fn text(self) -> &'static str {
+        match self {
+            Self::CallWithoutRecording => "call without recording",
+            Self::RecordingIncomplete => "recording not complete",
+            Self::ChunkWithoutRecording => "chunk without recording",
+            Self::ChunkNotInVault => "chunk not in the vault",
+            Self::FileMissing => "file missing",
+            Self::FileWithoutEntry => "file without entry",
+            Self::ReceiptWithoutEntry => "receipt without entry",
+            Self::FileLeft => "file left behind",
+        }
+    }
+}
+
+/// Something that is missing, or that has no counterpart.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    pub kind: FindingKind,
+    /// A recording, a chunk, a file, or a call.
+    pub subject: String,
+    pub problem: String,
+}
+
+/// What was compared and what was found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reconciliation {
+    #[serde(flatten)]
+    pub period: Period,
+    pub recordings: usize,
+    pub chunks: usize,
+    pub files: usize,
+    /// Calls of the list that was given.
+    pub calls: usize,
+    pub findings: Vec<Finding>,
+}
+
+impl fmt::Display for Reconciliation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            period: Period { from, to },
+            recordings,
+            chunks,
+            files,
+            calls,
+            findings,
+        } = self;
+        if !findings.is_empty() {
+            let mut table = Table::new(&["what", "which"]);
+            for finding in findings {
+                table
+                    .row([finding.kind.text(), finding.subject.as_str()])
+                    .note(finding.problem.as_str());
+            }
+            writeln!(f, "{table}\n")?;
+        }
+        write!(
+            f,
+            "{from} to {to}: {recordings} recordings, {chunks} chunks in the ledger, {files} files in the vault"
+        )?;
+        if *calls > 0 {
+            write!(f, ", {calls} calls in the list")?;
+        }
+        match findings.len() {
+            0 => write!(f, ".\nNothing is missing."),
+            1 => write!(f, ".\n1 finding."),
+            count => write!(f, ".\n{count} findings."),
+        }
+    }
+}
+
+/// Compares what the register, the ledger and the vault say of these days, and whether each of `calls` has a recording.
+async fn reconcile(
+    app: &App,
+    period: Period,
+    calls: Vec<ExpectedCall>,
+) -> anyhow::Result<Reconciliation> {
+    let ledger = &app.ledger;
+    let bar = progress::bar(period.days().count(), "days reported on");
+    let mut reports = Vec::new();
+    for day in period.days() {
+        let Ok(start) = day.to_zoned(TimeZone::UTC) else {
+            continue;
+        };
+        reports.push(app.control.report(ledger, start.timestamp()).await?);
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let wanted: BTreeSet<&str> = calls.iter().flat_map(ExpectedCall::names).collect();
+    let has_call = |entry: &LedgerEntry| names_of(entry).any(|name| wanted.contains(plain(name)));
+    let entries = ledger
+        .entries(|entry| period.has_folder(&entry.folder) || has_call(entry))
+        .await?;
+    let mut findings = incomplete(&reports);
+    findings.extend(without_recording(&calls, &reports, &entries));
+    let entries: Vec<LedgerEntry> = entries
+        .into_iter()
+        .filter(|entry| period.has_folder(&entry.folder))
+        .collect();
+    findings.extend(chunks(app, &reports, &entries).await?);
+    let files = vault::files(app, period).await?;
+    findings.extend(vault::compare(app, &entries, &files).await?);
+    findings.sort();
+    findings.dedup();
+    Ok(Reconciliation {
+        period,
+        recordings: reports.iter().map(|report| report.recordings.len()).sum(),
+        chunks: entries.len(),
+        files: files.len(),
+        calls: calls.len(),
+        findings,
+    })
+}
+
+fn incomplete(reports: &[CompletenessReport]) -> Vec<Finding> {
+    let recordings = reports.iter().flat_map(|report| &report.recordings);
+    let problems = recordings.flat_map(|recording| {
+        recording
+            .problems
+            .iter()
+            .map(move |problem| (recording, problem))
+    });
+    let found = problems.map(|(recording, problem)| Finding {
+        kind: FindingKind::RecordingIncomplete,
+        subject: recording.recording_id.clone(),
+        problem: format!("{problem} ({})", recording.state),
+    });
+    found.collect()
+}
+
+/// The names of an entry's call.
+fn names_of(entry: &LedgerEntry) -> impl Iterator<Item = &str> {
+    let chunk = &entry.chunk;
+    let names = [
+        chunk.call_id.as_ref().map(CallId::as_str),
+        chunk.server_call_id.as_ref().map(ServerCallId::as_str),
+    ];
+    names.into_iter().flatten()
+}
+
+fn name_of(call: &RecordedCall) -> &str {
+    match call {
+        RecordedCall::Connection(id)
+        | RecordedCall::Locator(
+            CallLocator::ServerCall { server_call_id: id }
+            | CallLocator::GroupCall { group_call_id: id }
+            | CallLocator::RoomCall { room_id: id },
+        ) => id,
+    }
+}
+
+fn without_recording(
+    calls: &[ExpectedCall],
+    reports: &[CompletenessReport],
+    entries: &[LedgerEntry],
+) -> Vec<Finding> {
+    let accounts = reports
+        .iter()
+        .flat_map(|report| &report.recordings)
+        .filter_map(|recording| recording.call.as_ref());
+    let mut recorded: BTreeSet<&str> = accounts.map(|call| plain(name_of(call))).collect();
+    recorded.extend(entries.iter().flat_map(names_of).map(plain));
+    let missing = calls
+        .iter()
+        .filter(|call| !call.names().any(|name| recorded.contains(name)));
+    let found = missing.map(|call| Finding {
+        kind: FindingKind::CallWithoutRecording,
+        subject: call.to_string(),
+        problem: "no recording of these days, and no chunk at all, names this call".to_owned(),
+    });
+    found.collect()
+}
+
+/// Chunks that no recording accounts for, and such that no report of these days tells are missing.
+async fn chunks(
+    app: &App,
+    reports: &[CompletenessReport],
+    entries: &[LedgerEntry],
+) -> anyhow::Result<Vec<Finding>> {
+    let recordings = reports.iter().flat_map(|report| &report.recordings);
+    let reported: BTreeSet<&str> = recordings
+        .flat_map(|recording| &recording.chunks)
+        .map(|chunk| chunk.document_id.as_str())
+        .collect();
+    let others = entries
+        .iter()
+        .filter(|entry| !reported.contains(entry.chunk.document_id.as_str()));
+    let looking = futures::stream::iter(others).map(|entry| async move {
+        let subject = entry.chunk.document_id.to_string();
+        let mut found = Vec::new();
+        if !app.control.has_recording_of(&entry.chunk).await? {
+            let of = entry
+                .chunk
+                .recording_id
+                .as_ref()
+                .map_or_else(|| "none".to_owned(), ToString::to_string);
+            let problem = format!(
+                "it is {}; the register has no recording with this chunk (recording {of})",
+                entry.state.name()
+            );
+            found.push(Finding {
+                kind: FindingKind::ChunkWithoutRecording,
+                subject: subject.clone(),
+                problem,
+            });
+        }
+        if let Some(problem) = not_in_vault(&entry.state) {
+            found.push(Finding {
+                kind: FindingKind::ChunkNotInVault,
+                subject,
+                problem,
+            });
+        }
+        anyhow::Ok(found)
+    });
+    Ok(looking
+        .buffered(AT_ONCE)
+        .try_collect::<Vec<_>>()
+        .await?
+        .concat())
+}
+
+fn not_in_vault(state: &ChunkState) -> Option<String> {
+    match state {
+        ChunkState::Pending => Some("it is not in the vault yet".to_owned()),
+        ChunkState::Expired { reason, .. } => Some(format!("it is lost: {reason}")),
+        ChunkState::DeadLettered { reason, .. } => Some(format!("it was given up: {reason}")),
+        ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_its_days_and_their_folders() {
+        let period =
+            Period::new("2026-02-27".parse().unwrap(), "2026-03-02".parse().unwrap()).unwrap();
+        assert_eq!(period.days().count(), 4);
+        assert!(period.has_folder("20260227/a/b") && period.has_folder("20260302/a/b"));
+        assert!(!period.has_folder("20260226/a/b") && !period.has_folder("20260303/a/b"));
+        assert!(
+            !period.has_folder("recording-vault-doctor-1.txt") && !period.has_folder("unknown")
+        );
+    }
+
+    #[rstest::rstest]
+    #[case("2026-03-02", "2026-03-01", "is after")]
+    #[case("2024-01-01", "2026-03-01", "more than 366 days")]
+    fn what_is_no_period_is_refused(#[case] from: &str, #[case] to: &str, #[case] expected: &str) {
+        let error = Period::new(from.parse().unwrap(), to.parse().unwrap())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+}

@@ -1,0 +1,138 @@
+//! A list of calls that must each have a recording: an id a line, or CSV.
+
+use std::fmt;
+use std::path::Path;
+
+/// The names of columns that identify a call, whatever their letter case.
+const COLUMNS: [&str; 2] = ["callId", "serverCallId"];
+
+/// A call, by one id or two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedCall(Vec<String>);
+
+/// Why a list cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidCalls {
+    #[error("could not read `{path}`")]
+    File {
+        path: String,
+        source: std::io::Error,
+    },
+    #[error("`{path}` has columns, and none of them is `callId` or `serverCallId`")]
+    NoColumn { path: String },
+    #[error("`{path}` names no call")]
+    Empty { path: String },
+}
+
+impl ExpectedCall {
+    /// Its ids without what they come with and without: the padding of a `serverCallId`.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|name| plain(name))
+    }
+}
+
+impl fmt::Display for ExpectedCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join(" or "))
+    }
+}
+
+/// A `serverCallId` comes with padding from a call's properties, and without in an event's subject.
+pub(super) fn plain(name: &str) -> &str {
+    name.trim_end_matches('=')
+}
+
+/// Reads a list.
+///
+/// # Errors
+/// When the file cannot be read, or names no call: nothing would be missing then, whatever is.
+pub fn read(path: &Path) -> Result<Vec<ExpectedCall>, InvalidCalls> {
+    let name = || path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|source| InvalidCalls::File {
+        path: name(),
+        source,
+    })?;
+    let calls = parse(&text).ok_or_else(|| InvalidCalls::NoColumn { path: name() })?;
+    if calls.is_empty() {
+        Err(InvalidCalls::Empty { path: name() })
+    } else {
+        Ok(calls)
+    }
+}
+
+/// `None` when there are columns, and not the right one.
+fn parse(text: &str) -> Option<Vec<ExpectedCall>> {
+    let mut lines = text
+        .trim_start_matches('\u{feff}')
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .peekable();
+    let Some(header) = lines.peek().map(|line| cells(line)) else {
+        return Some(Vec::new());
+    };
+    let is_name = |cell: &String| {
+        COLUMNS
+            .iter()
+            .any(|column| column.eq_ignore_ascii_case(cell))
+    };
+    let columns: Vec<usize> = (0..header.len())
+        .filter(|index| is_name(&header[*index]))
+        .collect();
+    if columns.is_empty() {
+        let is_plain = header.len() == 1;
+        return is_plain.then(|| lines.map(|line| ExpectedCall(cells(line))).collect());
+    }
+    let named = lines.skip(1).map(|line| {
+        let cells = cells(line);
+        let names = columns.iter().filter_map(|index| cells.get(*index));
+        ExpectedCall(names.filter(|name| !name.is_empty()).cloned().collect())
+    });
+    Some(named.filter(|call| !call.0.is_empty()).collect())
+}
+
+/// The cells of a line of CSV (RFC 4180, without line breaks in cells).
+fn cells(line: &str) -> Vec<String> {
+    let (mut cells, mut is_quoted) = (vec![String::new()], false);
+    let mut characters = line.trim().chars().peekable();
+    while let Some(character) = characters.next() {
+        let cell = cells.last_mut().expect("there is always a cell");
+        match character {
+            '"' if is_quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                cell.push('"');
+            }
+            '"' => is_quoted = !is_quoted,
+            ',' if !is_quoted => cells.push(String::new()),
+            other => cell.push(other),
+        }
+    }
+    cells
+        .into_iter()
+        .map(|cell| cell.trim().to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Option<Vec<String>> {
+        parse(text).map(|calls| calls.iter().map(ToString::to_string).collect())
+    }
+
+    #[rstest::rstest]
+    #[case("a\n\n b \r\nc==\n", &["a", "b", "c=="])]
+    #[case("\u{feff}callId\na\n", &["a"])]
+    #[case("agent,CALLID,end\n\"Doe, \"\"J\"\"\",a,1\nx,b,2\n", &["a", "b"])]
+    #[case("callId,serverCallId\na,s\n,t\n,\n", &["a or s", "t"])]
+    #[case("", &[])]
+    #[case("callId\n", &[])]
+    fn calls_are_read_from_lines_and_from_csv(#[case] text: &str, #[case] expected: &[&str]) {
+        assert_eq!(names(text).unwrap(), expected);
+    }
+
+    #[test]
+    fn columns_without_a_call_are_refused() {
+        assert_eq!(names("agent,customer\nx,y\n"), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! The vault's files against the ledger: what is missing, and what nobody accounts for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Finding, FindingKind, Period};
+use crate::cli::vault_receipts::PAGE;
+use recording_vault::app::App;
+use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::receipt::{VaultName, VerifiedFile};
+use recording_vault::export::{ChunkState, LedgerEntry};
+use recording_vault::recording::DocumentId;
+
+/// Names in the folders of these days.
+pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<BlobName>> {
+    let mut files = BTreeSet::new();
+    // The folder's own name comes right before everything in it.
+    let mut after: Option<BlobName> = Some(period.first_folder().parse()?);
+    loop {
+        let names = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let is_last = names.len() < PAGE
+            || names
+                .last()
+                .is_none_or(|name| !period.has_folder(name.as_str()));
+        after = names.last().cloned();
+        files.extend(
+            names
+                .into_iter()
+                .filter(|name| period.has_folder(name.as_str())),
+        );
+        if is_last {
+            return Ok(files);
+        }
+    }
+}
+
+/// Both ways.
+pub(super) async fn compare(
+    app: &App,
+    entries: &[LedgerEntry],
+    files: &BTreeSet<BlobName>,
+) -> anyhow::Result<Vec<Finding>> {
+    let mut findings: Vec<Finding> = entries
+        .iter()
+        .flat_map(|entry| missing(entry, files))
+        .collect();
+    let known: BTreeMap<&str, &ChunkState> = entries
+        .iter()
+        .map(|entry| (entry.chunk.document_id.as_str(), &entry.state))
+        .collect();
+    for name in files {
+        let Some(document_id) = document_of(name) else {
+            let problem = "its name is none that this product gives".to_owned();
+            findings.push(Finding {
+                kind: FindingKind::FileWithoutEntry,
+                subject: name.to_string(),
+                problem,
+            });
+            continue;
+        };
+        let found = match known.get(document_id.as_str()) {
+            Some(state) => unaccounted(name, &document_id, Some(state)),
+            // Its entry may be of another day.
+            None => match app.ledger.find(&document_id).await {
+                Ok(found) => unaccounted(
+                    name,
+                    &document_id,
+                    found.map(|found| found.entry.state).as_ref(),
+                ),
+                Err(LedgerError::Corrupt { .. }) => {
+                    let problem = format!(
+                        "the ledger's entry is not readable; `ledger rebuild {document_id}` mends it"
+                    );
+                    Some(Finding {
+                        kind: FindingKind::FileWithoutEntry,
+                        subject: name.to_string(),
+                        problem,
+                    })
+                }
+                Err(error) => return Err(error.into()),
+            },
+        };
+        findings.extend(found);
+    }
+    Ok(findings)
+}
+
+/// Files of a copy that are not there. A copy in the backup vault is verified, not reconciled.
+fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
+    let Some(receipt) = entry
+        .state
+        .receipt()
+        .filter(|receipt| receipt.vault() == VaultName::Home)
+    else {
+        return Vec::new();
+    };
+    let names = std::iter::once(receipt.media())
+        .chain(receipt.metadata())
+        .map(VerifiedFile::name)
+        .cloned();
+    let names = names.chain([layout::receipt(&entry.folder, &entry.chunk)]);
+    let found = names
+        .filter(|name| !files.contains(name))
+        .map(|name| Finding {
+            kind: FindingKind::FileMissing,
+            problem: format!(
+                "chunk {} is {}, and this file of it is not in the vault",
+                entry.chunk.document_id,
+                entry.state.name()
+            ),
+            subject: name.to_string(),
+        });
+    found.collect()
+}
+
+/// A file that the ledger does not account for.
+fn unaccounted(
+    name: &BlobName,
+    document_id: &DocumentId,
+    state: Option<&ChunkState>,
+) -> Option<Finding> {
+    let finding = |kind, problem| {
+        Some(Finding {
+            kind,
+            subject: name.to_string(),
+            problem,
+        })
+    };
+    match state {
+        None if name.as_str().contains("-receipt.") => finding(
+            FindingKind::ReceiptWithoutEntry,
+            format!(
+                "the ledger has no entry of this chunk; `ledger rebuild {document_id}` writes it"
+            ),
+        ),
+        None => finding(
+            FindingKind::FileWithoutEntry,
+            format!("the ledger has no entry of chunk {document_id}"),
+        ),
+        Some(ChunkState::Removed { .. }) => finding(
+            FindingKind::FileLeft,
+            format!(
+                "the copy of chunk {document_id} was deleted by policy, and this file is there"
+            ),
+        ),
+        Some(
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::InPlace { .. }
+            | ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. },
+        ) => None,
+    }
+}
+
+/// `<index>-<what>.<documentId>.<extension>`.
+fn document_of(name: &BlobName) -> Option<DocumentId> {
+    let mut parts = name.as_str().rsplit('/').next()?.split('.');
+    let (_, id, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        None
+    } else {
+        id.parse().ok()
+    }
+}

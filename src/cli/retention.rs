@@ -1,0 +1,236 @@
+//! `recording-vault retention`: what is past its policy, and its deletion from the vault.
+
+use std::fmt;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::export::ChunkState;
+use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::receipt::VerifiedFile;
+use recording_vault::export::retention::{PastPolicy, Removal, Retention};
+use recording_vault::recording::DocumentId;
+use recording_vault::store::holds::{Case, tags};
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::{Output, complain};
+use super::table::Table;
+
+const SECONDS_A_DAY: i64 = 24 * 60 * 60;
+
+/// The verbs of `retention`.
+#[derive(Subcommand)]
+pub enum RetentionVerb {
+    /// List copies in the vault that are older than `VAULT_RETENTION`, and their holds
+    Plan,
+    /// Delete these copies from the vault, except those that are held; may be repeated
+    Apply,
+}
+
+impl RetentionVerb {
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = compose::app(config)?;
+        let Some(retention) = &app.retention else {
+            complain(
+                "VAULT_RETENTION is not set, so copies are kept without a limit. To delete old copies, set it, such as to 8760h.\n",
+            );
+            return Ok(Exit::InvalidSettings);
+        };
+        match self {
+            Self::Plan => {
+                output.report(&plan(retention, app.clock.now()).await?)?;
+                Ok(Exit::Fine)
+            }
+            Self::Apply => {
+                let report = apply(retention).await?;
+                output.report(&report)?;
+                Ok(Exit::fine_if(report.failed.is_empty()))
+            }
+        }
+    }
+}
+
+/// What a retention policy would delete.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RetentionPlan {
+    pub copies: Vec<PlannedCopy>,
+}
+
+/// A copy that is past its policy.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlannedCopy {
+    pub document_id: DocumentId,
+    pub state: &'static str,
+    pub recording_id: Option<String>,
+    pub call_id: Option<String>,
+    pub past_at: Timestamp,
+    pub age_days: i64,
+    /// Media and metadata.
+    pub size_bytes: u64,
+    /// What holds it: it is not deleted then.
+    pub cases: Vec<Case>,
+    /// A deletion was begun, and is not finished.
+    pub has_begun: bool,
+}
+
+impl fmt::Display for RetentionPlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.copies.is_empty() {
+            return f.write_str("No copy in the vault is past its policy.");
+        }
+        let mut table = Table::new(&["chunk", "age", "bytes", "outcome"]);
+        for copy in &self.copies {
+            let what = match (copy.cases.is_empty(), copy.has_begun) {
+                (true, false) => "is deleted".to_owned(),
+                (true, true) => "is deleted; its deletion began earlier".to_owned(),
+                (false, false) => format!("is held for {}", tags(&copy.cases)),
+                (false, true) => format!(
+                    "is held for {}, after its deletion was begun",
+                    tags(&copy.cases)
+                ),
+            };
+            let (id, age) = (copy.document_id.to_string(), format!("{} d", copy.age_days));
+            table.row([id, age, copy.size_bytes.to_string(), what]);
+            table.note(format!(
+                "recording {}",
+                copy.recording_id.as_deref().unwrap_or("unknown")
+            ));
+        }
+        table.fmt(f)?;
+        let held = self.copies.iter().filter(|copy| !copy.cases.is_empty());
+        write!(
+            f,
+            "\n{} past their policy, {} of them held",
+            self.copies.len(),
+            held.count()
+        )
+    }
+}
+
+async fn plan(retention: &Retention, now: Timestamp) -> Result<RetentionPlan, LedgerError> {
+    let past = retention.plan().await?;
+    Ok(RetentionPlan {
+        copies: past.into_iter().map(|copy| planned(copy, now)).collect(),
+    })
+}
+
+fn planned(
+    PastPolicy {
+        entry,
+        counted_from,
+        past_at,
+        cases,
+    }: PastPolicy,
+    now: Timestamp,
+) -> PlannedCopy {
+    let receipt = entry.state.removable().map(|(receipt, _)| receipt);
+    let files = receipt
+        .into_iter()
+        .flat_map(|receipt| std::iter::once(receipt.media()).chain(receipt.metadata()));
+    PlannedCopy {
+        state: entry.state.name(),
+        recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
+        call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
+        past_at,
+        age_days: now.duration_since(counted_from).as_secs() / SECONDS_A_DAY,
+        size_bytes: files.map(VerifiedFile::size_bytes).sum(),
+        cases,
+        has_begun: matches!(entry.state, ChunkState::Removing { .. }),
+        document_id: entry.chunk.document_id,
+    }
+}
+
+/// What was deleted, and what was not.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ApplyReport {
+    pub removed: Vec<DocumentId>,
+    pub held: Vec<HeldCopy>,
+    pub failed: Vec<FailedRemoval>,
+}
+
+/// A copy that is past its policy, and held.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldCopy {
+    pub document_id: DocumentId,
+    pub cases: Vec<Case>,
+}
+
+/// A copy that could not be deleted.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedRemoval {
+    pub document_id: DocumentId,
+    pub reason: String,
+    /// It is in the vault as it was; else some of it may be gone, and the next `retention apply` goes on.
+    pub is_whole: bool,
+}
+
+impl fmt::Display for ApplyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            removed,
+            held,
+            failed,
+        } = self;
+        write!(
+            f,
+            "{} deleted from the vault, {} held, {} not deleted",
+            removed.len(),
+            held.len(),
+            failed.len()
+        )?;
+        removed
+            .iter()
+            .try_for_each(|id| write!(f, "\n{id} is deleted from the vault"))?;
+        held.iter().try_for_each(|copy| {
+            write!(
+                f,
+                "\n{} is held for {}",
+                copy.document_id,
+                tags(&copy.cases)
+            )
+        })?;
+        failed.iter().try_for_each(|copy| {
+            let what = if copy.is_whole {
+                "stays in the vault"
+            } else {
+                "may be deleted in part; apply again"
+            };
+            write!(f, "\n{} {what}: {}", copy.document_id, copy.reason)
+        })
+    }
+}
+
+/// Deletes what is past its policy and not held; [`Retention::remove`] deletes one copy.
+async fn apply(retention: &Retention) -> Result<ApplyReport, LedgerError> {
+    let mut report = ApplyReport::default();
+    for (document_id, removal) in retention.apply().await? {
+        match removal {
+            Removal::Removed => report.removed.push(document_id),
+            Removal::Held { cases } => report.held.push(HeldCopy { document_id, cases }),
+            Removal::NotDue => {}
+            Removal::Busy => {
+                let reason = "another process works on it".to_owned();
+                report.failed.push(FailedRemoval {
+                    document_id,
+                    reason,
+                    is_whole: false,
+                });
+            }
+            Removal::Failed { reason, is_whole } => report.failed.push(FailedRemoval {
+                document_id,
+                reason,
+                is_whole,
+            }),
+        }
+    }
+    Ok(report)
+}

@@ -1,0 +1,85 @@
+//! `recording-vault retry`: opens failed chunks again.
+
+use std::fmt;
+
+use clap::Args;
+use recording_vault::app::App;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::export::ChunkState;
+use recording_vault::export::ledger::{LedgerError, Retried};
+use recording_vault::recording::DocumentId;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::{Output, write_groups};
+
+/// The arguments of `retry`.
+#[derive(Args)]
+pub struct Retry {
+    /// Chunks to retry; all that are dead-lettered, if none is named
+    documents: Vec<DocumentId>,
+}
+
+/// The outcome for each chunk.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RetryReport {
+    /// The next sweep exports them.
+    opened: Vec<DocumentId>,
+    /// They are in the vault and proved.
+    safe: Vec<DocumentId>,
+    /// They were deleted from the vault.
+    removed: Vec<DocumentId>,
+    unknown: Vec<DocumentId>,
+}
+
+impl Retry {
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let report = retry(&compose::app(config)?, self.documents).await?;
+        output.report(&report)?;
+        Ok(Exit::fine_if(report.unknown.is_empty()))
+    }
+}
+
+async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
+    let ledger = &app.ledger;
+    let ids = if named.is_empty() {
+        let dead = ledger
+            .entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. }))
+            .await?;
+        dead.into_iter()
+            .map(|entry| entry.chunk.document_id)
+            .collect()
+    } else {
+        named
+    };
+    let mut report = RetryReport::default();
+    for id in ids {
+        let list = match ledger.retry(&id).await? {
+            Retried::Opened => &mut report.opened,
+            Retried::Safe => &mut report.safe,
+            Retried::Removed => &mut report.removed,
+            Retried::Unknown => &mut report.unknown,
+        };
+        list.push(id);
+    }
+    Ok(report)
+}
+
+impl fmt::Display for RetryReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let groups: [(&[_], _); 4] = [
+            (&self.opened, "is open; the next sweep exports it"),
+            (&self.safe, "is in the vault and proved; it needs no retry"),
+            (
+                &self.removed,
+                "was deleted from the vault; it is not exported again",
+            ),
+            (&self.unknown, "is not in the ledger"),
+        ];
+        write_groups(f, &groups, "No chunk is dead-lettered.")
+    }
+}

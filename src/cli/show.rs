@@ -1,0 +1,55 @@
+//! `recording-vault show`: the ledger's entry of one chunk.
+
+use std::fmt;
+
+use clap::Args;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::export::LedgerEntry;
+use recording_vault::recording::DocumentId;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::exit::Exit;
+use super::output::{Output, complain};
+
+/// The arguments of `show`.
+#[derive(Args)]
+pub struct Show {
+    document: DocumentId,
+}
+
+/// An entry as the ledger stores it.
+#[derive(Debug, Serialize)]
+#[serde(transparent)]
+struct StoredEntry(Value);
+
+impl Show {
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = compose::app(config)?;
+        match app.ledger.find(&self.document).await? {
+            Some(found) => {
+                output.report(&StoredEntry::of(&found.entry))?;
+                Ok(Exit::Fine)
+            }
+            None => {
+                complain(&format!("{} is not in the ledger\n", self.document));
+                Ok(Exit::NeedsAttention)
+            }
+        }
+    }
+}
+
+impl StoredEntry {
+    fn of(entry: &LedgerEntry) -> Self {
+        Self(serde_json::to_value(entry).expect("an entry has string keys only"))
+    }
+}
+
+impl fmt::Display for StoredEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}

@@ -1,0 +1,54 @@
+//! Why recording control did not do what was asked.
+
+use super::invalid::InvalidRequest;
+use crate::acs::AcsError;
+use crate::acs::error::AcsErrorAnswer;
+use crate::recording::RecordingId;
+use crate::store::DocumentError;
+
+/// Why what was asked for did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+    #[error("recording needs consent evidence")]
+    ConsentRequired,
+    #[error("recording is already in progress")]
+    AlreadyInProgress {
+        recording_id: Option<RecordingId>,
+        acs: Option<Box<AcsErrorAnswer>>,
+    },
+    /// Somebody else is starting it at this moment; whether that succeeds is not known yet.
+    #[error("another start of this call is under way")]
+    StartUnderWay,
+    /// The `Idempotency-Key` was used for another call; ACS answered with that call's recording, and this one is not recorded.
+    #[error("the idempotency key belongs to the start of another call")]
+    KeyReused { recording_id: RecordingId },
+    #[error("recording has not started")]
+    NotStarted {
+        recording_id: RecordingId,
+        acs: Option<Box<AcsErrorAnswer>>,
+    },
+    #[error(transparent)]
+    Acs(#[from] AcsError),
+    #[error("the register failed")]
+    Register(#[from] DocumentError),
+}
+
+impl ControlError {
+    /// Whether the same request may succeed a little later: ACS or the register is not well, or the call is not there yet.
+    pub fn may_succeed_later(&self) -> bool {
+        match self {
+            Self::Acs(AcsError::NoConversation(_)) => false,
+            Self::Acs(error) => error
+                .answer()
+                .is_none_or(|_| error.may_have_taken_effect() || error.is_call_not_established()),
+            Self::Register(_) | Self::StartUnderWay => true,
+            Self::Invalid(_)
+            | Self::ConsentRequired
+            | Self::AlreadyInProgress { .. }
+            | Self::KeyReused { .. }
+            | Self::NotStarted { .. } => false,
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A command of a conversation and how far it is. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::activity::{Activity, Addresses};
+use super::command::{Action, Command, Outcome};
+use crate::retry::RetryPolicy;
+
+/// A command that is carried out by a process that was killed is taken up after this long; ACS is asked for 20 s at most.
+pub(super) const CARRIED_OUT_WITHIN: Duration = Duration::from_mins(1);
+/// The bot's endpoint is tried for about a day.
+pub(super) const DELIVERY: RetryPolicy = RetryPolicy {
+    first_delay: Duration::from_secs(2),
+    longest_delay: Duration::from_mins(15),
+    failures: 110,
+};
+/// Longer than a request to the bot may take: no other instance posts the same result meanwhile.
+pub(super) const DELIVERED_WITHIN: Duration = crate::bot::TIMEOUT.saturating_mul(2);
+
+/// A command and how far it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct QueuedCommand {
+    pub command_id: String,
+    pub name: String,
+    pub action: Action,
+    /// The id of the activity that brought it.
+    pub activity_id: String,
+    /// The id of the activity with its result: the same in every delivery, so that a bot knows a repetition.
+    pub result_id: Uuid,
+    pub received_at: Timestamp,
+    pub addresses: Addresses,
+    /// The result goes to the bot's endpoint.
+    pub is_posted: bool,
+    pub progress: Progress,
+}
+
+/// How far a command is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase")]
+pub(super) enum Progress {
+    Queued {
+        tries: u32,
+        not_before: Option<Timestamp>,
+        by: Option<Uuid>,
+    },
+    #[serde(rename = "untold")]
+    Undelivered {
+        outcome: Outcome,
+        tries: u32,
+        not_before: Option<Timestamp>,
+        by: Option<Uuid>,
+    },
+    Finished {
+        outcome: Outcome,
+    },
+}
+
+/// What is to be done next.
+#[derive(Debug, PartialEq)]
+pub(super) enum Step {
+    CarryOut {
+        command: QueuedCommand,
+        tries: u32,
+    },
+    Deliver {
+        command: QueuedCommand,
+        outcome: Outcome,
+        tries: u32,
+    },
+    /// Somebody is at it, or it is too early.
+    Wait {
+        until: Timestamp,
+    },
+    Nothing,
+}
+
+/// Ids of a new command: the bot's own where it gave them.
+#[derive(Debug, Clone)]
+pub(super) struct Ids {
+    pub activity: String,
+    pub command: String,
+    pub result: Uuid,
+}
+
+impl Ids {
+    pub(super) fn of(activity: &Activity, command: &Command) -> Self {
+        let new = || Uuid::new_v4().to_string();
+        Self {
+            activity: activity.id.clone().unwrap_or_else(new),
+            command: command.id.clone().unwrap_or_else(new),
+            result: Uuid::new_v4(),
+        }
+    }
+}
+
+impl QueuedCommand {
+    /// What came of it, once that is known.
+    pub(super) fn outcome(&self) -> Option<&Outcome> {
+        match &self.progress {
+            Progress::Queued { .. } => None,
+            Progress::Undelivered { outcome, .. } | Progress::Finished { outcome } => Some(outcome),
+        }
+    }
+
+    /// What is to be done with it, and not before when.
+    pub(super) fn step(&self) -> (Option<Timestamp>, Step) {
+        let command = || self.clone();
+        match &self.progress {
+            Progress::Queued {
+                tries, not_before, ..
+            } => (
+                *not_before,
+                Step::CarryOut {
+                    command: command(),
+                    tries: *tries,
+                },
+            ),
+            Progress::Undelivered {
+                outcome,
+                tries,
+                not_before,
+                ..
+            } => (
+                *not_before,
+                Step::Deliver {
+                    command: command(),
+                    outcome: outcome.clone(),
+                    tries: *tries,
+                },
+            ),
+            Progress::Finished { .. } => (None, Step::Nothing),
+        }
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        matches!(self.progress, Progress::Finished { .. })
+    }
+
+    pub(super) fn is_begun_by(&self, by: Uuid) -> bool {
+        match &self.progress {
+            Progress::Queued { by: begun, .. } | Progress::Undelivered { by: begun, .. } => {
+                *begun == Some(by)
+            }
+            Progress::Finished { .. } => false,
+        }
+    }
+
+    /// People stand in the addresses and in a start's consent; they are kept no longer than they are needed.
+    pub(super) fn finish(&mut self, outcome: Outcome) {
+        self.addresses = Addresses::default();
+        if let Action::Start { options } = &mut self.action {
+            options.clear();
+        }
+        self.progress = Progress::Finished { outcome };
+    }
+}
