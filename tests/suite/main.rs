@@ -16,6 +16,7 @@
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
+//! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -61,6 +62,7 @@ mod gdpr;
 mod holds;
 mod host_protocol;
 mod infra;
+mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod legacy_generations;

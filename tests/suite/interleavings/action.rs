@@ -46,6 +46,8 @@ pub enum Action {
     /// For the case `A-1`, which holds it in some scenarios from the beginning.
     ReleaseHold,
     ApplyRetention,
+    /// One operator holds the recording, and then another one applies the retention.
+    HoldAndApplyRetention,
     Erase,
 }
 
@@ -104,6 +106,7 @@ impl Process {
             deletion: DeletionPolicy {
                 delay: world.settings.delete_delay,
                 anomalies: world.settings.anomalies,
+                ..pipeline::policy().deletion
             },
             ..pipeline::policy()
         };
@@ -129,15 +132,25 @@ impl Process {
         let done = match action {
             Action::Deliver(event) => self.deliver(event).await,
             Action::Sweep => self.sweep().await,
-            Action::Drive => self.driver.drive(&document(), Budget::of(BUDGET)).await.map_or_else(failed, |_| Done::Done),
+            Action::Drive => self
+                .driver
+                .drive(&document(), Budget::of(BUDGET))
+                .await
+                .map_or_else(failed, |_| Done::Done),
             Action::Retry => self.retry().await,
             Action::Accept => self.accept().await,
             Action::AddHold => self.add_hold("B-2").await,
             Action::ReleaseHold => self.release_hold("A-1").await,
             Action::ApplyRetention => self.apply_retention().await,
+            Action::HoldAndApplyRetention => {
+                self.add_hold("B-2").await;
+                self.apply_retention().await
+            }
             Action::Erase => self.erase().await,
         };
-        self.world.facts.trace("", &format!("   {action}: {done:?}"), None);
+        self.world
+            .facts
+            .trace("", &format!("   {action}: {done:?}"), None);
         done
     }
 
@@ -244,7 +257,12 @@ impl Process {
         if tag == "B-2" {
             self.world.facts.note(Fact::Released);
         }
-        match self.ledger.holds().release(&held(), &self.case(tag).tag).await {
+        match self
+            .ledger
+            .holds()
+            .release(&held(), &self.case(tag).tag)
+            .await
+        {
             Ok(Released::Released { .. }) => Done::Done,
             Ok(Released::NotHeld) => Done::NothingToDo("NotHeld".to_owned()),
             Err(error) => failed(error),
@@ -288,9 +306,7 @@ impl Process {
         self.world.facts.note(Fact::RemovalBegun);
         let person = PARTICIPANT.parse().expect("it is a participant's id");
         match Box::pin(eraser.erase(&person, "on request")).await {
-            Ok(erasure) if !erasure.left.is_empty() => {
-                Done::Failed(erasure.left[0].reason.clone())
-            }
+            Ok(erasure) if !erasure.left.is_empty() => Done::Failed(erasure.left[0].reason.clone()),
             Ok(erasure) => {
                 if erasure.erased.is_empty() {
                     return Done::NothingToDo("the person is in no recording".to_owned());

@@ -129,10 +129,7 @@ fn end_state(world: &World, entry: &LedgerEntry) -> Vec<String> {
         return vec![format!("it has no copy: it is {state}")];
     };
     let is_told = |tells: fn(Event) -> bool| facts.acknowledged().any(tells);
-    let (metadata, delete) = (
-        is_told(Event::names_metadata),
-        is_told(Event::names_delete),
-    );
+    let (metadata, delete) = (is_told(Event::names_metadata), is_told(Event::names_delete));
     let is_spared = receipt.anomaly().is_some()
         && world.settings.anomalies == OnAnomaly::Keep
         && !facts.has(&Fact::Accepted);
@@ -174,7 +171,9 @@ async fn lists(case: &Case, world: &World, entry: &LedgerEntry) -> Vec<String> {
     let may_leave = case.target.iter().chain(&case.second).any(|target| {
         let is_marker = target.request.name.starts_with("put catalogue/");
         let how = target.disturbance;
-        how.kills() || how == Disturbance::AnswerLost || (is_marker && how == Disturbance::AppliedAgainLate)
+        how.kills()
+            || how == Disturbance::AnswerLost
+            || (is_marker && how == Disturbance::AppliedAgainLate)
     });
     for key in there.difference(&expected).filter(|_| !may_leave) {
         problems.push(format!("the marker {} is stale", short(key)));

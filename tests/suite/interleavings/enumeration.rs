@@ -18,7 +18,11 @@ impl fmt::Display for Target {
             request,
             disturbance,
         } = self;
-        write!(f, "{} #{} | {disturbance}", request.name, request.occurrence)
+        write!(
+            f,
+            "{} #{} | {disturbance}",
+            request.name, request.occurrence
+        )
     }
 }
 

@@ -32,7 +32,11 @@ impl Report {
 
     /// Runs a case that is chosen.
     pub fn add(&mut self, name: String, run: impl FnOnce() -> Outcome) {
-        if self.filter.as_ref().is_some_and(|part| !name.contains(part)) {
+        if self
+            .filter
+            .as_ref()
+            .is_some_and(|part| !name.contains(part))
+        {
             return;
         }
         self.runs += 1;
@@ -42,7 +46,9 @@ impl Report {
         }
         let scenario = name.split(" | ").next().unwrap_or_default();
         outcome.problems.retain(|problem| {
-            let known = KNOWN_OPEN.iter().position(|known| known.covers(scenario, problem));
+            let known = KNOWN_OPEN
+                .iter()
+                .position(|known| known.covers(scenario, problem));
             self.known.extend(known);
             known.is_none()
         });
@@ -56,12 +62,18 @@ impl Report {
     pub fn conclude(&self, scenarios: &[Scenario]) {
         let is_ours = |known: &KnownOpen| {
             let mut names = scenarios.iter().map(|scenario| scenario.name);
-            names.any(|name| name.starts_with(known.scenario))
+            names.any(|name| name == known.scenario)
         };
-        let ours = KNOWN_OPEN.iter().enumerate().filter(|(_, known)| is_ours(known));
+        let ours = KNOWN_OPEN
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| is_ours(known));
         let mut closed = Vec::new();
         for (at, known) in ours {
-            println!("KNOWN {}: {} ({})", known.scenario, known.problem, known.reason);
+            println!(
+                "KNOWN {}: {} ({})",
+                known.scenario, known.problem, known.reason
+            );
             if !self.known.contains(&at) {
                 closed.push(format!("{}: {}", known.scenario, known.problem));
             }
@@ -102,7 +114,7 @@ impl Report {
 
 impl KnownOpen {
     fn covers(&self, scenario: &str, problem: &str) -> bool {
-        scenario.starts_with(self.scenario) && problem.contains(self.problem)
+        scenario == self.scenario && problem.contains(self.problem)
     }
 }
 

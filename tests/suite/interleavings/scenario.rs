@@ -119,6 +119,12 @@ impl Scenario {
             Before::DeadLettered => "deadLettered",
             Before::PastPolicy => "sourceDeleted",
         };
-        assert_eq!(state, expected, "`{}` of {} is prepared", document(), self.name);
+        assert_eq!(
+            state,
+            expected,
+            "`{}` of {} is prepared",
+            document(),
+            self.name
+        );
     }
 }

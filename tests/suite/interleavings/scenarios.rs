@@ -1,7 +1,8 @@
 //! The scenarios of a chunk's way, in groups that are tested side by side.
 
 use super::action::Action::{
-    self, Accept, AddHold, ApplyRetention, Deliver, Drive, Erase, ReleaseHold, Retry, Sweep,
+    self, Accept, AddHold, ApplyRetention, Deliver, Drive, Erase, HoldAndApplyRetention,
+    ReleaseHold, Retry, Sweep,
 };
 use super::event::Event;
 use super::scenario::{Before, Scenario};
@@ -40,14 +41,25 @@ pub const MORE: &[Scenario] = &[
         before: Before::Unknown,
         is_held: false,
         action: Deliver(Event::Bare),
-        others: &[Deliver(Event::Whole), Deliver(Event::WithoutDelete), Deliver(Event::WithoutMetadata), Sweep],
+        others: &[
+            Deliver(Event::Whole),
+            Deliver(Event::WithoutDelete),
+            Deliver(Event::WithoutMetadata),
+            Sweep,
+        ],
     },
     Scenario {
         name: "event with more",
         before: Before::Settled(Event::Bare),
         is_held: false,
         action: Deliver(Event::Whole),
-        others: &[Deliver(Event::Bare), Deliver(Event::WithoutMetadata), Sweep, Retry, AddHold],
+        others: &[
+            Deliver(Event::Bare),
+            Deliver(Event::WithoutMetadata),
+            Sweep,
+            Retry,
+            AddHold,
+        ],
     },
     Scenario {
         name: "event with the metadata's place",
@@ -146,7 +158,13 @@ pub const OPERATORS: &[Scenario] = &[
         before: Before::PastPolicy,
         is_held: false,
         action: ApplyRetention,
-        others: &[AddHold, ApplyRetention, Deliver(Event::Whole), Retry, Erase],
+        others: &[
+            AddHold,
+            ApplyRetention,
+            HoldAndApplyRetention,
+            Deliver(Event::Whole),
+            Erase,
+        ],
     },
     Scenario {
         name: "erase",

@@ -9,11 +9,14 @@ use futures::stream::BoxStream;
 use recording_vault::export::ExportReceipt;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
-use recording_vault::export::source::{ChunkPart, OpenedContent, RecordingSource, SourceError};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::export::source::{
+    ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
+};
+use recording_vault::recording::{DeleteLocation, RecordingChunk};
 use recording_vault::store::document_store::{
     DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
 };
@@ -238,13 +241,63 @@ impl ExportDestination for GatedVault {
         self.inner.list(after, limit).await
     }
 
-    async fn remove(&self, name: &BlobName) -> Result<(), DestinationError> {
-        let (world, inner, owned) = (self.world.clone(), Arc::clone(&self.inner), name.clone());
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
+        let request = call(move |_| {
+            let (inner, name) = (Arc::clone(&inner), owned.clone());
+            async move { inner.version(&name).await }
+        });
+        self.pass(Kind::Read, "version", name, request).await
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
+        let (version, properties) = (version.clone(), properties.clone());
+        let request = call(move |_| {
+            let (inner, name, version) = (Arc::clone(&inner), owned.clone(), version.clone());
+            let (content, properties) = (content.clone(), properties.clone());
+            async move { inner.replace(&name, &version, content, &properties).await }
+        });
+        self.pass(Kind::Write, "replace", name, request).await
+    }
+
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        let (world, inner) = (self.world.clone(), Arc::clone(&self.inner));
+        let (owned, version) = (name.clone(), version.clone());
         let request = call(move |sent| {
-            let (world, inner, name) = (world.clone(), Arc::clone(&inner), owned.clone());
-            async move { world.removing(&inner, &name, sent).await }
+            let (world, inner) = (world.clone(), Arc::clone(&inner));
+            let (name, version) = (owned.clone(), version.clone());
+            async move { world.removing(&inner, &name, &version, sent).await }
         });
         self.pass(Kind::Write, "remove", name, request).await
+    }
+
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
+        let request = call(move |_| {
+            let (inner, name) = (Arc::clone(&inner), owned.clone());
+            async move { inner.touch(&name).await }
+        });
+        self.pass(Kind::Write, "touch", name, request).await
+    }
+
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        let (inner, owned) = (Arc::clone(&self.inner), name.clone());
+        let request = call(move |_| {
+            let (inner, name) = (Arc::clone(&inner), owned.clone());
+            async move { inner.discard_staged(&name).await }
+        });
+        self.pass(Kind::Write, "discard", name, request).await
     }
 }
 
@@ -274,13 +327,13 @@ impl RecordingSource for GatedSource {
 
     async fn delete(
         &self,
-        chunk: &RecordingChunk,
+        location: &DeleteLocation,
         receipt: &ExportReceipt,
-    ) -> Result<(), SourceError> {
-        let (world, owned, receipt) = (self.world.clone(), chunk.clone(), receipt.clone());
+    ) -> Result<SourceDeletion, SourceError> {
+        let (world, owned, receipt) = (self.world.clone(), location.clone(), receipt.clone());
         let request = call(move |sent| {
-            let (world, chunk, receipt) = (world.clone(), owned.clone(), receipt.clone());
-            async move { world.deleting(&chunk, &receipt, sent).await }
+            let (world, location, receipt) = (world.clone(), owned.clone(), receipt.clone());
+            async move { world.deleting(&location, &receipt, sent).await }
         });
         let failure = Err(SourceError::transient("the answer was lost"));
         self.gate

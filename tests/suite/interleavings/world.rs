@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::clock::Clock;
-use recording_vault::export::destination::{DestinationError, ExportDestination as _};
+use recording_vault::export::destination::{
+    BlobVersion, DestinationError, ExportDestination as _, RemoveOutcome,
+};
 use recording_vault::export::layout::BlobName;
-use recording_vault::export::source::{RecordingSource as _, SourceError};
+use recording_vault::export::source::{RecordingSource as _, SourceDeletion, SourceError};
 use recording_vault::export::{ChunkLedger, ExportReceipt, LedgerEntry, OnAnomaly};
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::recording::{DeleteLocation, DocumentId};
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 use tokio::time::Instant;
@@ -41,9 +43,7 @@ impl VirtualClock {
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
         let passed = SignedDuration::try_from(self.began.elapsed()).unwrap_or(SignedDuration::MAX);
-        self.began_at
-            .checked_add(passed)
-            .unwrap_or(Timestamp::MAX)
+        self.began_at.checked_add(passed).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -104,12 +104,12 @@ impl World {
     /// Takes the file away at ACS, and notes whether that was right at this moment.
     pub async fn deleting(
         &self,
-        chunk: &RecordingChunk,
+        location: &DeleteLocation,
         receipt: &ExportReceipt,
         sent: u64,
-    ) -> Result<(), SourceError> {
-        if !self.source.has(&chunk.document_id) {
-            return Ok(());
+    ) -> Result<SourceDeletion, SourceError> {
+        if !self.source.has(location.document_id()) {
+            return Ok(SourceDeletion::WasGone);
         }
         let entry = self.entry().await;
         let proved = entry.as_ref().and_then(|entry| entry.state.receipt());
@@ -124,7 +124,12 @@ impl World {
                 "deleted at ACS while the receipt was not durable; the entry is {state}"
             )));
         }
-        let digests: Vec<_> = self.home.files().values().map(|file| Sha256Digest::of(file)).collect();
+        let digests: Vec<_> = self
+            .home
+            .files()
+            .values()
+            .map(|file| Sha256Digest::of(file))
+            .collect();
         let files = std::iter::once(receipt.media()).chain(receipt.metadata());
         for file in files.filter(|file| !digests.contains(&file.sha256())) {
             self.facts.note(Fact::Broken(format!(
@@ -132,9 +137,9 @@ impl World {
                 file.name()
             )));
         }
-        self.source.delete(chunk, receipt).await?;
+        let deletion = self.source.delete(location, receipt).await?;
         self.facts.note(Fact::SourceDeleted { sent });
-        Ok(())
+        Ok(deletion)
     }
 
     /// Removes a file from a vault, and notes it where it is the home vault.
@@ -142,17 +147,18 @@ impl World {
         &self,
         vault: &Arc<MemoryVault>,
         name: &BlobName,
+        version: &BlobVersion,
         sent: u64,
-    ) -> Result<(), DestinationError> {
+    ) -> Result<RemoveOutcome, DestinationError> {
         let was_there = Arc::ptr_eq(vault, &self.home) && vault.files().contains_key(name);
-        vault.remove(name).await?;
-        if was_there {
+        let outcome = vault.remove(name, version).await?;
+        if was_there && !vault.files().contains_key(name) {
             self.facts.note(Fact::CopyRemoved {
                 name: name.to_string(),
                 sent,
             });
         }
-        Ok(())
+        Ok(outcome)
     }
 }
 

@@ -25,7 +25,10 @@ pub fn check(world: &World, entry: &LedgerEntry) -> Vec<String> {
             expected.insert(proved.name().clone());
             let found = home.get(proved.name());
             if found.map(|found| Sha256Digest::of(found)) != Some(proved.sha256()) {
-                problems.push(format!("{} is not what its receipt says", file(proved.name())));
+                problems.push(format!(
+                    "{} is not what its receipt says",
+                    file(proved.name())
+                ));
             }
         }
         if receipt.media().sha256() != Sha256Digest::of(&media()) {
@@ -35,7 +38,10 @@ pub fn check(world: &World, entry: &LedgerEntry) -> Vec<String> {
     }
     for name in home.keys().filter(|name| !expected.contains(*name)) {
         let state = entry.state.name();
-        problems.push(format!("{} is in the vault, and the chunk is {state}", file(name)));
+        problems.push(format!(
+            "{} is in the vault, and the chunk is {state}",
+            file(name)
+        ));
     }
     problems
 }
@@ -52,6 +58,7 @@ fn kept_receipt(kept: Option<&Bytes>, receipt: &ExportReceipt) -> Option<String>
     (!is_same).then(|| "the receipt in the vault is not the ledger's".to_owned())
 }
 
-fn file(name: &layout::BlobName) -> &str {
+/// The last part of a name.
+pub fn file(name: &layout::BlobName) -> &str {
     name.as_str().rsplit('/').next().unwrap_or_default()
 }

@@ -3,6 +3,7 @@
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
 
+use super::files::file;
 use crate::interleavings::action::{Action, Done, Process};
 use crate::interleavings::facts::Fact;
 use crate::interleavings::gate::Gate;
@@ -18,7 +19,9 @@ pub async fn check(world: &World) -> Vec<String> {
     let was_erased = world.facts.has(&Fact::Erased);
     let left = traces_of_person(world).await;
     if was_erased {
-        let told = left.iter().map(|place| format!("erased, and {place} names the person"));
+        let told = left
+            .iter()
+            .map(|place| format!("erased, and {place} names the person"));
         problems.extend(told);
         return problems;
     }
@@ -28,10 +31,14 @@ pub async fn check(world: &World) -> Vec<String> {
     let calm = Gate::new(&world.facts, "E", None);
     let done = Process::new(world, &calm).perform(Action::Erase).await;
     if done != Done::Done {
-        problems.push(format!("an erasure at the end does not find the person: {done:?}"));
+        problems.push(format!(
+            "an erasure at the end does not find the person: {done:?}"
+        ));
     }
     let left = traces_of_person(world).await;
-    let told = left.iter().map(|place| format!("erased at the end, and {place} names the person"));
+    let told = left
+        .iter()
+        .map(|place| format!("erased at the end, and {place} names the person"));
     problems.extend(told);
     problems
 }
@@ -41,7 +48,11 @@ async fn traces_of_person(world: &World) -> Vec<String> {
     let mut traces = Vec::new();
     // By a hash without a key, whoever tries all phone numbers finds hers.
     let plain_hash = Sha256Digest::of(PARTICIPANT.to_lowercase().as_bytes()).to_string();
-    let keys = world.store.list("", None, ALL).await.expect("the store works");
+    let keys = world
+        .store
+        .list("", None, ALL)
+        .await
+        .expect("the store works");
     for key in keys {
         let found = world.store.find(&key).await.expect("the store works");
         let names = found.is_some_and(|found| names_person(&found.content));
@@ -52,7 +63,7 @@ async fn traces_of_person(world: &World) -> Vec<String> {
     for vault in [&world.home, &world.backup] {
         let files = vault.files();
         let naming = files.iter().filter(|(_, content)| names_person(content));
-        traces.extend(naming.map(|(name, _)| name.to_string()));
+        traces.extend(naming.map(|(name, _)| file(name).to_owned()));
     }
     traces
 }
