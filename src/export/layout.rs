@@ -187,10 +187,7 @@ fn safe_segment(text: &str) -> String {
         .take(MAX_SEGMENT - 9)
         .collect();
     let hash = Sha256::digest(text.as_bytes());
-    format!(
-        "{kept}-{:02x}{:02x}{:02x}{:02x}",
-        hash[0], hash[1], hash[2], hash[3]
-    )
+    format!("{kept}-{}", hex::encode(&hash[..4]))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use super::entry::{ClaimRecord, LedgerEntry};
 use super::state::ChunkState;
 use crate::clock::Clock;
 use crate::recording::{Absorbed, DocumentId, RecordingChunk};
-use crate::store::audit::AuditLog;
+use crate::store::audit::{AuditAction, AuditLog, Operator};
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
 
 pub use indexing::LastSweep;
@@ -138,7 +138,10 @@ impl ChunkLedger {
                         Absorbed::Nothing | Absorbed::Something => {}
                     }
                     reopen_left_source(&mut entry);
-                    entry.note_audited(self.audit_recorded("announcedAgain", &chunk).await?);
+                    entry.note_audited(
+                        self.audit_recorded(AuditAction::AnnouncedAgain, &chunk)
+                            .await?,
+                    );
                     self.put_open(
                         Some(&found.entry),
                         &entry,
@@ -149,7 +152,7 @@ impl ChunkLedger {
                 None => {
                     let mut entry =
                         LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
-                    entry.note_audited(self.audit_recorded("recorded", &chunk).await?);
+                    entry.note_audited(self.audit_recorded(AuditAction::Recorded, &chunk).await?);
                     match self.put_open(None, &entry, Precondition::Absent).await? {
                         PutOutcome::Written => return Ok(Recorded::New),
                         PutOutcome::Conflict => PutOutcome::Conflict,
@@ -347,11 +350,15 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// Opens a chunk again that was given up: an operator has mended what was wrong.
+    /// Opens a chunk again that was given up: an operator has fixed the cause. An open chunk that waits is due at once.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
-    pub async fn retry(&self, document_id: &DocumentId) -> Result<Retried, LedgerError> {
+    pub async fn retry(
+        &self,
+        document_id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Retried, LedgerError> {
         for _ in 0..CONFLICTS_TOLERATED {
             let Some(found) = self.find(document_id).await? else {
                 return Ok(Retried::Unknown);
@@ -360,6 +367,13 @@ impl ChunkLedger {
             match entry.state {
                 ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => {
                     give_another_chance(&mut entry)
+                }
+                ChunkState::Pending | ChunkState::Exported { .. } if entry.not_before.is_none() => {
+                    // Its marker may be missing, and no sweep would find it then.
+                    self.store
+                        .put(&marker_key(&entry), Bytes::new(), Precondition::Absent)
+                        .await?;
+                    return Ok(Retried::AlreadyOpen);
                 }
                 ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
                 ChunkState::SourceDeleted { .. }
@@ -372,8 +386,12 @@ impl ChunkLedger {
                 }
             }
             entry.note_audited(
-                self.audit_operator("retried", document_id.as_str(), Value::Null)
-                    .await?,
+                self.audit_operator(
+                    AuditAction::Retried,
+                    document_id.as_str(),
+                    operator.sign(Value::Null),
+                )
+                .await?,
             );
             if self
                 .put_open(
@@ -418,20 +436,31 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
-    pub async fn accept(&self, document_id: &DocumentId) -> Result<Accepted, LedgerError> {
+    pub async fn accept(
+        &self,
+        document_id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Accepted, LedgerError> {
         for _ in 0..CONFLICTS_TOLERATED {
             let Some(found) = self.find(document_id).await? else {
                 return Ok(Accepted::Unknown);
             };
             let mut entry = found.entry.clone();
             let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
-            if !is_doubtful || entry.anomaly_accepted_at.is_some() {
-                return Ok(Accepted::Nothing);
+            if entry.anomaly_accepted_at.is_some() {
+                return Ok(Accepted::AlreadyAccepted);
+            }
+            if !is_doubtful {
+                return Ok(Accepted::NotDoubtful);
             }
             entry.anomaly_accepted_at = Some(self.clock.now());
             entry.note_audited(
-                self.audit_operator("accepted", document_id.as_str(), Value::Null)
-                    .await?,
+                self.audit_operator(
+                    AuditAction::Accepted,
+                    document_id.as_str(),
+                    operator.sign(Value::Null),
+                )
+                .await?,
             );
             if self
                 .put_open(
@@ -490,6 +519,8 @@ pub struct OpenChunk {
 pub enum Retried {
     /// The next sweep drives it.
     Opened,
+    /// It is open and due already: the next sweep drives it.
+    AlreadyOpen,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
     /// It was deleted from the vault by policy, and stays so.
@@ -502,8 +533,10 @@ pub enum Retried {
 pub enum Accepted {
     /// The next sweep deletes its source.
     Accepted,
-    /// Nothing about it is doubtful, or it is accepted already.
-    Nothing,
+    /// An earlier acceptance did it.
+    AlreadyAccepted,
+    /// It has no doubtful copy whose source could be deleted.
+    NotDoubtful,
     Unknown,
 }
 

@@ -304,6 +304,8 @@ mod tests {
     use super::*;
     use crate::export::entry::tests::entry;
     use crate::export::receipt::VerifiedFile;
+    use crate::media::plausibility::Plausibility;
+    use crate::media::{MediaExamination, MediaProbe};
     use crate::store::digest::Sha256Digest;
 
     const HOUR: DeletionPolicy = DeletionPolicy {
@@ -334,12 +336,16 @@ mod tests {
 
     fn doubtful() -> LedgerEntry {
         let media = receipt().media().clone();
-        let anomaly = Some("the file is a web page".to_owned());
+        let examination = Some(MediaExamination::of(
+            &MediaProbe::new(0).finish(),
+            0,
+            Plausibility::Disagrees("the file is a web page".to_owned()),
+        ));
         let receipt = ExportReceipt::new(
             media,
             None,
             VaultName::Home,
-            anomaly,
+            examination,
             at("2026-03-02T10:00:00Z"),
         );
         LedgerEntry {

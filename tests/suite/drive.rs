@@ -6,6 +6,7 @@ use recording_vault::clock::Clock as _;
 use recording_vault::export::ledger::{Recorded, Retried};
 use recording_vault::export::{Budget, ChunkState, DriveOutcome};
 use recording_vault::recording::{ContentKind, FormatKind};
+use recording_vault::store::audit::Operator;
 
 use crate::support::fake_source::Fault;
 use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline, RETENTION};
@@ -260,7 +261,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
             pipeline
                 .driver
                 .ledger()
-                .retry(&chunk.document_id)
+                .retry(&chunk.document_id, &Operator::Shell)
                 .await
                 .expect("the ledger works");
         } else {
@@ -278,7 +279,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
     let retried = pipeline
         .driver
         .ledger()
-        .retry(&chunk.document_id)
+        .retry(&chunk.document_id, &Operator::Shell)
         .await
         .expect("the ledger works");
     assert_eq!(retried, Retried::Safe);

@@ -20,14 +20,6 @@ fn traceparent() -> String {
     format!("00-{TRACE}-{CALLER}-01")
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .concat()
-}
-
 /// The host's own request, with its trace.
 async fn invoke(world: &World, path: &str, body: &Value) -> u16 {
     let request = world
@@ -112,11 +104,13 @@ async fn the_whole_way_of_a_chunk_is_one_trace_below_the_hosts_and_its_metrics_a
         named(name)[0]
     };
     assert!(
-        spans.iter().all(|span| hex(&span.trace_id) == TRACE),
+        spans
+            .iter()
+            .all(|span| hex::encode(&span.trace_id) == TRACE),
         "one trace, the host's"
     );
     let (invocation, drive) = (one("RecordingFileStatusUpdated"), one("drive"));
-    assert_eq!(hex(&invocation.parent_span_id), CALLER);
+    assert_eq!(hex::encode(&invocation.parent_span_id), CALLER);
     assert_eq!(
         attribute(&invocation.attributes, "faas.trigger").as_deref(),
         Some("pubsub")
@@ -258,8 +252,8 @@ async fn a_request_over_http_is_below_its_callers_span_in_both_forms() {
     for span in &spans {
         assert_eq!(
             (
-                hex(&span.trace_id).as_str(),
-                hex(&span.parent_span_id).as_str()
+                hex::encode(&span.trace_id).as_str(),
+                hex::encode(&span.parent_span_id).as_str()
             ),
             (TRACE, CALLER)
         );

@@ -14,6 +14,7 @@ use crate::export::receipt::ExportReceipt;
 use crate::export::source::{SourceDeletion, SourceError};
 use crate::export::state::ChunkState;
 use crate::recording::{DeleteLocation, SourceKept};
+use crate::store::audit::AuditAction;
 use crate::store::holds::{self, Case};
 
 /// How soon a held chunk is looked at again.
@@ -75,7 +76,7 @@ impl ExportDriver {
             detail["otherObject"] = other.as_str().into();
         }
         self.ledger
-            .audit_step("deletingSource", location.document_id(), detail)
+            .audit_step(AuditAction::DeletingSource, location.document_id(), detail)
             .await?;
         Ok(())
     }
@@ -91,7 +92,7 @@ impl ExportDriver {
         let id = &entry.chunk.document_id;
         if deletion == SourceDeletion::WasGone {
             self.ledger
-                .audit_step("sourceWasGone", id, serde_json::Value::Null)
+                .audit_step(AuditAction::SourceWasGone, id, serde_json::Value::Null)
                 .await?;
         }
         let state = ChunkState::SourceDeleted {

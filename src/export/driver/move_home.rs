@@ -64,8 +64,14 @@ impl ChunkExporter {
             },
             None => None,
         };
-        let anomaly = receipt.anomaly().map(str::to_owned);
-        let moved = ExportReceipt::new(media, metadata, VaultName::Home, anomaly, self.clock.now());
+        let examination = receipt.examination().cloned();
+        let moved = ExportReceipt::new(
+            media,
+            metadata,
+            VaultName::Home,
+            examination,
+            self.clock.now(),
+        );
         self.put_receipt(self.vaults.home(), attempt.entry, &moved)
             .await?;
         Ok(Some(moved))

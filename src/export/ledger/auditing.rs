@@ -7,7 +7,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
-use crate::store::audit::{Actor, AuditLog};
+use crate::store::audit::{Actor, AuditAction, AuditLog};
 
 impl ChunkLedger {
     /// The log of everything that happens to chunks.
@@ -21,7 +21,7 @@ impl ChunkLedger {
     /// When the storage fails: it must then not be done.
     pub async fn audit_operator(
         &self,
-        action: &str,
+        action: AuditAction,
         subject: &str,
         detail: Value,
     ) -> Result<u64, LedgerError> {
@@ -37,7 +37,7 @@ impl ChunkLedger {
     /// When the storage fails: it must then not be done.
     pub async fn audit_step(
         &self,
-        action: &str,
+        action: AuditAction,
         document_id: &DocumentId,
         detail: Value,
     ) -> Result<u64, LedgerError> {
@@ -49,7 +49,7 @@ impl ChunkLedger {
 
     pub(super) async fn audit_recorded(
         &self,
-        action: &str,
+        action: AuditAction,
         chunk: &RecordingChunk,
     ) -> Result<u64, LedgerError> {
         let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
@@ -64,7 +64,7 @@ impl ChunkLedger {
         if *before != after.state {
             let number = self
                 .audit_step(
-                    after.state.name(),
+                    action_of(&after.state),
                     &after.chunk.document_id,
                     described(&after.state),
                 )
@@ -72,6 +72,21 @@ impl ChunkLedger {
             after.note_audited(number);
         }
         Ok(())
+    }
+}
+
+/// What the log says of a chunk that is in this state now.
+fn action_of(state: &ChunkState) -> AuditAction {
+    match state {
+        ChunkState::Pending => AuditAction::Pending,
+        ChunkState::Exported { .. } => AuditAction::Exported,
+        ChunkState::SourceDeleted { .. } => AuditAction::SourceDeleted,
+        ChunkState::SourceLeft { .. } => AuditAction::SourceLeft,
+        ChunkState::InPlace { .. } => AuditAction::InPlace,
+        ChunkState::Removing { .. } => AuditAction::Removing,
+        ChunkState::Removed { .. } => AuditAction::Removed,
+        ChunkState::Expired { .. } => AuditAction::Expired,
+        ChunkState::DeadLettered { .. } => AuditAction::DeadLettered,
     }
 }
 

@@ -6,6 +6,7 @@ use super::{CONFLICTS_TOLERATED, ChunkLedger, LedgerError, entry_key, to_bytes};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
+use crate::store::audit::AuditAction;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 use crate::store::index::{Attention, Index, Listed, recording_name};
 
@@ -192,8 +193,12 @@ impl ChunkLedger {
                 return Ok(true);
             }
             entry.note_audited(
-                self.audit_operator("forgotten", document_id.as_str(), serde_json::Value::Null)
-                    .await?,
+                self.audit_operator(
+                    AuditAction::Forgotten,
+                    document_id.as_str(),
+                    serde_json::Value::Null,
+                )
+                .await?,
             );
             let condition = Precondition::Unchanged(found.version);
             if self

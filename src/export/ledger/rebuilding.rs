@@ -7,6 +7,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::KeptReceipt;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 
 /// What became of an entry that should be rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +73,12 @@ impl ChunkLedger {
             receipt: kept.receipt,
         };
         entry.note_audited(
-            self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null)
-                .await?,
+            self.audit_operator(
+                AuditAction::Rebuilt,
+                document_id.as_str(),
+                serde_json::Value::Null,
+            )
+            .await?,
         );
         let outcome = self.put_open(None, &entry, condition).await?;
         Ok(if outcome == PutOutcome::Written {

@@ -1,0 +1,134 @@
+//! Reads the modules of a crate from its source files. Knows nothing of arrows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use syn::{Attribute, Item, Meta};
+
+use crate::documents::rust_files;
+
+/// Source texts by file name, relative to the crate's source folder.
+pub type Sources = BTreeMap<PathBuf, String>;
+
+/// Segments of a module's path from the crate root; the root has none.
+pub type ModulePath = Vec<String>;
+
+/// A module, in a file of its own or inline.
+pub struct Module {
+    pub items: Vec<Item>,
+    /// The module whose file holds this one: itself, unless it is inline.
+    pub file_module: ModulePath,
+}
+
+/// The modules of a crate, without those that exist in tests only.
+pub struct Tree {
+    pub modules: BTreeMap<ModulePath, Module>,
+    /// File of every module that has one.
+    pub files: BTreeMap<ModulePath, PathBuf>,
+    /// Files of test modules, without their extension: these and everything below is left out.
+    left_out: BTreeSet<PathBuf>,
+}
+
+pub fn read_sources(folder: &Path) -> Sources {
+    rust_files(folder)
+        .into_iter()
+        .map(|path| {
+            let text = fs::read_to_string(&path)
+                .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let name = path.strip_prefix(folder).expect("it was found there");
+            (name.to_owned(), text)
+        })
+        .collect()
+}
+
+impl Tree {
+    /// Reads the module tree below a crate's root file, `lib.rs` or `main.rs`.
+    pub fn read(sources: &Sources, root: &str) -> Self {
+        let mut tree = Self {
+            modules: BTreeMap::new(),
+            files: BTreeMap::new(),
+            left_out: BTreeSet::new(),
+        };
+        tree.add_file(sources, PathBuf::from(root), Path::new(""), Vec::new());
+        tree
+    }
+
+    /// Whether a file belongs to this crate, in tests at least.
+    pub fn has_file(&self, file: &Path) -> bool {
+        let is_shipped = self.files.values().any(|own| own == file);
+        is_shipped
+            || self
+                .left_out
+                .iter()
+                .any(|module| file.with_extension("").starts_with(module))
+    }
+
+    fn add_file(&mut self, sources: &Sources, file: PathBuf, children: &Path, path: ModulePath) {
+        let text = sources
+            .get(&file)
+            .unwrap_or_else(|| panic!("{} does not exist", file.display()));
+        let parsed =
+            syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        self.files.insert(path.clone(), file);
+        self.add_module(sources, children, path.clone(), path, parsed.items);
+    }
+
+    fn add_module(
+        &mut self,
+        sources: &Sources,
+        children: &Path,
+        path: ModulePath,
+        file_module: ModulePath,
+        mut items: Vec<Item>,
+    ) {
+        for item in &mut items {
+            let Item::Mod(module) = item else { continue };
+            let name = module.ident.to_string();
+            let folder = children.join(&name);
+            if is_test_only(&module.attrs) {
+                self.left_out.insert(folder);
+                continue;
+            }
+            assert!(
+                !module.attrs.iter().any(|it| it.path().is_ident("path")),
+                "`mod {name}` has a `path` attribute, which this test does not follow"
+            );
+            let child: ModulePath = [path.as_slice(), &[name]].concat();
+            match module.content.take() {
+                Some((_, items)) => {
+                    self.add_module(sources, &folder, child, file_module.clone(), items);
+                }
+                None => self.add_file(sources, folder.with_extension("rs"), &folder, child),
+            }
+        }
+        self.modules.insert(path, Module { items, file_module });
+    }
+}
+
+/// Whether attributes leave an item out of everything but tests.
+pub fn is_test_only(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let is_cfg = attribute.path().is_ident("cfg");
+        attribute.path().is_ident("test")
+            || is_cfg
+                && attribute
+                    .parse_args::<Meta>()
+                    .is_ok_and(|predicate| needs_test(&predicate))
+    })
+}
+
+/// Whether a `cfg` predicate holds in tests only: `test`, `all(test, …)`, `any(test, all(test, …))`.
+fn needs_test(predicate: &Meta) -> bool {
+    let Meta::List(list) = predicate else {
+        return predicate.path().is_ident("test");
+    };
+    let parts = list
+        .parse_args_with(syn::punctuated::Punctuated::<Meta, syn::Token![,]>::parse_terminated)
+        .unwrap_or_default();
+    if list.path.is_ident("all") {
+        parts.iter().any(needs_test)
+    } else {
+        list.path.is_ident("any") && !parts.is_empty() && parts.iter().all(needs_test)
+    }
+}
