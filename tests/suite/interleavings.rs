@@ -5,6 +5,7 @@
 //! `INTERLEAVING='<part of a case>'` runs only the cases whose name has this part, and prints their requests.
 
 mod action;
+mod control;
 mod checks;
 mod disturbance;
 mod enumeration;
@@ -12,6 +13,9 @@ mod event;
 mod facts;
 mod gate;
 mod known_open;
+mod operators;
+mod play;
+mod process;
 mod report;
 mod run;
 mod scenario;
@@ -39,4 +43,9 @@ fn no_interleaving_of_sweeps_breaks_a_promise() {
 #[test]
 fn no_interleaving_of_what_operators_ask_breaks_a_promise() {
     explore(scenarios::OPERATORS);
+}
+
+#[test]
+fn no_interleaving_of_recording_control_breaks_a_promise() {
+    control::explore();
 }

@@ -11,10 +11,11 @@ use recording_vault::export::{ChunkState, LedgerEntry, OnAnomaly};
 use recording_vault::store::audit::AuditLog;
 use recording_vault::store::document_store::DocumentStore as _;
 
-use super::action::{Done, MISSING_AFTER};
+use super::action::Done;
 use super::disturbance::Disturbance;
 use super::event::Event;
 use super::facts::Fact;
+use super::process::MISSING_AFTER;
 use super::run::Case;
 use super::stores::short;
 use super::world::{World, document};

@@ -16,7 +16,6 @@ pub enum Fact {
     /// A release began: from now on nobody may rely on the hold.
     Released,
     Accepted,
-    Retried,
     /// Somebody began to remove the copy: by its policy, or on request.
     RemovalBegun,
     /// The copy was removed, as whoever did it says.

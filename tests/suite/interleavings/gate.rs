@@ -238,14 +238,14 @@ fn wake(state: &mut State) {
 }
 
 /// The work of a process, which stands still while its gate says so.
-pub struct Freezable<F> {
-    pub work: Pin<Box<F>>,
+pub struct Freezable<'a, T> {
+    pub work: BoxFuture<'a, T>,
     pub gate: Arc<Gate>,
 }
 
-impl<F: Future> Future for Freezable<F> {
-    type Output = F::Output;
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+impl<T> Future for Freezable<'_, T> {
+    type Output = T;
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         if self.gate.is_frozen() {
             self.gate.state().wakers.push(context.waker().clone());
             return Poll::Pending;

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::enumeration::setting;
 use super::known_open::{KNOWN_OPEN, KnownOpen};
 use super::run::Outcome;
-use super::scenario::Scenario;
 
 /// Failures that are printed with all their requests.
 const PRINTED: usize = 3;
@@ -59,9 +58,9 @@ impl Report {
 
     /// # Panics
     /// When something failed that is not known, or something known did not fail.
-    pub fn conclude(&self, scenarios: &[Scenario]) {
+    pub fn conclude<T: AsRef<str>>(&self, scenarios: &[T]) {
         let is_ours = |known: &KnownOpen| {
-            let mut names = scenarios.iter().map(|scenario| scenario.name);
+            let mut names = scenarios.iter().map(AsRef::as_ref);
             names.any(|name| name == known.scenario)
         };
         let ours = KNOWN_OPEN

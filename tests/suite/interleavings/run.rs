@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{BoxFuture, Either, select};
+use futures::future::BoxFuture;
 
-use super::action::{Action, Done, Process};
+use super::action::{Action, Done};
 use super::checks::{self, people};
-use super::disturbance::{Disturbance, Kind};
-use super::gate::{Freezable, Gate, Halt, RequestId, Target};
+use super::disturbance::Kind;
+use super::gate::{Gate, RequestId, Target};
+use super::play::play;
+use super::process::Process;
 use super::scenario::Scenario;
 use super::world::World;
 use crate::support::pipeline::CLAIM_TTL;
@@ -63,7 +65,7 @@ pub async fn run(case: &Case) -> Outcome {
 async fn play_and_check(case: &Case, world: &World) -> Vec<String> {
     let action = case.scenario.action;
     let gate = Gate::new(&world.facts, "A", case.target.clone());
-    let done = play(world, &gate, action, others(case, world)).await;
+    let done = act(world, &gate, action, others(case, world)).await;
     let mut problems = checks::answers(case, done.as_ref());
     problems.extend(checks::before_healing(world).await);
     heal(case, world, done).await;
@@ -85,59 +87,25 @@ fn others<'a>(case: &'a Case, world: &'a World) -> BoxFuture<'a, ()> {
                 Process::new(world, &calm).perform(Action::Sweep).await;
             }
         });
-        play(world, &gate, action, third).await;
+        act(world, &gate, action, third).await;
     })
 }
 
-/// Runs a process; when it halts, `others` come. `None` when it was killed.
-async fn play(
+/// Runs a process of the world; when it halts, `others` come.
+async fn act(
     world: &World,
     gate: &Arc<Gate>,
     action: Action,
     others: BoxFuture<'_, ()>,
 ) -> Option<Done> {
     let process = Process::new(world, gate);
-    let mut work = Freezable {
-        work: Box::pin(async move { process.perform(action).await }),
-        gate: Arc::clone(gate),
-    };
-    let halted = Box::pin(gate.halted());
-    let halt = match select(&mut work, halted).await {
-        Either::Left((done, _)) => {
-            others.await;
-            gate.deliver_late().await;
-            return Some(done);
-        }
-        Either::Right((halt, _)) => halt,
-    };
-    match halt {
-        Halt::Waiting => match select(&mut work, others).await {
-            // What runs beside the disturbed request may end the process's work.
-            Either::Left((done, others)) => {
-                others.await;
-                gate.deliver_late().await;
-                return Some(done);
-            }
-            Either::Right(((), _)) => {}
-        },
-        Halt::Frozen => {
-            tokio::time::sleep(PAST_THE_CLAIM).await;
-            others.await;
-        }
-        Halt::Killed(how) => {
-            drop(work);
-            if how == Disturbance::KilledLongAgo {
-                tokio::time::sleep(PAST_THE_CLAIM).await;
-            }
-            others.await;
-            gate.deliver_late().await;
-            return None;
-        }
-    }
-    gate.release();
-    let done = work.await;
-    gate.deliver_late().await;
-    Some(done)
+    let work = Box::pin(async move { process.perform(action).await });
+    play(gate, work, others, Box::pin(tokio::time::sleep(PAST_THE_CLAIM))).await
+}
+
+async fn sweep(process: &Process) -> u64 {
+    let looked_at = process.sweep().await;
+    looked_at.expect("nothing is disturbed any more")
 }
 
 /// What was not done is done again; holds are released; sweeps go on until nothing is left to do.
@@ -150,7 +118,7 @@ async fn heal(case: &Case, world: &World, done: Option<Done>) {
     }
     for _ in 0..SWEEPS_WHILE_HELD {
         tokio::time::sleep(BETWEEN_SWEEPS).await;
-        process.sweep_quietly().await;
+        sweep(&process).await;
     }
     checks::held_copies(world).await;
     for tag in ["A-1", "B-2"] {
@@ -158,7 +126,7 @@ async fn heal(case: &Case, world: &World, done: Option<Done>) {
     }
     for _ in 0..SWEEPS {
         tokio::time::sleep(BETWEEN_SWEEPS).await;
-        if process.sweep_quietly().await == 0 {
+        if sweep(&process).await == 0 {
             break;
         }
     }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use recording_vault::export::OnAnomaly;
 
-use super::action::{Action, Process};
+use super::action::Action;
 use super::event::Event;
 use super::gate::Gate;
+use super::process::Process;
 use super::world::{Settings, World, document};
 use crate::support::fake_source::Fault;
 
@@ -56,7 +57,7 @@ impl Scenario {
                 OnAnomaly::Delete
             },
             keep_copies_for: YEAR,
-            has_account: self.concerns_people(),
+            registers_events: self.concerns_people(),
         }
     }
 
@@ -70,10 +71,14 @@ impl Scenario {
         let world = World::new(self.settings());
         let calm = Gate::new(&world.facts, "-", None);
         let process = Process::new(&world, &calm);
+        if self.before != Before::Unknown {
+            let registered = process.register_files(Event::Bare).await;
+            registered.expect("nothing is disturbed yet");
+        }
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                process.take_in(event).await;
+                drop(process.take_in(event, Ok(())).await);
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {

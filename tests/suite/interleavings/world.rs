@@ -53,8 +53,8 @@ pub struct Settings {
     pub delete_delay: Duration,
     pub anomalies: OnAnomaly,
     pub keep_copies_for: Duration,
-    /// Events are told to the register, too.
-    pub has_account: bool,
+    /// Events are told to the register, too: that takes requests that few scenarios are about.
+    pub registers_events: bool,
 }
 
 /// What all processes share.

@@ -4,9 +4,10 @@ use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::DocumentStore as _;
 
 use super::files::file;
-use crate::interleavings::action::{Action, Done, Process};
+use crate::interleavings::action::{Action, Done};
 use crate::interleavings::facts::Fact;
 use crate::interleavings::gate::Gate;
+use crate::interleavings::process::Process;
 use crate::interleavings::stores::short;
 use crate::interleavings::world::World;
 use crate::support::fake_source::PARTICIPANT;
