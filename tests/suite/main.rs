@@ -62,6 +62,7 @@ mod export_destination_contract;
 mod export_queue;
 mod fuzz;
 mod gdpr;
+mod held_requests;
 mod holds;
 mod host_protocol;
 mod import_graph;

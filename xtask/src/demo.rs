@@ -112,17 +112,12 @@ async fn record_calls(admin: &Admin, host: &Host) -> anyhow::Result<()> {
 fn print_hint(simulator: &str, host: &str) {
     println!("\nEverything keeps running (Ctrl-C ends it). Record another call:");
     println!(
-        "  curl -s -X POST {}/admin/calls -H 'content-type: application/json' -d '{{}}'   # gives a serverCallId",
-        simulator
+        "  curl -s -X POST {simulator}/admin/calls -H 'content-type: application/json' -d '{{}}'   # gives a serverCallId"
     );
     println!(
-        "  curl -s -X POST {}/api/recordings -d '{{\"serverCallId\":\"…\"}}'                # gives a recordingId",
-        host
+        "  curl -s -X POST {host}/api/recordings -d '{{\"serverCallId\":\"…\"}}'                # gives a recordingId"
     );
-    println!(
-        "  curl -s -X POST {}/api/recordings/<recordingId>/stop",
-        host
-    );
+    println!("  curl -s -X POST {host}/api/recordings/<recordingId>/stop");
 }
 
 async fn start_host(acs: &str, dist: &Path, vault: &Path, bars: &Bars) -> anyhow::Result<Host> {

@@ -144,8 +144,8 @@ impl Field {
     fn value(self, text: &str) -> Option<u16> {
         let value = number(text).or_else(|| {
             let text = text.to_ascii_lowercase();
-            let is_named = |name: &&str| text.len() >= 3 && name.starts_with(&text);
-            let index = self.names().iter().position(|name| is_named(name))?;
+            let is_named = |name: &&'static str| text.len() >= 3 && name.starts_with(&text);
+            let index = self.names().iter().position(is_named)?;
             Some(self.bounds().start() + u16::try_from(index).ok()?)
         })?;
         self.bounds().contains(&value).then_some(value)

@@ -42,6 +42,13 @@ pub fn read_sources(folder: &Path) -> Sources {
         .collect()
 }
 
+/// Where a module's text comes from, and where its children's files are.
+struct Place<'a> {
+    sources: &'a Sources,
+    children: PathBuf,
+    file_module: ModulePath,
+}
+
 impl Tree {
     /// Reads the module tree below a crate's root file, `lib.rs` or `main.rs`.
     pub fn read(sources: &Sources, root: &str) -> Self {
@@ -50,7 +57,12 @@ impl Tree {
             files: BTreeMap::new(),
             left_out: BTreeSet::new(),
         };
-        tree.add_file(sources, PathBuf::from(root), Path::new(""), Vec::new());
+        let place = Place {
+            sources,
+            children: PathBuf::new(),
+            file_module: Vec::new(),
+        };
+        tree.add_file(place, PathBuf::from(root));
         tree
     }
 
@@ -64,30 +76,25 @@ impl Tree {
                 .any(|module| file.with_extension("").starts_with(module))
     }
 
-    fn add_file(&mut self, sources: &Sources, file: PathBuf, children: &Path, path: ModulePath) {
-        let text = sources
+    fn add_file(&mut self, place: Place<'_>, file: PathBuf) {
+        let text = place
+            .sources
             .get(&file)
             .unwrap_or_else(|| panic!("{} does not exist", file.display()));
         let parsed =
             syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        let path = place.file_module.clone();
         self.files.insert(path.clone(), file);
-        self.add_module(sources, children, path.clone(), path, parsed.items);
+        self.add_module(&place, path, parsed.items);
     }
 
-    fn add_module(
-        &mut self,
-        sources: &Sources,
-        children: &Path,
-        path: ModulePath,
-        file_module: ModulePath,
-        mut items: Vec<Item>,
-    ) {
+    fn add_module(&mut self, place: &Place<'_>, path: ModulePath, mut items: Vec<Item>) {
         for item in &mut items {
             let Item::Mod(module) = item else { continue };
             let name = module.ident.to_string();
-            let folder = children.join(&name);
+            let children = place.children.join(&name);
             if is_test_only(&module.attrs) {
-                self.left_out.insert(folder);
+                self.left_out.insert(children);
                 continue;
             }
             assert!(
@@ -95,13 +102,22 @@ impl Tree {
                 "`mod {name}` has a `path` attribute, which this test does not follow"
             );
             let child: ModulePath = [path.as_slice(), &[name]].concat();
-            match module.content.take() {
-                Some((_, items)) => {
-                    self.add_module(sources, &folder, child, file_module.clone(), items);
-                }
-                None => self.add_file(sources, folder.with_extension("rs"), &folder, child),
+            let file = children.with_extension("rs");
+            let content = module.content.take();
+            let below = Place {
+                sources: place.sources,
+                children,
+                file_module: match content {
+                    Some(_) => place.file_module.clone(),
+                    None => child.clone(),
+                },
+            };
+            match content {
+                Some((_, items)) => self.add_module(&below, child, items),
+                None => self.add_file(below, file),
             }
         }
+        let file_module = place.file_module.clone();
         self.modules.insert(path, Module { items, file_module });
     }
 }

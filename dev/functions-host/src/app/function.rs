@@ -121,7 +121,10 @@ fn function(
             ));
         }
     };
-    let outputs: Vec<&Value> = bindings.iter().filter(is_output).collect();
+    let outputs: Vec<&Value> = bindings
+        .iter()
+        .filter(|binding| is_output(binding))
+        .collect();
     let http_output = outputs.iter().find(|binding| kind(binding) == "http");
     let is_http_only = matches!(trigger, Trigger::Http { .. })
         && bindings.len() == 2
@@ -143,7 +146,7 @@ fn kind(binding: &Value) -> String {
     text(binding, "type").to_ascii_lowercase()
 }
 
-fn is_output(binding: &&Value) -> bool {
+fn is_output(binding: &Value) -> bool {
     text(binding, "direction").eq_ignore_ascii_case("out")
 }
 
