@@ -85,8 +85,10 @@ impl Hold {
                 };
                 let report = HoldReport::from(app.actions.hold(request, &Operator::Shell).await?);
                 output.report(&report)?;
-                // What is gone cannot be held: somebody has to know.
-                Ok(Exit::fine_if(report.gone.is_empty()))
+                // What is gone, or may still go at ACS, is not held: somebody has to know.
+                Ok(Exit::fine_if(
+                    report.gone.is_empty() && report.deleting.is_empty(),
+                ))
             }
             Self::Release { tag, subject } => {
                 let held = subject.held()?;
@@ -116,6 +118,8 @@ struct HoldReport {
     chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
+    /// Chunks whose deletion at ACS began before the hold, and may still happen.
+    deleting: Vec<DocumentId>,
 }
 
 impl From<Holding> for HoldReport {
@@ -126,6 +130,7 @@ impl From<Holding> for HoldReport {
             added,
             chunks,
             gone,
+            deleting,
             ..
         } = holding;
         Self {
@@ -134,6 +139,7 @@ impl From<Holding> for HoldReport {
             is_new: added == Added::Added,
             chunks,
             gone,
+            deleting,
         }
     }
 }
@@ -153,6 +159,12 @@ impl fmt::Display for HoldReport {
             write!(
                 f,
                 "\nchunk {id} of it was deleted from the vault, or is being deleted now"
+            )
+        })?;
+        self.deleting.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\nthe copy of chunk {id} in the vault is held, but its deletion at ACS began before and may still happen"
             )
         })
     }

@@ -31,6 +31,8 @@ pub struct Holding {
     pub chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: the hold came too late for them.
     pub gone: Vec<DocumentId>,
+    /// Chunks that are held in the vault, and whose deletion at ACS began before the hold: it may still happen.
+    pub deleting: Vec<DocumentId>,
     /// Every case that holds it, this one included.
     pub cases: Vec<Case>,
 }
@@ -90,13 +92,20 @@ impl OperatorActions {
         };
         // After the hold is durable: a deletion that did not find it is found here.
         let covered = self.catalogue.covered_by(&held).await?;
-        let (gone, chunks) = covered.entries.into_iter().partition(is_deleted);
+        let (gone, chunks): (Vec<_>, Vec<_>) = covered.entries.into_iter().partition(is_deleted);
+        let now = self.clock.now();
+        let may_go = |entry: &&LedgerEntry| {
+            let intent = entry.intent.as_ref();
+            intent.is_some_and(|intent| intent.may_still_act(now))
+        };
+        let deleting = chunks.iter().filter(may_go).cloned().collect();
         Ok(Holding {
             held,
             tag: case.tag,
             added,
             chunks: document_ids(chunks),
             gone: document_ids(gone),
+            deleting: document_ids(deleting),
             cases: covered.cases,
         })
     }

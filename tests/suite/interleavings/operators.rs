@@ -51,7 +51,8 @@ impl Process {
         };
         match self.actions().hold(request, &Operator::Shell).await {
             Ok(holding) => {
-                if holding.gone.is_empty() && tag == "B-2" {
+                let is_safe = holding.gone.is_empty() && holding.deleting.is_empty();
+                if is_safe && tag == "B-2" {
                     self.world.facts.note(Fact::Held);
                 }
                 Done::Done

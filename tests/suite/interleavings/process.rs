@@ -8,6 +8,7 @@ use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::SystemClock;
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::control::{ControlPolicy, RecordingControl};
+use recording_vault::export::driver::Sources;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::{
     Budget, ChunkLedger, DeletionPolicy, ExportDriver, ExportPolicy, ExportSweep, Vaults,
@@ -71,8 +72,10 @@ impl Process {
         };
         let driver = Arc::new(ExportDriver::new(
             ledger.clone(),
-            source.clone(),
-            source,
+            Sources {
+                acs: source.clone(),
+                external: source,
+            },
             vaults.clone(),
             clock,
             policy,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use recording_vault::export::layout;
-use recording_vault::export::transfer::chunk::KeptReceipt;
+use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ExportReceipt, LedgerEntry};
 use recording_vault::store::digest::Sha256Digest;
 

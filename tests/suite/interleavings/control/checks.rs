@@ -5,7 +5,7 @@ use recording_vault::store::document_store::DocumentStore as _;
 
 use super::acs::{AcsRecording, AcsState};
 use super::process::{FIRST, Order, consent_of, request_id};
-use super::run::ControlCase;
+use super::run::{BeforeCall, ControlCase};
 use super::world::{ControlWorld, Told};
 
 const ALL: usize = 10_000;
@@ -18,7 +18,7 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
     if running.count() > 1 {
         problems.push("two recordings of one call run".to_owned());
     }
-    if case.action == Order::Start && recordings.len() > 1 {
+    if case.before == BeforeCall::NotRecorded && recordings.len() > 1 {
         problems.push(format!("{} recordings were made by starts", recordings.len()));
     }
     for recording in &recordings {
