@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod receipt;
 pub mod receipt_document;
 pub mod recheck;
+pub mod removal;
 pub mod retention;
 pub mod slots;
 pub mod source;

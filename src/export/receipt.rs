@@ -95,6 +95,15 @@ impl ExportReceipt {
         }
     }
 
+    /// The same proof of files that were proved again.
+    pub(super) fn with_files(&self, media: VerifiedFile, metadata: Option<VerifiedFile>) -> Self {
+        Self {
+            media,
+            metadata,
+            ..self.clone()
+        }
+    }
+
     pub fn vault(&self) -> VaultName {
         self.vault
     }

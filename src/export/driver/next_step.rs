@@ -316,12 +316,12 @@ mod tests {
                 reason: String::new(),
             },
             ChunkState::Removing {
-                receipt: receipt(),
+                receipt: Some(receipt()),
                 source: SourceEnd::Deleted { deleted_at: now },
                 began_at: now,
             },
             ChunkState::Removed {
-                receipt: receipt(),
+                receipt: Some(receipt()),
                 removed_at: now,
                 reason: String::new(),
             },

@@ -111,6 +111,9 @@ fn ended(state: &ChunkState) -> String {
         ChunkState::Removing { source, .. } => match source {
             SourceEnd::Deleted { .. } => "it is deleted already".to_owned(),
             SourceEnd::Left { reason } => format!("it was left: {reason}"),
+            SourceEnd::Expired { reason, .. } => format!("it is lost: {reason}"),
+            SourceEnd::GivenUp { reason, .. } => format!("it was given up: {reason}"),
+            SourceEnd::Open => "its recording is being erased".to_owned(),
         },
         ChunkState::Removed { .. } => "its copy was deleted by policy".to_owned(),
         ChunkState::Expired { reason, .. } => format!("it is lost: {reason}"),
