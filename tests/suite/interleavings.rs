@@ -5,8 +5,8 @@
 //! `INTERLEAVING='<part of a case>'` runs only the cases whose name has this part, and prints their requests.
 
 mod action;
-mod control;
 mod checks;
+mod control;
 mod disturbance;
 mod enumeration;
 mod event;

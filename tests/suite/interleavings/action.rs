@@ -81,7 +81,9 @@ impl Process {
             }
             Action::Erase => self.erase().await,
         };
-        self.world.facts.trace("", &format!("   {action}: {done:?}"), None);
+        self.world
+            .facts
+            .trace("", &format!("   {action}: {done:?}"), None);
         done
     }
 }

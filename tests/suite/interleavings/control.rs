@@ -8,7 +8,10 @@ mod process;
 mod run;
 mod world;
 
-use process::Order::{self, Guard, Pause, PauseForAWhile, Resume, ResumeAndPause, ResumeAndPauseForAWhile, Start, State, Stop};
+use process::Order::{
+    self, Guard, Pause, PauseForAWhile, Resume, ResumeAndPause, ResumeAndPauseForAWhile, Start,
+    State, Stop,
+};
 use run::BeforeCall::{self, NotRecorded, PauseIsOver, Paused, Running};
 use run::{ControlCase, Lines, requests_of};
 
@@ -19,19 +22,39 @@ use super::report::Report;
 /// Before, what the disturbed process does, and who may come in between.
 const SCENARIOS: [(BeforeCall, Order, &[Order]); 9] = [
     (NotRecorded, Start, &[Start]),
-    (Running, PauseForAWhile, &[Resume, PauseForAWhile, Pause, Stop, Guard]),
+    (
+        Running,
+        PauseForAWhile,
+        &[Resume, PauseForAWhile, Pause, Stop, Guard],
+    ),
     (Running, Pause, &[Resume, PauseForAWhile, Stop, Guard]),
     (Running, Stop, &[Pause, Stop, State, Guard]),
     (Running, Start, &[Start, Stop]),
-    (Paused, Resume, &[ResumeAndPauseForAWhile, ResumeAndPause, PauseForAWhile, Stop, Guard]),
+    (
+        Paused,
+        Resume,
+        &[
+            ResumeAndPauseForAWhile,
+            ResumeAndPause,
+            PauseForAWhile,
+            Stop,
+            Guard,
+        ],
+    ),
     (Paused, Stop, &[Resume, Guard, State]),
-    (PauseIsOver, Guard, &[Resume, ResumeAndPause, ResumeAndPauseForAWhile, Stop, Guard]),
+    (
+        PauseIsOver,
+        Guard,
+        &[Resume, ResumeAndPause, ResumeAndPauseForAWhile, Stop, Guard],
+    ),
     (PauseIsOver, State, &[Resume, ResumeAndPause, Stop, Guard]),
 ];
 
 /// Runs every case.
 pub fn explore() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = runtime.expect("a runtime needs nothing");
     let lines = runtime.block_on(Lines::new());
     let mut report = Report::new();
@@ -39,7 +62,9 @@ pub fn explore() {
     for (before, action, others) in SCENARIOS {
         for case in runtime.block_on(cases(&lines, before, action, others)) {
             names.push(case.action_name());
-            report.add(case.to_string(), || runtime.block_on(run::run(&lines, &case)));
+            report.add(case.to_string(), || {
+                runtime.block_on(run::run(&lines, &case))
+            });
         }
     }
     report.conclude(&names);
@@ -65,7 +90,8 @@ async fn cases(
         let may_be_lost = !is_acs || request.name == "ACS start";
         let disturbances = Disturbance::of(kind).iter().copied();
         // Of an operation without a body, an answer that cannot be read is one all the same.
-        for disturbance in disturbances.filter(|how| may_be_lost || *how != Disturbance::AnswerLost) {
+        for disturbance in disturbances.filter(|how| may_be_lost || *how != Disturbance::AnswerLost)
+        {
             let target = Target {
                 request: request.clone(),
                 disturbance,

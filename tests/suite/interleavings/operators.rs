@@ -108,9 +108,7 @@ impl Process {
         match Box::pin(eraser.erase(&person, "on request")).await {
             Ok(erasure) => match erasure.left.first() {
                 Some(left) => Done::Failed(left.reason.clone()),
-                None if erasure.erased.is_empty() => {
-                    Done::nothing("the person is in no recording")
-                }
+                None if erasure.erased.is_empty() => Done::nothing("the person is in no recording"),
                 None => {
                     self.world.facts.note(Fact::Removed);
                     self.world.facts.note(Fact::Erased);

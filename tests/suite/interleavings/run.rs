@@ -100,7 +100,13 @@ async fn act(
 ) -> Option<Done> {
     let process = Process::new(world, gate);
     let work = Box::pin(async move { process.perform(action).await });
-    play(gate, work, others, Box::pin(tokio::time::sleep(PAST_THE_CLAIM))).await
+    play(
+        gate,
+        work,
+        others,
+        Box::pin(tokio::time::sleep(PAST_THE_CLAIM)),
+    )
+    .await
 }
 
 async fn sweep(process: &Process) -> u64 {

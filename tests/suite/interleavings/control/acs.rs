@@ -71,10 +71,16 @@ impl Acs {
 
 fn start(recordings: &mut Vec<AcsRecording>, request_id: &str) -> Answer {
     let made = |id: &str| (200, json!({"recordingId": id, "recordingState": "active"}));
-    if let Some(known) = recordings.iter().find(|known| known.request_id == request_id) {
+    if let Some(known) = recordings
+        .iter()
+        .find(|known| known.request_id == request_id)
+    {
         return made(&known.id);
     }
-    if recordings.iter().any(|known| known.state != AcsState::Ended) {
+    if recordings
+        .iter()
+        .any(|known| known.state != AcsState::Ended)
+    {
         return error(409, "8553");
     }
     let id = format!("recording-{}", recordings.len() + 1);
@@ -113,5 +119,8 @@ fn unknown() -> Answer {
 }
 
 fn error(status: u16, code: &str) -> Answer {
-    (status, json!({"error": {"code": code, "message": "as it happens"}}))
+    (
+        status,
+        json!({"error": {"code": code, "message": "as it happens"}}),
+    )
 }

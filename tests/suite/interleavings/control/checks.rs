@@ -14,12 +14,17 @@ const ALL: usize = 10_000;
 pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
     let recordings = world.acs.recordings().clone();
     let mut problems = Vec::new();
-    let running = recordings.iter().filter(|known| known.state != AcsState::Ended);
+    let running = recordings
+        .iter()
+        .filter(|known| known.state != AcsState::Ended);
     if running.count() > 1 {
         problems.push("two recordings of one call run".to_owned());
     }
     if case.before == BeforeCall::NotRecorded && recordings.len() > 1 {
-        problems.push(format!("{} recordings were made by starts", recordings.len()));
+        problems.push(format!(
+            "{} recordings were made by starts",
+            recordings.len()
+        ));
     }
     for recording in &recordings {
         problems.extend(agreement(case, world, recording).await);
@@ -48,7 +53,10 @@ async fn agreement(
     };
     let state = account.state();
     (state != expected).then(|| {
-        format!("the register says {state:?}, and at ACS it is {:?}", recording.state)
+        format!(
+            "the register says {state:?}, and at ACS it is {:?}",
+            recording.state
+        )
     })
 }
 
@@ -68,16 +76,23 @@ async fn consent(
         return (kept.as_ref() != Some(&evidence))
             .then(|| format!("the recording of {caller} has the consent {kept:?}"));
     }
-    let keys = world.store.list("", None, ALL).await.expect("the store works");
+    let keys = world
+        .store
+        .list("", None, ALL)
+        .await
+        .expect("the store works");
     for key in keys {
         let found = world.store.find(&key).await.expect("the store works");
-        let is_kept = found
-            .is_some_and(|found| String::from_utf8_lossy(&found.content).contains(&evidence));
+        let is_kept =
+            found.is_some_and(|found| String::from_utf8_lossy(&found.content).contains(&evidence));
         if is_kept {
             return None;
         }
     }
-    Some(format!("the consent of {caller} is lost; {}", case.action_name()))
+    Some(format!(
+        "the consent of {caller} is lost; {}",
+        case.action_name()
+    ))
 }
 
 /// Promised ends of pauses came, and no pause was ended that was to go on.

@@ -80,11 +80,7 @@ async fn answer(
     (status, axum::Json(body)).into_response()
 }
 
-fn operation(
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-) -> Option<(&'static str, Operation)> {
+fn operation(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<(&'static str, Operation)> {
     let rest = uri.path().strip_prefix("/calling/recordings")?;
     let (id, action) = rest.trim_start_matches('/').split_once(':').unzip();
     let id = id.unwrap_or(rest.trim_start_matches('/')).to_owned();

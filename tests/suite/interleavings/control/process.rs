@@ -50,12 +50,7 @@ pub struct ControlProcess {
 }
 
 impl ControlProcess {
-    pub fn new(
-        world: &ControlWorld,
-        line: &Line,
-        gate: &Arc<Gate>,
-        caller: &'static str,
-    ) -> Self {
+    pub fn new(world: &ControlWorld, line: &Line, gate: &Arc<Gate>, caller: &'static str) -> Self {
         line.connect(gate, &world.acs);
         let store = Arc::new(GatedStore {
             inner: Arc::clone(&world.store),

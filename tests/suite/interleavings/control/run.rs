@@ -78,10 +78,16 @@ impl Lines {
 }
 
 /// The requests of an order's process while nothing disturbs it.
-pub async fn requests_of(lines: &Lines, before: BeforeCall, order: Order) -> Vec<(RequestId, Kind)> {
+pub async fn requests_of(
+    lines: &Lines,
+    before: BeforeCall,
+    order: Order,
+) -> Vec<(RequestId, Kind)> {
     let world = prepare(lines, before).await;
     let gate = Gate::new(&world.facts, "A", None);
-    ControlProcess::new(&world, &lines.0[0], &gate, "A").perform(order).await;
+    ControlProcess::new(&world, &lines.0[0], &gate, "A")
+        .perform(order)
+        .await;
     gate.seen()
 }
 
@@ -141,6 +147,8 @@ fn other<'a>(lines: &'a Lines, case: &ControlCase, world: &'a ControlWorld) -> B
         world.clock.advance(Duration::from_secs(1));
         let Some(order) = order else { return };
         let calm = Gate::new(&world.facts, "B", None);
-        ControlProcess::new(world, &lines.0[1], &calm, "B").perform(order).await;
+        ControlProcess::new(world, &lines.0[1], &calm, "B")
+            .perform(order)
+            .await;
     })
 }

@@ -16,9 +16,13 @@ use crate::interleavings::process::MISSING_AFTER;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
     /// A start gave this recording.
-    Started { id: String },
+    Started {
+        id: String,
+    },
     /// A pause is in effect, until then at the latest.
-    Paused { until: Option<Timestamp> },
+    Paused {
+        until: Option<Timestamp>,
+    },
     Resumed,
     Stopped,
 }
@@ -46,12 +50,18 @@ impl ControlWorld {
     }
 
     pub fn tell(&self, told: Told) {
-        self.told.lock().expect("no holder of this lock panics").push(told);
+        self.told
+            .lock()
+            .expect("no holder of this lock panics")
+            .push(told);
     }
 
     /// In the order in which callers were told.
     pub fn told(&self) -> Vec<Told> {
-        self.told.lock().expect("no holder of this lock panics").clone()
+        self.told
+            .lock()
+            .expect("no holder of this lock panics")
+            .clone()
     }
 
     pub fn now(&self) -> Timestamp {
