@@ -3,6 +3,8 @@
 //! an operator asks. After each run everything is checked; on in-memory stores, in virtual time.
 //!
 //! `INTERLEAVING='<part of a case>'` runs only the cases whose name has this part, and prints their requests.
+//! `INTERLEAVING_PAIRS=<number>` runs, besides, so many cases of each scenario with two disturbances, one of each party, while a
+//! third process sweeps; `INTERLEAVING_SEED=<seed>` runs the same ones again.
 
 mod action;
 mod checks;

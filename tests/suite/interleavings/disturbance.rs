@@ -79,11 +79,6 @@ impl Disturbance {
             | Self::FrozenAfter => false,
         }
     }
-
-    /// Every request takes effect once at the most, and its process hears of it.
-    pub fn is_only_slow(self) -> bool {
-        matches!(self, Self::Held | Self::AnswerLate)
-    }
 }
 
 impl fmt::Display for Disturbance {

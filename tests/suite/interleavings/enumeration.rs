@@ -3,6 +3,8 @@
 use std::fmt;
 use std::panic::AssertUnwindSafe;
 
+use rand::rngs::SmallRng;
+use rand::{RngExt as _, SeedableRng as _};
 use tokio::runtime::Runtime;
 
 use super::action::Action;
@@ -67,8 +69,44 @@ pub fn explore(scenarios: &'static [Scenario]) {
             report.add(case.to_string(), || carry_out(&runtime, &case));
         }
     }
+    if let Some(pairs) = setting("INTERLEAVING_PAIRS") {
+        let pairs = pairs.parse().expect("INTERLEAVING_PAIRS is a number");
+        explore_pairs(&runtime, scenarios, pairs, &mut report);
+    }
     let names: Vec<_> = scenarios.iter().map(|scenario| scenario.name).collect();
     report.conclude(&names);
+}
+
+/// Runs so many cases of each scenario in which a request of the other party is disturbed too.
+fn explore_pairs(
+    runtime: &Runtime,
+    scenarios: &'static [Scenario],
+    pairs: usize,
+    report: &mut Report,
+) {
+    let seed = setting("INTERLEAVING_SEED").map_or_else(rand::random, |seed| {
+        seed.parse().expect("INTERLEAVING_SEED is a number")
+    });
+    println!("INTERLEAVING_SEED={seed}");
+    let mut random = SmallRng::seed_from_u64(seed);
+    for scenario in scenarios {
+        let ours = runtime.block_on(targets(scenario, scenario.action));
+        let others = scenario.others.iter().map(|other| {
+            let theirs = runtime.block_on(targets(scenario, *other));
+            (*other, theirs)
+        });
+        let others: Vec<(Action, Vec<Target>)> = others.collect();
+        for _ in 0..pairs {
+            let (other, theirs) = &others[random.random_range(0..others.len())];
+            let case = Case {
+                scenario,
+                target: Some(ours[random.random_range(0..ours.len())].clone()),
+                other: Some(*other),
+                second: Some(theirs[random.random_range(0..theirs.len())].clone()),
+            };
+            report.add(case.to_string(), || carry_out(runtime, &case));
+        }
+    }
 }
 
 /// Runs a case; a panic is a problem like any other.

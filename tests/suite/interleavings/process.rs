@@ -7,7 +7,7 @@ use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::SystemClock;
 use recording_vault::control::register::RecordingRegister;
-use recording_vault::control::{ControlPolicy, RecordingControl};
+use recording_vault::control::{Announcement, ControlPolicy, RecordingControl};
 use recording_vault::export::driver::Sources;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::{
@@ -94,7 +94,7 @@ impl Process {
         let registered = if self.world.settings.registers_events {
             self.register_files(event).await
         } else {
-            Ok(())
+            Ok(Announcement::Registered)
         };
         let taken = self.take_in(event, registered).await;
         // What is not driven to its end now, a sweep goes on with.
@@ -104,12 +104,20 @@ impl Process {
 
     /// Makes durable what an event says of its chunk, and exports nothing yet. One that the register did not take comes
     /// again.
-    pub async fn take_in(&self, event: Event, registered: Result<(), DocumentError>) -> Done {
-        if let Err(error) = self.ledger.record(event.chunk()).await {
+    pub async fn take_in(
+        &self,
+        event: Event,
+        registered: Result<Announcement, DocumentError>,
+    ) -> Done {
+        let recorded = match registered {
+            Ok(Announcement::OfErasedRecording) => self.ledger.record_erased(event.chunk()).await,
+            Ok(Announcement::Registered) | Err(_) => self.ledger.record(event.chunk()).await,
+        };
+        if let Err(error) = recorded {
             return Done::failed(error);
         }
         match registered {
-            Ok(()) => {
+            Ok(_) => {
                 self.world.facts.note(Fact::Acknowledged(event));
                 Done::Done
             }
@@ -118,7 +126,7 @@ impl Process {
     }
 
     /// Tells the register which files the recording has.
-    pub async fn register_files(&self, event: Event) -> Result<(), DocumentError> {
+    pub async fn register_files(&self, event: Event) -> Result<Announcement, DocumentError> {
         let policy = ControlPolicy {
             requires_consent: false,
             missing_after: MISSING_AFTER,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use recording_vault::control::Announcement;
 use recording_vault::export::OnAnomaly;
 
 use super::action::Action;
@@ -78,7 +79,7 @@ impl Scenario {
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                drop(process.take_in(event, Ok(())).await);
+                drop(process.take_in(event, Ok(Announcement::Registered)).await);
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {
