@@ -59,6 +59,8 @@ metrics! {
         "Chunks catalogued where they lie, in your own storage";
     CHUNKS_DOUBTFUL: Counter = "recording_vault.chunks.doubtful", "{chunk}", [],
         "Chunks in the vault whose media is not what is said of it";
+    CHUNKS_NOTICED: Counter = "recording_vault.chunks.noticed", "{chunk}", [],
+        "Chunks in the vault with a notice on their media, such as a silent channel";
     CHUNKS_DEAD_LETTERED: Counter = "recording_vault.chunks.dead_lettered", "{chunk}", [],
         "Chunks given up without a copy until somebody retries them";
     CHUNKS_EXPIRED: Counter = "recording_vault.chunks.expired", "{chunk}", [],

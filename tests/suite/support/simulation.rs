@@ -29,7 +29,7 @@ use recording_vault::export::source::{
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, Sources, Vaults,
+    ExportSweep, OnAnomaly, OnUnknownMedia, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -664,6 +664,7 @@ impl Durable {
             deletion: DeletionPolicy {
                 delay: Duration::ZERO,
                 anomalies: OnAnomaly::Delete,
+                unknown_media: OnUnknownMedia::Delete,
                 other_objects: OnOtherObject::Keep,
             },
             attempts: RetryPolicy {
