@@ -85,10 +85,8 @@ impl Hold {
                 };
                 let report = HoldReport::from(app.actions.hold(request, &Operator::Shell).await?);
                 output.report(&report)?;
-                // What is gone, or may still go at ACS, is not held: somebody has to know.
-                Ok(Exit::fine_if(
-                    report.gone.is_empty() && report.deleting.is_empty(),
-                ))
+                // What is gone cannot be held: somebody has to know.
+                Ok(Exit::fine_if(report.gone.is_empty()))
             }
             Self::Release { tag, subject } => {
                 let held = subject.held()?;
@@ -118,8 +116,8 @@ struct HoldReport {
     chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
-    /// Chunks whose deletion at ACS began before the hold, and may still happen.
-    deleting: Vec<DocumentId>,
+    /// Held chunks that ACS may have no more, because their deletion there began before the hold.
+    deleting_at_acs: Vec<DocumentId>,
 }
 
 impl From<Holding> for HoldReport {
@@ -130,7 +128,7 @@ impl From<Holding> for HoldReport {
             added,
             chunks,
             gone,
-            deleting,
+            deleting_at_acs,
             ..
         } = holding;
         Self {
@@ -139,7 +137,7 @@ impl From<Holding> for HoldReport {
             is_new: added == Added::Added,
             chunks,
             gone,
-            deleting,
+            deleting_at_acs,
         }
     }
 }
@@ -155,16 +153,16 @@ impl fmt::Display for HoldReport {
             (1, _) => f.write_str("; 1 known chunk of it is held")?,
             (count, _) => write!(f, "; {count} known chunks of it are held")?,
         }
+        self.deleting_at_acs.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\nchunk {id} of it is being deleted at ACS; its copy in the vault is held"
+            )
+        })?;
         self.gone.iter().try_for_each(|id| {
             write!(
                 f,
                 "\nchunk {id} of it was deleted from the vault, or is being deleted now"
-            )
-        })?;
-        self.deleting.iter().try_for_each(|id| {
-            write!(
-                f,
-                "\nthe copy of chunk {id} in the vault is held, but its deletion at ACS began before and may still happen"
             )
         })
     }

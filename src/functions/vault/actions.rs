@@ -236,7 +236,7 @@ pub(crate) async fn verify(
     responses(
         (status = 200, description = "What holds it now", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It holds, but some of it is deleted already, or is being deleted", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It holds, but some of it is deleted already", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn hold(
@@ -262,14 +262,6 @@ pub(crate) async fn hold(
             gone.join(", ")
         );
         return Err(Problem::new(StatusCode::CONFLICT, "PartlyRemoved", message));
-    }
-    if !holding.deleting.is_empty() {
-        let deleting: Vec<_> = holding.deleting.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "The recording is held, but the deletion of these chunks at ACS began before and may still happen: {}.",
-            deleting.join(", ")
-        );
-        return Err(Problem::new(StatusCode::CONFLICT, "DeletionBegun", message));
     }
     Ok(Json(HoldsAnswer {
         holds: holding.cases.iter().map(shown_case).collect(),

@@ -54,8 +54,14 @@ fn kept_receipt(kept: Option<&Bytes>, receipt: &ExportReceipt) -> Option<String>
         Ok(kept) => kept.receipt,
         Err(error) => return Some(format!("the receipt in the vault is not readable: {error}")),
     };
-    let is_same = kept.media() == receipt.media() && kept.metadata() == receipt.metadata();
+    let is_same = contents(&kept).eq(contents(receipt));
     (!is_same).then(|| "the receipt in the vault is not the ledger's".to_owned())
+}
+
+/// What a receipt says of the files; a file that was touched has another version and the same content.
+fn contents(receipt: &ExportReceipt) -> impl Iterator<Item = (&layout::BlobName, Sha256Digest)> {
+    let files = std::iter::once(receipt.media()).chain(receipt.metadata());
+    files.map(|file| (file.name(), file.sha256()))
 }
 
 /// The last part of a name.
