@@ -38,6 +38,7 @@ impl Event {
             is_last: true,
             chunks: vec![chunk],
             refused: Vec::new(),
+            refused_count: 0,
         }
     }
 

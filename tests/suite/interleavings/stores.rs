@@ -18,7 +18,7 @@ use recording_vault::export::source::{
 };
 use recording_vault::recording::{DeleteLocation, RecordingChunk};
 use recording_vault::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 
@@ -102,6 +102,22 @@ impl DocumentStore for GatedStore {
         let remove = call(move |_| {
             let (inner, key) = (Arc::clone(&inner), owned.clone());
             async move { inner.remove(&key).await }
+        });
+        let name = format!("remove {}", short(key));
+        self.gate
+            .pass(Kind::Write, name, store_error(key), remove)
+            .await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        let (inner, owned, version) = (Arc::clone(&self.inner), key.to_owned(), version.clone());
+        let remove = call(move |_| {
+            let (inner, key, version) = (Arc::clone(&inner), owned.clone(), version.clone());
+            async move { inner.remove_unchanged(&key, &version).await }
         });
         let name = format!("remove {}", short(key));
         self.gate
