@@ -70,6 +70,17 @@ pub struct RecordingChunk {
     pub other: Map<String, Value>,
 }
 
+/// How far the file of a chunk is, as its event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkEnd {
+    /// It does not change any more. So it is where an event says nothing of it.
+    Final,
+    /// `ChunkIsBeingRecorded`: it grows, and another event comes when it is final.
+    BeingRecorded,
+    /// `ChunkUploadFailure`: what ACS has is not all that was recorded.
+    Failed,
+}
+
 /// What became of a later event's word on a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absorbed {
@@ -80,6 +91,18 @@ pub enum Absorbed {
 }
 
 impl RecordingChunk {
+    /// How far its file is.
+    pub fn end(&self) -> ChunkEnd {
+        let reason = self.end_reason.as_deref().unwrap_or_default();
+        if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
+            ChunkEnd::BeingRecorded
+        } else if reason.to_ascii_lowercase().contains("fail") {
+            ChunkEnd::Failed
+        } else {
+            ChunkEnd::Final
+        }
+    }
+
     /// A chunk of which only its place in a recording is known.
     pub fn unannounced(document_id: DocumentId, index: u32, recording_id: RecordingId) -> Self {
         Self {
@@ -213,7 +236,10 @@ impl RecordingChunk {
         self.duration_ms = self.duration_ms.or(newer.duration_ms);
         self.content = self.content.or(newer.content);
         self.format = self.format.or(newer.format);
-        self.end_reason = self.end_reason.take().or(newer.end_reason);
+        self.end_reason = match self.end() {
+            ChunkEnd::BeingRecorded => newer.end_reason.or(self.end_reason.take()),
+            ChunkEnd::Final | ChunkEnd::Failed => self.end_reason.take().or(newer.end_reason),
+        };
         self.locations.content = self.locations.content.take().or(newer.locations.content);
         self.absorb_other(newer.other);
         self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
@@ -332,6 +358,38 @@ pub(crate) mod tests {
         assert_eq!(known.end_reason.as_deref(), Some("SessionEnded"));
         assert_eq!(known.locations.delete, newer.locations.delete);
         assert_eq!(known.absorb(&newer), Absorbed::Nothing);
+    }
+
+    #[rstest::rstest]
+    #[case(None, ChunkEnd::Final)]
+    #[case(Some("SessionEnded"), ChunkEnd::Final)]
+    #[case(Some("ChunkMaximumTimeExceeded"), ChunkEnd::Final)]
+    #[case(Some("chunkIsBeingRecorded"), ChunkEnd::BeingRecorded)]
+    #[case(Some("ChunkUploadFailure"), ChunkEnd::Failed)]
+    #[case(Some("chunkUploadFailed"), ChunkEnd::Failed)]
+    fn an_event_says_how_far_the_file_is(
+        #[case] end_reason: Option<&str>,
+        #[case] expected: ChunkEnd,
+    ) {
+        let chunk = RecordingChunk {
+            end_reason: end_reason.map(str::to_owned),
+            ..chunk()
+        };
+        assert_eq!(chunk.end(), expected);
+    }
+
+    #[test]
+    fn the_final_event_of_a_chunk_that_was_being_recorded_counts_in_either_order() {
+        let with = |reason: &str| RecordingChunk {
+            end_reason: Some(reason.to_owned()),
+            ..chunk()
+        };
+        let (growing, ended) = (with("ChunkIsBeingRecorded"), with("SessionEnded"));
+        let mut known = growing.clone();
+        assert_eq!(known.absorb(&ended), Absorbed::Something);
+        assert_eq!(known.end(), ChunkEnd::Final);
+        assert_eq!(known.absorb(&growing), Absorbed::Nothing);
+        assert_eq!(known.end(), ChunkEnd::Final);
     }
 
     #[test]

@@ -99,6 +99,7 @@ mod telemetry;
 mod telephony;
 mod telephony_crashes;
 mod tokens;
+mod unfinished_chunks;
 mod vault_api;
 mod vault_verbs;
 mod whole_way;
