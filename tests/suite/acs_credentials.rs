@@ -47,7 +47,8 @@ async fn acs(accepted: &'static str) -> (AcsContent, Arc<AtomicUsize>, Arc<Atomi
         if headers["authorization"] == format!("Bearer {accepted}").as_str() {
             return "media".into_response();
         }
-        let body = r#"{"title":"Unauthorized","status":401,"message":"Unauthorized","traceId":"0fb2"}"#;
+        let body =
+            r#"{"title":"Unauthorized","status":401,"message":"Unauthorized","traceId":"0fb2"}"#;
         (StatusCode::UNAUTHORIZED, [("ms-cv", "abc.0")], body).into_response()
     };
     let router = Router::new().fallback(answer);
@@ -77,7 +78,10 @@ async fn a_refused_token_is_replaced_by_one_of_a_new_credential() {
     let (source, asked, made) = acs("token-1").await;
     read(&source).await.expect("the second token is right");
     read(&source).await.expect("the second token is kept");
-    assert_eq!((asked.load(Ordering::SeqCst), made.load(Ordering::SeqCst)), (3, 2));
+    assert_eq!(
+        (asked.load(Ordering::SeqCst), made.load(Ordering::SeqCst)),
+        (3, 2)
+    );
 }
 
 #[tokio::test]
@@ -87,5 +91,8 @@ async fn a_token_is_replaced_once_and_the_failure_keeps_the_ids_of_acs() {
     assert_eq!(asked.load(Ordering::SeqCst), 2);
     assert!(matches!(error, SourceError::Transient { .. }), "{error}");
     let text = error.to_string();
-    assert!(text.contains("traceId 0fb2") && text.contains("MS-CV abc.0"), "{text}");
+    assert!(
+        text.contains("traceId 0fb2") && text.contains("MS-CV abc.0"),
+        "{text}"
+    );
 }
