@@ -134,7 +134,16 @@ impl Delivery<'_> {
                 warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
                 self.again
                     .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-                Announcement::Registered
+                match self.intake.control.look_up_announced(&update).await {
+                    Ok(announcement) => announcement,
+                    // Whether the recording was erased is unknown. Nothing is exported before that is known, and Event Grid
+                    // delivers again for longer than such a failure lasts.
+                    Err(error) => {
+                        let error = ErrorChain(&error);
+                        warn!(%error, "Did not record the chunks of an event: it is unknown whether their recording was erased");
+                        return Ok(());
+                    }
+                }
             }
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
@@ -175,6 +184,14 @@ impl Delivery<'_> {
                 info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
                 self.logs.push(format!(
                     "Chunk {id} is not exported: its recording was erased"
+                ));
+                return Ok(());
+            }
+            Recorded::LeftToErasure => {
+                metrics::CHUNKS_ANNOUNCED.increment(&["erased"]);
+                error!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` belongs to an erased recording, and its export was begun before that was known. Run `recording-vault gdpr erase` again when it is exported.");
+                self.logs.push(format!(
+                    "Chunk {id} belongs to an erased recording, and its export was begun before that was known"
                 ));
                 return Ok(());
             }

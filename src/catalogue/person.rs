@@ -89,6 +89,6 @@ impl Catalogue {
         &self,
         person: &Person,
     ) -> Result<Vec<KnownRecording>, CatalogueError> {
-        self.recordings_at(&person.listed()).await
+        Ok(self.recordings_at(&person.listed()).await?.found)
     }
 }

@@ -2,13 +2,16 @@
 //!
 //! A hold may be placed before its recording is known: it applies as soon as an event announces a chunk of it.
 
+use futures::{FutureExt as _, TryFutureExt as _};
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{Actor, AuditAction};
 use crate::store::holds::{Added, Case, CaseTag, Held, Released};
 
 /// A hold that was asked for.
@@ -31,8 +34,46 @@ pub struct Holding {
     pub chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: the hold came too late for them.
     pub gone: Vec<DocumentId>,
+    /// Chunks whose deletion at ACS began before the hold, and may still happen.
+    pub in_doubt: Vec<DoubtfulHold>,
+    /// Accounts and entries that may belong to it and are not readable: whether they are held is unknown.
+    pub unreadable: Vec<String>,
     /// Every case that holds it, this one included.
     pub cases: Vec<Case>,
+}
+
+/// A chunk whose copy in the vault is held, and whose source at ACS may be deleted all the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DoubtfulHold {
+    pub document_id: DocumentId,
+    pub deletion_began_at: Timestamp,
+    /// Until then the deletion may still arrive at ACS.
+    pub in_doubt_until: Timestamp,
+}
+
+impl Holding {
+    /// Whether all that is known is held, and was before any deletion of it began.
+    pub fn is_complete(&self) -> bool {
+        self.gone.is_empty() && self.in_doubt.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// What is not held, or may not be: a sentence for each.
+    pub fn problems(&self) -> Vec<String> {
+        let gone = self.gone.iter().map(|id| {
+            format!("chunk {id} of it was deleted from the vault, or is being deleted now")
+        });
+        let in_doubt = self.in_doubt.iter().map(|doubt| {
+            format!(
+                "the deletion of chunk {} at ACS began at {:.0}, before the hold, and may still happen until {:.0}; its copy in the vault is held",
+                doubt.document_id, doubt.deletion_began_at, doubt.in_doubt_until
+            )
+        });
+        let unreadable = self.unreadable.iter().map(|name| {
+            format!("{name} is not readable: whether it belongs to what is held is unknown")
+        });
+        gone.chain(in_doubt).chain(unreadable).collect()
+    }
 }
 
 /// A case that does not hold something any more.
@@ -90,15 +131,27 @@ impl OperatorActions {
         };
         // After the hold is durable: a deletion that did not find it is found here.
         let covered = self.catalogue.covered_by(&held).await?;
-        let (gone, chunks) = covered.entries.into_iter().partition(is_deleted);
-        Ok(Holding {
+        let mut holding = Holding {
             held,
             tag: case.tag,
             added,
-            chunks: document_ids(chunks),
-            gone: document_ids(gone),
+            chunks: Vec::new(),
+            gone: Vec::new(),
+            in_doubt: Vec::new(),
+            unreadable: covered.unreadable,
             cases: covered.cases,
-        })
+        };
+        let now = self.clock.now();
+        for entry in covered.entries {
+            if is_deleted(&entry) {
+                holding.gone.push(entry.chunk.document_id);
+            } else if let Some(doubt) = doubt_about(&entry, now) {
+                holding.in_doubt.push(doubt);
+            } else {
+                holding.chunks.push(entry.chunk.document_id);
+            }
+        }
+        Ok(holding)
     }
 
     /// Releases a recording or a call from a case; other cases still hold it.
@@ -111,13 +164,19 @@ impl OperatorActions {
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
-        if self.holds_for(&held, &tag).await? {
-            let detail = operator.sign(json!({"case": tag}));
-            self.ledger
-                .audit_operator(AuditAction::Released, &held.to_string(), detail)
-                .await?;
-        }
-        let outcome = match self.ledger.holds().release(&held, &tag).await? {
+        let (subject, detail) = (held.to_string(), operator.sign(json!({"case": tag})));
+        let audit = || {
+            let log = self.ledger.audit();
+            let auditing = log.append(
+                Actor::Operator,
+                AuditAction::Released,
+                &subject,
+                detail.clone(),
+            );
+            auditing.map_ok(|_| ()).boxed()
+        };
+        let holds = self.ledger.holds();
+        let outcome = match holds.release(&held, &tag, audit).await? {
             Released::Released { .. } => ReleaseOutcome::Released,
             Released::ReleasedBefore { .. } => ReleaseOutcome::ReleasedBefore,
             Released::NotHeld => ReleaseOutcome::NeverHeld,
@@ -151,7 +210,12 @@ fn is_deleted(entry: &LedgerEntry) -> bool {
     }
 }
 
-fn document_ids(entries: Vec<LedgerEntry>) -> Vec<DocumentId> {
-    let ids = entries.into_iter().map(|entry| entry.chunk.document_id);
-    ids.collect()
+/// A request of the process that began a deletion may still be on its way to ACS.
+fn doubt_about(entry: &LedgerEntry, now: Timestamp) -> Option<DoubtfulHold> {
+    let intent = entry.intent.as_ref()?;
+    intent.may_still_act(now).then(|| DoubtfulHold {
+        document_id: entry.chunk.document_id.clone(),
+        deletion_began_at: intent.began_at,
+        in_doubt_until: intent.acts_until(),
+    })
 }
