@@ -118,7 +118,7 @@ struct HoldReport {
     chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
-    /// Chunks whose deletion at ACS began before the hold, and may still happen.
+    /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
     in_doubt: Vec<DoubtfulHold>,
     /// Accounts and entries that may belong to it, and are not readable.
     unreadable: Vec<String>,

@@ -11,6 +11,7 @@ use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
 use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
+use crate::store::people::PersonHash;
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -38,6 +39,9 @@ pub struct LedgerEntry {
     /// What its media is called after, decided once and before the first byte goes to a vault: a file has one name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
+    /// Its copy was begun while its file still grew: it may end before the file does.
+    #[serde(default)]
+    pub copied_unfinished: bool,
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -64,6 +68,9 @@ pub struct LedgerEntry {
     /// What its metadata says, since it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataSummary>,
+    /// Its participants, as keys of the index name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) participant_hashes: Vec<PersonHash>,
     /// Numbers of the audit log's documents that tell of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audited: Vec<u64>,
@@ -118,6 +125,7 @@ impl LedgerEntry {
             claims: 0,
             openings: 0,
             media_kind: None,
+            copied_unfinished: false,
             intent: None,
             vault_failures: 0,
             uses_backup: false,
@@ -127,6 +135,7 @@ impl LedgerEntry {
             reported_end: false,
             failures: Vec::new(),
             metadata: None,
+            participant_hashes: Vec::new(),
             audited: Vec::new(),
             claim: None,
         }

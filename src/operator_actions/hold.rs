@@ -2,6 +2,8 @@
 //!
 //! A hold may be placed before its recording is known: it applies as soon as an event announces a chunk of it.
 
+use std::fmt;
+
 use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -34,7 +36,7 @@ pub struct Holding {
     pub chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: the hold came too late for them.
     pub gone: Vec<DocumentId>,
-    /// Chunks whose deletion at ACS began before the hold, and may still happen.
+    /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
     pub in_doubt: Vec<DoubtfulHold>,
     /// Accounts and entries that may belong to it and are not readable: whether they are held is unknown.
     pub unreadable: Vec<String>,
@@ -42,14 +44,29 @@ pub struct Holding {
     pub cases: Vec<Case>,
 }
 
-/// A chunk whose copy in the vault is held, and whose source at ACS may be deleted all the same.
+/// A chunk whose copy in the vault is held, and whose source at ACS may be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DoubtfulHold {
     pub document_id: DocumentId,
     pub deletion_began_at: Timestamp,
-    /// Until then the deletion may still arrive at ACS.
-    pub in_doubt_until: Timestamp,
+    /// Until then the deletion may still arrive at ACS; `None` if it can no longer, and may have arrived.
+    pub may_arrive_until: Option<Timestamp>,
+}
+
+impl fmt::Display for DoubtfulHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, began_at) = (&self.document_id, self.deletion_began_at);
+        write!(
+            f,
+            "the deletion of chunk {id} at ACS began at {began_at:.0}, before the hold, and "
+        )?;
+        match self.may_arrive_until {
+            Some(until) => write!(f, "may still happen until {until:.0}")?,
+            None => f.write_str("whether ACS deleted it is unknown")?,
+        }
+        f.write_str("; its copy in the vault is held")
+    }
 }
 
 impl Holding {
@@ -63,12 +80,7 @@ impl Holding {
         let gone = self.gone.iter().map(|id| {
             format!("chunk {id} of it was deleted from the vault, or is being deleted now")
         });
-        let in_doubt = self.in_doubt.iter().map(|doubt| {
-            format!(
-                "the deletion of chunk {} at ACS began at {:.0}, before the hold, and may still happen until {:.0}; its copy in the vault is held",
-                doubt.document_id, doubt.deletion_began_at, doubt.in_doubt_until
-            )
-        });
+        let in_doubt = self.in_doubt.iter().map(DoubtfulHold::to_string);
         let unreadable = self.unreadable.iter().map(|name| {
             format!("{name} is not readable: whether it belongs to what is held is unknown")
         });
@@ -182,6 +194,12 @@ impl OperatorActions {
             Released::NotHeld => ReleaseOutcome::NeverHeld,
         };
         let covered = self.catalogue.covered_by(&held).await?;
+        // What waited because it was held is due with the next sweep.
+        for entry in &covered.entries {
+            if matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some() {
+                self.ledger.wake(&entry.chunk.document_id).await?;
+            }
+        }
         Ok(Releasing {
             held,
             tag,
@@ -210,12 +228,12 @@ fn is_deleted(entry: &LedgerEntry) -> bool {
     }
 }
 
-/// A request of the process that began a deletion may still be on its way to ACS.
+/// A deletion that began and is not settled: whether ACS has the source is unknown, and a request may still be on its way.
 fn doubt_about(entry: &LedgerEntry, now: Timestamp) -> Option<DoubtfulHold> {
     let intent = entry.intent.as_ref()?;
-    intent.may_still_act(now).then(|| DoubtfulHold {
+    Some(DoubtfulHold {
         document_id: entry.chunk.document_id.clone(),
         deletion_began_at: intent.began_at,
-        in_doubt_until: intent.acts_until(),
+        may_arrive_until: intent.may_still_act(now).then(|| intent.acts_until()),
     })
 }

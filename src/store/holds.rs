@@ -336,8 +336,14 @@ mod tests {
                 .await
                 .unwrap()
         };
-        assert_eq!(release("A-1").await, Released::Released { still });
-        assert_eq!(release("A-1").await, Released::NotHeld);
+        assert_eq!(
+            release("A-1").await,
+            Released::Released {
+                still: still.clone()
+            }
+        );
+        assert_eq!(release("A-1").await, Released::ReleasedBefore { still });
+        assert_eq!(release("C-3").await, Released::NotHeld);
         assert_eq!(holds.on(&known()).await.unwrap(), [case("B-2")]);
         assert_eq!(
             release("B-2").await,

@@ -1,5 +1,6 @@
 //! Erased is final: whatever is announced, or written late, nothing of the person comes back.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use recording_vault::control::entry::{Erased, RegisteredRecording};
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::ledger::Recorded;
 use recording_vault::export::{ChunkState, ExportSweep};
-use recording_vault::intake::Intake;
+use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -223,7 +224,7 @@ async fn a_chunk_of_an_erased_recording_is_not_exported_where_the_register_fails
             let (durable, late) = erased_with_late_chunk().await;
             let plan = Plan::at(call, fault);
             let intake = intake(&durable, &plan);
-            let mut delivery = intake.begin();
+            let mut delivery = intake.begin(Origin::EventGrid);
             let taken = delivery.take_all(&[event_of(&late)]).await;
             taken.expect("the ledger works");
             assert!(delivery.recorded.is_empty(), "{fault:?} at call {call}");
@@ -240,13 +241,13 @@ async fn a_chunk_of_an_erased_recording_is_not_exported_where_the_register_fails
 async fn while_the_register_fails_no_chunk_is_recorded_and_its_event_is_asked_for_again() {
     let (durable, late) = erased_with_late_chunk().await;
     let failing = intake(&durable, &Plan::noisy(1, 100, None));
-    let mut delivery = failing.begin();
+    let mut delivery = failing.begin(Origin::EventGrid);
     let taken = delivery.take_all(&[event_of(&late)]).await;
     taken.expect("the ledger works");
     assert!(delivery.again.is_some() && delivery.recorded.is_empty());
     assert!(state(&durable, &late.document_id).await.is_none());
     let working = intake(&durable, &Plan::calm());
-    let mut delivery = working.begin();
+    let mut delivery = working.begin(Origin::EventGrid);
     let taken = delivery.take_all(&[event_of(&late)]).await;
     taken.expect("the ledger works");
     let state = state(&durable, &late.document_id).await;
@@ -280,4 +281,47 @@ async fn a_chunk_that_was_recorded_before_its_erasure_was_known_is_closed_unless
     let recorded = durable.ledger().record_erased(late.clone()).await;
     let recorded = recorded.expect("the ledger works");
     assert_eq!(recorded, Recorded::LeftToErasure, "it is in the vault");
+}
+/// An export stands still at a call while the person is erased, and goes on. Whether it got as far as that call.
+async fn export_meets_an_erasure(number: usize, fault: Fault) -> bool {
+    let chunk = chunk_of("a", 0);
+    let durable = Durable::new(std::slice::from_ref(&chunk));
+    let plan = Plan::at(number, fault);
+    let driver = durable.instance(&plan);
+    let mut delivering = pin!(deliver(&driver, std::slice::from_ref(&chunk)));
+    let is_frozen = tokio::select! {
+        _ = &mut delivering => false,
+        () = plan.frozen() => true,
+    };
+    if !is_frozen {
+        return false;
+    }
+    erase(&durable).await;
+    plan.thaw();
+    delivering.await;
+    for _ in 0..3 {
+        durable.clock.advance(Duration::from_mins(20));
+        sweep(&durable).await;
+    }
+    let found = durable.ledger().find(&chunk.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let what = format!("{fault:?} at call {number}: {:?}", entry.state);
+    assert!(entry.metadata.is_some(), "it is exported; {what}");
+    assert!(
+        !durable.markers_of(PARTICIPANT).await.is_empty(),
+        "she is not found any more; {what}"
+    );
+    assert!(durable.has_markers(entry.markers()).await, "{what}");
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_that_meets_an_export_takes_no_marker_from_it() {
+    for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
+        let mut number = 0;
+        while export_meets_an_erasure(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 20, "{number} calls: is it the whole export?");
+    }
 }
