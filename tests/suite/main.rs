@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `acs_credentials` | what happens when ACS refuses our credential |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
 //! | `command_line` | what holds of every verb at the command line |
@@ -49,6 +50,7 @@
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
+mod acs_credentials;
 mod audit_contention;
 mod auto_record;
 mod backup_vault;
