@@ -20,6 +20,7 @@
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
+//! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -74,6 +75,7 @@ mod holds;
 mod host_protocol;
 mod import_graph;
 mod infra;
+mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod legacy_generations;
