@@ -35,6 +35,7 @@
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `package` | the zip that is deployed runs under the host |
+//! | `rebuilding` | entries that are lost or not readable are written again from receipts |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
@@ -86,6 +87,7 @@ mod operator_verbs;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod rebuilding;
 mod recording_callbacks;
 mod recording_control;
 mod recording_register;
