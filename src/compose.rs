@@ -23,7 +23,7 @@ use crate::config::{
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
 use crate::export::retention::Retention;
-use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Sources, Vaults};
 use crate::export_queue::ExportQueue;
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
@@ -85,8 +85,10 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
-        Arc::new(acs.content),
-        Arc::new(storage.external),
+        Sources {
+            acs: Arc::new(acs.content),
+            external: Arc::new(storage.external),
+        },
         vaults.clone(),
         Arc::clone(&clock),
         config.export,

@@ -174,7 +174,7 @@ async fn previews(app: &App) -> Result<Vec<(LedgerEntry, Preview)>, LedgerError>
         .await?;
     let bar = progress::bar(entries.len(), "chunks looked at");
     let looking = futures::stream::iter(entries).map(|entry| async move {
-        let preview = driver.outlook(&entry).await?;
+        let preview = driver.preview(&entry).await?;
         Ok::<_, LedgerError>((entry, preview))
     });
     let previews = looking

@@ -1,4 +1,4 @@
-//! `recording-vault retention`: what is past its policy, and its deletion from the vault.
+//! `recording-vault retention`: lists copies that are older than the policy, and deletes them from the vault.
 
 use std::fmt;
 
@@ -169,7 +169,7 @@ pub struct HeldCopy {
 pub struct FailedRemoval {
     pub document_id: DocumentId,
     pub reason: String,
-    /// It is in the vault as it was; else some of it may be gone, and the next `retention apply` goes on.
+    /// It is in the vault as it was; otherwise parts of it may be deleted, and the next `retention apply` continues.
     pub is_whole: bool,
 }
 

@@ -25,7 +25,7 @@ use super::day_summary::{DaySummary, summary_key};
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome};
+use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
 use crate::store::index::{Index, recording_name};
 
@@ -345,7 +345,7 @@ impl RecordingRegister {
             .store
             .put(key, content.into(), Precondition::Absent)
             .await?
-            == PutOutcome::Written)
+            .is_written())
     }
 
     /// Whether there is a document of that key.

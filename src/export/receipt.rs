@@ -3,9 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::destination::CommittedBlob;
 use super::layout::BlobName;
-use crate::export::transfer::verify;
 use crate::media::MediaExamination;
 use crate::store::digest::Sha256Digest;
 
@@ -44,11 +42,6 @@ impl VerifiedFile {
 
     pub fn etag(&self) -> &str {
         &self.etag
-    }
-
-    /// Whether a blob is still the one that was proved.
-    pub fn is_still(&self, found: &CommittedBlob) -> bool {
-        verify::unchanged(self, found).is_ok()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::layout::{self, BlobName};
 use crate::export::ledger::LedgerError;
 use crate::export::receipt::VerifiedFile;
-use crate::export::recheck::{self, Depth};
+use crate::export::recheck::{self, Depth, Rechecked};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, Vaults};
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
@@ -66,8 +66,8 @@ impl ProvedCopy {
         let mut check = CopyCheck::default();
         for file in files(receipt) {
             match vaults.recheck(receipt, file, depth).await {
-                Ok(Ok(())) => {}
-                Ok(Err(mismatch)) => check.wrong.push(mismatch.to_string()),
+                Ok(Rechecked::Unchanged) => {}
+                Ok(Rechecked::Differs(mismatch)) => check.wrong.push(mismatch.to_string()),
                 Err(error) => check.not_checked.push(ErrorChain(&error).to_string()),
             }
         }

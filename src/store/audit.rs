@@ -186,7 +186,7 @@ impl AuditLog {
                 .put(&key, content.clone(), Precondition::Absent)
                 .await?
             {
-                PutOutcome::Written => {
+                PutOutcome::Written(_) => {
                     end = Tail {
                         sequence: document.sequence,
                         sha256: Sha256Digest::of(&content),

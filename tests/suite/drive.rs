@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
 use recording_vault::export::ledger::{Recorded, Retried};
-use recording_vault::export::{Budget, ChunkState, DriveOutcome};
+use recording_vault::export::{Budget, ChunkState, DriveOutcome, ProofAge};
 use recording_vault::recording::{ContentKind, FormatKind};
 use recording_vault::store::audit::Operator;
 
@@ -35,7 +35,7 @@ async fn a_chunk_is_exported_proved_and_deleted_in_one_drive() {
 
     let DriveOutcome::Settled {
         state: ChunkState::SourceDeleted { receipt, .. },
-        exported_now: true,
+        proof: ProofAge::ThisDrive,
     } = outcome
     else {
         panic!("{outcome:?}")
@@ -77,7 +77,7 @@ async fn a_redelivered_event_does_not_export_twice() {
         matches!(
             again,
             DriveOutcome::Settled {
-                exported_now: false,
+                proof: ProofAge::Earlier,
                 ..
             }
         ),
@@ -495,7 +495,7 @@ async fn instances_at_once_export_and_delete_once() {
             matches!(
                 outcome,
                 DriveOutcome::Settled {
-                    exported_now: true,
+                    proof: ProofAge::ThisDrive,
                     ..
                 }
             )

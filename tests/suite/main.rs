@@ -27,6 +27,7 @@
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `operator_page` | the operator's page in a real browser |
+//! | `operator_actions` | what operators' actions cost |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
@@ -61,6 +62,7 @@ mod export_destination_contract;
 mod export_queue;
 mod fuzz;
 mod gdpr;
+mod held_requests;
 mod holds;
 mod host_protocol;
 mod import_graph;
@@ -70,6 +72,7 @@ mod lambda;
 mod legacy_generations;
 mod media_truth;
 mod operations_guide;
+mod operator_actions;
 mod operator_page;
 mod operator_verbs;
 mod own_storage;

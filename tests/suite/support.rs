@@ -7,6 +7,7 @@ pub mod command;
 pub mod counting;
 pub mod fake_source;
 pub mod gate;
+pub mod held_store;
 pub mod identity;
 pub mod issuer;
 pub mod open_metrics;

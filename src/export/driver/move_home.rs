@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 
 use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::source::{
@@ -72,8 +73,8 @@ impl ChunkExporter {
             examination,
             self.clock.now(),
         );
-        self.put_receipt(self.vaults.home(), attempt.entry, &moved)
-            .await?;
+        let home = attempt.fence.around(self.vaults.home());
+        self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(Some(moved))
     }
 
@@ -83,6 +84,7 @@ impl ChunkExporter {
     /// When the backup vault fails. One that is not configured any more is let alone.
     pub async fn clear_backup(
         &self,
+        fence: Fence<'_>,
         entry: &LedgerEntry,
         at_home: &ExportReceipt,
     ) -> Result<(), DestinationError> {
@@ -91,6 +93,7 @@ impl ChunkExporter {
             tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set any more");
             return Ok(());
         };
+        let backup = fence.around(backup);
         for name in layout::all_names(&entry.folder, &entry.chunk) {
             if let Some(version) = backup.version(&name).await? {
                 backup.remove(&name, &version).await?;
@@ -108,7 +111,7 @@ impl ChunkExporter {
     ) -> Result<Option<VerifiedFile>, TransferError> {
         let transfer = Transfer {
             source,
-            destination: self.vaults.home(),
+            destination: &attempt.fence.around(self.vaults.home()),
             chunk: &attempt.entry.chunk,
             part,
             name: file.name().clone(),

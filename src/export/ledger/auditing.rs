@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
@@ -56,18 +57,31 @@ impl ChunkLedger {
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
+    /// Writes down what a change makes true, before it is: another state, an intent to delete at ACS.
     pub(super) async fn audit_change(
         &self,
-        before: &ChunkState,
+        before: &LedgerEntry,
         after: &mut LedgerEntry,
     ) -> Result<(), LedgerError> {
-        if *before != after.state {
+        let id = after.chunk.document_id.clone();
+        if before.state != after.state {
+            let detail = described(&after.state);
             let number = self
-                .audit_step(
-                    action_of(&after.state),
-                    &after.chunk.document_id,
-                    described(&after.state),
-                )
+                .audit_step(action_of(&after.state), &id, detail)
+                .await?;
+            after.note_audited(number);
+        }
+        let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
+        if began_at(before) != began_at(after)
+            && let Some(IntendedDeletion::Source { at, other_object }) =
+                after.intent.as_ref().map(|intent| &intent.deletes)
+        {
+            let mut detail = json!({"at": at});
+            if let Some(other) = other_object {
+                detail["otherObject"] = other.as_str().into();
+            }
+            let number = self
+                .audit_step(AuditAction::DeletingSource, &id, detail)
                 .await?;
             after.note_audited(number);
         }
