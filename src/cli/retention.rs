@@ -129,7 +129,10 @@ fn planned(
     }: PastPolicy,
     now: Timestamp,
 ) -> PlannedCopy {
-    let receipt = entry.state.removable().map(|(receipt, _)| receipt);
+    let removable = entry.state.removable();
+    let receipt = removable
+        .as_ref()
+        .and_then(|before| before.receipt.as_ref());
     let files = receipt
         .into_iter()
         .flat_map(|receipt| std::iter::once(receipt.media()).chain(receipt.metadata()));

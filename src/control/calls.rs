@@ -168,9 +168,16 @@ impl CallRegister {
         &self,
         call: &RecordedCall,
         id: &RecordingId,
+        ended_at: Option<Timestamp>,
     ) -> Result<(), DocumentError> {
-        let is_its =
-            |slot: &&CallSlot| slot.recording_id.as_ref() == Some(id) && slot.consent.is_some();
+        // The answer to its start may be lost: then the slot knows no recording, and the start was sent before this one ended.
+        let is_its = |slot: &&CallSlot| {
+            let is_of_recording = match &slot.recording_id {
+                Some(recorded) => recorded == id,
+                None => ended_at.is_some_and(|ended_at| slot.first_sent <= ended_at),
+            };
+            is_of_recording && slot.consent.is_some()
+        };
         let forget = |slot: &CallSlot| CallSlot {
             consent: None,
             ..slot.clone()
