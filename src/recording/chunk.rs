@@ -61,6 +61,17 @@ pub struct RecordingChunk {
     pub other: Map<String, Value>,
 }
 
+/// How far the file of a chunk is, as its event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkEnd {
+    /// It does not change any more. So it is where an event says nothing of it.
+    Final,
+    /// `ChunkIsBeingRecorded`: it grows, and another event comes when it is final.
+    BeingRecorded,
+    /// `ChunkUploadFailure`: what ACS has is not all that was recorded.
+    Failed,
+}
+
 /// What became of a later event's word on a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absorbed {
@@ -89,6 +100,18 @@ impl RecordingChunk {
             event_id: None,
             event_time: None,
             other: Map::new(),
+        }
+    }
+
+    /// How far its file is.
+    pub fn end(&self) -> ChunkEnd {
+        let reason = self.end_reason.as_deref().unwrap_or_default();
+        if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
+            ChunkEnd::BeingRecorded
+        } else if reason.to_ascii_lowercase().contains("fail") {
+            ChunkEnd::Failed
+        } else {
+            ChunkEnd::Final
         }
     }
 
@@ -182,7 +205,10 @@ impl RecordingChunk {
         self.duration_ms = self.duration_ms.or(newer.duration_ms);
         self.content = self.content.or(newer.content);
         self.format = self.format.or(newer.format);
-        self.end_reason = self.end_reason.take().or(newer.end_reason);
+        self.end_reason = match self.end() {
+            ChunkEnd::BeingRecorded => newer.end_reason.or(self.end_reason.take()),
+            ChunkEnd::Final | ChunkEnd::Failed => self.end_reason.take().or(newer.end_reason),
+        };
         self.locations.content = self.locations.content.take().or(newer.locations.content);
         for (name, value) in newer.other {
             self.other.entry(name).or_insert(value);
@@ -283,6 +309,38 @@ pub(crate) mod tests {
         assert_eq!(known.end_reason.as_deref(), Some("SessionEnded"));
         assert_eq!(known.locations.delete, newer.locations.delete);
         assert_eq!(known.absorb(&newer), Absorbed::Nothing);
+    }
+
+    #[rstest::rstest]
+    #[case(None, ChunkEnd::Final)]
+    #[case(Some("SessionEnded"), ChunkEnd::Final)]
+    #[case(Some("ChunkMaximumTimeExceeded"), ChunkEnd::Final)]
+    #[case(Some("chunkIsBeingRecorded"), ChunkEnd::BeingRecorded)]
+    #[case(Some("ChunkUploadFailure"), ChunkEnd::Failed)]
+    #[case(Some("chunkUploadFailed"), ChunkEnd::Failed)]
+    fn an_event_says_how_far_the_file_is(
+        #[case] end_reason: Option<&str>,
+        #[case] expected: ChunkEnd,
+    ) {
+        let chunk = RecordingChunk {
+            end_reason: end_reason.map(str::to_owned),
+            ..chunk()
+        };
+        assert_eq!(chunk.end(), expected);
+    }
+
+    #[test]
+    fn the_final_event_of_a_chunk_that_was_being_recorded_counts_in_either_order() {
+        let with = |reason: &str| RecordingChunk {
+            end_reason: Some(reason.to_owned()),
+            ..chunk()
+        };
+        let (growing, ended) = (with("ChunkIsBeingRecorded"), with("SessionEnded"));
+        let mut known = growing.clone();
+        assert_eq!(known.absorb(&ended), Absorbed::Something);
+        assert_eq!(known.end(), ChunkEnd::Final);
+        assert_eq!(known.absorb(&growing), Absorbed::Nothing);
+        assert_eq!(known.end(), ChunkEnd::Final);
     }
 
     #[test]

@@ -95,6 +95,7 @@ mod sweep_cost;
 mod telemetry;
 mod telephony;
 mod telephony_crashes;
+mod unfinished_chunks;
 mod vault_api;
 mod vault_verbs;
 mod whole_way;
