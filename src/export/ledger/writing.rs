@@ -110,7 +110,7 @@ impl ChunkLedger {
             return Ok(());
         };
         self.unmark(before, after).await?;
-        if after.state.is_settled() && !before.state.is_settled() {
+        if after.is_done() && !before.state.is_settled() {
             self.remove_marker(after).await?;
         }
         Ok(())
