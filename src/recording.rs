@@ -10,6 +10,7 @@ pub mod id;
 pub(crate) mod lenient;
 pub mod media;
 pub mod metadata;
+mod subject;
 
 pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, RecordingChunk};
 pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept};

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::row::{KnownRecording, Row, Status};
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::recording::id::canonical;
 use crate::recording::{FormatKind, RecordingId};
 use crate::store::index::{Index, Listed, Period, Place, recording_name};
 
@@ -146,7 +147,8 @@ impl Catalogue {
         wanted: &ListFilter,
     ) -> Result<Listed, CatalogueError> {
         if let Some(participant) = &wanted.participant {
-            return Ok(Listed::Participant(participant.clone()));
+            let name = self.ledger.people().hash(participant).await?;
+            return Ok(Listed::Participant(name));
         }
         if let Some(call) = &wanted.call {
             return Ok(Listed::Call(call.clone()));
@@ -204,5 +206,5 @@ impl ListFilter {
 }
 
 fn comparable(id: &str) -> String {
-    id.trim().trim_end_matches('=').to_lowercase()
+    canonical(id.trim()).to_lowercase()
 }

@@ -13,6 +13,7 @@ use super::consent::Consent;
 use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::recording::RecordingId;
+use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::DocumentStore;
 use crate::store::documents::{DocumentError, Documents};
@@ -208,11 +209,10 @@ impl CallRegister {
     }
 }
 
-/// The server call id is written with and without its padding.
 fn key(call: &RecordedCall) -> String {
     let name = match call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            format!("serverCall:{}", server_call_id.trim_end_matches('='))
+            format!("serverCall:{}", canonical(server_call_id))
         }
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             format!("groupCall:{group_call_id}")

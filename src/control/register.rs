@@ -12,7 +12,6 @@
 
 pub mod running;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +26,7 @@ use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
-use crate::store::index::{Index, recording_name};
+use crate::store::index::{Index, SeenMarker, recording_name};
 
 const RUNNING: &str = "running/";
 const AWAITING: &str = "awaiting/";
@@ -99,7 +98,10 @@ impl RecordingRegister {
             .as_ref()
             .map(RegisteredRecording::markers)
             .unwrap_or_default();
-        index.put_new(&listed, &expected.markers()).await?;
+        let expected_markers = expected.markers();
+        index.put_new(&listed, &expected_markers).await?;
+        let stale = listed.difference(&expected_markers).cloned();
+        let stale = index.seen(stale).await?;
         if !was_running && expected.is_running() {
             self.documents
                 .store
@@ -118,36 +120,17 @@ impl RecordingRegister {
         }
         self.mark_running(id, &marker, &recording, was_running)
             .await?;
-        self.unmark(listed, &recording).await?;
+        let now_listed = recording.markers();
+        let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
+        index
+            .remove_seen(stale.into_iter().filter(is_stale))
+            .await?;
         Ok(recording)
     }
 
     /// What recordings are found by.
     pub fn index(&self) -> Index {
         Index::new(Arc::clone(&self.documents.store))
-    }
-
-    /// Removes the markers of what an account said before and says no more; what somebody made true again is put back.
-    async fn unmark(
-        &self,
-        mut listed: BTreeSet<String>,
-        recording: &RegisteredRecording,
-    ) -> Result<(), DocumentError> {
-        let now = recording.markers();
-        listed.retain(|key| !now.contains(key));
-        if listed.is_empty() {
-            return Ok(());
-        }
-        self.index().remove(listed.iter().cloned()).await?;
-        let again = self
-            .find(&recording.recording_id)
-            .await?
-            .map(|recording| recording.markers())
-            .unwrap_or_default();
-        Ok(self
-            .index()
-            .put(listed.into_iter().filter(|key| again.contains(key)))
-            .await?)
     }
 
     /// Removes personal data from an account, and from its call's document.
