@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use recording_vault::export::block::BlockChain;
 use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
@@ -237,7 +238,9 @@ async fn what_arrives_in_the_vault_after_a_removal_is_found_and_removed() {
     let held = Held::RecordingId(chunk.filed_under());
     let holds = durable.holds(&Plan::calm());
     holds
-        .release(&held, &case().tag)
+        .release(&held, &case().tag, || {
+            futures::future::ready(Ok(())).boxed()
+        })
         .await
         .expect("the ledger works");
     sweep.run(budget()).await.expect("the ledger works");

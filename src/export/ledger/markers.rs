@@ -118,6 +118,17 @@ impl ChunkLedger {
             .map(drop)
     }
 
+    /// Writes a marker that leads to an entry before and after that is written, however long ago its chunk was recorded. A
+    /// sweep clears it when the entry is settled.
+    pub(super) async fn put_marker_of_rebuilt(
+        &self,
+        entry: &LedgerEntry,
+    ) -> Result<(), StoreError> {
+        let key = marker_at(entry, entry.expires_at.max(orphan_until(self.clock.now())));
+        let putting = self.store.put(&key, Bytes::new(), Precondition::Absent);
+        putting.await.map(drop)
+    }
+
     /// Removes the marker of the opening that this settled entry ended.
     pub(super) async fn remove_marker(&self, settled: &LedgerEntry) -> Result<(), StoreError> {
         self.store.remove(&marker_key(settled)).await
@@ -137,18 +148,25 @@ impl OpenChunk {
     }
 }
 
-/// The time in seconds, zero-padded, so that listing order is order of expiry.
 fn marker_key(entry: &LedgerEntry) -> String {
-    let earliest = entry
-        .recorded_at
-        .checked_add(ORPHAN_STAYS)
-        .unwrap_or(Timestamp::MAX);
+    marker_at(entry, entry.expires_at.max(orphan_until(entry.recorded_at)))
+}
+
+/// The time in seconds, zero-padded, so that listing order is order of expiry.
+fn marker_at(entry: &LedgerEntry, time: Timestamp) -> String {
     format!(
         "{OPEN}{:011}-{}-{}",
-        entry.expires_at.max(earliest).as_second().max(0),
+        time.as_second().max(0),
         entry.chunk.document_id,
         entry.openings
     )
+}
+
+/// Until when a marker that is written now stays without an entry.
+fn orphan_until(written_at: Timestamp) -> Timestamp {
+    written_at
+        .checked_add(ORPHAN_STAYS)
+        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]
