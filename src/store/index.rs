@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::recording::id::canonical;
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition, StoreError, Version};
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
 use crate::store::people::PersonHash;
 
 const CATALOGUE: &str = "catalogue/";
@@ -205,18 +205,28 @@ impl Index {
     /// # Errors
     /// When the storage fails: what they tell must then not become true.
     pub async fn put(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
-        let puts =
-            futures::stream::iter(markers).map(|key| async move { self.put_marker(&key).await });
+        self.put_seen(markers).await.map(drop)
+    }
+
+    /// Writes markers, and returns them as they are now, so that a write that fails can take its own back.
+    async fn put_seen(
+        &self,
+        markers: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<SeenMarker>, StoreError> {
+        let puts = futures::stream::iter(markers).map(|key| async move {
+            let version = self.put_marker(&key).await?;
+            Ok(SeenMarker { key, version })
+        });
         puts.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    async fn put_marker(&self, key: &str) -> Result<(), StoreError> {
+    async fn put_marker(&self, key: &str) -> Result<Version, StoreError> {
         let mut condition = Precondition::Absent;
         for _ in 0..CONFLICTS_TOLERATED {
             // No two writes have the same content, so none has the version of another.
             let content = Bytes::from(Uuid::new_v4().to_string());
-            if self.store.put(key, content, condition).await?.is_written() {
-                return Ok(());
+            if let PutOutcome::Written(version) = self.store.put(key, content, condition).await? {
+                return Ok(version);
             }
             condition = match self.store.find(key).await? {
                 Some(found) => Precondition::Unchanged(found.version),
@@ -326,13 +336,14 @@ impl Index {
         }
     }
 
-    /// Writes what `after` has and `before` had not.
+    /// Writes the markers that `after` has and `before` had not. Returns them as they are now, so that a write that fails can
+    /// take them back.
     pub(crate) async fn put_new(
         &self,
         before: &BTreeSet<String>,
         after: &BTreeSet<String>,
-    ) -> Result<(), StoreError> {
-        self.put(after.difference(before).cloned()).await
+    ) -> Result<Vec<SeenMarker>, StoreError> {
+        self.put_seen(after.difference(before).cloned()).await
     }
 }
 

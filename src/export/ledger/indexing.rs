@@ -4,13 +4,16 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt as _;
 
+use super::entry_key;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
+use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::AuditAction;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
+use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
@@ -72,6 +75,15 @@ impl LedgerEntry {
     }
 }
 
+/// Index markers around a write that has not been made yet.
+#[derive(Debug, Default)]
+pub(super) struct MarkedAhead {
+    /// Written for it.
+    pub new: Vec<SeenMarker>,
+    /// It makes them untrue.
+    pub stale: Vec<SeenMarker>,
+}
+
 impl ChunkLedger {
     /// What recordings are found by.
     pub fn index(&self) -> Index {
@@ -88,22 +100,23 @@ impl ChunkLedger {
         &self.people
     }
 
-    /// Writes the markers of what an entry is about to say and did not say before. Returns those that it says no more, as
-    /// they are before that write.
+    /// Writes the markers of what an entry is about to say and did not say before. Returns them, and those that it will no
+    /// longer say, as they are before that write.
     pub(super) async fn mark_new(
         &self,
         before: Option<&LedgerEntry>,
         after: &mut LedgerEntry,
-    ) -> Result<Vec<SeenMarker>, StoreError> {
+    ) -> Result<MarkedAhead, StoreError> {
         after.participant_hashes = self.participant_hashes(before, after).await?;
         if before.is_some_and(|before| before.is_filed_as(after)) {
-            return Ok(Vec::new());
+            return Ok(MarkedAhead::default());
         }
         let known = before.map(LedgerEntry::markers).unwrap_or_default();
         let markers = after.markers();
-        self.index().put_new(&known, &markers).await?;
+        let new = self.index().put_new(&known, &markers).await?;
         let stale = known.difference(&markers).cloned();
-        self.index().seen(stale).await
+        let stale = self.index().seen(stale).await?;
+        Ok(MarkedAhead { new, stale })
     }
 
     async fn participant_hashes(
@@ -134,21 +147,37 @@ impl ChunkLedger {
         document_id: &DocumentId,
         marker: &str,
     ) -> Result<bool, LedgerError> {
-        let changed = self
-            .change(document_id, None, |found| {
+        let key = entry_key(document_id);
+        let fenced = self
+            .entries
+            .decide(&key, None, |found: Option<LedgerEntry>| {
                 let decided = match found {
-                    None => Change::Leave(true),
-                    Some(entry) if entry.markers().contains(marker) => Change::Leave(false),
-                    Some(entry) => Change::Write {
-                        entry: Box::new(entry),
-                        outcome: true,
-                        marker: MarkerCheck::Skip,
-                    },
+                    None => Decision::Leave(true),
+                    Some(entry) if entry.markers().contains(marker) => Decision::Leave(false),
+                    Some(entry) => Decision::Write(entry, true),
                 };
-                futures::future::ready(Ok(decided)).boxed()
-            })
-            .await?;
-        Ok(changed.outcome)
+                futures::future::ready(Ok::<_, LedgerError>(decided)).boxed()
+            });
+        Ok(fenced.await?.outcome)
+    }
+
+    /// Takes markers back that were written for a write which did not come to be. A marker that the entry says by now stays,
+    /// and so does one that somebody else has written anew. What cannot be taken back is a marker too many: readers skip it.
+    pub(super) async fn take_back(&self, document_id: &DocumentId, markers: Vec<SeenMarker>) {
+        for marker in markers {
+            let taken = match self.fence_off_marker(document_id, marker.key()).await {
+                Ok(true) => self
+                    .index()
+                    .remove_seen([marker])
+                    .await
+                    .map_err(LedgerError::from),
+                Ok(false) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken {
+                tracing::debug!(document.id = %document_id, error = %ErrorChain(&error), "Could not take a marker of the index back");
+            }
+        }
     }
 
     /// Adds to an entry what one from before the index lacks, and writes all its markers.

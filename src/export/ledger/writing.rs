@@ -1,12 +1,15 @@
 //! The one way in which an entry changes: decided anew on what is there, its markers before it, what it no longer needs after it.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
+use super::indexing::MarkedAhead;
 use super::{ChunkLedger, Found, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::recording::DocumentId;
-use crate::store::documents::Decision;
+use crate::store::documents::{Decided, Decision};
 use crate::store::index::SeenMarker;
 
 /// What to do with an entry.
@@ -54,8 +57,11 @@ impl ChunkLedger {
         + Send,
     ) -> Result<Changed<O>, LedgerError> {
         let key = entry_key(document_id);
+        // Index markers of every attempt: those of an attempt that did not come to be are taken back.
+        let ahead = Arc::new(Mutex::new(Vec::new()));
         let deciding = self.entries.decide(&key, known.map(Into::into), |before| {
             let decision = decide(before.clone());
+            let ahead = Arc::clone(&ahead);
             async move {
                 let (mut after, outcome, marker) = match decision.await? {
                     Change::Leave(outcome) => return Ok(Decision::Leave((outcome, None))),
@@ -65,7 +71,9 @@ impl ChunkLedger {
                         marker,
                     } => (*entry, outcome, marker),
                 };
-                let stale = self.prepare(before.as_ref(), &mut after, marker).await?;
+                let MarkedAhead { new, stale } =
+                    self.prepare(before.as_ref(), &mut after, marker).await?;
+                lock(&ahead).extend(new);
                 let written = Written {
                     before,
                     after: after.clone(),
@@ -76,7 +84,18 @@ impl ChunkLedger {
             .boxed()
         });
         // On the heap: it holds several entries.
-        let decided = Box::pin(deciding).await?;
+        let decided = Box::pin(deciding).await;
+        let mut ahead = std::mem::take(&mut *lock(&ahead));
+        if let Ok(Decided {
+            outcome: (_, Some(written)),
+            ..
+        }) = &decided
+        {
+            let said = written.after.markers();
+            ahead.retain(|marker| !said.contains(marker.key()));
+        }
+        self.take_back(document_id, ahead).await;
+        let decided = decided?;
         let (outcome, written) = decided.outcome;
         let written = match written {
             Some(written) => Some(self.follow_up(written).await?),
@@ -95,7 +114,7 @@ impl ChunkLedger {
         before: Option<&LedgerEntry>,
         after: &mut LedgerEntry,
         marker: MarkerCheck,
-    ) -> Result<Vec<SeenMarker>, LedgerError> {
+    ) -> Result<MarkedAhead, LedgerError> {
         if !after.state.is_settled() {
             let is_opened = before.is_none_or(|before| before.state.is_settled());
             if is_opened {
@@ -123,4 +142,8 @@ impl ChunkLedger {
         }
         Ok(after)
     }
+}
+
+fn lock(ahead: &Mutex<Vec<SeenMarker>>) -> MutexGuard<'_, Vec<SeenMarker>> {
+    ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
