@@ -1,11 +1,12 @@
 //! The completeness report of a day: every recording that began then, its chunks, and what is missing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::RecordingControl;
 use super::entry::{RecordingStatus, RegisteredRecording};
@@ -16,6 +17,7 @@ use crate::export::entry::recording_duration_ms;
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
 use crate::recording::DocumentId;
+use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
 
 const PAGE: usize = 500;
@@ -23,11 +25,12 @@ const PAGE: usize = 500;
 const AT_ONCE: usize = 16;
 
 /// A day's recordings and whether all of it is in the vault.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CompletenessReport {
     /// `2026-03-02`, UTC.
     pub day: String,
+    /// When it was begun: what came later may not be in it.
     pub made_at: Timestamp,
     pub recordings: Vec<ReportedRecording>,
     pub chunk_count: usize,
@@ -39,7 +42,7 @@ pub struct CompletenessReport {
 }
 
 /// One recording of the day.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedRecording {
     pub recording_id: String,
@@ -56,12 +59,12 @@ pub struct ReportedRecording {
 }
 
 /// One chunk of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedChunk {
     pub index: u32,
     pub document_id: DocumentId,
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,6 +80,8 @@ pub struct ReportedChunk {
 pub enum ReportError {
     #[error(transparent)]
     Register(#[from] DocumentError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -124,6 +129,7 @@ impl RecordingControl {
         ledger: &ChunkLedger,
         day: Timestamp,
     ) -> Result<CompletenessReport, ReportError> {
+        let made_at = self.clock.now();
         let mut recordings = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -157,7 +163,7 @@ impl RecordingControl {
         let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
         Ok(CompletenessReport {
             day: name_of(day),
-            made_at: self.clock.now(),
+            made_at,
             chunk_count: chunks().count(),
             chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
             incomplete: recordings
@@ -232,7 +238,7 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
     let mut chunk = ReportedChunk {
         index,
         document_id: document_id.clone(),
-        state,
+        state: Cow::Borrowed(state),
         file: None,
         size_bytes: None,
         sha256: None,
@@ -286,6 +292,6 @@ fn minutes(duration_ms: u64) -> f64 {
 }
 
 /// Name of a day (UTC): `2026-03-02`.
-pub(super) fn name_of(day: Timestamp) -> String {
+fn name_of(day: Timestamp) -> String {
     day.to_zoned(TimeZone::UTC).date().to_string()
 }
