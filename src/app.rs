@@ -13,6 +13,7 @@ use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
+use crate::operator_actions::OperatorActions;
 use crate::secret::SharedSecret;
 
 /// The application: one service for each thing that it does.
@@ -31,6 +32,8 @@ pub struct App {
     pub retention: Option<Retention>,
     /// Finds, shows and plays recordings.
     pub catalogue: Catalogue,
+    /// Holds, retries, replays, verifies.
+    pub actions: OperatorActions,
     pub tickets: Tickets,
     pub event_grid: EventGridDoor,
     /// Checks the tokens of ACS's callbacks; `None` where callbacks are off.

@@ -6,8 +6,8 @@
 //! ```
 //! It knows no HTTP. What it finds in the index it looks at again: a marker that no longer fits is skipped.
 
-pub mod actions;
 pub mod archive;
+pub mod covered;
 pub mod days;
 pub mod detail;
 pub mod erasing;

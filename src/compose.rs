@@ -23,11 +23,12 @@ use crate::config::{
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
 use crate::export::retention::Retention;
-use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
+use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Sources, Vaults};
 use crate::export_queue::ExportQueue;
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
+use crate::operator_actions::OperatorActions;
 use crate::store::DocumentStore;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
@@ -84,12 +85,20 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
-        Arc::new(acs.content),
-        Arc::new(storage.external),
+        Sources {
+            acs: Arc::new(acs.content),
+            external: Arc::new(storage.external),
+        },
         vaults.clone(),
         Arc::clone(&clock),
         config.export,
     ));
+    let catalogue = Catalogue::new(
+        ledger.clone(),
+        control.register().clone(),
+        vaults.clone(),
+        Arc::clone(&clock),
+    );
     let retention = config
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
@@ -103,12 +112,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         sweep: ExportSweep::new(Arc::clone(&driver)),
         driver,
         retention,
-        catalogue: Catalogue::new(
-            ledger.clone(),
-            control.register().clone(),
-            vaults.clone(),
-            Arc::clone(&clock),
-        ),
+        actions: OperatorActions::new(&ledger, &catalogue, &vaults, &clock),
+        catalogue,
         tickets: Tickets::new(Arc::clone(&store)),
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,

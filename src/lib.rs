@@ -5,7 +5,7 @@
 //!                       │            │           │            ▼            ▼
 //!                       └────────────┴───────────┴────────▶ export  ◀── they implement its traits
 //!                                                              ▼
-//!                                                          recording      bot, clock, export_queue, retry, config, metrics, net, oidc, secret, telemetry: leaves
+//!                                                          recording
 //! ```
 //!
 //! | module | what it is |
@@ -17,6 +17,9 @@
 //! | [`acs`] | ACS over REST: recording control and content |
 //! | [`vault`] | where recordings and the ledger are kept |
 //! | [`recording`] | the vocabulary |
+//!
+//! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `metrics`, `net`, `recording`,
+//! `retry`, `secret`.
 //!
 //! The invariants, and what guards each, stand in `docs/ARCHITECTURE.md`.
 
@@ -37,6 +40,7 @@ pub mod media;
 pub mod metrics;
 pub mod net;
 pub mod oidc;
+pub mod operator_actions;
 pub mod recording;
 pub mod retry;
 pub mod secret;

@@ -1,111 +1,42 @@
-//! What a media file says about itself: its container and how long it plays, from a few small reads.
+//! What a media file says about itself: its container, tracks and how long it plays, from few and bounded reads.
 //!
 //! Sans-IO: the probe names the bytes it wants, the caller brings them. It never needs the whole file, and whatever the
 //! file holds, it ends after a bounded number of bounded reads. It knows nothing of recordings: what the file *should*
 //! be is compared in [`crate::media::plausibility`].
 
+mod examined;
+mod found;
+#[cfg(test)]
+mod large_tests;
+#[cfg(test)]
+mod manifest_tests;
 mod mp3;
 mod mp4;
+mod passing;
 pub mod plausibility;
 #[cfg(test)]
 pub(crate) mod samples;
 mod seen;
 mod wav;
 
-use std::fmt;
 use std::ops::Range;
 use std::time::Duration;
 
-use self::seen::{READ_BYTES, Seen, Stop};
-use crate::recording::media::{ContentKind, FormatKind};
+pub use self::examined::{ExaminedTrack, MediaExamination, MediaVerdict};
+pub use self::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track, TrackKind};
+pub use self::passing::PassingMedia;
+use self::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
 
-/// Reads of one file, at most. A recording takes two or three; a fragmented mp4 would take one for each fragment.
+/// Reads of one file, at most.
 pub const MAX_READS: u32 = 64;
-/// Bytes of one read, at most.
-pub const MAX_READ_BYTES: u64 = 256 * 1024;
+/// Bytes of one read, at most: only the end of a file is asked for in one piece of this size, and only once.
+pub const MAX_READ_BYTES: u64 = TAIL_BYTES;
+/// Bytes of one file that are read, at most.
+pub const MAX_BYTES: u64 = MAX_READS as u64 * READ_BYTES + TAIL_BYTES;
 /// Parts (boxes or chunks) of one file that are looked at.
-const MAX_PARTS: u32 = 4096;
-/// How much of a file must be text before it counts as a page, in bytes.
-const PAGE_HEAD_BYTES: usize = 1024;
-
-const _: () = assert!(
-    READ_BYTES <= MAX_READ_BYTES,
-    "a read is never larger than promised"
-);
-
-/// What kind of file it is, by its content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
-    Wav,
-    Mp4,
-    Mp3,
-    /// HTML, XML or JSON: an error page that was saved as a recording.
-    WebPage,
-    Unrecognised,
-}
-
-impl Container {
-    /// The format of recordings it is, if it is one.
-    pub fn format(self) -> Option<FormatKind> {
-        match self {
-            Self::Wav => Some(FormatKind::Wav),
-            Self::Mp4 => Some(FormatKind::Mp4),
-            Self::Mp3 => Some(FormatKind::Mp3),
-            Self::WebPage | Self::Unrecognised => None,
-        }
-    }
-}
-
-/// Why a file cannot be complete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flaw {
-    /// Its own headers speak of at least so many bytes, and it has fewer.
-    ShorterThanItsHeaders { declared_bytes: u64 },
-    /// An mp4 without the box that says what the rest is.
-    NoMoovBox,
-    /// A wav without sound.
-    NoDataChunk,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ShorterThanItsHeaders { declared_bytes } => {
-                write!(f, "its own headers speak of {declared_bytes} bytes")
-            }
-            Self::NoMoovBox => f.write_str("no moov box: the file is not complete"),
-            Self::NoDataChunk => f.write_str("no data chunk: the file is not complete"),
-        }
-    }
-}
-
-/// What a file says about itself; whatever it does not say, or too late to be worth the reads, is `None`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbedMedia {
-    pub container: Container,
-    pub duration: Option<Duration>,
-    /// Channels of sound.
-    pub channels: Option<u16>,
-    /// Whether there is a picture.
-    pub content: Option<ContentKind>,
-    pub flaw: Option<Flaw>,
-}
-
-impl ProbedMedia {
-    fn of(container: Container) -> Self {
-        let content = match container {
-            Container::Wav | Container::Mp3 => Some(ContentKind::Audio),
-            Container::Mp4 | Container::WebPage | Container::Unrecognised => None,
-        };
-        Self {
-            container,
-            duration: None,
-            channels: None,
-            content,
-            flaw: None,
-        }
-    }
-}
+const MAX_PARTS: u32 = 50_000;
+/// How much of a file must be text before it counts as one, in bytes.
+const TEXT_HEAD_BYTES: usize = 1024;
 
 /// A look into one file.
 ///
@@ -116,49 +47,84 @@ impl ProbedMedia {
 /// while let Some(range) = probe.next_read() {
 ///     probe.feed(&file[range.start as usize..range.end as usize]);
 /// }
-/// assert_eq!(probe.finish().container, Container::WebPage);
+/// assert_eq!(probe.finish().container, Container::Text);
 /// ```
 #[derive(Debug)]
 pub struct MediaProbe {
     seen: Seen,
     reads_left: u32,
-    wanted: Option<Range<u64>>,
+    /// How much may still be read in pieces larger than usual.
+    large_bytes_left: u64,
+    next: Option<Range<u64>>,
     found: ProbedMedia,
 }
 
 impl MediaProbe {
     /// Begins with a file of `total_bytes`.
     pub fn new(total_bytes: u64) -> Self {
-        let wanted = (total_bytes > 0).then(|| 0..total_bytes.min(READ_BYTES));
-        Self {
-            seen: Seen::new(total_bytes),
-            reads_left: MAX_READS,
-            wanted,
-            found: ProbedMedia::of(Container::Unrecognised),
+        Self::with_parts::<&[u8]>(total_bytes, &[])
+    }
+
+    /// Begins with parts of the file that are in memory already: they count as no read.
+    pub fn with_parts<T: AsRef<[u8]>>(total_bytes: u64, parts: &[(u64, T)]) -> Self {
+        let mut seen = Seen::new(total_bytes);
+        for (start, bytes) in parts {
+            seen.add(*start, bytes.as_ref());
         }
+        let mut probe = Self {
+            seen,
+            reads_left: MAX_READS,
+            large_bytes_left: TAIL_BYTES,
+            next: None,
+            found: ProbedMedia::of(Container::Unrecognised),
+        };
+        probe.look_again();
+        probe
     }
 
     /// The bytes of the file to read next; never empty, never beyond its end. `None`: the probe knows enough.
     pub fn next_read(&self) -> Option<Range<u64>> {
-        self.wanted.clone()
+        self.next.clone()
     }
 
     /// Takes the bytes of [`MediaProbe::next_read`], from its start; fewer are fine, none at all ends the probe.
     pub fn feed(&mut self, bytes: &[u8]) {
-        let Some(wanted) = self.wanted.take() else {
+        let Some(range) = self.next.take() else {
             return;
         };
-        let length = usize::try_from(wanted.end - wanted.start)
+        let length = usize::try_from(range.end - range.start)
             .unwrap_or(usize::MAX)
             .min(bytes.len());
-        self.seen.add(wanted.start, &bytes[..length]);
+        if range.end - range.start > READ_BYTES {
+            self.large_bytes_left = self.large_bytes_left.saturating_sub(length as u64);
+        }
         self.reads_left = self.reads_left.saturating_sub(1);
-        let (found, stop) = look(&self.seen);
+        if length == 0 {
+            self.found.coverage = Coverage::ReadsRanOut;
+            return;
+        }
+        self.seen.add(range.start, &bytes[..length]);
+        self.look_again();
+    }
+
+    fn look_again(&mut self) {
+        let (found, end) = look(&self.seen);
         self.found = found;
-        self.wanted = match stop {
-            Err(Stop::Want(range)) if length > 0 && self.reads_left > 0 => Some(range),
-            Err(Stop::Want(_) | Stop::PastEnd | Stop::TooMany) | Ok(()) => None,
+        match end {
+            Ok(()) | Err(Stop::PastEnd) => {}
+            Err(Stop::Want(range)) if self.reads_left > 0 => self.next = Some(self.cut(range)),
+            Err(Stop::Want(_) | Stop::TooMany) => self.found.coverage = Coverage::ReadsRanOut,
+        }
+    }
+
+    fn cut(&self, range: Range<u64>) -> Range<u64> {
+        let is_large = range.end - range.start > READ_BYTES;
+        let most = if is_large && self.large_bytes_left > READ_BYTES {
+            self.large_bytes_left
+        } else {
+            READ_BYTES
         };
+        range.start..range.end.min(range.start.saturating_add(most))
     }
 
     /// What the bytes so far tell.
@@ -167,10 +133,16 @@ impl MediaProbe {
     }
 }
 
-/// Reads the file anew from all that was seen of it: up to the first bytes that are missing.
-fn look(seen: &Seen) -> (ProbedMedia, Result<(), Stop>) {
-    let looks: [fn(&Seen) -> Option<Looked>; 4] = [wav::look, mp4::look, web_page, mp3::look];
+/// Reads the file anew from all that is known of it: up to the first bytes that are missing.
+fn look(seen: &Seen) -> Looked {
     let nothing = || (ProbedMedia::of(Container::Unrecognised), Ok(()));
+    if seen.total_bytes() == 0 {
+        return nothing();
+    }
+    if let Err(stop) = seen.some(0, seen.total_bytes().min(TEXT_HEAD_BYTES as u64)) {
+        return (ProbedMedia::of(Container::Unrecognised), Err(stop));
+    }
+    let looks: [fn(&Seen) -> Option<Looked>; 4] = [wav::look, mp4::look, text, mp3::look];
     looks
         .into_iter()
         .find_map(|look| look(seen))
@@ -180,17 +152,26 @@ fn look(seen: &Seen) -> (ProbedMedia, Result<(), Stop>) {
 /// What was found of a recognised file, and why the look ended.
 type Looked = (ProbedMedia, Result<(), Stop>);
 
-fn web_page(seen: &Seen) -> Option<Looked> {
-    let head = seen.head(PAGE_HEAD_BYTES);
-    let text = head
-        .strip_prefix(b"\xef\xbb\xbf")
-        .unwrap_or(head)
-        .trim_ascii_start();
-    let is_text = text
-        .iter()
-        .all(|byte| !byte.is_ascii_control() || byte.is_ascii_whitespace());
-    let is_page = is_text && matches!(text.first(), Some(b'<' | b'{' | b'['));
-    is_page.then(|| (ProbedMedia::of(Container::WebPage), Ok(())))
+/// A text of any kind; media has bytes that no text has.
+fn text(seen: &Seen) -> Option<Looked> {
+    let head = seen.head(TEXT_HEAD_BYTES);
+    let is_wide = matches!(
+        head,
+        [0xff, 0xfe, 0x20..0x7f, 0, ..] | [0xfe, 0xff, 0, 0x20..0x7f, ..]
+    );
+    // A character of several bytes may be cut at the end.
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) if error.error_len().is_none() => {
+            std::str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => "",
+    };
+    let is_text = !text.is_empty()
+        && text
+            .chars()
+            .all(|character| !character.is_control() || character.is_whitespace());
+    (is_wide || is_text).then(|| (ProbedMedia::of(Container::Text), Ok(())))
 }
 
 /// `units` of which `per_second` make a second.
@@ -207,11 +188,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[rstest::rstest]
-    #[case(b"<!DOCTYPE html><html>", Container::WebPage)]
-    #[case("\u{feff}<?xml version=\"1.0\"?><Error>".as_bytes(), Container::WebPage)]
-    #[case(b"\r\n {\"error\":{\"code\":\"8522\"}}", Container::WebPage)]
+    #[case(b"<!DOCTYPE html><html>", Container::Text)]
+    #[case("\u{feff}<?xml version=\"1.0\"?><Error>".as_bytes(), Container::Text)]
+    #[case(b"\r\n {\"error\":{\"code\":\"8522\"}}", Container::Text)]
     #[case(b"{\0\x01\x02", Container::Unrecognised)]
-    #[case(b"RIFF", Container::Unrecognised)]
+    #[case(b"Service Unavailable", Container::Text)]
+    #[case("Dienst nicht verf\u{fc}gbar".as_bytes(), Container::Text)]
+    #[case(b"\xff\xfe<\0h\0t\0m\0l\0>\0", Container::Text)]
+    #[case(b"RIFF\x01", Container::Unrecognised)]
     #[case(b"\xff", Container::Unrecognised)]
     #[case(b"", Container::Unrecognised)]
     fn a_file_that_is_no_media_is_told_apart(#[case] file: &[u8], #[case] container: Container) {

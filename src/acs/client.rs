@@ -10,9 +10,9 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::api_version::{ApiVersion, Generation};
-use super::error::AcsError;
+use super::error::{AcsError, ExchangeError, is_transient};
 use super::hmac::DateHeader;
-use super::http::{AcsHttp, AcsRequest, ExchangeError, http_date, is_transient, retry_after};
+use super::http::{AcsHttp, AcsRequest, http_date, retry_after};
 use super::operation::{Action, Operation, RecordingAddress};
 use super::wire::{RecordingStateResponse, StartRecordingRequest, StartRecordingResponse};
 use crate::retry::RetryPolicy;

@@ -7,7 +7,6 @@ use reqwest::{Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::http::{ExchangeError, is_transient};
 use super::operation::NoConversation;
 
 /// An error body is a few hundred bytes; more of it is not read.
@@ -37,6 +36,18 @@ pub enum AcsError {
     TooLong,
     #[error(transparent)]
     NoConversation(#[from] NoConversation),
+}
+
+/// Why there is no answer at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    #[error("could not get a Microsoft Entra token for ACS")]
+    Token(#[source] azure_core::Error),
+    #[error("could not reach `{authority}`")]
+    Unreachable {
+        authority: String,
+        source: reqwest::Error,
+    },
 }
 
 /// ACS's error object, passed through to our callers.
@@ -260,6 +271,11 @@ impl AcsErrorAnswer {
             ..Self::default()
         }
     }
+}
+
+/// Statuses that another attempt may change (the official SDKs' list).
+pub fn is_transient(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
 async fn limited_body(mut response: Response) -> Vec<u8> {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::credential::{AccessKey, AcsCredential, EntraCredential, TOKEN_SCOPE};
 use super::endpoint::AcsEndpoint;
-use super::error::AcsErrorAnswer;
+use super::error::{AcsErrorAnswer, ExchangeError};
 use super::hmac::{self, DateHeader, Signed};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
@@ -63,18 +63,6 @@ impl AcsRequest {
             date_header: DateHeader::XMsDate,
         }
     }
-}
-
-/// Why there is no answer at all.
-#[derive(Debug, thiserror::Error)]
-pub enum ExchangeError {
-    #[error("could not get a Microsoft Entra token for ACS")]
-    Token(#[source] azure_core::Error),
-    #[error("could not reach `{authority}`")]
-    Unreachable {
-        authority: String,
-        source: reqwest::Error,
-    },
 }
 
 /// The connection to ACS, with our credential.
@@ -324,9 +312,4 @@ pub fn retry_after(response: &Response) -> Option<Duration> {
         .parse()
         .ok()
         .map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
-}
-
-/// Statuses that another attempt may change (the official SDKs' list).
-pub fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }

@@ -23,6 +23,7 @@ use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
 
 /// Pieces on their way into the archive.
@@ -216,7 +217,11 @@ impl Catalogue {
         let found = self.of_person(person).await?;
         let detail = serde_json::json!({"recordings": found.len()});
         self.ledger
-            .audit_operator("personExported", &self.pseudonym(person).await?, detail)
+            .audit_operator(
+                AuditAction::PersonExported,
+                &self.pseudonym(person).await?,
+                detail,
+            )
             .await
             .map_err(CatalogueError::from)?;
         let mut archive = Archive {

@@ -14,6 +14,7 @@ use crate::control::telephony;
 use crate::export::entry::Risk;
 use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, LedgerEntry, layout};
+use crate::media::MediaExamination;
 use crate::recording::{Participant, RecordingId};
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
@@ -125,6 +126,8 @@ pub struct ShownChunk {
     pub claimed: bool,
     pub failures: Vec<ShownFailure>,
     pub doubts: Vec<String>,
+    /// What a look into its media has shown.
+    pub examination: Option<MediaExamination>,
     pub pauses: Vec<ShownPause>,
     pub channels: Vec<ShownChannel>,
     /// Whether its media can be had here.
@@ -314,6 +317,7 @@ fn with_files(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
             json!({"receipt": receipt, "chunk": entry.chunk, "recordedAt": entry.recorded_at}),
         ),
         doubts: receipt.anomaly().map(str::to_owned).into_iter().collect(),
+        examination: receipt.examination().cloned(),
         playable: true,
         ..shown
     }
@@ -378,6 +382,7 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         claimed: false,
         failures: Vec::new(),
         doubts: Vec::new(),
+        examination: None,
         pauses: Vec::new(),
         channels: Vec::new(),
         playable: false,

@@ -21,6 +21,7 @@ use crate::export::ledger::LedgerError;
 use crate::export::retention::{Removal, Retention, RetentionPolicy};
 use crate::export::{Budget, ChunkState, ExportDriver, LedgerEntry};
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
 use crate::store::holds;
 use crate::store::index::{Listed, Period, Place, recording_name};
@@ -95,7 +96,7 @@ impl Eraser {
             .collect();
         let detail = json!({"reason": reason, "recordings": recordings});
         ledger
-            .audit_operator("personErasing", &subject, detail)
+            .audit_operator(AuditAction::PersonErasing, &subject, detail)
             .await?;
         let mut erasure = Erasure::default();
         for recorded in found {
@@ -114,7 +115,7 @@ impl Eraser {
         let detail =
             json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
         ledger
-            .audit_operator("personErased", &subject, detail)
+            .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
         Ok(erasure)
     }

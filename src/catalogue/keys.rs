@@ -8,7 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 
 /// A key. It does not show itself.
 pub(super) struct Key([u8; 32]);
@@ -51,7 +51,7 @@ pub(super) async fn key(store: &dyn DocumentStore, name: &str) -> Result<Key, St
     if store
         .put(name, content.into(), Precondition::Absent)
         .await?
-        == PutOutcome::Written
+        .is_written()
     {
         return Ok(made);
     }

@@ -1,14 +1,13 @@
 //! The recordings a person was in, by the index that is kept from ACS's metadata. What is not exported yet is not known here.
 
-use futures::{StreamExt as _, TryStreamExt as _};
 use hmac::Mac as _;
 use serde::Serialize;
 
 use super::row::{KnownRecording, Row};
-use super::{AT_ONCE, Catalogue, CatalogueError, keys};
-use crate::store::index::{Listed, Period};
+use super::{Catalogue, CatalogueError, keys};
+use crate::store::audit::AuditAction;
+use crate::store::index::Listed;
 
-const PAGE: usize = 500;
 const PERSON_KEY: &str = "keys/person.json";
 
 /// A participant's id as it was given, and how it is named where it must not stand.
@@ -60,7 +59,7 @@ impl Catalogue {
     pub async fn find_person(&self, person: &Person) -> Result<FoundRecordings, CatalogueError> {
         self.ledger
             .audit_operator(
-                "personSearched",
+                AuditAction::PersonSearched,
                 &self.pseudonym(person).await?,
                 serde_json::Value::Null,
             )
@@ -83,44 +82,13 @@ impl Catalogue {
             .mac("person", &person.id.to_lowercase())
             .finalize()
             .into_bytes();
-        Ok(signature
-            .iter()
-            .fold("participant:".to_owned(), |text, byte| {
-                text + &format!("{byte:02x}")
-            }))
+        Ok(format!("participant:{}", hex::encode(signature)))
     }
 
     pub(super) async fn of_person(
         &self,
         person: &Person,
     ) -> Result<Vec<KnownRecording>, CatalogueError> {
-        let (index, list) = (self.ledger.index(), person.listed());
-        let mut found = Vec::new();
-        let mut after = None;
-        loop {
-            let places = index
-                .places(&list, Period::default(), after.as_ref(), PAGE)
-                .await?;
-            let is_last = places.len() < PAGE;
-            after = places.last().cloned();
-            let page = futures::stream::iter(places).map(|place| {
-                let list = &list;
-                async move {
-                    let recorded = self.recorded(&place.recording).await?;
-                    let recorded = recorded.filter(|recorded| {
-                        recorded.shown_at(list).as_ref() == Some(&list.key(&place))
-                    });
-                    match recorded {
-                        Some(recorded) => self.with_cases(recorded).await.map(Some),
-                        None => Ok(None),
-                    }
-                }
-            });
-            let page: Vec<Option<KnownRecording>> = page.buffered(AT_ONCE).try_collect().await?;
-            found.extend(page.into_iter().flatten());
-            if is_last {
-                return Ok(found);
-            }
-        }
+        self.recordings_at(&person.listed()).await
     }
 }

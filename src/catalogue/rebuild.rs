@@ -10,6 +10,7 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
+use crate::store::audit::AuditAction;
 
 /// What was looked at.
 #[derive(Debug, Default, Serialize)]
@@ -31,7 +32,7 @@ impl Catalogue {
     pub async fn index_everything(&self) -> Result<IndexReport, CatalogueError> {
         let mut report = IndexReport::default();
         self.ledger
-            .audit_operator("indexed", "vault", serde_json::Value::Null)
+            .audit_operator(AuditAction::Indexed, "vault", serde_json::Value::Null)
             .await?;
         let audited = self.positions().await?;
         let mut after = None;

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::row::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::store::audit::AuditRecord;
+use crate::store::audit::{AuditAction, AuditRecord};
 
 /// Documents of the log that are read for one recording; of one with more the newest are.
 const READ_AT_MOST: usize = 1000;
@@ -112,28 +112,53 @@ fn told(record: &AuditRecord, index: u32) -> Happening {
         .as_str()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    let text = match record.action.as_str() {
-        "recorded" => format!("Chunk {index} was announced"),
-        "announcedAgain" => format!("Chunk {index} was announced again, with something new"),
-        "pending" => format!("Chunk {index} is to be exported (again)"),
-        "exported" => format!("Chunk {index} was exported and proved"),
-        "deletingSource" => format!("Chunk {index} is being deleted at ACS"),
-        "sourceDeleted" => format!("Chunk {index} was deleted at ACS"),
-        "sourceLeft" => format!("Chunk {index} was left at ACS, which drops it by itself{reason}"),
-        "inPlace" => format!("Chunk {index} was looked at in your own storage"),
-        "expired" => format!("Chunk {index} is lost{reason}"),
-        "deadLettered" => format!("Chunk {index} was given up{reason}"),
-        "removing" => format!("The copy of chunk {index} is being deleted from the vault"),
-        "removed" => format!("The copy of chunk {index} was deleted from the vault{reason}"),
-        "retried" => format!("Somebody opened chunk {index} again"),
-        "accepted" => format!("Somebody accepted the media of chunk {index}, which is doubtful"),
-        "rebuilt" => format!("The entry of chunk {index} was written anew from its receipt"),
-        other => format!("Chunk {index}: {other}"),
+    let text = match &record.action {
+        AuditAction::Recorded => format!("Chunk {index} was announced"),
+        AuditAction::AnnouncedAgain => {
+            format!("Chunk {index} was announced again, with something new")
+        }
+        AuditAction::Pending => format!("Chunk {index} is to be exported (again)"),
+        AuditAction::Exported => format!("Chunk {index} was exported and proved"),
+        AuditAction::DeletingSource => format!("Chunk {index} is being deleted at ACS"),
+        AuditAction::SourceDeleted => format!("Chunk {index} was deleted at ACS"),
+        AuditAction::SourceLeft => {
+            format!("Chunk {index} was left at ACS, which drops it by itself{reason}")
+        }
+        AuditAction::InPlace => format!("Chunk {index} was looked at in your own storage"),
+        AuditAction::Expired => format!("Chunk {index} is lost{reason}"),
+        AuditAction::DeadLettered => format!("Chunk {index} was given up{reason}"),
+        AuditAction::Removing => {
+            format!("The copy of chunk {index} is being deleted from the vault")
+        }
+        AuditAction::Removed => {
+            format!("The copy of chunk {index} was deleted from the vault{reason}")
+        }
+        AuditAction::Retried => format!("Somebody opened chunk {index} again"),
+        AuditAction::Accepted => {
+            format!("Somebody accepted the media of chunk {index}, which is doubtful")
+        }
+        AuditAction::Rebuilt => {
+            format!("The entry of chunk {index} was written anew from its receipt")
+        }
+        AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
+        other @ (AuditAction::Verified
+        | AuditAction::Replayed
+        | AuditAction::Held
+        | AuditAction::Released
+        | AuditAction::RetentionApplied
+        | AuditAction::DeletesSources
+        | AuditAction::Indexed
+        | AuditAction::PersonSearched
+        | AuditAction::PersonExported
+        | AuditAction::PersonErasing
+        | AuditAction::PersonErased
+        | AuditAction::Forgotten
+        | AuditAction::Other(_)) => format!("Chunk {index}: {other}"),
     };
     let document_id = Some(record.subject.clone());
     Happening {
         at: record.at,
-        what: record.action.clone(),
+        what: record.action.to_string(),
         text,
         document_id,
     }

@@ -7,6 +7,7 @@ use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::{Accepted, LedgerError};
+use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ pub struct Accept {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AcceptReport {
-    /// The next sweep deletes their sources.
+    /// Their sources may be deleted at ACS.
     accepted: Vec<DocumentId>,
     /// They are not doubtful.
     nothing: Vec<DocumentId>,
@@ -45,9 +46,9 @@ impl Accept {
 async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
     let mut report = AcceptReport::default();
     for id in documents {
-        let list = match app.ledger.accept(&id).await? {
-            Accepted::Accepted => &mut report.accepted,
-            Accepted::Nothing => &mut report.nothing,
+        let list = match app.actions.accept(&id, &Operator::Shell).await? {
+            Accepted::Accepted | Accepted::AlreadyAccepted => &mut report.accepted,
+            Accepted::NotDoubtful => &mut report.nothing,
             Accepted::Unknown => &mut report.unknown,
         };
         list.push(id);

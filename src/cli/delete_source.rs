@@ -14,6 +14,7 @@ use recording_vault::export::driver::Preview;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry};
 use recording_vault::recording::DocumentId;
+use recording_vault::store::audit::{AuditAction, Operator};
 use serde::Serialize;
 use serde_json::json;
 
@@ -138,9 +139,10 @@ async fn delete_sources(
         return Ok(report);
     }
     let driver = &app.driver;
+    let detail = Operator::Shell.sign(json!({"chunks": due.len()}));
     driver
         .ledger()
-        .audit_operator("deletesSources", "due", json!({"chunks": due.len()}))
+        .audit_operator(AuditAction::DeletesSources, "due", detail)
         .await?;
     let bar = progress::bar(due.len(), "sources deleted");
     let budget = Budget::of(budget);
@@ -172,7 +174,7 @@ async fn previews(app: &App) -> Result<Vec<(LedgerEntry, Preview)>, LedgerError>
         .await?;
     let bar = progress::bar(entries.len(), "chunks looked at");
     let looking = futures::stream::iter(entries).map(|entry| async move {
-        let preview = driver.outlook(&entry).await?;
+        let preview = driver.preview(&entry).await?;
         Ok::<_, LedgerError>((entry, preview))
     });
     let previews = looking

@@ -149,8 +149,11 @@ impl fmt::Display for Examination {
                 table.note(format!("→ {remedy}"));
             }
         }
+        let is_unknown = |check: &&Check| check.result == Outcome::NotChecked;
+        let not_checked = self.checks.iter().filter(is_unknown).count();
         match self.failed {
-            0 => write!(f, "{table}\n\nAll is well."),
+            0 if not_checked == 0 => write!(f, "{table}\n\nAll is well."),
+            0 => write!(f, "{table}\n\nNo check failed; not checked: {not_checked}."),
             1 => write!(f, "{table}\n\n1 check failed."),
             failed => write!(f, "{table}\n\n{failed} checks failed."),
         }

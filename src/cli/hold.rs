@@ -1,15 +1,15 @@
 //! `recording-vault hold`: what must not be deleted, and for which case.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::{Args, Subcommand};
-use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::export::ledger::LedgerError;
-use recording_vault::export::{ChunkState, LedgerEntry};
+use recording_vault::operator_actions::Operator;
+use recording_vault::operator_actions::hold::{HoldRequest, Holding, ReleaseOutcome, Releasing};
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
-use recording_vault::store::holds::{self, Added, Case, CaseTag, Held, Released, tags};
+use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -64,13 +64,6 @@ impl HoldSubject {
     }
 }
 
-/// For which case something is to be held.
-struct HeldFor {
-    tag: CaseTag,
-    by: Option<String>,
-    note: Option<String>,
-}
-
 impl Hold {
     /// # Errors
     /// When the ledger fails.
@@ -83,13 +76,22 @@ impl Hold {
                 note,
                 subject,
             } => {
-                let report = add(&app, subject.held()?, HeldFor { tag, by, note }).await?;
+                let held = subject.held()?;
+                let request = HoldRequest {
+                    held,
+                    tag,
+                    by,
+                    note,
+                };
+                let report = HoldReport::from(app.actions.hold(request, &Operator::Shell).await?);
                 output.report(&report)?;
                 // What is gone cannot be held: somebody has to know.
                 Ok(Exit::fine_if(report.gone.is_empty()))
             }
             Self::Release { tag, subject } => {
-                let report = release(&app, subject.held()?, tag).await?;
+                let held = subject.held()?;
+                let releasing = app.actions.release(held, tag, &Operator::Shell).await?;
+                let report = ReleaseReport::from(releasing);
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.was_held))
             }
@@ -102,138 +104,107 @@ impl Hold {
     }
 }
 
-/// What a hold found.
+/// A hold that is in force.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HoldReport {
-    pub held: Held,
-    pub case: CaseTag,
+struct HoldReport {
+    held: Held,
+    case: CaseTag,
     /// `false`: the case held it already.
-    pub is_new: bool,
-    /// Chunks that are known and held by it; others will be when their events come.
-    pub chunks: Vec<DocumentId>,
-    /// Chunks whose copies were deleted before, or at this moment: they cannot be held any more.
-    pub gone: Vec<DocumentId>,
+    is_new: bool,
+    /// Chunks that are known and held; others will be held when they are announced.
+    chunks: Vec<DocumentId>,
+    /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
+    gone: Vec<DocumentId>,
+}
+
+impl From<Holding> for HoldReport {
+    fn from(holding: Holding) -> Self {
+        let Holding {
+            held,
+            tag,
+            added,
+            chunks,
+            gone,
+            ..
+        } = holding;
+        Self {
+            held,
+            case: tag,
+            is_new: added == Added::Added,
+            chunks,
+            gone,
+        }
+    }
 }
 
 impl fmt::Display for HoldReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
-        let since = if self.is_new {
-            "from now on"
-        } else {
-            "as before"
-        };
-        write!(
-            f,
-            "{held} is held for `{case}`, {since}; it has {} chunks that are known",
-            self.chunks.len()
-        )?;
+        write!(f, "{held} is held for `{case}`")?;
+        match (self.chunks.len(), self.gone.len()) {
+            (0, 0) => f.write_str(
+                "; nothing of it is known yet, and the hold applies as soon as a chunk is announced",
+            )?,
+            (1, _) => f.write_str("; 1 known chunk of it is held")?,
+            (count, _) => write!(f, "; {count} known chunks of it are held")?,
+        }
         self.gone.iter().try_for_each(|id| {
             write!(
                 f,
-                "\n{id} is of it, and was, or is being, deleted from the vault by policy"
+                "\nchunk {id} of it was deleted from the vault, or is being deleted now"
             )
         })
     }
 }
 
-/// Holds something. Everything that an operator's `hold add` does is done here.
-///
-/// # Errors
-/// When the ledger fails. The hold may be there then; repeating is harmless.
-async fn add(app: &App, held: Held, wanted: HeldFor) -> Result<HoldReport, LedgerError> {
-    let ledger = &app.ledger;
-    let HeldFor { tag, by, note } = wanted;
-    let case = Case {
-        tag,
-        by,
-        note,
-        since: app.clock.now(),
-    };
-    ledger
-        .audit_operator(
-            "held",
-            &held.to_string(),
-            serde_json::json!({"case": case.tag, "by": case.by}),
-        )
-        .await?;
-    let added = ledger.holds().add(&held, &case).await?;
-    // Only now: a removal that did not find the hold is found here.
-    let covered = ledger.entries(|entry| held.covers(&entry.chunk)).await?;
-    let (gone, there): (Vec<_>, Vec<_>) = covered.into_iter().partition(|entry| {
-        matches!(
-            entry.state,
-            ChunkState::Removing { .. } | ChunkState::Removed { .. }
-        )
-    });
-    let ids = |entries: Vec<LedgerEntry>| {
-        entries
-            .into_iter()
-            .map(|entry| entry.chunk.document_id)
-            .collect()
-    };
-    Ok(HoldReport {
-        held,
-        case: case.tag,
-        is_new: added == Added::Added,
-        chunks: ids(there),
-        gone: ids(gone),
-    })
-}
-
-/// What a release found.
+/// A case that does not hold something any more.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ReleaseReport {
-    pub held: Held,
-    pub case: CaseTag,
-    pub was_held: bool,
-    /// Cases that go on holding it.
-    pub still: Vec<CaseTag>,
+struct ReleaseReport {
+    held: Held,
+    case: CaseTag,
+    /// By this case, before this or an earlier release.
+    was_held: bool,
+    /// Cases that still hold it.
+    still: Vec<CaseTag>,
+}
+
+impl From<Releasing> for ReleaseReport {
+    fn from(releasing: Releasing) -> Self {
+        let was_held = match releasing.outcome {
+            // A release that is repeated because its answer was lost has the same answer.
+            ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => true,
+            ReleaseOutcome::NeverHeld => false,
+        };
+        let still: BTreeSet<CaseTag> = releasing.still.into_iter().map(|case| case.tag).collect();
+        Self {
+            held: releasing.held,
+            case: releasing.tag,
+            was_held,
+            still: still.into_iter().collect(),
+        }
+    }
 }
 
 impl fmt::Display for ReleaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
-        if !self.was_held {
-            return write!(f, "{held} is not held for `{case}`");
+        if self.was_held {
+            write!(f, "{held} is no longer held for `{case}`")?;
+        } else {
+            write!(f, "{held} was never held for `{case}`")?;
         }
-        write!(f, "{held} is no longer held for `{case}`")?;
         self.still
             .iter()
             .try_for_each(|tag| write!(f, "\nit is still held for `{tag}`"))
     }
 }
 
-/// Releases one case. Everything that an operator's `hold release` does is done here.
-///
-/// # Errors
-/// When the ledger fails.
-async fn release(app: &App, held: Held, case: CaseTag) -> Result<ReleaseReport, LedgerError> {
-    app.ledger
-        .audit_operator(
-            "released",
-            &held.to_string(),
-            serde_json::json!({"case": case}),
-        )
-        .await?;
-    let (was_held, still) = match app.ledger.holds().release(&held, &case).await? {
-        Released::Released { still } => (true, still),
-        Released::NotHeld => (false, Vec::new()),
-    };
-    Ok(ReleaseReport {
-        held,
-        case,
-        was_held,
-        still,
-    })
-}
-
 /// Everything that is held.
 #[derive(Debug, Serialize)]
-pub struct HoldListing {
-    pub holds: Vec<holds::Hold>,
+struct HoldListing {
+    holds: Vec<holds::Hold>,
 }
 
 impl fmt::Display for HoldListing {

@@ -10,7 +10,7 @@ use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger::Rebuilt;
-use recording_vault::export::transfer::chunk::{KeptReceipt, RECEIPT_READ_LIMIT};
+use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 

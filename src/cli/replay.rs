@@ -11,12 +11,12 @@ use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::intake::events_in;
+use recording_vault::operator_actions::Operator;
+use recording_vault::operator_actions::replay::{Replayed, ReplayedPoison};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DocumentStore, StoreError};
 use recording_vault::vault::VaultUrl;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::exit::Exit;
 use super::output::Output;
@@ -91,7 +91,7 @@ enum ReplayError {
     },
     #[error("could not read the container")]
     Container(#[source] StoreError),
-    #[error("there is no poison `{0}`")]
+    #[error("no event is kept as `poison:{0}`")]
     NoSuchPoison(String),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -108,12 +108,17 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
     match kept {
         Kept::File(name) if name.starts_with(POISON) => {
             let id = name.trim_start_matches(POISON);
-            let content = app
-                .ledger
-                .poison(id)
+            let actions = &app.actions;
+            match actions
+                .replay_poison(id, &app.intake, &Operator::Shell)
                 .await?
-                .ok_or_else(|| ReplayError::NoSuchPoison(id.to_owned()))?;
-            feed(app, name, &content, report).await
+            {
+                ReplayedPoison::Unknown => Err(ReplayError::NoSuchPoison(id.to_owned())),
+                ReplayedPoison::Known(replayed) => {
+                    report.add(name, replayed);
+                    Ok(())
+                }
+            }
         }
         Kept::File(path) => {
             let failed = |source| ReplayError::File {
@@ -121,63 +126,70 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
                 source,
             };
             let content = tokio::fs::read(Path::new(path)).await.map_err(failed)?;
-            feed(app, path, &content, report).await
+            replay_document(app, path, &content, report).await
         }
-        Kept::Container(store) => {
-            let mut after: Option<String> = None;
-            loop {
-                let keys = store
-                    .list("", after.as_deref(), PAGE)
-                    .await
-                    .map_err(ReplayError::Container)?;
-                for key in &keys {
-                    if let Some(stored) = store.find(key).await.map_err(ReplayError::Container)? {
-                        feed(app, key, &stored.content, report).await?;
-                    }
-                }
-                after = keys.last().cloned();
-                if keys.len() < PAGE {
-                    return Ok(());
-                }
+        Kept::Container(store) => replay_container(app, store, report).await,
+    }
+}
+
+async fn replay_container(
+    app: &App,
+    store: &dyn DocumentStore,
+    report: &mut ReplayReport,
+) -> Result<(), ReplayError> {
+    let mut after: Option<String> = None;
+    loop {
+        let keys = store
+            .list("", after.as_deref(), PAGE)
+            .await
+            .map_err(ReplayError::Container)?;
+        for key in &keys {
+            if let Some(stored) = store.find(key).await.map_err(ReplayError::Container)? {
+                replay_document(app, key, &stored.content, report).await?;
             }
+        }
+        after = keys.last().cloned();
+        if keys.len() < PAGE {
+            return Ok(());
         }
     }
 }
 
-async fn feed(
+async fn replay_document(
     app: &App,
     name: &str,
     content: &[u8],
     report: &mut ReplayReport,
 ) -> Result<(), ReplayError> {
-    report.documents += 1;
-    let Some(events) = events_in(content) else {
-        report
-            .unreadable
-            .push(format!("{name}: neither JSON nor base64 of JSON"));
-        return Ok(());
-    };
-    app.ledger
-        .audit_operator("replayed", name, Value::Null)
+    let actions = &app.actions;
+    let replayed = actions
+        .replay(name, content, &app.intake, &Operator::Shell)
         .await?;
-    let mut delivery = app.intake.begin();
-    let taken = delivery.take_all(&events).await;
-    report.unreadable.extend(
-        delivery
-            .unreadable
-            .into_iter()
-            .map(|reason| format!("{name}: {reason}")),
-    );
-    report.unreadable.extend(
-        delivery
-            .again
-            .into_iter()
-            .map(|reason| format!("{name}: {reason}; replay it again")),
-    );
-    for id in delivery.recorded {
-        if !report.chunks.contains(&id) {
-            report.chunks.push(id);
+    report.add(name, replayed);
+    Ok(())
+}
+
+impl ReplayReport {
+    fn add(&mut self, name: &str, replayed: Replayed) {
+        self.documents += 1;
+        let events = match replayed {
+            Replayed::NoEvents => {
+                let problem = format!("{name}: neither JSON nor base64 of JSON");
+                self.unreadable.push(problem);
+                return;
+            }
+            Replayed::Taken(events) => events,
+        };
+        let unreadable = events.unreadable.iter();
+        self.unreadable
+            .extend(unreadable.map(|reason| format!("{name}: {reason}")));
+        let again = events.again.iter();
+        self.unreadable
+            .extend(again.map(|reason| format!("{name}: {reason}; replay it again")));
+        for id in events.chunks {
+            if !self.chunks.contains(&id) {
+                self.chunks.push(id);
+            }
         }
     }
-    Ok(taken?)
 }

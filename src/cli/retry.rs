@@ -8,6 +8,7 @@ use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::{LedgerError, Retried};
+use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
@@ -25,7 +26,7 @@ pub struct Retry {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RetryReport {
-    /// The next sweep exports them.
+    /// They are open: the next sweep processes them.
     opened: Vec<DocumentId>,
     /// They are in the vault and proved.
     safe: Vec<DocumentId>,
@@ -58,8 +59,8 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
     };
     let mut report = RetryReport::default();
     for id in ids {
-        let list = match ledger.retry(&id).await? {
-            Retried::Opened => &mut report.opened,
+        let list = match app.actions.retry(&id, &Operator::Shell).await? {
+            Retried::Opened | Retried::AlreadyOpen => &mut report.opened,
             Retried::Safe => &mut report.safe,
             Retried::Removed => &mut report.removed,
             Retried::Unknown => &mut report.unknown,
@@ -72,11 +73,11 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
 impl fmt::Display for RetryReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let groups: [(&[_], _); 4] = [
-            (&self.opened, "is open; the next sweep exports it"),
+            (&self.opened, "is open; the next sweep processes it"),
             (&self.safe, "is in the vault and proved; it needs no retry"),
             (
                 &self.removed,
-                "was deleted from the vault; it is not exported again",
+                "was deleted from the vault by policy or on request; it is not exported again",
             ),
             (&self.unknown, "is not in the ledger"),
         ];

@@ -1,8 +1,8 @@
 //! `recording-vault verify`: compares every copy with its receipt.
 
+mod copies;
 mod subset;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use clap::Args;
@@ -10,20 +10,16 @@ use futures::StreamExt as _;
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::error_chain::ErrorChain;
-use recording_vault::export::layout::{self, BlobName};
-use recording_vault::export::receipt::VerifiedFile;
-use recording_vault::export::recheck::{self, Depth};
-use recording_vault::export::{ExportReceipt, LedgerEntry};
-use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::export::recheck::Depth;
+use recording_vault::operator_actions::Operator;
+use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
+use self::copies::{Selection, select};
+use self::subset::ReadSubset;
 use super::exit::Exit;
-use super::list::is_of;
 use super::output::Output;
 use super::progress;
-use super::vault_receipts::vault_receipts;
-use subset::ReadSubset;
 
 /// Copies that are looked at together.
 const AT_ONCE: usize = 4;
@@ -45,59 +41,140 @@ pub struct Verify {
     seed: Option<u64>,
 }
 
+/// What was found.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VerifyReport {
+    verified: usize,
+    /// Copies that were also read from end to end.
+    read: usize,
+    read_bytes: u64,
+    /// The seed that selects the same copies again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed: Option<u64>,
+    /// Copies that are not what their receipts say.
+    wrong: Vec<ProblemCopy>,
+    /// Copies that could not be looked at: nothing is known of them.
+    not_checked: Vec<ProblemCopy>,
+}
+
+/// A copy and its problems.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProblemCopy {
+    document_id: DocumentId,
+    problems: Vec<String>,
+}
+
 impl Verify {
     /// # Errors
     /// When the ledger cannot be read or the vault cannot be listed. A wrong copy is no error.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = verify(&compose::app(config)?, &self).await?;
+        let report = self.verify(&compose::app(config)?).await?;
         output.report(&report)?;
-        Ok(Exit::fine_if(report.wrong.is_empty()))
+        Ok(match (report.wrong.len(), report.not_checked.len()) {
+            (0, 0) => Exit::Fine,
+            (0, _) => Exit::NotDone,
+            (_, _) => Exit::NeedsAttention,
+        })
+    }
+
+    async fn verify(&self, app: &App) -> anyhow::Result<VerifyReport> {
+        let Selection { mut copies, wrong } =
+            select(app, &self.documents, self.of.as_deref()).await?;
+        self.note(app, copies.len()).await?;
+        let seed = self.seed.unwrap_or_else(rand::random);
+        if let Some(subset) = self.read_data_subset {
+            let chosen = subset.choose(copies.iter().map(|copy| &copy.document_id), seed);
+            let mut chosen = copies
+                .iter_mut()
+                .filter(|copy| chosen.contains(&copy.document_id));
+            chosen.by_ref().for_each(|copy| copy.depth = Depth::Read);
+        }
+        let read = || copies.iter().filter(|copy| copy.depth == Depth::Read);
+        let is_random = self.read_data_subset.is_some_and(ReadSubset::is_random);
+        let mut report = VerifyReport {
+            verified: copies.len(),
+            read: read().count(),
+            read_bytes: read()
+                .map(|copy| copy.proved.receipt.media().size_bytes())
+                .sum(),
+            seed: is_random.then_some(seed),
+            wrong,
+            not_checked: Vec::new(),
+        };
+        let bar = progress::bar(copies.len(), "copies verified");
+        let mut looking = futures::stream::iter(copies)
+            .map(|copy| async move {
+                let check = copy.proved.check(&app.vaults, copy.depth).await;
+                (copy.document_id, check)
+            })
+            .buffered(AT_ONCE);
+        while let Some((document_id, check)) = looking.next().await {
+            bar.inc(1);
+            report.add(document_id, check.wrong, check.not_checked);
+        }
+        bar.finish_and_clear();
+        Ok(report)
+    }
+
+    /// Writes one audit record for each chunk that was named, or one for all. Where there is no copy, there may be no ledger.
+    async fn note(&self, app: &App, copies: usize) -> anyhow::Result<()> {
+        if copies == 0 {
+            return Ok(());
+        }
+        if self.documents.is_empty() {
+            app.actions.note_verified("vault", &Operator::Shell).await?;
+        }
+        for id in &self.documents {
+            app.actions
+                .note_verified(id.as_str(), &Operator::Shell)
+                .await?;
+        }
+        Ok(())
     }
 }
 
-/// What was found.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct VerifyReport {
-    pub verified: usize,
-    /// Of these, copies that were read from end to end because it was asked for.
-    pub read: usize,
-    pub read_bytes: u64,
-    /// With this one the same copies are read again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    pub wrong: Vec<WrongCopy>,
-}
-
-/// A copy that is not what its receipt says, or cannot be looked at.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WrongCopy {
-    pub document_id: DocumentId,
-    pub problems: Vec<String>,
+impl VerifyReport {
+    fn add(&mut self, document_id: DocumentId, wrong: Vec<String>, not_checked: Vec<String>) {
+        let lists = [
+            (&mut self.wrong, wrong),
+            (&mut self.not_checked, not_checked),
+        ];
+        for (list, problems) in lists {
+            if !problems.is_empty() {
+                let document_id = document_id.clone();
+                list.push(ProblemCopy {
+                    document_id,
+                    problems,
+                });
+            }
+        }
+    }
 }
 
 impl fmt::Display for VerifyReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            verified,
-            read,
-            read_bytes,
-            wrong,
-            ..
-        } = self;
-        for copy in wrong {
-            writeln!(f, "WRONG: {}", copy.document_id)?;
-            copy.problems
-                .iter()
-                .try_for_each(|problem| writeln!(f, "  {problem}"))?;
+        for (mark, copies) in [("WRONG", &self.wrong), ("NOT CHECKED", &self.not_checked)] {
+            for copy in copies {
+                writeln!(f, "{mark}: {}", copy.document_id)?;
+                let mut problems = copy.problems.iter();
+                problems.try_for_each(|problem| writeln!(f, "  {problem}"))?;
+            }
         }
-        let judgement = match wrong.len() {
-            0 => "every one is what its receipt says".to_owned(),
-            wrong => format!("{wrong} NOT as the receipt says"),
+        let verdict = match (self.wrong.len(), self.not_checked.len()) {
+            (0, 0) => "every one is what its receipt says".to_owned(),
+            (0, unknown) => format!("{unknown} could not be checked"),
+            (wrong, 0) => format!("{wrong} NOT as the receipt says"),
+            (wrong, unknown) => {
+                format!("{wrong} NOT as the receipt says, {unknown} could not be checked")
+            }
         };
-        write!(f, "{verified} copies verified: {judgement}.")?;
-        if *read > 0 {
+        write!(f, "{} copies verified: {verdict}.", self.verified)?;
+        if self.read > 0 {
+            let Self {
+                read, read_bytes, ..
+            } = self;
             write!(
                 f,
                 " {read} of them were read from end to end, {read_bytes} bytes."
@@ -110,179 +187,34 @@ impl fmt::Display for VerifyReport {
     }
 }
 
-/// One copy to look at.
-struct Copy {
-    chunk: RecordingChunk,
-    receipt: ExportReceipt,
-    /// Where its receipt should lie.
-    kept_at: BlobName,
-    depth: Depth,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Verifies the copies that the ledger has a receipt for and, unless some are named, those of receipts that lie in the vault
-/// and are unknown to the ledger.
-async fn verify(app: &App, arguments: &Verify) -> anyhow::Result<VerifyReport> {
-    let (mut copies, mut wrong) = copies(app, arguments).await?;
-    let seed = arguments.seed.unwrap_or_else(rand::random);
-    if let Some(subset) = arguments.read_data_subset {
-        let chosen = subset.choose(copies.iter().map(|copy| &copy.chunk.document_id), seed);
-        copies
-            .iter_mut()
-            .filter(|copy| chosen.contains(&copy.chunk.document_id))
-            .for_each(|copy| copy.depth = Depth::Read);
-    }
-    let read = || copies.iter().filter(|copy| copy.depth == Depth::Read);
-    let (read, read_bytes) = (
-        read().count(),
-        read().map(|copy| copy.receipt.media().size_bytes()).sum(),
-    );
-    let verified = copies.len();
-    let bar = progress::bar(verified, "copies verified");
-    let mut looking = futures::stream::iter(copies)
-        .map(|copy| async move { problems(app, copy).await })
-        .buffered(AT_ONCE);
-    while let Some((document_id, problems)) = looking.next().await {
-        bar.inc(1);
-        if !problems.is_empty() {
-            wrong.push(WrongCopy {
-                document_id,
-                problems,
-            });
+    fn report() -> VerifyReport {
+        VerifyReport {
+            verified: 2,
+            read: 0,
+            read_bytes: 0,
+            seed: None,
+            wrong: Vec::new(),
+            not_checked: Vec::new(),
         }
     }
-    bar.finish_and_clear();
-    let seed = arguments
-        .read_data_subset
-        .filter(|subset| subset.is_random())
-        .map(|_| seed);
-    Ok(VerifyReport {
-        verified,
-        read,
-        read_bytes,
-        seed,
-        wrong,
-    })
-}
 
-async fn copies(app: &App, arguments: &Verify) -> anyhow::Result<(Vec<Copy>, Vec<WrongCopy>)> {
-    let (ledger, mut copies, mut wrong) = (&app.ledger, Vec::new(), Vec::new());
-    let is_wanted =
-        |chunk: &RecordingChunk| arguments.of.as_ref().is_none_or(|part| is_of(chunk, part));
-    if !arguments.documents.is_empty() {
-        for id in &arguments.documents {
-            match ledger.find(id).await?.map(|found| copy(found.entry)) {
-                Some(Ok(copy)) => copies.push(copy),
-                Some(Err(state)) => {
-                    wrong.push(without_copy(id, &format!("it has no copy: it is {state}")))
-                }
-                None => wrong.push(without_copy(id, "it is not in the ledger")),
-            }
-        }
-        return Ok((copies, wrong));
-    }
-    let mut receipts = vault_receipts(app).await?;
-    let mut known = BTreeSet::new();
-    let entries = ledger.entries(|entry| {
-        is_wanted(&entry.chunk) || receipts.contains_key(entry.chunk.document_id.as_str())
-    });
-    for entry in entries.await? {
-        known.insert(entry.chunk.document_id.to_string());
-        // What has no copy, by its state, is not this verb's matter.
-        copies.extend(
-            Some(entry)
-                .filter(|entry| is_wanted(&entry.chunk))
-                .and_then(|entry| copy(entry).ok()),
+    #[test]
+    fn a_copy_that_could_not_be_looked_at_is_not_called_wrong_nor_fine() {
+        let mut report = report();
+        report.add(
+            "a".parse().unwrap(),
+            Vec::new(),
+            vec!["timed out".to_owned()],
+        );
+        let text = report.to_string();
+        assert!(text.starts_with("NOT CHECKED: a\n  timed out\n"), "{text}");
+        assert!(
+            text.ends_with("2 copies verified: 1 could not be checked."),
+            "{text}"
         );
     }
-    receipts.retain(|id, _| !known.contains(id));
-    for (id, name) in receipts {
-        let Ok(id) = id.parse::<DocumentId>() else {
-            continue;
-        };
-        match recheck::kept_receipt(app.vaults.home(), &name).await? {
-            Some(kept) if kept.chunk.document_id != id => {
-                wrong.push(without_copy(
-                    &id,
-                    &format!("the receipt `{name}` is that of {}", kept.chunk.document_id),
-                ));
-            }
-            Some(kept) if is_wanted(&kept.chunk) => {
-                copies.push(Copy {
-                    chunk: kept.chunk,
-                    receipt: kept.receipt,
-                    kept_at: name,
-                    depth: Depth::Described,
-                });
-            }
-            Some(_) => {}
-            None => wrong.push(without_copy(
-                &id,
-                &format!("the receipt `{name}` is not readable"),
-            )),
-        }
-    }
-    Ok((copies, wrong))
-}
-
-/// # Errors
-/// The state of what has no copy.
-fn copy(entry: LedgerEntry) -> Result<Copy, &'static str> {
-    let receipt = entry.state.receipt().ok_or(entry.state.name())?.clone();
-    let kept_at = layout::receipt(&entry.folder, &entry.chunk);
-    Ok(Copy {
-        chunk: entry.chunk,
-        receipt,
-        kept_at,
-        depth: Depth::Described,
-    })
-}
-
-fn without_copy(id: &DocumentId, problem: &str) -> WrongCopy {
-    WrongCopy {
-        document_id: id.clone(),
-        problems: vec![problem.to_owned()],
-    }
-}
-
-async fn problems(app: &App, copy: Copy) -> (DocumentId, Vec<String>) {
-    let Copy {
-        chunk,
-        receipt,
-        kept_at,
-        depth,
-    } = copy;
-    let vaults = &app.vaults;
-    let mut problems = Vec::new();
-    for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-        match vaults.recheck(&receipt, file, depth).await {
-            Ok(Ok(())) => {}
-            Ok(Err(mismatch)) => problems.push(mismatch.to_string()),
-            Err(error) => problems.push(ErrorChain(&error).to_string()),
-        }
-    }
-    let kept = match vaults.get(receipt.vault(), &kept_at) {
-        Ok(vault) => recheck::kept_receipt(vault, &kept_at).await,
-        Err(error) => Err(error),
-    };
-    match kept {
-        Ok(Some(kept)) if contents(&kept.receipt).eq(contents(&receipt)) => {}
-        Ok(Some(_)) => problems.push(format!(
-            "the receipt `{kept_at}` says another length or SHA-256 than the ledger"
-        )),
-        Ok(None) => problems.push(format!(
-            "the receipt `{kept_at}` is not there, or not readable"
-        )),
-        Err(error) => problems.push(ErrorChain(&error).to_string()),
-    }
-    (chunk.document_id, problems)
-}
-
-/// What a receipt says of its files' content.
-fn contents(receipt: &ExportReceipt) -> impl Iterator<Item = (&BlobName, u64, String)> {
-    let said = |file: &VerifiedFile| (file.size_bytes(), file.sha256().to_string());
-    let files = std::iter::once(receipt.media()).chain(receipt.metadata());
-    files.map(move |file| {
-        let (size_bytes, sha256) = said(file);
-        (file.name(), size_bytes, sha256)
-    })
 }

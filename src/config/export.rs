@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use timer_schedule::Schedule;
 
 use super::reader::Reader;
 use crate::export::block::BlockPolicy;
@@ -70,18 +71,81 @@ impl Reader {
     }
 
     /// The host reads the schedule, and disables the timer where it cannot: then nothing continues what was interrupted.
+    /// An empty value is invalid too: the host does not know the default.
     pub(super) fn schedule(&mut self) {
-        self.parsed("EXPORT_SWEEP_SCHEDULE", |text| {
-            let fields = text.split_whitespace().count();
-            let is_time_span = fields == 1 && text.split(':').count() >= 3;
-            let is_ncrontab = fields == 5 || fields == 6;
-            let expected =
-                "expected six fields such as 0 * * * * *, or a time span such as 00:01:00";
-            if is_ncrontab || is_time_span {
-                Ok(())
-            } else {
-                Err(format!("is `{text}`; {expected}"))
-            }
-        });
+        const NAME: &str = "EXPORT_SWEEP_SCHEDULE";
+        let check = |text: &str| match text.parse::<Schedule>() {
+            Ok(_) => Ok(()),
+            Err(problem) => Err(format!("is `{text}`; {problem}")),
+        };
+        if self.is_blank(NAME) {
+            let problem = check("").err().unwrap_or_default();
+            self.problem(NAME, problem);
+        } else {
+            self.parsed(NAME, check);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(schedule: &str) -> Vec<String> {
+        let mut reader = Reader::new([("EXPORT_SWEEP_SCHEDULE".to_owned(), schedule.to_owned())]);
+        reader.schedule();
+        reader.problems
+    }
+
+    #[rstest::rstest]
+    #[case("0 */5 * * * *")]
+    #[case("*/5 * * * *")]
+    #[case("0 0 6-22/2 * Jan-Jun MON,Wed")]
+    #[case("00:01:00")]
+    fn a_schedule_that_the_host_reads_is_valid(#[case] schedule: &str) {
+        assert_eq!(problems(schedule), [""; 0]);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "a b c d e f",
+        "is `a b c d e f`; its seconds field is `a`; expected numbers from 0 to 59"
+    )]
+    #[case(
+        "0 0 0 * * Noday",
+        "is `0 0 0 * * Noday`; its day-of-week field is `Noday`; expected"
+    )]
+    #[case(
+        "* * *",
+        "is `* * *`; it has 3 fields instead of six; expected six fields such as"
+    )]
+    #[case(
+        "%SWEEP%",
+        "is `%SWEEP%`; the host does not resolve `%` references in the value of a"
+    )]
+    #[case(
+        "0 0 0 31 2 *",
+        "is `0 0 0 31 2 *`; its months have no such day, so it never fires"
+    )]
+    #[case("", "is ``; it is empty; expected six fields such as")]
+    #[case("  ", "is ``; it is empty; expected six fields such as")]
+    fn a_schedule_that_the_host_cannot_read_is_a_problem(
+        #[case] schedule: &str,
+        #[case] problem: &str,
+    ) {
+        let found = problems(schedule);
+        let expected = format!("EXPORT_SWEEP_SCHEDULE {problem}");
+        assert!(
+            found.len() == 1 && found[0].starts_with(&expected),
+            "{found:?}"
+        );
+        assert!(found[0].contains("expected "), "{found:?}");
+    }
+
+    #[test]
+    fn a_schedule_that_is_not_set_has_a_default() {
+        let mut reader = Reader::new([]);
+        reader.schedule();
+        assert_eq!(reader.problems, [""; 0]);
     }
 }

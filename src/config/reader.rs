@@ -1,7 +1,7 @@
 //! Reads settings one by one, and collects every problem. Knows no concern: `acs`, `doors`, `export`, `storage` and
 //! `telemetry` read with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -15,17 +15,19 @@ use super::settings::SETTINGS;
 /// Reads settings and collects every problem; an invalid setting reads as `None`.
 pub(super) struct Reader {
     values: BTreeMap<String, String>,
+    /// Settings that are there and say nothing: treated as missing, except by the few that ask.
+    blank: BTreeSet<String>,
     pub(super) problems: Vec<String>,
 }
 
 impl Reader {
     pub(super) fn new(variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let values = variables
+        let (values, blank): (BTreeMap<_, _>, BTreeMap<_, _>) = variables
             .into_iter()
-            .filter(|(_, value)| !value.trim().is_empty())
-            .collect();
+            .partition(|(_, value)| !value.trim().is_empty());
         Self {
             values,
+            blank: blank.into_keys().collect(),
             problems: Vec::new(),
         }
     }
@@ -39,6 +41,11 @@ impl Reader {
             .get(name)
             .map(|value| value.trim().to_owned())
             .or_else(|| default.map(str::to_owned))
+    }
+
+    /// Whether a setting is there, with nothing in its value.
+    pub(super) fn is_blank(&self, name: &str) -> bool {
+        self.blank.contains(name)
     }
 
     pub(super) fn problem(&mut self, name: &str, what: impl fmt::Display) {

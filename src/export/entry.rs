@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::intent::Intent;
 use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::{MetadataSummary, RecordingChunk};
+use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -31,6 +32,15 @@ pub struct LedgerEntry {
     pub state: ChunkState,
     /// Failed attempts at the source since the last success.
     pub attempts: u32,
+    /// How often it was opened: the number of its marker.
+    #[serde(default)]
+    pub(super) openings: u64,
+    /// What its media is called after, decided once and before the first byte goes to a vault: a file has one name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_kind: Option<MediaKind>,
+    /// What is about to be deleted, or was when its holder was cut off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent: Option<Intent>,
     /// How often it was claimed; nothing of a chunk that never was can be in the vault.
     #[serde(default)]
     pub claims: u32,
@@ -44,12 +54,12 @@ pub struct LedgerEntry {
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
     pub not_before: Option<Timestamp>,
-    /// The highest risk that was told of.
-    #[serde(default)]
-    pub told_risk: Option<Risk>,
-    /// Its end without a copy was told of.
-    #[serde(default)]
-    pub told_end: bool,
+    /// The highest risk that was reported.
+    #[serde(default, rename = "toldRisk")]
+    pub reported_risk: Option<Risk>,
+    /// Its end without a copy was reported.
+    #[serde(default, rename = "toldEnd")]
+    pub reported_end: bool,
     pub failures: Vec<Failure>,
     /// What its metadata says, since it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -106,17 +116,33 @@ impl LedgerEntry {
             state: ChunkState::Pending,
             attempts: 0,
             claims: 0,
+            openings: 0,
+            media_kind: None,
+            intent: None,
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
             not_before: None,
-            told_risk: None,
-            told_end: false,
+            reported_risk: None,
+            reported_end: false,
             failures: Vec::new(),
             metadata: None,
             audited: Vec::new(),
             claim: None,
         }
+    }
+
+    /// Is due at once, with all its attempts before it.
+    pub(super) fn begin_attempts_anew(&mut self) {
+        self.attempts = 0;
+        self.not_before = None;
+    }
+
+    /// Opens it for another export: it was given up, or more is to be copied than there is.
+    pub(super) fn try_again(&mut self) {
+        self.reported_end = false;
+        self.state = ChunkState::Pending;
+        self.begin_attempts_anew();
     }
 
     /// Remembers where in the audit log it is told of.

@@ -32,7 +32,18 @@ pub struct InPlace {
     pub metadata: Option<FileInPlace>,
 }
 
-/// Reads both files of a chunk; what the metadata says comes along. `None` when the budget ran out.
+/// How a look without an error ended.
+#[derive(Debug)]
+pub enum Look {
+    /// Both files were read from end to end; what the metadata says comes along.
+    Whole {
+        files: InPlace,
+        metadata: Option<MetadataSummary>,
+    },
+    OutOfTime,
+}
+
+/// Reads both files of a chunk.
 ///
 /// # Errors
 /// When one is not there, not of our storage, or cannot be read whole.
@@ -40,7 +51,7 @@ pub async fn look(
     source: &dyn RecordingSource,
     chunk: &RecordingChunk,
     budget: Budget,
-) -> Result<Option<(InPlace, Option<MetadataSummary>)>, SourceError> {
+) -> Result<Look, SourceError> {
     let reading = async {
         let Some(media) = &chunk.locations.content else {
             return Err(SourceError::Refused(
@@ -62,14 +73,14 @@ pub async fn look(
             None => None,
         };
         let (metadata, content) = metadata.unzip();
-        Ok((
-            InPlace { media, metadata },
-            content.map(|content| RecordingMetadata::parse(&content).summary()),
-        ))
+        Ok(Look::Whole {
+            files: InPlace { media, metadata },
+            metadata: content.map(|content| RecordingMetadata::parse(&content).summary()),
+        })
     };
     match tokio::time::timeout_at(budget.deadline(), reading).await {
-        Ok(looked) => looked.map(Some),
-        Err(_) => Ok(None),
+        Ok(looked) => looked,
+        Err(_) => Ok(Look::OutOfTime),
     }
 }
 

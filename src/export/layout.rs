@@ -19,6 +19,26 @@ const MAX_SEGMENT: usize = 64;
 /// A name space of our own for name-based UUIDs.
 const RECORDING_NAMESPACE: Uuid = Uuid::from_u128(0x5f1d_7d3e_6c1b_5a0e_9d58_0a4c_3b7e_2f91);
 
+/// Every kind that ACS records.
+const MEDIA_KINDS: [MediaKind; 4] = [
+    MediaKind {
+        content: ContentKind::AudioVideo,
+        format: FormatKind::Mp4,
+    },
+    MediaKind {
+        content: ContentKind::Audio,
+        format: FormatKind::Mp4,
+    },
+    MediaKind {
+        content: ContentKind::Audio,
+        format: FormatKind::Mp3,
+    },
+    MediaKind {
+        content: ContentKind::Audio,
+        format: FormatKind::Wav,
+    },
+];
+
 /// The name of a file in the vault: relative, `/`-separated, every segment safe on any file system.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -113,9 +133,12 @@ pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
 
 /// The media file of a chunk.
 pub fn media(folder: &str, chunk: &RecordingChunk, kind: MediaKind) -> BlobName {
-    let format = kind.format.as_str();
-    let stem = format!("{}{format}", kind.content.as_str().to_ascii_lowercase());
-    file(folder, chunk, &stem, format)
+    file(folder, chunk, &stem(kind), kind.format.as_str())
+}
+
+fn stem(kind: MediaKind) -> String {
+    let content = kind.content.as_str().to_ascii_lowercase();
+    format!("{content}{}", kind.format.as_str())
 }
 
 /// ACS's metadata of a chunk, byte for byte.
@@ -130,18 +153,17 @@ pub fn receipt(folder: &str, chunk: &RecordingChunk) -> BlobName {
 
 /// Every name a file of the chunk may have: what its media is may have been guessed.
 pub fn all_names(folder: &str, chunk: &RecordingChunk) -> Vec<BlobName> {
-    let kinds = [
-        (ContentKind::AudioVideo, FormatKind::Mp4),
-        (ContentKind::Audio, FormatKind::Mp4),
-        (ContentKind::Audio, FormatKind::Mp3),
-        (ContentKind::Audio, FormatKind::Wav),
-    ];
-    let media = kinds
+    MEDIA_KINDS
         .into_iter()
-        .map(|(content, format)| media(folder, chunk, MediaKind { content, format }));
-    media
+        .map(|kind| media(folder, chunk, kind))
         .chain([metadata(folder, chunk), receipt(folder, chunk)])
         .collect()
+}
+
+/// What a media file was called after.
+pub fn media_kind(name: &BlobName) -> Option<MediaKind> {
+    let is_named_after = |kind: &MediaKind| name.as_str().contains(&format!("-{}.", stem(*kind)));
+    MEDIA_KINDS.into_iter().find(is_named_after)
 }
 
 /// What a file is, by its name.
@@ -187,10 +209,7 @@ fn safe_segment(text: &str) -> String {
         .take(MAX_SEGMENT - 9)
         .collect();
     let hash = Sha256::digest(text.as_bytes());
-    format!(
-        "{kept}-{:02x}{:02x}{:02x}{:02x}",
-        hash[0], hash[1], hash[2], hash[3]
-    )
+    format!("{kept}-{}", hex::encode(&hash[..4]))
 }
 
 #[cfg(test)]
@@ -226,6 +245,14 @@ mod tests {
             .map(String::from)
             .join("\n")
         );
+    }
+
+    #[test]
+    fn a_media_file_tells_what_it_was_called_after() {
+        for kind in MEDIA_KINDS {
+            assert_eq!(media_kind(&media("f", &chunk(), kind)), Some(kind));
+        }
+        assert_eq!(media_kind(&receipt("f", &chunk())), None);
     }
 
     #[test]

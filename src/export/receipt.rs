@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::destination::CommittedBlob;
 use super::layout::BlobName;
-use crate::export::transfer::verify;
+use crate::media::MediaExamination;
 use crate::store::digest::Sha256Digest;
 
 /// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
@@ -44,11 +43,6 @@ impl VerifiedFile {
     pub fn etag(&self) -> &str {
         &self.etag
     }
-
-    /// Whether a blob is still the one that was proved.
-    pub fn is_still(&self, found: &CommittedBlob) -> bool {
-        verify::unchanged(self, found).is_ok()
-    }
 }
 
 /// Proof of a chunk's copy: its media and its metadata are committed in the vault and verified.
@@ -67,6 +61,9 @@ pub struct ExportReceipt {
     /// What the media says of itself and what is said of it disagree: the copy is exact, its source may not be right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anomaly: Option<String>,
+    /// What a look into the media has shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    examination: Option<MediaExamination>,
 }
 
 /// One of the two vaults.
@@ -84,15 +81,17 @@ impl ExportReceipt {
         media: VerifiedFile,
         metadata: Option<VerifiedFile>,
         vault: VaultName,
-        anomaly: Option<String>,
+        examination: Option<MediaExamination>,
         verified_at: Timestamp,
     ) -> Self {
+        let anomaly = examination.as_ref().and_then(MediaExamination::anomaly);
         Self {
             media,
             metadata,
             verified_at,
             vault,
-            anomaly,
+            anomaly: anomaly.map(str::to_owned),
+            examination,
         }
     }
 
@@ -103,6 +102,11 @@ impl ExportReceipt {
     /// One sentence on what disagrees, if something does.
     pub fn anomaly(&self) -> Option<&str> {
         self.anomaly.as_deref()
+    }
+
+    /// What a look into the media has shown.
+    pub fn examination(&self) -> Option<&MediaExamination> {
+        self.examination.as_ref()
     }
 
     pub fn media(&self) -> &VerifiedFile {

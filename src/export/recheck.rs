@@ -5,8 +5,8 @@ use sha2::{Digest as _, Sha256};
 use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
 use super::receipt::{ExportReceipt, VerifiedFile};
+use super::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
 use super::vaults::Vaults;
-use crate::export::transfer::chunk::{KeptReceipt, RECEIPT_READ_LIMIT};
 use crate::export::transfer::verify::{self, Mismatch};
 use crate::store::digest::Sha256Digest;
 
@@ -22,7 +22,40 @@ pub enum Depth {
     Read,
 }
 
+/// What a look at a proved file came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rechecked {
+    Unchanged,
+    Differs(Mismatch),
+}
+
+impl From<Result<(), Mismatch>> for Rechecked {
+    fn from(compared: Result<(), Mismatch>) -> Self {
+        match compared {
+            Ok(()) => Self::Unchanged,
+            Err(mismatch) => Self::Differs(mismatch),
+        }
+    }
+}
+
 impl Vaults {
+    /// Whether the vault still has both files as they were proved.
+    ///
+    /// # Errors
+    /// When the vault cannot be asked.
+    pub async fn still_hold(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
+        for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
+            let found = self
+                .get(receipt.vault(), file.name())?
+                .inspect(file.name())
+                .await?;
+            if found.is_none_or(|found| verify::unchanged(file, &found).is_err()) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks, of the same content?
     ///
     /// # Errors
@@ -32,10 +65,10 @@ impl Vaults {
         receipt: &ExportReceipt,
         file: &VerifiedFile,
         depth: Depth,
-    ) -> Result<Result<(), Mismatch>, DestinationError> {
+    ) -> Result<Rechecked, DestinationError> {
         let vault = self.get(receipt.vault(), file.name())?;
         let Some(found) = vault.inspect(file.name()).await? else {
-            return Ok(Err(Mismatch::Missing {
+            return Ok(Rechecked::Differs(Mismatch::Missing {
                 name: file.name().clone(),
             }));
         };
@@ -43,9 +76,9 @@ impl Vaults {
             .and_then(|()| verify::verify_committed_before(file.name(), &found))
             .and_then(|proved| verify::same_digest(file, proved.sha256()));
         if described.is_err() || depth == Depth::Described || found.read_back.is_some() {
-            return Ok(described);
+            return Ok(described.into());
         }
-        Ok(verify::same_digest(file, read_through(vault, file).await?))
+        Ok(verify::same_digest(file, read_through(vault, file).await?).into())
     }
 }
 

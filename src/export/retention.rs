@@ -27,6 +27,7 @@ use super::vaults::Vaults;
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 use crate::store::holds::{self, Case};
 use policy::counted_from;
 
@@ -134,7 +135,7 @@ impl Retention {
         past.sort_by_key(|entry| self.policy.past_at(entry));
         self.ledger
             .audit_operator(
-                "retentionApplied",
+                AuditAction::RetentionApplied,
                 "vault",
                 serde_json::json!({"pastPolicy": past.len()}),
             )

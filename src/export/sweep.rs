@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use serde::Serialize;
 
 use super::budget::Budget;
-use super::driver::{DriveOutcome, ExportDriver};
+use super::driver::{DriveOutcome, Driven, ExportDriver, ProofAge};
 use super::entry::Risk;
 use super::ledger::{LedgerError, OpenChunk};
 use super::state::ChunkState;
@@ -46,6 +46,14 @@ pub struct SweepReport {
     pub out_of_budget: bool,
 }
 
+/// One look at a chunk.
+struct Looked {
+    document_id: DocumentId,
+    /// `None` when the ledger failed.
+    outcome: Option<DriveOutcome>,
+    risk: Option<Risk>,
+}
+
 impl ExportSweep {
     pub fn new(driver: Arc<ExportDriver>) -> Self {
         Self { driver }
@@ -81,15 +89,13 @@ impl ExportSweep {
                 .ledger()
                 .open_chunks(cursor.as_ref(), PAGE)
                 .await?;
-            let mut drives =
-                futures::stream::iter(chunks)
-                    .take_while(|_| std::future::ready(!budget.is_spent()))
-                    .map(|chunk| async move {
-                        (chunk.document_id.clone(), self.drive(chunk, budget).await)
-                    })
-                    .buffer_unordered(AT_ONCE);
-            while let Some((id, (outcome, risk))) = drives.next().await {
-                report.count(outcome.as_ref(), risk, looked_at.insert(id));
+            let mut drives = futures::stream::iter(chunks)
+                .take_while(|_| std::future::ready(!budget.is_spent()))
+                .map(|chunk| self.drive(chunk, budget))
+                .buffer_unordered(AT_ONCE);
+            while let Some(looked) = drives.next().await {
+                let is_first_look = looked_at.insert(looked.document_id.clone());
+                report.count(&looked, u64::from(is_first_look));
             }
             report.out_of_budget = budget.is_spent();
             cursor = next;
@@ -99,30 +105,23 @@ impl ExportSweep {
         }
     }
 
-    async fn drive(
-        &self,
-        chunk: OpenChunk,
-        budget: Budget,
-    ) -> (Option<DriveOutcome>, Option<Risk>) {
+    async fn drive(&self, chunk: OpenChunk, budget: Budget) -> Looked {
         let document_id = &chunk.document_id;
-        let mut risk = None;
-        let outcome = match self
-            .driver
-            .drive_watched(document_id, budget, &mut risk)
-            .await
-        {
-            // Whatever its marker is called.
-            Ok(outcome @ DriveOutcome::Settled { .. }) => {
+        let Driven { outcome, risk } = self.driver.drive_watched(document_id, budget).await;
+        let outcome = match outcome {
+            // A kill between the last write and the removal of the marker, or between the marker and the first write.
+            Ok(outcome @ (DriveOutcome::Settled { .. } | DriveOutcome::Unknown)) => {
                 self.driver.ledger().clear(&chunk).await.map(|()| outcome)
             }
             outcome => outcome,
         };
-        match outcome {
-            Ok(outcome) => (Some(outcome), risk),
-            Err(error) => {
-                tracing::error!(document.id = %document_id, error = %ErrorChain(&error), "Chunk `{document_id}` could not be driven");
-                (None, risk)
-            }
+        if let Err(error) = &outcome {
+            tracing::error!(document.id = %document_id, error = %ErrorChain(error), "Chunk `{document_id}` could not be driven");
+        }
+        Looked {
+            document_id: chunk.document_id,
+            outcome: outcome.ok(),
+            risk,
         }
     }
 }
@@ -133,29 +132,25 @@ impl SweepReport {
         self.exported + self.deleted + self.dead_lettered + self.expired
     }
 
-    /// A chunk that is looked at again counts only for what got done.
-    fn count(&mut self, outcome: Option<&DriveOutcome>, risk: Option<Risk>, is_first_look: bool) {
-        let once = u64::from(is_first_look);
+    /// A chunk that is looked at again counts only for what got done: `once` is 0 then, else 1.
+    fn count(&mut self, looked: &Looked, once: u64) {
         self.seen += once;
-        match risk {
+        match looked.risk {
             Some(Risk::Half) => self.at_risk_50 += once,
             Some(Risk::ThreeQuarters) => self.at_risk_75 += once,
             Some(Risk::NinetyPercent) => self.at_risk_90 += once,
             None => {}
         }
-        match outcome {
+        match &looked.outcome {
             None | Some(DriveOutcome::Failed { .. }) => self.failed += once,
             Some(DriveOutcome::Unknown | DriveOutcome::Busy | DriveOutcome::Waiting { .. }) => {
-                self.waiting += once
+                self.waiting += once;
             }
             Some(DriveOutcome::ClaimLost) => self.waiting += once,
             Some(DriveOutcome::OutOfBudget) => self.unfinished += once,
             Some(DriveOutcome::Exported { .. }) => self.exported += 1,
-            Some(DriveOutcome::Settled {
-                state,
-                exported_now,
-            }) => {
-                self.exported += u64::from(*exported_now);
+            Some(DriveOutcome::Settled { state, proof }) => {
+                self.exported += u64::from(*proof == ProofAge::ThisDrive);
                 match state {
                     ChunkState::SourceDeleted { .. } => self.deleted += 1,
                     ChunkState::Expired { .. } => self.expired += 1,

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
-use super::receipt::{ExportReceipt, VaultName};
-use crate::export::transfer::verify;
+use super::receipt::VaultName;
 
 /// Where files may be put.
 #[derive(Clone)]
@@ -32,23 +31,6 @@ impl Vaults {
 
     pub fn home(&self) -> &dyn ExportDestination {
         &*self.home
-    }
-
-    /// Whether the vault still has both files as they were proved.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn still_hold(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
-        for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-            let found = self
-                .get(receipt.vault(), file.name())?
-                .inspect(file.name())
-                .await?;
-            if found.is_none_or(|found| verify::unchanged(file, &found).is_err()) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// The vault of this name. `file` is what is wanted there, for the error's text.

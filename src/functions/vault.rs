@@ -8,6 +8,7 @@
 //! | `VaultPage` | `vault`: the page |
 
 pub mod actions;
+mod conditions;
 pub mod list;
 pub mod media;
 mod page;

@@ -1,224 +1,253 @@
-//! MP3: MPEG-1, 2 and 2.5 layer III frames (ISO/IEC 11172-3, 13818-3; <http://www.mp3-tech.org/programmer/frame_header.html>)
-//! behind any `ID3v2` tags (<https://id3.org/id3v2.4.0-structure>).
+//! MP3: where its sound begins and ends, and how long it is by its frames. It decodes nothing.
 
-use crate::media::seen::{Seen, Stop};
-use crate::media::{Container, Flaw, Looked, ProbedMedia, duration};
+mod frame;
+mod scan;
+mod tags;
 
-/// An `ID3v2` header, and its footer.
-const TAG_HEADER_BYTES: u64 = 10;
-/// Tags before the sound that are stepped over.
-const MAX_TAGS: u32 = 8;
+use std::time::Duration;
+
+use self::frame::{Frame, Totals};
+use self::scan::{Rate, Scan, scan};
+use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind};
+use crate::media::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
+use crate::media::{Looked, duration, plausibility};
+
 /// How far behind the tags the first frame may begin, in bytes: some writers pad.
-const MAX_PADDING_BYTES: u64 = 4096;
-/// Layer III in MPEG-1, and in MPEG-2 and 2.5.
-const KBPS_1: [u16; 15] = [
-    0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320,
-];
-const KBPS_2: [u16; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
-const HERTZ_1: [u16; 3] = [44_100, 48_000, 32_000];
-/// Where a `VBRI` header stands behind the frame's own.
-const VBRI_AT: usize = 4 + 32;
+const MAX_PADDING_BYTES: u64 = 64 * 1024;
+/// From here on a first frame has to be followed by two others: junk looks like a frame now and then.
+const TRUSTED_PADDING_BYTES: u64 = 4096;
+/// Sound up to this size is looked at as a whole.
+const WHOLE_BYTES: u64 = TAIL_BYTES - READ_BYTES;
+/// Places of a larger one that are looked at, and how much there.
+const PLACES: u64 = 16;
+pub(super) const PLACE_BYTES: u64 = 16 * 1024;
+/// So many bytes without a frame are no accident of an encoder.
+const HOLE_BYTES: u64 = 8 * 1024;
+/// How far the bytes that a header declares and those that are there may lie apart: some count tags, or not themselves.
+const SLACK_BYTES: u64 = 4096;
+const SLACK_DIVISOR: u64 = 200;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
-    One,
-    Two,
-    TwoAndAHalf,
-}
-
-/// A frame's header.
-#[derive(Clone, Copy)]
-struct Frame {
-    version: Version,
-    kbps: u16,
-    hertz: u16,
-    padding_bytes: u16,
-    channels: u16,
-}
-
-impl Frame {
-    fn read([sync, version, rates, mode]: [u8; 4]) -> Option<Self> {
-        // Eleven ones, and `01` for layer III.
-        if sync != 0xff || version & 0xe6 != 0xe2 {
-            return None;
-        }
-        let (version, bit_rates, divisor) = match version >> 3 & 3 {
-            0 => (Version::TwoAndAHalf, KBPS_2, 4),
-            2 => (Version::Two, KBPS_2, 2),
-            3 => (Version::One, KBPS_1, 1),
-            _ => return None,
-        };
-        // A bit rate of 0 is "free format", which nobody writes.
-        let kbps = bit_rates
-            .get(usize::from(rates >> 4))
-            .copied()
-            .filter(|kbps| *kbps > 0)?;
-        let hertz = HERTZ_1.get(usize::from(rates >> 2 & 3))? / divisor;
-        let channels = if mode >> 6 == 3 { 1 } else { 2 };
-        Some(Self {
-            version,
-            kbps,
-            hertz,
-            padding_bytes: u16::from(rates >> 1 & 1),
-            channels,
-        })
-    }
-
-    fn samples(self) -> u64 {
-        match self.version {
-            Version::One => 1152,
-            Version::Two | Version::TwoAndAHalf => 576,
-        }
-    }
-
-    fn length_bytes(self) -> u64 {
-        self.samples() * 125 * u64::from(self.kbps) / u64::from(self.hertz)
-            + u64::from(self.padding_bytes)
-    }
-
-    fn agrees_with(self, next: Self) -> bool {
-        self.version == next.version && self.hertz == next.hertz
-    }
-
-    /// Where a `Xing` header stands: behind the frame's header and its side information.
-    fn xing_at(self) -> usize {
-        4 + match (self.version, self.channels) {
-            (Version::One, 1) => 17,
-            (Version::One, _) => 32,
-            (Version::Two | Version::TwoAndAHalf, 1) => 9,
-            (Version::Two | Version::TwoAndAHalf, _) => 17,
-        }
-    }
-}
-
-/// What the first frame may say of all of them.
-struct Totals {
-    frames: Option<u32>,
-    bytes: Option<u32>,
+/// Where a file of `total_bytes` is looked at, besides its beginning and end.
+pub(super) fn places(total_bytes: u64) -> impl Iterator<Item = u64> {
+    (1..PLACES).map(move |number| total_bytes / PLACES * number)
 }
 
 pub(super) fn look(seen: &Seen) -> Option<Looked> {
-    let mut found = ProbedMedia::of(Container::Mp3);
-    match walk(seen, &mut found) {
-        Ok(true) => Some((found, Ok(()))),
-        Ok(false) => None,
+    match first_frame(seen) {
+        Ok(Some((start, frame))) => {
+            let mut found = ProbedMedia::of(Container::Mp3);
+            found.tracks.push(Track {
+                kind: TrackKind::Sound,
+                codec: Some("mp3".to_owned()),
+                duration: None,
+                channels: Some(frame.channels),
+            });
+            let end = measure(seen, start, frame, &mut found);
+            Some((found, end))
+        }
+        Ok(None) => None,
         // It is not an mp3 before its frames were seen.
         Err(stop) => Some((ProbedMedia::of(Container::Unrecognised), Err(stop))),
     }
 }
 
-fn walk(seen: &Seen, found: &mut ProbedMedia) -> Result<bool, Stop> {
-    let sound = after_tags(seen)?;
-    for start in sound
-        ..sound
-            .saturating_add(MAX_PADDING_BYTES)
-            .min(seen.total_bytes())
-    {
-        if let Some((frame, next)) = two_frames(seen, start)? {
-            tell(seen, start, frame, next, found)?;
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-fn after_tags(seen: &Seen) -> Result<u64, Stop> {
-    let mut at: u64 = 0;
-    for _ in 0..MAX_TAGS {
-        let header = match seen.at::<10>(at) {
-            Ok(header) => header,
-            Err(Stop::PastEnd) => return Ok(at),
+fn first_frame(seen: &Seen) -> Result<Option<(u64, Frame)>, Stop> {
+    let from = tags::sound_start(seen)?;
+    let end = from
+        .saturating_add(MAX_PADDING_BYTES)
+        .min(seen.total_bytes());
+    let mut start = from;
+    while start < end {
+        let piece = match seen.some(start, 4.min(end - start)) {
+            Ok(piece) => piece,
+            Err(Stop::PastEnd) => return Ok(None),
             Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
         };
-        let [b'I', b'D', b'3', _, _, flags, size @ ..] = header else {
-            return Ok(at);
+        // Every frame begins with this byte.
+        let Some(skipped) = piece.iter().position(|byte| *byte == 0xff) else {
+            start = start.saturating_add(piece.len() as u64);
+            continue;
         };
-        let size = size
-            .iter()
-            .fold(0, |size, byte| size << 7 | u64::from(byte & 0x7f));
-        let footer_bytes = if flags & 0x10 == 0 {
-            0
+        start = start.saturating_add(skipped as u64);
+        let followers = if start - from <= TRUSTED_PADDING_BYTES {
+            1
         } else {
-            TAG_HEADER_BYTES
+            2
         };
-        at = at.saturating_add(TAG_HEADER_BYTES + size + footer_bytes);
+        if start < end
+            && let Some(frame) = frame_with_followers(seen, start, followers)?
+        {
+            return Ok(Some((start, frame)));
+        }
+        start = start.saturating_add(1);
     }
-    Ok(at)
+    Ok(None)
 }
 
-/// Two frames in a row that agree: one alone could be chance.
-fn two_frames(seen: &Seen, start: u64) -> Result<Option<(Frame, Frame)>, Stop> {
-    let header = |at| match seen.at(at) {
+/// A frame that others of its kind follow: one alone could be chance.
+fn frame_with_followers(seen: &Seen, start: u64, followers: u32) -> Result<Option<Frame>, Stop> {
+    let header = |at: u64| match seen.at(at) {
         Ok(bytes) => Ok(Frame::read(bytes)),
         Err(Stop::PastEnd) => Ok(None),
         Err(stop @ (Stop::Want(_) | Stop::TooMany)) => Err(stop),
     };
-    let Some(frame) = header(start)? else {
+    let Some(first) = header(start)? else {
         return Ok(None);
     };
-    let Some(next) = header(start.saturating_add(frame.length_bytes()))? else {
-        return Ok(None);
-    };
-    Ok(frame.agrees_with(next).then_some((frame, next)))
+    let (mut at, mut last) = (start, first);
+    for _ in 0..followers {
+        at = at.saturating_add(last.length_bytes() as u64);
+        match header(at)? {
+            Some(next) if next.agrees_with(first) => last = next,
+            Some(_) | None => return Ok(None),
+        }
+    }
+    Ok(Some(first))
 }
 
-fn tell(
-    seen: &Seen,
-    start: u64,
-    frame: Frame,
-    next: Frame,
-    found: &mut ProbedMedia,
-) -> Result<(), Stop> {
-    found.channels = Some(frame.channels);
-    let bytes = seen.total_bytes().saturating_sub(start);
-    let totals = totals(seen.some(start, frame.length_bytes())?, frame);
-    if let Some(declared) = totals
-        .as_ref()
-        .and_then(|totals| totals.bytes)
-        .map(u64::from)
-        && declared > bytes
-    {
-        found.flaw = Some(Flaw::ShorterThanItsHeaders {
-            declared_bytes: start.saturating_add(declared),
+fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Result<(), Stop> {
+    let totals = Totals::read(seen.some(start, frame.length_bytes() as u64)?, frame);
+    let end = tags::sound_end(seen, start)?;
+    if let Some(declared) = totals.and_then(|totals| totals.bytes) {
+        check_bytes(seen, start..end, u64::from(declared), totals, frame, found)?;
+    }
+    let measured = if end - start <= WHOLE_BYTES {
+        measure_whole(seen, start..end, frame, found)?
+    } else {
+        measure_places(seen, start..end, frame, found)?
+    };
+    let counted = totals
+        .and_then(|totals| totals.frames)
+        .and_then(|frames| duration(u64::from(frames) * frame.samples(), u64::from(frame.hertz)));
+    found.length = counted.map_or(measured, Length::Exact);
+    if let Some(track) = found.tracks.first_mut() {
+        track.duration = counted.or(match measured {
+            Length::Unknown => None,
+            Length::Exact(duration) | Length::Estimated(duration) => Some(duration),
         });
     }
-    let frames = totals.as_ref().and_then(|totals| totals.frames);
-    found.duration = match (frames, totals) {
-        (Some(frames), _) => duration(u64::from(frames) * frame.samples(), u64::from(frame.hertz)),
-        // Constant bit rate: 125 bytes a second for each kbps.
-        (None, None) if frame.kbps == next.kbps => duration(bytes, 125 * u64::from(frame.kbps)),
-        (None, None | Some(_)) => None,
-    };
+    if let (Some(promised), Some(there)) = (counted, at_most(measured))
+        && promised > there
+    {
+        // The header was copied from a longer file, or the rest was cut off.
+        found.add_flaw(Flaw::ShorterThanItsHeaders {
+            declared_bytes: scaled(end - start, promised, there).saturating_add(start),
+        });
+    }
     Ok(())
 }
 
-/// A `Xing` (or `Info`) or `VBRI` header: <https://www.codeproject.com/Articles/8295/MPEG-Audio-Frame-Header>.
-fn totals(first: &[u8], frame: Frame) -> Option<Totals> {
-    let number = |at: usize| {
-        first
-            .get(at..)?
-            .first_chunk()
-            .map(|bytes| u32::from_be_bytes(*bytes))
-    };
-    let xing = frame.xing_at();
-    if matches!(first.get(xing..xing + 4), Some(b"Xing" | b"Info")) {
-        let flags = number(xing + 4)?;
-        let frames = if flags & 1 == 0 {
-            None
-        } else {
-            number(xing + 8)
-        };
-        let bytes = if flags & 2 == 0 {
-            None
-        } else {
-            number(xing + if flags & 1 == 0 { 8 } else { 12 })
-        };
-        return Some(Totals { frames, bytes });
+/// The longest time that a file of this measured length can play.
+fn at_most(measured: Length) -> Option<Duration> {
+    match measured {
+        Length::Unknown => None,
+        Length::Exact(duration) => duration.checked_add(plausibility::tolerance(duration)),
+        Length::Estimated(duration) => {
+            duration.checked_add(plausibility::estimate_tolerance(duration))
+        }
     }
-    let is_vbri = first.get(VBRI_AT..VBRI_AT + 4) == Some(b"VBRI");
-    is_vbri.then(|| Totals {
-        frames: number(VBRI_AT + 14),
-        bytes: number(VBRI_AT + 10),
+}
+
+fn scaled(bytes: u64, by: Duration, of: Duration) -> u64 {
+    let scaled = u128::from(bytes) * by.as_millis() / of.as_millis().max(1);
+    u64::try_from(scaled).unwrap_or(u64::MAX)
+}
+
+/// Compares the bytes that a header declares with those that are there.
+fn check_bytes(
+    seen: &Seen,
+    sound: std::ops::Range<u64>,
+    declared: u64,
+    totals: Option<Totals>,
+    frame: Frame,
+    found: &mut ProbedMedia,
+) -> Result<(), Stop> {
+    let there = sound.end - sound.start;
+    let counts_frames = totals.is_some_and(|totals| totals.frames.is_some());
+    let slack = SLACK_BYTES.max(declared / SLACK_DIVISOR);
+    let declared_end = sound.start.saturating_add(declared);
+    if declared > there.saturating_add(if counts_frames { slack } else { 0 }) {
+        found.add_flaw(Flaw::ShorterThanItsHeaders {
+            declared_bytes: declared_end,
+        });
+    } else if declared.saturating_add(slack) < there {
+        let behind = seen.some(declared_end, SLACK_BYTES.min(sound.end - declared_end))?;
+        let behind = &behind[..behind
+            .len()
+            .min(usize::try_from(SLACK_BYTES).unwrap_or(usize::MAX))];
+        if tags::tag_at(seen, declared_end)?.is_some() || scan(behind, frame).frames > 1 {
+            found.add_flaw(Flaw::SecondFile {
+                at_byte: declared_end,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn measure_whole(
+    seen: &Seen,
+    sound: std::ops::Range<u64>,
+    frame: Frame,
+    found: &mut ProbedMedia,
+) -> Result<Length, Stop> {
+    let scan = scan(seen.whole(sound.clone())?, frame);
+    let (gap_at, gap_bytes) = (scan.gap.0 as u64, scan.gap.1 as u64);
+    let gap_at = sound.start + gap_at;
+    if let Some(at) = scan.other_totals {
+        found.add_flaw(Flaw::SecondFile {
+            at_byte: sound.start + at as u64,
+        });
+    } else if gap_bytes >= HOLE_BYTES {
+        found.add_flaw(hole(seen, gap_at)?);
+    }
+    let has_totals = frame.has_totals(seen.some(sound.start, frame.length_bytes() as u64)?);
+    let frames = scan.frames.saturating_sub(u64::from(has_totals));
+    let plays = duration(
+        frames.saturating_mul(frame.samples()),
+        u64::from(frame.hertz),
+    );
+    Ok(plays.map_or(Length::Unknown, Length::Exact))
+}
+
+/// Bytes that are no frames: nothing, or the tag of another file.
+fn hole(seen: &Seen, at_byte: u64) -> Result<Flaw, Stop> {
+    Ok(match tags::tag_at(seen, at_byte)? {
+        Some(_) => Flaw::SecondFile { at_byte },
+        None => Flaw::Hole { at_byte },
+    })
+}
+
+fn measure_places(
+    seen: &Seen,
+    sound: std::ops::Range<u64>,
+    frame: Frame,
+    found: &mut ProbedMedia,
+) -> Result<Length, Stop> {
+    let (mut frames, mut bytes, mut rate) = (0_u64, 0_u64, Rate::Unknown);
+    let ends = [sound.start, sound.end.saturating_sub(PLACE_BYTES)];
+    for at in places(seen.total_bytes()).chain(ends) {
+        let end = at.saturating_add(PLACE_BYTES).min(sound.end);
+        if at < sound.start || end < at.saturating_add(HOLE_BYTES) {
+            continue;
+        }
+        let place: Scan = scan(seen.whole(at..end)?, frame);
+        let (gap_at, gap_bytes) = (place.gap.0 as u64, place.gap.1 as u64);
+        if gap_bytes >= HOLE_BYTES {
+            found.add_flaw(hole(seen, at + gap_at)?);
+        }
+        frames = frames.saturating_add(place.frames);
+        bytes = bytes.saturating_add(place.bytes);
+        rate = rate.and(place.rate);
+    }
+    let there = sound.end - sound.start;
+    let samples = u128::from(frames) * u128::from(frame.samples()) * u128::from(there)
+        / u128::from(bytes.max(1));
+    let samples = u64::try_from(samples).unwrap_or(u64::MAX);
+    let plays = duration(samples, u64::from(frame.hertz));
+    Ok(match (rate, plays) {
+        (Rate::Unknown, _) | (_, None) => Length::Unknown,
+        (Rate::Constant(_), Some(plays)) => Length::Exact(plays),
+        (Rate::Varying, Some(plays)) => Length::Estimated(plays),
     })
 }
 
@@ -226,73 +255,147 @@ fn totals(first: &[u8], frame: Frame) -> Option<Totals> {
 mod tests {
     use super::super::samples::{probe, sample};
     use super::*;
-    use std::time::Duration;
 
     /// `MPEG-1`, 128 kbps, 44.1 kHz, stereo: 417 bytes.
     const LOUD: [u8; 4] = [0xff, 0xfb, 0x90, 0x04];
+    /// The same at 64 kbps: 208 bytes.
+    const QUIET: [u8; 4] = [0xff, 0xfb, 0x50, 0x04];
+    const SAMPLE_LENGTH: Duration = Duration::from_millis(56 * 36);
 
     fn frame(header: [u8; 4], body: &[u8]) -> Vec<u8> {
         let mut frame = [&header, body].concat();
-        frame.resize(
-            usize::try_from(Frame::read(header).unwrap().length_bytes()).unwrap(),
-            0,
-        );
+        frame.resize(Frame::read(header).unwrap().length_bytes(), 0);
         frame
     }
 
-    fn with_totals(at: usize, totals: &[u8]) -> Vec<u8> {
+    fn with_totals(at: usize, totals: &[u8], frames: usize) -> Vec<u8> {
         let first = frame(LOUD, &[&vec![0; at - 4], totals].concat());
-        [first, frame(LOUD, b"").repeat(9)].concat()
+        [first, frame(LOUD, b"").repeat(frames)].concat()
+    }
+
+    fn frames(number: u64) -> Option<Duration> {
+        duration(number * 1152, 44_100)
+    }
+
+    fn ape(size_bytes: usize) -> Vec<u8> {
+        let mut tag = vec![7; size_bytes];
+        let size = u32::try_from(size_bytes).unwrap().to_le_bytes();
+        tag[size_bytes - 32..].fill(0);
+        tag[size_bytes - 32..size_bytes - 24].copy_from_slice(b"APETAGEX");
+        tag[size_bytes - 20..size_bytes - 16].copy_from_slice(&size);
+        tag
     }
 
     #[test]
     fn a_real_file_plays_as_long_as_its_frames() {
         let probed = probe(&sample("sample.mp3"));
         assert_eq!(
-            (probed.container, probed.channels, probed.flaw),
+            (probed.container, probed.channels(), probed.flaw.clone()),
             (Container::Mp3, Some(1), None)
         );
-        assert_eq!(probed.duration, Some(Duration::from_millis(56 * 36)));
+        assert_eq!(probed.length, Length::Exact(SAMPLE_LENGTH));
     }
 
     #[test]
-    fn tags_and_padding_are_stepped_over() {
+    fn tags_and_padding_before_the_sound_are_stepped_over() {
         let tag = [b"ID3\x04\0\0\0\x06\x0d\x20".to_vec(), vec![0xff; 100_000]].concat();
-        let file = [tag.clone(), tag, vec![0; 100], sample("sample.mp3")].concat();
-        assert_eq!(probe(&file).duration, Some(Duration::from_millis(56 * 36)));
+        let ape = [b"APETAGEX\xd0\x07\0\0\x20\0\0\0".to_vec(), vec![0; 16 + 32]].concat();
+        let file = [tag.clone(), ape, tag, vec![0; 60_000], sample("sample.mp3")].concat();
+        assert_eq!(probe(&file).duration(), Some(SAMPLE_LENGTH));
     }
 
     #[rstest::rstest]
-    #[case::xing(with_totals(36, b"Xing\0\0\0\x01\0\0\x03\xe8"))]
-    #[case::info(with_totals(36, b"Info\0\0\0\x03\0\0\x03\xe8\0\0\x10\0"))]
-    #[case::vbri(with_totals(36, b"VBRI\0\x01\0\0\0\0\0\0\x10\0\0\0\x03\xe8"))]
-    fn a_varying_bit_rate_is_told_by_the_number_of_frames(#[case] file: Vec<u8>) {
+    #[case::id3v1([b"TAG".to_vec(), vec![0; 125]].concat())]
+    #[case::enhanced([b"TAG+".to_vec(), vec![1; 223], b"TAG".to_vec(), vec![0; 125]].concat())]
+    #[case::ape(ape(20_000))]
+    #[case::ape_and_id3v1([ape(20_000), b"TAG".to_vec(), vec![0; 125]].concat())]
+    #[case::lyrics_2([b"LYRICSBEGIN".to_vec(), vec![b'x'; 9000], b"009011LYRICS200".to_vec()].concat())]
+    #[case::lyrics_1([b"LYRICSBEGIN".to_vec(), vec![b'x'; 5000], b"LYRICSEND".to_vec()].concat())]
+    #[case::id3v2_footer([b"ID3\x04\0\x10\0\x01\0\0".to_vec(), vec![3; 16_384], b"3DI\x04\0\x10\0\x01\0\0".to_vec()].concat())]
+    fn tags_behind_the_sound_are_no_sound(#[case] tag: Vec<u8>) {
+        let probed = probe(&[sample("sample.mp3"), tag].concat());
+        assert_eq!(
+            (probed.length, probed.flaw),
+            (Length::Exact(SAMPLE_LENGTH), None)
+        );
+    }
+
+    #[rstest::rstest]
+    #[case::xing(with_totals(36, b"Xing\0\0\0\x01\0\0\x03\xe8", 1000))]
+    #[case::info(with_totals(36, b"Info\0\0\0\x03\0\0\x03\xe8\0\x06\x5e\x89", 1000))]
+    #[case::vbri(with_totals(36, b"VBRI\0\x01\0\0\0\0\0\x06\x5e\x89\0\0\x03\xe8", 1000))]
+    #[case::nothing_filled_in(with_totals(36, b"Xing\0\0\0\x03\0\0\0\0\0\0\0\0", 1000))]
+    #[case::bytes_without_the_first_frame(with_totals(
+        36,
+        b"Info\0\0\0\x03\0\0\x03\xe8\0\x06\x5c\xe8",
+        1000
+    ))]
+    #[case::bytes_with_a_tag(with_totals(36, b"Info\0\0\0\x03\0\0\x03\xe8\0\x06\x6c\x00", 1000))]
+    fn the_number_of_frames_tells_the_length(#[case] file: Vec<u8>) {
         let probed = probe(&file);
-        assert_eq!(probed.duration, duration(1000 * 1152, 44_100));
+        assert_eq!(probed.duration(), frames(1000));
+        assert_eq!(probed.flaw, None);
+    }
+
+    #[rstest::rstest]
+    #[case::by_bytes(b"Xing\0\0\0\x03\0\0\x03\xe8\0\x06\x5e\x89")]
+    #[case::by_frames(b"Xing\0\0\0\x01\0\0\x03\xe8")]
+    fn a_file_with_less_than_its_first_frame_counts_was_cut_off(#[case] totals: &[u8]) {
+        let file = with_totals(36, totals, 500);
+        assert!(matches!(
+            probe(&file).flaw,
+            Some(Flaw::ShorterThanItsHeaders { .. })
+        ));
+    }
+
+    #[rstest::rstest]
+    #[case::with_totals([with_totals(36, b"Info\0\0\0\x03\0\0\x03\xe8\0\x06\x5e\x89", 1000)].concat().repeat(2), 417 * 1001)]
+    #[case::bytes_only([with_totals(36, b"Info\0\0\0\x02\0\x06\x5e\x89", 1000), frame(LOUD, b"").repeat(300)].concat(), 417 * 1001)]
+    #[case::totals_without_bytes(with_totals(36, b"Xing\0\0\0\x01\0\0\x03\xe8", 1000).repeat(2), 417 * 1001)]
+    #[case::behind_a_tag([frame(LOUD, b"").repeat(100), b"ID3\x04\0\0\0\x01\0\0".to_vec(), vec![0; 16_384], frame(LOUD, b"").repeat(100)].concat(), 417 * 100)]
+    fn a_second_file_behind_the_first_is_found(#[case] file: Vec<u8>, #[case] at_byte: u64) {
+        let flaw = probe(&file).flaw;
+        let near = |found: u64| found.abs_diff(at_byte) <= 417;
+        assert!(
+            matches!(flaw, Some(Flaw::SecondFile { at_byte }) if near(at_byte)),
+            "{flaw:?}"
+        );
+    }
+
+    #[test]
+    fn a_small_file_of_varying_bit_rate_is_measured_by_every_frame() {
+        let file = [frame(LOUD, b"").repeat(4), frame(QUIET, b"").repeat(300)].concat();
+        assert_eq!(probe(&file).length, Length::Exact(frames(304).unwrap()));
+    }
+
+    #[test]
+    fn a_large_file_of_varying_bit_rate_is_estimated() {
+        let pair = [frame(LOUD, b"").repeat(100), frame(QUIET, b"").repeat(100)].concat();
+        let probed = probe(&pair.repeat(100));
+        let (Length::Estimated(found), Some(plays)) = (probed.length, frames(20_000)) else {
+            panic!("{probed:?}");
+        };
+        assert!(found.abs_diff(plays) < plays / 7, "{found:?} of {plays:?}");
         assert_eq!(probed.flaw, None);
     }
 
     #[test]
-    fn a_file_with_fewer_bytes_than_its_first_frame_counts_was_cut_off() {
-        let file = with_totals(36, b"Xing\0\0\0\x03\0\0\x03\xe8\0\x01\0\0");
-        assert_eq!(
-            probe(&file).flaw,
-            Some(Flaw::ShorterThanItsHeaders {
-                declared_bytes: 65_536
-            })
-        );
+    fn a_large_file_of_one_bit_rate_is_measured_by_its_size() {
+        let probed = probe(&frame(LOUD, b"").repeat(20_000));
+        let Length::Exact(found) = probed.length else {
+            panic!("{probed:?}");
+        };
+        assert!(found.abs_diff(frames(20_000).unwrap()) < Duration::from_secs(1));
     }
 
-    #[test]
-    fn a_varying_bit_rate_without_a_count_tells_no_length() {
-        let probed = probe(
-            &[
-                frame(LOUD, b""),
-                frame([0xff, 0xfb, 0x50, 0x04], b"").repeat(3),
-            ]
-            .concat(),
-        );
-        assert_eq!((probed.container, probed.duration), (Container::Mp3, None));
+    #[rstest::rstest]
+    #[case::zeros(100, vec![0; 40_000])]
+    #[case::garbage(100, (0..40_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect())]
+    #[case::of_a_large_file(10_000, vec![0; 1_000_000])]
+    fn a_place_without_frames_is_a_hole(#[case] before: usize, #[case] hole: Vec<u8>) {
+        let half = frame(LOUD, b"").repeat(before);
+        let flaw = probe(&[half.clone(), hole, half].concat()).flaw;
+        assert!(matches!(flaw, Some(Flaw::Hole { .. })), "{flaw:?}");
     }
 
     #[test]

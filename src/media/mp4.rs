@@ -1,337 +1,334 @@
-//! MP4: the boxes of ISO/IEC 14496-12, by their headers only; the media itself is never read.
+//! MP4: the boxes of ISO/IEC 14496-12. Reads headers and the tables that say where the media lies, never the media.
 
-use std::time::Duration;
+mod boxes;
+mod codec;
+mod fragments;
+mod movie;
+mod tail;
+#[cfg(test)]
+mod tests;
 
-use crate::media::seen::{Seen, Stop};
-use crate::media::{Container, Flaw, Looked, MAX_PARTS, ProbedMedia, duration};
-use crate::recording::media::ContentKind;
+use std::ops::Range;
 
-/// The size and type of a box.
-const HEADER_BYTES: u64 = 8;
-/// The same with a 64-bit size.
-const LONG_HEADER_BYTES: u64 = 16;
+use self::boxes::{BoxHeader, Boxes, NextBox};
+use self::fragments::{Fragment, TrackTimes};
+use self::movie::{Movie, MovieTrack};
+use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track};
+use crate::media::seen::{Seen, Stop, TAIL_BYTES};
+use crate::media::{Looked, MAX_PARTS, plausibility};
+
 /// What a file may begin with; `ftyp` is the rule, the others are written by old or streaming muxers.
-const FIRST_TYPES: [&[u8; 4]; 7] = [
-    b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide",
+const FIRST_TYPES: [&[u8; 4]; 16] = [
+    b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"sidx", b"emsg",
+    b"prft", b"pnot", b"moof", b"pdin", b"meta", b"ssix",
 ];
+/// A box of media that claims so many bytes too many does not matter, if all tracks begin their last chunk in it.
+const FEW_BYTES: u64 = 64;
+/// What of a fragmented file behind its last fragment may be no box.
+const JUNK_BYTES: u64 = 64 * 1024;
+/// Fragments are followed one by one if it takes no more reads than these.
+const READS_TO_FOLLOW: u64 = 56;
+/// Parts that are left for the end of the file.
+const PARTS_OF_TAIL: u32 = MAX_PARTS / 2;
 
 pub(super) fn look(seen: &Seen) -> Option<Looked> {
     let first = seen.head(8).get(4..8)?;
-    FIRST_TYPES
-        .iter()
-        .any(|known| first == known.as_slice())
-        .then(|| {
-            let mut found = ProbedMedia::of(Container::Mp4);
-            let end = Boxes {
-                seen,
-                left: MAX_PARTS,
-            }
-            .file(&mut found);
-            (found, end)
-        })
-}
-
-/// One box; its body may end beyond the file.
-struct Header {
-    kind: [u8; 4],
-    body: u64,
-    end: u64,
-}
-
-/// What `moov` tells.
-#[derive(Default)]
-struct Movie {
-    timescale: u32,
-    /// In units of the timescale; of a fragmented file only what came before the fragments.
-    length: Option<u64>,
-    /// The longest track, by its own clock.
-    longest_track: Option<Duration>,
-    fragments: Fragments,
-    has_picture: bool,
-    has_tracks: bool,
-}
-
-/// Whether the media goes on outside of `moov`.
-#[derive(Default)]
-enum Fragments {
-    #[default]
-    None,
-    LengthUnknown,
-    /// In units of the movie's timescale, fragments included.
-    Length(u64),
-}
-
-struct Boxes<'a> {
-    seen: &'a Seen,
-    left: u32,
-}
-
-impl Boxes<'_> {
-    /// The box at `at`; `None` where no further one begins before `end`.
-    fn next(&mut self, at: u64, end: u64) -> Result<Option<Header>, Stop> {
-        if at
-            .checked_add(HEADER_BYTES)
-            .is_none_or(|body| body > end.min(self.seen.total_bytes()))
-        {
-            return Ok(None);
-        }
-        self.left = self.left.checked_sub(1).ok_or(Stop::TooMany)?;
-        let size = u32::from_be_bytes(self.seen.at(at)?);
-        let kind = self.seen.at(at + 4)?;
-        let (size, header_bytes) = match size {
-            0 => (end - at, HEADER_BYTES),
-            1 => match self.seen.at(at + HEADER_BYTES) {
-                Ok(size) => (u64::from_be_bytes(size), LONG_HEADER_BYTES),
-                // The file ends inside of this header, so the box cannot be smaller than that.
-                Err(Stop::PastEnd) => (LONG_HEADER_BYTES, LONG_HEADER_BYTES),
-                Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
-            },
-            size => (u64::from(size), HEADER_BYTES),
+    let is_known = FIRST_TYPES.iter().any(|known| first == known.as_slice());
+    is_known.then(|| {
+        let mut walk = Walk {
+            boxes: Boxes::new(seen, MAX_PARTS),
+            top: TopLevel::default(),
+            found: ProbedMedia::of(Container::Mp4),
         };
-        // A box smaller than its header is none, and nothing after it can be found.
-        let header = (size >= header_bytes).then(|| Header {
-            kind,
-            body: at + header_bytes,
-            end: at.saturating_add(size),
-        });
-        Ok(header)
-    }
+        let end = walk.file();
+        (walk.found, end)
+    })
+}
 
-    fn file(&mut self, found: &mut ProbedMedia) -> Result<(), Stop> {
-        let total = self.seen.total_bytes();
-        let (mut at, mut lacks_movie) = (0, true);
-        while let Some(header) = self.next(at, total)? {
-            if &header.kind == b"moov" {
-                lacks_movie = false;
-                let mut movie = Movie::default();
-                match self.movie(&header, &mut movie) {
-                    Ok(()) | Err(Stop::PastEnd) => movie.tell(found),
-                    // Half of it could mislead: whether there are fragments stands last.
-                    Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
+/// The boxes of the file itself.
+#[derive(Default)]
+struct TopLevel {
+    movie: Option<Movie>,
+    /// Where media lies, up to the end of the file.
+    media: Vec<Range<u64>>,
+    /// A box claims more than the file has.
+    beyond: Option<BoxHeader>,
+    fragments: Vec<Fragment>,
+    /// Not every fragment was looked at.
+    has_unseen_fragments: bool,
+    /// Nor was the last one found.
+    has_unknown_end: bool,
+    /// Where the boxes end and something else begins.
+    junk_at: Option<u64>,
+    begins_twice_at: Option<u64>,
+}
+
+impl TopLevel {
+    fn has_begun(&self) -> bool {
+        self.movie.is_some() || !self.media.is_empty() || !self.fragments.is_empty()
+    }
+}
+
+/// What follows a box of the file.
+enum Step {
+    On,
+    /// Nothing behind this box is to be looked at.
+    End,
+}
+
+struct Walk<'a> {
+    boxes: Boxes<'a>,
+    top: TopLevel,
+    found: ProbedMedia,
+}
+
+impl Walk<'_> {
+    fn file(&mut self) -> Result<(), Stop> {
+        let total = self.boxes.seen.total_bytes();
+        let mut at = 0;
+        loop {
+            if self.is_fragmented() {
+                at = self.pass_over_fragments(at)?;
+            }
+            match self.boxes.next(at, total)? {
+                NextBox::End => break,
+                NextBox::Junk => {
+                    self.top.junk_at = Some(at);
+                    break;
                 }
+                NextBox::Box(header) => match self.step(&header)? {
+                    Step::On => at = header.end,
+                    Step::End => break,
+                },
             }
-            if header.end > total {
-                found.flaw = Some(Flaw::ShorterThanItsHeaders {
-                    declared_bytes: header.end,
-                });
-                return Ok(());
-            }
-            at = header.end;
         }
-        if lacks_movie {
-            found.flaw = Some(Flaw::NoMoovBox);
-        }
-        Ok(())
+        self.conclude()
     }
 
-    fn movie(&mut self, moov: &Header, movie: &mut Movie) -> Result<(), Stop> {
-        let mut at = moov.body;
-        while let Some(header) = self.next(at, moov.end)? {
-            match &header.kind {
-                b"mvhd" => (movie.timescale, movie.length) = self.timing(&header)?,
-                b"trak" => self.track(&header, movie)?,
-                b"mvex" => movie.fragments = self.fragments(&header)?,
-                _ => {}
-            }
-            at = header.end;
+    /// Where to go on in a fragmented file: at `at`, or, where too many fragments follow, at the first one of its end.
+    fn pass_over_fragments(&mut self, at: u64) -> Result<u64, Stop> {
+        let seen = self.boxes.seen;
+        let total = seen.total_bytes();
+        let tail_start = total.saturating_sub(TAIL_BYTES);
+        if self.top.has_unseen_fragments || at >= total {
+            return Ok(at);
         }
-        Ok(())
+        if at >= tail_start {
+            seen.whole(at..total)?;
+            return Ok(at);
+        }
+        let can_follow = self.knows(at) || self.reads_to(tail_start, at) <= READS_TO_FOLLOW;
+        if can_follow && self.boxes.left > PARTS_OF_TAIL {
+            return Ok(at);
+        }
+        self.top.has_unseen_fragments = true;
+        let first = tail::first_fragment(seen.whole(tail_start..total)?);
+        self.top.has_unknown_end = first.is_none();
+        Ok(first.map_or(total, |first| tail_start.saturating_add(first as u64)))
     }
 
-    fn track(&mut self, trak: &Header, movie: &mut Movie) -> Result<(), Stop> {
-        let Some(mdia) = self.child(trak, *b"mdia")? else {
+    /// Whether what is to be read of the box at `at` is in memory.
+    fn knows(&self, at: u64) -> bool {
+        let seen = self.boxes.seen;
+        let is_known = |read: Result<&[u8], Stop>| !matches!(read, Err(Stop::Want(_)));
+        match seen.at::<16>(at) {
+            Ok([s0, s1, s2, s3, b'm', b'o', b'o', b'f', ..]) => {
+                is_known(seen.some(at, u64::from(u32::from_be_bytes([s0, s1, s2, s3]))))
+            }
+            Ok(_) | Err(Stop::PastEnd | Stop::TooMany) => true,
+            Err(Stop::Want(_)) => false,
+        }
+    }
+
+    /// How many reads following the fragments up to `end` takes, by those before `at`.
+    fn reads_to(&self, end: u64, at: u64) -> u64 {
+        let (Some(first), count) = (self.top.fragments.first(), self.top.fragments.len() as u64)
+        else {
+            return 0;
+        };
+        let average = ((at - first.start.min(at)) / count).max(1);
+        end.saturating_sub(at) / average
+    }
+
+    fn is_fragmented(&self) -> bool {
+        let movie = self.top.movie.as_ref();
+        movie.is_some_and(|movie| movie.extends.is_some()) || !self.top.fragments.is_empty()
+    }
+
+    fn step(&mut self, header: &BoxHeader) -> Result<Step, Stop> {
+        let total = self.boxes.seen.total_bytes();
+        match &header.kind {
+            b"ftyp" | b"moov" if self.top.begins_twice(header) => return Ok(Step::End),
+            b"moov" if header.end <= total => {
+                self.top.movie = Some(Movie::read(&mut self.boxes, header)?);
+            }
+            b"moof" if header.end <= total => {
+                let fragment = Fragment::read(&mut self.boxes, header)?;
+                self.top.fragments.push(fragment);
+            }
+            b"mdat" => self.top.media.push(header.body..header.end.min(total)),
+            _ => {}
+        }
+        if header.end > total {
+            self.top.beyond = Some(header.clone());
+            return Ok(Step::End);
+        }
+        Ok(Step::On)
+    }
+
+    /// All boxes are known: decides what they tell.
+    fn conclude(&mut self) -> Result<(), Stop> {
+        if let Some(at_byte) = self.top.begins_twice_at {
+            self.found.add_flaw(Flaw::SecondFile { at_byte });
+        }
+        let Some(movie) = self.top.movie.take() else {
+            self.found.add_flaw(match &self.top.beyond {
+                Some(beyond) => cut_off(beyond),
+                None => Flaw::NoMoovBox,
+            });
             return Ok(());
         };
-        if let Some(hdlr) = self.child(&mdia, *b"hdlr")? {
-            // Version and flags, a reserved word, then what the track holds.
-            let kind: [u8; 4] = self.seen.at(hdlr.body.saturating_add(8))?;
-            movie.has_tracks |= matches!(&kind, b"vide" | b"soun");
-            movie.has_picture |= &kind == b"vide";
-        }
-        if let Some(mdhd) = self.child(&mdia, *b"mdhd")? {
-            let (timescale, length) = self.timing(&mdhd)?;
-            movie.longest_track = movie
-                .longest_track
-                .max(length.and_then(|length| duration(length, u64::from(timescale))));
+        if movie.is_empty() {
+            self.found.add_flaw(Flaw::EmptyMovie);
+        } else if movie.extends.is_some() || !self.top.fragments.is_empty() {
+            self.conclude_fragmented(&movie);
+        } else {
+            self.conclude_plain(&movie)?;
         }
         Ok(())
     }
 
-    fn fragments(&mut self, mvex: &Header) -> Result<Fragments, Stop> {
-        let Some(mehd) = self.child(mvex, *b"mehd")? else {
-            return Ok(Fragments::LengthUnknown);
-        };
-        let version = self.seen.at::<4>(mehd.body)?[0];
-        let length = self.length(version, mehd.body.saturating_add(4))?;
-        Ok(length.map_or(Fragments::LengthUnknown, Fragments::Length))
+    fn conclude_plain(&mut self, movie: &Movie) -> Result<(), Stop> {
+        self.found.tracks = movie.tracks.iter().map(MovieTrack::tell).collect();
+        let longest = self.found.tracks.iter().filter_map(|track| track.duration);
+        let length = movie.length().or(longest.max());
+        self.found.length = length.map_or(Length::Unknown, Length::Exact);
+        if let Some(flaw) = self.missing_media(movie)? {
+            self.found.add_flaw(flaw);
+        }
+        Ok(())
     }
 
-    /// The first box of this type inside of `parent`.
-    fn child(&mut self, parent: &Header, kind: [u8; 4]) -> Result<Option<Header>, Stop> {
-        let mut at = parent.body;
-        while let Some(header) = self.next(at, parent.end)? {
-            if header.kind == kind {
-                return Ok(Some(header));
+    /// Whether the media of each picture and sound track is where its headers say.
+    fn missing_media(&self, movie: &Movie) -> Result<Option<Flaw>, Stop> {
+        let total = self.boxes.seen.total_bytes();
+        let beyond = self.top.beyond.as_ref();
+        let tracks: Vec<_> = movie
+            .tracks
+            .iter()
+            .filter(|track| track.is_media())
+            .collect();
+        let no_media = || beyond.map_or(Flaw::NoMedia, cut_off);
+        let has_chunks = tracks.iter().any(|track| track.last_chunk.is_some());
+        if !tracks.is_empty() && (self.top.media.is_empty() || !has_chunks) {
+            return Ok(Some(no_media()));
+        }
+        let overrun =
+            beyond.filter(|beyond| &beyond.kind == b"mdat" && beyond.end - total > FEW_BYTES);
+        for track in tracks {
+            let Some(offset) = track.last_chunk else {
+                if track.plays() {
+                    return Ok(Some(no_media()));
+                }
+                continue;
+            };
+            if !self.top.media.iter().any(|media| media.contains(&offset)) {
+                let elsewhere = Flaw::MediaMissing { at_byte: offset };
+                let cut = beyond.filter(|_| offset >= total);
+                return Ok(Some(cut.map_or(elsewhere, cut_off)));
             }
-            at = header.end;
+            // Where a header speaks of more than there is, all media has to be shown to be there.
+            if let Some(overrun) = overrun
+                && track
+                    .last_chunk_end(&self.boxes)?
+                    .is_none_or(|end| end > total)
+            {
+                return Ok(Some(cut_off(overrun)));
+            }
         }
         Ok(None)
     }
 
-    /// Timescale and length of an `mvhd` or `mdhd`, which begin alike: version and flags, two times, these two.
-    fn timing(&self, header: &Header) -> Result<(u32, Option<u64>), Stop> {
-        let version = self.seen.at::<4>(header.body)?[0];
-        let timescale_at = header
-            .body
-            .saturating_add(if version == 1 { 20 } else { 12 });
-        let timescale = u32::from_be_bytes(self.seen.at(timescale_at)?);
-        Ok((
-            timescale,
-            self.length(version, timescale_at.saturating_add(4))?,
-        ))
+    fn conclude_fragmented(&mut self, movie: &Movie) {
+        let total = self.boxes.seen.total_bytes();
+        let is_complete = !self.top.has_unseen_fragments;
+        if self.top.has_unknown_end {
+            self.found.coverage = Coverage::ReadsRanOut;
+            return;
+        }
+        let times = TrackTimes::of_all(movie, &self.top.fragments, is_complete);
+        self.found.tracks = movie
+            .tracks
+            .iter()
+            .zip(&times)
+            .map(|(track, times)| Track {
+                duration: times.plays(),
+                ..track.tell()
+            })
+            .collect();
+        let media = || times.iter().filter(|times| times.is_media);
+        let found = media().filter_map(TrackTimes::plays).max();
+        self.found.length = found.map_or(Length::Unknown, Length::Exact);
+        let starts_at = media().filter_map(|times| times.begins).min();
+        self.found.starts_at = starts_at.unwrap_or_default();
+        let ends_at = found.map(|found| found.saturating_add(self.found.starts_at));
+        self.found.gaps = media().map(|times| times.gaps).max().unwrap_or_default();
+        if media().any(|times| times.goes_back) {
+            let at_byte = self.top.fragments.last().map_or(0, |last| last.start);
+            self.found.add_flaw(Flaw::SecondFile { at_byte });
+        }
+        if let Some(flaw) = self.missing_fragment_media(movie) {
+            self.found.add_flaw(flaw);
+        }
+        if let (Some(promised), Some(found)) = (movie.promised(), ends_at)
+            && promised > found.saturating_add(plausibility::tolerance(promised))
+        {
+            self.found
+                .add_flaw(Flaw::FewerFragments { promised, found });
+        }
+        if let Some(at_byte) = self.top.junk_at.filter(|at| total - at > JUNK_BYTES) {
+            self.found.add_flaw(Flaw::Hole { at_byte });
+        }
+        if found.is_none() && !is_complete {
+            self.found.coverage = Coverage::ReadsRanOut;
+        }
     }
 
-    /// A length of 64 bits in version 1, else of 32; all ones mean that it is not known.
-    fn length(&self, version: u8, at: u64) -> Result<Option<u64>, Stop> {
-        if version == 1 {
-            let length = u64::from_be_bytes(self.seen.at(at)?);
-            return Ok((length != u64::MAX).then_some(length));
+    fn missing_fragment_media(&self, movie: &Movie) -> Option<Flaw> {
+        let total = self.boxes.seen.total_bytes();
+        let ends = self
+            .top
+            .fragments
+            .iter()
+            .map(|fragment| fragment.media_end(movie));
+        if let Some(declared_bytes) = ends.clone().flatten().filter(|end| *end > total).max() {
+            return Some(Flaw::ShorterThanItsHeaders { declared_bytes });
         }
-        let length = u32::from_be_bytes(self.seen.at(at)?);
-        Ok((length != u32::MAX).then_some(u64::from(length)))
+        // What cannot be shown to be there counts as cut off.
+        let is_shown = ends.last().is_some_and(|end| end.is_some());
+        match &self.top.beyond {
+            Some(beyond) if &beyond.kind == b"mdat" && is_shown => None,
+            Some(beyond) if matches!(&beyond.kind, b"mdat" | b"moof") => Some(cut_off(beyond)),
+            Some(_) | None => None,
+        }
     }
 }
 
-impl Movie {
-    fn tell(&self, found: &mut ProbedMedia) {
-        let of_movie = |length: u64| duration(length, u64::from(self.timescale));
-        found.duration = match self.fragments {
-            Fragments::Length(length) => of_movie(length),
-            Fragments::LengthUnknown => None,
-            Fragments::None => match self.length {
-                None | Some(0) => self
-                    .longest_track
-                    .or_else(|| self.length.and_then(of_movie)),
-                Some(length) => of_movie(length),
-            },
+impl TopLevel {
+    fn begins_twice(&mut self, header: &BoxHeader) -> bool {
+        let is_second = match &header.kind {
+            b"moov" => self.movie.is_some(),
+            _ => self.has_begun(),
         };
-        let kind = if self.has_picture {
-            ContentKind::AudioVideo
-        } else {
-            ContentKind::Audio
-        };
-        found.content = self.has_tracks.then_some(kind);
+        if is_second {
+            self.begins_twice_at.get_or_insert(header.start);
+        }
+        is_second
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::samples::{
-        long_mp4_box, mdat, moov, mp4_box, mvhd, probe, reads, sample, trak,
-    };
-    use super::*;
-
-    const FTYP: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0";
-
-    #[test]
-    fn a_real_file_tells_its_length_and_picture() {
-        let probed = probe(&sample("sample.mp4"));
-        assert_eq!(
-            (probed.container, probed.content, probed.flaw),
-            (Container::Mp4, Some(ContentKind::AudioVideo), None)
-        );
-        assert_eq!(probed.duration, Some(Duration::from_secs(2)));
-    }
-
-    #[rstest::rstest]
-    #[case::moov_first([moov(&[mvhd(0, 1000, 90_500)]), mdat(300_000)].concat())]
-    #[case::moov_last([mdat(300_000), moov(&[mvhd(1, 1000, 90_500)])].concat())]
-    #[case::after_a_64_bit_box([long_mp4_box("mdat", &vec![0; 300_000]), moov(&[mvhd(0, 1000, 90_500)])].concat())]
-    #[case::up_to_the_end([moov(&[mvhd(0, 1000, 90_500)]), b"\0\0\0\0mdat".to_vec(), vec![9; 300_000]].concat())]
-    #[case::behind_a_large_box_of_moov(moov(&[mp4_box("udta", &vec![1; 300_000]), mvhd(0, 1000, 90_500)]))]
-    #[case::by_its_longest_track(moov(&[mvhd(0, 1000, 0), trak("vide", 0, 50, 4525), trak("soun", 1, 16_000, 16_000)]))]
-    #[case::fragmented([moov(&[mvhd(0, 1000, 0), mp4_box("mvex", &mp4_box("mehd", b"\0\0\0\0\0\x01\x61\x84"))]), mdat(9)].concat())]
-    fn the_length_is_found_wherever_it_stands(#[case] boxes: Vec<u8>) {
-        let file = [FTYP, &boxes].concat();
-        let probed = probe(&file);
-        assert_eq!(
-            (probed.duration, probed.flaw),
-            (Some(Duration::from_millis(90_500)), None)
-        );
-        assert!(reads(&file) <= 3, "{} reads", reads(&file));
-    }
-
-    #[test]
-    fn a_fragmented_file_without_a_total_does_not_tell_its_length() {
-        let probed = probe(
-            &[
-                FTYP,
-                &moov(&[
-                    mvhd(0, 1000, 2000),
-                    mp4_box("mvex", &mp4_box("trex", &[0; 24])),
-                ]),
-            ]
-            .concat(),
-        );
-        assert_eq!((probed.duration, probed.flaw), (None, None));
-    }
-
-    #[test]
-    fn sound_alone_is_audio() {
-        let probed = probe(&[FTYP, &moov(&[mvhd(0, 1000, 10), trak("soun", 0, 1, 1)])].concat());
-        assert_eq!(probed.content, Some(ContentKind::Audio));
-    }
-
-    #[test]
-    fn a_length_of_nothing_is_a_length() {
-        assert_eq!(
-            probe(&[FTYP, &moov(&[mvhd(0, 1000, 0)])].concat()).duration,
-            Some(Duration::ZERO)
-        );
-        assert_eq!(
-            probe(&[FTYP, &moov(&[mvhd(0, 1000, u32::MAX.into())])].concat()).duration,
-            None
-        );
-    }
-
-    #[test]
-    fn a_file_cut_off_is_shorter_than_its_boxes() {
-        let whole = sample("sample.mp4");
-        for cut in [13_000, 2200, 700, 100] {
-            let declared_bytes = if cut > 2076 { 13_492 } else { 2076 };
-            assert_eq!(
-                probe(&whole[..cut]).flaw,
-                Some(Flaw::ShorterThanItsHeaders { declared_bytes }),
-                "at {cut}"
-            );
-        }
-        assert_eq!(
-            probe(&whole[..13_000]).duration,
-            Some(Duration::from_secs(2)),
-            "moov is whole"
-        );
-    }
-
-    #[test]
-    fn a_file_without_moov_is_not_complete() {
-        assert_eq!(
-            probe(&[FTYP, &mdat(1000)].concat()).flaw,
-            Some(Flaw::NoMoovBox)
-        );
-        assert_eq!(probe(FTYP).flaw, Some(Flaw::NoMoovBox));
-        let cut_in_a_header = [FTYP, b"\0\0\0\x01mdat\0\0"].concat();
-        assert_eq!(
-            probe(&cut_in_a_header).flaw,
-            Some(Flaw::ShorterThanItsHeaders { declared_bytes: 32 })
-        );
-    }
-
-    #[test]
-    fn a_file_of_too_many_boxes_is_left_alone() {
-        let probed = probe(&[FTYP, &mp4_box("free", b"").repeat(10_000)].concat());
-        assert_eq!(
-            (probed.container, probed.duration, probed.flaw),
-            (Container::Mp4, None, None)
-        );
+fn cut_off(beyond: &BoxHeader) -> Flaw {
+    Flaw::ShorterThanItsHeaders {
+        declared_bytes: beyond.end,
     }
 }

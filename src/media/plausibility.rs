@@ -3,190 +3,301 @@
 //! A proof that the copy equals the source says nothing of the source: a file the service cut short copies well. Pure;
 //! what the file says about itself comes from [`crate::media`].
 
-use crate::media::{Container, ProbedMedia};
-use crate::recording::media::{ContentKind, FormatKind};
-use crate::recording::metadata::RecordingMetadata;
+use std::time::Duration;
 
-/// How far two lengths may lie apart, in milliseconds: encoders round to frames, and start late.
-pub const TOLERANCE_MS: f64 = 2000.0;
-/// The same as a share of the length: clocks drift.
-pub const TOLERANCE_SHARE: f64 = 0.02;
-/// What ACS records, in bytes a second: wav has 256 kbps for each channel, mp3 48 kbps, and mp4 at 1920x1080 and 16 frames
-/// a second about 7.5 MB a minute
-/// (<https://learn.microsoft.com/azure/communication-services/concepts/voice-video-calling/call-recording>).
-pub const WAV_BYTES_PER_SECOND: f64 = 32_000.0;
-pub const MP3_BYTES_PER_SECOND: f64 = 6000.0;
-pub const MP4_BYTES_PER_SECOND: f64 = 125_000.0;
-/// How many times more or less than these a sound may have: other rates are not excluded, other magnitudes are.
-pub const SOUND_RATE_FACTOR: f64 = 2.0;
-/// The same for an mp4, whose rate follows the picture.
-pub const PICTURE_RATE_FACTOR: f64 = 20.0;
-/// A length from which on a file must play at all and its data rate means something, in milliseconds.
-pub const MEANINGFUL_MS: f64 = 2000.0;
+use crate::media::found::{Container, Coverage, Length, ProbedMedia, TrackKind};
+use crate::recording::media::{ChannelKind, ContentKind, FormatKind};
+use crate::recording::{RecordingChunk, RecordingMetadata};
+
+/// How far two lengths may lie apart: encoders round to frames, and start late.
+const TOLERANCE: Duration = Duration::from_secs(2);
+/// The same as a share of the length: clocks drift. An hour that lost a minute is beyond it.
+const TOLERANCE_PER_MILLE: u32 = 2;
+/// How far an estimate may be off.
+const ESTIMATE_TOLERANCE: Duration = Duration::from_secs(5);
+const ESTIMATE_TOLERANCE_PERCENT: u32 = 15;
+/// How long before the end of a recording its sound may end.
+const SOUND_TOLERANCE: Duration = Duration::from_secs(5);
+const SOUND_TOLERANCE_PERCENT: u32 = 5;
+/// From this length on a file must play at all.
+const MEANINGFUL: Duration = Duration::from_secs(2);
+/// Channels of a mixed recording, at most.
+const MIXED_CHANNELS: u16 = 2;
+/// The member of an event, as a chunk keeps it, that tells the kind of channels.
+const EVENT_CHANNEL_TYPE: &str = "data.recordingChannelType";
 
 /// What a look at a file has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plausibility {
     /// All that could be compared agrees.
     Agrees,
-    /// There was nothing to compare with.
-    Unknown,
-    /// One sentence for an operator; it names what was said and what was found.
+    /// There was nothing to compare, or the look did not reach far enough; one sentence says which.
+    Unknown(String),
+    /// One sentence for an operator; it names what was reported and what was found.
     Disagrees(String),
 }
 
-/// Compares a file of `total_bytes` with what is said about it. `expected` is the format its event tells, if it does;
-/// else the metadata's counts.
-pub fn examine(
-    probed: &ProbedMedia,
-    total_bytes: u64,
-    expected: Option<FormatKind>,
-    metadata: &RecordingMetadata,
-) -> Plausibility {
-    let expected = expected.or(metadata.format);
-    if let Some(disagreement) = kind_disagreement(probed.container, expected) {
-        return Plausibility::Disagrees(disagreement);
-    }
-    if let Some(flaw) = probed.flaw {
-        return Plausibility::Disagrees(format!("the file has {total_bytes} bytes, but {flaw}"));
-    }
-    let plays_ms = probed
-        .duration
-        .map(|duration| duration.as_secs_f64() * 1000.0);
-    match (claim(metadata), plays_ms) {
-        (Some(claim), Some(plays_ms)) => compare_lengths(claim, plays_ms),
-        (Some(claim), None) => compare_rate(probed, total_bytes, claim.without_pauses_ms),
-        (None, Some(plays_ms)) => compare_rate(probed, total_bytes, plays_ms),
-        (None, None) => Plausibility::Unknown,
-    }
+/// What event and metadata say of a chunk's media.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReportedMedia {
+    pub format: Option<FormatKind>,
+    pub content: Option<ContentKind>,
+    pub channel_kind: Option<ChannelKind>,
+    pub channels: Option<u32>,
+    pub length: Option<ReportedLength>,
 }
 
-fn kind_disagreement(container: Container, expected: Option<FormatKind>) -> Option<String> {
-    let expected_name = expected.map_or("media", FormatKind::as_str);
-    match container {
-        Container::WebPage => Some(format!(
-            "the recording should be {expected_name}, and the file is a web page or an error text"
-        )),
-        Container::Unrecognised if expected.is_some() => Some(format!(
-            "the recording should be {expected_name}, and the file is none of wav, mp3 and mp4"
-        )),
-        // A format that may be new: nothing says that it is wrong.
-        Container::Unrecognised => None,
-        Container::Wav | Container::Mp4 | Container::Mp3 => {
-            let (expected, found) = (expected?, container.format()?);
-            let differs = expected != found;
-            differs.then(|| {
-                format!(
-                    "the recording should be {}, and the file is {}",
-                    expected.as_str(),
-                    found.as_str()
-                )
-            })
+/// How long a chunk plays. Whether a file's own length includes the pauses is not published, so either of the two is
+/// right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReportedLength {
+    pub with_pauses: Duration,
+    pub without_pauses: Duration,
+}
+
+impl ReportedMedia {
+    /// The event counts first, then the metadata.
+    pub fn of(chunk: &RecordingChunk, metadata: &RecordingMetadata) -> Self {
+        let by_event = || chunk.other.get(EVENT_CHANNEL_TYPE)?.as_str()?.parse().ok();
+        let kind = chunk.media_kind().map(|kind| kind.format);
+        Self {
+            format: chunk.format.or(metadata.format).or(kind),
+            content: chunk.content.or(metadata.content),
+            channel_kind: metadata.channels.or_else(by_event),
+            channels: metadata.audio_channels,
+            length: ReportedLength::of(metadata),
         }
     }
 }
 
-/// How long the metadata says a chunk plays. Whether a file's own length includes the pauses is not published, so either
-/// of the two is right.
-#[derive(Clone, Copy)]
-struct Claim {
-    with_pauses_ms: f64,
-    without_pauses_ms: f64,
-}
+impl ReportedLength {
+    fn of(metadata: &RecordingMetadata) -> Option<Self> {
+        let milliseconds = |ms: f64| Duration::try_from_secs_f64(ms / 1e3).ok();
+        let with_pauses = milliseconds(metadata.chunk_duration_ms?)?;
+        let pauses = milliseconds(metadata.pauses_ms).unwrap_or(Duration::MAX);
+        Some(Self {
+            with_pauses,
+            without_pauses: with_pauses.saturating_sub(pauses),
+        })
+    }
 
-fn claim(metadata: &RecordingMetadata) -> Option<Claim> {
-    let with_pauses_ms = metadata.chunk_duration_ms.filter(|ms| *ms >= 0.0)?;
-    Some(Claim {
-        with_pauses_ms,
-        without_pauses_ms: (with_pauses_ms - metadata.pauses_ms).max(0.0),
-    })
-}
+    /// Whether a file plays as long; its clock may be meant to count from 0 wherever it starts.
+    fn allows(self, probed: &ProbedMedia) -> Option<bool> {
+        let (plays, tolerance): (Duration, fn(Duration) -> Duration) = match probed.length {
+            Length::Unknown => return None,
+            Length::Exact(plays) => (plays, tolerance),
+            Length::Estimated(plays) => (plays, estimate_tolerance),
+        };
+        let plays_nothing = plays.is_zero() && self.without_pauses >= MEANINGFUL;
+        let near = |reported: Duration| {
+            let by_clock = plays.saturating_add(probed.starts_at);
+            plays.abs_diff(reported).min(by_clock.abs_diff(reported)) <= tolerance(reported)
+        };
+        Some(!plays_nothing && (near(self.with_pauses) || near(self.without_pauses)))
+    }
 
-impl Claim {
-    fn allows(self, plays_ms: f64) -> bool {
-        let plays_nothing = plays_ms <= 0.0 && self.without_pauses_ms >= MEANINGFUL_MS;
-        let near = |ms: f64| (plays_ms - ms).abs() <= TOLERANCE_MS.max(ms * TOLERANCE_SHARE);
-        !plays_nothing && (near(self.with_pauses_ms) || near(self.without_pauses_ms))
+    fn pauses(self) -> Duration {
+        self.with_pauses.saturating_sub(self.without_pauses)
     }
 }
 
-fn compare_lengths(claim: Claim, plays_ms: f64) -> Plausibility {
-    if claim.allows(plays_ms) {
-        return Plausibility::Agrees;
-    }
-    let (with, without, plays) = (
-        claim.with_pauses_ms / 1e3,
-        claim.without_pauses_ms / 1e3,
-        plays_ms / 1e3,
-    );
-    Plausibility::Disagrees(format!(
-        "the metadata says the recording lasts {with:.1} s ({without:.1} s without its pauses), and the file plays for {plays:.1} s"
-    ))
+/// How far a measured length may lie from this one.
+pub(super) fn tolerance(length: Duration) -> Duration {
+    TOLERANCE.max(length / 1000 * TOLERANCE_PER_MILLE)
 }
 
-/// The weaker comparison, where only one side tells a length: whether that many bytes are usual for it.
-fn compare_rate(probed: &ProbedMedia, total_bytes: u64, length_ms: f64) -> Plausibility {
-    let (usual, factor) = match probed.container {
-        Container::Wav => match probed.channels {
-            Some(channels) if channels > 0 => (
-                WAV_BYTES_PER_SECOND * f64::from(channels),
-                SOUND_RATE_FACTOR,
-            ),
-            Some(_) | None => return Plausibility::Unknown,
-        },
-        Container::Mp3 => (MP3_BYTES_PER_SECOND, SOUND_RATE_FACTOR),
-        // Without a picture there is no usual rate.
-        Container::Mp4 if probed.content == Some(ContentKind::Audio) => {
-            return Plausibility::Unknown;
+/// How far an estimated length may lie from this one.
+pub(super) fn estimate_tolerance(length: Duration) -> Duration {
+    ESTIMATE_TOLERANCE.max(length / 100 * ESTIMATE_TOLERANCE_PERCENT)
+}
+
+/// How one property compares.
+enum Comparison {
+    Nothing,
+    Agrees,
+    Disagrees(String),
+}
+
+/// Compares a file of `total_bytes` with what is reported of it.
+pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia) -> Plausibility {
+    if let Comparison::Disagrees(what) = compare_kinds(probed, reported.format) {
+        return Plausibility::Disagrees(what);
+    }
+    if let Some(flaw) = &probed.flaw {
+        return Plausibility::Disagrees(format!("the file has {total_bytes} bytes, and {flaw}"));
+    }
+    let compare: [fn(&ProbedMedia, &ReportedMedia) -> Comparison; 5] = [
+        |probed, reported| compare_kinds(probed, reported.format),
+        compare_tracks,
+        compare_channels,
+        compare_lengths,
+        compare_gaps,
+    ];
+    let mut agrees = false;
+    for compare in compare {
+        match compare(probed, reported) {
+            Comparison::Nothing => {}
+            Comparison::Agrees => agrees = true,
+            Comparison::Disagrees(what) => return Plausibility::Disagrees(what),
         }
-        Container::Mp4 => (MP4_BYTES_PER_SECOND, PICTURE_RATE_FACTOR),
-        Container::WebPage | Container::Unrecognised => return Plausibility::Unknown,
+    }
+    let unknown = |why: &str| Plausibility::Unknown(why.to_owned());
+    match (probed.coverage, probed.container) {
+        (Coverage::ReadsRanOut, _) => {
+            unknown("the file has more parts than the reads of one look suffice for")
+        }
+        (Coverage::Complete, Container::Unrecognised) => {
+            unknown("no format is reported, and the file is none of wav, mp3 and mp4")
+        }
+        (Coverage::Complete, _) if reported.length.is_some() && probed.duration().is_none() => {
+            unknown("the file does not say how long it plays")
+        }
+        (Coverage::Complete, _) if !agrees => {
+            unknown("neither event nor metadata reports anything to compare the file with")
+        }
+        (Coverage::Complete, _) => Plausibility::Agrees,
+    }
+}
+
+fn compare_kinds(probed: &ProbedMedia, reported: Option<FormatKind>) -> Comparison {
+    let reported_name = reported.map_or("media", FormatKind::as_str);
+    let disagrees = |what: &str| {
+        Comparison::Disagrees(format!(
+            "the recording should be {reported_name}, and the file is {what}"
+        ))
     };
-    if length_ms < MEANINGFUL_MS {
-        return Plausibility::Unknown;
+    match (probed.container, reported) {
+        (Container::Text, _) => disagrees("a web page or another text"),
+        // Whether it is one is not known when the reads ran out.
+        (Container::Unrecognised, Some(_)) if probed.coverage == Coverage::Complete => {
+            disagrees("none of wav, mp3 and mp4")
+        }
+        // A format that may be new: nothing says that it is wrong.
+        (Container::Unrecognised, _) => Comparison::Nothing,
+        (Container::Wav | Container::Mp4 | Container::Mp3, None) => Comparison::Nothing,
+        (Container::Wav | Container::Mp4 | Container::Mp3, Some(_)) => {
+            match probed.container.format() {
+                found if found == reported => Comparison::Agrees,
+                Some(found) => disagrees(found.as_str()),
+                None => Comparison::Nothing,
+            }
+        }
     }
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a rate is compared by its magnitude"
-    )]
-    let found = total_bytes as f64 / (length_ms / 1e3);
-    if (usual / factor..=usual * factor).contains(&found) {
-        return Plausibility::Agrees;
+}
+
+/// Picture and sound of a recording that should have both.
+fn compare_tracks(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison {
+    let should_have_both = reported.content == Some(ContentKind::AudioVideo);
+    if !should_have_both || probed.container != Container::Mp4 || probed.tracks.is_empty() {
+        return Comparison::Nothing;
     }
-    let seconds = length_ms / 1e3;
-    Plausibility::Disagrees(format!(
-        "a recording of {seconds:.1} s usually has {usual:.0} bytes a second, and the file of {total_bytes} bytes has {found:.0}"
+    for (kind, name) in [(TrackKind::Picture, "picture"), (TrackKind::Sound, "sound")] {
+        if !probed.has(kind) {
+            return Comparison::Disagrees(format!(
+                "the recording should have a picture and sound, and the file has no {name} track"
+            ));
+        }
+    }
+    let sound = probed
+        .tracks
+        .iter()
+        .filter(|track| track.kind == TrackKind::Sound);
+    let sound = sound.filter_map(|track| track.duration).max();
+    let (Some(sound), Some(whole)) = (sound, probed.duration()) else {
+        return Comparison::Agrees;
+    };
+    let allowed = SOUND_TOLERANCE.max(whole / 100 * SOUND_TOLERANCE_PERCENT);
+    if whole.saturating_sub(sound) > allowed {
+        let (sound, whole) = (sound.as_secs_f64(), whole.as_secs_f64());
+        return Comparison::Disagrees(format!(
+            "the file plays for {whole:.1} s, and its sound ends after {sound:.1} s"
+        ));
+    }
+    Comparison::Agrees
+}
+
+fn compare_channels(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison {
+    let Some(found) = probed.channels() else {
+        return Comparison::Nothing;
+    };
+    let counted = format!("{found} channel{}", if found == 1 { "" } else { "s" });
+    match (reported.channel_kind, reported.channels) {
+        (Some(ChannelKind::Mixed), _) if found > MIXED_CHANNELS => Comparison::Disagrees(format!(
+            "the recording is mixed, and the file has {counted}"
+        )),
+        (Some(ChannelKind::Mixed), _) => Comparison::Agrees,
+        (Some(ChannelKind::Unmixed), Some(channels)) if channels > 0 => {
+            if channels == u32::from(found) {
+                return Comparison::Agrees;
+            }
+            Comparison::Disagrees(format!(
+                "the metadata reports {channels} separate channels, and the file has {counted}"
+            ))
+        }
+        (Some(ChannelKind::Unmixed), _) | (None, _) => Comparison::Nothing,
+    }
+}
+
+fn compare_lengths(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison {
+    let (Some(length), Some(plays)) = (reported.length, probed.duration()) else {
+        return Comparison::Nothing;
+    };
+    match length.allows(probed) {
+        None => Comparison::Nothing,
+        Some(true) => Comparison::Agrees,
+        Some(false) => {
+            let (with, without, plays) = (
+                length.with_pauses.as_secs_f64(),
+                length.without_pauses.as_secs_f64(),
+                plays.as_secs_f64(),
+            );
+            Comparison::Disagrees(format!(
+                "the metadata says the recording lasts {with:.1} s ({without:.1} s without its pauses), and the file plays for {plays:.1} s"
+            ))
+        }
+    }
+}
+
+/// Time that is in no fragment may be a pause; more of it is missing.
+fn compare_gaps(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison {
+    let pauses = reported
+        .length
+        .map(ReportedLength::pauses)
+        .unwrap_or_default();
+    let whole = probed.duration().unwrap_or_default();
+    if probed.gaps <= pauses.saturating_add(tolerance(whole)) {
+        return Comparison::Nothing;
+    }
+    Comparison::Disagrees(format!(
+        "{:.1} s are missing between the fragments of the file",
+        probed.gaps.as_secs_f64()
     ))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{moov, mp4_box, mvhd, probe, sample, wav};
+    use super::super::samples::{FTYP, fragmented, moov, mp4_box, mvhd, plain, probe, sample, wav};
     use super::*;
     use acs_simulator::media::Media;
 
-    fn metadata(chunk_duration_ms: f64, pauses_ms: f64) -> RecordingMetadata {
-        RecordingMetadata {
-            chunk_duration_ms: Some(chunk_duration_ms),
+    fn lasts(with_pauses_ms: f64, pauses_ms: f64) -> ReportedMedia {
+        let metadata = RecordingMetadata {
+            chunk_duration_ms: Some(with_pauses_ms),
             pauses_ms,
             ..RecordingMetadata::default()
+        };
+        ReportedMedia {
+            length: ReportedLength::of(&metadata),
+            ..ReportedMedia::default()
         }
     }
 
-    fn truth_of(
-        file: &[u8],
-        expected: Option<FormatKind>,
-        metadata: &RecordingMetadata,
-    ) -> Plausibility {
-        examine(&probe(file), file.len() as u64, expected, metadata)
+    fn verdict(file: &[u8], reported: &ReportedMedia) -> Plausibility {
+        examine(&probe(file), file.len() as u64, reported)
     }
 
-    fn mp4(plays_ms: u64) -> Vec<u8> {
-        [
-            mp4_box("ftyp", b"isom\0\0\0\0"),
-            moov(&[mvhd(0, 1000, plays_ms)]),
-        ]
-        .concat()
+    fn disagrees(file: &[u8], reported: &ReportedMedia) -> bool {
+        matches!(verdict(file, reported), Plausibility::Disagrees(_))
     }
 
     #[rstest::rstest]
@@ -194,47 +305,64 @@ mod tests {
     #[case::two_seconds_short(58_000, 60_000.0, 0.0, true)]
     #[case::three_seconds_short(57_000, 60_000.0, 0.0, false)]
     #[case::three_seconds_long(63_000, 60_000.0, 0.0, false)]
-    #[case::two_percent_of_an_hour(3_600_000 - 72_000, 3_600_000.0, 0.0, true)]
-    #[case::three_percent_of_an_hour(3_600_000 - 108_000, 3_600_000.0, 0.0, false)]
+    #[case::a_share_of_an_hour(3_600_000 - 7000, 3_600_000.0, 0.0, true)]
+    #[case::an_hour_that_lost_most_of_a_minute(3_600_000 - 54_000, 3_600_000.0, 0.0, false)]
     #[case::pauses_left_out(40_000, 60_000.0, 20_000.0, true)]
     #[case::pauses_kept(60_000, 60_000.0, 20_000.0, true)]
     #[case::neither(50_000, 60_000.0, 20_000.0, false)]
-    #[case::plays_nothing(0, 2000.0, 0.0, false)]
-    #[case::all_of_it_paused(0, 20_000.0, 20_000.0, true)]
-    #[case::more_pause_than_recording(0, 1000.0, 20_000.0, true)]
     #[case::should_play_nothing(60_000, 0.0, 0.0, false)]
-    #[case::a_blink(0, 1.5, 0.5, true)]
+    #[case::a_blink(1, 1.5, 0.5, true)]
+    #[case::longer_than_any_clock(1000, 1e300, 0.0, true)]
+    #[case::less_than_nothing(1000, -5.0, 0.0, true)]
     fn a_file_plays_as_long_as_its_metadata_says(
         #[case] plays_ms: u64,
         #[case] chunk_ms: f64,
         #[case] pauses_ms: f64,
-        #[case] agrees: bool,
+        #[case] fits: bool,
     ) {
-        let truth = truth_of(
-            &mp4(plays_ms),
-            Some(FormatKind::Mp4),
-            &metadata(chunk_ms, pauses_ms),
+        let verdict = verdict(&plain(plays_ms), &lasts(chunk_ms, pauses_ms));
+        assert_eq!(
+            !matches!(verdict, Plausibility::Disagrees(_)),
+            fits,
+            "{verdict:?}"
         );
-        assert_eq!(truth == Plausibility::Agrees, agrees, "{truth:?}");
+    }
+
+    #[test]
+    fn a_file_that_plays_nothing_disagrees_with_a_length() {
+        let nothing = [
+            FTYP.to_vec(),
+            moov(&[mvhd(0, 1000, 0), mp4_box("mvex", b"")]),
+        ]
+        .concat();
+        let empty = wav(1, 0);
+        assert!(disagrees(&nothing, &lasts(2000.0, 0.0)));
+        assert!(disagrees(&empty, &lasts(2000.0, 0.0)));
+        assert_eq!(
+            verdict(&empty, &lasts(20_000.0, 20_000.0)),
+            Plausibility::Agrees
+        );
     }
 
     #[test]
     fn a_disagreement_names_both_lengths() {
-        let truth = truth_of(&mp4(2000), None, &metadata(19_320.0, 5220.0));
         let sentence = "the metadata says the recording lasts 19.3 s (14.1 s without its pauses), and the file plays for 2.0 s";
-        assert_eq!(truth, Plausibility::Disagrees(sentence.to_owned()));
+        assert_eq!(
+            verdict(&plain(2000), &lasts(19_320.0, 5220.0)),
+            Plausibility::Disagrees(sentence.to_owned())
+        );
     }
 
     #[rstest::rstest]
     #[case(
         b"<html>",
         Some(FormatKind::Mp4),
-        "the recording should be mp4, and the file is a web page or an error text"
+        "the recording should be mp4, and the file is a web page or another text"
     )]
     #[case(
         b"{}",
         None,
-        "the recording should be media, and the file is a web page or an error text"
+        "the recording should be media, and the file is a web page or another text"
     )]
     #[case(
         b"MZ\0\0",
@@ -242,75 +370,106 @@ mod tests {
         "the recording should be wav, and the file is none of wav, mp3 and mp4"
     )]
     #[case(&wav(1, 100), Some(FormatKind::Mp3), "the recording should be mp3, and the file is wav")]
-    #[case(&wav(1, 100)[..1000], None, "the file has 1000 bytes, but its own headers speak of 3244 bytes")]
-    #[case(&mp4(0)[..16], None, "the file has 16 bytes, but no moov box: the file is not complete")]
-    fn a_file_that_is_not_what_it_should_be_is_told(
+    #[case(&wav(1, 100)[..1000], None, "the file has 1000 bytes, and its headers declare 3244 bytes: the file was cut off")]
+    #[case(&plain(0)[..16], None, "the file has 16 bytes, and it has no moov box: the file is not complete")]
+    fn a_file_that_is_not_what_it_should_be_disagrees(
         #[case] file: &[u8],
-        #[case] expected: Option<FormatKind>,
+        #[case] format: Option<FormatKind>,
         #[case] sentence: &str,
     ) {
+        let reported = ReportedMedia {
+            format,
+            ..lasts(100.0, 0.0)
+        };
         assert_eq!(
-            truth_of(file, expected, &metadata(100.0, 0.0)),
+            verdict(file, &reported),
             Plausibility::Disagrees(sentence.to_owned())
         );
     }
 
-    #[test]
-    fn the_metadata_tells_the_format_where_the_event_does_not() {
-        let said = RecordingMetadata {
-            format: Some(FormatKind::Mp4),
-            ..metadata(100.0, 0.0)
-        };
-        assert!(matches!(
-            truth_of(&wav(1, 100), None, &said),
-            Plausibility::Disagrees(_)
-        ));
-        assert_eq!(
-            truth_of(&wav(1, 100), Some(FormatKind::Wav), &said),
-            Plausibility::Agrees,
-            "the event counts first"
-        );
+    #[rstest::rstest]
+    #[case::nothing_is_reported(&wav(1, 5000), ReportedMedia::default(), "nor metadata")]
+    #[case::no_format_is_known(b"MZ\0\0", ReportedMedia::default(), "no format")]
+    #[case::the_file_tells_no_length(&plain(0), lasts(1000.0, 0.0), "does not say")]
+    fn what_cannot_be_compared_is_unknown(
+        #[case] file: &[u8],
+        #[case] reported: ReportedMedia,
+        #[case] why: &str,
+    ) {
+        let verdict = verdict(file, &reported);
+        let is_unknown = matches!(&verdict, Plausibility::Unknown(said) if said.contains(why));
+        assert!(is_unknown, "{verdict:?}");
     }
 
     #[rstest::rstest]
-    #[case::wav(&wav(2, 5000), Plausibility::Agrees)]
-    #[case::mp3(&sample("sample.mp3"), Plausibility::Agrees)]
-    #[case::mp4(&sample("sample.mp4"), Plausibility::Agrees)]
-    #[case::too_short_to_tell(&wav(1, 500), Plausibility::Unknown)]
-    #[case::unrecognised(b"MZ\0\0", Plausibility::Unknown)]
-    fn without_a_length_in_the_metadata_the_data_rate_is_compared(
-        #[case] file: &[u8],
-        #[case] expected: Plausibility,
+    #[case::as_many_as_reported(3, ChannelKind::Unmixed, Some(3), true)]
+    #[case::fewer(1, ChannelKind::Unmixed, Some(3), false)]
+    #[case::more(4, ChannelKind::Unmixed, Some(3), false)]
+    #[case::no_number(4, ChannelKind::Unmixed, None, true)]
+    #[case::mono(1, ChannelKind::Mixed, Some(2), true)]
+    #[case::stereo(2, ChannelKind::Mixed, Some(1), true)]
+    #[case::too_many_for_a_mix(3, ChannelKind::Mixed, None, false)]
+    fn channels_are_compared(
+        #[case] found: u16,
+        #[case] kind: ChannelKind,
+        #[case] channels: Option<u32>,
+        #[case] fits: bool,
     ) {
-        assert_eq!(
-            truth_of(file, None, &RecordingMetadata::default()),
-            expected
-        );
+        let reported = ReportedMedia {
+            channel_kind: Some(kind),
+            channels,
+            ..ReportedMedia::default()
+        };
+        assert_eq!(!disagrees(&wav(found, 1000), &reported), fits);
     }
 
     #[test]
-    fn an_hour_in_a_few_bytes_is_told() {
-        let truth = truth_of(&mp4(3_600_000), None, &RecordingMetadata::default());
-        let sentence = "a recording of 3600.0 s usually has 125000 bytes a second, and the file of 132 bytes has 0";
-        assert_eq!(truth, Plausibility::Disagrees(sentence.to_owned()));
-    }
-
-    #[test]
-    fn a_file_that_does_not_tell_its_length_is_compared_by_its_size() {
-        let fragmented = [
-            mp4_box("ftyp", b"isom\0\0\0\0"),
-            moov(&[mvhd(0, 1000, 0), mp4_box("mvex", b"")]),
-        ]
-        .concat();
-        let sized = |mdat: usize| [fragmented.clone(), mp4_box("mdat", &vec![0; mdat])].concat();
+    fn time_between_fragments_may_be_a_pause_and_nothing_else() {
+        let file = fragmented(&[(Some(0), 4000), (Some(14_000), 4000)]);
         assert_eq!(
-            truth_of(&sized(1_000_000), None, &metadata(10_000.0, 0.0)),
+            verdict(&file, &lasts(18_000.0, 10_000.0)),
             Plausibility::Agrees
         );
-        assert!(matches!(
-            truth_of(&sized(1000), None, &metadata(10_000.0, 0.0)),
-            Plausibility::Disagrees(_)
-        ));
+        assert!(disagrees(&file, &lasts(18_000.0, 0.0)));
+        assert!(disagrees(&file, &ReportedMedia::default()));
+    }
+
+    #[test]
+    fn picture_and_sound_are_both_expected_where_both_are_reported() {
+        let both = ReportedMedia {
+            content: Some(ContentKind::AudioVideo),
+            ..ReportedMedia::default()
+        };
+        assert_eq!(verdict(&sample("sample.mp4"), &both), Plausibility::Agrees);
+        assert!(disagrees(&plain(1000), &both), "it has a picture only");
+        assert!(!disagrees(&plain(1000), &ReportedMedia::default()));
+    }
+
+    #[test]
+    fn the_event_counts_before_the_metadata() {
+        let event = serde_json::json!({"documentId": "d", "index": 0, "callId": null, "serverCallId": null,
+            "recordingId": null, "startedAt": null, "durationMs": null, "content": null, "format": "wav", "endReason": null,
+            "locations": {"content": null, "metadata": null, "delete": null}, "eventId": null, "eventTime": null,
+            "other": {"data.recordingChannelType": "Unmixed"}});
+        let chunk: RecordingChunk = serde_json::from_value(event).unwrap();
+        let metadata = RecordingMetadata::parse(
+            br#"{"recordingInfo": {"format": "mp4", "contentType": "audio", "audioConfiguration": {"channels": "2"}}}"#,
+        );
+        let reported = ReportedMedia::of(&chunk, &metadata);
+        assert_eq!(
+            (
+                reported.format,
+                reported.content,
+                reported.channel_kind,
+                reported.channels
+            ),
+            (
+                Some(FormatKind::Wav),
+                Some(ContentKind::Audio),
+                Some(ChannelKind::Unmixed),
+                Some(2)
+            )
+        );
     }
 
     #[rstest::rstest]
@@ -320,11 +479,8 @@ mod tests {
     #[case(Media::mp4_of_size(7_500_000))]
     fn the_simulated_services_media_tell_their_own_length(#[case] media: Media) {
         let file = media.read(0, usize::try_from(media.len()).unwrap());
-        let plays = probe(&file).duration.unwrap();
+        let plays = probe(&file).duration().unwrap();
         assert_eq!(plays.as_millis(), u128::from(media.duration_ms()));
-        assert_eq!(
-            truth_of(&file, None, &metadata(60_000.0, 0.0)),
-            Plausibility::Agrees
-        );
+        assert_eq!(verdict(&file, &lasts(60_000.0, 0.0)), Plausibility::Agrees);
     }
 }

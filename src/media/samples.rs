@@ -81,6 +81,20 @@ pub(crate) fn long_mp4_box(kind: &str, body: &[u8]) -> Vec<u8> {
     .concat()
 }
 
+/// A file's first box.
+pub(crate) const FTYP: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0";
+/// Where the media of an `mdat` behind that begins.
+pub(crate) const MEDIA_AT: u32 = 24;
+
+/// A file with a picture of this length: `ftyp`, `mdat`, `moov`.
+pub(crate) fn plain(plays_ms: u64) -> Vec<u8> {
+    let boxes = [
+        mvhd(0, 1000, plays_ms),
+        trak("vide", 0, 1000, plays_ms, MEDIA_AT),
+    ];
+    [FTYP.to_vec(), mdat(100), moov(&boxes)].concat()
+}
+
 pub(crate) fn moov(boxes: &[Vec<u8>]) -> Vec<u8> {
     mp4_box("moov", &boxes.concat())
 }
@@ -96,14 +110,87 @@ pub(crate) fn mvhd(version: u8, timescale: u32, length: u64) -> Vec<u8> {
     )
 }
 
-pub(crate) fn trak(kind: &str, version: u8, timescale: u32, length: u64) -> Vec<u8> {
+/// A track with one chunk of one sample of 8 bytes.
+pub(crate) fn trak(kind: &str, version: u8, timescale: u32, length: u64, chunk_at: u32) -> Vec<u8> {
+    let tables = [
+        stsd(),
+        table("stsc", &[1, 1, 1, 1]),
+        mp4_box("stsz", &numbers(&[0, 0, 1, 8])),
+        table("stco", &[1, chunk_at]),
+    ];
+    track(kind, version, timescale, length, &tables)
+}
+
+/// A track whose media is in fragments.
+pub(crate) fn trak_of_fragments(kind: &str) -> Vec<u8> {
+    track(kind, 0, 1000, 0, &[stsd(), table("stco", &[0])])
+}
+
+fn track(kind: &str, version: u8, timescale: u32, length: u64, tables: &[Vec<u8>]) -> Vec<u8> {
     let mdhd = mp4_box(
         "mdhd",
         &[timing(version, timescale, length), vec![0; 4]].concat(),
     );
     let hdlr = mp4_box("hdlr", &[&[0; 8], kind.as_bytes(), &[0; 13]].concat());
-    let mdia = mp4_box("mdia", &[mdhd, hdlr, mp4_box("minf", &[0; 200])].concat());
-    mp4_box("trak", &[mp4_box("tkhd", &[0; 84]), mdia].concat())
+    let minf = mp4_box("minf", &mp4_box("stbl", &tables.concat()));
+    let mdia = mp4_box("mdia", &[mdhd, hdlr, minf].concat());
+    let tkhd = mp4_box("tkhd", &numbers(&[0, 0, 0, 1, 0, 0]));
+    mp4_box("trak", &[tkhd, mdia].concat())
+}
+
+fn stsd() -> Vec<u8> {
+    let entry = mp4_box("Opus", &[&[0; 16][..], b"\0\x02", &[0; 10]].concat());
+    mp4_box("stsd", &[numbers(&[0, 1]), entry].concat())
+}
+
+/// A table box with no flags.
+fn table(kind: &str, entries: &[u32]) -> Vec<u8> {
+    mp4_box(kind, &[numbers(&[0]), numbers(entries)].concat())
+}
+
+pub(crate) fn numbers(numbers: &[u32]) -> Vec<u8> {
+    numbers
+        .iter()
+        .flat_map(|number| number.to_be_bytes())
+        .collect()
+}
+
+/// A file with one track of sound in fragments: when each begins and how long it lasts, in milliseconds.
+pub(crate) fn fragmented(fragments: &[(Option<u32>, u32)]) -> Vec<u8> {
+    let parts = fragments
+        .iter()
+        .map(|(begins, lasts)| fragment(*begins, *lasts, 8));
+    [init(b""), parts.collect::<Vec<_>>().concat()].concat()
+}
+
+/// `ftyp` and a `moov` that announces fragments.
+pub(crate) fn init(mehd: &[u8]) -> Vec<u8> {
+    let trex = mp4_box("trex", &numbers(&[0, 1, 1, 0, 0, 0]));
+    let mvex = mp4_box("mvex", &[mehd, &trex].concat());
+    let boxes = [mvhd(0, 1000, 0), trak_of_fragments("soun"), mvex];
+    [FTYP.to_vec(), moov(&boxes)].concat()
+}
+
+/// `moof` and `mdat` with one sample.
+pub(crate) fn fragment(begins: Option<u32>, lasts: u32, size_bytes: u32) -> Vec<u8> {
+    [
+        moof(begins, lasts, size_bytes),
+        mdat(usize::try_from(size_bytes).unwrap()),
+    ]
+    .concat()
+}
+
+pub(crate) fn moof(begins: Option<u32>, lasts: u32, size_bytes: u32) -> Vec<u8> {
+    let tfhd = mp4_box("tfhd", &numbers(&[0x02_0000, 1]));
+    let tfdt = begins.map_or(Vec::new(), |begins| mp4_box("tfdt", &numbers(&[0, begins])));
+    let with_offset = |offset: u32| {
+        let trun = mp4_box("trun", &numbers(&[0x0301, 1, offset, lasts, size_bytes]));
+        let traf = mp4_box("traf", &[tfhd.clone(), tfdt.clone(), trun].concat());
+        let mfhd = mp4_box("mfhd", &numbers(&[0, 1]));
+        mp4_box("moof", &[mfhd, traf].concat())
+    };
+    let media_at = with_offset(0).len() + 8;
+    with_offset(u32::try_from(media_at).unwrap())
 }
 
 fn timing(version: u8, timescale: u32, length: u64) -> Vec<u8> {

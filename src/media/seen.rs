@@ -1,9 +1,13 @@
-//! The stretches of a file that were read so far: a parser takes bytes from here, or learns which to ask for.
+//! The parts of a file that are in memory: a parser takes bytes from here, or learns which to ask for. It knows no
+//! format.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How much is asked for at once, in bytes: a round trip costs more than this does.
 pub(super) const READ_BYTES: u64 = 64 * 1024;
+/// How much of a file's end may be asked for in one piece, in bytes.
+pub(super) const TAIL_BYTES: u64 = 3 * 1024 * 1024;
 
 /// Why a parser could not go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,36 +20,18 @@ pub(super) enum Stop {
     TooMany,
 }
 
-/// Parts of one file.
+/// Parts of one file: windows that neither overlap nor touch, by their start.
 #[derive(Debug)]
 pub(super) struct Seen {
     total_bytes: u64,
-    windows: Vec<Window>,
-}
-
-#[derive(Debug)]
-struct Window {
-    start: u64,
-    bytes: Vec<u8>,
-}
-
-impl Window {
-    fn end(&self) -> u64 {
-        self.start.saturating_add(self.bytes.len() as u64)
-    }
-
-    /// What lies from `offset` on.
-    fn from(&self, offset: u64) -> Option<&[u8]> {
-        let skipped = usize::try_from(offset.checked_sub(self.start)?).ok()?;
-        self.bytes.get(skipped..)
-    }
+    windows: BTreeMap<u64, Vec<u8>>,
 }
 
 impl Seen {
     pub(super) fn new(total_bytes: u64) -> Self {
         Self {
             total_bytes,
-            windows: Vec::new(),
+            windows: BTreeMap::new(),
         }
     }
 
@@ -53,13 +39,50 @@ impl Seen {
         self.total_bytes
     }
 
+    /// Adds what was read at `start`; bytes that are known already and bytes behind the end of the file are left out.
     pub(super) fn add(&mut self, start: u64, bytes: &[u8]) {
-        match self.windows.iter_mut().find(|window| window.end() == start) {
-            Some(before) => before.bytes.extend_from_slice(bytes),
-            None => self.windows.push(Window {
-                start,
-                bytes: bytes.to_vec(),
-            }),
+        let room = self.total_bytes.saturating_sub(start);
+        let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
+        if bytes.is_empty() {
+            return;
+        }
+        let before = self.windows.range_mut(..=start).next_back();
+        let key = match before {
+            Some((key, window)) if end_of(*key, window) >= start => {
+                let known = usize::try_from(end_of(*key, window) - start).unwrap_or(usize::MAX);
+                window.extend_from_slice(bytes.get(known..).unwrap_or_default());
+                *key
+            }
+            Some(_) | None => {
+                self.windows.insert(start, bytes.to_vec());
+                start
+            }
+        };
+        self.merge_following(key);
+    }
+
+    /// Takes windows that the one at `key` has reached into it.
+    fn merge_following(&mut self, key: u64) {
+        loop {
+            let end = self
+                .windows
+                .get(&key)
+                .map_or(key, |window| end_of(key, window));
+            let Some(next) = self
+                .windows
+                .range(key.saturating_add(1)..=end)
+                .map(|(next, _)| *next)
+                .next()
+            else {
+                return;
+            };
+            let (Some(tail), Some(window)) =
+                (self.windows.remove(&next), self.windows.get_mut(&key))
+            else {
+                return;
+            };
+            let known = usize::try_from(end - next).unwrap_or(usize::MAX);
+            window.extend_from_slice(tail.get(known..).unwrap_or_default());
         }
     }
 
@@ -73,36 +96,55 @@ impl Seen {
 
     /// At least `length` bytes from `offset` on: as many as there are in one piece.
     pub(super) fn some(&self, offset: u64, length: u64) -> Result<&[u8], Stop> {
+        self.piece(offset, length, READ_BYTES)
+    }
+
+    /// Exactly the bytes of `range`, asked for in one read however many they are.
+    pub(super) fn whole(&self, range: Range<u64>) -> Result<&[u8], Stop> {
+        let length = range.end.saturating_sub(range.start);
+        let bytes = self.piece(range.start, length, length)?;
+        Ok(&bytes[..bytes
+            .len()
+            .min(usize::try_from(length).unwrap_or(usize::MAX))])
+    }
+
+    fn piece(&self, offset: u64, length: u64, read_bytes: u64) -> Result<&[u8], Stop> {
         if offset
             .checked_add(length)
             .is_none_or(|end| end > self.total_bytes)
         {
             return Err(Stop::PastEnd);
         }
-        let longest = self
-            .windows
-            .iter()
-            .filter_map(|window| window.from(offset))
-            .max_by_key(|bytes| bytes.len());
-        let there = longest.unwrap_or_default();
+        let there = self.from(offset);
         if there.len() as u64 >= length {
             return Ok(there);
         }
         let start = offset + there.len() as u64;
+        let missing = (offset + length - start).max(read_bytes);
+        let end = start.saturating_add(missing).min(self.total_bytes);
+        let next = self.windows.range(start..end).next();
         Err(Stop::Want(
-            start..start.saturating_add(READ_BYTES).min(self.total_bytes),
+            start..next.map_or(end, |(next, _)| (*next).min(end)),
         ))
     }
 
-    /// What was read of the file's first `most` bytes.
+    /// What is known from `offset` on, in one piece.
+    fn from(&self, offset: u64) -> &[u8] {
+        let window = self.windows.range(..=offset).next_back();
+        window
+            .and_then(|(start, bytes)| bytes.get(usize::try_from(offset - start).ok()?..))
+            .unwrap_or_default()
+    }
+
+    /// What is known of the file's first `most` bytes.
     pub(super) fn head(&self, most: usize) -> &[u8] {
-        let bytes = self
-            .windows
-            .iter()
-            .find_map(|window| window.from(0))
-            .unwrap_or_default();
+        let bytes = self.from(0);
         &bytes[..bytes.len().min(most)]
     }
+}
+
+fn end_of(start: u64, window: &[u8]) -> u64 {
+    start.saturating_add(window.len() as u64)
 }
 
 #[cfg(test)]
@@ -119,13 +161,44 @@ mod tests {
             Err(Stop::Want(12..100)),
             "only what is missing"
         );
+        seen.add(14, b"e");
+        assert_eq!(
+            seen.at::<4>(10),
+            Err(Stop::Want(12..14)),
+            "only up to what is known"
+        );
         seen.add(12, b"cd");
         assert_eq!(seen.at::<4>(10), Ok(*b"abcd"));
+        assert_eq!(seen.at::<5>(10), Ok(*b"abcde"));
     }
 
     #[test]
     fn nothing_is_asked_for_beyond_the_end() {
         assert_eq!(Seen::new(100).at::<4>(97), Err(Stop::PastEnd));
         assert_eq!(Seen::new(100).at::<4>(u64::MAX), Err(Stop::PastEnd));
+    }
+
+    #[test]
+    fn windows_that_overlap_become_one() {
+        let file: Vec<u8> = (0..100).collect();
+        let mut seen = Seen::new(100);
+        for (start, end) in [
+            (50, 60),
+            (20, 30),
+            (55, 70),
+            (0, 5),
+            (5, 20),
+            (25, 55),
+            (10, 40),
+        ] {
+            seen.add(start, &file[usize::try_from(start).unwrap()..end]);
+        }
+        assert_eq!(seen.whole(0..70), Ok(&file[..70]));
+        seen.add(95, &[95, 96, 97, 98, 99, 100, 101]);
+        assert_eq!(
+            seen.whole(95..100),
+            Ok(&file[95..]),
+            "nothing lies behind the end"
+        );
     }
 }

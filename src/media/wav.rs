@@ -1,21 +1,72 @@
 //! WAV: the chunks of a RIFF file (<http://soundfile.sapp.org/doc/WaveFormat/>), and of its 64-bit form RF64, also called
-//! BW64 (EBU Tech 3306, ITU-R BS.2088).
+//! BW64 (EBU Tech 3306, ITU-R BS.2088). It decodes nothing.
 
+use std::ops::Range;
+
+use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind};
 use crate::media::seen::{Seen, Stop};
-use crate::media::{Container, Flaw, Looked, MAX_PARTS, ProbedMedia, duration};
+use crate::media::{Looked, MAX_PARTS, duration};
 
 /// `RIFF`, a size and `WAVE`.
 const RIFF_HEADER_BYTES: u64 = 12;
 /// The id and size of a chunk.
 const CHUNK_HEADER_BYTES: u64 = 8;
-/// A size that is told elsewhere: in `ds64`, or nowhere by a writer that could not seek back.
+/// A size that is told in `ds64`.
 const SIZE_ELSEWHERE: u32 = u32::MAX;
+/// Sizes from here on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox 0x7FFF_F000,
+/// ffmpeg 0xFFFF_FFFF.
+const PLACEHOLDER: u64 = 0x7fff_0000;
+/// The same for a size of 64 bits.
+const LONG_PLACEHOLDER: u64 = 0x7fff_0000_0000_0000;
+/// The tag of a format that names its codec at another place.
+const EXTENSIBLE: u16 = 0xfffe;
+/// Where that place is in a `fmt ` chunk.
+const SUBFORMAT_AT: u64 = 24;
 
 /// The part of `fmt ` that counts here.
-#[derive(Clone, Copy)]
-struct Format {
-    channels: u16,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Format {
+    pub(super) tag: u16,
+    pub(super) channels: u16,
+    pub(super) hertz: u32,
     bytes_per_second: u32,
+    pub(super) frame_bytes: u16,
+    pub(super) bits: u16,
+}
+
+impl Format {
+    fn is_playable(self) -> bool {
+        self.channels > 0 && self.hertz > 0 && self.frame_bytes > 0
+    }
+
+    /// Bytes of a second. Of a compressed format only the header knows; of the others the header is often wrong.
+    fn bytes_per_second(self) -> u64 {
+        let by_frames = u64::from(self.hertz) * u64::from(self.frame_bytes);
+        match self.tag {
+            1 | 3 | 6 | 7 => by_frames,
+            _ if self.bytes_per_second > 0 => u64::from(self.bytes_per_second),
+            _ => by_frames,
+        }
+    }
+
+    fn codec(self) -> String {
+        match self.tag {
+            1 => "pcm".to_owned(),
+            3 => "float".to_owned(),
+            6 => "alaw".to_owned(),
+            7 => "mulaw".to_owned(),
+            tag => format!("0x{tag:04x}"),
+        }
+    }
+}
+
+/// What the chunks tell.
+#[derive(Debug, Default)]
+pub(super) struct Layout {
+    pub(super) format: Option<Format>,
+    /// Where the sound lies.
+    pub(super) sound: Option<Range<u64>>,
+    flaw: Option<Flaw>,
 }
 
 pub(super) fn look(seen: &Seen) -> Option<Looked> {
@@ -23,106 +74,179 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
     let is_wave =
         matches!(head.first_chunk(), Some(b"RIFF" | b"RF64" | b"BW64")) && head.ends_with(b"WAVE");
     is_wave.then(|| {
-        let mut found = ProbedMedia::of(Container::Wav);
-        let end = walk(seen, &mut found);
-        (found, end)
+        let mut layout = Layout::default();
+        let end = walk(seen, &mut layout);
+        (layout.tell(end.is_ok()), end)
     })
 }
 
-fn walk(seen: &Seen, found: &mut ProbedMedia) -> Result<(), Stop> {
-    let (mut at, mut format, mut long_size) = (RIFF_HEADER_BYTES, None, None);
+impl Layout {
+    fn tell(self, is_complete: bool) -> ProbedMedia {
+        let mut found = ProbedMedia::of(Container::Wav);
+        found.flaw = self.flaw;
+        match self.format {
+            Some(format) if format.is_playable() => {
+                let plays = self
+                    .sound
+                    .and_then(|sound| duration(sound.end - sound.start, format.bytes_per_second()));
+                found.length = plays.map_or(Length::Unknown, Length::Exact);
+                found.tracks.push(Track {
+                    kind: TrackKind::Sound,
+                    codec: Some(format.codec()),
+                    duration: plays,
+                    channels: Some(format.channels),
+                });
+            }
+            Some(_) => found.add_flaw(Flaw::NoPlayableFormat),
+            None if is_complete => found.add_flaw(Flaw::NoPlayableFormat),
+            None => {}
+        }
+        found
+    }
+}
+
+/// A chunk; it may end beyond the file.
+struct Chunk {
+    id: [u8; 4],
+    size: u32,
+    body: u64,
+}
+
+impl Chunk {
+    fn read(seen: &Seen, at: u64) -> Result<Self, Stop> {
+        let body = at.checked_add(CHUNK_HEADER_BYTES).ok_or(Stop::PastEnd)?;
+        let [a, b, c, d, size @ ..] = seen.at::<8>(at)?;
+        Ok(Self {
+            id: [a, b, c, d],
+            size: u32::from_le_bytes(size),
+            body,
+        })
+    }
+
+    fn end(&self) -> u64 {
+        self.body.saturating_add(u64::from(self.size))
+    }
+
+    fn has_known_id(id: [u8; 4]) -> bool {
+        matches!(
+            &id,
+            b"fmt " | b"data" | b"LIST" | b"fact" | b"JUNK" | b"bext" | b"PEAK" | b"cue " | b"ds64"
+        )
+    }
+
+    fn has_id(id: [u8; 4]) -> bool {
+        id.iter().all(|byte| (0x20..0x7f).contains(byte))
+    }
+}
+
+fn walk(seen: &Seen, layout: &mut Layout) -> Result<(), Stop> {
+    let total = seen.total_bytes();
+    let (mut at, mut long_size) = (RIFF_HEADER_BYTES, None);
     for _ in 0..MAX_PARTS {
-        let Some(body) = at
-            .checked_add(CHUNK_HEADER_BYTES)
-            .filter(|body| *body <= seen.total_bytes())
-        else {
-            found.flaw = Some(Flaw::NoDataChunk);
-            return Ok(());
-        };
-        let id = seen.at::<4>(at)?;
-        let size = u32::from_le_bytes(seen.at(at + 4)?);
-        let end = body.saturating_add(u64::from(size));
-        match &id {
-            b"data" => {
-                sound(seen.total_bytes(), body, size, long_size, format, found);
+        let chunk = match Chunk::read(seen, at) {
+            Ok(chunk) => chunk,
+            Err(Stop::PastEnd) => {
+                if layout.sound.is_none() {
+                    layout.flaw = Some(Flaw::NoDataChunk);
+                }
                 return Ok(());
             }
-            _ if end > seen.total_bytes() => {
-                found.flaw = Some(Flaw::ShorterThanItsHeaders {
+            Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
+        };
+        let mut end = chunk.end();
+        match &chunk.id {
+            b"RIFF" | b"RF64" | b"BW64" => {
+                layout.flaw.get_or_insert(Flaw::SecondFile { at_byte: at });
+                return Ok(());
+            }
+            b"data" if layout.sound.is_none() => {
+                end = layout.take_sound(total, &chunk, long_size);
+            }
+            // What stands behind the sound may be zeros or anything.
+            _ if layout.sound.is_some() && (!Chunk::has_id(chunk.id) || end > total) => {
+                return Ok(());
+            }
+            _ if end > total => {
+                layout.flaw = Some(Flaw::ShorterThanItsHeaders {
                     declared_bytes: end,
                 });
                 return Ok(());
             }
-            b"fmt " => format = Some(read_format(seen, body)?),
+            b"fmt " => layout.format = Some(read_format(seen, &chunk)?),
             // The size of the whole file, then that of `data`.
-            b"ds64" => long_size = Some(u64::from_le_bytes(seen.at(body.saturating_add(8))?)),
+            b"ds64" => long_size = Some(u64::from_le_bytes(seen.at(chunk.body.saturating_add(8))?)),
             _ => {}
         }
-        // Chunks begin at even offsets.
-        at = end.saturating_add(end % 2);
+        at = behind(seen, end)?;
     }
     Err(Stop::TooMany)
 }
 
-fn read_format(seen: &Seen, body: u64) -> Result<Format, Stop> {
-    let fields: [u8; 14] = seen.at(body)?;
-    let [
-        _,
-        _,
-        channels_low,
-        channels_high,
-        r0,
-        r1,
-        r2,
-        r3,
-        b0,
-        b1,
-        b2,
-        b3,
-        frame_low,
-        frame_high,
-    ] = fields;
-    let bytes_per_second = match u32::from_le_bytes([b0, b1, b2, b3]) {
-        0 => u32::from_le_bytes([r0, r1, r2, r3])
-            .saturating_mul(u32::from(u16::from_le_bytes([frame_low, frame_high]))),
-        told => told,
+/// Where the chunk behind one that ends at `end` begins. Chunks begin at even offsets, and not every writer knows.
+fn behind(seen: &Seen, end: u64) -> Result<u64, Stop> {
+    let padded = end.saturating_add(end % 2);
+    if padded == end {
+        return Ok(end);
+    }
+    let id = |at: u64| match seen.at::<4>(at) {
+        Ok(id) => Ok(id),
+        Err(Stop::PastEnd) => Ok([0; 4]),
+        Err(stop @ (Stop::Want(_) | Stop::TooMany)) => Err(stop),
     };
+    let (here, there) = (id(end)?, id(padded)?);
+    let is_here = Chunk::has_known_id(here)
+        || &here == b"RIFF"
+        || (Chunk::has_id(here) && !Chunk::has_id(there));
+    Ok(if is_here { end } else { padded })
+}
+
+fn read_format(seen: &Seen, chunk: &Chunk) -> Result<Format, Stop> {
+    let short = |at: u64| -> Result<u16, Stop> {
+        Ok(u16::from_le_bytes(seen.at(chunk.body.saturating_add(at))?))
+    };
+    let long = |at: u64| -> Result<u32, Stop> {
+        Ok(u32::from_le_bytes(seen.at(chunk.body.saturating_add(at))?))
+    };
+    let (tag, has_bits) = (short(0)?, chunk.size >= 16);
+    let names_codec_later = tag == EXTENSIBLE && u64::from(chunk.size) >= SUBFORMAT_AT + 2;
     Ok(Format {
-        channels: u16::from_le_bytes([channels_low, channels_high]),
-        bytes_per_second,
+        tag: if names_codec_later {
+            short(SUBFORMAT_AT)?
+        } else {
+            tag
+        },
+        channels: short(2)?,
+        hertz: long(4)?,
+        bytes_per_second: long(8)?,
+        frame_bytes: short(12)?,
+        bits: if has_bits { short(14)? } else { 0 },
     })
 }
 
-/// Decides how much sound there is: the file's bytes count, not what its header promises.
-fn sound(
-    total: u64,
-    body: u64,
-    size: u32,
-    long_size: Option<u64>,
-    format: Option<Format>,
-    found: &mut ProbedMedia,
-) {
-    let there = total.saturating_sub(body);
-    let declared = match (size, long_size) {
-        (SIZE_ELSEWHERE, Some(long)) => long,
-        // A streaming writer left the size open: all that follows is sound.
-        (0 | SIZE_ELSEWHERE, None | Some(_)) => there,
-        (size, None | Some(_)) => u64::from(size),
-    };
-    if declared > there {
-        found.flaw = Some(Flaw::ShorterThanItsHeaders {
-            declared_bytes: body.saturating_add(declared),
-        });
-    }
-    if let Some(format) = format {
-        found.channels = Some(format.channels);
-        found.duration = duration(declared.min(there), u64::from(format.bytes_per_second));
+impl Layout {
+    /// Decides how much sound there is, and says where it ends.
+    fn take_sound(&mut self, total: u64, chunk: &Chunk, long_size: Option<u64>) -> u64 {
+        let there = total.saturating_sub(chunk.body);
+        let (declared, placeholder) = match (chunk.size, long_size) {
+            (SIZE_ELSEWHERE, Some(long)) => (long, LONG_PLACEHOLDER),
+            (size, None | Some(_)) => (u64::from(size), PLACEHOLDER),
+        };
+        let is_open = declared == 0 || (declared > there && declared >= placeholder);
+        let size = if is_open { there } else { declared };
+        if size > there {
+            self.flaw = Some(Flaw::ShorterThanItsHeaders {
+                declared_bytes: chunk.body.saturating_add(declared),
+            });
+        }
+        let end = chunk.body.saturating_add(size.min(there));
+        self.sound = Some(chunk.body..end);
+        end
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::samples::{chunk, fmt, probe, wav, wav_of};
+    use super::super::samples::{chunk, fmt, probe, reads, wav, wav_of};
     use super::*;
     use std::time::Duration;
 
@@ -130,31 +254,37 @@ mod tests {
     fn a_wav_plays_as_long_as_its_bytes_last() {
         let probed = probe(&wav(2, 3000));
         assert_eq!(
-            (probed.container, probed.channels, probed.flaw),
+            (probed.container, probed.channels(), probed.flaw.clone()),
             (Container::Wav, Some(2), None)
         );
-        assert_eq!(probed.duration, Some(Duration::from_secs(3)));
+        assert_eq!(probed.duration(), Some(Duration::from_secs(3)));
+        assert_eq!(probed.tracks[0].codec.as_deref(), Some("pcm"));
     }
 
-    #[test]
-    fn other_chunks_are_stepped_over_wherever_they_end() {
-        let chunks = [
-            chunk("LIST", &vec![7; 100_001]),
-            fmt(1),
-            chunk("fact", &[1, 2, 3]),
-            chunk("data", &vec![0; 32_000]),
-        ];
+    #[rstest::rstest]
+    #[case::padded(vec![chunk("LIST", &vec![7; 100_001]), fmt(1), chunk("fact", &[1, 2, 3]), chunk("data", &vec![0; 32_000])])]
+    #[case::not_padded(vec![chunk("LIST", &vec![7; 101])[..109].to_vec(), fmt(1), chunk("data", &vec![0; 32_000])])]
+    #[case::format_behind_the_sound(vec![chunk("data", &vec![0; 32_000]), fmt(1)])]
+    #[case::zeros_behind_the_sound(vec![fmt(1), chunk("data", &vec![0; 32_000]), vec![0; 5000]])]
+    #[case::a_list_behind_the_sound(vec![fmt(1), chunk("data", &vec![0; 32_000]), chunk("LIST", &[1; 77])])]
+    #[case::a_list_that_is_cut(vec![fmt(1), chunk("data", &vec![0; 32_000]), chunk("LIST", &[1; 77])[..40].to_vec()])]
+    fn other_chunks_are_stepped_over_wherever_they_end(#[case] chunks: Vec<Vec<u8>>) {
+        let probed = probe(&wav_of("RIFF", &chunks));
         assert_eq!(
-            probe(&wav_of("RIFF", &chunks)).duration,
-            Some(Duration::from_secs(1))
+            (probed.duration(), probed.flaw),
+            (Some(Duration::from_secs(1)), None)
         );
     }
 
     #[rstest::rstest]
     #[case::never_filled_in(0, 1000, None)]
-    #[case::written_to_a_pipe(u32::MAX, 1000, None)]
+    #[case::gstreamer(0x7fff_0024, 1000, None)]
+    #[case::sox(0x7fff_f000, 1000, None)]
+    #[case::ffmpeg(u32::MAX, 1000, None)]
+    #[case::close_to_it(0xffff_ffbf, 1000, None)]
     #[case::cut_off(64_000, 1000, Some(Flaw::ShorterThanItsHeaders { declared_bytes: 64_044 }))]
-    #[case::followed_by_more(16_000, 500, None)]
+    #[case::cut_off_far(0x7ffe_ffff, 1000, Some(Flaw::ShorterThanItsHeaders { declared_bytes: 0x7ffe_ffff + 44 }))]
+    #[case::followed_by_zeros(16_000, 500, None)]
     fn the_bytes_that_are_there_count(
         #[case] declared: u32,
         #[case] plays_ms: u64,
@@ -163,12 +293,14 @@ mod tests {
         let mut file = wav(1, 1000);
         file[40..44].copy_from_slice(&declared.to_le_bytes());
         let probed = probe(&file);
-        assert_eq!(probed.duration, Some(Duration::from_millis(plays_ms)));
+        assert_eq!(probed.duration(), Some(Duration::from_millis(plays_ms)));
         assert_eq!(probed.flaw, flaw);
     }
 
     #[rstest::rstest]
     #[case("RF64", 32_000, None)]
+    #[case("RF64", 0, None)]
+    #[case("RF64", u64::MAX, None)]
     #[case("BW64", 64_000, Some(Flaw::ShorterThanItsHeaders { declared_bytes: 12 + 36 + 24 + 8 + 64_000 }))]
     fn a_64_bit_size_stands_in_its_own_chunk(
         #[case] riff: &str,
@@ -181,7 +313,7 @@ mod tests {
         sound[4..8].copy_from_slice(&u32::MAX.to_le_bytes());
         let probed = probe(&wav_of(riff, &[chunk("ds64", &sizes), fmt(1), sound]));
         assert_eq!(
-            (probed.duration, probed.flaw),
+            (probed.duration(), probed.flaw),
             (Some(Duration::from_secs(1)), flaw)
         );
     }
@@ -191,5 +323,38 @@ mod tests {
         assert_eq!(probe(&wav(1, 1000)[..36]).flaw, Some(Flaw::NoDataChunk));
         let cut_in_a_chunk = Some(Flaw::ShorterThanItsHeaders { declared_bytes: 36 });
         assert_eq!(probe(&wav(1, 1000)[..30]).flaw, cut_in_a_chunk);
+    }
+
+    #[test]
+    fn a_second_wav_behind_the_first_is_found() {
+        let twice = wav(1, 1000).repeat(2);
+        assert_eq!(
+            probe(&twice).flaw,
+            Some(Flaw::SecondFile { at_byte: 32_044 })
+        );
+    }
+
+    #[rstest::rstest]
+    #[case::no_channel(22)]
+    #[case::no_rate(24)]
+    #[case::no_block(32)]
+    fn a_format_that_cannot_be_played_is_a_flaw(#[case] at: usize) {
+        let mut file = wav(1, 1000);
+        file[at..at + 2].fill(0);
+        assert_eq!(probe(&file).flaw, Some(Flaw::NoPlayableFormat));
+    }
+
+    #[test]
+    fn the_byte_rate_counts_for_compressed_formats_only() {
+        let mut file = wav(1, 1000);
+        file[28..32].copy_from_slice(&8000_u32.to_le_bytes());
+        assert_eq!(probe(&file).duration(), Some(Duration::from_secs(1)));
+        file[20] = 0x31;
+        assert_eq!(probe(&file).duration(), Some(Duration::from_secs(4)));
+    }
+
+    #[test]
+    fn an_ordinary_wav_takes_one_read() {
+        assert_eq!(reads(&wav(2, 60_000)), 1);
     }
 }

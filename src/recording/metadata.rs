@@ -23,6 +23,8 @@ pub struct RecordingMetadata {
     /// The pauses among it in milliseconds, summed up; 0 where none are told.
     pub pauses_ms: f64,
     pub channels: Option<ChannelKind>,
+    /// `audioConfiguration.channels`.
+    pub audio_channels: Option<u32>,
     pub participants: Vec<Participant>,
     pub pauses: Vec<PauseInterval>,
 }
@@ -88,6 +90,9 @@ impl RecordingMetadata {
             chunk_duration_ms: fields.number("chunkDuration"),
             pauses_ms: pauses_ms(fields),
             channels: channels("channelType").or_else(|| channels("contentType")),
+            audio_channels: info
+                .and_then(|info| info.object("audioConfiguration"))
+                .and_then(|audio| audio.count("channels")),
             participants: participants(fields),
             pauses: pauses(fields),
         }

@@ -10,6 +10,8 @@
 //! one chain. A record is written *before* what it tells takes effect: after a kill it may stand there twice, or for
 //! something that was done only later, but nothing is done without it.
 
+mod action;
+mod operator;
 mod verification;
 
 use std::sync::{Arc, Mutex};
@@ -26,6 +28,8 @@ use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
+pub use action::AuditAction;
+pub use operator::Operator;
 pub use verification::AuditReport;
 
 const AUDIT: &str = "audit/";
@@ -51,8 +55,7 @@ pub enum Actor {
 pub struct AuditRecord {
     pub at: Timestamp,
     pub actor: Actor,
-    /// What happened, as a state or a verb: `recorded`, `exported`, `sourceDeleted`, `accepted`, …
-    pub action: String,
+    pub action: AuditAction,
     /// What it happened to: a document id, a recording, a hold.
     pub subject: String,
     /// Digests, places, reasons; never a location with a query, never participants.
@@ -121,14 +124,14 @@ impl AuditLog {
     pub async fn append(
         &self,
         actor: Actor,
-        action: &str,
+        action: AuditAction,
         subject: &str,
         detail: Value,
     ) -> Result<u64, StoreError> {
         let record = AuditRecord {
             at: self.clock.now(),
             actor,
-            action: action.to_owned(),
+            action,
             subject: subject.to_owned(),
             detail,
         };
@@ -183,7 +186,7 @@ impl AuditLog {
                 .put(&key, content.clone(), Precondition::Absent)
                 .await?
             {
-                PutOutcome::Written => {
+                PutOutcome::Written(_) => {
                     end = Tail {
                         sequence: document.sequence,
                         sha256: Sha256Digest::of(&content),
@@ -306,7 +309,7 @@ mod tests {
     }
 
     async fn append(log: &AuditLog, subject: &str) {
-        log.append(Actor::Handler, "recorded", subject, Value::Null)
+        log.append(Actor::Handler, AuditAction::Recorded, subject, Value::Null)
             .await
             .unwrap();
     }

@@ -50,7 +50,7 @@ impl Sha256Digest {
 
 impl fmt::Display for Sha256Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -69,15 +69,8 @@ impl From<Sha256Digest> for String {
 impl TryFrom<String> for Sha256Digest {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        const PROBLEM: &str = "a SHA-256 is 64 hexadecimal digits";
-        if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(PROBLEM);
-        }
         let mut bytes = [0; 32];
-        for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-            let pair = std::str::from_utf8(pair).map_err(|_| PROBLEM)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| PROBLEM)?;
-        }
+        hex::decode_to_slice(text, &mut bytes).map_err(|_| "a SHA-256 is 64 hexadecimal digits")?;
         Ok(Self(bytes))
     }
 }

@@ -26,11 +26,19 @@ pub enum Precondition {
 }
 
 /// What became of a conditional write.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutOutcome {
-    Written,
-    /// Somebody else was first; nothing was changed.
+    /// The document has this version now.
+    Written(Version),
+    /// The condition does not hold: another writer was first. Nothing was changed by this request, but a repetition of it that
+    /// the client library made by itself may have been the other writer.
     Conflict,
+}
+
+impl PutOutcome {
+    pub fn is_written(&self) -> bool {
+        matches!(self, Self::Written(_))
+    }
 }
 
 /// The storage did not do what was asked; it may or may not have taken effect.

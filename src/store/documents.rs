@@ -1,28 +1,76 @@
-//! JSON documents of the register in the ledger's storage, read and written under a condition.
+//! JSON documents in the ledger's storage, and the one compare-and-swap loop by which all of them change.
+//!
+//! Each write leaves its id in the document (`recentWrites`), for two reasons. A client library repeats requests by itself, so
+//! a conflict may be our own write whose answer was lost: we read again and find its id. And no two versions of a document
+//! have the same content, so a version that is a hash of the content never comes back.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::Serialize;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version};
 
 /// Conditional writes that are tried in a row while others write the same document.
 const CONFLICTS_TOLERATED: u32 = 16;
+/// More writes than others can make between a write of ours and our next read.
+const WRITES_REMEMBERED: usize = 16;
 
-/// Why the register could not do what was asked.
+/// Why a document could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the register's `{key}` is not readable")]
+    #[error("the ledger's `{key}` is not readable")]
     Corrupt {
         key: String,
         source: serde_json::Error,
     },
-    #[error("the register's `{key}` is written by too many at once")]
+    #[error("the ledger's `{key}` is written by too many at once")]
     Contended { key: String },
+}
+
+/// A document as it was read or written.
+#[derive(Debug, Clone)]
+pub struct Stored<T> {
+    pub document: T,
+    pub revision: Revision,
+}
+
+/// Which write of a document this is: what the next write is conditional on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    version: Version,
+    recent_writes: Vec<String>,
+}
+
+/// What to do with a document.
+#[derive(Debug)]
+pub enum Decision<T, O> {
+    Write(T, O),
+    /// Nothing is written.
+    Leave(O),
+}
+
+/// What a change came to.
+#[derive(Debug)]
+pub struct Decided<T, O> {
+    pub outcome: O,
+    /// The document after it, if there is one.
+    pub stored: Option<Stored<T>>,
+}
+
+/// What became of one conditional write.
+#[derive(Debug)]
+pub enum WriteOutcome<T> {
+    /// Written. Other writers may have changed the document since.
+    Written(Stored<T>),
+    /// Another writer was first; this is what is there now.
+    Conflict(Option<Stored<T>>),
 }
 
 #[derive(Clone)]
@@ -30,48 +78,180 @@ pub struct Documents {
     pub store: Arc<dyn DocumentStore>,
 }
 
+/// A document with the ids of its last writes.
+#[derive(Serialize)]
+struct Kept<'a, T> {
+    #[serde(flatten)]
+    document: &'a T,
+    #[serde(rename = "recentWrites")]
+    recent_writes: &'a [String],
+}
+
+#[derive(Deserialize)]
+struct RecentWrites {
+    #[serde(rename = "recentWrites", default)]
+    ids: Vec<String>,
+}
+
 impl Documents {
+    /// The document under `key`, if there is one.
+    ///
+    /// # Errors
+    /// When the storage fails or the document is unreadable.
     pub async fn find<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, DocumentError> {
-        Ok(self.read(key).await?.map(|(document, _)| document))
+        Ok(self.read(key).await?.map(|stored| stored.document))
     }
 
-    /// Replaces a document by what `change` makes of it; `None` leaves it as it is. Returns what stands there then.
-    pub async fn change<T: DeserializeOwned + Serialize + Clone>(
+    /// Replaces a document by what `change` makes of it; `None` leaves it. Returns the document after the change.
+    ///
+    /// # Errors
+    /// When the storage fails, the document is unreadable, or too many others write it.
+    pub async fn change<T>(
         &self,
         key: &str,
         change: impl Fn(Option<&T>) -> Option<T> + Send,
-    ) -> Result<Option<T>, DocumentError> {
+    ) -> Result<Option<T>, DocumentError>
+    where
+        T: DeserializeOwned + Serialize + Clone + Send + Sync,
+    {
+        let decided = self
+            .decide(key, None, move |known: Option<T>| {
+                let decision = match change(known.as_ref()) {
+                    Some(changed) => Decision::Write(changed.clone(), Some(changed)),
+                    None => Decision::Leave(known),
+                };
+                futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
+            })
+            .await?;
+        Ok(decided.outcome)
+    }
+
+    /// The compare-and-swap loop: decides on the document as it is, writes if nobody wrote meanwhile, else decides anew.
+    ///
+    /// `known` spares the first read; a version that is outdated costs a conflict and nothing else.
+    ///
+    /// # Errors
+    /// When the storage or a decision fails, the document is unreadable, or too many others write it. After a failed write
+    /// the change may be there.
+    pub async fn decide<'a, T, O, E>(
+        &self,
+        key: &str,
+        known: Option<Stored<T>>,
+        mut decide: impl FnMut(Option<T>) -> BoxFuture<'a, Result<Decision<T, O>, E>> + Send,
+    ) -> Result<Decided<T, O>, E>
+    where
+        T: DeserializeOwned + Serialize + Clone + Send + Sync,
+        O: Send,
+        E: From<DocumentError> + Send,
+    {
+        let mut stored = match known {
+            Some(known) => Some(known),
+            None => self.read(key).await?,
+        };
         for _ in 0..CONFLICTS_TOLERATED {
-            let (known, condition) = match self.read::<T>(key).await? {
-                Some((document, version)) => (Some(document), Precondition::Unchanged(version)),
-                None => (None, Precondition::Absent),
+            let document = stored.as_ref().map(|stored| stored.document.clone());
+            let (changed, outcome) = match decide(document).await? {
+                Decision::Write(changed, outcome) => (changed, outcome),
+                Decision::Leave(outcome) => return Ok(Decided { outcome, stored }),
             };
-            let Some(changed) = change(known.as_ref()) else {
-                return Ok(known);
-            };
-            let content = serde_json::to_vec_pretty(&changed)
-                .expect("the register's documents have string keys only");
-            if self.store.put(key, Bytes::from(content), condition).await? == PutOutcome::Written {
-                return Ok(Some(changed));
+            let revision = stored.map(|stored| stored.revision);
+            match self.write(key, revision.as_ref(), changed).await? {
+                WriteOutcome::Written(stored) => {
+                    return Ok(Decided {
+                        outcome,
+                        stored: Some(stored),
+                    });
+                }
+                WriteOutcome::Conflict(current) => stored = current,
             }
         }
         Err(DocumentError::Contended {
             key: key.to_owned(),
-        })
+        }
+        .into())
     }
 
-    async fn read<T: DeserializeOwned>(
+    /// One conditional write: `revision` is what is replaced, `None` means that nothing is there.
+    ///
+    /// # Errors
+    /// When the storage fails, and a look afterwards does not find the write.
+    pub async fn write<T>(
         &self,
         key: &str,
-    ) -> Result<Option<(T, Version)>, DocumentError> {
+        revision: Option<&Revision>,
+        document: T,
+    ) -> Result<WriteOutcome<T>, DocumentError>
+    where
+        T: DeserializeOwned + Serialize + Send + Sync,
+    {
+        let id = Uuid::new_v4().simple().to_string();
+        let recent_writes = remembered(revision, &id);
+        let kept = Kept {
+            document: &document,
+            recent_writes: &recent_writes,
+        };
+        let content = Bytes::from(
+            serde_json::to_vec_pretty(&kept).expect("the ledger's documents have string keys only"),
+        );
+        let condition = revision.map_or(Precondition::Absent, |revision| {
+            Precondition::Unchanged(revision.version.clone())
+        });
+        let failure = match self.store.put(key, content, condition).await {
+            Ok(PutOutcome::Written(version)) => {
+                return Ok(WriteOutcome::Written(Stored {
+                    document,
+                    revision: Revision {
+                        version,
+                        recent_writes,
+                    },
+                }));
+            }
+            Ok(PutOutcome::Conflict) => None,
+            Err(error) => Some(error),
+        };
+        let found = self.read::<T>(key).await;
+        match (found, failure) {
+            (Ok(Some(found)), _) if found.revision.recent_writes.contains(&id) => {
+                Ok(WriteOutcome::Written(found))
+            }
+            (_, Some(failure)) => Err(failure.into()),
+            (found, None) => Ok(WriteOutcome::Conflict(found?)),
+        }
+    }
+
+    /// The document under `key` with its revision, if there is one.
+    ///
+    /// # Errors
+    /// When the storage fails or the document is unreadable.
+    pub async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+    ) -> Result<Option<Stored<T>>, DocumentError> {
         let Some(stored) = self.store.find(key).await? else {
             return Ok(None);
         };
-        let document =
-            serde_json::from_slice(&stored.content).map_err(|source| DocumentError::Corrupt {
-                key: key.to_owned(),
-                source,
-            })?;
-        Ok(Some((document, stored.version)))
+        let corrupt = |source| DocumentError::Corrupt {
+            key: key.to_owned(),
+            source,
+        };
+        let document = serde_json::from_slice(&stored.content).map_err(corrupt)?;
+        let recent: RecentWrites = serde_json::from_slice(&stored.content).map_err(corrupt)?;
+        Ok(Some(Stored {
+            document,
+            revision: Revision {
+                version: stored.version,
+                recent_writes: recent.ids,
+            },
+        }))
     }
+}
+
+fn remembered(revision: Option<&Revision>, id: &str) -> Vec<String> {
+    let before = revision.map_or(&[][..], |revision| &revision.recent_writes);
+    let kept = before.len().saturating_sub(WRITES_REMEMBERED - 1);
+    before[kept..]
+        .iter()
+        .cloned()
+        .chain([id.to_owned()])
+        .collect()
 }

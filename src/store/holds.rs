@@ -35,9 +35,10 @@ pub enum Added {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
     /// The case no longer holds it; these still do.
-    Released {
-        still: Vec<CaseTag>,
-    },
+    Released { still: Vec<CaseTag> },
+    /// An earlier release did it; these still hold it.
+    ReleasedBefore { still: Vec<CaseTag> },
+    /// The case never held it.
     NotHeld,
 }
 
@@ -63,9 +64,11 @@ impl Holds {
             let mut hold = known.cloned().unwrap_or_else(|| Hold {
                 held: held.clone(),
                 cases: Vec::new(),
+                released: Vec::new(),
             });
             let is_known = hold.cases.iter().any(|known| known.tag == case.tag);
             hold.cases.push(case.clone());
+            hold.released.retain(|tag| *tag != case.tag);
             (!is_known).then_some(hold)
         };
         let hold = self.documents.change(&key(held), add).await;
@@ -92,15 +95,26 @@ impl Holds {
             hold.cases.retain(|case| case.tag != *tag);
             let is_held = hold.cases.len() < before;
             was_held.fetch_or(is_held, Ordering::Relaxed);
+            if !hold.released.contains(tag) {
+                hold.released.push(tag.clone());
+            }
             is_held.then_some(hold)
         };
         let hold = self.documents.change(&key(held), release).await;
         let hold = hold.map_err(store_error)?;
-        Ok(match hold {
-            Some(hold) if was_held.load(Ordering::Relaxed) => Released::Released {
-                still: hold.cases.into_iter().map(|case| case.tag).collect(),
-            },
-            Some(_) | None => Released::NotHeld,
+        let Some(Hold {
+            cases, released, ..
+        }) = hold
+        else {
+            return Ok(Released::NotHeld);
+        };
+        let still = cases.into_iter().map(|case| case.tag).collect();
+        Ok(if was_held.load(Ordering::Relaxed) {
+            Released::Released { still }
+        } else if released.contains(tag) {
+            Released::ReleasedBefore { still }
+        } else {
+            Released::NotHeld
         })
     }
 
@@ -327,7 +341,8 @@ mod tests {
             holds.all().await.unwrap(),
             [Hold {
                 held: call("c"),
-                cases: vec![first]
+                cases: vec![first],
+                released: Vec::new(),
             }]
         );
     }

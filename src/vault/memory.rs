@@ -378,10 +378,12 @@ impl DocumentStore for MemoryDocumentStore {
         }
         documents.writes += 1;
         let version = Version(documents.writes.to_string());
-        documents
-            .by_key
-            .insert(key.to_owned(), Versioned { content, version });
-        Ok(PutOutcome::Written)
+        let stored = Versioned {
+            content,
+            version: version.clone(),
+        };
+        documents.by_key.insert(key.to_owned(), stored);
+        Ok(PutOutcome::Written(version))
     }
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {

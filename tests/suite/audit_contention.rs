@@ -10,7 +10,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use recording_vault::clock::SystemClock;
-use recording_vault::store::audit::{Actor, AuditLog};
+use recording_vault::store::audit::{Actor, AuditAction, AuditLog};
 use recording_vault::store::document_store::{
     DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
 };
@@ -96,7 +96,7 @@ async fn contend(instances: usize, pause: Duration) -> Measured {
             while began.elapsed() < RUN {
                 let asked = Instant::now();
                 let counter = match log
-                    .append(Actor::Handler, "exported", "a", Value::Null)
+                    .append(Actor::Handler, AuditAction::Exported, "a", Value::Null)
                     .await
                 {
                     Ok(_) => &records,

@@ -1,4 +1,4 @@
-//! Every single IO call of a run, failed, failed after it took effect, and killed at: nothing is lost, nothing is deleted
+//! Every single IO call of a run, failed, failed after it took effect, repeated because its answer was lost, and killed at: nothing is lost, nothing is deleted
 //! too early, nothing is stuck.
 //!
 //! A run is intake, export, proof, deletion, sweep on in-memory seams. After the fault a new instance, with nothing but the
@@ -58,12 +58,7 @@ async fn run(
 /// Every call of the scenario, with every fault.
 async fn enumerate(chunks: &[RecordingChunk], deliveries: usize, instances: usize) -> usize {
     let mut last = 0;
-    for fault in [
-        Fault::FailBefore,
-        Fault::FailAfter,
-        Fault::KillBefore,
-        Fault::KillAfter,
-    ] {
+    for fault in Fault::ALL {
         let mut number = 0;
         while run(chunks, deliveries, instances, number, fault).await {
             number += 1;
@@ -74,7 +69,7 @@ async fn enumerate(chunks: &[RecordingChunk], deliveries: usize, instances: usiz
 }
 
 /// The vault is away while a chunk is exported, and back when it is swept: a fault at call `number` of the sweep.
-async fn homecoming(number: usize, fault: Fault) -> bool {
+async fn move_home(number: usize, fault: Fault) -> bool {
     let chunks = [chunk("a", 0)];
     let durable = Durable::new(&chunks);
     durable.vault.set_unavailable(true);
@@ -99,14 +94,9 @@ async fn homecoming(number: usize, fault: Fault) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn no_fault_at_any_call_hurts_a_copy_that_comes_home_from_the_backup_vault() {
-    for fault in [
-        Fault::FailBefore,
-        Fault::FailAfter,
-        Fault::KillBefore,
-        Fault::KillAfter,
-    ] {
+    for fault in Fault::ALL {
         let mut number = 0;
-        while homecoming(number, fault).await {
+        while move_home(number, fault).await {
             number += 1;
         }
         assert!(

@@ -82,11 +82,8 @@ async fn an_empty_store_finds_and_lists_nothing() {
 #[tokio::test]
 async fn what_was_written_is_found() {
     for (name, store) in stores().0 {
-        assert_eq!(
-            put(&*store, "chunks/a.json", "one", Precondition::Absent).await,
-            PutOutcome::Written,
-            "{name}"
-        );
+        let written = put(&*store, "chunks/a.json", "one", Precondition::Absent).await;
+        assert!(written.is_written(), "{name}");
         assert_eq!(
             content(&*store, "chunks/a.json").await.as_deref(),
             Some(&b"one"[..]),
@@ -96,13 +93,29 @@ async fn what_was_written_is_found() {
 }
 
 #[tokio::test]
+async fn a_write_tells_the_version_that_the_next_one_is_conditional_on() {
+    for (name, store) in stores().0 {
+        let first = put(&*store, "a", "one", Precondition::Absent).await;
+        let PutOutcome::Written(first) = first else {
+            panic!("{name}: nobody else writes");
+        };
+        assert_eq!(first, version(&*store, "a").await, "{name}");
+        let second = put(&*store, "a", "two", Precondition::Unchanged(first.clone())).await;
+        let PutOutcome::Written(second) = second else {
+            panic!("{name}: nobody else writes");
+        };
+        assert_ne!(first, second, "{name}");
+        assert_eq!(second, version(&*store, "a").await, "{name}");
+        let third = put(&*store, "a", "three", Precondition::Unchanged(second)).await;
+        assert!(third.is_written(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_document_is_a_document() {
     for (name, store) in stores().0 {
-        assert_eq!(
-            put(&*store, "open/a", "", Precondition::Absent).await,
-            PutOutcome::Written,
-            "{name}"
-        );
+        let written = put(&*store, "open/a", "", Precondition::Absent).await;
+        assert!(written.is_written(), "{name}");
         assert_eq!(
             content(&*store, "open/a").await,
             Some(Bytes::new()),
@@ -138,11 +151,8 @@ async fn a_stale_version_does_not_overwrite() {
     for (name, store) in stores().0 {
         put(&*store, "a", "one", Precondition::Absent).await;
         let stale = version(&*store, "a").await;
-        assert_eq!(
-            put(&*store, "a", "two", Precondition::Unchanged(stale.clone())).await,
-            PutOutcome::Written,
-            "{name}"
-        );
+        let written = put(&*store, "a", "two", Precondition::Unchanged(stale.clone())).await;
+        assert!(written.is_written(), "{name}");
         assert_eq!(
             put(&*store, "a", "three", Precondition::Unchanged(stale)).await,
             PutOutcome::Conflict,
@@ -189,7 +199,7 @@ async fn of_writers_at_once_exactly_one_wins() {
         let outcomes = futures::future::join_all(writers).await;
         let won = outcomes
             .into_iter()
-            .filter(|outcome| matches!(outcome, Ok(PutOutcome::Written)))
+            .filter(|outcome| matches!(outcome, Ok(PutOutcome::Written(_))))
             .count();
         assert_eq!(won, 1, "{name}");
     }

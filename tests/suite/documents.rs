@@ -128,7 +128,9 @@ fn the_pipeline_and_the_vocabulary_know_no_http_no_sdk_and_no_environment() {
 fn every_module_is_a_room_of_reasonable_size_with_its_purpose_on_the_door() {
     for top in [
         "src",
+        "crates/timer-schedule/src",
         "dev/acs-simulator/src",
+        "dev/blob-sink/src",
         "dev/deploy-package/src",
         "dev/functions-host/src",
         "xtask/src",

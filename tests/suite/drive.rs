@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
 use recording_vault::export::ledger::{Recorded, Retried};
-use recording_vault::export::{Budget, ChunkState, DriveOutcome};
+use recording_vault::export::{Budget, ChunkState, DriveOutcome, ProofAge};
 use recording_vault::recording::{ContentKind, FormatKind};
+use recording_vault::store::audit::Operator;
 
 use crate::support::fake_source::Fault;
 use crate::support::pipeline::{BLOCK, CLAIM_TTL, Pipeline, RETENTION};
@@ -34,7 +35,7 @@ async fn a_chunk_is_exported_proved_and_deleted_in_one_drive() {
 
     let DriveOutcome::Settled {
         state: ChunkState::SourceDeleted { receipt, .. },
-        exported_now: true,
+        proof: ProofAge::ThisDrive,
     } = outcome
     else {
         panic!("{outcome:?}")
@@ -76,7 +77,7 @@ async fn a_redelivered_event_does_not_export_twice() {
         matches!(
             again,
             DriveOutcome::Settled {
-                exported_now: false,
+                proof: ProofAge::Earlier,
                 ..
             }
         ),
@@ -260,7 +261,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
             pipeline
                 .driver
                 .ledger()
-                .retry(&chunk.document_id)
+                .retry(&chunk.document_id, &Operator::Shell)
                 .await
                 .expect("the ledger works");
         } else {
@@ -278,7 +279,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
     let retried = pipeline
         .driver
         .ledger()
-        .retry(&chunk.document_id)
+        .retry(&chunk.document_id, &Operator::Shell)
         .await
         .expect("the ledger works");
     assert_eq!(retried, Retried::Safe);
@@ -494,7 +495,7 @@ async fn instances_at_once_export_and_delete_once() {
             matches!(
                 outcome,
                 DriveOutcome::Settled {
-                    exported_now: true,
+                    proof: ProofAge::ThisDrive,
                     ..
                 }
             )

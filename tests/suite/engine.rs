@@ -281,21 +281,21 @@ async fn each_step_towards_the_deadline_and_the_loss_are_told_of_once() {
             .expect("the ledger works");
         found.expect("it is recorded").entry
     };
-    assert_eq!(risk().await.told_risk, None);
+    assert_eq!(risk().await.reported_risk, None);
     for (hours, expected) in [
         (12, Risk::Half),
         (6, Risk::ThreeQuarters),
         (4, Risk::NinetyPercent),
     ] {
         pipeline.clock.advance(Duration::from_hours(hours));
-        assert_eq!(risk().await.told_risk, Some(expected));
+        assert_eq!(risk().await.reported_risk, Some(expected));
     }
     pipeline.source.fail_from_offset(u64::MAX);
     pipeline.source.forget(&chunk.document_id);
     pipeline.clock.advance(Duration::from_hours(4));
     let entry = risk().await;
     assert!(
-        matches!(entry.state, ChunkState::Expired { .. }) && entry.told_end,
+        matches!(entry.state, ChunkState::Expired { .. }) && entry.reported_end,
         "{:?}",
         entry.state
     );

@@ -68,7 +68,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         "callback" => &[
             r#"{"type":"Microsoft.Communication.RecordingStateChanged","data":{"recordingId":"r","state":"active"}}"#,
         ],
-        "probe" => &[
+        "probe" | "passing" => &[
             "RIFF\x24\u{7}\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\0>\0\0\0}\0\0\x02\0\x10\0data\0\u{7}\0\0",
             "<!DOCTYPE html><html></html>",
         ],
@@ -78,7 +78,7 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
     let folder = match target {
         "event" | "envelope" => Some(fixtures.join("events")),
         "metadata" => Some(fixtures.join("metadata")),
-        "probe" => Some(project.join("dev/acs-simulator/samples")),
+        "probe" | "passing" => Some(fixtures.join("media")),
         _ => None,
     };
     let files = folder

@@ -79,7 +79,7 @@ async fn a_person_is_found_handed_out_and_erased_and_others_stay() {
         "the media is in it, byte for byte"
     );
     for (file, problem) in [
-        ("anna.tar", "is there already"),
+        ("anna.tar", "exists already"),
         ("anna.zip", "does not end with .tar"),
     ] {
         let refused = run(&world, &["export", ANNA, "--to", &to(file)], "");
@@ -106,7 +106,7 @@ async fn a_person_is_found_handed_out_and_erased_and_others_stay() {
         &["erase", ANNA, "--reason", &format!("{ANNA} asked"), "--yes"],
         "",
     );
-    assert_eq!(named.status.code(), Some(1));
+    assert_eq!(named.status.code(), Some(2));
     assert!(
         world
             .vault_files()

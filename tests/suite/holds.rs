@@ -11,6 +11,7 @@ use recording_vault::export::ledger::{LedgerError, Retried};
 use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held, Holds, Released};
 use serde_json::{Value, json};
@@ -341,7 +342,7 @@ async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again(
         pipeline
             .driver
             .ledger()
-            .retry(&old)
+            .retry(&old, &Operator::Shell)
             .await
             .expect("the ledger works"),
         Retried::Removed
@@ -681,10 +682,17 @@ async fn an_operator_holds_a_call_and_releases_it_case_by_case() {
         )
     };
     assert!(text(&release("A-1")).contains("still held for `B-2`"));
-    let output = release("A-1");
+    let repeated = release("A-1");
+    assert!(repeated.status.success(), "{}", text(&repeated));
+    assert!(
+        text(&repeated).contains("is no longer held for `A-1`"),
+        "{}",
+        text(&repeated)
+    );
+    let output = release("C-3");
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(
-        text(&output).contains("is not held for `A-1`"),
+        text(&output).contains("was never held for `C-3`"),
         "{}",
         text(&output)
     );

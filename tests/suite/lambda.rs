@@ -1,7 +1,7 @@
 //! The HTTP side under `lambda_http`: the built binary with a Lambda runtime API that hands it one API Gateway event.
 //! (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>)
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use axum::body::Bytes;
@@ -61,15 +61,12 @@ fn gateway_event(method: &str, path: &str, query: &str, body: Option<&Value>) ->
     })
 }
 
-#[tokio::test]
-async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
-    let world = World::new().await;
+/// Serves Lambda's runtime API; returns its address.
+async fn runtime_api(events: mpsc::Receiver<Value>, answers: mpsc::Sender<Value>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
-    let (send_event, events) = mpsc::channel(4);
-    let (answers, mut receive_answer) = mpsc::channel(4);
     let api = Arc::new(RuntimeApi {
         events: Mutex::new(events),
         answers,
@@ -82,16 +79,29 @@ async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
         )
         .with_state(api);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    let mut function = Command::new(env!("CARGO_BIN_EXE_recording-vault"))
+    address.to_string()
+}
+
+fn start_function(world: &World, runtime_api: &str) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_recording-vault"))
         .arg("lambda")
         .envs(world.settings())
-        .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+        .env("AWS_LAMBDA_RUNTIME_API", runtime_api)
         .env("AWS_LAMBDA_FUNCTION_NAME", "recordings")
         .env("AWS_LAMBDA_FUNCTION_VERSION", "1")
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
         .stdout(Stdio::null())
         .spawn()
-        .expect("the binary runs");
+        .expect("the binary runs")
+}
+
+#[tokio::test]
+async fn an_api_gateway_event_gets_the_answer_that_http_gets() {
+    let world = World::new().await;
+    let (send_event, events) = mpsc::channel(4);
+    let (answers, mut receive_answer) = mpsc::channel(4);
+    let runtime_api = runtime_api(events, answers).await;
+    let mut function = start_function(&world, &runtime_api);
     let mut ask = async |method: &str, path: &str, query: &str, body: Option<&Value>| {
         send_event
             .send(gateway_event(method, path, query, body))

@@ -5,6 +5,7 @@
 //! | `*_contract` | every implementation of a seam keeps the same promises |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
+//! | `command_line` | what holds of every verb at the command line |
 //! | `completeness` | what should have come and did not |
 //! | `crash_points` | every IO call of a run, failed and killed at |
 //! | `doctor` | what it finds wrong, and what it says mends it |
@@ -15,6 +16,7 @@
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -47,6 +49,7 @@ mod audit_contention;
 mod auto_record;
 mod backup_vault;
 mod catalogue;
+mod command_line;
 mod completeness;
 mod control_answers;
 mod crash_points;
@@ -60,8 +63,10 @@ mod export_destination_contract;
 mod export_queue;
 mod fuzz;
 mod gdpr;
+mod held_requests;
 mod holds;
 mod host_protocol;
+mod import_graph;
 mod infra;
 #[cfg(feature = "lambda")]
 mod lambda;

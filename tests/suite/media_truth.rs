@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use recording_vault::export::ledger::Accepted;
 use recording_vault::export::{ChunkState, DriveOutcome};
+use recording_vault::store::audit::Operator;
 use serde_json::json;
 
 use crate::support::chunk;
@@ -58,12 +59,18 @@ async fn an_operator_who_accepts_it_lets_its_source_be_deleted() {
     let id = chunk("a", 0).document_id;
     let ledger = pipeline.driver.ledger();
     assert_eq!(
-        ledger.accept(&id).await.expect("the ledger works"),
+        ledger
+            .accept(&id, &Operator::Shell)
+            .await
+            .expect("the ledger works"),
         Accepted::Accepted
     );
     assert_eq!(
-        ledger.accept(&id).await.expect("the ledger works"),
-        Accepted::Nothing
+        ledger
+            .accept(&id, &Operator::Shell)
+            .await
+            .expect("the ledger works"),
+        Accepted::AlreadyAccepted
     );
     assert_eq!(pipeline.sweep().await.deleted, 1);
 }

@@ -1,5 +1,6 @@
 //! The operator's verbs, run as an operator runs them: the built binary, with the app's settings.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use base64::Engine as _;
@@ -22,6 +23,18 @@ fn report(output: &Output) -> Value {
         .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
 }
 
+/// Stores an event as Event Grid dead-letters it, with its reason; returns the container's URL.
+fn dead_letters(folder: &Path, event: &Value) -> String {
+    let mut dead = event.clone();
+    dead["deadLetterReason"] = "MaxDeliveryAttemptsExceeded".into();
+    dead["deliveryAttempts"] = 30.into();
+    let container = folder.join("dead-letters");
+    std::fs::create_dir_all(container.join("2026/3/2")).expect("the folder is ours");
+    std::fs::write(container.join("2026/3/2/a.json"), json!([dead]).to_string())
+        .expect("the folder is ours");
+    format!("file://{}", container.display())
+}
+
 #[tokio::test]
 async fn events_are_replayed_from_files_containers_and_poison_and_again_without_harm() {
     let world = World::new().await;
@@ -33,26 +46,15 @@ async fn events_are_replayed_from_files_containers_and_poison_and_again_without_
     };
     let mut events = Vec::new();
     for _ in 0..4 {
-        events.push(
-            world
-                .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
-                .await,
-        );
+        let plan = json!({"call": {"chunks": [{"durationMs": 1000}]}});
+        events.push(world.recording(plan).await);
     }
-    // As Event Grid dead-letters them: the event, and why.
-    let mut dead = events[0].clone();
-    dead["deadLetterReason"] = "MaxDeliveryAttemptsExceeded".into();
-    dead["deliveryAttempts"] = 30.into();
-    let container = folder.path().join("dead-letters");
-    std::fs::create_dir_all(container.join("2026/3/2")).expect("the folder is ours");
-    std::fs::write(container.join("2026/3/2/a.json"), json!([dead]).to_string())
-        .expect("the folder is ours");
+    let url = dead_letters(folder.path(), &events[0]);
     let file = write("one.json", events[1].to_string());
     let message = write(
         "message.txt",
         base64::prelude::BASE64_STANDARD.encode(json!([events[2]]).to_string()),
     );
-    let url = format!("file://{}", container.display());
 
     for _ in 0..2 {
         let output = run(&world, &["replay", "--json", &file, &message, &url]);

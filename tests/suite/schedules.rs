@@ -15,6 +15,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::export::ExportSweep;
 use recording_vault::recording::RecordingChunk;
+use recording_vault::store::audit::Operator;
 
 use crate::support::chunk;
 use crate::support::fake_source;
@@ -53,6 +54,10 @@ struct Action {
 enum Work {
     /// Of these chunks.
     Deliver([bool; NAMES.len()]),
+    /// The same by an event that names neither metadata nor a delete location: another one comes later.
+    DeliverBare([bool; NAMES.len()]),
+    /// An operator's.
+    Retry([bool; NAMES.len()]),
     Sweep,
 }
 
@@ -85,7 +90,13 @@ impl From<SourceFault> for fake_source::Fault {
 }
 
 fn schedules() -> impl Strategy<Value = Vec<Round>> {
-    let work = prop_oneof![3 => any::<[bool; NAMES.len()]>().prop_map(Work::Deliver), 2 => Just(Work::Sweep)];
+    let some = any::<[bool; NAMES.len()]>;
+    let work = prop_oneof![
+        6 => some().prop_map(Work::Deliver),
+        2 => some().prop_map(Work::DeliverBare),
+        1 => some().prop_map(Work::Retry),
+        4 => Just(Work::Sweep),
+    ];
     let killed_at = proptest::option::weighted(0.4, (0..60_usize, any::<bool>()));
     let action = (
         work,
@@ -135,6 +146,13 @@ impl Clock for ClockOff {
     }
 }
 
+fn bare(chunk: &RecordingChunk) -> RecordingChunk {
+    let mut bare = chunk.clone();
+    bare.locations.metadata = None;
+    bare.locations.delete = None;
+    bare
+}
+
 /// Does one process's work; gives the chunks whose delivery was acknowledged.
 async fn act(durable: &Durable, chunks: &[RecordingChunk], action: &Action) -> Vec<usize> {
     let killed_at = action.killed_at.map(|(call, after)| {
@@ -153,17 +171,35 @@ async fn act(durable: &Durable, chunks: &[RecordingChunk], action: &Action) -> V
         off: CLOCKS_OFF[action.machine],
     };
     let driver = durable.instance_with_clock(&plan, Arc::new(clock));
+    let chosen = |which: &[bool; NAMES.len()]| -> Vec<usize> {
+        (0..chunks.len()).filter(|index| which[*index]).collect()
+    };
     let work = async {
         match &action.work {
             Work::Deliver(which) => {
-                let indices: Vec<usize> = (0..chunks.len()).filter(|index| which[*index]).collect();
-                let wanted: Vec<RecordingChunk> =
+                let indices = chosen(which);
+                let announced: Vec<RecordingChunk> =
                     indices.iter().map(|index| chunks[*index].clone()).collect();
-                if deliver(&driver, &wanted).await {
+                if deliver(&driver, &announced).await {
                     indices
                 } else {
                     Vec::new()
                 }
+            }
+            Work::DeliverBare(which) => {
+                let announced: Vec<RecordingChunk> = chosen(which)
+                    .into_iter()
+                    .map(|index| bare(&chunks[index]))
+                    .collect();
+                deliver(&driver, &announced).await;
+                Vec::new()
+            }
+            Work::Retry(which) => {
+                for index in chosen(which) {
+                    let id = &chunks[index].document_id;
+                    let _ = driver.ledger().retry(id, &Operator::Shell).await;
+                }
+                Vec::new()
             }
             Work::Sweep => {
                 let _ = ExportSweep::new(Arc::clone(&driver)).run(budget()).await;

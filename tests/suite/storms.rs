@@ -292,6 +292,47 @@ fn listed(world: &World) -> Vec<Value> {
         .expect("a listing has chunks")
 }
 
+/// Asserts that every chunk of acknowledged events has its entry.
+async fn assert_all_in_ledger(world: &World, events: &[Value]) {
+    let entries = entries(world).await;
+    for id in events.iter().flat_map(document_ids) {
+        let is_there = entries
+            .iter()
+            .any(|entry| entry["chunk"]["documentId"] == id.as_str());
+        assert!(is_there, "{id} was acknowledged, and is not in the ledger");
+    }
+}
+
+/// Asserts that an operator sees at least so many pending chunks, each with its failure.
+fn assert_pending(world: &World, count: usize) {
+    let pending: Vec<Value> = listed(world)
+        .into_iter()
+        .filter(|chunk| chunk["state"] == "pending")
+        .collect();
+    assert!(pending.len() >= count, "{pending:?}");
+    let has_failure = |chunk: &Value| {
+        chunk["reason"]
+            .as_str()
+            .is_some_and(|reason| reason.contains("error sending request"))
+    };
+    assert!(pending.iter().all(has_failure), "{pending:?}");
+}
+
+/// Asserts that no chunk of these events is in the vault, and none was deleted at its source.
+async fn assert_untouched(world: &World, in_vault: &BTreeMap<String, Vec<u8>>, events: &[Value]) {
+    let deleted = deletions(world).await;
+    for id in events.iter().flat_map(document_ids) {
+        assert!(
+            !deleted.iter().any(|path| path.contains(&id)),
+            "{id} was deleted while there was no vault"
+        );
+        assert!(
+            !in_vault.keys().any(|name| name.contains(&id)),
+            "the gate was not shut"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_vault_that_is_gone_for_a_while_costs_nothing_but_time() {
     let container = azurite::container_url().await;
@@ -307,14 +348,8 @@ async fn a_vault_that_is_gone_for_a_while_costs_nothing_but_time() {
         ("EXPORT_SWEEP_SCHEDULE", EVERY_SECOND),
     ])
     .await;
-    let mut events = Vec::new();
-    for _ in 0..20 {
-        events.push(
-            world
-                .recording(json!({"call": {"chunks": [{"durationMs": 9000}]}}))
-                .await,
-        );
-    }
+    let call = json!({"call": {"chunks": [{"durationMs": 9000}]}});
+    let events = join_all((0..20).map(|_| world.recording(call.clone()))).await;
     let (before, meanwhile) = events.split_at(10);
     world
         .admin(
@@ -347,13 +382,7 @@ async fn a_vault_that_is_gone_for_a_while_costs_nothing_but_time() {
     )
     .await;
 
-    let entries_then = entries(&world).await;
-    for id in events.iter().flat_map(document_ids) {
-        let is_there = entries_then
-            .iter()
-            .any(|entry| entry["chunk"]["documentId"] == id.as_str());
-        assert!(is_there, "{id} was acknowledged, and is not in the ledger");
-    }
+    assert_all_in_ledger(&world, &events).await;
     eventually("every export has failed", async || {
         let has_failed = |entry: &Value| {
             last_failure(entry).is_some() || entry["state"]["name"] == "sourceDeleted"
@@ -361,30 +390,10 @@ async fn a_vault_that_is_gone_for_a_while_costs_nothing_but_time() {
         entries(&world).await.iter().all(has_failed).then_some(())
     })
     .await;
-    let pending: Vec<Value> = listed(&world)
-        .into_iter()
-        .filter(|chunk| chunk["state"] == "pending")
-        .collect();
-    assert!(pending.len() >= meanwhile.len(), "{pending:?}");
-    let tells = |chunk: &Value| {
-        chunk["reason"]
-            .as_str()
-            .is_some_and(|reason| reason.contains("error sending request"))
-    };
-    assert!(pending.iter().all(tells), "{pending:?}");
+    assert_pending(&world, meanwhile.len());
     let in_vault = azurite::blobs(&container).await;
     assert_deleted_with_receipt(&world, &in_vault).await;
-    let deleted = deletions(&world).await;
-    for id in meanwhile.iter().flat_map(document_ids) {
-        assert!(
-            !deleted.iter().any(|path| path.contains(&id)),
-            "{id} was deleted while there was no vault"
-        );
-        assert!(
-            !in_vault.keys().any(|name| name.contains(&id)),
-            "the gate was not shut"
-        );
-    }
+    assert_untouched(&world, &in_vault, meanwhile).await;
 
     gate.open();
     until_settled(&world).await;

@@ -8,6 +8,7 @@ pub mod counting;
 pub mod fake_acs;
 pub mod fake_source;
 pub mod gate;
+pub mod held_store;
 pub mod identity;
 pub mod issuer;
 pub mod open_metrics;

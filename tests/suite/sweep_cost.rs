@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use recording_vault::clock::ManualClock;
 use recording_vault::export::{
-    Budget, ChunkLedger, ExportDriver, ExportSweep, SweepReport, Vaults,
+    Budget, ChunkLedger, ExportDriver, ExportSweep, Sources, SweepReport, Vaults,
 };
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::vault::memory::MemoryVault;
@@ -33,8 +33,10 @@ async fn sweep_among(settled: usize) -> (SweepReport, Counts) {
     let vaults = Vaults::new(Arc::new(MemoryVault::default()), None);
     let driver = Arc::new(ExportDriver::new(
         ledger,
-        source.clone(),
-        source.clone(),
+        Sources {
+            acs: source.clone(),
+            external: source.clone(),
+        },
         vaults,
         clock,
         policy(),

@@ -1,6 +1,6 @@
 //! Metrics and traces: what a collector and a scraper get, and that neither can disturb an export.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::azurite;
 use crate::support::collector::{Collector, attribute};
 use crate::support::eventually;
-use crate::support::open_metrics;
+use crate::support::open_metrics::{self, Family};
 use crate::support::world::{World, document_ids};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
@@ -18,14 +18,6 @@ const CALLER: &str = "00f0670000b90207";
 
 fn traceparent() -> String {
     format!("00-{TRACE}-{CALLER}-01")
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .concat()
 }
 
 /// The host's own request, with its trace.
@@ -75,6 +67,107 @@ fn assert_no_secret(what: &[u8]) {
     }
 }
 
+/// The spans of a trace, by name.
+struct Trace<'a>(&'a [Span]);
+
+impl<'a> Trace<'a> {
+    fn named(&self, name: &str) -> Vec<&'a Span> {
+        self.0.iter().filter(|span| span.name == name).collect()
+    }
+
+    fn one(&self, name: &str) -> &'a Span {
+        let found = self.named(name);
+        let all: Vec<&String> = self.0.iter().map(|span| &span.name).collect();
+        assert_eq!(found.len(), 1, "{name} in {all:?}");
+        found[0]
+    }
+}
+
+/// Asserts that an event's spans are one trace below the host's: invocation, drive, transfers, deletion.
+fn assert_one_trace(spans: &[Span], event: &Value) {
+    let trace = Trace(spans);
+    assert!(
+        spans
+            .iter()
+            .all(|span| hex::encode(&span.trace_id) == TRACE),
+        "one trace, the host's"
+    );
+    let (invocation, drive) = (trace.one("RecordingFileStatusUpdated"), trace.one("drive"));
+    assert_eq!(hex::encode(&invocation.parent_span_id), CALLER);
+    assert_eq!(
+        attribute(&invocation.attributes, "faas.trigger").as_deref(),
+        Some("pubsub")
+    );
+    assert_eq!(drive.parent_span_id, invocation.span_id);
+    let documents = document_ids(event);
+    let recording_id = event["subject"]
+        .as_str()
+        .and_then(|subject| subject.rsplit('/').next());
+    let expected = [
+        ("document.id", Some(documents[0].as_str())),
+        ("chunk.index", Some("0")),
+        ("recording.id", recording_id),
+        ("outcome", Some("settled")),
+    ];
+    for (name, value) in expected {
+        assert_eq!(
+            attribute(&drive.attributes, name).as_deref(),
+            value,
+            "{name}"
+        );
+    }
+    assert_transfers(&trace, drive);
+    assert_eq!(
+        trace.one("ACS delete").parent_span_id,
+        trace.one("delete").span_id
+    );
+    assert_eq!(trace.one("delete").parent_span_id, drive.span_id);
+}
+
+/// Asserts that both parts were read and verified below the drive.
+fn assert_transfers(trace: &Trace<'_>, drive: &Span) {
+    let transfers = trace.named("transfer");
+    assert!(
+        transfers
+            .iter()
+            .all(|span| span.parent_span_id == drive.span_id)
+    );
+    let parts: BTreeSet<_> = transfers
+        .iter()
+        .filter_map(|span| attribute(&span.attributes, "part"))
+        .collect();
+    assert_eq!(parts, ["media", "metadata"].map(str::to_owned).into());
+    let ids: BTreeSet<_> = transfers.iter().map(|span| span.span_id.clone()).collect();
+    let is_below = |span: &&Span| ids.contains(&span.parent_span_id);
+    assert_eq!(trace.named("verify").len(), 2);
+    assert!(trace.named("verify").iter().all(is_below));
+    assert!(trace.named("ACS read").iter().all(is_below));
+}
+
+/// Asserts what is counted of one chunk that was exported and deleted.
+fn assert_counted(collector: &Collector) {
+    let counted = [
+        (
+            "recording_vault.chunks.exported",
+            &[("vault", "home")][..],
+            1.0,
+        ),
+        ("recording_vault.chunks.expired", &[], 0.0),
+        ("recording_vault.events", &[("outcome", "taken")], 1.0),
+        ("recording_vault.drives", &[("outcome", "settled")], 1.0),
+        ("recording_vault.export.duration", &[], 1.0),
+        ("recording_vault.export.delay", &[], 1.0),
+        (
+            "recording_vault.acs.requests",
+            &[("operation", "delete"), ("status", "2xx")],
+            1.0,
+        ),
+    ];
+    for (name, labels, expected) in counted {
+        assert_eq!(collector.metric(name, labels), Some(expected), "{name}");
+    }
+}
+
 #[tokio::test]
 async fn the_whole_way_of_a_chunk_is_one_trace_below_the_hosts_and_its_metrics_arrive() {
     let collector = Collector::start().await;
@@ -96,104 +189,13 @@ async fn the_whole_way_of_a_chunk_is_one_trace_below_the_hosts_and_its_metrics_a
     );
 
     let spans = spans_until(&collector, "RecordingFileStatusUpdated").await;
-    let named = |name: &str| {
-        spans
-            .iter()
-            .filter(|span| span.name == name)
-            .collect::<Vec<_>>()
-    };
-    let one = |name: &str| {
-        assert_eq!(
-            named(name).len(),
-            1,
-            "{name} in {:?}",
-            spans.iter().map(|span| &span.name).collect::<Vec<_>>()
-        );
-        named(name)[0]
-    };
-    assert!(
-        spans.iter().all(|span| hex(&span.trace_id) == TRACE),
-        "one trace, the host's"
-    );
-    let (invocation, drive) = (one("RecordingFileStatusUpdated"), one("drive"));
-    assert_eq!(hex(&invocation.parent_span_id), CALLER);
-    assert_eq!(
-        attribute(&invocation.attributes, "faas.trigger").as_deref(),
-        Some("pubsub")
-    );
-    assert_eq!(drive.parent_span_id, invocation.span_id);
-    assert_eq!(
-        attribute(&drive.attributes, "document.id").as_ref(),
-        Some(document_id)
-    );
-    assert_eq!(
-        attribute(&drive.attributes, "chunk.index").as_deref(),
-        Some("0")
-    );
-    let recording_id = event["subject"]
-        .as_str()
-        .and_then(|subject| subject.rsplit('/').next());
-    assert_eq!(
-        attribute(&drive.attributes, "recording.id").as_deref(),
-        recording_id
-    );
-    assert_eq!(
-        attribute(&drive.attributes, "outcome").as_deref(),
-        Some("settled")
-    );
-    assert!(
-        named("transfer")
-            .iter()
-            .all(|span| span.parent_span_id == drive.span_id)
-    );
-    let parts: BTreeSet<_> = named("transfer")
-        .iter()
-        .filter_map(|span| attribute(&span.attributes, "part"))
-        .collect();
-    assert_eq!(parts, ["media", "metadata"].map(str::to_owned).into());
-    let transfers: BTreeSet<_> = named("transfer")
-        .iter()
-        .map(|span| span.span_id.clone())
-        .collect();
-    assert!(
-        named("verify").len() == 2
-            && named("verify")
-                .iter()
-                .all(|span| transfers.contains(&span.parent_span_id))
-    );
-    assert!(
-        named("ACS read")
-            .iter()
-            .all(|span| transfers.contains(&span.parent_span_id))
-    );
-    assert_eq!(one("ACS delete").parent_span_id, one("delete").span_id);
-    assert_eq!(one("delete").parent_span_id, drive.span_id);
-
+    assert_one_trace(&spans, &event);
     let exported = eventually("the metrics arrive", async || {
         collector.metric("recording_vault.chunks.deleted", &[])
     })
     .await;
     assert!((exported - 1.0).abs() < f64::EPSILON, "{exported}");
-    let counted = [
-        (
-            "recording_vault.chunks.exported",
-            &[("vault", "home")][..],
-            1.0,
-        ),
-        ("recording_vault.chunks.expired", &[], 0.0),
-        ("recording_vault.events", &[("outcome", "taken")], 1.0),
-        ("recording_vault.drives", &[("outcome", "settled")], 1.0),
-        ("recording_vault.export.duration", &[], 1.0),
-        ("recording_vault.export.delay", &[], 1.0),
-        (
-            "recording_vault.acs.requests",
-            &[("operation", "delete"), ("status", "2xx")],
-            1.0,
-        ),
-    ];
-    for (name, labels, expected) in counted {
-        assert_eq!(collector.metric(name, labels), Some(expected), "{name}");
-    }
+    assert_counted(&collector);
     assert!(
         collector
             .services()
@@ -258,8 +260,8 @@ async fn a_request_over_http_is_below_its_callers_span_in_both_forms() {
     for span in &spans {
         assert_eq!(
             (
-                hex(&span.trace_id).as_str(),
-                hex(&span.parent_span_id).as_str()
+                hex::encode(&span.trace_id).as_str(),
+                hex::encode(&span.parent_span_id).as_str()
             ),
             (TRACE, CALLER)
         );
@@ -369,33 +371,8 @@ async fn an_endpoint_that_takes_nothing_disturbs_no_export_and_is_told_of_once(
     }
 }
 
-#[tokio::test]
-async fn the_metrics_of_an_instance_are_open_metrics_text_in_both_forms() {
-    let world = World::new().await;
-    let event = world
-        .recording(json!({"call": {"chunks": [{"durationMs": 9000}, {"durationMs": 2000}]}}))
-        .await;
-    world.event(&event).await;
-    world.event(&event).await;
-    world.event(&json!({"id": "bad"})).await;
-    world.sweep().await;
-
-    let url = format!("{}/api/metrics?code=the-function-key", world.host.url());
-    let answer = world
-        .client
-        .get(url)
-        .send()
-        .await
-        .expect("the host answers");
-
-    assert_eq!(
-        answer.headers()["content-type"],
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
-    );
-    let text = answer.text().await.expect("metrics are text");
-    assert_no_secret(text.as_bytes());
-    let families = open_metrics::parse(&text);
-    assert_eq!(families.len(), recording_vault::metrics::ALL.len());
+/// Asserts what is counted of two exported chunks whose event came twice, and of an event that cannot be read.
+fn assert_samples(families: &BTreeMap<String, Family>) {
     let samples = [
         (
             "recording_vault_chunks_exported",
@@ -432,9 +409,39 @@ async fn the_metrics_of_an_instance_are_open_metrics_text_in_both_forms() {
         assert_eq!(
             families[family].sample(sample),
             Some(expected),
-            "{sample} in {text}"
+            "{sample} in {families:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_metrics_of_an_instance_are_open_metrics_text_in_both_forms() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 9000}, {"durationMs": 2000}]}}))
+        .await;
+    world.event(&event).await;
+    world.event(&event).await;
+    world.event(&json!({"id": "bad"})).await;
+    world.sweep().await;
+
+    let url = format!("{}/api/metrics?code=the-function-key", world.host.url());
+    let answer = world
+        .client
+        .get(url)
+        .send()
+        .await
+        .expect("the host answers");
+
+    assert_eq!(
+        answer.headers()["content-type"],
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    let text = answer.text().await.expect("metrics are text");
+    assert_no_secret(text.as_bytes());
+    let families = open_metrics::parse(&text);
+    assert_eq!(families.len(), recording_vault::metrics::ALL.len());
+    assert_samples(&families);
     let proved = families["recording_vault_export_proved_bytes"].samples[0].1;
     let sizes = world
         .objects()

@@ -4,6 +4,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
+use crate::support::audit::audit_records;
 use crate::support::world::{World, document_ids};
 
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
@@ -492,8 +493,28 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
     );
     assert_eq!(act(&holding, json!({"case": ""})).await.0, 400);
     assert_eq!(act(&holding, json!(["A-1"])).await.0, 400);
+    let (status, unknown) = act("/recordings/none/hold", json!({"case": "A-1"})).await;
     assert_eq!(
-        act("/recordings/none/hold", json!({"case": "A-1"})).await.0,
+        (status, &unknown["holds"][0]["case"]),
+        (200, &json!("A-1")),
+        "{unknown}"
+    );
+    assert!(
+        unknown["message"]
+            .as_str()
+            .is_some_and(|message| message.contains("known yet")),
+        "{unknown}"
+    );
+    assert_eq!(
+        act("/recordings/none/release", json!({"case": "A-1"}))
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        act("/recordings/nobody/release", json!({"case": "A-1"}))
+            .await
+            .0,
         404
     );
     let shown = get(&world, &format!("/recordings/{recording}")).await;
@@ -548,15 +569,23 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
     );
     assert!(replayed["problem"].is_string(), "{replayed}");
     assert_eq!(act("/poison/none/replay", Value::Null).await.0, 404);
-    let audit =
-        crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("audit"));
-    let audit: String = audit
-        .values()
-        .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
-        .collect();
-    for what in ["hold", "release", "verify", "retry", "replay"] {
-        let record = format!(r#""by":"ada@contoso.com","through":"api","what":"{what}""#);
-        assert!(audit.contains(&record), "{what} is not in {audit}");
+    // One record each; nothing was retried.
+    for (action, subject, count) in [
+        ("held", format!("recording {recording}"), 1),
+        ("released", format!("recording {recording}"), 1),
+        ("verified", id.clone(), 2),
+        ("replayed", format!("poison:{poison}"), 1),
+        ("retried", id.clone(), 0),
+    ] {
+        let records = audit_records(&world, action, &subject);
+        assert_eq!(records.len(), count, "{action} of {subject}: {records:?}");
+        for record in records {
+            assert_eq!(
+                (&record["detail"]["by"], &record["detail"]["through"]),
+                (&json!("ada@contoso.com"), &json!("api")),
+                "{record}"
+            );
+        }
     }
 }
 

@@ -300,7 +300,7 @@ async fn days_in_the_wrong_order_are_refused() {
     .await;
     let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(
-        output.status.code() == Some(1)
+        output.status.code() == Some(2)
             && complaint.contains("--from 2026-03-02 is after --to 2026-03-01"),
         "{complaint}"
     );
@@ -359,7 +359,7 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
             .all(|id| world.ledger_entry(id)["state"]["name"] == "sourceDeleted")
     );
     let again = text(&with(&world, due, &["delete-source", "--dry-run"]).await);
-    assert_eq!(again.trim(), "There is nothing that ACS may still have.");
+    assert_eq!(again.trim(), "No chunk has a source at ACS any more.");
 }
 
 #[tokio::test]

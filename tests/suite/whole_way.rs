@@ -204,14 +204,7 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
         let event = world
             .recording(json!({"call": {"chunks": [{"durationMs": 20_000}]}}))
             .await;
-        let delivery = tokio::spawn({
-            let (client, url) = (
-                world.client.clone(),
-                format!("{}/RecordingFileStatusUpdated", world.handler_url().await),
-            );
-            let body = json!({"Data": {"event": event}}).to_string();
-            async move { client.post(url).body(body).send().await.map(drop) }
-        });
+        let delivery = tokio::spawn(delivery(&world, &event).await);
         let staged = async || match vault {
             "azure" => azure_staged(&container, &event).await,
             _ => crate::support::world::files(&world.vault.join(".staging")).len(),
@@ -242,20 +235,7 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
             world.vault_files()
         };
         assert_all_in_vault(&world.objects().await, &files);
-        let mut served = 0;
-        for line in world.content_log().await {
-            let range = line["range"]
-                .as_str()
-                .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
-            if let Some((first, last)) = range.filter(|_| {
-                line["path"]
-                    .as_str()
-                    .is_some_and(|path| path.ends_with("/audio"))
-            }) {
-                let last: u64 = last.parse().expect("a range names its last byte");
-                served += last + 1 - first.parse::<u64>().expect("a range names its first byte");
-            }
-        }
+        let served = served_bytes(&world).await;
         let wasted = served
             - world.objects().await[0]["sizeBytes"]
                 .as_u64()
@@ -265,6 +245,35 @@ async fn a_handler_killed_in_mid_export_goes_on_from_the_staged_blocks() {
             "{vault}: {wasted} bytes were read twice, more than the blocks in flight"
         );
     }
+}
+
+/// The request of an event, to be sent beside what else happens.
+async fn delivery(
+    world: &World,
+    event: &Value,
+) -> impl Future<Output = reqwest::Result<()>> + use<> {
+    let client = world.client.clone();
+    let url = format!("{}/RecordingFileStatusUpdated", world.handler_url().await);
+    let body = json!({"Data": {"event": event}}).to_string();
+    async move { client.post(url).body(body).send().await.map(drop) }
+}
+
+/// Bytes of audio that were asked for.
+async fn served_bytes(world: &World) -> u64 {
+    let mut served = 0;
+    for line in world.content_log().await {
+        let is_audio = line["path"]
+            .as_str()
+            .is_some_and(|path| path.ends_with("/audio"));
+        let range = line["range"]
+            .as_str()
+            .and_then(|range| range.strip_prefix("bytes=")?.split_once('-'));
+        if let Some((first, last)) = range.filter(|_| is_audio) {
+            let last: u64 = last.parse().expect("a range names its last byte");
+            served += last + 1 - first.parse::<u64>().expect("a range names its first byte");
+        }
+    }
+    served
 }
 
 async fn azure_staged(container: &str, event: &Value) -> usize {

@@ -72,26 +72,7 @@ async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
         )
         .await?;
 
-    let minutes = |minutes: u64| json!({"durationMs": minutes * 60_000});
-    let audio = json!({"recordingContentType": "audio", "recordingChannelType": "mixed", "recordingFormatType": "wav"});
-    record_call(
-        &admin,
-        &host,
-        "an audio call of 47 minutes, in 3 chunks",
-        &json!({"chunks": [minutes(20), minutes(20), minutes(7)]}),
-        audio,
-    )
-    .await?;
-    let video = json!({"recordingContentType": "audioVideo", "recordingChannelType": "mixed", "recordingFormatType": "mp4"});
-    record_call(
-        &admin,
-        &host,
-        "a video call",
-        &json!({"chunks": [{"sizeBytes": 45_000_000}]}),
-        video,
-    )
-    .await?;
-
+    record_calls(&admin, &host).await?;
     println!("\nThe events arrive; chunks are exported, proved, and deleted at the source:");
     let finished = tokio::time::timeout(PATIENCE, until_deleted(&admin, 4)).await;
     bars.finish();
@@ -99,22 +80,44 @@ async fn demo(dist: &Path, vault: &Path, keep: bool) -> anyhow::Result<()> {
         .context("not every chunk was exported and deleted in time; see the log above")??;
     report::print(vault, &objects)?;
     if keep {
-        println!("\nEverything keeps running (Ctrl-C ends it). Record another call:");
-        println!(
-            "  curl -s -X POST {}/admin/calls -H 'content-type: application/json' -d '{{}}'   # gives a serverCallId",
-            simulator.http_url()
-        );
-        println!(
-            "  curl -s -X POST {}/api/recordings -d '{{\"serverCallId\":\"…\"}}'                # gives a recordingId",
-            host.url()
-        );
-        println!(
-            "  curl -s -X POST {}/api/recordings/<recordingId>/stop",
-            host.url()
-        );
+        print_hint(&simulator.http_url(), &host.url());
         tokio::signal::ctrl_c().await?;
     }
     Ok(())
+}
+
+async fn record_calls(admin: &Admin, host: &Host) -> anyhow::Result<()> {
+    let minutes = |minutes: u64| json!({"durationMs": minutes * 60_000});
+    let audio = json!({"recordingContentType": "audio", "recordingChannelType": "mixed", "recordingFormatType": "wav"});
+    record_call(
+        admin,
+        host,
+        "an audio call of 47 minutes, in 3 chunks",
+        &json!({"chunks": [minutes(20), minutes(20), minutes(7)]}),
+        audio,
+    )
+    .await?;
+    let video = json!({"recordingContentType": "audioVideo", "recordingChannelType": "mixed", "recordingFormatType": "mp4"});
+    record_call(
+        admin,
+        host,
+        "a video call",
+        &json!({"chunks": [{"sizeBytes": 45_000_000}]}),
+        video,
+    )
+    .await?;
+    Ok(())
+}
+
+fn print_hint(simulator: &str, host: &str) {
+    println!("\nEverything keeps running (Ctrl-C ends it). Record another call:");
+    println!(
+        "  curl -s -X POST {simulator}/admin/calls -H 'content-type: application/json' -d '{{}}'   # gives a serverCallId"
+    );
+    println!(
+        "  curl -s -X POST {host}/api/recordings -d '{{\"serverCallId\":\"…\"}}'                # gives a recordingId"
+    );
+    println!("  curl -s -X POST {host}/api/recordings/<recordingId>/stop");
 }
 
 async fn start_host(acs: &str, dist: &Path, vault: &Path, bars: &Bars) -> anyhow::Result<Host> {

@@ -61,9 +61,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     let zip = archive::pack(&dist)?;
     let file = folder()?.join(format!("{BINARY}-{}-linux-x86_64.zip", paths::version()?));
     fs::write(&file, &zip)?;
-    let sha256 = sha2::Sha256::digest(&zip)
-        .iter()
-        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+    let sha256 = hex::encode(sha2::Sha256::digest(&zip));
     println!("{}  {sha256}", file.display());
     if options.check {
         bare::check(&zip)?;

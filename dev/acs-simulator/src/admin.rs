@@ -29,6 +29,7 @@ use crate::control::Operation;
 use crate::events;
 use crate::faults::Fault;
 use crate::media::Media;
+use crate::storing::store_chunks;
 use crate::world::{Call, EventSchema, LogLine, Recording, RecordingOptions, Subscription, World};
 
 const HASH_PIECE_BYTES: usize = 256 * 1024;
@@ -147,7 +148,12 @@ async fn make_recording(
         paused_at: None,
         pauses: Vec::new(),
     };
-    let stored = world.store_chunks(&format!("made-{}", Uuid::new_v4().simple()), recording, now);
+    let stored = store_chunks(
+        &world,
+        &format!("made-{}", Uuid::new_v4().simple()),
+        recording,
+        now,
+    );
     let event = events::event(&world, &stored, &Uuid::new_v4().to_string(), wanted.schema);
     if wanted.announce {
         events::announce(world, stored);
@@ -207,10 +213,7 @@ fn crc64(media: &Media) -> String {
 fn sha256(media: &Media) -> String {
     let mut digest = Sha256::new();
     pieces(media).for_each(|piece| digest.update(&piece));
-    let digest: [u8; 32] = digest.finalize().into();
-    digest
-        .iter()
-        .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex::encode(digest.finalize())
 }
 
 fn pieces(media: &Media) -> impl Iterator<Item = Bytes> {

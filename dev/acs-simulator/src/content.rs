@@ -1,7 +1,7 @@
 //! The content plane: media and metadata by `Range`, deletion.
 //!
-//! Headers as recorded: 206 with `Content-Range`, `application/octet-stream`, no `ETag`, no checksum. Whoever is not let
-//! in gets the problem object seen since 2023; what is not there, or not any more, an empty 404.
+//! Headers as recorded: 206 with `Content-Range`, `application/octet-stream`, no `ETag`, no checksum. An unauthorized
+//! request gets the problem object seen since 2023; a missing, expired or deleted object an empty 404.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -96,46 +96,13 @@ impl Exchange {
     }
 
     fn response(&self, plane: Plane, id: &str) -> Response {
-        if !self.is_let_in() {
+        if !self.is_authorized() {
             let body = json!({"title": "Unauthorized", "status": 401, "message": "Unauthorized"});
             return (StatusCode::UNAUTHORIZED, Json(body)).into_response();
         }
         let fault = self.world.state().faults.next(plane);
-        match fault {
-            Some(FaultKind::Status {
-                status,
-                retry_after,
-            }) => {
-                let mut response = StatusCode::from_u16(status)
-                    .unwrap_or_default()
-                    .into_response();
-                if let Some(seconds) = retry_after {
-                    response
-                        .headers_mut()
-                        .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-                }
-                return response;
-            }
-            Some(FaultKind::Redirect { location }) => {
-                let location =
-                    HeaderValue::from_str(&location).unwrap_or(HeaderValue::from_static("/"));
-                return (StatusCode::FOUND, [(header::LOCATION, location)]).into_response();
-            }
-            Some(FaultKind::Page { status }) => {
-                let page = axum::response::Html(
-                    "<html><body>Our services aren't available right now</body></html>",
-                );
-                return (StatusCode::from_u16(status).unwrap_or_default(), page).into_response();
-            }
-            Some(FaultKind::Empty) => return (StatusCode::OK, octets()).into_response(),
-            Some(
-                FaultKind::DropAfter { .. }
-                | FaultKind::IgnoreRange
-                | FaultKind::Slow { .. }
-                | FaultKind::Short { .. }
-                | FaultKind::Total { .. },
-            )
-            | None => {}
+        if let Some(answer) = fault.as_ref().and_then(answer_of_fault) {
+            return answer;
         }
         let now = Timestamp::now();
         let retention =
@@ -215,7 +182,7 @@ impl Exchange {
         response
     }
 
-    fn is_let_in(&self) -> bool {
+    fn is_authorized(&self) -> bool {
         let is_open = self.world.options.open_content && self.method == Method::GET;
         if is_open && !self.headers.contains_key(header::AUTHORIZATION) {
             return true;
@@ -226,6 +193,40 @@ impl Exchange {
 
     fn is_legacy(&self) -> bool {
         self.uri.path().starts_with("/recording/download/")
+    }
+}
+
+/// The whole answer of a fault that replaces the file's; none if it disturbs the file only.
+fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
+    match fault {
+        FaultKind::Status {
+            status,
+            retry_after,
+        } => {
+            let status = StatusCode::from_u16(*status).unwrap_or_default();
+            let mut response = status.into_response();
+            if let Some(seconds) = retry_after {
+                let headers = response.headers_mut();
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            }
+            Some(response)
+        }
+        FaultKind::Redirect { location } => {
+            let location = HeaderValue::from_str(location).unwrap_or(HeaderValue::from_static("/"));
+            Some((StatusCode::FOUND, [(header::LOCATION, location)]).into_response())
+        }
+        FaultKind::Page { status } => {
+            let page = axum::response::Html(
+                "<html><body>Our services aren't available right now</body></html>",
+            );
+            Some((StatusCode::from_u16(*status).unwrap_or_default(), page).into_response())
+        }
+        FaultKind::Empty => Some((StatusCode::OK, octets()).into_response()),
+        FaultKind::DropAfter { .. }
+        | FaultKind::IgnoreRange
+        | FaultKind::Slow { .. }
+        | FaultKind::Short { .. }
+        | FaultKind::Total { .. } => None,
     }
 }
 

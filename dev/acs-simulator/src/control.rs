@@ -6,8 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
@@ -20,6 +19,8 @@ use uuid::Uuid;
 use crate::auth::{self, Denied};
 use crate::events;
 use crate::faults::{FaultKind, Plane};
+use crate::request::ApiRequest;
+use crate::storing::store_chunks;
 use crate::world::{Call, Recording, RecordingOptions, World};
 
 const API_VERSIONS: [&str; 11] = [
@@ -45,83 +46,94 @@ pub fn routes() -> Router<Arc<World>> {
         .route("/calling/recordings/{id}/{action}", routing::any(exchange))
 }
 
-/// One request: let in, carried out, answered with the headers every answer has.
+/// Answers one request, with the headers that every answer has.
 async fn exchange(
     State(world): State<Arc<World>>,
-    method: Method,
-    uri: Uri,
     path: Option<Path<HashMap<String, String>>>,
-    Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: ApiRequest,
 ) -> Response {
-    if let Some(FaultKind::Status {
-        status,
-        retry_after,
-    }) = world.state().faults.next(Plane::Control)
-    {
-        let mut response = refused(status, "9999", "A fault was asked for.").into_response();
-        if let Some(seconds) = retry_after {
-            response
-                .headers_mut()
-                .insert("retry-after", HeaderValue::from(seconds));
-        }
-        return response;
+    if let Some(answer) = fault(&world) {
+        return answer;
     }
-    let version = query
-        .get("api-version")
-        .map(String::as_str)
-        .unwrap_or_default();
-    let admitted =
-        admit(&world, &method, &uri, &headers, &body).and_then(|()| known_version(&uri, version));
-    let result = admitted.and_then(|()| {
-        let operation = Operation::now(&world);
-        let is_2021 = version == V2021_11;
-        let done =
-            |status: StatusCode| if is_2021 { StatusCode::OK } else { status }.into_response();
-        let segment = |name: &str| {
-            path.as_ref()
-                .and_then(|Path(segments)| segments.get(name))
-                .map(String::as_str)
-        };
-        let (id, action) = match (segment("id"), segment("action")) {
-            (id, action @ Some(_)) if is_2021 => {
-                (id, action.and_then(|action| action.strip_prefix(':')))
-            }
-            (_, Some(_)) => return Err(not_found()),
-            (Some(id), None) if method == Method::POST && !is_2021 => id
-                .rsplit_once(':')
-                .map_or((Some(id), None), |(id, action)| (Some(id), Some(action))),
-            (id, None) => (id, None),
-        };
-        match (method.as_str(), id, action) {
-            ("POST", None, None) => operation
-                .start(&headers, &body)
-                .map(|started| Json(described(started, is_2021, "recordingId")).into_response()),
-            ("GET", Some(id), None) => operation
-                .state(id)
-                .map(|state| Json(described(state, is_2021, "recordingState")).into_response()),
-            ("POST", Some(id), Some("pause")) => {
-                operation.pause(id).map(|()| done(StatusCode::ACCEPTED))
-            }
-            ("POST", Some(id), Some("resume")) => {
-                operation.resume(id).map(|()| done(StatusCode::ACCEPTED))
-            }
-            ("DELETE", Some(id), None) => operation.stop(id).map(|()| done(StatusCode::NO_CONTENT)),
-            ("POST", Some(_), _) => Err(not_found()),
-            _ => Err(refused(405, "8520", "Not supported")),
-        }
-    });
+    let segments = path.map(|Path(segments)| segments).unwrap_or_default();
+    let result = carry_out(&world, &segments, &request);
     let mut response = result.unwrap_or_else(IntoResponse::into_response);
     let answered = response.headers_mut();
     let chain_id =
         HeaderValue::from_str(&Uuid::new_v4().to_string()).expect("a uuid is a valid header value");
     answered.insert("x-microsoft-skype-chain-id", chain_id);
     answered.insert("x-cache", HeaderValue::from_static("CONFIG_NOCACHE"));
-    if let Some(id) = headers.get("x-ms-client-request-id") {
+    if let Some(id) = request.headers.get("x-ms-client-request-id") {
         answered.insert("x-ms-client-request-id", id.clone());
     }
     response
+}
+
+/// The answer of a fault that a test has switched on.
+fn fault(world: &World) -> Option<Response> {
+    let Some(FaultKind::Status {
+        status,
+        retry_after,
+    }) = world.state().faults.next(Plane::Control)
+    else {
+        return None;
+    };
+    let mut response = refused(status, "9999", "A fault was asked for.").into_response();
+    if let Some(seconds) = retry_after {
+        let headers = response.headers_mut();
+        headers.insert("retry-after", HeaderValue::from(seconds));
+    }
+    Some(response)
+}
+
+fn carry_out(
+    world: &Arc<World>,
+    segments: &HashMap<String, String>,
+    request: &ApiRequest,
+) -> Result<Response, Refused> {
+    admit(world, request)?;
+    let version = request.api_version();
+    known_version(&request.uri, version)?;
+    let is_2021 = version == V2021_11;
+    let operation = Operation::now(world);
+    let done = |status: StatusCode| if is_2021 { StatusCode::OK } else { status }.into_response();
+    match (
+        request.method.as_str(),
+        target(segments, &request.method, is_2021)?,
+    ) {
+        ("POST", (None, None)) => operation
+            .start(&request.headers, &request.body)
+            .map(|started| Json(described(started, is_2021, "recordingId")).into_response()),
+        ("GET", (Some(id), None)) => operation
+            .state(id)
+            .map(|state| Json(described(state, is_2021, "recordingState")).into_response()),
+        ("POST", (Some(id), Some("pause"))) => {
+            operation.pause(id).map(|()| done(StatusCode::ACCEPTED))
+        }
+        ("POST", (Some(id), Some("resume"))) => {
+            operation.resume(id).map(|()| done(StatusCode::ACCEPTED))
+        }
+        ("DELETE", (Some(id), None)) => operation.stop(id).map(|()| done(StatusCode::NO_CONTENT)),
+        ("POST", (Some(_), _)) => Err(not_found()),
+        _ => Err(refused(405, "8520", "Not supported")),
+    }
+}
+
+/// The recording and the action that a path names: `{id}:{action}`, in 2021 `{id}/:{action}`.
+fn target<'a>(
+    segments: &'a HashMap<String, String>,
+    method: &Method,
+    is_2021: bool,
+) -> Result<(Option<&'a str>, Option<&'a str>), Refused> {
+    let segment = |name: &str| segments.get(name).map(String::as_str);
+    match (segment("id"), segment("action")) {
+        (id, Some(action)) if is_2021 => Ok((id, action.strip_prefix(':'))),
+        (_, Some(_)) => Err(not_found()),
+        (Some(id), None) if method == Method::POST && !is_2021 => Ok(id
+            .rsplit_once(':')
+            .map_or((Some(id), None), |(id, action)| (Some(id), Some(action)))),
+        (id, None) => Ok((id, None)),
+    }
 }
 
 /// The answer of today, or the one member of it that there was in 2021.
@@ -133,13 +145,14 @@ fn described(answer: Value, is_2021: bool, member: &str) -> Value {
     }
 }
 
-pub fn admit(
-    world: &World,
-    method: &Method,
-    uri: &Uri,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<(), Refused> {
+pub fn admit(world: &World, request: &ApiRequest) -> Result<(), Refused> {
+    let ApiRequest {
+        method,
+        uri,
+        headers,
+        body,
+        ..
+    } = request;
     auth::check(world, method, uri, headers, body).map_err(|denied| match denied {
         Denied::BadSignature => refused(401, "7509", "HMAC-SHA256 validation failed"),
         Denied::BadToken => refused(401, "7501", "Invalid Token"),
@@ -295,7 +308,7 @@ impl<'a> Operation<'a> {
             .recordings
             .remove(id)
             .ok_or_else(not_found)?;
-        let stored = self.world.store_chunks(id, recording, self.now);
+        let stored = store_chunks(self.world, id, recording, self.now);
         events::announce(Arc::clone(self.world), stored);
         Ok(())
     }

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::world::{EventSchema, StoredRecording, Subscription, World};
+use crate::storing::StoredRecording;
+use crate::world::{EventSchema, Subscription, World};
 
 /// How long Event Grid waits for an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);

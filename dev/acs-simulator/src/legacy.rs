@@ -2,17 +2,16 @@
 //!
 //! Shapes as the Bot Framework's telephony samples and the SDKs of 2021 use them; which errors it gave is not publicly known.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
 
 use crate::control::{self, Refused};
+use crate::request::ApiRequest;
 use crate::world::World;
 
 const API_VERSION: &str = "2021-04-15-preview1";
@@ -26,33 +25,22 @@ pub fn routes() -> Router<Arc<World>> {
 
 async fn exchange(
     State(world): State<Arc<World>>,
-    method: Method,
-    uri: Uri,
     Path((conversation, rest)): Path<(String, String)>,
-    Query(query): Query<HashMap<String, String>>,
-    headers: HeaderMap,
-    body: Bytes,
+    request: ApiRequest,
 ) -> Response {
-    let is_known = query
-        .get("api-version")
-        .is_some_and(|version| version == API_VERSION);
-    let admitted = control::admit(&world, &method, &uri, &headers, &body);
-    let result = admitted.and_then(|()| {
-        if !is_known {
+    let result = control::admit(&world, &request).and_then(|()| {
+        if request.api_version() != API_VERSION {
             return Err(control::refused(
                 400,
                 "UnsupportedApiVersion",
                 "The API version is not supported",
             ));
         }
-        answer(&world, &method, &conversation, &rest, &body)
+        answer(&world, &request.method, &conversation, &rest, &request.body)
     });
     result.unwrap_or_else(|Refused(status, code, message)| {
-        (
-            status,
-            Json(json!({"code": code, "message": message, "target": null, "details": []})),
-        )
-            .into_response()
+        let body = json!({"code": code, "message": message, "target": null, "details": []});
+        (status, Json(body)).into_response()
     })
 }
 

@@ -5,8 +5,9 @@
 //! | `control` | `/calling/recordings…`: the state machine and its real error bodies |
 //! | `legacy` | `/conversations/…`: the control plane of 2021-04 |
 //! | `content` | `/v1/objects/{documentId}…`: media and metadata by `Range`, deletion, expiry |
-//! | `auth` | what both check: HMAC-SHA256 or a bearer token |
+//! | `auth` | authorization on both planes: HMAC-SHA256 or a bearer token |
 //! | `events` | Event Grid: handshake, delivery, redelivery |
+//! | `storing` | the end of a recording: its chunks become stored objects |
 //! | `media` | WAV synthesised on the fly at the exact data rate, real MP3 and MP4 |
 //! | `tls` | the TLS door, with a throw-away certificate authority |
 //! | `admin` | `/admin/…`: what a test wants to arrange and to see; no authorization |
@@ -22,8 +23,12 @@ mod faults;
 mod legacy;
 pub mod media;
 mod metadata;
+mod options;
+mod request;
 mod server;
+mod storing;
 pub mod tls;
 mod world;
 
-pub use server::{Options, Simulator};
+pub use options::Options;
+pub use server::Simulator;

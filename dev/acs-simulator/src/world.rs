@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,8 +14,7 @@ use uuid::Uuid;
 
 use crate::faults::Faults;
 use crate::media::Media;
-use crate::metadata;
-use crate::server::Options;
+use crate::options::Options;
 
 /// The simulated service's state, and how it was set up.
 pub struct World {
@@ -70,7 +71,7 @@ impl Default for Call {
         );
         Self {
             call_id: Uuid::new_v4().to_string(),
-            server_call_id: crate::auth::base64(conversation.as_bytes()),
+            server_call_id: BASE64_STANDARD.encode(conversation),
             group_call_id: None,
             room_id: None,
             call_connection_id: Some(Uuid::new_v4().to_string()),
@@ -165,105 +166,6 @@ impl World {
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("no holder of this lock panics")
     }
-
-    /// Ends a recording and stores its chunks; returns their document ids in order.
-    pub fn store_chunks(
-        &self,
-        recording_id: &str,
-        mut recording: Recording,
-        now: Timestamp,
-    ) -> StoredRecording {
-        if let Some(paused_at) = recording.paused_at.take() {
-            recording
-                .pauses
-                .push((paused_at, now.duration_since(paused_at)));
-        }
-        let mut plans = recording.call.chunks.clone();
-        if plans.is_empty() {
-            plans.push(ChunkPlan::default());
-        }
-        let count = plans.len();
-        let mut starts_at = recording.started_at;
-        let mut duration = SignedDuration::ZERO;
-        let mut document_ids = Vec::new();
-        for (index, plan) in plans.into_iter().enumerate() {
-            let media = media_of(&recording, &plan, index, now);
-            let pauses: &[_] = if index == 0 { &recording.pauses } else { &[] };
-            let document_id = format!("0-eus-d{}-{}", index + 1, Uuid::new_v4().simple());
-            let played =
-                SignedDuration::from_millis(i64::try_from(media.duration_ms()).unwrap_or(i64::MAX));
-            let lasts = pauses
-                .iter()
-                .fold(played, |sum, (_, length)| sum.saturating_add(*length));
-            let claimed_ms = plan
-                .metadata_duration_ms
-                .map(|ms| i64::try_from(ms).unwrap_or(i64::MAX));
-            let claimed = claimed_ms.map_or(lasts, SignedDuration::from_millis);
-            let chunk = metadata::Chunk {
-                document_id: &document_id,
-                index,
-                starts_at,
-                duration: claimed,
-                pauses,
-            };
-            let metadata = metadata::bytes(&chunk, &recording);
-            starts_at = starts_at.saturating_add(lasts).unwrap_or(Timestamp::MAX);
-            duration = duration.saturating_add(lasts);
-            let object = Object {
-                recording_id: recording_id.to_owned(),
-                media,
-                metadata,
-                stored_at: now,
-                deleted_at: None,
-                served_bytes: Arc::default(),
-            };
-            self.state().objects.insert(document_id.clone(), object);
-            document_ids.push(document_id);
-        }
-        debug_assert_eq!(document_ids.len(), count);
-        StoredRecording {
-            recording_id: recording_id.to_owned(),
-            recording,
-            document_ids,
-            duration,
-            ended_at: now,
-        }
-    }
-}
-
-/// A recording that has ended, for its event.
-#[derive(Debug, Clone)]
-pub struct StoredRecording {
-    pub recording_id: String,
-    pub recording: Recording,
-    pub document_ids: Vec<String>,
-    /// The sum of its chunks, pauses included.
-    pub duration: SignedDuration,
-    pub ended_at: Timestamp,
-}
-
-fn media_of(recording: &Recording, plan: &ChunkPlan, index: usize, now: Timestamp) -> Media {
-    let paused: SignedDuration = recording.pauses.iter().map(|(_, length)| *length).sum();
-    let elapsed = now
-        .duration_since(recording.started_at)
-        .saturating_sub(paused);
-    let elapsed_ms = u64::try_from(elapsed.as_millis())
-        .unwrap_or_default()
-        .max(1000);
-    let duration_ms = plan.duration_ms.unwrap_or(elapsed_ms);
-    let channels = if recording.options.channel == "unmixed" {
-        recording.call.participants.len().clamp(1, 5)
-    } else {
-        1
-    };
-    match recording.options.format {
-        "wav" => Media::wav(u16::try_from(channels).unwrap_or(1), duration_ms, index),
-        "mp3" => Media::mp3(duration_ms),
-        _ => match (plan.size_bytes, plan.duration_ms) {
-            (Some(size_bytes), None) => Media::mp4_of_size(size_bytes),
-            (size_bytes, _) => Media::mp4(size_bytes.unwrap_or_default(), duration_ms),
-        },
-    }
 }
 
 impl Recording {
@@ -281,106 +183,5 @@ impl Recording {
 impl Object {
     pub fn is_gone(&self, now: Timestamp, retention: SignedDuration) -> bool {
         self.deleted_at.is_some() || now.duration_since(self.stored_at) >= retention
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::events;
-
-    const FORMATS: [RecordingOptions; 3] = [
-        RecordingOptions {
-            content: "audio",
-            channel: "unmixed",
-            format: "wav",
-        },
-        RecordingOptions {
-            content: "audio",
-            channel: "mixed",
-            format: "mp3",
-        },
-        RecordingOptions {
-            content: "audioVideo",
-            channel: "mixed",
-            format: "mp4",
-        },
-    ];
-
-    /// What the files, the metadata and the event of a recording say, in milliseconds.
-    fn durations(plan: ChunkPlan, options: RecordingOptions, paused_ms: i64) -> (u64, f64, u64) {
-        let world = World::new(Options::default(), Vec::new(), String::new());
-        let now = Timestamp::UNIX_EPOCH;
-        let pauses = vec![(now, SignedDuration::from_millis(paused_ms))];
-        let call = Call {
-            chunks: vec![plan],
-            ..Call::default()
-        };
-        let recording = Recording {
-            call,
-            options,
-            started_at: now,
-            paused_at: None,
-            pauses,
-        };
-        let stored = world.store_chunks("r", recording, now);
-        let event = events::event(&world, &stored, "e", EventSchema::EventGrid);
-        let object = world.state().objects[&stored.document_ids[0]].clone();
-        let metadata: Value = serde_json::from_slice(&object.metadata).unwrap();
-        let (told, announced) = (
-            &metadata["chunkDuration"],
-            &event["data"]["recordingDurationMs"],
-        );
-        (
-            object.media.duration_ms(),
-            told.as_f64().unwrap(),
-            announced.as_u64().unwrap(),
-        )
-    }
-
-    #[test]
-    fn file_metadata_and_event_tell_the_same_duration() {
-        for options in FORMATS {
-            let planned = ChunkPlan {
-                duration_ms: Some(9000),
-                ..ChunkPlan::default()
-            };
-            assert_eq!(
-                durations(planned, options.clone(), 0),
-                (9000, 9000.0, 9000),
-                "{options:?}"
-            );
-            let planned = ChunkPlan {
-                duration_ms: Some(9000),
-                size_bytes: Some(50_000),
-                ..ChunkPlan::default()
-            };
-            assert_eq!(
-                durations(planned, options.clone(), 500),
-                (9000, 9500.0, 9500),
-                "{options:?}, paused"
-            );
-        }
-    }
-
-    #[test]
-    fn an_mp4_of_a_planned_size_alone_plays_at_the_services_rate() {
-        let [_, _, mp4] = FORMATS;
-        let planned = ChunkPlan {
-            size_bytes: Some(7_500_000),
-            ..ChunkPlan::default()
-        };
-        assert_eq!(durations(planned, mp4, 0), (60_000, 60_000.0, 60_000));
-    }
-
-    #[test]
-    fn only_the_metadata_lies() {
-        let [wav, ..] = FORMATS;
-        let planned = ChunkPlan {
-            duration_ms: Some(9000),
-            metadata_duration_ms: Some(90_000),
-            ..ChunkPlan::default()
-        };
-        assert_eq!(durations(planned, wav, 0), (9000, 90_000.0, 9000));
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::app::Trigger;
 use crate::invocation::{HOST_VERSION, encoded};
-use crate::server::Shared;
+use crate::shared::Shared;
 
 pub fn routes() -> Router<Shared> {
     Router::new()

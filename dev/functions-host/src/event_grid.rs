@@ -8,9 +8,8 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::app::{Function, Trigger};
-use crate::http::query;
 use crate::invocation::encoded;
-use crate::server::Shared;
+use crate::shared::{Shared, query};
 
 /// The extension's ladder: 404 for an unknown function, then by `aeg-event-type`. It waits for all invocations.
 pub async fn answer(

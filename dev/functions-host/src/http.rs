@@ -1,10 +1,8 @@
 //! HTTP triggers: matched by method and route, then proxied, or sent as an envelope and answered from the output binding.
 
-use std::collections::HashMap;
-
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -13,7 +11,7 @@ use uuid::Uuid;
 
 use crate::app::{Function, Trigger};
 use crate::invocation::{HOST_VERSION, Invoker};
-use crate::server::Shared;
+use crate::shared::{Shared, query};
 
 const BODY_LIMIT_BYTES: usize = 100 << 20;
 /// RFC 9110 §7.6.1, and what the two connections say of themselves.
@@ -77,30 +75,7 @@ async fn proxied(invoker: &Invoker, function: &Function, request: Request) -> Re
         Ok(port) => port,
         Err(reason) => return (StatusCode::SERVICE_UNAVAILABLE, reason).into_response(),
     };
-    let (parts, body) = request.into_parts();
-    let path_and_query = parts.uri.path_and_query().map_or("/", |path| path.as_str());
-    let mut headers = parts.headers;
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-    let text = |value: &str| HeaderValue::from_str(value).unwrap_or(HeaderValue::from_static(""));
-    headers.insert(
-        HeaderName::from_static("x-azure-functions-hostversion"),
-        text(HOST_VERSION),
-    );
-    headers.insert(
-        HeaderName::from_static("x-azure-functions-invocationid"),
-        text(&id),
-    );
-    headers.insert(HeaderName::from_static("x-ms-invocation-id"), text(&id));
-    let sending = invoker
-        .client
-        .request(
-            parts.method,
-            format!("http://127.0.0.1:{port}{path_and_query}"),
-        )
-        .headers(headers)
-        .body(reqwest::Body::wrap_stream(body.into_data_stream()));
+    let sending = proxied_request(invoker, &id, port, request);
     let timeout = invoker.app.function_timeout;
     let response = match tokio::time::timeout(timeout, sending.send()).await {
         Ok(Ok(response)) => response,
@@ -130,6 +105,34 @@ async fn proxied(invoker: &Invoker, function: &Function, request: Request) -> Re
         headers.remove(name);
     }
     (status, headers, Body::from_stream(response.bytes_stream())).into_response()
+}
+
+fn proxied_request(
+    invoker: &Invoker,
+    id: &str,
+    port: u16,
+    request: Request,
+) -> reqwest::RequestBuilder {
+    let (parts, body) = request.into_parts();
+    let path_and_query = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut headers = parts.headers;
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+    for (name, value) in [
+        ("x-azure-functions-hostversion", HOST_VERSION),
+        ("x-azure-functions-invocationid", id),
+        ("x-ms-invocation-id", id),
+    ] {
+        let value = HeaderValue::from_str(value).expect("a version and a uuid are header values");
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    let url = format!("http://127.0.0.1:{port}{path_and_query}");
+    invoker
+        .client
+        .request(parts.method, url)
+        .headers(headers)
+        .body(reqwest::Body::wrap_stream(body.into_data_stream()))
 }
 
 async fn by_envelope(
@@ -215,12 +218,6 @@ fn rendered(output: &Value) -> Response {
         }
     }
     (status, headers, body).into_response()
-}
-
-pub fn query(uri: &Uri) -> HashMap<String, String> {
-    axum::extract::Query::try_from_uri(uri)
-        .map(|query| query.0)
-        .unwrap_or_default()
 }
 
 fn header_lists(headers: &HeaderMap) -> Map<String, Value> {

@@ -101,21 +101,7 @@ impl Invoker {
             json!({"MethodName": function, "UtcNow": now, "RandGuid": Uuid::new_v4()}),
         );
         let envelope = json!({"Data": data, "Metadata": metadata}).to_string();
-        // The host does not know the length of what it sends.
-        let body =
-            reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>(envelope)]));
-        let request = self
-            .client
-            .post(format!("http://127.0.0.1:{port}/{function}"))
-            .header("content-type", "application/json; charset=utf-8")
-            .header("x-azure-functions-hostversion", HOST_VERSION)
-            .header("x-azure-functions-invocationid", id)
-            .header("user-agent", format!("Azure-Functions-Host/{HOST_VERSION}"))
-            .body(body);
-        let response = request
-            .send()
-            .await
-            .map_err(|error| format!("Exception while executing function: {error}"))?;
+        let response = self.post(port, function, id, envelope).await?;
         let status = response.status();
         if !status.is_success() {
             return Err(format!(
@@ -140,27 +126,51 @@ impl Invoker {
         }
         let answer: Value = serde_json::from_slice(&body)
             .map_err(|error| format!("Invalid HttpResponseMessage: {error}"))?;
-        let member = |name: &str| {
-            answer
-                .as_object()
-                .and_then(|fields| {
-                    fields
-                        .iter()
-                        .find(|(key, _)| key.eq_ignore_ascii_case(name))
-                })
-                .map(|(_, value)| value.clone())
-        };
-        for log in member("Logs")
-            .and_then(|logs| logs.as_array().cloned())
-            .unwrap_or_default()
-        {
+        self.print_logs(&answer)?;
+        Ok(member(&answer, "Outputs").unwrap_or(Value::Null))
+    }
+
+    async fn post(
+        &self,
+        port: u16,
+        function: &str,
+        id: &str,
+        envelope: String,
+    ) -> Result<reqwest::Response, String> {
+        // The host does not know the length of what it sends.
+        let body =
+            reqwest::Body::wrap_stream(futures::stream::iter([Ok::<_, std::io::Error>(envelope)]));
+        self.client
+            .post(format!("http://127.0.0.1:{port}/{function}"))
+            .header("content-type", "application/json; charset=utf-8")
+            .header("x-azure-functions-hostversion", HOST_VERSION)
+            .header("x-azure-functions-invocationid", id)
+            .header("user-agent", format!("Azure-Functions-Host/{HOST_VERSION}"))
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| format!("Exception while executing function: {error}"))
+    }
+
+    fn print_logs(&self, answer: &Value) -> Result<(), String> {
+        let logs = member(answer, "Logs");
+        for log in logs.iter().filter_map(Value::as_array).flatten() {
             match log.as_str() {
                 Some(line) => self.console.line(line),
                 None => return Err("Invalid HttpResponseMessage: Logs must be strings".to_owned()),
             }
         }
-        Ok(member("Outputs").unwrap_or(Value::Null))
+        Ok(())
     }
+}
+
+/// A member of the answer; the host ignores the case of its name.
+fn member(answer: &Value, name: &str) -> Option<Value> {
+    let fields = answer.as_object()?;
+    let (_, value) = fields
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case(name))?;
+    Some(value.clone())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //! | `invocation` | the envelope, its encoding rule, and what answers mean |
 //! | `http` | HTTP triggers: routes, keys, proxying, output binding |
 //! | `event_grid` | `/runtime/webhooks/eventgrid` |
-//! | `timer`, `schedule` | timer triggers |
+//! | `timer` | timer triggers |
 //! | `admin` | `/admin/…` |
 
 mod admin;
@@ -22,8 +22,8 @@ mod event_grid;
 mod http;
 mod invocation;
 mod route;
-mod schedule;
 mod server;
+mod shared;
 mod timer;
 mod worker;
 

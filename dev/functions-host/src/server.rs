@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderMap, Uri};
 use axum::response::Html;
 use axum::{Router, routing};
 use tokio::net::TcpListener;
@@ -16,6 +15,7 @@ use tokio::task::JoinSet;
 use crate::app::{FunctionApp, Trigger};
 use crate::console::Console;
 use crate::invocation::Invoker;
+use crate::shared::Shared;
 use crate::worker::Worker;
 use crate::{admin, event_grid, http, timer};
 
@@ -45,28 +45,6 @@ impl Options {
             state_dir: None,
             console: Console::silent(),
         }
-    }
-}
-
-/// What all routes work with.
-#[derive(Clone)]
-pub struct Shared {
-    pub invoker: Invoker,
-    pub draining: watch::Sender<bool>,
-    function_key: Option<Arc<str>>,
-}
-
-impl Shared {
-    /// `?code=` or `x-functions-key`.
-    pub fn is_key_right(&self, uri: &Uri, headers: &HeaderMap) -> bool {
-        let Some(key) = self.function_key.as_deref() else {
-            return true;
-        };
-        let in_header = headers
-            .get("x-functions-key")
-            .and_then(|value| value.to_str().ok())
-            == Some(key);
-        in_header || http::query(uri).get("code").map(String::as_str) == Some(key)
     }
 }
 
@@ -122,23 +100,7 @@ impl Host {
                 shared.draining.subscribe(),
             ));
         }
-        let router = Router::new()
-            .route(
-                "/",
-                routing::get(|| async { Html("<h1>Your Functions host is running</h1>") }),
-            )
-            .route(
-                "/runtime/webhooks/eventgrid",
-                routing::any(event_grid::answer),
-            )
-            .route(
-                "/runtime/webhooks/EventGrid",
-                routing::any(event_grid::answer),
-            )
-            .merge(admin::routes())
-            .fallback(http::answer)
-            .layer(DefaultBodyLimit::max(100 << 20))
-            .with_state(shared);
+        let router = router(shared);
         tasks.spawn(async move {
             let _ = axum::serve(listener, router).await;
         });
@@ -191,6 +153,26 @@ impl Host {
     pub async fn stopped(&mut self) -> String {
         self.worker.failed().await
     }
+}
+
+fn router(shared: Shared) -> Router {
+    Router::new()
+        .route(
+            "/",
+            routing::get(|| async { Html("<h1>Your Functions host is running</h1>") }),
+        )
+        .route(
+            "/runtime/webhooks/eventgrid",
+            routing::any(event_grid::answer),
+        )
+        .route(
+            "/runtime/webhooks/EventGrid",
+            routing::any(event_grid::answer),
+        )
+        .merge(admin::routes())
+        .fallback(http::answer)
+        .layer(DefaultBodyLimit::max(100 << 20))
+        .with_state(shared)
 }
 
 /// As `func start` lists them.

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use timer_schedule::Schedule;
 
 use crate::app::{FunctionApp, Trigger};
 use crate::invocation::Invoker;
-use crate::schedule::Schedule;
 
 /// The status the host keeps in its storage account; here in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]

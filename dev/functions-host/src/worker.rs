@@ -1,7 +1,7 @@
 //! The handler's process: started, polled until it answers, restarted by the host's rules, stopped by SIGKILL.
 
 use std::collections::VecDeque;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -183,40 +183,10 @@ async fn run_once(
         .take()
         .map(|stream| tokio::spawn(copy_lines(stream, console.clone(), None)));
     let err = child.stderr.take().map(|stream| {
-        tokio::spawn(copy_lines(
-            stream,
-            console.clone(),
-            Some(Arc::clone(&stderr_tail)),
-        ))
+        let tail = Some(Arc::clone(&stderr_tail));
+        tokio::spawn(copy_lines(stream, console.clone(), tail))
     });
-    let mut is_ready = false;
-    let ready = wait_until_ready(port, app.initialization_timeout);
-    tokio::pin!(ready);
-    let ending = loop {
-        tokio::select! {
-            result = &mut ready, if !is_ready => {
-                if result.is_err() {
-                    let _ = child.kill().await;
-                    break Ending::Error("Initializing HttpWorker timed out.".to_owned());
-                }
-                is_ready = true;
-                state.send_replace(WorkerState::Ready { port });
-            }
-            () = kill.notified() => {
-                let _ = child.kill().await;
-                break Ending::Restart;
-            }
-            status = child.wait() => {
-                break match status.map(|status| status.code()) {
-                    Ok(Some(0)) => Ending::Success { port },
-                    Ok(Some(EXIT_RESTART)) => Ending::Restart,
-                    Ok(Some(code)) => Ending::Error(format!("{} exited with code {code} (0x{code:X})", app.executable.display())),
-                    Ok(None) => Ending::Error(format!("{} was killed", app.executable.display())),
-                    Err(error) => Ending::Error(error.to_string()),
-                };
-            }
-        }
-    };
+    let ending = run_until_the_end(app, state, kill, &mut child, port).await;
     // In this order: who sees the process gone must not take its port for ready any more.
     state.send_replace(WorkerState::Starting);
     process_id.send_replace(None);
@@ -225,21 +195,54 @@ async fn run_once(
     }
     match ending {
         Ending::Error(error) => {
-            let tail: Vec<String> = stderr_tail
-                .lock()
-                .expect("no holder of this lock panics")
-                .iter()
-                .cloned()
-                .collect();
-            Ending::Error(
-                [error]
-                    .into_iter()
-                    .chain(tail)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-            )
+            let tail = stderr_tail.lock().expect("no holder of this lock panics");
+            let lines: Vec<String> = [error].into_iter().chain(tail.iter().cloned()).collect();
+            Ending::Error(lines.join("\n"))
         }
         ending @ (Ending::Success { .. } | Ending::Restart) => ending,
+    }
+}
+
+/// Reports the process ready when it answers; returns when it has ended or was killed.
+async fn run_until_the_end(
+    app: &FunctionApp,
+    state: &watch::Sender<WorkerState>,
+    kill: &Notify,
+    child: &mut Child,
+    port: u16,
+) -> Ending {
+    let mut is_ready = false;
+    let ready = wait_until_ready(port, app.initialization_timeout);
+    tokio::pin!(ready);
+    loop {
+        tokio::select! {
+            result = &mut ready, if !is_ready => {
+                if result.is_err() {
+                    let _ = child.kill().await;
+                    return Ending::Error("Initializing HttpWorker timed out.".to_owned());
+                }
+                is_ready = true;
+                state.send_replace(WorkerState::Ready { port });
+            }
+            () = kill.notified() => {
+                let _ = child.kill().await;
+                return Ending::Restart;
+            }
+            status = child.wait() => return ending(app, status, port),
+        }
+    }
+}
+
+fn ending(app: &FunctionApp, status: std::io::Result<ExitStatus>, port: u16) -> Ending {
+    let executable = app.executable.display();
+    match status.map(|status| status.code()) {
+        Ok(Some(0)) => Ending::Success { port },
+        Ok(Some(EXIT_RESTART)) => Ending::Restart,
+        Ok(Some(code)) => {
+            Ending::Error(format!("{executable} exited with code {code} (0x{code:X})"))
+        }
+        Ok(None) => Ending::Error(format!("{executable} was killed")),
+        Err(error) => Ending::Error(error.to_string()),
     }
 }
 

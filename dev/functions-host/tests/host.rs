@@ -49,7 +49,7 @@ impl World {
                 console
                     .lock()
                     .expect("no holder of this lock panics")
-                    .push(line.to_owned())
+                    .push(line.to_owned());
             }),
             ..Options::new(root.path())
         };
@@ -292,7 +292,7 @@ async fn a_request_is_proxied_as_it_is_with_the_hosts_headers_added() {
 #[tokio::test]
 async fn keys_are_asked_for_when_they_are_switched_on() {
     let world = World::with(PYTHON, |options| {
-        options.function_key = Some("right".to_owned())
+        options.function_key = Some("right".to_owned());
     })
     .await;
     let status = async |query: &str| {
@@ -339,7 +339,7 @@ async fn a_timer_that_was_missed_fires_at_once_as_past_due() {
     let status = json!({"Last": "2026-01-01T00:00:00Z", "Next": "2026-01-01T00:01:00Z", "LastUpdated": "2026-01-01T00:00:00Z"});
     fs::write(state.path().join("OnTimer.status"), status.to_string()).expect("the folder is ours");
     let world = World::with(PYTHON, |options| {
-        options.state_dir = Some(state.path().to_owned())
+        options.state_dir = Some(state.path().to_owned());
     })
     .await;
     world

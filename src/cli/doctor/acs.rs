@@ -36,9 +36,9 @@ pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
         .filter(|(is_needed, _, _)| *is_needed)
         .collect();
     if needed.is_empty() {
-        return vec![Check::not_checked(
+        return vec![Check::fine(
             "identity",
-            "no token is needed: key, SAS or directory serve",
+            "not needed: an access key, SAS or directory is used instead",
         )];
     }
     let asking = needed.into_iter().map(|(_, what, scope)| async move {

@@ -163,10 +163,10 @@ async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
         };
         let changed = Bytes::from_static(b"{\"changed\":true}");
         let condition = Precondition::Unchanged(found.version);
-        if ledger
+        if !ledger
             .put(&probe, changed.clone(), condition.clone())
             .await?
-            != PutOutcome::Written
+            .is_written()
         {
             return Err(Trouble::Unsafe(
                 "it refuses a change to a document that nobody else changed",

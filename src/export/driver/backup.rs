@@ -1,81 +1,85 @@
-//! While the vault is not available: into the one that stands in for it, and home again.
+//! While the vault is not available: into the backup vault, and home again.
 //!
 //! That something may lie in the backup vault is durable before anything does, so that nothing is forgotten there.
 
 use tracing::{error, info, warn};
 
-use super::settle::Blame;
-use super::{DriveOutcome, ExportDriver};
+use super::run::{Run, Step};
+use super::settle::{Blame, Failed};
+use super::{AFTER_VAULT_FAILURE, ExportDriver};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
-use crate::export::transfer::chunk::{Attempt, Proved};
+use crate::export::transfer::chunk::{ChunkExport, Proved};
 use crate::export::transfer::error::TransferError;
 
 /// How an export ended.
-pub(super) type Exported = Result<Option<Proved>, TransferError>;
+pub(super) enum Exported {
+    Proved(Box<Proved>),
+    /// The turn was over; the next one goes on in this vault.
+    OutOfTime {
+        vault: VaultName,
+    },
+    Failed(TransferError),
+}
 
 impl ExportDriver {
-    /// Into the vault; or, when that has failed before and fails again, into the one that stands in for it. Says into which.
+    /// Into the vault; or, when that has failed before and fails again, into the backup vault.
     ///
     /// Before an export ends without a copy, the backup vault is asked too, if something may lie there.
-    pub(super) async fn export(
-        &self,
-        claim: &Claim,
-        attempt: Attempt<'_>,
-    ) -> Result<(Exported, VaultName), LedgerError> {
-        let Attempt { entry, turn, .. } = attempt;
-        let id = &entry.chunk.document_id;
-        if attempt.vault == VaultName::Backup {
-            match self.exporter.export(attempt).await {
-                Ok(exported) => return Ok((Ok(exported), VaultName::Backup)),
-                Err(error) => {
-                    warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too")
+    pub(super) async fn export(&self, run: &mut Run<'_>) -> Result<Exported, LedgerError> {
+        let id = run.entry.chunk.document_id.clone();
+        if run.vault == VaultName::Backup {
+            match self.export_into(run, VaultName::Backup).await? {
+                Exported::Failed(error) => {
+                    warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too");
+                }
+                exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => {
+                    return Ok(exported);
                 }
             }
-            turn.begin_again();
+            run.begin_turn_again();
         }
-        let error = match self
-            .exporter
-            .export(Attempt {
-                vault: VaultName::Home,
-                ..attempt
-            })
-            .await
-        {
-            Ok(exported) => return Ok((Ok(exported), VaultName::Home)),
-            Err(error) => error,
+        let error = match self.export_into(run, VaultName::Home).await? {
+            Exported::Failed(error) => error,
+            exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => return Ok(exported),
         };
         let is_vaults_fault = matches!(
             error,
             TransferError::Destination(_) | TransferError::Vanished(_)
         );
-        let may_help = entry.uses_backup || (is_vaults_fault && entry.vault_failures > 0);
-        if !may_help || attempt.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
-            return Ok((Err(error), VaultName::Home));
+        let may_help = run.entry.uses_backup || (is_vaults_fault && run.entry.vault_failures > 0);
+        if !may_help || run.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
+            return Ok(Exported::Failed(error));
         }
         warn!(document.id = %id, error = %ErrorChain(&error), "Chunk `{id}` goes to the backup vault");
-        self.ledger
-            .update(claim, AfterUpdate::KeepClaim, |entry| {
-                entry.uses_backup = true
-            })
+        let uses_backup = |entry: &mut LedgerEntry| entry.uses_backup = true;
+        run.entry = self
+            .ledger
+            .update(run.claim, AfterUpdate::KeepClaim, uses_backup)
             .await?;
         // What the vault's timeouts took is not taken from the one that stands in.
-        turn.begin_again();
-        match self
-            .exporter
-            .export(Attempt {
-                vault: VaultName::Backup,
-                is_first: false,
-                ..attempt
-            })
-            .await
-        {
-            Ok(exported) => Ok((Ok(exported), VaultName::Backup)),
+        run.begin_turn_again();
+        run.is_first = false;
+        match self.export_into(run, VaultName::Backup).await? {
             // Whatever the trouble is there, it is the vault's that decides.
-            Err(_) => Ok((Err(error), VaultName::Home)),
+            Exported::Failed(_) => Ok(Exported::Failed(error)),
+            exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => Ok(exported),
+        }
+    }
+
+    async fn export_into(&self, run: &Run<'_>, vault: VaultName) -> Result<Exported, LedgerError> {
+        let Some(attempt) = run.attempt(&self.ledger, vault) else {
+            return Ok(Exported::OutOfTime { vault });
+        };
+        match self.exporter.export(attempt).await {
+            Ok(ChunkExport::Proved(proved)) => Ok(Exported::Proved(proved)),
+            Ok(ChunkExport::OutOfTime) => Ok(Exported::OutOfTime { vault }),
+            Err(TransferError::Ledger(error)) => Err(error),
+            Err(error) => Ok(Exported::Failed(error)),
         }
     }
 
@@ -91,79 +95,77 @@ impl ExportDriver {
 
     pub(super) async fn settle_failed_move(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
+        run: &mut Run<'_>,
         receipt: &ExportReceipt,
-        error: &TransferError,
-    ) -> Result<DriveOutcome, LedgerError> {
-        let reason = ErrorChain(error).to_string();
-        let id = &entry.chunk.document_id;
+        error: TransferError,
+    ) -> Result<Step, LedgerError> {
+        let reason = ErrorChain(&error).to_string();
+        let id = run.entry.chunk.document_id.clone();
         match error {
+            TransferError::Ledger(error) => return Err(error),
             // The backup vault does not give it: as long as ACS may have it, that is where to get it.
-            TransferError::Source { .. } if !entry.is_surely_gone(self.clock.now()) => {
+            TransferError::Source { .. } if !run.entry.is_surely_gone(self.clock.now()) => {
                 warn!(document.id = %id, error = %reason, "Chunk `{id}` does not come home from the backup vault; it is exported from ACS again");
-                return self.reopen(claim, reason).await;
+                return self.reopen(run, reason).await;
             }
             TransferError::Source { .. }
-                if matches!(self.exporter.still_holds(receipt).await, Ok(false)) =>
+                if matches!(self.vaults().still_hold(receipt).await, Ok(false)) =>
             {
-                return self.export_again(claim).await;
+                return self.export_again(run).await;
             }
             TransferError::Source { .. } | TransferError::Unproved(_) => {
                 error!(document.id = %id, error = %reason, "Chunk `{id}` lies in the backup vault and does not come home");
             }
             TransferError::Destination(_) | TransferError::Vanished(_) => {}
         }
-        let delay = self
-            .policy
-            .attempts
-            .delay(entry.vault_failures + 1, None, rand::random());
-        let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
-        self.back_off(claim, entry, delay, Blame::Vault, reason)
-            .await
+        let failures = run.entry.vault_failures + 1;
+        let delay = self.policy.attempts.delay(failures, None, rand::random());
+        let failed = Failed {
+            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
+            blame: Blame::Vault,
+            reason,
+        };
+        self.back_off(run, failed).await
     }
 
-    /// Removes from the backup vault what is at home. `Err(outcome)` when that has to be tried again.
+    /// Removes from the backup vault what is at home.
     pub(super) async fn clear_backup(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
+        run: &mut Run<'_>,
         receipt: &ExportReceipt,
-    ) -> Result<Result<LedgerEntry, DriveOutcome>, LedgerError> {
-        let cleared = match self.exporter.still_holds(receipt).await {
-            Ok(true) => self.exporter.clear_backup(entry, receipt).await,
+    ) -> Result<Step, LedgerError> {
+        let fence = Fence::new(&self.ledger, run.claim);
+        let cleared = match self.vaults().still_hold(receipt).await {
+            Ok(true) => self.exporter.clear_backup(fence, &run.entry, receipt).await,
             // What is there may be the last copy.
-            Ok(false) => return self.export_again(claim).await.map(Err),
+            Ok(false) => return self.export_again(run).await,
             Err(error) => Err(error),
         };
         let Err(error) = cleared else {
-            let cleared = self
+            let is_cleared = |entry: &mut LedgerEntry| entry.uses_backup = false;
+            run.entry = self
                 .ledger
-                .update(claim, AfterUpdate::KeepClaim, |entry| {
-                    entry.uses_backup = false
-                })
+                .update(run.claim, AfterUpdate::KeepClaim, is_cleared)
                 .await?;
-            return Ok(Ok(cleared));
+            // Something was removed: the copy is looked at before its source is deleted.
+            run.proof = super::ProofAge::Earlier;
+            return Ok(Step::Next);
         };
         let reason = ErrorChain(&error).to_string();
-        if entry.is_surely_gone(self.clock.now()) {
-            let id = &entry.chunk.document_id;
+        if run.entry.is_surely_gone(self.clock.now()) {
+            let id = &run.entry.chunk.document_id;
             error!(document.id = %id, error = %reason, "Chunk `{id}` is in the vault; what lies in the backup vault too cannot be removed");
-            let reason = format!("a copy is left in the backup vault: {reason}");
             let state = ChunkState::SourceLeft {
                 receipt: receipt.clone(),
-                reason,
+                reason: format!("a copy is left in the backup vault: {reason}"),
             };
-            return self.settle(claim, state, false).await.map(Err);
+            return self.settle(run, state).await;
         }
-        self.back_off(
-            claim,
-            entry,
-            super::AFTER_VAULT_FAILURE,
-            Blame::Vault,
+        let failed = Failed {
+            delay: AFTER_VAULT_FAILURE,
+            blame: Blame::Vault,
             reason,
-        )
-        .await
-        .map(Err)
+        };
+        self.back_off(run, failed).await
     }
 }

@@ -1,17 +1,28 @@
 //! The end of a source: deleted by its location with the receipt in hand, or left, with the reason.
+//!
+//! A deletion goes in this order, each step under the claim:
+//! ```text
+//! the copy is looked at ─▶ intent, durable and audited ─▶ holds ─▶ enough time left on the claim ─▶ DELETE ─▶ settled
+//!   (or was proved in this drive)  (in the write that says `exported`, where nothing is waited for)
+//! ```
+//! A hold that is added before the look at the holds is found by it; whoever adds one after it finds the intent. What remains:
+//! ACS has no conditional DELETE, so a process that freezes between its last look at the time and the request can send it late.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
-use super::settle::Blame;
-use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
+use super::next_step::{NextStep, next_step};
+use super::run::{Run, Step};
+use super::settle::{Blame, Failed};
+use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
+use crate::export::intent::IntendedDeletion;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::ExportReceipt;
-use crate::export::source::{SourceDeletion, SourceError};
+use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
 use crate::recording::{DeleteLocation, SourceKept};
 use crate::store::holds::{self, Case};
@@ -22,168 +33,177 @@ const WHILE_HELD: Duration = Duration::from_mins(15);
 impl ExportDriver {
     pub(super) async fn delete_source(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
+        run: &mut Run<'_>,
         receipt: ExportReceipt,
-        exported_now: bool,
-    ) -> Result<DriveOutcome, LedgerError> {
-        let location = match self.permission(entry, &receipt).await? {
+    ) -> Result<Step, LedgerError> {
+        let location = match self.permission(&run.entry, &receipt).await? {
             DeletionPermission::Granted(location) => location,
             DeletionPermission::Denied { reason } => {
-                warn!(document.id = %entry.chunk.document_id, error = reason, "Chunk `{}` is not deleted at ACS", entry.chunk.document_id);
-                let state = ChunkState::SourceLeft { receipt, reason };
-                return self.settle(claim, state, exported_now).await;
+                let id = &run.entry.chunk.document_id;
+                warn!(document.id = %id, error = reason, "Chunk `{id}` is not deleted at ACS");
+                let left = ChunkState::SourceLeft { receipt, reason };
+                return self.settle(run, left).await;
             }
         };
-        if let Some(outcome) = self.withheld(claim, entry, &receipt, exported_now).await? {
-            return Ok(outcome);
-        }
-        // A proof that is not from this moment is looked at again: what lies in a vault may be moved or replaced.
-        if !exported_now {
-            match self.exporter.still_holds(&receipt).await {
-                Ok(true) => {}
-                Ok(false) => return self.export_again(claim).await,
-                Err(error) => {
-                    let reason = ErrorChain(&error).to_string();
-                    return self
-                        .back_off(claim, entry, AFTER_VAULT_FAILURE, Blame::Vault, reason)
-                        .await;
-                }
+        if !has_intent(run, &location) {
+            // Without this look a held chunk would get an intent every quarter of an hour.
+            if let Some(withheld) = self.withheld(run, &receipt).await? {
+                return Ok(withheld);
             }
-            // That may have taken minutes; a hold counts until right before the deletion.
-            if let Some(outcome) = self.withheld(claim, entry, &receipt, exported_now).await? {
-                return Ok(outcome);
+            if let Some(step) = self.look_at_copy(run, &receipt).await? {
+                return Ok(step);
+            }
+            run.entry = self.intend_deletion(run.claim, &location).await?;
+            if !has_intent(run, &location) {
+                return Ok(Step::Next);
             }
         }
-        self.audit_deletion(&location).await?;
-        let deletion = self.source.delete(&location, &receipt);
-        match deletion.instrument(info_span!("delete")).await {
-            Ok(deletion) => {
-                self.settle_deleted(claim, entry, receipt, deletion, exported_now)
-                    .await
-            }
+        if let Some(withheld) = self.withheld(run, &receipt).await? {
+            return Ok(withheld);
+        }
+        self.ledger.ensure_time(run.claim).await?;
+        self.request_deletion(run, &location, receipt).await
+    }
+
+    /// A proof that is not from this drive is looked at again: what lies in a vault may be moved or replaced. `None` when the
+    /// copy is there.
+    async fn look_at_copy(
+        &self,
+        run: &mut Run<'_>,
+        receipt: &ExportReceipt,
+    ) -> Result<Option<Step>, LedgerError> {
+        if run.proof == ProofAge::ThisDrive {
+            return Ok(None);
+        }
+        match self.vaults().still_hold(receipt).await {
+            Ok(true) => Ok(None),
+            Ok(false) => self.export_again(run).await.map(Some),
             Err(error) => {
-                self.settle_failed_deletion(claim, entry, receipt, error, exported_now)
-                    .await
+                let failed = Failed {
+                    delay: AFTER_VAULT_FAILURE,
+                    blame: Blame::Vault,
+                    reason: ErrorChain(&error).to_string(),
+                };
+                self.back_off(run, failed).await.map(Some)
             }
         }
     }
 
-    async fn audit_deletion(&self, location: &DeleteLocation) -> Result<(), LedgerError> {
-        let mut detail = serde_json::json!({"at": location.url()});
-        if let Some(other) = location.other_object() {
-            detail["otherObject"] = other.as_str().into();
-        }
-        self.ledger
-            .audit_step("deletingSource", location.document_id(), detail)
-            .await?;
-        Ok(())
-    }
-
-    async fn settle_deleted(
+    /// Writes the intent down, if the entry that is written is still to be deleted at this location.
+    async fn intend_deletion(
         &self,
         claim: &Claim,
-        entry: &LedgerEntry,
-        receipt: ExportReceipt,
-        deletion: SourceDeletion,
-        exported_now: bool,
-    ) -> Result<DriveOutcome, LedgerError> {
-        let id = &entry.chunk.document_id;
-        if deletion == SourceDeletion::WasGone {
-            self.ledger
-                .audit_step("sourceWasGone", id, serde_json::Value::Null)
-                .await?;
-        }
-        let state = ChunkState::SourceDeleted {
-            receipt,
-            deleted_at: self.clock.now(),
+        location: &DeleteLocation,
+    ) -> Result<LedgerEntry, LedgerError> {
+        let (deletion, now) = (self.policy.deletion, self.clock.now());
+        let intend = |entry: &mut LedgerEntry| {
+            let is_due = matches!(
+                next_step(entry, deletion, now),
+                NextStep::DeleteSource { .. }
+            );
+            if is_due && self.location_of(entry).as_ref() == Ok(location) {
+                let intent = claim.intent(location.into(), now);
+                entry.intent = Some(intent.after(entry.intent.as_ref()));
+            }
         };
-        let outcome = self.settle(claim, state, exported_now).await?;
-        match deletion {
-            SourceDeletion::Deleted => {
-                info!(document.id = %id, chunk.index = entry.chunk.index, "Deleted chunk `{id}` at ACS");
-            }
-            SourceDeletion::WasGone => {
-                info!(document.id = %id, chunk.index = entry.chunk.index, "Chunk `{id}` was gone at ACS already");
-            }
-        }
-        Ok(outcome)
+        self.ledger
+            .update(claim, AfterUpdate::KeepClaim, intend)
+            .await
     }
 
-    async fn settle_failed_deletion(
+    async fn request_deletion(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
+        run: &mut Run<'_>,
+        location: &DeleteLocation,
         receipt: ExportReceipt,
-        error: SourceError,
-        exported_now: bool,
-    ) -> Result<DriveOutcome, LedgerError> {
+    ) -> Result<Step, LedgerError> {
+        let deleting = self.source.delete(location, &receipt);
+        // An answer that comes when the claim is over is no answer.
+        let deleting = tokio::time::timeout(run.claim.remaining(), deleting);
+        let deleted = deleting.instrument(info_span!("delete")).await;
+        let error = match deleted {
+            Ok(Ok(deletion)) => return self.settle_deleted(run, receipt, deletion).await,
+            Ok(Err(error)) => error,
+            Err(_) => SourceError::transient("ACS did not answer the deletion in time"),
+        };
         let reason = ErrorChain(&error).to_string();
         let retry_after = match &error {
             SourceError::Transient { retry_after, .. }
-                if !entry.is_surely_gone(self.clock.now()) =>
+                if !run.entry.is_surely_gone(self.clock.now()) =>
             {
                 *retry_after
             }
             // Refused, or past its retention: the copy is safe, ACS drops its own by itself.
             SourceError::Transient { .. } | SourceError::Refused(_) | SourceError::Gone { .. } => {
-                warn!(document.id = %entry.chunk.document_id, error = %reason, "Chunk `{}` is safe, but is not deleted at ACS", entry.chunk.document_id);
-                let state = ChunkState::SourceLeft { receipt, reason };
-                return self.settle(claim, state, exported_now).await;
+                let id = &run.entry.chunk.document_id;
+                warn!(document.id = %id, error = %reason, "Chunk `{id}` is safe, but is not deleted at ACS");
+                return self
+                    .settle(run, ChunkState::SourceLeft { receipt, reason })
+                    .await;
             }
         };
+        let attempts = run.entry.attempts + 1;
         let delay = self
             .policy
             .attempts
-            .delay(entry.attempts + 1, retry_after, rand::random());
-        let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
-        self.back_off(claim, entry, delay, Blame::Source, reason)
-            .await
+            .delay(attempts, retry_after, rand::random());
+        let failed = Failed {
+            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
+            blame: Blame::Source,
+            reason,
+        };
+        self.back_off(run, failed).await
     }
 
     /// What becomes of a chunk that is held: it waits, until ACS itself has dropped the source. `None` when nothing holds it.
     async fn withheld(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
+        run: &mut Run<'_>,
         receipt: &ExportReceipt,
-        exported_now: bool,
-    ) -> Result<Option<DriveOutcome>, LedgerError> {
-        let cases = self.cases_on(entry).await?;
+    ) -> Result<Option<Step>, LedgerError> {
+        let cases = self.cases_on(&run.entry).await?;
         if cases.is_empty() {
             return Ok(None);
         }
-        let (now, receipt) = (self.clock.now(), receipt.clone());
-        if entry.is_surely_gone(now) {
-            let reason = format!(
-                "held for {}, it was not deleted; ACS has dropped it by itself",
-                holds::tags(&cases)
-            );
-            return self
-                .settle(
-                    claim,
-                    ChunkState::SourceLeft { receipt, reason },
-                    exported_now,
-                )
-                .await
-                .map(Some);
+        let (now, tags) = (self.clock.now(), holds::tags(&cases));
+        let id = run.entry.chunk.document_id.clone();
+        let others_act_until = run.others_act_until.filter(|until| now < *until);
+        if others_act_until.is_none() && run.entry.is_surely_gone(now) {
+            let state = ChunkState::SourceLeft {
+                receipt: receipt.clone(),
+                reason: format!(
+                    "held for {tags}, it was not deleted; ACS has dropped it by itself"
+                ),
+            };
+            return self.settle(run, state).await.map(Some);
         }
-        let until = now
+        let looked_at_again = now
             .checked_add(WHILE_HELD)
             .unwrap_or(Timestamp::MAX)
-            .min(entry.surely_gone_at);
+            .min(run.entry.surely_gone_at);
+        let until = others_act_until.unwrap_or(looked_at_again);
+        let token = run.claim.token();
+        let wait = |entry: &mut LedgerEntry| {
+            entry.not_before = Some(until);
+            // Nothing was sent under our own intent. What another holder has sent may still arrive, or has: that stays known.
+            if others_act_until.is_none() {
+                entry.intent = entry.intent.take().filter(|intent| !intent.is_of(token));
+            }
+        };
         self.ledger
-            .update(claim, AfterUpdate::Release, |entry| {
-                entry.not_before = Some(until)
-            })
+            .update(run.claim, AfterUpdate::Release, wait)
             .await?;
-        let id = &entry.chunk.document_id;
-        info!(document.id = %id, chunk.index = entry.chunk.index, "Chunk `{id}` is held for {}, and not deleted at ACS", holds::tags(&cases));
-        Ok(Some(if exported_now {
-            DriveOutcome::Exported { receipt }
+        if others_act_until.is_some() {
+            warn!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is held for {tags}, but a deletion at ACS that began before may take effect until {until}");
         } else {
-            DriveOutcome::Waiting { until }
-        }))
+            info!(document.id = %id, chunk.index = run.entry.chunk.index, "Chunk `{id}` is held for {tags}, and not deleted at ACS");
+        }
+        Ok(Some(Step::done(match run.proof {
+            ProofAge::ThisDrive => DriveOutcome::Exported {
+                receipt: receipt.clone(),
+            },
+            ProofAge::Earlier => DriveOutcome::Waiting { until },
+        })))
     }
 
     /// The cases that hold what this deletion would delete.
@@ -200,35 +220,36 @@ impl ExportDriver {
         Ok(cases)
     }
 
-    pub(super) async fn export_again(&self, claim: &Claim) -> Result<DriveOutcome, LedgerError> {
-        let id = claim.document_id();
+    pub(super) async fn export_again(&self, run: &mut Run<'_>) -> Result<Step, LedgerError> {
+        let id = run.claim.document_id();
         error!(document.id = %id, "The copy of chunk `{id}` is not in the vault as it was proved; it is exported again");
-        self.reopen(
-            claim,
-            "the vault no longer holds what was proved".to_owned(),
-        )
-        .await
+        self.reopen(run, "the vault no longer holds what was proved".to_owned())
+            .await
     }
 
     /// What was proved or accepted of a copy is not true of the next one.
     pub(super) async fn reopen(
         &self,
-        claim: &Claim,
+        run: &mut Run<'_>,
         reason: String,
-    ) -> Result<DriveOutcome, LedgerError> {
+    ) -> Result<Step, LedgerError> {
         let change = |entry: &mut LedgerEntry| {
             entry.state = ChunkState::Pending;
             entry.anomaly_accepted_at = None;
         };
-        let entry = self
+        run.entry = self
             .ledger
-            .update(claim, AfterUpdate::KeepClaim, change)
+            .update(run.claim, AfterUpdate::KeepClaim, change)
             .await?;
-        self.back_off(claim, &entry, AFTER_VAULT_FAILURE, Blame::Vault, reason)
-            .await
+        let failed = Failed {
+            delay: AFTER_VAULT_FAILURE,
+            blame: Blame::Vault,
+            reason,
+        };
+        self.back_off(run, failed).await
     }
 
-    fn location_of(&self, entry: &LedgerEntry) -> Result<DeleteLocation, SourceKept> {
+    pub(super) fn location_of(&self, entry: &LedgerEntry) -> Result<DeleteLocation, SourceKept> {
         DeleteLocation::of(&entry.chunk, self.policy.deletion.other_objects)
     }
 
@@ -279,4 +300,11 @@ fn has_copy(state: &ChunkState) -> bool {
         | ChunkState::SourceLeft { .. }
         | ChunkState::InPlace { .. } => true,
     }
+}
+
+/// Whether the deletion at this location is written down under this claim.
+fn has_intent(run: &Run<'_>, location: &DeleteLocation) -> bool {
+    run.entry.intent.as_ref().is_some_and(|intent| {
+        intent.is_of(run.claim.token()) && intent.deletes == IntendedDeletion::from(location)
+    })
 }

@@ -1,4 +1,4 @@
-//! The expiry watch: chunks whose time runs out are told of at 50, 75 and 90 %, and a loss is told of once.
+//! The expiry alarm: reports chunks that near their expiry at 50, 75 and 90 % of their time, and each loss once.
 
 use tracing::{error, warn};
 
@@ -8,34 +8,34 @@ use crate::export::ledger::{Found, LedgerError};
 use crate::export::state::ChunkState;
 
 impl ExportDriver {
-    /// Raises the voice when a chunk has come closer to its deadline. Returns the entry as it is now.
+    /// Reports a chunk that has come closer to its expiry. Returns the entry as it is now.
     pub(super) async fn watch(&self, found: Found) -> Result<Option<Found>, LedgerError> {
         let entry = &found.entry;
         let Some(risk) = entry
             .risk(self.clock.now())
-            .filter(|risk| entry.told_risk.is_none_or(|told| told < *risk))
+            .filter(|risk| entry.reported_risk.is_none_or(|reported| reported < *risk))
         else {
             return Ok(Some(found));
         };
-        tell(entry, risk);
+        report_risk(entry, risk);
         self.ledger
-            .note_told(&found, |entry| entry.told_risk = Some(risk))
-            .await?;
-        self.ledger.find(&found.entry.chunk.document_id).await
+            .note_reported(found, |entry| entry.reported_risk = Some(risk))
+            .await
     }
 
-    /// Tells of a chunk that ended without a copy, unless that was told: whoever settled it may have been killed before.
-    pub(super) async fn tell_end(&self, found: &Found) -> Result<(), LedgerError> {
-        if found.entry.told_end || !alarm(&found.entry) {
+    /// Reports a chunk that ended without a copy, unless that was reported: whoever settled it may have been killed before.
+    pub(super) async fn report_end(&self, found: Found) -> Result<(), LedgerError> {
+        if found.entry.reported_end || !alarm(&found.entry) {
             return Ok(());
         }
         self.ledger
-            .note_told(found, |entry| entry.told_end = true)
+            .note_reported(found, |entry| entry.reported_end = true)
             .await
+            .map(drop)
     }
 }
 
-fn tell(entry: &LedgerEntry, risk: Risk) {
+fn report_risk(entry: &LedgerEntry, risk: Risk) {
     let (id, expires_at) = (&entry.chunk.document_id, entry.expires_at);
     let percent_over = risk.share() * 100.0;
     let last = entry
@@ -53,7 +53,7 @@ fn tell(entry: &LedgerEntry, risk: Risk) {
     }
 }
 
-/// Raises the voice over a chunk that ended without a copy; says whether it is one.
+/// Reports a chunk that ended without a copy; says whether it is one.
 pub(super) fn alarm(entry: &LedgerEntry) -> bool {
     let id = &entry.chunk.document_id;
     let (index, attempts) = (entry.chunk.index, entry.failures.len());

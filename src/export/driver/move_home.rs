@@ -7,6 +7,7 @@ use futures::StreamExt as _;
 
 use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::source::{
@@ -64,10 +65,16 @@ impl ChunkExporter {
             },
             None => None,
         };
-        let anomaly = receipt.anomaly().map(str::to_owned);
-        let moved = ExportReceipt::new(media, metadata, VaultName::Home, anomaly, self.clock.now());
-        self.put_receipt(self.vaults.home(), attempt.entry, &moved)
-            .await?;
+        let examination = receipt.examination().cloned();
+        let moved = ExportReceipt::new(
+            media,
+            metadata,
+            VaultName::Home,
+            examination,
+            self.clock.now(),
+        );
+        let home = attempt.fence.around(self.vaults.home());
+        self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(Some(moved))
     }
 
@@ -77,6 +84,7 @@ impl ChunkExporter {
     /// When the backup vault fails. One that is not configured any more is let alone.
     pub async fn clear_backup(
         &self,
+        fence: Fence<'_>,
         entry: &LedgerEntry,
         at_home: &ExportReceipt,
     ) -> Result<(), DestinationError> {
@@ -85,6 +93,7 @@ impl ChunkExporter {
             tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set any more");
             return Ok(());
         };
+        let backup = fence.around(backup);
         for name in layout::all_names(&entry.folder, &entry.chunk) {
             if let Some(version) = backup.version(&name).await? {
                 backup.remove(&name, &version).await?;
@@ -102,7 +111,7 @@ impl ChunkExporter {
     ) -> Result<Option<VerifiedFile>, TransferError> {
         let transfer = Transfer {
             source,
-            destination: self.vaults.home(),
+            destination: &attempt.fence.around(self.vaults.home()),
             chunk: &attempt.entry.chunk,
             part,
             name: file.name().clone(),

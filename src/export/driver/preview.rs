@@ -3,9 +3,10 @@
 use crate::error_chain::ErrorChain;
 use crate::export::driver::ExportDriver;
 use crate::export::driver::deletion::DeletionPermission;
+use crate::export::driver::next_step::{NextStep, next_step};
 use crate::export::entry::LedgerEntry;
 use crate::export::ledger::LedgerError;
-use crate::export::state::{ChunkState, NextStep, SourceEnd, next_step};
+use crate::export::state::{ChunkState, SourceEnd};
 use crate::store::holds::{self, Case};
 
 /// Whether a chunk would be deleted at ACS by a drive that began now.
@@ -23,11 +24,14 @@ impl ExportDriver {
     ///
     /// # Errors
     /// When the ledger cannot be read.
-    pub async fn outlook(&self, entry: &LedgerEntry) -> Result<Preview, LedgerError> {
+    pub async fn preview(&self, entry: &LedgerEntry) -> Result<Preview, LedgerError> {
         let now = self.clock.now();
         let keeps = |why: String| Ok(Preview::Keeps { why });
         let receipt = match next_step(entry, self.policy.deletion, now) {
             NextStep::DeleteSource { receipt } => receipt,
+            NextStep::Export if entry.state.receipt().is_some() => {
+                return keeps("its metadata is not in the vault yet".to_owned());
+            }
             NextStep::Export => return keeps("it is not proved to be in the vault".to_owned()),
             NextStep::Catalogue => {
                 return keeps(
@@ -59,7 +63,7 @@ impl ExportDriver {
         if !cases.is_empty() {
             return keeps(held(&cases));
         }
-        match self.exporter.still_holds(&receipt).await {
+        match self.vaults().still_hold(&receipt).await {
             Ok(true) => Ok(Preview::Deletes),
             Ok(false) => {
                 keeps("the vault no longer holds what was proved; it is exported again".to_owned())

@@ -5,24 +5,34 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{error, info, warn};
 
+use super::next_step::{NextStep, next_step};
+use super::run::{Run, Step};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
-use crate::export::source::SourceError;
+use crate::export::source::{SourceDeletion, SourceError};
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::Proved;
 use crate::export::transfer::error::TransferError;
-
 use crate::metrics;
 use crate::recording::MetadataSummary;
+use crate::store::audit::AuditAction;
 
 /// Whose failure it was.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Blame {
     Source,
     Vault,
+}
+
+/// An attempt that failed.
+pub(super) struct Failed {
+    /// Before the next one.
+    pub delay: Duration,
+    pub blame: Blame,
+    pub reason: String,
 }
 
 impl Blame {
@@ -55,167 +65,232 @@ impl ExportDriver {
         Ok(entry)
     }
 
-    /// `metadata` that says nothing leaves what is known.
+    /// `metadata` that says nothing leaves what is known. Where its deletion at ACS is due at once, the intent to delete it is in
+    /// the same write.
     pub(super) async fn put_exported(
         &self,
         claim: &Claim,
         receipt: ExportReceipt,
         metadata: Option<MetadataSummary>,
     ) -> Result<LedgerEntry, LedgerError> {
-        self.ledger
-            .update(claim, AfterUpdate::KeepClaim, |entry| {
-                entry.state = ChunkState::Exported {
-                    receipt: receipt.clone(),
-                };
-                entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
-                entry.attempts = 0;
-                entry.vault_failures = 0;
-                entry.not_before = None;
-            })
-            .await
+        let (deletion, now) = (self.policy.deletion, self.clock.now());
+        let put = |entry: &mut LedgerEntry| {
+            entry.state = ChunkState::Exported {
+                receipt: receipt.clone(),
+            };
+            entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
+            entry.begin_attempts_anew();
+            entry.vault_failures = 0;
+            let is_deleted_next = matches!(
+                next_step(entry, deletion, now),
+                NextStep::DeleteSource { .. }
+            );
+            if is_deleted_next
+                && receipt.metadata().is_some()
+                && let Ok(location) = self.location_of(entry)
+            {
+                let intent = claim.intent((&location).into(), now);
+                entry.intent = Some(intent.after(entry.intent.as_ref()));
+            }
+        };
+        self.ledger.update(claim, AfterUpdate::KeepClaim, put).await
     }
 
     pub(super) async fn settle_failed_export(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
-        error: &TransferError,
-    ) -> Result<DriveOutcome, LedgerError> {
+        run: &mut Run<'_>,
+        error: TransferError,
+    ) -> Result<Step, LedgerError> {
         let now = self.clock.now();
-        let reason = ErrorChain(error).to_string();
-        let end = match error {
+        let reason = ErrorChain(&error).to_string();
+        let is_gone = run.entry.is_surely_gone(now);
+        let source = match error {
+            TransferError::Ledger(error) => return Err(error),
             TransferError::Source {
                 source: SourceError::Refused(_),
                 ..
             }
-            | TransferError::Unproved(_) => Some(ChunkState::DeadLettered {
-                at: now,
-                reason: reason.clone(),
-            }),
+            | TransferError::Unproved(_) => {
+                return self
+                    .give_up(run, dead_lettered(now, &reason), &reason)
+                    .await;
+            }
             TransferError::Source {
                 source: SourceError::Gone { .. },
                 ..
-            } if entry.is_surely_gone(self.clock.now()) => Some(ChunkState::Expired {
-                seen_at: now,
-                reason: reason.clone(),
-            }),
-            TransferError::Source { .. }
-            | TransferError::Destination(_)
-            | TransferError::Vanished(_) => None,
-        };
-        if let Some(state) = end {
-            return self.settle_unexported(claim, state, &reason).await;
-        }
-        let TransferError::Source { source, .. } = error else {
+            } if is_gone => {
+                let expired = ChunkState::Expired {
+                    seen_at: now,
+                    reason: reason.clone(),
+                };
+                return self.give_up(run, expired, &reason).await;
+            }
+            TransferError::Source { source, .. } => source,
             // The vault's trouble is not the chunk's: it spends no attempt.
-            return self
-                .back_off(claim, entry, AFTER_VAULT_FAILURE, Blame::Vault, reason)
-                .await;
-        };
-        let delay =
-            self.policy
-                .attempts
-                .delay(entry.attempts + 1, source.retry_after(), rand::random());
-        match delay {
-            Some(delay) => {
-                self.back_off(claim, entry, delay, Blame::Source, reason)
-                    .await
-            }
-            // As long as ACS may have it, nothing is given up.
-            None if !entry.is_surely_gone(self.clock.now()) => {
-                self.back_off(
-                    claim,
-                    entry,
-                    self.policy.attempts.longest_delay,
-                    Blame::Source,
+            TransferError::Destination(_) | TransferError::Vanished(_) => {
+                let failed = Failed {
+                    delay: AFTER_VAULT_FAILURE,
+                    blame: Blame::Vault,
                     reason,
-                )
-                .await
+                };
+                return self.back_off(run, failed).await;
             }
-            None => {
-                let reason = format!("{} attempts failed, the last: {reason}", entry.attempts + 1);
-                self.settle_unexported(
-                    claim,
-                    ChunkState::DeadLettered {
-                        at: now,
-                        reason: reason.clone(),
-                    },
-                    &reason,
-                )
-                .await
-            }
+        };
+        let attempts = run.entry.attempts + 1;
+        let delay = self
+            .policy
+            .attempts
+            .delay(attempts, source.retry_after(), rand::random());
+        if delay.is_none() && is_gone {
+            let reason = format!("{attempts} attempts failed, the last: {reason}");
+            return self
+                .give_up(run, dead_lettered(now, &reason), &reason)
+                .await;
         }
+        // As long as ACS may have it, nothing is given up.
+        let failed = Failed {
+            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
+            blame: Blame::Source,
+            reason,
+        };
+        self.back_off(run, failed).await
     }
 
     pub(super) async fn back_off(
         &self,
-        claim: &Claim,
-        entry: &LedgerEntry,
-        delay: Duration,
-        blame: Blame,
-        reason: String,
-    ) -> Result<DriveOutcome, LedgerError> {
+        run: &Run<'_>,
+        failed: Failed,
+    ) -> Result<Step, LedgerError> {
+        let Failed {
+            delay,
+            blame,
+            reason,
+        } = failed;
         metrics::ATTEMPTS_FAILED.increment(&[blame.as_str()]);
-        let now = self.clock.now();
+        let (now, entry) = (self.clock.now(), &run.entry);
         let until = now
             .checked_add(self.within_retention(entry, delay, now))
             .unwrap_or(Timestamp::MAX);
+        let change = |entry: &mut LedgerEntry| {
+            match blame {
+                Blame::Source => entry.attempts += 1,
+                Blame::Vault => entry.vault_failures = entry.vault_failures.saturating_add(1),
+            }
+            entry.not_before = Some(until);
+            entry.note_failure(now, reason.clone());
+        };
         self.ledger
-            .update(claim, AfterUpdate::Release, |entry| {
-                match blame {
-                    Blame::Source => entry.attempts += 1,
-                    Blame::Vault => entry.vault_failures = entry.vault_failures.saturating_add(1),
-                }
-                entry.not_before = Some(until);
-                entry.note_failure(now, reason.clone());
-            })
+            .update(run.claim, AfterUpdate::Release, change)
             .await?;
         let (id, attempt) = (&entry.chunk.document_id, entry.attempts + 1);
         warn!(document.id = %id, chunk.index = entry.chunk.index, attempt, error = %reason, "Chunk `{id}` has to be tried again");
-        Ok(DriveOutcome::Failed { reason, until })
+        Ok(Step::done(DriveOutcome::Failed { reason, until }))
     }
 
-    /// The two ends without a receipt: a human must act.
-    pub(super) async fn settle_unexported(
+    /// Ends the attempts. Where the media is in the vault and only its metadata is missing, the copy counts; else the chunk
+    /// ends in `state`, without a receipt, and a human must act.
+    pub(super) async fn give_up(
         &self,
-        claim: &Claim,
+        run: &mut Run<'_>,
         state: ChunkState,
         reason: &str,
-    ) -> Result<DriveOutcome, LedgerError> {
-        let now = self.clock.now();
-        let change = |entry: &mut LedgerEntry| {
-            entry.state = state.clone();
-            entry.note_failure(now, reason.to_owned());
-        };
-        self.ledger
-            .update(claim, AfterUpdate::Release, change)
-            .await?;
-        count_settled(&state);
-        if let Some(found) = self.ledger.find(claim.document_id()).await? {
-            self.tell_end(&found).await?;
+    ) -> Result<Step, LedgerError> {
+        if let Some(receipt) = run.entry.state.receipt() {
+            let left = ChunkState::SourceLeft {
+                receipt: receipt.clone(),
+                reason: format!("its metadata could not be archived: {reason}"),
+            };
+            return self.settle(run, left).await;
         }
-        Ok(DriveOutcome::Settled {
-            state,
-            exported_now: false,
-        })
+        let now = self.clock.now();
+        let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason.to_owned());
+        let ended = self.settle_with(run, state, note).await?;
+        if matches!(ended, Step::Done(_))
+            && let Some(found) = self.ledger.find(run.claim.document_id()).await?
+        {
+            self.report_end(found).await?;
+        }
+        Ok(ended)
     }
 
+    /// Ends the chunk in `state`, unless an event has added something meanwhile that is still to be done: then that is next.
     pub(super) async fn settle(
         &self,
-        claim: &Claim,
+        run: &mut Run<'_>,
         state: ChunkState,
-        exported_now: bool,
-    ) -> Result<DriveOutcome, LedgerError> {
+    ) -> Result<Step, LedgerError> {
+        self.settle_with(run, state, |_| {}).await
+    }
+
+    /// The same with another change in the same write.
+    pub(super) async fn settle_with(
+        &self,
+        run: &mut Run<'_>,
+        state: ChunkState,
+        change: impl Fn(&mut LedgerEntry) + Send + Sync,
+    ) -> Result<Step, LedgerError> {
+        let decided_on = &run.entry;
+        let settle = |entry: &mut LedgerEntry| {
+            let is_as_decided = entry.chunk.locations == decided_on.chunk.locations
+                && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at;
+            if !is_as_decided {
+                return AfterUpdate::KeepClaim;
+            }
+            entry.state = state.clone();
+            entry.intent = None;
+            change(entry);
+            AfterUpdate::Release
+        };
+        let entry = self.ledger.update_deciding(run.claim, settle).await?;
+        if !entry.state.is_settled() {
+            run.entry = entry;
+            return Ok(Step::Next);
+        }
+        count_settled(&state);
+        Ok(Step::done(DriveOutcome::Settled {
+            state,
+            proof: run.proof,
+        }))
+    }
+
+    /// The source is deleted: whatever an event has added meanwhile, that is the end.
+    pub(super) async fn settle_deleted(
+        &self,
+        run: &Run<'_>,
+        receipt: ExportReceipt,
+        deletion: SourceDeletion,
+    ) -> Result<Step, LedgerError> {
+        let id = &run.entry.chunk.document_id;
+        if deletion == SourceDeletion::WasGone {
+            self.ledger
+                .audit_step(AuditAction::SourceWasGone, id, serde_json::Value::Null)
+                .await?;
+        }
+        let state = ChunkState::SourceDeleted {
+            receipt,
+            deleted_at: self.clock.now(),
+        };
+        let settle = |entry: &mut LedgerEntry| {
+            entry.state = state.clone();
+            entry.intent = None;
+        };
         self.ledger
-            .update(claim, AfterUpdate::Release, |entry| {
-                entry.state = state.clone()
-            })
+            .update(run.claim, AfterUpdate::Release, settle)
             .await?;
         count_settled(&state);
-        Ok(DriveOutcome::Settled {
+        let index = run.entry.chunk.index;
+        match deletion {
+            SourceDeletion::Deleted => {
+                info!(document.id = %id, chunk.index = index, "Deleted chunk `{id}` at ACS");
+            }
+            SourceDeletion::WasGone => {
+                info!(document.id = %id, chunk.index = index, "Chunk `{id}` was gone at ACS already");
+            }
+        }
+        Ok(Step::done(DriveOutcome::Settled {
             state,
-            exported_now,
-        })
+            proof: run.proof,
+        }))
     }
 
     pub(super) async fn release(&self, claim: &Claim) -> Result<(), LedgerError> {
@@ -234,6 +309,13 @@ impl ExportDriver {
     ) -> Duration {
         let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
         delay.min((left / 2).max(self.policy.attempts.first_delay))
+    }
+}
+
+pub(super) fn dead_lettered(at: Timestamp, reason: &str) -> ChunkState {
+    ChunkState::DeadLettered {
+        at,
+        reason: reason.to_owned(),
     }
 }
 

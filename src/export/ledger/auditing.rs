@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
-use crate::store::audit::{Actor, AuditLog};
+use crate::store::audit::{Actor, AuditAction, AuditLog};
 
 impl ChunkLedger {
     /// The log of everything that happens to chunks.
@@ -21,7 +22,7 @@ impl ChunkLedger {
     /// When the storage fails: it must then not be done.
     pub async fn audit_operator(
         &self,
-        action: &str,
+        action: AuditAction,
         subject: &str,
         detail: Value,
     ) -> Result<u64, LedgerError> {
@@ -37,7 +38,7 @@ impl ChunkLedger {
     /// When the storage fails: it must then not be done.
     pub async fn audit_step(
         &self,
-        action: &str,
+        action: AuditAction,
         document_id: &DocumentId,
         detail: Value,
     ) -> Result<u64, LedgerError> {
@@ -49,29 +50,57 @@ impl ChunkLedger {
 
     pub(super) async fn audit_recorded(
         &self,
-        action: &str,
+        action: AuditAction,
         chunk: &RecordingChunk,
     ) -> Result<u64, LedgerError> {
         let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
+    /// Writes down what a change makes true, before it is: another state, an intent to delete at ACS.
     pub(super) async fn audit_change(
         &self,
-        before: &ChunkState,
+        before: &LedgerEntry,
         after: &mut LedgerEntry,
     ) -> Result<(), LedgerError> {
-        if *before != after.state {
+        let id = after.chunk.document_id.clone();
+        if before.state != after.state {
+            let detail = described(&after.state);
             let number = self
-                .audit_step(
-                    after.state.name(),
-                    &after.chunk.document_id,
-                    described(&after.state),
-                )
+                .audit_step(action_of(&after.state), &id, detail)
+                .await?;
+            after.note_audited(number);
+        }
+        let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
+        if began_at(before) != began_at(after)
+            && let Some(IntendedDeletion::Source { at, other_object }) =
+                after.intent.as_ref().map(|intent| &intent.deletes)
+        {
+            let mut detail = json!({"at": at});
+            if let Some(other) = other_object {
+                detail["otherObject"] = other.as_str().into();
+            }
+            let number = self
+                .audit_step(AuditAction::DeletingSource, &id, detail)
                 .await?;
             after.note_audited(number);
         }
         Ok(())
+    }
+}
+
+/// What the log says of a chunk that is in this state now.
+fn action_of(state: &ChunkState) -> AuditAction {
+    match state {
+        ChunkState::Pending => AuditAction::Pending,
+        ChunkState::Exported { .. } => AuditAction::Exported,
+        ChunkState::SourceDeleted { .. } => AuditAction::SourceDeleted,
+        ChunkState::SourceLeft { .. } => AuditAction::SourceLeft,
+        ChunkState::InPlace { .. } => AuditAction::InPlace,
+        ChunkState::Removing { .. } => AuditAction::Removing,
+        ChunkState::Removed { .. } => AuditAction::Removed,
+        ChunkState::Expired { .. } => AuditAction::Expired,
+        ChunkState::DeadLettered { .. } => AuditAction::DeadLettered,
     }
 }
 

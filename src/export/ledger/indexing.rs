@@ -2,11 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::{CONFLICTS_TOLERATED, ChunkLedger, LedgerError, entry_key, to_bytes};
+use futures::FutureExt as _;
+
+use super::writing::{Change, MarkerCheck};
+use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+use crate::store::audit::AuditAction;
+use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::index::{Attention, Index, Listed, recording_name};
 
 const LAST_SWEEP: &str = "last-sweep.json";
@@ -128,36 +132,19 @@ impl ChunkLedger {
         metadata: Option<&MetadataSummary>,
         audited: &[u64],
     ) -> Result<(), LedgerError> {
-        for _ in 0..CONFLICTS_TOLERATED {
-            let Some(found) = self.find(document_id).await? else {
-                return Ok(());
-            };
-            let mut entry = found.entry.clone();
-            // What has no copy any more may have been erased meanwhile.
-            let told = metadata.filter(|_| entry.state.receipt().is_some());
-            entry.metadata = entry.metadata.take().or_else(|| told.cloned());
-            if entry.audited.is_empty() {
-                for number in audited {
-                    entry.note_audited(*number);
-                }
-            }
+        let changed = self
+            .change(document_id, None, |found| {
+                let decided = match found {
+                    Some(entry) => completed(&entry, metadata, audited),
+                    None => Change::Leave(None),
+                };
+                futures::future::ready(Ok(decided)).boxed()
+            })
+            .await?;
+        if let Some(entry) = changed.outcome {
             self.index().put(entry.markers()).await?;
-            if entry == found.entry {
-                return Ok(());
-            }
-            let condition = Precondition::Unchanged(found.version);
-            if self
-                .store
-                .put(&entry_key(document_id), to_bytes(&entry), condition)
-                .await?
-                == PutOutcome::Written
-            {
-                return Ok(());
-            }
         }
-        Err(LedgerError::Contended {
-            document_id: document_id.clone(),
-        })
+        Ok(())
     }
 
     /// Takes out of an entry what it says of people: who was there, and texts that may name them. Its last markers go with it,
@@ -166,48 +153,51 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails or the entry is unreadable.
     pub async fn forget_people(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
-        for _ in 0..CONFLICTS_TOLERATED {
-            let Some(found) = self.find(document_id).await? else {
-                return Ok(true);
-            };
-            let has_ended = match &found.entry.state {
-                ChunkState::Removed { .. }
-                | ChunkState::Expired { .. }
-                | ChunkState::DeadLettered { .. } => true,
-                ChunkState::Pending
-                | ChunkState::Exported { .. }
-                | ChunkState::SourceDeleted { .. }
-                | ChunkState::SourceLeft { .. }
-                | ChunkState::Removing { .. }
-                | ChunkState::InPlace { .. } => false,
-            };
-            if !has_ended || found.entry.is_claimed(self.clock.now()) {
-                return Ok(false);
-            }
-            let mut entry = found.entry.clone();
-            entry.metadata = None;
-            entry.failures = Vec::new();
-            entry.chunk.other = serde_json::Map::new();
-            if entry == found.entry {
-                return Ok(true);
-            }
-            entry.note_audited(
-                self.audit_operator("forgotten", document_id.as_str(), serde_json::Value::Null)
-                    .await?,
-            );
-            let condition = Precondition::Unchanged(found.version);
-            if self
-                .store
-                .put(&entry_key(document_id), to_bytes(&entry), condition)
-                .await?
-                == PutOutcome::Written
-            {
-                self.unmark(&found.entry, &entry).await?;
-                return Ok(true);
-            }
+        let changed = self
+            .change(document_id, None, |found| {
+                self.decide_forgotten(found).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_forgotten(
+        &self,
+        found: Option<LedgerEntry>,
+    ) -> Result<Change<bool>, LedgerError> {
+        let Some(before) = found else {
+            return Ok(Change::Leave(true));
+        };
+        let has_ended = match &before.state {
+            ChunkState::Removed { .. }
+            | ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. } => true,
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::InPlace { .. } => false,
+        };
+        if !has_ended || before.is_claimed(self.clock.now()) {
+            return Ok(Change::Leave(false));
         }
-        Err(LedgerError::Contended {
-            document_id: document_id.clone(),
+        let mut entry = before.clone();
+        entry.metadata = None;
+        entry.failures = Vec::new();
+        entry.chunk.other = serde_json::Map::new();
+        if entry == before {
+            return Ok(Change::Leave(true));
+        }
+        let id = entry.chunk.document_id.clone();
+        let number = self
+            .audit_operator(AuditAction::Forgotten, id.as_str(), serde_json::Value::Null)
+            .await?;
+        entry.note_audited(number);
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome: true,
+            marker: MarkerCheck::Skip,
         })
     }
 
@@ -234,5 +224,30 @@ impl ChunkLedger {
     pub async fn last_sweep(&self) -> Result<Option<LastSweep>, StoreError> {
         let stored = self.store.find(LAST_SWEEP).await?;
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
+    }
+}
+
+/// An entry with what one from before the index lacks.
+fn completed(
+    before: &LedgerEntry,
+    metadata: Option<&MetadataSummary>,
+    audited: &[u64],
+) -> Change<Option<LedgerEntry>> {
+    let mut entry = before.clone();
+    // What has no copy any more may have been erased meanwhile.
+    let read = metadata.filter(|_| entry.state.receipt().is_some());
+    entry.metadata = entry.metadata.take().or_else(|| read.cloned());
+    if entry.audited.is_empty() {
+        for number in audited {
+            entry.note_audited(*number);
+        }
+    }
+    if entry == *before {
+        return Change::Leave(Some(entry));
+    }
+    Change::Write {
+        entry: Box::new(entry.clone()),
+        outcome: Some(entry),
+        marker: MarkerCheck::Skip,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError};
+use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError, document_of_entry};
 use crate::recording::DocumentId;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
@@ -105,12 +105,7 @@ impl ChunkLedger {
     ) -> Result<(Vec<DocumentId>, Option<String>), LedgerError> {
         let keys = self.store.list(CHUNKS, after, PAGE).await?;
         let next = keys.last().cloned().filter(|_| keys.len() == PAGE);
-        let ids = keys.iter().filter_map(|key| {
-            key.strip_prefix(CHUNKS)?
-                .strip_suffix(".json")?
-                .parse()
-                .ok()
-        });
+        let ids = keys.iter().filter_map(|key| document_of_entry(key));
         Ok((ids.collect(), next))
     }
 

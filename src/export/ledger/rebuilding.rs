@@ -2,11 +2,14 @@
 
 use bytes::Bytes;
 
-use super::{CHUNKS, ChunkLedger, LedgerError, Precondition, PutOutcome, entry_key};
+use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
+use crate::export::layout;
+use crate::export::receipt_document::KeptReceipt;
 use crate::export::state::ChunkState;
-use crate::export::transfer::chunk::KeptReceipt;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
+use crate::store::document_store::Precondition;
 
 /// What became of an entry that should be rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,15 +71,26 @@ impl ChunkLedger {
             folder.clone_into(&mut entry.folder);
         }
         entry.claims = 1;
+        // Higher than any opening before it: a removal of one of their markers may still be on its way.
+        entry.openings = u64::try_from(self.clock.now().as_second()).unwrap_or_default();
+        entry.media_kind = layout::media_kind(kept.receipt.media().name());
         entry.state = ChunkState::Exported {
             receipt: kept.receipt,
         };
         entry.note_audited(
-            self.audit_operator("rebuilt", document_id.as_str(), serde_json::Value::Null)
-                .await?,
+            self.audit_operator(
+                AuditAction::Rebuilt,
+                document_id.as_str(),
+                serde_json::Value::Null,
+            )
+            .await?,
         );
-        let outcome = self.put_open(None, &entry, condition).await?;
-        Ok(if outcome == PutOutcome::Written {
+        // The marker first: an open entry has one.
+        self.put_marker(&entry).await?;
+        self.index().put(entry.markers()).await?;
+        let content = serde_json::to_vec_pretty(&entry).expect("an entry has string keys only");
+        let outcome = self.store.put(&key, content.into(), condition).await?;
+        Ok(if outcome.is_written() {
             Rebuilt::Rebuilt
         } else {
             Rebuilt::Changed

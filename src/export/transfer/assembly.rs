@@ -21,6 +21,7 @@ use crate::export::layout::BlobName;
 use crate::export::source::{SourceError, Validator};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::fetch::{Extent, FetchError, Fetched, Fetcher, Input, Wanted};
+use crate::media::PassingMedia;
 use crate::metrics;
 use crate::store::digest::WORD;
 
@@ -30,8 +31,6 @@ const WORTH_A_THREAD: usize = 256 * 1024;
 const LENGTH_CHANGES: u32 = 3;
 /// A file whose version changes between ranges is begun again so often, and then read in one stream.
 const VERSION_CHANGES: u32 = 2;
-/// What is kept of a file's beginning, for whoever wants to know what it is.
-const HEAD_BYTES: usize = 64 * 1024;
 /// Blocks that take longer are fetched one less at a time: what is cut off by the end of a turn is lost.
 const SLOW: Duration = Duration::from_secs(12);
 /// Blocks that take less are fetched twice as many at a time.
@@ -48,8 +47,8 @@ pub(in crate::export) struct Assembly<'a> {
 /// All blocks of a file, staged.
 pub(in crate::export) struct Assembled {
     pub chain: BlockChain,
-    /// How the file begins, if that was read this time.
-    pub head: Option<Bytes>,
+    /// What was kept of the file while it passed by.
+    pub passing: PassingMedia,
 }
 
 /// Why the window closed.
@@ -70,13 +69,13 @@ impl Assembly<'_> {
     pub async fn stage_all(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
         let mut chain = BlockChain::resume(staged);
         let mut reusable = staged.to_vec();
-        let mut head = None;
+        let mut passing = PassingMedia::default();
         let (mut length_changes, mut version_changes) = (0, 0);
         loop {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
                 return Ok(Some(Assembled {
                     chain: complete,
-                    head,
+                    passing,
                 }));
             }
             let extent = if version_changes > VERSION_CHANGES {
@@ -86,10 +85,10 @@ impl Assembly<'_> {
             };
             let window = Window {
                 extent,
-                ..Window::new(self, chain, &reusable, &mut head)
+                ..Window::new(self, chain, &reusable, &mut passing)
             };
             match window.run().await? {
-                Halt::Complete(chain) => return Ok(Some(Assembled { chain, head })),
+                Halt::Complete(chain) => return Ok(Some(Assembled { chain, passing })),
                 Halt::OutOfTime => return Ok(None),
                 Halt::Misfit(known) => {
                     reusable.clear();
@@ -141,7 +140,8 @@ impl Assembly<'_> {
 struct Window<'a> {
     assembly: &'a Assembly<'a>,
     reusable: &'a [BlockId],
-    head: &'a mut Option<Bytes>,
+    /// Empty while a block is hashed.
+    passing: &'a mut PassingMedia,
     /// `None` until the file's length is known, and while a block is hashed.
     chain: Option<BlockChain>,
     total_bytes: Option<u64>,
@@ -153,7 +153,7 @@ struct Window<'a> {
     next_index: usize,
     fetching: FuturesOrdered<BoxFuture<'a, Result<Option<Fetched>, FetchError>>>,
     ready: VecDeque<Fetched>,
-    hashing: Option<BoxFuture<'static, (BlockChain, Block)>>,
+    hashing: Option<BoxFuture<'static, Hashed>>,
     staging: FuturesOrdered<BoxFuture<'a, Result<Bytes, DestinationError>>>,
     /// How many may be fetched at a time.
     width: usize,
@@ -169,12 +169,12 @@ impl<'a> Window<'a> {
         assembly: &'a Assembly<'a>,
         chain: Option<BlockChain>,
         reusable: &'a [BlockId],
-        head: &'a mut Option<Bytes>,
+        passing: &'a mut PassingMedia,
     ) -> Self {
         Self {
             assembly,
             reusable,
-            head,
+            passing,
             total_bytes: chain.as_ref().map(BlockChain::total_bytes),
             validator: None,
             extent: Extent::Block,
@@ -199,7 +199,7 @@ impl<'a> Window<'a> {
             tokio::select! {
                 biased;
                 Some(staged) = self.staging.next() => self.assembly.fetcher.buffers.give_back(staged?),
-                (chain, block) = hashed(&mut self.hashing), if self.hashing.is_some() => self.stage(chain, block),
+                hashed = hashed(&mut self.hashing), if self.hashing.is_some() => self.stage(hashed),
                 Some(fetched) = self.fetching.next() => self.keep(fetched),
                 else => return self.halt(),
             }
@@ -357,18 +357,19 @@ impl<'a> Window<'a> {
                 self.chain = Some(chain);
                 continue;
             }
-            if fetched.offset == 0 {
-                // A copy: a slice would hold on to the whole block.
-                *self.head = Some(Bytes::copy_from_slice(
-                    &fetched.content[..fetched.content.len().min(HEAD_BYTES)],
-                ));
-            }
-            self.hashing = Some(hash(chain, fetched.content));
+            let passing = std::mem::take(self.passing);
+            self.hashing = Some(hash(chain, passing, fetched.content));
         }
     }
 
-    fn stage(&mut self, chain: BlockChain, block: Block) {
+    fn stage(&mut self, hashed: Hashed) {
+        let Hashed {
+            chain,
+            passing,
+            block,
+        } = hashed;
         self.hashing = None;
+        *self.passing = passing;
         let fetcher = &self.assembly.fetcher;
         tracing::debug!(document.id = %fetcher.chunk.document_id, chunk.index = fetcher.chunk.index, part = fetcher.part.as_str(), offset_bytes = chain.offset(), total_bytes = chain.total_bytes(), "Read block {}", block.id);
         self.chain = Some(chain);
@@ -376,20 +377,37 @@ impl<'a> Window<'a> {
     }
 }
 
-fn hash(chain: BlockChain, content: Bytes) -> BoxFuture<'static, (BlockChain, Block)> {
-    if content.len() < WORTH_A_THREAD {
-        return future::ready(chain.hash_next(content)).boxed();
+/// A block that has been hashed and looked at.
+struct Hashed {
+    chain: BlockChain,
+    passing: PassingMedia,
+    block: Block,
+}
+
+impl Hashed {
+    fn of(chain: BlockChain, mut passing: PassingMedia, content: Bytes) -> Self {
+        passing.pass(chain.total_bytes(), chain.offset(), &content);
+        let (chain, block) = chain.hash_next(content);
+        Self {
+            chain,
+            passing,
+            block,
+        }
     }
-    let hashing = tokio::task::spawn_blocking(move || chain.hash_next(content));
+}
+
+fn hash(chain: BlockChain, passing: PassingMedia, content: Bytes) -> BoxFuture<'static, Hashed> {
+    if content.len() < WORTH_A_THREAD {
+        return future::ready(Hashed::of(chain, passing, content)).boxed();
+    }
+    let hashing = tokio::task::spawn_blocking(move || Hashed::of(chain, passing, content));
     hashing
         .map(|hashed| hashed.expect("hashing neither panics nor is aborted"))
         .boxed()
 }
 
 /// Resolves when the block that is being hashed is; never where there is none.
-async fn hashed(
-    hashing: &mut Option<BoxFuture<'static, (BlockChain, Block)>>,
-) -> (BlockChain, Block) {
+async fn hashed(hashing: &mut Option<BoxFuture<'static, Hashed>>) -> Hashed {
     match hashing {
         Some(hashing) => hashing.await,
         None => future::pending().await,

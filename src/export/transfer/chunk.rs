@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
@@ -13,21 +11,22 @@ use crate::export::destination::{
     BlobProperties, CommitOutcome, DestinationError, ExportDestination, ReplaceOutcome,
 };
 use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
+use crate::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT, ReceiptDocument};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, RecordingSource, SourceError};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::examination;
 use crate::export::transfer::file::{Transfer, TransferOutcome, Transferred};
+use crate::export::transfer::verify;
 use crate::export::vaults::Vaults;
-use crate::recording::{
-    ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingChunk, RecordingMetadata,
-};
+use crate::media::PassingMedia;
+use crate::recording::{ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingMetadata};
 
-/// A receipt has a few thousand bytes, and what its event said besides.
-pub const RECEIPT_READ_LIMIT: u64 = 4 * 1024 * 1024;
-
+/// Replacements of one receipt that are tried in a row while others write it.
+const RECEIPT_CONFLICTS: u32 = 4;
 /// Then the media is saved under a guessed name, whatever its metadata does.
 const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
 
@@ -48,6 +47,16 @@ pub struct Attempt<'a> {
     pub is_first: bool,
     /// Where to.
     pub vault: VaultName,
+    /// Asked before each write there.
+    pub fence: Fence<'a>,
+}
+
+/// How an export ended without an error.
+#[derive(Debug)]
+pub enum ChunkExport {
+    Proved(Box<Proved>),
+    /// The turn was over; what is staged is kept.
+    OutOfTime,
 }
 
 /// A chunk that is in the vault.
@@ -59,12 +68,12 @@ pub struct Proved {
 }
 
 impl ChunkExporter {
-    /// Both files into the vault, and the receipt beside them. `None` when the turn was over before.
+    /// Both files into the vault, and the receipt beside them.
     ///
     /// # Errors
     /// When one of the two files could not be moved or proved; the other may be in the vault already.
-    pub async fn export(&self, attempt: Attempt<'_>) -> Result<Option<Proved>, TransferError> {
-        if let Some(kind) = attempt.entry.chunk.media_kind() {
+    pub async fn export(&self, attempt: Attempt<'_>) -> Result<ChunkExport, TransferError> {
+        if let Some(kind) = attempt.entry.media_kind {
             let (metadata, media) = tokio::join!(
                 self.export_metadata(attempt),
                 self.export_media(attempt, kind)
@@ -73,12 +82,15 @@ impl ChunkExporter {
         }
         let metadata = self.export_metadata(attempt).await;
         if matches!(metadata, Ok(Copied::OutOfTime)) {
-            return Ok(None);
+            return Ok(ChunkExport::OutOfTime);
         }
-        let Some(kind) = self.media_kind(attempt, &metadata).await? else {
+        let kind = match self.media_kind(attempt, &metadata).await? {
+            MediaName::Known(kind) => kind,
             // Without metadata the file has no name yet; its failure is the failure of this attempt.
-            return metadata.map(|_| None);
+            MediaName::AfterMetadata => return metadata.map(|_| ChunkExport::OutOfTime),
         };
+        // The name is durable before the first byte under it: whoever goes on after us uses the same.
+        let kind = attempt.fence.name_media(kind).await?;
         let media = self.export_media(attempt, kind).await?;
         self.conclude(attempt, metadata, media).await
     }
@@ -88,20 +100,20 @@ impl ChunkExporter {
         attempt: Attempt<'_>,
         metadata: Result<Copied, TransferError>,
         media: TransferOutcome,
-    ) -> Result<Option<Proved>, TransferError> {
+    ) -> Result<ChunkExport, TransferError> {
         let TransferOutcome::Verified(media) = media else {
-            return Ok(None);
+            return Ok(ChunkExport::OutOfTime);
         };
         let metadata = match metadata {
             Ok(Copied::Verified(metadata)) => Some(metadata),
             Ok(Copied::NotThere) => None,
-            Ok(Copied::OutOfTime) => return Ok(None),
+            Ok(Copied::OutOfTime) => return Ok(ChunkExport::OutOfTime),
             // The media is safe; ACS has dropped the metadata for good.
             Err(error) if is_gone(&error) && attempt.entry.is_surely_gone(self.clock.now()) => None,
             Err(error) => return Err(error),
         };
-        let vault = self.vault(attempt)?;
-        let told = match &metadata {
+        let vault = &attempt.fence.around(self.vault(attempt)?);
+        let read = match &metadata {
             Some(metadata) => Some(examination::read_metadata(vault, metadata).await?),
             None => None,
         };
@@ -110,7 +122,7 @@ impl ChunkExporter {
             vault,
             &attempt.entry.chunk,
             &media,
-            told.as_ref().unwrap_or(&nothing),
+            read.as_ref().unwrap_or(&nothing),
         )
         .await?;
         let metadata = metadata.map(|metadata| metadata.file);
@@ -122,20 +134,20 @@ impl ChunkExporter {
             self.clock.now(),
         );
         self.put_receipt(vault, attempt.entry, &receipt).await?;
-        Ok(Some(Proved {
+        Ok(ChunkExport::Proved(Box::new(Proved {
             receipt,
-            metadata: told.map(RecordingMetadata::summary),
-        }))
+            metadata: read.map(RecordingMetadata::summary),
+        })))
     }
 
     async fn export_metadata(&self, attempt: Attempt<'_>) -> Result<Copied, TransferError> {
         let Attempt { entry, .. } = attempt;
         let locations = &entry.chunk.locations;
         // Events of 2021 carry no location at all; the source knows where that generation keeps both files.
-        if locations.metadata.is_none() && locations.content.is_some() {
-            return Ok(Copied::NotThere);
-        }
         let name = layout::metadata(&entry.folder, &entry.chunk);
+        if locations.metadata.is_none() && locations.content.is_some() {
+            return self.metadata_from_before(attempt, &name).await;
+        }
         match self
             .transfer(attempt, ChunkPart::Metadata, name, "application/json")
             .await?
@@ -143,6 +155,26 @@ impl ChunkExporter {
             TransferOutcome::Verified(metadata) => Ok(Copied::Verified(metadata)),
             TransferOutcome::OutOfTime => Ok(Copied::OutOfTime),
         }
+    }
+
+    /// No place of metadata is known. A copy that was made before counts all the same: no receipt says less than there is.
+    async fn metadata_from_before(
+        &self,
+        attempt: Attempt<'_>,
+        name: &layout::BlobName,
+    ) -> Result<Copied, TransferError> {
+        if attempt.is_first {
+            return Ok(Copied::NotThere);
+        }
+        let Some(found) = self.vault(attempt)?.inspect(name).await? else {
+            return Ok(Copied::NotThere);
+        };
+        let file =
+            verify::verify_committed_before(name, &found).map_err(TransferError::Unproved)?;
+        Ok(Copied::Verified(Transferred {
+            file,
+            passing: PassingMedia::default(),
+        }))
     }
 
     async fn export_media(
@@ -155,31 +187,25 @@ impl ChunkExporter {
             .await
     }
 
-    /// What the file is: by the event, else by the metadata, else by the location. `None`: wait for the metadata.
+    /// What the file is: by the metadata, else by the location.
     async fn media_kind(
         &self,
         attempt: Attempt<'_>,
         metadata: &Result<Copied, TransferError>,
-    ) -> Result<Option<MediaKind>, TransferError> {
+    ) -> Result<MediaName, TransferError> {
         let Attempt { entry, .. } = attempt;
         let guess = guess_from_location(entry.chunk.locations.content.as_deref());
-        let guessed = layout::media(&entry.folder, &entry.chunk, guess);
-        let vault = self.vault(attempt)?;
-        if !attempt.is_first && vault.inspect(&guessed).await?.is_some() {
-            // An attempt before this one had to guess; a file has one name.
-            return Ok(Some(guess));
-        }
         match metadata {
             Ok(Copied::Verified(metadata)) => {
-                let metadata = examination::read_metadata(vault, metadata).await?;
-                Ok(Some(metadata.media_kind().unwrap_or(guess)))
+                let metadata = examination::read_metadata(self.vault(attempt)?, metadata).await?;
+                Ok(MediaName::Known(metadata.media_kind().unwrap_or(guess)))
             }
-            Ok(Copied::NotThere | Copied::OutOfTime) => Ok(Some(guess)),
+            Ok(Copied::NotThere | Copied::OutOfTime) => Ok(MediaName::Known(guess)),
             // The media comes first: a name that may be wrong is better than no copy.
             Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => {
-                Ok(Some(guess))
+                Ok(MediaName::Known(guess))
             }
-            Err(_) => Ok(None),
+            Err(_) => Ok(MediaName::AfterMetadata),
         }
     }
 
@@ -192,7 +218,7 @@ impl ChunkExporter {
     ) -> Result<TransferOutcome, TransferError> {
         let transfer = Transfer {
             source: &*self.source,
-            destination: self.vault(attempt)?,
+            destination: &attempt.fence.around(self.vault(attempt)?),
             chunk: &attempt.entry.chunk,
             part,
             name,
@@ -211,8 +237,9 @@ impl ChunkExporter {
         )
     }
 
-    /// One that is there already is from a run that was killed before it reached the ledger, and proves the same media; or it
-    /// is of a copy that the vault has lost, and gives way.
+    /// Writes the receipt beside the files. One that is there already is from a run that was killed before it reached the ledger,
+    /// or of a copy that the vault has lost: it stays if it says no less, else it is replaced in one conditional write. So at no
+    /// time there is no receipt, and what another instance has written meanwhile is read before it is replaced.
     pub(in crate::export) async fn put_receipt(
         &self,
         vault: &dyn ExportDestination,
@@ -233,40 +260,42 @@ impl ChunkExporter {
             metadata: Vec::new(),
             tags: Vec::new(),
         };
-        if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
-            return Ok(());
-        }
-        let Some(version) = vault.version(&name).await? else {
-            return Err(TransferError::Vanished(name));
-        };
-        let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
-        let there = serde_json::from_slice::<KeptReceipt>(&there).ok();
-        if there.is_some_and(|there| {
-            there.receipt.media() == receipt.media()
-                && (receipt.metadata().is_none() || there.receipt.metadata() == receipt.metadata())
-        }) {
-            return Ok(());
-        }
-        let replaced = vault.replace(&name, &version, content, &properties).await;
-        match replaced {
-            Ok(ReplaceOutcome::Replaced) => Ok(()),
-            Ok(ReplaceOutcome::Changed) => Err(TransferError::Vanished(name)),
-            Err(error) => {
-                // A container's policy may forbid it: the ledger decides, and the copy must not wait for it forever.
-                let id = &entry.chunk.document_id;
-                tracing::error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` is of an earlier proof and cannot be replaced");
-                Ok(())
+        for _ in 0..RECEIPT_CONFLICTS {
+            if vault.put(&name, content.clone(), &properties).await? == CommitOutcome::Committed {
+                return Ok(());
+            }
+            let Some(version) = vault.version(&name).await? else {
+                continue;
+            };
+            let there = vault.read(&name, 0..RECEIPT_READ_LIMIT).await?;
+            let there = serde_json::from_slice::<KeptReceipt>(&there).ok();
+            if there.is_some_and(|there| says_no_less(&there.receipt, receipt)) {
+                return Ok(());
+            }
+            let replacing = vault.replace(&name, &version, content.clone(), &properties);
+            match replacing.await {
+                Ok(ReplaceOutcome::Replaced) => return Ok(()),
+                Ok(ReplaceOutcome::Changed) => {}
+                Err(error) => {
+                    // A container's policy may forbid it: what counts is in the ledger, and the copy must not wait for it forever.
+                    let id = &entry.chunk.document_id;
+                    tracing::error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` is of an earlier proof and cannot be replaced");
+                    return Ok(());
+                }
             }
         }
+        Err(TransferError::Destination(DestinationError {
+            action: "write",
+            name,
+            source: "it is written by too many at once".into(),
+        }))
     }
+}
 
-    /// Whether the vault still has both files as they were proved.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
-        self.vaults.still_hold(receipt).await
-    }
+/// The same media, and at least the metadata.
+fn says_no_less(there: &ExportReceipt, ours: &ExportReceipt) -> bool {
+    there.media() == ours.media()
+        && (ours.metadata().is_none() || there.metadata() == ours.metadata())
 }
 
 /// What a metadata file of a vault says.
@@ -280,22 +309,11 @@ pub async fn summary_of(
     examination::summary_of(vault, file).await
 }
 
-/// The receipt as it lies beside the files.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ReceiptDocument<'a> {
-    receipt: &'a ExportReceipt,
-    chunk: &'a RecordingChunk,
-    recorded_at: Timestamp,
-}
-
-/// A receipt as it is read back from the vault.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeptReceipt {
-    pub receipt: ExportReceipt,
-    pub chunk: RecordingChunk,
-    pub recorded_at: Timestamp,
+/// What the media is called after.
+enum MediaName {
+    Known(MediaKind),
+    /// Only the metadata tells, and it could not be copied yet.
+    AfterMetadata,
 }
 
 /// What became of a chunk's metadata.

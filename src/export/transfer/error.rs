@@ -2,6 +2,7 @@
 
 use crate::export::destination::DestinationError;
 use crate::export::layout::BlobName;
+use crate::export::ledger::LedgerError;
 use crate::export::source::{ChunkPart, SourceError};
 use crate::export::transfer::verify::Mismatch;
 
@@ -17,6 +18,9 @@ pub enum TransferError {
     Destination(#[from] DestinationError),
     #[error("the copy could not be proved")]
     Unproved(#[source] Mismatch),
+    /// The claim is lost, or the ledger cannot say.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     #[error("`{0}` vanished from the vault right after its commit")]
     Vanished(BlobName),
 }

@@ -7,14 +7,14 @@ use bytes::Bytes;
 use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::receipt::VerifiedFile;
 use crate::export::transfer::file::Transferred;
-use crate::media::MediaProbe;
-use crate::media::plausibility::{Plausibility, examine};
+use crate::media::plausibility::{ReportedMedia, examine};
+use crate::media::{MediaExamination, MediaProbe};
 use crate::recording::{MetadataSummary, RecordingChunk, RecordingMetadata};
 
 /// More of a metadata file is archived, but not read.
 const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// One sentence on what disagrees; `None` when nothing does, or nothing can be compared.
+/// Looks into a chunk's media and compares it with what is reported of it.
 ///
 /// # Errors
 /// When the vault does not give what it holds.
@@ -23,19 +23,15 @@ pub(in crate::export) async fn anomaly(
     chunk: &RecordingChunk,
     media: &Transferred,
     metadata: &RecordingMetadata,
-) -> Result<Option<String>, DestinationError> {
+) -> Result<Option<MediaExamination>, DestinationError> {
     let size_bytes = media.file.size_bytes();
-    let mut probe = MediaProbe::new(size_bytes);
+    let mut probe = MediaProbe::with_parts(size_bytes, media.passing.parts());
     while let Some(range) = probe.next_read() {
-        probe.feed(&read(vault, media, range).await?);
+        probe.feed(&vault.read(media.file.name(), range).await?);
     }
-    let expected = chunk.media_kind().map(|kind| kind.format);
-    Ok(
-        match examine(&probe.finish(), size_bytes, expected, metadata) {
-            Plausibility::Disagrees(what) => Some(what),
-            Plausibility::Agrees | Plausibility::Unknown => None,
-        },
-    )
+    let found = probe.finish();
+    let plausibility = examine(&found, size_bytes, &ReportedMedia::of(chunk, metadata));
+    Ok(Some(MediaExamination::of(&found, size_bytes, plausibility)))
 }
 
 /// A metadata file of the vault, read leniently.
@@ -66,18 +62,14 @@ pub(in crate::export) async fn summary_of(
     Ok(RecordingMetadata::parse(&content).summary())
 }
 
-/// A part of a file: its beginning has just been read, the rest is in the vault.
+/// A part of a file: what passed by just now, or else what the vault holds.
 async fn read(
     vault: &dyn ExportDestination,
     from: &Transferred,
     range: Range<u64>,
 ) -> Result<Bytes, DestinationError> {
-    if let Some(head) = &from.head
-        && let (Ok(start), Ok(end)) = (usize::try_from(range.start), usize::try_from(range.end))
-        && start <= end
-        && end <= head.len()
-    {
-        return Ok(head.slice(start..end));
+    if let Some(kept) = from.passing.get(&range) {
+        return Ok(Bytes::copy_from_slice(kept));
     }
     vault.read(from.file.name(), range).await
 }

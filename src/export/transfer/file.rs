@@ -1,7 +1,5 @@
 //! One file from the source into the vault: assemble its blocks, commit, verify. Resumes from staged blocks.
 
-use bytes::Bytes;
-
 use crate::export::block::BlockPolicy;
 use crate::export::block::{BlockChain, BlockId};
 use crate::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
@@ -13,6 +11,7 @@ use crate::export::transfer::assembly::{Assembled, Assembly};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::fetch::{Buffers, Fetcher};
 use crate::export::transfer::verify::{self, Mismatch};
+use crate::media::PassingMedia;
 use crate::recording::RecordingChunk;
 
 /// One file to be moved.
@@ -33,8 +32,8 @@ pub struct Transfer<'a> {
 #[derive(Debug)]
 pub struct Transferred {
     pub file: VerifiedFile,
-    /// How it begins, if that was read this time.
-    pub head: Option<Bytes>,
+    /// What was kept of it while it passed by.
+    pub passing: PassingMedia,
 }
 
 /// How a transfer ended without an error.
@@ -57,21 +56,24 @@ impl Transfer<'_> {
         let mut staged = Vec::new();
         if !self.is_first_attempt {
             if let Some(found) = self.destination.inspect(&self.name).await? {
-                return proved(verify::verify_committed_before(&self.name, &found), None);
+                return proved(
+                    verify::verify_committed_before(&self.name, &found),
+                    PassingMedia::default(),
+                );
             }
             staged = self.destination.staged_blocks(&self.name).await?;
         }
-        let Some(Assembled { chain, head }) = self.assemble(&staged).await? else {
+        let Some(Assembled { chain, passing }) = self.assemble(&staged).await? else {
             return Ok(TransferOutcome::OutOfTime);
         };
-        self.commit_and_verify(&chain, head).await
+        self.commit_and_verify(&chain, passing).await
     }
 
     #[tracing::instrument(name = "verify", skip_all, fields(size_bytes = chain.total_bytes(), blocks = chain.ids().len()))]
     async fn commit_and_verify(
         &self,
         chain: &BlockChain,
-        head: Option<Bytes>,
+        passing: PassingMedia,
     ) -> Result<TransferOutcome, TransferError> {
         let outcome = self
             .destination
@@ -83,9 +85,9 @@ impl Transfer<'_> {
         if outcome == CommitOutcome::AlreadyThere {
             // Cut into other blocks, perhaps: its own block list proves it, and its digest has to be ours.
             tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
-            return proved(verify::verify_same(&self.name, chain, &found), head);
+            return proved(verify::verify_same(&self.name, chain, &found), passing);
         }
-        proved(verify::verify(&self.name, chain, &found), head)
+        proved(verify::verify(&self.name, chain, &found), passing)
     }
 
     async fn assemble(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
@@ -138,8 +140,8 @@ impl Transfer<'_> {
 
 fn proved(
     file: Result<VerifiedFile, Mismatch>,
-    head: Option<Bytes>,
+    passing: PassingMedia,
 ) -> Result<TransferOutcome, TransferError> {
-    file.map(|file| TransferOutcome::Verified(Transferred { file, head }))
+    file.map(|file| TransferOutcome::Verified(Transferred { file, passing }))
         .map_err(TransferError::Unproved)
 }

@@ -1,4 +1,5 @@
-//! What an operator may do, where `OPERATOR_ACTIONS` is on: retry, verify, hold, release, replay.
+//! The HTTP door of [`crate::operator_actions`], open where `OPERATOR_ACTIONS` is on: retry, verify, hold, release, replay.
+//! It parses requests and words outcomes; it must not decide what may be done.
 
 use std::sync::Arc;
 
@@ -15,15 +16,17 @@ use utoipa::ToSchema;
 use super::{document_id, recording_id, unknown_chunk, unknown_recording};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
-use crate::catalogue::actions::{By, HeldNow, Verified};
 use crate::catalogue::detail::{ShownCase, shown_case};
 use crate::export::ledger::Retried;
 use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
-use crate::intake::events_in;
-use crate::store::holds::{Case, CaseTag};
+use crate::operator_actions::Operator;
+use crate::operator_actions::hold::{self, ReleaseOutcome};
+use crate::operator_actions::replay::{Replayed, ReplayedPoison};
+use crate::operator_actions::verify::Verified;
+use crate::store::holds::{CaseTag, Held};
 
-/// What there is to say of a person or a case, at most.
+/// The longest text about a person or a case.
 const TEXT_LIMIT: usize = 1000;
 
 /// A case to hold a recording for.
@@ -32,7 +35,7 @@ const TEXT_LIMIT: usize = 1000;
 pub(crate) struct HoldRequest {
     #[schema(example = "A-2026-17")]
     case: String,
-    /// Who wants it held; else who asks, where that is known.
+    /// Who wants the hold; by default the caller, where the host tells who that is.
     by: Option<String>,
     note: Option<String>,
 }
@@ -49,6 +52,12 @@ pub(crate) struct ReleaseRequest {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HoldsAnswer {
     holds: Vec<ShownCase>,
+    /// What the holds apply to, where that is not evident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "No chunk of this recording is known yet. The hold applies as soon as one is announced."
+    )]
+    message: Option<&'static str>,
 }
 
 /// A chunk's state after a retry.
@@ -82,9 +91,11 @@ pub(crate) struct ReplayAnswer {
     problem: Option<String>,
 }
 
-fn allowed(app: &App, headers: &HeaderMap) -> Result<By, Problem> {
+fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
     if app.operator_actions {
-        return Ok(By(principal(headers)));
+        return Ok(Operator::Api {
+            principal: principal(headers),
+        });
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
     Err(Problem::new(StatusCode::FORBIDDEN, "ActionsOff", message))
@@ -139,31 +150,27 @@ pub(crate) async fn retry(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<RetryAnswer>, Problem> {
-    let by = allowed(&app, &headers)?;
+    let operator = authorize(&app, &headers)?;
     let id = document_id(&id)?;
-    let conflict = |message| {
-        Err(Problem::new(
-            StatusCode::CONFLICT,
-            "NothingToRetry",
-            message,
-        ))
-    };
-    match app.catalogue.retry(&id, &by).await? {
-        Retried::Opened => {}
+    let retried = app.actions.retry(&id, &operator).await;
+    let problem = match retried.map_err(CatalogueError::from)? {
+        // A request that is repeated because its answer was lost has the same answer.
+        Retried::Opened | Retried::AlreadyOpen => None,
         Retried::Unknown => return Err(unknown_chunk()),
-        Retried::Safe => {
-            return conflict("The chunk is in the vault and proved; there is nothing to retry.");
-        }
-        Retried::Removed => return conflict("The chunk was deleted from the vault, and stays so."),
+        Retried::Safe => Some("The chunk is in the vault and proved; it needs no retry."),
+        Retried::Removed => Some("The chunk was deleted from the vault; it is not exported again."),
+    };
+    if let Some(message) = problem {
+        let code = "NothingToRetry";
+        return Err(Problem::new(StatusCode::CONFLICT, code, message));
     }
-    let state = app.catalogue.state_of(&id).await?;
     Ok(Json(RetryAnswer {
         document_id: id.to_string(),
-        state,
+        state: app.actions.state_of(&id).await?,
     }))
 }
 
-/// Looks whether the vault has a chunk's files as they were proved.
+/// Verifies that the vault has a chunk's files as they were proved.
 #[utoipa::path(
     post, path = "/api/vault/chunks/{documentId}/verify", operation_id = "verifyChunk", tag = "vault",
     params(("documentId" = String, Path)),
@@ -171,6 +178,7 @@ pub(crate) async fn retry(
         (status = 200, description = "Whether it has", body = VerifyAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
+        (status = 503, description = "The vault or the ledger could not be read, so nothing is known", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn verify(
@@ -178,7 +186,7 @@ pub(crate) async fn verify(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<VerifyAnswer>, Problem> {
-    let by = allowed(&app, &headers)?;
+    let operator = authorize(&app, &headers)?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -187,32 +195,47 @@ pub(crate) async fn verify(
         sha256: None,
         problem: None,
     };
-    Ok(Json(match app.catalogue.verify(&id, &by).await? {
-        Verified::Is(file) => {
-            let (size_bytes, sha256) = (Some(file.size_bytes()), Some(file.sha256().to_string()));
-            VerifyAnswer {
-                verified: true,
-                size_bytes,
-                sha256,
+    let verified = app.actions.verify(&id, &operator).await;
+    let (media, check) = match verified.map_err(CatalogueError::from)? {
+        Verified::Unknown => return Err(unknown_chunk()),
+        Verified::NoCopy { problem } => {
+            return Ok(Json(VerifyAnswer {
+                problem: Some(problem),
                 ..answer
-            }
+            }));
         }
-        Verified::IsNot { problem } => VerifyAnswer {
+        Verified::Checked { media, check } => (media, check),
+    };
+    if let Some(problem) = check.wrong.into_iter().next() {
+        return Ok(Json(VerifyAnswer {
             problem: Some(problem),
             ..answer
-        },
-        Verified::Unknown => return Err(unknown_chunk()),
+        }));
+    }
+    if let Some(reason) = check.not_checked.into_iter().next() {
+        tracing::error!(document.id = %id, error = reason, "Could not verify a copy");
+        let message = "The vault could not be read, so the copy was not verified; try again.";
+        return Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "VaultUnavailable",
+            message,
+        ));
+    }
+    Ok(Json(VerifyAnswer {
+        verified: true,
+        size_bytes: Some(media.size_bytes()),
+        sha256: Some(media.sha256().to_string()),
+        ..answer
     }))
 }
 
-/// Holds a recording for a case: it is deleted neither at ACS nor in the vault.
+/// Holds a recording for a case: it is deleted neither at ACS nor in the vault. It need not be known yet.
 #[utoipa::path(
     post, path = "/api/vault/recordings/{recordingId}/hold", operation_id = "holdRecording", tag = "vault",
     params(("recordingId" = String, Path)), request_body = HoldRequest,
     responses(
         (status = 200, description = "What holds it now", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "It holds, but some of it is deleted already", body = crate::functions::problem::ErrorAnswer),
     )
 )]
@@ -222,43 +245,44 @@ pub(crate) async fn hold(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let who = allowed(&app, &headers)?;
-    let id = recording_id(&id)?;
+    let operator = authorize(&app, &headers)?;
+    let held = held(&id)?;
     let HoldRequest { case, by, note } = parsed(&body?)?;
-    let by = short("by", by)?.or_else(|| who.0.clone());
-    let case = Case {
+    let request = hold::HoldRequest {
+        held,
         tag: case_tag(&case)?,
-        by,
+        by: short("by", by)?,
         note: short("note", note)?,
-        since: app.clock.now(),
     };
-    match app.catalogue.hold(&id, &case, &who).await? {
-        HeldNow::Held(cases) => Ok(Json(HoldsAnswer {
-            holds: cases.iter().map(shown_case).collect(),
-        })),
-        HeldNow::TooLate { gone } => {
-            let gone = gone
-                .iter()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-                .join(", ");
-            let message = format!(
-                "The recording is held, but of it is deleted already, or is being deleted: {gone}."
-            );
-            Err(Problem::new(StatusCode::CONFLICT, "PartlyRemoved", message))
-        }
-        HeldNow::Unknown => Err(unknown_recording()),
+    let holding = app.actions.hold(request, &operator).await?;
+    if !holding.gone.is_empty() {
+        let gone: Vec<_> = holding.gone.iter().map(ToString::to_string).collect();
+        let message = format!(
+            "The recording is held, but these chunks of it are deleted already, or are being deleted: {}.",
+            gone.join(", ")
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "PartlyRemoved", message));
     }
+    Ok(Json(HoldsAnswer {
+        holds: holding.cases.iter().map(shown_case).collect(),
+        message: holding.chunks.is_empty().then_some(
+            "No chunk of this recording is known yet. The hold applies as soon as one is announced.",
+        ),
+    }))
 }
 
-/// Releases a recording from a case; what no other holds is deleted again as its policy says.
+fn held(id: &str) -> Result<Held, Problem> {
+    recording_id(id).map(Held::RecordingId)
+}
+
+/// Releases a recording from a case; other cases still hold it. To repeat a release is no error.
 #[utoipa::path(
     post, path = "/api/vault/recordings/{recordingId}/release", operation_id = "releaseRecording", tag = "vault",
     params(("recordingId" = String, Path)), request_body = ReleaseRequest,
     responses(
         (status = 200, description = "What holds it still", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such recording, and nothing was held", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn release(
@@ -267,20 +291,23 @@ pub(crate) async fn release(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let by = allowed(&app, &headers)?;
-    let id = recording_id(&id)?;
+    let operator = authorize(&app, &headers)?;
     let ReleaseRequest { case } = parsed(&body?)?;
-    let cases = app
-        .catalogue
-        .release(&id, &case_tag(&case)?, &by)
-        .await?
-        .ok_or_else(unknown_recording)?;
+    let releasing = app
+        .actions
+        .release(held(&id)?, case_tag(&case)?, &operator)
+        .await?;
+    match releasing.outcome {
+        ReleaseOutcome::NeverHeld if releasing.recordings == 0 => return Err(unknown_recording()),
+        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore | ReleaseOutcome::NeverHeld => {}
+    }
     Ok(Json(HoldsAnswer {
-        holds: cases.iter().map(shown_case).collect(),
+        holds: releasing.still.iter().map(shown_case).collect(),
+        message: None,
     }))
 }
 
-/// Feeds an event in again that could not be read.
+/// Processes an event again that could not be read.
 #[utoipa::path(
     post, path = "/api/vault/poison/{sha256}/replay", operation_id = "replayPoison", tag = "vault",
     params(("sha256" = String, Path)),
@@ -295,29 +322,29 @@ pub(crate) async fn replay(
     Path(sha256): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<ReplayAnswer>, Problem> {
-    let by = allowed(&app, &headers)?;
-    let kept = app.catalogue.replayed(&sha256, &by).await?;
-    let kept = kept.ok_or_else(|| {
-        Problem::new(
-            StatusCode::NOT_FOUND,
-            "PoisonNotFound",
-            "There is no such event.",
-        )
-    })?;
-    let Some(events) = events_in(&kept) else {
-        return Ok(Json(ReplayAnswer {
-            chunks: 0,
-            problem: Some("it is neither JSON nor base64 of JSON".to_owned()),
-        }));
+    let operator = authorize(&app, &headers)?;
+    let replayed = app
+        .actions
+        .replay_poison(&sha256, &app.intake, &operator)
+        .await;
+    let (chunks, problem) = match replayed.map_err(CatalogueError::from)? {
+        ReplayedPoison::Unknown => {
+            let message = "There is no such event.";
+            return Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "PoisonNotFound",
+                message,
+            ));
+        }
+        ReplayedPoison::Known(Replayed::NoEvents) => {
+            (0, Some("it is neither JSON nor base64 of JSON".to_owned()))
+        }
+        ReplayedPoison::Known(Replayed::Taken(events)) => {
+            let problem = events.unreadable.into_iter().chain(events.again).next();
+            (events.chunks.len(), problem)
+        }
     };
-    let mut delivery = app.intake.begin();
-    let taken = delivery.take_all(&events).await;
-    taken.map_err(CatalogueError::from)?;
-    let problem = delivery.unreadable.into_iter().chain(delivery.again).next();
-    Ok(Json(ReplayAnswer {
-        chunks: delivery.recorded.len(),
-        problem,
-    }))
+    Ok(Json(ReplayAnswer { chunks, problem }))
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use super::conditions;
 use crate::store::digest::Sha256Digest;
 
 /// With one place each for the style and the script.
@@ -63,13 +64,6 @@ fn source(inline: &str) -> String {
 }
 
 pub(super) async fn page(headers: HeaderMap) -> Response {
-    let known = headers
-        .get(header::IF_NONE_MATCH)
-        .and_then(|tags| tags.to_str().ok());
-    let is_known = known.is_some_and(|tags| {
-        tags.split(',')
-            .any(|tag| tag.trim().trim_start_matches("W/") == *ETAG)
-    });
     let of_page = [
         (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
         (header::ETAG, ETAG.as_str()),
@@ -77,7 +71,7 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
     ];
-    if is_known {
+    if conditions::is_known(&headers, &ETAG) {
         (StatusCode::NOT_MODIFIED, of_page).into_response()
     } else {
         (of_page, PAGE.as_str()).into_response()

@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use axum::http::{HeaderMap, header};
 
+use super::conditions;
+
 /// What to answer with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestedRange {
@@ -17,22 +19,16 @@ pub enum RequestedRange {
 
 /// What the headers ask for of a file of this length and `ETag`.
 pub fn requested(headers: &HeaderMap, size_bytes: u64, etag: &str) -> RequestedRange {
-    let text = |name| {
-        headers
-            .get(name)
-            .and_then(|value: &axum::http::HeaderValue| value.to_str().ok())
-    };
-    let is_ours = |one: &str| one.trim().strip_prefix("W/").unwrap_or(one.trim()) == etag;
-    if text(header::IF_NONE_MATCH)
-        .is_some_and(|tags| tags.trim() == "*" || tags.split(',').any(is_ours))
-    {
+    if conditions::is_known(headers, etag) {
         return RequestedRange::NotModified;
     }
-    // By its strong ETag only: dates are not given out.
-    if text(header::IF_RANGE).is_some_and(|condition| condition.trim() != etag) {
+    if conditions::is_range_of_another_version(headers, etag) {
         return RequestedRange::Whole;
     }
-    text(header::RANGE).map_or(RequestedRange::Whole, |range| parse(range, size_bytes))
+    let range = headers
+        .get(header::RANGE)
+        .and_then(|value| value.to_str().ok());
+    range.map_or(RequestedRange::Whole, |range| parse(range, size_bytes))
 }
 
 /// A header that is not understood, or has more than one range, is ignored, as the RFC allows.

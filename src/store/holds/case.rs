@@ -49,6 +49,9 @@ pub struct Case {
 pub struct Hold {
     pub held: Held,
     pub cases: Vec<Case>,
+    /// Cases that were released and hold it no more: a release that is repeated finds that it was done.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub released: Vec<CaseTag>,
 }
 
 impl Held {

@@ -1,12 +1,12 @@
 //! [`DocumentStore`] on a container: a blob a document, `ETag`s as versions.
 
 use async_trait::async_trait;
-use azure_core::http::{Etag, StatusCode};
+use azure_core::http::Etag;
 use azure_storage_blob::BlobContainerClient;
 use azure_storage_blob::models::BlockBlobClientUploadOptions;
 use bytes::Bytes;
 
-use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download, status};
+use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download};
 use crate::store::document_store::{
     DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
@@ -26,7 +26,7 @@ impl AzureDocumentStore {
         key: &str,
         content: Bytes,
         condition: &Precondition,
-    ) -> azure_core::Result<()> {
+    ) -> azure_core::Result<Option<String>> {
         let options = BlockBlobClientUploadOptions {
             blob_content_type: Some("application/json".to_owned()),
             parallel: SEQUENTIAL,
@@ -40,7 +40,8 @@ impl AzureDocumentStore {
             },
         };
         let blob = self.container.blob_client(key);
-        blob.upload(content.into(), Some(options)).await.map(drop)
+        let written = blob.upload(content.into(), Some(options)).await?;
+        Ok(written.etag.map(|etag| etag.to_string()))
     }
 
     async fn create_container(&self) -> azure_core::Result<()> {
@@ -58,6 +59,14 @@ fn failed<'a>(action: &'static str, key: &'a str) -> impl Fn(azure_core::Error) 
         key: key.to_owned(),
         source: redacted(&error),
     }
+}
+
+fn version(key: &str, action: &'static str, etag: Option<String>) -> Result<Version, StoreError> {
+    etag.map(Version).ok_or_else(|| StoreError {
+        action,
+        key: key.to_owned(),
+        source: "the storage named no ETag".into(),
+    })
 }
 
 /// A read of a ledger whose container is yet to be created finds nothing.
@@ -82,11 +91,7 @@ impl DocumentStore for AzureDocumentStore {
         };
         let etag = result.properties.etag.clone().map(|etag| etag.to_string());
         let content = result.body.collect().await.map_err(&failed)?;
-        let version = Version(etag.ok_or_else(|| StoreError {
-            action: "read",
-            key: key.to_owned(),
-            source: "the storage named no ETag".into(),
-        })?);
+        let version = version(key, "read", etag)?;
         Ok(Some(Versioned { content, version }))
     }
 
@@ -106,12 +111,15 @@ impl DocumentStore for AzureDocumentStore {
             result = self.upload(key, content, &condition).await;
         }
         match result {
-            Ok(()) => Ok(PutOutcome::Written),
-            // 412 ConditionNotMet for a version that moved on; 409 BlobAlreadyExists for one that should be absent.
-            Err(error) if status(&error) == Some(StatusCode::PreconditionFailed) => {
+            Ok(etag) => Ok(PutOutcome::Written(version(key, "write", etag)?)),
+            // 412 is also the answer to a write that lacks a lease: only these two codes say that the version is another one.
+            Err(error)
+                if ["ConditionNotMet", "BlobAlreadyExists"]
+                    .iter()
+                    .any(|code| has_code(&error, code)) =>
+            {
                 Ok(PutOutcome::Conflict)
             }
-            Err(error) if has_code(&error, "BlobAlreadyExists") => Ok(PutOutcome::Conflict),
             Err(error) => Err(failed("write", key)(error)),
         }
     }

@@ -74,10 +74,9 @@ impl DirectoryDocumentStore {
         let Some(content) = if_there(fs::read(self.path(key)?))? else {
             return Ok(None);
         };
-        let version = Version(Sha256Digest::of(&content).to_string());
         Ok(Some(Versioned {
+            version: version_of(&content),
             content: content.into(),
-            version,
         }))
     }
 
@@ -95,13 +94,13 @@ impl DirectoryDocumentStore {
         ensure_folder(&self.root, &path)?;
         temporary(&self.root.join(".locks"), content)?.persist(&path)?;
         sync_parent(&path)?;
-        Ok(PutOutcome::Written)
+        Ok(PutOutcome::Written(version_of(content)))
     }
 
     /// Folders are descended into in order, and only until there are enough: what a list costs is its folder, not the vault.
     fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Vec<String>> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
-        let wanted = Wanted {
+        let keys_to_list = KeysToList {
             prefix,
             after: after.unwrap_or_default(),
         };
@@ -139,9 +138,9 @@ impl DirectoryDocumentStore {
                     format!("{next}{name}")
                 };
                 if if is_folder {
-                    wanted.may_be_in(&key)
+                    keys_to_list.may_be_in(&key)
                 } else {
-                    wanted.is(&key)
+                    keys_to_list.is(&key)
                 } {
                     below.push(key);
                 }
@@ -153,13 +152,18 @@ impl DirectoryDocumentStore {
     }
 }
 
+/// Documents that change carry the id of each write, so no two writes of one have the same content.
+fn version_of(content: &[u8]) -> Version {
+    Version(Sha256Digest::of(content).to_string())
+}
+
 /// Which keys are to be listed.
-struct Wanted<'a> {
+struct KeysToList<'a> {
     prefix: &'a str,
     after: &'a str,
 }
 
-impl Wanted<'_> {
+impl KeysToList<'_> {
     fn is(&self, key: &str) -> bool {
         key.starts_with(self.prefix) && key > self.after
     }

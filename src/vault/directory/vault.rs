@@ -1,6 +1,5 @@
 //! [`ExportDestination`] on a directory.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
@@ -214,21 +213,11 @@ fn piece_of(mut file: io::Take<File>) -> io::Result<Option<(Bytes, io::Take<File
 }
 
 fn file_name(id: &BlockId) -> String {
-    let mut name = String::with_capacity(2 * ID_LENGTH);
-    for byte in id.to_bytes() {
-        write!(name, "{byte:02x}").expect("a String takes any text");
-    }
-    name
+    hex::encode(id.to_bytes())
 }
 
 fn id_of_file(name: &str) -> Option<BlockId> {
-    if name.len() != 2 * ID_LENGTH || !name.is_ascii() {
-        return None;
-    }
-    let bytes: Option<Vec<u8>> = (0..ID_LENGTH)
-        .map(|at| u8::from_str_radix(&name[2 * at..2 * at + 2], 16).ok())
-        .collect();
-    BlockId::from_bytes(&bytes?)
+    BlockId::from_bytes(&hex::decode(name).ok()?)
 }
 
 fn sha256_of_file(path: &Path) -> io::Result<(Sha256Digest, u64)> {

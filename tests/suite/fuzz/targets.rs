@@ -5,16 +5,18 @@ use recording_vault::config::Config;
 use recording_vault::control::callback::StateCallback;
 use recording_vault::control::start::Start;
 use recording_vault::functions::invocation::Invocation;
-use recording_vault::media::MediaProbe;
-use recording_vault::media::plausibility::examine;
-use recording_vault::media::{MAX_READ_BYTES, MAX_READS};
-use recording_vault::recording::{FormatKind, IncomingEvent, RecordingMetadata};
+use recording_vault::media::plausibility::{ReportedMedia, examine};
+use recording_vault::media::{MAX_BYTES, MAX_READ_BYTES, MAX_READS};
+use recording_vault::media::{
+    MediaExamination, MediaProbe, MediaVerdict, PassingMedia, ProbedMedia,
+};
+use recording_vault::recording::{IncomingEvent, RecordingMetadata};
 use serde_json::{Value, json};
 
 /// A target by its name.
 pub type Target = (&'static str, fn(&[u8]));
 
-pub const TARGETS: [Target; 10] = [
+pub const TARGETS: [Target; 11] = [
     ("event", event),
     ("envelope", envelope),
     ("subject", subject),
@@ -25,6 +27,7 @@ pub const TARGETS: [Target; 10] = [
     ("start_body", start_body),
     ("callback", callback),
     ("probe", probe),
+    ("passing", passing),
 ];
 
 pub fn event(bytes: &[u8]) {
@@ -130,31 +133,79 @@ pub fn callback(bytes: &[u8]) {
 pub fn probe(bytes: &[u8]) {
     let length = bytes.len() as u64;
     for total in [length, length.saturating_mul(3), u64::MAX] {
-        let mut probe = MediaProbe::new(total);
-        let mut reads = 0;
-        while let Some(range) = probe.next_read() {
-            reads += 1;
-            assert!(reads <= MAX_READS, "the probe does not end");
-            assert!(
-                range.start < range.end && range.end <= total,
-                "{range:?} of {total}"
-            );
-            assert!(
-                range.end - range.start <= MAX_READ_BYTES,
-                "{range:?} is too much at once"
-            );
-            let place = |offset: u64| {
-                usize::try_from(offset)
-                    .unwrap_or(usize::MAX)
-                    .min(bytes.len())
-            };
-            probe.feed(&bytes[place(range.start)..place(range.end)]);
+        examine_all(looked_at(bytes, MediaProbe::new(total), total), total);
+    }
+}
+
+/// The bytes as a file that passes by in blocks, of which one is left out.
+pub fn passing(bytes: &[u8]) {
+    let Some((first, file)) = bytes.split_first() else {
+        return;
+    };
+    let (block_bytes, left_out) = (64 * (usize::from(*first) + 1), usize::from(*first % 7));
+    let total = file.len() as u64;
+    let mut passing = PassingMedia::default();
+    for (number, block) in file.chunks(block_bytes).enumerate() {
+        if number == 0 || number != left_out {
+            passing.pass(total, (number * block_bytes) as u64, block);
         }
-        let probed = probe.finish();
-        let metadata = RecordingMetadata::parse(
-            br#"{"chunkDuration": 2000.0, "recordingInfo": {"format": "wav"}}"#,
+    }
+    for (start, part) in passing.parts() {
+        let start = usize::try_from(*start).unwrap_or(usize::MAX);
+        assert_eq!(
+            file.get(start..start + part.len()),
+            Some(&part[..]),
+            "a part at {start} is not of the file"
         );
-        let _ = examine(&probed, total, Some(FormatKind::Mp4), &metadata);
-        let _ = examine(&probed, total, None, &RecordingMetadata::default());
+    }
+    let probe = MediaProbe::with_parts(total, passing.parts());
+    examine_all(looked_at(file, probe, total), total);
+}
+
+fn looked_at(bytes: &[u8], mut probe: MediaProbe, total: u64) -> ProbedMedia {
+    let (mut reads, mut read_bytes) = (0, 0);
+    while let Some(range) = probe.next_read() {
+        reads += 1;
+        assert!(reads <= MAX_READS, "the probe does not end");
+        assert!(
+            range.start < range.end && range.end <= total,
+            "{range:?} of {total}"
+        );
+        assert!(
+            range.end - range.start <= MAX_READ_BYTES,
+            "{range:?} is too much at once"
+        );
+        let place = |offset: u64| {
+            usize::try_from(offset)
+                .unwrap_or(usize::MAX)
+                .min(bytes.len())
+        };
+        let brought = &bytes[place(range.start)..place(range.end)];
+        read_bytes += brought.len() as u64;
+        assert!(read_bytes <= MAX_BYTES, "{read_bytes} bytes are too many");
+        probe.feed(brought);
+    }
+    probe.finish()
+}
+
+fn examine_all(probed: ProbedMedia, total: u64) {
+    let metadata = RecordingMetadata::parse(
+        br#"{"chunkDuration": 2000.0, "recordingInfo": {"format": "wav", "channelType": "unmixed",
+            "audioConfiguration": {"channels": 2}}}"#,
+    );
+    let chunk = json!({"documentId": "a", "index": 0, "callId": null, "serverCallId": null, "recordingId": null,
+        "startedAt": null, "durationMs": null, "content": "audioVideo", "format": null, "endReason": null,
+        "locations": {"content": null, "metadata": null, "delete": null}, "eventId": null, "eventTime": null});
+    let chunk = serde_json::from_value(chunk).expect("a chunk is read");
+    for reported in [
+        ReportedMedia::of(&chunk, &metadata),
+        ReportedMedia::default(),
+    ] {
+        let plausibility = examine(&probed, total, &reported);
+        let kept = MediaExamination::of(&probed, total, plausibility);
+        assert!(
+            kept.verdict != MediaVerdict::Agrees || probed.flaw.is_none(),
+            "{probed:?} agrees"
+        );
     }
 }

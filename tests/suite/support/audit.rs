@@ -127,3 +127,16 @@ pub async fn deletions(world: &World) -> BTreeSet<String> {
         .map(|line| line["path"].as_str().expect("a line has a path").to_owned())
         .collect()
 }
+
+/// The records of the audit log that tell of an action on a subject, oldest first.
+pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
+    let documents =
+        crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("audit"));
+    let records = documents.values().flat_map(|content| {
+        let document: Value = serde_json::from_slice(content).expect("the log is JSON");
+        document["records"].as_array().cloned().unwrap_or_default()
+    });
+    records
+        .filter(|record| record["action"] == action && record["subject"] == subject)
+        .collect()
+}

@@ -33,68 +33,87 @@ pub fn parse(text: &str) -> BTreeMap<String, Family> {
         !text.contains('\r') && !lines.contains("# EOF"),
         "one end, and line feeds only"
     );
-    let mut families: BTreeMap<String, Family> = BTreeMap::new();
-    let mut current = String::new();
-    // Within a family: type, unit and help before all samples, each once.
-    let mut stage = 0;
+    let mut exposition = Exposition::default();
     for line in lines.lines() {
         assert!(
             !line.is_empty() && line == line.trim(),
             "no empty lines, no stray spaces: {line:?}"
         );
-        if let Some(rest) = line.strip_prefix("# ") {
-            let (keyword, rest) = rest
-                .split_once(' ')
-                .expect("a keyword is followed by a name");
-            let (name, value) = rest
-                .split_once(' ')
-                .expect("a name is followed by something");
-            let at = ["TYPE", "UNIT", "HELP"]
-                .iter()
-                .position(|known| *known == keyword)
-                .expect("a known keyword");
-            if keyword == "TYPE" {
-                assert!(is_name(name), "{line}");
-                assert!(["counter", "gauge", "histogram"].contains(&value), "{line}");
-                assert!(
-                    !families.contains_key(name),
-                    "{name} is declared once, its samples in one place"
-                );
-                name.clone_into(&mut current);
-                families.insert(
-                    current.clone(),
-                    Family {
-                        kind: value.to_owned(),
-                        ..Family::default()
-                    },
-                );
-            } else {
-                assert_eq!(name, current, "a family's lines stand together");
-                assert!(stage < at + 1, "{line}: out of order");
-                let family = families.get_mut(&current).expect("it is declared");
-                if keyword == "UNIT" {
-                    assert!(
-                        name.ends_with(&format!("_{value}")),
-                        "{line}: a unit is the end of the name"
-                    );
-                    family.unit = Some(value.to_owned());
-                } else {
-                    assert!(
-                        !value.is_empty() && !value.contains(['\\', '"']),
-                        "{line}: nothing to be escaped"
-                    );
-                    value.clone_into(&mut family.help);
-                }
-            }
-            stage = at + 1;
-            continue;
+        match line.strip_prefix("# ") {
+            Some(declaration) => exposition.declare(line, declaration),
+            None => exposition.add_sample(line),
         }
-        assert_eq!(stage, 3, "{line}: before its family's HELP");
+    }
+    let histograms = exposition
+        .families
+        .iter()
+        .filter(|(_, family)| family.kind == "histogram");
+    histograms.for_each(|(name, family)| check_histogram(name, family));
+    exposition.families
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Exposition {
+    families: BTreeMap<String, Family>,
+    /// Name of the family whose lines come now.
+    current: String,
+    /// How many of type, unit and help have come: all before the samples, each once.
+    stage: usize,
+}
+
+impl Exposition {
+    fn declare(&mut self, line: &str, declaration: &str) {
+        let mut words = declaration.splitn(3, ' ');
+        let keyword = words.next().expect("a split has a first part");
+        let name = words.next().expect("a keyword is followed by a name");
+        let value = words.next().expect("a name is followed by something");
+        let at = ["TYPE", "UNIT", "HELP"]
+            .iter()
+            .position(|known| *known == keyword)
+            .expect("a known keyword");
+        if keyword == "TYPE" {
+            assert!(is_name(name), "{line}");
+            assert!(["counter", "gauge", "histogram"].contains(&value), "{line}");
+            let family = Family {
+                kind: value.to_owned(),
+                ..Family::default()
+            };
+            let before = self.families.insert(name.to_owned(), family);
+            assert!(
+                before.is_none(),
+                "{name} is declared once, its samples in one place"
+            );
+            name.clone_into(&mut self.current);
+        } else {
+            assert_eq!(name, self.current, "a family's lines stand together");
+            assert!(self.stage < at + 1, "{line}: out of order");
+            let family = self.families.get_mut(name).expect("it is declared");
+            if keyword == "UNIT" {
+                assert!(
+                    name.ends_with(&format!("_{value}")),
+                    "{line}: a unit is the end of the name"
+                );
+                family.unit = Some(value.to_owned());
+            } else {
+                assert!(
+                    !value.is_empty() && !value.contains(['\\', '"']),
+                    "{line}: nothing to be escaped"
+                );
+                value.clone_into(&mut family.help);
+            }
+        }
+        self.stage = at + 1;
+    }
+
+    fn add_sample(&mut self, line: &str) {
+        assert_eq!(self.stage, 3, "{line}: before its family's HELP");
         let (sample, value) = line.rsplit_once(' ').expect("a sample has a value");
-        let family = families
-            .get_mut(&current)
+        let family = self
+            .families
+            .get_mut(&self.current)
             .expect("samples come after their family");
-        check_sample(&current, family, sample);
+        check_sample(&self.current, family, sample);
         let value: f64 = value
             .parse()
             .unwrap_or_else(|_| panic!("{line}: not a number"));
@@ -104,11 +123,6 @@ pub fn parse(text: &str) -> BTreeMap<String, Family> {
         );
         family.samples.push((sample.to_owned(), value));
     }
-    families
-        .iter()
-        .filter(|(_, family)| family.kind == "histogram")
-        .for_each(|(name, family)| check_histogram(name, family));
-    families
 }
 
 fn check_sample(family_name: &str, family: &Family, sample: &str) {

@@ -9,10 +9,11 @@ use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
-    ExportSweep, OnAnomaly, SweepReport, Vaults,
+    ExportSweep, OnAnomaly, Sources, SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
+use recording_vault::store::document_store::DocumentStore;
 use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 
 use super::fake_source::FakeSource;
@@ -50,6 +51,7 @@ pub struct Pipeline {
     pub store: Arc<MemoryDocumentStore>,
     pub clock: Arc<ManualClock>,
     pub driver: Arc<ExportDriver>,
+    policy: ExportPolicy,
 }
 
 impl Pipeline {
@@ -132,8 +134,10 @@ impl Pipeline {
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
         let driver = Arc::new(ExportDriver::new(
             ledger,
-            source.clone(),
-            source.clone(),
+            Sources {
+                acs: source.clone(),
+                external: source.clone(),
+            },
             vaults,
             clock.clone(),
             policy,
@@ -145,7 +149,24 @@ impl Pipeline {
             store,
             clock,
             driver,
+            policy,
         }
+    }
+
+    /// Another process on the same state, whose ledger requests go through this store.
+    pub fn another_through(&self, store: Arc<dyn DocumentStore>) -> Arc<ExportDriver> {
+        let vaults = Vaults::new(self.vault.clone(), Some(self.backup.clone()));
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        Arc::new(ExportDriver::new(
+            ledger,
+            Sources {
+                acs: self.source.clone(),
+                external: self.source.clone(),
+            },
+            vaults,
+            self.clock.clone(),
+            self.policy,
+        ))
     }
 
     pub async fn record(&self, chunk: &RecordingChunk) {

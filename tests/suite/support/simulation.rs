@@ -28,7 +28,7 @@ use recording_vault::export::source::{
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, Vaults,
+    ExportSweep, OnAnomaly, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -53,8 +53,20 @@ const BETWEEN_ROUNDS: Duration = Duration::from_mins(20);
 pub enum Fault {
     FailBefore,
     FailAfter,
+    /// The answer is lost and the client library repeats the request by itself: the caller gets the answer to the second.
+    AnswerLost,
     KillBefore,
     KillAfter,
+}
+
+impl Fault {
+    pub const ALL: [Self; 5] = [
+        Self::FailBefore,
+        Self::FailAfter,
+        Self::AnswerLost,
+        Self::KillBefore,
+        Self::KillAfter,
+    ];
 }
 
 /// What happens at the IO calls of one process.
@@ -116,10 +128,10 @@ impl Plan {
         self.killed.notified().await;
     }
 
-    async fn around<T, E>(
+    async fn around<T, E, F: Future<Output = Result<T, E>>>(
         &self,
         failure: E,
-        call: impl Future<Output = Result<T, E>>,
+        call: impl Fn() -> F,
     ) -> Result<T, E> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
         let planned = self
@@ -131,12 +143,16 @@ impl Plan {
             tokio::task::yield_now().await;
         }
         match planned.or(random) {
-            None => call.await,
+            None => call().await,
             Some(Fault::FailBefore) => Err(failure),
-            Some(Fault::FailAfter) => call.await.and(Err(failure)),
+            Some(Fault::FailAfter) => call().await.and(Err(failure)),
+            Some(Fault::AnswerLost) => {
+                let _ = call().await;
+                call().await
+            }
             Some(Fault::KillBefore) => self.die().await,
             Some(Fault::KillAfter) => {
-                let _ = call.await;
+                let _ = call().await;
                 self.die().await
             }
         }
@@ -148,10 +164,10 @@ impl Plan {
         };
         let mut noise = noise.lock().expect("no holder of this lock panics");
         let fails = noise.random.random_range(0..100) < noise.failures_percent;
-        let fault = if noise.random.random() {
-            Fault::FailBefore
-        } else {
-            Fault::FailAfter
+        let fault = match noise.random.random_range(0..3) {
+            0 => Fault::FailBefore,
+            1 => Fault::FailAfter,
+            _ => Fault::AnswerLost,
         };
         (fails.then_some(fault), noise.random.random_range(0..4))
     }
@@ -173,7 +189,7 @@ struct Planned<T> {
 impl DocumentStore for Planned<MemoryDocumentStore> {
     async fn find(&self, key: &str) -> Result<Option<Versioned>, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.find(key))
+            .around(store_error(key), || self.inner.find(key))
             .await
     }
     async fn put(
@@ -183,12 +199,14 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         condition: Precondition,
     ) -> Result<PutOutcome, StoreError> {
         self.plan
-            .around(store_error(key), self.inner.put(key, content, condition))
+            .around(store_error(key), || {
+                self.inner.put(key, content.clone(), condition.clone())
+            })
             .await
     }
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.plan
-            .around(store_error(key), self.inner.remove(key))
+            .around(store_error(key), || self.inner.remove(key))
             .await
     }
     async fn list(
@@ -198,7 +216,9 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
         limit: usize,
     ) -> Result<Vec<String>, StoreError> {
         self.plan
-            .around(store_error(prefix), self.inner.list(prefix, after, limit))
+            .around(store_error(prefix), || {
+                self.inner.list(prefix, after, limit)
+            })
             .await
     }
 }
@@ -223,12 +243,12 @@ fn store_error(key: &str) -> StoreError {
 impl ExportDestination for Planned<MemoryVault> {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.staged_blocks(name))
+            .around(vault_error(name), || self.inner.staged_blocks(name))
             .await
     }
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stage(name, block))
+            .around(vault_error(name), || self.inner.stage(name, block.clone()))
             .await
     }
     async fn commit(
@@ -238,20 +258,19 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(
-                vault_error(name),
-                self.inner.commit(name, blocks, properties),
-            )
+            .around(vault_error(name), || {
+                self.inner.commit(name, blocks, properties)
+            })
             .await
     }
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.inspect(name))
+            .around(vault_error(name), || self.inner.inspect(name))
             .await
     }
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.read(name, range))
+            .around(vault_error(name), || self.inner.read(name, range.clone()))
             .await
     }
     async fn stream(
@@ -260,7 +279,7 @@ impl ExportDestination for Planned<MemoryVault> {
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.stream(name, range))
+            .around(vault_error(name), || self.inner.stream(name, range.clone()))
             .await
     }
     async fn list(
@@ -272,7 +291,7 @@ impl ExportDestination for Planned<MemoryVault> {
     }
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.version(name))
+            .around(vault_error(name), || self.inner.version(name))
             .await
     }
     async fn replace(
@@ -282,7 +301,10 @@ impl ExportDestination for Planned<MemoryVault> {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<ReplaceOutcome, DestinationError> {
-        let replacing = self.inner.replace(name, version, content, properties);
+        let replacing = || {
+            self.inner
+                .replace(name, version, content.clone(), properties)
+        };
         self.plan.around(vault_error(name), replacing).await
     }
     async fn remove(
@@ -291,17 +313,17 @@ impl ExportDestination for Planned<MemoryVault> {
         version: &BlobVersion,
     ) -> Result<RemoveOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.remove(name, version))
+            .around(vault_error(name), || self.inner.remove(name, version))
             .await
     }
     async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.touch(name))
+            .around(vault_error(name), || self.inner.touch(name))
             .await
     }
     async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.discard_staged(name))
+            .around(vault_error(name), || self.inner.discard_staged(name))
             .await
     }
     async fn put(
@@ -311,7 +333,9 @@ impl ExportDestination for Planned<MemoryVault> {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
         self.plan
-            .around(vault_error(name), self.inner.put(name, content, properties))
+            .around(vault_error(name), || {
+                self.inner.put(name, content.clone(), properties)
+            })
             .await
     }
 }
@@ -341,7 +365,9 @@ impl RecordingSource for AuditedSource {
         let failure = SourceError::transient("as planned");
         self.planned
             .plan
-            .around(failure, self.planned.inner.open(chunk, part, range))
+            .around(failure, || {
+                self.planned.inner.open(chunk, part, range.clone())
+            })
             .await
     }
 
@@ -384,10 +410,9 @@ impl RecordingSource for AuditedSource {
         );
         self.planned
             .plan
-            .around(
-                SourceError::transient("as planned"),
-                self.planned.inner.delete(location, receipt),
-            )
+            .around(SourceError::transient("as planned"), || {
+                self.planned.inner.delete(location, receipt)
+            })
             .await
     }
 }
@@ -595,8 +620,10 @@ impl Durable {
         });
         Arc::new(ExportDriver::new(
             ledger,
-            source.clone(),
-            source,
+            Sources {
+                acs: source.clone(),
+                external: source,
+            },
             Vaults::new(vault, Some(backup)),
             clock,
             policy,
@@ -639,6 +666,7 @@ impl Durable {
                 .await
                 .expect("the ledger works")
                 .expect("the entry is there");
+            assert_eq!(self.media_names(id), 1, "`{id}` has one name; {what}");
             let is_settled = matches!(found.entry.state, ChunkState::SourceDeleted { .. });
             assert!(
                 is_settled,
@@ -664,6 +692,16 @@ impl Durable {
             self.backup.files().is_empty(),
             "something is left in the backup vault; {what}"
         );
+    }
+
+    /// Under how many names a chunk's media is in the vault.
+    fn media_names(&self, id: &DocumentId) -> usize {
+        let of_chunk = format!(".{id}.");
+        let files = self.vault.files();
+        let names = files.keys().map(BlobName::as_str);
+        names
+            .filter(|name| name.contains(&of_chunk) && !name.ends_with(".json"))
+            .count()
     }
 
     fn media(&self, id: &DocumentId) -> Option<Vec<u8>> {

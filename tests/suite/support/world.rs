@@ -93,7 +93,7 @@ impl World {
                 console
                     .lock()
                     .expect("no holder of this lock panics")
-                    .push(line.to_owned())
+                    .push(line.to_owned());
             }),
             ..functions_host::Options::new(script_root(folder.path()))
         };

@@ -25,66 +25,9 @@ pub async fn run(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let patient = ours.clone().with("EVENT_BUDGET", "10m");
-    let large = extent.large_chunk_bytes;
-    // Sizes differ so that one blob cannot stand for another.
-    let four: Vec<u64> = (0..4).map(|number| large + number).collect();
-    let many: Vec<u64> = (0..200).map(|number| MIB + number).collect();
-    let scenarios = [
-        (
-            format!("4 chunks of {} MiB in one event", large / MIB),
-            vec![servers.recording(&four).await?],
-            large,
-        ),
-        (
-            "200 chunks of 1 MiB in one event".to_owned(),
-            vec![servers.recording(&many).await?],
-            MIB,
-        ),
-        (
-            format!("{SMALL_EVENTS} events of 0.1 MB at once"),
-            small_events(servers).await?,
-            SMALL_BYTES,
-        ),
-    ];
     let mut rows = Vec::new();
-    for (what, events, least_bytes) in scenarios {
-        let container = servers.container().await?;
-        let running = patient.start(servers, &container).await?;
-        let began = Instant::now();
-        let count = events.iter().map(|event| event.document_ids.len()).sum();
-        let arrival = servers.arrived(&container, least_bytes, count);
-        let sockets = deliver(servers, &running, &events, arrival).await?;
-        let (elapsed, usage) = (began.elapsed(), running.process.usage()?);
-        let missing = servers.missing(&container, &events).await?;
-        if missing > 0 {
-            report.failures.push(format!(
-                "{what}: {missing} of {} blobs are not exact",
-                2 * count
-            ));
-        }
-        let is_bounded = usage.peak_bytes <= BOUND_BYTES;
-        if !is_bounded {
-            report.failures.push(format!(
-                "{what}: {:.0} MiB, memory is not bounded",
-                mib(usage.peak_bytes)
-            ));
-        }
-        eprintln!(
-            "bounds: {what}, {:.0} MiB, {sockets:?}",
-            mib(usage.peak_bytes)
-        );
-        let gigabytes = gb(least_bytes * count as u64);
-        rows.push(vec![
-            what,
-            format!("{:.0}", gigabytes * 1000.0 / elapsed.as_secs_f64()),
-            format!("{:.2}", usage.cpu.as_secs_f64() / gigabytes),
-            format!("{:.0}", mib(usage.peak_bytes)),
-            format!("{} of {}", sockets.outgoing, sockets.all),
-            goal(
-                &format!("peak ≤ {:.0} MiB", mib(BOUND_BYTES)),
-                Some(is_bounded),
-            ),
-        ]);
+    for scenario in scenarios(servers, extent.large_chunk_bytes).await? {
+        rows.push(measure(servers, &patient, &scenario, report).await?);
     }
     report.tables.push(Table {
         title: "Memory and sockets of ours, however chunks come".to_owned(),
@@ -99,6 +42,85 @@ pub async fn run(
         rows,
     });
     Ok(())
+}
+
+/// One way in which chunks come.
+struct Scenario {
+    what: String,
+    events: Vec<Event>,
+    /// Size of the smallest chunk.
+    least_bytes: u64,
+}
+
+async fn scenarios(servers: &Servers, large: u64) -> anyhow::Result<[Scenario; 3]> {
+    // Sizes differ so that one blob cannot stand for another.
+    let four: Vec<u64> = (0..4).map(|number| large + number).collect();
+    let many: Vec<u64> = (0..200).map(|number| MIB + number).collect();
+    Ok([
+        Scenario {
+            what: format!("4 chunks of {} MiB in one event", large / MIB),
+            events: vec![servers.recording(&four).await?],
+            least_bytes: large,
+        },
+        Scenario {
+            what: "200 chunks of 1 MiB in one event".to_owned(),
+            events: vec![servers.recording(&many).await?],
+            least_bytes: MIB,
+        },
+        Scenario {
+            what: format!("{SMALL_EVENTS} events of 0.1 MB at once"),
+            events: small_events(servers).await?,
+            least_bytes: SMALL_BYTES,
+        },
+    ])
+}
+
+/// Runs a scenario; returns its row and reports what failed.
+async fn measure(
+    servers: &Servers,
+    ours: &RecordingVault,
+    scenario: &Scenario,
+    report: &mut Report,
+) -> anyhow::Result<Vec<String>> {
+    let Scenario {
+        what,
+        events,
+        least_bytes,
+    } = scenario;
+    let container = servers.container().await?;
+    let running = ours.start(servers, &container).await?;
+    let began = Instant::now();
+    let count = events.iter().map(|event| event.document_ids.len()).sum();
+    let arrival = servers.arrived(&container, *least_bytes, count);
+    let sockets = deliver(servers, &running, events, arrival).await?;
+    let (elapsed, usage) = (began.elapsed(), running.process.usage()?);
+    let missing = servers.missing(&container, events).await?;
+    if missing > 0 {
+        report.failures.push(format!(
+            "{what}: {missing} of {} blobs are not exact",
+            2 * count
+        ));
+    }
+    let peak_mib = mib(usage.peak_bytes);
+    let is_bounded = usage.peak_bytes <= BOUND_BYTES;
+    if !is_bounded {
+        report
+            .failures
+            .push(format!("{what}: {peak_mib:.0} MiB, memory is not bounded"));
+    }
+    eprintln!("bounds: {what}, {peak_mib:.0} MiB, {sockets:?}");
+    let gigabytes = gb(least_bytes * count as u64);
+    Ok(vec![
+        what.clone(),
+        format!("{:.0}", gigabytes * 1000.0 / elapsed.as_secs_f64()),
+        format!("{:.2}", usage.cpu.as_secs_f64() / gigabytes),
+        format!("{peak_mib:.0}"),
+        format!("{} of {}", sockets.outgoing, sockets.all),
+        goal(
+            &format!("peak ≤ {:.0} MiB", mib(BOUND_BYTES)),
+            Some(is_bounded),
+        ),
+    ])
 }
 
 async fn small_events(servers: &Servers) -> anyhow::Result<Vec<Event>> {

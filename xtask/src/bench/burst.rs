@@ -7,7 +7,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::programs::Program;
 use super::servers::{Servers, Target};
-use super::table::{Sample, Table, gb, goal, mib, ms, percentile, ratio, standings};
+use super::table::{Sample, Standing, Table, gb, goal, mib, ms, percentile, ratio, standings};
 use super::{Extent, Report};
 
 const SIZE_BYTES: u64 = 1_000_000;
@@ -43,7 +43,28 @@ pub async fn run(
             );
         }
     }
-    let standings = standings(&measured);
+    report.tables.push(Table {
+        title: format!(
+            "{} events of 1 MB, {AT_ONCE} deliveries at once; median of {}",
+            extent.burst_events, extent.rounds
+        ),
+        head: vec![
+            "program",
+            "events/s",
+            "× best peer",
+            "p50 ms",
+            "p99 ms",
+            "CPU s/GB",
+            "×",
+            "peak MiB",
+            "goal",
+        ],
+        rows: rows(programs, &standings(&measured)),
+    });
+    Ok(())
+}
+
+fn rows(programs: &[Program], standings: &[Standing]) -> Vec<Vec<String>> {
     let node = programs
         .iter()
         .find(|program| matches!(program, Program::Node { .. }))
@@ -52,7 +73,7 @@ pub async fn run(
         .iter()
         .find(|standing| Some(standing.name) == node)
         .map(|standing| standing.median.rate);
-    let rows = standings.iter().map(|standing| {
+    let row = |standing: &Standing| {
         let reached = node_rate.map(|rate| standing.median.rate >= NODE * rate);
         let best = goal(
             "reach for the best",
@@ -74,26 +95,8 @@ pub async fn run(
                 String::new()
             },
         ]
-    });
-    report.tables.push(Table {
-        title: format!(
-            "{} events of 1 MB, {AT_ONCE} deliveries at once; median of {}",
-            extent.burst_events, extent.rounds
-        ),
-        head: vec![
-            "program",
-            "events/s",
-            "× best peer",
-            "p50 ms",
-            "p99 ms",
-            "CPU s/GB",
-            "×",
-            "peak MiB",
-            "goal",
-        ],
-        rows: rows.collect(),
-    });
-    Ok(())
+    };
+    standings.iter().map(row).collect()
 }
 
 async fn sample(servers: &Servers, program: &Program, count: usize) -> anyhow::Result<Sample> {

@@ -1,6 +1,6 @@
 //! What is measured: ours, and what else one would run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -118,59 +118,22 @@ impl Program {
     ) -> anyhow::Result<Running> {
         let port = process::free_port().await?;
         let account = servers.account(target);
-        let container_url = format!("{account}/{container}?{SAS}");
         let (mut command, probe, takes) = match self {
             Self::Ours(ours) => {
-                let mut command = Command::new(&ours.binary);
-                let ledger_url = match ours.ledger {
-                    Ledger::Sink => format!("{account}/{container}-ledger?{SAS}"),
-                    Ledger::Directory => format!("file://{}", servers.ledger(container).display()),
-                };
-                command
-                    .arg("serve")
-                    .env("ACS_ENDPOINT", &servers.acs)
-                    .env("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY)
-                    .env("ACS_CONTENT_HOSTS", &servers.acs)
-                    .env("VAULT_URL", container_url)
-                    .env("LEDGER_URL", ledger_url)
-                    .envs(ours.settings.iter().copied());
+                let command = ours.command(servers, &account, container);
                 (command, "GET /", Takes::Event { content_host: None })
             }
-            Self::Rclone => {
-                let mut command = Command::new("rclone");
-                command
-                    .args([
-                        "rcd",
-                        "--config",
-                        "/dev/null",
-                        "--rc-no-auth",
-                        "--quiet",
-                        "--rc-addr",
-                    ])
-                    .arg(format!("127.0.0.1:{port}"))
-                    .arg("--ca-cert")
-                    .arg(&servers.ca_file)
-                    .env("RCLONE_CONFIG_BENCH_TYPE", "azureblob")
-                    .env("RCLONE_CONFIG_BENCH_SAS_URL", format!("{account}?{SAS}"));
-                (command, "POST /rc/noop", Takes::Calls)
-            }
+            Self::Rclone => (
+                rclone(servers, &account, port),
+                "POST /rc/noop",
+                Takes::Calls,
+            ),
             Self::Node { script } => {
-                let mut command = Command::new("node");
-                command
-                    .arg(script)
-                    .env("ACS_ENDPOINT", &servers.acs)
-                    .env("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY)
-                    .env("CONTENT_HOST", SDK_CONTENT_HOST)
-                    .env("CONTAINER_URL", container_url)
-                    .env("NODE_EXTRA_CA_CERTS", &servers.ca_file);
                 let named = servers.acs.replace("127.0.0.1", SDK_CONTENT_HOST);
-                (
-                    command,
-                    "GET /",
-                    Takes::Event {
-                        content_host: Some((servers.acs.clone(), named)),
-                    },
-                )
+                let content_host = Some((servers.acs.clone(), named));
+                let container_url = format!("{account}/{container}?{SAS}");
+                let command = node(servers, script, &container_url);
+                (command, "GET /", Takes::Event { content_host })
             }
         };
         command
@@ -187,6 +150,50 @@ impl Program {
             takes,
         })
     }
+}
+
+impl RecordingVault {
+    fn command(&self, servers: &Servers, account: &str, container: &str) -> Command {
+        let ledger_url = match self.ledger {
+            Ledger::Sink => format!("{account}/{container}-ledger?{SAS}"),
+            Ledger::Directory => format!("file://{}", servers.ledger(container).display()),
+        };
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("serve")
+            .env("ACS_ENDPOINT", &servers.acs)
+            .env("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY)
+            .env("ACS_CONTENT_HOSTS", &servers.acs)
+            .env("VAULT_URL", format!("{account}/{container}?{SAS}"))
+            .env("LEDGER_URL", ledger_url)
+            .envs(self.settings.iter().copied());
+        command
+    }
+}
+
+fn rclone(servers: &Servers, account: &str, port: u16) -> Command {
+    let mut command = Command::new("rclone");
+    command
+        .args(["rcd", "--config", "/dev/null", "--rc-no-auth", "--quiet"])
+        .arg("--rc-addr")
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("--ca-cert")
+        .arg(&servers.ca_file)
+        .env("RCLONE_CONFIG_BENCH_TYPE", "azureblob")
+        .env("RCLONE_CONFIG_BENCH_SAS_URL", format!("{account}?{SAS}"));
+    command
+}
+
+fn node(servers: &Servers, script: &Path, container_url: &str) -> Command {
+    let mut command = Command::new("node");
+    command
+        .arg(script)
+        .env("ACS_ENDPOINT", &servers.acs)
+        .env("ACS_ACCESS_KEY", acs_simulator::Options::ACCESS_KEY)
+        .env("CONTENT_HOST", SDK_CONTENT_HOST)
+        .env("CONTAINER_URL", container_url)
+        .env("NODE_EXTRA_CA_CERTS", &servers.ca_file);
+    command
 }
 
 impl Running {

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use serde_json::Value;
 
-use super::programs::RecordingVault;
-use super::servers::Servers;
+use super::programs::{RecordingVault, Running};
+use super::servers::{Event, Servers};
 use super::table::{Table, goal, mib};
 use super::{Extent, MIB, Report};
 
@@ -27,40 +28,10 @@ pub async fn run(
     let event = servers.recording(&[extent.large_chunk_bytes]).await?;
     let half = extent.large_chunk_bytes / BLOCK_BYTES / 2;
     let running = ours.start(servers, &container).await?;
-    let staged_before = servers.staged_blocks().await?;
-    let killed_at = {
-        let mut delivery = Box::pin(running.deliver(&servers.client, &event));
-        loop {
-            let answered = tokio::time::timeout(Duration::from_millis(2), &mut delivery).await;
-            ensure!(
-                answered.is_err(),
-                "the chunk was exported before the process could be killed"
-            );
-            let staged = servers.staged_blocks().await?.saturating_sub(staged_before);
-            if staged >= half {
-                break staged;
-            }
-        }
-    };
+    let killed_at = staged_half(servers, &running, &event, half).await?;
     running.process.kill().await?;
     let running = ours.start(servers, &container).await?;
-    let deadline = Instant::now() + TIMEOUT;
-    let document_id = event
-        .document_ids
-        .first()
-        .map(String::as_str)
-        .unwrap_or_default();
-    let object = loop {
-        running.sweep(&servers.client).await?;
-        let object = servers.object(document_id).await?;
-        if !object["deletedAt"].is_null() {
-            break object;
-        }
-        ensure!(
-            Instant::now() < deadline,
-            "the sweeps do not finish what the killed process began"
-        );
-    };
+    let object = finished(servers, &running, &event).await?;
     if servers.missing(&container, &[event]).await? > 0 {
         report
             .failures
@@ -89,4 +60,47 @@ pub async fn run(
         ]],
     });
     Ok(())
+}
+
+/// Delivers an event until half of its blocks are staged; returns how many are.
+async fn staged_half(
+    servers: &Servers,
+    running: &Running,
+    event: &Event,
+    half: u64,
+) -> anyhow::Result<u64> {
+    let before = servers.staged_blocks().await?;
+    let mut delivery = Box::pin(running.deliver(&servers.client, event));
+    loop {
+        let answered = tokio::time::timeout(Duration::from_millis(2), &mut delivery).await;
+        ensure!(
+            answered.is_err(),
+            "the chunk was exported before the process could be killed"
+        );
+        let staged = servers.staged_blocks().await?.saturating_sub(before);
+        if staged >= half {
+            return Ok(staged);
+        }
+    }
+}
+
+/// Sweeps until the event's chunk is deleted at its source; returns what the simulator knows of it.
+async fn finished(servers: &Servers, running: &Running, event: &Event) -> anyhow::Result<Value> {
+    let deadline = Instant::now() + TIMEOUT;
+    let document_id = event
+        .document_ids
+        .first()
+        .map(String::as_str)
+        .unwrap_or_default();
+    loop {
+        running.sweep(&servers.client).await?;
+        let object = servers.object(document_id).await?;
+        if !object["deletedAt"].is_null() {
+            return Ok(object);
+        }
+        ensure!(
+            Instant::now() < deadline,
+            "the sweeps do not finish what the killed process began"
+        );
+    }
 }

@@ -18,22 +18,6 @@ pub fn print(vault: &Path, objects: &[Value]) -> anyhow::Result<()> {
     );
     let mut folder_shown = String::new();
     for file in files.iter().filter(|file| !is_json(file)) {
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        let object = objects.iter().find(|object| {
-            object["documentId"]
-                .as_str()
-                .is_some_and(|id| name.contains(id))
-        });
-        let object = object.with_context(|| format!("{name} is no chunk the simulator made"))?;
-        let sha256 = sha256(file)?;
-        ensure!(
-            object["sha256"] == sha256.as_str(),
-            "{name} differs from what was recorded"
-        );
         let folder = file
             .parent()
             .and_then(|folder| folder.strip_prefix(vault).ok())
@@ -44,19 +28,7 @@ pub fn print(vault: &Path, objects: &[Value]) -> anyhow::Result<()> {
             println!("  {folder}/");
             folder_shown = folder;
         }
-        let deleted = if object["deletedAt"].is_null() {
-            "still there"
-        } else {
-            "deleted at source"
-        };
-        let short = name.split('.').next().unwrap_or(&name);
-        let extension = name.rsplit('.').next().unwrap_or_default();
-        println!(
-            "    {:<26} {:>11}  {}  {deleted}",
-            format!("{short}….{extension}"),
-            object["sizeBytes"],
-            &sha256[..16]
-        );
+        println!("{}", line(file, objects)?);
     }
     let media = files.iter().filter(|file| !is_json(file)).count();
     ensure!(
@@ -75,6 +47,41 @@ pub fn print(vault: &Path, objects: &[Value]) -> anyhow::Result<()> {
         println!("\n  Listen: {}", wav.display());
     }
     Ok(())
+}
+
+/// The line on a media file; fails when it differs from what the simulator made.
+fn line(file: &Path, objects: &[Value]) -> anyhow::Result<String> {
+    let name = file
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let object = objects
+        .iter()
+        .find(|object| {
+            object["documentId"]
+                .as_str()
+                .is_some_and(|id| name.contains(id))
+        })
+        .with_context(|| format!("{name} is no chunk the simulator made"))?;
+    let sha256 = sha256(file)?;
+    ensure!(
+        object["sha256"] == sha256.as_str(),
+        "{name} differs from what was recorded"
+    );
+    let deleted = if object["deletedAt"].is_null() {
+        "still there"
+    } else {
+        "deleted at source"
+    };
+    let short = name.split('.').next().unwrap_or(&name);
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    Ok(format!(
+        "    {:<26} {:>11}  {}  {deleted}",
+        format!("{short}….{extension}"),
+        object["sizeBytes"],
+        &sha256[..16]
+    ))
 }
 
 fn is_json(file: &Path) -> bool {
@@ -107,10 +114,7 @@ fn sha256(path: &Path) -> anyhow::Result<String> {
     loop {
         let read = file.read(&mut buffer)?;
         if read == 0 {
-            let digest: [u8; 32] = digest.finalize().into();
-            return Ok(digest
-                .iter()
-                .fold(String::new(), |text, byte| text + &format!("{byte:02x}")));
+            return Ok(hex::encode(digest.finalize()));
         }
         digest.update(&buffer[..read]);
     }

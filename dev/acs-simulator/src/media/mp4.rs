@@ -96,7 +96,7 @@ fn find_clocks(start: usize, end: usize, movie_ticks: &mut u64, clocks: &mut Vec
         let body = at + BOX_HEADER;
         match &SAMPLE[at + 4..body] {
             b"moov" | b"trak" | b"mdia" | b"edts" => {
-                find_clocks(body, at + size, movie_ticks, clocks)
+                find_clocks(body, at + size, movie_ticks, clocks);
             }
             b"mvhd" => {
                 *movie_ticks = number(body + 12).into();

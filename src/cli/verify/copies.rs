@@ -1,0 +1,140 @@
+//! Which copies `verify` looks at: those of the ledger, and those whose receipts lie in the vault without an entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use recording_vault::app::App;
+use recording_vault::export::LedgerEntry;
+use recording_vault::export::layout::BlobName;
+use recording_vault::export::recheck::{self, Depth};
+use recording_vault::operator_actions::verify::ProvedCopy;
+use recording_vault::recording::{DocumentId, RecordingChunk};
+
+use super::ProblemCopy;
+use crate::cli::list::is_of;
+use crate::cli::vault_receipts::vault_receipts;
+
+/// One copy to look at.
+pub struct Copy {
+    pub document_id: DocumentId,
+    pub proved: ProvedCopy,
+    pub depth: Depth,
+}
+
+/// Copies to look at, and chunks that have none although they should.
+pub struct Selection {
+    pub copies: Vec<Copy>,
+    pub wrong: Vec<ProblemCopy>,
+}
+
+/// The copies of the named chunks; of all chunks whose recording or call contains `of`, if none is named.
+///
+/// # Errors
+/// When the ledger cannot be read or the vault cannot be listed.
+pub async fn select(
+    app: &App,
+    named: &[DocumentId],
+    of: Option<&str>,
+) -> anyhow::Result<Selection> {
+    if named.is_empty() {
+        all(app, of).await
+    } else {
+        these(app, named).await
+    }
+}
+
+async fn these(app: &App, named: &[DocumentId]) -> anyhow::Result<Selection> {
+    let (mut copies, mut wrong) = (Vec::new(), Vec::new());
+    for id in named {
+        let Some(found) = app.ledger.find(id).await? else {
+            wrong.push(without_copy(id, "it is not in the ledger".to_owned()));
+            continue;
+        };
+        match copy(&found.entry) {
+            Some(copy) => copies.push(copy),
+            None => {
+                let state = found.entry.state.name();
+                wrong.push(without_copy(id, format!("it has no copy: it is {state}")));
+            }
+        }
+    }
+    Ok(Selection { copies, wrong })
+}
+
+async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
+    let is_selected = |chunk: &RecordingChunk| of.is_none_or(|part| is_of(chunk, part));
+    let mut receipts = vault_receipts(app).await?;
+    let entries = app.ledger.entries(|entry| {
+        is_selected(&entry.chunk) || receipts.contains_key(entry.chunk.document_id.as_str())
+    });
+    let (mut known, mut copies) = (BTreeSet::new(), Vec::new());
+    for entry in entries.await? {
+        known.insert(entry.chunk.document_id.to_string());
+        // A chunk whose state has no copy has nothing to verify.
+        copies.extend(
+            Some(&entry)
+                .filter(|entry| is_selected(&entry.chunk))
+                .and_then(copy),
+        );
+    }
+    receipts.retain(|id, _| !known.contains(id));
+    let mut selection = unknown_to_the_ledger(app, receipts, is_selected).await?;
+    copies.append(&mut selection.copies);
+    Ok(Selection {
+        copies,
+        wrong: selection.wrong,
+    })
+}
+
+/// The copies of receipts that lie in the vault and have no entry.
+async fn unknown_to_the_ledger(
+    app: &App,
+    receipts: BTreeMap<String, BlobName>,
+    is_selected: impl Fn(&RecordingChunk) -> bool,
+) -> anyhow::Result<Selection> {
+    let (mut copies, mut wrong) = (Vec::new(), Vec::new());
+    for (id, name) in receipts {
+        let Ok(id) = id.parse::<DocumentId>() else {
+            continue;
+        };
+        match recheck::kept_receipt(app.vaults.home(), &name).await? {
+            Some(kept) if kept.chunk.document_id != id => {
+                let of = &kept.chunk.document_id;
+                wrong.push(without_copy(
+                    &id,
+                    format!("the receipt `{name}` is that of {of}"),
+                ));
+            }
+            Some(kept) if is_selected(&kept.chunk) => copies.push(Copy {
+                document_id: id,
+                proved: ProvedCopy {
+                    receipt: kept.receipt,
+                    kept_at: name,
+                },
+                depth: Depth::Described,
+            }),
+            Some(_) => {}
+            None => {
+                wrong.push(without_copy(
+                    &id,
+                    format!("the receipt `{name}` is not readable"),
+                ));
+            }
+        }
+    }
+    Ok(Selection { copies, wrong })
+}
+
+fn copy(entry: &LedgerEntry) -> Option<Copy> {
+    Some(Copy {
+        document_id: entry.chunk.document_id.clone(),
+        proved: ProvedCopy::of(entry)?,
+        depth: Depth::Described,
+    })
+}
+
+fn without_copy(id: &DocumentId, problem: String) -> ProblemCopy {
+    ProblemCopy {
+        document_id: id.clone(),
+        problems: vec![problem],
+    }
+}

@@ -1,0 +1,110 @@
+//! The steps of one drive, one after another, each decided on the entry as it was written last.
+
+use super::backup::Exported;
+use super::next_step::{NextStep, next_step};
+use super::run::{Run, Step};
+use super::{DriveOutcome, ExportDriver, ProofAge};
+use crate::export::entry::LedgerEntry;
+use crate::export::ledger::{Claim, LedgerError};
+use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::slots::Turn;
+use crate::export::state::ChunkState;
+use crate::metrics;
+
+impl ExportDriver {
+    pub(super) async fn advance(
+        &self,
+        claim: &Claim,
+        entry: LedgerEntry,
+        turn: Turn,
+    ) -> Result<DriveOutcome, LedgerError> {
+        let mut run = Run::new(claim, entry, turn);
+        loop {
+            let step = next_step(&run.entry, self.policy.deletion, self.clock.now());
+            match self.take(&mut run, step).await? {
+                Step::Next => {}
+                Step::Done(outcome) => return Ok(*outcome),
+            }
+        }
+    }
+
+    async fn take(&self, run: &mut Run<'_>, step: NextStep) -> Result<Step, LedgerError> {
+        match step {
+            NextStep::Export => self.export_step(run).await,
+            NextStep::MoveHome { receipt } => self.move_home_step(run, &receipt).await,
+            NextStep::ClearBackup { receipt } => self.clear_backup(run, &receipt).await,
+            NextStep::Catalogue => self.look_in_place(run).await,
+            NextStep::DeleteSource { receipt } => self.delete_source(run, receipt).await,
+            NextStep::LeaveSource { receipt, reason } => {
+                let left = ChunkState::SourceLeft { receipt, reason };
+                self.settle(run, left).await
+            }
+            NextStep::Wait { until } => {
+                self.release(run.claim).await?;
+                Ok(Step::done(match (run.proof, &run.entry.state) {
+                    (ProofAge::ThisDrive, ChunkState::Exported { receipt }) => {
+                        DriveOutcome::Exported {
+                            receipt: receipt.clone(),
+                        }
+                    }
+                    (ProofAge::ThisDrive | ProofAge::Earlier, _) => DriveOutcome::Waiting { until },
+                }))
+            }
+            NextStep::Nothing => {
+                self.release(run.claim).await?;
+                Ok(Step::done(DriveOutcome::Settled {
+                    state: run.entry.state.clone(),
+                    proof: run.proof,
+                }))
+            }
+        }
+    }
+
+    async fn export_step(&self, run: &mut Run<'_>) -> Result<Step, LedgerError> {
+        if let Some(over) = self.out_of_budget(run).await? {
+            return Ok(over);
+        }
+        match self.export(run).await? {
+            Exported::Proved(proved) => {
+                run.proof = ProofAge::ThisDrive;
+                metrics::EXPORT_DURATION.record(run.began.elapsed().as_secs_f64(), &[]);
+                run.entry = self.settle_exported(run.claim, *proved).await?;
+                Ok(Step::Next)
+            }
+            // Another chunk's turn, or the end of the budget.
+            Exported::OutOfTime { vault } => {
+                run.end_turn();
+                (run.is_first, run.vault) = (false, vault);
+                Ok(Step::Next)
+            }
+            Exported::Failed(error) => self.settle_failed_export(run, error).await,
+        }
+    }
+
+    async fn move_home_step(
+        &self,
+        run: &mut Run<'_>,
+        receipt: &ExportReceipt,
+    ) -> Result<Step, LedgerError> {
+        if let Some(over) = self.out_of_budget(run).await? {
+            return Ok(over);
+        }
+        // A move that was interrupted may have begun.
+        run.is_first = false;
+        let moved = match run.attempt(&self.ledger, VaultName::Home) {
+            Some(attempt) => self.exporter.move_home(attempt, receipt).await,
+            None => return Ok(Step::Next),
+        };
+        match moved {
+            Ok(Some(moved)) => {
+                run.entry = self.settle_moved(run.claim, moved).await?;
+                Ok(Step::Next)
+            }
+            Ok(None) => {
+                run.end_turn();
+                Ok(Step::Next)
+            }
+            Err(error) => self.settle_failed_move(run, receipt, error).await,
+        }
+    }
+}

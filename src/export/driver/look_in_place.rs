@@ -1,0 +1,54 @@
+//! Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.
+
+use tracing::info;
+
+use super::run::{Run, Step};
+use super::settle::{Blame, Failed, dead_lettered};
+use super::{ExportDriver, ProofAge};
+use crate::error_chain::ErrorChain;
+use crate::export::entry::LedgerEntry;
+use crate::export::in_place::{self, Look};
+use crate::export::ledger::LedgerError;
+use crate::export::source::SourceError;
+use crate::export::state::ChunkState;
+
+impl ExportDriver {
+    pub(super) async fn look_in_place(&self, run: &mut Run<'_>) -> Result<Step, LedgerError> {
+        let now = self.clock.now();
+        let error = match in_place::look(&*self.external, &run.entry.chunk, run.budget()).await {
+            Ok(Look::Whole { files, metadata }) => {
+                let (id, media) = (&run.entry.chunk.document_id, &files.media);
+                info!(document.id = %id, chunk.index = run.entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
+                run.proof = ProofAge::ThisDrive;
+                let state = ChunkState::InPlace {
+                    files,
+                    seen_at: now,
+                };
+                let note = |entry: &mut LedgerEntry| entry.metadata.clone_from(&metadata);
+                return self.settle_with(run, state, note).await;
+            }
+            Ok(Look::OutOfTime) => {
+                SourceError::transient("reading it where it lies takes longer than there was time")
+            }
+            Err(error) => error,
+        };
+        let reason = ErrorChain(&error).to_string();
+        let is_final = matches!(error, SourceError::Refused(_)) || run.entry.is_surely_gone(now);
+        if is_final {
+            return self
+                .give_up(run, dead_lettered(now, &reason), &reason)
+                .await;
+        }
+        let attempts = run.entry.attempts + 1;
+        let delay = self
+            .policy
+            .attempts
+            .delay(attempts, error.retry_after(), rand::random());
+        let failed = Failed {
+            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
+            blame: Blame::Source,
+            reason,
+        };
+        self.back_off(run, failed).await
+    }
+}

@@ -1,0 +1,352 @@
+//! What is due for a chunk. Pure: clock and policy come in as arguments.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::export::entry::LedgerEntry;
+use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::state::ChunkState;
+use crate::recording::OnOtherObject;
+
+/// When a source may be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeletionPolicy {
+    /// Pause between the proof and the deletion.
+    pub delay: Duration,
+    pub anomalies: OnAnomaly,
+    pub other_objects: OnOtherObject,
+}
+
+impl DeletionPolicy {
+    /// Whether doubts about its media, if there are any, keep the source from being deleted.
+    pub fn spares_doubtful(self, entry: &LedgerEntry) -> bool {
+        self.anomalies == OnAnomaly::Keep && entry.anomaly_accepted_at.is_none()
+    }
+}
+
+/// What becomes of a source whose media is not what is said of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnAnomaly {
+    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    Keep,
+    Delete,
+}
+
+/// What is due for a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    Export,
+    /// The files lie in the customer's own storage: look at them there.
+    Catalogue,
+    /// The copy lies in the backup vault: bring it home.
+    MoveHome {
+        receipt: ExportReceipt,
+    },
+    /// The copy is at home, and something of it may lie in the backup vault still.
+    ClearBackup {
+        receipt: ExportReceipt,
+    },
+    /// By the event's `deleteLocation`, verbatim; the receipt is the right to use it.
+    DeleteSource {
+        receipt: ExportReceipt,
+    },
+    /// Not to be deleted by us: nothing to do but to say so.
+    LeaveSource {
+        receipt: ExportReceipt,
+        reason: String,
+    },
+    Wait {
+        until: Timestamp,
+    },
+    Nothing,
+}
+
+/// Decides what is due for `entry` at `now`.
+pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
+    if let Some(until) = entry
+        .not_before
+        .filter(|until| now < *until && !entry.state.is_settled())
+    {
+        return NextStep::Wait { until };
+    }
+    match &entry.state {
+        ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
+        ChunkState::Pending => NextStep::Export,
+        ChunkState::Exported { receipt } if receipt.vault() == VaultName::Backup => {
+            NextStep::MoveHome {
+                receipt: receipt.clone(),
+            }
+        }
+        ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup {
+            receipt: receipt.clone(),
+        },
+        // An event has named the metadata's place since: what is proved is not all there is.
+        ChunkState::Exported { receipt } if lacks_metadata(entry, receipt, now) => NextStep::Export,
+        ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
+        ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => NextStep::Nothing,
+    }
+}
+
+/// A place of its metadata is known, and none is in the vault, while ACS may still have it.
+fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> bool {
+    receipt.metadata().is_none()
+        && entry.chunk.locations.metadata.is_some()
+        && !entry.is_surely_gone(now)
+}
+
+fn after_export(
+    entry: &LedgerEntry,
+    receipt: &ExportReceipt,
+    deletion: DeletionPolicy,
+    now: Timestamp,
+) -> NextStep {
+    if entry.chunk.locations.delete.is_none() {
+        let reason = format!(
+            "the event named no deleteLocation; ACS drops it by itself at {}",
+            entry.expires_at
+        );
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            reason,
+        };
+    }
+    if let Some(anomaly) = receipt
+        .anomaly()
+        .filter(|_| deletion.spares_doubtful(entry))
+    {
+        if now < entry.surely_gone_at {
+            return NextStep::Wait {
+                until: entry.surely_gone_at,
+            };
+        }
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            reason: format!("its media is doubtful: {anomaly}"),
+        };
+    }
+    let due_at = receipt
+        .verified_at()
+        .checked_add(deletion.delay)
+        .unwrap_or(Timestamp::MAX);
+    if now < due_at {
+        NextStep::Wait { until: due_at }
+    } else {
+        NextStep::DeleteSource {
+            receipt: receipt.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::entry::tests::entry;
+    use crate::export::receipt::VerifiedFile;
+    use crate::export::state::SourceEnd;
+    use crate::media::plausibility::Plausibility;
+    use crate::media::{MediaExamination, MediaProbe};
+    use crate::store::digest::Sha256Digest;
+
+    const HOUR: DeletionPolicy = DeletionPolicy {
+        delay: Duration::from_hours(1),
+        anomalies: OnAnomaly::Keep,
+        other_objects: OnOtherObject::Keep,
+    };
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn receipt() -> ExportReceipt {
+        let media = VerifiedFile::new(
+            "a/b.wav".parse().unwrap(),
+            1,
+            Sha256Digest::of(b"a"),
+            "e".into(),
+        );
+        ExportReceipt::new(
+            media,
+            None,
+            VaultName::Home,
+            None,
+            at("2026-03-02T10:00:00Z"),
+        )
+    }
+
+    fn doubtful() -> LedgerEntry {
+        let media = receipt().media().clone();
+        let examination = Some(MediaExamination::of(
+            &MediaProbe::new(0).finish(),
+            0,
+            Plausibility::Disagrees("the file is a web page".to_owned()),
+        ));
+        let receipt = ExportReceipt::new(
+            media,
+            None,
+            VaultName::Home,
+            examination,
+            at("2026-03-02T10:00:00Z"),
+        );
+        LedgerEntry {
+            state: ChunkState::Exported { receipt },
+            ..exported()
+        }
+    }
+
+    #[test]
+    fn a_doubtful_source_stays_until_somebody_accepts_it_or_it_is_gone() {
+        let mut entry = doubtful();
+        let later = at("2026-03-02T12:00:00Z");
+        assert_eq!(
+            next_step(&entry, HOUR, later),
+            NextStep::Wait {
+                until: entry.surely_gone_at
+            }
+        );
+        let step = next_step(&entry, HOUR, entry.surely_gone_at);
+        assert!(
+            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")),
+            "{step:?}"
+        );
+        let careless = DeletionPolicy {
+            anomalies: OnAnomaly::Delete,
+            ..HOUR
+        };
+        assert!(matches!(
+            next_step(&entry, careless, later),
+            NextStep::DeleteSource { .. }
+        ));
+        entry.anomaly_accepted_at = Some(later);
+        assert!(matches!(
+            next_step(&entry, HOUR, later),
+            NextStep::DeleteSource { .. }
+        ));
+    }
+
+    #[test]
+    fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
+        let mut entry = exported();
+        let media = receipt().media().clone();
+        let receipt = ExportReceipt::new(
+            media,
+            None,
+            VaultName::Backup,
+            None,
+            at("2026-03-02T10:00:00Z"),
+        );
+        entry.state = ChunkState::Exported {
+            receipt: receipt.clone(),
+        };
+        assert_eq!(
+            next_step(&entry, HOUR, at("2026-03-02T12:00:00Z")),
+            NextStep::MoveHome { receipt }
+        );
+    }
+
+    fn exported() -> LedgerEntry {
+        let mut entry = entry();
+        entry.chunk.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
+        entry.state = ChunkState::Exported { receipt: receipt() };
+        entry
+    }
+
+    #[test]
+    fn a_copy_without_metadata_is_exported_again_once_a_place_for_it_is_known_until_it_is_gone() {
+        let mut entry = exported();
+        entry.chunk.locations.metadata =
+            Some("https://us-storage.asm.skype.com/v1/objects/x/content/acsmetadata".into());
+        let now = at("2026-03-02T12:00:00Z");
+        assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
+        let step = next_step(&entry, HOUR, entry.surely_gone_at);
+        assert!(matches!(step, NextStep::DeleteSource { .. }), "{step:?}");
+    }
+
+    #[test]
+    fn a_pending_chunk_is_exported_unless_it_backs_off() {
+        let mut entry = entry();
+        let now = at("2026-03-02T10:00:00Z");
+        assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
+        entry.not_before = Some(at("2026-03-02T10:00:01Z"));
+        assert_eq!(
+            next_step(&entry, HOUR, now),
+            NextStep::Wait {
+                until: at("2026-03-02T10:00:01Z")
+            }
+        );
+    }
+
+    #[test]
+    fn deletion_waits_for_its_delay() {
+        let due = at("2026-03-02T11:00:00Z");
+        assert_eq!(
+            next_step(&exported(), HOUR, at("2026-03-02T10:59:59Z")),
+            NextStep::Wait { until: due }
+        );
+        assert_eq!(
+            next_step(&exported(), HOUR, due),
+            NextStep::DeleteSource { receipt: receipt() }
+        );
+    }
+
+    #[test]
+    fn without_a_delete_location_the_source_is_left() {
+        let mut entry = exported();
+        entry.chunk.locations.delete = None;
+        let step = next_step(&entry, HOUR, at("2026-03-02T10:00:00Z"));
+        assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
+    }
+
+    #[test]
+    fn nothing_is_due_for_a_settled_chunk() {
+        let now = at("2026-03-02T10:00:00Z");
+        let states = [
+            ChunkState::SourceDeleted {
+                receipt: receipt(),
+                deleted_at: now,
+            },
+            ChunkState::SourceLeft {
+                receipt: receipt(),
+                reason: String::new(),
+            },
+            ChunkState::Removing {
+                receipt: receipt(),
+                source: SourceEnd::Deleted { deleted_at: now },
+                began_at: now,
+            },
+            ChunkState::Removed {
+                receipt: receipt(),
+                removed_at: now,
+                reason: String::new(),
+            },
+            ChunkState::Expired {
+                seen_at: now,
+                reason: String::new(),
+            },
+            ChunkState::DeadLettered {
+                at: now,
+                reason: String::new(),
+            },
+        ];
+        for state in states {
+            assert!(state.is_settled());
+            assert_eq!(
+                next_step(
+                    &LedgerEntry {
+                        state,
+                        ..exported()
+                    },
+                    HOUR,
+                    now
+                ),
+                NextStep::Nothing
+            );
+        }
+    }
+}

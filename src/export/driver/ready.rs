@@ -1,0 +1,99 @@
+//! Whether a chunk can be driven now: something is due for it, and there is a slot to do it in.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::next_step::{NextStep, next_step};
+use super::{DriveOutcome, ExportDriver, ProofAge};
+use crate::export::budget::Budget;
+use crate::export::entry::Risk;
+use crate::export::ledger::{Found, LedgerError};
+use crate::export::slots::Slot;
+use crate::recording::DocumentId;
+
+/// How long a chunk that is safe waits for a slot to be deleted in, before it lets others go first.
+const DELETION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Turns of what is safe: it waits until everything else has had its turns.
+const SAFE: u32 = u32::MAX;
+
+/// Whether a chunk can be driven now.
+pub(super) enum Ready {
+    Due {
+        found: Box<Found>,
+        slot: Slot,
+        risk: Option<Risk>,
+    },
+    NotDue {
+        outcome: Box<DriveOutcome>,
+        risk: Option<Risk>,
+    },
+}
+
+impl Ready {
+    fn not_due(outcome: DriveOutcome, risk: Option<Risk>) -> Self {
+        Self::NotDue {
+            outcome: Box::new(outcome),
+            risk,
+        }
+    }
+}
+
+impl ExportDriver {
+    /// The entry, if something is due for it, and a slot to do it in.
+    pub(super) async fn ready(
+        &self,
+        document_id: &DocumentId,
+        budget: Budget,
+    ) -> Result<Ready, LedgerError> {
+        let mut slot = None;
+        loop {
+            let Some(found) = self.ledger.find(document_id).await? else {
+                return Ok(Ready::not_due(DriveOutcome::Unknown, None));
+            };
+            let risk = found.entry.risk(self.clock.now());
+            let Some(found) = self.watch(found).await? else {
+                return Ok(Ready::not_due(DriveOutcome::Unknown, risk));
+            };
+            let turns = match next_step(&found.entry, self.policy.deletion, self.clock.now()) {
+                NextStep::Wait { until } => {
+                    return Ok(Ready::not_due(DriveOutcome::Waiting { until }, risk));
+                }
+                NextStep::Nothing => {
+                    let state = found.entry.state.clone();
+                    self.report_end(found).await?;
+                    let proof = ProofAge::Earlier;
+                    return Ok(Ready::not_due(DriveOutcome::Settled { state, proof }, risk));
+                }
+                NextStep::Export | NextStep::Catalogue | NextStep::MoveHome { .. } => 0,
+                NextStep::ClearBackup { .. }
+                | NextStep::DeleteSource { .. }
+                | NextStep::LeaveSource { .. } => SAFE,
+            };
+            if let Some(slot) = slot.or_else(|| self.slots.try_acquire()) {
+                return Ok(Ready::Due {
+                    found: Box::new(found),
+                    slot,
+                    risk,
+                });
+            }
+            let deadline = budget.deadline();
+            let until = match turns {
+                SAFE => deadline.min(Instant::now() + DELETION_PATIENCE),
+                _ => deadline,
+            };
+            let waiting = self.slots.acquire(turns, found.entry.expires_at);
+            // What was found may have changed while we waited: it is looked at again.
+            match tokio::time::timeout_at(until, waiting).await {
+                Ok(granted) => slot = Some(granted),
+                // While it queues it keeps the sweep from what is behind it, and that may not be safe.
+                Err(_) if turns == SAFE && !budget.is_spent() => {
+                    let until = self.clock.now();
+                    return Ok(Ready::not_due(DriveOutcome::Waiting { until }, risk));
+                }
+                Err(_) => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),
+            }
+        }
+    }
+}

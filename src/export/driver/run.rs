@@ -1,0 +1,128 @@
+//! What one drive carries from step to step.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{DriveOutcome, ExportDriver, ProofAge};
+use crate::export::budget::Budget;
+use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
+use crate::export::intent::Intent;
+use crate::export::ledger::{ChunkLedger, Claim, LedgerError};
+use crate::export::receipt::VaultName;
+use crate::export::slots::Turn;
+use crate::export::transfer::chunk::Attempt;
+
+/// One drive of a chunk, under its claim.
+pub(super) struct Run<'a> {
+    pub claim: &'a Claim,
+    /// The entry as it was written last: every step is decided on it.
+    pub entry: LedgerEntry,
+    pub proof: ProofAge,
+    /// Nobody has ever been at it: nothing of it can be in a vault.
+    pub is_first: bool,
+    /// Where an export goes first.
+    pub vault: VaultName,
+    pub began: Instant,
+    /// Until then a deletion at ACS that another holder began may still take effect.
+    pub others_act_until: Option<Timestamp>,
+    turns: Turns,
+}
+
+/// Where a step left the drive.
+pub(super) enum Step {
+    /// What is due now is decided anew.
+    Next,
+    Done(Box<DriveOutcome>),
+}
+
+struct Turns {
+    budget: Budget,
+    taken: u32,
+    current: Option<Turn>,
+}
+
+impl<'a> Run<'a> {
+    pub fn new(claim: &'a Claim, entry: LedgerEntry, turn: Turn) -> Self {
+        let uses_backup_first = entry.uses_backup && entry.vault_failures > 0;
+        Self {
+            claim,
+            proof: ProofAge::Earlier,
+            is_first: entry.claims <= 1,
+            others_act_until: entry
+                .intent
+                .as_ref()
+                .filter(|intent| !intent.is_of(claim.token()))
+                .map(Intent::acts_until),
+            vault: if uses_backup_first {
+                VaultName::Backup
+            } else {
+                VaultName::Home
+            },
+            began: Instant::now(),
+            turns: Turns {
+                budget: turn.budget(),
+                taken: 1,
+                current: Some(turn),
+            },
+            entry,
+        }
+    }
+
+    pub fn budget(&self) -> Budget {
+        self.turns.budget
+    }
+
+    /// An attempt in the current turn; `None` when the budget is spent.
+    pub fn attempt(&self, ledger: &'a ChunkLedger, vault: VaultName) -> Option<Attempt<'_>> {
+        let turn = self.turns.current.as_ref()?;
+        Some(Attempt {
+            entry: &self.entry,
+            turn,
+            is_first: self.is_first,
+            vault,
+            fence: Fence::new(ledger, self.claim),
+        })
+    }
+
+    /// Another slice: what this one was spent on has come to nothing.
+    pub fn begin_turn_again(&self) {
+        if let Some(turn) = &self.turns.current {
+            turn.begin_again();
+        }
+    }
+
+    /// The turn was over before the work was done.
+    pub fn end_turn(&mut self) {
+        self.turns.current = None;
+    }
+}
+
+impl Step {
+    pub fn done(outcome: DriveOutcome) -> Self {
+        Self::Done(Box::new(outcome))
+    }
+}
+
+impl ExportDriver {
+    /// Waits for a turn, unless one goes on. `Some` when there is no time left: the claim is given back then.
+    pub(super) async fn out_of_budget(
+        &self,
+        run: &mut Run<'_>,
+    ) -> Result<Option<Step>, LedgerError> {
+        let turns = &mut run.turns;
+        if turns.current.is_none() {
+            let waiting = self.slots.acquire(turns.taken, run.entry.expires_at);
+            let slot = tokio::time::timeout_at(turns.budget.deadline(), waiting).await;
+            if let Ok(slot) = slot {
+                turns.current = Some(Turn::new(slot, turns.budget));
+                turns.taken += 1;
+            }
+        }
+        if turns.current.is_some() && !turns.budget.is_spent() {
+            return Ok(None);
+        }
+        self.release(run.claim).await?;
+        Ok(Some(Step::done(DriveOutcome::OutOfBudget)))
+    }
+}

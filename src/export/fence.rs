@@ -1,0 +1,164 @@
+//! A fence around what happens outside the ledger: the vault does not know claims, so each write there asks first whether the
+//! claim lasts longer than a request takes, by a monotonic clock.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use super::block::{Block, BlockId};
+use super::destination::{
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+};
+use super::layout::BlobName;
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, LedgerError};
+use crate::recording::MediaKind;
+
+/// What a claim's holder has to ask before it acts outside the ledger.
+#[derive(Clone, Copy)]
+pub struct Fence<'a> {
+    ledger: &'a ChunkLedger,
+    claim: &'a Claim,
+}
+
+impl<'a> Fence<'a> {
+    pub fn new(ledger: &'a ChunkLedger, claim: &'a Claim) -> Self {
+        Self { ledger, claim }
+    }
+
+    /// Sees to it that the claim lasts longer than a request takes; renews it if need be.
+    ///
+    /// # Errors
+    /// [`LedgerError::ClaimLost`] when another has it; otherwise when the storage fails.
+    pub async fn check(&self) -> Result<(), LedgerError> {
+        self.ledger.ensure_time(self.claim).await
+    }
+
+    /// Decides what the media is called after, durably, unless that is decided already. Gives what it is called after.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn name_media(&self, kind: MediaKind) -> Result<MediaKind, LedgerError> {
+        let name = |entry: &mut super::entry::LedgerEntry| {
+            entry.media_kind.get_or_insert(kind);
+        };
+        let entry = self
+            .ledger
+            .update(self.claim, AfterUpdate::KeepClaim, name)
+            .await?;
+        Ok(entry.media_kind.unwrap_or(kind))
+    }
+
+    /// A vault whose writes and removals ask this fence first.
+    pub fn around(self, vault: &'a dyn ExportDestination) -> FencedVault<'a> {
+        FencedVault { vault, fence: self }
+    }
+}
+
+/// A vault behind a fence.
+pub struct FencedVault<'a> {
+    vault: &'a dyn ExportDestination,
+    fence: Fence<'a>,
+}
+
+impl FencedVault<'_> {
+    async fn check(&self, action: &'static str, name: &BlobName) -> Result<(), DestinationError> {
+        self.fence.check().await.map_err(|error| DestinationError {
+            action,
+            name: name.clone(),
+            source: error.into(),
+        })
+    }
+}
+
+#[async_trait]
+impl ExportDestination for FencedVault<'_> {
+    async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
+        self.vault.staged_blocks(name).await
+    }
+
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+        self.check("stage a block of", name).await?;
+        self.vault.stage(name, block).await
+    }
+
+    async fn commit(
+        &self,
+        name: &BlobName,
+        blocks: &[BlockId],
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        self.check("commit", name).await?;
+        self.vault.commit(name, blocks, properties).await
+    }
+
+    async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
+        self.vault.inspect(name).await
+    }
+
+    async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {
+        self.vault.read(name, range).await
+    }
+
+    async fn stream(
+        &self,
+        name: &BlobName,
+        range: Range<u64>,
+    ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError> {
+        self.vault.stream(name, range).await
+    }
+
+    async fn put(
+        &self,
+        name: &BlobName,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<CommitOutcome, DestinationError> {
+        self.check("write", name).await?;
+        self.vault.put(name, content, properties).await
+    }
+
+    async fn list(
+        &self,
+        after: Option<&BlobName>,
+        limit: usize,
+    ) -> Result<Vec<BlobName>, DestinationError> {
+        self.vault.list(after, limit).await
+    }
+
+    async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {
+        self.vault.version(name).await
+    }
+
+    async fn replace(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+        content: Bytes,
+        properties: &BlobProperties,
+    ) -> Result<ReplaceOutcome, DestinationError> {
+        self.check("replace", name).await?;
+        self.vault.replace(name, version, content, properties).await
+    }
+
+    async fn remove(
+        &self,
+        name: &BlobName,
+        version: &BlobVersion,
+    ) -> Result<RemoveOutcome, DestinationError> {
+        self.check("remove", name).await?;
+        self.vault.remove(name, version).await
+    }
+
+    async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
+        self.check("touch", name).await?;
+        self.vault.touch(name).await
+    }
+
+    async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
+        self.check("discard the staged blocks of", name).await?;
+        self.vault.discard_staged(name).await
+    }
+}

@@ -1,0 +1,117 @@
+//! Intents: what is about to be deleted is written down first.
+//!
+//! A deletion goes in three steps: the intent, durably and audited; then a look at the holds; then the request. So a hold that
+//! is added meanwhile is either found by that look, or its adder finds the intent. It knows no ledger and no vault.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::recording::{DeleteLocation, DocumentId};
+
+/// The longest time that a request may live after the claim under which it was sent, clocks that are wrong included.
+const REQUEST_LIVES: Duration = Duration::from_mins(5);
+
+/// What is about to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum IntendedDeletion {
+    /// The files at ACS.
+    Source {
+        /// The URL, as it is sent.
+        at: String,
+        /// The object that it names, where that is not the chunk's document.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        other_object: Option<DocumentId>,
+    },
+    /// The files in the vault.
+    Copy,
+}
+
+impl From<&DeleteLocation> for IntendedDeletion {
+    fn from(location: &DeleteLocation) -> Self {
+        Self::Source {
+            at: location.url().to_string(),
+            other_object: location.other_object().cloned(),
+        }
+    }
+}
+
+/// An intent to delete something of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Intent {
+    pub deletes: IntendedDeletion,
+    pub began_at: Timestamp,
+    /// Until then a request of its owner may still arrive.
+    acts_until: Timestamp,
+    claim: Uuid,
+}
+
+impl Intent {
+    pub(super) fn new(deletes: IntendedDeletion, claim: Uuid, now: Timestamp) -> Self {
+        Self {
+            deletes,
+            began_at: now,
+            acts_until: now.checked_add(REQUEST_LIVES).unwrap_or(Timestamp::MAX),
+            claim,
+        }
+    }
+
+    /// An intent that takes over from another, whose requests may still arrive.
+    #[must_use]
+    pub(super) fn after(mut self, previous: Option<&Self>) -> Self {
+        if let Some(previous) = previous {
+            self.acts_until = self.acts_until.max(previous.acts_until);
+        }
+        self
+    }
+
+    /// The owner's claim lasts until then.
+    pub(super) fn extend(&mut self, claim: Uuid, claimed_until: Timestamp) {
+        if self.claim == claim {
+            let acts_until = claimed_until
+                .checked_add(REQUEST_LIVES)
+                .unwrap_or(Timestamp::MAX);
+            self.acts_until = self.acts_until.max(acts_until);
+        }
+    }
+
+    /// Whether the holder of this claim has it.
+    pub(super) fn is_of(&self, claim: Uuid) -> bool {
+        self.claim == claim
+    }
+
+    /// Until when what it deletes may still go, whoever looks for holds now.
+    pub fn acts_until(&self) -> Timestamp {
+        self.acts_until
+    }
+
+    /// Whether a request of its owner may still arrive: then nothing may be called "held, and still there".
+    pub fn may_still_act(&self, now: Timestamp) -> bool {
+        now < self.acts_until
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_intent_may_act_until_the_last_request_under_its_claim_is_dead() {
+        let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let minutes = |minutes| now + jiff::SignedDuration::from_mins(minutes);
+        let claim = Uuid::from_u128(1);
+        let mut intent = Intent::new(IntendedDeletion::Copy, claim, now);
+        intent.extend(claim, minutes(1));
+        assert!(intent.may_still_act(minutes(5)));
+        assert!(!intent.may_still_act(minutes(6)));
+        intent.extend(Uuid::from_u128(2), minutes(60));
+        assert!(
+            !intent.may_still_act(minutes(6)),
+            "another claim's time is not the owner's"
+        );
+    }
+}

@@ -1,0 +1,122 @@
+//! What events announce: chunks become durable, and later events add what was not known.
+
+use futures::FutureExt as _;
+
+use super::writing::{Change, MarkerCheck};
+use super::{ChunkLedger, LedgerError};
+use crate::export::entry::LedgerEntry;
+use crate::export::state::ChunkState;
+use crate::recording::{Absorbed, RecordingChunk};
+use crate::store::audit::AuditAction;
+
+/// What recording a chunk found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    New,
+    AlreadyKnown,
+    /// The event names another place for a document that is known. The entry keeps the place it has.
+    Conflicting,
+}
+
+impl ChunkLedger {
+    /// Makes a chunk durable; returns only when it is. A repeat adds what was not known yet, and sees to it that an open
+    /// entry has its marker.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry of this chunk is unreadable.
+    pub async fn record(&self, chunk: RecordingChunk) -> Result<Recorded, LedgerError> {
+        let document_id = chunk.document_id.clone();
+        let changed = self
+            .change(&document_id, None, |found| {
+                self.decide_announced(found, chunk.clone()).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_announced(
+        &self,
+        found: Option<LedgerEntry>,
+        chunk: RecordingChunk,
+    ) -> Result<Change<Recorded>, LedgerError> {
+        let Some(before) = found else {
+            let mut entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+            entry.note_audited(self.audit_recorded(AuditAction::Recorded, &chunk).await?);
+            return Ok(Change::Write {
+                entry: Box::new(entry),
+                outcome: Recorded::New,
+                marker: MarkerCheck::Ensure,
+            });
+        };
+        // Nothing is added to what is gone: it may have been erased.
+        if matches!(before.state, ChunkState::Removed { .. }) {
+            return Ok(Change::Leave(Recorded::AlreadyKnown));
+        }
+        let mut entry = before.clone();
+        reopen_dead_letter(&mut entry, &chunk);
+        if entry.chunk.absorb(&chunk) == Absorbed::Conflict {
+            return Ok(Change::Leave(Recorded::Conflicting));
+        }
+        if entry == before {
+            if !entry.state.is_settled() {
+                self.put_marker(&entry).await?;
+            }
+            return Ok(Change::Leave(Recorded::AlreadyKnown));
+        }
+        reopen_for_what_was_added(&mut entry);
+        entry.note_audited(
+            self.audit_recorded(AuditAction::AnnouncedAgain, &chunk)
+                .await?,
+        );
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome: Recorded::AlreadyKnown,
+            marker: MarkerCheck::Ensure,
+        })
+    }
+}
+
+/// A chunk that was given up gets another chance when its event comes again, with the places that this one names.
+fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) {
+    if matches!(entry.state, ChunkState::DeadLettered { .. }) {
+        if newer.locations.content.is_some() {
+            entry.chunk.locations = newer.locations.clone();
+        }
+        entry.try_again();
+    }
+}
+
+/// A metadata location that came late is read; a delete location that came late makes a left source deletable again.
+fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
+    let locations = &entry.chunk.locations;
+    match &entry.state {
+        ChunkState::Exported { receipt }
+            if receipt.metadata().is_none() && locations.metadata.is_some() =>
+        {
+            entry.begin_attempts_anew();
+        }
+        ChunkState::SourceLeft { receipt, .. }
+            if locations.delete.is_some()
+                || (receipt.metadata().is_none() && locations.metadata.is_some()) =>
+        {
+            entry.state = ChunkState::Exported {
+                receipt: receipt.clone(),
+            };
+            entry.begin_attempts_anew();
+        }
+        ChunkState::InPlace { files, .. }
+            if files.metadata.is_none() && locations.metadata.is_some() =>
+        {
+            entry.try_again();
+        }
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => {}
+    }
+}

@@ -1,0 +1,177 @@
+//! Markers of open entries: the sweep's work list.
+//!
+//! An entry counts its openings, and opening *n* has the marker `open/<time>-<documentId>-<n>`. Why an open entry always has its
+//! marker, whatever else writes at the same time:
+//!
+//! - To open an entry, write marker *n + 1* first, then the entry with `openings = n + 1`, conditionally.
+//! - A marker *m* is removed only where the entry is settled and `m <= openings`. An opening that comes later uses a higher
+//!   number, so no removal can hurt it, however late the request arrives.
+//! - Where *m* is higher than `openings`, an opener may be about to write the entry. The sweep first writes the entry with
+//!   `openings = m`, still settled. The opener's write then conflicts, and it begins again with marker *m + 1*.
+//! - A marker without an entry stays until its time has passed, and that is at least [`ORPHAN_STAYS`] after it was written.
+//! - A write that finds or leaves an entry open without being at work on it writes the marker again, in case it is missing.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{ChunkLedger, Found, LedgerEntry, LedgerError, WriteOutcome, entry_key};
+use crate::recording::DocumentId;
+use crate::store::document_store::{Precondition, StoreError};
+
+const OPEN: &str = "open/";
+
+/// A marker is never cleared as an orphan sooner than this after it was written: its opener writes the entry right after it,
+/// and no request lives that long, nor is any clock that wrong.
+const ORPHAN_STAYS: Duration = Duration::from_hours(1);
+
+/// A marker of the sweep's work list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenChunk {
+    pub document_id: DocumentId,
+    time_s: i64,
+    opening: u64,
+    key: String,
+}
+
+/// A place in the list of open chunks.
+#[derive(Debug, Clone)]
+pub struct OpenCursor(String);
+
+impl ChunkLedger {
+    /// Chunks that are not settled, earliest expiry first, at most `limit` after the given cursor; and the next cursor.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn open_chunks(
+        &self,
+        after: Option<&OpenCursor>,
+        limit: usize,
+    ) -> Result<(Vec<OpenChunk>, Option<OpenCursor>), LedgerError> {
+        let keys = self
+            .store
+            .list(OPEN, after.map(|cursor| cursor.0.as_str()), limit)
+            .await?;
+        let next = keys
+            .last()
+            .filter(|_| keys.len() == limit)
+            .cloned()
+            .map(OpenCursor);
+        let mut chunks = Vec::with_capacity(keys.len());
+        for key in keys {
+            match OpenChunk::of(&key) {
+                Some(chunk) => chunks.push(chunk),
+                None => tracing::warn!(key, "The ledger holds a marker that names no chunk"),
+            }
+        }
+        Ok((chunks, next))
+    }
+
+    /// Removes a marker that is no longer needed: what a kill left behind. One of an open entry stays.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn clear(&self, marker: &OpenChunk) -> Result<(), LedgerError> {
+        let Some(found) = self.find(&marker.document_id).await? else {
+            if self.clock.now().as_second() >= marker.time_s {
+                self.store.remove(&marker.key).await?;
+            }
+            return Ok(());
+        };
+        if !found.entry.state.is_settled() {
+            return Ok(self.put_marker(&found.entry).await?);
+        }
+        if marker.opening > found.entry.openings && !self.outnumber(found, marker.opening).await? {
+            // Another writer was first: the next sweep looks again.
+            return Ok(());
+        }
+        Ok(self.store.remove(&marker.key).await?)
+    }
+
+    /// Makes the write of an opener that has written this marker conflict. Says whether it does.
+    async fn outnumber(&self, found: Found, opening: u64) -> Result<bool, LedgerError> {
+        let Found {
+            mut entry,
+            revision,
+        } = found;
+        let key = entry_key(&entry.chunk.document_id);
+        entry.openings = opening;
+        let written = self.entries.write(&key, Some(&revision), entry).await?;
+        Ok(match written {
+            WriteOutcome::Written(stored) => {
+                stored.document.state.is_settled() && stored.document.openings >= opening
+            }
+            WriteOutcome::Conflict(_) => false,
+        })
+    }
+
+    /// Sees to it that an open entry has its marker.
+    pub(super) async fn put_marker(&self, entry: &LedgerEntry) -> Result<(), StoreError> {
+        self.store
+            .put(&marker_key(entry), Bytes::new(), Precondition::Absent)
+            .await
+            .map(drop)
+    }
+
+    /// Removes the marker of the opening that this settled entry ended.
+    pub(super) async fn remove_marker(&self, settled: &LedgerEntry) -> Result<(), StoreError> {
+        self.store.remove(&marker_key(settled)).await
+    }
+}
+
+impl OpenChunk {
+    fn of(key: &str) -> Option<Self> {
+        let (time_s, rest) = key.strip_prefix(OPEN)?.split_once('-')?;
+        let (document_id, opening) = rest.rsplit_once('-')?;
+        Some(Self {
+            document_id: document_id.parse().ok()?,
+            time_s: time_s.parse().ok()?,
+            opening: opening.parse().ok()?,
+            key: key.to_owned(),
+        })
+    }
+}
+
+/// The time in seconds, zero-padded, so that listing order is order of expiry.
+fn marker_key(entry: &LedgerEntry) -> String {
+    let earliest = entry
+        .recorded_at
+        .checked_add(ORPHAN_STAYS)
+        .unwrap_or(Timestamp::MAX);
+    format!(
+        "{OPEN}{:011}-{}-{}",
+        entry.expires_at.max(earliest).as_second().max(0),
+        entry.chunk.document_id,
+        entry.openings
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::entry::tests::entry;
+
+    #[test]
+    fn a_marker_names_its_chunk_and_its_opening() {
+        let entry = LedgerEntry {
+            openings: 7,
+            ..entry()
+        };
+        let marker = OpenChunk::of(&marker_key(&entry)).unwrap();
+        assert_eq!(marker.document_id, entry.chunk.document_id);
+        assert_eq!(marker.opening, 7);
+        assert_eq!(marker.time_s, entry.expires_at.as_second());
+    }
+
+    #[test]
+    fn the_marker_of_a_chunk_that_came_after_its_expiry_outlasts_the_write_of_its_entry() {
+        let mut entry = entry();
+        entry.expires_at = entry.recorded_at - jiff::SignedDuration::from_hours(48);
+        let marker = OpenChunk::of(&marker_key(&entry)).unwrap();
+        assert_eq!(
+            marker.time_s,
+            entry.recorded_at.as_second() + ORPHAN_STAYS.as_secs().cast_signed()
+        );
+    }
+}

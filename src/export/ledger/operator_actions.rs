@@ -1,0 +1,139 @@
+//! What an operator changes in an entry: another attempt, an accepted doubt.
+
+use futures::FutureExt as _;
+use serde_json::Value;
+
+use super::writing::{Change, MarkerCheck};
+use super::{ChunkLedger, LedgerError};
+use crate::export::entry::LedgerEntry;
+use crate::export::state::ChunkState;
+use crate::recording::DocumentId;
+use crate::store::audit::{AuditAction, Operator};
+
+/// What an operator's retry found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retried {
+    /// The next sweep drives it.
+    Opened,
+    /// It is open and due already: the next sweep drives it.
+    AlreadyOpen,
+    /// It is in the vault and proved; there is nothing to try.
+    Safe,
+    /// It was deleted from the vault by policy, and stays so.
+    Removed,
+    Unknown,
+}
+
+/// What an operator's acceptance found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accepted {
+    /// The next sweep deletes its source.
+    Accepted,
+    /// An earlier acceptance did it.
+    AlreadyAccepted,
+    /// It has no doubtful copy whose source could be deleted.
+    NotDoubtful,
+    Unknown,
+}
+
+impl ChunkLedger {
+    /// Opens a chunk again that was given up: an operator has fixed the cause. An open one is due at once, and gets its
+    /// marker back if that is missing.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn retry(
+        &self,
+        document_id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Retried, LedgerError> {
+        let changed = self
+            .change(document_id, None, |found| {
+                self.decide_retried(found, operator).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_retried(
+        &self,
+        found: Option<LedgerEntry>,
+        operator: &Operator,
+    ) -> Result<Change<Retried>, LedgerError> {
+        let Some(mut entry) = found else {
+            return Ok(Change::Leave(Retried::Unknown));
+        };
+        match entry.state {
+            ChunkState::DeadLettered { .. } | ChunkState::Expired { .. } => entry.try_again(),
+            ChunkState::Pending | ChunkState::Exported { .. } if entry.not_before.is_none() => {
+                self.put_marker(&entry).await?;
+                return Ok(Change::Leave(Retried::AlreadyOpen));
+            }
+            ChunkState::Pending | ChunkState::Exported { .. } => entry.not_before = None,
+            ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::InPlace { .. } => return Ok(Change::Leave(Retried::Safe)),
+            ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+                return Ok(Change::Leave(Retried::Removed));
+            }
+        }
+        let signed = (AuditAction::Retried, operator);
+        self.by_operator(signed, entry, Retried::Opened).await
+    }
+
+    /// Lets the source of a doubtful chunk be deleted: somebody has looked at the copy.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn accept(
+        &self,
+        document_id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Accepted, LedgerError> {
+        let changed = self
+            .change(document_id, None, |found| {
+                self.decide_accepted(found, operator).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_accepted(
+        &self,
+        found: Option<LedgerEntry>,
+        operator: &Operator,
+    ) -> Result<Change<Accepted>, LedgerError> {
+        let Some(mut entry) = found else {
+            return Ok(Change::Leave(Accepted::Unknown));
+        };
+        let is_doubtful =
+            matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
+        if entry.anomaly_accepted_at.is_some() {
+            return Ok(Change::Leave(Accepted::AlreadyAccepted));
+        }
+        if !is_doubtful {
+            return Ok(Change::Leave(Accepted::NotDoubtful));
+        }
+        entry.anomaly_accepted_at = Some(self.clock.now());
+        let signed = (AuditAction::Accepted, operator);
+        self.by_operator(signed, entry, Accepted::Accepted).await
+    }
+
+    async fn by_operator<O>(
+        &self,
+        (action, operator): (AuditAction, &Operator),
+        mut entry: LedgerEntry,
+        outcome: O,
+    ) -> Result<Change<O>, LedgerError> {
+        let document_id = entry.chunk.document_id.clone();
+        let number = self
+            .audit_operator(action, document_id.as_str(), operator.sign(Value::Null))
+            .await?;
+        entry.note_audited(number);
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome,
+            marker: MarkerCheck::Ensure,
+        })
+    }
+}

@@ -1,0 +1,118 @@
+//! The one way in which an entry changes: decided anew on what is there, its markers before it, what it no longer needs after it.
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
+use super::{ChunkLedger, Found, LedgerError, entry_key};
+use crate::export::entry::LedgerEntry;
+use crate::recording::DocumentId;
+use crate::store::documents::Decision;
+
+/// What to do with an entry.
+pub(super) enum Change<O> {
+    Leave(O),
+    Write {
+        entry: Box<LedgerEntry>,
+        outcome: O,
+        marker: MarkerCheck,
+    },
+}
+
+/// Whether a write that leaves an open entry open looks after its marker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum MarkerCheck {
+    Ensure,
+    /// The writer is at work on the entry, and ends with a write that ensures it.
+    Skip,
+}
+
+/// What a change came to.
+pub(super) struct Changed<O> {
+    pub outcome: O,
+    /// The entry as this change wrote it; `None` when it wrote nothing.
+    pub written: Option<LedgerEntry>,
+    /// The entry as it is now: others may have changed it since.
+    pub found: Option<Found>,
+}
+
+/// The entries around a write.
+struct Written {
+    before: Option<LedgerEntry>,
+    after: LedgerEntry,
+}
+
+impl ChunkLedger {
+    /// Changes an entry by what `decide` makes of it. `known` spares the first read.
+    pub(super) async fn change<'a, O: Send + 'a>(
+        &'a self,
+        document_id: &DocumentId,
+        known: Option<Found>,
+        mut decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>>
+        + Send,
+    ) -> Result<Changed<O>, LedgerError> {
+        let key = entry_key(document_id);
+        let deciding = self.entries.decide(&key, known.map(Into::into), |before| {
+            let decision = decide(before.clone());
+            async move {
+                let (mut after, outcome, marker) = match decision.await? {
+                    Change::Leave(outcome) => return Ok(Decision::Leave((outcome, None))),
+                    Change::Write {
+                        entry,
+                        outcome,
+                        marker,
+                    } => (*entry, outcome, marker),
+                };
+                self.prepare(before.as_ref(), &mut after, marker).await?;
+                let written = Written {
+                    before,
+                    after: after.clone(),
+                };
+                Ok::<_, LedgerError>(Decision::Write(after, (outcome, Some(written))))
+            }
+            .boxed()
+        });
+        // On the heap: it holds several entries.
+        let decided = Box::pin(deciding).await?;
+        let (outcome, written) = decided.outcome;
+        if let Some(written) = &written {
+            self.follow_up(written).await?;
+        }
+        Ok(Changed {
+            outcome,
+            written: written.map(|written| written.after),
+            found: decided.stored.map(Found::from),
+        })
+    }
+
+    /// What has to be there before the entry says so.
+    async fn prepare(
+        &self,
+        before: Option<&LedgerEntry>,
+        after: &mut LedgerEntry,
+        marker: MarkerCheck,
+    ) -> Result<(), LedgerError> {
+        if !after.state.is_settled() {
+            let is_opened = before.is_none_or(|before| before.state.is_settled());
+            if is_opened {
+                let openings = before.map_or(after.openings, |before| before.openings);
+                after.openings = openings.saturating_add(1);
+            }
+            if is_opened || marker == MarkerCheck::Ensure {
+                self.put_marker(after).await?;
+            }
+        }
+        Ok(self.mark_new(before, after).await?)
+    }
+
+    /// What the entry no longer needs. A kill in between leaves markers too many; readers and sweeps see to them.
+    async fn follow_up(&self, Written { before, after }: &Written) -> Result<(), LedgerError> {
+        let Some(before) = before else {
+            return Ok(());
+        };
+        self.unmark(before, after).await?;
+        if after.state.is_settled() && !before.state.is_settled() {
+            self.remove_marker(after).await?;
+        }
+        Ok(())
+    }
+}

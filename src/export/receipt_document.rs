@@ -1,0 +1,28 @@
+//! The receipt as it lies beside the files, written and read back.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::receipt::ExportReceipt;
+use crate::recording::RecordingChunk;
+
+/// A receipt has a few thousand bytes, and what its event said besides.
+pub const RECEIPT_READ_LIMIT: u64 = 4 * 1024 * 1024;
+
+/// The receipt as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ReceiptDocument<'a> {
+    pub receipt: &'a ExportReceipt,
+    pub chunk: &'a RecordingChunk,
+    pub recorded_at: Timestamp,
+}
+
+/// A receipt as it is read back from the vault.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptReceipt {
+    pub receipt: ExportReceipt,
+    pub chunk: RecordingChunk,
+    pub recorded_at: Timestamp,
+}

@@ -1,0 +1,150 @@
+//! The outcome of a look into a media file, as a receipt keeps it: the verdict and what was found. It draws no conclusions.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::media::found::{Container, Length, ProbedMedia, Track, TrackKind};
+use crate::media::plausibility::Plausibility;
+
+/// Whether a file is what event and metadata report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum MediaVerdict {
+    Agrees,
+    /// It could not be compared; that is no agreement.
+    Unknown,
+    Disagrees,
+}
+
+/// What a look at a chunk's media has shown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MediaExamination {
+    pub verdict: MediaVerdict,
+    /// Why it disagrees or is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    pub container: Container,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    /// The duration is an estimate, from samples of a varying bit rate.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub duration_is_estimate: bool,
+    /// Channels of all its sound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u16>,
+    /// Bits of a second, on average.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bit_rate: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tracks: Vec<ExaminedTrack>,
+}
+
+/// A track of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExaminedTrack {
+    pub kind: TrackKind,
+    /// `h264`, `aac`, `pcm`, …, or the code in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub codec: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u16>,
+}
+
+impl MediaExamination {
+    /// Of a file of `total_bytes`.
+    pub fn of(probed: &ProbedMedia, total_bytes: u64, plausibility: Plausibility) -> Self {
+        let (verdict, reason) = match plausibility {
+            Plausibility::Agrees => (MediaVerdict::Agrees, None),
+            Plausibility::Unknown(why) => (MediaVerdict::Unknown, Some(why)),
+            Plausibility::Disagrees(what) => (MediaVerdict::Disagrees, Some(what)),
+        };
+        Self {
+            verdict,
+            reason,
+            container: probed.container,
+            duration_ms: probed.duration().map(milliseconds),
+            duration_is_estimate: matches!(probed.length, Length::Estimated(_)),
+            channels: probed.channels(),
+            bit_rate: probed
+                .duration()
+                .and_then(|plays| bit_rate(total_bytes, plays)),
+            tracks: probed.tracks.iter().map(ExaminedTrack::of).collect(),
+        }
+    }
+
+    /// One sentence on what disagrees, if something does.
+    pub fn anomaly(&self) -> Option<&str> {
+        match self.verdict {
+            MediaVerdict::Disagrees => self.reason.as_deref(),
+            MediaVerdict::Agrees | MediaVerdict::Unknown => None,
+        }
+    }
+}
+
+impl ExaminedTrack {
+    fn of(track: &Track) -> Self {
+        Self {
+            kind: track.kind,
+            codec: track.codec.clone(),
+            duration_ms: track.duration.map(milliseconds),
+            channels: track.channels,
+        }
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn bit_rate(total_bytes: u64, plays: Duration) -> Option<u64> {
+    let rate = (u128::from(total_bytes) * 8000).checked_div(plays.as_millis())?;
+    u64::try_from(rate).ok()
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes fields by reference"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{probe, sample, wav};
+    use super::*;
+
+    #[test]
+    fn an_examination_says_what_was_found() {
+        let file = sample("sample.mp4");
+        let found = probe(&file);
+        let examination = MediaExamination::of(&found, file.len() as u64, Plausibility::Agrees);
+        let json = serde_json::to_value(&examination).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"verdict": "agrees", "container": "mp4", "durationMs": 2000, "channels": 1,
+                "bitRate": 53_968, "tracks": [
+                    {"kind": "picture", "codec": "h264", "durationMs": 2000},
+                    {"kind": "sound", "codec": "aac", "durationMs": 2064, "channels": 1}]})
+        );
+        assert_eq!(
+            serde_json::from_value::<MediaExamination>(json).unwrap(),
+            examination
+        );
+    }
+
+    #[test]
+    fn only_a_disagreement_is_an_anomaly() {
+        let of = |plausibility| MediaExamination::of(&probe(&wav(1, 10)), 364, plausibility);
+        assert_eq!(of(Plausibility::Unknown("why".into())).anomaly(), None);
+        assert_eq!(of(Plausibility::Agrees).anomaly(), None);
+        let disagrees = of(Plausibility::Disagrees("what".into()));
+        assert_eq!(disagrees.anomaly(), Some("what"));
+    }
+}

@@ -1,0 +1,257 @@
+//! `moof` boxes: how long the samples of each fragment last, and where their media ends. It knows nothing of the boxes
+//! around them.
+
+use std::time::Duration;
+
+use super::boxes::{BoxHeader, Boxes};
+use super::movie::{Movie, MovieTrack};
+use crate::media::found::TrackKind;
+use crate::media::seen::Stop;
+use crate::media::{duration, plausibility};
+
+/// A larger fragment header is not looked into.
+const MAX_BYTES: u64 = 1024 * 1024;
+/// Flags of `tfhd`.
+const HAS_BASE: u32 = 0x1;
+const HAS_DESCRIPTION: u32 = 0x2;
+const HAS_DURATION: u32 = 0x8;
+const HAS_SIZE: u32 = 0x10;
+/// Flags of `trun`.
+const HAS_OFFSET: u32 = 0x1;
+const HAS_FIRST_FLAGS: u32 = 0x4;
+const HAS_SAMPLE_DURATIONS: u32 = 0x100;
+const HAS_SAMPLE_SIZES: u32 = 0x200;
+const HAS_SAMPLE_FLAGS: u32 = 0x400;
+const HAS_SAMPLE_COMPOSITIONS: u32 = 0x800;
+
+/// One `moof`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Fragment {
+    pub(super) start: u64,
+    parts: Vec<TrackPart>,
+}
+
+/// What a fragment holds of one track.
+#[derive(Debug, Clone, Default)]
+struct TrackPart {
+    track: u32,
+    /// When it begins, in units of the track's timescale.
+    begins: Option<u64>,
+    default_duration: Option<u32>,
+    default_size: Option<u32>,
+    runs: Vec<Run>,
+}
+
+/// Samples that lie one after the other.
+#[derive(Debug, Clone, Copy, Default)]
+struct Run {
+    samples: u64,
+    /// The samples' own times and sizes, where they have any.
+    duration: Option<u64>,
+    size: Option<u64>,
+    /// Where the media begins, where that is told.
+    media: Option<u64>,
+}
+
+impl Fragment {
+    pub(super) fn read(boxes: &mut Boxes<'_>, moof: &BoxHeader) -> Result<Self, Stop> {
+        if moof.end - moof.start > MAX_BYTES {
+            return Err(Stop::TooMany);
+        }
+        let mut fragment = Self {
+            start: moof.start,
+            parts: Vec::new(),
+        };
+        for traf in boxes.children(moof)? {
+            if &traf.kind == b"traf" {
+                match TrackPart::read(boxes, &traf, moof.start) {
+                    Ok(part) => fragment.parts.push(part),
+                    // A part that cannot be read plays nothing.
+                    Err(Stop::PastEnd) => {}
+                    Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
+                }
+            }
+        }
+        Ok(fragment)
+    }
+
+    /// Where its media ends; `None` where it does not say.
+    pub(super) fn media_end(&self, movie: &Movie) -> Option<u64> {
+        let ends = self.parts.iter().flat_map(|part| {
+            let size = part.default_size.unwrap_or(movie.defaults(part.track).size);
+            part.runs.iter().map(move |run| {
+                let size = run
+                    .size
+                    .unwrap_or_else(|| run.samples.saturating_mul(u64::from(size)));
+                Some(run.media?.saturating_add(size))
+            })
+        });
+        ends.collect::<Option<Vec<u64>>>()?.into_iter().max()
+    }
+}
+
+impl TrackPart {
+    fn read(boxes: &mut Boxes<'_>, traf: &BoxHeader, moof_start: u64) -> Result<Self, Stop> {
+        let (mut part, mut base) = (Self::default(), moof_start);
+        for header in boxes.children(traf)? {
+            match &header.kind {
+                b"tfhd" => {
+                    part.track = boxes.u32(&header, 4)?;
+                    let flags = boxes.flags(&header)?;
+                    let mut at = 8;
+                    if flags & HAS_BASE != 0 {
+                        base = boxes.u64(&header, at)?;
+                        at += 8;
+                    }
+                    at += if flags & HAS_DESCRIPTION == 0 { 0 } else { 4 };
+                    if flags & HAS_DURATION != 0 {
+                        part.default_duration = Some(boxes.u32(&header, at)?);
+                        at += 4;
+                    }
+                    if flags & HAS_SIZE != 0 {
+                        part.default_size = Some(boxes.u32(&header, at)?);
+                    }
+                }
+                b"tfdt" => {
+                    part.begins = Some(match boxes.version(&header)? {
+                        1 => boxes.u64(&header, 4)?,
+                        _ => u64::from(boxes.u32(&header, 4)?),
+                    });
+                }
+                b"trun" => part.runs.push(Run::read(boxes, &header, base)?),
+                _ => {}
+            }
+        }
+        Ok(part)
+    }
+
+    /// How long it lasts; `None` where its samples have no times.
+    fn lasts(&self, movie: &Movie) -> Option<u64> {
+        let default = self
+            .default_duration
+            .unwrap_or(movie.defaults(self.track).duration);
+        let lasts = self.runs.iter().fold(0_u64, |sum, run| {
+            let by_default = run.samples.saturating_mul(u64::from(default));
+            sum.saturating_add(run.duration.unwrap_or(by_default))
+        });
+        let samples = self.runs.iter().map(|run| run.samples).max();
+        (lasts > 0 || samples.unwrap_or_default() == 0).then_some(lasts)
+    }
+}
+
+impl Run {
+    fn read(boxes: &Boxes<'_>, trun: &BoxHeader, base: u64) -> Result<Self, Stop> {
+        let (flags, samples) = (boxes.flags(trun)?, boxes.u32(trun, 4)?);
+        let mut at = 8;
+        let mut run = Self {
+            samples: u64::from(samples),
+            ..Self::default()
+        };
+        if flags & HAS_OFFSET != 0 {
+            let offset = i32::from_be_bytes(boxes.field(trun, at)?);
+            run.media = base.checked_add_signed(i64::from(offset));
+            at += 4;
+        }
+        at += if flags & HAS_FIRST_FLAGS == 0 { 0 } else { 4 };
+        let fields = [
+            HAS_SAMPLE_DURATIONS,
+            HAS_SAMPLE_SIZES,
+            HAS_SAMPLE_FLAGS,
+            HAS_SAMPLE_COMPOSITIONS,
+        ];
+        let sample_bytes = 4 * fields.iter().filter(|field| flags & **field != 0).count() as u64;
+        if at + sample_bytes.saturating_mul(run.samples) > trun.end.saturating_sub(trun.body) {
+            return Err(Stop::PastEnd);
+        }
+        let has_durations = flags & HAS_SAMPLE_DURATIONS != 0;
+        let has_sizes = flags & HAS_SAMPLE_SIZES != 0;
+        if !has_durations && !has_sizes {
+            return Ok(run);
+        }
+        let (mut duration, mut size) = (0_u64, 0_u64);
+        for sample in 0..run.samples {
+            let at = at + sample * sample_bytes;
+            let size_at = if has_durations { at + 4 } else { at };
+            if has_durations {
+                duration = duration.saturating_add(u64::from(boxes.u32(trun, at)?));
+            }
+            if has_sizes {
+                size = size.saturating_add(u64::from(boxes.u32(trun, size_at)?));
+            }
+        }
+        run.duration = has_durations.then_some(duration);
+        run.size = has_sizes.then_some(size);
+        Ok(run)
+    }
+}
+
+/// When a track begins and ends by its fragments.
+#[derive(Debug)]
+pub(super) struct TrackTimes {
+    pub(super) is_media: bool,
+    pub(super) begins: Option<Duration>,
+    ends: Option<Duration>,
+    /// Time between its fragments that is in none of them.
+    pub(super) gaps: Duration,
+    /// A fragment begins long before the end of the one before: it is of another recording.
+    pub(super) goes_back: bool,
+}
+
+impl TrackTimes {
+    /// Of each track of `movie`; `is_complete`: no fragment is missing among these.
+    pub(super) fn of_all(movie: &Movie, fragments: &[Fragment], is_complete: bool) -> Vec<Self> {
+        let of = |track| Self::of(movie, track, fragments, is_complete);
+        movie.tracks.iter().map(of).collect()
+    }
+
+    fn of(movie: &Movie, track: &MovieTrack, fragments: &[Fragment], is_complete: bool) -> Self {
+        let seconds = |units: u64| duration(units, u64::from(track.timescale));
+        let mut times = Self {
+            is_media: matches!(track.kind, TrackKind::Picture | TrackKind::Sound),
+            begins: None,
+            ends: None,
+            gaps: Duration::ZERO,
+            goes_back: false,
+        };
+        if track.own_length > 0 {
+            (times.begins, times.ends) = (Some(Duration::ZERO), seconds(track.own_length));
+        }
+        let (mut end, mut is_known, mut gaps) = (track.own_length, true, 0_u64);
+        let parts = fragments.iter().flat_map(|fragment| &fragment.parts);
+        for part in parts.filter(|part| part.track == track.id) {
+            let begins = match part.begins {
+                Some(begins) => begins,
+                // Without a time of its own it follows the one before.
+                None if is_complete => end,
+                None => {
+                    is_known = false;
+                    continue;
+                }
+            };
+            let Some(lasts) = part.lasts(movie) else {
+                is_known = false;
+                continue;
+            };
+            if times.begins.is_none() {
+                times.begins = seconds(begins);
+            } else if is_complete {
+                gaps = gaps.saturating_add(begins.saturating_sub(end));
+                let back = seconds(end.saturating_sub(begins)).unwrap_or_default();
+                times.goes_back |= back > plausibility::tolerance(back);
+            }
+            end = begins.saturating_add(lasts);
+        }
+        times.ends = seconds(end).filter(|_| is_known && times.begins.is_some());
+        times.gaps = seconds(gaps).unwrap_or_default();
+        if is_complete && times.begins.is_none() && is_known {
+            // A movie without fragments of this track plays nothing of it.
+            (times.begins, times.ends) = (Some(Duration::ZERO), Some(Duration::ZERO));
+        }
+        times
+    }
+
+    /// How long the track plays.
+    pub(super) fn plays(&self) -> Option<Duration> {
+        Some(self.ends?.saturating_sub(self.begins?))
+    }
+}

@@ -1,0 +1,334 @@
+//! The `moov` box: lengths, tracks, and where the last media of each lies. It knows nothing of the boxes around it.
+
+use std::time::Duration;
+
+use super::boxes::{BoxHeader, Boxes};
+use super::codec::Description;
+use crate::media::duration;
+use crate::media::found::{Track, TrackKind};
+use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
+
+/// Entries of a table that are added up, at most.
+const MAX_ENTRIES: u32 = 16_384;
+
+/// What `moov` tells.
+#[derive(Debug, Default)]
+pub(super) struct Movie {
+    has_header: bool,
+    timescale: u32,
+    /// In units of the timescale; 0 and all ones are not known.
+    length: Option<u64>,
+    pub(super) tracks: Vec<MovieTrack>,
+    /// The media goes on in fragments.
+    pub(super) extends: Option<Extends>,
+}
+
+/// What `mvex` tells.
+#[derive(Debug, Default)]
+pub(super) struct Extends {
+    /// The length with all fragments, in units of the movie's timescale.
+    length: Option<u64>,
+    defaults: Vec<SampleDefaults>,
+}
+
+/// What the samples of a track have in common.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct SampleDefaults {
+    pub(super) track: u32,
+    pub(super) duration: u32,
+    pub(super) size: u32,
+}
+
+/// A track.
+#[derive(Debug)]
+pub(super) struct MovieTrack {
+    pub(super) id: u32,
+    pub(super) kind: TrackKind,
+    codec: Option<String>,
+    channels: Option<u16>,
+    pub(super) timescale: u32,
+    length: Option<u64>,
+    /// Where the last chunk that `moov` names begins.
+    pub(super) last_chunk: Option<u64>,
+    /// How long the media lasts that `moov` names, where it goes on in fragments.
+    pub(super) own_length: u64,
+    tables: Tables,
+}
+
+/// Where the tables of a track are.
+#[derive(Debug, Default)]
+struct Tables {
+    times: Option<BoxHeader>,
+    sizes: Option<BoxHeader>,
+    chunks: Option<BoxHeader>,
+}
+
+impl Movie {
+    pub(super) fn read(boxes: &mut Boxes<'_>, moov: &BoxHeader) -> Result<Self, Stop> {
+        let size = moov.end - moov.start;
+        let is_in_tail = boxes.seen.total_bytes() - moov.start <= TAIL_BYTES;
+        if size > READ_BYTES && is_in_tail {
+            boxes.seen.whole(moov.start..moov.end)?;
+        }
+        let mut movie = Self::default();
+        for header in boxes.children(moov)? {
+            let read = match &header.kind {
+                b"mvhd" => movie.read_header(boxes, &header),
+                b"trak" => movie.read_track(boxes, &header),
+                b"mvex" => movie.read_extends(boxes, &header),
+                _ => Ok(()),
+            };
+            unless_short(read)?;
+        }
+        if movie.extends.is_some() {
+            for track in &mut movie.tracks {
+                if track.last_chunk.is_some() {
+                    track.own_length = track.length_by_times(boxes)?;
+                }
+            }
+        }
+        Ok(movie)
+    }
+
+    fn read_header(&mut self, boxes: &Boxes<'_>, mvhd: &BoxHeader) -> Result<(), Stop> {
+        (self.timescale, self.length) = timing(boxes, mvhd)?;
+        self.has_header = true;
+        Ok(())
+    }
+
+    fn read_track(&mut self, boxes: &mut Boxes<'_>, trak: &BoxHeader) -> Result<(), Stop> {
+        let mut track = MovieTrack {
+            id: 0,
+            kind: TrackKind::Other,
+            codec: None,
+            channels: None,
+            timescale: 0,
+            length: None,
+            last_chunk: None,
+            own_length: 0,
+            tables: Tables::default(),
+        };
+        let read = track.read(boxes, trak);
+        self.tracks.push(track);
+        read
+    }
+
+    fn read_extends(&mut self, boxes: &mut Boxes<'_>, mvex: &BoxHeader) -> Result<(), Stop> {
+        let mut extends = Extends::default();
+        let children = boxes.children(mvex);
+        self.extends = Some(Extends::default());
+        for header in children? {
+            match &header.kind {
+                b"mehd" => {
+                    let version = boxes.version(&header)?;
+                    extends.length = length(boxes, &header, version, 4)?;
+                }
+                b"trex" => extends.defaults.push(SampleDefaults {
+                    track: boxes.u32(&header, 4)?,
+                    duration: boxes.u32(&header, 12)?,
+                    size: boxes.u32(&header, 16)?,
+                }),
+                _ => {}
+            }
+        }
+        self.extends = Some(extends);
+        Ok(())
+    }
+
+    /// Whether nothing can be played by it.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.has_header || self.tracks.is_empty()
+    }
+
+    pub(super) fn length(&self) -> Option<Duration> {
+        duration(self.length?, u64::from(self.timescale))
+    }
+
+    /// How long a fragmented movie is by its header.
+    pub(super) fn promised(&self) -> Option<Duration> {
+        let length = self.extends.as_ref()?.length?;
+        duration(length, u64::from(self.timescale))
+    }
+
+    pub(super) fn defaults(&self, track: u32) -> SampleDefaults {
+        let defaults = self.extends.iter().flat_map(|extends| &extends.defaults);
+        defaults
+            .copied()
+            .find(|defaults| defaults.track == track)
+            .unwrap_or_default()
+    }
+}
+
+impl MovieTrack {
+    fn read(&mut self, boxes: &mut Boxes<'_>, trak: &BoxHeader) -> Result<(), Stop> {
+        let children = boxes.children(trak)?;
+        if let Some(tkhd) = children.iter().find(|child| &child.kind == b"tkhd") {
+            let is_long = boxes.version(tkhd)? == 1;
+            self.id = boxes.u32(tkhd, if is_long { 20 } else { 12 })?;
+        }
+        let Some(mdia) = children.iter().find(|child| &child.kind == b"mdia") else {
+            return Ok(());
+        };
+        let media = boxes.children(mdia)?;
+        let find = |kind: [u8; 4]| media.iter().find(|child| child.kind == kind);
+        if let Some(hdlr) = find(*b"hdlr") {
+            // Version and flags, a reserved word, then what the track holds.
+            self.kind = match &boxes.field::<4>(hdlr, 8)? {
+                b"vide" => TrackKind::Picture,
+                b"soun" => TrackKind::Sound,
+                _ => TrackKind::Other,
+            };
+        }
+        if let Some(mdhd) = find(*b"mdhd") {
+            (self.timescale, self.length) = timing(boxes, mdhd)?;
+        }
+        if let Some(minf) = find(*b"minf")
+            && let Some(stbl) = boxes.child(minf, *b"stbl")?
+        {
+            self.read_tables(boxes, &stbl)?;
+        }
+        Ok(())
+    }
+
+    fn read_tables(&mut self, boxes: &mut Boxes<'_>, stbl: &BoxHeader) -> Result<(), Stop> {
+        for table in boxes.children(stbl)? {
+            match &table.kind {
+                b"stsd" => {
+                    let described = Description::read(boxes, &table, self.kind);
+                    if let Some(described) = unless_short(described)? {
+                        (self.codec, self.channels) = (described.codec, described.channels);
+                    }
+                }
+                b"stco" => self.last_chunk = last_chunk(boxes, &table, 4)?,
+                b"co64" => self.last_chunk = last_chunk(boxes, &table, 8)?,
+                b"stts" => self.tables.times = Some(table),
+                b"stsz" => self.tables.sizes = Some(table),
+                b"stsc" => self.tables.chunks = Some(table),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether its media has to be there: text and time codes do not matter.
+    pub(super) fn is_media(&self) -> bool {
+        matches!(self.kind, TrackKind::Picture | TrackKind::Sound)
+    }
+
+    /// Whether it says that it plays at all.
+    pub(super) fn plays(&self) -> bool {
+        self.length.is_some()
+    }
+
+    pub(super) fn tell(&self) -> Track {
+        Track {
+            kind: self.kind,
+            codec: self.codec.clone(),
+            duration: self
+                .length
+                .and_then(|length| duration(length, u64::from(self.timescale))),
+            channels: self.channels,
+        }
+    }
+
+    /// Where the last chunk ends, by the sizes of its samples; `None` where that cannot be told.
+    pub(super) fn last_chunk_end(&self, boxes: &Boxes<'_>) -> Result<Option<u64>, Stop> {
+        let (Some(offset), Some(sizes), Some(chunks)) =
+            (self.last_chunk, &self.tables.sizes, &self.tables.chunks)
+        else {
+            return Ok(None);
+        };
+        let size = unless_short(last_chunk_size(boxes, sizes, chunks))?.flatten();
+        Ok(size.and_then(|size| offset.checked_add(size)))
+    }
+
+    /// The sum of the times of its samples, in units of its timescale.
+    fn length_by_times(&self, boxes: &Boxes<'_>) -> Result<u64, Stop> {
+        let Some(times) = &self.tables.times else {
+            return Ok(0);
+        };
+        let (mut at, mut sum) = (8_u64, 0_u64);
+        for _ in 0..boxes.u32(times, 4)?.min(MAX_ENTRIES) {
+            let Some(entry) = unless_short(boxes.field::<8>(times, at))? else {
+                break;
+            };
+            let [c0, c1, c2, c3, duration @ ..] = entry;
+            let count = u64::from(u32::from_be_bytes([c0, c1, c2, c3]));
+            sum = sum.saturating_add(count * u64::from(u32::from_be_bytes(duration)));
+            at += 8;
+        }
+        Ok(sum)
+    }
+}
+
+/// Takes a box that is too short for its fields for one that is not there.
+fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Stop::PastEnd) => Ok(None),
+        Err(stop @ (Stop::Want(_) | Stop::TooMany)) => Err(stop),
+    }
+}
+
+/// The last entry of an `stco` or `co64`.
+fn last_chunk(boxes: &Boxes<'_>, table: &BoxHeader, entry_bytes: u64) -> Result<Option<u64>, Stop> {
+    let Some(last) = boxes.u32(table, 4)?.checked_sub(1) else {
+        return Ok(None);
+    };
+    let at = 8 + u64::from(last) * entry_bytes;
+    let offset = if entry_bytes == 8 {
+        boxes.u64(table, at)
+    } else {
+        boxes.u32(table, at).map(u64::from)
+    };
+    // A table that is shorter than it says names a place that cannot be.
+    Ok(Some(unless_short(offset)?.unwrap_or(u64::MAX)))
+}
+
+fn last_chunk_size(
+    boxes: &Boxes<'_>,
+    sizes: &BoxHeader,
+    chunks: &BoxHeader,
+) -> Result<Option<u64>, Stop> {
+    let (same_size, samples) = (boxes.u32(sizes, 4)?, boxes.u32(sizes, 8)?);
+    let Some(last) = boxes.u32(chunks, 4)?.checked_sub(1) else {
+        return Ok(None);
+    };
+    let in_chunk = boxes
+        .u32(chunks, 8 + u64::from(last) * 12 + 4)?
+        .min(samples);
+    if same_size > 0 {
+        return Ok(Some(u64::from(same_size) * u64::from(in_chunk)));
+    }
+    if in_chunk > MAX_ENTRIES {
+        return Ok(None);
+    }
+    let mut size = 0_u64;
+    for sample in samples - in_chunk..samples {
+        size = size.saturating_add(u64::from(boxes.u32(sizes, 12 + u64::from(sample) * 4)?));
+    }
+    Ok(Some(size))
+}
+
+/// Timescale and length of an `mvhd` or `mdhd`, which begin alike: version and flags, two times, these two.
+fn timing(boxes: &Boxes<'_>, header: &BoxHeader) -> Result<(u32, Option<u64>), Stop> {
+    let version = boxes.version(header)?;
+    let timescale_at = if version == 1 { 20 } else { 12 };
+    let timescale = boxes.u32(header, timescale_at)?;
+    Ok((timescale, length(boxes, header, version, timescale_at + 4)?))
+}
+
+/// A length of 64 bits in version 1, else of 32; 0 and all ones mean that it is not known.
+fn length(
+    boxes: &Boxes<'_>,
+    header: &BoxHeader,
+    version: u8,
+    at: u64,
+) -> Result<Option<u64>, Stop> {
+    let (length, unknown) = if version == 1 {
+        (boxes.u64(header, at)?, u64::MAX)
+    } else {
+        (u64::from(boxes.u32(header, at)?), u64::from(u32::MAX))
+    };
+    Ok((length != 0 && length != unknown).then_some(length))
+}

@@ -1,0 +1,270 @@
+//! Keeps of a file that passes by, block after block, what a look at it is going to ask for. So a look at a file that has
+//! just been copied needs no request. It draws no conclusions.
+
+use std::ops::Range;
+
+use crate::media::mp3;
+use crate::media::seen::{READ_BYTES, TAIL_BYTES};
+
+/// A file up to this size is kept as a whole.
+const WHOLE_BYTES: u64 = TAIL_BYTES;
+/// Boxes of an mp4 whose headers are kept.
+const MAX_BOXES: u32 = 20_000;
+/// Bytes of fragment headers that are kept, and of one of them.
+const FRAGMENTS_BYTES: u64 = 2 * 1024 * 1024;
+const FRAGMENT_BYTES: u64 = 64 * 1024;
+/// A box header with a 64-bit size.
+const BOX_HEADER_BYTES: usize = 16;
+
+/// What was kept of one file.
+#[derive(Debug, Default)]
+pub struct PassingMedia {
+    total_bytes: u64,
+    /// What is still to be kept.
+    awaited: Vec<Range<u64>>,
+    boxes: Option<BoxFollower>,
+    parts: Vec<(u64, Vec<u8>)>,
+}
+
+/// Follows the boxes of an mp4 from one to the next.
+#[derive(Debug)]
+struct BoxFollower {
+    at: u64,
+    /// As far as it has passed by.
+    header: Vec<u8>,
+    boxes_left: u32,
+    fragment_bytes_left: u64,
+}
+
+impl PassingMedia {
+    /// Takes the bytes that pass by at `offset` of a file of `total_bytes`. Blocks come in the order of the file, and some
+    /// may be left out.
+    pub fn pass(&mut self, total_bytes: u64, offset: u64, bytes: &[u8]) {
+        if offset == 0 || self.total_bytes != total_bytes {
+            *self = Self::plan(total_bytes, if offset == 0 { bytes } else { b"" });
+        }
+        if let Some(boxes) = &mut self.boxes {
+            let goes_on = boxes.follow(offset, bytes, &mut self.awaited, &mut self.parts);
+            if !goes_on {
+                self.boxes = None;
+            }
+        }
+        let end = offset.saturating_add(bytes.len() as u64);
+        for range in &self.awaited {
+            let (from, to) = (range.start.max(offset), range.end.min(end));
+            if from < to
+                && let (Ok(first), Ok(last)) =
+                    (usize::try_from(from - offset), usize::try_from(to - offset))
+            {
+                self.parts.push((from, bytes[first..last].to_vec()));
+            }
+        }
+        self.awaited.retain(|range| range.end > end);
+    }
+
+    /// What was kept: where each part begins, and its bytes.
+    pub fn parts(&self) -> &[(u64, Vec<u8>)] {
+        &self.parts
+    }
+
+    /// The bytes of `range`, where they were kept in one piece.
+    pub fn get(&self, range: &Range<u64>) -> Option<&[u8]> {
+        self.parts.iter().find_map(|(start, bytes)| {
+            let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
+            let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+            bytes.get(from..to)
+        })
+    }
+
+    /// Decides by the beginning of a file what to keep of it.
+    fn plan(total_bytes: u64, head: &[u8]) -> Self {
+        let mut awaited = vec![
+            0..READ_BYTES.min(total_bytes),
+            total_bytes.saturating_sub(READ_BYTES)..total_bytes,
+        ];
+        let mut boxes = None;
+        if total_bytes <= WHOLE_BYTES {
+            awaited = vec![0..total_bytes];
+        } else if head.starts_with(b"RIFF") || head.starts_with(b"RF64") {
+            // Format and sound stand at the beginning.
+        } else if is_mp4(head) {
+            awaited = vec![
+                0..movie_end(head).clamp(READ_BYTES, TAIL_BYTES),
+                total_bytes - TAIL_BYTES..total_bytes,
+            ];
+            boxes = Some(BoxFollower {
+                at: 0,
+                header: Vec::new(),
+                boxes_left: MAX_BOXES,
+                fragment_bytes_left: FRAGMENTS_BYTES,
+            });
+        } else {
+            awaited.extend(mp3::places(total_bytes).map(|at| at..at + mp3::PLACE_BYTES));
+        }
+        Self {
+            total_bytes,
+            awaited,
+            boxes,
+            parts: Vec::new(),
+        }
+    }
+}
+
+fn is_mp4(head: &[u8]) -> bool {
+    matches!(
+        head.get(4..8),
+        Some(b"ftyp" | b"styp" | b"moov" | b"mdat" | b"free" | b"skip" | b"wide" | b"uuid")
+    )
+}
+
+/// Where a `moov` box ends that stands before the media; 0 where none does.
+fn movie_end(head: &[u8]) -> u64 {
+    let mut at = 0_u64;
+    for _ in 0..16 {
+        let header = usize::try_from(at).ok().and_then(|at| head.get(at..));
+        let Some([s0, s1, s2, s3, kind @ ..]) = header.and_then(<[u8]>::first_chunk::<8>) else {
+            return 0;
+        };
+        let end = at.saturating_add(u64::from(u32::from_be_bytes([*s0, *s1, *s2, *s3])).max(8));
+        match kind {
+            // The header of what follows belongs to it.
+            b"moov" => return end.saturating_add(BOX_HEADER_BYTES as u64),
+            b"mdat" => return 0,
+            _ => at = end,
+        }
+    }
+    0
+}
+
+impl BoxFollower {
+    /// Keeps the headers of the boxes that begin in this block; `false` when there is nothing more to follow.
+    fn follow(
+        &mut self,
+        offset: u64,
+        bytes: &[u8],
+        awaited: &mut Vec<Range<u64>>,
+        parts: &mut Vec<(u64, Vec<u8>)>,
+    ) -> bool {
+        let end = offset.saturating_add(bytes.len() as u64);
+        loop {
+            let missing_at = self.at.saturating_add(self.header.len() as u64);
+            if missing_at >= end {
+                return true;
+            }
+            let Some(start) = missing_at
+                .checked_sub(offset)
+                .and_then(|start| usize::try_from(start).ok())
+            else {
+                // The block with the header did not pass by.
+                return false;
+            };
+            let length = (BOX_HEADER_BYTES - self.header.len()).min(bytes.len() - start);
+            self.header.extend_from_slice(&bytes[start..start + length]);
+            if self.header.len() < BOX_HEADER_BYTES {
+                return true;
+            }
+            let Some((size, is_fragment)) = size_of(&self.header) else {
+                return false;
+            };
+            parts.push((self.at, std::mem::take(&mut self.header)));
+            if is_fragment && size <= FRAGMENT_BYTES.min(self.fragment_bytes_left) {
+                self.fragment_bytes_left -= size;
+                awaited.push(self.at..self.at.saturating_add(size));
+            }
+            self.at = self.at.saturating_add(size);
+            self.boxes_left -= 1;
+            if self.boxes_left == 0 {
+                return false;
+            }
+        }
+    }
+}
+
+/// The size of a box by its header, and whether it is the header of a fragment; `None` where no box can follow.
+fn size_of(header: &[u8]) -> Option<(u64, bool)> {
+    let short = u32::from_be_bytes(*header.first_chunk()?);
+    let is_fragment = header.get(4..8)? == b"moof";
+    let size = match short {
+        1 => u64::from_be_bytes(*header.get(8..)?.first_chunk()?),
+        size => u64::from(size),
+    };
+    (size >= 8).then_some((size, is_fragment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{FTYP, fragment, init, mdat, moov, mp4_box, mvhd, trak, wav};
+    use super::*;
+    use crate::media::MediaProbe;
+
+    /// Passes a file in blocks of this size, and looks at it with what was kept.
+    fn look(file: &[u8], block_bytes: usize) -> (MediaProbe, usize) {
+        let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
+        for (number, block) in file.chunks(block_bytes).enumerate() {
+            passing.pass(total, (number * block_bytes) as u64, block);
+        }
+        let kept = passing.parts().iter().map(|(_, bytes)| bytes.len()).sum();
+        (MediaProbe::with_parts(total, passing.parts()), kept)
+    }
+
+    fn large_mp4(moov_first: bool) -> Vec<u8> {
+        let tables = mp4_box("udta", &vec![7; 900_000]);
+        let movie = |media_at: u32| {
+            moov(&[
+                tables.clone(),
+                mvhd(0, 1000, 60_000),
+                trak("vide", 0, 1000, 60_000, media_at),
+            ])
+        };
+        let media = mdat(6_000_000);
+        if moov_first {
+            let media_at = u32::try_from(FTYP.len() + movie(0).len() + 8).unwrap();
+            [FTYP.to_vec(), movie(media_at), media].concat()
+        } else {
+            [FTYP.to_vec(), media, movie(24)].concat()
+        }
+    }
+
+    fn large_fragmented() -> Vec<u8> {
+        let fragments = (0..200).map(|number| fragment(Some(number * 2000), 2000, 30_000));
+        [init(b""), fragments.collect::<Vec<_>>().concat()].concat()
+    }
+
+    #[rstest::rstest]
+    #[case::wav(wav(3, 60_000))]
+    #[case::moov_first(large_mp4(true))]
+    #[case::moov_last(large_mp4(false))]
+    #[case::fragmented(large_fragmented())]
+    #[case::mp3([0xff_u8, 0xfb, 0x90, 0x04].iter().copied().chain(std::iter::repeat_n(0, 413)).collect::<Vec<u8>>().repeat(10_000))]
+    #[case::small(wav(1, 1000))]
+    fn a_file_that_passed_by_is_looked_at_without_a_request(#[case] file: Vec<u8>) {
+        for block_bytes in [64 * 1024, 1_000_003, 8 << 20] {
+            let (probe, kept) = look(&file, block_bytes);
+            assert_eq!(probe.next_read(), None, "in blocks of {block_bytes}");
+            assert_eq!(probe.finish(), super::super::samples::probe(&file));
+            assert!(kept <= 9 << 20, "{kept} bytes are kept");
+        }
+    }
+
+    #[test]
+    fn blocks_that_did_not_pass_by_are_asked_for() {
+        let (file, mut passing) = (large_mp4(false), PassingMedia::default());
+        let total = file.len() as u64;
+        passing.pass(total, 0, &file[..1 << 20]);
+        let probe = MediaProbe::with_parts(total, passing.parts());
+        assert!(
+            probe
+                .next_read()
+                .is_some_and(|range| range.start > 6_000_000)
+        );
+    }
+
+    #[test]
+    fn a_length_that_changes_begins_anew() {
+        let (file, mut passing) = (wav(1, 1000), PassingMedia::default());
+        passing.pass(10, 0, b"0123456789");
+        passing.pass(file.len() as u64, 0, &file);
+        assert_eq!(passing.get(&(0..file.len() as u64)), Some(&file[..]));
+        assert_eq!(passing.get(&(0..1 << 40)), None);
+    }
+}

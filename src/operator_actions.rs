@@ -1,0 +1,49 @@
+//! What an operator may do, once for every door: shell, HTTP API and page. A door parses what was asked and words the
+//! outcome; checks, audit record and cost are the same behind all of them.
+//!
+//! Every action that changes something writes exactly one audit record, before it takes effect, with who asked through which
+//! door ([`Operator`]). An action that finds its work already done succeeds, says so, and writes none.
+//!
+//! ```text
+//! cli ──────────────▶ operator_actions ─▶ catalogue, export::ledger, store::holds, intake
+//! functions::vault ─▶
+//! ```
+//! It must not know HTTP, nor how a report is printed.
+
+pub mod hold;
+pub mod replay;
+pub mod retry;
+pub mod verify;
+
+use std::sync::Arc;
+
+use crate::catalogue::Catalogue;
+use crate::clock::Clock;
+use crate::export::{ChunkLedger, Vaults};
+
+pub use crate::store::audit::Operator;
+
+/// An operator's actions on recordings.
+#[derive(Clone)]
+pub struct OperatorActions {
+    ledger: ChunkLedger,
+    catalogue: Catalogue,
+    vaults: Vaults,
+    clock: Arc<dyn Clock>,
+}
+
+impl OperatorActions {
+    pub fn new(
+        ledger: &ChunkLedger,
+        catalogue: &Catalogue,
+        vaults: &Vaults,
+        clock: &Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            catalogue: catalogue.clone(),
+            vaults: vaults.clone(),
+            clock: Arc::clone(clock),
+        }
+    }
+}

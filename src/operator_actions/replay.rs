@@ -1,0 +1,82 @@
+//! Processes events again that were kept: dead letters, poison, copies of deliveries. Idempotent, as every delivery is.
+
+use serde_json::Value;
+
+use super::{Operator, OperatorActions};
+use crate::export::ledger::LedgerError;
+use crate::intake::{Intake, events_in};
+use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
+
+/// What came of a document.
+#[derive(Debug)]
+pub enum Replayed {
+    /// It holds no events: it is neither JSON nor base64 of JSON.
+    NoEvents,
+    Taken(ReplayedEvents),
+}
+
+/// What came of the events of a document.
+#[derive(Debug, Default)]
+pub struct ReplayedEvents {
+    /// Chunks that are in the ledger now.
+    pub chunks: Vec<DocumentId>,
+    /// The reason of each event or chunk that could not be read.
+    pub unreadable: Vec<String>,
+    /// Why it must be replayed once more, although everything announced is durable.
+    pub again: Option<String>,
+}
+
+/// What came of poison.
+#[derive(Debug)]
+pub enum ReplayedPoison {
+    /// None is kept under this name.
+    Unknown,
+    Known(Replayed),
+}
+
+impl OperatorActions {
+    /// Processes the events of a document that was kept as `name`.
+    ///
+    /// # Errors
+    /// When the ledger fails. What was recorded before stays.
+    pub async fn replay(
+        &self,
+        name: &str,
+        content: &[u8],
+        intake: &Intake,
+        operator: &Operator,
+    ) -> Result<Replayed, LedgerError> {
+        self.ledger
+            .audit_operator(AuditAction::Replayed, name, operator.sign(Value::Null))
+            .await?;
+        let Some(events) = events_in(content) else {
+            return Ok(Replayed::NoEvents);
+        };
+        let mut delivery = intake.begin();
+        delivery.take_all(&events).await?;
+        Ok(Replayed::Taken(ReplayedEvents {
+            chunks: delivery.recorded,
+            unreadable: delivery.unreadable,
+            again: delivery.again,
+        }))
+    }
+
+    /// Processes an event again that was kept as poison.
+    ///
+    /// # Errors
+    /// As [`OperatorActions::replay`].
+    pub async fn replay_poison(
+        &self,
+        sha256: &str,
+        intake: &Intake,
+        operator: &Operator,
+    ) -> Result<ReplayedPoison, LedgerError> {
+        let Some(kept) = self.ledger.poison(sha256).await? else {
+            return Ok(ReplayedPoison::Unknown);
+        };
+        let name = format!("poison:{sha256}");
+        let replayed = self.replay(&name, &kept, intake, operator).await?;
+        Ok(ReplayedPoison::Known(replayed))
+    }
+}

@@ -1,0 +1,148 @@
+//! Compares a copy with its receipt: is it still the one that was proved? A storage that cannot be asked proves nothing wrong:
+//! such a copy is "not checked".
+
+use serde_json::Value;
+
+use super::{Operator, OperatorActions};
+use crate::error_chain::ErrorChain;
+use crate::export::layout::{self, BlobName};
+use crate::export::ledger::LedgerError;
+use crate::export::receipt::VerifiedFile;
+use crate::export::recheck::{self, Depth, Rechecked};
+use crate::export::{ChunkState, ExportReceipt, LedgerEntry, Vaults};
+use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
+
+/// A copy that can be looked at.
+#[derive(Debug, Clone)]
+pub struct ProvedCopy {
+    pub receipt: ExportReceipt,
+    /// Where the receipt should lie in the vault.
+    pub kept_at: BlobName,
+}
+
+/// What a look at a copy found. Nothing in both lists: it is the one that was proved.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyCheck {
+    /// What is missing or different.
+    pub wrong: Vec<String>,
+    /// What could not be looked at, and why.
+    pub not_checked: Vec<String>,
+}
+
+/// What `verify` found of one chunk.
+#[derive(Debug)]
+pub enum Verified {
+    Unknown,
+    /// There is no copy to look at; the state says why.
+    NoCopy {
+        problem: String,
+    },
+    Checked {
+        media: VerifiedFile,
+        check: CopyCheck,
+    },
+}
+
+impl CopyCheck {
+    /// Whether all of it was looked at, and is the same.
+    pub fn is_same(&self) -> bool {
+        self.wrong.is_empty() && self.not_checked.is_empty()
+    }
+}
+
+impl ProvedCopy {
+    /// The copy of an entry; `None` where its state has none.
+    pub fn of(entry: &LedgerEntry) -> Option<Self> {
+        Some(Self {
+            receipt: entry.state.receipt()?.clone(),
+            kept_at: layout::receipt(&entry.folder, &entry.chunk),
+        })
+    }
+
+    /// Looks at media, metadata and receipt.
+    pub async fn check(&self, vaults: &Vaults, depth: Depth) -> CopyCheck {
+        let receipt = &self.receipt;
+        let mut check = CopyCheck::default();
+        for file in files(receipt) {
+            match vaults.recheck(receipt, file, depth).await {
+                Ok(Rechecked::Unchanged) => {}
+                Ok(Rechecked::Differs(mismatch)) => check.wrong.push(mismatch.to_string()),
+                Err(error) => check.not_checked.push(ErrorChain(&error).to_string()),
+            }
+        }
+        let kept = match vaults.get(receipt.vault(), &self.kept_at) {
+            Ok(vault) => recheck::kept_receipt(vault, &self.kept_at).await,
+            Err(error) => Err(error),
+        };
+        let name = &self.kept_at;
+        match kept {
+            Ok(Some(kept)) if contents(&kept.receipt).eq(contents(receipt)) => {}
+            Ok(Some(_)) => check.wrong.push(format!(
+                "the receipt `{name}` has another length or SHA-256 than the ledger"
+            )),
+            Ok(None) => check
+                .wrong
+                .push(format!("the receipt `{name}` is missing or not readable")),
+            Err(error) => check.not_checked.push(ErrorChain(&error).to_string()),
+        }
+        check
+    }
+}
+
+impl OperatorActions {
+    /// Verifies the copy of one chunk by what the vault says of its files.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn verify(
+        &self,
+        id: &DocumentId,
+        operator: &Operator,
+    ) -> Result<Verified, LedgerError> {
+        let Some(found) = self.ledger.find(id).await? else {
+            return Ok(Verified::Unknown);
+        };
+        self.note_verified(id.as_str(), operator).await?;
+        let state = &found.entry.state;
+        let Some(copy) = ProvedCopy::of(&found.entry) else {
+            let place = if matches!(state, ChunkState::InPlace { .. }) {
+                "it is in your own storage"
+            } else {
+                "it has no copy in the vault"
+            };
+            return Ok(Verified::NoCopy {
+                problem: format!("{place}: its state is {}", state.name()),
+            });
+        };
+        Ok(Verified::Checked {
+            check: copy.check(&self.vaults, Depth::Described).await,
+            media: copy.receipt.media().clone(),
+        })
+    }
+
+    /// Writes into the audit log that copies were verified: one chunk, or `vault` for many.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn note_verified(
+        &self,
+        subject: &str,
+        operator: &Operator,
+    ) -> Result<(), LedgerError> {
+        let detail = operator.sign(Value::Null);
+        self.ledger
+            .audit_operator(AuditAction::Verified, subject, detail)
+            .await
+            .map(drop)
+    }
+}
+
+fn files(receipt: &ExportReceipt) -> impl Iterator<Item = &VerifiedFile> {
+    std::iter::once(receipt.media()).chain(receipt.metadata())
+}
+
+/// What a receipt says of its files' content.
+fn contents(receipt: &ExportReceipt) -> impl Iterator<Item = (&BlobName, u64, String)> {
+    files(receipt).map(|file| (file.name(), file.size_bytes(), file.sha256().to_string()))
+}

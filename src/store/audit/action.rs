@@ -1,0 +1,100 @@
+//! What the audit log says happened. The stored words are a promise: old logs are read for years.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// An action, as the log stores it in camel case: `sourceDeleted`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AuditAction {
+    // What the handler does to a chunk.
+    Recorded,
+    AnnouncedAgain,
+    Pending,
+    Exported,
+    DeletingSource,
+    SourceDeleted,
+    /// ACS had the source no more when it was to be deleted.
+    SourceWasGone,
+    SourceLeft,
+    InPlace,
+    Expired,
+    DeadLettered,
+    Removing,
+    Removed,
+    // What operators do.
+    Retried,
+    Accepted,
+    Verified,
+    Replayed,
+    Held,
+    Released,
+    RetentionApplied,
+    DeletesSources,
+    Rebuilt,
+    Indexed,
+    PersonSearched,
+    PersonExported,
+    PersonErasing,
+    PersonErased,
+    /// The people in an entry were erased.
+    Forgotten,
+    /// A word of another version.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl fmt::Display for AuditAction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match serde_json::to_value(self) {
+            Ok(serde_json::Value::String(word)) => f.write_str(&word),
+            Ok(_) | Err(_) => Err(fmt::Error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_log_stay() {
+        let words = [
+            (AuditAction::Recorded, "recorded"),
+            (AuditAction::AnnouncedAgain, "announcedAgain"),
+            (AuditAction::Pending, "pending"),
+            (AuditAction::Exported, "exported"),
+            (AuditAction::DeletingSource, "deletingSource"),
+            (AuditAction::SourceDeleted, "sourceDeleted"),
+            (AuditAction::SourceWasGone, "sourceWasGone"),
+            (AuditAction::SourceLeft, "sourceLeft"),
+            (AuditAction::InPlace, "inPlace"),
+            (AuditAction::Expired, "expired"),
+            (AuditAction::DeadLettered, "deadLettered"),
+            (AuditAction::Removing, "removing"),
+            (AuditAction::Removed, "removed"),
+            (AuditAction::Retried, "retried"),
+            (AuditAction::Accepted, "accepted"),
+            (AuditAction::Verified, "verified"),
+            (AuditAction::Replayed, "replayed"),
+            (AuditAction::Held, "held"),
+            (AuditAction::Released, "released"),
+            (AuditAction::RetentionApplied, "retentionApplied"),
+            (AuditAction::DeletesSources, "deletesSources"),
+            (AuditAction::Rebuilt, "rebuilt"),
+            (AuditAction::Indexed, "indexed"),
+            (AuditAction::PersonSearched, "personSearched"),
+            (AuditAction::PersonExported, "personExported"),
+            (AuditAction::PersonErasing, "personErasing"),
+            (AuditAction::PersonErased, "personErased"),
+            (AuditAction::Forgotten, "forgotten"),
+            (AuditAction::Other("requested".into()), "requested"),
+        ];
+        for (action, word) in words {
+            assert_eq!(action.to_string(), word);
+            let read: AuditAction = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(read, action);
+        }
+    }
+}
