@@ -30,7 +30,7 @@ use document::{CallDocument, FreedStart, key, key_of};
 
 const STARTING: &str = "starting/";
 /// A reservation takes far less than this from its marker to its write; after longer the marker is written again.
-const MARKER_SURELY_SEEN: Duration = Duration::from_secs(60);
+const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 const PAGE: usize = 100;
 
 pub use document::RESERVED_FOR;

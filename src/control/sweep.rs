@@ -91,12 +91,12 @@ impl RecordingControl {
             None if is_due(recording, now) => self.ask(recording).await,
             None => Ok(CheckOutcome::Fine),
         };
-        checked.unwrap_or_else(|error| match error {
-            ControlError::NotStarted { .. } => CheckOutcome::Closed,
-            error => {
-                error!(recording.id = %id, error = %ErrorChain(&error), "Could not look after recording `{id}`");
-                CheckOutcome::Failed
+        checked.unwrap_or_else(|error| {
+            if matches!(error, ControlError::NotStarted { .. }) {
+                return CheckOutcome::Closed;
             }
+            error!(recording.id = %id, error = %ErrorChain(&error), "Could not look after recording `{id}`");
+            CheckOutcome::Failed
         })
     }
 

@@ -335,10 +335,10 @@ impl RegisteredRecording {
             }
             return;
         }
-        let resumed_at = resumes().map(|(at, ..)| at).max();
+        let last_resume = resumes().map(|(at, ..)| at).max();
         let pauses = || old.iter().filter(|known| known.is_pause());
         let began = pauses()
-            .find(|known| resumed_at.is_none_or(|resumed_at| known.at > resumed_at))
+            .find(|known| last_resume.is_none_or(|resume| known.at > resume))
             .or(pauses().next());
         if let Some(began) = began {
             let resume_at = pauses().rev().find_map(Intention::resume_at);

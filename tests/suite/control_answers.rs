@@ -442,9 +442,10 @@ async fn no_late_answer_brings_an_ended_recording_back() {
         let late = {
             let (control, id) = (Arc::clone(&world.control), id.clone());
             tokio::spawn(async move {
-                match op {
-                    Op::Pause => control.pause(&id, None).await,
-                    _ => control.resume(&id).await,
+                if op == Op::Pause {
+                    control.pause(&id, None).await
+                } else {
+                    control.resume(&id).await
                 }
             })
         };

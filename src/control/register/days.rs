@@ -21,9 +21,9 @@ const PAGE: usize = 500;
 /// A day is reported on when the files of its last recordings have come, or are missing.
 pub const REPORTED_AFTER: SignedDuration = SignedDuration::from_hours(2);
 /// A change takes far less than this from its marker to its account; after longer the marker is written again.
-pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_secs(60);
+pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 /// A change whose marker is older than this is in the account, or has written another marker.
-const MARKER_IS_OLD: SignedDuration = SignedDuration::from_secs(120);
+const MARKER_IS_OLD: SignedDuration = SignedDuration::from_mins(2);
 
 /// Days whose report may lack a change.
 #[derive(Debug, Default)]
@@ -199,8 +199,8 @@ fn is_old(marker: &str, began: Timestamp) -> bool {
         .rsplit('/')
         .next()
         .and_then(|rest| rest.split('-').next());
-    let marked = seconds
+    let written_at = seconds
         .and_then(|seconds| seconds.parse().ok())
         .and_then(|seconds| Timestamp::from_second(seconds).ok());
-    marked.is_none_or(|marked| began.duration_since(marked) >= MARKER_IS_OLD)
+    written_at.is_none_or(|written_at| began.duration_since(written_at) >= MARKER_IS_OLD)
 }

@@ -114,14 +114,17 @@ impl RecordingControl {
             Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => {
                 // A try of this command may have been killed after it had stopped the recording.
                 let may_be_own = tries > 0 && session.is_own;
-                match self.stop(id).await? {
+                let outcome = self.stop(id).await?;
+                match &outcome {
                     StopOutcome::EndedBefore(_) | StopOutcome::WasStopped(_) if !may_be_own => {
                         Err(ControlError::NotStarted {
                             recording_id: id.clone(),
                             acs: None,
                         })
                     }
-                    outcome => Ok(outcome.into_view()),
+                    StopOutcome::Stopped(_)
+                    | StopOutcome::EndedBefore(_)
+                    | StopOutcome::WasStopped(_) => Ok(outcome.into_view()),
                 }
             }
         }
