@@ -270,13 +270,17 @@ impl CallRegister {
     }
 }
 
-/// Reports a start that nobody knows the outcome of, and whose call is free again.
+/// Reports a start whose outcome ACS did not tell in time.
 pub fn report_freed(freed: &FreedReservation) {
     let call = serde_json::to_string(&freed.call).unwrap_or_default();
+    let FreedReservation {
+        request_id,
+        first_sent,
+        ..
+    } = freed;
     tracing::error!(
-        request.id = %freed.request_id, call,
-        "Whether the start {} of {} began a recording is unknown: ACS did not say so within {} s. The call can be recorded again; look for a recording without consent and `startedBy`",
-        freed.request_id, freed.first_sent, RESERVED_FOR.as_secs()
+        request.id = %request_id, call,
+        "It is unknown whether start {request_id} of {first_sent} began a recording; its call can be recorded again"
     );
 }
 

@@ -264,7 +264,7 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         Some(ChunkState::Pending) => {
             chunk.problem = Some(format!(
                 "chunk {index} ({document_id}) is not in the vault yet"
-            ))
+            ));
         }
         Some(ChunkState::Expired { reason, .. }) => {
             chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"));
@@ -277,7 +277,7 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         None => {
             chunk.problem = Some(format!(
                 "chunk {index} ({document_id}) is not in the ledger"
-            ))
+            ));
         }
     }
     chunk

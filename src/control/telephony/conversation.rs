@@ -15,9 +15,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::command::{Action, Outcome};
-use super::queued_command::{
-    CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Progress, QueuedCommand, Step,
-};
+use super::queued_command::{CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Progress, QueuedCommand, Step};
 use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
 
@@ -179,7 +177,7 @@ impl Conversation {
         };
         match &mut known.progress {
             Progress::Queued { not_before, .. } | Progress::Undelivered { not_before, .. } => {
-                *not_before = Some(until)
+                *not_before = Some(until);
             }
             Progress::Finished { .. } => {}
         }
