@@ -67,6 +67,7 @@ param missingAfter string = ''
 param backupVaultUrl string = ''
 param verify string = ''
 param onAnomaly string = ''
+param onUnknownMedia string = ''
 param vaultTier string = ''
 param vaultTags bool = false
 param vaultImmutableFor string = ''
@@ -174,6 +175,7 @@ module app 'modules/app.bicep' = {
     backupVaultUrl: backupVaultUrl
     verify: verify
     onAnomaly: onAnomaly
+    onUnknownMedia: onUnknownMedia
     vaultTier: vaultTier
     vaultTags: vaultTags
     vaultImmutableFor: vaultImmutableFor

@@ -48,6 +48,7 @@ use calls::CallRegister;
 use entry::RegisteredRecording;
 use register::RecordingRegister;
 
+pub use announced::Announcement;
 pub use error::ControlError;
 pub use view::RecordingView;
 

@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod receipt;
 pub mod receipt_document;
 pub mod recheck;
+pub mod removal;
 pub mod retention;
 pub mod slots;
 pub mod source;
@@ -28,7 +29,7 @@ pub mod transfer;
 pub mod vaults;
 
 pub use budget::Budget;
-pub use driver::next_step::{DeletionPolicy, OnAnomaly};
+pub use driver::next_step::{DeletionPolicy, OnAnomaly, OnUnknownMedia};
 pub use driver::{DriveOutcome, ExportDriver, ExportPolicy, ProofAge, Sources};
 pub use entry::LedgerEntry;
 pub use ledger::ChunkLedger;

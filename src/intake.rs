@@ -14,7 +14,7 @@ use tracing::{error, info, warn};
 
 use crate::clock::Clock;
 use crate::control::auto_record::AutoRecord;
-use crate::control::{ControlError, RecordingControl};
+use crate::control::{Announcement, ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::export::ChunkLedger;
 use crate::export::ledger::{LedgerError, Recorded};
@@ -127,12 +127,16 @@ impl Delivery<'_> {
         event: &Value,
         update: RecordingFileStatusUpdated,
     ) -> Result<(), LedgerError> {
-        if let Err(error) = self.intake.control.announced(&update).await {
-            // The chunks come first; a second delivery of this event lets the register catch up.
-            warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
-            self.again
-                .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-        }
+        let announcement = match self.intake.control.announced(&update).await {
+            Ok(announcement) => announcement,
+            Err(error) => {
+                // The chunks come first; a second delivery of this event lets the register catch up.
+                warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
+                self.again
+                    .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
+                Announcement::Registered
+            }
+        };
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk");
             self.logs.push("The event announced no chunk".to_owned());
@@ -146,7 +150,8 @@ impl Delivery<'_> {
         }
         let mut failed = None;
         for chunk in update.chunks {
-            failed = self.record_chunk(event, chunk).await.err().or(failed);
+            let recorded = self.record_chunk(event, chunk, announcement).await;
+            failed = recorded.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }
@@ -155,11 +160,24 @@ impl Delivery<'_> {
         &mut self,
         event: &Value,
         chunk: RecordingChunk,
+        announcement: Announcement,
     ) -> Result<(), LedgerError> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        match self.intake.ledger.record(chunk).await? {
+        let recorded = match announcement {
+            Announcement::Registered => self.intake.ledger.record(chunk).await?,
+            Announcement::OfErasedRecording => self.intake.ledger.record_erased(chunk).await?,
+        };
+        match recorded {
+            Recorded::Erased => {
+                metrics::CHUNKS_ANNOUNCED.increment(&["erased"]);
+                info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
+                self.logs.push(format!(
+                    "Chunk {id} is not exported: its recording was erased"
+                ));
+                return Ok(());
+            }
             Recorded::New => {
                 metrics::CHUNKS_ANNOUNCED.increment(&["new"]);
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");

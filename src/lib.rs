@@ -1,27 +1,33 @@
 //! recording-vault: no call recording of Azure Communication Services is ever lost.
 //!
+//! Arrows point down; no module imports one above it, and a test derives every arrow from the sources.
+//!
 //! ```text
-//!    main ─▶ app ─▶ functions ─▶ catalogue ─▶ control ─▶ acs ─┐     vault ─┐      acs and vault never name each other
-//!                       │            │           │            ▼            ▼
-//!                       └────────────┴───────────┴────────▶ export  ◀── they implement its traits
-//!                                                              ▼
-//!                                                          recording
+//!      functions          compose            the Functions host │ settings become the application
+//!       │     └──▶ timer     │
+//!       └──────────▶ app ◀───┘               one service for each thing that it does
+//!                     │
+//!             operator_actions               what shell, HTTP and page share
+//!              │            │
+//!           intake      catalogue            events in │ recordings found, shown, played
+//!              │            │
+//!              └─▶ control ◀┘                recording control and its register
+//!                     │
+//!      export_queue  acs    vault            implement the traits of export; acs and vault never name each other
+//!                     │      │
+//!                     └▶ export              the pipeline: ledger, drive, transfer, receipt, retention, sweep
+//!                         │    │
+//!                       store  media         documents under conditional writes │ what a media file says about itself
+//!                         │    │
+//!                        recording           the vocabulary
 //! ```
 //!
-//! | module | what it is |
-//! |---|---|
-//! | [`functions`] | what the Functions host sends and gets back |
-//! | [`catalogue`] | every recording, found, shown, played, erased |
-//! | [`control`] | recording control and its register |
-//! | [`export`] | the pipeline: ledger, drive, transfer, verify, receipt, sweep |
-//! | [`acs`] | ACS over REST: recording control and content |
-//! | [`vault`] | where recordings and the ledger are kept |
-//! | [`recording`] | the vocabulary |
+//! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
 //!
 //! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `metrics`, `net`, `recording`,
 //! `retry`, `secret`.
 //!
-//! The invariants, and what guards each, stand in `docs/ARCHITECTURE.md`.
+//! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
 pub mod acs;
 pub mod app;

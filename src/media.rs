@@ -12,20 +12,26 @@ mod large_tests;
 mod manifest_tests;
 mod mp3;
 mod mp4;
+mod notice;
 mod passing;
 pub mod plausibility;
 #[cfg(test)]
 pub(crate) mod samples;
 mod seen;
+mod sound;
 mod wav;
+mod zeros;
 
 use std::ops::Range;
 use std::time::Duration;
 
 pub use self::examined::{ExaminedTrack, MediaExamination, MediaVerdict};
 pub use self::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track, TrackKind};
+pub use self::notice::MediaNotice;
 pub use self::passing::PassingMedia;
 use self::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
+pub use self::sound::{ChannelLevel, SoundLevels};
+pub use self::zeros::ZeroRuns;
 
 /// Reads of one file, at most.
 pub const MAX_READS: u32 = 64;
@@ -125,6 +131,11 @@ impl MediaProbe {
             READ_BYTES
         };
         range.start..range.end.min(range.start.saturating_add(most))
+    }
+
+    /// How loud a wav is by what was kept of it.
+    pub fn hear(&self, passing: &PassingMedia) -> Option<SoundLevels> {
+        sound::hear(&self.seen, passing.sound_parts())
     }
 
     /// What the bytes so far tell.

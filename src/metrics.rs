@@ -48,7 +48,7 @@ metrics! {
     CALLBACKS: Counter = "recording_vault.callbacks", "{callback}", ["outcome"],
         "Reports of ACS about recordings: taken, or refused for their token";
     CHUNKS_ANNOUNCED: Counter = "recording_vault.chunks.announced", "{chunk}", ["outcome"],
-        "Chunks that events announced: new, duplicate (known already) or conflicting (known, and said to lie elsewhere)";
+        "Chunks that events announced: new, duplicate (known already), conflicting (known, and said to lie elsewhere) or erased (of a recording that was erased, and not exported)";
     CHUNKS_EXPORTED: Counter = "recording_vault.chunks.exported", "{chunk}", ["vault"],
         "Chunks copied and proved, into the vault (home) or the one that stands in for it (backup)";
     CHUNKS_DELETED: Counter = "recording_vault.chunks.deleted", "{chunk}", [],
@@ -59,6 +59,8 @@ metrics! {
         "Chunks catalogued where they lie, in your own storage";
     CHUNKS_DOUBTFUL: Counter = "recording_vault.chunks.doubtful", "{chunk}", [],
         "Chunks in the vault whose media is not what is said of it";
+    CHUNKS_NOTICED: Counter = "recording_vault.chunks.noticed", "{chunk}", [],
+        "Chunks in the vault with a notice on their media, such as a silent channel";
     CHUNKS_DEAD_LETTERED: Counter = "recording_vault.chunks.dead_lettered", "{chunk}", [],
         "Chunks given up without a copy until somebody retries them";
     CHUNKS_EXPIRED: Counter = "recording_vault.chunks.expired", "{chunk}", [],

@@ -21,6 +21,7 @@ param missingAfter string
 param backupVaultUrl string
 param verify string
 param onAnomaly string
+param onUnknownMedia string
 param vaultTier string
 param vaultTags bool
 param vaultImmutableFor string
@@ -74,6 +75,7 @@ var settings = {
   BACKUP_VAULT_URL: backupVaultUrl
   VERIFY: verify
   ON_ANOMALY: onAnomaly
+  ON_UNKNOWN_MEDIA: onUnknownMedia
   VAULT_TIER: vaultTier
   VAULT_TAGS: vaultTags ? 'true' : 'false'
   VAULT_IMMUTABLE_FOR: vaultImmutableFor

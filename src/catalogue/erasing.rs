@@ -5,25 +5,26 @@
 //!        └─ runs, held, not exported: named, and left                                  └─▶ entries without people, their
 //!                                                                                          markers with them
 //! ```
+//! Erased is final: once the account says so, no chunk of the recording is exported any more, whenever it is announced.
 //! A person is found by the markers of entries: those go last, so a repeat finds whatever a kill has left undone. What stays
 //! are ids, times and digests: without them the recording would come back with its next event.
+
+mod recording;
 
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::json;
 
+use self::recording::Outcome;
 use super::person::Person;
-use super::row::{KnownChunk, KnownRecording};
 use super::{Catalogue, CatalogueError};
-use crate::control::entry::Erased;
+use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
-use crate::export::retention::{Removal, Retention, RetentionPolicy};
-use crate::export::{Budget, ChunkState, ExportDriver, LedgerEntry};
+use crate::export::removal::Removals;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
-use crate::store::holds;
 use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
@@ -32,7 +33,7 @@ const PAGE: usize = 500;
 pub struct Eraser {
     catalogue: Catalogue,
     driver: Arc<ExportDriver>,
-    removals: Retention,
+    removals: Removals,
     /// How long one chunk may be driven to its end at ACS.
     budget: std::time::Duration,
 }
@@ -62,15 +63,10 @@ impl Eraser {
         driver: Arc<ExportDriver>,
         budget: std::time::Duration,
     ) -> Self {
-        // On request no policy counts.
-        let policy = RetentionPolicy {
-            keep_for: std::time::Duration::MAX,
-        };
-        let removals = Retention::new(
+        let removals = Removals::new(
             catalogue.ledger.clone(),
             catalogue.vaults.clone(),
             Arc::clone(&catalogue.clock),
-            policy,
         );
         Self {
             catalogue,
@@ -101,11 +97,11 @@ impl Eraser {
         let mut erasure = Erasure::default();
         for recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
-            match Box::pin(self.erase_recording(person, &recorded, reason, &mut erasure.at_acs))
-                .await?
-            {
-                Ok(()) => erasure.erased.push(recording_id),
-                Err(reason) => erasure.left.push(LeftRecording {
+            let done = Box::pin(self.erase_recording(person, &recorded, reason)).await?;
+            erasure.at_acs.extend(done.at_acs);
+            match done.outcome {
+                Outcome::Done => erasure.erased.push(recording_id),
+                Outcome::Left(reason) => erasure.left.push(LeftRecording {
                     recording_id,
                     reason,
                 }),
@@ -118,135 +114,6 @@ impl Eraser {
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
         Ok(erasure)
-    }
-
-    /// `Err` says why it is left.
-    async fn erase_recording(
-        &self,
-        person: &Person,
-        recorded: &KnownRecording,
-        reason: &str,
-        at_acs: &mut Vec<DocumentId>,
-    ) -> Result<Result<(), String>, CatalogueError> {
-        if let Some(why) = self.objection(recorded) {
-            return Ok(Err(why));
-        }
-        for chunk in &recorded.chunks {
-            if let Err(why) = Box::pin(self.settle(&chunk.document_id)).await? {
-                return Ok(Err(format!("chunk {}: {why}", chunk.index)));
-            }
-        }
-        for chunk in &recorded.chunks {
-            if let Err(why) = Box::pin(self.remove(&chunk.document_id, reason, at_acs)).await? {
-                return Ok(Err(format!("chunk {}: {why}", chunk.index)));
-            }
-        }
-        let erased = Erased {
-            at: self.catalogue.clock.now(),
-            reason: reason.to_owned(),
-        };
-        self.catalogue
-            .register
-            .erase(&recorded.account.recording_id, &erased)
-            .await?;
-        // Those that name the person last: by them a repeat finds the recording.
-        let names_person = |chunk: &&KnownChunk| {
-            chunk
-                .entry
-                .as_ref()
-                .is_some_and(|entry| names(entry, person))
-        };
-        let (naming, others): (Vec<_>, Vec<_>) = recorded.chunks.iter().partition(names_person);
-        for chunk in others.into_iter().chain(naming) {
-            if !self
-                .catalogue
-                .ledger
-                .forget_people(&chunk.document_id)
-                .await?
-            {
-                return Ok(Err(format!(
-                    "chunk {}: somebody is at work on it; run again",
-                    chunk.index
-                )));
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// What keeps a recording from being touched at all.
-    fn objection(&self, recorded: &KnownRecording) -> Option<String> {
-        if !recorded.cases.is_empty() {
-            return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
-        }
-        if recorded.account.is_running() {
-            return Some("it runs still; run again when it has ended and is exported".to_owned());
-        }
-        let now = self.catalogue.clock.now();
-        recorded.chunks.iter().find_map(|chunk| {
-            let index = chunk.index;
-            match chunk.entry.as_ref().map(|entry| (entry, &entry.state)) {
-                None => Some(format!("chunk {index} is not in the ledger, or not readable there")),
-                Some((_, ChunkState::Pending)) => Some(format!("chunk {index} is not exported yet; run again when it is")),
-                Some((_, ChunkState::InPlace { .. })) => {
-                    Some(format!("chunk {index} lies in your own storage, where nothing is deleted from here"))
-                }
-                Some((entry, ChunkState::Expired { .. } | ChunkState::DeadLettered { .. })) if !entry.is_surely_gone(now) => {
-                    Some(format!(
-                        "chunk {index} is not exported, and ACS may have it until {}; run again then",
-                        entry.surely_gone_at
-                    ))
-                }
-                Some(_) => None,
-            }
-        })
-    }
-
-    /// What is proved and still at ACS is deleted there first, as it always is.
-    async fn settle(&self, id: &DocumentId) -> Result<Result<(), String>, CatalogueError> {
-        let is_exported = async || {
-            let entry = self.catalogue.entry(id).await?;
-            Ok::<_, CatalogueError>(entry.is_some_and(|entry| {
-                matches!(
-                    entry.state,
-                    ChunkState::Exported { .. } | ChunkState::Pending
-                )
-            }))
-        };
-        if is_exported().await? {
-            self.driver.drive(id, Budget::of(self.budget)).await?;
-            if is_exported().await? {
-                return Ok(Err(
-                    "it is not deleted at ACS yet; run again when it is".to_owned()
-                ));
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    async fn remove(
-        &self,
-        id: &DocumentId,
-        reason: &str,
-        at_acs: &mut Vec<DocumentId>,
-    ) -> Result<Result<(), String>, CatalogueError> {
-        let Some(entry) = self.catalogue.entry(id).await? else {
-            return Ok(Ok(()));
-        };
-        if matches!(entry.state, ChunkState::Removed { .. }) {
-            return Ok(Ok(()));
-        }
-        if matches!(entry.state, ChunkState::SourceLeft { .. })
-            && !entry.is_surely_gone(self.catalogue.clock.now())
-        {
-            at_acs.push(id.clone());
-        }
-        Ok(match self.removals.erase(id, reason).await {
-            Removal::Removed => Ok(()),
-            Removal::Held { cases } => Err(format!("it is held for {}", holds::tags(&cases))),
-            Removal::NotDue => Err("it was opened again at this moment; run again".to_owned()),
-            Removal::Busy => Err("somebody is at work on it; run again".to_owned()),
-            Removal::Failed { reason, .. } => Err(format!("the vault did not delete it: {reason}")),
-        })
     }
 
     /// Markers that a kill left of entries that say nothing of the person any more. What says it still, or is not readable, is
@@ -312,16 +179,6 @@ fn tell_left(place: &Place, erasure: &mut Erasure) {
             reason,
         });
     }
-}
-
-fn names(entry: &LedgerEntry, person: &Person) -> bool {
-    let participants = entry
-        .metadata
-        .iter()
-        .flat_map(|metadata| &metadata.participants);
-    participants
-        .into_iter()
-        .any(|participant| participant.id.eq_ignore_ascii_case(person.id()))
 }
 
 fn recording_name_of(recording_id: &str) -> Option<Sha256Digest> {

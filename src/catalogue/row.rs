@@ -132,6 +132,8 @@ pub struct Row {
     pub held: bool,
     /// The media of a chunk is not what is said of it.
     pub doubtful: bool,
+    /// Notices on its media, such as a silent channel.
+    pub notices: usize,
     /// When ACS drops the next chunk that is not in the vault.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_deadline: Option<Timestamp>,
@@ -320,6 +322,11 @@ impl KnownRecording {
         })
     }
 
+    fn notices(&self) -> usize {
+        let receipts = self.entries().filter_map(|entry| entry.state.receipt());
+        receipts.map(|receipt| receipt.notices().len()).sum()
+    }
+
     /// When ACS drops the next chunk that is not in the vault.
     fn next_deadline(&self) -> Option<Timestamp> {
         self.entries()
@@ -358,6 +365,7 @@ impl KnownRecording {
             participants: self.participants().len(),
             held: !self.cases.is_empty(),
             doubtful: self.is_doubtful(),
+            notices: self.notices(),
             next_deadline: self.next_deadline(),
         }
     }

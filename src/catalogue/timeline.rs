@@ -130,6 +130,15 @@ fn told(record: &AuditRecord, index: u32) -> Happening {
         AuditAction::Removing => {
             format!("The copy of chunk {index} is being deleted from the vault")
         }
+        AuditAction::RemovingLate => {
+            format!("Files of chunk {index} that arrived late are being deleted from the vault")
+        }
+        AuditAction::ClearingBackup => {
+            format!("The second copy of chunk {index} is being deleted from the backup vault")
+        }
+        AuditAction::RecordedErased => {
+            format!("Chunk {index} was announced and not exported: its recording was erased")
+        }
         AuditAction::Removed => {
             format!("The copy of chunk {index} was deleted from the vault{reason}")
         }

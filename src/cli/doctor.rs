@@ -327,8 +327,7 @@ fn content_hosts(targets: &Targets) -> Check {
 
 /// A check that ends.
 async fn within(name: &str, checking: impl Future<Output = Check>) -> Check {
-    let remedy =
-        "see whether this network lets it through: name resolution, firewall, private endpoint";
+    let remedy = "check whether this network allows the connection: name resolution, firewall, private endpoint";
     within_of(DEADLINE, name, remedy, checking).await
 }
 

@@ -265,7 +265,7 @@ impl fmt::Display for ErasureReport {
 /// Erases a person's recordings.
 ///
 /// # Errors
-/// When the ledger fails; a repeat goes on.
+/// When the ledger fails; to repeat it continues the work.
 async fn erase(app: &App, person: &Person, reason: &str) -> Result<ErasureReport, CatalogueError> {
     let eraser = Eraser::new(
         app.catalogue.clone(),

@@ -76,20 +76,23 @@ impl fmt::Display for IndexedReport {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct RebuildReport {
-    /// The next sweep goes on with them.
+    /// The next sweep continues with them.
     pub rebuilt: Vec<DocumentId>,
     /// They are readable: nothing was changed.
     pub readable: Vec<DocumentId>,
     /// The vault has no receipt of them; their events have to be replayed.
     pub without_receipt: Vec<DocumentId>,
-    /// The vault does not hold what their receipt says; their events have to be replayed.
+    /// Their copies are missing or differ from their receipts; their events have to be replayed.
     pub not_held: Vec<DocumentId>,
 }
 
 impl fmt::Display for RebuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let groups: [(&[_], _); 4] = [
-            (&self.rebuilt, "is rebuilt; the next sweep goes on with it"),
+            (
+                &self.rebuilt,
+                "is rebuilt; the next sweep continues with it",
+            ),
             (&self.readable, "is readable; nothing was changed"),
             (
                 &self.without_receipt,
@@ -97,7 +100,7 @@ impl fmt::Display for RebuildReport {
             ),
             (
                 &self.not_held,
-                "is not in the vault as its receipt says: replay its event",
+                "differs from its receipt, or is missing in the vault: replay its event",
             ),
         ];
         write_groups(f, &groups, "Every entry is readable.")

@@ -33,6 +33,9 @@ pub struct List {
     /// Only chunks whose media contradicts its event or metadata
     #[arg(long)]
     doubtful: bool,
+    /// Only chunks with notices, such as a silent channel
+    #[arg(long)]
+    notices: bool,
 }
 
 /// A state of a chunk, as `--state` names it.
@@ -97,14 +100,21 @@ impl List {
     }
 
     fn is_narrowed(&self) -> bool {
-        self.state.is_some() || self.of.is_some() || self.at_risk || self.doubtful
+        self.state.is_some() || self.of.is_some() || self.at_risk || self.doubtful || self.notices
     }
 
     fn matches(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
         let anomaly = || entry.state.receipt().and_then(ExportReceipt::anomaly);
+        let has_notices = || {
+            entry
+                .state
+                .receipt()
+                .is_some_and(|receipt| !receipt.notices().is_empty())
+        };
         let is_in = |state: StateFilter| state == StateFilter::of(&entry.state);
         (!self.at_risk || entry.is_at_risk(now))
             && (!self.doubtful || anomaly().is_some())
+            && (!self.notices || has_notices())
             && self.state.is_none_or(is_in)
             && (self.of.as_ref()).is_none_or(|part| is_of(&entry.chunk, part))
     }
@@ -134,6 +144,8 @@ struct ListedChunk {
     pub vault: Option<VaultName>,
     /// How its media contradicts its event or metadata.
     pub anomaly: Option<String>,
+    /// What of its media is worth knowing.
+    pub notices: Vec<String>,
     /// The last failure.
     pub reason: Option<String>,
 }
@@ -175,8 +187,13 @@ impl fmt::Display for Listing {
                 .as_ref()
                 .map(|anomaly| format!(" (doubtful: {anomaly})"))
                 .unwrap_or_default();
+            let notices: String = chunk
+                .notices
+                .iter()
+                .map(|notice| format!(" (notice: {notice})"))
+                .collect();
             if !what.is_empty() {
-                table.note(format!("{what}{place}{doubt}"));
+                table.note(format!("{what}{place}{doubt}{notices}"));
             }
         }
         let mut unreadable = Table::new(&["event that could not be read"]);
@@ -244,6 +261,11 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
             .receipt()
             .and_then(ExportReceipt::anomaly)
             .map(str::to_owned),
+        notices: entry
+            .state
+            .receipt()
+            .map(|receipt| receipt.notices().iter().map(ToString::to_string).collect())
+            .unwrap_or_default(),
         recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
         call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
         expires_at: entry.expires_at,

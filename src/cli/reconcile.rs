@@ -307,7 +307,7 @@ fn without_recording(
     found.collect()
 }
 
-/// Chunks that no recording accounts for, and such that no report of these days tells are missing.
+/// Chunks without a recording, and chunks outside the reports of these days that are not in the vault.
 async fn chunks(
     app: &App,
     reports: &[CompletenessReport],

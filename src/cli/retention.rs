@@ -1,4 +1,4 @@
-//! `recording-vault retention`: what is past its policy, and its deletion from the vault.
+//! `recording-vault retention`: lists copies that are older than the policy, and deletes them from the vault.
 
 use std::fmt;
 
@@ -129,7 +129,10 @@ fn planned(
     }: PastPolicy,
     now: Timestamp,
 ) -> PlannedCopy {
-    let receipt = entry.state.removable().map(|(receipt, _)| receipt);
+    let removable = entry.state.removable();
+    let receipt = removable
+        .as_ref()
+        .and_then(|before| before.receipt.as_ref());
     let files = receipt
         .into_iter()
         .flat_map(|receipt| std::iter::once(receipt.media()).chain(receipt.metadata()));
@@ -169,7 +172,7 @@ pub struct HeldCopy {
 pub struct FailedRemoval {
     pub document_id: DocumentId,
     pub reason: String,
-    /// It is in the vault as it was; else some of it may be gone, and the next `retention apply` goes on.
+    /// It is in the vault as it was; otherwise parts of it may be deleted, and the next `retention apply` continues.
     pub is_whole: bool,
 }
 

@@ -9,7 +9,7 @@ use timer_schedule::Schedule;
 use super::reader::Reader;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::ExportPolicy;
-use crate::export::{DeletionPolicy, OnAnomaly};
+use crate::export::{DeletionPolicy, OnAnomaly, OnUnknownMedia};
 use crate::recording::OnOtherObject;
 use crate::retry::RetryPolicy;
 
@@ -51,6 +51,11 @@ impl Reader {
             "delete" => Ok(OnAnomaly::Delete),
             other => Err(format!("is `{other}`; expected keep or delete")),
         });
+        let unknown_media = self.parsed("ON_UNKNOWN_MEDIA", |text| match text {
+            "delete" => Ok(OnUnknownMedia::Delete),
+            "keep" => Ok(OnUnknownMedia::Keep),
+            other => Err(format!("is `{other}`; expected delete or keep")),
+        });
         Some(ExportPolicy {
             blocks: BlockPolicy {
                 block_size_bytes: block_size_bytes?,
@@ -60,6 +65,7 @@ impl Reader {
             deletion: DeletionPolicy {
                 delay: delete_delay?,
                 anomalies: anomalies?,
+                unknown_media: unknown_media?,
                 other_objects: other_objects?,
             },
             attempts: RetryPolicy {

@@ -57,6 +57,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("BACKUP_VAULT_URL", None),
     setting("VERIFY", Some("block-list")),
     setting("ON_ANOMALY", Some("keep")),
+    setting("ON_UNKNOWN_MEDIA", Some("delete")),
     setting("VAULT_TIER", None),
     setting("VAULT_TAGS", Some("false")),
     setting("VAULT_IMMUTABLE_FOR", None),

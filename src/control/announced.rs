@@ -16,6 +16,14 @@ use crate::store::documents::DocumentError;
 /// So long an event waits for ACS's answer.
 const ASKED_WITHIN: Duration = Duration::from_secs(3);
 
+/// What a recording's account makes of the files that an event announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Announcement {
+    Registered,
+    /// The recording was erased on request: its chunks must not be exported.
+    OfErasedRecording,
+}
+
 impl RecordingControl {
     /// Takes over what an event says about a recording's files. That no more files are to come is only a reason to ask ACS
     /// whether the recording has ended.
@@ -25,14 +33,14 @@ impl RecordingControl {
     pub async fn announced(
         &self,
         update: &RecordingFileStatusUpdated,
-    ) -> Result<(), DocumentError> {
+    ) -> Result<Announcement, DocumentError> {
         // Events of 2021 name no recording; no report leaves it out all the same.
         let Some(id) = &update
             .recording_id
             .clone()
             .or_else(|| update.chunks.first().map(RecordingChunk::filed_under))
         else {
-            return Ok(());
+            return Ok(Announcement::Registered);
         };
         let now = self.clock.now();
         let started_at = update.started_at.filter(|at| is_believable(*at, now));
@@ -58,7 +66,10 @@ impl RecordingControl {
         for problem in account.files.problems() {
             tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
         }
-        Ok(())
+        Ok(match account.erased {
+            Some(_) => Announcement::OfErasedRecording,
+            None => Announcement::Registered,
+        })
     }
 
     /// Whether the register has the recording of a chunk, and the chunk among its files. An account that is not readable is

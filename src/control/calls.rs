@@ -180,7 +180,8 @@ impl CallRegister {
         Ok(document.and_then(|document| document.last_recording().cloned()))
     }
 
-    /// Removes the consent that came with starts of this recording's call, but one that is still open.
+    /// Removes the consent that came with starts of this recording, which ended at `ended_at`. A start whose answer is lost may
+    /// be its own if it was sent before.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -188,9 +189,10 @@ impl CallRegister {
         &self,
         call: &RecordedCall,
         id: &RecordingId,
+        ended_at: Option<Timestamp>,
     ) -> Result<(), DocumentError> {
         let forget = |known: Option<&CallDocument>| {
-            let document = known?.without_consent(id);
+            let document = known?.without_consent(id, ended_at);
             (known != Some(&document)).then_some(document)
         };
         self.documents.change(&key(call), forget).await?;

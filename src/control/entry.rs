@@ -104,6 +104,14 @@ impl RegisteredRecording {
         has_ended && self.files.announced_at.is_none() && self.files.missing_since.is_none()
     }
 
+    /// When it ended.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        match &self.status {
+            RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => Some(*at),
+            RecordingStatus::Running => None,
+        }
+    }
+
     /// The time that the index has it under.
     pub fn filed_at(&self) -> Timestamp {
         self.started_at

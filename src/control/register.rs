@@ -84,6 +84,10 @@ impl RecordingRegister {
                 .cloned()
                 .unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), now));
             change(&mut recording);
+            // Erased is final, whatever a late write brings.
+            if let Some(erased) = known.and_then(|known| known.erased.clone()) {
+                recording.erase(erased);
+            }
             recording
         };
         let began = Instant::now();
@@ -158,7 +162,7 @@ impl RecordingRegister {
         match &account.call {
             Some(call) => {
                 CallRegister::new(Arc::clone(&self.documents.store))
-                    .forget_consent(call, id)
+                    .forget_consent(call, id, account.ended_at())
                     .await
             }
             None => Ok(()),

@@ -16,6 +16,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::entry::recording_duration_ms;
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
+use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
 use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
@@ -39,6 +40,10 @@ pub struct CompletenessReport {
     pub incomplete: usize,
     /// Total duration, as far as it is known.
     pub minutes: f64,
+    /// Chunks in the vault whose media disagrees with event or metadata.
+    pub doubtful: usize,
+    /// Chunks in the vault whose media could not be compared; that is no agreement.
+    pub media_unknown: usize,
 }
 
 /// One recording of the day.
@@ -71,6 +76,12 @@ pub struct ReportedChunk {
     pub size_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// Whether its media is what event and metadata report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaVerdict>,
+    /// What of its media is worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
     #[serde(skip)]
     problem: Option<String>,
 }
@@ -102,7 +113,8 @@ impl fmt::Display for CompletenessReport {
             recordings.len()
         )?;
         if *incomplete == 0 {
-            return write!(f, "Nothing is missing.");
+            write!(f, "Nothing is missing.")?;
+            return self.fmt_media(f);
         }
         write!(f, "{incomplete} are not complete:")?;
         for recording in recordings
@@ -114,6 +126,39 @@ impl fmt::Display for CompletenessReport {
                 .problems
                 .iter()
                 .try_for_each(|problem| write!(f, "\n    {problem}"))?;
+        }
+        self.fmt_media(f)
+    }
+}
+
+impl CompletenessReport {
+    /// What is to be said of the media of what is in the vault.
+    fn fmt_media(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chunks = |count: usize| match count {
+            1 => "1 chunk".to_owned(),
+            count => format!("{count} chunks"),
+        };
+        if self.doubtful > 0 {
+            write!(
+                f,
+                "\nMedia that disagrees with its event or metadata: {}.",
+                chunks(self.doubtful)
+            )?;
+        }
+        if self.media_unknown > 0 {
+            write!(
+                f,
+                "\nMedia that could not be checked: {}.",
+                chunks(self.media_unknown)
+            )?;
+        }
+        for recording in &self.recordings {
+            for chunk in &recording.chunks {
+                for notice in &chunk.notices {
+                    let (id, index) = (&recording.recording_id, chunk.index);
+                    write!(f, "\nNotice on {id}, chunk {index}: {notice}.")?;
+                }
+            }
         }
         Ok(())
     }
@@ -161,10 +206,17 @@ impl RecordingControl {
             }
         }
         let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
+        let with = |verdict| {
+            chunks()
+                .filter(|chunk| chunk.media == Some(verdict))
+                .count()
+        };
         Ok(CompletenessReport {
             day: name_of(day),
             made_at,
             chunk_count: chunks().count(),
+            doubtful: with(MediaVerdict::Disagrees),
+            media_unknown: with(MediaVerdict::Unknown),
             chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
             incomplete: recordings
                 .iter()
@@ -242,6 +294,8 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         file: None,
         size_bytes: None,
         sha256: None,
+        media: None,
+        notices: Vec::new(),
         problem: None,
     };
     match found.map(|found| found.entry.state) {
@@ -253,6 +307,8 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
             chunk.file = Some(receipt.media().name().to_string());
             chunk.size_bytes = Some(receipt.media().size_bytes());
             chunk.sha256 = Some(receipt.media().sha256().to_string());
+            chunk.media = Some(receipt.media_verdict());
+            chunk.notices = receipt.notices().iter().map(ToString::to_string).collect();
         }
         Some(ChunkState::InPlace { files, .. }) => {
             chunk.file = Some(files.media.location);

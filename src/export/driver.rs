@@ -25,6 +25,7 @@ use super::destination::DestinationError;
 use super::entry::Risk;
 use super::ledger::{ChunkLedger, Found, LedgerError};
 use super::receipt::ExportReceipt;
+use super::removal::Removals;
 use super::slots::{Slots, Turn};
 use super::source::RecordingSource;
 use super::state::ChunkState;
@@ -161,6 +162,12 @@ impl ExportDriver {
     /// Where the copies lie.
     pub fn vaults(&self) -> &Vaults {
         &self.exporter.vaults
+    }
+
+    /// What removes files from these vaults.
+    pub(super) fn removals(&self) -> Removals {
+        let (ledger, vaults) = (self.ledger.clone(), self.vaults().clone());
+        Removals::new(ledger, vaults, Arc::clone(&self.clock))
     }
 
     /// Whether the vault still has both files of a receipt as they were proved.

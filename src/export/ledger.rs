@@ -11,6 +11,7 @@
 mod announcing;
 mod auditing;
 mod claiming;
+mod cleared;
 mod indexing;
 mod inventory;
 mod markers;
@@ -30,6 +31,7 @@ use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteO
 
 pub use announcing::Recorded;
 pub use claiming::{AfterUpdate, Claim};
+pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, Retried};

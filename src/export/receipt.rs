@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::layout::BlobName;
-use crate::media::MediaExamination;
+use crate::media::{MediaExamination, MediaNotice, MediaVerdict};
 use crate::store::digest::Sha256Digest;
 
 /// A file of the vault whose length, SHA-256 and committed block list were compared and agree.
@@ -95,6 +95,15 @@ impl ExportReceipt {
         }
     }
 
+    /// The same proof of files that were proved again.
+    pub(super) fn with_files(&self, media: VerifiedFile, metadata: Option<VerifiedFile>) -> Self {
+        Self {
+            media,
+            metadata,
+            ..self.clone()
+        }
+    }
+
     pub fn vault(&self) -> VaultName {
         self.vault
     }
@@ -107,6 +116,18 @@ impl ExportReceipt {
     /// What a look into the media has shown.
     pub fn examination(&self) -> Option<&MediaExamination> {
         self.examination.as_ref()
+    }
+
+    /// What of the media is worth a notice.
+    pub fn notices(&self) -> &[MediaNotice] {
+        let examination = self.examination.as_ref();
+        examination.map_or(&[], |examination| &examination.notices)
+    }
+
+    /// The verdict of a look into the media; a look that was never made is no agreement.
+    pub fn media_verdict(&self) -> MediaVerdict {
+        let examination = self.examination.as_ref();
+        examination.map_or(MediaVerdict::Unknown, |examination| examination.verdict)
     }
 
     pub fn media(&self) -> &VerifiedFile {

@@ -43,17 +43,18 @@ pub enum ChunkState {
         receipt: ExportReceipt,
         reason: String,
     },
-    /// Its copy is being deleted from the vault by policy: of its files some, or all, may be gone. The next
-    /// `retention apply` goes on; no drive does.
+    /// Its files are being deleted from the vault, by policy or on request: some, or all, may be gone. The next
+    /// `retention apply` or `gdpr erase` continues; no drive does.
     Removing {
-        receipt: ExportReceipt,
+        /// `None`: there was no proved copy, only what an unfinished export left.
+        receipt: Option<ExportReceipt>,
         source: SourceEnd,
         began_at: Timestamp,
     },
-    /// The copy was deleted from the vault by policy.
+    /// Its files were deleted from the vault, by policy or on request. It is never exported again.
     Removed {
-        /// What the copy was.
-        receipt: ExportReceipt,
+        /// What the copy was, if there was one.
+        receipt: Option<ExportReceipt>,
         removed_at: Timestamp,
         reason: String,
     },
@@ -72,25 +73,54 @@ pub enum ChunkState {
     },
 }
 
-/// How the source of a settled copy ended.
+/// How the source had ended when a removal began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum SourceEnd {
-    Deleted { deleted_at: Timestamp },
-    Left { reason: String },
+    Deleted {
+        deleted_at: Timestamp,
+    },
+    Left {
+        reason: String,
+    },
+    /// ACS had dropped it before there was a copy.
+    Expired {
+        seen_at: Timestamp,
+        reason: String,
+    },
+    /// The export was given up.
+    GivenUp {
+        at: Timestamp,
+        reason: String,
+    },
+    /// It was still to be exported.
+    Open,
 }
 
 impl SourceEnd {
-    /// The state of a chunk whose source ended so, and whose copy is in the vault.
-    pub fn with_copy(self, receipt: ExportReceipt) -> ChunkState {
-        match self {
+    /// The state before the removal. `None` where that state needs a copy and there is none.
+    pub fn restored(self, receipt: Option<ExportReceipt>) -> Option<ChunkState> {
+        Some(match self {
             Self::Deleted { deleted_at } => ChunkState::SourceDeleted {
-                receipt,
+                receipt: receipt?,
                 deleted_at,
             },
-            Self::Left { reason } => ChunkState::SourceLeft { receipt, reason },
-        }
+            Self::Left { reason } => ChunkState::SourceLeft {
+                receipt: receipt?,
+                reason,
+            },
+            Self::Expired { seen_at, reason } => ChunkState::Expired { seen_at, reason },
+            Self::GivenUp { at, reason } => ChunkState::DeadLettered { at, reason },
+            Self::Open => ChunkState::Pending,
+        })
     }
+}
+
+/// What a removal begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removable {
+    pub receipt: Option<ExportReceipt>,
+    pub source: SourceEnd,
 }
 
 impl ChunkState {
@@ -123,34 +153,43 @@ impl ChunkState {
         }
     }
 
-    /// What a retention policy may remove: a settled copy, or what is left of one.
-    pub fn removable(&self) -> Option<(&ExportReceipt, SourceEnd)> {
+    /// Whether a retention policy may remove it: a settled copy, or what is left of one.
+    pub fn is_removable_copy(&self) -> bool {
         match self {
-            Self::SourceDeleted {
-                receipt,
-                deleted_at,
-            } => Some((
-                receipt,
-                SourceEnd::Deleted {
-                    deleted_at: *deleted_at,
-                },
-            )),
-            Self::SourceLeft { receipt, reason } => Some((
-                receipt,
-                SourceEnd::Left {
-                    reason: reason.clone(),
-                },
-            )),
-            Self::Removing {
-                receipt, source, ..
-            } => Some((receipt, source.clone())),
+            Self::SourceDeleted { .. } | Self::SourceLeft { .. } | Self::Removing { .. } => true,
             Self::Pending
             | Self::Exported { .. }
             | Self::Removed { .. }
             | Self::InPlace { .. }
             | Self::Expired { .. }
-            | Self::DeadLettered { .. } => None,
+            | Self::DeadLettered { .. } => false,
         }
+    }
+
+    /// What its removal begins with, or began with. `None`: it cannot be removed from this state.
+    pub fn removable(&self) -> Option<Removable> {
+        let removable = |receipt: Option<&ExportReceipt>, source| Removable {
+            receipt: receipt.cloned(),
+            source,
+        };
+        Some(match self.clone() {
+            Self::SourceDeleted {
+                receipt,
+                deleted_at,
+            } => removable(Some(&receipt), SourceEnd::Deleted { deleted_at }),
+            Self::SourceLeft { receipt, reason } => {
+                removable(Some(&receipt), SourceEnd::Left { reason })
+            }
+            Self::Removing {
+                receipt, source, ..
+            } => removable(receipt.as_ref(), source),
+            Self::Expired { seen_at, reason } => {
+                removable(None, SourceEnd::Expired { seen_at, reason })
+            }
+            Self::DeadLettered { at, reason } => removable(None, SourceEnd::GivenUp { at, reason }),
+            Self::Pending => removable(None, SourceEnd::Open),
+            Self::Exported { .. } | Self::Removed { .. } | Self::InPlace { .. } => return None,
+        })
     }
 
     /// The state's name as the ledger writes it.
@@ -209,17 +248,15 @@ mod tests {
             },
         ];
         for state in settled {
-            let (receipt, source) = state
-                .removable()
-                .map(|(receipt, source)| (receipt.clone(), source))
-                .unwrap();
-            assert_eq!(source.clone().with_copy(receipt.clone()), state);
+            let Removable { receipt, source } = state.removable().unwrap();
+            assert_eq!(source.clone().restored(receipt.clone()), Some(state));
+            assert_eq!(source.clone().restored(None), None, "it needs its copy");
             let removing = ChunkState::Removing {
                 receipt: receipt.clone(),
                 source,
                 began_at: now,
             };
-            assert!(removing.receipt().is_none() && removing.removable().is_some());
+            assert!(removing.receipt().is_none() && removing.is_removable_copy());
             let json = serde_json::to_vec(&removing).unwrap();
             assert_eq!(
                 serde_json::from_slice::<ChunkState>(&json).unwrap(),
@@ -231,6 +268,23 @@ mod tests {
                 reason: String::new(),
             };
             assert!(removed.receipt().is_none() && removed.removable().is_none());
+        }
+    }
+
+    #[test]
+    fn a_chunk_without_a_copy_goes_back_to_how_it_ended() {
+        let (now, reason) = (at("2026-03-02T10:00:00Z"), "r".to_owned());
+        let ended = [
+            ChunkState::Pending,
+            ChunkState::Expired {
+                seen_at: now,
+                reason: reason.clone(),
+            },
+            ChunkState::DeadLettered { at: now, reason },
+        ];
+        for state in ended {
+            let Removable { receipt, source } = state.removable().unwrap();
+            assert_eq!((receipt, source.restored(None)), (None, Some(state)));
         }
     }
 }

@@ -71,6 +71,9 @@ impl ExportSweep {
             let before = report.progress();
             self.pass(budget, &mut looked_at, &mut report).await?;
             if report.out_of_budget || report.progress() == before {
+                if !report.out_of_budget {
+                    self.driver.removals().look_again().await?;
+                }
                 return Ok(report);
             }
         }

@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::media::found::{Container, Length, ProbedMedia, Track, TrackKind};
+use crate::media::notice::MediaNotice;
 use crate::media::plausibility::Plausibility;
+use crate::media::sound::SoundLevels;
+use crate::media::zeros::ZeroRuns;
 
 /// Whether a file is what event and metadata report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -40,6 +43,15 @@ pub struct MediaExamination {
     pub bit_rate: Option<u64>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tracks: Vec<ExaminedTrack>,
+    /// How loud a wav is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sound: Option<SoundLevels>,
+    /// Runs of zero bytes in an mp4 or mp3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zeros: Option<ZeroRuns>,
+    /// What an operator may want to know; none of it keeps a source from being deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<MediaNotice>,
 }
 
 /// A track of the file.
@@ -75,7 +87,26 @@ impl MediaExamination {
                 .duration()
                 .and_then(|plays| bit_rate(total_bytes, plays)),
             tracks: probed.tracks.iter().map(ExaminedTrack::of).collect(),
+            sound: None,
+            zeros: None,
+            notices: Vec::new(),
         }
+    }
+
+    /// Adds what was seen and heard while the file passed by.
+    #[must_use]
+    pub fn with_sound(mut self, sound: Option<SoundLevels>, zeros: ZeroRuns) -> Self {
+        self.sound = sound;
+        let may_have_zeros = matches!(self.container, Container::Mp4 | Container::Mp3);
+        self.zeros = (may_have_zeros && zeros.count > 0).then_some(zeros);
+        self
+    }
+
+    /// Adds what an operator may want to know.
+    #[must_use]
+    pub fn with_notices(mut self, notices: Vec<MediaNotice>) -> Self {
+        self.notices = notices;
+        self
     }
 
     /// One sentence on what disagrees, if something does.

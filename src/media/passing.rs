@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use crate::media::mp3;
 use crate::media::seen::{READ_BYTES, TAIL_BYTES};
+use crate::media::zeros::{ZeroFinder, ZeroRuns};
+use crate::media::{mp3, sound};
 
 /// A file up to this size is kept as a whole.
 const WHOLE_BYTES: u64 = TAIL_BYTES;
@@ -24,6 +25,9 @@ pub struct PassingMedia {
     awaited: Vec<Range<u64>>,
     boxes: Option<BoxFollower>,
     parts: Vec<(u64, Vec<u8>)>,
+    /// Stretches of what may be a wav.
+    sound: Option<Vec<(u64, Vec<u8>)>>,
+    zeros: ZeroFinder,
 }
 
 /// Follows the boxes of an mp4 from one to the next.
@@ -56,10 +60,32 @@ impl PassingMedia {
                 && let (Ok(first), Ok(last)) =
                     (usize::try_from(from - offset), usize::try_from(to - offset))
             {
-                self.parts.push((from, bytes[first..last].to_vec()));
+                keep(&mut self.parts, from, &bytes[first..last]);
             }
         }
         self.awaited.retain(|range| range.end > end);
+        if let Some(sound) = &mut self.sound {
+            keep_sound(sound, total_bytes, offset, bytes);
+        }
+        self.zeros.pass(offset, bytes);
+    }
+
+    /// The stretches that are listened to, as far as they passed by.
+    pub(super) fn sound_parts(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let kept = self.sound.iter().flatten();
+        let whole = self
+            .sound
+            .is_none()
+            .then(|| sound::places(self.total_bytes))
+            .into_iter()
+            .flatten()
+            .filter_map(|place| Some((place.start, self.get(&place)?)));
+        kept.map(|(start, bytes)| (*start, &bytes[..])).chain(whole)
+    }
+
+    /// Runs of zero bytes among what passed by.
+    pub fn zeros(&self) -> ZeroRuns {
+        self.zeros.runs()
     }
 
     /// What was kept: where each part begins, and its bytes.
@@ -82,11 +108,12 @@ impl PassingMedia {
             0..READ_BYTES.min(total_bytes),
             total_bytes.saturating_sub(READ_BYTES)..total_bytes,
         ];
-        let mut boxes = None;
+        let (mut boxes, mut sound) = (None, None);
         if total_bytes <= WHOLE_BYTES {
             awaited = vec![0..total_bytes];
         } else if head.starts_with(b"RIFF") || head.starts_with(b"RF64") {
             // Format and sound stand at the beginning.
+            sound = Some(Vec::new());
         } else if is_mp4(head) {
             awaited = vec![
                 0..movie_end(head).clamp(READ_BYTES, TAIL_BYTES),
@@ -99,6 +126,8 @@ impl PassingMedia {
                 fragment_bytes_left: FRAGMENTS_BYTES,
             });
         } else {
+            // What begins in the middle may be a wav.
+            sound = head.is_empty().then(Vec::new);
             awaited.extend(mp3::places(total_bytes).map(|at| at..at + mp3::PLACE_BYTES));
         }
         Self {
@@ -106,6 +135,35 @@ impl PassingMedia {
             awaited,
             boxes,
             parts: Vec::new(),
+            sound,
+            zeros: ZeroFinder::default(),
+        }
+    }
+}
+
+/// Adds bytes to the part that ends before them, or as a part of their own.
+fn keep(parts: &mut Vec<(u64, Vec<u8>)>, at: u64, bytes: &[u8]) {
+    match parts.last_mut() {
+        Some((start, kept)) if start.saturating_add(kept.len() as u64) == at => {
+            kept.extend_from_slice(bytes);
+        }
+        Some(_) | None => parts.push((at, bytes.to_vec())),
+    }
+}
+
+/// Keeps the stretches that lie in this block; one that a border cuts is kept as far as it goes.
+fn keep_sound(sound: &mut Vec<(u64, Vec<u8>)>, total_bytes: u64, offset: u64, bytes: &[u8]) {
+    let end = offset.saturating_add(bytes.len() as u64);
+    for place in sound::places(total_bytes) {
+        let to = place.end.min(end);
+        if place.start < offset || place.start >= to {
+            continue;
+        }
+        if let (Ok(first), Ok(last)) = (
+            usize::try_from(place.start - offset),
+            usize::try_from(to - offset),
+        ) {
+            sound.push((place.start, bytes[first..last].to_vec()));
         }
     }
 }

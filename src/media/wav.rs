@@ -80,6 +80,21 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
     })
 }
 
+/// Finds format and sound of a wav by its beginning; `None` where they do not stand there.
+pub(super) fn layout_of(seen: &Seen) -> Option<(Format, Range<u64>)> {
+    let head = seen.head(12);
+    if !matches!(head.first_chunk(), Some(b"RIFF" | b"RF64" | b"BW64")) {
+        return None;
+    }
+    let mut layout = Layout::default();
+    // What lies behind the sound does not matter here.
+    let _ = walk(seen, &mut layout);
+    Some((
+        layout.format.filter(|format| format.is_playable())?,
+        layout.sound?,
+    ))
+}
+
 impl Layout {
     fn tell(self, is_complete: bool) -> ProbedMedia {
         let mut found = ProbedMedia::of(Container::Wav);

@@ -71,6 +71,27 @@ pub enum Absorbed {
 }
 
 impl RecordingChunk {
+    /// A chunk of which only its place in a recording is known.
+    pub fn unannounced(document_id: DocumentId, index: u32, recording_id: RecordingId) -> Self {
+        Self {
+            document_id,
+            index,
+            call_id: None,
+            server_call_id: None,
+            recording_id: Some(recording_id),
+            started_at: None,
+            duration_ms: None,
+            content: None,
+            format: None,
+            end_reason: None,
+            locations: ChunkLocations::default(),
+            storage_type: None,
+            event_id: None,
+            event_time: None,
+            other: Map::new(),
+        }
+    }
+
     /// What the event says about the file; metadata may know more.
     pub fn media_kind(&self) -> Option<MediaKind> {
         MediaKind::from_parts(self.content, self.format)

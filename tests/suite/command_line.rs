@@ -317,3 +317,43 @@ async fn an_acceptance_that_is_repeated_has_the_same_answer_and_one_record() {
     }
     assert_eq!(audit_records(&world, "accepted", &id).len(), 1);
 }
+
+#[tokio::test]
+async fn a_storage_that_cannot_be_read_makes_a_copy_unchecked_and_not_wrong() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    let id = document_ids(&event)[0].clone();
+    let path = format!("/chunks/{id}/verify");
+    assert_eq!(post(&world, &path, Value::Null).await.1["verified"], true);
+    // A file stands where the day's folder was: everything below it is an error, and none of it "not found".
+    let name = world.ledger_entry(&id)["state"]["receipt"]["media"]["name"].clone();
+    let day = name.as_str().and_then(|name| name.split('/').next());
+    let day = world.vault.join(day.expect("a name has folders"));
+    let aside = world.vault.with_file_name("aside");
+    std::fs::rename(&day, &aside).expect("the folder is ours");
+    std::fs::write(&day, "").expect("the folder is ours");
+
+    let output = shell(&world, &["verify", "--json", &id]).await;
+    let found = report(&output);
+    assert_eq!(output.status.code(), Some(1), "{found}");
+    assert_eq!(found["wrong"], json!([]), "{found}");
+    assert_eq!(found["notChecked"][0]["documentId"], json!(id), "{found}");
+    let (status, answer) = post(&world, &path, Value::Null).await;
+    assert_eq!(
+        (status, &answer["error"]["code"]),
+        (503, &json!("VaultUnavailable")),
+        "{answer}"
+    );
+
+    std::fs::remove_file(&day).expect("the file is ours");
+    std::fs::rename(&aside, &day).expect("the folder is ours");
+    assert!(shell(&world, &["verify", &id]).await.status.success());
+    let through: Vec<Value> = audit_records(&world, "verified", &id)
+        .iter()
+        .map(|record| record["detail"]["through"].clone())
+        .collect();
+    assert_eq!(through, ["api", "shell", "api", "shell"]);
+}

@@ -12,6 +12,7 @@ use recording_vault::export::retention::Removal;
 use recording_vault::export::{ChunkState, DriveOutcome, ExportSweep};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::audit::Operator;
+use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held, Holds, Released};
 use serde_json::{Value, json};
@@ -494,6 +495,18 @@ async fn no_fault_at_any_call_leaves_a_removal_undone_or_touches_what_is_held() 
     }
 }
 
+/// Every file with its digest; of a receipt the name only, because a copy that was touched is proved by its new `ETag`.
+fn files_by_digest(durable: &Durable) -> BTreeMap<String, Option<Sha256Digest>> {
+    let files = durable.vault.files().into_iter();
+    files
+        .map(|(name, content)| {
+            let is_receipt = name.as_str().contains("-receipt.");
+            let digest = (!is_receipt).then(|| Sha256Digest::of(&content));
+            (name.to_string(), digest)
+        })
+        .collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
     for fault in FAULTS {
@@ -503,14 +516,14 @@ async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
             let (durable, chunks) = in_the_vault().await;
             let reached = apply_with(&durable, &chunks, number, fault, &what).await;
             hold(&durable.holds(&Plan::calm()), &recording_of(&chunks[0])).await;
-            let before = durable.vault.files();
+            let before = files_by_digest(&durable);
             durable
                 .retention(&Plan::calm(), YEAR)
                 .apply()
                 .await
                 .expect("the ledger works");
             assert_eq!(
-                durable.vault.files(),
+                files_by_digest(&durable),
                 before,
                 "nothing more is deleted; {what}"
             );

@@ -49,7 +49,6 @@ fn assert_no_circle(folders: &[PathBuf]) {
 }
 
 #[test]
-#[ignore = "its last circles are being opened; run it to see them"]
 fn the_library_has_no_import_cycle() {
     assert_no_circle(&[repository().join("src")]);
 }

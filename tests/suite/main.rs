@@ -11,6 +11,7 @@
 //! | `doctor` | what it finds wrong, and what it says mends it |
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
+//! | `erasures` | erased is final: nothing of a person comes back |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
@@ -28,10 +29,12 @@
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `operator_page` | the operator's page in a real browser |
+//! | `operator_actions` | what operators' actions cost |
 //! | `operator_verbs` | what an operator types at a shell |
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `package` | the zip that is deployed runs under the host |
+//! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
@@ -58,6 +61,7 @@ mod document_store_contract;
 mod documents;
 mod drive;
 mod engine;
+mod erasures;
 mod event_grid_webhook;
 mod export_destination_contract;
 mod export_queue;
@@ -73,6 +77,7 @@ mod lambda;
 mod legacy_generations;
 mod media_truth;
 mod operations_guide;
+mod operator_actions;
 mod operator_page;
 mod operator_verbs;
 mod own_storage;
@@ -82,6 +87,7 @@ mod recording_callbacks;
 mod recording_control;
 mod recording_register;
 mod recording_source_contract;
+mod removals;
 mod schedules;
 mod sdk_traffic;
 mod source_deletion;

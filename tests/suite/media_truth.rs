@@ -2,14 +2,149 @@
 
 use std::time::Duration;
 
+use acs_simulator::media::Media;
 use recording_vault::export::ledger::Accepted;
-use recording_vault::export::{ChunkState, DriveOutcome};
+use recording_vault::export::{ChunkState, DriveOutcome, ExportReceipt};
+use recording_vault::media::MediaVerdict;
+use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::chunk;
 use crate::support::pipeline::{Pipeline, RETENTION};
 use crate::support::world::{World, document_ids};
+
+/// The fixtures of media, by their manifest.
+fn fixtures() -> Vec<(Value, Vec<u8>)> {
+    let folder = format!("{}/tests/fixtures/media", env!("CARGO_MANIFEST_DIR"));
+    let read = |name: &str| std::fs::read(format!("{folder}/{name}")).expect("it is readable");
+    let manifest: Vec<Value> =
+        serde_json::from_slice(&read("manifest.json")).expect("the manifest is a list");
+    manifest
+        .into_iter()
+        .map(|entry| {
+            let file = read(entry["file"].as_str().expect("a fixture has a name"));
+            (entry, file)
+        })
+        .collect()
+}
+
+/// What ACS's metadata would say of a fixture.
+fn metadata_of(fixture: &Value) -> String {
+    let reported = &fixture["told"];
+    let is_unmixed = reported["channelType"] == "unmixed";
+    let participants: Vec<Value> = (0..reported["channels"].as_u64().unwrap_or_default())
+        .filter(|_| is_unmixed)
+        .map(|channel| json!({"participantId": format!("8:acs:{channel}"), "channel": channel}))
+        .collect();
+    json!({
+        "chunkDuration": reported["chunkDurationMs"], "participants": participants,
+        "recordingInfo": {"format": reported["format"], "contentType": reported["contentType"],
+            "channelType": reported["channelType"], "audioConfiguration": {"channels": reported["channels"]}},
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn every_media_file_is_kept_and_only_the_sources_of_broken_ones_stay() {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    for (number, (fixture, file)) in (0..).zip(fixtures()) {
+        let chunk = RecordingChunk {
+            content: None,
+            format: None,
+            ..chunk(&format!("fixture-{number}"), number)
+        };
+        let id = chunk.document_id.clone();
+        pipeline
+            .source
+            .put_with_metadata(&id, file.clone(), metadata_of(&fixture));
+        pipeline.record(&chunk).await;
+        pipeline.drive(&id).await;
+        pipeline.sweep().await;
+        let state = pipeline.state(&id).await;
+        let receipt = state.receipt().expect("it is in the vault");
+        let is_broken = fixture["expected"] == "disagrees";
+        assert_eq!(
+            receipt.anomaly().is_some(),
+            is_broken,
+            "{fixture}: {state:?}"
+        );
+        let is_deleted = matches!(state, ChunkState::SourceDeleted { .. });
+        assert_eq!(is_deleted, !is_broken, "{fixture}: {state:?}");
+        assert!(pipeline.has(&chunk, &file), "{fixture}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_look_has_shown_is_in_the_receipt_of_a_good_file_too() {
+    let pipeline = Pipeline::that_keeps_anomalies();
+    let chunk = chunk("a", 0);
+    let wav = Media::wav(2, 3000, 1);
+    let file = wav.read(0, usize::try_from(wav.len()).expect("it fits"));
+    let metadata = json!({"chunkDuration": 3000.0, "recordingInfo": {"format": "wav", "channelType": "unmixed",
+            "audioConfiguration": {"channels": 2}},
+        "participants": [{"participantId": "8:acs:1", "channel": 0}]});
+    pipeline
+        .source
+        .put_with_metadata(&chunk.document_id, file, metadata.to_string());
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    let files = pipeline.vault.files();
+    let (_, receipt) = files
+        .iter()
+        .find(|(name, _)| name.as_str().contains("-receipt."))
+        .expect("it is there");
+    let document: Value = serde_json::from_slice(receipt).expect("a receipt is JSON");
+    let found = &document["receipt"]["examination"];
+    assert_eq!(
+        (
+            &found["verdict"],
+            &found["container"],
+            &found["durationMs"],
+            &found["channels"]
+        ),
+        (&json!("agrees"), &json!("wav"), &json!(3000), &json!(2)),
+        "{document:#}"
+    );
+    assert_eq!(
+        found["notices"],
+        json!([{"kind": "channelWithoutParticipant", "channel": 1}])
+    );
+    let levels = found["sound"]["channels"].as_array().expect("it was heard");
+    assert_eq!(
+        (levels.len(), &found["sound"]["seenPerMille"]),
+        (2, &json!(1000))
+    );
+    assert!(
+        levels
+            .iter()
+            .all(|level| level["peak"].as_u64() > Some(1000)),
+        "{found:#}"
+    );
+}
+
+#[tokio::test]
+async fn a_source_of_unknown_media_stays_where_the_policy_says_so_until_it_is_accepted() {
+    let pipeline = Pipeline::that_keeps_unknown_media();
+    let chunk = RecordingChunk {
+        content: None,
+        format: None,
+        ..chunk("a", 0)
+    };
+    let wav = Media::wav(1, 3000, 1);
+    let file = wav.read(0, usize::try_from(wav.len()).expect("it fits"));
+    let id = &chunk.document_id;
+    pipeline.source.put_with_metadata(id, file, "{}");
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    let state = pipeline.state(id).await;
+    let verdict = state.receipt().map(ExportReceipt::media_verdict);
+    assert_eq!(verdict, Some(MediaVerdict::Unknown), "{state:?}");
+    assert_eq!(pipeline.sweep().await.deleted, 0);
+    let accepted = pipeline.driver.ledger().accept(id, &Operator::Shell).await;
+    assert_eq!(accepted.expect("the ledger works"), Accepted::Accepted);
+    assert_eq!(pipeline.sweep().await.deleted, 1);
+}
 
 /// A page where a WAV should be.
 const PAGE: &[u8] = b"<html><body>Service unavailable</body></html>";

@@ -1,4 +1,4 @@
-//! Who we are to ACS: is there a token where one is needed, and does ACS take it, or our key?
+//! Identity and ACS: is there a token where one is needed, and does ACS accept it, or our key?
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
 /// A recording that no service ever made: base64url of its two ids, both nil.
 const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
 
-/// Whether the identity gives the tokens that are needed.
+/// Whether the identity returns the tokens that are needed.
 pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
     let needs_acs = matches!(targets.sign_in, SignIn::ManagedIdentity);
     let needs_storage = targets
@@ -60,10 +60,10 @@ async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
         Err(error) => Err(error),
     };
     match asked {
-        Ok(()) => Check::fine(name, "the managed identity gives a token"),
+        Ok(()) => Check::fine(name, "the managed identity returns a token"),
         Err(error) => {
             let says = format!(
-                "the managed identity gives no token: {}",
+                "the managed identity returns no token: {}",
                 ErrorChain(&error)
             );
             Check::failed(name, says, advice::identity())
@@ -71,7 +71,7 @@ async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
     }
 }
 
-/// Asks ACS for the state of a recording that cannot exist; that it says so shows that it took our signature or token.
+/// Asks ACS for the state of a recording that cannot exist. The answer "not found" shows that ACS accepts our signature or token.
 pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> Check {
     const NAME: &str = "ACS";
     let recording_id: RecordingId = NO_RECORDING.parse().expect("it is an id");
@@ -85,7 +85,7 @@ pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> 
     };
     within(NAME, async {
         let Err(error) = client.state(address).await else {
-            return Check::fine(NAME, format!("it takes our {what}"));
+            return Check::fine(NAME, format!("it accepts our {what}"));
         };
         let says = ErrorChain(&error).to_string();
         let Some((status, answer)) = error.answer() else {
@@ -95,7 +95,7 @@ pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> 
             StatusCode::NOT_FOUND | StatusCode::BAD_REQUEST if answer.code.is_some() => Check::fine(
                 NAME,
                 format!(
-                    "it takes our {what}: of a recording that cannot exist it says {}",
+                    "it accepts our {what}: for a recording that cannot exist it answers {}",
                     answer.code.as_deref().unwrap_or_default()
                 ),
             ),
@@ -105,10 +105,10 @@ pub(super) async fn sign_in(targets: &Targets, client: &CallRecordingClient) -> 
             },
             StatusCode::FORBIDDEN => Check::failed(NAME, says, advice::acs_role(&targets.acs)),
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Check::failed(NAME, says, "try again; if it stays so, look at Azure's service health")
+                Check::failed(NAME, says, "try again; if it still fails, check Azure's service health")
             }
             _ => {
-                let remedy = "see that ACS_ENDPOINT is the endpoint of an ACS resource, and ACS_API_VERSION one it knows";
+                let remedy = "check that ACS_ENDPOINT is the endpoint of an ACS resource, and ACS_API_VERSION a version that it knows";
                 Check::failed(NAME, says, remedy)
             }
         }

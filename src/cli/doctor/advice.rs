@@ -8,7 +8,7 @@ const IDENTITY: &str = "--assignee-object-id <principal id of the app's identity
 const GROUP: &str = "/subscriptions/<subscription>/resourceGroups/<group>/providers";
 
 /// Where to find the principal id that [`IDENTITY`] asks for.
-const PRINCIPAL: &str = "`az functionapp identity show --name <app> --resource-group <group> --query principalId` tells the id";
+const PRINCIPAL: &str = "`az functionapp identity show --name <app> --resource-group <group> --query principalId` prints the id";
 
 /// Gives the app's identity the right to use ACS.
 pub fn acs_role(endpoint: &AcsEndpoint) -> String {
@@ -30,10 +30,10 @@ pub fn storage_role(container: &ContainerUrl) -> String {
     )
 }
 
-/// Makes the SAS one that may do what our work needs.
+/// Replaces a SAS by one with the permissions that are needed.
 pub fn sas(setting: &str) -> String {
     format!(
-        "put another SAS into {setting}: one that is not over, for blobs, with the permissions read, add, create, write, delete and list (`racwdl`) on containers and objects"
+        "put another SAS into {setting}: one that has not expired, for blobs, with the permissions read, add, create, write, delete and list (`racwdl`) on containers and objects"
     )
 }
 
@@ -53,7 +53,7 @@ pub fn container(container: &ContainerUrl) -> String {
 pub fn network(container: &ContainerUrl) -> String {
     let account = account(container);
     format!(
-        "let the app's network in: `az storage account network-rule add --account-name {account} --resource-group <group> --subnet <subnet of the app>`, or a private endpoint"
+        "allow the app's network: `az storage account network-rule add --account-name {account} --resource-group <group> --subnet <subnet of the app>`, or a private endpoint"
     )
 }
 
@@ -68,7 +68,7 @@ pub fn access_key() -> String {
 
 pub fn acs_network(endpoint: &AcsEndpoint) -> String {
     format!(
-        "check the name in ACS_ENDPOINT, and that this network lets it out to {}",
+        "check the name in ACS_ENDPOINT, and that this network allows connections to {}",
         endpoint.authority()
     )
 }

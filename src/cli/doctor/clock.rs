@@ -39,14 +39,14 @@ pub(super) async fn checks(
     futures::future::join_all(asking).await
 }
 
-/// Without the path and the query: a SAS would stand there.
+/// Without path and query, which may contain a SAS.
 fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
 async fn check(name: &str, origin: &str, client: &reqwest::Client, clock: &dyn Clock) -> Check {
     let Ok(answer) = client.get(origin).send().await else {
-        // Whoever needs it says what is wrong.
+        // The check that needs it reports the reason.
         return Check::not_checked(name, format!("{origin} does not answer"));
     };
     let date = answer

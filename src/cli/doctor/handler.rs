@@ -14,7 +14,7 @@ const WEBHOOK: &str = "webhook, Event Grid schema";
 const CLOUD_EVENTS: &str = "webhook, CloudEvents";
 const EVENT_GRID: &str = "eventgrid.azure.net";
 
-/// Where the functions are, and what lets us in.
+/// Where the functions are, and their key and secret.
 pub struct Handler {
     pub url: Url,
     pub key: Option<String>,
@@ -22,7 +22,7 @@ pub struct Handler {
     pub secret: Option<String>,
 }
 
-/// `wants_token`: the webhook lets nobody in without Event Grid's token.
+/// `wants_token`: the webhook accepts only requests with Event Grid's token.
 pub(super) async fn checks(
     handler: Option<&Handler>,
     wants_token: bool,
@@ -41,7 +41,7 @@ pub(super) async fn checks(
         return vec![reached];
     }
     let (key, webhook, cloud_events) = tokio::join!(
-        within(KEY, handler.lets_us_in(client)),
+        within(KEY, handler.accepts_key(client)),
         within(WEBHOOK, handler.validates(wants_token, client)),
         within(CLOUD_EVENTS, handler.allows(client)),
     );
@@ -93,13 +93,13 @@ impl Handler {
             Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, "it answers"),
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Check::failed(
                 HANDLER,
-                "something answers, and has none of our functions",
-                "publish `dist/`, the whole of it: `cargo xtask stage`, then `cd dist && func azure functionapp publish <app>`",
+                "something answers, but without the functions of this app",
+                "publish all of `dist/`: `cargo xtask stage`, then `cd dist && func azure functionapp publish <app>`",
             ),
             Ok(answer) => Check::failed(
                 HANDLER,
                 format!("the host answers {} for it", answer.status()),
-                "the host runs and the handler does not: look into its log (`func azure functionapp logstream <app>`) for settings that are missing or invalid",
+                "the host runs and the handler does not: check its log (`func azure functionapp logstream <app>`) for settings that are missing or invalid",
             ),
         }
     }
@@ -108,10 +108,10 @@ impl Handler {
         if recording_vault::net::is_loopback(&self.url) {
             return "start it: `func start --script-root dist`; --port is the port it prints (7071 by default)".to_owned();
         }
-        "see that the app runs (`az functionapp show --name <app> --resource-group <group> --query state`) and that its network lets you in".to_owned()
+        "check that the app runs (`az functionapp show --name <app> --resource-group <group> --query state`) and that its network allows requests from here".to_owned()
     }
 
-    async fn lets_us_in(&self, client: &Client) -> Check {
+    async fn accepts_key(&self, client: &Client) -> Check {
         let request = self.request(
             client,
             Method::GET,
@@ -121,14 +121,16 @@ impl Handler {
         match request.send().await {
             Err(error) => Check::failed(KEY, unreachable(&error), self.where_it_runs()),
             Ok(answer) if is_refused(&answer) => self.refused(KEY, &answer),
-            Ok(answer) if answer.status().is_success() => Check::fine(KEY, "the host lets us in"),
+            Ok(answer) if answer.status().is_success() => {
+                Check::fine(KEY, "the host accepts the key")
+            }
             Ok(answer) => Check::failed(
                 KEY,
                 format!(
-                    "the host lets us in, and the list of recordings answers {}",
+                    "the host accepts the key, but the list of recordings answers {}",
                     answer.status()
                 ),
-                "look into the handler's log; the checks of the ledger say more",
+                "check the handler's log, and the check of the ledger",
             ),
         }
     }
@@ -151,8 +153,7 @@ impl Handler {
     /// <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>
     async fn validates(&self, wants_token: bool, client: &Client) -> Check {
         if wants_token {
-            let says =
-                "EVENT_GRID_AUDIENCE is set: only Event Grid itself has the token that is let in";
+            let says = "EVENT_GRID_AUDIENCE is set: only Event Grid itself has a token that the webhook accepts";
             return Check::not_checked(WEBHOOK, says);
         }
         let code = Uuid::new_v4().to_string();
@@ -167,7 +168,7 @@ impl Handler {
             .json(&event);
         match request.send().await {
             Err(error) => Check::failed(WEBHOOK, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if is_refused(&answer) => self.not_let_in(WEBHOOK, &answer),
+            Ok(answer) if is_refused(&answer) => self.unauthorized(WEBHOOK, &answer),
             Ok(answer) => {
                 let status = answer.status();
                 let answer: Value = answer.json().await.unwrap_or_default();
@@ -190,7 +191,7 @@ impl Handler {
             .header("webhook-request-origin", EVENT_GRID);
         match request.send().await {
             Err(error) => Check::failed(CLOUD_EVENTS, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if is_refused(&answer) => self.not_let_in(CLOUD_EVENTS, &answer),
+            Ok(answer) if is_refused(&answer) => self.unauthorized(CLOUD_EVENTS, &answer),
             Ok(answer) => {
                 let allowed = answer
                     .headers()
@@ -208,17 +209,17 @@ impl Handler {
         }
     }
 
-    fn not_let_in(&self, name: &str, answer: &Response) -> Check {
+    fn unauthorized(&self, name: &str, answer: &Response) -> Check {
         let mut check = self.refused(name, answer);
         if let Some(remedy) = &mut check.remedy {
-            remedy.push_str("; and EVENT_GRID_SECRET has to be here what it is there");
+            remedy.push_str("; EVENT_GRID_SECRET must have the same value here and there");
         }
         check
     }
 }
 
 fn no_handshake() -> String {
-    "see that what is published is this version, with the function EventGridWebhook (`az functionapp function list --name <app> --resource-group <group>`)".to_owned()
+    "check that this version is published, with the function EventGridWebhook (`az functionapp function list --name <app> --resource-group <group>`)".to_owned()
 }
 
 fn is_refused(answer: &Response) -> bool {
@@ -231,11 +232,11 @@ fn is_refused(answer: &Response) -> bool {
 /// Without the URL: it may hold the secret.
 fn unreachable(error: &reqwest::Error) -> String {
     let why = if error.is_timeout() {
-        "there is no answer in time"
+        "it does not answer in time"
     } else if error.is_connect() {
-        "nothing can be connected to there"
+        "nothing can be connected to at this URL"
     } else {
-        "the exchange breaks off"
+        "the connection broke"
     };
     why.to_owned()
 }

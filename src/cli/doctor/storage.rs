@@ -17,10 +17,10 @@ use recording_vault::vault::VaultUrl;
 use recording_vault::vault::azure::{Cause, StorageFailure};
 use recording_vault::vault::url::ContainerUrl;
 
-/// Probes stand after every folder of a day.
+/// Probes are listed after every folder of a day.
 const PROBE: &str = "recording-vault-doctor";
 const CONTENT: &[u8] = b"written by `recording-vault doctor`; it may be deleted";
-/// Probes that were left behind may stand before ours.
+/// Probes that were left behind may be listed before ours.
 const PROBES: usize = 1000;
 
 /// What is wrong with a storage.
@@ -52,7 +52,7 @@ pub(super) async fn vault(
             Ok(Removed::Yes) => Check::fine(name, format!("{url:?}: files can be written once, read, listed and deleted")),
             Ok(Removed::Forbidden(probe)) => Check::fine(
                 name,
-                format!("{url:?}: files can be written once, read and listed; a policy forbids to delete them, so `{probe}` stays, and `retention apply` has to wait for that policy"),
+                format!("{url:?}: files can be written once, read and listed; a policy forbids deleting them, so `{probe}` stays, and `retention apply` must wait for that policy"),
             ),
             Err(trouble) => failed(name, url, trouble),
         }
@@ -95,14 +95,10 @@ async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
     vault.put(&probe, content.clone(), &properties).await?;
     let tried = async {
         if vault.put(&probe, content, &properties).await? != CommitOutcome::AlreadyThere {
-            return Err(Trouble::Unsafe(
-                "it lets a file be overwritten that must not be",
-            ));
+            return Err(Trouble::Unsafe("it overwrites a file although it must not"));
         }
         if vault.read(&probe, 0..CONTENT.len() as u64).await? != CONTENT {
-            return Err(Trouble::Unsafe(
-                "it gives back other bytes than were written",
-            ));
+            return Err(Trouble::Unsafe("it returns other bytes than were written"));
         }
         if !vault.list(Some(&before), PROBES).await?.contains(&probe) {
             return Err(Trouble::Unsafe("it does not list a file that was written"));
@@ -153,12 +149,12 @@ async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
     let tried = async {
         if ledger.put(&probe, content, Precondition::Absent).await? != PutOutcome::Conflict {
             return Err(Trouble::Unsafe(
-                "it lets a document be overwritten that must not be",
+                "it overwrites a document although it must not",
             ));
         }
         let Some(found) = ledger.find(&probe).await? else {
             return Err(Trouble::Unsafe(
-                "it does not give back a document that was written",
+                "it does not return a document that was written",
             ));
         };
         let changed = Bytes::from_static(b"{\"changed\":true}");
@@ -169,7 +165,7 @@ async fn try_ledger(ledger: &dyn DocumentStore) -> Result<(), Trouble> {
             .is_written()
         {
             return Err(Trouble::Unsafe(
-                "it refuses a change to a document that nobody else changed",
+                "it refuses a change to a document that did not change meanwhile",
             ));
         }
         if ledger.put(&probe, changed, condition).await? != PutOutcome::Conflict {
@@ -242,7 +238,7 @@ fn in_container(container: &ContainerUrl, setting: &str, cause: Option<&Cause>) 
             status: 401 | 403, ..
         }) => advice::storage_role(container),
         Some(Cause::Answered { .. } | Cause::Unreachable | Cause::Other) | None => format!(
-            "check the account's name in {setting}, and that this network lets it out to it: name resolution, firewall, private endpoint"
+            "check the account's name in {setting}, and that this network allows connections to it: name resolution, firewall, private endpoint"
         ),
     }
 }
@@ -301,7 +297,7 @@ mod tests {
         "az storage container create --account-name acct --name calls"
     )]
     #[case::else_the_network("", 500, "InternalError", "check the account's name in VAULT_URL")]
-    fn what_the_storage_answers_names_what_mends_it(
+    fn the_answer_of_the_storage_names_its_fix(
         #[case] sas: &str,
         #[case] status: u16,
         #[case] code: &str,

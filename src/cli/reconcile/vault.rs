@@ -1,4 +1,4 @@
-//! The vault's files against the ledger: what is missing, and what nobody accounts for.
+//! Compares the vault's files with the ledger: files that are missing, and files without an entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +50,7 @@ pub(super) async fn compare(
         .collect();
     for name in files {
         let Some(document_id) = document_of(name) else {
-            let problem = "its name is none that this product gives".to_owned();
+            let problem = "this product gives no file such a name".to_owned();
             findings.push(Finding {
                 kind: FindingKind::FileWithoutEntry,
                 subject: name.to_string(),
@@ -69,7 +69,7 @@ pub(super) async fn compare(
                 ),
                 Err(LedgerError::Corrupt { .. }) => {
                     let problem = format!(
-                        "the ledger's entry is not readable; `ledger rebuild {document_id}` mends it"
+                        "the ledger's entry is not readable; `ledger rebuild {document_id}` rewrites it"
                     );
                     Some(Finding {
                         kind: FindingKind::FileWithoutEntry,

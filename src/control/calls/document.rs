@@ -220,16 +220,27 @@ impl CallDocument {
         self.freed.iter().rev().find(|freed| freed.freed_by == by)
     }
 
-    /// Without the consent of settled starts, if this is the call's last recording.
-    pub fn without_consent(&self, id: &RecordingId) -> Self {
+    /// Without what is kept of people who started this recording, which ended at `ended_at`.
+    pub fn without_consent(&self, id: &RecordingId, ended_at: Option<Timestamp>) -> Self {
         let mut document = self.clone();
-        if self.last_recording() == Some(id) || self.open.is_none() {
-            for freed in &mut document.freed {
-                (freed.consent, freed.started_by) = (None, None);
+        // Where the answer to its start was lost, the start was sent before it ended.
+        let may_be_its = |sent: Timestamp| ended_at.is_some_and(|ended_at| sent <= ended_at);
+        let is_its = match &self.recording_id {
+            Some(recorded) => recorded == id,
+            None => may_be_its(self.first_sent),
+        };
+        if is_its {
+            document.consent = None;
+            if let Some(open) = &mut document.open {
+                open.started_by = None;
+                open.options.audio_channel_participant_ordering = None;
+                open.options.channel_affinity = None;
             }
         }
-        if self.open.is_none() {
-            document.consent = None;
+        for freed in &mut document.freed {
+            if may_be_its(freed.first_sent) {
+                (freed.consent, freed.started_by) = (None, None);
+            }
         }
         document
     }

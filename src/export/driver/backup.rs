@@ -12,9 +12,11 @@ use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::removal::BackupCleared;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{ChunkExport, Proved};
 use crate::export::transfer::error::TransferError;
+use crate::store::audit::AuditAction;
 
 /// How an export ended.
 pub(super) enum Exported {
@@ -134,14 +136,21 @@ impl ExportDriver {
         run: &mut Run<'_>,
         receipt: &ExportReceipt,
     ) -> Result<Step, LedgerError> {
+        // That something lies there is the intent; holds are looked at as before every removal.
+        if let Some(withheld) = self.withheld(run, receipt).await? {
+            return Ok(withheld);
+        }
+        let id = &run.entry.chunk.document_id;
+        self.ledger
+            .audit_step(AuditAction::ClearingBackup, id, serde_json::Value::Null)
+            .await?;
         let fence = Fence::new(&self.ledger, run.claim);
-        let cleared = match self.vaults().still_hold(receipt).await {
-            Ok(true) => self.exporter.clear_backup(fence, &run.entry, receipt).await,
-            // What is there may be the last copy.
-            Ok(false) => return self.export_again(run).await,
-            Err(error) => Err(error),
-        };
+        let cleared = self.vaults().clear_backup(fence, &run.entry, receipt).await;
+        if matches!(cleared, Ok(BackupCleared::LostAtHome)) {
+            return self.export_again(run).await;
+        }
         let Err(error) = cleared else {
+            self.ledger.note_cleared(run.claim.document_id()).await?;
             let is_cleared = |entry: &mut LedgerEntry| entry.uses_backup = false;
             run.entry = self
                 .ledger

@@ -156,7 +156,7 @@ impl ExportDriver {
     }
 
     /// What becomes of a chunk that is held: it waits, until ACS itself has dropped the source. `None` when nothing holds it.
-    async fn withheld(
+    pub(super) async fn withheld(
         &self,
         run: &mut Run<'_>,
         receipt: &ExportReceipt,

@@ -6,8 +6,6 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 
 use crate::export::destination::{DestinationError, ExportDestination};
-use crate::export::entry::LedgerEntry;
-use crate::export::fence::Fence;
 use crate::export::layout;
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::source::{
@@ -76,30 +74,6 @@ impl ChunkExporter {
         let home = attempt.fence.around(self.vaults.home());
         self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(Some(moved))
-    }
-
-    /// Removes from the backup vault whatever of a chunk that is proved at home may lie there.
-    ///
-    /// # Errors
-    /// When the backup vault fails. One that is not configured any more is let alone.
-    pub async fn clear_backup(
-        &self,
-        fence: Fence<'_>,
-        entry: &LedgerEntry,
-        at_home: &ExportReceipt,
-    ) -> Result<(), DestinationError> {
-        let Ok(backup) = self.vaults.get(VaultName::Backup, at_home.media().name()) else {
-            let id = &entry.chunk.document_id;
-            tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set any more");
-            return Ok(());
-        };
-        let backup = fence.around(backup);
-        for name in layout::all_names(&entry.folder, &entry.chunk) {
-            if let Some(version) = backup.version(&name).await? {
-                backup.remove(&name, &version).await?;
-            }
-        }
-        Ok(())
     }
 
     async fn copy_home(

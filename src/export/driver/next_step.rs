@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
+use crate::media::MediaVerdict;
 use crate::recording::OnOtherObject;
 
 /// When a source may be deleted.
@@ -15,13 +16,28 @@ pub struct DeletionPolicy {
     /// Pause between the proof and the deletion.
     pub delay: Duration,
     pub anomalies: OnAnomaly,
+    pub unknown_media: OnUnknownMedia,
     pub other_objects: OnOtherObject,
 }
 
 impl DeletionPolicy {
-    /// Whether doubts about its media, if there are any, keep the source from being deleted.
-    pub fn spares_doubtful(self, entry: &LedgerEntry) -> bool {
-        self.anomalies == OnAnomaly::Keep && entry.anomaly_accepted_at.is_none()
+    /// Why the media of a copy keeps its source from being deleted, if it does.
+    pub fn media_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
+        if entry.anomaly_accepted_at.is_some() {
+            return None;
+        }
+        match (receipt.anomaly(), self.anomalies) {
+            (Some(anomaly), OnAnomaly::Keep) => {
+                return Some(format!("its media is doubtful: {anomaly}"));
+            }
+            (Some(_), OnAnomaly::Delete) => return None,
+            (None, OnAnomaly::Keep | OnAnomaly::Delete) => {}
+        }
+        let is_unknown = receipt.media_verdict() == MediaVerdict::Unknown;
+        match self.unknown_media {
+            OnUnknownMedia::Keep if is_unknown => Some("its media could not be checked".to_owned()),
+            OnUnknownMedia::Keep | OnUnknownMedia::Delete => None,
+        }
     }
 }
 
@@ -31,6 +47,14 @@ pub enum OnAnomaly {
     /// It stays at ACS until somebody accepts it, or ACS drops it.
     Keep,
     Delete,
+}
+
+/// What becomes of a source whose media could not be compared with what is reported of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnknownMedia {
+    Delete,
+    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    Keep,
 }
 
 /// What is due for a chunk.
@@ -117,10 +141,7 @@ fn after_export(
             reason,
         };
     }
-    if let Some(anomaly) = receipt
-        .anomaly()
-        .filter(|_| deletion.spares_doubtful(entry))
-    {
+    if let Some(reason) = deletion.media_objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {
                 until: entry.surely_gone_at,
@@ -128,7 +149,7 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason: format!("its media is doubtful: {anomaly}"),
+            reason,
         };
     }
     let due_at = receipt
@@ -157,6 +178,7 @@ mod tests {
     const HOUR: DeletionPolicy = DeletionPolicy {
         delay: Duration::from_hours(1),
         anomalies: OnAnomaly::Keep,
+        unknown_media: OnUnknownMedia::Delete,
         other_objects: OnOtherObject::Keep,
     };
 
@@ -226,6 +248,32 @@ mod tests {
         entry.anomaly_accepted_at = Some(later);
         assert!(matches!(
             next_step(&entry, HOUR, later),
+            NextStep::DeleteSource { .. }
+        ));
+    }
+
+    #[test]
+    fn a_source_of_unknown_media_stays_only_where_the_policy_says_so() {
+        let mut entry = exported();
+        let now = at("2026-03-02T12:00:00Z");
+        assert!(matches!(
+            next_step(&entry, HOUR, now),
+            NextStep::DeleteSource { .. }
+        ));
+        let careful = DeletionPolicy {
+            unknown_media: OnUnknownMedia::Keep,
+            ..HOUR
+        };
+        let until = entry.surely_gone_at;
+        assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
+        let step = next_step(&entry, careful, until);
+        assert!(
+            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not be checked")),
+            "{step:?}"
+        );
+        entry.anomaly_accepted_at = Some(now);
+        assert!(matches!(
+            next_step(&entry, careful, now),
             NextStep::DeleteSource { .. }
         ));
     }
@@ -316,12 +364,12 @@ mod tests {
                 reason: String::new(),
             },
             ChunkState::Removing {
-                receipt: receipt(),
+                receipt: Some(receipt()),
                 source: SourceEnd::Deleted { deleted_at: now },
                 began_at: now,
             },
             ChunkState::Removed {
-                receipt: receipt(),
+                receipt: Some(receipt()),
                 removed_at: now,
                 reason: String::new(),
             },

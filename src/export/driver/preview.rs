@@ -87,12 +87,15 @@ impl ExportDriver {
                 ),
                 None => "it was held when it was looked at last".to_owned(),
             },
-            (state, false) => match state.receipt().and_then(|receipt| receipt.anomaly()) {
-                Some(anomaly) if self.policy.deletion.spares_doubtful(entry) => {
-                    format!("its media is doubtful ({anomaly}); `accept` lets it go")
-                }
-                Some(_) | None => "DELETE_DELAY is not over".to_owned(),
-            },
+            (state, false) => {
+                let objection = state
+                    .receipt()
+                    .and_then(|receipt| self.policy.deletion.media_objection(entry, receipt));
+                objection.map_or_else(
+                    || "DELETE_DELAY is not over".to_owned(),
+                    |objection| format!("{objection}; `accept` lets it go"),
+                )
+            }
         }
     }
 }
@@ -111,6 +114,9 @@ fn ended(state: &ChunkState) -> String {
         ChunkState::Removing { source, .. } => match source {
             SourceEnd::Deleted { .. } => "it is deleted already".to_owned(),
             SourceEnd::Left { reason } => format!("it was left: {reason}"),
+            SourceEnd::Expired { reason, .. } => format!("it is lost: {reason}"),
+            SourceEnd::GivenUp { reason, .. } => format!("it was given up: {reason}"),
+            SourceEnd::Open => "its recording is being erased".to_owned(),
         },
         ChunkState::Removed { .. } => "its copy was deleted by policy".to_owned(),
         ChunkState::Expired { reason, .. } => format!("it is lost: {reason}"),

@@ -338,6 +338,9 @@ fn count_exported(entry: &LedgerEntry, receipt: &ExportReceipt) {
     if receipt.anomaly().is_some() {
         metrics::CHUNKS_DOUBTFUL.increment(&[]);
     }
+    if !receipt.notices().is_empty() {
+        metrics::CHUNKS_NOTICED.increment(&[]);
+    }
 }
 
 fn count_settled(state: &ChunkState) {

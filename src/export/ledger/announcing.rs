@@ -16,6 +16,8 @@ pub enum Recorded {
     AlreadyKnown,
     /// The event names another place for a document that is known. The entry keeps the place it has.
     Conflicting,
+    /// Its recording was erased: the chunk is not exported.
+    Erased,
 }
 
 impl ChunkLedger {
@@ -32,6 +34,48 @@ impl ChunkLedger {
             })
             .await?;
         Ok(changed.outcome)
+    }
+
+    /// Notes a chunk of an erased recording, without anything of a person, and so that it is never exported. An entry that is
+    /// there already is left to the erasure.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn record_erased(&self, chunk: RecordingChunk) -> Result<Recorded, LedgerError> {
+        let document_id = chunk.document_id.clone();
+        let changed = self
+            .change(&document_id, None, |found| {
+                self.decide_erased(found, chunk.clone()).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_erased(
+        &self,
+        found: Option<LedgerEntry>,
+        mut chunk: RecordingChunk,
+    ) -> Result<Change<Recorded>, LedgerError> {
+        if found.is_some() {
+            return Ok(Change::Leave(Recorded::Erased));
+        }
+        chunk.other.clear();
+        let now = self.clock.now();
+        let mut entry = LedgerEntry::new(chunk, now, self.retention);
+        entry.state = ChunkState::Removed {
+            receipt: None,
+            removed_at: now,
+            reason: "its recording was erased before it was exported".to_owned(),
+        };
+        entry.note_audited(
+            self.audit_recorded(AuditAction::RecordedErased, &entry.chunk)
+                .await?,
+        );
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome: Recorded::Erased,
+            marker: MarkerCheck::Skip,
+        })
     }
 
     async fn decide_announced(

@@ -117,10 +117,10 @@ fn described(state: &ChunkState) -> Value {
         ChunkState::InPlace { files, .. } => {
             json!({"sizeBytes": files.media.size_bytes, "sha256": files.media.sha256})
         }
-        ChunkState::Removing { receipt, .. } => proof(receipt),
+        ChunkState::Removing { receipt, .. } => receipt.as_ref().map(proof).into(),
         ChunkState::Removed {
             receipt, reason, ..
-        } => json!({"proof": proof(receipt), "reason": reason}),
+        } => json!({"proof": receipt.as_ref().map(proof), "reason": reason}),
         ChunkState::Expired { reason, .. } | ChunkState::DeadLettered { reason, .. } => {
             json!({"reason": reason})
         }

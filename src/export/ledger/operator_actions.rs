@@ -7,6 +7,7 @@ use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
+use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, Operator};
 
@@ -106,8 +107,7 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
-        let is_doubtful =
-            matches!(&entry.state, ChunkState::Exported { receipt } if receipt.anomaly().is_some());
+        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.media_verdict() != MediaVerdict::Agrees);
         if entry.anomaly_accepted_at.is_some() {
             return Ok(Change::Leave(Accepted::AlreadyAccepted));
         }

@@ -118,7 +118,7 @@ impl ChunkExporter {
             None => None,
         };
         let nothing = RecordingMetadata::default();
-        let anomaly = examination::anomaly(
+        let examined = examination::examine_media(
             vault,
             &attempt.entry.chunk,
             &media,
@@ -130,7 +130,7 @@ impl ChunkExporter {
             media.file,
             metadata,
             attempt.vault,
-            anomaly,
+            Some(examined),
             self.clock.now(),
         );
         self.put_receipt(vault, attempt.entry, &receipt).await?;

@@ -8,7 +8,7 @@ use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::receipt::VerifiedFile;
 use crate::export::transfer::file::Transferred;
 use crate::media::plausibility::{ReportedMedia, examine};
-use crate::media::{MediaExamination, MediaProbe};
+use crate::media::{MediaExamination, MediaNotice, MediaProbe};
 use crate::recording::{MetadataSummary, RecordingChunk, RecordingMetadata};
 
 /// More of a metadata file is archived, but not read.
@@ -18,20 +18,24 @@ const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 ///
 /// # Errors
 /// When the vault does not give what it holds.
-pub(in crate::export) async fn anomaly(
+pub(in crate::export) async fn examine_media(
     vault: &dyn ExportDestination,
     chunk: &RecordingChunk,
     media: &Transferred,
     metadata: &RecordingMetadata,
-) -> Result<Option<MediaExamination>, DestinationError> {
+) -> Result<MediaExamination, DestinationError> {
     let size_bytes = media.file.size_bytes();
     let mut probe = MediaProbe::with_parts(size_bytes, media.passing.parts());
     while let Some(range) = probe.next_read() {
         probe.feed(&vault.read(media.file.name(), range).await?);
     }
+    let sound = probe.hear(&media.passing);
     let found = probe.finish();
     let plausibility = examine(&found, size_bytes, &ReportedMedia::of(chunk, metadata));
-    Ok(Some(MediaExamination::of(&found, size_bytes, plausibility)))
+    let notices = MediaNotice::of(&found, size_bytes, sound.as_ref(), metadata);
+    Ok(MediaExamination::of(&found, size_bytes, plausibility)
+        .with_sound(sound, media.passing.zeros())
+        .with_notices(notices))
 }
 
 /// A metadata file of the vault, read leniently.

@@ -23,6 +23,12 @@ pub enum AuditAction {
     DeadLettered,
     Removing,
     Removed,
+    /// Files that arrived in a vault after their chunk was removed.
+    RemovingLate,
+    /// The second copy, of a chunk that is proved at home.
+    ClearingBackup,
+    /// A chunk of an erased recording, which is not exported.
+    RecordedErased,
     // What operators do.
     Retried,
     Accepted,
@@ -74,6 +80,9 @@ mod tests {
             (AuditAction::DeadLettered, "deadLettered"),
             (AuditAction::Removing, "removing"),
             (AuditAction::Removed, "removed"),
+            (AuditAction::RemovingLate, "removingLate"),
+            (AuditAction::ClearingBackup, "clearingBackup"),
+            (AuditAction::RecordedErased, "recordedErased"),
             (AuditAction::Retried, "retried"),
             (AuditAction::Accepted, "accepted"),
             (AuditAction::Verified, "verified"),

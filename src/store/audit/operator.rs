@@ -18,7 +18,9 @@ impl Operator {
         let mut detail = match detail {
             Value::Object(members) => members,
             Value::Null => Map::new(),
-            other => Map::from_iter([("detail".to_owned(), other)]),
+            other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+                Map::from_iter([("detail".to_owned(), other)])
+            }
         };
         let through = match self {
             Self::Shell => "shell",

@@ -159,6 +159,12 @@ pub fn passing(bytes: &[u8]) {
         );
     }
     let probe = MediaProbe::with_parts(total, passing.parts());
+    if let Some(sound) = probe.hear(&passing) {
+        assert!(
+            sound.channels.iter().all(|one| one.waveform.len() <= 2048),
+            "{sound:?} is too much"
+        );
+    }
     examine_all(looked_at(file, probe, total), total);
 }
 

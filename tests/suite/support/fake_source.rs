@@ -77,6 +77,16 @@ impl FakeSource {
         let metadata = format!(
             "{{\r\n  \"chunkDocumentId\": \"{id}\",\r\n  \"recordingInfo\": {{\"contentType\": \"audio\", \"format\": \"mp3\"}},\r\n  \"participants\": [{{\"participantId\": \"{PARTICIPANT}\", \"channel\": 0}}]\r\n}}"
         );
+        self.put_with_metadata(id, media, metadata);
+    }
+
+    /// Keeps a chunk with its media and metadata.
+    pub fn put_with_metadata(
+        &self,
+        id: &DocumentId,
+        media: impl Into<Bytes>,
+        metadata: impl Into<Bytes>,
+    ) {
         self.model()
             .chunks
             .insert(id.clone(), (media.into(), metadata.into()));

@@ -9,7 +9,7 @@ use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
-    ExportSweep, OnAnomaly, Sources, SweepReport, Vaults,
+    ExportSweep, OnAnomaly, OnUnknownMedia, Sources, SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -33,6 +33,7 @@ pub fn policy() -> ExportPolicy {
         deletion: DeletionPolicy {
             delay: Duration::ZERO,
             anomalies: OnAnomaly::Delete,
+            unknown_media: OnUnknownMedia::Delete,
             other_objects: OnOtherObject::Keep,
         },
         attempts: RetryPolicy {
@@ -85,6 +86,18 @@ impl Pipeline {
     pub fn that_keeps_anomalies() -> Self {
         let deletion = DeletionPolicy {
             anomalies: OnAnomaly::Keep,
+            ..policy().deletion
+        };
+        Self::with_policy(ExportPolicy {
+            deletion,
+            ..policy()
+        })
+    }
+
+    /// The same with media of which nothing is known.
+    pub fn that_keeps_unknown_media() -> Self {
+        let deletion = DeletionPolicy {
+            unknown_media: OnUnknownMedia::Keep,
             ..policy().deletion
         };
         Self::with_policy(ExportPolicy {

@@ -22,13 +22,14 @@ use recording_vault::export::destination::{
     RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
+use recording_vault::export::removal::Removals;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, Sources, Vaults,
+    ExportSweep, OnAnomaly, OnUnknownMedia, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -57,6 +58,9 @@ pub enum Fault {
     AnswerLost,
     KillBefore,
     KillAfter,
+    /// The process stands still before the call, or before it sees the answer, until it is thawed.
+    FreezeBefore,
+    FreezeAfter,
 }
 
 impl Fault {
@@ -75,6 +79,7 @@ pub struct Plan {
     at: Option<(usize, Fault)>,
     noise: Option<Mutex<Noise>>,
     killed: Notify,
+    thawed: Notify,
 }
 
 /// Calls that fail, and calls that take their time, at random.
@@ -91,6 +96,7 @@ impl Plan {
             at: None,
             noise: None,
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -101,6 +107,7 @@ impl Plan {
             at: Some((number, fault)),
             noise: None,
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -115,6 +122,7 @@ impl Plan {
             at: killed_at,
             noise: Some(Mutex::new(noise)),
             killed: Notify::new(),
+            thawed: Notify::new(),
         })
     }
 
@@ -126,6 +134,21 @@ impl Plan {
     /// Resolves when the process is killed.
     pub async fn killed(&self) {
         self.killed.notified().await;
+    }
+
+    /// Resolves when the process stands still.
+    pub async fn frozen(&self) {
+        self.killed.notified().await;
+    }
+
+    /// Lets a process go on that stands still.
+    pub fn thaw(&self) {
+        self.thawed.notify_one();
+    }
+
+    async fn freeze(&self) {
+        self.killed.notify_one();
+        self.thawed.notified().await;
     }
 
     async fn around<T, E, F: Future<Output = Result<T, E>>>(
@@ -154,6 +177,15 @@ impl Plan {
             Some(Fault::KillAfter) => {
                 let _ = call().await;
                 self.die().await
+            }
+            Some(Fault::FreezeBefore) => {
+                self.freeze().await;
+                call().await
+            }
+            Some(Fault::FreezeAfter) => {
+                let answer = call().await;
+                self.freeze().await;
+                answer
             }
         }
     }
@@ -468,6 +500,17 @@ impl Durable {
         )
     }
 
+    /// A process that removes files of this state.
+    pub fn removals(&self, plan: &Arc<Plan>) -> Removals {
+        let store = planned(&self.store, plan);
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        Removals::new(ledger, Vaults::new(vault, None), self.clock.clone())
+    }
+
     /// The register of a process on this state.
     pub fn register(&self, plan: &Arc<Plan>) -> RecordingRegister {
         let store = Arc::new(Planned {
@@ -547,6 +590,26 @@ impl Durable {
         }
     }
 
+    /// The ledger's storage.
+    pub fn store(&self) -> Arc<MemoryDocumentStore> {
+        Arc::clone(&self.store)
+    }
+
+    /// Every document but the audit log, as text.
+    pub async fn documents(&self) -> Vec<(String, String)> {
+        let keys = self.store.list("", None, 10_000).await;
+        let mut documents = Vec::new();
+        for key in keys.expect("the store works") {
+            if key.starts_with("audit") {
+                continue;
+            }
+            let found = self.store.find(&key).await.expect("the store works");
+            let content = found.expect("it is there").content;
+            documents.push((key, String::from_utf8_lossy(&content).into_owned()));
+        }
+        documents
+    }
+
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
         let prefix = Listed::Participant(participant.to_owned()).prefix();
@@ -601,6 +664,7 @@ impl Durable {
             deletion: DeletionPolicy {
                 delay: Duration::ZERO,
                 anomalies: OnAnomaly::Delete,
+                unknown_media: OnUnknownMedia::Delete,
                 other_objects: OnOtherObject::Keep,
             },
             attempts: RetryPolicy {

@@ -10,6 +10,7 @@ function chunksPart({ chunkList }, canAct) {
 
 function chunkPart(chunk, canAct) {
   const { documentId, index, state, sha256, failures = [], doubts = [], claimed } = chunk;
+  const notices = chunk.examination?.notices ?? [];
   const [text, tone] = CHUNK_STATE[state] ?? [state, 'calm'];
   const says = state === 'pending' && claimed ? 'is being exported now' : text;
   const isOpen = ['pending', 'deadLettered'].includes(state);
@@ -23,6 +24,7 @@ function chunkPart(chunk, canAct) {
     facts(
       ['Length', playTime(chunk.durationMs)], ['Size', chunk.sizeBytes == null ? null : `${bytes(chunk.sizeBytes)} (${number(chunk.sizeBytes)} bytes)`],
       ['Proved', chunk.receipt?.receipt?.verifiedAt && moment(chunk.receipt.receipt.verifiedAt, exactTime)],
+      ['Media', examinationText(chunk.examination)],
       ['SHA-256', sha256 && idValue(sha256, 'SHA-256')],
       ['File', chunk.file && h('span', { class: 'mono break' }, chunk.file)],
       ['Vault', { backup: 'the backup vault; it comes home with a sweep', external: 'your own storage' }[chunk.vault]],
@@ -30,6 +32,7 @@ function chunkPart(chunk, canAct) {
       ['Attempts', isOpen ? [number(chunk.attempts), chunk.nextTryAt && [', next ', countdown(chunk.nextTryAt)]] : null],
       ['Document', idValue(documentId, 'Document id')]),
     doubts.length > 0 && h('ul', { class: 'doubts' }, doubts.map((doubt) => h('li', null, icon('alert'), sentence(doubt)))),
+    notices.length > 0 && h('ul', { class: 'notices' }, notices.map((notice) => h('li', null, sentence(noticeText(notice))))),
     failures.length > 0 && h('details', { 'data-keep': `failures ${documentId}`, open: state === 'deadLettered' }, h('summary', { 'data-focus': `failures ${documentId}` }, plural(failures.length, 'recent failure')),
       h('ul', { class: 'failures' }, failures.map(({ at, reason }) => h('li', null, moment(at, exactTime), h('span', null, sentence(reason)))))),
     chunk.receipt && h('details', { 'data-keep': `receipt ${documentId}` }, h('summary', { 'data-focus': `receipt ${documentId}` }, 'Receipt'),
@@ -39,6 +42,27 @@ function chunkPart(chunk, canAct) {
       chunk.metadataFile && button('ACS metadata', () => showMetadata(chunk), { kind: 'quiet', picture: 'down', focus: `metadata ${documentId}`, label: `ACS metadata of chunk ${index}` }),
       chunk.receipt && copyButton(JSON.stringify(chunk.receipt), 'Receipt', 'Copy receipt')));
 }
+
+const VERDICT = { agrees: 'is what event and metadata report', unknown: 'could not be checked', disagrees: 'disagrees with event or metadata' };
+
+/** What a look into a chunk's media has shown, in a line. */
+function examinationText(examination) {
+  if (!examination) return null;
+  const { verdict, reason, container, channels, bitRate, tracks = [] } = examination;
+  const codecs = tracks.map(({ codec }) => codec).filter(Boolean).join(', ');
+  const found = [container, codecs, channels != null && plural(channels, 'channel'), bitRate != null && `${number(Math.round(bitRate / 1000))} kbit/s`];
+  const why = verdict === 'unknown' && reason ? ` (${reason})` : '';
+  return `${VERDICT[verdict] ?? verdict}${why}: ${found.filter(Boolean).join(' · ')}`;
+}
+
+const NOTICE = {
+  silentChannel: ({ channel }) => `channel ${channel} is silent`,
+  silentRecording: () => 'the recording is silent',
+  blackAndSilent: () => 'the recording is black and silent',
+  channelWithoutParticipant: ({ channel }) => `channel ${channel} has no participant`,
+  participantWithoutChannel: ({ participants }) => (participants === 1 ? '1 participant has no channel' : `${participants} participants have no channel`),
+};
+const noticeText = (notice) => NOTICE[notice.kind]?.(notice) ?? notice.kind;
 
 async function retryChunk({ documentId, index }) {
   const answer = await act({ title: `Retry chunk ${index}?`, text: 'Its export is tried again with the next sweep, from the blocks that are there already. Nothing is deleted.', go: 'Retry' },

@@ -124,7 +124,7 @@ function addRows(recordings) {
 }
 
 function listRow(recording, index) {
-  const { recordingId, callId, startedAt, durationMs, participants, sizeBytes, held, doubtful, nextDeadline } = recording;
+  const { recordingId, callId, startedAt, durationMs, participants, sizeBytes, held, doubtful, notices, nextDeadline } = recording;
   const cell = (name, ...content) => h('div', { role: 'cell', class: `cell ${name}` }, content);
   const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `${callId ?? recordingId}, ${startedAt ? dateTime(startedAt) : 'start not known'}, ${status(recording.status).name}` }, callId ?? recordingId);
   return h('div', { class: 'row', role: 'row' },
@@ -135,7 +135,7 @@ function listRow(recording, index) {
     cell('people', participants == null ? '–' : number(participants)),
     cell('kind', kind(recording)),
     cell('size', bytes(sizeBytes)),
-    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
+    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
 }
 
 function endOfList() {

@@ -1,7 +1,6 @@
 // The player: the recording's chunks one after the other, on one bar with its pauses.
 
-/** Files up to this size are read whole for their waveform. */
-const WAVEFORM_LIMIT = 20e6;
+/** Points of a waveform on the whole bar. */
 const POINTS = 240;
 
 /** Builds the player of a recording; `stop` ends it. */
@@ -35,7 +34,6 @@ function makePlayer(recording) {
         media.playbackRate = speed;
         if (andPlay) media.play().catch(() => { /* the browser wants a click first */ });
       }, { once: true });
-      if (!isAgain) drawWaveform(player, index, url, bar);
     } catch (error) {
       if (!wasCancelled(error)) tell(error.message);
     }
@@ -98,6 +96,7 @@ function makeBar(player, seek) {
   const picture = svg('svg', { viewBox: '0 0 1000 64', preserveAspectRatio: 'none', 'aria-hidden': 'true' }, svg('rect', { x: 0, y: 31, width: 1000, height: 2, class: 'plain' }), wave, played, borders, pauses.map(pauseMark), head);
   const time = h('span', { class: 'time mono' }, `0:00 / ${playTime(total)}`);
   const slider = h('div', { class: 'bar', role: 'slider', tabindex: 0, 'aria-label': 'Position', 'aria-valuemin': 0, 'aria-valuemax': Math.round(total / 1000), 'aria-valuenow': 0, 'aria-valuetext': `0:00 of ${playTime(total)}` }, picture);
+  drawWaveforms(player, wave);
   let now = 0;
   const update = (ms) => {
     now = Math.min(total, ms);
@@ -118,38 +117,35 @@ function makeBar(player, seek) {
     go(to);
   });
   const paused = pauses.length > 0 && h('ul', { class: 'pauses' }, pauses.map(({ at, ms }) => h('li', null, button(`Pause of ${span(ms)} at ${playTime(at)}`, () => go(at), { kind: 'quiet', picture: 'pause' }))));
-  return { element: h('div', { class: 'bar-box' }, slider, time, paused), update, wave, legend: 'Arrow keys on the bar: 5 seconds; page keys: a minute.' };
+  return { element: h('div', { class: 'bar-box' }, slider, time, paused), update, legend: `Arrow keys on the bar: 5 seconds; page keys: a minute.${withoutWaveform(player)}` };
 }
 
-/** Small audio files are decoded for their waveform; the others keep the plain bar. */
-async function drawWaveform(player, index, url, bar) {
-  const chunk = player.chunks[index];
-  if (!bar || chunk.isDrawn || !chunk.contentType?.startsWith('audio/') || !(chunk.sizeBytes <= WAVEFORM_LIMIT) || navigator.connection?.saveData) return;
-  chunk.isDrawn = true;
-  try {
-    const response = await fetch(url, { signal: player.over.signal });
-    if (!response.ok) return;
-    // A low rate is enough to see who speaks, and an hour of it fits into memory.
-    const audio = await new OfflineAudioContext(1, 1, 8000).decodeAudioData(await response.arrayBuffer());
-    if (player.over.signal.aborted) return;
-    bar.wave.append(waveform(audio, chunk, player.total));
-  } catch { /* the bar stays plain; the player says what is wrong with the file */ }
+/** The waveforms as they were taken while each chunk was exported: a lane for each channel, whatever the file's size. */
+function drawWaveforms({ chunks, total }, wave) {
+  for (const chunk of chunks) {
+    const channels = (chunk.examination?.sound?.channels ?? []).map(({ waveform }) => Uint8Array.from(atob(waveform), (byte) => byte.charCodeAt(0)));
+    const loudest = Math.max(5, ...channels.map((points) => points.reduce((most, point) => Math.max(most, point), 0)));
+    channels.forEach((points, lane) => wave.append(waveform(points, loudest, { chunk, total, lane, lanes: channels.length })));
+  }
 }
 
-function waveform(audio, chunk, total) {
-  const points = Math.max(8, Math.round(POINTS * (chunk.ms / total)));
-  const samples = Array.from({ length: audio.numberOfChannels }, (_, channel) => audio.getChannelData(channel));
-  const each = Math.floor(audio.length / points) || 1;
-  const loud = Array.from({ length: points }, (_, point) => {
-    let most = 0;
-    for (let at = point * each; at < (point + 1) * each; at += 4) for (const channel of samples) most = Math.max(most, Math.abs(channel[at] ?? 0));
-    return most;
+function waveform(taken, loudest, { chunk, total, lane, lanes }) {
+  const count = Math.min(taken.length, Math.max(8, Math.round(POINTS * (chunk.ms / total))));
+  const step = ((chunk.ms / total) * 1000) / count;
+  const [height, middle] = [56 / lanes, (64 / lanes) * (lane + 0.5)];
+  const path = Array.from({ length: count }, (_, point) => {
+    const each = taken.subarray(Math.floor((point * taken.length) / count), Math.ceil(((point + 1) * taken.length) / count));
+    const size = Math.max(1.5 / lanes, (each.reduce((most, value) => Math.max(most, value), 0) / loudest) * height);
+    return `M${((chunk.from / total) * 1000 + point * step + step * 0.15).toFixed(2)} ${(middle - size / 2).toFixed(1)}h${(step * 0.7).toFixed(2)}v${size.toFixed(1)}h-${(step * 0.7).toFixed(2)}z`;
   });
-  const loudest = Math.max(0.02, ...loud);
-  const step = ((chunk.ms / total) * 1000) / points;
-  const path = loud.map((value, point) => {
-    const size = Math.max(1.5, (value / loudest) * 56);
-    return `M${((chunk.from / total) * 1000 + point * step + step * 0.15).toFixed(2)} ${(32 - size / 2).toFixed(1)}h${(step * 0.7).toFixed(2)}v${size.toFixed(1)}h-${(step * 0.7).toFixed(2)}z`;
-  });
-  return svg('path', { d: path.join('') });
+  return svg('path', { d: path.join('') }, lanes > 1 && svg('title', null, `Channel ${lane}`));
+}
+
+/** Why there is no waveform, where there is none. */
+function withoutWaveform({ chunks }) {
+  const without = chunks.filter((chunk) => !chunk.examination?.sound);
+  if (without.length === 0) return '';
+  return without.every((chunk) => chunk.contentType === 'audio/wav')
+    ? ' No waveform was taken of this recording.'
+    : ' There is no waveform for mp3 and mp4.';
 }

@@ -26,19 +26,19 @@ impl RetentionPolicy {
             .unwrap_or(Timestamp::MAX)
     }
 
-    pub(super) fn is_past(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+    pub(in crate::export) fn is_past(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         now >= self.past_at(entry)
     }
 
     /// What a removal is to look at: copies that are past, and those whose removal has begun.
-    pub(super) fn concerns(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+    pub(in crate::export) fn concerns(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         let has_begun = matches!(entry.state, ChunkState::Removing { .. });
-        has_begun || (entry.state.removable().is_some() && self.is_past(entry, now))
+        has_begun || (entry.state.is_removable_copy() && self.is_past(entry, now))
     }
 }
 
 /// What the retention counts from: the start of the recording, as far as that can be believed, else when its event came.
-pub(super) fn counted_from(entry: &LedgerEntry) -> Timestamp {
+pub(in crate::export) fn counted_from(entry: &LedgerEntry) -> Timestamp {
     let earliest = entry
         .recorded_at
         .checked_sub(START_BELIEVED_FOR)
@@ -142,7 +142,7 @@ mod tests {
                 receipt: receipt.clone(),
             },
             ChunkState::Removed {
-                receipt: receipt.clone(),
+                receipt: Some(receipt.clone()),
                 removed_at: soon,
                 reason: reason.clone(),
             },
@@ -158,7 +158,7 @@ mod tests {
         assert!(
             concerned(
                 ChunkState::Removing {
-                    receipt,
+                    receipt: Some(receipt),
                     source,
                     began_at: soon
                 },

@@ -1,0 +1,256 @@
+//! One recording erased: copies, account, entries, in this order; and what is announced of it while that goes on.
+
+use super::Eraser;
+use crate::catalogue::CatalogueError;
+use crate::catalogue::person::Person;
+use crate::catalogue::row::{KnownChunk, KnownRecording};
+use crate::control::entry::{Erased, RegisteredRecording};
+use crate::export::removal::{Ground, Removal};
+use crate::export::{Budget, ChunkState, LedgerEntry};
+use crate::recording::{DocumentId, RecordingChunk};
+use crate::store::holds;
+
+/// How the erasure of a recording, or of a part of it, ended.
+pub(super) enum Outcome {
+    Done,
+    /// With the reason.
+    Left(String),
+}
+
+/// What became of one recording.
+pub(super) struct RecordingErasure {
+    pub outcome: Outcome,
+    /// Chunks that ACS still has and drops by itself.
+    pub at_acs: Vec<DocumentId>,
+}
+
+impl Eraser {
+    pub(super) async fn erase_recording(
+        &self,
+        person: &Person,
+        recorded: &KnownRecording,
+        reason: &str,
+    ) -> Result<RecordingErasure, CatalogueError> {
+        let mut erasure = RecordingErasure {
+            outcome: Outcome::Done,
+            at_acs: Vec::new(),
+        };
+        if let Some(objection) = self.objection(recorded) {
+            erasure.outcome = Outcome::Left(objection);
+            return Ok(erasure);
+        }
+        for chunk in &recorded.chunks {
+            if let Outcome::Left(problem) = self.settle(&chunk.document_id).await? {
+                erasure.outcome = left(chunk.index, &problem);
+                return Ok(erasure);
+            }
+            if self.is_left_at_acs(&chunk.document_id).await? {
+                erasure.at_acs.push(chunk.document_id.clone());
+            }
+        }
+        erasure.outcome = self.erase_settled(person, recorded, reason).await?;
+        Ok(erasure)
+    }
+
+    async fn erase_settled(
+        &self,
+        person: &Person,
+        recorded: &KnownRecording,
+        reason: &str,
+    ) -> Result<Outcome, CatalogueError> {
+        let ground = match &recorded.account.erased {
+            Some(_) => Ground::ErasedRecording { reason },
+            None => Ground::Request { reason },
+        };
+        for chunk in &recorded.chunks {
+            if let Outcome::Left(problem) = self.remove(ground, &chunk.document_id).await? {
+                return Ok(left(chunk.index, &problem));
+            }
+        }
+        let id = &recorded.account.recording_id;
+        let erased = Erased {
+            at: self.catalogue.clock.now(),
+            reason: reason.to_owned(),
+        };
+        self.catalogue.register.erase(id, &erased).await?;
+        // From now on no chunk is recorded to be exported. Those that were announced until now are in the account.
+        let Some(account) = self.catalogue.register.find(id).await? else {
+            return Ok(Outcome::Done);
+        };
+        if let Outcome::Left(problem) = self.close_announced(&account, reason).await? {
+            return Ok(Outcome::Left(problem));
+        }
+        self.forget_people(person, recorded, &account).await
+    }
+
+    /// Sees to it that no chunk of an erased recording is exported, whatever was announced meanwhile.
+    async fn close_announced(
+        &self,
+        account: &RegisteredRecording,
+        reason: &str,
+    ) -> Result<Outcome, CatalogueError> {
+        for (index, id) in account.files.documents() {
+            let recording_id = account.recording_id.clone();
+            let chunk = RecordingChunk::unannounced(id.clone(), index, recording_id);
+            self.catalogue.ledger.record_erased(chunk).await?;
+            let ground = Ground::ErasedRecording { reason };
+            if let Outcome::Left(problem) = self.remove(ground, id).await? {
+                return Ok(left(index, &problem));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// Takes out of the entries what they say of people. Those that name the person come last: by them a repeat finds the
+    /// recording.
+    async fn forget_people(
+        &self,
+        person: &Person,
+        recorded: &KnownRecording,
+        account: &RegisteredRecording,
+    ) -> Result<Outcome, CatalogueError> {
+        let names_person = |id: &DocumentId| {
+            let is_it = |chunk: &&KnownChunk| chunk.document_id == *id;
+            let chunk = recorded.chunks.iter().find(is_it);
+            let entry = chunk.and_then(|chunk| chunk.entry.as_ref());
+            entry.is_some_and(|entry| names(entry, person))
+        };
+        let documents = account.files.documents();
+        let (naming, others): (Vec<_>, Vec<_>) = documents.partition(|(_, id)| names_person(id));
+        for (index, id) in others.into_iter().chain(naming) {
+            if !self.catalogue.ledger.forget_people(id).await? {
+                return Ok(left(index, "another process is at work on it; run again"));
+            }
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// What keeps a recording from being touched at all.
+    fn objection(&self, recorded: &KnownRecording) -> Option<String> {
+        if !recorded.cases.is_empty() {
+            return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
+        }
+        if recorded.account.is_running() {
+            return Some("it is still running; run again when it has ended and is exported".into());
+        }
+        // What was begun is finished: nothing more of it is exported.
+        if recorded.account.erased.is_some() {
+            return None;
+        }
+        let of_chunk = recorded
+            .chunks
+            .iter()
+            .find_map(|chunk| self.chunk_objection(chunk));
+        of_chunk.or_else(|| self.incompleteness(recorded))
+    }
+
+    fn chunk_objection(&self, chunk: &KnownChunk) -> Option<String> {
+        let index = chunk.index;
+        let Some(entry) = &chunk.entry else {
+            return Some(format!(
+                "chunk {index} is not in the ledger, or not readable there"
+            ));
+        };
+        match &entry.state {
+            ChunkState::Pending => Some(format!(
+                "chunk {index} is not exported yet; run again when it is"
+            )),
+            ChunkState::InPlace { .. } => Some(format!(
+                "chunk {index} lies in your own storage, where nothing is deleted from here"
+            )),
+            ChunkState::Expired { .. } | ChunkState::DeadLettered { .. }
+                if !entry.is_surely_gone(self.catalogue.clock.now()) =>
+            {
+                Some(format!(
+                    "chunk {index} is not exported, and ACS may have it until {}; run again then",
+                    entry.surely_gone_at
+                ))
+            }
+            ChunkState::Expired { .. }
+            | ChunkState::DeadLettered { .. }
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. } => None,
+        }
+    }
+
+    /// A recording of which files are still to be announced; after ACS's retention nothing more can come.
+    fn incompleteness(&self, recorded: &KnownRecording) -> Option<String> {
+        let now = self.catalogue.clock.now();
+        let until = recorded.entries().map(|entry| entry.surely_gone_at).max()?;
+        let problems = recorded.account.files.problems();
+        if now >= until || problems.is_empty() {
+            return None;
+        }
+        Some(format!(
+            "it is not complete: {}; run again when it is, or after {until}",
+            problems.join(", ")
+        ))
+    }
+
+    /// Deletes at ACS what is proved and still there, as every drive does.
+    async fn settle(&self, id: &DocumentId) -> Result<Outcome, CatalogueError> {
+        let is_exported = async || {
+            let entry = self.catalogue.entry(id).await?;
+            let is_exported =
+                |entry: LedgerEntry| matches!(entry.state, ChunkState::Exported { .. });
+            Ok::<_, CatalogueError>(entry.is_some_and(is_exported))
+        };
+        if !is_exported().await? {
+            return Ok(Outcome::Done);
+        }
+        Box::pin(self.driver.drive(id, Budget::of(self.budget))).await?;
+        Ok(if is_exported().await? {
+            Outcome::Left("it is not deleted at ACS yet; run again when it is".to_owned())
+        } else {
+            Outcome::Done
+        })
+    }
+
+    async fn remove(&self, ground: Ground<'_>, id: &DocumentId) -> Result<Outcome, CatalogueError> {
+        let Some(entry) = self.catalogue.entry(id).await? else {
+            return Ok(Outcome::Done);
+        };
+        if matches!(entry.state, ChunkState::Removed { .. }) {
+            return Ok(Outcome::Done);
+        }
+        let removal = Box::pin(self.removals.remove(ground, id)).await;
+        Ok(match removal {
+            Removal::Removed => Outcome::Done,
+            Removal::Held { cases } => {
+                Outcome::Left(format!("it is held for {}", holds::tags(&cases)))
+            }
+            Removal::NotDue => Outcome::Left("it was opened again meanwhile; run again".to_owned()),
+            Removal::Busy => {
+                Outcome::Left("another process is at work on it; run again".to_owned())
+            }
+            Removal::Failed { reason, .. } => {
+                Outcome::Left(format!("the vault did not delete it: {reason}"))
+            }
+        })
+    }
+
+    async fn is_left_at_acs(&self, id: &DocumentId) -> Result<bool, CatalogueError> {
+        let now = self.catalogue.clock.now();
+        let entry = self.catalogue.entry(id).await?;
+        Ok(entry.is_some_and(|entry| {
+            matches!(entry.state, ChunkState::SourceLeft { .. }) && !entry.is_surely_gone(now)
+        }))
+    }
+}
+
+fn left(index: u32, problem: &str) -> Outcome {
+    Outcome::Left(format!("chunk {index}: {problem}"))
+}
+
+fn names(entry: &LedgerEntry, person: &Person) -> bool {
+    let participants = entry
+        .metadata
+        .iter()
+        .flat_map(|metadata| &metadata.participants);
+    participants
+        .into_iter()
+        .any(|participant| participant.id.eq_ignore_ascii_case(person.id()))
+}

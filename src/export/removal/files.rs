@@ -1,0 +1,272 @@
+//! Files on their way out of a vault: seen first, then removed at the version that was seen. It knows no ledger and no holds.
+//!
+//! Why that is safe: the versions are read after the intent is durable and before the holds are looked at. Somebody who finds
+//! a hold breaks the removals of others with a touch. A removal whose version was read before the touch has no effect; one
+//! whose version is read after it looks at the holds after that, and finds the hold.
+
+use crate::export::destination::{
+    BlobProperties, BlobVersion, DestinationError, ExportDestination as _, RemoveOutcome,
+};
+use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
+use crate::export::layout::{self, BlobName};
+use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
+use crate::export::receipt_document::RECEIPT_READ_LIMIT;
+use crate::export::transfer::verify;
+use crate::export::vaults::Vaults;
+
+/// A name under which a file of a chunk may lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub vault: VaultName,
+    pub name: BlobName,
+}
+
+/// A file as it was seen, with the version that its removal names.
+#[derive(Debug, Clone)]
+pub(super) struct SeenFile {
+    place: Place,
+    version: BlobVersion,
+}
+
+/// How far a removal came.
+pub(super) enum Act {
+    Done,
+    /// One file changed after it was seen, or the vault failed. These removals may still take effect.
+    Stopped {
+        reason: String,
+        sent: Vec<Place>,
+    },
+}
+
+/// What clearing the backup vault found.
+pub(in crate::export) enum BackupCleared {
+    Done,
+    /// The copy at home is gone: what lies in the backup vault may be the only one.
+    LostAtHome,
+}
+
+/// Whether the files of a receipt are there.
+pub(super) enum Proof {
+    /// As they were proved, perhaps with another `ETag`.
+    Holds(Box<ExportReceipt>),
+    Broken,
+}
+
+/// Every place where something of a chunk may lie, in the order of their removal: the media first, because it is what a
+/// vault that refuses is refusing; the receipts last, because they tell what there was.
+pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Vec<Place> {
+    let mut places = Vec::new();
+    if let Some(receipt) = receipt {
+        let files = std::iter::once(receipt.media()).chain(receipt.metadata());
+        places.extend(files.map(|file| Place {
+            vault: receipt.vault(),
+            name: file.name().clone(),
+        }));
+    }
+    let in_backup = receipt.is_some_and(|receipt| receipt.vault() == VaultName::Backup);
+    let vaults: &[VaultName] = if entry.uses_backup || in_backup {
+        &[VaultName::Home, VaultName::Backup]
+    } else {
+        &[VaultName::Home]
+    };
+    for vault in vaults {
+        places.extend(all_in(*vault, entry));
+    }
+    let is_receipt = |place: &Place| place.name == layout::receipt(&entry.folder, &entry.chunk);
+    let (receipts, mut ordered): (Vec<_>, Vec<_>) = places.into_iter().partition(is_receipt);
+    ordered.extend(receipts);
+    let mut once: Vec<Place> = Vec::with_capacity(ordered.len());
+    for place in ordered {
+        if !once.contains(&place) {
+            once.push(place);
+        }
+    }
+    once
+}
+
+/// Every place in one vault.
+pub(super) fn all_in(vault: VaultName, entry: &LedgerEntry) -> impl Iterator<Item = Place> {
+    layout::all_names(&entry.folder, &entry.chunk)
+        .into_iter()
+        .map(move |name| Place { vault, name })
+}
+
+impl Vaults {
+    /// The files at these places, with their versions.
+    pub(super) async fn see(&self, places: Vec<Place>) -> Result<Vec<SeenFile>, DestinationError> {
+        let mut seen = Vec::new();
+        for place in places {
+            let vault = self.get(place.vault, &place.name)?;
+            if let Some(version) = vault.version(&place.name).await? {
+                seen.push(SeenFile { place, version });
+            }
+        }
+        Ok(seen)
+    }
+
+    /// Removes files, each at the version that was seen, one after the other, while the claim lasts.
+    pub(super) async fn remove_seen(&self, fence: Fence<'_>, files: &[SeenFile]) -> Act {
+        for file in files {
+            let name = &file.place.name;
+            let stopped = |reason, sent| Act::Stopped { reason, sent };
+            let vault = match self.get(file.place.vault, name) {
+                Ok(vault) => fence.around(vault),
+                Err(error) => return stopped(reason_of(&error), Vec::new()),
+            };
+            match vault.remove(name, &file.version).await {
+                Ok(RemoveOutcome::Removed) => {}
+                Ok(RemoveOutcome::Changed) => {
+                    return stopped(format!("`{name}` changed meanwhile"), Vec::new());
+                }
+                Err(error) => return stopped(reason_of(&error), vec![file.place.clone()]),
+            }
+        }
+        Act::Done
+    }
+
+    /// Removes from the backup vault what lies there of a chunk that is proved at home. The copy at home is looked at after
+    /// the versions in the backup vault: what another process brings there later is not removed.
+    pub(in crate::export) async fn clear_backup(
+        &self,
+        fence: Fence<'_>,
+        entry: &LedgerEntry,
+        at_home: &ExportReceipt,
+    ) -> Result<BackupCleared, DestinationError> {
+        let id = &entry.chunk.document_id;
+        if !self.has_backup() {
+            tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set");
+            return Ok(BackupCleared::Done);
+        }
+        let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
+        let seen = self.see(places.clone()).await?;
+        if !self.still_hold(at_home).await? {
+            return Ok(BackupCleared::LostAtHome);
+        }
+        match self.remove_seen(fence, &seen).await {
+            Act::Done => {
+                self.discard_staged_at(&places).await?;
+                Ok(BackupCleared::Done)
+            }
+            Act::Stopped { reason, .. } => Err(DestinationError {
+                action: "clear",
+                name: layout::receipt(&entry.folder, &entry.chunk),
+                source: reason.into(),
+            }),
+        }
+    }
+
+    /// Throws away what is staged at these places.
+    pub(super) async fn discard_staged_at(&self, places: &[Place]) -> Result<(), DestinationError> {
+        for place in places {
+            let vault = self.get(place.vault, &place.name)?;
+            vault.discard_staged(&place.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes the effect from removals of these files that were decided before.
+    pub(super) async fn break_removals(&self, places: &[Place]) -> Result<(), DestinationError> {
+        for place in places {
+            let vault = self.get(place.vault, &place.name)?;
+            vault.touch(&place.name).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the files of a receipt are there, by their content.
+    pub(super) async fn prove_again(
+        &self,
+        receipt: &ExportReceipt,
+    ) -> Result<Proof, DestinationError> {
+        let Some(media) = self.file_again(receipt, receipt.media()).await? else {
+            return Ok(Proof::Broken);
+        };
+        let metadata = match receipt.metadata() {
+            None => None,
+            Some(file) => match self.file_again(receipt, file).await? {
+                None => return Ok(Proof::Broken),
+                found => found,
+            },
+        };
+        Ok(Proof::Holds(Box::new(receipt.with_files(media, metadata))))
+    }
+
+    /// Puts a receipt in the place of the one that lies there, in one conditional write; the rest of that document stays.
+    pub(super) async fn rewrite_receipt(
+        &self,
+        name: &BlobName,
+        receipt: &ExportReceipt,
+    ) -> Result<(), DestinationError> {
+        let vault = self.get(receipt.vault(), name)?;
+        let unreadable = |source: serde_json::Error| DestinationError {
+            action: "rewrite",
+            name: name.clone(),
+            source: source.into(),
+        };
+        let Some(version) = vault.version(name).await? else {
+            return Ok(());
+        };
+        let content = vault.read(name, 0..RECEIPT_READ_LIMIT).await?;
+        let mut document: serde_json::Value =
+            serde_json::from_slice(&content).map_err(unreadable)?;
+        document["receipt"] = serde_json::to_value(receipt).map_err(unreadable)?;
+        let content = serde_json::to_vec_pretty(&document).map_err(unreadable)?;
+        let properties = BlobProperties {
+            content_type: layout::content_type(name),
+            metadata: Vec::new(),
+            tags: Vec::new(),
+        };
+        // One that changed meanwhile is of a later proof.
+        vault
+            .replace(name, &version, content.into(), &properties)
+            .await
+            .map(drop)
+    }
+
+    async fn file_again(
+        &self,
+        receipt: &ExportReceipt,
+        file: &VerifiedFile,
+    ) -> Result<Option<VerifiedFile>, DestinationError> {
+        let vault = self.get(receipt.vault(), file.name())?;
+        let found = vault.inspect(file.name()).await?;
+        Ok(found.and_then(|found| verify::prove_again(file, &found).ok()))
+    }
+}
+
+fn reason_of(error: &DestinationError) -> String {
+    crate::error_chain::ErrorChain(error).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::entry::tests::entry;
+    use crate::store::digest::Sha256Digest;
+
+    fn file(name: &str) -> VerifiedFile {
+        let digest = Sha256Digest::of(b"a");
+        VerifiedFile::new(name.parse().unwrap(), 1, digest, "e".into())
+    }
+
+    #[test]
+    fn the_media_goes_first_and_the_receipts_go_last() {
+        let mut entry = entry();
+        entry.uses_backup = true;
+        let media = layout::all_names(&entry.folder, &entry.chunk).remove(3);
+        let metadata = layout::metadata(&entry.folder, &entry.chunk);
+        let receipt = ExportReceipt::new(
+            file(media.as_str()),
+            Some(file(metadata.as_str())),
+            VaultName::Home,
+            None,
+            entry.recorded_at,
+        );
+        let places = places(&entry, Some(&receipt));
+        assert_eq!(places.len(), 12, "every name in both vaults, once");
+        assert_eq!((&places[0].name, &places[1].name), (&media, &metadata));
+        let proof = layout::receipt(&entry.folder, &entry.chunk);
+        assert!(places[10..].iter().all(|place| place.name == proof));
+    }
+}

@@ -1,0 +1,200 @@
+//! Notices: what an operator may want to know of a recording that is as it should be. None of them keeps a source from being
+//! deleted.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::media::found::{Container, ProbedMedia, TrackKind};
+use crate::media::sound::SoundLevels;
+use crate::recording::RecordingMetadata;
+use crate::recording::media::ChannelKind;
+
+/// How much of a file must have been heard before its silence means something, in thousandths.
+const HEARD_PER_MILLE: u16 = 900;
+/// A picture that never changes and no sound take fewer bytes of a second than this; one speaker takes 2,000 and more.
+const BLACK_AND_SILENT_BYTES: u128 = 1000;
+/// A recording must be at least this long before its rate means something, in milliseconds.
+const MEANINGFUL_MS: u128 = 10_000;
+
+/// One thing worth knowing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum MediaNotice {
+    /// Nothing was heard on one channel of several.
+    SilentChannel { channel: u32 },
+    /// Nothing was heard at all.
+    SilentRecording,
+    /// By its data rate there is neither picture nor sound in it.
+    BlackAndSilent,
+    /// An unmixed channel that the metadata gives to nobody.
+    ChannelWithoutParticipant { channel: u32 },
+    /// Participants of an unmixed recording whom no channel of the file belongs to.
+    ParticipantWithoutChannel { participants: u32 },
+}
+
+impl fmt::Display for MediaNotice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SilentChannel { channel } => write!(f, "channel {channel} is silent"),
+            Self::SilentRecording => f.write_str("the recording is silent"),
+            Self::BlackAndSilent => f.write_str("the recording is black and silent"),
+            Self::ChannelWithoutParticipant { channel } => {
+                write!(f, "channel {channel} has no participant")
+            }
+            Self::ParticipantWithoutChannel { participants: 1 } => {
+                f.write_str("1 participant has no channel")
+            }
+            Self::ParticipantWithoutChannel { participants } => {
+                write!(f, "{participants} participants have no channel")
+            }
+        }
+    }
+}
+
+impl MediaNotice {
+    /// All notices on a file of `total_bytes`.
+    pub fn of(
+        probed: &ProbedMedia,
+        total_bytes: u64,
+        sound: Option<&SoundLevels>,
+        metadata: &RecordingMetadata,
+    ) -> Vec<Self> {
+        let mut notices = silence(sound);
+        if is_black_and_silent(probed, total_bytes) {
+            notices.push(Self::BlackAndSilent);
+        }
+        notices.extend(channels(probed, metadata));
+        notices
+    }
+}
+
+fn silence(sound: Option<&SoundLevels>) -> Vec<MediaNotice> {
+    let Some(sound) = sound.filter(|sound| sound.seen_per_mille >= HEARD_PER_MILLE) else {
+        return Vec::new();
+    };
+    if sound.channels.iter().all(|channel| channel.is_silent()) {
+        return vec![MediaNotice::SilentRecording];
+    }
+    let channels = (0..).zip(&sound.channels);
+    channels
+        .filter(|(_, level)| level.is_silent())
+        .map(|(channel, _)| MediaNotice::SilentChannel { channel })
+        .collect()
+}
+
+fn is_black_and_silent(probed: &ProbedMedia, total_bytes: u64) -> bool {
+    let plays_ms = probed.duration().unwrap_or_default().as_millis();
+    probed.container == Container::Mp4
+        && probed.has(TrackKind::Picture)
+        && probed.has(TrackKind::Sound)
+        && plays_ms >= MEANINGFUL_MS
+        && u128::from(total_bytes) * 1000 / plays_ms < BLACK_AND_SILENT_BYTES
+}
+
+fn channels(probed: &ProbedMedia, metadata: &RecordingMetadata) -> Vec<MediaNotice> {
+    let is_unmixed = metadata.channels == Some(ChannelKind::Unmixed);
+    let Some(found) = probed.channels().map(u32::from).filter(|_| is_unmixed) else {
+        return Vec::new();
+    };
+    if metadata.participants.is_empty() {
+        return Vec::new();
+    }
+    let named = |channel: u32| {
+        let mut participants = metadata.participants.iter();
+        participants.any(|participant| participant.channel == Some(channel))
+    };
+    let mut notices: Vec<_> = (0..found)
+        .filter(|channel| !named(*channel))
+        .map(|channel| MediaNotice::ChannelWithoutParticipant { channel })
+        .collect();
+    let without = metadata
+        .participants
+        .iter()
+        .filter(|participant| participant.channel.is_none_or(|channel| channel >= found));
+    let participants = u32::try_from(without.count()).unwrap_or(u32::MAX);
+    if participants > 0 {
+        notices.push(MediaNotice::ParticipantWithoutChannel { participants });
+    }
+    notices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{plain, probe, wav};
+    use super::*;
+    use crate::media::ChannelLevel;
+
+    fn levels(silent_per_mille: &[u16], seen_per_mille: u16) -> SoundLevels {
+        let level = |silent_per_mille: &u16| ChannelLevel {
+            peak: 0,
+            rms: 0,
+            silent_per_mille: *silent_per_mille,
+            waveform: String::new(),
+        };
+        SoundLevels {
+            seen_per_mille,
+            channels: silent_per_mille.iter().map(level).collect(),
+        }
+    }
+
+    #[rstest::rstest]
+    #[case::agent(&[100, 1000], 1000, vec![MediaNotice::SilentChannel { channel: 1 }])]
+    #[case::all(&[1000, 1000], 1000, vec![MediaNotice::SilentRecording])]
+    #[case::nearly(&[999, 998], 1000, vec![])]
+    #[case::too_little_was_heard(&[100, 1000], 500, vec![])]
+    fn a_silent_channel_is_noticed(
+        #[case] silent: &[u16],
+        #[case] seen: u16,
+        #[case] expected: Vec<MediaNotice>,
+    ) {
+        assert_eq!(silence(Some(&levels(silent, seen))), expected);
+    }
+
+    #[test]
+    fn channels_and_participants_that_do_not_meet_are_noticed() {
+        let metadata = RecordingMetadata::parse(
+            br#"{"recordingInfo": {"channelType": "unmixed"}, "participants": [
+                {"participantId": "a", "channel": 0}, {"participantId": "b", "channel": 7}, {"participantId": "c"}]}"#,
+        );
+        let notices = MediaNotice::of(&probe(&wav(2, 100)), 1, None, &metadata);
+        assert_eq!(
+            notices,
+            [
+                MediaNotice::ChannelWithoutParticipant { channel: 1 },
+                MediaNotice::ParticipantWithoutChannel { participants: 2 }
+            ]
+        );
+        let mixed = RecordingMetadata::default();
+        assert_eq!(MediaNotice::of(&probe(&wav(2, 100)), 1, None, &mixed), []);
+    }
+
+    #[test]
+    fn a_picture_alone_is_not_called_black_and_silent() {
+        let probed = probe(&plain(60_000));
+        assert!(!is_black_and_silent(&probed, 1000));
+        let mut both = probed;
+        both.tracks.push(crate::media::Track {
+            kind: TrackKind::Sound,
+            codec: None,
+            duration: None,
+            channels: None,
+        });
+        assert!(is_black_and_silent(&both, 30_000));
+        assert!(!is_black_and_silent(&both, 120_000));
+    }
+
+    #[test]
+    fn a_notice_is_kept_by_its_kind() {
+        let json = serde_json::to_value(MediaNotice::SilentChannel { channel: 2 }).unwrap();
+        assert_eq!(
+            json,
+            serde_json::json!({"kind": "silentChannel", "channel": 2})
+        );
+        assert_eq!(
+            MediaNotice::ParticipantWithoutChannel { participants: 1 }.to_string(),
+            "1 participant has no channel"
+        );
+    }
+}

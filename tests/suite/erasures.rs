@@ -1,0 +1,174 @@
+//! Erased is final: whatever is announced, or written late, nothing of the person comes back.
+
+use std::time::Duration;
+
+use recording_vault::acs::client::StartAttempt;
+use recording_vault::acs::wire::{
+    CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest,
+};
+use recording_vault::catalogue::erasing::{Eraser, Erasure};
+use recording_vault::catalogue::person::Person;
+use recording_vault::control::calls::CallRegister;
+use recording_vault::control::consent::Consent;
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::control::start::Start;
+use recording_vault::export::ledger::Recorded;
+use recording_vault::export::{ChunkState, ExportSweep};
+use recording_vault::recording::RecordingChunk;
+use uuid::Uuid;
+
+use crate::support::chunk;
+use crate::support::fake_source::PARTICIPANT;
+use crate::support::simulation::{Durable, Plan, budget, deliver, planned};
+
+fn now() -> jiff::Timestamp {
+    "2026-03-02T10:03:00Z".parse().expect("it is a time")
+}
+
+fn chunk_of(id: &str, index: u32) -> RecordingChunk {
+    RecordingChunk {
+        recording_id: "mine".parse().ok(),
+        ..chunk(id, index)
+    }
+}
+
+/// The register hears of chunks, as an event announces them.
+async fn register(durable: &Durable, chunks: &[RecordingChunk]) -> RegisteredRecording {
+    let add = |account: &mut RegisteredRecording| {
+        account.started_at = chunks[0].started_at;
+        account.files.announced_at = Some(now());
+        account.files.has_last = true;
+        for chunk in chunks {
+            let documents = account.files.chunks.entry(chunk.index).or_default();
+            documents.insert(chunk.document_id.clone());
+        }
+        account.stop(now());
+    };
+    let register = durable.register(&Plan::calm());
+    let account = register.change(&chunks[0].filed_under(), now(), add).await;
+    account.expect("the register works")
+}
+
+async fn erase(durable: &Durable) -> Erasure {
+    let plan = Plan::calm();
+    let (catalogue, driver) = (durable.catalogue(&plan), durable.instance(&plan));
+    let eraser = Eraser::new(catalogue, driver, Duration::from_hours(1));
+    let person: Person = PARTICIPANT.parse().expect("it is a participant");
+    let erasing = eraser.erase(&person, "her request").await;
+    erasing.expect("the ledger works")
+}
+
+async fn sweep(durable: &Durable) {
+    let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
+    sweep.run(budget()).await.expect("the ledger works");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_is_announced_after_the_erasure_is_noted_and_not_exported() {
+    let (first, late) = (chunk_of("a", 0), chunk_of("bb", 1));
+    let durable = Durable::new(&[first.clone(), late.clone()]);
+    register(&durable, std::slice::from_ref(&first)).await;
+    deliver(
+        &durable.instance(&Plan::calm()),
+        std::slice::from_ref(&first),
+    )
+    .await;
+    let erasure = erase(&durable).await;
+    assert_eq!(erasure.erased, ["mine"], "{erasure:?}");
+    // As the intake does: the account tells that the recording is erased.
+    let account = register(&durable, std::slice::from_ref(&late)).await;
+    assert!(account.erased.is_some());
+    let recorded = durable.ledger().record_erased(late.clone()).await;
+    assert_eq!(recorded.expect("the ledger works"), Recorded::Erased);
+    deliver(
+        &durable.instance(&Plan::calm()),
+        std::slice::from_ref(&late),
+    )
+    .await;
+    sweep(&durable).await;
+    assert!(durable.vault.files().is_empty());
+    assert!(durable.markers_of(PARTICIPANT).await.is_empty());
+    let found = durable.ledger().find(&late.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is noted").entry;
+    assert!(
+        matches!(entry.state, ChunkState::Removed { receipt: None, .. }),
+        "{:?}",
+        entry.state
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_of_which_chunks_are_missing_is_named_and_left() {
+    let chunks = [chunk_of("a", 0), chunk_of("ccc", 2)];
+    let durable = Durable::new(&chunks);
+    register(&durable, &chunks).await;
+    deliver(&durable.instance(&Plan::calm()), &chunks).await;
+    let files = durable.vault.files();
+    let erasure = erase(&durable).await;
+    assert!(
+        erasure.erased.is_empty()
+            && erasure.left[0]
+                .reason
+                .contains("no event announced chunk 1"),
+        "{erasure:?}"
+    );
+    assert_eq!(durable.vault.files().len(), files.len());
+    durable.clock.advance(Duration::from_hours(48));
+    let erasure = erase(&durable).await;
+    assert_eq!(
+        erasure.erased,
+        ["mine"],
+        "nothing more can come: {erasure:?}"
+    );
+}
+
+#[tokio::test]
+async fn consent_goes_where_the_answer_to_the_start_was_lost_and_does_not_come_back() {
+    let chunks = [chunk_of("a", 0)];
+    let durable = Durable::new(&chunks);
+    let call = RecordedCall::Locator(CallLocator::ServerCall {
+        server_call_id: "call".to_owned(),
+    });
+    let consent = Consent {
+        basis: "consent".to_owned(),
+        given_by: "Anna".to_owned(),
+        given_at: now(),
+        reference: None,
+    };
+    let calls = CallRegister::new(planned(&durable.store(), &Plan::calm()));
+    let attempt = StartAttempt {
+        request_id: Uuid::from_u128(1),
+        first_sent: now(),
+    };
+    let request = StartRecordingRequest {
+        call: call.clone(),
+        options: StartRecordingOptions::default(),
+    };
+    let start = Start {
+        request,
+        consent: Some(consent.clone()),
+        started_by: Some("Anna".to_owned()),
+    };
+    let reserved = calls.reserve(&start, attempt, None).await;
+    reserved.expect("the register works");
+    register(&durable, &chunks).await;
+    let register_ = durable.register(&Plan::calm());
+    let id = chunks[0].filed_under();
+    let with_call = |account: &mut RegisteredRecording| account.call = Some(call.clone());
+    register_
+        .change(&id, now(), with_call)
+        .await
+        .expect("the register works");
+    deliver(&durable.instance(&Plan::calm()), &chunks).await;
+    assert_eq!(erase(&durable).await.erased, ["mine"]);
+    let late = |account: &mut RegisteredRecording| {
+        account.consent = Some(consent.clone());
+        account.started_by = Some("Anna".to_owned());
+    };
+    let account = register_.change(&id, now(), late).await;
+    let account = account.expect("the register works");
+    assert!(account.consent.is_none() && account.started_by.is_none());
+    for (key, content) in durable.documents().await {
+        assert!(!content.contains("Anna"), "{key} names her: {content}");
+    }
+}

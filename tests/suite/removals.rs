@@ -1,0 +1,268 @@
+//! The one way by which files leave a vault: another process, a hold, or a late request may come between any two steps.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
+use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::removal::{Ground, Removal};
+use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry, Vaults};
+use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::holds::{Case, Held};
+
+use crate::support::chunk;
+use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
+use crate::support::simulation::{Durable, Fault, Plan, budget, deliver};
+
+const YEAR: Duration = Duration::from_hours(8760);
+const REQUEST: Ground<'static> = Ground::Request {
+    reason: "request 17",
+};
+
+fn case() -> Case {
+    Case {
+        tag: "A-1".parse().expect("it is a tag"),
+        by: None,
+        note: None,
+        since: Timestamp::UNIX_EPOCH,
+    }
+}
+
+async fn hold(durable: &Durable, chunk: &RecordingChunk) {
+    let held = Held::RecordingId(chunk.filed_under());
+    let holds = durable.holds(&Plan::calm());
+    holds.add(&held, &case()).await.expect("the ledger works");
+}
+
+async fn entry(durable: &Durable, id: &DocumentId) -> LedgerEntry {
+    let found = durable.ledger().find(id).await.expect("the ledger works");
+    found.expect("it is there").entry
+}
+
+async fn is_proved(durable: &Durable, state: &ChunkState) -> bool {
+    let receipt = state.receipt().expect("it has a copy");
+    let vaults = Vaults::new(durable.vault.clone(), None);
+    vaults.still_hold(receipt).await.expect("the vault works")
+}
+
+/// One chunk in the vault, for more than a year.
+async fn in_the_vault() -> (Durable, RecordingChunk) {
+    let chunk = chunk("old", 0);
+    let durable = Durable::new(std::slice::from_ref(&chunk));
+    deliver(
+        &durable.instance(&Plan::calm()),
+        std::slice::from_ref(&chunk),
+    )
+    .await;
+    durable.clock.advance(YEAR);
+    (durable, chunk)
+}
+
+/// A first removal stands still at a call, past its claim; a hold is added, and a second one comes; then the first goes on.
+/// Whether it got as far as that call.
+async fn frozen_at(number: usize, fault: Fault) -> bool {
+    let what = format!("{fault:?} at call {number}");
+    let (durable, chunk) = in_the_vault().await;
+    let id = &chunk.document_id;
+    let plan = Plan::at(number, fault);
+    let first = durable.retention(&plan, YEAR);
+    let mut applying = pin!(first.apply());
+    let is_frozen = tokio::select! {
+        _ = &mut applying => false,
+        () = plan.frozen() => true,
+    };
+    if !is_frozen {
+        return false;
+    }
+    durable.clock.advance(2 * CLAIM_TTL);
+    hold(&durable, &chunk).await;
+    let seen_by_hold = entry(&durable, id).await.state;
+    let second = durable.retention(&Plan::calm(), YEAR);
+    second.apply().await.expect("the ledger works");
+    let given_back = entry(&durable, id).await.state;
+    plan.thaw();
+    let _ = applying.await;
+
+    let last = entry(&durable, id).await.state;
+    for state in [&seen_by_hold, &given_back] {
+        if state.receipt().is_some() {
+            assert!(durable.is_whole(id), "{state:?} was said of it; {what}");
+        }
+    }
+    if last.receipt().is_some() {
+        assert!(is_proved(&durable, &last).await, "{last:?}; {what}");
+    }
+    // And whoever comes next is not misled either.
+    durable.clock.advance(2 * CLAIM_TTL);
+    second.apply().await.expect("the ledger works");
+    let last = entry(&durable, id).await.state;
+    assert_eq!(
+        last.receipt().is_some(),
+        durable.is_whole(id),
+        "{last:?}; {what}"
+    );
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_removal_that_was_frozen_while_another_gave_the_chunk_back_removes_nothing() {
+    for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
+        let mut number = 0;
+        while frozen_at(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 15, "{number} calls: is it the whole removal?");
+    }
+}
+
+/// A chunk that ACS dropped before it was in the vault, and of which the metadata had arrived there.
+async fn lost_with_remnants() -> (Durable, RecordingChunk, BlobName) {
+    let chunk = chunk("lost", 0);
+    let durable = Durable::new(&[]);
+    let driver = durable.instance(&Plan::calm());
+    deliver(&driver, std::slice::from_ref(&chunk)).await;
+    durable.clock.advance(RETENTION + Duration::from_hours(1));
+    let sweep = ExportSweep::new(Arc::clone(&driver));
+    for _ in 0..60 {
+        sweep.run(budget()).await.expect("the ledger works");
+        durable.clock.advance(Duration::from_mins(20));
+    }
+    let entry = entry(&durable, &chunk.document_id).await;
+    let has_ended = matches!(
+        entry.state,
+        ChunkState::Expired { .. } | ChunkState::DeadLettered { .. }
+    );
+    assert!(has_ended, "{:?}", entry.state);
+    let name = layout::metadata(&entry.folder, &chunk);
+    put(&durable, &name).await;
+    (durable, chunk, name)
+}
+
+async fn put(durable: &Durable, name: &BlobName) {
+    let properties = BlobProperties {
+        content_type: "application/json",
+        metadata: Vec::new(),
+        tags: Vec::new(),
+    };
+    let put = durable
+        .vault
+        .put(name, Bytes::from_static(b"{}"), &properties);
+    put.await.expect("the vault works");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_given_up_chunk_left_is_removed_the_same_way_and_recorded() {
+    let (durable, chunk, _) = lost_with_remnants().await;
+    let removals = durable.removals(&Plan::calm());
+    let removal = removals.remove(REQUEST, &chunk.document_id).await;
+    assert_eq!(removal, Removal::Removed);
+    assert!(durable.vault.files().is_empty());
+    let state = entry(&durable, &chunk.document_id).await.state;
+    assert!(
+        matches!(&state, ChunkState::Removed { receipt: None, reason, .. } if reason.contains("request 17")),
+        "{state:?}"
+    );
+    // It is final: the event that comes again does not open it.
+    deliver(
+        &durable.instance(&Plan::calm()),
+        std::slice::from_ref(&chunk),
+    )
+    .await;
+    assert_eq!(entry(&durable, &chunk.document_id).await.state, state);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_meets_the_removal_of_a_given_up_chunk_keeps_what_there_is_or_sees_the_intent()
+{
+    for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
+        let mut number = 0;
+        loop {
+            let what = format!("{fault:?} at call {number}");
+            let (durable, chunk, _) = lost_with_remnants().await;
+            let plan = Plan::at(number, fault);
+            let removals = durable.removals(&plan);
+            let mut removing = pin!(removals.remove(REQUEST, &chunk.document_id));
+            let is_frozen = tokio::select! {
+                _ = &mut removing => false,
+                () = plan.frozen() => true,
+            };
+            if !is_frozen {
+                break;
+            }
+            hold(&durable, &chunk).await;
+            let seen = entry(&durable, &chunk.document_id).await.state;
+            plan.thaw();
+            removing.await;
+            let says_gone = matches!(
+                seen,
+                ChunkState::Removing { .. } | ChunkState::Removed { .. }
+            );
+            assert!(
+                says_gone || durable.vault.files().len() == 1,
+                "{seen:?}; {what}"
+            );
+            number += 1;
+        }
+        assert!(number > 10, "{number} calls: is it the whole removal?");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_arrives_in_the_vault_after_a_removal_is_found_and_removed() {
+    let (durable, chunk) = in_the_vault().await;
+    let removals = durable.removals(&Plan::calm());
+    let removal = removals.remove(REQUEST, &chunk.document_id).await;
+    assert_eq!(removal, Removal::Removed);
+    let entry = entry(&durable, &chunk.document_id).await;
+    let late = layout::metadata(&entry.folder, &chunk);
+    put(&durable, &late).await;
+    let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
+    sweep.run(budget()).await.expect("the ledger works");
+    assert!(
+        durable.vault.files().contains_key(&late),
+        "requests may still be on their way"
+    );
+    durable.clock.advance(Duration::from_mins(20));
+    hold(&durable, &chunk).await;
+    sweep.run(budget()).await.expect("the ledger works");
+    assert!(durable.vault.files().contains_key(&late), "it is held");
+    let held = Held::RecordingId(chunk.filed_under());
+    let holds = durable.holds(&Plan::calm());
+    holds
+        .release(&held, &case().tag)
+        .await
+        .expect("the ledger works");
+    sweep.run(budget()).await.expect("the ledger works");
+    assert!(durable.vault.files().is_empty());
+}
+
+#[tokio::test]
+async fn a_copy_that_was_given_back_is_proved_by_its_receipt() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline
+        .source
+        .put(&chunk.document_id, crate::support::content(100, 1));
+    pipeline.record(&chunk).await;
+    pipeline.sweep().await;
+    pipeline.clock.advance(YEAR);
+    pipeline.vault.refuse_removals(true);
+    let removals = pipeline.retention(YEAR).apply().await;
+    let removals = removals.expect("the ledger works");
+    assert!(
+        matches!(removals[0].1, Removal::Failed { is_whole: true, .. }),
+        "{removals:?}"
+    );
+    let state = pipeline.state(&chunk.document_id).await;
+    let receipt = state.receipt().expect("it is a copy again");
+    assert!(
+        pipeline
+            .driver
+            .still_holds(receipt)
+            .await
+            .expect("the vault works")
+    );
+}
