@@ -9,11 +9,14 @@ pub mod export_chunk;
 pub mod export_sweep;
 mod http_envelope;
 pub mod invocation;
+pub mod listener;
 pub mod metrics;
+mod origin;
 pub mod problem;
 pub mod recording_control;
 pub mod recording_file_status;
 pub mod recording_state_callback;
+mod request_memory;
 pub mod telephony_activities;
 mod tracing_layer;
 pub mod vault;
@@ -22,11 +25,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::{StatusCode, Uri};
-use axum::middleware::from_fn;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::middleware::{Next, from_fn, map_response};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::watch;
 use tower::ServiceExt as _;
@@ -35,6 +40,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use invocation::InvocationResponse;
 use problem::Problem;
+use request_memory::{OnTooLarge, RequestMemory};
 
 /// Event Grid delivers up to 1 MB; the host encodes it twice and sends it twice (`Data` and `Metadata`).
 const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
@@ -72,49 +78,102 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
 }
 
 /// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
-pub fn http_router(app: Arc<App>) -> Router {
-    guarded(api_routes(app).fallback(unknown_route))
+pub fn http_router(app: &Arc<App>) -> Router {
+    let memory = request_memory();
+    let functions = people_functions(app).into_iter();
+    let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
+    guarded(limited(routes, &memory).fallback(unknown_route))
 }
 
-/// What people and ACS call; events come by the host's own doors.
-fn api_routes(app: Arc<App>) -> Router {
-    Router::new()
-        .merge(recording_control::routes())
-        .merge(recording_state_callback::routes())
-        .merge(telephony_activities::routes())
-        .merge(api_description::routes())
-        .merge(metrics::routes())
-        .layer(from_fn(tracing_layer::traced))
-        .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES))
-        .with_state(app)
+/// An HTTP function: its own routes, which its envelope reaches, and no others.
+struct HttpFunction {
+    name: &'static str,
+    routes: Router,
+    envelope: MethodRouter<Router>,
+}
+
+impl HttpFunction {
+    fn new(
+        name: &'static str,
+        app: &Arc<App>,
+        routes: Router<Arc<App>>,
+        envelope: MethodRouter<Router>,
+    ) -> Self {
+        Self {
+            name,
+            routes: routes
+                .layer(from_fn(tracing_layer::traced))
+                .layer(map_response(with_recording_data))
+                .with_state(Arc::clone(app)),
+            envelope,
+        }
+    }
+}
+
+/// What people, bots and ACS call; events come by the host's own doors.
+fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
+    let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
+    vec![
+        function(
+            "/RecordingControl",
+            recording_control::routes(),
+            post(recording_control::invoke),
+        ),
+        function(
+            "/RecordingStateCallback",
+            recording_state_callback::routes(),
+            post(recording_state_callback::invoke),
+        ),
+        function(
+            "/TelephonyActivities",
+            telephony_activities::routes(),
+            post(telephony_activities::invoke),
+        ),
+        function(
+            "/ApiDescription",
+            api_description::routes(),
+            post(api_description::invoke),
+        ),
+        function("/Metrics", metrics::routes(), post(metrics::invoke)),
+    ]
+}
+
+fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
+    let function = |name, routes| HttpFunction::new(name, app, routes, post(vault::invoke));
+    vec![
+        function("/Vault", vault::data_routes()),
+        function("/VaultPlay", vault::play_routes()),
+        function("/VaultPage", vault::page_routes()),
+    ]
 }
 
 /// The functions, in both forms.
-pub fn router(app: Arc<App>) -> Router {
+pub fn router(app: &Arc<App>) -> Router {
+    let memory = request_memory();
+    let (mut forwarded, mut envelopes) = (Router::new(), Router::new());
+    for function in people_functions(app)
+        .into_iter()
+        .chain(vault_functions(app))
+    {
+        forwarded = forwarded.merge(function.routes.clone());
+        let routes = limited(function.routes, &memory).fallback(unknown_route);
+        envelopes = envelopes.route(function.name, function.envelope.with_state(routes));
+    }
     let webhook = event_grid_webhook::routes()
         .layer(from_fn(tracing_layer::traced))
-        .with_state(Arc::clone(&app));
-    let vault = vault::routes()
-        .layer(from_fn(tracing_layer::traced))
-        .layer(DefaultBodyLimit::max(REQUEST_LIMIT_BYTES));
-    let vault = vault.with_state(Arc::clone(&app));
-    let http = api_routes(Arc::clone(&app)).merge(webhook).merge(vault);
-    let http_envelopes = Router::new()
-        .route("/RecordingControl", post(recording_control::invoke))
+        .layer(from_fn(reserving(
+            &memory,
+            event_grid_webhook::DELIVERY_LIMIT_BYTES,
+            OnTooLarge::AskAgain,
+        )))
+        .with_state(Arc::clone(app));
+    envelopes = envelopes
         .route(
-            "/RecordingStateCallback",
-            post(recording_state_callback::invoke),
+            "/EventGridWebhook",
+            post(event_grid_webhook::invoke).with_state(webhook.clone()),
         )
-        .route("/TelephonyActivities", post(telephony_activities::invoke))
-        .route("/EventGridWebhook", post(event_grid_webhook::invoke))
-        .route("/ApiDescription", post(api_description::invoke))
-        .route("/Metrics", post(metrics::invoke))
-        .route("/Vault", post(vault::invoke))
-        .route("/VaultPage", post(vault::invoke))
-        .route("/VaultPlay", post(vault::invoke))
-        .layer(from_fn(tracing_layer::traced_if_the_host_does))
-        .with_state(http.clone());
-    let envelopes = Router::new()
+        .layer(from_fn(tracing_layer::traced_if_the_host_does));
+    let triggers = Router::new()
         .route(
             "/RecordingFileStatusUpdated",
             post(recording_file_status::invoke),
@@ -122,15 +181,60 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/ExportSweep", post(export_sweep::invoke))
         .route("/ExportChunk", post(export_chunk::invoke))
         .layer(from_fn(tracing_layer::traced))
-        .with_state(app)
-        .merge(http_envelopes)
-        .layer(DefaultBodyLimit::max(ENVELOPE_LIMIT_BYTES));
+        .with_state(Arc::clone(app));
+    let triggers = triggers
+        .merge(envelopes)
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(reserving(
+            &memory,
+            ENVELOPE_LIMIT_BYTES,
+            OnTooLarge::AskAgain,
+        )));
     guarded(
-        Router::new()
-            .merge(envelopes)
-            .merge(http)
-            .fallback(unknown_route),
+        triggers
+            .merge(webhook)
+            .merge(limited(forwarded, &memory))
+            .fallback(unknown_route)
+            .layer(from_fn(origin::refuse_pages)),
     )
+}
+
+fn request_memory() -> RequestMemory {
+    RequestMemory::new(REQUEST_LIMIT_BYTES, OnTooLarge::Refuse)
+}
+
+/// Requests of people and bots.
+fn limited(routes: Router, memory: &RequestMemory) -> Router {
+    routes
+        .layer(DefaultBodyLimit::disable())
+        .layer(from_fn(reserving(
+            memory,
+            REQUEST_LIMIT_BYTES,
+            OnTooLarge::Refuse,
+        )))
+}
+
+/// A layer that reads each body within the process's memory for requests.
+fn reserving(
+    memory: &RequestMemory,
+    limit_bytes: usize,
+    on_too_large: OnTooLarge,
+) -> impl Fn(Request, Next) -> BoxFuture<'static, Response> + Clone + Send + Sync + 'static {
+    let memory = memory.with_limit(limit_bytes, on_too_large);
+    move |request, next| memory.clone().reserve(request, next).boxed()
+}
+
+/// Responses with recording data must not be cached, and are of the type they say. What is public says so itself.
+async fn with_recording_data(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
 }
 
 /// A panic ends its invocation, not the process.

@@ -5,10 +5,13 @@
 
 pub mod backpressure;
 pub mod dispatch;
+mod event_problems;
 mod events_in;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
+use jiff::SignedDuration;
 use serde_json::Value;
 use tracing::{error, info, warn};
 
@@ -22,7 +25,16 @@ use crate::metrics;
 use crate::recording::call_event::{CallEnded, CallStarted};
 use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
 
+use event_problems::EventProblems;
+
 pub use events_in::events_in;
+
+/// Of an event with more chunks the log has one line for all.
+const CHUNKS_LOGGED_EACH: usize = 50;
+/// Characters of an unknown event type that the log repeats.
+const REPEATED_CHARS: usize = 200;
+/// A call that began longer ago is not recorded by its event.
+const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
 
 /// Takes events from any door: Event Grid's trigger, its webhook, and an operator who replays them.
 pub struct Intake {
@@ -32,9 +44,26 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
 }
 
+/// How many lines the log has for the chunks of one event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Logging {
+    Each,
+    Together,
+}
+
+/// Who hands events over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    EventGrid,
+    /// An operator, from a dead letter or from poison.
+    Replay,
+}
+
 /// The events of one delivery, taken one after the other, and what became of them.
 pub struct Delivery<'a> {
     intake: &'a Intake,
+    origin: Origin,
+    known: HashSet<DocumentId>,
     /// Chunks that are in the ledger now and can be exported.
     pub recorded: Vec<DocumentId>,
     /// Lines for the host's log of this invocation.
@@ -62,9 +91,11 @@ impl Intake {
     }
 
     /// Begins a delivery that has taken no event yet.
-    pub fn begin(&self) -> Delivery<'_> {
+    pub fn begin(&self, origin: Origin) -> Delivery<'_> {
         Delivery {
             intake: self,
+            origin,
+            known: HashSet::new(),
             recorded: Vec::new(),
             logs: Vec::new(),
             unreadable: Vec::new(),
@@ -113,6 +144,7 @@ impl Delivery<'_> {
             }
             Ok(IncomingEvent::Other { event_type }) => {
                 metrics::EVENTS.increment(&["ignored"]);
+                let event_type: String = event_type.chars().take(REPEATED_CHARS).collect();
                 info!(event_type, "Ignored an event of another type");
                 self.logs
                     .push(format!("Ignored an event of type {event_type}"));
@@ -141,27 +173,40 @@ impl Delivery<'_> {
             warn!(event_id = update.event_id, "An event announced no chunk");
             self.logs.push("The event announced no chunk".to_owned());
         }
-        for refused in &update.refused {
-            let reason = format!(
-                "chunk {} of the event: {}",
-                refused.position, refused.reason
-            );
-            self.keep_poison(event, &reason).await?;
-        }
+        let mut problems = EventProblems::of(&update);
+        let chunk_count = update.chunks.len();
+        let logging = if chunk_count <= CHUNKS_LOGGED_EACH {
+            Logging::Each
+        } else {
+            Logging::Together
+        };
         let mut failed = None;
         for chunk in update.chunks {
-            let recorded = self.record_chunk(event, chunk, announcement).await;
-            failed = recorded.err().or(failed);
+            let id = chunk.document_id.clone();
+            match self.record_chunk(chunk, announcement, logging).await {
+                Ok(Recorded::Conflicting) => problems.add(|| {
+                    format!("chunk `{id}` is known already, and this event names another location for it")
+                }),
+                Ok(Recorded::New | Recorded::AlreadyKnown | Recorded::Erased) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        if logging == Logging::Together {
+            info!(chunks = chunk_count, "Recorded the chunks of one event");
+        }
+        // Once for the event, however many of its chunks are wrong.
+        if let Some(reason) = problems.reason() {
+            failed = self.keep_poison(event, &reason).await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }
 
     async fn record_chunk(
         &mut self,
-        event: &Value,
         chunk: RecordingChunk,
         announcement: Announcement,
-    ) -> Result<(), LedgerError> {
+        logging: Logging,
+    ) -> Result<Recorded, LedgerError> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
@@ -169,40 +214,44 @@ impl Delivery<'_> {
             Announcement::Registered => self.intake.ledger.record(chunk).await?,
             Announcement::OfErasedRecording => self.intake.ledger.record_erased(chunk).await?,
         };
-        match recorded {
-            Recorded::Erased => {
-                metrics::CHUNKS_ANNOUNCED.increment(&["erased"]);
+        metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
+            Recorded::Erased => "erased",
+            Recorded::New => "new",
+            Recorded::AlreadyKnown => "duplicate",
+            Recorded::Conflicting => "conflicting",
+        }]);
+        match (recorded, logging) {
+            (Recorded::Erased, Logging::Each) => {
                 info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
                 self.logs.push(format!(
                     "Chunk {id} is not exported: its recording was erased"
                 ));
-                return Ok(());
             }
-            Recorded::New => {
-                metrics::CHUNKS_ANNOUNCED.increment(&["new"]);
+            (Recorded::New, Logging::Each) => {
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");
             }
-            Recorded::AlreadyKnown => {
-                metrics::CHUNKS_ANNOUNCED.increment(&["duplicate"]);
+            (Recorded::AlreadyKnown, Logging::Each) => {
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
             }
-            Recorded::Conflicting => {
-                metrics::CHUNKS_ANNOUNCED.increment(&["conflicting"]);
-                let reason = format!(
-                    "chunk `{id}` is known already, and this event names another location for it"
-                );
-                self.keep_poison(event, &reason).await?;
-            }
+            // The event's poison says it.
+            (Recorded::Conflicting, _) | (_, Logging::Together) => {}
         }
-        if !self.recorded.contains(&id) {
+        if recorded == Recorded::Erased {
+            return Ok(recorded);
+        }
+        if self.known.insert(id.clone()) {
             self.recorded.push(id);
         }
-        Ok(())
+        Ok(recorded)
     }
 
     /// Starts the recording of a call. A start that may succeed later makes Event Grid deliver again: a call that is not
     /// recorded is a loss too.
     async fn auto_record(&mut self, call: &CallStarted) {
+        if let Some(text) = self.is_past(call) {
+            self.logs.push(text);
+            return;
+        }
         let started = match &self.intake.auto_record {
             Some(policy) => self.intake.control.auto_record(policy, call).await,
             None => None,
@@ -223,6 +272,23 @@ impl Delivery<'_> {
             }
         };
         self.logs.push(text);
+    }
+
+    /// Why a call is not recorded although the policy might: nobody expects a recording to start long after its call did.
+    fn is_past(&self, call: &CallStarted) -> Option<String> {
+        let policy = self.intake.auto_record.as_ref()?;
+        if self.origin == Origin::Replay {
+            return Some("A replayed event starts no recording".to_owned());
+        }
+        let age = self.intake.clock.now().duration_since(call.event_time?);
+        if age <= LATEST_START || !policy.records(call) {
+            return None;
+        }
+        error!(
+            age_s = age.as_secs(),
+            "A call that the policy records was announced more than an hour late; it is not recorded"
+        );
+        Some("The call was announced more than an hour late, and is not recorded".to_owned())
     }
 
     async fn close(&mut self, call: &CallEnded) {

@@ -1,17 +1,22 @@
 //! Bearer tokens that others send us: signature, issuer, audience and lifetime, by the sender's OpenID configuration.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
+use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, Validation, decode, decode_header};
 use serde::Deserialize;
-use tokio::sync::Mutex;
 use tokio::time::Instant;
 use url::Url;
 
+use crate::error_chain::ErrorChain;
+
 /// Keys are rotated over days; an unknown key is looked for sooner.
 const KEYS_LAST: Duration = Duration::from_hours(6);
+/// Keys that are older are not used before the issuer was asked again.
+const KEYS_KNOWN_FOR: Duration = Duration::from_hours(24);
+/// Characters of a stranger's issuer that are repeated.
+const ISSUER_CHARS: usize = 200;
 /// A key that is not known makes us look again, but nobody can make us look more often.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,12 +26,20 @@ const LONGEST_DOCUMENT: usize = 256 << 10;
 
 /// Checks tokens of one issuer for one audience.
 pub struct TokenValidator {
-    configuration_url: Url,
+    keys: Arc<IssuerKeys>,
     audience: String,
-    client: reqwest::Client,
-    state: Mutex<KeysState>,
     /// The application that tokens have to be issued to, where any of the issuer's would be too many.
     caller: Option<String>,
+}
+
+/// The issuer's keys, as they were fetched.
+struct IssuerKeys {
+    configuration_url: Url,
+    client: reqwest::Client,
+    /// Never held over a fetch: a slow key server delays nobody whose key is here.
+    state: Mutex<KeysState>,
+    /// One fetch at a time; whoever needs it waits for the same answer.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -38,6 +51,9 @@ struct KeysState {
 /// Who a token was issued to: `azp` in version 2 of Microsoft Entra's tokens, `appid` in version 1.
 #[derive(Deserialize)]
 struct Claims {
+    iss: String,
+    exp: f64,
+    nbf: Option<f64>,
     azp: Option<String>,
     appid: Option<String>,
 }
@@ -48,17 +64,24 @@ struct Keys {
     fetched_at: Instant,
 }
 
-/// Why a caller is not let in.
+/// Why a caller is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidToken {
     #[error("there is no bearer token")]
     Missing,
     #[error("the token is not valid")]
     Invalid(#[source] jsonwebtoken::errors::Error),
+    #[error("the token {0}")]
+    Unsupported(&'static str),
     #[error("the token is signed with a key that its issuer does not publish")]
     UnknownKey,
+    #[error("the token is of the issuer `{found}`; expected `{expected}`")]
+    WrongIssuer { found: String, expected: String },
     #[error("the token was issued to another application")]
     OtherCaller,
+    /// All else is right: a sender's queue, or a clock, may be the reason.
+    #[error("the token has expired, or is not valid yet; check this machine's clock")]
+    NotNow,
     /// Nothing is wrong with the caller: later it may be let in.
     #[error("the issuer's keys could not be fetched")]
     NoKeys(#[source] KeysError),
@@ -97,15 +120,18 @@ impl TokenValidator {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         Ok(Self {
-            configuration_url,
+            keys: Arc::new(IssuerKeys {
+                configuration_url,
+                client,
+                state: Mutex::default(),
+                fetching: tokio::sync::Mutex::default(),
+            }),
             audience,
-            client,
-            state: Mutex::default(),
             caller: None,
         })
     }
 
-    /// Lets in only tokens that were issued to this application.
+    /// Accepts only tokens that were issued to this application.
     #[must_use]
     pub fn issued_to(self, caller: String) -> Self {
         Self {
@@ -123,56 +149,139 @@ impl TokenValidator {
             .and_then(bearer)
             .ok_or(InvalidToken::Missing)?;
         let header = decode_header(token).map_err(InvalidToken::Invalid)?;
-        let kid = header.kid.unwrap_or_default();
-        let mut keys = match self.keys(KEYS_LAST).await {
-            Ok(keys) => keys,
-            Err(error) => self.known_keys().await.ok_or(InvalidToken::NoKeys(error))?,
-        };
-        if keys.set.find(&kid).is_none() {
-            // It may be a new key: only an answer of the issuer tells that it is nobody's.
-            keys = self
-                .keys(LOOK_AGAIN_AFTER)
-                .await
-                .map_err(InvalidToken::NoKeys)?;
+        // RFC 7515, section 4.1.11: what is critical and not understood refuses the whole.
+        if header.crit.is_some() {
+            return Err(InvalidToken::Unsupported(
+                "names critical extensions, and none is understood",
+            ));
         }
-        let key = keys.set.find(&kid).ok_or(InvalidToken::UnknownKey)?;
+        let kid = header.kid.as_deref().unwrap_or_default();
+        let keys = IssuerKeys::with(&self.keys, kid).await?;
+        let key = keys.signing_key(kid).ok_or(InvalidToken::UnknownKey)?;
+        if !is_for(key, header.alg) {
+            return Err(InvalidToken::Unsupported(
+                "is signed by another algorithm than its key is for",
+            ));
+        }
         let key = DecodingKey::from_jwk(key).map_err(InvalidToken::Invalid)?;
         // Never the symmetric family: a public key must not pass as a shared secret.
         let mut validation = Validation::new_for_family(AlgorithmFamily::Rsa);
-        validation.leeway = LEEWAY.as_secs();
-        validation.validate_nbf = true;
         validation.set_audience(&[&self.audience]);
-        validation.set_issuer(&[&keys.issuer]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
+        // These two are checked below: they are answered in another way than a token that is nobody's.
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
         let claims = decode::<Claims>(token, &key, &validation)
             .map_err(InvalidToken::Invalid)?
             .claims;
-        match (&self.caller, claims.azp.or(claims.appid)) {
-            (Some(wanted), issued_to) if issued_to.as_ref() != Some(wanted) => {
-                Err(InvalidToken::OtherCaller)
-            }
-            (Some(_) | None, _) => Ok(()),
+        self.check(&claims, &keys.issuer, jiff::Timestamp::now().as_second())
+    }
+
+    fn check(&self, claims: &Claims, issuer: &str, now: i64) -> Result<(), InvalidToken> {
+        if claims.iss != issuer {
+            return Err(InvalidToken::WrongIssuer {
+                found: claims.iss.chars().take(ISSUER_CHARS).collect(),
+                expected: issuer.to_owned(),
+            });
         }
+        let issued_to = claims.azp.as_ref().or(claims.appid.as_ref());
+        if self.caller.is_some() && self.caller.as_ref() != issued_to {
+            return Err(InvalidToken::OtherCaller);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "seconds of our time are exact")]
+        let now = now as f64;
+        let leeway = LEEWAY.as_secs_f64();
+        // Written so that a number that is none refuses.
+        let has_begun = claims.nbf.is_none_or(|nbf| nbf <= now + leeway);
+        let goes_on = claims.exp >= now - leeway;
+        if has_begun && goes_on {
+            Ok(())
+        } else {
+            Err(InvalidToken::NotNow)
+        }
+    }
+}
+
+impl Keys {
+    fn signing_key(&self, kid: &str) -> Option<&Jwk> {
+        let is_signing = |key: &&Jwk| {
+            key.common.key_id.as_deref() == Some(kid)
+                && key
+                    .common
+                    .public_key_use
+                    .as_ref()
+                    .is_none_or(|it| *it == PublicKeyUse::Signature)
+        };
+        self.set.keys.iter().find(is_signing)
+    }
+}
+
+/// Whether a key may be used with the algorithm that a token names; one that names none is for all of its family.
+fn is_for(key: &Jwk, algorithm: Algorithm) -> bool {
+    key.common
+        .key_algorithm
+        .is_none_or(|own| serde_json::to_value(own).ok() == serde_json::to_value(algorithm).ok())
+}
+
+impl IssuerKeys {
+    /// Keys among which `kid` is, if the issuer has it. Waits for a fetch only where it is not known.
+    async fn with(this: &Arc<Self>, kid: &str) -> Result<Arc<Keys>, InvalidToken> {
+        let known = this.known();
+        let Some(keys) = known.filter(|keys| keys.signing_key(kid).is_some()) else {
+            // It may be a new key: only an answer of the issuer tells that it is nobody's.
+            return this
+                .fresh(LOOK_AGAIN_AFTER)
+                .await
+                .map_err(InvalidToken::NoKeys);
+        };
+        let age = keys.fetched_at.elapsed();
+        if age >= KEYS_KNOWN_FOR {
+            // Old keys are better than none.
+            return Ok(this.fresh(KEYS_LAST).await.unwrap_or(keys));
+        }
+        if age >= KEYS_LAST && this.fetching.try_lock().is_ok() {
+            let this = Arc::clone(this);
+            tokio::spawn(async move {
+                if let Err(error) = this.fresh(KEYS_LAST).await {
+                    tracing::warn!(error = %ErrorChain(&error), "An issuer's keys could not be fetched; the known ones are used");
+                }
+            });
+        }
+        Ok(keys)
+    }
+
+    fn known(&self) -> Option<Arc<Keys>> {
+        self.state().keys.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, KeysState> {
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// The issuer's keys, not older than `at_most`. One fetch at a time, and none soon after one that failed.
-    async fn keys(&self, at_most: Duration) -> Result<Arc<Keys>, KeysError> {
-        // Held over the fetch: whoever else needs the keys waits for the same answer.
-        let mut state = self.state.lock().await;
-        if let Some(keys) = state
-            .keys
-            .as_ref()
-            .filter(|keys| keys.fetched_at.elapsed() < at_most)
+    async fn fresh(&self, at_most: Duration) -> Result<Arc<Keys>, KeysError> {
+        let _one_at_a_time = self.fetching.lock().await;
         {
-            return Ok(Arc::clone(keys));
+            let state = self.state();
+            if let Some(keys) = state
+                .keys
+                .as_ref()
+                .filter(|keys| keys.fetched_at.elapsed() < at_most)
+            {
+                return Ok(Arc::clone(keys));
+            }
+            if state
+                .failed_at
+                .is_some_and(|failed_at| failed_at.elapsed() < LOOK_AGAIN_AFTER)
+            {
+                return Err(KeysError::FailedBefore);
+            }
         }
-        if state
-            .failed_at
-            .is_some_and(|failed_at| failed_at.elapsed() < LOOK_AGAIN_AFTER)
-        {
-            return Err(KeysError::FailedBefore);
-        }
-        match self.fetch().await {
+        let fetched = self.fetch().await;
+        let mut state = self.state();
+        match fetched {
             Ok(keys) => {
                 let keys = Arc::new(keys);
                 *state = KeysState {
@@ -186,11 +295,6 @@ impl TokenValidator {
                 Err(error)
             }
         }
-    }
-
-    /// Old keys are better than none.
-    async fn known_keys(&self) -> Option<Arc<Keys>> {
-        self.state.lock().await.keys.clone()
     }
 
     async fn fetch(&self) -> Result<Keys, KeysError> {

@@ -10,8 +10,9 @@ pub mod id;
 pub(crate) mod lenient;
 pub mod media;
 pub mod metadata;
+mod subject;
 
-pub use chunk::{Absorbed, ChunkLocations, RecordingChunk};
+pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, RecordingChunk};
 pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};

@@ -24,10 +24,10 @@ pub struct ContentHost {
     authority: String,
 }
 
-/// What is wrong with an entry of `ACS_CONTENT_HOSTS`.
+/// What is wrong with an entry of `ACS_CONTENT_HOSTS`. Never repeats it: it may hold a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is neither host[:port] nor http://host:port on this machine")]
-pub struct InvalidContentHost(String);
+#[error("it is neither host[:port] nor http://host:port on this machine")]
+pub struct InvalidContentHost;
 
 impl ContentHost {
     /// Whether what goes there is not encrypted; then it is on this machine.
@@ -45,25 +45,24 @@ impl fmt::Display for ContentHost {
 impl FromStr for ContentHost {
     type Err = InvalidContentHost;
     fn from_str(text: &str) -> Result<Self, InvalidContentHost> {
-        let invalid = || InvalidContentHost(text.to_owned());
         let text = text.trim();
         let with_scheme = if text.contains("://") {
             text.to_owned()
         } else {
             format!("https://{text}")
         };
-        let url = Url::parse(&with_scheme).map_err(|_| invalid())?;
+        let url = Url::parse(&with_scheme).map_err(|_| InvalidContentHost)?;
         let scheme = match url.scheme() {
             "https" => "https",
             "http" if crate::net::is_loopback(&url) => "http",
-            _ => return Err(invalid()),
+            _ => return Err(InvalidContentHost),
         };
         let bare = url.path() == "/"
             && url.query().is_none()
             && url.fragment().is_none()
             && !url[..].contains('@');
         if !bare || url.host_str().is_none_or(str::is_empty) {
-            return Err(invalid());
+            return Err(InvalidContentHost);
         }
         Ok(Self {
             scheme,

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use super::row::{KnownRecording, Row, Status};
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::recording::id::canonical;
 use crate::recording::{FormatKind, RecordingId};
 use crate::store::index::{Index, Listed, Period, Place, recording_name};
 
@@ -204,5 +205,5 @@ impl ListFilter {
 }
 
 fn comparable(id: &str) -> String {
-    id.trim().trim_end_matches('=').to_lowercase()
+    canonical(id.trim()).to_lowercase()
 }

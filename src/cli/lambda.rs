@@ -35,7 +35,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         config.log.otlp.as_ref(),
     );
     let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
-    lambda_http::run(functions::http_router(Arc::new(app)))
+    lambda_http::run(functions::http_router(&Arc::new(app)))
         .await
         .map_err(|error| anyhow::anyhow!(error))
 }

@@ -67,15 +67,12 @@ async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     let (functions, ready) = watch::channel(None);
     let building = async {
         let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
-        functions.send_replace(Some(functions::router(Arc::new(app))));
+        functions.send_replace(Some(functions::router(&Arc::new(app))));
         std::future::pending::<anyhow::Result<Infallible>>().await
     };
     // Nothing has to be finished in order: a kill at any point loses nothing, so a signal ends the process at once.
     tokio::select! {
-        result = axum::serve(listener, functions::front(ready)).into_future() => {
-            result?;
-            anyhow::bail!("the listener ended by itself")
-        }
+        never = functions::listener::serve(listener, functions::front(ready)) => match never {},
         failed = building => match failed? {},
         _ = terminate.recv() => Ok(15),
         _ = interrupt.recv() => Ok(2),

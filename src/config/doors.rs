@@ -4,6 +4,9 @@ use super::reader::Reader;
 use super::{EventGridConfig, TelephonyConfig, TokenConfig};
 use crate::secret::SharedSecret;
 
+/// Whoever knows the URL may try secrets as fast as the host answers.
+const SHORTEST_SECRET: usize = 16;
+
 impl Reader {
     /// Callbacks are off unless the resource that sends them is known.
     pub(super) fn callbacks(&mut self) -> Option<TokenConfig> {
@@ -31,10 +34,15 @@ impl Reader {
             });
         let app_id = self.text("EVENT_GRID_APP_ID").unwrap_or_default();
         EventGridConfig {
-            secret: self
-                .text("EVENT_GRID_SECRET")
-                .as_deref()
-                .map(SharedSecret::new),
+            secret: self.parsed("EVENT_GRID_SECRET", |text| {
+                if text.chars().count() < SHORTEST_SECRET {
+                    Err(format!(
+                        "has fewer than {SHORTEST_SECRET} characters; make one with `openssl rand -hex 24`"
+                    ))
+                } else {
+                    Ok(SharedSecret::new(text))
+                }
+            }),
             tokens,
             app_id,
         }

@@ -74,6 +74,11 @@ impl AutoRecord {
             .map_err(|error| format!("are no options of a start: {error}"))
     }
 
+    /// Whether this call is recorded.
+    pub fn records(&self, call: &CallStarted) -> bool {
+        self.start_of(call).is_some()
+    }
+
     /// The start for this call, if it is one of those that are recorded.
     fn start_of(&self, call: &CallStarted) -> Option<Start> {
         let is_wanted = match &self.scope {
@@ -177,6 +182,7 @@ mod tests {
             server_call_id: "abc".parse().unwrap(),
             group_id: group.map(str::to_owned),
             room_id: room.map(str::to_owned),
+            event_time: None,
         }
     }
 

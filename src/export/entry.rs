@@ -38,6 +38,9 @@ pub struct LedgerEntry {
     /// What its media is called after, decided once and before the first byte goes to a vault: a file has one name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
+    /// Its copy was begun while its file still grew: it may end before the file does.
+    #[serde(default)]
+    pub copied_unfinished: bool,
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -118,6 +121,7 @@ impl LedgerEntry {
             claims: 0,
             openings: 0,
             media_kind: None,
+            copied_unfinished: false,
             intent: None,
             vault_failures: 0,
             uses_backup: false,

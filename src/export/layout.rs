@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::recording::{ContentKind, FormatKind, MediaKind, RecordingChunk};
+use crate::recording::{CallId, ContentKind, FormatKind, MediaKind, RecordingChunk, RecordingId};
 
 /// Room for one folder name; ACS's ids of this kind have 36.
 const MAX_SEGMENT: usize = 64;
@@ -94,15 +94,13 @@ impl fmt::Display for BlobName {
 /// The folder of the recording a chunk belongs to.
 pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
     let day = chunk
-        .started_at
-        .or(chunk.event_time)
-        .unwrap_or(recorded_at)
+        .filed_at(recorded_at)
         .to_zoned(TimeZone::UTC)
         .strftime("%Y%m%d");
     let call = chunk
         .call_id
         .as_ref()
-        .map_or("unknown-call", |id| id.as_str());
+        .map_or("unknown-call".into(), CallId::key);
     // Events of 2021 name no recording; its call and start identify it as well.
     let started = chunk
         .started_at
@@ -111,22 +109,22 @@ pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
     let recording = chunk
         .recording_id
         .as_ref()
-        .map_or(started.as_str(), |id| id.as_str());
+        .map_or(started.into(), RecordingId::key);
     let uuid = Uuid::new_v5(
         &RECORDING_NAMESPACE,
         format!("{call}\n{recording}").as_bytes(),
     );
     let first_8: String = if chunk.recording_id.is_some() {
-        recording
+        &recording
     } else {
-        call
+        &call
     }
     .chars()
     .take(8)
     .collect();
     format!(
         "{day}/{}/{}-{uuid}",
-        safe_segment(call),
+        safe_segment(&call),
         safe_segment(&first_8)
     )
 }
@@ -219,6 +217,10 @@ mod tests {
     use crate::recording::{ContentKind, FormatKind};
     use proptest::prelude::*;
 
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
     fn chunk() -> RecordingChunk {
         RecordingChunk {
             call_id: Some("7c62cca0-0000-4444-8888-000000000001".parse().unwrap()),
@@ -231,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_file_lies_where_acs_itself_would_put_it() {
-        let folder = folder(&chunk(), Timestamp::UNIX_EPOCH);
+        let folder = folder(&chunk(), at("2026-03-03T00:10:00Z"));
         let kind = MediaKind {
             content: ContentKind::AudioVideo,
             format: FormatKind::Mp4,
@@ -263,7 +265,7 @@ mod tests {
             ..chunk()
         };
         assert_eq!(
-            folder(&chunk(), Timestamp::UNIX_EPOCH),
+            folder(&chunk(), at("2026-03-03T00:10:00Z")),
             folder(&again, Timestamp::MAX)
         );
     }

@@ -13,7 +13,7 @@ use super::problem::Problem;
 /// The largest answer of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
 /// The caller's headers that our routes read.
-const READ_HEADERS: [HeaderName; 10] = [
+const READ_HEADERS: [HeaderName; 17] = [
     header::IF_NONE_MATCH,
     header::AUTHORIZATION,
     HeaderName::from_static("idempotency-key"),
@@ -22,6 +22,14 @@ const READ_HEADERS: [HeaderName; 10] = [
     HeaderName::from_static("aeg-event-type"),
     HeaderName::from_static("webhook-request-origin"),
     HeaderName::from_static("webhook-request-rate"),
+    // CloudEvents in binary mode.
+    HeaderName::from_static("ce-id"),
+    HeaderName::from_static("ce-source"),
+    HeaderName::from_static("ce-specversion"),
+    HeaderName::from_static("ce-subject"),
+    HeaderName::from_static("ce-time"),
+    HeaderName::from_static("ce-type"),
+    HeaderName::from_static("ce-dataschema"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];

@@ -3,10 +3,14 @@
 //! The host writes strings, numbers and arrays as JSON *in a string*, objects as objects; both are read. An answer must be
 //! a JSON object: an empty 2xx makes the host wait until its timeout and then kill the process.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 /// What the host sent to a function.
@@ -18,7 +22,7 @@ pub struct Invocation {
 /// A body that is no invocation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidInvocation {
-    #[error("the body is not JSON")]
+    #[error("the body is not JSON, or not an object")]
     NotJson(#[source] serde_json::Error),
     #[error("the body has no `Data` object")]
     NoData,
@@ -31,17 +35,9 @@ impl Invocation {
     /// When the body is not JSON, or has no `Data`.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidInvocation> {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let mut envelope: Value =
+        let envelope: Envelope =
             serde_json::from_slice(body).map_err(InvalidInvocation::NotJson)?;
-        let data = envelope
-            .as_object_mut()
-            .and_then(|fields| {
-                fields
-                    .iter_mut()
-                    .find(|(name, _)| name.eq_ignore_ascii_case("data"))
-            })
-            .map(|(_, value)| value.take());
-        match data.map(unwrapped) {
+        match envelope.data.map(unwrapped) {
             Some(Value::Object(data)) => Ok(Self { data }),
             Some(_) | None => Err(InvalidInvocation::NoData),
         }
@@ -55,6 +51,39 @@ impl Invocation {
             None => return None,
         };
         Some(unwrapped(value))
+    }
+}
+
+/// `Data` alone: `Metadata` holds the event once more, and is passed over without being built.
+struct Envelope {
+    data: Option<Value>,
+}
+
+impl<'de> Deserialize<'de> for Envelope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EnvelopeVisitor)
+    }
+}
+
+struct EnvelopeVisitor;
+
+impl<'de> Visitor<'de> for EnvelopeVisitor {
+    type Value = Envelope;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an invocation of the Functions host")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Envelope, A::Error> {
+        let mut data = None;
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            if data.is_none() && name.eq_ignore_ascii_case("data") {
+                data = Some(members.next_value()?);
+            } else {
+                members.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Envelope { data })
     }
 }
 

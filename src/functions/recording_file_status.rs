@@ -14,18 +14,20 @@ use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::export::ledger::LedgerError;
-use crate::intake::Delivery;
+use crate::intake::{Delivery, Origin};
 use serde_json::Value;
 
 /// Answers success once every chunk is in the ledger and every unreadable event is kept; 500 where another delivery helps:
 /// the ledger failed, or a call that is to be recorded could not be.
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
     let budget = Budget::of(app.event_budget);
-    let mut delivery = app.intake.begin();
+    let mut delivery = app.intake.begin(Origin::EventGrid);
     if let Err(error) = take_envelope(&mut delivery, &body).await {
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
         return InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)));
     }
+    // Its exports may take a while; what they were read from is not needed for it.
+    drop(body);
     let Delivery {
         recorded,
         mut logs,

@@ -83,8 +83,11 @@ fn unauthorized(error: InvalidToken) -> Problem {
     match error {
         InvalidToken::Missing
         | InvalidToken::Invalid(_)
+        | InvalidToken::Unsupported(_)
         | InvalidToken::UnknownKey
-        | InvalidToken::OtherCaller => {
+        | InvalidToken::WrongIssuer { .. }
+        | InvalidToken::OtherCaller
+        | InvalidToken::NotNow => {
             metrics::CALLBACKS.increment(&["refused"]);
             tracing::warn!(error = %ErrorChain(&error), "Refused a callback");
             Problem::new(

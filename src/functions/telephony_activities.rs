@@ -147,8 +147,11 @@ async fn authorize(
         Err(
             error @ (InvalidToken::Missing
             | InvalidToken::Invalid(_)
+            | InvalidToken::Unsupported(_)
             | InvalidToken::UnknownKey
-            | InvalidToken::OtherCaller),
+            | InvalidToken::WrongIssuer { .. }
+            | InvalidToken::OtherCaller
+            | InvalidToken::NotNow),
         ) => {
             warn!(error = %ErrorChain(&error), "Refused a bot");
             Err(refused(&format!("{}.", ErrorChain(&error))))

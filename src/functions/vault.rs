@@ -30,9 +30,9 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::recording::{DocumentId, RecordingId};
 
-/// Routes of the forwarded form.
-pub fn routes() -> Router<Arc<App>> {
-    let data = Router::new()
+/// Routes of `Vault`.
+pub fn data_routes() -> Router<Arc<App>> {
+    let routes = Router::new()
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
@@ -56,24 +56,35 @@ pub fn routes() -> Router<Arc<App>> {
             "/api/vault/chunks/{document_id}/verify",
             post(actions::verify),
         )
-        .route("/api/vault/days", get(list::days))
-        .route("/api/vault/deadlines", get(list::deadlines))
-        .route("/api/vault/poison", get(list::poison))
-        .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
-        .layer(axum::middleware::map_response(never_stored));
-    let files = Router::new()
         .route("/api/vault/chunks/{document_id}/media", get(media::media))
         .route(
             "/api/vault/chunks/{document_id}/metadata",
             get(media::metadata),
         )
-        .route("/api/vault/play/{ticket}", get(media::play));
-    let page = Router::new()
-        .route("/api/vault", get(page::page))
-        .route("/api/vault/", get(page::page));
-    data.merge(files)
-        .merge(page)
-        .layer(axum::middleware::map_response(told_apart))
+        .route("/api/vault/days", get(list::days))
+        .route("/api/vault/deadlines", get(list::deadlines))
+        .route("/api/vault/poison", get(list::poison))
+        .route("/api/vault/poison/{sha256}/replay", post(actions::replay));
+    finished(routes)
+}
+
+/// Routes of `VaultPlay`.
+pub fn play_routes() -> Router<Arc<App>> {
+    finished(Router::new().route("/api/vault/play/{ticket}", get(media::play)))
+}
+
+/// Routes of `VaultPage`.
+pub fn page_routes() -> Router<Arc<App>> {
+    finished(
+        Router::new()
+            .route("/api/vault", get(page::page))
+            .route("/api/vault/", get(page::page)),
+    )
+}
+
+fn finished(routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes
+        .layer(axum::middleware::map_response(without_referrer))
         .method_not_allowed_fallback(async || {
             Problem::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -88,22 +99,9 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     http_envelope::invoke(routes, "vault", &body).await
 }
 
-/// What is told of recordings stays in no cache.
-async fn never_stored(mut response: Response) -> Response {
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// A browser is to take everything for what it is said to be, and to tell nobody where it was.
-async fn told_apart(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    headers.insert(
+/// A browser tells nobody where it was.
+async fn without_referrer(mut response: Response) -> Response {
+    response.headers_mut().insert(
         header::REFERRER_POLICY,
         HeaderValue::from_static("no-referrer"),
     );

@@ -48,6 +48,8 @@ pub struct Track {
     /// `h264`, `aac`, `pcm`, …, or the code in the file.
     pub codec: Option<String>,
     pub duration: Option<Duration>,
+    /// When it ends, counted from the beginning of the file: a track may begin late.
+    pub ends: Option<Duration>,
     /// Channels of sound.
     pub channels: Option<u16>,
 }

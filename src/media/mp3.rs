@@ -40,6 +40,7 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
                 kind: TrackKind::Sound,
                 codec: Some("mp3".to_owned()),
                 duration: None,
+                ends: None,
                 channels: Some(frame.channels),
             });
             let end = measure(seen, start, frame, &mut found);
@@ -108,8 +109,10 @@ fn frame_with_followers(seen: &Seen, start: u64, followers: u32) -> Result<Optio
 fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Result<(), Stop> {
     let totals = Totals::read(seen.some(start, frame.length_bytes() as u64)?, frame);
     let end = tags::sound_end(seen, start)?;
-    if let Some(declared) = totals.and_then(|totals| totals.bytes) {
-        check_bytes(seen, start..end, u64::from(declared), totals, frame, found)?;
+    if let Some(totals) = totals
+        && let Some(flaw) = wrong_bytes(seen, &(start..end), totals, frame)?
+    {
+        found.add_flaw(flaw);
     }
     let measured = if end - start <= WHOLE_BYTES {
         measure_whole(seen, start..end, frame, found)?
@@ -120,11 +123,9 @@ fn measure(seen: &Seen, start: u64, frame: Frame, found: &mut ProbedMedia) -> Re
         .and_then(|totals| totals.frames)
         .and_then(|frames| duration(u64::from(frames) * frame.samples(), u64::from(frame.hertz)));
     found.length = counted.map_or(measured, Length::Exact);
+    let plays = found.duration();
     if let Some(track) = found.tracks.first_mut() {
-        track.duration = counted.or(match measured {
-            Length::Unknown => None,
-            Length::Exact(duration) | Length::Estimated(duration) => Some(duration),
-        });
+        (track.duration, track.ends) = (plays, plays);
     }
     if let (Some(promised), Some(there)) = (counted, at_most(measured))
         && promised > there
@@ -154,34 +155,36 @@ fn scaled(bytes: u64, by: Duration, of: Duration) -> u64 {
 }
 
 /// Compares the bytes that a header declares with those that are there.
-fn check_bytes(
+fn wrong_bytes(
     seen: &Seen,
-    sound: std::ops::Range<u64>,
-    declared: u64,
-    totals: Option<Totals>,
+    sound: &std::ops::Range<u64>,
+    totals: Totals,
     frame: Frame,
-    found: &mut ProbedMedia,
-) -> Result<(), Stop> {
+) -> Result<Option<Flaw>, Stop> {
+    let Some(declared) = totals.bytes.map(u64::from) else {
+        return Ok(None);
+    };
     let there = sound.end - sound.start;
-    let counts_frames = totals.is_some_and(|totals| totals.frames.is_some());
     let slack = SLACK_BYTES.max(declared / SLACK_DIVISOR);
+    let allowed = if totals.frames.is_some() { slack } else { 0 };
     let declared_end = sound.start.saturating_add(declared);
-    if declared > there.saturating_add(if counts_frames { slack } else { 0 }) {
-        found.add_flaw(Flaw::ShorterThanItsHeaders {
+    if declared > there.saturating_add(allowed) {
+        return Ok(Some(Flaw::ShorterThanItsHeaders {
             declared_bytes: declared_end,
-        });
-    } else if declared.saturating_add(slack) < there {
-        let behind = seen.some(declared_end, SLACK_BYTES.min(sound.end - declared_end))?;
-        let behind = &behind[..behind
-            .len()
-            .min(usize::try_from(SLACK_BYTES).unwrap_or(usize::MAX))];
-        if tags::tag_at(seen, declared_end)?.is_some() || scan(behind, frame).frames > 1 {
-            found.add_flaw(Flaw::SecondFile {
-                at_byte: declared_end,
-            });
-        }
+        }));
     }
-    Ok(())
+    if declared.saturating_add(slack) >= there {
+        return Ok(None);
+    }
+    let length = SLACK_BYTES.min(sound.end - declared_end);
+    let behind = seen.some(declared_end, length)?;
+    let behind = &behind[..behind
+        .len()
+        .min(usize::try_from(length).unwrap_or(usize::MAX))];
+    let is_second = tags::tag_at(seen, declared_end)?.is_some() || scan(behind, frame).frames > 1;
+    Ok(is_second.then_some(Flaw::SecondFile {
+        at_byte: declared_end,
+    }))
 }
 
 fn measure_whole(
@@ -390,7 +393,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::zeros(100, vec![0; 40_000])]
-    #[case::garbage(100, (0..40_000_u32).map(|number| (number.wrapping_mul(2_654_435_761) >> 24) as u8).collect())]
+    #[case::garbage(100, (0..40_000_u32).map(|number| number.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect())]
     #[case::of_a_large_file(10_000, vec![0; 1_000_000])]
     fn a_place_without_frames_is_a_hole(#[case] before: usize, #[case] hole: Vec<u8>) {
         let half = frame(LOUD, b"").repeat(before);

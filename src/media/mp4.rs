@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use self::boxes::{BoxHeader, Boxes, NextBox};
 use self::fragments::{Fragment, TrackTimes};
-use self::movie::{Movie, MovieTrack};
+use self::movie::Movie;
 use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track};
 use crate::media::seen::{Seen, Stop, TAIL_BYTES};
 use crate::media::{Looked, MAX_PARTS, plausibility};
@@ -199,7 +199,7 @@ impl Walk<'_> {
     }
 
     fn conclude_plain(&mut self, movie: &Movie) -> Result<(), Stop> {
-        self.found.tracks = movie.tracks.iter().map(MovieTrack::tell).collect();
+        self.found.tracks = movie.tracks.iter().map(|track| track.tell(movie)).collect();
         let longest = self.found.tracks.iter().filter_map(|track| track.duration);
         let length = movie.length().or(longest.max());
         self.found.length = length.map_or(Length::Unknown, Length::Exact);
@@ -257,21 +257,25 @@ impl Walk<'_> {
             return;
         }
         let times = TrackTimes::of_all(movie, &self.top.fragments, is_complete);
+        let media = || times.iter().filter(|times| times.is_media);
+        let starts_at = media().filter_map(|times| times.begins).min();
+        let starts_at = starts_at.unwrap_or_default();
         self.found.tracks = movie
             .tracks
             .iter()
             .zip(&times)
             .map(|(track, times)| Track {
                 duration: times.plays(),
-                ..track.tell()
+                ends: times.ends_after(starts_at),
+                ..track.tell(movie)
             })
             .collect();
-        let media = || times.iter().filter(|times| times.is_media);
-        let found = media().filter_map(TrackTimes::plays).max();
+        let found = media()
+            .filter_map(|times| times.ends_after(starts_at))
+            .max();
         self.found.length = found.map_or(Length::Unknown, Length::Exact);
-        let starts_at = media().filter_map(|times| times.begins).min();
-        self.found.starts_at = starts_at.unwrap_or_default();
-        let ends_at = found.map(|found| found.saturating_add(self.found.starts_at));
+        self.found.starts_at = starts_at;
+        let ends_at = found.map(|found| found.saturating_add(starts_at));
         self.found.gaps = media().map(|times| times.gaps).max().unwrap_or_default();
         if media().any(|times| times.goes_back) {
             let at_byte = self.top.fragments.last().map_or(0, |last| last.start);
@@ -296,7 +300,7 @@ impl Walk<'_> {
 
     fn missing_fragment_media(&self, movie: &Movie) -> Option<Flaw> {
         let total = self.boxes.seen.total_bytes();
-        let ends = self
+        let mut ends = self
             .top
             .fragments
             .iter()
@@ -305,7 +309,7 @@ impl Walk<'_> {
             return Some(Flaw::ShorterThanItsHeaders { declared_bytes });
         }
         // What cannot be shown to be there counts as cut off.
-        let is_shown = ends.last().is_some_and(|end| end.is_some());
+        let is_shown = ends.next_back().is_some_and(|end| end.is_some());
         match &self.top.beyond {
             Some(beyond) if &beyond.kind == b"mdat" && is_shown => None,
             Some(beyond) if matches!(&beyond.kind, b"mdat" | b"moof") => Some(cut_off(beyond)),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::media::found::{Container, ProbedMedia, TrackKind};
-use crate::media::sound::SoundLevels;
+use crate::media::sound::{ChannelLevel, SoundLevels};
 use crate::recording::RecordingMetadata;
 use crate::recording::media::ChannelKind;
 
@@ -74,7 +74,7 @@ fn silence(sound: Option<&SoundLevels>) -> Vec<MediaNotice> {
     let Some(sound) = sound.filter(|sound| sound.seen_per_mille >= HEARD_PER_MILLE) else {
         return Vec::new();
     };
-    if sound.channels.iter().all(|channel| channel.is_silent()) {
+    if sound.channels.iter().all(ChannelLevel::is_silent) {
         return vec![MediaNotice::SilentRecording];
     }
     let channels = (0..).zip(&sound.channels);
@@ -124,7 +124,6 @@ fn channels(probed: &ProbedMedia, metadata: &RecordingMetadata) -> Vec<MediaNoti
 mod tests {
     use super::super::samples::{plain, probe, wav};
     use super::*;
-    use crate::media::ChannelLevel;
 
     fn levels(silent_per_mille: &[u16], seen_per_mille: u16) -> SoundLevels {
         let level = |silent_per_mille: &u16| ChannelLevel {
@@ -179,6 +178,7 @@ mod tests {
             kind: TrackKind::Sound,
             codec: None,
             duration: None,
+            ends: None,
             channels: None,
         });
         assert!(is_black_and_silent(&both, 30_000));

@@ -110,7 +110,8 @@ impl PassingMedia {
         ];
         let (mut boxes, mut sound) = (None, None);
         if total_bytes <= WHOLE_BYTES {
-            awaited = vec![0..total_bytes];
+            awaited.clear();
+            awaited.push(0..total_bytes);
         } else if head.starts_with(b"RIFF") || head.starts_with(b"RF64") {
             // Format and sound stand at the beginning.
             sound = Some(Vec::new());

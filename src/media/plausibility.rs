@@ -202,7 +202,7 @@ fn compare_tracks(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison 
         .tracks
         .iter()
         .filter(|track| track.kind == TrackKind::Sound);
-    let sound = sound.filter_map(|track| track.duration).max();
+    let sound = sound.filter_map(|track| track.ends).max();
     let (Some(sound), Some(whole)) = (sound, probed.duration()) else {
         return Comparison::Agrees;
     };

@@ -13,8 +13,8 @@ const RIFF_HEADER_BYTES: u64 = 12;
 const CHUNK_HEADER_BYTES: u64 = 8;
 /// A size that is told in `ds64`.
 const SIZE_ELSEWHERE: u32 = u32::MAX;
-/// Sizes from here on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox 0x7FFF_F000,
-/// ffmpeg 0xFFFF_FFFF.
+/// Sizes from here on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox `0x7FFF_F000`,
+/// ffmpeg `0xFFFF_FFFF`.
 const PLACEHOLDER: u64 = 0x7fff_0000;
 /// The same for a size of 64 bits.
 const LONG_PLACEHOLDER: u64 = 0x7fff_0000_0000_0000;
@@ -109,6 +109,7 @@ impl Layout {
                     kind: TrackKind::Sound,
                     codec: Some(format.codec()),
                     duration: plays,
+                    ends: plays,
                     channels: Some(format.channels),
                 });
             }
@@ -278,7 +279,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case::padded(vec![chunk("LIST", &vec![7; 100_001]), fmt(1), chunk("fact", &[1, 2, 3]), chunk("data", &vec![0; 32_000])])]
-    #[case::not_padded(vec![chunk("LIST", &vec![7; 101])[..109].to_vec(), fmt(1), chunk("data", &vec![0; 32_000])])]
+    #[case::not_padded(vec![chunk("LIST", &[7; 101])[..109].to_vec(), fmt(1), chunk("data", &vec![0; 32_000])])]
     #[case::format_behind_the_sound(vec![chunk("data", &vec![0; 32_000]), fmt(1)])]
     #[case::zeros_behind_the_sound(vec![fmt(1), chunk("data", &vec![0; 32_000]), vec![0; 5000]])]
     #[case::a_list_behind_the_sound(vec![fmt(1), chunk("data", &vec![0; 32_000]), chunk("LIST", &[1; 77])])]

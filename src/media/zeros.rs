@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_run_at_the_end_counts() {
         let mut finder = ZeroFinder::default();
-        finder.pass(0, &[0; 32_768]);
+        finder.pass(0, &vec![0; 32_768]);
         assert_eq!(finder.runs().bytes, 32_768);
         assert_eq!(ZeroFinder::default().runs(), ZeroRuns::default());
     }

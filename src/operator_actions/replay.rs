@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{Operator, OperatorActions};
 use crate::export::ledger::LedgerError;
-use crate::intake::{Intake, events_in};
+use crate::intake::{Intake, Origin, events_in};
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 
@@ -53,7 +53,7 @@ impl OperatorActions {
         let Some(events) = events_in(content) else {
             return Ok(Replayed::NoEvents);
         };
-        let mut delivery = intake.begin();
+        let mut delivery = intake.begin(Origin::Replay);
         delivery.take_all(&events).await?;
         Ok(Replayed::Taken(ReplayedEvents {
             chunks: delivery.recorded,

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::id::ServerCallId;
 use super::lenient::Fields;
+use super::subject;
 
 /// `Microsoft.Communication.CallStarted`, or the first leg of a call in the generation of 2021.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub struct CallStarted {
     pub server_call_id: ServerCallId,
     pub group_id: Option<String>,
     pub room_id: Option<String>,
+    pub event_time: Option<Timestamp>,
 }
 
 /// `Microsoft.Communication.CallEnded`.
@@ -41,6 +43,7 @@ impl CallStarted {
             server_call_id: server_call_id(event, data)?,
             group_id: id_of("group"),
             room_id: id_of("room"),
+            event_time: event_time(event),
         })
     }
 
@@ -58,29 +61,26 @@ impl CallStarted {
             server_call_id,
             group_id: None,
             room_id: None,
+            event_time: event_time(event),
         })
     }
 }
 
 impl CallEnded {
     pub(super) fn from_fields(event: Fields<'_>, data: Fields<'_>) -> Option<Self> {
-        let ended_at = event.time("eventTime").or_else(|| event.time("time"));
         Some(Self {
             server_call_id: server_call_id(event, data)?,
-            ended_at,
+            ended_at: event_time(event),
         })
     }
 }
 
+fn event_time(event: Fields<'_>) -> Option<Timestamp> {
+    event.time("eventTime").or_else(|| event.time("time"))
+}
+
 /// In `data`, or in the subject `call/{serverCallId}/startedBy/{rawId}`.
 fn server_call_id(event: Fields<'_>, data: Fields<'_>) -> Option<ServerCallId> {
-    let in_subject = || {
-        event
-            .text("subject")?
-            .trim_start_matches('/')
-            .strip_prefix("call/")?
-            .split('/')
-            .next()
-    };
+    let in_subject = || subject::server_call_id(event.text("subject")?);
     data.text("serverCallId").or_else(in_subject)?.parse().ok()
 }

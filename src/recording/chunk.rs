@@ -16,6 +16,15 @@ const BLOB_DOMAINS: [&str; 3] = [
     ".blob.core.chinacloudapi.cn",
 ];
 
+/// ACS records since 2021.
+const EARLIEST_SECONDS: i64 = 1_577_836_800;
+/// How far the clocks of ACS, Event Grid and this machine may be apart.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+/// Longer than ACS keeps a file, a recording's end is not before its announcement.
+const LONGEST_UNANNOUNCED: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// Members that later events add to a chunk, all together.
+const OTHER_LIMIT_BYTES: usize = 64 << 10;
+
 /// Characters of a recording's stand-in whose call has an id of greatest length: at most four bytes each.
 const STAND_IN_CHARS: usize = 250;
 
@@ -61,6 +70,17 @@ pub struct RecordingChunk {
     pub other: Map<String, Value>,
 }
 
+/// How far the file of a chunk is, as its event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChunkEnd {
+    /// It does not change any more. So it is where an event says nothing of it.
+    Final,
+    /// `ChunkIsBeingRecorded`: it grows, and another event comes when it is final.
+    BeingRecorded,
+    /// `ChunkUploadFailure`: what ACS has is not all that was recorded.
+    Failed,
+}
+
 /// What became of a later event's word on a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absorbed {
@@ -71,6 +91,18 @@ pub enum Absorbed {
 }
 
 impl RecordingChunk {
+    /// How far its file is.
+    pub fn end(&self) -> ChunkEnd {
+        let reason = self.end_reason.as_deref().unwrap_or_default();
+        if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
+            ChunkEnd::BeingRecorded
+        } else if reason.to_ascii_lowercase().contains("fail") {
+            ChunkEnd::Failed
+        } else {
+            ChunkEnd::Final
+        }
+    }
+
     /// A chunk of which only its place in a recording is known.
     pub fn unannounced(document_id: DocumentId, index: u32, recording_id: RecordingId) -> Self {
         Self {
@@ -125,7 +157,7 @@ impl RecordingChunk {
         let stand_in = || {
             self.call_id.as_ref().map_or_else(
                 || format!("document {}", self.document_id),
-                |id| format!("call {id}"),
+                |id| format!("call {}", id.key()),
             )
         };
         // A call's id that leaves no room for a word before it is cut.
@@ -142,20 +174,42 @@ impl RecordingChunk {
             .unwrap_or_else(|| stand_in().parse().unwrap_or_else(|_| fallback()))
     }
 
+    /// When the recording began, by its event, unless that cannot be.
+    pub fn plausible_start(&self, recorded_at: Timestamp) -> Option<Timestamp> {
+        self.started_at
+            .filter(|at| is_plausible(*at, Some(recorded_at)))
+    }
+
+    fn plausible_event_time(&self, recorded_at: Timestamp) -> Option<Timestamp> {
+        self.event_time
+            .filter(|at| is_plausible(*at, Some(recorded_at)))
+    }
+
+    /// The day it is filed under: of its start, else of its event, else of its arrival.
+    pub fn filed_at(&self, recorded_at: Timestamp) -> Timestamp {
+        self.plausible_start(recorded_at)
+            .or_else(|| self.plausible_event_time(recorded_at))
+            .unwrap_or(recorded_at)
+    }
+
     /// When ACS drops the file, by the most cautious reading: `retention` after the recording's end or the event's time,
     /// whichever is earlier; after `recorded_at` when the event tells neither. The event carries no expiry of its own.
     pub fn expires_at(&self, recorded_at: Timestamp, retention: Duration) -> Timestamp {
-        let ended_at =
-            self.started_at
-                .zip(self.duration_ms)
-                .and_then(|(started_at, duration_ms)| {
-                    started_at
-                        .checked_add(SignedDuration::from_millis(
-                            i64::try_from(duration_ms).ok()?,
-                        ))
-                        .ok()
-                });
-        let ready_at = [ended_at, self.event_time, Some(recorded_at)]
+        let event_time = self.plausible_event_time(recorded_at);
+        let announced_at = event_time.unwrap_or(recorded_at);
+        let ended_at = self
+            .plausible_start(recorded_at)
+            .zip(self.duration_ms)
+            .and_then(|(started_at, duration_ms)| {
+                started_at
+                    .checked_add(SignedDuration::from_millis(
+                        i64::try_from(duration_ms).ok()?,
+                    ))
+                    .ok()
+            })
+            // A file is announced minutes after its recording; an end long before is not its end.
+            .filter(|ended_at| announced_at.duration_since(*ended_at) <= LONGEST_UNANNOUNCED);
+        let ready_at = [ended_at, event_time, Some(recorded_at)]
             .into_iter()
             .flatten()
             .min()
@@ -182,11 +236,12 @@ impl RecordingChunk {
         self.duration_ms = self.duration_ms.or(newer.duration_ms);
         self.content = self.content.or(newer.content);
         self.format = self.format.or(newer.format);
-        self.end_reason = self.end_reason.take().or(newer.end_reason);
+        self.end_reason = match self.end() {
+            ChunkEnd::BeingRecorded => newer.end_reason.or(self.end_reason.take()),
+            ChunkEnd::Final | ChunkEnd::Failed => self.end_reason.take().or(newer.end_reason),
+        };
         self.locations.content = self.locations.content.take().or(newer.locations.content);
-        for (name, value) in newer.other {
-            self.other.entry(name).or_insert(value);
-        }
+        self.absorb_other(newer.other);
         self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
         if names_what_is_read {
             self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
@@ -197,6 +252,26 @@ impl RecordingChunk {
             Absorbed::Something
         }
     }
+
+    /// Unknown members of events that come again and again do not add up without end.
+    fn absorb_other(&mut self, newer: Map<String, Value>) {
+        let is_new = |name: &String| !self.other.contains_key(name);
+        let added: Map<String, Value> =
+            newer.into_iter().filter(|(name, _)| is_new(name)).collect();
+        let size = |members: &Map<String, Value>| {
+            serde_json::to_vec(members).map_or(usize::MAX, |text| text.len())
+        };
+        if !added.is_empty() && size(&self.other).saturating_add(size(&added)) <= OTHER_LIMIT_BYTES
+        {
+            self.other.extend(added);
+        }
+    }
+}
+
+/// Whether a recording can have begun, or an event been sent, at `at`: not before ACS recorded, and not after what followed.
+pub(super) fn is_plausible(at: Timestamp, followed_at: Option<Timestamp>) -> bool {
+    at.as_second() >= EARLIEST_SECONDS
+        && followed_at.is_none_or(|followed_at| at.duration_since(followed_at) <= CLOCK_SKEW)
 }
 
 #[cfg(test)]
@@ -285,6 +360,38 @@ pub(crate) mod tests {
         assert_eq!(known.absorb(&newer), Absorbed::Nothing);
     }
 
+    #[rstest::rstest]
+    #[case(None, ChunkEnd::Final)]
+    #[case(Some("SessionEnded"), ChunkEnd::Final)]
+    #[case(Some("ChunkMaximumTimeExceeded"), ChunkEnd::Final)]
+    #[case(Some("chunkIsBeingRecorded"), ChunkEnd::BeingRecorded)]
+    #[case(Some("ChunkUploadFailure"), ChunkEnd::Failed)]
+    #[case(Some("chunkUploadFailed"), ChunkEnd::Failed)]
+    fn an_event_says_how_far_the_file_is(
+        #[case] end_reason: Option<&str>,
+        #[case] expected: ChunkEnd,
+    ) {
+        let chunk = RecordingChunk {
+            end_reason: end_reason.map(str::to_owned),
+            ..chunk()
+        };
+        assert_eq!(chunk.end(), expected);
+    }
+
+    #[test]
+    fn the_final_event_of_a_chunk_that_was_being_recorded_counts_in_either_order() {
+        let with = |reason: &str| RecordingChunk {
+            end_reason: Some(reason.to_owned()),
+            ..chunk()
+        };
+        let (growing, ended) = (with("ChunkIsBeingRecorded"), with("SessionEnded"));
+        let mut known = growing.clone();
+        assert_eq!(known.absorb(&ended), Absorbed::Something);
+        assert_eq!(known.end(), ChunkEnd::Final);
+        assert_eq!(known.absorb(&growing), Absorbed::Nothing);
+        assert_eq!(known.end(), ChunkEnd::Final);
+    }
+
     #[test]
     fn what_is_deleted_is_what_was_read() {
         let known = RecordingChunk {
@@ -308,5 +415,64 @@ pub(crate) mod tests {
         assert_eq!(known.clone().absorb(&with(Some("b"))), Absorbed::Conflict);
         assert_eq!(known.clone().absorb(&with(None)), Absorbed::Nothing);
         assert_eq!(known.clone().absorb(&with(Some("a"))), Absorbed::Something);
+    }
+
+    #[rstest::rstest]
+    #[case::year_1("0001-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
+    #[case::the_future("2027-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
+    #[case::years_before_its_event(
+        "2023-01-01T00:00:00Z",
+        "2026-03-02T10:05:00Z",
+        "2026-03-03T10:05:00Z"
+    )]
+    #[case::an_event_of_year_1(
+        "2026-03-02T10:00:00Z",
+        "0001-01-01T00:00:00Z",
+        "2026-03-03T10:01:00Z"
+    )]
+    #[case::an_event_of_the_future(
+        "2026-03-02T10:00:00Z",
+        "2030-01-01T00:00:00Z",
+        "2026-03-03T10:01:00Z"
+    )]
+    #[case::an_old_event_that_is_replayed(
+        "2026-02-01T10:00:00Z",
+        "2026-02-01T10:05:00Z",
+        "2026-02-02T10:01:00Z"
+    )]
+    fn times_that_cannot_be_decide_neither_folder_nor_expiry(
+        #[case] start: &str,
+        #[case] event: &str,
+        #[case] expires_at: &str,
+    ) {
+        let recorded_at = at("2026-03-02T10:06:00Z");
+        let chunk = RecordingChunk {
+            started_at: Some(at(start)),
+            duration_ms: Some(60_000),
+            event_time: Some(at(event)),
+            ..chunk()
+        };
+        assert_eq!(chunk.expires_at(recorded_at, DAY), at(expires_at));
+        let filed_at = chunk.filed_at(recorded_at);
+        assert!(
+            filed_at <= recorded_at && filed_at > at("2022-12-31T00:00:00Z"),
+            "{filed_at}"
+        );
+    }
+
+    #[test]
+    fn members_of_events_that_come_again_do_not_add_up_without_end() {
+        let mut known = chunk();
+        for number in 0..1000 {
+            let mut newer = chunk();
+            let value = "x".repeat(1000);
+            newer.other.insert(format!("member{number}"), value.into());
+            known.absorb(&newer);
+        }
+        let size_bytes = serde_json::to_vec(&known.other).unwrap().len();
+        assert!(
+            (1000..=OTHER_LIMIT_BYTES).contains(&size_bytes),
+            "{size_bytes}"
+        );
     }
 }

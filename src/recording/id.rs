@@ -1,6 +1,12 @@
 //! Identifiers as newtypes. `FromStr` is the only door: an id that reached a type is valid.
+//!
+//! ACS's ids are base64, and one id is written with and without its padding, in the one alphabet and in the other. A type
+//! keeps the text for the wire; `Eq`, `Ord`, `Hash` and keys use [`canonical`].
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -54,10 +60,29 @@ fn check(
     }
 }
 
+/// The one form of an id: base64 in the URL alphabet, without padding. A text that is no base64 is its own form.
+pub fn canonical(id: &str) -> Cow<'_, str> {
+    let body = id.trim_end_matches('=');
+    let is_base64 = !body.is_empty()
+        && id.len() - body.len() <= 2
+        && body.len() % 4 != 1
+        && body
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+/-_".contains(&byte));
+    if !is_base64 {
+        return Cow::Borrowed(id);
+    }
+    if body.contains(['+', '/']) {
+        Cow::Owned(body.replace('+', "-").replace('/', "_"))
+    } else {
+        Cow::Borrowed(body)
+    }
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $limit:expr, $allowed:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub struct $name(String);
 
@@ -65,6 +90,37 @@ macro_rules! id {
             /// The id as text, exactly as it was received.
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+
+            /// The form that is compared, hashed and used in keys.
+            pub fn key(&self) -> Cow<'_, str> {
+                canonical(&self.0)
+            }
+        }
+
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.key() == other.key()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                self.key().cmp(&other.key())
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.key().hash(state);
             }
         }
 
@@ -172,5 +228,39 @@ mod tests {
     #[test]
     fn a_stored_id_is_checked_again_when_it_is_read() {
         assert!(serde_json::from_str::<DocumentId>("\"../x\"").is_err());
+    }
+
+    #[rstest::rstest]
+    #[case::padding("aHR0cHM6Ly9hcGk=", "aHR0cHM6Ly9hcGk")]
+    #[case::two("aHR0cHM6Ly9hcA==", "aHR0cHM6Ly9hcA")]
+    #[case::alphabets("a+b/cd", "a-b_cd")]
+    #[case::both("a+b/c+d=", "a-b_c-d")]
+    #[case::wrong_padding("aHR0cHM6Ly9hcA=", "aHR0cHM6Ly9hcA==")]
+    fn an_id_is_one_id_however_its_base64_is_written(#[case] one: &str, #[case] other: &str) {
+        let (one, other): (ServerCallId, ServerCallId) =
+            (one.parse().unwrap(), other.parse().unwrap());
+        assert_eq!(one, other);
+        assert_eq!(one.cmp(&other), Ordering::Equal);
+        assert_eq!(
+            std::collections::HashSet::from([one.clone(), other.clone()]).len(),
+            1
+        );
+        assert_ne!(
+            one.as_str(),
+            other.as_str(),
+            "the texts are kept for the wire"
+        );
+    }
+
+    #[rstest::rstest]
+    #[case::letters("aHR0cHM6", "ahr0chm6")]
+    #[case::no_base64("call a+b", "call a-b")]
+    #[case::length("a+bcd", "a-bcd")]
+    #[case::only_padding("==", "=")]
+    #[case::too_much_padding("abcd===", "abcd")]
+    #[case::padding_inside("ab=cd", "abcd")]
+    fn other_ids_stay_apart(#[case] one: &str, #[case] other: &str) {
+        let (one, other): (CallId, CallId) = (one.parse().unwrap(), other.parse().unwrap());
+        assert_ne!(one, other);
     }
 }

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 
+use crate::recording::id::canonical;
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
@@ -61,8 +62,7 @@ impl Listed {
     pub fn prefix(&self) -> String {
         match self {
             Self::All => format!("{CATALOGUE}all/"),
-            // One call's server call id comes with and without padding.
-            Self::Call(id) => format!("{CATALOGUE}call/{}/", hashed(id.trim_end_matches('='))),
+            Self::Call(id) => format!("{CATALOGUE}call/{}/", hashed(&canonical(id.trim()))),
             Self::Participant(id) => format!("{CATALOGUE}participant/{}/", hashed(id)),
             Self::Attention(Attention::Failed) => format!("{CATALOGUE}attention/failed/"),
             Self::Attention(Attention::Lost) => format!("{CATALOGUE}attention/lost/"),
@@ -104,7 +104,7 @@ fn hashed(id: &str) -> Sha256Digest {
 
 /// A name for documents of this recording, whatever characters its id has.
 pub fn recording_name(id: &RecordingId) -> Sha256Digest {
-    Sha256Digest::of(id.as_str().as_bytes())
+    Sha256Digest::of(id.key().as_bytes())
 }
 
 fn back_ms(at: Timestamp) -> i64 {

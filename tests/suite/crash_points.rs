@@ -92,6 +92,45 @@ async fn move_home(number: usize, fault: Fault) -> bool {
     plan.calls() > number
 }
 
+/// An event that names neither metadata nor a delete location comes first, then one that names all: a fault at call `number`.
+async fn two_events(number: usize, fault: Fault) -> bool {
+    let chunks = [chunk("a", 0)];
+    let mut bare = chunks[0].clone();
+    bare.locations.metadata = None;
+    bare.locations.delete = None;
+    let durable = Durable::new(&chunks);
+    let plan = Plan::at(number, fault);
+    let driver = durable.instance(&plan);
+    let work = async {
+        deliver(&driver, &[bare]).await;
+        deliver(&driver, &chunks).await
+    };
+    let acknowledged = tokio::select! {
+        acknowledged = work => acknowledged,
+        () = plan.killed() => false,
+    };
+    let reached = plan.calls() > number;
+    let again: &[RecordingChunk] = if acknowledged { &[] } else { &chunks };
+    durable
+        .settle(&chunks, again, &format!("{fault:?} at call {number}"))
+        .await;
+    reached
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_fault_at_any_call_loses_what_a_later_event_adds() {
+    for fault in Fault::ALL {
+        let mut number = 0;
+        while two_events(number, fault).await {
+            number += 1;
+        }
+        assert!(
+            number > 40,
+            "the run makes {number} calls: is it the whole run?"
+        );
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn no_fault_at_any_call_hurts_a_copy_that_comes_home_from_the_backup_vault() {
     for fault in Fault::ALL {

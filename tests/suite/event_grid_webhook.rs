@@ -172,15 +172,110 @@ async fn what_cannot_be_read_is_kept_and_acknowledged() {
 
 #[tokio::test]
 async fn the_secret_lets_in_and_nothing_else_does() {
-    let world = World::with(&[("EVENT_GRID_SECRET", "a b+c&d")]).await;
-    assert_eq!(
-        post(&world, "?secret=a%20b%2Bc%26d", &[], "[]").await.0,
-        200
-    );
-    for query in ["", "?secret=", "?secret=a", "?other=a%20b%2Bc%26d"] {
-        assert_eq!(post(&world, query, &[], "[]").await.0, 401, "{query}");
+    let secret = "a b+c&d-0123456789";
+    let world = World::with(&[("EVENT_GRID_SECRET", secret)]).await;
+    for query in [
+        "?secret=a%20b%2Bc%26d-0123456789",
+        "?secret=a+b%2Bc%26d-0123456789",
+        "?code=k&secret=a%20b+c&d-0123456789",
+    ] {
+        assert_eq!(post(&world, query, &[], "[]").await.0, 200, "{query}");
     }
-    assert!(!world.console().contains("a b+c&d"));
+    for query in [
+        "",
+        "?secret=",
+        "?secret=a",
+        "?other=a%20b%2Bc%26d-0123456789",
+    ] {
+        let (status, answer) = post(&world, query, &[], "[]").await;
+        assert_eq!(status, 401, "{query}");
+        let message = answer["error"]["message"].as_str().expect("it says why");
+        assert!(message.contains("%2B"), "{message}");
+    }
+    assert!(!world.console().contains(secret));
+}
+
+fn validation() -> Value {
+    fixture("handshake/h01_subscription_validation.json")[0].clone()
+}
+
+#[tokio::test]
+async fn a_recording_beside_a_validation_is_taken() {
+    let world = World::new().await;
+    for is_first in [true, false] {
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        let batch = if is_first {
+            json!([validation(), event])
+        } else {
+            json!([event, validation()])
+        };
+        let (status, answer) = post(&world, "", &[], batch.to_string()).await;
+        assert_eq!((status, &answer["chunks"]), (200, &json!(1)));
+        assert_eq!(
+            answer["validationResponse"],
+            "512d38b6-c7b8-40c8-89fe-f46f9e9622b6"
+        );
+        let entry = world.ledger_entry(&document_ids(&event)[0]);
+        assert_eq!(entry["state"]["name"], "sourceDeleted");
+    }
+}
+
+#[tokio::test]
+async fn a_cloud_event_in_binary_mode_is_taken_and_kept_with_its_attributes() {
+    let world = World::new().await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let event_type = "Microsoft.Communication.RecordingFileStatusUpdated";
+    let subject = event["subject"].as_str().expect("an event has a subject");
+    let headers = [
+        ("ce-specversion", "1.0"),
+        ("ce-type", event_type),
+        ("ce-id", "binary-1"),
+        ("ce-source", "/subscriptions/x"),
+        ("ce-subject", subject),
+        ("content-type", "application/json"),
+    ];
+    let answer = post(&world, "", &headers, event["data"].to_string()).await;
+    assert_eq!(answer, (200, json!({"chunks": 1})));
+
+    let answer = post(&world, "", &headers, "<html>").await;
+    assert_eq!(answer, (200, json!({"chunks": 0})));
+    let kept: String = world
+        .poison()
+        .values()
+        .map(|document| String::from_utf8_lossy(document))
+        .collect();
+    assert!(
+        kept.contains("binary-1") && kept.contains(subject),
+        "{kept}"
+    );
+}
+
+/// Event Grid drops what is answered with 400, 401, 403 or 413.
+#[tokio::test]
+async fn a_delivery_that_is_too_large_is_not_dropped() {
+    let world = World::new().await;
+    let body = format!("[\"{}\"]", "x".repeat(9 << 20));
+    assert_eq!(post(&world, "", &[], body).await.0, 503);
+}
+
+#[tokio::test]
+async fn many_wrong_chunks_are_one_poison_and_one_line() {
+    let world = World::new().await;
+    let chunks = vec![json!(7); 100_000];
+    let data = json!({"recordingStorageInfo": {"recordingChunks": chunks}});
+    let event_type = "Microsoft.Communication.RecordingFileStatusUpdated";
+    let event = json!({"id": "many", "eventType": event_type, "data": data});
+    let answer = post(&world, "", &[], event.to_string()).await;
+    assert_eq!(answer, (200, json!({"chunks": 0})));
+    assert_eq!(world.poison().len(), 1);
+    assert_eq!(
+        world.console().matches("cannot be read as poison").count(),
+        1
+    );
 }
 
 #[tokio::test]

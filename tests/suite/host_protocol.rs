@@ -248,3 +248,131 @@ async fn secrets_do_not_reach_the_console() {
         assert!(!console.contains(secret), "{secret} is on the console");
     }
 }
+
+/// To the handler itself, with these headers.
+async fn send(world: &World, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let method = method.parse().expect("it is a method");
+    let url = format!("{}{path}", world.handler_url().await);
+    let mut request = world.client.request(method, url).body("{}");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = request.send().await.expect("the handler answers");
+    let status = response.status().as_u16();
+    (status, response.json().await.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn an_envelope_reaches_its_own_function_only() {
+    let world = World::new().await;
+    let ask = async |function: &str, url: &str| {
+        let request =
+            json!({"Url": format!("https://app.example{url}"), "Method": "GET", "Headers": {}});
+        let envelope = json!({"Data": {"req": request}, "Metadata": {}});
+        let (status, answer) = world.envelope(function, envelope.to_string()).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["Outputs"]["res"]["statusCode"].as_u64()
+    };
+    for (function, url) in [
+        ("VaultPage", "/api/vault/summary"),
+        ("VaultPage", "/api/vault/recordings"),
+        ("VaultPage", "/api/vault//summary"),
+        ("VaultPage", "/api/vault/../vault/summary"),
+        ("VaultPlay", "/api/vault/days"),
+        ("VaultPlay", "/api/vault/"),
+        ("Vault", "/api/vault/play/ticket"),
+        ("ApiDescription", "/api/openapi.json/../metrics"),
+        ("RecordingStateCallback", "/api/recordings"),
+        ("RecordingStateCallback", "/api/recordings/r"),
+    ] {
+        let status = ask(function, url).await;
+        assert!(
+            matches!(status, Some(400..=405)),
+            "{function} {url}: {status:?}"
+        );
+    }
+    for (function, url) in [
+        ("VaultPage", "/api/vault/"),
+        ("Vault", "/api/vault/summary"),
+        ("RecordingControl", "/api/recordings"),
+        ("Metrics", "/api/metrics"),
+        ("ApiDescription", "/api/openapi.json"),
+    ] {
+        assert_eq!(ask(function, url).await, Some(200), "{function} {url}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing_at_the_loopback_listener() {
+    let world = World::new().await;
+    let origin = ("origin", "https://evil.example");
+    let form = ("content-type", "text/plain");
+    let invocation = ("x-azure-functions-invocationid", "1");
+    for path in [
+        "/api/recordings",
+        "/ExportSweep",
+        "/RecordingFileStatusUpdated",
+    ] {
+        for headers in [&[origin][..], &[form]] {
+            assert_eq!(send(&world, "POST", path, headers).await.0, 403, "{path}");
+        }
+        for headers in [
+            &[origin, form, invocation][..],
+            &[("content-type", "application/json")],
+        ] {
+            assert_ne!(send(&world, "POST", path, headers).await.0, 403, "{path}");
+        }
+    }
+    assert_eq!(
+        send(&world, "GET", "/api/recordings", &[origin]).await.0,
+        200
+    );
+}
+
+#[tokio::test]
+async fn responses_with_recording_data_are_stored_nowhere() {
+    let world = World::new().await;
+    for path in [
+        "/api/recordings",
+        "/api/metrics",
+        "/api/vault/summary",
+        "/api/vault/chunks/x/media",
+    ] {
+        let url = format!("{}{path}", world.handler_url().await);
+        let response = world
+            .client
+            .get(url)
+            .send()
+            .await
+            .expect("the handler answers");
+        let header = |name: &str| response.headers().get(name).cloned();
+        assert_eq!(
+            header("cache-control").expect("there is one"),
+            "no-store",
+            "{path}"
+        );
+        assert_eq!(
+            header("x-content-type-options").expect("there is one"),
+            "nosniff",
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_announced_late_or_by_a_replay_is_not_recorded() {
+    let world = World::with(&[("AUTO_RECORD", "all")]).await;
+    let started = |minutes: i64| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_mins(minutes);
+        json!({"id": "late", "eventType": "Microsoft.Communication.CallStarted", "eventTime": at.to_string(),
+            "data": {"serverCallId": "aHR0cHM6Ly9sYXRl"}})
+    };
+    let (status, answer) = world.event(&started(61)).await;
+    assert_eq!(status, 200, "it is not delivered again");
+    assert!(answer.to_string().contains("late"), "{answer}");
+    assert!(
+        world.console().contains("more than an hour late"),
+        "{}",
+        world.console()
+    );
+}

@@ -44,6 +44,7 @@
 //! | `telemetry` | what a collector and a scraper get, and that neither disturbs an export |
 //! | `vault_verbs` | `verify`, `reconcile` and `delete-source`: what is there, what is missing, what may go |
 //! | `vault_api` | the vault over HTTP: lists, one recording, media by Range, tickets, actions, the page |
+//! | `tokens` | whose bearer tokens are refused, and what a slow key server delays |
 //! | `whole_way` | from a recorded call to the deleted source, on every vault, and after SIGKILL |
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
@@ -97,6 +98,8 @@ mod sweep_cost;
 mod telemetry;
 mod telephony;
 mod telephony_crashes;
+mod tokens;
+mod unfinished_chunks;
 mod vault_api;
 mod vault_verbs;
 mod whole_way;

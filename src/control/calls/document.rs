@@ -12,6 +12,7 @@ use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRe
 use crate::control::consent::Consent;
 use crate::control::start::Start;
 use crate::recording::RecordingId;
+use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
 
 /// A start that has not come back after this long will not.
@@ -246,7 +247,7 @@ impl CallDocument {
     }
 }
 
-/// Key of a call's document. A server call id is one id with and without its padding.
+/// Key of a call's document. A server call id is one id in all its spellings.
 pub(super) fn key(call: &RecordedCall) -> String {
     format!("calls/{}.json", name(call))
 }
@@ -260,7 +261,7 @@ pub(super) fn key_of(rest: &str) -> Option<String> {
 pub(super) fn name(call: &RecordedCall) -> Sha256Digest {
     let name = match call {
         RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            format!("serverCall:{}", server_call_id.trim_end_matches('='))
+            format!("serverCall:{}", canonical(server_call_id))
         }
         RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
             format!("groupCall:{group_call_id}")

@@ -34,6 +34,10 @@ impl ExportDriver {
     /// Before an export ends without a copy, the backup vault is asked too, if something may lie there.
     pub(super) async fn export(&self, run: &mut Run<'_>) -> Result<Exported, LedgerError> {
         let id = run.entry.chunk.document_id.clone();
+        if !run.entry.uses_backup {
+            // It was cleared since this drive began: nothing goes there before that is durable again.
+            run.vault = VaultName::Home;
+        }
         if run.vault == VaultName::Backup {
             match self.export_into(run, VaultName::Backup).await? {
                 Exported::Failed(error) => {
@@ -53,7 +57,9 @@ impl ExportDriver {
             error,
             TransferError::Destination(_) | TransferError::Vanished(_)
         );
-        let may_help = run.entry.uses_backup || (is_vaults_fault && run.entry.vault_failures > 0);
+        // A copy that lacks its metadata is at home already.
+        let may_help = run.entry.state.receipt().is_none()
+            && (run.entry.uses_backup || (is_vaults_fault && run.entry.vault_failures > 0));
         if !may_help || run.vault == VaultName::Backup || !self.exporter.vaults.has_backup() {
             return Ok(Exported::Failed(error));
         }

@@ -8,7 +8,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
-use crate::recording::OnOtherObject;
+use crate::recording::{ChunkEnd, OnOtherObject};
 
 /// When a source may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,13 @@ pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) 
     }
     match &entry.state {
         ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
-        ChunkState::Pending => NextStep::Export,
+        ChunkState::Pending => match half_time(entry) {
+            // Its final event may come before; a copy of half of it is better than none.
+            until if entry.chunk.end() == ChunkEnd::BeingRecorded && now < until => {
+                NextStep::Wait { until }
+            }
+            _ => NextStep::Export,
+        },
         ChunkState::Exported { receipt } if receipt.vault() == VaultName::Backup => {
             NextStep::MoveHome {
                 receipt: receipt.clone(),
@@ -125,6 +131,26 @@ fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) 
         && !entry.is_surely_gone(now)
 }
 
+/// Half of the time that ACS keeps it is over then.
+fn half_time(entry: &LedgerEntry) -> Timestamp {
+    let kept = entry.expires_at.duration_since(entry.recorded_at);
+    entry
+        .recorded_at
+        .checked_add(kept / 2)
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// Why the file that was copied may not be all that was recorded: then it is never deleted at ACS.
+fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
+    match entry.chunk.end() {
+        ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
+        ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
+        ChunkEnd::Final => entry
+            .copied_unfinished
+            .then_some("it was copied while it was still recorded"),
+    }
+}
+
 fn after_export(
     entry: &LedgerEntry,
     receipt: &ExportReceipt,
@@ -139,6 +165,19 @@ fn after_export(
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
             reason,
+        };
+    }
+    if let Some(reason) = incomplete(entry) {
+        // Its final event may still come; ACS keeps the file for as long as it can.
+        let is_over = now >= entry.surely_gone_at || entry.chunk.end() == ChunkEnd::Failed;
+        if !is_over {
+            return NextStep::Wait {
+                until: entry.surely_gone_at,
+            };
+        }
+        return NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            reason: reason.to_owned(),
         };
     }
     if let Some(reason) = deletion.media_objection(entry, receipt) {
@@ -340,6 +379,40 @@ mod tests {
         assert_eq!(
             next_step(&exported(), HOUR, due),
             NextStep::DeleteSource { receipt: receipt() }
+        );
+    }
+
+    #[test]
+    fn a_chunk_that_is_still_recorded_is_copied_at_half_time_and_never_deleted() {
+        let mut entry = entry();
+        entry.chunk.end_reason = Some("ChunkIsBeingRecorded".to_owned());
+        let half = at("2026-03-02T21:00:00Z");
+        let before = at("2026-03-02T20:59:59Z");
+        assert_eq!(
+            next_step(&entry, HOUR, before),
+            NextStep::Wait { until: half }
+        );
+        assert_eq!(next_step(&entry, HOUR, half), NextStep::Export);
+        let copied = LedgerEntry {
+            copied_unfinished: true,
+            ..exported()
+        };
+        let wait = NextStep::Wait {
+            until: copied.surely_gone_at,
+        };
+        assert_eq!(next_step(&copied, HOUR, half), wait);
+        let step = next_step(&copied, HOUR, copied.surely_gone_at);
+        assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
+    }
+
+    #[test]
+    fn a_chunk_that_acs_could_not_store_whole_is_copied_and_left() {
+        let mut entry = exported();
+        entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
+        let step = next_step(&entry, HOUR, at("2026-03-02T12:00:00Z"));
+        assert!(
+            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not store")),
+            "{step:?}"
         );
     }
 

@@ -59,6 +59,9 @@ impl ExportDriver {
             document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(),
             size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported chunk `{id}`"
         );
+        if entry.copied_unfinished {
+            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), "Chunk `{id}` was copied while it was still recorded: the copy may end before the recording does, and its source is not deleted");
+        }
         if let Some(anomaly) = receipt.anomaly() {
             error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its media is doubtful: look at it");
         }

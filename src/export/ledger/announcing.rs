@@ -120,10 +120,12 @@ impl ChunkLedger {
     }
 }
 
-/// A chunk that was given up gets another chance when its event comes again, with the places that this one names.
+/// A chunk that was given up gets another chance when its event comes again, with the places that this one names. One that names
+/// the same content may name less: what is known beside it stays.
 fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) {
     if matches!(entry.state, ChunkState::DeadLettered { .. }) {
-        if newer.locations.content.is_some() {
+        let content = &newer.locations.content;
+        if content.is_some() && *content != entry.chunk.locations.content {
             entry.chunk.locations = newer.locations.clone();
         }
         entry.try_again();

@@ -17,7 +17,8 @@ use super::{ChunkLedger, Found, LedgerError, WriteOutcome, entry_key};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{ClaimRecord, LedgerEntry};
 use crate::export::intent::{IntendedDeletion, Intent};
-use crate::recording::DocumentId;
+use crate::export::state::ChunkState;
+use crate::recording::{ChunkEnd, DocumentId};
 
 /// The exclusive, time-bound right to move one entry. Clones are the same claim.
 ///
@@ -44,6 +45,14 @@ struct Shared {
 pub enum AfterUpdate {
     KeepClaim,
     Release,
+}
+
+/// Who writes under a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writer {
+    Holder,
+    /// It runs beside the holder, and says nothing of what the holder is about to do.
+    Renewal,
 }
 
 impl Claim {
@@ -104,7 +113,8 @@ impl Claim {
 impl ChunkLedger {
     /// Claims an entry as it was found. `None` when another holder has it or was faster.
     ///
-    /// The same write names the media where the event tells what it is: a name is durable before the first byte under it.
+    /// The same write names the media where the event tells what it is, and notes whether the file still grows: both are durable
+    /// before the first byte goes to the vault.
     ///
     /// # Errors
     /// When the storage fails.
@@ -121,6 +131,8 @@ impl ChunkLedger {
         });
         entry.claims = entry.claims.saturating_add(1);
         entry.media_kind = entry.media_kind.or_else(|| entry.chunk.media_kind());
+        entry.copied_unfinished |=
+            entry.state == ChunkState::Pending && entry.chunk.end() == ChunkEnd::BeingRecorded;
         let document_id = entry.chunk.document_id.clone();
         let written = self
             .entries
@@ -170,6 +182,15 @@ impl ChunkLedger {
         claim: &Claim,
         change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
     ) -> Result<LedgerEntry, LedgerError> {
+        self.write(claim, Writer::Holder, change).await
+    }
+
+    async fn write(
+        &self,
+        claim: &Claim,
+        writer: Writer,
+        change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
+    ) -> Result<LedgerEntry, LedgerError> {
         let began = Instant::now();
         let until = self.claimed_until();
         let changed = self
@@ -189,10 +210,12 @@ impl ChunkLedger {
                     return futures::future::ready(Err(lost)).boxed();
                 };
                 let is_released = after == AfterUpdate::Release;
-                claim
-                    .shared
-                    .is_releasing
-                    .store(is_released, Ordering::Relaxed);
+                if writer == Writer::Holder {
+                    claim
+                        .shared
+                        .is_releasing
+                        .store(is_released, Ordering::Relaxed);
+                }
                 entry.claim = (!is_released).then_some(ClaimRecord {
                     token: claim.token,
                     until,
@@ -231,7 +254,8 @@ impl ChunkLedger {
             if claim.is_releasing() {
                 continue;
             }
-            match self.update(claim, AfterUpdate::KeepClaim, |_| {}).await {
+            let renewing = self.write(claim, Writer::Renewal, |_| AfterUpdate::KeepClaim);
+            match renewing.await {
                 Ok(_) => {}
                 Err(_) if claim.is_releasing() => {}
                 Err(lost @ LedgerError::ClaimLost { .. }) => return lost,

@@ -26,7 +26,9 @@ pub struct LastSweep {
 impl LedgerEntry {
     /// The time that the index has it under.
     pub fn filed_at(&self) -> jiff::Timestamp {
-        self.chunk.started_at.unwrap_or(self.recorded_at)
+        self.chunk
+            .plausible_start(self.recorded_at)
+            .unwrap_or(self.recorded_at)
     }
 
     /// Whether nothing that its markers tell of differs: most changes are of claims and attempts.

@@ -190,8 +190,7 @@ async fn served(
     let mut answer: Vec<(HeaderName, String)> = vec![
         (header::ETAG, etag.clone()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),
-        // A player asks for many parts; the ETag tells that they are of one file.
-        (header::CACHE_CONTROL, "private, no-cache".to_owned()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
     let (status, part) = match range::requested(headers, size_bytes, &etag) {
         RequestedRange::NotModified => {

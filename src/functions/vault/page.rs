@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -45,11 +45,14 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
 static ETAG: LazyLock<String> =
     LazyLock::new(|| format!("\"{}\"", Sha256Digest::of(PAGE.as_bytes())));
 
+const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+
 /// Nothing but the page's own script and style runs, and nothing is asked of anybody but us.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; media-src 'self'; img-src data:; \
-         base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
         source(SCRIPT),
         source(STYLE),
     )
@@ -70,6 +73,9 @@ pub(super) async fn page(headers: HeaderMap) -> Response {
         // A new version shows at the next visit.
         (header::CACHE_CONTROL, "no-cache"),
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        // No window that opened it, and no page of another site, holds a part of it.
+        (OPENER_POLICY, "same-origin"),
+        (RESOURCE_POLICY, "same-origin"),
     ];
     if conditions::is_known(&headers, &ETAG) {
         (StatusCode::NOT_MODIFIED, of_page).into_response()

@@ -250,6 +250,11 @@ impl TrackTimes {
         times
     }
 
+    /// When the track ends, counted from this time.
+    pub(super) fn ends_after(&self, starts_at: Duration) -> Option<Duration> {
+        Some(self.ends?.saturating_sub(starts_at))
+    }
+
     /// How long the track plays.
     pub(super) fn plays(&self) -> Option<Duration> {
         Some(self.ends?.saturating_sub(self.begins?))

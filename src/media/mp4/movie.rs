@@ -48,6 +48,8 @@ pub(super) struct MovieTrack {
     channels: Option<u16>,
     pub(super) timescale: u32,
     length: Option<u64>,
+    /// When it ends, in units of the movie's timescale: its edits may begin with a wait.
+    ends: Option<u64>,
     /// Where the last chunk that `moov` names begins.
     pub(super) last_chunk: Option<u64>,
     /// How long the media lasts that `moov` names, where it goes on in fragments.
@@ -96,7 +98,7 @@ impl Movie {
         Ok(())
     }
 
-    fn read_track(&mut self, boxes: &mut Boxes<'_>, trak: &BoxHeader) -> Result<(), Stop> {
+    fn read_track(&mut self, boxes: &mut Boxes<'_>, header: &BoxHeader) -> Result<(), Stop> {
         let mut track = MovieTrack {
             id: 0,
             kind: TrackKind::Other,
@@ -104,11 +106,12 @@ impl Movie {
             channels: None,
             timescale: 0,
             length: None,
+            ends: None,
             last_chunk: None,
             own_length: 0,
             tables: Tables::default(),
         };
-        let read = track.read(boxes, trak);
+        let read = track.read(boxes, header);
         self.tracks.push(track);
         read
     }
@@ -165,12 +168,15 @@ impl MovieTrack {
         if let Some(tkhd) = children.iter().find(|child| &child.kind == b"tkhd") {
             let is_long = boxes.version(tkhd)? == 1;
             self.id = boxes.u32(tkhd, if is_long { 20 } else { 12 })?;
+            let length_at = if is_long { 28 } else { 20 };
+            let ends = length(boxes, tkhd, u8::from(is_long), length_at);
+            self.ends = unless_short(ends)?.flatten();
         }
-        let Some(mdia) = children.iter().find(|child| &child.kind == b"mdia") else {
+        let Some(container) = children.iter().find(|child| &child.kind == b"mdia") else {
             return Ok(());
         };
-        let media = boxes.children(mdia)?;
-        let find = |kind: [u8; 4]| media.iter().find(|child| child.kind == kind);
+        let boxes_of_media = boxes.children(container)?;
+        let find = |kind: [u8; 4]| boxes_of_media.iter().find(|child| child.kind == kind);
         if let Some(hdlr) = find(*b"hdlr") {
             // Version and flags, a reserved word, then what the track holds.
             self.kind = match &boxes.field::<4>(hdlr, 8)? {
@@ -220,13 +226,14 @@ impl MovieTrack {
         self.length.is_some()
     }
 
-    pub(super) fn tell(&self) -> Track {
+    pub(super) fn tell(&self, movie: &Movie) -> Track {
+        let in_units = |length: Option<u64>, timescale: u32| duration(length?, timescale.into());
+        let lasts = in_units(self.length, self.timescale);
         Track {
             kind: self.kind,
             codec: self.codec.clone(),
-            duration: self
-                .length
-                .and_then(|length| duration(length, u64::from(self.timescale))),
+            duration: lasts,
+            ends: lasts.max(in_units(self.ends, movie.timescale)),
             channels: self.channels,
         }
     }

@@ -175,3 +175,18 @@ fn boxes_in_boxes_end_where_their_parents_end() {
     lying[trak_at..trak_at + 4].fill(0xff);
     assert_eq!(probe(&lying).duration(), Some(Duration::from_secs(1)));
 }
+
+#[test]
+fn sound_that_begins_late_ends_with_the_picture() {
+    let mut sound = trak("soun", 0, 1000, 50_500, MEDIA_AT);
+    // The header of the track counts the wait before it; its first number is behind `trak` and `tkhd`.
+    sound[8 + 8 + 20..8 + 8 + 24].copy_from_slice(&90_500_u32.to_be_bytes());
+    let file = file(&[
+        mdat(9),
+        moov(&[mvhd(0, 1000, 90_500), picture(MEDIA_AT), sound]),
+    ]);
+    let probed = probe(&file);
+    let track = &probed.tracks[1];
+    assert_eq!(track.duration, Some(Duration::from_millis(50_500)));
+    assert_eq!(track.ends, Some(Duration::from_millis(90_500)));
+}

@@ -78,8 +78,8 @@ impl Held {
     /// The name of the document that keeps its cases.
     pub(super) fn digest(&self) -> Sha256Digest {
         let name = match self {
-            Self::RecordingId(id) => format!("recording:{id}"),
-            Self::CallId(id) => format!("call:{id}"),
+            Self::RecordingId(id) => format!("recording:{}", id.key()),
+            Self::CallId(id) => format!("call:{}", id.key()),
         };
         Sha256Digest::of(name.as_bytes())
     }

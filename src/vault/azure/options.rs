@@ -11,6 +11,28 @@ use azure_storage_blob::models::{
 
 use crate::export::destination::BlobProperties;
 
+/// What a storage may refuse although it keeps the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extra {
+    Tags,
+    Tier,
+    Retention,
+    LegalHold,
+}
+
+impl Extra {
+    const ALL: [Self; 4] = [Self::Tags, Self::Tier, Self::Retention, Self::LegalHold];
+
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Tags => "VAULT_TAGS",
+            Self::Tier => "VAULT_TIER",
+            Self::Retention => "VAULT_IMMUTABLE_FOR",
+            Self::LegalHold => "VAULT_LEGAL_HOLD",
+        }
+    }
+}
+
 /// What the settings `VERIFY` and `VAULT_*` ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AzureVaultOptions {
@@ -25,9 +47,56 @@ pub struct AzureVaultOptions {
 }
 
 impl AzureVaultOptions {
-    /// Whether more is asked for than that a file is kept.
-    pub fn has_extras(&self) -> bool {
-        self.tags || self.tier.is_some() || self.immutable_for.is_some() || self.legal_hold
+    /// The same with less of what an account or container may not support, or an identity not be allowed: first each extra
+    /// left out alone, tags and tier before protection, then two of them, at last all.
+    pub(super) fn weaker(&self) -> Vec<Self> {
+        let asked_for = Extra::ALL.into_iter().filter(|extra| self.has(*extra));
+        let mut omissions: Vec<Vec<Extra>> = vec![Vec::new()];
+        for extra in asked_for {
+            let with = omissions.iter().map(|without| {
+                let mut with = without.clone();
+                with.push(extra);
+                with
+            });
+            let with: Vec<_> = with.collect();
+            omissions.extend(with);
+        }
+        omissions.retain(|omitted| !omitted.is_empty());
+        // Stable: of as many, those with less to lose come first.
+        omissions.sort_by_key(Vec::len);
+        omissions
+            .into_iter()
+            .map(|omitted| omitted.into_iter().fold(self.clone(), Self::without))
+            .collect()
+    }
+
+    /// The settings that these options lack, compared with others.
+    pub(super) fn lacking(&self, asked_for: &Self) -> String {
+        let names: Vec<&str> = Extra::ALL
+            .into_iter()
+            .filter(|extra| asked_for.has(*extra) && !self.has(*extra))
+            .map(Extra::setting)
+            .collect();
+        names.join(", ")
+    }
+
+    fn has(&self, extra: Extra) -> bool {
+        match extra {
+            Extra::Tags => self.tags,
+            Extra::Tier => self.tier.is_some(),
+            Extra::Retention => self.immutable_for.is_some(),
+            Extra::LegalHold => self.legal_hold,
+        }
+    }
+
+    fn without(mut self, extra: Extra) -> Self {
+        match extra {
+            Extra::Tags => self.tags = false,
+            Extra::Tier => self.tier = None,
+            Extra::Retention => self.immutable_for = None,
+            Extra::LegalHold => self.legal_hold = false,
+        }
+        self
     }
 
     /// The same without what an account or container may not support, and an identity not be allowed.
@@ -98,6 +167,35 @@ fn tags(properties: &BlobProperties) -> String {
 mod tests {
     use super::*;
 
+    #[test]
+    fn only_what_is_refused_is_left_out() {
+        let asked_for = AzureVaultOptions {
+            read_back: true,
+            tags: true,
+            tier: Some(AccessTier::Cool),
+            immutable_for: Some(Duration::from_hours(24)),
+            legal_hold: true,
+        };
+        let weaker = asked_for.weaker();
+        assert_eq!(weaker.len(), 15);
+        let lacking: Vec<String> = weaker
+            .iter()
+            .map(|weaker| weaker.lacking(&asked_for))
+            .collect();
+        assert_eq!(
+            lacking[..5],
+            [
+                "VAULT_TAGS",
+                "VAULT_TIER",
+                "VAULT_IMMUTABLE_FOR",
+                "VAULT_LEGAL_HOLD",
+                "VAULT_TAGS, VAULT_TIER"
+            ]
+        );
+        assert_eq!(weaker[14], asked_for.plain());
+        assert!(asked_for.plain().weaker().is_empty());
+    }
+
     fn properties() -> BlobProperties {
         let tags = vec![
             ("documentId", "0-eus-d1-a".to_owned()),
@@ -149,6 +247,6 @@ mod tests {
             Some(86_400)
         );
         assert_eq!(options.legal_hold, Some(true));
-        assert!(wanted.has_extras() && !wanted.plain().has_extras());
+        assert!(!wanted.weaker().is_empty() && wanted.plain().weaker().is_empty());
     }
 }

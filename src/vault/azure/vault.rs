@@ -209,18 +209,22 @@ impl ExportDestination for AzureVault {
         let result = self
             .commit_with(name, &list, properties, &self.options)
             .await;
-        match result {
-            Err(error) if self.options.has_extras() && may_be_unsupported(&error) => {
-                // A plain copy is better than none.
-                let outcome = self
-                    .commit_with(name, &list, properties, &self.options.plain())
-                    .await
-                    .map_err(&failed)?;
-                tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&error)), "`{name}` is kept without VAULT_TAGS, VAULT_TIER, VAULT_IMMUTABLE_FOR and VAULT_LEGAL_HOLD: with them the storage refuses it");
-                Ok(outcome)
+        let refusal = match result {
+            Err(error) if may_be_unsupported(&error) => error,
+            result => return result.map_err(&failed),
+        };
+        // A copy without one of them is better than none.
+        for weaker in self.options.weaker() {
+            let result = self.commit_with(name, &list, properties, &weaker).await;
+            if matches!(&result, Err(error) if may_be_unsupported(error)) {
+                continue;
             }
-            result => result.map_err(&failed),
+            let outcome = result.map_err(&failed)?;
+            let without = weaker.lacking(&self.options);
+            tracing::error!(blob = %name, error = %ErrorChain(&*redacted(&refusal)), "`{name}` is kept without {without}: the storage refuses it");
+            return Ok(outcome);
         }
+        Err(failed(refusal))
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
+use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, temporary};
 use crate::export::block::crc64;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{
@@ -39,13 +39,15 @@ impl DirectoryDocumentStore {
         work: impl FnOnce(&Self, &str) -> io::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (store, owned) = (self.clone(), key.to_owned());
-        blocking(move || work(&store, &owned))
-            .await
-            .map_err(|error| StoreError {
-                action,
-                key: key.to_owned(),
-                source: error.into(),
-            })
+        let work = move || {
+            refuse_links(&store.root, &store.root.join(&owned))?;
+            work(&store, &owned)
+        };
+        blocking(work).await.map_err(|error| StoreError {
+            action,
+            key: key.to_owned(),
+            source: error.into(),
+        })
     }
 
     fn path(&self, key: &str) -> io::Result<PathBuf> {
@@ -131,7 +133,11 @@ impl DirectoryDocumentStore {
                 if name.starts_with('.') {
                     continue;
                 }
-                let is_folder = entry.file_type()?.is_dir();
+                let file_type = entry.file_type()?;
+                if file_type.is_symlink() {
+                    continue;
+                }
+                let is_folder = file_type.is_dir();
                 let key = if is_folder {
                     format!("{next}{name}/")
                 } else {

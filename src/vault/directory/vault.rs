@@ -13,7 +13,7 @@ use sha2::Digest as _;
 use tempfile::NamedTempFile;
 
 use super::versions;
-use super::{blocking, ensure_folder, if_there, sync_parent, temporary};
+use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
@@ -59,13 +59,21 @@ impl DirectoryVault {
         work: impl FnOnce(&Self, &BlobName) -> io::Result<T> + Send + 'static,
     ) -> Result<T, DestinationError> {
         let (vault, blob) = (self.clone(), name.clone());
-        blocking(move || work(&vault, &blob))
-            .await
-            .map_err(|error| DestinationError {
-                action,
-                name: name.clone(),
-                source: error.into(),
-            })
+        let work = move || {
+            for path in [
+                vault.file(&blob),
+                vault.staging(&blob),
+                vault.block_list(&blob),
+            ] {
+                refuse_links(&vault.root, &path)?;
+            }
+            work(&vault, &blob)
+        };
+        blocking(work).await.map_err(|error| DestinationError {
+            action,
+            name: name.clone(),
+            source: error.into(),
+        })
     }
 
     fn write_block(&self, name: &BlobName, block: &Block) -> io::Result<()> {
@@ -120,7 +128,11 @@ impl DirectoryVault {
                 else {
                     continue;
                 };
-                if entry.file_type()?.is_dir() {
+                let file_type = entry.file_type()?;
+                if file_type.is_symlink() {
+                    continue;
+                }
+                if file_type.is_dir() {
                     // The vault's own folders begin with a dot.
                     if !entry.file_name().to_string_lossy().starts_with('.') {
                         folders.push(format!("{name}/"));

@@ -133,7 +133,7 @@ pub fn callback(bytes: &[u8]) {
 pub fn probe(bytes: &[u8]) {
     let length = bytes.len() as u64;
     for total in [length, length.saturating_mul(3), u64::MAX] {
-        examine_all(looked_at(bytes, MediaProbe::new(total), total), total);
+        examine_all(&looked_at(bytes, MediaProbe::new(total), total), total);
     }
 }
 
@@ -165,7 +165,7 @@ pub fn passing(bytes: &[u8]) {
             "{sound:?} is too much"
         );
     }
-    examine_all(looked_at(file, probe, total), total);
+    examine_all(&looked_at(file, probe, total), total);
 }
 
 fn looked_at(bytes: &[u8], mut probe: MediaProbe, total: u64) -> ProbedMedia {
@@ -194,7 +194,7 @@ fn looked_at(bytes: &[u8], mut probe: MediaProbe, total: u64) -> ProbedMedia {
     probe.finish()
 }
 
-fn examine_all(probed: ProbedMedia, total: u64) {
+fn examine_all(probed: &ProbedMedia, total: u64) {
     let metadata = RecordingMetadata::parse(
         br#"{"chunkDuration": 2000.0, "recordingInfo": {"format": "wav", "channelType": "unmixed",
             "audioConfiguration": {"channels": 2}}}"#,
@@ -207,8 +207,8 @@ fn examine_all(probed: ProbedMedia, total: u64) {
         ReportedMedia::of(&chunk, &metadata),
         ReportedMedia::default(),
     ] {
-        let plausibility = examine(&probed, total, &reported);
-        let kept = MediaExamination::of(&probed, total, plausibility);
+        let plausibility = examine(probed, total, &reported);
+        let kept = MediaExamination::of(probed, total, plausibility);
         assert!(
             kept.verdict != MediaVerdict::Agrees || probed.flaw.is_none(),
             "{probed:?} agrees"

@@ -1,6 +1,8 @@
 //! An issuer of tokens: OpenID configuration, published keys, and tokens as they should and should not be.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rsa::{KeyPair, KeySize};
@@ -10,6 +12,7 @@ use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 pub const AUDIENCE: &str = "6a1f6b00-09ba-44a6-967d-ecf54e3f58a3";
 /// Event Grid's own application.
@@ -21,6 +24,10 @@ const PKCS8_HEADER: usize = 26;
 pub struct Issuer {
     address: SocketAddr,
     key: EncodingKey,
+    /// How often its keys were fetched.
+    pub fetches: Arc<AtomicUsize>,
+    /// Keys are given as long as there are permits.
+    pub gate: Arc<Semaphore>,
 }
 
 fn new_key() -> EncodingKey {
@@ -30,6 +37,11 @@ fn new_key() -> EncodingKey {
 
 impl Issuer {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// With a published key that is changed.
+    pub async fn start_with(change: impl FnOnce(&mut Jwk)) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a port is free");
@@ -38,16 +50,33 @@ impl Issuer {
         let mut published =
             Jwk::from_encoding_key(&key, Algorithm::RS256).expect("it is an RSA key");
         published.common.key_id = Some("k1".to_owned());
+        change(&mut published);
+        let fetches = Arc::new(AtomicUsize::new(0));
+        let gate = Arc::new(Semaphore::new(1000));
+        let (counted, gated) = (Arc::clone(&fetches), Arc::clone(&gate));
         let configuration =
             json!({"issuer": issuer_of(address), "jwks_uri": format!("http://{address}/keys")});
         let router = Router::new()
             .route("/openid", get(async move || Json(configuration)))
             .route(
                 "/keys",
-                get(async move || Json(json!({"keys": [published]}))),
+                get(async move || {
+                    counted.fetch_add(1, Ordering::SeqCst);
+                    gated
+                        .acquire()
+                        .await
+                        .expect("the gate is never closed")
+                        .forget();
+                    Json(json!({"keys": [published]}))
+                }),
             );
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { address, key }
+        Self {
+            address,
+            key,
+            fetches,
+            gate,
+        }
     }
 
     pub fn openid_url(&self) -> String {
@@ -63,6 +92,13 @@ impl Issuer {
     /// A token with these claims, signed with the published key.
     pub fn token(&self, claims: &Value) -> String {
         signed(&self.key, Algorithm::RS256, claims)
+    }
+
+    /// The same, with another header.
+    pub fn token_with(&self, claims: &Value, change: impl FnOnce(&mut Header)) -> String {
+        let mut header = header(Algorithm::RS256);
+        change(&mut header);
+        encode(&header, claims, &self.key).expect("the key fits its algorithm")
     }
 }
 
@@ -80,10 +116,13 @@ fn issuer_of(address: SocketAddr) -> String {
     format!("http://{address}/")
 }
 
-fn signed(key: &EncodingKey, algorithm: Algorithm, claims: &Value) -> String {
-    let header = Header {
+fn header(algorithm: Algorithm) -> Header {
+    Header {
         kid: Some("k1".to_owned()),
         ..Header::new(algorithm)
-    };
-    encode(&header, claims, key).expect("the key fits its algorithm")
+    }
+}
+
+fn signed(key: &EncodingKey, algorithm: Algorithm, claims: &Value) -> String {
+    encode(&header(algorithm), claims, key).expect("the key fits its algorithm")
 }

@@ -1,0 +1,299 @@
+//! Memory for request bodies: a process-wide budget, from which each request takes its worst case before it is parsed.
+//!
+//! A body of a megabyte of JSON may take a hundred times that when it is parsed; the platform ends a process that takes too
+//! much, and after three such ends the host gives up the whole app. A request without room is told to come again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::StreamExt as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::warn;
+
+use super::problem::Problem;
+
+/// All bodies together, with what is made of them. The smallest plan of Azure Functions has 512 MB.
+const BUDGET_BYTES: usize = 192 << 20;
+/// The budget is counted in these.
+const UNIT_BYTES: usize = 1024;
+/// A body is there as it came, as text of its binding, as poison, and as what the storage sends.
+const COPIES: usize = 4;
+/// An object in memory, whatever it holds: `serde_json` keeps members in nodes of eleven.
+const OBJECT_BYTES: usize = 700;
+/// A value in memory.
+const VALUE_BYTES: usize = 80;
+/// A body comes from this machine's host, or from a caller whose connection has to do better than this.
+const READING_DEADLINE: Duration = Duration::from_secs(30);
+const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
+
+/// The memory that requests may take.
+#[derive(Clone)]
+pub struct RequestMemory {
+    room: Arc<Semaphore>,
+    limit_bytes: usize,
+    on_too_large: OnTooLarge,
+}
+
+/// How a body beyond the limit is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnTooLarge {
+    /// 413: the caller is told.
+    Refuse,
+    /// 503: Event Grid drops an event that is answered with 413.
+    AskAgain,
+}
+
+/// What one request has taken; given back when it is dropped.
+struct Reservation {
+    room: Arc<Semaphore>,
+    taken: Option<OwnedSemaphorePermit>,
+}
+
+/// Why a request's body is not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refused {
+    NoRoom,
+    TooLarge,
+    Broken,
+}
+
+impl RequestMemory {
+    /// For bodies up to `limit_bytes`.
+    pub fn new(limit_bytes: usize, on_too_large: OnTooLarge) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(BUDGET_BYTES / UNIT_BYTES)),
+            limit_bytes,
+            on_too_large,
+        }
+    }
+
+    /// The same budget, for bodies up to another limit.
+    #[must_use]
+    pub fn with_limit(&self, limit_bytes: usize, on_too_large: OnTooLarge) -> Self {
+        Self {
+            room: Arc::clone(&self.room),
+            limit_bytes,
+            on_too_large,
+        }
+    }
+
+    /// Reads the body of a request within the budget, and keeps what it takes until the response is there.
+    pub async fn reserve(self, request: Request, next: Next) -> Response {
+        let (parts, body) = request.into_parts();
+        if body.is_end_stream() {
+            return next.run(Request::from_parts(parts, body)).await;
+        }
+        let mut reservation = Reservation {
+            room: Arc::clone(&self.room),
+            taken: None,
+        };
+        match self.read(body, &mut reservation).await {
+            Ok(content) => {
+                let request = Request::from_parts(parts, Body::from(content));
+                let response = next.run(request).await;
+                drop(reservation);
+                response
+            }
+            Err(refused) => refused.answer(self.on_too_large),
+        }
+    }
+
+    async fn read(&self, body: Body, reservation: &mut Reservation) -> Result<Bytes, Refused> {
+        // Its length is known where the sender said it; one that is read piece by piece takes its room piece by piece.
+        let announced = body.size_hint().exact();
+        if let Some(length) = announced {
+            let length = usize::try_from(length).map_err(|_| Refused::TooLarge)?;
+            self.fits(length)?;
+            reservation.grow(length.saturating_mul(COPIES))?;
+        }
+        let reading = async {
+            let mut content = Vec::new();
+            let mut pieces = body.into_data_stream();
+            while let Some(piece) = pieces.next().await {
+                let piece = piece.map_err(|_| Refused::Broken)?;
+                self.fits(content.len() + piece.len())?;
+                if announced.is_none() {
+                    reservation.grow(piece.len().saturating_mul(COPIES))?;
+                }
+                content.extend_from_slice(&piece);
+            }
+            Ok(content)
+        };
+        let content = tokio::time::timeout(READING_DEADLINE, reading)
+            .await
+            .map_err(|_| Refused::Broken)??;
+        reservation.grow(parsed_bytes(&content))?;
+        Ok(Bytes::from(content))
+    }
+
+    fn fits(&self, length: usize) -> Result<(), Refused> {
+        if length > self.limit_bytes {
+            Err(Refused::TooLarge)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Reservation {
+    /// Takes more; a request never waits for room while it holds some.
+    fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
+        let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).map_err(|_| Refused::NoRoom)?;
+        let more = Arc::clone(&self.room)
+            .try_acquire_many_owned(units)
+            .map_err(|_| Refused::NoRoom)?;
+        match &mut self.taken {
+            Some(taken) => taken.merge(more),
+            None => self.taken = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// The most that JSON takes when it is parsed, by what it is made of.
+fn parsed_bytes(content: &[u8]) -> usize {
+    content.iter().fold(0, |bytes: usize, byte| {
+        bytes.saturating_add(match byte {
+            b'{' => OBJECT_BYTES,
+            b'[' | b',' => VALUE_BYTES,
+            _ => 0,
+        })
+    })
+}
+
+impl Refused {
+    fn answer(self, on_too_large: OnTooLarge) -> Response {
+        let (code, message) = match self {
+            Self::NoRoom => (
+                "Busy",
+                "There is no room for this request now; send it again.",
+            ),
+            Self::TooLarge => (
+                "PayloadTooLarge",
+                "The body is larger than any request here.",
+            ),
+            Self::Broken => ("BodyIncomplete", "The body did not arrive; send it again."),
+        };
+        if (self, on_too_large) == (Self::TooLarge, OnTooLarge::Refuse) {
+            return Problem::new(StatusCode::PAYLOAD_TOO_LARGE, code, message).into_response();
+        }
+        warn!(
+            error = code,
+            "A request was not read; its sender is asked to come again"
+        );
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
+        let mut response = problem.into_response();
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, RETRY_AFTER);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::extract::DefaultBodyLimit;
+    use axum::middleware::from_fn;
+    use axum::routing::post;
+    use std::convert::Infallible;
+    use tower::ServiceExt as _;
+
+    /// Answers with the length of the body, and waits until `gate` is open.
+    fn router(memory: &RequestMemory, gate: &Arc<Semaphore>) -> Router {
+        let (memory, gate) = (memory.clone(), Arc::clone(gate));
+        let handler = move |body: Bytes| async move {
+            let _open = gate.acquire().await;
+            body.len().to_string()
+        };
+        let reserve = move |request: Request, next: Next| memory.clone().reserve(request, next);
+        Router::new()
+            .route("/", post(handler))
+            .layer(DefaultBodyLimit::disable())
+            .layer(from_fn(reserve))
+    }
+
+    async fn send(router: &Router, body: Body) -> Response {
+        let request = Request::post("/").body(body).unwrap();
+        router.clone().oneshot(request).await.unwrap()
+    }
+
+    fn chunked(pieces: usize, piece: &'static [u8]) -> Body {
+        let pieces = std::iter::repeat_n(Ok::<_, Infallible>(Bytes::from_static(piece)), pieces);
+        Body::from_stream(futures::stream::iter(pieces))
+    }
+
+    #[tokio::test]
+    async fn without_room_a_request_is_told_to_come_again_and_finds_room_later() {
+        let memory = RequestMemory::new(64 << 20, OnTooLarge::AskAgain);
+        let gate = Arc::new(Semaphore::new(0));
+        let router = router(&memory, &gate);
+        let large = vec![b' '; 30 << 20];
+        let first = tokio::spawn({
+            let (router, large) = (router.clone(), large.clone());
+            async move { send(&router, Body::from(large)).await.status() }
+        });
+        while memory.room.available_permits() == BUDGET_BYTES / UNIT_BYTES {
+            tokio::task::yield_now().await;
+        }
+        for body in [Body::from(large.clone()), chunked(30, &[b' '; 1 << 20])] {
+            let refused = send(&router, body).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert!(refused.headers().contains_key(header::RETRY_AFTER));
+        }
+        gate.add_permits(1);
+        assert_eq!(first.await.unwrap(), StatusCode::OK);
+        assert_eq!(
+            send(&router, Body::from(large)).await.status(),
+            StatusCode::OK
+        );
+        assert_eq!(memory.room.available_permits(), BUDGET_BYTES / UNIT_BYTES);
+    }
+
+    #[tokio::test]
+    async fn what_json_is_made_of_counts_and_not_only_its_length() {
+        let memory = RequestMemory::new(8 << 20, OnTooLarge::AskAgain);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        let bomb = r#"{"":0},"#.repeat(1 << 20);
+        assert_eq!(
+            send(&router, Body::from(bomb)).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+        let genuine = r#"{"documentId": "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8"},"#;
+        let genuine = genuine.repeat((1 << 20) / genuine.len());
+        assert_eq!(
+            send(&router, Body::from(genuine)).await.status(),
+            StatusCode::OK
+        );
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_too_large_is_refused_by_its_length_or_where_it_passes_the_limit() {
+        let memory = RequestMemory::new(1000, OnTooLarge::AskAgain);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        for body in [Body::from(vec![0; 1001]), chunked(1001, b"x")] {
+            let refused = send(&router, body).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        assert_eq!(
+            send(&router, chunked(1000, b"x")).await.status(),
+            StatusCode::OK
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_gives_its_room_back() {
+        let memory = RequestMemory::new(1000, OnTooLarge::AskAgain);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        let pending = futures::stream::pending::<Result<Bytes, Infallible>>();
+        let refused = send(&router, Body::from_stream(pending)).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(memory.room.available_permits(), BUDGET_BYTES / UNIT_BYTES);
+    }
+}
