@@ -11,7 +11,6 @@ pub mod covered;
 pub mod days;
 pub mod detail;
 pub mod erasing;
-mod keys;
 pub mod list;
 pub mod media;
 pub mod person;

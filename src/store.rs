@@ -8,6 +8,8 @@ pub mod document_store;
 pub mod documents;
 pub mod holds;
 pub mod index;
+pub(crate) mod keys;
+pub mod people;
 
 pub use document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned};
 pub use documents::{DocumentError, Documents};

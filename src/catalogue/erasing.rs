@@ -107,7 +107,8 @@ impl Eraser {
                 }),
             }
         }
-        self.clear_markers(&person.listed(), &mut erasure).await?;
+        let list = self.catalogue.list_of(person).await?;
+        self.clear_markers(&list, &mut erasure).await?;
         let detail =
             json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
         ledger
@@ -133,15 +134,13 @@ impl Eraser {
             after = places.last().cloned();
             for place in places {
                 let key = list.key(&place);
-                if self.names(&place, &key).await? != Some(false) {
-                    tell_left(&place, erasure);
+                // The marker first, then the entry: a writer who comes in between writes both anew.
+                let seen = index.seen([key.clone()]).await?;
+                if !self.is_untrue(&place, &key).await? {
+                    report_left(&place, erasure);
                     continue;
                 }
-                index.remove([key.clone()]).await?;
-                // An export may have made it true in between, and found it there.
-                if self.names(&place, &key).await? != Some(false) {
-                    index.put([key]).await?;
-                }
+                index.remove_seen(seen).await?;
             }
             if is_last {
                 return Ok(());
@@ -149,28 +148,27 @@ impl Eraser {
         }
     }
 
-    /// Whether what a marker leads to says what the marker says; `None` where that cannot be read.
-    async fn names(&self, place: &Place, key: &str) -> Result<Option<bool>, CatalogueError> {
+    /// Whether what a marker leads to does not say what the marker says, and is not about to. `false` where that cannot be
+    /// read.
+    async fn is_untrue(&self, place: &Place, key: &str) -> Result<bool, CatalogueError> {
         let Some(document_id) = &place.document else {
-            return Ok(Some(false));
+            return Ok(true);
         };
-        match self.catalogue.ledger.find(document_id).await {
-            Ok(found) => Ok(Some(
-                found.is_some_and(|found| found.entry.markers().contains(key)),
-            )),
-            Err(LedgerError::Corrupt { .. }) => Ok(None),
-            Err(error) => Err(error.into()),
+        let ledger = &self.catalogue.ledger;
+        match ledger.fence_off_marker(document_id, key).await {
+            Err(LedgerError::Corrupt { .. }) => Ok(false),
+            fenced => Ok(fenced?),
         }
     }
 }
 
-fn tell_left(place: &Place, erasure: &mut Erasure) {
+fn report_left(place: &Place, erasure: &mut Erasure) {
     let Some(document_id) = &place.document else {
         return;
     };
-    let is_told =
+    let is_reported =
         |left: &LeftRecording| recording_name_of(&left.recording_id) == Some(place.recording);
-    if !erasure.left.iter().any(is_told) {
+    if !erasure.left.iter().any(is_reported) {
         let reason = format!(
             "chunk {document_id} or its recording's account is not readable; `ledger rebuild`, then run again"
         );

@@ -147,7 +147,8 @@ impl Catalogue {
         wanted: &ListFilter,
     ) -> Result<Listed, CatalogueError> {
         if let Some(participant) = &wanted.participant {
-            return Ok(Listed::Participant(participant.clone()));
+            let name = self.ledger.people().hash(participant).await?;
+            return Ok(Listed::Participant(name));
         }
         if let Some(call) = &wanted.call {
             return Ok(Listed::Call(call.clone()));

@@ -1,14 +1,11 @@
 //! The recordings a person was in, by the index that is kept from ACS's metadata. What is not exported yet is not known here.
 
-use hmac::Mac as _;
 use serde::Serialize;
 
 use super::row::{KnownRecording, Row};
-use super::{Catalogue, CatalogueError, keys};
+use super::{Catalogue, CatalogueError};
 use crate::store::audit::AuditAction;
 use crate::store::index::Listed;
-
-const PERSON_KEY: &str = "keys/person.json";
 
 /// A participant's id as it was given, and how it is named where it must not stand.
 #[derive(Debug, Clone)]
@@ -31,10 +28,6 @@ pub struct FoundRecordings {
 impl Person {
     pub fn id(&self) -> &str {
         &self.id
-    }
-
-    pub(super) fn listed(&self) -> Listed {
-        Listed::Participant(self.id.clone())
     }
 }
 
@@ -74,21 +67,22 @@ impl Catalogue {
         Ok(FoundRecordings { recordings })
     }
 
-    /// How a person is named in the audit log, which outlives what is erased. A plain hash of a phone number would tell it to
-    /// whoever tries them all.
+    /// How a person is named in the audit log.
     pub(super) async fn pseudonym(&self, person: &Person) -> Result<String, CatalogueError> {
-        let key = keys::key(&*self.ledger.store(), PERSON_KEY).await?;
-        let signature = key
-            .mac("person", &person.id.to_lowercase())
-            .finalize()
-            .into_bytes();
-        Ok(format!("participant:{}", hex::encode(signature)))
+        Ok(self.ledger.people().pseudonym(&person.id).await?)
+    }
+
+    /// The list of a person's chunks.
+    pub(super) async fn list_of(&self, person: &Person) -> Result<Listed, CatalogueError> {
+        let name = self.ledger.people().hash(&person.id).await?;
+        Ok(Listed::Participant(name))
     }
 
     pub(super) async fn of_person(
         &self,
         person: &Person,
     ) -> Result<Vec<KnownRecording>, CatalogueError> {
-        self.recordings_at(&person.listed()).await
+        let list = self.list_of(person).await?;
+        self.recordings_at(&list).await
     }
 }

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use sha2::Sha256;
 use tokio::sync::OnceCell;
 
-use super::keys::{self, Key};
 use crate::recording::DocumentId;
 use crate::store::document_store::{DocumentStore, StoreError};
+use crate::store::keys::{self, Key};
 
 const KEY: &str = "keys/play.json";
 /// How long a ticket is good for.

@@ -116,6 +116,8 @@ struct HoldReport {
     chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
+    /// Held chunks that ACS may have no more, because their deletion there began before the hold.
+    deleting_at_acs: Vec<DocumentId>,
 }
 
 impl From<Holding> for HoldReport {
@@ -126,6 +128,7 @@ impl From<Holding> for HoldReport {
             added,
             chunks,
             gone,
+            deleting_at_acs,
             ..
         } = holding;
         Self {
@@ -134,6 +137,7 @@ impl From<Holding> for HoldReport {
             is_new: added == Added::Added,
             chunks,
             gone,
+            deleting_at_acs,
         }
     }
 }
@@ -149,6 +153,12 @@ impl fmt::Display for HoldReport {
             (1, _) => f.write_str("; 1 known chunk of it is held")?,
             (count, _) => write!(f, "; {count} known chunks of it are held")?,
         }
+        self.deleting_at_acs.iter().try_for_each(|id| {
+            write!(
+                f,
+                "\nchunk {id} of it is being deleted at ACS; its copy in the vault is held"
+            )
+        })?;
         self.gone.iter().try_for_each(|id| {
             write!(
                 f,

@@ -27,7 +27,7 @@ use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
-use crate::store::index::{Index, recording_name};
+use crate::store::index::{Index, SeenMarker, recording_name};
 use days::LateChange;
 
 const RUNNING: &str = "running/";
@@ -94,8 +94,12 @@ impl RecordingRegister {
         let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
         // Markers first: what a kill leaves behind is a marker too many, never one too few.
         let expected = changed(known.as_ref());
+        let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
-        self.index().put_new(&listed, &keys(&expected)).await?;
+        let expected_keys = keys(&expected);
+        index.put_new(&listed, &expected_keys).await?;
+        let stale = listed.difference(&expected_keys).cloned();
+        let stale = index.seen(stale).await?;
         let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
         let running = format!("{RUNNING}{name}");
         if !was_running && expected.is_running() {
@@ -111,7 +115,7 @@ impl RecordingRegister {
         let recording = recording.unwrap_or_else(|| changed(None));
         if recording != expected {
             self.mark_awaited(&name, &recording).await?;
-            self.index().put(keys(&recording)).await?;
+            index.put(keys(&recording)).await?;
         }
         if began.elapsed() > days::MARKER_SURELY_SEEN {
             self.mark_late(&late, days::after(now, began.elapsed()))
@@ -119,36 +123,17 @@ impl RecordingRegister {
         }
         self.mark_running(id, &running, &recording, was_running)
             .await?;
-        self.unmark(listed, &recording).await?;
+        let now_listed = keys(&recording);
+        let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
+        index
+            .remove_seen(stale.into_iter().filter(is_stale))
+            .await?;
         Ok(recording)
     }
 
     /// What recordings are found by.
     pub fn index(&self) -> Index {
         Index::new(Arc::clone(&self.documents.store))
-    }
-
-    /// Removes the markers of what an account said before and says no more; what somebody made true again is put back.
-    async fn unmark(
-        &self,
-        mut listed: BTreeSet<String>,
-        recording: &RegisteredRecording,
-    ) -> Result<(), DocumentError> {
-        let now = keys(recording);
-        listed.retain(|key| !now.contains(key));
-        if listed.is_empty() {
-            return Ok(());
-        }
-        self.index().remove(listed.iter().cloned()).await?;
-        let again = self
-            .find(&recording.recording_id)
-            .await?
-            .map(|recording| keys(&recording))
-            .unwrap_or_default();
-        Ok(self
-            .index()
-            .put(listed.into_iter().filter(|key| again.contains(key)))
-            .await?)
     }
 
     /// Removes personal data from an account, and from its call's document.

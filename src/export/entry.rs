@@ -11,6 +11,7 @@ use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
 use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
+use crate::store::people::PersonHash;
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -67,6 +68,9 @@ pub struct LedgerEntry {
     /// What its metadata says, since it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataSummary>,
+    /// Its participants, as keys of the index name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) participant_hashes: Vec<PersonHash>,
     /// Numbers of the audit log's documents that tell of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audited: Vec<u64>,
@@ -131,6 +135,7 @@ impl LedgerEntry {
             reported_end: false,
             failures: Vec::new(),
             metadata: None,
+            participant_hashes: Vec::new(),
             audited: Vec::new(),
             claim: None,
         }

@@ -28,6 +28,7 @@ use crate::recording::DocumentId;
 use crate::store::audit::AuditLog;
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
+use crate::store::people::People;
 
 pub use announcing::Recorded;
 pub use claiming::{AfterUpdate, Claim};
@@ -46,6 +47,7 @@ pub struct ChunkLedger {
     store: Arc<dyn DocumentStore>,
     clock: Arc<dyn Clock>,
     audit: Arc<AuditLog>,
+    people: Arc<People>,
     retention: Duration,
     claim_ttl: Duration,
 }
@@ -121,6 +123,7 @@ impl ChunkLedger {
         claim_ttl: Duration,
     ) -> Self {
         let audit = Arc::new(AuditLog::new(Arc::clone(&store), Arc::clone(&clock)));
+        let people = Arc::new(People::new(Arc::clone(&store)));
         Self {
             entries: Documents {
                 store: Arc::clone(&store),
@@ -128,6 +131,7 @@ impl ChunkLedger {
             store,
             clock,
             audit,
+            people,
             retention,
             claim_ttl,
         }

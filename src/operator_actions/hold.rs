@@ -31,6 +31,8 @@ pub struct Holding {
     pub chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: the hold came too late for them.
     pub gone: Vec<DocumentId>,
+    /// Held chunks whose deletion at ACS began before the hold: ACS may have them no more, their copies are held.
+    pub deleting_at_acs: Vec<DocumentId>,
     /// Every case that holds it, this one included.
     pub cases: Vec<Case>,
 }
@@ -90,13 +92,19 @@ impl OperatorActions {
         };
         // After the hold is durable: a deletion that did not find it is found here.
         let covered = self.catalogue.covered_by(&held).await?;
-        let (gone, chunks) = covered.entries.into_iter().partition(is_deleted);
+        let (gone, chunks): (Vec<_>, Vec<_>) = covered.entries.into_iter().partition(is_deleted);
+        let is_deleting = |entry: &&LedgerEntry| entry.intent.is_some();
+        let deleting = chunks.iter().filter(is_deleting);
+        let deleting_at_acs = deleting
+            .map(|entry| entry.chunk.document_id.clone())
+            .collect();
         Ok(Holding {
             held,
             tag: case.tag,
             added,
             chunks: document_ids(chunks),
             gone: document_ids(gone),
+            deleting_at_acs,
             cases: covered.cases,
         })
     }
@@ -123,6 +131,12 @@ impl OperatorActions {
             Released::NotHeld => ReleaseOutcome::NeverHeld,
         };
         let covered = self.catalogue.covered_by(&held).await?;
+        // What waited because it was held is due with the next sweep.
+        for entry in &covered.entries {
+            if matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some() {
+                self.ledger.wake(&entry.chunk.document_id).await?;
+            }
+        }
         Ok(Releasing {
             held,
             tag,

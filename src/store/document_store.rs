@@ -41,6 +41,15 @@ impl PutOutcome {
     }
 }
 
+/// What became of a conditional removal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentRemoval {
+    /// There is no such document, whether this request or an earlier one removed it.
+    Removed,
+    /// The document has another version: it was not removed.
+    Changed,
+}
+
 /// The storage did not do what was asked; it may or may not have taken effect.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} `{key}` in the ledger")]
@@ -69,6 +78,13 @@ pub trait DocumentStore: Send + Sync {
 
     /// Removes the document under `key`; one that is not there is removed already.
     async fn remove(&self, key: &str) -> Result<(), StoreError>;
+
+    /// Removes the document under `key` if it has this version.
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError>;
 
     /// At most `limit` keys that begin with `prefix` and come after `after`, in ascending order.
     async fn list(

@@ -6,7 +6,8 @@
 //! ```
 //! The 13 digits are a time in milliseconds, counted backwards, so that listing order is newest first; they are cut in two, so
 //! that a folder of a directory holds about a day. A marker is written before what it tells becomes true, and removed after:
-//! one too many is skipped by whoever reads, one too few there never is.
+//! one too many is skipped by readers, one too few there never is. A removal names the version of the marker that was read
+//! before the write which made it untrue; a writer who relies on a marker writes it, which gives it another version.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,11 +17,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use uuid::Uuid;
 
 use crate::recording::id::canonical;
 use crate::recording::{DocumentId, RecordingId};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::{DocumentStore, Precondition, StoreError};
+use crate::store::document_store::{DocumentStore, Precondition, StoreError, Version};
+use crate::store::people::PersonHash;
 
 const CATALOGUE: &str = "catalogue/";
 /// Times are counted back from here; what is later counts as then, what is before 1970 as 1970.
@@ -30,6 +33,8 @@ const DIGITS_OF_FOLDER: usize = 5;
 const SHA256_LENGTH: usize = 64;
 /// Markers of one change that are written at once.
 const AT_ONCE: usize = 16;
+/// Writes of one marker that are tried in a row while others write it.
+const CONFLICTS_TOLERATED: u32 = 16;
 /// Keys that are counted with one request.
 const PAGE: usize = 5000;
 
@@ -39,8 +44,8 @@ pub enum Listed {
     All,
     /// Any of a call's names, in any casing.
     Call(String),
-    /// A participant's id, in any casing.
-    Participant(String),
+    /// A participant, by the name that keys give it.
+    Participant(PersonHash),
     Attention(Attention),
     /// Chunks, by when they were proved.
     Proved,
@@ -63,7 +68,7 @@ impl Listed {
         match self {
             Self::All => format!("{CATALOGUE}all/"),
             Self::Call(id) => format!("{CATALOGUE}call/{}/", hashed(&canonical(id.trim()))),
-            Self::Participant(id) => format!("{CATALOGUE}participant/{}/", hashed(id)),
+            Self::Participant(name) => format!("{CATALOGUE}participant/{name}/"),
             Self::Attention(Attention::Failed) => format!("{CATALOGUE}attention/failed/"),
             Self::Attention(Attention::Lost) => format!("{CATALOGUE}attention/lost/"),
             Self::Attention(Attention::Missing) => format!("{CATALOGUE}attention/missing/"),
@@ -171,6 +176,19 @@ pub struct Count {
     pub is_capped: bool,
 }
 
+/// A marker as it was read.
+#[derive(Debug, Clone)]
+pub struct SeenMarker {
+    key: String,
+    version: Version,
+}
+
+impl SeenMarker {
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
 /// Markers in the ledger's storage.
 #[derive(Clone)]
 pub struct Index {
@@ -182,30 +200,68 @@ impl Index {
         Self { store }
     }
 
-    /// Writes markers; those that are there already stay.
+    /// Writes markers. One that is there already is written anew: a removal of it that was decided before has no effect then.
     ///
     /// # Errors
     /// When the storage fails: what they tell must then not become true.
     pub async fn put(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
-        let puts = futures::stream::iter(markers).map(|key| async move {
-            self.store
-                .put(&key, Bytes::new(), Precondition::Absent)
-                .await
-                .map(drop)
-        });
+        let puts =
+            futures::stream::iter(markers).map(|key| async move { self.put_marker(&key).await });
         puts.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// Removes markers of what is true no more. Whoever removes looks again afterwards, and puts back what is.
+    async fn put_marker(&self, key: &str) -> Result<(), StoreError> {
+        let mut condition = Precondition::Absent;
+        for _ in 0..CONFLICTS_TOLERATED {
+            // No two writes have the same content, so none has the version of another.
+            let content = Bytes::from(Uuid::new_v4().to_string());
+            if self.store.put(key, content, condition).await?.is_written() {
+                return Ok(());
+            }
+            condition = match self.store.find(key).await? {
+                Some(found) => Precondition::Unchanged(found.version),
+                None => Precondition::Absent,
+            };
+        }
+        Err(StoreError {
+            action: "write",
+            key: key.to_owned(),
+            source: "too many others write it at the same time".into(),
+        })
+    }
+
+    /// Markers that are about to become untrue, as they are now. Read them before the write that makes them untrue, and
+    /// remove them after it: a writer who relies on one meanwhile has written it anew, or its own write conflicts.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn remove(
+    pub async fn seen(
         &self,
         markers: impl IntoIterator<Item = String>,
+    ) -> Result<Vec<SeenMarker>, StoreError> {
+        let reads = futures::stream::iter(markers).map(|key| async move {
+            let found = self.store.find(&key).await?;
+            Ok(found.map(|found| SeenMarker {
+                key,
+                version: found.version,
+            }))
+        });
+        let seen: Vec<Option<SeenMarker>> = reads.buffer_unordered(AT_ONCE).try_collect().await?;
+        Ok(seen.into_iter().flatten().collect())
+    }
+
+    /// Removes markers that nobody has written since they were seen.
+    ///
+    /// # Errors
+    /// When the storage fails: one too many is left.
+    pub async fn remove_seen(
+        &self,
+        markers: impl IntoIterator<Item = SeenMarker>,
     ) -> Result<(), StoreError> {
-        let removals =
-            futures::stream::iter(markers).map(|key| async move { self.store.remove(&key).await });
+        let removals = futures::stream::iter(markers).map(|seen| async move {
+            let removed = self.store.remove_unchanged(&seen.key, &seen.version);
+            removed.await.map(drop)
+        });
         removals.buffer_unordered(AT_ONCE).try_collect().await
     }
 
@@ -394,9 +450,19 @@ mod tests {
             Listed::Call("aHR0cHM6=".into()).prefix(),
             Listed::Call("AHR0CHM6".into()).prefix()
         );
-        assert_ne!(
-            Listed::Participant("8:acs:a".into()).prefix(),
-            Listed::Participant("8:acs:b".into()).prefix()
-        );
+    }
+
+    #[tokio::test]
+    async fn a_marker_that_was_written_since_it_was_seen_is_not_removed() {
+        let index = Index::new(Arc::new(MemoryDocumentStore::default()));
+        let key = Listed::All.marker(at("2026-03-01T00:00:00Z"), &name("r"), None);
+        index.put([key.clone()]).await.unwrap();
+        let seen = index.seen([key.clone()]).await.unwrap();
+        index.put([key.clone()]).await.unwrap();
+        index.remove_seen(seen).await.unwrap();
+        let seen = index.seen([key.clone()]).await.unwrap();
+        assert_eq!(seen.len(), 1, "somebody relies on it");
+        index.remove_seen(seen).await.unwrap();
+        assert!(index.seen([key]).await.unwrap().is_empty());
     }
 }

@@ -18,7 +18,7 @@ use crate::export::destination::{
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// A vault that is gone when it is dropped.
@@ -389,6 +389,20 @@ impl DocumentStore for MemoryDocumentStore {
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.documents().by_key.remove(key);
         Ok(())
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        let mut documents = self.documents();
+        let found = documents.by_key.get(key);
+        if found.is_some_and(|found| found.version != *version) {
+            return Ok(DocumentRemoval::Changed);
+        }
+        documents.by_key.remove(key);
+        Ok(DocumentRemoval::Removed)
     }
 
     async fn list(

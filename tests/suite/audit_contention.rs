@@ -12,7 +12,7 @@ use bytes::Bytes;
 use recording_vault::clock::SystemClock;
 use recording_vault::store::audit::{Actor, AuditAction, AuditLog};
 use recording_vault::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::Value;
@@ -57,6 +57,14 @@ impl DocumentStore for SlowStore {
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.inner.remove(key).await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        self.inner.remove_unchanged(key, version).await
     }
 
     async fn list(

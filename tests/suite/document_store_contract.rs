@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use recording_vault::store::document_store::{DocumentStore, Precondition, PutOutcome, Version};
+use recording_vault::store::document_store::{
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, Version,
+};
 use recording_vault::vault::azure::AzureDocumentStore;
 use recording_vault::vault::directory::DirectoryDocumentStore;
 use recording_vault::vault::memory::MemoryDocumentStore;
@@ -271,5 +273,30 @@ async fn keys_in_folders_are_listed_in_the_order_of_their_whole_text_whatever_a_
                 }
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_document_is_removed_only_at_the_version_that_was_read() {
+    for (which, store) in stores().0 {
+        let store = &*store;
+        put(store, "a/b", "one", Precondition::Absent).await;
+        let first = version(store, "a/b").await;
+        put(store, "a/b", "two", Precondition::Unchanged(first.clone())).await;
+        let remove = async |version: &Version| {
+            let removed = store.remove_unchanged("a/b", version).await;
+            removed.expect("the store works")
+        };
+        assert_eq!(remove(&first).await, DocumentRemoval::Changed, "{which}");
+        assert_eq!(
+            content(store, "a/b").await.expect("it is there"),
+            "two",
+            "{which}"
+        );
+        let second = version(store, "a/b").await;
+        for _ in 0..2 {
+            assert_eq!(remove(&second).await, DocumentRemoval::Removed, "{which}");
+        }
+        assert_eq!(content(store, "a/b").await, None, "{which}");
     }
 }

@@ -1,5 +1,6 @@
 //! Erased is final: whatever is announced, or written late, nothing of the person comes back.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use recording_vault::acs::client::StartAttempt;
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use crate::support::chunk;
 use crate::support::fake_source::PARTICIPANT;
-use crate::support::simulation::{Durable, Plan, budget, deliver, planned};
+use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, planned};
 
 fn now() -> jiff::Timestamp {
     "2026-03-02T10:03:00Z".parse().expect("it is a time")
@@ -170,5 +171,49 @@ async fn consent_goes_where_the_answer_to_the_start_was_lost_and_does_not_come_b
     assert!(account.consent.is_none() && account.started_by.is_none());
     for (key, content) in durable.documents().await {
         assert!(!content.contains("Anna"), "{key} names her: {content}");
+    }
+}
+
+/// An export stands still at a call while the person is erased, and goes on. Whether it got as far as that call.
+async fn export_meets_an_erasure(number: usize, fault: Fault) -> bool {
+    let chunk = chunk_of("a", 0);
+    let durable = Durable::new(std::slice::from_ref(&chunk));
+    let plan = Plan::at(number, fault);
+    let driver = durable.instance(&plan);
+    let mut delivering = pin!(deliver(&driver, std::slice::from_ref(&chunk)));
+    let is_frozen = tokio::select! {
+        _ = &mut delivering => false,
+        () = plan.frozen() => true,
+    };
+    if !is_frozen {
+        return false;
+    }
+    erase(&durable).await;
+    plan.thaw();
+    delivering.await;
+    for _ in 0..3 {
+        durable.clock.advance(Duration::from_mins(20));
+        sweep(&durable).await;
+    }
+    let found = durable.ledger().find(&chunk.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let what = format!("{fault:?} at call {number}: {:?}", entry.state);
+    assert!(entry.metadata.is_some(), "it is exported; {what}");
+    assert!(
+        !durable.markers_of(PARTICIPANT).await.is_empty(),
+        "she is not found any more; {what}"
+    );
+    assert!(durable.has_markers(entry.markers()).await, "{what}");
+    true
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_that_meets_an_export_takes_no_marker_from_it() {
+    for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
+        let mut number = 0;
+        while export_meets_an_erasure(number, fault).await {
+            number += 1;
+        }
+        assert!(number > 20, "{number} calls: is it the whole export?");
     }
 }

@@ -714,8 +714,6 @@ async fn an_operator_holds_a_call_and_releases_it_case_by_case() {
         report(&run(&world, &["hold", "list", "--json"])),
         json!({"holds": []})
     );
-    // The next look would be in a quarter of an hour.
-    run(&world, &["retry", &id]);
     world.sweep().await;
     assert_eq!(world.ledger_entry(&id)["state"]["name"], "sourceDeleted");
 }

@@ -11,7 +11,8 @@ use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::AuditAction;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
-use crate::store::index::{Attention, Index, Listed, recording_name};
+use crate::store::index::{Attention, Index, Listed, SeenMarker, recording_name};
+use crate::store::people::{People, PersonHash};
 
 const LAST_SWEEP: &str = "last-sweep.json";
 
@@ -33,7 +34,9 @@ impl LedgerEntry {
 
     /// Whether nothing that its markers tell of differs: most changes are of claims and attempts.
     fn is_filed_as(&self, other: &Self) -> bool {
-        self.state == other.state && self.metadata == other.metadata && self.chunk == other.chunk
+        self.state == other.state
+            && self.participant_hashes == other.participant_hashes
+            && self.chunk == other.chunk
     }
 
     /// The keys of all its markers.
@@ -41,13 +44,10 @@ impl LedgerEntry {
         let recording = recording_name(&self.chunk.filed_under());
         let (at, document) = (self.filed_at(), &self.chunk.document_id);
         let mut markers: BTreeSet<String> = self
-            .metadata
+            .participant_hashes
             .iter()
-            .flat_map(|metadata| &metadata.participants)
             // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
-            .map(|participant| {
-                Listed::Participant(participant.id.clone()).marker(at, &recording, Some(document))
-            })
+            .map(|name| Listed::Participant(*name).marker(at, &recording, Some(document)))
             .collect();
         let attention = match &self.state {
             ChunkState::DeadLettered { .. } => Some(Attention::Failed),
@@ -83,45 +83,72 @@ impl ChunkLedger {
         std::sync::Arc::clone(&self.store)
     }
 
-    /// Writes the markers of what an entry is about to say, and did not before.
+    /// How people are named in keys and in the audit log.
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
+    /// Writes the markers of what an entry is about to say and did not say before. Returns those that it says no more, as
+    /// they are before that write.
     pub(super) async fn mark_new(
         &self,
         before: Option<&LedgerEntry>,
-        after: &LedgerEntry,
-    ) -> Result<(), StoreError> {
+        after: &mut LedgerEntry,
+    ) -> Result<Vec<SeenMarker>, StoreError> {
+        after.participant_hashes = self.participant_hashes(before, after).await?;
         if before.is_some_and(|before| before.is_filed_as(after)) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let known = before.map(LedgerEntry::markers).unwrap_or_default();
-        self.index().put_new(&known, &after.markers()).await
+        let markers = after.markers();
+        self.index().put_new(&known, &markers).await?;
+        let stale = known.difference(&markers).cloned();
+        self.index().seen(stale).await
     }
 
-    /// Removes the markers of what an entry said before and says no more.
-    ///
-    /// Whoever changes the entry at the same time may have found one there and relied on it: it is put back.
-    pub(super) async fn unmark(
+    async fn participant_hashes(
         &self,
-        before: &LedgerEntry,
+        before: Option<&LedgerEntry>,
         after: &LedgerEntry,
-    ) -> Result<(), LedgerError> {
-        if before.is_filed_as(after) {
-            return Ok(());
+    ) -> Result<Vec<PersonHash>, StoreError> {
+        if let Some(before) = before.filter(|before| before.metadata == after.metadata)
+            && (before.metadata.is_none() || !before.participant_hashes.is_empty())
+        {
+            return Ok(after.participant_hashes.clone());
         }
-        let stale: Vec<String> = before
-            .markers()
-            .difference(&after.markers())
-            .cloned()
-            .collect();
-        if stale.is_empty() {
-            return Ok(());
+        let metadata = after.metadata.iter();
+        let mut hashes = Vec::new();
+        for participant in metadata.flat_map(|metadata| &metadata.participants) {
+            hashes.push(self.people.hash(&participant.id).await?);
         }
-        self.index().remove(stale.iter().cloned()).await?;
-        let found = self.find(&after.chunk.document_id).await?;
-        let again = found.map(|found| found.entry.markers()).unwrap_or_default();
-        Ok(self
-            .index()
-            .put(stale.into_iter().filter(|key| again.contains(key)))
-            .await?)
+        Ok(hashes)
+    }
+
+    /// Makes writers on their way to an entry begin anew, unless the entry has this marker: they write their markers again
+    /// then. Returns whether the entry does not have it.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn fence_off_marker(
+        &self,
+        document_id: &DocumentId,
+        marker: &str,
+    ) -> Result<bool, LedgerError> {
+        let changed = self
+            .change(document_id, None, |found| {
+                let decided = match found {
+                    None => Change::Leave(true),
+                    Some(entry) if entry.markers().contains(marker) => Change::Leave(false),
+                    Some(entry) => Change::Write {
+                        entry: Box::new(entry),
+                        outcome: true,
+                        marker: MarkerCheck::Skip,
+                    },
+                };
+                futures::future::ready(Ok(decided)).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
     }
 
     /// Adds to an entry what one from before the index lacks, and writes all its markers.

@@ -7,6 +7,7 @@ use super::{ChunkLedger, Found, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::recording::DocumentId;
 use crate::store::documents::Decision;
+use crate::store::index::SeenMarker;
 
 /// What to do with an entry.
 pub(super) enum Change<O> {
@@ -39,6 +40,8 @@ pub(super) struct Changed<O> {
 struct Written {
     before: Option<LedgerEntry>,
     after: LedgerEntry,
+    /// Index markers that it made untrue.
+    stale: Vec<SeenMarker>,
 }
 
 impl ChunkLedger {
@@ -62,10 +65,11 @@ impl ChunkLedger {
                         marker,
                     } => (*entry, outcome, marker),
                 };
-                self.prepare(before.as_ref(), &mut after, marker).await?;
+                let stale = self.prepare(before.as_ref(), &mut after, marker).await?;
                 let written = Written {
                     before,
                     after: after.clone(),
+                    stale,
                 };
                 Ok::<_, LedgerError>(Decision::Write(after, (outcome, Some(written))))
             }
@@ -74,12 +78,13 @@ impl ChunkLedger {
         // On the heap: it holds several entries.
         let decided = Box::pin(deciding).await?;
         let (outcome, written) = decided.outcome;
-        if let Some(written) = &written {
-            self.follow_up(written).await?;
-        }
+        let written = match written {
+            Some(written) => Some(self.follow_up(written).await?),
+            None => None,
+        };
         Ok(Changed {
             outcome,
-            written: written.map(|written| written.after),
+            written,
             found: decided.stored.map(Found::from),
         })
     }
@@ -90,7 +95,7 @@ impl ChunkLedger {
         before: Option<&LedgerEntry>,
         after: &mut LedgerEntry,
         marker: MarkerCheck,
-    ) -> Result<(), LedgerError> {
+    ) -> Result<Vec<SeenMarker>, LedgerError> {
         if !after.state.is_settled() {
             let is_opened = before.is_none_or(|before| before.state.is_settled());
             if is_opened {
@@ -105,14 +110,17 @@ impl ChunkLedger {
     }
 
     /// What the entry no longer needs. A kill in between leaves markers too many; readers and sweeps see to them.
-    async fn follow_up(&self, Written { before, after }: &Written) -> Result<(), LedgerError> {
-        let Some(before) = before else {
-            return Ok(());
-        };
-        self.unmark(before, after).await?;
-        if after.state.is_settled() && !before.state.is_settled() {
-            self.remove_marker(after).await?;
+    async fn follow_up(&self, written: Written) -> Result<LedgerEntry, LedgerError> {
+        let Written {
+            before,
+            after,
+            stale,
+        } = written;
+        self.index().remove_seen(stale).await?;
+        let was_open = before.is_some_and(|before| !before.state.is_settled());
+        if was_open && after.state.is_settled() {
+            self.remove_marker(&after).await?;
         }
-        Ok(())
+        Ok(after)
     }
 }

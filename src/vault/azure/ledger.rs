@@ -3,12 +3,12 @@
 use async_trait::async_trait;
 use azure_core::http::Etag;
 use azure_storage_blob::BlobContainerClient;
-use azure_storage_blob::models::BlockBlobClientUploadOptions;
+use azure_storage_blob::models::{BlobClientDeleteOptions, BlockBlobClientUploadOptions};
 use bytes::Bytes;
 
 use super::{SEQUENTIAL, has_code, if_there, redacted, sequential_download};
 use crate::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// The ledger's documents in a container, which is created when it is missing.
@@ -129,6 +129,27 @@ impl DocumentStore for AzureDocumentStore {
         if_container(if_there(result))
             .map(drop)
             .map_err(failed("remove", key))
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        let options = BlobClientDeleteOptions {
+            if_match: Some(Etag::from(version.0.clone())),
+            ..BlobClientDeleteOptions::default()
+        };
+        let blob = self.container.blob_client(key);
+        match if_container(if_there(blob.delete(Some(options)).await)) {
+            Ok(_) => Ok(DocumentRemoval::Removed),
+            // A repetition of a removal that took effect may be told so too.
+            Err(error) if has_code(&error, "ConditionNotMet") => Ok(match self.find(key).await? {
+                Some(_) => DocumentRemoval::Changed,
+                None => DocumentRemoval::Removed,
+            }),
+            Err(error) => Err(failed("remove", key)(error)),
+        }
     }
 
     async fn list(

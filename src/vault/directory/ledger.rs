@@ -14,7 +14,7 @@ use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, tempor
 use crate::export::block::crc64;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
 /// Writers of different shards do not wait for each other.
@@ -206,6 +206,27 @@ impl DocumentStore for DirectoryDocumentStore {
                 sync_parent(&path)?;
             }
             Ok(())
+        })
+        .await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        let version = version.clone();
+        self.run("remove", key, move |store, key| {
+            let path = store.path(key)?;
+            let _lock = store.lock(key)?;
+            match store.read(key)? {
+                None => return Ok(DocumentRemoval::Removed),
+                Some(found) if found.version != version => return Ok(DocumentRemoval::Changed),
+                Some(_) => {}
+            }
+            fs::remove_file(&path)?;
+            sync_parent(&path)?;
+            Ok(DocumentRemoval::Removed)
         })
         .await
     }

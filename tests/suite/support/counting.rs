@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use recording_vault::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 use recording_vault::vault::memory::MemoryDocumentStore;
 
@@ -64,6 +64,15 @@ impl DocumentStore for CountingStore {
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.removes.fetch_add(1, Ordering::Relaxed);
         self.store.remove(key).await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        self.removes.fetch_add(1, Ordering::Relaxed);
+        self.store.remove_unchanged(key, version).await
     }
 
     async fn list(

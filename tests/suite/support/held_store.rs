@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 use recording_vault::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 use recording_vault::vault::memory::MemoryDocumentStore;
 use tokio::sync::Notify;
@@ -104,6 +104,15 @@ impl DocumentStore for HeldStore {
         self.inner.remove(key).await
     }
 
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        self.pass(Kind::Remove, key).await;
+        self.inner.remove_unchanged(key, version).await
+    }
+
     async fn list(
         &self,
         prefix: &str,
@@ -161,6 +170,14 @@ impl DocumentStore for ForgetfulStore {
 
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.inner.remove(key).await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        self.inner.remove_unchanged(key, version).await
     }
 
     async fn list(

@@ -34,7 +34,7 @@ use recording_vault::export::{
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 use recording_vault::store::holds::Holds;
 use recording_vault::store::index::Listed;
@@ -239,6 +239,17 @@ impl DocumentStore for Planned<MemoryDocumentStore> {
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.plan
             .around(store_error(key), || self.inner.remove(key))
+            .await
+    }
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        self.plan
+            .around(store_error(key), || {
+                self.inner.remove_unchanged(key, version)
+            })
             .await
     }
     async fn list(
@@ -581,6 +592,7 @@ impl Durable {
                 serde_json::from_slice(&stored.content).expect("it is JSON");
             let members = entry.as_object_mut().expect("an entry is an object");
             members.remove("metadata");
+            members.remove("participantHashes");
             members.remove("audited");
             let condition = Precondition::Unchanged(stored.version);
             self.store
@@ -612,7 +624,9 @@ impl Durable {
 
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
-        let prefix = Listed::Participant(participant.to_owned()).prefix();
+        let ledger = self.ledger();
+        let name = ledger.people().hash(participant).await;
+        let prefix = Listed::Participant(name.expect("the store works")).prefix();
         self.store
             .list(&prefix, None, 100)
             .await

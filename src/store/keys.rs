@@ -8,10 +8,10 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use crate::store::document_store::{DocumentStore, Precondition, StoreError};
+use super::document_store::{DocumentStore, Precondition, StoreError};
 
 /// A key. It does not show itself.
-pub(super) struct Key([u8; 32]);
+pub(crate) struct Key([u8; 32]);
 
 #[derive(Serialize, Deserialize)]
 struct KeptKey {
@@ -26,7 +26,7 @@ impl fmt::Debug for Key {
 
 impl Key {
     /// A signature of `text`, for a purpose: what is signed for one is nothing for another.
-    pub(super) fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
+    pub(crate) fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(purpose.as_bytes());
         mac.update(b"\n");
@@ -39,7 +39,7 @@ impl Key {
 ///
 /// # Errors
 /// When the storage fails, or what stands there is no key.
-pub(super) async fn key(store: &dyn DocumentStore, name: &str) -> Result<Key, StoreError> {
+pub(crate) async fn key(store: &dyn DocumentStore, name: &str) -> Result<Key, StoreError> {
     if let Some(found) = find(store, name).await? {
         return Ok(found);
     }

@@ -1,0 +1,88 @@
+//! How people are named in keys of the ledger's storage and in the audit log: by keyed hashes. A plain hash of a phone number
+//! would tell it to everybody who tries them all.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hmac::Mac as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::OnceCell;
+
+use super::digest::Sha256Digest;
+use super::document_store::{DocumentStore, StoreError};
+use super::keys::{self, Key};
+
+const PERSON_KEY: &str = "keys/person.json";
+
+/// A participant's id as keys name it, whatever its casing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonHash(Sha256Digest);
+
+impl fmt::Display for PersonHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names people. The key is made once and lies in the ledger's storage, so that all instances have the same.
+pub struct People {
+    store: Arc<dyn DocumentStore>,
+    key: OnceCell<Key>,
+}
+
+impl People {
+    pub fn new(store: Arc<dyn DocumentStore>) -> Self {
+        Self {
+            store,
+            key: OnceCell::new(),
+        }
+    }
+
+    /// The name of a participant in keys of the index.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub async fn hash(&self, participant_id: &str) -> Result<PersonHash, StoreError> {
+        let digest = self.signed("index", participant_id).await?;
+        Ok(PersonHash(Sha256Digest::from_bytes(digest)))
+    }
+
+    /// The name of a participant in the audit log, which outlives an erasure.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub async fn pseudonym(&self, participant_id: &str) -> Result<String, StoreError> {
+        let digest = self.signed("person", participant_id).await?;
+        Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
+    }
+
+    async fn signed(&self, purpose: &str, participant_id: &str) -> Result<[u8; 32], StoreError> {
+        let make = || keys::key(&*self.store, PERSON_KEY);
+        let key = self.key.get_or_try_init(make).await?;
+        let id = participant_id.trim().to_lowercase();
+        Ok(key.mac(purpose, &id).finalize().into_bytes().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    #[tokio::test]
+    async fn a_person_has_one_name_at_every_instance_and_another_in_another_ledger() {
+        let store = Arc::new(MemoryDocumentStore::default());
+        let (one, other) = (People::new(store.clone()), People::new(store));
+        let name = one.hash("8:acs:Anna").await.unwrap();
+        assert_eq!(other.hash(" 8:ACS:anna").await.unwrap(), name);
+        assert_ne!(one.hash("8:acs:Bert").await.unwrap(), name);
+        assert_ne!(
+            one.pseudonym("8:acs:Anna").await.unwrap(),
+            format!("participant:{name}"),
+            "the index does not tell the audit log's name"
+        );
+        let elsewhere = People::new(Arc::new(MemoryDocumentStore::default()));
+        assert_ne!(elsewhere.hash("8:acs:Anna").await.unwrap(), name);
+    }
+}
