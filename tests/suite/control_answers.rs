@@ -18,7 +18,7 @@ use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::{Budget, ChunkLedger};
 use recording_vault::recording::{IncomingEvent, RecordingFileStatusUpdated, RecordingId};
 use recording_vault::store::document_store::{
-    DocumentStore, Precondition, PutOutcome, StoreError, Versioned,
+    DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 use recording_vault::vault::memory::MemoryDocumentStore;
 use serde_json::{Value, json};
@@ -77,6 +77,15 @@ impl DocumentStore for Switched {
     async fn remove(&self, key: &str) -> Result<(), StoreError> {
         self.check("remove", key)?;
         self.store.remove(key).await
+    }
+
+    async fn remove_unchanged(
+        &self,
+        key: &str,
+        version: &Version,
+    ) -> Result<DocumentRemoval, StoreError> {
+        self.check("remove", key)?;
+        self.store.remove_unchanged(key, version).await
     }
 
     async fn list(
