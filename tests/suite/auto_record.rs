@@ -10,7 +10,7 @@ fn call_started(call: &Value, extra: Value) -> Value {
         .expect("it is an object")
         .extend(extra.as_object().expect("it is an object").clone());
     json!({"id": "e1", "topic": "t", "subject": "call/x/startedBy/8:acs:x", "eventType": "Microsoft.Communication.CallStarted",
-        "eventTime": "2026-03-02T10:00:00Z", "data": data, "dataVersion": "1.0", "metadataVersion": "1"})
+        "eventTime": jiff::Timestamp::now().to_string(), "data": data, "dataVersion": "1.0", "metadataVersion": "1"})
 }
 
 async fn running(world: &World) -> Vec<Value> {

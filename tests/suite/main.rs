@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `acs_credentials` | what happens when ACS refuses our credential |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
 //! | `command_line` | what holds of every verb at the command line |
@@ -19,6 +20,7 @@
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
+//! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -49,6 +51,7 @@
 //! | `python_sdk` | the official SDK runs against our simulator unmodified |
 //! | `documents` | what the repository says of itself is true |
 
+mod acs_credentials;
 mod audit_contention;
 mod auto_record;
 mod backup_vault;
@@ -73,6 +76,7 @@ mod holds;
 mod host_protocol;
 mod import_graph;
 mod infra;
+mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod legacy_generations;

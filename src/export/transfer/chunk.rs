@@ -171,10 +171,10 @@ impl ChunkExporter {
         };
         let file =
             verify::verify_committed_before(name, &found).map_err(TransferError::Unproved)?;
-        Ok(Copied::Verified(Transferred {
+        Ok(Copied::Verified(Box::new(Transferred {
             file,
             passing: PassingMedia::default(),
-        }))
+        })))
     }
 
     async fn export_media(
@@ -318,7 +318,7 @@ enum MediaName {
 
 /// What became of a chunk's metadata.
 enum Copied {
-    Verified(Transferred),
+    Verified(Box<Transferred>),
     NotThere,
     OutOfTime,
 }

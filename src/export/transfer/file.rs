@@ -39,7 +39,7 @@ pub struct Transferred {
 /// How a transfer ended without an error.
 #[derive(Debug)]
 pub enum TransferOutcome {
-    Verified(Transferred),
+    Verified(Box<Transferred>),
     /// The turn was over; what is staged is kept.
     OutOfTime,
 }
@@ -142,6 +142,6 @@ fn proved(
     file: Result<VerifiedFile, Mismatch>,
     passing: PassingMedia,
 ) -> Result<TransferOutcome, TransferError> {
-    file.map(|file| TransferOutcome::Verified(Transferred { file, passing }))
+    file.map(|file| TransferOutcome::Verified(Box::new(Transferred { file, passing })))
         .map_err(TransferError::Unproved)
 }

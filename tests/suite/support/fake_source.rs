@@ -97,6 +97,11 @@ impl FakeSource {
         self.model().chunks.remove(id);
     }
 
+    /// Whether it can be read at ACS.
+    pub fn has(&self, id: &DocumentId) -> bool {
+        self.model().chunks.contains_key(id)
+    }
+
     /// From this offset on nothing of any media can be read.
     pub fn fail_from_offset(&self, offset_bytes: u64) {
         self.model().fails_from = Some(offset_bytes);

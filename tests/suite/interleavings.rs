@@ -1,0 +1,53 @@
+//! Every interleaving of two processes: each single request of one of them is held, answered late, repeated, lost, applied
+//! again later, or its process is killed or frozen there, while another handles the same event, sweeps, or carries out what
+//! an operator asks. After each run everything is checked; on in-memory stores, in virtual time.
+//!
+//! `INTERLEAVING='<part of a case>'` runs only the cases whose name has this part, and prints their requests.
+//! `INTERLEAVING_PAIRS=<number>` runs, besides, so many cases of each scenario with two disturbances, one of each party, while a
+//! third process sweeps; `INTERLEAVING_SEED=<seed>` runs the same ones again.
+
+mod action;
+mod checks;
+mod control;
+mod disturbance;
+mod enumeration;
+mod event;
+mod facts;
+mod gate;
+mod known_open;
+mod operators;
+mod play;
+mod process;
+mod report;
+mod run;
+mod scenario;
+mod scenarios;
+mod stores;
+mod world;
+
+use enumeration::explore;
+
+#[test]
+fn no_interleaving_of_events_breaks_a_promise() {
+    explore(scenarios::EVENTS);
+}
+
+#[test]
+fn no_interleaving_of_events_that_tell_more_breaks_a_promise() {
+    explore(scenarios::MORE);
+}
+
+#[test]
+fn no_interleaving_of_sweeps_breaks_a_promise() {
+    explore(scenarios::SWEEPS);
+}
+
+#[test]
+fn no_interleaving_of_what_operators_ask_breaks_a_promise() {
+    explore(scenarios::OPERATORS);
+}
+
+#[test]
+fn no_interleaving_of_recording_control_breaks_a_promise() {
+    control::explore();
+}

@@ -1,0 +1,117 @@
+//! What must be true of recording control when everything has come to its end.
+
+use recording_vault::control::state::RecordingState;
+use recording_vault::store::document_store::DocumentStore as _;
+
+use super::acs::{AcsRecording, AcsState};
+use super::process::{FIRST, Order, consent_of, request_id};
+use super::run::{BeforeCall, ControlCase};
+use super::world::{ControlWorld, Told};
+
+const ALL: usize = 10_000;
+
+/// What is wrong.
+pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
+    let recordings = world.acs.recordings().clone();
+    let mut problems = Vec::new();
+    let running = recordings
+        .iter()
+        .filter(|known| known.state != AcsState::Ended);
+    if running.count() > 1 {
+        problems.push("two recordings of one call run".to_owned());
+    }
+    if case.before == BeforeCall::NotRecorded && recordings.len() > 1 {
+        problems.push(format!(
+            "{} recordings were made by starts",
+            recordings.len()
+        ));
+    }
+    for recording in &recordings {
+        problems.extend(agreement(case, world, recording).await);
+        problems.extend(consent(case, world, recording).await);
+    }
+    if let Some(first) = recordings.iter().find(|known| known.id == FIRST) {
+        problems.extend(pauses(case, world, first));
+    }
+    problems
+}
+
+/// The register says of a recording what ACS does.
+async fn agreement(
+    case: &ControlCase,
+    world: &ControlWorld,
+    recording: &AcsRecording,
+) -> Option<String> {
+    let Some(account) = world.account(&recording.id).await else {
+        // A start whose process died may be known to its call only, until it is asked for again.
+        return (!case.kills()).then(|| "the register does not know the recording".to_owned());
+    };
+    let expected = match recording.state {
+        AcsState::Active => RecordingState::Active,
+        AcsState::Paused => RecordingState::Paused,
+        AcsState::Ended => RecordingState::Stopped,
+    };
+    let state = account.state();
+    (state != expected).then(|| {
+        format!(
+            "the register says {state:?}, and at ACS it is {:?}",
+            recording.state
+        )
+    })
+}
+
+/// The evidence on whose ground ACS made a recording is kept: in its account, or by its call where its process died.
+async fn consent(
+    case: &ControlCase,
+    world: &ControlWorld,
+    recording: &AcsRecording,
+) -> Option<String> {
+    let callers = ["P", "A", "B"];
+    let caller = callers
+        .into_iter()
+        .find(|caller| request_id(caller).to_string() == recording.request_id)?;
+    let evidence = consent_of(caller);
+    if let Some(account) = world.account(&recording.id).await {
+        let kept = account.consent.map(|consent| consent.given_by);
+        return (kept.as_ref() != Some(&evidence))
+            .then(|| format!("the recording of {caller} has the consent {kept:?}"));
+    }
+    let keys = world
+        .store
+        .list("", None, ALL)
+        .await
+        .expect("the store works");
+    for key in keys {
+        let found = world.store.find(&key).await.expect("the store works");
+        let is_kept =
+            found.is_some_and(|found| String::from_utf8_lossy(&found.content).contains(&evidence));
+        if is_kept {
+            return None;
+        }
+    }
+    Some(format!(
+        "the consent of {caller} is lost; {}",
+        case.action_name()
+    ))
+}
+
+/// Promised ends of pauses came, and no pause was ended that was to go on.
+fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
+    let told = world.told();
+    let last = told
+        .iter()
+        .rev()
+        .find(|told| !matches!(told, Told::Started { .. }))?;
+    match (last, recording.state) {
+        (Told::Paused { until: Some(until) }, AcsState::Paused) if *until <= world.now() => {
+            Some("a pause that was to end by itself did not".to_owned())
+        }
+        // What a caller asked for may take effect in either order; the timer's own resume must not end another pause.
+        (Told::Paused { until: None }, AcsState::Active)
+            if case.action == Order::Guard || case.other == Some(Order::Guard) =>
+        {
+            Some("the guard ended a pause that was to go on".to_owned())
+        }
+        _ => None,
+    }
+}

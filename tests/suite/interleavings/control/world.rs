@@ -1,0 +1,77 @@
+//! What outlives every process of recording control: the register's storage, ACS, the time, and what callers were told.
+
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use recording_vault::clock::{Clock as _, ManualClock};
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::control::register::RecordingRegister;
+use recording_vault::vault::memory::MemoryDocumentStore;
+
+use super::acs::Acs;
+use crate::interleavings::facts::Facts;
+use crate::interleavings::process::MISSING_AFTER;
+
+/// What a caller was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// A start gave this recording.
+    Started {
+        id: String,
+    },
+    /// A pause is in effect, until then at the latest.
+    Paused {
+        until: Option<Timestamp>,
+    },
+    Resumed,
+    Stopped,
+}
+
+/// What all processes share.
+#[derive(Clone)]
+pub struct ControlWorld {
+    pub store: Arc<MemoryDocumentStore>,
+    pub acs: Arc<Acs>,
+    pub clock: Arc<ManualClock>,
+    pub facts: Arc<Facts>,
+    told: Arc<Mutex<Vec<Told>>>,
+}
+
+impl ControlWorld {
+    pub fn new() -> Self {
+        let began_at = "2026-03-02T10:03:00Z".parse().expect("it is a time");
+        Self {
+            store: Arc::default(),
+            acs: Arc::default(),
+            clock: Arc::new(ManualClock::starting_at(began_at)),
+            facts: Arc::default(),
+            told: Arc::default(),
+        }
+    }
+
+    pub fn tell(&self, told: Told) {
+        self.told
+            .lock()
+            .expect("no holder of this lock panics")
+            .push(told);
+    }
+
+    /// In the order in which callers were told.
+    pub fn told(&self) -> Vec<Told> {
+        self.told
+            .lock()
+            .expect("no holder of this lock panics")
+            .clone()
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The register, past every gate.
+    pub async fn account(&self, id: &str) -> Option<RegisteredRecording> {
+        let register = RecordingRegister::new(self.store.clone(), MISSING_AFTER);
+        let id = id.parse().expect("it is a recording's id");
+        register.find(&id).await.expect("the store works")
+    }
+}

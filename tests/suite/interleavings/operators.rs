@@ -1,0 +1,126 @@
+//! What operators ask, as the verbs do it, and what they are told.
+
+use recording_vault::catalogue::erasing::Eraser;
+use recording_vault::export::ledger::{Accepted, Retried};
+use recording_vault::export::retention::{Removal, Retention, RetentionPolicy};
+use recording_vault::operator_actions::hold::{HoldRequest, ReleaseOutcome};
+use recording_vault::operator_actions::{Operator, OperatorActions};
+use recording_vault::store::holds::Held;
+
+use super::action::Done;
+use super::event::Event;
+use super::facts::Fact;
+use super::process::{BUDGET, Process};
+use super::world::document;
+use crate::support::fake_source::PARTICIPANT;
+
+impl Process {
+    fn actions(&self) -> OperatorActions {
+        let clock = &self.world.clock;
+        OperatorActions::new(&self.ledger, &self.catalogue(), &self.vaults, clock)
+    }
+
+    pub async fn retry(&self) -> Done {
+        match self.actions().retry(&document(), &Operator::Shell).await {
+            Ok(Retried::Opened | Retried::AlreadyOpen) => Done::Done,
+            Ok(other @ (Retried::Safe | Retried::Removed | Retried::Unknown)) => {
+                Done::nothing(other)
+            }
+            Err(error) => Done::failed(error),
+        }
+    }
+
+    pub async fn accept(&self) -> Done {
+        match self.actions().accept(&document(), &Operator::Shell).await {
+            Ok(Accepted::Accepted | Accepted::AlreadyAccepted) => {
+                self.world.facts.note(Fact::Accepted);
+                Done::Done
+            }
+            Ok(other @ (Accepted::NotDoubtful | Accepted::Unknown)) => Done::nothing(other),
+            Err(error) => Done::failed(error),
+        }
+    }
+
+    /// Holds the recording for a case.
+    pub async fn add_hold(&self, tag: &str) -> Done {
+        let request = HoldRequest {
+            held: held(),
+            tag: tag.parse().expect("it is a tag"),
+            by: None,
+            note: None,
+        };
+        match self.actions().hold(request, &Operator::Shell).await {
+            Ok(holding) => {
+                let is_safe = holding.gone.is_empty() && holding.deleting_at_acs.is_empty();
+                if is_safe && tag == "B-2" {
+                    self.world.facts.note(Fact::Held);
+                }
+                Done::Done
+            }
+            Err(error) => Done::failed(error),
+        }
+    }
+
+    /// Releases the recording from a case.
+    pub async fn release_hold(&self, tag: &str) -> Done {
+        if tag == "B-2" {
+            self.world.facts.note(Fact::Released);
+        }
+        let tag = tag.parse().expect("it is a tag");
+        match self.actions().release(held(), tag, &Operator::Shell).await {
+            Ok(releasing) => match releasing.outcome {
+                ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Done::Done,
+                ReleaseOutcome::NeverHeld => Done::nothing(ReleaseOutcome::NeverHeld),
+            },
+            Err(error) => Done::failed(error),
+        }
+    }
+
+    pub async fn apply_retention(&self) -> Done {
+        let policy = RetentionPolicy {
+            keep_for: self.world.settings.keep_copies_for,
+        };
+        let retention = Retention::new(
+            self.ledger.clone(),
+            self.vaults.clone(),
+            self.world.clock.clone(),
+            policy,
+        );
+        self.world.facts.note(Fact::RemovalBegun);
+        match retention.apply().await {
+            Ok(removals) => match removals.into_iter().next() {
+                Some((_, Removal::Removed)) => {
+                    self.world.facts.note(Fact::Removed);
+                    Done::Done
+                }
+                Some((_, Removal::Failed { reason, .. })) => Done::Failed(reason),
+                Some((_, other)) => Done::nothing(other),
+                None => Done::nothing("nothing is past its policy"),
+            },
+            Err(error) => Done::failed(error),
+        }
+    }
+
+    pub async fn erase(&self) -> Done {
+        let eraser = Eraser::new(self.catalogue(), self.driver.clone(), BUDGET);
+        self.world.facts.note(Fact::RemovalBegun);
+        let person = PARTICIPANT.parse().expect("it is a participant's id");
+        match Box::pin(eraser.erase(&person, "on request")).await {
+            Ok(erasure) => match erasure.left.first() {
+                Some(left) => Done::Failed(left.reason.clone()),
+                None if erasure.erased.is_empty() => Done::nothing("the person is in no recording"),
+                None => {
+                    self.world.facts.note(Fact::Removed);
+                    self.world.facts.note(Fact::Erased);
+                    Done::Done
+                }
+            },
+            Err(error) => Done::failed(error),
+        }
+    }
+}
+
+/// The recording of the chunk.
+fn held() -> Held {
+    Held::RecordingId(Event::Whole.chunk().filed_under())
+}
