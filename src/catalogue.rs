@@ -78,14 +78,22 @@ impl Catalogue {
         &self,
         name: &Sha256Digest,
     ) -> Result<Option<KnownRecording>, CatalogueError> {
-        let account = match self.register.by_name(&name.to_string()).await {
-            Err(DocumentError::Corrupt { key, source }) => {
-                tracing::error!(key, error = %ErrorChain(&source), "A recording cannot be shown: its account is not readable");
-                None
-            }
-            found => found?,
-        };
-        let Some(account) = account else {
+        match self.readable(name).await {
+            Err(CatalogueError::Register(DocumentError::Corrupt { .. })) => Ok(None),
+            found => found,
+        }
+    }
+
+    /// A recording by its name in the index. One whose account is not readable is an error, and reported.
+    async fn readable(
+        &self,
+        name: &Sha256Digest,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
+        let account = self.register.by_name(&name.to_string()).await;
+        if let Err(DocumentError::Corrupt { key, source }) = &account {
+            tracing::error!(key, error = %ErrorChain(source), "A recording cannot be shown: its account is not readable");
+        }
+        let Some(account) = account? else {
             return Ok(None);
         };
         let documents: Vec<_> = account

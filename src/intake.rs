@@ -166,7 +166,16 @@ impl Delivery<'_> {
                 warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
                 self.again
                     .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-                Announcement::Registered
+                match self.intake.control.look_up_announced(&update).await {
+                    Ok(announcement) => announcement,
+                    // Whether the recording was erased is unknown. Nothing is exported before that is known, and Event Grid
+                    // delivers again for longer than such a failure lasts.
+                    Err(error) => {
+                        let error = ErrorChain(&error);
+                        warn!(%error, "Did not record the chunks of an event: it is unknown whether their recording was erased");
+                        return Ok(());
+                    }
+                }
             }
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
@@ -187,7 +196,12 @@ impl Delivery<'_> {
                 Ok(Recorded::Conflicting) => problems.add(|| {
                     format!("chunk `{id}` is known already, and this event names another location for it")
                 }),
-                Ok(Recorded::New | Recorded::AlreadyKnown | Recorded::Erased) => {}
+                Ok(
+                    Recorded::New
+                    | Recorded::AlreadyKnown
+                    | Recorded::Erased
+                    | Recorded::LeftToErasure,
+                ) => {}
                 Err(error) => failed = Some(error),
             }
         }
@@ -215,7 +229,7 @@ impl Delivery<'_> {
             Announcement::OfErasedRecording => self.intake.ledger.record_erased(chunk).await?,
         };
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
-            Recorded::Erased => "erased",
+            Recorded::Erased | Recorded::LeftToErasure => "erased",
             Recorded::New => "new",
             Recorded::AlreadyKnown => "duplicate",
             Recorded::Conflicting => "conflicting",
@@ -227,6 +241,12 @@ impl Delivery<'_> {
                     "Chunk {id} is not exported: its recording was erased"
                 ));
             }
+            (Recorded::LeftToErasure, _) => {
+                error!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` belongs to an erased recording, and its export was begun before that was known. Run `recording-vault gdpr erase` again when it is exported.");
+                self.logs.push(format!(
+                    "Chunk {id} belongs to an erased recording, and its export was begun before that was known"
+                ));
+            }
             (Recorded::New, Logging::Each) => {
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");
             }
@@ -236,7 +256,7 @@ impl Delivery<'_> {
             // The event's poison says it.
             (Recorded::Conflicting, _) | (_, Logging::Together) => {}
         }
-        if recorded == Recorded::Erased {
+        if matches!(recorded, Recorded::Erased | Recorded::LeftToErasure) {
             return Ok(recorded);
         }
         if self.known.insert(id.clone()) {

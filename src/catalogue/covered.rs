@@ -5,8 +5,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use super::row::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
+use crate::export::ledger::{Found, LedgerError};
+use crate::recording::DocumentId;
+use crate::store::digest::Sha256Digest;
+use crate::store::documents::DocumentError;
 use crate::store::holds::{Case, Held};
-use crate::store::index::{Listed, Period};
+use crate::store::index::{Listed, Period, recording_name};
 
 const PAGE: usize = 500;
 
@@ -18,42 +22,103 @@ pub struct Covered {
     pub entries: Vec<LedgerEntry>,
     /// Every case that holds any of it.
     pub cases: Vec<Case>,
+    /// Accounts and entries that may belong to it, and are not readable.
+    pub unreadable: Vec<String>,
+}
+
+/// Recordings of a list of the index.
+#[derive(Debug, Default)]
+pub(super) struct RecordingsAt {
+    pub found: Vec<KnownRecording>,
+    /// Accounts that are not readable.
+    pub unreadable: Vec<String>,
 }
 
 impl Catalogue {
     /// What is known of something that is, or may be, held.
     ///
+    /// Where no account of it is found, or one is not readable, its chunks are looked for among all that are open.
+    ///
     /// # Errors
     /// When the storage fails.
     pub async fn covered_by(&self, held: &Held) -> Result<Covered, CatalogueError> {
-        let recordings: Vec<KnownRecording> = match held {
-            Held::RecordingId(id) => self.find(id).await?.into_iter().collect(),
+        let recordings = match held {
+            Held::RecordingId(id) => self.recording_at(&recording_name(id), |_| true).await?,
             Held::CallId(id) => self.recordings_at(&Listed::Call(id.to_string())).await?,
         };
         let mut covered = Covered {
-            recordings: recordings.len(),
+            recordings: recordings.found.len(),
             cases: self.ledger.holds().cases_of([held.clone()]).await?,
+            unreadable: recordings.unreadable,
             ..Covered::default()
         };
-        for recorded in recordings {
-            let entries = recorded.entries().filter(|entry| held.covers(&entry.chunk));
-            covered.entries.extend(entries.cloned());
+        let is_all_known = covered.recordings > 0 && covered.unreadable.is_empty();
+        for recorded in recordings.found {
+            for chunk in recorded.chunks {
+                match chunk.entry {
+                    Some(entry) => covered.add(held, entry),
+                    None => covered.add_found(held, self.ledger.find(&chunk.document_id).await)?,
+                }
+            }
             for case in recorded.cases {
                 if !covered.cases.contains(&case) {
                     covered.cases.push(case);
                 }
             }
         }
+        if !is_all_known {
+            self.add_open(held, &mut covered).await?;
+        }
         Ok(covered)
+    }
+
+    /// The recording of this name in the index, if it is wanted, with what holds it.
+    async fn recording_at(
+        &self,
+        name: &Sha256Digest,
+        is_wanted: impl Fn(&KnownRecording) -> bool + Send,
+    ) -> Result<RecordingsAt, CatalogueError> {
+        let mut recordings = RecordingsAt::default();
+        match self.readable(name).await {
+            Ok(Some(recorded)) if is_wanted(&recorded) => {
+                recordings.found.push(self.with_cases(recorded).await?);
+            }
+            Ok(_) => {}
+            Err(CatalogueError::Register(DocumentError::Corrupt { key, .. })) => {
+                recordings.unreadable.push(format!("`{key}`"));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(recordings)
+    }
+
+    /// Adds chunks that the ledger has and no readable account names: an event recorded them, and the register failed.
+    async fn add_open(&self, held: &Held, covered: &mut Covered) -> Result<(), CatalogueError> {
+        let mut after = None;
+        loop {
+            let (open, next) = self.ledger.open_chunks(after.as_ref(), PAGE).await?;
+            let unknown = open.into_iter().map(|marker| marker.document_id);
+            let unknown: Vec<DocumentId> = unknown.filter(|id| !covered.has(id)).collect();
+            let looking =
+                futures::stream::iter(unknown).map(|id| async move { self.ledger.find(&id).await });
+            let mut looking = looking.buffered(AT_ONCE);
+            while let Some(found) = looking.next().await {
+                covered.add_found(held, found)?;
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            after = next;
+        }
     }
 
     /// All recordings of a list of the index, newest first, each once, with what holds them.
     pub(super) async fn recordings_at(
         &self,
         list: &Listed,
-    ) -> Result<Vec<KnownRecording>, CatalogueError> {
+    ) -> Result<RecordingsAt, CatalogueError> {
         let index = self.ledger.index();
-        let mut found = Vec::new();
+        let mut recordings = RecordingsAt::default();
         let mut after = None;
         loop {
             let places = index
@@ -62,20 +127,55 @@ impl Catalogue {
             let is_last = places.len() < PAGE;
             after = places.last().cloned();
             let page = futures::stream::iter(places).map(|place| async move {
-                let recorded = self.recorded(&place.recording).await?;
                 // A recording may have several markers here; the first counts.
-                match recorded
-                    .filter(|known| known.shown_at(list).as_ref() == Some(&list.key(&place)))
-                {
-                    Some(recorded) => self.with_cases(recorded).await.map(Some),
-                    None => Ok(None),
-                }
+                let is_first = |known: &KnownRecording| {
+                    known.shown_at(list).as_ref() == Some(&list.key(&place))
+                };
+                self.recording_at(&place.recording, is_first).await
             });
-            let page: Vec<Option<KnownRecording>> = page.buffered(AT_ONCE).try_collect().await?;
-            found.extend(page.into_iter().flatten());
+            let page: Vec<RecordingsAt> = page.buffered(AT_ONCE).try_collect().await?;
+            for here in page {
+                recordings.found.extend(here.found);
+                recordings.unreadable.extend(here.unreadable);
+            }
             if is_last {
-                return Ok(found);
+                recordings.unreadable.dedup();
+                return Ok(recordings);
             }
         }
+    }
+}
+
+impl Covered {
+    fn add(&mut self, held: &Held, entry: LedgerEntry) {
+        if held.covers(&entry.chunk) {
+            self.entries.push(entry);
+        }
+    }
+
+    fn add_found(
+        &mut self,
+        held: &Held,
+        found: Result<Option<Found>, LedgerError>,
+    ) -> Result<(), LedgerError> {
+        match found {
+            Ok(found) => found
+                .into_iter()
+                .for_each(|found| self.add(held, found.entry)),
+            Err(LedgerError::Corrupt { document_id, .. }) => {
+                let name = format!("the entry of chunk {document_id}");
+                if !self.unreadable.contains(&name) {
+                    self.unreadable.push(name);
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn has(&self, id: &DocumentId) -> bool {
+        self.entries
+            .iter()
+            .any(|entry| entry.chunk.document_id == *id)
     }
 }

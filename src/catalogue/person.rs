@@ -83,6 +83,6 @@ impl Catalogue {
         person: &Person,
     ) -> Result<Vec<KnownRecording>, CatalogueError> {
         let list = self.list_of(person).await?;
-        self.recordings_at(&list).await
+        Ok(self.recordings_at(&list).await?.found)
     }
 }

@@ -7,7 +7,9 @@ use clap::{Args, Subcommand};
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::operator_actions::Operator;
-use recording_vault::operator_actions::hold::{HoldRequest, Holding, ReleaseOutcome, Releasing};
+use recording_vault::operator_actions::hold::{
+    DoubtfulHold, HoldRequest, Holding, ReleaseOutcome, Releasing,
+};
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
 use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
 use serde::Serialize;
@@ -83,10 +85,10 @@ impl Hold {
                     by,
                     note,
                 };
-                let report = HoldReport::from(app.actions.hold(request, &Operator::Shell).await?);
-                output.report(&report)?;
-                // What is gone cannot be held: somebody has to know.
-                Ok(Exit::fine_if(report.gone.is_empty()))
+                let holding = app.actions.hold(request, &Operator::Shell).await?;
+                let is_complete = holding.is_complete();
+                output.report(&HoldReport::from(holding))?;
+                Ok(Exit::fine_if(is_complete))
             }
             Self::Release { tag, subject } => {
                 let held = subject.held()?;
@@ -116,20 +118,26 @@ struct HoldReport {
     chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
-    /// Held chunks that ACS may have no more, because their deletion there began before the hold.
-    deleting_at_acs: Vec<DocumentId>,
+    /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
+    in_doubt: Vec<DoubtfulHold>,
+    /// Accounts and entries that may belong to it, and are not readable.
+    unreadable: Vec<String>,
+    #[serde(skip)]
+    problems: Vec<String>,
 }
 
 impl From<Holding> for HoldReport {
     fn from(holding: Holding) -> Self {
+        let problems = holding.problems();
         let Holding {
             held,
             tag,
             added,
             chunks,
             gone,
-            deleting_at_acs,
-            ..
+            in_doubt,
+            unreadable,
+            cases: _,
         } = holding;
         Self {
             held,
@@ -137,7 +145,9 @@ impl From<Holding> for HoldReport {
             is_new: added == Added::Added,
             chunks,
             gone,
-            deleting_at_acs,
+            in_doubt,
+            unreadable,
+            problems,
         }
     }
 }
@@ -146,25 +156,16 @@ impl fmt::Display for HoldReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
         write!(f, "{held} is held for `{case}`")?;
-        match (self.chunks.len(), self.gone.len()) {
+        match (self.chunks.len(), self.problems.len()) {
             (0, 0) => f.write_str(
-                "; nothing of it is known yet, and the hold applies as soon as a chunk is announced",
+                "; no chunk of it is known yet, and the hold applies as soon as one is announced",
             )?,
             (1, _) => f.write_str("; 1 known chunk of it is held")?,
             (count, _) => write!(f, "; {count} known chunks of it are held")?,
         }
-        self.deleting_at_acs.iter().try_for_each(|id| {
-            write!(
-                f,
-                "\nchunk {id} of it is being deleted at ACS; its copy in the vault is held"
-            )
-        })?;
-        self.gone.iter().try_for_each(|id| {
-            write!(
-                f,
-                "\nchunk {id} of it was deleted from the vault, or is being deleted now"
-            )
-        })
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n{problem}"))
     }
 }
 

@@ -42,7 +42,9 @@ impl Ledger {
                 let report = rebuild(&app, documents).await?;
                 output.report(&report)?;
                 Ok(Exit::fine_if(
-                    report.without_receipt.is_empty() && report.not_held.is_empty(),
+                    report.changed.is_empty()
+                        && report.without_receipt.is_empty()
+                        && report.not_held.is_empty(),
                 ))
             }
         }
@@ -80,6 +82,8 @@ struct RebuildReport {
     pub rebuilt: Vec<DocumentId>,
     /// They are readable: nothing was changed.
     pub readable: Vec<DocumentId>,
+    /// Another process wrote them meanwhile: nothing was changed.
+    pub changed: Vec<DocumentId>,
     /// The vault has no receipt of them; their events have to be replayed.
     pub without_receipt: Vec<DocumentId>,
     /// Their copies are missing or differ from their receipts; their events have to be replayed.
@@ -88,12 +92,16 @@ struct RebuildReport {
 
 impl fmt::Display for RebuildReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 4] = [
+        let groups: [(&[_], _); 5] = [
             (
                 &self.rebuilt,
                 "is rebuilt; the next sweep continues with it",
             ),
             (&self.readable, "is readable; nothing was changed"),
+            (
+                &self.changed,
+                "was written by another process meanwhile; nothing was changed: repeat the command",
+            ),
             (
                 &self.without_receipt,
                 "has no receipt in the vault: replay its event",
@@ -131,7 +139,8 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
         }
         match ledger.rebuild(&id, kept).await? {
             Rebuilt::Rebuilt => report.rebuilt.push(id),
-            Rebuilt::Readable | Rebuilt::Changed => report.readable.push(id),
+            Rebuilt::Readable => report.readable.push(id),
+            Rebuilt::Changed => report.changed.push(id),
         }
     }
     Ok(report)

@@ -34,12 +34,7 @@ impl RecordingControl {
         &self,
         update: &RecordingFileStatusUpdated,
     ) -> Result<Announcement, DocumentError> {
-        // Events of 2021 name no recording; no report leaves it out all the same.
-        let Some(id) = &update
-            .recording_id
-            .clone()
-            .or_else(|| update.chunks.first().map(RecordingChunk::filed_under))
-        else {
+        let Some(id) = &account_of(update) else {
             return Ok(Announcement::Registered);
         };
         let now = self.clock.now();
@@ -66,10 +61,27 @@ impl RecordingControl {
         for problem in account.files.problems() {
             tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
         }
-        Ok(match account.erased {
-            Some(_) => Announcement::OfErasedRecording,
-            None => Announcement::Registered,
-        })
+        Ok(announcement_of(&account))
+    }
+
+    /// Whether the recording of an event was erased, where its account could not be changed.
+    ///
+    /// # Errors
+    /// When the register fails. An account that is not readable is no error: nothing says that the recording was erased.
+    pub async fn look_up_announced(
+        &self,
+        update: &RecordingFileStatusUpdated,
+    ) -> Result<Announcement, DocumentError> {
+        let Some(id) = account_of(update) else {
+            return Ok(Announcement::Registered);
+        };
+        match self.register.find(&id).await {
+            Ok(account) => Ok(account
+                .as_ref()
+                .map_or(Announcement::Registered, announcement_of)),
+            Err(DocumentError::Corrupt { .. }) => Ok(Announcement::Registered),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether the register has the recording of a chunk, and the chunk among its files. An account that is not readable is
@@ -162,6 +174,19 @@ fn is_believable(started_at: Timestamp, now: Timestamp) -> bool {
     let since = civil::date(2020, 1, 1).to_zoned(TimeZone::UTC);
     since.is_ok_and(|since| since.timestamp() <= started_at)
         && started_at.duration_since(now) <= SignedDuration::from_hours(24)
+}
+
+/// The recording whose account an event changes. Events of 2021 name none: then it is what its chunks are filed under.
+fn account_of(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
+    let filed_under = || update.chunks.first().map(RecordingChunk::filed_under);
+    update.recording_id.clone().or_else(filed_under)
+}
+
+fn announcement_of(account: &RegisteredRecording) -> Announcement {
+    match account.erased {
+        Some(_) => Announcement::OfErasedRecording,
+        None => Announcement::Registered,
+    }
 }
 
 #[cfg(test)]

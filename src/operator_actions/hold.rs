@@ -2,13 +2,18 @@
 //!
 //! A hold may be placed before its recording is known: it applies as soon as an event announces a chunk of it.
 
+use std::fmt;
+
+use futures::{FutureExt as _, TryFutureExt as _};
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::json;
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::export::{ChunkState, LedgerEntry};
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{Actor, AuditAction};
 use crate::store::holds::{Added, Case, CaseTag, Held, Released};
 
 /// A hold that was asked for.
@@ -31,10 +36,56 @@ pub struct Holding {
     pub chunks: Vec<DocumentId>,
     /// Chunks whose copies were deleted before, or are being deleted now: the hold came too late for them.
     pub gone: Vec<DocumentId>,
-    /// Held chunks whose deletion at ACS began before the hold: ACS may have them no more, their copies are held.
-    pub deleting_at_acs: Vec<DocumentId>,
+    /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
+    pub in_doubt: Vec<DoubtfulHold>,
+    /// Accounts and entries that may belong to it and are not readable: whether they are held is unknown.
+    pub unreadable: Vec<String>,
     /// Every case that holds it, this one included.
     pub cases: Vec<Case>,
+}
+
+/// A chunk whose copy in the vault is held, and whose source at ACS may be deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DoubtfulHold {
+    pub document_id: DocumentId,
+    pub deletion_began_at: Timestamp,
+    /// Until then the deletion may still arrive at ACS; `None` if it can no longer, and may have arrived.
+    pub may_arrive_until: Option<Timestamp>,
+}
+
+impl fmt::Display for DoubtfulHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, began_at) = (&self.document_id, self.deletion_began_at);
+        write!(
+            f,
+            "the deletion of chunk {id} at ACS began at {began_at:.0}, before the hold, and "
+        )?;
+        match self.may_arrive_until {
+            Some(until) => write!(f, "may still happen until {until:.0}")?,
+            None => f.write_str("whether ACS deleted it is unknown")?,
+        }
+        f.write_str("; its copy in the vault is held")
+    }
+}
+
+impl Holding {
+    /// Whether all that is known is held, and was before any deletion of it began.
+    pub fn is_complete(&self) -> bool {
+        self.gone.is_empty() && self.in_doubt.is_empty() && self.unreadable.is_empty()
+    }
+
+    /// What is not held, or may not be: a sentence for each.
+    pub fn problems(&self) -> Vec<String> {
+        let gone = self.gone.iter().map(|id| {
+            format!("chunk {id} of it was deleted from the vault, or is being deleted now")
+        });
+        let in_doubt = self.in_doubt.iter().map(DoubtfulHold::to_string);
+        let unreadable = self.unreadable.iter().map(|name| {
+            format!("{name} is not readable: whether it belongs to what is held is unknown")
+        });
+        gone.chain(in_doubt).chain(unreadable).collect()
+    }
 }
 
 /// A case that does not hold something any more.
@@ -92,21 +143,27 @@ impl OperatorActions {
         };
         // After the hold is durable: a deletion that did not find it is found here.
         let covered = self.catalogue.covered_by(&held).await?;
-        let (gone, chunks): (Vec<_>, Vec<_>) = covered.entries.into_iter().partition(is_deleted);
-        let is_deleting = |entry: &&LedgerEntry| entry.intent.is_some();
-        let deleting = chunks.iter().filter(is_deleting);
-        let deleting_at_acs = deleting
-            .map(|entry| entry.chunk.document_id.clone())
-            .collect();
-        Ok(Holding {
+        let mut holding = Holding {
             held,
             tag: case.tag,
             added,
-            chunks: document_ids(chunks),
-            gone: document_ids(gone),
-            deleting_at_acs,
+            chunks: Vec::new(),
+            gone: Vec::new(),
+            in_doubt: Vec::new(),
+            unreadable: covered.unreadable,
             cases: covered.cases,
-        })
+        };
+        let now = self.clock.now();
+        for entry in covered.entries {
+            if is_deleted(&entry) {
+                holding.gone.push(entry.chunk.document_id);
+            } else if let Some(doubt) = doubt_about(&entry, now) {
+                holding.in_doubt.push(doubt);
+            } else {
+                holding.chunks.push(entry.chunk.document_id);
+            }
+        }
+        Ok(holding)
     }
 
     /// Releases a recording or a call from a case; other cases still hold it.
@@ -119,13 +176,19 @@ impl OperatorActions {
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
-        if self.holds_for(&held, &tag).await? {
-            let detail = operator.sign(json!({"case": tag}));
-            self.ledger
-                .audit_operator(AuditAction::Released, &held.to_string(), detail)
-                .await?;
-        }
-        let outcome = match self.ledger.holds().release(&held, &tag).await? {
+        let (subject, detail) = (held.to_string(), operator.sign(json!({"case": tag})));
+        let audit = || {
+            let log = self.ledger.audit();
+            let auditing = log.append(
+                Actor::Operator,
+                AuditAction::Released,
+                &subject,
+                detail.clone(),
+            );
+            auditing.map_ok(|_| ()).boxed()
+        };
+        let holds = self.ledger.holds();
+        let outcome = match holds.release(&held, &tag, audit).await? {
             Released::Released { .. } => ReleaseOutcome::Released,
             Released::ReleasedBefore { .. } => ReleaseOutcome::ReleasedBefore,
             Released::NotHeld => ReleaseOutcome::NeverHeld,
@@ -165,7 +228,12 @@ fn is_deleted(entry: &LedgerEntry) -> bool {
     }
 }
 
-fn document_ids(entries: Vec<LedgerEntry>) -> Vec<DocumentId> {
-    let ids = entries.into_iter().map(|entry| entry.chunk.document_id);
-    ids.collect()
+/// A deletion that began and is not settled: whether ACS has the source is unknown, and a request may still be on its way.
+fn doubt_about(entry: &LedgerEntry, now: Timestamp) -> Option<DoubtfulHold> {
+    let intent = entry.intent.as_ref()?;
+    Some(DoubtfulHold {
+        document_id: entry.chunk.document_id.clone(),
+        deletion_began_at: intent.began_at,
+        may_arrive_until: intent.may_still_act(now).then(|| intent.acts_until()),
+    })
 }

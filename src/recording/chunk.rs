@@ -154,24 +154,27 @@ impl RecordingChunk {
 
     /// What its recording is kept under. Events of 2021 name no recording: then the call, or else the document, stands for it.
     pub fn filed_under(&self) -> RecordingId {
-        let stand_in = || {
-            self.call_id.as_ref().map_or_else(
-                || format!("document {}", self.document_id),
-                |id| format!("call {}", id.key()),
-            )
-        };
-        // A call's id that leaves no room for a word before it is cut.
-        let fallback = || {
-            stand_in()
-                .chars()
-                .take(STAND_IN_CHARS)
-                .collect::<String>()
-                .parse()
-                .expect("it has no control character")
-        };
-        self.recording_id
-            .clone()
-            .unwrap_or_else(|| stand_in().parse().unwrap_or_else(|_| fallback()))
+        let stand_in = || self.stand_in_of_call();
+        let recording = self.recording_id.clone().or_else(stand_in);
+        recording.unwrap_or_else(|| self.stand_in_of_document())
+    }
+
+    /// Every name that its recording is filed under, or was before an event added the call or the recording.
+    pub fn filing_names(&self) -> impl Iterator<Item = RecordingId> + Send {
+        let stand_ins = [self.stand_in_of_call(), Some(self.stand_in_of_document())];
+        [self.recording_id.clone()]
+            .into_iter()
+            .chain(stand_ins)
+            .flatten()
+    }
+
+    fn stand_in_of_call(&self) -> Option<RecordingId> {
+        let id = self.call_id.as_ref()?;
+        Some(stand_in(&format!("call {}", id.key())))
+    }
+
+    fn stand_in_of_document(&self) -> RecordingId {
+        stand_in(&format!("document {}", self.document_id))
     }
 
     /// When the recording began, by its event, unless that cannot be.
@@ -272,6 +275,13 @@ impl RecordingChunk {
 pub(super) fn is_plausible(at: Timestamp, followed_at: Option<Timestamp>) -> bool {
     at.as_second() >= EARLIEST_SECONDS
         && followed_at.is_none_or(|followed_at| at.duration_since(followed_at) <= CLOCK_SKEW)
+}
+
+/// The id that stands for a recording that no event names. A call's id that leaves no room for a word before it is cut.
+fn stand_in(text: &str) -> RecordingId {
+    let cut = || text.chars().take(STAND_IN_CHARS).collect::<String>();
+    text.parse()
+        .unwrap_or_else(|_| cut().parse().expect("it has no control character"))
 }
 
 #[cfg(test)]

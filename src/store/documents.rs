@@ -93,6 +93,16 @@ struct RecentWrites {
     ids: Vec<String>,
 }
 
+impl Revision {
+    /// The revision of a document that is not readable. A write that replaces it is conditional on its version alone.
+    pub fn of_unreadable(version: Version) -> Self {
+        Self {
+            version,
+            recent_writes: Vec::new(),
+        }
+    }
+}
+
 impl Documents {
     /// The document under `key`, if there is one.
     ///

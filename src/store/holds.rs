@@ -7,13 +7,13 @@
 mod case;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 
 use crate::recording::RecordingChunk;
 use crate::store::document_store::{DocumentStore, StoreError};
-use crate::store::documents::{DocumentError, Documents};
+use crate::store::documents::{Decision, DocumentError, Documents};
 use crate::store::index::Count;
 
 pub use case::{Case, CaseTag, Held, Hold, InvalidTag, tags};
@@ -82,44 +82,36 @@ impl Holds {
         })
     }
 
-    /// Releases one case; others still hold.
+    /// Releases one case; others still hold. Only the case that is found first is released: one of the same tag that is added
+    /// meanwhile stays. `audit` runs once, before the release takes effect, and not where there is nothing to release.
     ///
     /// # Errors
-    /// When the storage fails or the hold is unreadable.
-    pub async fn release(&self, held: &Held, tag: &CaseTag) -> Result<Released, StoreError> {
-        // A write whose answer was lost is tried again, and finds the case released: it was held when this call began.
-        let was_held = AtomicBool::new(false);
-        let release = |known: Option<&Hold>| {
-            let mut hold = known?.clone();
-            let before = hold.cases.len();
-            hold.cases.retain(|case| case.tag != *tag);
-            let is_held = hold.cases.len() < before;
-            was_held.fetch_or(is_held, Ordering::Relaxed);
-            if !hold.released.contains(tag) {
-                hold.released.push(tag.clone());
+    /// When the storage or `audit` fails, or the hold is unreadable.
+    pub async fn release<'a>(
+        &'a self,
+        held: &Held,
+        tag: &'a CaseTag,
+        mut audit: impl FnMut() -> BoxFuture<'a, Result<(), StoreError>> + Send,
+    ) -> Result<Released, StoreError> {
+        let mut first_found: Option<Case> = None;
+        let release = |known: Option<Hold>| {
+            let is_first = first_found.is_none();
+            let decision = decide_released(known, tag, &mut first_found);
+            let auditing = (is_first && first_found.is_some()).then(&mut audit);
+            async move {
+                if let Some(auditing) = auditing {
+                    auditing.await?;
+                }
+                Ok::<_, DocumentError>(decision)
             }
-            is_held.then_some(hold)
+            .boxed()
         };
-        let hold = self.documents.change(&key(held), release).await;
-        let hold = hold.map_err(store_error)?;
-        let Some(Hold {
-            cases, released, ..
-        }) = hold
-        else {
-            return Ok(Released::NotHeld);
-        };
-        let still = cases.into_iter().map(|case| case.tag).collect();
-        Ok(if was_held.load(Ordering::Relaxed) {
-            Released::Released { still }
-        } else if released.contains(tag) {
-            Released::ReleasedBefore { still }
-        } else {
-            Released::NotHeld
-        })
+        let decided = self.documents.decide(&key(held), None, release).await;
+        Ok(decided.map_err(store_error)?.outcome)
     }
 
     /// The cases that hold a chunk: by its recording, or by its call under either name. One request while nothing was ever
-    /// held, three more at most.
+    /// held, five more at most.
     ///
     /// # Errors
     /// When the storage fails or a hold is unreadable: then nothing may be deleted.
@@ -198,6 +190,33 @@ impl Holds {
     }
 }
 
+/// Takes the case out that was found first; where that is gone, another release has done it.
+fn decide_released(
+    known: Option<Hold>,
+    tag: &CaseTag,
+    first_found: &mut Option<Case>,
+) -> Decision<Hold, Released> {
+    let Some(mut hold) = known else {
+        return Decision::Leave(Released::NotHeld);
+    };
+    let case = hold.cases.iter().find(|case| case.tag == *tag).cloned();
+    let releases = case.filter(|case| first_found.get_or_insert_with(|| case.clone()) == case);
+    hold.cases.retain(|case| Some(case) != releases.as_ref());
+    let still = hold.cases.iter().map(|case| case.tag.clone()).collect();
+    if releases.is_none() {
+        let was_held = first_found.is_some() || hold.released.contains(tag);
+        return Decision::Leave(if was_held {
+            Released::ReleasedBefore { still }
+        } else {
+            Released::NotHeld
+        });
+    }
+    if !hold.released.contains(tag) {
+        hold.released.push(tag.clone());
+    }
+    Decision::Write(hold, Released::Released { still })
+}
+
 fn key(held: &Held) -> String {
     format!("{HOLDS}{}.json", held.digest())
 }
@@ -248,6 +267,10 @@ mod tests {
             note: None,
             since: Timestamp::UNIX_EPOCH,
         }
+    }
+
+    fn unaudited<'a>() -> BoxFuture<'a, Result<(), StoreError>> {
+        futures::future::ready(Ok(())).boxed()
     }
 
     #[tokio::test]
@@ -309,12 +332,18 @@ mod tests {
         let still = vec!["B-2".parse().unwrap()];
         let release = async |tag: &str| {
             holds
-                .release(&recording("r"), &tag.parse().unwrap())
+                .release(&recording("r"), &tag.parse().unwrap(), unaudited)
                 .await
                 .unwrap()
         };
-        assert_eq!(release("A-1").await, Released::Released { still });
-        assert_eq!(release("A-1").await, Released::NotHeld);
+        assert_eq!(
+            release("A-1").await,
+            Released::Released {
+                still: still.clone()
+            }
+        );
+        assert_eq!(release("A-1").await, Released::ReleasedBefore { still });
+        assert_eq!(release("C-3").await, Released::NotHeld);
         assert_eq!(holds.on(&known()).await.unwrap(), [case("B-2")]);
         assert_eq!(
             release("B-2").await,
@@ -323,6 +352,62 @@ mod tests {
         assert!(
             holds.on(&known()).await.unwrap().is_empty() && holds.all().await.unwrap().is_empty()
         );
+    }
+
+    #[tokio::test]
+    async fn a_hold_by_the_name_a_recording_was_filed_under_outlasts_the_event_that_names_it() {
+        let announced = RecordingChunk {
+            recording_id: None,
+            call_id: None,
+            ..known()
+        };
+        let with_call = RecordingChunk {
+            recording_id: None,
+            ..known()
+        };
+        for before in [announced, with_call] {
+            let (holds, _) = holds();
+            let held = Held::RecordingId(before.filed_under());
+            holds.add(&held, &case("A-1")).await.unwrap();
+            let mut after = before;
+            after.absorb(&known());
+            assert_eq!(after.filed_under().as_str(), "r");
+            assert_eq!(holds.on(&after).await.unwrap(), [case("A-1")], "{held}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_release_leaves_a_hold_that_was_added_after_another_release() {
+        let (holds, _) = holds();
+        let (held, tag) = (recording("r"), "A-1".parse().unwrap());
+        holds.add(&held, &case("A-1")).await.unwrap();
+        let newer = Case {
+            since: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1),
+            ..case("A-1")
+        };
+        let mut audits = 0;
+        // While the first release is audited, another one takes effect, and the case is added again.
+        let released = holds.release(&held, &tag, || {
+            audits += 1;
+            async {
+                holds.release(&held, &tag, unaudited).await?;
+                holds.add(&held, &newer).await.map(drop)
+            }
+            .boxed()
+        });
+        let still = vec![tag.clone()];
+        assert_eq!(released.await.unwrap(), Released::ReleasedBefore { still });
+        assert_eq!(holds.on(&known()).await.unwrap(), [newer.clone()]);
+        assert_eq!(audits, 1);
+    }
+
+    #[tokio::test]
+    async fn a_release_of_what_is_not_held_is_not_audited() {
+        let (holds, _) = holds();
+        let (held, tag) = (recording("r"), "A-1".parse().unwrap());
+        let audit = || panic!("nothing is released");
+        let released = holds.release(&held, &tag, audit).await.unwrap();
+        assert_eq!(released, Released::NotHeld);
     }
 
     #[tokio::test]

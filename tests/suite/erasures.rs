@@ -1,21 +1,26 @@
 //! Erased is final: whatever is announced, or written late, nothing of the person comes back.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use recording_vault::acs::client::StartAttempt;
 use recording_vault::acs::wire::{
     CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest,
 };
+use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::Person;
 use recording_vault::control::calls::CallRegister;
 use recording_vault::control::consent::Consent;
-use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::control::entry::{Erased, RegisteredRecording};
 use recording_vault::control::start::Start;
+use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::ledger::Recorded;
 use recording_vault::export::{ChunkState, ExportSweep};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::intake::{Intake, Origin};
+use recording_vault::recording::{DocumentId, RecordingChunk};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::chunk;
@@ -174,6 +179,121 @@ async fn consent_goes_where_the_answer_to_the_start_was_lost_and_does_not_come_b
     }
 }
 
+/// The intake of a process whose register fails as planned.
+fn intake(durable: &Durable, plan: &Arc<Plan>) -> Intake {
+    let clock: Arc<dyn recording_vault::clock::Clock> = durable.clock.clone();
+    let key = "a2V5".parse().expect("it is base64");
+    let endpoint = "http://127.0.0.1:9".parse().expect("it is a URL");
+    let http = AcsHttp::new(endpoint, AcsCredential::AccessKey(key), Arc::clone(&clock))
+        .expect("there is TLS");
+    let client = CallRecordingClient::new(http, "2026-03-12".parse().expect("it is known"));
+    let policy = ControlPolicy {
+        requires_consent: false,
+        missing_after: Duration::from_mins(30),
+    };
+    let store = planned(&durable.store(), plan);
+    let control = RecordingControl::new(client, store, Arc::clone(&clock), policy);
+    Intake::new(&durable.ledger(), &Arc::new(control), None, &clock)
+}
+
+fn event_of(chunk: &RecordingChunk) -> Value {
+    json!({
+        "id": "e", "eventType": "Microsoft.Communication.RecordingFileStatusUpdated",
+        "eventTime": "2026-03-02T10:02:00Z", "data": {
+            "recordingId": "mine", "recordingStorageInfo": {"recordingChunks": [{
+                "documentId": chunk.document_id, "index": chunk.index, "endReason": "SessionEnded",
+                "contentLocation": chunk.locations.content, "metadataLocation": chunk.locations.metadata,
+                "deleteLocation": chunk.locations.delete,
+            }]},
+        },
+    })
+}
+
+/// A recording of one chunk that was erased, and its next chunk.
+async fn erased_with_late_chunk() -> (Durable, RecordingChunk) {
+    let (first, late) = (chunk_of("a", 0), chunk_of("bb", 1));
+    let durable = Durable::new(&[first.clone(), late.clone()]);
+    register(&durable, std::slice::from_ref(&first)).await;
+    let erased = Erased {
+        at: now(),
+        reason: "her request".to_owned(),
+    };
+    let register = durable.register(&Plan::calm());
+    let erasing = register.erase(&first.filed_under(), &erased).await;
+    erasing.expect("the register works");
+    (durable, late)
+}
+
+async fn state(durable: &Durable, id: &DocumentId) -> Option<ChunkState> {
+    let found = durable.ledger().find(id).await.expect("the ledger works");
+    found.map(|found| found.entry.state)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_of_an_erased_recording_is_not_exported_where_the_register_fails_once() {
+    for fault in [Fault::FailBefore, Fault::FailAfter] {
+        for call in 0..2 {
+            let (durable, late) = erased_with_late_chunk().await;
+            let plan = Plan::at(call, fault);
+            let intake = intake(&durable, &plan);
+            let mut delivery = intake.begin(Origin::EventGrid);
+            let taken = delivery.take_all(&[event_of(&late)]).await;
+            taken.expect("the ledger works");
+            assert!(delivery.recorded.is_empty(), "{fault:?} at call {call}");
+            let state = state(&durable, &late.document_id).await;
+            assert!(
+                matches!(state, Some(ChunkState::Removed { receipt: None, .. })),
+                "{fault:?} at call {call}: {state:?}"
+            );
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_register_fails_no_chunk_is_recorded_and_its_event_is_asked_for_again() {
+    let (durable, late) = erased_with_late_chunk().await;
+    let failing = intake(&durable, &Plan::noisy(1, 100, None));
+    let mut delivery = failing.begin(Origin::EventGrid);
+    let taken = delivery.take_all(&[event_of(&late)]).await;
+    taken.expect("the ledger works");
+    assert!(delivery.again.is_some() && delivery.recorded.is_empty());
+    assert!(state(&durable, &late.document_id).await.is_none());
+    let working = intake(&durable, &Plan::calm());
+    let mut delivery = working.begin(Origin::EventGrid);
+    let taken = delivery.take_all(&[event_of(&late)]).await;
+    taken.expect("the ledger works");
+    let state = state(&durable, &late.document_id).await;
+    assert!(
+        matches!(state, Some(ChunkState::Removed { .. })),
+        "{state:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_was_recorded_before_its_erasure_was_known_is_closed_unless_its_export_began()
+{
+    let (durable, late) = erased_with_late_chunk().await;
+    let ledger = durable.ledger();
+    ledger.record(late.clone()).await.expect("the ledger works");
+    let recorded = ledger.record_erased(late.clone()).await;
+    assert_eq!(recorded.expect("the ledger works"), Recorded::Erased);
+    sweep(&durable).await;
+    assert!(durable.vault.files().is_empty());
+    assert!(matches!(
+        state(&durable, &late.document_id).await,
+        Some(ChunkState::Removed { .. })
+    ));
+
+    let (durable, late) = erased_with_late_chunk().await;
+    deliver(
+        &durable.instance(&Plan::calm()),
+        std::slice::from_ref(&late),
+    )
+    .await;
+    let recorded = durable.ledger().record_erased(late.clone()).await;
+    let recorded = recorded.expect("the ledger works");
+    assert_eq!(recorded, Recorded::LeftToErasure, "it is in the vault");
+}
 /// An export stands still at a call while the person is erased, and goes on. Whether it got as far as that call.
 async fn export_meets_an_erasure(number: usize, fault: Fault) -> bool {
     let chunk = chunk_of("a", 0);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use jiff::Timestamp;
 use recording_vault::export::ledger::{LedgerError, Retried};
 use recording_vault::export::retention::Removal;
@@ -65,7 +66,9 @@ async fn hold(holds: &Holds, held: &Held) {
 
 async fn release(holds: &Holds, held: &Held) {
     let released = holds
-        .release(held, &case("A-1").tag)
+        .release(held, &case("A-1").tag, || {
+            futures::future::ready(Ok(())).boxed()
+        })
         .await
         .expect("the ledger works");
     assert_eq!(released, Released::Released { still: Vec::new() });
@@ -279,7 +282,8 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
             (
                 held.clone(),
                 Removal::Held {
-                    cases: vec![case("A-1")]
+                    cases: vec![case("A-1")],
+                    is_whole: true
                 }
             )
         ])

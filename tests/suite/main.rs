@@ -36,6 +36,7 @@
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `package` | the zip that is deployed runs under the host |
+//! | `rebuilding` | entries that are lost or not readable are written again from receipts |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
@@ -69,6 +70,7 @@ mod erasures;
 mod event_grid_webhook;
 mod export_destination_contract;
 mod export_queue;
+mod frozen;
 mod fuzz;
 mod gdpr;
 mod held_requests;
@@ -88,6 +90,7 @@ mod operator_verbs;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod rebuilding;
 mod recording_callbacks;
 mod recording_control;
 mod recording_register;

@@ -18,6 +18,8 @@ pub enum Recorded {
     Conflicting,
     /// Its recording was erased: the chunk is not exported.
     Erased,
+    /// Its recording was erased, and the chunk was recorded before that was known: it may be in the vault.
+    LeftToErasure,
 }
 
 impl ChunkLedger {
@@ -36,8 +38,8 @@ impl ChunkLedger {
         Ok(changed.outcome)
     }
 
-    /// Notes a chunk of an erased recording, without anything of a person, and so that it is never exported. An entry that is
-    /// there already is left to the erasure.
+    /// Notes a chunk of an erased recording, without anything of a person, and so that it is never exported. So is one that
+    /// was recorded before, and that nobody has begun to export. Any other is left to the erasure.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -56,12 +58,25 @@ impl ChunkLedger {
         found: Option<LedgerEntry>,
         mut chunk: RecordingChunk,
     ) -> Result<Change<Recorded>, LedgerError> {
-        if found.is_some() {
-            return Ok(Change::Leave(Recorded::Erased));
-        }
-        chunk.other.clear();
         let now = self.clock.now();
-        let mut entry = LedgerEntry::new(chunk, now, self.retention);
+        let mut entry = match found {
+            None => {
+                chunk.other.clear();
+                LedgerEntry::new(chunk, now, self.retention)
+            }
+            Some(entry) if matches!(entry.state, ChunkState::Removed { .. }) => {
+                return Ok(Change::Leave(Recorded::Erased));
+            }
+            // What was claimed may be in a vault; what is held stays as it is.
+            Some(entry) if entry.claims > 0 || !self.holds().on(&entry.chunk).await?.is_empty() => {
+                return Ok(Change::Leave(Recorded::LeftToErasure));
+            }
+            Some(mut entry) => {
+                entry.chunk.other.clear();
+                entry.failures.clear();
+                entry
+            }
+        };
         entry.state = ChunkState::Removed {
             receipt: None,
             removed_at: now,
@@ -133,7 +148,7 @@ fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) {
 }
 
 /// A metadata location that came late is read; a delete location that came late makes a left source deletable again.
-fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
+pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
     let locations = &entry.chunk.locations;
     match &entry.state {
         ChunkState::Exported { receipt }

@@ -8,6 +8,7 @@
 //!   number, so no removal can hurt it, however late the request arrives.
 //! - Where *m* is higher than `openings`, an opener may be about to write the entry. The sweep first writes the entry with
 //!   `openings = m`, still settled. The opener's write then conflicts, and it begins again with marker *m + 1*.
+//! - The marker of a chunk that ended without a copy stays until that end is reported: no kill hides a loss.
 //! - A marker without an entry stays until its time has passed, and that is at least [`ORPHAN_STAYS`] after it was written.
 //! - A write that finds or leaves an entry open without being at work on it writes the marker again, in case it is missing.
 
@@ -82,6 +83,9 @@ impl ChunkLedger {
         if !found.entry.state.is_settled() {
             return Ok(self.put_marker(&found.entry).await?);
         }
+        if !found.entry.is_done() {
+            return Ok(());
+        }
         if marker.opening > found.entry.openings && !self.outnumber(found, marker.opening).await? {
             // Another writer was first: the next sweep looks again.
             return Ok(());
@@ -114,6 +118,17 @@ impl ChunkLedger {
             .map(drop)
     }
 
+    /// Writes a marker that leads to an entry before and after that is written, however long ago its chunk was recorded. A
+    /// sweep clears it when the entry is settled.
+    pub(super) async fn put_marker_of_rebuilt(
+        &self,
+        entry: &LedgerEntry,
+    ) -> Result<(), StoreError> {
+        let key = marker_at(entry, entry.expires_at.max(orphan_until(self.clock.now())));
+        let putting = self.store.put(&key, Bytes::new(), Precondition::Absent);
+        putting.await.map(drop)
+    }
+
     /// Removes the marker of the opening that this settled entry ended.
     pub(super) async fn remove_marker(&self, settled: &LedgerEntry) -> Result<(), StoreError> {
         self.store.remove(&marker_key(settled)).await
@@ -133,18 +148,25 @@ impl OpenChunk {
     }
 }
 
-/// The time in seconds, zero-padded, so that listing order is order of expiry.
 fn marker_key(entry: &LedgerEntry) -> String {
-    let earliest = entry
-        .recorded_at
-        .checked_add(ORPHAN_STAYS)
-        .unwrap_or(Timestamp::MAX);
+    marker_at(entry, entry.expires_at.max(orphan_until(entry.recorded_at)))
+}
+
+/// The time in seconds, zero-padded, so that listing order is order of expiry.
+fn marker_at(entry: &LedgerEntry, time: Timestamp) -> String {
     format!(
         "{OPEN}{:011}-{}-{}",
-        entry.expires_at.max(earliest).as_second().max(0),
+        time.as_second().max(0),
         entry.chunk.document_id,
         entry.openings
     )
+}
+
+/// Until when a marker that is written now stays without an entry.
+fn orphan_until(written_at: Timestamp) -> Timestamp {
+    written_at
+        .checked_add(ORPHAN_STAYS)
+        .unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

@@ -5,20 +5,22 @@ use bytes::Bytes;
 use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::export::layout;
+use crate::export::receipt::VaultName;
 use crate::export::receipt_document::KeptReceipt;
 use crate::export::state::ChunkState;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 use crate::store::document_store::Precondition;
+use crate::store::documents::{Revision, WriteOutcome};
 
 /// What became of an entry that should be rebuilt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuilt {
-    /// The next sweep goes on with it.
+    /// The next sweep continues with it.
     Rebuilt,
     /// It is readable: nothing was changed.
     Readable,
-    /// Somebody wrote it meanwhile.
+    /// Another process wrote it meanwhile: nothing was changed.
     Changed,
 }
 
@@ -44,7 +46,7 @@ impl ChunkLedger {
         Ok(unreadable)
     }
 
-    /// Writes an entry anew as its receipt tells it; what stood there is kept under `corrupt/`.
+    /// Writes an entry anew from its receipt; what was there is kept under `corrupt/`.
     ///
     /// It is `Exported` then: whether its source is deleted shows when it is deleted again.
     ///
@@ -57,15 +59,39 @@ impl ChunkLedger {
     ) -> Result<Rebuilt, LedgerError> {
         let key = entry_key(document_id);
         let stored = self.store.find(&key).await?;
-        let condition = match &stored {
+        let revision = match &stored {
             Some(stored) if serde_json::from_slice::<LedgerEntry>(&stored.content).is_ok() => {
                 return Ok(Rebuilt::Readable);
             }
-            Some(stored) => Precondition::Unchanged(stored.version.clone()),
-            None => Precondition::Absent,
+            Some(stored) => Some(Revision::of_unreadable(stored.version.clone())),
+            None => None,
         };
         let corrupt = stored.map(|stored| stored.content).unwrap_or_default();
         self.keep_corrupt(document_id, corrupt).await?;
+        let mut entry = self.entry_of(kept);
+        let number = self
+            .audit_operator(
+                AuditAction::Rebuilt,
+                document_id.as_str(),
+                serde_json::Value::Null,
+            )
+            .await?;
+        entry.note_audited(number);
+        // Before the entry, so that an open entry has a marker. Its own marker has a time that is over, and a sweep that finds
+        // no entry yet may remove it.
+        self.put_marker_of_rebuilt(&entry).await?;
+        self.index().put(entry.markers()).await?;
+        let written = self.entries.write(&key, revision.as_ref(), entry).await?;
+        let WriteOutcome::Written(stored) = written else {
+            return Ok(Rebuilt::Changed);
+        };
+        if !stored.document.state.is_settled() {
+            self.put_marker(&stored.document).await?;
+        }
+        Ok(Rebuilt::Rebuilt)
+    }
+
+    fn entry_of(&self, kept: KeptReceipt) -> LedgerEntry {
         let mut entry = LedgerEntry::new(kept.chunk, kept.recorded_at, self.retention);
         if let Some((folder, _)) = kept.receipt.media().name().as_str().rsplit_once('/') {
             folder.clone_into(&mut entry.folder);
@@ -74,27 +100,11 @@ impl ChunkLedger {
         // Higher than any opening before it: a removal of one of their markers may still be on its way.
         entry.openings = u64::try_from(self.clock.now().as_second()).unwrap_or_default();
         entry.media_kind = layout::media_kind(kept.receipt.media().name());
+        entry.uses_backup = kept.receipt.vault() == VaultName::Backup;
         entry.state = ChunkState::Exported {
             receipt: kept.receipt,
         };
-        entry.note_audited(
-            self.audit_operator(
-                AuditAction::Rebuilt,
-                document_id.as_str(),
-                serde_json::Value::Null,
-            )
-            .await?,
-        );
-        // The marker first: an open entry has one.
-        self.put_marker(&entry).await?;
-        self.index().put(entry.markers()).await?;
-        let content = serde_json::to_vec_pretty(&entry).expect("an entry has string keys only");
-        let outcome = self.store.put(&key, content.into(), condition).await?;
-        Ok(if outcome.is_written() {
-            Rebuilt::Rebuilt
-        } else {
-            Rebuilt::Changed
-        })
+        entry
     }
 
     async fn keep_corrupt(

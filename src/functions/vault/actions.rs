@@ -236,7 +236,7 @@ pub(crate) async fn verify(
     responses(
         (status = 200, description = "What holds it now", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It holds, but some of it is deleted already", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It holds, but some of it is deleted already, may still be deleted at ACS, or is not readable", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn hold(
@@ -255,13 +255,15 @@ pub(crate) async fn hold(
         note: short("note", note)?,
     };
     let holding = app.actions.hold(request, &operator).await?;
-    if !holding.gone.is_empty() {
-        let gone: Vec<_> = holding.gone.iter().map(ToString::to_string).collect();
-        let message = format!(
-            "The recording is held, but these chunks of it are deleted already, or are being deleted: {}.",
-            gone.join(", ")
-        );
-        return Err(Problem::new(StatusCode::CONFLICT, "PartlyRemoved", message));
+    if !holding.is_complete() {
+        let code = if holding.gone.is_empty() {
+            "HoldInDoubt"
+        } else {
+            "PartlyRemoved"
+        };
+        let problems = holding.problems().join("; ");
+        let message = format!("The recording is held, but {problems}.");
+        return Err(Problem::new(StatusCode::CONFLICT, code, message));
     }
     Ok(Json(HoldsAnswer {
         holds: holding.cases.iter().map(shown_case).collect(),

@@ -59,15 +59,10 @@ impl Held {
     pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
         let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
         let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
-        // Where the event names no recording, the chunk is held by what it is filed under.
-        let recording = Some(Self::RecordingId(chunk.filed_under()));
-        [
-            recording,
-            chunk.call_id.clone().map(Self::CallId),
-            server_call,
-        ]
-        .into_iter()
-        .flatten()
+        let calls = [chunk.call_id.clone().map(Self::CallId), server_call];
+        // A hold by the name that stood for the recording stays in force when a later event names the recording.
+        let recordings = chunk.filing_names().map(Self::RecordingId);
+        recordings.chain(calls.into_iter().flatten())
     }
 
     /// Whether a chunk belongs to what is held.

@@ -51,7 +51,7 @@ impl Process {
         };
         match self.actions().hold(request, &Operator::Shell).await {
             Ok(holding) => {
-                let is_safe = holding.gone.is_empty() && holding.deleting_at_acs.is_empty();
+                let is_safe = holding.is_complete();
                 if is_safe && tag == "B-2" {
                     self.world.facts.note(Fact::Held);
                 }
