@@ -3,6 +3,7 @@
 //! ACS decides what runs; the register knows what ACS does not tell: who asked, on what ground, that `inactive` means
 //! paused, and that `404` means stopped.
 
+mod acs_answers;
 mod announced;
 pub mod auto_record;
 pub mod callback;
@@ -13,17 +14,20 @@ pub mod day_summary;
 pub mod entry;
 mod error;
 pub mod files;
+pub mod intention;
 pub mod invalid;
 pub mod missing;
 pub mod observe;
+pub mod pause;
 pub mod register;
 pub mod report;
 pub mod start;
 mod starting;
 pub mod state;
-mod steering;
+pub mod steering;
 pub mod sweep;
 pub mod telephony;
+pub mod transitions;
 mod view;
 
 use std::sync::Arc;
@@ -39,6 +43,7 @@ use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::DocumentError;
 use crate::store::document_store::DocumentStore;
+use acs_answers::AcsAnswers;
 use calls::CallRegister;
 use entry::RegisteredRecording;
 use register::RecordingRegister;
@@ -54,6 +59,7 @@ pub struct RecordingControl {
     calls: CallRegister,
     clock: Arc<dyn Clock>,
     policy: ControlPolicy,
+    acs_answers: AcsAnswers,
 }
 
 /// What recording control decides by.
@@ -78,6 +84,7 @@ impl RecordingControl {
             calls: CallRegister::new(store),
             clock,
             policy,
+            acs_answers: AcsAnswers::default(),
         }
     }
 

@@ -162,6 +162,14 @@ impl AcsError {
         self.has_code(&["8553", "8559"])
     }
 
+    /// ACS does not accept our credential, which says nothing about what was asked for.
+    pub fn is_unauthorized(&self) -> bool {
+        matches!(
+            self.answer(),
+            Some((StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, _))
+        )
+    }
+
     /// `8501`, "Action is invalid when call is not in Established state".
     pub fn is_call_not_established(&self) -> bool {
         self.has_code(&["8501"])

@@ -66,6 +66,7 @@ impl Catalogue {
                     recordings,
                     minutes,
                     incomplete,
+                    ..
                 }) => Day {
                     day,
                     recordings,

@@ -1,13 +1,20 @@
 //! What Event Grid announces of recordings and calls, taken over into the register.
 
-use jiff::Timestamp;
-use tracing::info;
+use std::time::Duration;
 
-use super::RecordingControl;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, civil};
+use tracing::{info, warn};
+
 use super::entry::RegisteredRecording;
+use super::{RecordingControl, address};
 use crate::acs::wire::{CallLocator, RecordedCall};
+use crate::error_chain::ErrorChain;
 use crate::recording::{RecordingChunk, RecordingFileStatusUpdated, RecordingId};
 use crate::store::documents::DocumentError;
+
+/// So long an event waits for ACS's answer.
+const ASKED_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a recording's account makes of the files that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +25,8 @@ pub enum Announcement {
 }
 
 impl RecordingControl {
-    /// Takes over what an event says about a recording's files.
+    /// Takes over what an event says about a recording's files. That no more files are to come is only a reason to ask ACS
+    /// whether the recording has ended.
     ///
     /// # Errors
     /// When the register fails.
@@ -30,6 +38,7 @@ impl RecordingControl {
             return Ok(Announcement::Registered);
         };
         let now = self.clock.now();
+        let started_at = update.started_at.filter(|at| is_believable(*at, now));
         let account = self
             .register
             .change(id, now, |account| {
@@ -41,13 +50,14 @@ impl RecordingControl {
                     .call_id
                     .take()
                     .or_else(|| update.chunks.iter().find_map(|chunk| chunk.call_id.clone()));
-                account.started_at = account.started_at.or(update.started_at);
+                account.started_at = account.started_at.or(started_at);
                 account.files.add(update, now);
-                if update.is_last {
-                    account.stop(update.event_time.unwrap_or(now).min(now));
-                }
             })
             .await?;
+        if update.is_last && account.is_running() {
+            let ended_at = update.event_time.unwrap_or(now);
+            self.ask_whether_it_ended(&account, ended_at).await?;
+        }
         for problem in account.files.problems() {
             tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
         }
@@ -94,10 +104,10 @@ impl RecordingControl {
         }
     }
 
-    /// The call is over, and with it its recording.
+    /// An event says that the call is over: a reason to ask ACS whether its recording has ended. Returns that recording.
     ///
     /// # Errors
-    /// When the register fails.
+    /// When the register fails. ACS that cannot be asked is no error: the recording counts as running, and the sweep asks.
     pub async fn call_ended(
         &self,
         server_call_id: &str,
@@ -109,12 +119,61 @@ impl RecordingControl {
         let Some(id) = self.calls.recording_of(&call).await? else {
             return Ok(None);
         };
-        self.register
-            .change(&id, self.clock.now(), |account| account.stop(at))
-            .await?;
-        info!(recording.id = %id, "The call of recording `{id}` ended");
+        if let Some(account) = self.register.find(&id).await?
+            && account.is_running()
+        {
+            self.ask_whether_it_ended(&account, at).await?;
+        }
         Ok(Some(id))
     }
+
+    /// Asks ACS for a recording of which an event says that it ended at that time.
+    async fn ask_whether_it_ended(
+        &self,
+        account: &RegisteredRecording,
+        ended_at: Timestamp,
+    ) -> Result<(), DocumentError> {
+        let id = &account.recording_id;
+        if !self.acs_answers.may_ask() {
+            return Ok(());
+        }
+        let asked_at = self.clock.now();
+        let answer = self.client.state(address(id, Some(account)));
+        let answer = tokio::time::timeout(ASKED_WITHIN, answer).await;
+        match answer {
+            Ok(Err(error)) if error.is_not_found() => {
+                let now = self.clock.now();
+                let began = account.started_at.unwrap_or(Timestamp::MIN);
+                let ended_at = ended_at.max(began).min(now);
+                info!(recording.id = %id, "Recording `{id}` has ended");
+                self.register
+                    .change(id, now, |account| account.ended(ended_at, now))
+                    .await?;
+            }
+            Ok(Ok(answer)) => {
+                let at_acs = answer.recording_state;
+                self.register
+                    .change(id, asked_at, |account| account.observe(at_acs, asked_at))
+                    .await?;
+            }
+            Ok(Err(error)) => {
+                warn!(recording.id = %id, error = %ErrorChain(&error), "Could not ask ACS whether recording `{id}` has ended; the sweep asks again");
+                self.acs_answers.failed();
+            }
+            Err(_) => {
+                warn!(recording.id = %id, "ACS did not say in time whether recording `{id}` has ended; the sweep asks again");
+                self.acs_answers.failed();
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a recording can have begun then: ACS records since 2021, and clocks differ by less than a day.
+fn is_believable(started_at: Timestamp, now: Timestamp) -> bool {
+    let since = civil::date(2020, 1, 1).to_zoned(TimeZone::UTC);
+    since.is_ok_and(|since| since.timestamp() <= started_at)
+        && started_at.duration_since(now) <= SignedDuration::from_hours(24)
 }
 
 /// The recording whose account an event changes. Events of 2021 name none: then it is what its chunks are filed under.
@@ -127,5 +186,23 @@ fn announcement_of(account: &RegisteredRecording) -> Announcement {
     match account.erased {
         Some(_) => Announcement::OfErasedRecording,
         None => Announcement::Registered,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("0001-01-01T00:00:00Z", false)]
+    #[case("2026-03-02T10:00:00Z", true)]
+    #[case("2026-03-03T09:00:00Z", true)]
+    #[case("2027-01-01T00:00:00Z", false)]
+    fn a_start_that_no_recording_can_have_is_not_believed(
+        #[case] started_at: Timestamp,
+        #[case] expected: bool,
+    ) {
+        let now = "2026-03-02T12:00:00Z".parse().unwrap();
+        assert_eq!(is_believable(started_at, now), expected);
     }
 }

@@ -115,7 +115,7 @@ impl RecordingControl {
                 tracing::error!(recording.id = %recording_id, error = reason, "ACS could not start recording `{recording_id}`");
                 self.register
                     .change(&recording_id, now, |account| {
-                        account.fail(now, reason.clone())
+                        account.fail(now, reason.clone());
                     })
                     .await?;
             }

@@ -1,25 +1,39 @@
 //! One call, one recording: who starts, or started, the recording of a call.
 //!
-//! `calls/<sha256 of the call>.json` in the ledger's storage. A start reserves its call before ACS is asked.
+//! ```text
+//! calls/<sha256 of the call>.json                         the call's last start, and what it gave
+//! starting/<seconds>-<sha256 of the call>-<start>          a marker while the outcome of a start is unknown
+//!
+//!  reserve ─▶ open ──ACS started it───▶ started ∎
+//!               ├────ACS refused it───▶ refused ∎
+//!               └────not known for RESERVED_FOR──▶ freed ∎ (an error names it)
+//! ```
+//! A start reserves its call before ACS is asked, with everything that is needed to ask again: ACS gives the same recording
+//! for the same request id. Markers are written before the reservation and removed after it is settled.
+
+mod document;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::consent::Consent;
-use crate::acs::client::{StartAttempt, TOTAL_DEADLINE};
-use crate::acs::wire::{CallLocator, RecordedCall};
+use super::start::Start;
+use crate::acs::client::StartAttempt;
+use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
-use crate::recording::id::canonical;
-use crate::store::digest::Sha256Digest;
-use crate::store::document_store::DocumentStore;
+use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
+use document::{CallDocument, FreedStart, key, key_of};
 
-/// A start that has not come back after this long will not.
-const START_LASTS: Duration = TOTAL_DEADLINE.saturating_mul(2);
+const STARTING: &str = "starting/";
+/// A reservation takes far less than this from its marker to its write; after longer the marker is written again.
+const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
+const PAGE: usize = 100;
+
+pub use document::RESERVED_FOR;
 
 /// The calls, each with its last recording.
 #[derive(Clone)]
@@ -27,25 +41,30 @@ pub struct CallRegister {
     documents: Documents,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CallSlot {
-    call: RecordedCall,
-    request_id: Uuid,
-    first_sent: Timestamp,
-    /// Until then nobody else starts.
-    reserved_until: Timestamp,
-    recording_id: Option<RecordingId>,
-    /// Kept before ACS is asked, so that it is there even if nothing else of this start survives.
-    consent: Option<Consent>,
-}
-
 /// The right to start the recording of a call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reservation {
     key: String,
+    marker: String,
     /// With the time at which this start was first sent, perhaps by an earlier repetition.
     pub attempt: StartAttempt,
+    pub origin: Origin,
+}
+
+/// Whether ACS may have been asked for this start before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    New,
+    Repeated,
+}
+
+/// A start whose outcome is unknown, with all that is needed to ask ACS for it again.
+#[derive(Debug)]
+pub struct PendingStart {
+    pub reservation: Reservation,
+    pub start: Start,
+    /// Until then the process that reserved it may still be asking.
+    pub asked_until: Timestamp,
 }
 
 /// What stands in the way of a start, if anything.
@@ -54,10 +73,30 @@ pub enum Reserved {
     Yes(Reservation),
     /// This very start was made before, and gave this recording.
     AlreadyMade(RecordingId),
-    /// This is the call's last recording; whether it runs, somebody else knows.
+    /// This is the call's last recording; whether it runs, ACS knows.
     Recorded(RecordingId),
-    /// Somebody is starting at this moment.
-    UnderWay,
+    /// Another start was sent, or is about to be, and its outcome is unknown.
+    Pending(Box<PendingStart>),
+}
+
+/// What a marker of a start leads to.
+#[derive(Debug)]
+pub enum Marked {
+    /// Nothing is open there.
+    Settled,
+    /// Its reservation is about to be written, or was replaced; the marker stays for a while.
+    Elsewhere,
+    Pending(Box<PendingStart>),
+    /// Its time is over; the call was freed by this look.
+    Freed(FreedReservation),
+}
+
+/// A start whose outcome nobody found out.
+#[derive(Debug)]
+pub struct FreedReservation {
+    pub call: RecordedCall,
+    pub request_id: Uuid,
+    pub first_sent: Timestamp,
 }
 
 impl CallRegister {
@@ -67,60 +106,48 @@ impl CallRegister {
         }
     }
 
-    /// Reserves the start of a call's recording. `ended` is a recording of it that is known to be over.
+    /// Reserves the start of a call's recording. `over` is a recording of it that does not stand in the way any more.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn reserve(
         &self,
-        call: &RecordedCall,
+        start: &Start,
         attempt: StartAttempt,
-        consent: Option<&Consent>,
-        ended: Option<&RecordingId>,
+        over: Option<&RecordingId>,
     ) -> Result<Reserved, DocumentError> {
-        let key = key(call);
-        let now = attempt.first_sent;
-        let is_free = |slot: &CallSlot| match &slot.recording_id {
-            Some(id) => ended == Some(id),
-            None => slot.request_id == attempt.request_id || now >= slot.reserved_until,
+        let (call, began) = (&start.request.call, Instant::now());
+        let (key, marker) = (key(call), marker(call, attempt));
+        let reserve = |known: Option<&CallDocument>| {
+            CallDocument::reserved(known, start, attempt, over)
+                .map(|document| document.with_marker(&marker))
         };
-        let reserve = |known: Option<&CallSlot>| {
-            known.is_none_or(is_free).then(|| CallSlot {
-                call: call.clone(),
-                request_id: attempt.request_id,
-                first_sent: known
-                    .filter(|slot| slot.request_id == attempt.request_id)
-                    .map_or(now, |slot| slot.first_sent),
-                reserved_until: now.checked_add(START_LASTS).unwrap_or(Timestamp::MAX),
-                recording_id: None,
-                consent: consent.cloned(),
-            })
-        };
-        let slot = self.documents.change(&key, reserve).await?;
-        let is_ours = slot
-            .as_ref()
-            .is_some_and(|slot| slot.request_id == attempt.request_id);
-        Ok(match slot {
-            Some(CallSlot {
-                recording_id: Some(id),
-                ..
-            }) if is_ours => Reserved::AlreadyMade(id),
-            Some(CallSlot {
-                recording_id: Some(id),
-                ..
-            }) => Reserved::Recorded(id),
-            Some(CallSlot { first_sent, .. }) if is_ours => Reserved::Yes(Reservation {
-                key,
-                attempt: StartAttempt {
-                    first_sent,
-                    ..attempt
-                },
-            }),
-            Some(_) | None => Reserved::UnderWay,
-        })
+        let known: Option<CallDocument> = self.documents.find(&key).await?;
+        let opens = reserve(known.as_ref()).is_some_and(|document| document.is_open_by(&marker));
+        if opens {
+            self.mark(&marker).await?;
+        }
+        let document = self.documents.change(&key, reserve).await?;
+        let document = document.unwrap_or_else(|| CallDocument::new(start, attempt));
+        let is_ours = document.is_open_by(&marker);
+        if is_ours && began.elapsed() > MARKER_SURELY_SEEN {
+            self.mark(&marker).await?;
+        } else if opens && !is_ours {
+            self.unmark(&marker).await?;
+        }
+        if let Some(freed) = document.freed_for(attempt.request_id) {
+            report_freed(&freed_reservation(call, freed));
+        }
+        let reserved = reserved(&key, document, attempt, is_ours);
+        if let Reserved::Yes(reservation) = &reserved
+            && reservation.origin == Origin::Repeated
+        {
+            self.mark(&reservation.marker).await?;
+        }
+        Ok(reserved)
     }
 
-    /// Writes down that the reserved start gave this recording.
+    /// Registers that the reserved start gave this recording. What was kept to ask again is dropped.
     ///
     /// # Errors
     /// When the storage fails.
@@ -129,24 +156,16 @@ impl CallRegister {
         reservation: &Reservation,
         id: &RecordingId,
     ) -> Result<(), DocumentError> {
-        self.settle(reservation, |slot| CallSlot {
-            recording_id: Some(id.clone()),
-            ..slot.clone()
-        })
-        .await
+        self.settle(reservation, |document| document.started(id))
+            .await
     }
 
-    /// Gives a reservation up after a start that failed, so that the next one need not wait. Its request id stays: a
-    /// repetition of a start whose outcome is not known goes on with it.
+    /// Registers that ACS refused the reserved start, so that the next one need not wait.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn give_up(&self, reservation: &Reservation) -> Result<(), DocumentError> {
-        self.settle(reservation, |slot| CallSlot {
-            reserved_until: slot.first_sent,
-            ..slot.clone()
-        })
-        .await
+    pub async fn refused(&self, reservation: &Reservation) -> Result<(), DocumentError> {
+        self.settle(reservation, CallDocument::refused).await
     }
 
     /// The last recording of a call.
@@ -157,11 +176,12 @@ impl CallRegister {
         &self,
         call: &RecordedCall,
     ) -> Result<Option<RecordingId>, DocumentError> {
-        let slot: Option<CallSlot> = self.documents.find(&key(call)).await?;
-        Ok(slot.and_then(|slot| slot.recording_id))
+        let document: Option<CallDocument> = self.documents.find(&key(call)).await?;
+        Ok(document.and_then(|document| document.last_recording().cloned()))
     }
 
-    /// Takes out the consent that came with the start of this recording.
+    /// Removes the consent that came with starts of this recording, which ended at `ended_at`. A start whose answer is lost may
+    /// be its own if it was sent before.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -171,61 +191,146 @@ impl CallRegister {
         id: &RecordingId,
         ended_at: Option<Timestamp>,
     ) -> Result<(), DocumentError> {
-        // The answer to its start may be lost: then the slot knows no recording, and the start was sent before this one ended.
-        let is_its = |slot: &&CallSlot| {
-            let is_of_recording = match &slot.recording_id {
-                Some(recorded) => recorded == id,
-                None => ended_at.is_some_and(|ended_at| slot.first_sent <= ended_at),
-            };
-            is_of_recording && slot.consent.is_some()
+        let forget = |known: Option<&CallDocument>| {
+            let document = known?.without_consent(id, ended_at);
+            (known != Some(&document)).then_some(document)
         };
-        let forget = |slot: &CallSlot| CallSlot {
-            consent: None,
-            ..slot.clone()
-        };
-        self.documents
-            .change(&key(call), |slot: Option<&CallSlot>| {
-                slot.filter(is_its).map(forget)
-            })
-            .await?;
+        self.documents.change(&key(call), forget).await?;
         Ok(())
     }
 
-    /// Changes the slot if it is still this reservation's.
+    /// A page of markers of starts whose outcome is unknown, the oldest first.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn marked(&self, after: Option<&str>) -> Result<Vec<String>, DocumentError> {
+        Ok(self.documents.store.list(STARTING, after, PAGE).await?)
+    }
+
+    /// Looks at the start that a marker leads to, and frees its call when its time is over.
+    ///
+    /// # Errors
+    /// When the storage fails or the register is unreadable.
+    pub async fn look(&self, marker: &str, now: Timestamp) -> Result<Marked, DocumentError> {
+        let Some(key) = marker.strip_prefix(STARTING).and_then(key_of) else {
+            return Ok(Marked::Elsewhere);
+        };
+        let known: Option<CallDocument> = self.documents.find(&key).await?;
+        let Some(known) = known.filter(|document| document.is_open_by(marker)) else {
+            return Ok(Marked::Elsewhere);
+        };
+        if !known.is_free(now) {
+            return Ok(match known.pending(&key) {
+                Some(pending) => Marked::Pending(Box::new(pending)),
+                None => Marked::Settled,
+            });
+        }
+        let by = Uuid::new_v4();
+        let free = |known: Option<&CallDocument>| {
+            known
+                .filter(|document| document.is_open_by(marker))
+                .map(|document| document.freed(by))
+        };
+        let document = self.documents.change(&key, free).await?;
+        let freed = document.as_ref().and_then(|document| {
+            let freed = document.freed_for(by)?;
+            Some(Marked::Freed(freed_reservation(&document.call, freed)))
+        });
+        Ok(freed.unwrap_or(Marked::Settled))
+    }
+
+    /// Removes the marker of a start that is settled.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn unmark(&self, marker: &str) -> Result<(), DocumentError> {
+        Ok(self.documents.store.remove(marker).await?)
+    }
+
+    async fn mark(&self, marker: &str) -> Result<(), DocumentError> {
+        let put = self
+            .documents
+            .store
+            .put(marker, Bytes::new(), Precondition::Absent);
+        put.await?;
+        Ok(())
+    }
+
+    /// Changes the document if its last start is this reservation's, and removes the marker.
     async fn settle(
         &self,
         reservation: &Reservation,
-        change: impl Fn(&CallSlot) -> CallSlot + Send + Sync,
+        change: impl Fn(&CallDocument) -> CallDocument + Send + Sync,
     ) -> Result<(), DocumentError> {
-        let is_ours = |slot: &&CallSlot| {
-            slot.request_id == reservation.attempt.request_id && slot.recording_id.is_none()
+        let settled = |known: Option<&CallDocument>| {
+            known
+                .filter(|document| document.is_open_by(&reservation.marker))
+                .map(&change)
         };
-        self.documents
-            .change(&reservation.key, |slot: Option<&CallSlot>| {
-                slot.filter(is_ours).map(&change)
-            })
-            .await?;
-        Ok(())
+        self.documents.change(&reservation.key, settled).await?;
+        self.unmark(&reservation.marker).await
     }
 }
 
-fn key(call: &RecordedCall) -> String {
-    let name = match call {
-        RecordedCall::Locator(CallLocator::ServerCall { server_call_id }) => {
-            format!("serverCall:{}", canonical(server_call_id))
+/// Reports a start whose outcome ACS did not tell in time.
+pub fn report_freed(freed: &FreedReservation) {
+    let call = serde_json::to_string(&freed.call).unwrap_or_default();
+    let FreedReservation {
+        request_id,
+        first_sent,
+        ..
+    } = freed;
+    tracing::error!(
+        request.id = %request_id, call,
+        "It is unknown whether start {request_id} of {first_sent} began a recording; its call can be recorded again"
+    );
+}
+
+fn freed_reservation(call: &RecordedCall, freed: &FreedStart) -> FreedReservation {
+    FreedReservation {
+        call: call.clone(),
+        request_id: freed.request_id,
+        first_sent: freed.first_sent,
+    }
+}
+
+fn reserved(key: &str, document: CallDocument, attempt: StartAttempt, is_ours: bool) -> Reserved {
+    let is_same = document.request_id == attempt.request_id;
+    match (document.pending(key), document.last_recording()) {
+        (Some(pending), _) if is_ours || is_same => Reserved::Yes(Reservation {
+            origin: if is_ours {
+                Origin::New
+            } else {
+                Origin::Repeated
+            },
+            ..pending.reservation
+        }),
+        (Some(pending), _) => Reserved::Pending(Box::new(pending)),
+        (None, Some(id)) if is_same && document.recording_id.is_some() => {
+            Reserved::AlreadyMade(id.clone())
         }
-        RecordedCall::Locator(CallLocator::GroupCall { group_call_id }) => {
-            format!("groupCall:{group_call_id}")
-        }
-        RecordedCall::Locator(CallLocator::RoomCall { room_id }) => format!("room:{room_id}"),
-        RecordedCall::Connection(id) => format!("connection:{id}"),
-    };
-    format!("calls/{}.json", Sha256Digest::of(name.as_bytes()))
+        (None, Some(id)) => Reserved::Recorded(id.clone()),
+        // Not written by `reserve`: whoever asks may start.
+        (None, None) => Reserved::Yes(Reservation {
+            key: key.to_owned(),
+            marker: marker(&document.call, attempt),
+            attempt,
+            origin: Origin::New,
+        }),
+    }
+}
+
+fn marker(call: &RecordedCall, attempt: StartAttempt) -> String {
+    let seconds = attempt.first_sent.as_second().max(0);
+    let name = document::name(call);
+    format!("{STARTING}{seconds:011}-{name}-{}", Uuid::new_v4())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acs::wire::{CallLocator, StartRecordingOptions, StartRecordingRequest};
+    use crate::control::consent::Consent;
     use crate::vault::memory::MemoryDocumentStore;
     use jiff::SignedDuration;
 
@@ -233,67 +338,108 @@ mod tests {
         CallRegister::new(Arc::new(MemoryDocumentStore::default()))
     }
 
-    fn call(id: &str) -> RecordedCall {
-        RecordedCall::Locator(CallLocator::ServerCall {
-            server_call_id: id.to_owned(),
-        })
+    fn start(call: &str) -> Start {
+        let call = RecordedCall::Locator(CallLocator::ServerCall {
+            server_call_id: call.to_owned(),
+        });
+        let options = StartRecordingOptions {
+            recording_state_callback_uri: Some("https://app.example/callbacks?code=SECRET".into()),
+            pause_on_start: Some(true),
+            ..StartRecordingOptions::default()
+        };
+        Start {
+            request: StartRecordingRequest { call, options },
+            consent: Some(Consent {
+                basis: "consent".into(),
+                given_by: "the caller".into(),
+                given_at: Timestamp::UNIX_EPOCH,
+                reference: None,
+            }),
+            started_by: Some("IVR 7".into()),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
     }
 
     fn attempt(request_id: u128, second: i64) -> StartAttempt {
-        let first_sent = Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second);
         StartAttempt {
             request_id: Uuid::from_u128(request_id),
-            first_sent,
+            first_sent: at(second),
         }
     }
 
     async fn reserve(calls: &CallRegister, attempt: StartAttempt) -> Reserved {
-        calls
-            .reserve(&call("abc"), attempt, None, None)
-            .await
-            .unwrap()
+        calls.reserve(&start("abc"), attempt, None).await.unwrap()
+    }
+
+    async fn reserved(calls: &CallRegister, attempt: StartAttempt) -> Reservation {
+        match reserve(calls, attempt).await {
+            Reserved::Yes(reservation) => reservation,
+            other => panic!("{other:?}"),
+        }
     }
 
     #[tokio::test]
     async fn one_start_of_a_call_at_a_time() {
         let calls = calls();
-        assert!(matches!(
-            reserve(&calls, attempt(1, 0)).await,
-            Reserved::Yes(_)
-        ));
+        reserved(&calls, attempt(1, 0)).await;
         assert!(matches!(
             reserve(&calls, attempt(2, 1)).await,
-            Reserved::UnderWay
+            Reserved::Pending(_)
         ));
-        assert!(matches!(
-            calls
-                .reserve(&call("abc=="), attempt(2, 1), None, None)
-                .await,
-            Ok(Reserved::UnderWay)
-        ));
-        assert!(matches!(
-            calls
-                .reserve(&call("other"), attempt(2, 1), None, None)
-                .await,
-            Ok(Reserved::Yes(_))
-        ));
-        assert!(
-            matches!(reserve(&calls, attempt(3, 41)).await, Reserved::Yes(_)),
-            "the first has died"
-        );
+        let padded = calls.reserve(&start("abc=="), attempt(2, 1), None).await;
+        assert!(matches!(padded, Ok(Reserved::Pending(_))));
+        let other = calls.reserve(&start("other"), attempt(2, 1), None).await;
+        assert!(matches!(other, Ok(Reserved::Yes(_))));
+    }
+
+    #[tokio::test]
+    async fn a_start_whose_outcome_is_unknown_is_kept_whole_but_for_its_secrets() {
+        let calls = calls();
+        reserved(&calls, attempt(1, 0)).await;
+        let Reserved::Pending(pending) = reserve(&calls, attempt(2, 299)).await else {
+            panic!("five minutes are not over");
+        };
+        assert_eq!(pending.reservation.attempt, attempt(1, 0));
+        let mut expected = start("abc");
+        expected.request.options.recording_state_callback_uri = None;
+        assert_eq!(pending.start, expected);
+        let stored = calls
+            .documents
+            .store
+            .find(&key(&expected.request.call))
+            .await;
+        let stored = stored.unwrap().unwrap().content;
+        assert!(!String::from_utf8_lossy(&stored).contains("SECRET"));
+    }
+
+    #[tokio::test]
+    async fn after_five_minutes_the_call_is_free_and_the_consent_of_the_lost_start_is_kept() {
+        let calls = calls();
+        reserved(&calls, attempt(1, 0)).await;
+        let second = reserved(&calls, attempt(2, 300)).await;
+        calls.started(&second, &"r".parse().unwrap()).await.unwrap();
+        let call = start("abc").request.call;
+        let document: CallDocument = calls.documents.find(&key(&call)).await.unwrap().unwrap();
+        let freed = serde_json::to_value(document).unwrap()["freed"][0].clone();
+        assert_eq!(freed["consent"]["givenBy"], "the caller");
+        assert_eq!(freed["startedBy"], "IVR 7");
     }
 
     #[tokio::test]
     async fn a_repetition_goes_on_with_its_first_time() {
         let calls = calls();
-        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else {
-            panic!()
-        };
-        calls.give_up(&first).await.unwrap();
-        let Reserved::Yes(second) = reserve(&calls, attempt(1, 9)).await else {
-            panic!()
-        };
+        let first = reserved(&calls, attempt(1, 0)).await;
+        calls.refused(&first).await.unwrap();
+        let second = reserved(&calls, attempt(1, 9)).await;
         assert_eq!(second.attempt, attempt(1, 0));
+        let again = reserved(&calls, attempt(1, 10)).await;
+        assert_eq!(
+            (again.attempt, again.origin),
+            (attempt(1, 0), Origin::Repeated)
+        );
         let id = "r".parse().unwrap();
         calls.started(&second, &id).await.unwrap();
         assert!(
@@ -305,30 +451,59 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_start_that_failed_does_not_keep_others_waiting() {
+    async fn a_start_that_was_refused_does_not_keep_others_waiting() {
         let calls = calls();
-        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else {
-            panic!()
-        };
-        calls.give_up(&first).await.unwrap();
-        assert!(matches!(
-            reserve(&calls, attempt(2, 1)).await,
-            Reserved::Yes(_)
-        ));
+        let first = reserved(&calls, attempt(1, 0)).await;
+        calls.refused(&first).await.unwrap();
+        reserved(&calls, attempt(2, 1)).await;
     }
 
     #[tokio::test]
     async fn a_call_whose_recording_ended_can_be_recorded_again() {
         let calls = calls();
-        let Reserved::Yes(first) = reserve(&calls, attempt(1, 0)).await else {
-            panic!()
-        };
-        let id = "r".parse().unwrap();
+        let first = reserved(&calls, attempt(1, 0)).await;
+        let id: RecordingId = "r".parse().unwrap();
         calls.started(&first, &id).await.unwrap();
-        let again = calls
-            .reserve(&call("abc"), attempt(2, 5), None, Some(&id))
-            .await
-            .unwrap();
-        assert!(matches!(again, Reserved::Yes(_)));
+        let again = calls.reserve(&start("abc"), attempt(2, 5), Some(&id)).await;
+        let Ok(Reserved::Yes(second)) = again else {
+            panic!("{again:?}")
+        };
+        // The recording before is not forgotten by a start that ACS refuses.
+        calls.refused(&second).await.unwrap();
+        assert!(
+            matches!(reserve(&calls, attempt(2, 6)).await, Reserved::Recorded(recorded) if recorded == id)
+        );
+    }
+
+    #[tokio::test]
+    async fn an_open_start_has_a_marker_and_a_settled_one_has_none() {
+        let calls = calls();
+        let marked = async || calls.marked(None).await.unwrap();
+        let first = reserved(&calls, attempt(1, 0)).await;
+        reserve(&calls, attempt(2, 1)).await;
+        let markers = marked().await;
+        assert_eq!(markers.len(), 1);
+        assert!(matches!(
+            calls.look(&markers[0], at(2)).await,
+            Ok(Marked::Pending(_))
+        ));
+        calls.refused(&first).await.unwrap();
+        assert_eq!(marked().await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_look_after_five_minutes_frees_the_call_once() {
+        let calls = calls();
+        reserved(&calls, attempt(1, 0)).await;
+        let marker = calls.marked(None).await.unwrap().remove(0);
+        let Marked::Freed(freed) = calls.look(&marker, at(300)).await.unwrap() else {
+            panic!("its time is over");
+        };
+        assert_eq!(freed.request_id, Uuid::from_u128(1));
+        assert!(matches!(
+            calls.look(&marker, at(301)).await,
+            Ok(Marked::Elsewhere)
+        ));
+        reserved(&calls, attempt(2, 302)).await;
     }
 }

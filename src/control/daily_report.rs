@@ -1,63 +1,169 @@
-//! The nightly report: yesterday's completeness report, made once and kept beside its numbers.
+//! The nightly report: the completeness report of a day, kept, and made again when something of that day comes later.
+//!
+//! ```text
+//! reports/<day>.json           the report; the only one that is made from the register
+//! reports/<day>-summary.json   its numbers, derived from it, with its SHA-256
+//! reports/<day>.txt            the same to be read, derived from it, with its SHA-256
+//! ```
+//! A day's marker is removed after all three are written: what a kill leaves undone the next sweep does again.
 
-use std::time::Duration;
-
-use jiff::SignedDuration;
-use tracing::{error, info};
+use bytes::Bytes;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use tracing::{debug, error, info};
 
 use super::RecordingControl;
 use super::day_summary::{DaySummary, summary_key};
-use super::report::{CompletenessReport, ReportError, name_of};
+use super::register::days::{REPORTED_AFTER, day_of};
+use super::report::{CompletenessReport, ReportError};
 use crate::export::ChunkLedger;
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{Precondition, PutOutcome};
 
-/// A day is reported on when the files of its last recordings have come, or are missing.
-const REPORT_AT: Duration = Duration::from_hours(2);
+/// A report, its numbers, and the same to be read.
+const FORMS: usize = 3;
+/// Days whose reports are made again in one sweep.
+const MOST_DAYS: usize = 8;
+/// A report is not made again for so long for each of its recordings: a day of many is not read every minute.
+const REST_PER_RECORDING: SignedDuration = SignedDuration::from_secs(1);
+
+/// How a report compares with the one that was kept before.
+#[derive(Debug, PartialEq, Eq)]
+enum News {
+    First,
+    Changed,
+    Same,
+}
 
 impl RecordingControl {
-    /// Makes and keeps yesterday's report, once: `reports/<day>.json` and `.txt` in the ledger's storage.
+    /// Makes the report of yesterday, and those of days that something came for later.
     ///
     /// # Errors
     /// As [`RecordingControl::report`].
     pub async fn report_daily(&self, ledger: &ChunkLedger) -> Result<(), ReportError> {
-        let yesterday = self.clock.now()
-            - SignedDuration::try_from(REPORT_AT).unwrap_or_default()
-            - SignedDuration::from_hours(24);
-        let day = name_of(yesterday);
-        let key = format!("reports/{day}.json");
-        if self.register.has(&key).await? {
-            return Ok(());
+        let now = self.clock.now();
+        let yesterday = day_of(now - REPORTED_AFTER - SignedDuration::from_hours(24));
+        let known = self.register.day_summary(&yesterday.to_string()).await?;
+        let prefix = format!("reports/{yesterday}");
+        let store = &self.register.documents().store;
+        let is_whole = store.list(&prefix, None, FORMS).await?.len() == FORMS;
+        if !is_whole || known.is_none_or(|known| known.incomplete > 0 && !is_resting(&known, now)) {
+            self.register.need_report(yesterday).await?;
         }
-        let report = self.report(ledger, yesterday).await?;
-        let json = serde_json::to_string_pretty(&report).expect("a report has string keys only");
-        self.register
-            .keep(&format!("reports/{day}.txt"), report.to_string())
-            .await?;
-        let CompletenessReport {
-            incomplete,
-            minutes,
-            ..
-        } = report;
-        let summary = DaySummary {
-            day: day.clone(),
-            recordings: report.recordings.len(),
-            minutes,
-            incomplete,
-        };
-        let summary = serde_json::to_string(&summary).expect("it has string keys only");
-        self.register.keep(&summary_key(&day), summary).await?;
-        if self.register.keep(&key, json).await? {
-            match report.incomplete {
-                0 => info!(
-                    recordings = report.recordings.len(),
-                    chunks = report.chunk_count,
-                    "Nothing is missing of {day}"
-                ),
-                incomplete => error!(
-                    incomplete,
-                    "{incomplete} recordings of {day} are not complete; see {key} in the ledger"
-                ),
+        for due in self.register.due_days(MOST_DAYS).await? {
+            let known = self.register.day_summary(&due.day.to_string()).await?;
+            if known.is_some_and(|known| is_resting(&known, now)) {
+                continue;
             }
+            let began = self.clock.now();
+            self.keep_report(ledger, due.day).await?;
+            self.register.reported(&due, began).await?;
         }
         Ok(())
+    }
+
+    /// Makes and keeps the report of a day. One that was begun later is not replaced.
+    async fn keep_report(&self, ledger: &ChunkLedger, day: Date) -> Result<(), ReportError> {
+        let Ok(start) = day.to_zoned(TimeZone::UTC) else {
+            return Ok(());
+        };
+        let report = self.report(ledger, start.timestamp()).await?;
+        let key = report_key(day);
+        let documents = self.register.documents();
+        let before: Option<CompletenessReport> = documents.find(&key).await?;
+        let replace = |known: Option<&CompletenessReport>| {
+            known
+                .is_none_or(|known| known.made_at < report.made_at)
+                .then(|| report.clone())
+        };
+        documents.change(&key, replace).await?;
+        self.derive(day).await?;
+        match news(before.as_ref(), &report) {
+            News::Same => {}
+            News::First | News::Changed => log(&report, &key),
+        }
+        Ok(())
+    }
+
+    /// Writes the other forms of a day's report from what is kept of it.
+    async fn derive(&self, day: Date) -> Result<(), ReportError> {
+        let documents = self.register.documents();
+        let text_key = format!("reports/{day}.txt");
+        let known_text = documents.store.find(&text_key).await?;
+        let key = report_key(day);
+        let Some(stored) = documents.store.find(&key).await? else {
+            return Ok(());
+        };
+        let Some(report) = documents.find::<CompletenessReport>(&key).await? else {
+            return Ok(());
+        };
+        let report_sha256 = Sha256Digest::of(&stored.content);
+        let summary = DaySummary {
+            day: report.day.clone(),
+            recordings: report.recordings.len(),
+            minutes: report.minutes,
+            incomplete: report.incomplete,
+            made_at: report.made_at,
+            report_sha256,
+        };
+        let replace = |known: Option<&DaySummary>| {
+            let is_older = known.is_none_or(|known| known.made_at <= summary.made_at);
+            (is_older && known != Some(&summary)).then(|| summary.clone())
+        };
+        documents.change(&summary_key(&report.day), replace).await?;
+        let text = format!("{report}\n\nFrom {key}, SHA-256 {report_sha256}\n");
+        if known_text
+            .as_ref()
+            .is_some_and(|known| known.content == text.as_bytes())
+        {
+            return Ok(());
+        }
+        let condition = known_text.map_or(Precondition::Absent, |known| {
+            Precondition::Unchanged(known.version)
+        });
+        let put = documents.store.put(&text_key, Bytes::from(text), condition);
+        if put.await? == PutOutcome::Conflict {
+            debug!("Another sweep wrote {text_key} at the same time");
+        }
+        Ok(())
+    }
+}
+
+fn report_key(day: Date) -> String {
+    format!("reports/{day}.json")
+}
+
+fn is_resting(known: &DaySummary, now: Timestamp) -> bool {
+    let rest = i32::try_from(known.recordings)
+        .ok()
+        .and_then(|recordings| REST_PER_RECORDING.checked_mul(recordings));
+    now.duration_since(known.made_at) < rest.unwrap_or(SignedDuration::MAX)
+}
+
+fn news(before: Option<&CompletenessReport>, report: &CompletenessReport) -> News {
+    match before {
+        None => News::First,
+        Some(before) if before.incomplete == report.incomplete => News::Same,
+        Some(_) => News::Changed,
+    }
+}
+
+fn log(report: &CompletenessReport, key: &str) {
+    let (day, recordings) = (&report.day, report.recordings.len());
+    match report.incomplete {
+        0 => info!(
+            recordings,
+            chunks = report.chunk_count,
+            "Nothing is missing of {day}"
+        ),
+        1 => error!(
+            incomplete = 1,
+            "1 recording of {day} is not complete; see {key} in the ledger"
+        ),
+        incomplete => error!(
+            incomplete,
+            "{incomplete} recordings of {day} are not complete; see {key} in the ledger"
+        ),
     }
 }

@@ -1,6 +1,9 @@
-//! The numbers of a day, kept beside its completeness report. Knows neither the register nor how a report is made.
+//! The numbers of a day, derived from its completeness report. Knows neither the register nor how a report is made.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::store::digest::Sha256Digest;
 
 /// A day in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -9,6 +12,12 @@ pub struct DaySummary {
     pub recordings: usize,
     pub minutes: f64,
     pub incomplete: usize,
+    /// When the report was begun that these numbers are from.
+    #[serde(rename = "madeAt")]
+    pub made_at: Timestamp,
+    /// SHA-256 of that report.
+    #[serde(rename = "reportSha256")]
+    pub report_sha256: Sha256Digest,
 }
 
 /// Key of a day's numbers in the ledger.

@@ -1,5 +1,7 @@
 //! Why recording control did not do what was asked.
 
+use std::time::Duration;
+
 use super::invalid::InvalidRequest;
 use crate::acs::AcsError;
 use crate::acs::error::AcsErrorAnswer;
@@ -18,9 +20,12 @@ pub enum ControlError {
         recording_id: Option<RecordingId>,
         acs: Option<Box<AcsErrorAnswer>>,
     },
-    /// Somebody else is starting it at this moment; whether that succeeds is not known yet.
-    #[error("another start of this call is under way")]
-    StartUnderWay,
+    /// A start of this call was sent, and its answer was lost or has not come. The same recording is asked for again.
+    #[error("whether the recording of this call was started is not known yet")]
+    StartUnknown {
+        retry_after: Duration,
+        source: Option<AcsError>,
+    },
     /// The `Idempotency-Key` was used for another call; ACS answered with that call's recording, and this one is not recorded.
     #[error("the idempotency key belongs to the start of another call")]
     KeyReused { recording_id: RecordingId },
@@ -36,14 +41,17 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    /// Whether the same request may succeed a little later: ACS or the register is not well, or the call is not there yet.
+    /// Whether the same request may succeed a little later: ACS or the register is not well, ACS does not accept our
+    /// credential (an operator can mend that while events are delivered again), or the call is not there yet.
     pub fn may_succeed_later(&self) -> bool {
         match self {
             Self::Acs(AcsError::NoConversation(_)) => false,
-            Self::Acs(error) => error
-                .answer()
-                .is_none_or(|_| error.may_have_taken_effect() || error.is_call_not_established()),
-            Self::Register(_) | Self::StartUnderWay => true,
+            Self::Acs(error) => error.answer().is_none_or(|_| {
+                error.may_have_taken_effect()
+                    || error.is_call_not_established()
+                    || error.is_unauthorized()
+            }),
+            Self::Register(_) | Self::StartUnknown { .. } => true,
             Self::Invalid(_)
             | Self::ConsentRequired
             | Self::AlreadyInProgress { .. }

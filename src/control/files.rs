@@ -13,7 +13,7 @@ use crate::recording::{DocumentId, RecordingFileStatusUpdated};
 pub struct Files {
     /// Documents by index; one at each, if all is well.
     pub chunks: BTreeMap<u32, BTreeSet<DocumentId>>,
-    /// When the first event came.
+    /// When the first event with a chunk came.
     pub announced_at: Option<Timestamp>,
     /// An event said that no more chunks are to come.
     pub has_last: bool,
@@ -32,7 +32,10 @@ impl Files {
                 .or_default()
                 .insert(chunk.document_id.clone());
         }
-        self.announced_at = self.announced_at.or(Some(now));
+        // An event without chunks announces no file: it must not keep the missing ones from being reported.
+        if !update.chunks.is_empty() {
+            self.announced_at = self.announced_at.or(Some(now));
+        }
         self.has_last |= update.is_last;
         self.has_empty_event |= update.chunks.is_empty();
     }

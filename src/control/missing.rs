@@ -51,7 +51,7 @@ impl RecordingControl {
         );
         self.register
             .change(id, now, |account| {
-                account.files.missing_since = account.files.missing_since.or(Some(now))
+                account.files.missing_since = account.files.missing_since.or(Some(now));
             })
             .await?;
         Ok(true)

@@ -5,28 +5,30 @@
 //! running/<sha256 of the recordingId>           a marker while it runs; the list of what is active
 //! awaiting/<deadline>-<sha256>                  a marker while its files are to be announced; in order of their deadlines
 //! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
+//! reports-due/<day>/<seconds>-<sha256>          a marker when a report of that day may have been made without it
 //! ```
 //! and in the index: under its start, its call's names, and while its files are missing. Markers are written before the account, and those of `running/` removed after it is closed: one too many is cleared, one too
 //! few there never is.
 //! The register never decides whether a recording runs: ACS does, and is asked.
 
+pub mod days;
 pub mod running;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::calls::CallRegister;
-use super::day_summary::{DaySummary, summary_key};
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
 use crate::store::index::{Index, SeenMarker, recording_name};
+use days::LateChange;
 
 const RUNNING: &str = "running/";
 const AWAITING: &str = "awaiting/";
@@ -88,39 +90,40 @@ impl RecordingRegister {
             }
             recording
         };
+        let began = Instant::now();
         let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
-        let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
-        let marker = format!("{RUNNING}{name}");
         // Markers first: what a kill leaves behind is a marker too many, never one too few.
         let expected = changed(known.as_ref());
         let index = self.index();
-        let listed = known
-            .as_ref()
-            .map(RegisteredRecording::markers)
-            .unwrap_or_default();
-        let expected_markers = expected.markers();
-        index.put_new(&listed, &expected_markers).await?;
-        let stale = listed.difference(&expected_markers).cloned();
+        let listed = known.as_ref().map(keys).unwrap_or_default();
+        let expected_keys = keys(&expected);
+        index.put_new(&listed, &expected_keys).await?;
+        let stale = listed.difference(&expected_keys).cloned();
         let stale = index.seen(stale).await?;
+        let was_running = known.as_ref().is_some_and(RegisteredRecording::is_running);
+        let running = format!("{RUNNING}{name}");
         if !was_running && expected.is_running() {
-            self.documents
-                .store
-                .put(&marker, Bytes::new(), Precondition::Absent)
-                .await?;
+            self.put_marker(&running).await?;
         }
-        self.mark(&name, &expected, known.is_none(), now).await?;
+        self.mark_awaited(&name, &expected).await?;
+        let late = LateChange::of(known.as_ref(), &expected, now);
+        self.mark_late(&late, now).await?;
         let replace = |known: Option<&RegisteredRecording>| {
             Some(changed(known)).filter(|changed| known != Some(changed))
         };
         let recording = self.documents.change(&account_key(&name), replace).await?;
         let recording = recording.unwrap_or_else(|| changed(None));
         if recording != expected {
-            self.mark(&name, &recording, known.is_none(), now).await?;
-            index.put(recording.markers()).await?;
+            self.mark_awaited(&name, &recording).await?;
+            index.put(keys(&recording)).await?;
         }
-        self.mark_running(id, &marker, &recording, was_running)
+        if began.elapsed() > days::MARKER_SURELY_SEEN {
+            self.mark_late(&late, days::after(now, began.elapsed()))
+                .await?;
+        }
+        self.mark_running(id, &running, &recording, was_running)
             .await?;
-        let now_listed = recording.markers();
+        let now_listed = keys(&recording);
         let is_stale = |marker: &SeenMarker| !now_listed.contains(marker.key());
         index
             .remove_seen(stale.into_iter().filter(is_stale))
@@ -156,7 +159,7 @@ impl RecordingRegister {
     /// # Errors
     /// When the storage fails or the account is unreadable.
     pub async fn index_again(&self, recording: &RegisteredRecording) -> Result<(), DocumentError> {
-        Ok(self.index().put(recording.markers()).await?)
+        Ok(self.index().put(keys(recording)).await?)
     }
 
     /// Whatever others did meanwhile: what runs has its marker, what does not run has none.
@@ -167,56 +170,40 @@ impl RecordingRegister {
         recording: &RegisteredRecording,
         was_running: bool,
     ) -> Result<(), DocumentError> {
-        let store = &self.documents.store;
         if recording.is_running() {
-            store
-                .put(marker, Bytes::new(), Precondition::Absent)
-                .await?;
+            self.put_marker(marker).await?;
         } else if was_running {
-            store.remove(marker).await?;
+            self.documents.store.remove(marker).await?;
             // Somebody may have found it running again in between.
-            if self
-                .find(id)
-                .await?
-                .is_some_and(|recording| recording.is_running())
-            {
-                store
-                    .put(marker, Bytes::new(), Precondition::Absent)
-                    .await?;
+            let now = self.find(id).await?;
+            if now.is_some_and(|recording| recording.is_running()) {
+                self.put_marker(marker).await?;
             }
         }
         Ok(())
     }
 
-    async fn mark(
+    async fn mark_awaited(
         &self,
         name: &str,
         recording: &RegisteredRecording,
-        is_new: bool,
-        now: Timestamp,
     ) -> Result<(), DocumentError> {
-        let store = &self.documents.store;
-        if is_new {
-            let day = day_key(recording.started_at.unwrap_or(now));
-            store
-                .put(&format!("{day}{name}"), Bytes::new(), Precondition::Absent)
-                .await?;
-        }
         if let (true, RecordingStatus::Stopped { at }) = (recording.is_awaited(), &recording.status)
         {
-            let deadline = at
-                .checked_add(self.missing_after)
-                .unwrap_or(Timestamp::MAX)
-                .as_second()
-                .max(0);
-            store
-                .put(
-                    &format!("{AWAITING}{deadline:011}-{name}"),
-                    Bytes::new(),
-                    Precondition::Absent,
-                )
+            let deadline = at.checked_add(self.missing_after);
+            let deadline = deadline.unwrap_or(Timestamp::MAX).as_second().max(0);
+            self.put_marker(&format!("{AWAITING}{deadline:011}-{name}"))
                 .await?;
         }
+        Ok(())
+    }
+
+    async fn put_marker(&self, key: &str) -> Result<(), DocumentError> {
+        let put = self
+            .documents
+            .store
+            .put(key, Bytes::new(), Precondition::Absent);
+        put.await?;
         Ok(())
     }
 
@@ -261,30 +248,6 @@ impl RecordingRegister {
         Ok(self.documents.store.remove(marker).await?)
     }
 
-    /// Names of the accounts of recordings that began on a day (UTC), at most `limit` after `after`.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn of_day(
-        &self,
-        day: Timestamp,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<String>, DocumentError> {
-        let prefix = day_key(day);
-        let after = after.map(|name| format!("{prefix}{name}"));
-        let keys = self
-            .documents
-            .store
-            .list(&prefix, after.as_deref(), limit)
-            .await?;
-        Ok(keys
-            .iter()
-            .filter_map(|key| key.strip_prefix(&prefix))
-            .map(str::to_owned)
-            .collect())
-    }
-
     /// The account of that name.
     ///
     /// # Errors
@@ -309,38 +272,9 @@ impl RecordingRegister {
         Ok((names.map(str::to_owned).collect(), next))
     }
 
-    /// What was kept of a day, if its report was made.
-    ///
-    /// # Errors
-    /// When the storage fails or it is unreadable.
-    pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, DocumentError> {
-        self.documents.find(&summary_key(day)).await
-    }
-
     /// The documents of the storage that the register is kept in.
     pub(super) fn documents(&self) -> &Documents {
         &self.documents
-    }
-
-    /// Keeps a document of the register's once; `false` when there is one of that key.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn keep(&self, key: &str, content: String) -> Result<bool, DocumentError> {
-        Ok(self
-            .documents
-            .store
-            .put(key, content.into(), Precondition::Absent)
-            .await?
-            .is_written())
-    }
-
-    /// Whether there is a document of that key.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn has(&self, key: &str) -> Result<bool, DocumentError> {
-        Ok(self.documents.store.find(key).await?.is_some())
     }
 }
 
@@ -348,8 +282,12 @@ fn name(id: &RecordingId) -> String {
     recording_name(id).to_string()
 }
 
-fn day_key(time: Timestamp) -> String {
-    format!("days/{}/", time.to_zoned(TimeZone::UTC).strftime("%Y%m%d"))
+/// All keys that an account is found by: its day, and its places in the index.
+fn keys(recording: &RegisteredRecording) -> BTreeSet<String> {
+    let mut keys = recording.markers();
+    let name = recording_name(&recording.recording_id);
+    keys.insert(format!("{}{name}", days::day_key(recording.filed_at())));
+    keys
 }
 
 fn account_key(name: &str) -> String {

@@ -1,11 +1,12 @@
 //! The completeness report of a day: every recording that began then, its chunks, and what is missing.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::RecordingControl;
 use super::entry::{RecordingStatus, RegisteredRecording};
@@ -17,6 +18,7 @@ use crate::export::ledger::{Found, LedgerError};
 use crate::export::{ChunkLedger, ChunkState};
 use crate::media::MediaVerdict;
 use crate::recording::DocumentId;
+use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
 
 const PAGE: usize = 500;
@@ -24,11 +26,12 @@ const PAGE: usize = 500;
 const AT_ONCE: usize = 16;
 
 /// A day's recordings and whether all of it is in the vault.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CompletenessReport {
     /// `2026-03-02`, UTC.
     pub day: String,
+    /// When it was begun: what came later may not be in it.
     pub made_at: Timestamp,
     pub recordings: Vec<ReportedRecording>,
     pub chunk_count: usize,
@@ -44,7 +47,7 @@ pub struct CompletenessReport {
 }
 
 /// One recording of the day.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedRecording {
     pub recording_id: String,
@@ -61,12 +64,12 @@ pub struct ReportedRecording {
 }
 
 /// One chunk of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportedChunk {
     pub index: u32,
     pub document_id: DocumentId,
-    pub state: &'static str,
+    pub state: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,7 +80,7 @@ pub struct ReportedChunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media: Option<MediaVerdict>,
     /// What of its media is worth knowing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notices: Vec<String>,
     #[serde(skip)]
     problem: Option<String>,
@@ -88,6 +91,8 @@ pub struct ReportedChunk {
 pub enum ReportError {
     #[error(transparent)]
     Register(#[from] DocumentError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -169,6 +174,7 @@ impl RecordingControl {
         ledger: &ChunkLedger,
         day: Timestamp,
     ) -> Result<CompletenessReport, ReportError> {
+        let made_at = self.clock.now();
         let mut recordings = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -207,7 +213,7 @@ impl RecordingControl {
         };
         Ok(CompletenessReport {
             day: name_of(day),
-            made_at: self.clock.now(),
+            made_at,
             chunk_count: chunks().count(),
             doubtful: with(MediaVerdict::Disagrees),
             media_unknown: with(MediaVerdict::Unknown),
@@ -284,7 +290,7 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
     let mut chunk = ReportedChunk {
         index,
         document_id: document_id.clone(),
-        state,
+        state: Cow::Borrowed(state),
         file: None,
         size_bytes: None,
         sha256: None,
@@ -314,7 +320,7 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         Some(ChunkState::Pending) => {
             chunk.problem = Some(format!(
                 "chunk {index} ({document_id}) is not in the vault yet"
-            ))
+            ));
         }
         Some(ChunkState::Expired { reason, .. }) => {
             chunk.problem = Some(format!("chunk {index} ({document_id}) is lost: {reason}"));
@@ -327,7 +333,7 @@ fn reported_chunk(index: u32, document_id: &DocumentId, found: Option<Found>) ->
         None => {
             chunk.problem = Some(format!(
                 "chunk {index} ({document_id}) is not in the ledger"
-            ))
+            ));
         }
     }
     chunk
@@ -342,6 +348,6 @@ fn minutes(duration_ms: u64) -> f64 {
 }
 
 /// Name of a day (UTC): `2026-03-02`.
-pub(super) fn name_of(day: Timestamp) -> String {
+fn name_of(day: Timestamp) -> String {
     day.to_zoned(TimeZone::UTC).date().to_string()
 }

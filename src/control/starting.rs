@@ -1,17 +1,56 @@
-//! A start: checked, reserved for its call, carried out at ACS, registered.
+//! A start: checked, reserved for its call, carried out at ACS, registered. A start whose answer was lost is sent again as it
+//! was, by the next start of the call or by the sweep, until ACS says what became of it.
 
-use tracing::{error, info};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tracing::{error, info, warn};
 use uuid::Uuid;
 
-use super::calls::{Reservation, Reserved};
+use super::calls::{
+    Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved, report_freed,
+};
 use super::entry::RegisteredRecording;
 use super::start::Start;
 use super::state::RecordingState;
 use super::{ControlError, RecordingControl, RecordingView, best_effort};
+use crate::acs::AcsError;
 use crate::acs::client::StartAttempt;
+use crate::acs::error::AcsErrorAnswer;
 use crate::acs::wire::{StartRecordingResponse, StateAtAcs};
 use crate::error_chain::ErrorChain;
+use crate::export::Budget;
 use crate::recording::RecordingId;
+use crate::store::DocumentError;
+
+/// So long a start waits for another start of the same call that may still be asking ACS.
+const WAITS_FOR_OTHERS: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Whether the call's last recording runs must not keep the call from being recorded for longer.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+/// When a caller may ask again for a start whose outcome is unknown.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+/// How the call's last recording stands.
+#[derive(Debug, PartialEq, Eq)]
+enum LastRecording {
+    Runs,
+    Over,
+    /// ACS does not say; its answer to a start will.
+    Unknown,
+}
+
+/// What ACS says of a start whose outcome was unknown.
+#[derive(Debug)]
+enum Resolved {
+    Recording(RecordingId),
+    /// It began no recording.
+    Refused,
+    /// The call is being recorded; ACS does not say by which start.
+    Duplicate(Option<Box<AcsErrorAnswer>>),
+    Unknown,
+}
 
 impl RecordingControl {
     /// Starts the recording of a call. With the same `request_id` again, it is the same start.
@@ -19,99 +58,206 @@ impl RecordingControl {
     /// A register that fails does not keep a call from being recorded, unless there is evidence that has to be kept.
     ///
     /// # Errors
-    /// When consent is missing, when the call is being recorded already, or when ACS refuses.
+    /// When consent is missing, when the call is being recorded already, when ACS refuses, or when it is not known yet what
+    /// became of this start or of another one.
     pub async fn start(
         &self,
         start: &Start,
         request_id: Uuid,
     ) -> Result<RecordingView, ControlError> {
-        if self.policy.requires_consent && start.consent.is_none() {
-            return Err(ControlError::ConsentRequired);
+        let now = self.clock.now();
+        match &start.consent {
+            None if self.policy.requires_consent => return Err(ControlError::ConsentRequired),
+            None => {}
+            Some(consent) => consent.check(now)?,
         }
-        let attempt = StartAttempt {
-            request_id,
-            first_sent: self.clock.now(),
-        };
-        if let Some(consent) = &start.consent {
-            consent.check(attempt.first_sent)?;
-        }
-        let reservation = match self.reserve(start, attempt).await {
-            Ok(Reserved::Yes(reservation)) => Some(reservation),
-            Ok(Reserved::AlreadyMade(id)) => return self.already_made(id).await,
-            Ok(Reserved::Recorded(id)) => {
-                return Err(ControlError::AlreadyInProgress {
-                    recording_id: Some(id),
-                    acs: None,
-                });
-            }
-            Ok(Reserved::UnderWay) => return Err(ControlError::StartUnderWay),
-            Err(ControlError::Register(error)) if start.consent.is_none() => {
-                error!(error = %ErrorChain(&error), "The register failed; the call is recorded all the same");
-                None
-            }
-            Err(error) => return Err(error),
-        };
-        let attempt = reservation
-            .as_ref()
-            .map_or(attempt, |reservation| reservation.attempt);
-        match self.client.start(&start.request, attempt).await {
-            Ok(answer) => {
-                let known = self
-                    .known(&answer.recording_id)
-                    .await
-                    .and_then(|account| account.call);
-                if known.is_some_and(|call| call.is_another(&start.request.call)) {
-                    if let Some(reservation) = &reservation {
-                        best_effort("give up a start", self.calls.give_up(reservation).await);
-                    }
-                    return Err(ControlError::KeyReused {
-                        recording_id: answer.recording_id,
-                    });
+        let waits_until = Instant::now() + WAITS_FOR_OTHERS;
+        let (mut over, mut may_run) = (None, None);
+        loop {
+            let attempt = StartAttempt {
+                request_id,
+                first_sent: self.clock.now(),
+            };
+            match self.calls.reserve(start, attempt, over.as_ref()).await {
+                Ok(Reserved::Yes(reservation)) => {
+                    return self.send_start(start, reservation, may_run).await;
                 }
-                Ok(self.registered(start, reservation.as_ref(), answer).await)
-            }
-            Err(error) => {
-                if let Some(reservation) = &reservation {
-                    best_effort("give up a start", self.calls.give_up(reservation).await);
-                }
-                Err(if error.is_duplicate_start() {
-                    ControlError::AlreadyInProgress {
-                        recording_id: None,
-                        acs: error.own_answer(),
+                Ok(Reserved::AlreadyMade(id)) => return self.already_made(id).await,
+                Ok(Reserved::Recorded(id)) => match self.last_recording(&id).await {
+                    LastRecording::Runs => return Err(in_progress(Some(id), None)),
+                    LastRecording::Over => over = Some(id),
+                    LastRecording::Unknown => {
+                        may_run = Some(id.clone());
+                        over = Some(id);
                     }
-                } else {
-                    error.into()
-                })
+                },
+                Ok(Reserved::Pending(pending)) => {
+                    let may_be_asking = self.clock.now() < pending.asked_until;
+                    if may_be_asking && Instant::now() < waits_until {
+                        tokio::time::sleep(LOOK_EVERY).await;
+                        continue;
+                    }
+                    self.make_way(&pending).await?;
+                }
+                Err(error) if start.consent.is_none() => {
+                    error!(error = %ErrorChain(&error), "The register failed; the call is recorded nevertheless");
+                    return self.send_unreserved(start, attempt).await;
+                }
+                Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Reserves the call. A recording that the register takes for running is asked for at ACS.
-    async fn reserve(
+    /// Goes on with starts whose outcome is unknown, and frees calls whose time is over.
+    ///
+    /// # Errors
+    /// When the register fails.
+    pub(super) async fn sweep_starts(&self, budget: Budget) -> Result<(), DocumentError> {
+        let mut after: Option<String> = None;
+        loop {
+            let markers = self.calls.marked(after.as_deref()).await?;
+            let Some(last) = markers.last().cloned() else {
+                return Ok(());
+            };
+            for marker in markers {
+                if budget.is_spent() {
+                    return Ok(());
+                }
+                self.sweep_start(&marker).await?;
+            }
+            after = Some(last);
+        }
+    }
+
+    async fn sweep_start(&self, marker: &str) -> Result<(), DocumentError> {
+        let now = self.clock.now();
+        match self.calls.look(marker, now).await? {
+            Marked::Pending(pending) if now < pending.asked_until => Ok(()),
+            Marked::Pending(pending) => {
+                let resolved = self.resolve(&pending).await;
+                info!(request.id = %pending.reservation.attempt.request_id, ?resolved, "Asked ACS again for a start whose outcome was unknown");
+                Ok(())
+            }
+            Marked::Freed(freed) => {
+                report_freed(&freed);
+                self.calls.unmark(marker).await
+            }
+            Marked::Settled => self.calls.unmark(marker).await,
+            Marked::Elsewhere if is_older_than_any_start(marker, now) => {
+                self.calls.unmark(marker).await
+            }
+            Marked::Elsewhere => Ok(()),
+        }
+    }
+
+    /// Finds out what became of another start of the same call. Returns if it began no recording.
+    async fn make_way(&self, pending: &PendingStart) -> Result<(), ControlError> {
+        match self.resolve(pending).await {
+            Resolved::Recording(id) => Err(in_progress(Some(id), None)),
+            Resolved::Duplicate(acs) => Err(in_progress(None, acs)),
+            Resolved::Refused => Ok(()),
+            Resolved::Unknown => Err(ControlError::StartUnknown {
+                retry_after: ASK_AGAIN_AFTER,
+                source: None,
+            }),
+        }
+    }
+
+    /// Sends a start again as it was: ACS answers with what it answered first.
+    async fn resolve(&self, pending: &PendingStart) -> Resolved {
+        let PendingStart {
+            reservation, start, ..
+        } = pending;
+        let answer = self.client.start(&start.request, reservation.attempt).await;
+        match answer {
+            Ok(answer) => {
+                let began = reservation.attempt.first_sent;
+                let view = self
+                    .registered(start, Some(reservation), began, answer)
+                    .await;
+                Resolved::Recording(view.recording_id)
+            }
+            Err(error) if error.is_duplicate_start() => Resolved::Duplicate(error.own_answer()),
+            Err(error) if error.may_have_taken_effect() || error.is_unauthorized() => {
+                warn!(error = %ErrorChain(&error), "ACS does not say what became of a start");
+                Resolved::Unknown
+            }
+            Err(_) => {
+                best_effort("give up a start", self.calls.refused(reservation).await);
+                Resolved::Refused
+            }
+        }
+    }
+
+    async fn send_start(
+        &self,
+        start: &Start,
+        reservation: Reservation,
+        may_run: Option<RecordingId>,
+    ) -> Result<RecordingView, ControlError> {
+        let error = match self.client.start(&start.request, reservation.attempt).await {
+            Ok(answer) => {
+                if let Some(reused) = self.key_reused(start, &answer.recording_id).await {
+                    best_effort("give up a start", self.calls.refused(&reservation).await);
+                    return Err(reused);
+                }
+                let began = self.clock.now();
+                let view = self.registered(start, Some(&reservation), began, answer);
+                return Ok(view.await);
+            }
+            Err(error) => error,
+        };
+        if error.may_have_taken_effect() {
+            return Err(ControlError::StartUnknown {
+                retry_after: ASK_AGAIN_AFTER,
+                source: Some(error),
+            });
+        }
+        let is_duplicate = error.is_duplicate_start();
+        // The recording that stands in the way of a repetition may be its own.
+        if !(is_duplicate && reservation.origin == Origin::Repeated) {
+            best_effort("give up a start", self.calls.refused(&reservation).await);
+        }
+        Err(refused(error, may_run))
+    }
+
+    async fn send_unreserved(
         &self,
         start: &Start,
         attempt: StartAttempt,
-    ) -> Result<Reserved, ControlError> {
-        let call = &start.request.call;
-        let reserved = self
-            .calls
-            .reserve(call, attempt, start.consent.as_ref(), None)
-            .await?;
-        let Reserved::Recorded(id) = reserved else {
-            return Ok(reserved);
-        };
-        let runs = match self.state(&id).await {
-            Ok(view) => !matches!(view.state, RecordingState::Stopped | RecordingState::Failed),
-            Err(ControlError::Acs(error)) if error.is_not_found() => false,
-            Err(error) => return Err(error),
-        };
-        if runs {
-            return Ok(Reserved::Recorded(id));
+    ) -> Result<RecordingView, ControlError> {
+        match self.client.start(&start.request, attempt).await {
+            Ok(answer) => Ok(self.registered(start, None, self.clock.now(), answer).await),
+            Err(error) => Err(refused(error, None)),
         }
-        Ok(self
-            .calls
-            .reserve(call, attempt, start.consent.as_ref(), Some(&id))
-            .await?)
+    }
+
+    /// A request id that ACS has answered with the recording of another call.
+    async fn key_reused(&self, start: &Start, id: &RecordingId) -> Option<ControlError> {
+        let call = self.known(id).await?.call?;
+        call.is_another(&start.request.call)
+            .then(|| ControlError::KeyReused {
+                recording_id: id.clone(),
+            })
+    }
+
+    async fn last_recording(&self, id: &RecordingId) -> LastRecording {
+        let state = tokio::time::timeout(LOOK_WITHIN, self.state(id)).await;
+        match state {
+            Ok(Ok(view)) => match view.state {
+                RecordingState::Stopped | RecordingState::Failed => LastRecording::Over,
+                RecordingState::Active
+                | RecordingState::Inactive
+                | RecordingState::Paused
+                | RecordingState::Unknown => LastRecording::Runs,
+            },
+            Ok(Err(ControlError::Acs(error))) if error.is_not_found() => LastRecording::Over,
+            Ok(Err(error)) => {
+                warn!(recording.id = %id, error = %ErrorChain(&error), "Could not ask whether recording `{id}` still runs; ACS's answer to the start decides");
+                LastRecording::Unknown
+            }
+            Err(_) => LastRecording::Unknown,
+        }
     }
 
     async fn already_made(&self, id: RecordingId) -> Result<RecordingView, ControlError> {
@@ -119,53 +265,45 @@ impl RecordingControl {
         let state = account
             .as_ref()
             .map_or(RecordingState::Active, RegisteredRecording::state);
-        let recording_kind = account
-            .as_ref()
-            .and_then(|account| account.recording_kind.clone());
-        Ok(RecordingView {
-            recording_id: id,
-            state,
-            recording_kind,
-            account,
-        })
+        Ok(RecordingView::in_state(&id, state, account))
     }
 
-    /// Writes down what ACS started. It runs, so nothing that fails here may look like a failed start.
+    /// Registers what ACS started. It runs, so nothing that fails here may look like a failed start. What was kept of the
+    /// start stays until the recording's account has it. An erased account takes nothing of people.
     async fn registered(
         &self,
         start: &Start,
         reservation: Option<&Reservation>,
+        began: Timestamp,
         answer: StartRecordingResponse,
     ) -> RecordingView {
-        let now = self.clock.now();
         let id = answer.recording_id;
         info!(recording.id = %id, "Started recording `{id}`");
         let is_paused = start.request.options.pause_on_start == Some(true);
-        let account = self.register.change(&id, now, |account| {
+        let registered = self.register.change(&id, self.clock.now(), |account| {
             account.call = Some(start.request.call.clone());
-            account.options = start.request.options.without_secrets();
-            account.started_by.clone_from(&start.started_by);
-            account.started_at = account.started_at.or(Some(now));
+            account.started_at = account.started_at.or(Some(began));
             account.recording_kind.clone_from(&answer.recording_kind);
-            account.consent.clone_from(&start.consent);
-            if is_paused && account.pauses.is_empty() {
-                account.pause(now, None);
+            if account.erased.is_none() {
+                account.options = start.request.options.without_secrets();
+                account.started_by = account.started_by.take().or(start.started_by.clone());
+                account.consent = account.consent.take().or(start.consent.clone());
+            }
+            if is_paused {
+                account.start_paused(began);
             }
         });
-        let account = best_effort("register a recording", account.await);
-        if let Some(reservation) = reservation {
+        let account = best_effort("register a recording", registered.await);
+        if let (Some(reservation), Some(_)) = (reservation, &account) {
             best_effort(
                 "register a call's recording",
                 self.calls.started(reservation, &id).await,
             );
         }
-        let state = if is_paused {
-            RecordingState::Paused
-        } else {
-            match answer.recording_state {
-                StateAtAcs::Active | StateAtAcs::Unknown => RecordingState::Active,
-                StateAtAcs::Inactive => RecordingState::Inactive,
-            }
+        let state = match (is_paused, answer.recording_state) {
+            (true, _) => RecordingState::Paused,
+            (false, StateAtAcs::Active | StateAtAcs::Unknown) => RecordingState::Active,
+            (false, StateAtAcs::Inactive) => RecordingState::Inactive,
         };
         RecordingView {
             recording_id: id,
@@ -174,4 +312,30 @@ impl RecordingControl {
             account,
         }
     }
+}
+
+fn in_progress(
+    recording_id: Option<RecordingId>,
+    acs: Option<Box<AcsErrorAnswer>>,
+) -> ControlError {
+    ControlError::AlreadyInProgress { recording_id, acs }
+}
+
+fn refused(error: AcsError, may_run: Option<RecordingId>) -> ControlError {
+    if error.is_duplicate_start() {
+        in_progress(may_run, error.own_answer())
+    } else {
+        error.into()
+    }
+}
+
+/// `starting/<seconds>-…`: a start that has not written its reservation by then begins again.
+fn is_older_than_any_start(marker: &str, now: Timestamp) -> bool {
+    let seconds = marker
+        .split('/')
+        .nth(1)
+        .and_then(|rest| rest.split('-').next());
+    let seconds = seconds.and_then(|seconds| seconds.parse::<i64>().ok());
+    let lasts = i64::try_from(RESERVED_FOR.as_secs()).unwrap_or(i64::MAX);
+    seconds.is_none_or(|seconds| now.as_second() - seconds > lasts)
 }

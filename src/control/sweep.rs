@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tracing::error;
 
-use super::entry::{PauseEnd, RegisteredRecording};
+use super::entry::RegisteredRecording;
 use super::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
@@ -50,20 +50,15 @@ impl RecordingsReport {
     }
 }
 
-/// Its pause is over, and nobody has ended it.
-fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
-    recording
-        .open_pause()
-        .and_then(|pause| pause.resume_at)
-        .is_some_and(|resume_at| resume_at <= now)
-}
-
 impl RecordingControl {
     /// Ends pauses whose time is over, and asks for recordings not heard of for a while.
     ///
     /// # Errors
     /// When the list of running recordings cannot be read.
     pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
+        if let Err(error) = self.sweep_starts(budget).await {
+            error!(error = %ErrorChain(&error), "Could not go on with starts whose outcome is unknown");
+        }
         let mut report = RecordingsReport::default();
         let mut cursor = None;
         loop {
@@ -71,7 +66,7 @@ impl RecordingControl {
             // Forgotten pauses first: what is not recorded meanwhile is lost.
             let (due, rest): (Vec<_>, Vec<_>) = page
                 .into_iter()
-                .partition(|recording| is_due(recording, self.clock.now()));
+                .partition(|recording| recording.overdue_pause(self.clock.now()).is_some());
             let looks = futures::stream::iter(due.into_iter().chain(rest))
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .map(|recording| async move { self.look_after(&recording).await })
@@ -88,30 +83,44 @@ impl RecordingControl {
 
     async fn look_after(&self, recording: &RegisteredRecording) -> CheckOutcome {
         let (id, now) = (&recording.recording_id, self.clock.now());
-        let is_due = is_due(recording, now);
-        let result = if is_due {
-            self.resume(id, PauseEnd::Guard).await
-        } else if now.duration_since(recording.heard_at) >= ASK_EVERY {
-            self.state(id).await
-        } else {
-            return CheckOutcome::Fine;
+        let checked = match recording.overdue_pause(now) {
+            Some(pause) => self
+                .end_overdue_pause(id, pause)
+                .await
+                .map(|ended| ended.map_or(CheckOutcome::Fine, |_| CheckOutcome::Resumed)),
+            None if is_due(recording, now) => self.ask(recording).await,
+            None => Ok(CheckOutcome::Fine),
         };
-        match result {
-            Ok(_) if is_due => CheckOutcome::Resumed,
-            Ok(view)
-                if view
-                    .account
-                    .as_ref()
-                    .is_some_and(|account| !account.is_running()) =>
-            {
-                CheckOutcome::Closed
+        checked.unwrap_or_else(|error| {
+            if matches!(error, ControlError::NotStarted { .. }) {
+                return CheckOutcome::Closed;
             }
-            Ok(_) => CheckOutcome::Fine,
-            Err(ControlError::NotStarted { .. }) => CheckOutcome::Closed,
-            Err(error) => {
-                error!(recording.id = %id, error = %ErrorChain(&error), "Recording `{id}` could not be looked after");
-                CheckOutcome::Failed
-            }
-        }
+            error!(recording.id = %id, error = %ErrorChain(&error), "Could not look after recording `{id}`");
+            CheckOutcome::Failed
+        })
     }
+
+    /// Asks ACS how a recording stands, and settles what is unknown.
+    async fn ask(&self, recording: &RegisteredRecording) -> Result<CheckOutcome, ControlError> {
+        let id = &recording.recording_id;
+        if let Some(resume) = recording.late_resume(self.clock.now()) {
+            // Whether that resume came before the newer pause or after it, ACS does not tell.
+            self.pause_again(id, recording).await;
+            self.register
+                .change(id, self.clock.now(), |account| account.withdraw(&resume))
+                .await?;
+        }
+        let view = self.state(id).await?;
+        let has_ended = view.account.is_some_and(|account| !account.is_running());
+        Ok(if has_ended {
+            CheckOutcome::Closed
+        } else {
+            CheckOutcome::Fine
+        })
+    }
+}
+
+/// ACS was not heard of it for a while, or the outcome of a request is unknown.
+fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
+    now.duration_since(recording.heard_at) >= ASK_EVERY || recording.has_unsettled(now)
 }

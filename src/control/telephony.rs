@@ -220,8 +220,9 @@ impl Telephony {
             let mut conversation = known
                 .cloned()
                 .unwrap_or_else(|| Conversation::new(conversation_id));
+            let queued = QueuedCommand::new(activity, command, ids, is_posted, now);
             conversation
-                .take(activity, command, ids, is_posted, now)
+                .take(activity.call.as_ref(), queued)
                 .map(|()| conversation)
         };
         let known: Option<Conversation> = self.documents.find(&key(&name)).await?;

@@ -1,8 +1,10 @@
 //! Errors as our HTTP callers get them: ACS's own shape, ACS's own code where it gave one.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,6 +24,8 @@ use crate::store::documents::DocumentError;
 pub struct Problem {
     status: StatusCode,
     error: Value,
+    /// When the same request makes sense again.
+    retry_after: Option<Duration>,
 }
 
 impl Problem {
@@ -29,6 +33,7 @@ impl Problem {
         Self {
             status,
             error: json!({"code": code, "message": message.into()}),
+            retry_after: None,
         }
     }
 
@@ -153,12 +158,13 @@ impl From<ControlError> for Problem {
                 recording_id,
                 acs,
             ),
-            ControlError::StartUnderWay => Self::conflict(
-                "RecordingAlreadyInProgress",
-                "Recording is already in progress",
-                None,
-                None,
-            ),
+            ControlError::StartUnknown { retry_after, .. } => {
+                let message = "It is not known yet whether the recording of this call was started. The same recording is asked for again; try again.";
+                let mut problem =
+                    Self::new(StatusCode::SERVICE_UNAVAILABLE, "START_UNKNOWN", message);
+                problem.retry_after = Some(retry_after);
+                problem
+            }
             ControlError::KeyReused { recording_id } => {
                 let message = "This Idempotency-Key belongs to the start of another call; this call is not recorded. Use a new key.";
                 let mut problem = Self::new(
@@ -224,6 +230,11 @@ fn from_answer(status: StatusCode, answer: &AcsErrorAnswer) -> Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({ "error": self.error }))).into_response()
+        let mut response = (self.status, Json(json!({ "error": self.error }))).into_response();
+        if let Some(after) = self.retry_after {
+            let headers = response.headers_mut();
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(after.as_secs()));
+        }
+        response
     }
 }

@@ -20,7 +20,6 @@ use super::http_envelope;
 use super::invocation::InvocationResponse;
 use super::problem::Problem;
 use crate::app::App;
-use crate::control::entry::PauseEnd;
 use crate::control::observe;
 use crate::control::register::running::RunningCursor;
 use crate::control::start::Start;
@@ -66,6 +65,7 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
         (status = 409, description = "Recording is already in progress", body = super::problem::ErrorAnswer),
         (status = 413, description = "The body is too large", body = super::problem::ErrorAnswer),
         (status = 422, description = "Consent evidence is missing", body = super::problem::ErrorAnswer),
+        (status = 503, description = "`START_UNKNOWN`: it is not known yet whether the recording was started; try again after `Retry-After`", body = super::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn start(
@@ -187,7 +187,7 @@ pub struct PauseRecording {
     request_body = Option<PauseRecording>,
     responses(
         (status = 202, description = "It is paused", body = RecordingAnswer),
-        (status = 404, description = "Nobody knows it", body = super::problem::ErrorAnswer),
+        (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
         (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
     )
 )]
@@ -227,7 +227,7 @@ pub(crate) async fn pause(
     params(("recordingId" = String, Path)),
     responses(
         (status = 202, description = "It goes on", body = RecordingAnswer),
-        (status = 404, description = "Nobody knows it", body = super::problem::ErrorAnswer),
+        (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
         (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
     )
 )]
@@ -235,10 +235,7 @@ pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let view = app
-        .control
-        .resume(&recording_id(&id)?, PauseEnd::Caller)
-        .await?;
+    let view = app.control.resume(&recording_id(&id)?).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
@@ -247,8 +244,8 @@ pub(crate) async fn resume(
     post, path = "/api/recordings/{recordingId}/stop", operation_id = "stopRecording", tag = "recordings",
     params(("recordingId" = String, Path)),
     responses(
-        (status = 200, description = "It is over", body = RecordingAnswer),
-        (status = 404, description = "Nobody knows it", body = super::problem::ErrorAnswer),
+        (status = 200, description = "The recording is stopped, now or before", body = RecordingAnswer),
+        (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
         (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
     )
 )]
@@ -256,7 +253,8 @@ pub(crate) async fn stop(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
 ) -> Result<Json<RecordingAnswer>, Problem> {
-    Ok(Json(app.control.stop(&recording_id(&id)?).await?.into()))
+    let outcome = app.control.stop(&recording_id(&id)?).await?;
+    Ok(Json(outcome.into_view().into()))
 }
 
 /// Who asks, where App Service's authentication stands in front of us.

@@ -40,8 +40,41 @@ async fn a_call_is_recorded_when_it_starts_and_closed_when_it_ends() {
     );
     let mut ended = event;
     ended["eventType"] = "Microsoft.Communication.CallEnded".into();
+    world
+        .admin(
+            "POST",
+            "calls/end",
+            json!({"serverCallId": call["serverCallId"]}),
+        )
+        .await;
     assert_eq!(world.event(&ended).await.0, 200);
     assert_eq!(running(&world).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn a_call_ended_event_of_a_call_that_goes_on_ends_nothing() {
+    let world = World::with(&[("AUTO_RECORD", "all")]).await;
+    let call = world.admin("POST", "calls", json!({})).await;
+    let event = call_started(&call, json!({}));
+    assert_eq!(world.event(&event).await.0, 200);
+    let mut forged = event;
+    forged["eventType"] = "Microsoft.Communication.CallEnded".into();
+    assert_eq!(world.event(&forged).await.0, 200);
+    assert_eq!(running(&world).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_start_that_acs_refuses_for_our_credential_makes_the_event_come_again() {
+    let world = World::with(&[("AUTO_RECORD", "all")]).await;
+    let call = world.admin("POST", "calls", json!({})).await;
+    for status in [401, 403] {
+        let fault = json!([{"plane": "control", "kind": "status", "status": status, "times": 1}]);
+        world.admin("PUT", "faults", fault).await;
+        let (answered, answer) = world.event(&call_started(&call, json!({}))).await;
+        assert_eq!(answered, 500, "{status}: {answer}");
+    }
+    assert_eq!(world.event(&call_started(&call, json!({}))).await.0, 200);
+    assert_eq!(running(&world).await.len(), 1);
 }
 
 #[tokio::test]

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use recording_vault::acs::client::StartAttempt;
-use recording_vault::acs::wire::{CallLocator, RecordedCall};
+use recording_vault::acs::wire::{
+    CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest,
+};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::Person;
 use recording_vault::control::calls::CallRegister;
 use recording_vault::control::consent::Consent;
 use recording_vault::control::entry::{Erased, RegisteredRecording};
+use recording_vault::control::start::Start;
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::ledger::Recorded;
 use recording_vault::export::{ChunkState, ExportSweep};
@@ -143,7 +146,16 @@ async fn consent_goes_where_the_answer_to_the_start_was_lost_and_does_not_come_b
         request_id: Uuid::from_u128(1),
         first_sent: now(),
     };
-    let reserved = calls.reserve(&call, attempt, Some(&consent), None).await;
+    let request = StartRecordingRequest {
+        call: call.clone(),
+        options: StartRecordingOptions::default(),
+    };
+    let start = Start {
+        request,
+        consent: Some(consent.clone()),
+        started_by: Some("Anna".to_owned()),
+    };
+    let reserved = calls.reserve(&start, attempt, None).await;
     reserved.expect("the register works");
     register(&durable, &chunks).await;
     let register_ = durable.register(&Plan::calm());

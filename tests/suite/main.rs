@@ -25,6 +25,7 @@
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
 //! | `audit_contention` | what any number of instances get into the one audit log |
+//! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
@@ -58,6 +59,7 @@ mod backup_vault;
 mod catalogue;
 mod command_line;
 mod completeness;
+mod control_answers;
 mod crash_points;
 mod doctor;
 mod document_store_contract;

@@ -88,7 +88,7 @@ async fn after_its_stop_a_recording_is_stopped_and_its_call_can_be_recorded_agai
         200
     );
     assert_eq!(state(&world, &id).await["recordingState"], "stopped");
-    for action in ["pause", "resume", "stop"] {
+    for action in ["pause", "resume"] {
         let (status, answer) = world
             .api("POST", &format!("/recordings/{id}/{action}"), None)
             .await;
@@ -99,6 +99,36 @@ async fn after_its_stop_a_recording_is_stopped_and_its_call_can_be_recorded_agai
         );
     }
     assert_ne!(started(&world, json!({"serverCallId": call})).await, id);
+}
+
+#[tokio::test]
+async fn a_stop_of_a_recording_that_is_over_gives_the_same_answer_again() {
+    let world = World::new().await;
+    let call = call(&world).await;
+    let id = started(&world, json!({"serverCallId": call})).await;
+    let stop = format!("/recordings/{id}/stop");
+    let (status, first) = world.api("POST", &stop, None).await;
+    assert_eq!((status, &first["recordingState"]), (200, &json!("stopped")));
+    assert_eq!(world.api("POST", &stop, None).await, (200, first.clone()));
+    assert_eq!(
+        world
+            .api("DELETE", &format!("/recordings/{id}"), None)
+            .await,
+        (200, first)
+    );
+    // It ended by itself, and the register does not know yet.
+    let id = started(&world, json!({"serverCallId": call})).await;
+    world
+        .admin("POST", "calls/end", json!({"serverCallId": call}))
+        .await;
+    let (status, stopped) = world
+        .api("POST", &format!("/recordings/{id}/stop"), None)
+        .await;
+    assert_eq!(
+        (status, &stopped["recordingState"]),
+        (200, &json!("stopped")),
+        "{stopped}"
+    );
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ impl RecordingRegister {
                 // A kill between the two writes left the marker behind.
                 Ok(Some(ended)) => {
                     self.mark_running(&ended.recording_id, &marker, &ended, true)
-                        .await?
+                        .await?;
                 }
                 // Its account is about to be written.
                 Ok(None) => {}

@@ -7,8 +7,9 @@ use super::activity;
 use super::command::{Action, Outcome, not_started};
 use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
-use crate::control::entry::{PauseEnd, RegisteredRecording};
+use crate::control::entry::RegisteredRecording;
 use crate::control::invalid::InvalidRequest;
+use crate::control::steering::StopOutcome;
 use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::recording::RecordingId;
 
@@ -88,7 +89,9 @@ impl RecordingControl {
             .start(&start, Uuid::new_v5(&COMMANDS, name.as_bytes()))
             .await?;
         let tag = |account: &mut RegisteredRecording| {
-            account.conversation = Some(conversation.id.clone())
+            if account.erased.is_none() {
+                account.conversation = Some(conversation.id.clone());
+            }
         };
         let tagged = self
             .register
@@ -107,14 +110,21 @@ impl RecordingControl {
         let id = &session.recording_id;
         match action {
             Action::Pause => self.pause(id, None).await,
-            Action::Resume => self.resume(id, PauseEnd::Caller).await,
+            Action::Resume => self.resume(id).await,
             Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => {
-                match self.stop(id).await {
-                    // An earlier try of this command was killed after it had stopped the recording.
-                    Err(ControlError::NotStarted { .. }) if tries > 0 && session.is_own => {
-                        self.state(id).await
+                // A try of this command may have been killed after it had stopped the recording.
+                let may_be_own = tries > 0 && session.is_own;
+                let outcome = self.stop(id).await?;
+                match &outcome {
+                    StopOutcome::EndedBefore(_) | StopOutcome::WasStopped(_) if !may_be_own => {
+                        Err(ControlError::NotStarted {
+                            recording_id: id.clone(),
+                            acs: None,
+                        })
                     }
-                    stopped => stopped,
+                    StopOutcome::Stopped(_)
+                    | StopOutcome::EndedBefore(_)
+                    | StopOutcome::WasStopped(_) => Ok(outcome.into_view()),
                 }
             }
         }
@@ -172,7 +182,7 @@ fn is_over(error: &ControlError) -> bool {
         ControlError::Invalid(_)
         | ControlError::ConsentRequired
         | ControlError::AlreadyInProgress { .. }
-        | ControlError::StartUnderWay
+        | ControlError::StartUnknown { .. }
         | ControlError::KeyReused { .. }
         | ControlError::Register(_) => false,
     }

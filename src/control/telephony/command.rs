@@ -92,11 +92,15 @@ impl From<ControlError> for Outcome {
     /// It publishes no codes for them.
     fn from(error: ControlError) -> Self {
         match error {
-            ControlError::AlreadyInProgress { .. } | ControlError::StartUnderWay => Self::error(
+            ControlError::AlreadyInProgress { .. } => Self::error(
                 "RecordingAlreadyInProgress",
                 "Recording is already in progress",
             ),
             ControlError::NotStarted { .. } => not_started(),
+            ControlError::StartUnknown { .. } => Self::error(
+                "ServiceError",
+                "It is not known yet whether the recording was started; send the command again",
+            ),
             ControlError::ConsentRequired => Self::error(
                 "ConsentRequired",
                 "Recordings need consent evidence here: give `consent` in `value.data`",

@@ -14,11 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::activity::Activity;
-use super::command::{Action, Command, Outcome};
-use super::queued_command::{
-    CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Ids, Progress, QueuedCommand, Step,
-};
+use super::command::{Action, Outcome};
+use super::queued_command::{CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Progress, QueuedCommand, Step};
 use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
 
@@ -55,20 +52,17 @@ impl Conversation {
         }
     }
 
-    /// Takes a command; one that is there already is not taken twice.
+    /// Takes a command, and the call that its activity names; a command that is there already is not taken twice.
     pub(super) fn take(
         &mut self,
-        activity: &Activity,
-        command: &Command,
-        ids: &Ids,
-        is_posted: bool,
-        now: Timestamp,
+        call: Option<&RecordedCall>,
+        command: QueuedCommand,
     ) -> Result<(), NotTaken> {
-        self.call = activity.call.clone().or(self.call.take());
+        self.call = call.cloned().or(self.call.take());
         if self.call.is_none() && command.action != Action::Unsupported {
             return Err(NotTaken::NoCall);
         }
-        if self.find(&ids.command, &command.name).is_some() {
+        if self.find(&command.command_id, &command.name).is_some() {
             return Ok(());
         }
         if self
@@ -80,21 +74,7 @@ impl Conversation {
         {
             return Err(NotTaken::TooMany);
         }
-        self.commands.push(QueuedCommand {
-            command_id: ids.command.clone(),
-            name: command.name.clone(),
-            action: command.action.clone(),
-            activity_id: ids.activity.clone(),
-            result_id: ids.result,
-            received_at: now,
-            addresses: activity.addresses.clone(),
-            is_posted,
-            progress: Progress::Queued {
-                tries: 0,
-                not_before: None,
-                by: None,
-            },
-        });
+        self.commands.push(command);
         while self.commands.len() > KEPT {
             let Some(oldest) = self.commands.iter().position(QueuedCommand::is_finished) else {
                 break;
@@ -197,7 +177,7 @@ impl Conversation {
         };
         match &mut known.progress {
             Progress::Queued { not_before, .. } | Progress::Undelivered { not_before, .. } => {
-                *not_before = Some(until)
+                *not_before = Some(until);
             }
             Progress::Finished { .. } => {}
         }
@@ -221,7 +201,9 @@ impl Conversation {
 mod tests {
     use super::*;
     use crate::control::state::RecordingState;
-    use crate::control::telephony::activity::Addresses;
+    use crate::control::telephony::activity::{Activity, Addresses};
+    use crate::control::telephony::command::Command;
+    use crate::control::telephony::queued_command::Ids;
     use jiff::SignedDuration;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -260,13 +242,9 @@ mod tests {
             expects_replies: false,
             addresses: Addresses::default(),
         };
-        conversation.take(
-            &activity,
-            &command,
-            &Ids::of(&activity, &command),
-            true,
-            NOW,
-        )
+        let ids = Ids::of(&activity, &command);
+        let queued = QueuedCommand::new(&activity, &command, &ids, true, NOW);
+        conversation.take(activity.call.as_ref(), queued)
     }
 
     fn carried_out_next(
@@ -410,13 +388,9 @@ mod tests {
             expects_replies: false,
             addresses: Addresses::default(),
         };
-        let taken = Conversation::new("c").take(
-            &activity,
-            &command,
-            &Ids::of(&activity, &command),
-            true,
-            NOW,
-        );
+        let ids = Ids::of(&activity, &command);
+        let queued = QueuedCommand::new(&activity, &command, &ids, true, NOW);
+        let taken = Conversation::new("c").take(activity.call.as_ref(), queued);
         assert_eq!(taken, Err(NotTaken::NoCall));
     }
 }

@@ -71,7 +71,7 @@ impl Telephony {
             });
             match (conversation, step) {
                 (Some(_), Step::CarryOut { command, tries }) => {
-                    self.carry_out(name, &command, tries).await?
+                    self.carry_out(name, &command, tries).await?;
                 }
                 (
                     Some(conversation),
@@ -103,7 +103,7 @@ impl Telephony {
         let by = Uuid::new_v4();
         let begun = self
             .change(name, |conversation| {
-                conversation.begin(command, by, self.control.clock.now())
+                conversation.begin(command, by, self.control.clock.now());
             })
             .await?;
         let Some(conversation) = begun.filter(|conversation| conversation.is_begun(command, by))
@@ -113,7 +113,7 @@ impl Telephony {
         match self.control.carry_out(&conversation, command, tries).await {
             Attempt::Done(outcome) => {
                 self.change(name, |conversation| {
-                    conversation.carried_out(command, by, outcome.clone())
+                    conversation.carried_out(command, by, outcome.clone());
                 })
                 .await?;
             }
@@ -125,7 +125,7 @@ impl Telephony {
                     .checked_add(TRY_AGAIN_AFTER)
                     .unwrap_or(Timestamp::MAX);
                 self.change(name, |conversation| {
-                    conversation.postpone(command, by, until)
+                    conversation.postpone(command, by, until);
                 })
                 .await?;
             }
@@ -143,7 +143,7 @@ impl Telephony {
         let (name, by) = (name(&conversation.id), Uuid::new_v4());
         let begun = self
             .change(&name, |conversation| {
-                conversation.begin(command, by, self.control.clock.now())
+                conversation.begin(command, by, self.control.clock.now());
             })
             .await?;
         if !begun.is_some_and(|conversation| conversation.is_begun(command, by)) {
@@ -169,7 +169,7 @@ impl Telephony {
                     .checked_add(delay)
                     .unwrap_or(Timestamp::MAX);
                 self.change(&name, |conversation| {
-                    conversation.postpone(command, by, until)
+                    conversation.postpone(command, by, until);
                 })
                 .await?;
                 return Ok(());
@@ -179,7 +179,7 @@ impl Telephony {
             }
         }
         self.change(&name, |conversation| {
-            conversation.delivered(command, by, outcome.clone())
+            conversation.delivered(command, by, outcome.clone());
         })
         .await?;
         Ok(())

@@ -99,6 +99,31 @@ impl Ids {
 }
 
 impl QueuedCommand {
+    /// A command that nobody has begun. `is_posted`: its result goes to the bot's endpoint.
+    pub(super) fn new(
+        activity: &Activity,
+        command: &Command,
+        ids: &Ids,
+        is_posted: bool,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            command_id: ids.command.clone(),
+            name: command.name.clone(),
+            action: command.action.clone(),
+            activity_id: ids.activity.clone(),
+            result_id: ids.result,
+            received_at: now,
+            addresses: activity.addresses.clone(),
+            is_posted,
+            progress: Progress::Queued {
+                tries: 0,
+                not_before: None,
+                by: None,
+            },
+        }
+    }
+
     /// What came of it, once that is known.
     pub(super) fn outcome(&self) -> Option<&Outcome> {
         match &self.progress {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use recording_vault::control::entry::PauseEnd;
 use recording_vault::control::start::Start;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::Budget;
@@ -130,7 +129,7 @@ impl ControlProcess {
     }
 
     async fn resume(&self) -> Done {
-        match self.control.resume(&first(), PauseEnd::Caller).await {
+        match self.control.resume(&first()).await {
             Ok(_) => {
                 self.world.tell(Told::Resumed);
                 Done::Done
@@ -159,7 +158,7 @@ impl ControlProcess {
 fn failed(error: ControlError) -> Done {
     match error {
         ControlError::AlreadyInProgress { .. }
-        | ControlError::StartUnderWay
+        | ControlError::StartUnknown { .. }
         | ControlError::NotStarted { .. } => Done::nothing(error.to_string()),
         other => Done::failed(other),
     }

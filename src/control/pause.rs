@@ -1,0 +1,50 @@
+//! A pause of a recording, kept as evidence. When it began identifies it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// An interval in which nothing was recorded, kept as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Pause {
+    #[schema(value_type = String, format = DateTime)]
+    pub started_at: Timestamp,
+    /// When the pause guard ends it, unless somebody does so before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub resume_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub ended_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<PauseEnd>,
+}
+
+/// What ended a pause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum PauseEnd {
+    /// Somebody resumed the recording through us.
+    Caller,
+    /// `resumeAfter` was over, and the sweep resumed it.
+    Guard,
+    /// ACS says that it is recording: somebody resumed it past us.
+    Observed,
+    /// The recording ended while it was paused.
+    Stop,
+}
+
+impl Pause {
+    pub fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
+    /// Ends the pause, unless it has ended already.
+    pub fn end(&mut self, at: Timestamp, by: PauseEnd) {
+        if self.is_open() {
+            self.ended_at = Some(at);
+            self.ended_by = Some(by);
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! Recordings by the day (UTC) that they began, and the days whose reports must be made again.
+//!
+//! `days/<YYYYMMDD>/<sha256>` follows the account: it moves when the start becomes known. A change that a report of its day
+//! may have missed leaves a marker `reports-due/<day>/<seconds>-<sha256>`, written before the account. Only a report that
+//! began well after a marker removes it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp, ToSpan as _};
+
+use super::{RecordingRegister, name};
+use crate::control::day_summary::{DaySummary, summary_key};
+use crate::control::entry::RegisteredRecording;
+use crate::store::documents::DocumentError;
+
+const DUE: &str = "reports-due/";
+const PAGE: usize = 500;
+/// A day is reported on when the files of its last recordings have come, or are missing.
+pub const REPORTED_AFTER: SignedDuration = SignedDuration::from_hours(2);
+/// A change takes far less than this from its marker to its account; after longer the marker is written again.
+pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
+/// A change whose marker is older than this is in the account, or has written another marker.
+const MARKER_IS_OLD: SignedDuration = SignedDuration::from_mins(2);
+
+/// Days whose report may lack a change.
+#[derive(Debug, Default)]
+pub(super) struct LateChange {
+    days: BTreeSet<Date>,
+    name: String,
+}
+
+/// A day whose report must be made again, and the markers that say so.
+#[derive(Debug)]
+pub struct DueDay {
+    pub day: Date,
+    markers: Vec<String>,
+}
+
+impl LateChange {
+    /// The days of a change that come too late for the reports of those days.
+    pub fn of(
+        known: Option<&RegisteredRecording>,
+        changed: &RegisteredRecording,
+        now: Timestamp,
+    ) -> Self {
+        let days = known
+            .into_iter()
+            .chain([changed])
+            .map(|recording| day_of(recording.filed_at()));
+        let days = if known.is_some_and(|known| is_reported_alike(known, changed)) {
+            BTreeSet::new()
+        } else {
+            days.filter(|day| is_reported(*day, now)).collect()
+        };
+        Self {
+            days,
+            name: name(&changed.recording_id),
+        }
+    }
+}
+
+impl RecordingRegister {
+    /// Names of the accounts of recordings that began on a day (UTC), at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn of_day(
+        &self,
+        day: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>, DocumentError> {
+        let prefix = day_key(day);
+        let after = after.map(|name| format!("{prefix}{name}"));
+        let keys = self
+            .documents
+            .store
+            .list(&prefix, after.as_deref(), limit)
+            .await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| key.strip_prefix(&prefix))
+            .map(str::to_owned)
+            .collect())
+    }
+
+    /// What was kept of a day, if its report was made.
+    ///
+    /// # Errors
+    /// When the storage fails or it is unreadable.
+    pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, DocumentError> {
+        self.documents.find(&summary_key(day)).await
+    }
+
+    /// Notes that the report of a day must be made.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn need_report(&self, day: Date) -> Result<(), DocumentError> {
+        self.put_marker(&format!("{DUE}{day}/{:011}-daily", 0))
+            .await
+    }
+
+    /// Days whose reports must be made again, at most `limit`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn due_days(&self, limit: usize) -> Result<Vec<DueDay>, DocumentError> {
+        let mut due: Vec<DueDay> = Vec::new();
+        let mut after: Option<String> = None;
+        while due.len() < limit {
+            let found = self.documents.store.list(DUE, after.as_deref(), 1).await?;
+            let day = found.first().and_then(|key| {
+                let rest = key.strip_prefix(DUE)?;
+                rest.split('/').next()?.parse::<Date>().ok()
+            });
+            let (Some(key), Some(day)) = (found.first(), day) else {
+                return Ok(due);
+            };
+            let prefix = format!("{DUE}{day}/");
+            let markers = self.documents.store.list(&prefix, None, PAGE).await?;
+            after = Some(format!("{prefix}~"));
+            if markers.is_empty() {
+                after = Some(key.clone());
+                continue;
+            }
+            due.push(DueDay { day, markers });
+        }
+        Ok(due)
+    }
+
+    /// Removes the markers of a day whose report was begun at `began`; young ones stay, because their changes may not have
+    /// been in the accounts yet.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn reported(&self, due: &DueDay, began: Timestamp) -> Result<(), DocumentError> {
+        for marker in &due.markers {
+            if is_old(marker, began) {
+                self.documents.store.remove(marker).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn mark_late(
+        &self,
+        late: &LateChange,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        for day in &late.days {
+            let seconds = now.as_second().max(0);
+            let marker = format!("{DUE}{day}/{seconds:011}-{}", late.name);
+            self.put_marker(&marker).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The day (UTC) of a time.
+pub fn day_of(time: Timestamp) -> Date {
+    time.to_zoned(TimeZone::UTC).date()
+}
+
+pub(super) fn day_key(time: Timestamp) -> String {
+    format!("days/{}/", day_of(time).strftime("%Y%m%d"))
+}
+
+pub(super) fn after(time: Timestamp, elapsed: Duration) -> Timestamp {
+    time.checked_add(elapsed).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether the report of a day may have been made.
+fn is_reported(day: Date, now: Timestamp) -> bool {
+    let end = day
+        .checked_add(1.day())
+        .and_then(|next| next.to_zoned(TimeZone::UTC));
+    end.is_ok_and(|end| now.duration_since(end.timestamp()) >= REPORTED_AFTER)
+}
+
+/// Whether a report says the same of both.
+fn is_reported_alike(known: &RegisteredRecording, changed: &RegisteredRecording) -> bool {
+    let reported = |recording: &RegisteredRecording| {
+        (
+            recording.status.clone(),
+            recording.started_at,
+            recording.filed_at(),
+            recording.open_pause().is_some(),
+        )
+    };
+    reported(known) == reported(changed) && known.files == changed.files
+}
+
+fn is_old(marker: &str, began: Timestamp) -> bool {
+    let seconds = marker
+        .rsplit('/')
+        .next()
+        .and_then(|rest| rest.split('-').next());
+    let written_at = seconds
+        .and_then(|seconds| seconds.parse().ok())
+        .and_then(|seconds| Timestamp::from_second(seconds).ok());
+    written_at.is_none_or(|written_at| began.duration_since(written_at) >= MARKER_IS_OLD)
+}
