@@ -34,6 +34,7 @@ pub use announcing::Recorded;
 pub use claiming::{AfterUpdate, Claim};
 pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;
+pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, Retried};
 pub use rebuilding::Rebuilt;
