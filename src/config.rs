@@ -28,6 +28,10 @@ use crate::vault::url::ContainerUrl;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
 
+/// A request to the vault begins only while half of a claim is left, and is cut off when the claim is over: with less than this
+/// a slow storage would hardly get anything done.
+const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
+
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]
 pub enum SignIn {
@@ -231,7 +235,7 @@ impl Reader {
     fn limits(&mut self) -> Option<TimeLimits> {
         let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
         let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
-        let claim_ttl = self.duration("CLAIM_TTL", Duration::from_secs(3));
+        let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
         let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
         Some(TimeLimits {
             event_budget: event_budget?,

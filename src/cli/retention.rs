@@ -184,6 +184,8 @@ pub struct ApplyReport {
 pub struct HeldCopy {
     pub document_id: DocumentId,
     pub cases: Vec<Case>,
+    /// It is in the vault as it was; otherwise a removal that began before the hold may have deleted parts of it.
+    pub is_whole: bool,
 }
 
 /// A copy that could not be deleted.
@@ -217,9 +219,14 @@ impl fmt::Display for ApplyReport {
         held.iter().try_for_each(|copy| {
             write!(
                 f,
-                "\n{} is held for {}",
+                "\n{} is held for {}{}",
                 copy.document_id,
-                tags(&copy.cases)
+                tags(&copy.cases),
+                if copy.is_whole {
+                    ""
+                } else {
+                    ", but may be deleted in part"
+                }
             )
         })?;
         failed.iter().try_for_each(|copy| {
@@ -246,7 +253,11 @@ async fn apply(retention: &Retention) -> Result<ApplyReport, LedgerError> {
     for (document_id, removal) in applied.removals {
         match removal {
             Removal::Removed => report.removed.push(document_id),
-            Removal::Held { cases } => report.held.push(HeldCopy { document_id, cases }),
+            Removal::Held { cases, is_whole } => report.held.push(HeldCopy {
+                document_id,
+                cases,
+                is_whole,
+            }),
             Removal::NotDue => {}
             Removal::Busy => {
                 let reason = "another process works on it".to_owned();

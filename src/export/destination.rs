@@ -47,6 +47,7 @@ pub struct BlobVersion(pub String);
 
 /// What became of a conditional removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub enum RemoveOutcome {
     /// No blob of that name is there, whether this request or an earlier one removed it.
     Removed,
@@ -56,6 +57,7 @@ pub enum RemoveOutcome {
 
 /// What became of a touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub enum TouchOutcome {
     Touched,
     NotThere,
@@ -65,10 +67,13 @@ pub enum TouchOutcome {
 
 /// What became of a conditional replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub enum ReplaceOutcome {
     Replaced,
     /// The blob has another version, or is gone: nothing was written.
     Changed,
+    /// An immutability policy or a legal hold refuses it.
+    Protected,
 }
 
 /// The vault did not do what was asked; it may or may not have taken effect. Trying again is safe.

@@ -175,6 +175,11 @@ impl LedgerEntry {
         now >= self.surely_gone_at
     }
 
+    /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
+    pub(super) fn is_done(&self) -> bool {
+        self.state.is_settled() && (self.reported_end || !self.state.is_loss())
+    }
+
     /// Half of its time is over, and it is not in the vault.
     pub fn is_at_risk(&self, now: Timestamp) -> bool {
         self.risk(now).is_some()

@@ -1,6 +1,7 @@
 //! A fence around what happens outside the ledger: the vault does not know claims, so each write there asks first whether the
-//! claim lasts longer than a request takes, by a monotonic clock.
+//! claim lasts longer than a request takes, and is cut off when the claim ends.
 
+use std::future::Future;
 use std::ops::Range;
 
 use async_trait::async_trait;
@@ -13,7 +14,7 @@ use super::destination::{
     RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use super::layout::BlobName;
-use super::ledger::{AfterUpdate, ChunkLedger, Claim, LedgerError};
+use super::ledger::{AfterUpdate, ChunkLedger, Claim, ClaimOver, LedgerError};
 use crate::recording::MediaKind;
 
 /// What a claim's holder has to ask before it acts outside the ledger.
@@ -36,6 +37,11 @@ impl<'a> Fence<'a> {
         self.ledger.ensure_time(self.claim).await
     }
 
+    /// Whether there is time for a request. It never waits: what was looked at just before is still so.
+    pub fn has_time(&self) -> bool {
+        self.ledger.has_time(self.claim)
+    }
+
     /// Decides what the media is called after, durably, unless that is decided already. Gives what it is called after.
     ///
     /// # Errors
@@ -51,7 +57,7 @@ impl<'a> Fence<'a> {
         Ok(entry.media_kind.unwrap_or(kind))
     }
 
-    /// A vault whose writes and removals ask this fence first.
+    /// A vault whose writes ask this fence first. Its removals never wait for a renewal: they fail where there is no time.
     pub fn around(self, vault: &'a dyn ExportDestination) -> FencedVault<'a> {
         FencedVault { vault, fence: self }
     }
@@ -64,12 +70,38 @@ pub struct FencedVault<'a> {
 }
 
 impl FencedVault<'_> {
-    async fn check(&self, action: &'static str, name: &BlobName) -> Result<(), DestinationError> {
-        self.fence.check().await.map_err(|error| DestinationError {
-            action,
-            name: name.clone(),
-            source: error.into(),
-        })
+    async fn act<T>(
+        &self,
+        action: &'static str,
+        name: &BlobName,
+        acting: impl Future<Output = Result<T, DestinationError>> + Send,
+    ) -> Result<T, DestinationError> {
+        if let Err(error) = self.fence.check().await {
+            return Err(stopped(action, name, error));
+        }
+        self.send(action, name, acting).await
+    }
+
+    async fn send<T>(
+        &self,
+        action: &'static str,
+        name: &BlobName,
+        acting: impl Future<Output = Result<T, DestinationError>> + Send,
+    ) -> Result<T, DestinationError> {
+        let acted = self.fence.claim.while_it_lasts(acting).await;
+        acted.unwrap_or_else(|over| Err(stopped(action, name, over)))
+    }
+}
+
+fn stopped(
+    action: &'static str,
+    name: &BlobName,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> DestinationError {
+    DestinationError {
+        action,
+        name: name.clone(),
+        source: error.into(),
     }
 }
 
@@ -80,8 +112,8 @@ impl ExportDestination for FencedVault<'_> {
     }
 
     async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
-        self.check("stage a block of", name).await?;
-        self.vault.stage(name, block).await
+        let staging = self.vault.stage(name, block);
+        self.act("stage a block of", name, staging).await
     }
 
     async fn commit(
@@ -90,8 +122,8 @@ impl ExportDestination for FencedVault<'_> {
         blocks: &[BlockId],
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        self.check("commit", name).await?;
-        self.vault.commit(name, blocks, properties).await
+        let committing = self.vault.commit(name, blocks, properties);
+        self.act("commit", name, committing).await
     }
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
@@ -116,8 +148,8 @@ impl ExportDestination for FencedVault<'_> {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError> {
-        self.check("write", name).await?;
-        self.vault.put(name, content, properties).await
+        let putting = self.vault.put(name, content, properties);
+        self.act("write", name, putting).await
     }
 
     async fn list(
@@ -139,8 +171,8 @@ impl ExportDestination for FencedVault<'_> {
         content: Bytes,
         properties: &BlobProperties,
     ) -> Result<ReplaceOutcome, DestinationError> {
-        self.check("replace", name).await?;
-        self.vault.replace(name, version, content, properties).await
+        let replacing = self.vault.replace(name, version, content, properties);
+        self.act("replace", name, replacing).await
     }
 
     async fn remove(
@@ -148,17 +180,20 @@ impl ExportDestination for FencedVault<'_> {
         name: &BlobName,
         version: &BlobVersion,
     ) -> Result<RemoveOutcome, DestinationError> {
-        self.check("remove", name).await?;
-        self.vault.remove(name, version).await
+        if !self.fence.has_time() {
+            return Err(stopped("remove", name, ClaimOver));
+        }
+        let removing = self.vault.remove(name, version);
+        self.send("remove", name, removing).await
     }
 
     async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError> {
-        self.check("touch", name).await?;
-        self.vault.touch(name).await
+        self.act("touch", name, self.vault.touch(name)).await
     }
 
     async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError> {
-        self.check("discard the staged blocks of", name).await?;
-        self.vault.discard_staged(name).await
+        let discarding = self.vault.discard_staged(name);
+        self.act("discard the staged blocks of", name, discarding)
+            .await
     }
 }

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::recording::{DeleteLocation, DocumentId};
 
-/// The longest time that a request may live after the claim under which it was sent, clocks that are wrong included.
-const REQUEST_LIVES: Duration = Duration::from_mins(5);
+/// The longest time that a request may live after the claim under which it was sent, clocks that are wrong included: the
+/// client's own deadlines are seconds, a proxy's minutes.
+pub(in crate::export) const REQUEST_LIVES: Duration = Duration::from_mins(15);
 
 /// What is about to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +49,9 @@ pub struct Intent {
     /// Until then a request of its owner may still arrive.
     acts_until: Timestamp,
     claim: Uuid,
+    /// When an earlier holder began to delete the same, whose outcome is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    in_doubt_since: Option<Timestamp>,
 }
 
 impl Intent {
@@ -57,6 +61,7 @@ impl Intent {
             began_at: now,
             acts_until: now.checked_add(REQUEST_LIVES).unwrap_or(Timestamp::MAX),
             claim,
+            in_doubt_since: None,
         }
     }
 
@@ -65,6 +70,11 @@ impl Intent {
     pub(super) fn after(mut self, previous: Option<&Self>) -> Self {
         if let Some(previous) = previous {
             self.acts_until = self.acts_until.max(previous.acts_until);
+            self.in_doubt_since = if previous.claim == self.claim {
+                previous.in_doubt_since
+            } else {
+                Some(previous.in_doubt_since.unwrap_or(previous.began_at))
+            };
         }
         self
     }
@@ -82,6 +92,15 @@ impl Intent {
     /// Whether the holder of this claim has it.
     pub(super) fn is_of(&self, claim: Uuid) -> bool {
         self.claim == claim
+    }
+
+    /// Since when another holder than that of this claim may have deleted it: its outcome is unknown.
+    pub(super) fn in_doubt_since(&self, claim: Uuid) -> Option<Timestamp> {
+        if self.claim == claim {
+            self.in_doubt_since
+        } else {
+            Some(self.in_doubt_since.unwrap_or(self.began_at))
+        }
     }
 
     /// Until when what it deletes may still go, whoever looks for holds now.
@@ -106,12 +125,26 @@ mod tests {
         let claim = Uuid::from_u128(1);
         let mut intent = Intent::new(IntendedDeletion::Copy, claim, now);
         intent.extend(claim, minutes(1));
-        assert!(intent.may_still_act(minutes(5)));
-        assert!(!intent.may_still_act(minutes(6)));
+        assert!(intent.may_still_act(minutes(15)));
+        assert!(!intent.may_still_act(minutes(16)));
         intent.extend(Uuid::from_u128(2), minutes(60));
         assert!(
-            !intent.may_still_act(minutes(6)),
+            !intent.may_still_act(minutes(16)),
             "another claim's time is not the owner's"
         );
+    }
+
+    #[test]
+    fn an_intent_that_takes_over_from_another_holder_keeps_the_doubt() {
+        let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
+        let later = now + jiff::SignedDuration::from_hours(1);
+        let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let sent = Intent::new(IntendedDeletion::Copy, first, now);
+        assert_eq!(sent.in_doubt_since(first), None, "it knows its own answers");
+        assert_eq!(sent.in_doubt_since(second), Some(now));
+        let again = Intent::new(IntendedDeletion::Copy, second, later).after(Some(&sent));
+        assert_eq!(again.in_doubt_since(second), Some(now));
+        let moved = Intent::new(IntendedDeletion::Copy, second, later).after(Some(&again));
+        assert_eq!(moved.in_doubt_since(second), Some(now));
     }
 }

@@ -31,7 +31,8 @@ use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteO
 use crate::store::people::People;
 
 pub use announcing::Recorded;
-pub use claiming::{AfterUpdate, Claim};
+pub(in crate::export) use announcing::reopen_for_what_was_added;
+pub use claiming::{AfterUpdate, Claim, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;
 pub use inventory::Entries;
@@ -147,7 +148,8 @@ impl ChunkLedger {
         Ok(found.map(Found::from))
     }
 
-    /// Writes down what was reported of an entry, so that it is reported once. Gives the entry as it is now: where another
+    /// Writes down what was reported of an entry, so that it is reported once, and removes the marker of one that waited for
+    /// nothing else. Gives the entry as it is now: where another
     /// writer was first, nothing is written down, and it is reported again.
     ///
     /// # Errors
@@ -164,7 +166,13 @@ impl ChunkLedger {
         let key = entry_key(&entry.chunk.document_id);
         note(&mut entry);
         match self.entries.write(&key, Some(&revision), entry).await? {
-            WriteOutcome::Written(stored) => Ok(Some(stored.into())),
+            WriteOutcome::Written(stored) => {
+                let found = Found::from(stored);
+                if found.entry.is_done() {
+                    self.remove_marker(&found.entry).await?;
+                }
+                Ok(Some(found))
+            }
             WriteOutcome::Conflict(stored) => Ok(stored.map(Found::from)),
         }
     }

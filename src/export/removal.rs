@@ -2,10 +2,12 @@
 //!
 //! Under the chunk's claim:
 //! ```text
-//! Removing, durable and audited ─▶ files seen ─▶ holds ─▶ each file removed at its version ─▶ Removed, durable and audited
-//!                                                  └─ held ──────────┴─ refused: removals broken, files proved again
-//!                                                        ├─ all there ─▶ back to what it was
-//!                                                        └─ else it stays Removing
+//! Removing, durable and audited ─▶ files seen ─▶ claim renewed ─▶ holds ─▶ each file removed at its version ─▶ Removed, audited
+//!                                                    ▲              │         ├─ half of the claim is over ─┐
+//!                                                    └──────────────┼─────────┼────────────────────────────┘
+//!                                        held, or not past its policy         refused: removals broken, files proved again
+//!                                                                   └─────────┴─▶ all there ─▶ back to what it was
+//!                                                                                 else, or unknown: it stays Removing
 //! ```
 //! Nothing counts as a copy that may be gone, and the next removal finishes what a kill interrupted. A hold that is added
 //! meanwhile is found here, or its adder finds the chunk `Removing`. A process that was frozen in here while another took its
@@ -20,11 +22,14 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use tracing::{error, info};
 
-use self::files::{Act, Place, Proof};
+use self::files::{Act, Place, Proof, SeenFile};
+use super::destination::DestinationError;
 use super::entry::LedgerEntry;
 use super::fence::Fence;
 use super::layout;
-use super::ledger::{AfterUpdate, ChunkLedger, Claim, Found, LedgerError};
+use super::ledger::{
+    AfterUpdate, ChunkLedger, Claim, Found, LedgerError, reopen_for_what_was_added,
+};
 use super::receipt::ExportReceipt;
 use super::state::{ChunkState, Removable};
 use super::vaults::Vaults;
@@ -63,8 +68,10 @@ pub enum Ground<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
     Removed,
+    /// Nothing more is removed. `is_whole`: the copy is in the vault as it was; else parts of it may be gone.
     Held {
         cases: Vec<Case>,
+        is_whole: bool,
     },
     /// There is nothing to remove, it is not past its policy, or it is being driven again.
     NotDue,
@@ -86,10 +93,32 @@ struct Begun {
     is_taken_over: bool,
 }
 
-/// Removals that may still take effect when a chunk is to be given back.
-enum MayAct {
-    None,
-    These(Vec<Place>),
+/// What becomes of a chunk that is not removed, or not to the end.
+enum Restored {
+    /// All of it is in the vault: it is what it was.
+    Whole(Box<ChunkState>),
+    InPart,
+    /// The vault could not be asked.
+    Unknown {
+        reason: String,
+    },
+}
+
+/// How far the removal of seen files came.
+enum Removed {
+    All,
+    Held(Vec<Case>),
+    Stopped {
+        reason: String,
+        /// Removals that may still take effect.
+        sent: Vec<Place>,
+    },
+}
+
+impl Restored {
+    fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
 }
 
 impl Removals {
@@ -118,8 +147,17 @@ impl Removals {
             Removal::Removed => {
                 info!(document.id = %id, "Deleted the files of chunk `{id}` from the vault");
             }
-            Removal::Held { cases } => {
+            Removal::Held {
+                cases,
+                is_whole: true,
+            } => {
                 info!(document.id = %id, "Chunk `{id}` is held for {}", holds::tags(cases));
+            }
+            Removal::Held {
+                cases,
+                is_whole: false,
+            } => {
+                error!(document.id = %id, "Chunk `{id}` is held for {}, but a removal began before, and parts of its copy may be deleted", holds::tags(cases));
             }
             Removal::NotDue | Removal::Busy => {}
             Removal::Failed { reason, .. } => {
@@ -143,7 +181,10 @@ impl Removals {
         let cases = self.ledger.holds().on(&found.entry.chunk).await?;
         let has_begun = matches!(found.entry.state, ChunkState::Removing { .. });
         if !cases.is_empty() && !has_begun {
-            return Ok(Removal::Held { cases });
+            return Ok(Removal::Held {
+                cases,
+                is_whole: true,
+            });
         }
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(Removal::Busy);
@@ -182,36 +223,77 @@ impl Removals {
                 .await?;
             return Ok(Removal::NotDue);
         };
-        // The versions first, then the holds: see `files`.
-        let seen = match self.vaults.see(begun.places.clone()).await {
-            Ok(seen) => seen,
-            Err(error) => {
-                let reason = ErrorChain(&error).to_string();
-                return self.fail(claim, &begun, reason, Vec::new()).await;
-            }
-        };
-        let cases = self.ledger.holds().on(&begun.entry.chunk).await?;
-        if !cases.is_empty() {
-            self.give_back(claim, &begun, MayAct::None).await?;
-            return Ok(Removal::Held { cases });
-        }
         // The policy may have become a longer one since a removal began.
         let is_still_due = match ground {
             Ground::Policy(policy) => policy.is_past(&begun.entry, self.clock.now()),
             Ground::Request { .. } | Ground::ErasedRecording { .. } => true,
         };
-        if !is_still_due && self.give_back(claim, &begun, MayAct::None).await? {
-            return Ok(Removal::NotDue);
+        if !is_still_due {
+            return self.keep(claim, &begun).await;
+        }
+        // The versions first, then the holds: see `files`.
+        let seen = match self.vaults.see(begun.places.clone()).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                let reason = ErrorChain(&error).to_string();
+                return self.fail(claim, &begun, reason, &[]).await;
+            }
+        };
+        match self.remove_unless_held(claim, &begun.entry, seen).await? {
+            Removed::All => {}
+            Removed::Held(cases) => {
+                let is_whole = self.give_back(claim, &begun, &[]).await?.is_whole();
+                return Ok(Removal::Held { cases, is_whole });
+            }
+            Removed::Stopped { reason, sent } => {
+                return self.fail(claim, &begun, reason, &sent).await;
+            }
         }
         let fence = Fence::new(&self.ledger, claim);
-        if let Act::Stopped { reason, sent } = self.vaults.remove_seen(fence, &seen).await {
-            return self.fail(claim, &begun, reason, sent).await;
-        }
-        if let Err(error) = self.vaults.discard_staged_at(&begun.places).await {
+        if let Err(error) = self.vaults.discard_staged_at(fence, &begun.places).await {
             let reason = ErrorChain(&error).to_string();
-            return self.fail(claim, &begun, reason, Vec::new()).await;
+            return self.fail(claim, &begun, reason, &[]).await;
         }
         self.record(claim, begun, ground).await
+    }
+
+    /// Removes what was seen. Before each stretch of removals the claim is renewed if need be, and then the holds are looked at:
+    /// between that look and a removal nothing waits but removals.
+    async fn remove_unless_held(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        mut seen: Vec<SeenFile>,
+    ) -> Result<Removed, LedgerError> {
+        let fence = Fence::new(&self.ledger, claim);
+        loop {
+            self.ledger.ensure_time(claim).await?;
+            let cases = self.ledger.holds().on(&entry.chunk).await?;
+            if !cases.is_empty() {
+                return Ok(Removed::Held(cases));
+            }
+            match self.vaults.remove_seen(fence, seen).await {
+                Act::Done => return Ok(Removed::All),
+                Act::OutOfTime { rest } => seen = rest,
+                Act::Stopped { reason, sent } => return Ok(Removed::Stopped { reason, sent }),
+            }
+        }
+    }
+
+    /// A removal began under a shorter policy than today's. Nothing more is removed, whatever the vault says.
+    async fn keep(&self, claim: &Claim, begun: &Begun) -> Result<Removal, LedgerError> {
+        const KEPT: &str = "a removal began under an earlier policy, and today's keeps it longer";
+        let reason = match self.give_back(claim, begun, &[]).await? {
+            Restored::Whole(_) => return Ok(Removal::NotDue),
+            Restored::InPart => format!("{KEPT}; parts of it are deleted"),
+            Restored::Unknown { reason } => {
+                format!("{KEPT}; whether all of it is in the vault is unknown: {reason}")
+            }
+        };
+        Ok(Removal::Failed {
+            reason,
+            is_whole: false,
+        })
     }
 
     /// Makes the intent durable. `None`: the chunk changed meanwhile, and is not to be removed as it is.
@@ -275,69 +357,86 @@ impl Removals {
         Ok(Removal::Removed)
     }
 
+    /// `sent`: removals that may still take effect.
     async fn fail(
         &self,
         claim: &Claim,
         begun: &Begun,
         reason: String,
-        sent: Vec<Place>,
+        sent: &[Place],
     ) -> Result<Removal, LedgerError> {
-        let may_act = if sent.is_empty() {
-            MayAct::None
-        } else {
-            MayAct::These(sent)
-        };
-        let is_whole = self.give_back(claim, begun, may_act).await?;
+        let is_whole = self.give_back(claim, begun, sent).await?.is_whole();
         Ok(Removal::Failed { reason, is_whole })
     }
 
-    /// Makes the chunk what it was before, if all of it is in the vault. Returns whether it is.
+    /// Makes the chunk what it was before, if all of it is in the vault; what an event has added meanwhile is still to be done.
     async fn give_back(
         &self,
         claim: &Claim,
         begun: &Begun,
-        may_act: MayAct,
-    ) -> Result<bool, LedgerError> {
-        let broken: &[Place] = match &may_act {
-            _ if begun.is_taken_over => &begun.places,
-            MayAct::None => &[],
-            MayAct::These(places) => places,
+        sent: &[Place],
+    ) -> Result<Restored, LedgerError> {
+        let broken = if begun.is_taken_over {
+            &begun.places
+        } else {
+            sent
         };
-        let restored = self.restored(begun, broken).await;
+        // Who lost the claim touches nothing: its new holder has given back, or proved, what is there.
+        self.ledger.ensure_time(claim).await?;
+        let restored = self.restored(claim, begun, broken).await;
+        let now = self.clock.now();
         let give_back = |entry: &mut LedgerEntry| {
-            if let Some(state) = &restored {
-                entry.state = state.clone();
+            let Restored::Whole(state) = &restored else {
+                return;
+            };
+            entry.state = (**state).clone();
+            let may_have_more =
+                begun.is_taken_over || entry.chunk.locations != begun.entry.chunk.locations;
+            if may_have_more && !entry.is_surely_gone(now) {
+                reopen_for_what_was_added(entry);
             }
         };
         self.ledger
             .update(claim, AfterUpdate::Release, give_back)
             .await?;
-        Ok(restored.is_some())
+        Ok(restored)
     }
 
-    /// The state to give back. `None`: the files are not there as they were, or that is unknown.
-    async fn restored(&self, begun: &Begun, broken: &[Place]) -> Option<ChunkState> {
-        self.vaults.break_removals(broken).await.ok()?;
+    async fn restored(&self, claim: &Claim, begun: &Begun, broken: &[Place]) -> Restored {
+        let fence = Fence::new(&self.ledger, claim);
+        let unknown = |error: DestinationError| Restored::Unknown {
+            reason: ErrorChain(&error).to_string(),
+        };
+        if let Err(error) = self.vaults.break_removals(fence, broken).await {
+            return unknown(error);
+        }
         let receipt = match &begun.before.receipt {
             None => None,
-            Some(receipt) => match self.vaults.prove_again(receipt).await.ok()? {
-                Proof::Broken => return None,
-                Proof::Holds(again) => {
+            Some(receipt) => match self.vaults.prove_again(receipt).await {
+                Err(error) => return unknown(error),
+                Ok(Proof::Broken) => return Restored::InPart,
+                Ok(Proof::Holds(again)) => {
                     if *again != *receipt {
-                        self.rewrite_receipt(&begun.entry, &again).await;
+                        self.rewrite_receipt(fence, &begun.entry, &again).await;
                     }
                     Some(*again)
                 }
             },
         };
-        begun.before.source.clone().restored(receipt)
+        let restored = begun.before.source.clone().restored(receipt);
+        restored.map_or(Restored::InPart, |state| Restored::Whole(Box::new(state)))
     }
 
     /// Writes the new `ETag`s into the receipt beside the files. Where that fails the ledger still has them, and the receipt
     /// still names the content.
-    async fn rewrite_receipt(&self, entry: &LedgerEntry, receipt: &ExportReceipt) {
+    async fn rewrite_receipt(
+        &self,
+        fence: Fence<'_>,
+        entry: &LedgerEntry,
+        receipt: &ExportReceipt,
+    ) {
         let name = layout::receipt(&entry.folder, &entry.chunk);
-        if let Err(error) = self.vaults.rewrite_receipt(&name, receipt).await {
+        if let Err(error) = self.vaults.rewrite_receipt(fence, &name, receipt).await {
             let id = &entry.chunk.document_id;
             error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` names an earlier ETag");
         }

@@ -138,6 +138,20 @@ impl ChunkState {
         }
     }
 
+    /// Whether it ended without a copy, so that a human must know.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Expired { .. } | Self::DeadLettered { .. } => true,
+            Self::Pending
+            | Self::Exported { .. }
+            | Self::SourceDeleted { .. }
+            | Self::SourceLeft { .. }
+            | Self::Removing { .. }
+            | Self::Removed { .. }
+            | Self::InPlace { .. } => false,
+        }
+    }
+
     /// The proof of a copy that is in the vault, where there is one.
     pub fn receipt(&self) -> Option<&ExportReceipt> {
         match self {

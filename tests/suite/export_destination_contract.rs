@@ -420,7 +420,7 @@ async fn a_removal_that_was_decided_for_another_version_removes_nothing() {
             let removed = vault.remove(&name(), version).await;
             removed.expect("the vault works")
         };
-        remove(&first).await;
+        assert_eq!(remove(&first).await, RemoveOutcome::Removed, "{which}");
         stage(&*vault, &blocks).await;
         commit(&*vault, chain.ids()).await;
         assert_eq!(
@@ -494,10 +494,12 @@ async fn a_small_document_is_replaced_only_at_the_version_that_was_read() {
         let found = vault.read(&name(), 0..100).await.expect("the vault works");
         assert_eq!(found, "two", "{which}");
         let second = version(&*vault).await;
-        vault
-            .remove(&name(), &second)
-            .await
-            .expect("the vault works");
+        let removed = vault.remove(&name(), &second).await;
+        assert_eq!(
+            removed.expect("the vault works"),
+            RemoveOutcome::Removed,
+            "{which}"
+        );
         assert_eq!(
             replace("four", &second).await,
             ReplaceOutcome::Changed,

@@ -284,7 +284,8 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
             (
                 held.clone(),
                 Removal::Held {
-                    cases: vec![case("A-1")]
+                    cases: vec![case("A-1")],
+                    is_whole: true
                 }
             )
         ])

@@ -68,6 +68,7 @@ mod erasures;
 mod event_grid_webhook;
 mod export_destination_contract;
 mod export_queue;
+mod frozen;
 mod fuzz;
 mod gdpr;
 mod held_requests;

@@ -7,12 +7,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
+use recording_vault::export::block::BlockChain;
 use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::removal::{Ground, Removal};
 use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry, Vaults};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held};
+use recording_vault::vault::memory::MemoryVault;
 
 use crate::support::chunk;
 use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
@@ -143,14 +146,16 @@ async fn lost_with_remnants() -> (Durable, RecordingChunk, BlobName) {
 }
 
 async fn put(durable: &Durable, name: &BlobName) {
+    put_into(&durable.vault, name).await;
+}
+
+async fn put_into(vault: &MemoryVault, name: &BlobName) {
     let properties = BlobProperties {
         content_type: "application/json",
         metadata: Vec::new(),
         tags: Vec::new(),
     };
-    let put = durable
-        .vault
-        .put(name, Bytes::from_static(b"{}"), &properties);
+    let put = vault.put(name, Bytes::from_static(b"{}"), &properties);
     put.await.expect("the vault works");
 }
 
@@ -240,6 +245,130 @@ async fn what_arrives_in_the_vault_after_a_removal_is_found_and_removed() {
         .expect("the ledger works");
     sweep.run(budget()).await.expect("the ledger works");
     assert!(durable.vault.files().is_empty());
+}
+
+/// One chunk that came home from the backup vault, deleted at ACS, and a file of it that came to the backup vault late.
+async fn late_in_the_backup_vault() -> (Durable, RecordingChunk) {
+    let chunk = chunk("late", 0);
+    let durable = Durable::new(std::slice::from_ref(&chunk));
+    durable.vault.set_unavailable(true);
+    let driver = durable.instance(&Plan::calm());
+    for _ in 0..2 {
+        deliver(&driver, std::slice::from_ref(&chunk)).await;
+        durable.clock.advance(Duration::from_mins(1));
+    }
+    durable.vault.set_unavailable(false);
+    let sweep = ExportSweep::new(driver);
+    sweep.run(budget()).await.expect("the ledger works");
+    assert!(durable.backup.files().is_empty());
+    let entry = entry(&durable, &chunk.document_id).await;
+    assert!(
+        matches!(entry.state, ChunkState::SourceDeleted { .. }),
+        "{:?}",
+        entry.state
+    );
+    let receipt = entry.state.receipt().expect("it is in the vault");
+    put_into(&durable.backup, receipt.media().name()).await;
+    durable.clock.advance(Duration::from_mins(20));
+    (durable, chunk)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_came_late_to_the_backup_vault_is_removed_only_while_the_copy_at_home_is_there() {
+    for is_at_home in [true, false] {
+        let (durable, _chunk) = late_in_the_backup_vault().await;
+        if !is_at_home {
+            durable.vault.lose_everything();
+        }
+        let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
+        sweep.run(budget()).await.expect("the ledger works");
+        assert_eq!(
+            durable.backup.files().is_empty(),
+            is_at_home,
+            "it may be the only copy"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn blocks_that_are_staged_after_a_removal_are_discarded() {
+    let (durable, chunk) = in_the_vault().await;
+    let removals = durable.removals(&Plan::calm());
+    let removal = removals.remove(REQUEST, &chunk.document_id).await;
+    assert_eq!(removal, Removal::Removed);
+    let state = entry(&durable, &chunk.document_id).await.state;
+    let ChunkState::Removed {
+        receipt: Some(receipt),
+        ..
+    } = state
+    else {
+        panic!("{state:?}");
+    };
+    let name = receipt.media().name();
+    let content = Bytes::from_static(b"late");
+    let (_, block) = BlockChain::start(content.len() as u64).hash_next(content);
+    let staged = durable.vault.stage(name, block).await;
+    staged.expect("the vault works");
+    durable.clock.advance(Duration::from_mins(20));
+    let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
+    sweep.run(budget()).await.expect("the ledger works");
+    let staged = durable.vault.staged_blocks(name).await;
+    assert!(staged.expect("the vault works").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn places_that_cannot_be_cleared_yet_do_not_hide_those_behind_them() {
+    let (durable, chunk) = in_the_vault().await;
+    let removals = durable.removals(&Plan::calm());
+    removals.remove(REQUEST, &chunk.document_id).await;
+    let entry = entry(&durable, &chunk.document_id).await;
+    put(&durable, &layout::metadata(&entry.folder, &chunk)).await;
+    durable.clock.advance(Duration::from_mins(20));
+    let store = durable.store();
+    for number in 0..250 {
+        // Not driven, because it has no marker, and not to be cleared, because it is not exported.
+        let waiting = crate::support::chunk(&format!("waiting{number}"), 0);
+        let recorded = durable.ledger().record(waiting.clone()).await;
+        recorded.expect("the ledger works");
+        let key = format!("cleared/00000000001-{}", waiting.document_id);
+        let marked = store.put(&key, Bytes::new(), Precondition::Absent).await;
+        marked.expect("the store works");
+    }
+    for key in store
+        .list("open/", None, 300)
+        .await
+        .expect("the store works")
+    {
+        store.remove(&key).await.expect("the store works");
+    }
+    let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
+    for _ in 0..2 {
+        sweep.run(budget()).await.expect("the ledger works");
+    }
+    assert!(durable.vault.files().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_look_that_fails_does_not_spoil_the_report_of_the_sweep() {
+    for fault in [Fault::FailBefore, Fault::FailAfter] {
+        let mut number = 0;
+        loop {
+            let (durable, _chunk) = late_in_the_backup_vault().await;
+            let plan = Plan::at(number, fault);
+            let swept = ExportSweep::new(durable.instance(&plan))
+                .run(budget())
+                .await;
+            if let Err(error) = swept {
+                let text = error.to_string();
+                assert!(text.contains("open/"), "{text}; {fault:?} at call {number}");
+            }
+            if plan.calls() <= number {
+                break;
+            }
+            number += 1;
+        }
+        assert!(number > 10, "{number} calls: is it the whole look?");
+    }
 }
 
 #[tokio::test]

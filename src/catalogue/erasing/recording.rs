@@ -219,8 +219,13 @@ impl Eraser {
         let removal = Box::pin(self.removals.remove(ground, id)).await;
         Ok(match removal {
             Removal::Removed => Outcome::Done,
-            Removal::Held { cases } => {
-                Outcome::Left(format!("it is held for {}", holds::tags(&cases)))
+            Removal::Held { cases, is_whole } => {
+                let tags = holds::tags(&cases);
+                Outcome::Left(if is_whole {
+                    format!("it is held for {tags}")
+                } else {
+                    format!("it is held for {tags}, and parts of it may be deleted already")
+                })
             }
             Removal::NotDue => Outcome::Left("it was opened again meanwhile; run again".to_owned()),
             Removal::Busy => {

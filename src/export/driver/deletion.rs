@@ -2,9 +2,12 @@
 //!
 //! A deletion goes in this order, each step under the claim:
 //! ```text
-//! the copy is looked at ─▶ intent, durable and audited ─▶ holds ─▶ enough time left on the claim ─▶ DELETE ─▶ settled
-//!   (or was proved in this drive)  (in the write that says `exported`, where nothing is waited for)
+//! the copy is looked at ─▶ intent, durable and audited ─▶ claim renewed ─▶ holds ─▶ time left? ─▶ DELETE ─▶ settled
+//!   (or was proved in this drive)                        (where half is over)        └─ no: once more from the intent
 //! ```
+//! Where nothing is waited for, the intent is in the write that says `exported`. Between the look at the holds and the request
+//! nothing waits but that look itself, and the request goes out only while the claim lasts.
+//!
 //! A hold that is added before the look at the holds is found by it; whoever adds one after it finds the intent. What remains:
 //! ACS has no conditional DELETE, so a process that freezes between its last look at the time and the request can send it late.
 
@@ -20,7 +23,7 @@ use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::intent::IntendedDeletion;
-use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
+use crate::export::ledger::{AfterUpdate, Claim, ClaimOver, LedgerError};
 use crate::export::receipt::ExportReceipt;
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
@@ -58,10 +61,13 @@ impl ExportDriver {
                 return Ok(Step::Next);
             }
         }
+        self.ledger.ensure_time(run.claim).await?;
         if let Some(withheld) = self.withheld(run, &receipt).await? {
             return Ok(withheld);
         }
-        self.ledger.ensure_time(run.claim).await?;
+        if !self.ledger.has_time(run.claim) {
+            return Ok(Step::Next);
+        }
         self.request_deletion(run, &location, receipt).await
     }
 
@@ -119,12 +125,12 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let deleting = self.source.delete(location, &receipt);
         // An answer that comes when the claim is over is no answer.
-        let deleting = tokio::time::timeout(run.claim.remaining(), deleting);
+        let deleting = run.claim.while_it_lasts(deleting);
         let deleted = deleting.instrument(info_span!("delete")).await;
         let error = match deleted {
             Ok(Ok(deletion)) => return self.settle_deleted(run, receipt, deletion).await,
             Ok(Err(error)) => error,
-            Err(_) => SourceError::transient("ACS did not answer the deletion in time"),
+            Err(ClaimOver) => SourceError::transient("ACS did not answer the deletion in time"),
         };
         let reason = ErrorChain(&error).to_string();
         let retry_after = match &error {
@@ -166,14 +172,19 @@ impl ExportDriver {
             return Ok(None);
         }
         let (now, tags) = (self.clock.now(), holds::tags(&cases));
-        let id = run.entry.chunk.document_id.clone();
+        let (id, token) = (run.entry.chunk.document_id.clone(), run.claim.token());
         let others_act_until = run.others_act_until.filter(|until| now < *until);
         if others_act_until.is_none() && run.entry.is_surely_gone(now) {
+            let intent = run.entry.intent.as_ref();
+            let what = match intent.and_then(|intent| intent.in_doubt_since(token)) {
+                Some(began_at) => {
+                    format!("a deletion began at {began_at}; whether ACS carried it out is unknown")
+                }
+                None => "it was not deleted; ACS has dropped it by itself".to_owned(),
+            };
             let state = ChunkState::SourceLeft {
                 receipt: receipt.clone(),
-                reason: format!(
-                    "held for {tags}, it was not deleted; ACS has dropped it by itself"
-                ),
+                reason: format!("held for {tags}, {what}"),
             };
             return self.settle(run, state).await.map(Some);
         }
@@ -182,13 +193,11 @@ impl ExportDriver {
             .unwrap_or(Timestamp::MAX)
             .min(run.entry.surely_gone_at);
         let until = others_act_until.unwrap_or(looked_at_again);
-        let token = run.claim.token();
         let wait = |entry: &mut LedgerEntry| {
             entry.not_before = Some(until);
             // Nothing was sent under our own intent. What another holder has sent may still arrive, or has: that stays known.
-            if others_act_until.is_none() {
-                entry.intent = entry.intent.take().filter(|intent| !intent.is_of(token));
-            }
+            let intent = entry.intent.take();
+            entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
         };
         self.ledger
             .update(run.claim, AfterUpdate::Release, wait)

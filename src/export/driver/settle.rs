@@ -10,6 +10,7 @@ use super::run::{Run, Step};
 use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
+use crate::export::intent::Intent;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::source::{SourceDeletion, SourceError};
@@ -208,10 +209,13 @@ impl ExportDriver {
         let now = self.clock.now();
         let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason.to_owned());
         let ended = self.settle_with(run, state, note).await?;
+        // Its marker stays until the end is reported: where this fails, or a kill comes before it, the next sweep reports it.
         if matches!(ended, Step::Done(_))
-            && let Some(found) = self.ledger.find(run.claim.document_id()).await?
+            && let Some(found) = run.claim.latest()
+            && let Err(error) = self.report_end(found).await
         {
-            self.report_end(found).await?;
+            let id = &run.entry.chunk.document_id;
+            warn!(document.id = %id, error = %ErrorChain(&error), "The end of chunk `{id}` is reported, but not noted as reported; the next sweep reports it again");
         }
         Ok(ended)
     }
@@ -232,7 +236,7 @@ impl ExportDriver {
         state: ChunkState,
         change: impl Fn(&mut LedgerEntry) + Send + Sync,
     ) -> Result<Step, LedgerError> {
-        let decided_on = &run.entry;
+        let (decided_on, token, now) = (&run.entry, run.claim.token(), self.clock.now());
         let settle = |entry: &mut LedgerEntry| {
             let is_as_decided = entry.chunk.locations == decided_on.chunk.locations
                 && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at;
@@ -240,7 +244,11 @@ impl ExportDriver {
                 return AfterUpdate::KeepClaim;
             }
             entry.state = state.clone();
-            entry.intent = None;
+            // What another holder has sent may still arrive: whoever adds a hold is to see that.
+            let is_in_doubt = |intent: &Intent| {
+                intent.may_still_act(now) && intent.in_doubt_since(token).is_some()
+            };
+            entry.intent = entry.intent.take().filter(is_in_doubt);
             change(entry);
             AfterUpdate::Release
         };

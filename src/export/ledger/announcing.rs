@@ -148,7 +148,7 @@ fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) {
 }
 
 /// A metadata location that came late is read; a delete location that came late makes a left source deletable again.
-fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
+pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
     let locations = &entry.chunk.locations;
     match &entry.state {
         ChunkState::Exported { receipt }

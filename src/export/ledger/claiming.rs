@@ -1,10 +1,17 @@
 //! Claims: the exclusive, time-bound right to move one entry.
 //!
 //! A claim orders the writes of an entry. The vault and ACS do not know it, so whoever acts there asks [`ChunkLedger::ensure_time`]
-//! first: a process that was frozen finds that its claim is over, by a clock that goes on while it sleeps.
+//! first, looks at what could forbid the act, checks [`ChunkLedger::has_time`], and acts under [`Claim::while_it_lasts`].
+//!
+//! Two clocks measure a claim, and the smaller of what they say is left counts: the monotonic one goes on in a process that was
+//! stopped, and stands still in a machine that was; the wall clock goes on in both, and may be set.
 
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -14,6 +21,7 @@ use uuid::Uuid;
 
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, Found, LedgerError, WriteOutcome, entry_key};
+use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::entry::{ClaimRecord, LedgerEntry};
 use crate::export::intent::{IntendedDeletion, Intent};
@@ -30,15 +38,33 @@ pub struct Claim {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
-    /// The entry as this claim wrote it last, so that it need not be read again.
-    latest: Mutex<Option<Found>>,
-    /// When it runs out, unless renewed.
-    runs_out: Mutex<Instant>,
+    clock: Arc<dyn Clock>,
+    held: Mutex<Held>,
     /// The write that gives it back has begun.
     is_releasing: AtomicBool,
 }
+
+#[derive(Debug)]
+struct Held {
+    /// The entry as this claim wrote it last, so that it need not be read again.
+    latest: Option<Found>,
+    /// `None`: it was given back, or lost, and nothing brings it back.
+    term: Option<Term>,
+}
+
+/// How long a claim lasts unless renewed.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    /// By the wall clock, as it stands in the entry.
+    until: Timestamp,
+    runs_out: Instant,
+}
+
+/// The claim ended before what was done under it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it took longer than the claim on the chunk lasted")]
+pub struct ClaimOver;
 
 /// What to do with the claim after a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,14 +91,37 @@ impl Claim {
         Intent::new(deletes, self.token, now)
     }
 
-    /// How long it lasts unless renewed.
+    /// How long it lasts unless renewed, by the clock that says less.
     pub fn remaining(&self) -> Duration {
-        let runs_out = *self
-            .shared
-            .runs_out
-            .lock()
-            .expect("no holder of this lock panics");
-        runs_out.saturating_duration_since(Instant::now())
+        let Some(Term { until, runs_out }) = self.held().term else {
+            return Duration::ZERO;
+        };
+        let by_wall_clock = until.duration_since(self.shared.clock.now());
+        runs_out
+            .saturating_duration_since(Instant::now())
+            .min(Duration::try_from(by_wall_clock).unwrap_or_default())
+    }
+
+    /// Waits for what acts outside the ledger, for as long as the claim lasts: a renewal lengthens it. In a process that was
+    /// frozen until the claim was over, `acting` does not get another turn.
+    ///
+    /// # Errors
+    /// When the claim ended first. What `acting` has sent may still take effect.
+    pub async fn while_it_lasts<F: Future>(&self, acting: F) -> Result<F::Output, ClaimOver> {
+        let mut acting = pin!(acting);
+        let mut guarded = pin!(poll_fn(|context| {
+            if self.remaining().is_zero() {
+                return Poll::Ready(Err(ClaimOver));
+            }
+            acting.as_mut().poll(context).map(Ok)
+        }));
+        loop {
+            match tokio::time::timeout(self.remaining(), guarded.as_mut()).await {
+                Ok(acted) => return acted,
+                Err(_) if self.remaining().is_zero() => return Err(ClaimOver),
+                Err(_) => {}
+            }
+        }
     }
 
     /// The entry as this claim's holder wrote it last.
@@ -88,25 +137,51 @@ impl Claim {
         self.shared.is_releasing.load(Ordering::Relaxed)
     }
 
-    fn latest(&self) -> Option<Found> {
-        self.shared
-            .latest
-            .lock()
-            .expect("no holder of this lock panics")
-            .clone()
+    fn set_releasing(&self, is_releasing: bool) {
+        let flag = &self.shared.is_releasing;
+        flag.store(is_releasing, Ordering::Relaxed);
     }
 
-    fn note(&self, latest: Option<Found>, runs_out: Instant) {
-        *self
-            .shared
-            .latest
-            .lock()
-            .expect("no holder of this lock panics") = latest;
-        *self
-            .shared
-            .runs_out
-            .lock()
-            .expect("no holder of this lock panics") = runs_out;
+    /// The same with the revision that a later write refers to.
+    pub(in crate::export) fn latest(&self) -> Option<Found> {
+        self.held().latest.clone()
+    }
+
+    fn note(&self, latest: Option<Found>, term: Term) {
+        let mut held = self.held();
+        // What a renewal notes late does not bring a claim back.
+        if held.term.is_some() {
+            let term = Some(term);
+            *held = Held { latest, term };
+        }
+    }
+
+    fn put_term(&self, after: AfterUpdate, term: Term, entry: &mut LedgerEntry) {
+        entry.claim = (after == AfterUpdate::KeepClaim).then_some(ClaimRecord {
+            token: self.token,
+            until: term.until,
+        });
+        if let Some(intent) = &mut entry.intent {
+            intent.extend(self.token, term.until);
+        }
+    }
+
+    fn note_end(&self, latest: Option<Found>) {
+        *self.held() = Held { latest, term: None };
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        let held = self.shared.held.lock();
+        held.expect("no holder of this lock panics")
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("held", &self.held)
+            .field("is_releasing", &self.is_releasing)
+            .finish_non_exhaustive()
     }
 }
 
@@ -123,11 +198,11 @@ impl ChunkLedger {
             return Ok(None);
         }
         let token = Uuid::new_v4();
-        let runs_out = Instant::now() + self.claim_ttl;
+        let term = self.term_from_now();
         let mut entry = found.entry.clone();
         entry.claim = Some(ClaimRecord {
             token,
-            until: self.claimed_until(),
+            until: term.until,
         });
         entry.claims = entry.claims.saturating_add(1);
         entry.media_kind = entry.media_kind.or_else(|| entry.chunk.media_kind());
@@ -148,8 +223,11 @@ impl ChunkLedger {
             document_id,
             token,
             shared: Arc::new(Shared {
-                latest: Mutex::new(Some(stored.into())),
-                runs_out: Mutex::new(runs_out),
+                clock: Arc::clone(&self.clock),
+                held: Mutex::new(Held {
+                    latest: Some(stored.into()),
+                    term: Some(term),
+                }),
                 is_releasing: AtomicBool::new(false),
             }),
         }))
@@ -191,55 +269,53 @@ impl ChunkLedger {
         writer: Writer,
         change: impl Fn(&mut LedgerEntry) -> AfterUpdate + Send + Sync,
     ) -> Result<LedgerEntry, LedgerError> {
-        let began = Instant::now();
-        let until = self.claimed_until();
-        let changed = self
-            .change(&claim.document_id, claim.latest(), |found| {
-                let decided =
-                    found
-                        .filter(|entry| entry.is_claimed_by(claim.token))
-                        .map(|before| {
-                            let mut entry = before.clone();
-                            let after = change(&mut entry);
-                            (before, entry, after)
-                        });
-                let Some((before, mut entry, after)) = decided else {
-                    let lost = LedgerError::ClaimLost {
-                        document_id: claim.document_id.clone(),
-                    };
-                    return futures::future::ready(Err(lost)).boxed();
+        // Each decision begins a new term, so that no write shortens what another has stored.
+        let mut term = self.term_from_now();
+        let changing = self.change(&claim.document_id, claim.latest(), |found| {
+            let held = found.filter(|entry| entry.is_claimed_by(claim.token));
+            let Some(before) = held else {
+                let lost = LedgerError::ClaimLost {
+                    document_id: claim.document_id.clone(),
                 };
-                let is_released = after == AfterUpdate::Release;
+                return futures::future::ready(Err(lost)).boxed();
+            };
+            term = self.term_from_now();
+            let mut entry = before.clone();
+            let after = change(&mut entry);
+            claim.put_term(after, term, &mut entry);
+            async move {
                 if writer == Writer::Holder {
-                    claim
-                        .shared
-                        .is_releasing
-                        .store(is_released, Ordering::Relaxed);
+                    claim.set_releasing(false);
                 }
-                entry.claim = (!is_released).then_some(ClaimRecord {
-                    token: claim.token,
-                    until,
-                });
-                if let Some(intent) = &mut entry.intent {
-                    intent.extend(claim.token, until);
+                self.audit_change(&before, &mut entry).await?;
+                // The audit log may keep it waiting; from here on nothing does, and nothing is to cut it off.
+                if writer == Writer::Holder {
+                    claim.set_releasing(after == AfterUpdate::Release);
                 }
-                let marker = if is_released {
-                    MarkerCheck::Ensure
-                } else {
-                    MarkerCheck::Skip
-                };
-                async move {
-                    self.audit_change(&before, &mut entry).await?;
-                    Ok(Change::Write {
-                        outcome: (),
-                        entry: Box::new(entry),
-                        marker,
-                    })
+                Ok(Change::Write {
+                    outcome: after,
+                    entry: Box::new(entry),
+                    marker: match after {
+                        AfterUpdate::Release => MarkerCheck::Ensure,
+                        AfterUpdate::KeepClaim => MarkerCheck::Skip,
+                    },
+                })
+            }
+            .boxed()
+        });
+        let changed = match changing.await {
+            Ok(changed) => changed,
+            Err(error) => {
+                if matches!(error, LedgerError::ClaimLost { .. }) {
+                    claim.note_end(None);
                 }
-                .boxed()
-            })
-            .await?;
-        claim.note(changed.found, began + self.claim_ttl);
+                return Err(error);
+            }
+        };
+        match changed.outcome {
+            AfterUpdate::KeepClaim => claim.note(changed.found, term),
+            AfterUpdate::Release => claim.note_end(changed.found),
+        }
         changed.written.ok_or_else(|| LedgerError::ClaimLost {
             document_id: claim.document_id.clone(),
         })
@@ -268,20 +344,35 @@ impl ChunkLedger {
         }
     }
 
-    /// Sees to it that the claim lasts longer than a request to the vault or to ACS takes, by a monotonic clock: else it is
-    /// renewed first.
+    /// Sees to it that the claim lasts longer than a request to the vault or to ACS takes: else it is renewed first. It may
+    /// wait, so what could forbid an act is looked at after it.
     ///
     /// # Errors
-    /// [`LedgerError::ClaimLost`] when the claim is no longer ours; otherwise when the storage fails.
+    /// [`LedgerError::ClaimLost`] when the claim is no longer ours, or the renewal itself took too long; otherwise when the
+    /// storage fails.
     pub async fn ensure_time(&self, claim: &Claim) -> Result<(), LedgerError> {
-        if claim.remaining() < self.claim_ttl / 2 {
-            self.update(claim, AfterUpdate::KeepClaim, |_| {}).await?;
+        if self.has_time(claim) {
+            return Ok(());
         }
-        Ok(())
+        self.update(claim, AfterUpdate::KeepClaim, |_| {}).await?;
+        if self.has_time(claim) {
+            return Ok(());
+        }
+        Err(LedgerError::ClaimLost {
+            document_id: claim.document_id.clone(),
+        })
     }
 
-    fn claimed_until(&self) -> Timestamp {
+    /// Whether half of the claim is left: time for a request. It never waits.
+    pub fn has_time(&self, claim: &Claim) -> bool {
+        claim.remaining() >= self.claim_ttl / 2
+    }
+
+    fn term_from_now(&self) -> Term {
         let now = self.clock.now();
-        now.checked_add(self.claim_ttl).unwrap_or(Timestamp::MAX)
+        Term {
+            until: now.checked_add(self.claim_ttl).unwrap_or(Timestamp::MAX),
+            runs_out: Instant::now() + self.claim_ttl,
+        }
     }
 }

@@ -1,16 +1,14 @@
 //! `cleared/<time>-<documentId>`: chunks whose files were removed from a vault, by when the places are looked at once more.
 
-use std::time::Duration;
-
 use bytes::Bytes;
+use jiff::Timestamp;
 
 use super::{AfterUpdate, ChunkLedger, Claim, LedgerError};
+use crate::export::intent::REQUEST_LIVES;
 use crate::recording::DocumentId;
-use crate::store::document_store::Precondition;
+use crate::store::document_store::{Precondition, PutOutcome};
 
 const CLEARED: &str = "cleared/";
-/// The longest time that a request may live: the client's own deadlines are seconds, a proxy's minutes.
-const REQUESTS_LIVE: Duration = Duration::from_mins(15);
 
 /// A chunk whose places are to be looked at once more.
 #[derive(Debug, Clone)]
@@ -28,16 +26,46 @@ impl ChunkLedger {
         &self,
         document_id: &DocumentId,
     ) -> Result<(), LedgerError> {
-        let due_at = self.clock.now().checked_add(REQUESTS_LIVE);
-        let seconds = due_at.unwrap_or(jiff::Timestamp::MAX).as_second().max(0);
+        let due_at = self.clock.now().checked_add(REQUEST_LIVES);
+        self.put_cleared(due_at.unwrap_or(Timestamp::MAX), document_id)
+            .await
+            .map(drop)
+    }
+
+    async fn put_cleared(
+        &self,
+        due_at: Timestamp,
+        document_id: &DocumentId,
+    ) -> Result<String, LedgerError> {
+        let seconds = due_at.as_second().max(0);
         let marker = format!("{CLEARED}{seconds:011}-{document_id}");
-        self.store
+        let putting = self
+            .store
             .put(&marker, Bytes::new(), Precondition::Absent)
             .await?;
+        // One that is there already says the same.
+        let (PutOutcome::Written(_) | PutOutcome::Conflict) = putting;
+        Ok(marker)
+    }
+
+    /// Puts a chunk whose places cannot be cleared yet behind all others that are due.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub(in crate::export) async fn postpone_cleared(
+        &self,
+        cleared: &ClearedPlaces,
+    ) -> Result<(), LedgerError> {
+        let marker = self
+            .put_cleared(self.clock.now(), &cleared.document_id)
+            .await?;
+        if marker != cleared.marker {
+            self.store.remove(&cleared.marker).await?;
+        }
         Ok(())
     }
 
-    /// Chunks whose places are due to be looked at, at most `limit`.
+    /// Chunks whose places are due to be looked at, the earliest first, at most `limit`.
     ///
     /// # Errors
     /// When the storage fails.

@@ -8,6 +8,7 @@
 //!   number, so no removal can hurt it, however late the request arrives.
 //! - Where *m* is higher than `openings`, an opener may be about to write the entry. The sweep first writes the entry with
 //!   `openings = m`, still settled. The opener's write then conflicts, and it begins again with marker *m + 1*.
+//! - The marker of a chunk that ended without a copy stays until that end is reported: no kill hides a loss.
 //! - A marker without an entry stays until its time has passed, and that is at least [`ORPHAN_STAYS`] after it was written.
 //! - A write that finds or leaves an entry open without being at work on it writes the marker again, in case it is missing.
 
@@ -81,6 +82,9 @@ impl ChunkLedger {
         };
         if !found.entry.state.is_settled() {
             return Ok(self.put_marker(&found.entry).await?);
+        }
+        if !found.entry.is_done() {
+            return Ok(());
         }
         if marker.opening > found.entry.openings && !self.outnumber(found, marker.opening).await? {
             // Another writer was first: the next sweep looks again.

@@ -118,7 +118,7 @@ impl ChunkLedger {
         } = written;
         self.index().remove_seen(stale).await?;
         let was_open = before.is_some_and(|before| !before.state.is_settled());
-        if was_open && after.state.is_settled() {
+        if was_open && after.is_done() {
             self.remove_marker(&after).await?;
         }
         Ok(after)

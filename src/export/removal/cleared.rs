@@ -1,46 +1,74 @@
 //! Places that were cleared are looked at once more, after the longest time that a request may live: an export that lost its
 //! claim may have written there late, and nobody else would account for that.
 
-use tracing::{info, warn};
+use futures::StreamExt as _;
+use tracing::{error, info, warn};
 
-use super::Removals;
-use super::files::{self, Act, Place};
+use super::files::{self, BackupCleared, Place};
+use super::{Removals, Removed};
 use crate::error_chain::ErrorChain;
+use crate::export::budget::Budget;
+use crate::export::destination::DestinationError;
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
-use crate::export::ledger::{ClearedPlaces, LedgerError};
-use crate::export::receipt::VaultName;
+use crate::export::ledger::{Claim, ClearedPlaces, LedgerError};
+use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::store::audit::AuditAction;
 
-/// Chunks that one sweep looks at.
+/// Chunks that one sweep looks at; those that have to wait go to the end of the list.
 const LOOKED_AT: usize = 200;
+/// Chunks that are looked at at once.
+const AT_ONCE: usize = 4;
 
 /// What a look found.
 enum Look {
     /// Nothing of the chunk lies where it was cleared.
     Empty,
-    /// The next sweep looks again.
+    /// A later sweep looks again.
     Later,
 }
 
+/// Where nothing of a chunk is to lie.
+enum Cleared<'a> {
+    /// It was removed: nowhere.
+    Everywhere,
+    /// It is proved at home: not in the backup vault.
+    InBackup { at_home: &'a ExportReceipt },
+    /// It is being exported or removed: what will be cleared is decided by that.
+    NotYet,
+    /// There is a copy, or what may become one, in each place.
+    Nowhere,
+}
+
 impl Removals {
-    /// Looks at places that were cleared some time ago, and removes what came there late.
-    ///
-    /// # Errors
-    /// When the list of such places cannot be read. One that cannot be looked at does not stop the others.
-    pub async fn look_again(&self) -> Result<(), LedgerError> {
-        for cleared in self.ledger.cleared_due(LOOKED_AT).await? {
-            let id = &cleared.document_id;
-            match self.look_at(&cleared).await {
-                Ok(Look::Empty) => self.ledger.forget_cleared(&cleared).await?,
-                Ok(Look::Later) => {}
-                Err(error) => {
-                    warn!(document.id = %id, error = %ErrorChain(&error), "Whether something of chunk `{id}` came back into the vault is unknown; the next sweep looks again");
-                }
+    /// Looks at places that were cleared some time ago, and removes what came there late. One that cannot be looked at does not
+    /// stop the others; what the budget does not suffice for is left to the next sweep.
+    pub async fn look_again(&self, budget: Budget) {
+        let due = match self.ledger.cleared_due(LOOKED_AT).await {
+            Ok(due) => due,
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "The list of places that were cleared cannot be read; the next sweep reads it again");
+                return;
             }
-        }
-        Ok(())
+        };
+        futures::stream::iter(due)
+            .take_while(|_| std::future::ready(!budget.is_spent()))
+            .for_each_concurrent(AT_ONCE, async |cleared| {
+                let id = &cleared.document_id;
+                let looked = match self.look_at(&cleared).await {
+                    Ok(Look::Empty) => self.ledger.forget_cleared(&cleared).await,
+                    Ok(Look::Later) => self.ledger.postpone_cleared(&cleared).await,
+                    Err(error) => match self.ledger.postpone_cleared(&cleared).await {
+                        Ok(()) => Err(error),
+                        Err(later) => Err(later),
+                    },
+                };
+                if let Err(error) = looked {
+                    warn!(document.id = %id, error = %ErrorChain(&error), "Whether something of chunk `{id}` came back into the vault is unknown; a later sweep looks again");
+                }
+            })
+            .await;
     }
 
     async fn look_at(&self, cleared: &ClearedPlaces) -> Result<Look, LedgerError> {
@@ -48,10 +76,14 @@ impl Removals {
         let Some(found) = self.ledger.find(id).await? else {
             return Ok(Look::Empty);
         };
-        let places = self.places_cleared_of(&found.entry);
-        match self.vaults.see(places).await {
-            Ok(seen) if seen.is_empty() => return Ok(Look::Empty),
-            Ok(_) => {}
+        let places = match cleared_of(&found.entry) {
+            Cleared::Nowhere => return Ok(Look::Empty),
+            Cleared::NotYet => return Ok(Look::Later),
+            Cleared::Everywhere | Cleared::InBackup { .. } => self.places_cleared_of(&found.entry),
+        };
+        match self.is_empty(&places).await {
+            Ok(true) => return Ok(Look::Empty),
+            Ok(false) => {}
             Err(error) => {
                 warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be looked at");
                 return Ok(Look::Later);
@@ -60,59 +92,117 @@ impl Removals {
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(Look::Later);
         };
-        let acted = async {
-            self.ledger
-                .audit_step(AuditAction::RemovingLate, id, serde_json::Value::Null)
-                .await?;
-            // Under the claim the places are decided anew; then versions, holds, removals, as in every removal.
-            let Some(now) = self.ledger.find(id).await? else {
-                return Ok(Look::Empty);
-            };
-            let Ok(seen) = self.vaults.see(self.places_cleared_of(&now.entry)).await else {
-                return Ok(Look::Later);
-            };
-            if !self.ledger.holds().on(&now.entry.chunk).await?.is_empty() {
-                return Ok(Look::Later);
-            }
-            let fence = Fence::new(&self.ledger, &claim);
-            match self.vaults.remove_seen(fence, &seen).await {
-                Act::Done => {
-                    info!(document.id = %id, "Deleted what had come back into the vault of chunk `{id}`");
-                    Ok::<_, LedgerError>(Look::Empty)
-                }
-                Act::Stopped { .. } => Ok(Look::Later),
-            }
+        // Under the claim all is decided anew.
+        let entry = claim.entry().unwrap_or(found.entry);
+        let look = tokio::select! {
+            biased;
+            look = self.clear_late(&claim, &entry) => look,
+            lost = self.ledger.keep_claimed(&claim) => Err(lost),
         };
-        let look = acted.await;
         self.ledger.release_claim(&claim).await?;
         look
     }
 
-    /// Where nothing of the chunk is to lie: nowhere, if it was removed; else not in the backup vault, once that was cleared.
-    fn places_cleared_of(&self, entry: &LedgerEntry) -> Vec<Place> {
-        let is_removed = matches!(entry.state, ChunkState::Removed { .. });
-        let lies_in_backup = entry
-            .state
-            .receipt()
-            .is_some_and(|receipt| receipt.vault() == VaultName::Backup);
-        let is_backup_cleared = match &entry.state {
-            ChunkState::Removed { .. } => true,
-            ChunkState::Exported { .. }
-            | ChunkState::SourceDeleted { .. }
-            | ChunkState::SourceLeft { .. } => !entry.uses_backup && !lies_in_backup,
-            ChunkState::Pending
-            | ChunkState::Removing { .. }
-            | ChunkState::InPlace { .. }
-            | ChunkState::Expired { .. }
-            | ChunkState::DeadLettered { .. } => false,
+    async fn is_empty(&self, places: &[Place]) -> Result<bool, DestinationError> {
+        let seen = self.vaults.see(places.to_vec()).await?;
+        Ok(seen.is_empty() && !self.vaults.has_staged_at(places).await?)
+    }
+
+    async fn clear_late(&self, claim: &Claim, entry: &LedgerEntry) -> Result<Look, LedgerError> {
+        let id = claim.document_id();
+        self.ledger
+            .audit_step(AuditAction::RemovingLate, id, serde_json::Value::Null)
+            .await?;
+        let cleared = match cleared_of(entry) {
+            Cleared::Nowhere => return Ok(Look::Empty),
+            Cleared::NotYet => return Ok(Look::Later),
+            Cleared::Everywhere => self.clear_removed(claim, entry).await?,
+            Cleared::InBackup { at_home } => self.clear_backup_late(claim, entry, at_home).await?,
         };
+        if matches!(cleared, Look::Empty) {
+            info!(document.id = %id, "Deleted what had come back into the vault of chunk `{id}`");
+        }
+        Ok(cleared)
+    }
+
+    async fn clear_removed(&self, claim: &Claim, entry: &LedgerEntry) -> Result<Look, LedgerError> {
+        let places = self.places_cleared_of(entry);
+        let id = claim.document_id();
+        let seen = match self.vaults.see(places.clone()).await {
+            Ok(seen) => seen,
+            Err(error) => {
+                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be looked at");
+                return Ok(Look::Later);
+            }
+        };
+        match self.remove_unless_held(claim, entry, seen).await? {
+            Removed::All => {}
+            Removed::Held(_) => return Ok(Look::Later),
+            Removed::Stopped { reason, .. } => {
+                warn!(document.id = %id, error = %reason, "What came back into the vault of chunk `{id}` cannot be deleted");
+                return Ok(Look::Later);
+            }
+        }
+        let fence = Fence::new(&self.ledger, claim);
+        if let Err(error) = self.vaults.discard_staged_at(fence, &places).await {
+            warn!(document.id = %id, error = %ErrorChain(&error), "What is staged of chunk `{id}` cannot be discarded");
+            return Ok(Look::Later);
+        }
+        Ok(Look::Empty)
+    }
+
+    /// Only where the copy at home is there: else what lies in the backup vault may be the only one.
+    async fn clear_backup_late(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        at_home: &ExportReceipt,
+    ) -> Result<Look, LedgerError> {
+        let id = claim.document_id();
+        if !self.ledger.holds().on(&entry.chunk).await?.is_empty() {
+            return Ok(Look::Later);
+        }
+        let fence = Fence::new(&self.ledger, claim);
+        match self.vaults.clear_backup(fence, entry, at_home).await {
+            Ok(BackupCleared::Done) => Ok(Look::Empty),
+            Ok(BackupCleared::LostAtHome) => {
+                error!(document.id = %id, "The copy of chunk `{id}` is not in the vault as it was proved; what lies in the backup vault may be the only one, and is kept");
+                Ok(Look::Later)
+            }
+            Err(error) => {
+                warn!(document.id = %id, error = %ErrorChain(&error), "What came back into the backup vault of chunk `{id}` cannot be deleted");
+                Ok(Look::Later)
+            }
+        }
+    }
+
+    fn places_cleared_of(&self, entry: &LedgerEntry) -> Vec<Place> {
         let mut places = Vec::new();
-        if is_removed {
+        if matches!(cleared_of(entry), Cleared::Everywhere) {
             places.extend(files::all_in(VaultName::Home, entry));
         }
-        if is_backup_cleared && self.vaults.has_backup() {
+        if self.vaults.has_backup() {
             places.extend(files::all_in(VaultName::Backup, entry));
         }
         places
+    }
+}
+
+fn cleared_of(entry: &LedgerEntry) -> Cleared<'_> {
+    match &entry.state {
+        ChunkState::Removed { .. } => Cleared::Everywhere,
+        ChunkState::Exported { receipt }
+        | ChunkState::SourceDeleted { receipt, .. }
+        | ChunkState::SourceLeft { receipt, .. } => {
+            if entry.uses_backup || receipt.vault() == VaultName::Backup {
+                Cleared::Nowhere
+            } else {
+                Cleared::InBackup { at_home: receipt }
+            }
+        }
+        ChunkState::Pending | ChunkState::Removing { .. } => Cleared::NotYet,
+        ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => Cleared::Nowhere,
     }
 }

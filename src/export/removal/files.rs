@@ -6,6 +6,7 @@
 
 use crate::export::destination::{
     BlobProperties, BlobVersion, DestinationError, ExportDestination as _, RemoveOutcome,
+    ReplaceOutcome, TouchOutcome,
 };
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
@@ -32,6 +33,10 @@ pub(super) struct SeenFile {
 /// How far a removal came.
 pub(super) enum Act {
     Done,
+    /// The claim has no time left for a request: after a renewal, and another look at the holds, these are next.
+    OutOfTime {
+        rest: Vec<SeenFile>,
+    },
     /// One file changed after it was seen, or the vault failed. These removals may still take effect.
     Stopped {
         reason: String,
@@ -105,11 +110,16 @@ impl Vaults {
         Ok(seen)
     }
 
-    /// Removes files, each at the version that was seen, one after the other, while the claim lasts.
-    pub(super) async fn remove_seen(&self, fence: Fence<'_>, files: &[SeenFile]) -> Act {
-        for file in files {
+    /// Removes files, each at the version that was seen, one after the other, while the claim has time for it.
+    pub(super) async fn remove_seen(&self, fence: Fence<'_>, files: Vec<SeenFile>) -> Act {
+        for (number, file) in files.iter().enumerate() {
             let name = &file.place.name;
             let stopped = |reason, sent| Act::Stopped { reason, sent };
+            if !fence.has_time() {
+                return Act::OutOfTime {
+                    rest: files[number..].to_vec(),
+                };
+            }
             let vault = match self.get(file.place.vault, name) {
                 Ok(vault) => fence.around(vault),
                 Err(error) => return stopped(reason_of(&error), Vec::new()),
@@ -139,37 +149,65 @@ impl Vaults {
             return Ok(BackupCleared::Done);
         }
         let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
-        let seen = self.see(places.clone()).await?;
-        if !self.still_hold(at_home).await? {
-            return Ok(BackupCleared::LostAtHome);
-        }
-        match self.remove_seen(fence, &seen).await {
-            Act::Done => {
-                self.discard_staged_at(&places).await?;
-                Ok(BackupCleared::Done)
+        let failed = |source| DestinationError {
+            action: "clear",
+            name: layout::receipt(&entry.folder, &entry.chunk),
+            source,
+        };
+        let mut seen = self.see(places.clone()).await?;
+        loop {
+            let checked = fence.check().await;
+            checked.map_err(|error| failed(error.into()))?;
+            if !self.still_hold(at_home).await? {
+                return Ok(BackupCleared::LostAtHome);
             }
-            Act::Stopped { reason, .. } => Err(DestinationError {
-                action: "clear",
-                name: layout::receipt(&entry.folder, &entry.chunk),
-                source: reason.into(),
-            }),
+            match self.remove_seen(fence, seen).await {
+                Act::Done => {
+                    self.discard_staged_at(fence, &places).await?;
+                    return Ok(BackupCleared::Done);
+                }
+                Act::OutOfTime { rest } => seen = rest,
+                Act::Stopped { reason, .. } => return Err(failed(reason.into())),
+            }
         }
     }
 
     /// Throws away what is staged at these places.
-    pub(super) async fn discard_staged_at(&self, places: &[Place]) -> Result<(), DestinationError> {
+    pub(super) async fn discard_staged_at(
+        &self,
+        fence: Fence<'_>,
+        places: &[Place],
+    ) -> Result<(), DestinationError> {
         for place in places {
-            let vault = self.get(place.vault, &place.name)?;
+            let vault = fence.around(self.get(place.vault, &place.name)?);
             vault.discard_staged(&place.name).await?;
         }
         Ok(())
     }
 
-    /// Takes the effect from removals of these files that were decided before.
-    pub(super) async fn break_removals(&self, places: &[Place]) -> Result<(), DestinationError> {
+    /// Whether blocks are staged at one of these places.
+    pub(super) async fn has_staged_at(&self, places: &[Place]) -> Result<bool, DestinationError> {
         for place in places {
             let vault = self.get(place.vault, &place.name)?;
-            vault.touch(&place.name).await?;
+            if !vault.staged_blocks(&place.name).await?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes the effect from removals of these files that were decided before. A protected file needs no touch: its removal is
+    /// refused as well.
+    pub(super) async fn break_removals(
+        &self,
+        fence: Fence<'_>,
+        places: &[Place],
+    ) -> Result<(), DestinationError> {
+        for place in places {
+            let vault = fence.around(self.get(place.vault, &place.name)?);
+            match vault.touch(&place.name).await? {
+                TouchOutcome::Touched | TouchOutcome::NotThere | TouchOutcome::Protected => {}
+            }
         }
         Ok(())
     }
@@ -195,10 +233,11 @@ impl Vaults {
     /// Puts a receipt in the place of the one that lies there, in one conditional write; the rest of that document stays.
     pub(super) async fn rewrite_receipt(
         &self,
+        fence: Fence<'_>,
         name: &BlobName,
         receipt: &ExportReceipt,
     ) -> Result<(), DestinationError> {
-        let vault = self.get(receipt.vault(), name)?;
+        let vault = fence.around(self.get(receipt.vault(), name)?);
         let unreadable = |source: serde_json::Error| DestinationError {
             action: "rewrite",
             name: name.clone(),
@@ -217,11 +256,16 @@ impl Vaults {
             metadata: Vec::new(),
             tags: Vec::new(),
         };
-        // One that changed meanwhile is of a later proof.
-        vault
-            .replace(name, &version, content.into(), &properties)
-            .await
-            .map(drop)
+        let replacing = vault.replace(name, &version, content.into(), &properties);
+        match replacing.await? {
+            // One that changed meanwhile is of a later proof.
+            ReplaceOutcome::Replaced | ReplaceOutcome::Changed => Ok(()),
+            ReplaceOutcome::Protected => Err(DestinationError {
+                action: "rewrite",
+                name: name.clone(),
+                source: "a policy of the vault protects it".into(),
+            }),
+        }
     }
 
     async fn file_again(

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::Clock;
-use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::destination::{
     BlobProperties, CommitOutcome, DestinationError, ExportDestination, ReplaceOutcome,
@@ -273,13 +272,13 @@ impl ChunkExporter {
                 return Ok(());
             }
             let replacing = vault.replace(&name, &version, content.clone(), &properties);
-            match replacing.await {
-                Ok(ReplaceOutcome::Replaced) => return Ok(()),
-                Ok(ReplaceOutcome::Changed) => {}
-                Err(error) => {
-                    // A container's policy may forbid it: what counts is in the ledger, and the copy must not wait for it forever.
+            match replacing.await? {
+                ReplaceOutcome::Replaced => return Ok(()),
+                ReplaceOutcome::Changed => {}
+                ReplaceOutcome::Protected => {
+                    // What counts is in the ledger, and the copy must not wait for it forever.
                     let id = &entry.chunk.document_id;
-                    tracing::error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` is of an earlier proof and cannot be replaced");
+                    tracing::error!(document.id = %id, blob = %name, "The receipt beside chunk `{id}` is of an earlier proof, and a policy of the vault protects it");
                     return Ok(());
                 }
             }

@@ -123,6 +123,12 @@ impl AzureVault {
     }
 }
 
+/// An immutability policy or a legal hold of the blob or its container refuses the request
+/// (<https://learn.microsoft.com/azure/storage/blobs/immutable-storage-overview>).
+fn is_protected(error: &azure_core::Error) -> bool {
+    super::has_code(error, "BlobImmutableDueToPolicy")
+}
+
 /// The blob has another `ETag`, or is gone; a lease also answers 412, with another code.
 fn is_changed(error: &azure_core::Error) -> bool {
     super::has_code(error, "ConditionNotMet") || super::has_code(error, "BlobNotFound")
@@ -389,6 +395,7 @@ impl ExportDestination for AzureVault {
         match result {
             Ok(_) => Ok(ReplaceOutcome::Replaced),
             Err(error) if is_changed(&error) => Ok(ReplaceOutcome::Changed),
+            Err(error) if is_protected(&error) => Ok(ReplaceOutcome::Protected),
             Err(error) => Err(failed("replace", name)(error)),
         }
     }
@@ -430,9 +437,7 @@ impl ExportDestination for AzureVault {
             match if_there(blob.set_metadata(&metadata, Some(options)).await) {
                 Ok(Some(_)) => return Ok(TouchOutcome::Touched),
                 Ok(None) => return Ok(TouchOutcome::NotThere),
-                Err(error) if super::has_code(&error, "BlobImmutableDueToPolicy") => {
-                    return Ok(TouchOutcome::Protected);
-                }
+                Err(error) if is_protected(&error) => return Ok(TouchOutcome::Protected),
                 // Another write came in between; whether it was a repetition of this one is unknown.
                 Err(error) if is_changed(&error) => {}
                 Err(error) => return Err(failed(error)),
