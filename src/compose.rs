@@ -93,12 +93,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         Arc::clone(&clock),
         config.export,
     ));
-    let catalogue = Catalogue::new(
-        ledger.clone(),
-        control.register().clone(),
-        vaults.clone(),
-        Arc::clone(&clock),
-    );
+    let catalogue = catalogue(&ledger, &control, &vaults, &clock);
     let retention = config
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
@@ -126,6 +121,16 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         vaults,
         control,
     })
+}
+
+fn catalogue(
+    ledger: &ChunkLedger,
+    control: &RecordingControl,
+    vaults: &Vaults,
+    clock: &Arc<dyn Clock>,
+) -> Catalogue {
+    let register = control.register().clone();
+    Catalogue::new(ledger.clone(), register, vaults.clone(), Arc::clone(clock))
 }
 
 /// What lies in Blob Storage or a directory.

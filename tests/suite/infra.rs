@@ -11,7 +11,7 @@ use tree_sitter::{Node, Parser};
 use crate::documents::{read, repository, rust_files};
 
 /// Settings that the Bicep does not set, and why; `otherSettings` takes them all the same.
-const LEFT_OUT: [(&[&str], &str); 7] = [
+const LEFT_OUT: [(&[&str], &str); 8] = [
     (
         &[
             "TELEPHONY_APP_ID",
@@ -22,6 +22,10 @@ const LEFT_OUT: [(&[&str], &str); 7] = [
             "TELEPHONY_BOT_AUDIENCE",
         ],
         "set where a bot is served",
+    ),
+    (
+        &["DELETE_OTHER_OBJECT"],
+        "a source of another object is left to ACS unless somebody decides otherwise",
     ),
     (
         &["OPERATOR_ACTIONS"],
