@@ -25,6 +25,7 @@ mod serve;
 mod settings;
 mod show;
 mod table;
+mod unreadable;
 mod vault_receipts;
 mod verify;
 

@@ -130,7 +130,8 @@ impl Delivery<'_> {
         match IncomingEvent::parse(event) {
             Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => {
                 metrics::EVENTS.increment(&["taken"]);
-                self.record(event, update).await
+                // On the heap: it holds entries and accounts.
+                Box::pin(self.record(event, update)).await
             }
             Ok(IncomingEvent::CallStarted(call)) => {
                 metrics::EVENTS.increment(&["taken"]);

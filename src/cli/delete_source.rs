@@ -22,6 +22,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::progress;
 use super::table::Table;
+use super::unreadable;
 
 /// Chunks that are looked at, or driven, together.
 const AT_ONCE: usize = 8;
@@ -53,7 +54,8 @@ impl DeleteSource {
         };
         let report = delete_sources(&compose::app(config)?, mode, budget).await?;
         output.report(&report)?;
-        Ok(Exit::fine_if(report.failed.is_empty()))
+        let exit = Exit::fine_if(report.failed.is_empty());
+        Ok(unreadable::exit(exit, &report.unreadable))
     }
 }
 
@@ -68,6 +70,8 @@ struct DeletionReport {
     pub failed: Vec<KeptSource>,
     /// They were not due.
     pub kept: Vec<KeptSource>,
+    /// Their entries are not readable: whether ACS has their sources is unknown.
+    pub unreadable: Vec<DocumentId>,
 }
 
 /// A source that stays.
@@ -86,9 +90,13 @@ impl fmt::Display for DeletionReport {
             deleted,
             failed,
             kept,
+            unreadable,
         } = self;
         if would_delete.is_empty() && deleted.is_empty() && failed.is_empty() && kept.is_empty() {
-            return f.write_str("No chunk has a source at ACS any more.");
+            if unreadable.is_empty() {
+                return f.write_str("No chunk has a source at ACS any more.");
+            }
+            return unreadable::write(f, unreadable);
         }
         let mut table = Table::new(&["chunk", "at ACS"]);
         for id in would_delete {
@@ -112,7 +120,12 @@ impl fmt::Display for DeletionReport {
         } else {
             format!("{} deleted, {} failed", deleted.len(), failed.len())
         };
-        write!(f, "{table}\n{due}, {} stay", kept.len())
+        write!(f, "{table}\n{due}, {} stay", kept.len())?;
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n")?;
+        unreadable::write(f, unreadable)
     }
 }
 
@@ -123,7 +136,11 @@ async fn delete_sources(
     budget: Duration,
 ) -> Result<DeletionReport, LedgerError> {
     let (mut report, mut due) = (DeletionReport::default(), Vec::new());
-    for (entry, preview) in previews(app).await? {
+    let now = app.clock.now();
+    let entries = app.ledger.entries(|entry| may_be_at_acs(entry, now));
+    let entries = entries.await?;
+    report.unreadable = entries.unreadable;
+    for (entry, preview) in previews(app, entries.found).await? {
         let (state, document_id) = (entry.state.name(), entry.chunk.document_id);
         match preview {
             Preview::Deletes => due.push(document_id),
@@ -165,13 +182,12 @@ async fn delete_sources(
     Ok(report)
 }
 
-/// What would happen to each chunk that ACS may still have.
-async fn previews(app: &App) -> Result<Vec<(LedgerEntry, Preview)>, LedgerError> {
-    let (driver, now) = (&app.driver, app.clock.now());
-    let entries = driver
-        .ledger()
-        .entries(|entry| may_be_at_acs(entry, now))
-        .await?;
+/// What would happen to each of these chunks, which ACS may still have.
+async fn previews(
+    app: &App,
+    entries: Vec<LedgerEntry>,
+) -> Result<Vec<(LedgerEntry, Preview)>, LedgerError> {
+    let driver = &app.driver;
     let bar = progress::bar(entries.len(), "chunks looked at");
     let looking = futures::stream::iter(entries).map(|entry| async move {
         let preview = driver.preview(&entry).await?;

@@ -17,6 +17,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::output::Output;
 use super::table::Table;
+use super::unreadable;
 
 /// The arguments of `list`: which chunks to list.
 #[derive(Args)]
@@ -75,7 +76,7 @@ impl List {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let listing = self.listing(&compose::app(config)?).await?;
         output.report(&listing)?;
-        Ok(Exit::Fine)
+        Ok(unreadable::exit(Exit::Fine, &listing.unreadable))
     }
 
     /// Looks at every entry; at poison only if nothing narrows the list.
@@ -84,7 +85,8 @@ impl List {
         let now = app.clock.now();
         let entries = ledger.entries(|entry| self.matches(entry, now)).await?;
         let mut listing = Listing {
-            chunks: entries.into_iter().map(listed).collect(),
+            chunks: entries.found.into_iter().map(listed).collect(),
+            unreadable: entries.unreadable,
             poison: Vec::new(),
         };
         if self.is_narrowed() {
@@ -126,6 +128,8 @@ impl List {
 struct Listing {
     pub chunks: Vec<ListedChunk>,
     pub poison: Vec<ListedPoison>,
+    /// Chunks whose entries are not readable.
+    pub unreadable: Vec<DocumentId>,
 }
 
 /// A chunk in a line.
@@ -162,7 +166,10 @@ struct ListedPoison {
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.chunks.is_empty() && self.poison.is_empty() {
-            return f.write_str("There is nothing to list.");
+            if self.unreadable.is_empty() {
+                return f.write_str("There is nothing to list.");
+            }
+            return unreadable::write(f, &self.unreadable);
         }
         let mut table = Table::new(&["chunk", "state", "index", "expires at ACS"]);
         for chunk in &self.chunks {
@@ -196,17 +203,22 @@ impl fmt::Display for Listing {
                 table.note(format!("{what}{place}{doubt}{notices}"));
             }
         }
-        let mut unreadable = Table::new(&["event that could not be read"]);
+        let mut events = Table::new(&["event that could not be read"]);
         for poison in &self.poison {
-            unreadable
+            events
                 .row([format!("poison:{}", poison.sha256)])
                 .note(poison.reason.as_deref().unwrap_or_default());
         }
         match (self.chunks.is_empty(), self.poison.is_empty()) {
             (false, true) => table.fmt(f),
-            (true, _) => unreadable.fmt(f),
-            (false, false) => write!(f, "{table}\n\n{unreadable}"),
+            (true, _) => events.fmt(f),
+            (false, false) => write!(f, "{table}\n\n{events}"),
+        }?;
+        if self.unreadable.is_empty() {
+            return Ok(());
         }
+        f.write_str("\n\n")?;
+        unreadable::write(f, &self.unreadable)
     }
 }
 

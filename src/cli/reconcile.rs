@@ -18,7 +18,7 @@ use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::control::report::CompletenessReport;
 use recording_vault::export::{ChunkState, LedgerEntry};
-use recording_vault::recording::{CallId, ServerCallId};
+use recording_vault::recording::{CallId, DocumentId, ServerCallId};
 use serde::Serialize;
 
 use self::calls::{ExpectedCall, plain};
@@ -126,6 +126,7 @@ pub enum FindingKind {
     RecordingIncomplete,
     ChunkWithoutRecording,
     ChunkNotInVault,
+    EntryNotReadable,
     FileMissing,
     FileWithoutEntry,
     ReceiptWithoutEntry,
@@ -139,6 +140,7 @@ impl FindingKind {
             Self::RecordingIncomplete => "recording not complete",
             Self::ChunkWithoutRecording => "chunk without recording",
             Self::ChunkNotInVault => "chunk not in the vault",
+            Self::EntryNotReadable => "entry not readable",
             Self::FileMissing => "file missing",
             Self::FileWithoutEntry => "file without entry",
             Self::ReceiptWithoutEntry => "receipt without entry",
@@ -155,6 +157,16 @@ pub struct Finding {
     /// A recording, a chunk, a file, or a call.
     pub subject: String,
     pub problem: String,
+}
+
+/// Of which days its chunk is, is unknown.
+fn unreadable_entry(id: &DocumentId) -> Finding {
+    Finding {
+        kind: FindingKind::EntryNotReadable,
+        subject: id.to_string(),
+        problem: "its ledger entry is not readable; run `recording-vault ledger rebuild`"
+            .to_owned(),
+    }
 }
 
 /// What was compared and what was found.
@@ -228,6 +240,8 @@ async fn reconcile(
         .entries(|entry| period.has_folder(&entry.folder) || has_call(entry))
         .await?;
     let mut findings = incomplete(&reports);
+    findings.extend(entries.unreadable.iter().map(unreadable_entry));
+    let entries = entries.found;
     findings.extend(without_recording(&calls, &reports, &entries));
     let entries: Vec<LedgerEntry> = entries
         .into_iter()

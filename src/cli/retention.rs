@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::table::Table;
+use super::unreadable;
 
 const SECONDS_A_DAY: i64 = 24 * 60 * 60;
 
@@ -42,13 +43,15 @@ impl RetentionVerb {
         };
         match self {
             Self::Plan => {
-                output.report(&plan(retention, app.clock.now()).await?)?;
-                Ok(Exit::Fine)
+                let report = plan(retention, app.clock.now()).await?;
+                output.report(&report)?;
+                Ok(unreadable::exit(Exit::Fine, &report.unreadable))
             }
             Self::Apply => {
                 let report = apply(retention).await?;
                 output.report(&report)?;
-                Ok(Exit::fine_if(report.failed.is_empty()))
+                let exit = Exit::fine_if(report.failed.is_empty());
+                Ok(unreadable::exit(exit, &report.unreadable))
             }
         }
     }
@@ -59,6 +62,8 @@ impl RetentionVerb {
 #[serde(rename_all = "camelCase")]
 struct RetentionPlan {
     pub copies: Vec<PlannedCopy>,
+    /// Their entries are not readable: whether they are past the policy is unknown.
+    pub unreadable: Vec<DocumentId>,
 }
 
 /// A copy that is past its policy.
@@ -82,7 +87,10 @@ pub struct PlannedCopy {
 impl fmt::Display for RetentionPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.copies.is_empty() {
-            return f.write_str("No copy in the vault is past its policy.");
+            if self.unreadable.is_empty() {
+                return f.write_str("No copy in the vault is past its policy.");
+            }
+            return unreadable::write(f, &self.unreadable);
         }
         let mut table = Table::new(&["chunk", "age", "bytes", "outcome"]);
         for copy in &self.copies {
@@ -109,14 +117,24 @@ impl fmt::Display for RetentionPlan {
             "\n{} past their policy, {} of them held",
             self.copies.len(),
             held.count()
-        )
+        )?;
+        if self.unreadable.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n")?;
+        unreadable::write(f, &self.unreadable)
     }
 }
 
 async fn plan(retention: &Retention, now: Timestamp) -> Result<RetentionPlan, LedgerError> {
     let past = retention.plan().await?;
     Ok(RetentionPlan {
-        copies: past.into_iter().map(|copy| planned(copy, now)).collect(),
+        copies: past
+            .copies
+            .into_iter()
+            .map(|copy| planned(copy, now))
+            .collect(),
+        unreadable: past.unreadable,
     })
 }
 
@@ -156,6 +174,8 @@ pub struct ApplyReport {
     pub removed: Vec<DocumentId>,
     pub held: Vec<HeldCopy>,
     pub failed: Vec<FailedRemoval>,
+    /// Their entries are not readable: whether they are past the policy is unknown.
+    pub unreadable: Vec<DocumentId>,
 }
 
 /// A copy that is past its policy, and held.
@@ -184,6 +204,7 @@ impl fmt::Display for ApplyReport {
             removed,
             held,
             failed,
+            unreadable,
         } = self;
         write!(
             f,
@@ -215,14 +236,21 @@ impl fmt::Display for ApplyReport {
                 "may be deleted in part; apply again"
             };
             write!(f, "\n{} {what}: {}", copy.document_id, copy.reason)
-        })
+        })?;
+        if unreadable.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n")?;
+        unreadable::write(f, unreadable)
     }
 }
 
 /// Deletes what is past its policy and not held; [`Retention::remove`] deletes one copy.
 async fn apply(retention: &Retention) -> Result<ApplyReport, LedgerError> {
     let mut report = ApplyReport::default();
-    for (document_id, removal) in retention.apply().await? {
+    let applied = retention.apply().await?;
+    report.unreadable = applied.unreadable;
+    for (document_id, removal) in applied.removals {
         match removal {
             Removal::Removed => report.removed.push(document_id),
             Removal::Held { cases, is_whole } => report.held.push(HeldCopy {

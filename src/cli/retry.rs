@@ -14,6 +14,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::{Output, write_groups};
+use super::unreadable;
 
 /// The arguments of `retry`.
 #[derive(Args)]
@@ -33,6 +34,8 @@ struct RetryReport {
     /// They were deleted from the vault.
     removed: Vec<DocumentId>,
     unknown: Vec<DocumentId>,
+    /// Their entries are not readable: whether they are dead-lettered is unknown.
+    unreadable: Vec<DocumentId>,
 }
 
 impl Retry {
@@ -41,23 +44,26 @@ impl Retry {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let report = retry(&compose::app(config)?, self.documents).await?;
         output.report(&report)?;
-        Ok(Exit::fine_if(report.unknown.is_empty()))
+        let exit = Exit::fine_if(report.unknown.is_empty());
+        Ok(unreadable::exit(exit, &report.unreadable))
     }
 }
 
 async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerError> {
     let ledger = &app.ledger;
+    let mut report = RetryReport::default();
     let ids = if named.is_empty() {
         let dead = ledger
             .entries(|entry| matches!(entry.state, ChunkState::DeadLettered { .. }))
             .await?;
-        dead.into_iter()
+        report.unreadable = dead.unreadable;
+        dead.found
+            .into_iter()
             .map(|entry| entry.chunk.document_id)
             .collect()
     } else {
         named
     };
-    let mut report = RetryReport::default();
     for id in ids {
         let list = match app.actions.retry(&id, &Operator::Shell).await? {
             Retried::Opened | Retried::AlreadyOpen => &mut report.opened,
@@ -81,6 +87,16 @@ impl fmt::Display for RetryReport {
             ),
             (&self.unknown, "is not in the ledger"),
         ];
-        write_groups(f, &groups, "No chunk is dead-lettered.")
+        let of_none = if self.unreadable.is_empty() {
+            "No chunk is dead-lettered."
+        } else {
+            "No chunk of a readable entry is dead-lettered."
+        };
+        write_groups(f, &groups, of_none)?;
+        if self.unreadable.is_empty() {
+            return Ok(());
+        }
+        f.write_str("\n")?;
+        unreadable::write(f, &self.unreadable)
     }
 }

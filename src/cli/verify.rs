@@ -80,8 +80,11 @@ impl Verify {
     }
 
     async fn verify(&self, app: &App) -> anyhow::Result<VerifyReport> {
-        let Selection { mut copies, wrong } =
-            select(app, &self.documents, self.of.as_deref()).await?;
+        let Selection {
+            mut copies,
+            wrong,
+            not_checked,
+        } = select(app, &self.documents, self.of.as_deref()).await?;
         self.note(app, copies.len()).await?;
         let seed = self.seed.unwrap_or_else(rand::random);
         if let Some(subset) = self.read_data_subset {
@@ -101,7 +104,7 @@ impl Verify {
                 .sum(),
             seed: is_random.then_some(seed),
             wrong,
-            not_checked: Vec::new(),
+            not_checked,
         };
         let bar = progress::bar(copies.len(), "copies verified");
         let mut looking = futures::stream::iter(copies)

@@ -35,6 +35,7 @@ pub(in crate::export) use announcing::reopen_for_what_was_added;
 pub use claiming::{AfterUpdate, Claim, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;
+pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, Retried};
 pub use rebuilding::Rebuilt;

@@ -7,7 +7,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 
 use super::entry::LedgerEntry;
-use super::ledger::{ChunkLedger, LedgerError};
+use super::ledger::{ChunkLedger, Entries, LedgerError};
 use super::removal::{Ground, Removals, counted_from};
 use super::vaults::Vaults;
 use crate::clock::Clock;
@@ -39,6 +39,23 @@ pub struct PastPolicy {
     pub cases: Vec<Case>,
 }
 
+/// What is past a policy.
+#[derive(Debug)]
+pub struct RetentionPlan {
+    /// Oldest first.
+    pub copies: Vec<PastPolicy>,
+    /// Chunks whose entries are not readable: whether they are past the policy is unknown.
+    pub unreadable: Vec<DocumentId>,
+}
+
+/// What became of what is past a policy.
+#[derive(Debug)]
+pub struct AppliedRetention {
+    pub removals: Vec<(DocumentId, Removal)>,
+    /// Chunks whose entries are not readable: whether they are past the policy is unknown.
+    pub unreadable: Vec<DocumentId>,
+}
+
 impl Retention {
     pub fn new(
         ledger: ChunkLedger,
@@ -58,37 +75,44 @@ impl Retention {
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn plan(&self) -> Result<Vec<PastPolicy>, LedgerError> {
+    pub async fn plan(&self) -> Result<RetentionPlan, LedgerError> {
         let holds = self.ledger.holds();
-        let mut past = Vec::new();
-        for entry in self.past_entries().await? {
+        let past = self.past_entries().await?;
+        let mut copies = Vec::new();
+        for entry in past.found {
             let cases = holds.on(&entry.chunk).await?;
-            past.push(PastPolicy {
+            copies.push(PastPolicy {
                 counted_from: counted_from(&entry),
                 past_at: self.policy.past_at(&entry),
                 cases,
                 entry,
             });
         }
-        Ok(past)
+        Ok(RetentionPlan {
+            copies,
+            unreadable: past.unreadable,
+        })
     }
 
     /// Removes every copy that is past its policy and not held. One that cannot be removed does not stop the others.
     ///
     /// # Errors
     /// When the ledger cannot be listed.
-    pub async fn apply(&self) -> Result<Vec<(DocumentId, Removal)>, LedgerError> {
+    pub async fn apply(&self) -> Result<AppliedRetention, LedgerError> {
         let past = self.past_entries().await?;
-        let detail = serde_json::json!({"pastPolicy": past.len()});
+        let detail = serde_json::json!({"pastPolicy": past.found.len()});
         self.ledger
             .audit_operator(AuditAction::RetentionApplied, "vault", detail)
             .await?;
-        let removals = futures::stream::iter(past).map(|entry| async move {
+        let removals = futures::stream::iter(past.found).map(|entry| async move {
             let id = entry.chunk.document_id;
             let removal = self.remove(&id).await;
             (id, removal)
         });
-        Ok(removals.buffered(AT_ONCE).collect().await)
+        Ok(AppliedRetention {
+            removals: removals.buffered(AT_ONCE).collect().await,
+            unreadable: past.unreadable,
+        })
     }
 
     /// Removes one copy, if it is past its policy and not held.
@@ -96,11 +120,11 @@ impl Retention {
         self.removals.remove(Ground::Policy(self.policy), id).await
     }
 
-    async fn past_entries(&self) -> Result<Vec<LedgerEntry>, LedgerError> {
+    async fn past_entries(&self) -> Result<Entries, LedgerError> {
         let now = self.clock.now();
         let is_past = |entry: &LedgerEntry| self.policy.concerns(entry, now);
         let mut past = self.ledger.entries(is_past).await?;
-        past.sort_by_key(|entry| self.policy.past_at(entry));
+        past.found.sort_by_key(|entry| self.policy.past_at(entry));
         Ok(past)
     }
 }

@@ -220,6 +220,7 @@ async fn a_hold_that_cannot_be_read_deletes_nothing() {
         .apply()
         .await
         .expect("the ledger works")
+        .removals
         .into_iter()
         .collect();
     assert_eq!(
@@ -264,6 +265,7 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
         .await
         .expect("the ledger works");
     let planned: BTreeMap<_, _> = plan
+        .copies
         .iter()
         .map(|copy| (&copy.entry.chunk.document_id, copy.cases.len()))
         .collect();
@@ -274,7 +276,7 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
         .apply()
         .await
         .expect("the ledger works");
-    let removals: BTreeMap<_, _> = removals.into_iter().collect();
+    let removals: BTreeMap<_, _> = removals.removals.into_iter().collect();
     assert_eq!(
         removals,
         BTreeMap::from([
@@ -315,7 +317,7 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
         .await
         .expect("the ledger works");
     assert_eq!(
-        again,
+        again.removals,
         [(held, Removal::Removed)],
         "what is done is not done again"
     );
@@ -375,6 +377,7 @@ async fn a_vault_that_refuses_is_told_of_and_does_not_stop_the_others() {
             .apply()
             .await
             .expect("the ledger works")
+            .removals
             .into_iter()
             .collect();
         let Some(Removal::Failed {

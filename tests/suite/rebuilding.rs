@@ -98,3 +98,22 @@ async fn an_entry_that_another_process_writes_meanwhile_is_not_replaced_and_not_
     let state = pipeline.state(&chunk.document_id).await;
     assert!(matches!(state, ChunkState::Pending), "{state:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_look_at_every_entry_names_those_that_are_not_readable() {
+    let (pipeline, chunk, _) = without_entry().await;
+    let unreadable = pipeline
+        .store
+        .put("chunks/a.json", "{".into(), Precondition::Absent);
+    unreadable.await.expect("the store works");
+    let entries = pipeline.driver.ledger().entries(|_| false).await;
+    let unreadable = entries.expect("the store works").unreadable;
+    assert_eq!(unreadable, [chunk.document_id.clone()]);
+    let retention = pipeline.retention(Duration::from_hours(1));
+    let plan = retention.plan().await.expect("the store works");
+    assert!(plan.copies.is_empty());
+    assert_eq!(plan.unreadable, [chunk.document_id.clone()]);
+    let applied = retention.apply().await.expect("the store works");
+    assert!(applied.removals.is_empty());
+    assert_eq!(applied.unreadable, [chunk.document_id]);
+}

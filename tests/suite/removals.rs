@@ -383,7 +383,7 @@ async fn a_copy_that_was_given_back_is_proved_by_its_receipt() {
     pipeline.clock.advance(YEAR);
     pipeline.vault.refuse_removals(true);
     let removals = pipeline.retention(YEAR).apply().await;
-    let removals = removals.expect("the ledger works");
+    let removals = removals.expect("the ledger works").removals;
     assert!(
         matches!(removals[0].1, Removal::Failed { is_whole: true, .. }),
         "{removals:?}"

@@ -24,6 +24,8 @@ pub struct Copy {
 pub struct Selection {
     pub copies: Vec<Copy>,
     pub wrong: Vec<ProblemCopy>,
+    /// Chunks whose entries are not readable, and that have no receipt in the vault either.
+    pub not_checked: Vec<ProblemCopy>,
 }
 
 /// The copies of the named chunks; of all chunks whose recording or call contains `of`, if none is named.
@@ -57,7 +59,11 @@ async fn these(app: &App, named: &[DocumentId]) -> anyhow::Result<Selection> {
             }
         }
     }
-    Ok(Selection { copies, wrong })
+    Ok(Selection {
+        copies,
+        wrong,
+        not_checked: Vec::new(),
+    })
 }
 
 async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
@@ -67,7 +73,13 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
         is_selected(&entry.chunk) || receipts.contains_key(entry.chunk.document_id.as_str())
     });
     let (mut known, mut copies) = (BTreeSet::new(), Vec::new());
-    for entry in entries.await? {
+    let entries = entries.await?;
+    let without_receipt = |id: &&DocumentId| !receipts.contains_key(id.as_str());
+    let not_checked = entries.unreadable.iter().filter(without_receipt);
+    let not_checked: Vec<ProblemCopy> = not_checked
+        .map(|id| without_copy(id, "its ledger entry is not readable".to_owned()))
+        .collect();
+    for entry in entries.found {
         known.insert(entry.chunk.document_id.to_string());
         // A chunk whose state has no copy has nothing to verify.
         copies.extend(
@@ -82,6 +94,7 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
     Ok(Selection {
         copies,
         wrong: selection.wrong,
+        not_checked,
     })
 }
 
@@ -121,7 +134,11 @@ async fn unknown_to_the_ledger(
             }
         }
     }
-    Ok(Selection { copies, wrong })
+    Ok(Selection {
+        copies,
+        wrong,
+        not_checked: Vec::new(),
+    })
 }
 
 fn copy(entry: &LedgerEntry) -> Option<Copy> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 
 use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError, document_of_entry};
 use crate::recording::DocumentId;
@@ -16,6 +16,14 @@ const POISON: &str = "poison/";
 const PAGE: usize = 500;
 /// Entries that are read together when all are looked at.
 const AT_ONCE: usize = 16;
+
+/// What a look at every entry found.
+#[derive(Debug, Default)]
+pub struct Entries {
+    pub found: Vec<LedgerEntry>,
+    /// Chunks whose entries are not readable: whether they are among what was looked for is unknown.
+    pub unreadable: Vec<DocumentId>,
+}
 
 impl ChunkLedger {
     /// What must not be deleted: it lies in the same storage, so that whoever has the one has the other.
@@ -112,30 +120,33 @@ impl ChunkLedger {
     /// Entries that are `wanted`. Looks at every one there is.
     ///
     /// # Errors
-    /// When the storage fails. An entry that is unreadable is logged and left out.
+    /// When the storage fails. An entry that is not readable is logged, and named.
     pub async fn entries(
         &self,
         wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync,
-    ) -> Result<Vec<LedgerEntry>, LedgerError> {
-        let ids = self
-            .names(CHUNKS)
-            .await?
-            .into_iter()
-            .filter_map(|name| name.parse::<DocumentId>().ok());
-        let found = futures::stream::iter(ids).map(|id| async move {
-            match self.find(&id).await {
-                Err(error @ LedgerError::Corrupt { .. }) => {
-                    tracing::error!(document.id = %id, error = %crate::error_chain::ErrorChain(&error), "An entry is not readable");
-                    Ok(None)
+    ) -> Result<Entries, LedgerError> {
+        let names = self.names(CHUNKS).await?.into_iter();
+        let ids = names.filter_map(|name| name.parse::<DocumentId>().ok());
+        let looking = futures::stream::iter(ids).map(|id| async move { self.find(&id).await });
+        let mut looking = looking.buffered(AT_ONCE);
+        let mut entries = Entries::default();
+        while let Some(found) = looking.next().await {
+            match found {
+                Ok(found) => {
+                    let entry = found.map(|found| found.entry);
+                    entries.found.extend(entry.filter(|entry| wanted(entry)));
                 }
-                found => found,
+                Err(LedgerError::Corrupt {
+                    document_id,
+                    source,
+                }) => {
+                    tracing::error!(document.id = %document_id, error = %source, "An entry is not readable");
+                    entries.unreadable.push(document_id);
+                }
+                Err(error) => return Err(error),
             }
-        });
-        let entries = found.buffered(AT_ONCE).try_filter_map(|found| {
-            let entry = found.map(|found| found.entry).filter(|entry| wanted(entry));
-            std::future::ready(Ok(entry))
-        });
-        entries.try_collect().await
+        }
+        Ok(entries)
     }
 
     /// What stands between `prefix` and `.json` in the keys that begin so.

@@ -88,7 +88,7 @@ impl Process {
         );
         self.world.facts.note(Fact::RemovalBegun);
         match retention.apply().await {
-            Ok(removals) => match removals.into_iter().next() {
+            Ok(applied) => match applied.removals.into_iter().next() {
                 Some((_, Removal::Removed)) => {
                     self.world.facts.note(Fact::Removed);
                     Done::Done
