@@ -59,7 +59,8 @@ impl ChunkLedger {
         let key = entry_key(document_id);
         // Index markers of every attempt: those of an attempt that did not come to be are taken back.
         let ahead = Arc::new(Mutex::new(Vec::new()));
-        let deciding = self.entries.decide(&key, known.map(Into::into), |before| {
+        // On the heap: it holds several entries.
+        let deciding = Box::pin(self.entries.decide(&key, known.map(Into::into), |before| {
             let decision = decide(before.clone());
             let ahead = Arc::clone(&ahead);
             async move {
@@ -82,9 +83,8 @@ impl ChunkLedger {
                 Ok::<_, LedgerError>(Decision::Write(after, (outcome, Some(written))))
             }
             .boxed()
-        });
-        // On the heap: it holds several entries.
-        let decided = Box::pin(deciding).await;
+        }));
+        let decided = deciding.await;
         let mut ahead = std::mem::take(&mut *lock(&ahead));
         if let Ok(Decided {
             outcome: (_, Some(written)),
@@ -94,11 +94,13 @@ impl ChunkLedger {
             let said = written.after.markers();
             ahead.retain(|marker| !said.contains(marker.key()));
         }
-        self.take_back(document_id, ahead).await;
+        if !ahead.is_empty() {
+            Box::pin(self.take_back(document_id, ahead)).await;
+        }
         let decided = decided?;
         let (outcome, written) = decided.outcome;
         let written = match written {
-            Some(written) => Some(self.follow_up(written).await?),
+            Some(written) => Some(Box::pin(self.follow_up(written)).await?),
             None => None,
         };
         Ok(Changed {
