@@ -114,19 +114,33 @@ fn dispatch(verb: Verb, output: Output) -> Exit {
         Verb::Replay(verb) => {
             with_settings(async |config| Box::pin(verb.run(config, output)).await)
         }
-        Verb::List(verb) => with_settings(async |config| verb.run(config, output).await),
+        Verb::List(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
         Verb::Show(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Report(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Retry(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Accept(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Audit(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Ledger(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Hold(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Retention(verb) => with_settings(async |config| verb.run(config, output).await),
+        Verb::Report(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::Retry(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
+        Verb::Accept(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::Audit(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
+        Verb::Ledger(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::Hold(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
+        Verb::Retention(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
         Verb::Gdpr(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Verify(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Reconcile(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::DeleteSource(verb) => with_settings(async |config| verb.run(config, output).await),
+        Verb::Verify(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::Reconcile(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::DeleteSource(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
     }
 }
 

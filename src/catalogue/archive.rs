@@ -277,7 +277,12 @@ impl Catalogue {
             let media = match self.media(id, which).await? {
                 ChunkFile::Proved(media) => media,
                 ChunkFile::None => continue,
-                absent => {
+                absent @ (ChunkFile::Unknown
+                | ChunkFile::NotYet
+                | ChunkFile::Removed { .. }
+                | ChunkFile::GivenUp { .. }
+                | ChunkFile::Lost { .. }
+                | ChunkFile::InPlace { .. }) => {
                     if which == FileKind::Media {
                         archive.miss(recorded, id, reason_of(&absent));
                     }

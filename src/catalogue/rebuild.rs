@@ -40,7 +40,7 @@ impl Catalogue {
             let (ids, next) = self.ledger.documents(after.as_deref()).await?;
             let indexed = futures::stream::iter(ids).map(|id| {
                 let audited = &audited;
-                async move { (self.index_chunk(&id, audited.get(&id)).await, id) }
+                async move { (Box::pin(self.index_chunk(&id, audited.get(&id))).await, id) }
             });
             let mut indexed = indexed.buffer_unordered(AT_ONCE);
             while let Some((outcome, id)) = indexed.next().await {

@@ -44,7 +44,7 @@ impl Catalogue {
             .audit_records(recorded)
             .await?
             .into_iter()
-            .filter_map(|record| Some(told(&record, *chunks.get(record.subject.as_str())?)))
+            .filter_map(|record| Some(happening(&record, *chunks.get(record.subject.as_str())?)))
             .collect();
         let account = &recorded.account;
         let plain = |at, what: &str, text: String| Happening {
@@ -107,12 +107,22 @@ impl Catalogue {
     }
 }
 
-fn told(record: &AuditRecord, index: u32) -> Happening {
+fn happening(record: &AuditRecord, index: u32) -> Happening {
+    Happening {
+        at: record.at,
+        what: record.action.to_string(),
+        text: sentence(record, index),
+        document_id: Some(record.subject.clone()),
+    }
+}
+
+/// Says in one sentence what was done to a chunk.
+fn sentence(record: &AuditRecord, index: u32) -> String {
     let reason = record.detail["reason"]
         .as_str()
         .map(|reason| format!(": {reason}"))
         .unwrap_or_default();
-    let text = match &record.action {
+    match &record.action {
         AuditAction::Recorded => format!("Chunk {index} was announced"),
         AuditAction::AnnouncedAgain => {
             format!("Chunk {index} was announced again, with something new")
@@ -163,12 +173,5 @@ fn told(record: &AuditRecord, index: u32) -> Happening {
         | AuditAction::PersonErased
         | AuditAction::Forgotten
         | AuditAction::Other(_)) => format!("Chunk {index}: {other}"),
-    };
-    let document_id = Some(record.subject.clone());
-    Happening {
-        at: record.at,
-        what: record.action.to_string(),
-        text,
-        document_id,
     }
 }

@@ -1,6 +1,6 @@
 //! `recording-vault list`: chunks and their states, and events that could not be read.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
@@ -194,11 +194,14 @@ impl fmt::Display for Listing {
                 .as_ref()
                 .map(|anomaly| format!(" (doubtful: {anomaly})"))
                 .unwrap_or_default();
-            let notices: String = chunk
+            let notices = chunk
                 .notices
                 .iter()
-                .map(|notice| format!(" (notice: {notice})"))
-                .collect();
+                .fold(String::new(), |mut text, notice| {
+                    // Writing into a text cannot fail.
+                    let _ = write!(text, " (notice: {notice})");
+                    text
+                });
             if !what.is_empty() {
                 table.note(format!("{what}{place}{doubt}{notices}"));
             }

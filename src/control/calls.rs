@@ -377,7 +377,9 @@ mod tests {
     async fn reserved(calls: &CallRegister, attempt: StartAttempt) -> Reservation {
         match reserve(calls, attempt).await {
             Reserved::Yes(reservation) => reservation,
-            other => panic!("{other:?}"),
+            other @ (Reserved::AlreadyMade(_) | Reserved::Recorded(_) | Reserved::Pending(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 

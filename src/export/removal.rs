@@ -134,7 +134,7 @@ impl Removals {
     ///
     /// Cancel-safe: what was begun is durable, and the claim runs out.
     pub async fn remove(&self, ground: Ground<'_>, id: &DocumentId) -> Removal {
-        let removal = match self.try_remove(ground, id).await {
+        let removal = match Box::pin(self.try_remove(ground, id)).await {
             Ok(removal) => removal,
             Err(LedgerError::ClaimLost { .. }) => Removal::Busy,
             // What was done is known to the next removal, not to this one.

@@ -106,7 +106,7 @@ impl Retention {
             .await?;
         let removals = futures::stream::iter(past.found).map(|entry| async move {
             let id = entry.chunk.document_id;
-            let removal = self.remove(&id).await;
+            let removal = Box::pin(self.remove(&id)).await;
             (id, removal)
         });
         Ok(AppliedRetention {
@@ -117,7 +117,8 @@ impl Retention {
 
     /// Removes one copy, if it is past its policy and not held.
     pub async fn remove(&self, id: &DocumentId) -> Removal {
-        self.removals.remove(Ground::Policy(self.policy), id).await
+        let removing = self.removals.remove(Ground::Policy(self.policy), id);
+        Box::pin(removing).await
     }
 
     async fn past_entries(&self) -> Result<Entries, LedgerError> {

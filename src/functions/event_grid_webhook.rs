@@ -50,6 +50,19 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     http_envelope::invoke(routes, "eventgrid", &body).await
 }
 
+/// The answer to a delivery: the confirmation of its handshake, and how many chunks were recorded.
+fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
+    match confirmation {
+        // Event Grid expects the confirmation, and nothing else.
+        Some(confirmation) if chunks == 0 => confirmation,
+        Some(mut confirmation) => {
+            confirmation["chunks"] = chunks.into();
+            confirmation
+        }
+        None => json!({"chunks": chunks}),
+    }
+}
+
 /// Takes a delivery of Event Grid: events, or a handshake, or both in one batch.
 async fn deliver(
     State(app): State<Arc<App>>,
@@ -102,15 +115,7 @@ async fn deliver(
     let Delivery {
         recorded, again, ..
     } = delivery;
-    let answer = match confirmation {
-        // What Event Grid expects of a handshake, and nothing else.
-        Some(confirmation) if recorded.is_empty() => confirmation,
-        Some(mut confirmation) => {
-            confirmation["chunks"] = recorded.len().into();
-            confirmation
-        }
-        None => json!({"chunks": recorded.len()}),
-    };
+    let answer = answer_of(confirmation, recorded.len());
     app.dispatch.export(recorded, budget).await;
     match again {
         Some(why) => Err(Problem::new(

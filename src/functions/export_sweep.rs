@@ -11,7 +11,7 @@ use crate::timer;
 
 /// Answers success unless the ledger could not be read: then the host counts the invocation as failed.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
-    let report = timer::run(&app).await;
+    let report = Box::pin(timer::run(&app)).await;
     let recordings = match &report.recordings {
         Ok(report) => serde_json::to_string(report).expect("a report has string keys only"),
         Err(error) => format!("the register failed: {}", ErrorChain(error)),

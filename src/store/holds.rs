@@ -61,20 +61,20 @@ impl Holds {
     /// When the storage fails or the hold is unreadable.
     pub async fn add(&self, held: &Held, case: &Case) -> Result<Added, StoreError> {
         let add = |known: Option<&Hold>| {
-            let mut hold = known.cloned().unwrap_or_else(|| Hold {
+            let mut document = known.cloned().unwrap_or_else(|| Hold {
                 held: held.clone(),
                 cases: Vec::new(),
                 released: Vec::new(),
             });
-            let is_known = hold.cases.iter().any(|known| known.tag == case.tag);
-            hold.cases.push(case.clone());
-            hold.released.retain(|tag| *tag != case.tag);
-            (!is_known).then_some(hold)
+            let is_known = document.cases.iter().any(|known| known.tag == case.tag);
+            document.cases.push(case.clone());
+            document.released.retain(|tag| *tag != case.tag);
+            (!is_known).then_some(document)
         };
-        let hold = self.documents.change(&key(held), add).await;
-        let hold = hold.map_err(store_error)?;
+        let changed = self.documents.change(&key(held), add).await;
+        let changed = changed.map_err(store_error)?;
         // A case that equals this one was written by this call, also when the answer to the write was lost.
-        let is_ours = hold.is_some_and(|hold| hold.cases.contains(case));
+        let is_ours = changed.is_some_and(|hold| hold.cases.contains(case));
         Ok(if is_ours {
             Added::Added
         } else {
@@ -140,8 +140,8 @@ impl Holds {
     ) -> Result<Vec<Case>, StoreError> {
         let mut cases: Vec<Case> = Vec::new();
         for one in held {
-            let hold = self.find(&key(&one)).await?;
-            cases.extend(hold.into_iter().flat_map(|hold| hold.cases));
+            let found = self.find(&key(&one)).await?;
+            cases.extend(found.into_iter().flat_map(|hold| hold.cases));
         }
         Ok(cases)
     }

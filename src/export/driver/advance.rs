@@ -21,7 +21,7 @@ impl ExportDriver {
         let mut run = Run::new(claim, entry, turn);
         loop {
             let step = next_step(&run.entry, self.policy.deletion, self.clock.now());
-            match self.take(&mut run, step).await? {
+            match Box::pin(self.take(&mut run, step)).await? {
                 Step::Next => {}
                 Step::Done(outcome) => return Ok(*outcome),
             }

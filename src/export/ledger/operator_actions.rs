@@ -61,26 +61,25 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails or the entry is unreadable.
     pub async fn wake(&self, document_id: &DocumentId) -> Result<(), LedgerError> {
-        let changed = self
-            .change(document_id, None, |found| {
-                let is_waiting = |entry: &LedgerEntry| {
-                    matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some()
-                };
-                let decided = match found.filter(is_waiting) {
-                    None => Change::Leave(()),
-                    Some(mut entry) => {
-                        entry.not_before = None;
-                        Change::Write {
-                            entry: Box::new(entry),
-                            outcome: (),
-                            marker: MarkerCheck::Ensure,
-                        }
+        self.change(document_id, None, |found| {
+            let is_waiting = |entry: &LedgerEntry| {
+                matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some()
+            };
+            let decided = match found.filter(is_waiting) {
+                None => Change::Leave(()),
+                Some(mut entry) => {
+                    entry.not_before = None;
+                    Change::Write {
+                        entry: Box::new(entry),
+                        outcome: (),
+                        marker: MarkerCheck::Ensure,
                     }
-                };
-                futures::future::ready(Ok(decided)).boxed()
-            })
-            .await?;
-        Ok(changed.outcome)
+                }
+            };
+            async move { Ok(decided) }.boxed()
+        })
+        .await?;
+        Ok(())
     }
 
     async fn decide_retried(

@@ -56,7 +56,7 @@ impl Removals {
             .take_while(|_| std::future::ready(!budget.is_spent()))
             .for_each_concurrent(AT_ONCE, async |cleared| {
                 let id = &cleared.document_id;
-                let looked = match self.look_at(&cleared).await {
+                let looked = match Box::pin(self.look_at(&cleared)).await {
                     Ok(Look::Empty) => self.ledger.forget_cleared(&cleared).await,
                     Ok(Look::Later) => self.ledger.postpone_cleared(&cleared).await,
                     Err(error) => match self.ledger.postpone_cleared(&cleared).await {
