@@ -224,8 +224,9 @@ mod tests {
         router.clone().oneshot(request).await.unwrap()
     }
 
-    fn chunked(pieces: usize, piece: &'static [u8]) -> Body {
-        let pieces = std::iter::repeat_n(Ok::<_, Infallible>(Bytes::from_static(piece)), pieces);
+    fn chunked(pieces: usize, piece: &[u8]) -> Body {
+        let piece = Bytes::copy_from_slice(piece);
+        let pieces = std::iter::repeat_n(Ok::<_, Infallible>(piece), pieces);
         Body::from_stream(futures::stream::iter(pieces))
     }
 
@@ -242,7 +243,8 @@ mod tests {
         while memory.room.available_permits() == BUDGET_BYTES / UNIT_BYTES {
             tokio::task::yield_now().await;
         }
-        for body in [Body::from(large.clone()), chunked(30, &[b' '; 1 << 20])] {
+        let part = vec![b' '; 1 << 20];
+        for body in [Body::from(large.clone()), chunked(30, &part)] {
             let refused = send(&router, body).await;
             assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
             assert!(refused.headers().contains_key(header::RETRY_AFTER));

@@ -397,7 +397,10 @@ mod tests {
         });
         let still = vec![tag.clone()];
         assert_eq!(released.await.unwrap(), Released::ReleasedBefore { still });
-        assert_eq!(holds.on(&known()).await.unwrap(), [newer.clone()]);
+        assert_eq!(
+            holds.on(&known()).await.unwrap(),
+            std::slice::from_ref(&newer)
+        );
         assert_eq!(audits, 1);
     }
 

@@ -189,6 +189,15 @@ impl SeenMarker {
     }
 }
 
+/// Index markers around a write that has not been made yet.
+#[derive(Debug, Default)]
+pub struct MarkedAhead {
+    /// Written for it.
+    pub new: Vec<SeenMarker>,
+    /// It makes them untrue.
+    pub stale: Vec<SeenMarker>,
+}
+
 /// Markers in the ledger's storage.
 #[derive(Clone)]
 pub struct Index {

@@ -54,9 +54,9 @@ async fn acs(accepted: &'static str) -> (AcsContent, Arc<AtomicUsize>, Arc<Atomi
     let router = Router::new().fallback(answer);
     tokio::spawn(async move { axum::serve(listener, router).await });
     let made = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&made);
+    let tokens = Arc::clone(&made);
     let entra = EntraCredential::new(move || {
-        let number = counter.fetch_add(1, Ordering::SeqCst);
+        let number = tokens.fetch_add(1, Ordering::SeqCst);
         Ok(Arc::new(Numbered(number)) as Arc<dyn TokenCredential>)
     });
     let credential = AcsCredential::Entra(entra.expect("credentials can be made"));

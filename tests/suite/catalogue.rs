@@ -25,6 +25,10 @@ use crate::support::pipeline::{CLAIM_TTL, RETENTION};
 use crate::support::simulation::{Durable, Fault, Plan, deliver};
 
 /// A vault of so many recordings of one chunk each, as register and ledger wrote it.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn vault_of(recordings: usize) -> (Catalogue, Arc<CountingStore>) {
     let store = Arc::new(CountingStore::default());
     let clock = Arc::new(recording_vault::clock::ManualClock::starting_at(
@@ -179,13 +183,13 @@ async fn registered(number: usize, fault: Fault) -> bool {
     let work = async {
         register
             .change(&id, clock_now(), |account| {
-                account.call_id = "call-1".parse().ok()
+                account.call_id = "call-1".parse().ok();
             })
             .await?;
         // Its start becomes known later, and it is listed elsewhere then.
         register
             .change(&id, clock_now(), |account| {
-                account.started_at = "2026-03-02T10:00:00Z".parse().ok()
+                account.started_at = "2026-03-02T10:00:00Z".parse().ok();
             })
             .await?;
         register
@@ -193,7 +197,7 @@ async fn registered(number: usize, fault: Fault) -> bool {
             .await?;
         register
             .change(&id, clock_now(), |account| {
-                account.files.missing_since = Some(clock_now())
+                account.files.missing_since = Some(clock_now());
             })
             .await
     };
@@ -284,6 +288,10 @@ fn eraser(durable: &Durable, plan: &Arc<Plan>) -> Eraser {
 }
 
 /// A person's recordings are erased, with a fault at call `number`, and erased again; whether it got that far.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn erased(number: usize, fault: Fault) -> bool {
     let mine = [of_recording("mine", "a", 0), of_recording("mine", "bb", 1)];
     let held = of_recording("held", "ccc", 0);

@@ -70,7 +70,10 @@ async fn json_is_printed_wherever_the_flag_stands() {
         assert_eq!(report(&output), json!({"holds": []}), "{arguments:?}");
     }
     let listed = shell(&world, &["list", "--json", "--state", "pending"]).await;
-    assert_eq!(report(&listed), json!({"chunks": [], "poison": []}));
+    assert_eq!(
+        report(&listed),
+        json!({"chunks": [], "poison": [], "unreadable": []})
+    );
 }
 
 #[tokio::test]

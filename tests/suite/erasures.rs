@@ -331,7 +331,7 @@ async fn export_meets_an_erasure(number: usize, fault: Fault) -> bool {
 async fn an_erasure_that_meets_an_export_takes_no_marker_from_it() {
     for fault in [Fault::FreezeBefore, Fault::FreezeAfter] {
         let mut number = 0;
-        while export_meets_an_erasure(number, fault).await {
+        while Box::pin(export_meets_an_erasure(number, fault)).await {
             number += 1;
         }
         assert!(number > 20, "{number} calls: is it the whole export?");

@@ -153,7 +153,7 @@ async fn held_while_frozen(number: usize, fault: Fault) -> bool {
 async fn a_hold_that_is_added_while_a_drive_stands_still_keeps_the_source() {
     for fault in FREEZES {
         let mut number = 0;
-        while held_while_frozen(number, fault).await {
+        while Box::pin(held_while_frozen(number, fault)).await {
             number += 1;
         }
         assert!(number > 20, "{number} calls: is it the whole drive?");

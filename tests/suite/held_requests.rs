@@ -245,7 +245,7 @@ async fn a_file_keeps_the_name_under_which_its_first_byte_went_to_the_vault() {
     let files = pipeline.vault.files();
     let media: Vec<&str> = files
         .keys()
-        .map(|name| name.as_str())
+        .map(recording_vault::export::layout::BlobName::as_str)
         .filter(|name| !name.ends_with(".json"))
         .collect();
     assert_eq!(media.len(), 1, "{media:?}");
@@ -354,8 +354,8 @@ async fn a_hold_that_is_added_after_the_intent_and_before_the_look_keeps_the_sou
             entry.intent.is_some(),
             "the intent is durable before the look"
         );
-        let hold = Held::RecordingId(chunk.filed_under());
-        let added = ledger.holds().add(&hold, &case()).await;
+        let recording = Held::RecordingId(chunk.filed_under());
+        let added = ledger.holds().add(&recording, &case()).await;
         added.expect("the ledger works");
         held.release();
     };

@@ -248,6 +248,10 @@ async fn past() -> (Pipeline, DocumentId, DocumentId) {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
     let (pipeline, old, held) = past().await;
     let young = chunk_of("young", "young");
@@ -652,6 +656,10 @@ fn of_subject(event: &Value, name: &str) -> String {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn an_operator_holds_a_call_and_releases_it_case_by_case() {
     let world = World::new().await;
     assert_eq!(
@@ -765,6 +773,10 @@ fn age(world: &World, id: &str) {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
     let world = World::with(&[("VAULT_RETENTION", "8760h")]).await;
     let mut events = Vec::new();

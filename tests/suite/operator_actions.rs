@@ -119,7 +119,7 @@ impl OneChunk {
     async fn in_the_register(self) -> Self {
         let (id, document_id) = (self.chunk.filed_under(), self.chunk.document_id.clone());
         let change = self.register.change(&id, self.clock.now(), |account| {
-            account.call_id = self.chunk.call_id.clone();
+            account.call_id.clone_from(&self.chunk.call_id);
             account.started_at = self.chunk.started_at;
             let documents = account.files.chunks.entry(0).or_default();
             documents.insert(document_id.clone());
@@ -199,7 +199,7 @@ async fn a_hold_finds_the_chunks_of_an_account_that_is_not_readable_while_they_a
         Held::CallId(call),
     ] {
         let holding = one.hold_all_of(held).await;
-        assert_eq!(holding.chunks, [one.chunk.document_id.clone()]);
+        assert_eq!(holding.chunks, std::slice::from_ref(&one.chunk.document_id));
         assert_eq!(holding.unreadable.len(), 1, "{:?}", holding.unreadable);
         assert!(!holding.is_complete());
     }
@@ -209,6 +209,6 @@ async fn a_hold_finds_the_chunks_of_an_account_that_is_not_readable_while_they_a
 async fn a_hold_finds_a_chunk_whose_event_the_register_did_not_take() {
     let one = OneChunk::recorded().await;
     let holding = one.hold().await;
-    assert_eq!(holding.chunks, [one.chunk.document_id.clone()]);
+    assert_eq!(holding.chunks, std::slice::from_ref(&one.chunk.document_id));
     assert!(holding.is_complete());
 }

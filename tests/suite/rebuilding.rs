@@ -108,11 +108,11 @@ async fn a_look_at_every_entry_names_those_that_are_not_readable() {
     unreadable.await.expect("the store works");
     let entries = pipeline.driver.ledger().entries(|_| false).await;
     let unreadable = entries.expect("the store works").unreadable;
-    assert_eq!(unreadable, [chunk.document_id.clone()]);
+    assert_eq!(unreadable, std::slice::from_ref(&chunk.document_id));
     let retention = pipeline.retention(Duration::from_hours(1));
     let plan = retention.plan().await.expect("the store works");
     assert!(plan.copies.is_empty());
-    assert_eq!(plan.unreadable, [chunk.document_id.clone()]);
+    assert_eq!(plan.unreadable, std::slice::from_ref(&chunk.document_id));
     let applied = retention.apply().await.expect("the store works");
     assert!(applied.removals.is_empty());
     assert_eq!(applied.unreadable, [chunk.document_id]);

@@ -21,6 +21,10 @@ use crate::support::{chunk, content};
 const DUE: u32 = 10;
 
 /// One sweep of ten due chunks among so many settled ones.
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn sweep_among(settled: usize) -> (SweepReport, Counts) {
     let (store, source) = (
         Arc::new(CountingStore::default()),

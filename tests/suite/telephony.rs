@@ -541,6 +541,10 @@ fn received(action: &str, id: &str, outcome: Value) -> Value {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the_results() {
     let bot = SdkBot::start().await;
     let issuer = Issuer::start().await;

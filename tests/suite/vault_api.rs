@@ -58,6 +58,10 @@ async fn only_recording(world: &World) -> Value {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn a_recording_is_found_by_whatever_is_known_of_it_and_shown_whole() {
     let world = World::new().await;
     let event = archived(&world, &[ANNA, "4:+15551230001"]).await;
@@ -215,6 +219,10 @@ async fn what_is_wrong_with_a_question_is_told() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn media_is_given_whole_and_in_parts_byte_for_byte() {
     let world = World::new().await;
     let event = archived(&world, &[ANNA]).await;
@@ -460,6 +468,10 @@ async fn what_changes_something_is_refused_unless_actions_are_on() {
 }
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited() {
     let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
     let event = archived(&world, &[ANNA]).await;

@@ -14,7 +14,7 @@ use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::AuditAction;
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::documents::Decision;
-use crate::store::index::{Attention, Index, Listed, SeenMarker, recording_name};
+use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
 const LAST_SWEEP: &str = "last-sweep.json";
@@ -73,15 +73,6 @@ impl LedgerEntry {
         markers.extend(proved_at.map(|at| Listed::Proved.marker(at, &recording, Some(document))));
         markers
     }
-}
-
-/// Index markers around a write that has not been made yet.
-#[derive(Debug, Default)]
-pub(super) struct MarkedAhead {
-    /// Written for it.
-    pub new: Vec<SeenMarker>,
-    /// It makes them untrue.
-    pub stale: Vec<SeenMarker>,
 }
 
 impl ChunkLedger {

@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 
-use super::indexing::MarkedAhead;
 use super::{ChunkLedger, Found, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::recording::DocumentId;
 use crate::store::documents::{Decided, Decision};
-use crate::store::index::SeenMarker;
+use crate::store::index::{MarkedAhead, SeenMarker};
 
 /// What to do with an entry.
 pub(super) enum Change<O> {

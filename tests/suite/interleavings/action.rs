@@ -29,6 +29,10 @@ pub enum Action {
 
 /// Whether it was done. What was not done is done again when all is calm.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "`Done::Done` beside what was not done"
+)]
 pub enum Done {
     Done,
     /// There was nothing to do, as the process says.

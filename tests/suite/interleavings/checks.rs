@@ -82,7 +82,15 @@ pub async fn at_the_end(case: &Case, world: &World) -> Vec<String> {
     let facts = world.facts.all();
     let broken = facts.into_iter().filter_map(|(_, fact)| match fact {
         Fact::Broken(what) => Some(what),
-        _ => None,
+        Fact::Acknowledged(_)
+        | Fact::Held
+        | Fact::Released
+        | Fact::Accepted
+        | Fact::RemovalBegun
+        | Fact::Removed
+        | Fact::Erased
+        | Fact::SourceDeleted { .. }
+        | Fact::CopyRemoved { .. } => None,
     });
     let mut problems: Vec<String> = broken.collect();
     problems.extend(deletions(world));
@@ -162,7 +170,11 @@ async fn lists(case: &Case, world: &World, entry: &LedgerEntry) -> Vec<String> {
     let account = register.find(&entry.chunk.filed_under()).await;
     let account = account.expect("the store works");
     let mut expected = entry.markers();
-    expected.extend(account.iter().flat_map(|account| account.markers()));
+    expected.extend(
+        account
+            .iter()
+            .flat_map(recording_vault::control::entry::RegisteredRecording::markers),
+    );
     let mut problems = Vec::new();
     for key in expected.difference(&there) {
         problems.push(format!("the marker {} is missing", short(key)));

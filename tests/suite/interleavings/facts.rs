@@ -66,7 +66,15 @@ impl Facts {
     pub fn acknowledged(&self) -> impl Iterator<Item = Event> {
         self.all().into_iter().filter_map(|(_, fact)| match fact {
             Fact::Acknowledged(event) => Some(event),
-            _ => None,
+            Fact::Held
+            | Fact::Released
+            | Fact::Accepted
+            | Fact::RemovalBegun
+            | Fact::Removed
+            | Fact::Erased
+            | Fact::SourceDeleted { .. }
+            | Fact::CopyRemoved { .. }
+            | Fact::Broken(_) => None,
         })
     }
 

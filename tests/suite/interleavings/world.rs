@@ -115,8 +115,12 @@ impl World {
         let proved = entry.as_ref().and_then(|entry| entry.state.receipt());
         let is_durable = proved.is_some_and(|durable| {
             durable.media().sha256() == receipt.media().sha256()
-                && durable.metadata().map(|file| file.sha256())
-                    == receipt.metadata().map(|file| file.sha256())
+                && durable
+                    .metadata()
+                    .map(recording_vault::export::receipt::VerifiedFile::sha256)
+                    == receipt
+                        .metadata()
+                        .map(recording_vault::export::receipt::VerifiedFile::sha256)
         });
         if !is_durable {
             let state = entry.map_or("absent", |entry| entry.state.name());

@@ -142,6 +142,10 @@ fn trickle(
     })
 }
 
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
 #[async_trait]
 impl RecordingSource for FakeSource {
     async fn open(

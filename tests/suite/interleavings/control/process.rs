@@ -160,7 +160,11 @@ fn failed(error: ControlError) -> Done {
         ControlError::AlreadyInProgress { .. }
         | ControlError::StartUnknown { .. }
         | ControlError::NotStarted { .. } => Done::nothing(error.to_string()),
-        other => Done::failed(other),
+        other @ (ControlError::Invalid(_)
+        | ControlError::ConsentRequired
+        | ControlError::KeyReused { .. }
+        | ControlError::Acs(_)
+        | ControlError::Register(_)) => Done::failed(other),
     }
 }
 

@@ -1,0 +1,182 @@
+//! Reservations of calls: who starts, who waits, and what a lost answer leaves.
+
+use super::*;
+use crate::acs::wire::{CallLocator, StartRecordingOptions, StartRecordingRequest};
+use crate::control::consent::Consent;
+use crate::vault::memory::MemoryDocumentStore;
+use jiff::SignedDuration;
+
+fn calls() -> CallRegister {
+    CallRegister::new(Arc::new(MemoryDocumentStore::default()))
+}
+
+fn start(call: &str) -> Start {
+    let call = RecordedCall::Locator(CallLocator::ServerCall {
+        server_call_id: call.to_owned(),
+    });
+    let options = StartRecordingOptions {
+        recording_state_callback_uri: Some("https://app.example/callbacks?code=SECRET".into()),
+        pause_on_start: Some(true),
+        ..StartRecordingOptions::default()
+    };
+    Start {
+        request: StartRecordingRequest { call, options },
+        consent: Some(Consent {
+            basis: "consent".into(),
+            given_by: "the caller".into(),
+            given_at: Timestamp::UNIX_EPOCH,
+            reference: None,
+        }),
+        started_by: Some("IVR 7".into()),
+    }
+}
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
+}
+
+fn attempt(request_id: u128, second: i64) -> StartAttempt {
+    StartAttempt {
+        request_id: Uuid::from_u128(request_id),
+        first_sent: at(second),
+    }
+}
+
+async fn reserve(calls: &CallRegister, attempt: StartAttempt) -> Reserved {
+    calls.reserve(&start("abc"), attempt, None).await.unwrap()
+}
+
+async fn reserved(calls: &CallRegister, attempt: StartAttempt) -> Reservation {
+    match reserve(calls, attempt).await {
+        Reserved::Yes(reservation) => reservation,
+        other @ (Reserved::AlreadyMade(_) | Reserved::Recorded(_) | Reserved::Pending(_)) => {
+            panic!("{other:?}")
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_start_of_a_call_at_a_time() {
+    let calls = calls();
+    reserved(&calls, attempt(1, 0)).await;
+    assert!(matches!(
+        reserve(&calls, attempt(2, 1)).await,
+        Reserved::Pending(_)
+    ));
+    let padded = calls.reserve(&start("abc=="), attempt(2, 1), None).await;
+    assert!(matches!(padded, Ok(Reserved::Pending(_))));
+    let other = calls.reserve(&start("other"), attempt(2, 1), None).await;
+    assert!(matches!(other, Ok(Reserved::Yes(_))));
+}
+
+#[tokio::test]
+async fn a_start_whose_outcome_is_unknown_is_kept_whole_but_for_its_secrets() {
+    let calls = calls();
+    reserved(&calls, attempt(1, 0)).await;
+    let Reserved::Pending(pending) = reserve(&calls, attempt(2, 299)).await else {
+        panic!("five minutes are not over");
+    };
+    assert_eq!(pending.reservation.attempt, attempt(1, 0));
+    let mut expected = start("abc");
+    expected.request.options.recording_state_callback_uri = None;
+    assert_eq!(pending.start, expected);
+    let stored = calls
+        .documents
+        .store
+        .find(&key(&expected.request.call))
+        .await;
+    let stored = stored.unwrap().unwrap().content;
+    assert!(!String::from_utf8_lossy(&stored).contains("SECRET"));
+}
+
+#[tokio::test]
+async fn after_five_minutes_the_call_is_free_and_the_consent_of_the_lost_start_is_kept() {
+    let calls = calls();
+    reserved(&calls, attempt(1, 0)).await;
+    let second = reserved(&calls, attempt(2, 300)).await;
+    calls.started(&second, &"r".parse().unwrap()).await.unwrap();
+    let call = start("abc").request.call;
+    let document: CallDocument = calls.documents.find(&key(&call)).await.unwrap().unwrap();
+    let freed = serde_json::to_value(document).unwrap()["freed"][0].clone();
+    assert_eq!(freed["consent"]["givenBy"], "the caller");
+    assert_eq!(freed["startedBy"], "IVR 7");
+}
+
+#[tokio::test]
+async fn a_repetition_goes_on_with_its_first_time() {
+    let calls = calls();
+    let first = reserved(&calls, attempt(1, 0)).await;
+    calls.refused(&first).await.unwrap();
+    let second = reserved(&calls, attempt(1, 9)).await;
+    assert_eq!(second.attempt, attempt(1, 0));
+    let again = reserved(&calls, attempt(1, 10)).await;
+    assert_eq!(
+        (again.attempt, again.origin),
+        (attempt(1, 0), Origin::Repeated)
+    );
+    let id = "r".parse().unwrap();
+    calls.started(&second, &id).await.unwrap();
+    assert!(
+        matches!(reserve(&calls, attempt(1, 10)).await, Reserved::AlreadyMade(made) if made == id)
+    );
+    assert!(
+        matches!(reserve(&calls, attempt(2, 10)).await, Reserved::Recorded(recorded) if recorded == id)
+    );
+}
+
+#[tokio::test]
+async fn a_start_that_was_refused_does_not_keep_others_waiting() {
+    let calls = calls();
+    let first = reserved(&calls, attempt(1, 0)).await;
+    calls.refused(&first).await.unwrap();
+    reserved(&calls, attempt(2, 1)).await;
+}
+
+#[tokio::test]
+async fn a_call_whose_recording_ended_can_be_recorded_again() {
+    let calls = calls();
+    let first = reserved(&calls, attempt(1, 0)).await;
+    let id: RecordingId = "r".parse().unwrap();
+    calls.started(&first, &id).await.unwrap();
+    let again = calls.reserve(&start("abc"), attempt(2, 5), Some(&id)).await;
+    let Ok(Reserved::Yes(second)) = again else {
+        panic!("{again:?}")
+    };
+    // The recording before is not forgotten by a start that ACS refuses.
+    calls.refused(&second).await.unwrap();
+    assert!(
+        matches!(reserve(&calls, attempt(2, 6)).await, Reserved::Recorded(recorded) if recorded == id)
+    );
+}
+
+#[tokio::test]
+async fn an_open_start_has_a_marker_and_a_settled_one_has_none() {
+    let calls = calls();
+    let marked = async || calls.marked(None).await.unwrap();
+    let first = reserved(&calls, attempt(1, 0)).await;
+    reserve(&calls, attempt(2, 1)).await;
+    let markers = marked().await;
+    assert_eq!(markers.len(), 1);
+    assert!(matches!(
+        calls.look(&markers[0], at(2)).await,
+        Ok(Marked::Pending(_))
+    ));
+    calls.refused(&first).await.unwrap();
+    assert_eq!(marked().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_look_after_five_minutes_frees_the_call_once() {
+    let calls = calls();
+    reserved(&calls, attempt(1, 0)).await;
+    let marker = calls.marked(None).await.unwrap().remove(0);
+    let Marked::Freed(freed) = calls.look(&marker, at(300)).await.unwrap() else {
+        panic!("its time is over");
+    };
+    assert_eq!(freed.request_id, Uuid::from_u128(1));
+    assert!(matches!(
+        calls.look(&marker, at(301)).await,
+        Ok(Marked::Elsewhere)
+    ));
+    reserved(&calls, attempt(2, 302)).await;
+}
