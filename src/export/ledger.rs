@@ -6,7 +6,7 @@
 //! poison/<sha256>.json              an event that could not be read, whole
 //! audit/<number>.json               what happened, in a chain
 //! ```
-//! [`markers`] says why an open entry always has its marker. It knows no vault, no source and no ACS.
+//! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
 
 mod announcing;
 mod auditing;

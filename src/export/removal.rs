@@ -11,7 +11,7 @@
 //! ```
 //! Nothing counts as a copy that may be gone, and the next removal finishes what a kill interrupted. A hold that is added
 //! meanwhile is found here, or its adder finds the chunk `Removing`. A process that was frozen in here while another took its
-//! claim over removes nothing that was given back: see [`files`].
+//! claim over removes nothing that was given back: see `removal/files.rs`.
 
 mod cleared;
 mod files;
