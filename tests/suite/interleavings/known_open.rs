@@ -8,51 +8,26 @@ pub struct KnownOpen {
     pub reason: &'static str,
 }
 
-/// All there are.
+/// Every known class.
 pub const KNOWN_OPEN: &[KnownOpen] = &[
     KnownOpen {
-        scenario: "event of a dead-lettered chunk",
-        problem: "catalogue/proved/*/*-*-chunk-a is stale",
-        reason: "a process that froze writes its marker when it wakes, and does not take it back when it finds its claim lost",
-    },
-    KnownOpen {
-        scenario: "new event",
-        problem: "catalogue/proved/*/*-*-chunk-a is stale",
-        reason: "a process that froze writes its marker when it wakes, and does not take it back when it finds its claim lost",
-    },
-    KnownOpen {
-        scenario: "new event, the rest comes later",
-        problem: "catalogue/proved/*/*-*-chunk-a is stale",
-        reason: "a process that froze writes its marker when it wakes, and does not take it back when it finds its claim lost",
-    },
-    KnownOpen {
-        scenario: "sweep while more comes",
-        problem: "catalogue/proved/*/*-*-chunk-a is stale",
-        reason: "a process that froze writes its marker when it wakes, and does not take it back when it finds its claim lost",
-    },
-    KnownOpen {
-        scenario: "control: Guard of PauseIsOver",
+        scenario: "control: PauseForAWhile of Running",
         problem: "a pause that was to end by itself did not",
-        reason: "a resume that the guard decided on an older pause is sent after a newer pause began",
+        reason: "another caller resumes or pauses between the intention and ACS's pause, and the answer then finds its intention gone",
     },
     KnownOpen {
         scenario: "control: Guard of PauseIsOver",
-        problem: "the guard ended a pause",
-        reason: "a resume that the guard decided on an older pause is sent after a newer pause began",
+        problem: "the guard ended a pause that was to go on",
+        reason: "ACS takes a resume that arrives a second time, late, for the newer pause: its requests name no pause",
     },
     KnownOpen {
-        scenario: "control: Start of NotRecorded",
-        problem: "the consent of A is lost",
-        reason: "a second start overwrites the reservation of a first one whose outcome is unknown",
+        scenario: "erase",
+        problem: "Erase fails: chunk 0: the vault did not delete it",
+        reason: "a process that was frozen past its claim reports that it did not finish, although another one did",
     },
     KnownOpen {
-        scenario: "sweep of a pending chunk",
-        problem: "catalogue/proved/*/*-*-chunk-a is stale",
-        reason: "a process that froze writes its marker when it wakes, and does not take it back when it finds its claim lost",
-    },
-    KnownOpen {
-        scenario: "move home",
-        problem: "catalogue/proved/*/*-*-chunk-a is stale",
-        reason: "a process that froze writes its marker when it wakes, and does not take it back when it finds its claim lost",
+        scenario: "retention apply",
+        problem: "ApplyRetention fails: could not",
+        reason: "a process that was frozen past its claim reports that it did not finish, although another one did",
     },
 ];

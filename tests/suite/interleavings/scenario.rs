@@ -72,6 +72,7 @@ impl Scenario {
         let world = World::new(self.settings());
         let calm = Gate::new(&world.facts, "-", None);
         let process = Process::new(&world, &calm);
+        process.stop_recording().await;
         if self.before != Before::Unknown {
             let registered = process.register_files(Event::Bare).await;
             registered.expect("nothing is disturbed yet");
