@@ -59,7 +59,11 @@ pub fn explore() {
     let lines = runtime.block_on(Lines::new());
     let mut report = Report::new();
     let mut names = Vec::new();
-    for (before, action, others) in SCENARIOS {
+    // A start whose answer stays away waits by the real clock, which nothing here moves: `control_answers` covers starts.
+    let in_time = SCENARIOS
+        .into_iter()
+        .filter(|(_, action, _)| !matches!(action, Start));
+    for (before, action, others) in in_time {
         for case in runtime.block_on(cases(&lines, before, action, others)) {
             names.push(case.action_name());
             report.add(case.to_string(), || {

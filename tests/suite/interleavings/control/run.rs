@@ -16,7 +16,7 @@ use crate::interleavings::play::play;
 use crate::interleavings::run::Outcome;
 
 /// No request takes so long; this is real time.
-const STUCK_AFTER: Duration = Duration::from_mins(1);
+const STUCK_AFTER: Duration = Duration::from_secs(3);
 /// Longer than a start reserves its call, and than ACS takes to say what it did.
 const WAITED_OUT: Duration = Duration::from_mins(2);
 const BETWEEN_SWEEPS: Duration = Duration::from_mins(6);
