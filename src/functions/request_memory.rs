@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, BodyDataStream, Bytes, HttpBody as _};
 use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
@@ -29,6 +29,9 @@ const OBJECT_BYTES: usize = 700;
 const VALUE_BYTES: usize = 80;
 /// A body comes from this machine's host, or from a caller whose connection has to do better than this.
 const READING_DEADLINE: Duration = Duration::from_secs(30);
+/// The largest body that the host itself accepts is 100 MiB.
+const DRAINED_BYTES: usize = 104 << 20;
+const DRAINING_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
 /// The memory that requests may take.
@@ -92,20 +95,30 @@ impl RequestMemory {
             room: Arc::clone(&self.room),
             taken: None,
         };
-        match self.read(body, &mut reservation).await {
+        let announced = body.size_hint().exact();
+        let mut pieces = body.into_data_stream();
+        match self.read(&mut pieces, announced, &mut reservation).await {
             Ok(content) => {
                 let request = Request::from_parts(parts, Body::from(content));
                 let response = next.run(request).await;
                 drop(reservation);
                 response
             }
-            Err(refused) => refused.answer(self.on_too_large),
+            Err(refused) => {
+                drop(reservation);
+                drain(pieces).await;
+                refused.answer(self.on_too_large)
+            }
         }
     }
 
-    async fn read(&self, body: Body, reservation: &mut Reservation) -> Result<Bytes, Refused> {
-        // Its length is known where the sender said it; one that is read piece by piece takes its room piece by piece.
-        let announced = body.size_hint().exact();
+    /// Reads a body whose length the sender may have announced; one that is read piece by piece takes its room piece by piece.
+    async fn read(
+        &self,
+        pieces: &mut BodyDataStream,
+        announced: Option<u64>,
+        reservation: &mut Reservation,
+    ) -> Result<Bytes, Refused> {
         if let Some(length) = announced {
             let length = usize::try_from(length).map_err(|_| Refused::TooLarge)?;
             self.fits(length)?;
@@ -113,7 +126,6 @@ impl RequestMemory {
         }
         let reading = async {
             let mut content = Vec::new();
-            let mut pieces = body.into_data_stream();
             while let Some(piece) = pieces.next().await {
                 let piece = piece.map_err(|_| Refused::Broken)?;
                 self.fits(content.len() + piece.len())?;
@@ -138,6 +150,22 @@ impl RequestMemory {
             Ok(())
         }
     }
+}
+
+/// Reads the rest of a refused body and drops it, within bounds. The host writes the whole body before it reads the answer:
+/// a connection that is closed on it turns our answer into a 502 of the host.
+async fn drain(mut pieces: BodyDataStream) {
+    let draining = async {
+        let mut drained_bytes = 0;
+        while let Some(Ok(piece)) = pieces.next().await {
+            drained_bytes += piece.len();
+            if drained_bytes > DRAINED_BYTES {
+                break;
+            }
+        }
+    };
+    // A body that does not end in time is cut off; the answer is the same.
+    let _ = tokio::time::timeout(DRAINING_DEADLINE, draining).await;
 }
 
 impl Reservation {
@@ -287,6 +315,22 @@ mod tests {
             send(&router, chunked(1000, b"x")).await.status(),
             StatusCode::OK
         );
+    }
+
+    #[tokio::test]
+    async fn a_refused_body_is_read_to_its_end() {
+        let memory = RequestMemory::new(1000, OnTooLarge::Refuse);
+        let router = router(&memory, &Arc::new(Semaphore::new(1)));
+        let read = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let counting = Arc::clone(&read);
+        let pieces = std::iter::repeat_n(Bytes::from_static(&[b'x'; 500]), 40).map(move |piece| {
+            counting.fetch_add(piece.len(), std::sync::atomic::Ordering::Relaxed);
+            Ok::<_, Infallible>(piece)
+        });
+        let refused = send(&router, Body::from_stream(futures::stream::iter(pieces))).await;
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(read.load(std::sync::atomic::Ordering::Relaxed), 20_000);
+        assert_eq!(memory.room.available_permits(), BUDGET_BYTES / UNIT_BYTES);
     }
 
     #[tokio::test(start_paused = true)]

@@ -154,6 +154,19 @@ fn assert_same(line: &Value, sent: &Sent) {
     assert_eq!(body, expected, "{case}");
 }
 
+/// A recording that the register does not know is looked up at ACS before it is changed, once.
+fn assert_only_asks_for_the_state(before: &[Sent], line: &Value) {
+    let changes = line["target"]
+        .as_str()
+        .is_some_and(|target| target.contains("/recordings/") && line["method"] != "GET");
+    assert!(before.len() <= usize::from(changes), "{}", line["case"]);
+    assert!(
+        before.iter().all(|sent| sent.method == "GET"),
+        "{}",
+        line["case"]
+    );
+}
+
 async fn assert_all_same(traffic: &str, settings: &[(&str, &str)]) {
     let (acs, captured) = capture().await;
     let mut settings = settings.to_vec();
@@ -172,8 +185,9 @@ async fn assert_all_same(traffic: &str, settings: &[(&str, &str)]) {
             .lock()
             .expect("no holder of this lock panics")
             .clone();
-        assert_eq!(sent.len(), 1, "{}", line["case"]);
-        assert_same(&line, &sent[0]);
+        let (operation, before) = sent.split_last().expect("ACS was asked");
+        assert_only_asks_for_the_state(before, &line);
+        assert_same(&line, operation);
         compared.insert(line["case"].to_string());
     }
     assert!(compared.len() > 20, "only {compared:?}");
