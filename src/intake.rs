@@ -20,10 +20,13 @@ use crate::control::auto_record::AutoRecord;
 use crate::control::{Announcement, ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::export::ChunkLedger;
-use crate::export::ledger::{LedgerError, Recorded};
+use crate::export::ledger::{Admission, LedgerError, OtherFile, Recorded};
+use crate::export::source::RecordingSource;
 use crate::metrics;
 use crate::recording::call_event::{CallEnded, CallStarted};
-use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
+use crate::recording::{
+    DocumentId, IncomingEvent, MOST_FILES, RecordingChunk, RecordingFileStatusUpdated,
+};
 
 use event_problems::EventProblems;
 
@@ -40,6 +43,7 @@ const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
 pub struct Intake {
     ledger: ChunkLedger,
     control: Arc<RecordingControl>,
+    source: Arc<dyn RecordingSource>,
     auto_record: Option<AutoRecord>,
     clock: Arc<dyn Clock>,
 }
@@ -75,18 +79,31 @@ pub struct Delivery<'a> {
 }
 
 impl Intake {
-    /// `auto_record`: which calls are recorded without a request; `None` where none is.
+    /// `source`: where chunks are read from; `auto_record`: which calls are recorded without a request; `None` where none is.
     pub fn new(
         ledger: &ChunkLedger,
         control: &Arc<RecordingControl>,
+        source: &Arc<dyn RecordingSource>,
         auto_record: Option<AutoRecord>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         Self {
             ledger: ledger.clone(),
             control: Arc::clone(control),
+            source: Arc::clone(source),
             auto_record,
             clock: Arc::clone(clock),
+        }
+    }
+
+    /// Whether credentials may go to the places of a chunk.
+    fn admission_of(&self, chunk: &RecordingChunk) -> Admission {
+        let locations = &chunk.locations;
+        let mut named = locations.content.iter().chain(&locations.metadata);
+        if named.all(|location| self.source.admits(location)) {
+            Admission::Admitted
+        } else {
+            Admission::Refused
         }
     }
 
@@ -194,12 +211,16 @@ impl Delivery<'_> {
         for chunk in update.chunks {
             let id = chunk.document_id.clone();
             match self.record_chunk(chunk, announcement, logging).await {
-                Ok(Recorded::Conflicting) => problems.add(|| {
-                    format!("chunk `{id}` is known already, and this event names another location for it")
+                Ok(Recorded::NotAdmitted) => problems.add(|| {
+                    format!("chunk `{id}` is known already, and this event names another location for it, which is not one of ACS's")
+                }),
+                Ok(Recorded::TooManyFiles) => problems.add(|| {
+                    format!("chunk `{id}` has {MOST_FILES} files already, and this event tells of another")
                 }),
                 Ok(
                     Recorded::New
                     | Recorded::AlreadyKnown
+                    | Recorded::OtherFile(_)
                     | Recorded::Erased
                     | Recorded::LeftToErasure,
                 ) => {}
@@ -226,14 +247,18 @@ impl Delivery<'_> {
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
         let recorded = match announcement {
-            Announcement::Registered => self.intake.ledger.record(chunk).await?,
+            Announcement::Registered => {
+                let admission = self.intake.admission_of(&chunk);
+                self.intake.ledger.record_at(chunk, admission).await?
+            }
             Announcement::OfErasedRecording => self.intake.ledger.record_erased(chunk).await?,
         };
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
             Recorded::Erased | Recorded::LeftToErasure => "erased",
             Recorded::New => "new",
             Recorded::AlreadyKnown => "duplicate",
-            Recorded::Conflicting => "conflicting",
+            Recorded::OtherFile(_) => "other",
+            Recorded::NotAdmitted | Recorded::TooManyFiles => "conflicting",
         }]);
         match (recorded, logging) {
             (Recorded::Erased, Logging::Each) => {
@@ -254,8 +279,14 @@ impl Delivery<'_> {
             (Recorded::AlreadyKnown, Logging::Each) => {
                 info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
             }
+            (Recorded::OtherFile(OtherFile::Elsewhere), _) => {
+                error!(document.id = %id, chunk.index = index, recording.id = recording_id, "An event names another place for chunk `{id}`; its file is exported beside the first, and nothing of it is deleted at ACS until `recording-vault accept {id} --place <n>`");
+            }
+            (Recorded::OtherFile(OtherFile::Longer), _) => {
+                warn!(document.id = %id, chunk.index = index, recording.id = recording_id, "A later event tells of chunk `{id}` that it is longer or ends otherwise; its file is exported once more, beside the first");
+            }
             // The event's poison says it.
-            (Recorded::Conflicting, _) | (_, Logging::Together) => {}
+            (Recorded::NotAdmitted | Recorded::TooManyFiles, _) | (_, Logging::Together) => {}
         }
         if matches!(recorded, Recorded::Erased | Recorded::LeftToErasure) {
             return Ok(recorded);

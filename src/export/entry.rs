@@ -1,5 +1,7 @@
 //! One durable record per chunk: what is known, where it stands, who is at it.
 
+mod further_file;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,8 +12,10 @@ use super::intent::Intent;
 use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
+use crate::recording::{FileNumber, MediaKind, MetadataSummary, RecordingChunk};
 use crate::store::people::PersonHash;
+
+pub use further_file::{FurtherFile, FurtherState};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -57,6 +61,12 @@ pub struct LedgerEntry {
     /// When somebody said that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
+    /// Which of its places an operator said is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_place: Option<FileNumber>,
+    /// Its other files, where events announced some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<FurtherFile>,
     pub not_before: Option<Timestamp>,
     /// The highest risk that was reported.
     #[serde(default, rename = "toldRisk")]
@@ -130,6 +140,8 @@ impl LedgerEntry {
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
+            accepted_place: None,
+            further: Vec::new(),
             not_before: None,
             reported_risk: None,
             reported_end: false,
@@ -142,7 +154,7 @@ impl LedgerEntry {
     }
 
     /// Is due at once, with all its attempts before it.
-    pub(super) fn begin_attempts_anew(&mut self) {
+    pub(in crate::export) fn begin_attempts_anew(&mut self) {
         self.attempts = 0;
         self.not_before = None;
     }
@@ -177,7 +189,7 @@ impl LedgerEntry {
 
     /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
     pub(super) fn is_done(&self) -> bool {
-        self.state.is_settled() && (self.reported_end || !self.state.is_loss())
+        !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
     /// Half of its time is over, and it is not in the vault.

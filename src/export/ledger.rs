@@ -30,14 +30,14 @@ use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
 use crate::store::people::People;
 
-pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
+pub use announcing::{Admission, OtherFile, Recorded};
 pub use claiming::{AfterUpdate, Claim, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;
 pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
-pub use operator_actions::{Accepted, Retried};
+pub use operator_actions::{Accepted, PlaceAccepted, Retried};
 pub use rebuilding::Rebuilt;
 
 const CHUNKS: &str = "chunks/";

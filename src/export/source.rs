@@ -99,6 +99,9 @@ pub enum SourceDeletion {
 /// Where chunks are read from and, with a receipt in hand, deleted.
 #[async_trait]
 pub trait RecordingSource: Send + Sync {
+    /// Whether something may be sent to a location that an event names. It sends nothing.
+    fn admits(&self, location: &str) -> bool;
+
     /// Opens a part of a file, in bytes; a range that ends beyond the file is clipped.
     async fn open(
         &self,

@@ -7,6 +7,7 @@
 //! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
 //! | `VaultPage` | `vault`: the page |
 
+pub mod acceptance;
 pub mod actions;
 mod conditions;
 pub mod list;
@@ -51,6 +52,10 @@ pub fn data_routes() -> Router<Arc<App>> {
         .route(
             "/api/vault/chunks/{document_id}/retry",
             post(actions::retry),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/accept",
+            post(acceptance::accept),
         )
         .route(
             "/api/vault/chunks/{document_id}/verify",

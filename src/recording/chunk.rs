@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::file_number::FileNumber;
 use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
 use super::media::{ContentKind, FormatKind, MediaKind};
 
@@ -45,6 +46,13 @@ pub struct ChunkLocations {
 #[serde(rename_all = "camelCase")]
 pub struct RecordingChunk {
     pub document_id: DocumentId,
+    /// Which of the document's files this tells of.
+    #[serde(
+        default,
+        rename = "place",
+        skip_serializing_if = "FileNumber::is_first"
+    )]
+    pub file_number: FileNumber,
     /// Position within the recording, from 0.
     pub index: u32,
     pub call_id: Option<CallId>,
@@ -86,27 +94,59 @@ pub enum ChunkEnd {
 pub enum Absorbed {
     Nothing,
     Something,
-    /// It names another place for the same document: nothing was taken over.
-    Conflict,
+}
+
+impl ChunkLocations {
+    /// Whether a later event that names `newer` tells of the same files. One that names no place tells of them; one that names
+    /// a place where none was known does not.
+    pub fn is_same_place(&self, newer: &Self) -> bool {
+        let is_same_content = match (&self.content, &newer.content) {
+            (Some(known), Some(newer)) => known == newer,
+            (None, Some(_)) => false,
+            (Some(_) | None, None) => true,
+        };
+        let is_same_metadata = match (&self.metadata, &newer.metadata) {
+            (Some(known), Some(newer)) => known == newer,
+            (Some(_) | None, Some(_) | None) => true,
+        };
+        is_same_content && is_same_metadata
+    }
+
+    /// Takes over what `newer`, which tells of the same files, names besides. What is deleted must be what was read: a delete
+    /// location comes only with a content location.
+    pub fn complete(&mut self, newer: &Self) {
+        let names_what_is_read = newer.content.is_some();
+        self.content = self.content.take().or_else(|| newer.content.clone());
+        self.metadata = self.metadata.take().or_else(|| newer.metadata.clone());
+        if names_what_is_read {
+            self.delete = self.delete.take().or_else(|| newer.delete.clone());
+        }
+    }
+}
+
+/// How far a file is that ended for this reason.
+pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
+    let reason = end_reason.unwrap_or_default();
+    if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
+        ChunkEnd::BeingRecorded
+    } else if reason.to_ascii_lowercase().contains("fail") {
+        ChunkEnd::Failed
+    } else {
+        ChunkEnd::Final
+    }
 }
 
 impl RecordingChunk {
     /// How far its file is.
     pub fn end(&self) -> ChunkEnd {
-        let reason = self.end_reason.as_deref().unwrap_or_default();
-        if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
-            ChunkEnd::BeingRecorded
-        } else if reason.to_ascii_lowercase().contains("fail") {
-            ChunkEnd::Failed
-        } else {
-            ChunkEnd::Final
-        }
+        end_of(self.end_reason.as_deref())
     }
 
     /// A chunk of which only its place in a recording is known.
     pub fn unannounced(document_id: DocumentId, index: u32, recording_id: RecordingId) -> Self {
         Self {
             document_id,
+            file_number: FileNumber::FIRST,
             index,
             call_id: None,
             server_call_id: None,
@@ -220,18 +260,11 @@ impl RecordingChunk {
         ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
     }
 
-    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location).
-    ///
-    /// What is deleted must be what was read: a delete location comes only with the content location that is known, and
-    /// never without one.
+    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location). Only for an event that
+    /// tells of the same files.
     pub fn absorb(&mut self, newer: &Self) -> Absorbed {
         let before = self.clone();
         let newer = newer.clone();
-        let content = (&self.locations.content, &newer.locations.content);
-        if matches!(content, (Some(known), Some(other)) if known != other) {
-            return Absorbed::Conflict;
-        }
-        let names_what_is_read = newer.locations.content.is_some();
         self.call_id = self.call_id.take().or(newer.call_id);
         self.server_call_id = self.server_call_id.take().or(newer.server_call_id);
         self.recording_id = self.recording_id.take().or(newer.recording_id);
@@ -243,12 +276,8 @@ impl RecordingChunk {
             ChunkEnd::BeingRecorded => newer.end_reason.or(self.end_reason.take()),
             ChunkEnd::Final | ChunkEnd::Failed => self.end_reason.take().or(newer.end_reason),
         };
-        self.locations.content = self.locations.content.take().or(newer.locations.content);
+        self.locations.complete(&newer.locations);
         self.absorb_other(newer.other);
-        self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
-        if names_what_is_read {
-            self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
-        }
         if *self == before {
             Absorbed::Nothing
         } else {
@@ -294,6 +323,7 @@ pub(crate) mod tests {
     pub(crate) fn chunk() -> RecordingChunk {
         RecordingChunk {
             document_id: "0-eus-d12-a".parse().unwrap(),
+            file_number: FileNumber::FIRST,
             index: 0,
             call_id: None,
             server_call_id: None,
@@ -422,9 +452,27 @@ pub(crate) mod tests {
                 ..chunk()
             }
         };
-        assert_eq!(known.clone().absorb(&with(Some("b"))), Absorbed::Conflict);
+        assert!(!known.locations.is_same_place(&with(Some("b")).locations));
+        assert!(known.locations.is_same_place(&with(None).locations));
         assert_eq!(known.clone().absorb(&with(None)), Absorbed::Nothing);
         assert_eq!(known.clone().absorb(&with(Some("a"))), Absorbed::Something);
+    }
+
+    #[test]
+    fn metadata_that_lies_elsewhere_is_another_place_and_metadata_that_was_not_known_is_none() {
+        let at = |content: Option<&str>, metadata: Option<&str>| ChunkLocations {
+            content: content.map(str::to_owned),
+            metadata: metadata.map(str::to_owned),
+            delete: None,
+        };
+        let known = at(Some("a"), Some("m"));
+        assert!(!known.is_same_place(&at(Some("a"), Some("n"))));
+        assert!(at(Some("a"), None).is_same_place(&known));
+        assert!(known.is_same_place(&at(Some("a"), None)));
+        assert!(
+            !at(None, None).is_same_place(&known),
+            "where nothing was named, an event must not name where to read"
+        );
     }
 
     #[rstest::rstest]

@@ -17,6 +17,7 @@ use recording_vault::control::entry::{Erased, RegisteredRecording};
 use recording_vault::control::start::Start;
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::ledger::Recorded;
+use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{DocumentId, RecordingChunk};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::chunk;
-use crate::support::fake_source::PARTICIPANT;
+use crate::support::fake_source::{FakeSource, PARTICIPANT};
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, planned};
 
 fn now() -> jiff::Timestamp {
@@ -193,7 +194,8 @@ fn intake(durable: &Durable, plan: &Arc<Plan>) -> Intake {
     };
     let store = planned(&durable.store(), plan);
     let control = RecordingControl::new(client, store, Arc::clone(&clock), policy);
-    Intake::new(&durable.ledger(), &Arc::new(control), None, &clock)
+    let source: Arc<dyn RecordingSource> = Arc::new(FakeSource::default());
+    Intake::new(&durable.ledger(), &Arc::new(control), &source, None, &clock)
 }
 
 fn event_of(chunk: &RecordingChunk) -> Value {

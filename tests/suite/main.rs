@@ -87,6 +87,7 @@ mod operations_guide;
 mod operator_actions;
 mod operator_page;
 mod operator_verbs;
+mod other_files;
 mod own_storage;
 mod package;
 mod python_sdk;

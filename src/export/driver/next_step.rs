@@ -8,7 +8,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
-use crate::recording::{ChunkEnd, OnOtherObject};
+use crate::recording::{ChunkEnd, FileNumber, OnOtherObject};
 
 /// When a source may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,14 @@ pub struct DeletionPolicy {
 }
 
 impl DeletionPolicy {
+    /// Why the source of a copy stays until an operator says otherwise, if it does.
+    pub fn objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
+        let disputed = entry.disputed_places().map(|places| {
+            format!("events name {places} places for it; `accept --place` says which is right")
+        });
+        disputed.or_else(|| self.media_objection(entry, receipt))
+    }
+
     /// Why the media of a copy keeps its source from being deleted, if it does.
     pub fn media_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
         if entry.anomaly_accepted_at.is_some() {
@@ -61,6 +69,10 @@ pub enum OnUnknownMedia {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     Export,
+    /// Another file of the document, beside its own.
+    ExportFurther {
+        number: FileNumber,
+    },
     /// The files lie in the customer's own storage: look at them there.
     Catalogue,
     /// The copy lies in the backup vault: bring it home.
@@ -88,6 +100,45 @@ pub enum NextStep {
 
 /// Decides what is due for `entry` at `now`.
 pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
+    let own = next_step_of_own_file(entry, deletion, now);
+    let Some(further) = entry.next_further() else {
+        return own;
+    };
+    let due_at = further.not_before.filter(|until| now < *until);
+    match (own, due_at) {
+        (
+            own @ (NextStep::Export
+            | NextStep::ExportFurther { .. }
+            | NextStep::Catalogue
+            | NextStep::MoveHome { .. }
+            | NextStep::ClearBackup { .. }),
+            _,
+        ) => own,
+        // Before the source is deleted, too: it may be the only place of that file.
+        (
+            NextStep::Wait { .. }
+            | NextStep::DeleteSource { .. }
+            | NextStep::LeaveSource { .. }
+            | NextStep::Nothing,
+            None,
+        ) => NextStep::ExportFurther {
+            number: further.file.number,
+        },
+        (NextStep::Wait { until }, Some(due_at)) => NextStep::Wait {
+            until: until.min(due_at),
+        },
+        (NextStep::DeleteSource { .. } | NextStep::Nothing, Some(due_at)) => {
+            NextStep::Wait { until: due_at }
+        }
+        (own @ NextStep::LeaveSource { .. }, Some(_)) => own,
+    }
+}
+
+fn next_step_of_own_file(
+    entry: &LedgerEntry,
+    deletion: DeletionPolicy,
+    now: Timestamp,
+) -> NextStep {
     if let Some(until) = entry
         .not_before
         .filter(|until| now < *until && !entry.state.is_settled())
@@ -145,9 +196,12 @@ fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
     match entry.chunk.end() {
         ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
         ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
+        ChunkEnd::Final if entry.copied_unfinished => {
+            Some("it was copied while it was still recorded")
+        }
         ChunkEnd::Final => entry
-            .copied_unfinished
-            .then_some("it was copied while it was still recorded"),
+            .has_failed_form()
+            .then_some("a later event reports that ACS could not store all of it"),
     }
 }
 
@@ -180,7 +234,7 @@ fn after_export(
             reason: reason.to_owned(),
         };
     }
-    if let Some(reason) = deletion.media_objection(entry, receipt) {
+    if let Some(reason) = deletion.objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {
                 until: entry.surely_gone_at,

@@ -89,7 +89,8 @@ impl ChunkExporter {
             MediaName::AfterMetadata => return metadata.map(|_| ChunkExport::OutOfTime),
         };
         // The name is durable before the first byte under it: whoever goes on after us uses the same.
-        let kind = attempt.fence.name_media(kind).await?;
+        let number = attempt.entry.chunk.file_number;
+        let kind = attempt.fence.name_media(number, kind).await?;
         let media = self.export_media(attempt, kind).await?;
         self.conclude(attempt, metadata, media).await
     }

@@ -399,6 +399,10 @@ struct AuditedSource {
 
 #[async_trait]
 impl RecordingSource for AuditedSource {
+    fn admits(&self, location: &str) -> bool {
+        self.planned.inner.admits(location)
+    }
+
     async fn open(
         &self,
         chunk: &RecordingChunk,
