@@ -116,6 +116,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
         telephony: telephony(config.telephony, &control, &store, &new_identity)?,
         event_budget: config.limits.event_budget,
+        poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,
         operator_actions: config.operator_actions,
         clock,

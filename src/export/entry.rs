@@ -46,6 +46,9 @@ pub struct LedgerEntry {
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
+    /// Its metadata is larger than what is copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_too_large: bool,
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -61,6 +64,9 @@ pub struct LedgerEntry {
     /// When somebody said that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
+    /// Nobody asked for its recording: it was not started through this app, and no start of its call was announced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
     /// Which of its places an operator said is right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_place: Option<FileNumber>,
@@ -136,10 +142,12 @@ impl LedgerEntry {
             openings: 0,
             media_kind: None,
             copied_unfinished: false,
+            metadata_too_large: false,
             intent: None,
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
+            unsolicited: false,
             accepted_place: None,
             further: Vec::new(),
             not_before: None,

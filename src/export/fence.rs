@@ -62,6 +62,18 @@ impl<'a> Fence<'a> {
         Ok(entry.name_media(number, kind).unwrap_or(kind))
     }
 
+    /// Notes durably that the chunk's metadata is larger than what is copied: it is not asked for again.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn note_large_metadata(&self) -> Result<(), LedgerError> {
+        let note = |entry: &mut super::entry::LedgerEntry| entry.metadata_too_large = true;
+        self.ledger
+            .update(self.claim, AfterUpdate::KeepClaim, note)
+            .await
+            .map(drop)
+    }
+
     /// A vault whose writes ask this fence first. Its removals never wait for a renewal: they fail where there is no time.
     pub fn around(self, vault: &'a dyn ExportDestination) -> FencedVault<'a> {
         FencedVault { vault, fence: self }

@@ -56,6 +56,7 @@ mod acs_credentials;
 mod audit_contention;
 mod auto_record;
 mod backup_vault;
+mod caps;
 mod catalogue;
 mod command_line;
 mod completeness;
@@ -81,6 +82,7 @@ mod infra;
 mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod large_events;
 mod legacy_generations;
 mod media_truth;
 mod operations_guide;

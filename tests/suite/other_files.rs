@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use recording_vault::export::entry::FurtherState;
-use recording_vault::export::ledger::{Admission, OtherFile, PlaceAccepted, Recorded};
+use recording_vault::export::ledger::{
+    Admission, Circumstances, OtherFile, PlaceAccepted, Recorded, Solicitation,
+};
 use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber, RecordingChunk};
@@ -255,7 +257,11 @@ async fn a_document_has_four_places_at_most_and_none_that_is_not_admitted() {
     pipeline.source.put_at(&genuine, content(1900, 2));
     pipeline.record(&genuine).await;
     let ledger = pipeline.driver.ledger();
-    let refused = ledger.record_at(forged("evil"), Admission::Refused).await;
+    let circumstances = Circumstances {
+        admission: Admission::Refused,
+        solicitation: Solicitation::Solicited,
+    };
+    let refused = ledger.record_as(forged("evil"), circumstances).await;
     assert_eq!(refused.expect("the ledger works"), Recorded::NotAdmitted);
     assert!(entry(&pipeline, id).await.further.is_empty());
     for object in ["b", "c", "d"] {

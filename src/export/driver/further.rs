@@ -166,7 +166,11 @@ impl ExportDriver {
             } => {
                 return Failed::Ends(FurtherState::Refused { at: now, reason });
             }
-            TransferError::Unproved(_) => return missing(),
+            TransferError::Unproved(_)
+            | TransferError::Source {
+                source: SourceError::TooLarge { .. },
+                ..
+            } => return missing(),
             TransferError::Source {
                 source: SourceError::Gone { .. },
                 ..
@@ -215,11 +219,8 @@ fn add_people(entry: &mut LedgerEntry, told: MetadataSummary) {
         entry.metadata = Some(told);
         return;
     };
+    known.participants_omitted = known.participants_omitted.max(told.participants_omitted);
     for participant in told.participants {
-        let is_known =
-            |known: &crate::recording::Participant| known.id.eq_ignore_ascii_case(&participant.id);
-        if !known.participants.iter().any(is_known) {
-            known.participants.push(participant);
-        }
+        known.add_participant(participant);
     }
 }

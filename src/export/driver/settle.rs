@@ -112,7 +112,7 @@ impl ExportDriver {
         let source = match error {
             TransferError::Ledger(error) => return Err(error),
             TransferError::Source {
-                source: SourceError::Refused(_),
+                source: SourceError::Refused(_) | SourceError::TooLarge { .. },
                 ..
             }
             | TransferError::Unproved(_) => {

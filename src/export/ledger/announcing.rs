@@ -32,6 +32,22 @@ pub enum Admission {
     Refused,
 }
 
+/// Whether somebody asked for the recording of a chunk: through this app, or by a call whose start was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Solicitation {
+    Solicited,
+    Unsolicited,
+    /// It could not be looked up. A chunk that is new counts as unsolicited until it is known.
+    Unknown,
+}
+
+/// What is known of a chunk besides what its event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances {
+    pub admission: Admission,
+    pub solicitation: Solicitation,
+}
+
 /// What recording a chunk found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
@@ -56,22 +72,27 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails or the entry of this chunk is unreadable.
     pub async fn record(&self, chunk: RecordingChunk) -> Result<Recorded, LedgerError> {
-        self.record_at(chunk, Admission::Admitted).await
+        let circumstances = Circumstances {
+            admission: Admission::Admitted,
+            solicitation: Solicitation::Solicited,
+        };
+        self.record_as(chunk, circumstances).await
     }
 
-    /// The same for a chunk whose places may not be admitted: a document that is known gets no such place.
+    /// The same for a chunk whose places may not be admitted, or that nobody asked for. A document that is known gets no place
+    /// that is not admitted.
     ///
     /// # Errors
     /// As [`record`](Self::record).
-    pub async fn record_at(
+    pub async fn record_as(
         &self,
         chunk: RecordingChunk,
-        admission: Admission,
+        circumstances: Circumstances,
     ) -> Result<Recorded, LedgerError> {
         let document_id = chunk.document_id.clone();
         let changed = self
             .change(&document_id, None, |found| {
-                self.decide_announced(found, chunk.clone(), admission)
+                self.decide_announced(found, chunk.clone(), circumstances)
                     .boxed()
             })
             .await?;
@@ -137,11 +158,16 @@ impl ChunkLedger {
         &self,
         found: Option<LedgerEntry>,
         chunk: RecordingChunk,
-        admission: Admission,
+        circumstances: Circumstances,
     ) -> Result<Change<Recorded>, LedgerError> {
+        let Circumstances {
+            admission,
+            solicitation,
+        } = circumstances;
         let now = self.clock.now();
         let Some(before) = found else {
             let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
+            entry.unsolicited = solicitation != Solicitation::Solicited;
             entry.note_audited(self.audit_recorded(AuditAction::Recorded, &chunk).await?);
             return Ok(Change::Write {
                 entry: Box::new(entry),
@@ -154,6 +180,7 @@ impl ChunkLedger {
             return Ok(Change::Leave(Recorded::AlreadyKnown));
         }
         let mut entry = before.clone();
+        entry.unsolicited &= solicitation != Solicitation::Solicited;
         let surely_gone_at = now.checked_add(self.retention).unwrap_or(Timestamp::MAX);
         let announced = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
         let outcome = match other_files::told_of(&entry, &announced.file) {

@@ -19,6 +19,9 @@ use crate::store::people::{People, PersonHash};
 
 const LAST_SWEEP: &str = "last-sweep.json";
 
+/// Stands in the index for participants that it does not have: whoever looks for a person reads the metadata of these chunks.
+pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
+
 /// The timer's last work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -124,6 +127,10 @@ impl ChunkLedger {
         let mut hashes = Vec::new();
         for participant in metadata.flat_map(|metadata| &metadata.participants) {
             hashes.push(self.people.hash(&participant.id).await?);
+        }
+        let metadata = after.metadata.as_ref();
+        if metadata.is_some_and(|metadata| metadata.participants_omitted > 0) {
+            hashes.push(self.people.hash(BEYOND_THE_INDEX).await?);
         }
         Ok(hashes)
     }

@@ -16,10 +16,10 @@ use uuid::Uuid;
 
 use super::{ChunkLedger, LedgerError};
 use crate::store::digest::Sha256Digest;
-use crate::store::documents::{DocumentError, Decision};
+use crate::store::documents::{Decision, DocumentError};
 
 const BEGUN: &str = "begun/";
-const EVENTS: &str = "events/";
+pub(super) const EVENTS: &str = "events/";
 
 /// Who is at work on an event says so this often.
 pub const SAYS_SO_EVERY: Duration = Duration::from_secs(1);
@@ -144,11 +144,7 @@ impl ChunkLedger {
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn renew_arrival(
-        &self,
-        event: Sha256Digest,
-        token: Uuid,
-    ) -> Result<(), LedgerError> {
+    pub async fn renew_arrival(&self, event: Sha256Digest, token: Uuid) -> Result<(), LedgerError> {
         let until = at_work_until(self.clock.now());
         self.entries
             .change(&begun_key(event), |known: Option<&Arrivals>| {
@@ -176,8 +172,9 @@ impl ChunkLedger {
         self.entries
             .change(&begun_key(event), |known: Option<&Arrivals>| {
                 let mut arrivals = known?.clone();
+                let count = arrivals.arrivals.len();
                 arrivals.arrivals.retain(|arrival| arrival.token != token);
-                Some(arrivals)
+                (arrivals.arrivals.len() < count).then_some(arrivals)
             })
             .await?;
         Ok(())
@@ -346,10 +343,19 @@ mod tests {
             (vec![], Arrival::Ordinary),
             (vec![lost()], Arrival::Ordinary),
             (vec![lost(), lost()], Arrival::Alone),
-            (vec![lost(), arrival(other, after, false)], Arrival::Ordinary),
+            (
+                vec![lost(), arrival(other, after, false)],
+                Arrival::Ordinary,
+            ),
             (vec![lost(), arrival(me, before, false)], Arrival::Ordinary),
-            (vec![lost(), lost(), arrival(other, after, true)], Arrival::Alone),
-            (vec![lost(), lost(), arrival(other, before, true)], Arrival::SetAside),
+            (
+                vec![lost(), lost(), arrival(other, after, true)],
+                Arrival::Alone,
+            ),
+            (
+                vec![lost(), lost(), arrival(other, before, true)],
+                Arrival::SetAside,
+            ),
         ];
         for (arrivals, expected) in cases {
             let arrivals = Arrivals { arrivals };
@@ -360,6 +366,9 @@ mod tests {
     #[test]
     fn an_event_that_ends_processes_is_tried_ever_less_often() {
         let hours = |attempts| delay_after(attempts).as_secs_f64() / 3600.0;
-        assert_eq!([hours(1), hours(2), hours(4), hours(40)], [0.25, 0.5, 2.0, 6.0]);
+        assert_eq!(
+            [hours(1), hours(2), hours(4), hours(40)],
+            [0.25, 0.5, 2.0, 6.0]
+        );
     }
 }

@@ -6,6 +6,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -20,6 +22,14 @@ const POISON: &str = "poison/";
 const MOST_POISON: usize = 10_000;
 /// Other processes keep poison too: it is counted again after this time.
 const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
+
+/// What an erasure found among the events that are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErasedEvents {
+    pub erased: usize,
+    /// They name what is to stay, too.
+    pub left: usize,
+}
 
 /// How many events are kept, as far as this process knows.
 #[derive(Debug, Default)]
@@ -163,6 +173,45 @@ impl ChunkLedger {
         Ok(removed.await?)
     }
 
+    /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one of
+    /// `spared` too stays.
+    ///
+    /// # Errors
+    /// When the storage fails. A repeat goes on.
+    pub async fn erase_kept_events(
+        &self,
+        names: &[String],
+        spared: &[String],
+    ) -> Result<ErasedEvents, LedgerError> {
+        let mut erased = ErasedEvents::default();
+        for prefix in [POISON, super::kept_events::EVENTS] {
+            for name in self.names(prefix).await? {
+                let key = format!("{prefix}{name}.json");
+                let Some(stored) = self.store.find(&key).await? else {
+                    continue;
+                };
+                let text = searchable(&stored.content);
+                let is_named = |names: &[String]| {
+                    names.iter().any(|name| {
+                        let name = normal(name.trim_end_matches('='));
+                        has_word(&text, &name)
+                    })
+                };
+                if !is_named(names) {
+                    continue;
+                }
+                if is_named(spared) {
+                    erased.left += 1;
+                    continue;
+                }
+                self.store.remove(&key).await?;
+                erased.erased += 1;
+            }
+        }
+        self.poison_room.set(None);
+        Ok(erased)
+    }
+
     /// Drops events that are older than `keep_for`, and older than ACS keeps a file; looks at `limit` of them.
     ///
     /// # Errors
@@ -184,9 +233,7 @@ impl ChunkLedger {
             let kept: Option<Value> = serde_json::from_slice(&stored.content).ok();
             let kept_at = kept.as_ref().and_then(|kept| kept["keptAt"].as_str());
             let kept_at: Option<Timestamp> = kept_at.and_then(|at| at.parse().ok());
-            let is_old = |at: &Timestamp| {
-                at.checked_add(keep_for).is_ok_and(|until| until <= now)
-            };
+            let is_old = |at: &Timestamp| at.checked_add(keep_for).is_ok_and(|until| until <= now);
             if kept_at.is_some_and(|at| is_old(&at)) {
                 self.store.remove_unchanged(key, &stored.version).await?;
                 self.poison_room.set(None);
@@ -195,5 +242,67 @@ impl ChunkLedger {
         }
         let next = keys.last().cloned().filter(|_| keys.len() == limit);
         Ok(PoisonDropped { count, next })
+    }
+}
+
+/// All that a kept event says, in the form of [`normal`]: as it lies there, and decoded where it was kept as text or base64.
+fn searchable(content: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(content).into_owned();
+    let kept: Value = serde_json::from_slice(content).unwrap_or_default();
+    let event = &kept["event"];
+    let inner = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let decoded = |text: &str| {
+        let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    // By way of a value: escapes of letters are gone then.
+    text.push_str(&event.to_string());
+    if let Some(raw) = event.as_str() {
+        text.push_str(raw);
+        text.extend(inner(raw).map(|value| value.to_string()));
+        text.extend(decoded(raw));
+    }
+    if let Some(data) = event["data_base64"].as_str() {
+        text.extend(decoded(data));
+    }
+    if let Some(data) = event["data"].as_str() {
+        text.extend(inner(data).map(|value| value.to_string()));
+    }
+    normal(&text)
+}
+
+/// Whether a text holds a name that is no part of a longer word.
+fn has_word(text: &str, name: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !name.is_empty()
+        && text.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + name.len()..]);
+            !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+        })
+}
+
+/// Without regard to case and to the alphabet of base64: an id is one id however it is written.
+fn normal(text: &str) -> String {
+    text.to_lowercase().replace('+', "-").replace('/', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[rstest::rstest]
+    #[case::as_it_is(json!({"data": {"rawId": "8:ACS:Anna_1"}}))]
+    #[case::as_text(json!("{\"rawId\": \"8:acs:anna_1\""))]
+    #[case::escaped_in_text(json!("{\"rawId\": \"8:\\u0061cs:anna_1\"}"))]
+    #[case::encoded_twice(json!({"data": "{\"rawId\": \"8:\\u0061cs:anna_1\"}"}))]
+    #[case::base64(json!({"data_base64": BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")}))]
+    #[case::a_body_in_base64(json!(BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")))]
+    fn a_person_is_found_however_an_event_was_kept(#[case] event: Value) {
+        let kept = json!({"reason": "r", "event": event}).to_string();
+        let text = searchable(kept.as_bytes());
+        let is_found = |name: &str| has_word(&text, &normal(name));
+        assert!(is_found("8:acs:Anna_1"));
+        assert!(!is_found("8:acs:bert") && !is_found("8:acs:anna_"));
     }
 }

@@ -29,7 +29,7 @@ use recording_vault::export::source::{
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, OnUnknownMedia, Sources, Vaults,
+    ExportSweep, OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -684,6 +684,7 @@ impl Durable {
                 anomalies: OnAnomaly::Delete,
                 unknown_media: OnUnknownMedia::Delete,
                 other_objects: OnOtherObject::Keep,
+                unsolicited: OnUnsolicited::Delete,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),
