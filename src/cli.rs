@@ -6,6 +6,7 @@ mod audit;
 mod completions;
 mod delete_source;
 mod doctor;
+mod evidence;
 mod exit;
 mod gdpr;
 mod hold;
@@ -13,6 +14,7 @@ mod hold;
 mod lambda;
 mod ledger;
 mod list;
+mod new_file;
 mod openapi;
 mod output;
 mod progress;
@@ -79,6 +81,8 @@ enum Verb {
     /// Find, export or erase a person's recordings
     #[command(subcommand)]
     Gdpr(gdpr::Gdpr),
+    /// Write a package that proves recordings: files, receipts, history, and a script that verifies them offline
+    Evidence(evidence::Evidence),
     /// Check settings, clocks, rights and the handler, and suggest a fix for each problem
     Doctor(doctor::Doctor),
     /// Verify the copies in the vault against their receipts
@@ -132,6 +136,9 @@ fn dispatch(verb: Verb, output: Output) -> Exit {
             with_settings(async |config| Box::pin(verb.run(config, output)).await)
         }
         Verb::Gdpr(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
+        Verb::Evidence(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
         Verb::Verify(verb) => {
             with_settings(async |config| Box::pin(verb.run(config, output)).await)
         }

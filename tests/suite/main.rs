@@ -13,6 +13,7 @@
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `erasures` | erased is final: nothing of a person comes back |
+//! | `evidence` | packages that prove recordings without our binary |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
@@ -68,6 +69,7 @@ mod drive;
 mod engine;
 mod erasures;
 mod event_grid_webhook;
+mod evidence;
 mod export_destination_contract;
 mod export_queue;
 mod frozen;

