@@ -53,7 +53,8 @@ impl Intake {
         event: Sha256Digest,
         kept: &KeptEvent,
     ) -> Result<(), LedgerError> {
-        if self.clock.now().duration_since(kept.kept_at) > self.ledger.retention() {
+        let until = kept.kept_at.checked_add(self.ledger.retention());
+        if until.is_ok_and(|until| until < self.clock.now()) {
             error!(event = %event, "An event that was set aside was not taken before ACS dropped its files; it stays as poison");
             self.ledger.forget_arrivals(event).await?;
             return self.ledger.finish_kept_event(event).await;

@@ -169,8 +169,8 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn remove_poison(&self, sha256: &str) -> Result<(), LedgerError> {
         self.poison_room.set(None);
-        let removed = self.store.remove(&format!("{POISON}{sha256}.json"));
-        Ok(removed.await?)
+        let key = format!("{POISON}{sha256}.json");
+        Ok(self.store.remove(&key).await?)
     }
 
     /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one of
