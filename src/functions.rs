@@ -7,16 +7,18 @@ pub mod api_description;
 pub mod event_grid_webhook;
 pub mod export_chunk;
 pub mod export_sweep;
+pub mod host_form;
 mod http_envelope;
 pub mod invocation;
 pub mod listener;
 pub mod metrics;
 mod origin;
 pub mod problem;
+pub mod recording_callbacks;
 pub mod recording_control;
 pub mod recording_file_status;
-pub mod recording_state_callback;
 mod request_memory;
+mod request_path;
 pub mod telephony_activities;
 mod tracing_layer;
 pub mod vault;
@@ -41,6 +43,8 @@ use crate::app::App;
 use invocation::InvocationResponse;
 use problem::Problem;
 use request_memory::{OnTooLarge, RequestMemory};
+use request_path::with_one_form;
+use tracing_layer::Traced;
 
 /// Event Grid delivers up to 1 MB; the host encodes it twice and sends it twice (`Data` and `Metadata`).
 const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
@@ -82,7 +86,7 @@ pub fn http_router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let functions = people_functions(app).into_iter();
     let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
-    guarded(limited(routes, &memory).fallback(unknown_route))
+    guarded(with_one_form(finished(limited(routes, &memory))))
 }
 
 /// An HTTP function: its own routes, which its envelope reaches, and no others.
@@ -99,14 +103,25 @@ impl HttpFunction {
         routes: Router<Arc<App>>,
         envelope: MethodRouter<Router>,
     ) -> Self {
+        let traced = Traced::http(name);
         Self {
             name,
             routes: routes
-                .layer(from_fn(tracing_layer::traced))
+                .layer(from_fn(move |request, next| traced.trace(request, next)))
                 .layer(map_response(with_recording_data))
                 .with_state(Arc::clone(app)),
             envelope,
         }
+    }
+
+    fn envelope(self, memory: &RequestMemory) -> Router {
+        let traced = Traced::http(self.name);
+        let routes = with_one_form(finished(limited(self.routes, memory)));
+        Router::new()
+            .route(&format!("/{}", self.name), self.envelope.with_state(routes))
+            .layer(from_fn(move |request, next| {
+                traced.trace_if_the_host_does(request, next)
+            }))
     }
 }
 
@@ -115,35 +130,41 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
     vec![
         function(
-            "/RecordingControl",
-            recording_control::routes(),
+            "RecordingControl",
+            recording_control::control_routes(),
             post(recording_control::invoke),
         ),
         function(
-            "/RecordingStateCallback",
-            recording_state_callback::routes(),
-            post(recording_state_callback::invoke),
+            "RecordingReads",
+            recording_control::read_routes(),
+            post(recording_control::invoke),
         ),
         function(
-            "/TelephonyActivities",
+            "RecordingCallbacks",
+            recording_callbacks::routes(),
+            post(recording_callbacks::invoke),
+        ),
+        function(
+            "TelephonyActivities",
             telephony_activities::routes(),
             post(telephony_activities::invoke),
         ),
         function(
-            "/ApiDescription",
+            "ApiDescription",
             api_description::routes(),
             post(api_description::invoke),
         ),
-        function("/Metrics", metrics::routes(), post(metrics::invoke)),
+        function("Metrics", metrics::routes(), post(metrics::invoke)),
     ]
 }
 
 fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes| HttpFunction::new(name, app, routes, post(vault::invoke));
     vec![
-        function("/Vault", vault::data_routes()),
-        function("/VaultPlay", vault::play_routes()),
-        function("/VaultPage", vault::page_routes()),
+        function("Vault", vault::read_routes()),
+        function("VaultActions", vault::action_routes()),
+        function("VaultPlay", vault::play_routes()),
+        function("VaultPage", vault::page_routes()),
     ]
 }
 
@@ -156,47 +177,62 @@ pub fn router(app: &Arc<App>) -> Router {
         .chain(vault_functions(app))
     {
         forwarded = forwarded.merge(function.routes.clone());
-        let routes = limited(function.routes, &memory).fallback(unknown_route);
-        envelopes = envelopes.route(function.name, function.envelope.with_state(routes));
+        envelopes = envelopes.merge(function.envelope(&memory));
     }
+    let traced = Traced::http("EventGridWebhook");
     let webhook = event_grid_webhook::routes()
-        .layer(from_fn(tracing_layer::traced))
+        .layer(from_fn(move |request, next| traced.trace(request, next)))
         .layer(from_fn(reserving(
             &memory,
             event_grid_webhook::DELIVERY_LIMIT_BYTES,
             OnTooLarge::AskAgain,
         )))
         .with_state(Arc::clone(app));
-    envelopes = envelopes
+    let webhook_envelope = Router::new()
         .route(
             "/EventGridWebhook",
-            post(event_grid_webhook::invoke).with_state(webhook.clone()),
+            post(event_grid_webhook::invoke).with_state(with_one_form(finished(webhook.clone()))),
         )
-        .layer(from_fn(tracing_layer::traced_if_the_host_does));
-    let triggers = Router::new()
-        .route(
-            "/RecordingFileStatusUpdated",
-            post(recording_file_status::invoke),
-        )
-        .route("/ExportSweep", post(export_sweep::invoke))
-        .route("/ExportChunk", post(export_chunk::invoke))
-        .layer(from_fn(tracing_layer::traced))
-        .with_state(Arc::clone(app));
-    let triggers = triggers
+        .layer(from_fn(move |request, next| {
+            traced.trace_if_the_host_does(request, next)
+        }));
+    let triggers = triggers(app)
         .merge(envelopes)
+        .merge(webhook_envelope)
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(reserving(
             &memory,
             ENVELOPE_LIMIT_BYTES,
             OnTooLarge::AskAgain,
         )));
-    guarded(
-        triggers
-            .merge(webhook)
-            .merge(limited(forwarded, &memory))
-            .fallback(unknown_route)
-            .layer(from_fn(origin::refuse_pages)),
+    let requests = webhook.merge(limited(forwarded, &memory));
+    let all = finished(triggers.merge(requests)).layer(from_fn(origin::refuse_pages));
+    guarded(with_one_form(all).layer(from_fn(host_form::noted)))
+}
+
+/// The functions that no request of people reaches.
+fn triggers(app: &Arc<App>) -> Router {
+    let trigger = |function: &'static str, trigger, handler: MethodRouter<Arc<App>>| {
+        let traced = Traced { function, trigger };
+        Router::new()
+            .route(&format!("/{function}"), handler)
+            .layer(from_fn(move |request, next| traced.trace(request, next)))
+    };
+    trigger(
+        "RecordingFileStatusUpdated",
+        "pubsub",
+        post(recording_file_status::invoke),
     )
+    .merge(trigger("ExportSweep", "timer", post(export_sweep::invoke)))
+    .merge(trigger("ExportChunk", "pubsub", post(export_chunk::invoke)))
+    .with_state(Arc::clone(app))
+}
+
+/// Routes with the answers for what is not one.
+fn finished(routes: Router) -> Router {
+    routes
+        .method_not_allowed_fallback(method_not_offered)
+        .fallback(unknown_route)
 }
 
 fn request_memory() -> RequestMemory {
@@ -242,12 +278,20 @@ fn guarded(router: Router) -> Router {
     router.layer(CatchPanicLayer::custom(after_panic))
 }
 
+async fn method_not_offered() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        "This method is not offered here.",
+    )
+}
+
 async fn unknown_route(uri: Uri) -> Problem {
     // The path only: the query may hold a function key.
     Problem::new(
         StatusCode::NOT_FOUND,
         "NotFound",
-        format!("There is nothing at `{}`.", uri.path()),
+        format!("There is no such route: `{}`.", uri.path()),
     )
 }
 

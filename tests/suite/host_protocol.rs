@@ -282,8 +282,10 @@ async fn an_envelope_reaches_its_own_function_only() {
         ("VaultPlay", "/api/vault/"),
         ("Vault", "/api/vault/play/ticket"),
         ("ApiDescription", "/api/openapi.json/../metrics"),
-        ("RecordingStateCallback", "/api/recordings"),
-        ("RecordingStateCallback", "/api/recordings/r"),
+        ("RecordingCallbacks", "/api/recordings"),
+        ("RecordingCallbacks", "/api/recordings/r"),
+        ("RecordingControl", "/api/recordings"),
+        ("VaultActions", "/api/vault/summary"),
     ] {
         let status = ask(function, url).await;
         assert!(
@@ -294,7 +296,7 @@ async fn an_envelope_reaches_its_own_function_only() {
     for (function, url) in [
         ("VaultPage", "/api/vault/"),
         ("Vault", "/api/vault/summary"),
-        ("RecordingControl", "/api/recordings"),
+        ("RecordingReads", "/api/recordings"),
         ("Metrics", "/api/metrics"),
         ("ApiDescription", "/api/openapi.json"),
     ] {

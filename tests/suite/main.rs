@@ -17,6 +17,7 @@
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
+//! | `function_routes` | which function the host gives each request to, which key opens it, ids and paths as they arrive |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
@@ -71,6 +72,7 @@ mod event_grid_webhook;
 mod export_destination_contract;
 mod export_queue;
 mod frozen;
+mod function_routes;
 mod fuzz;
 mod gdpr;
 mod held_requests;

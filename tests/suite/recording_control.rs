@@ -212,7 +212,7 @@ async fn the_envelope_form_gives_the_same_answers() {
         .await;
     assert_eq!(answer["Outputs"]["res"]["statusCode"], 202, "{answer}");
     let (_, answer) = world
-        .envelope("RecordingControl", request("GET", "/nobody", &Value::Null))
+        .envelope("RecordingReads", request("GET", "/nobody", &Value::Null))
         .await;
     assert_eq!(
         answer["Outputs"]["res"]["body"]["error"]["code"], "8522",

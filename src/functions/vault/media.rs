@@ -35,7 +35,7 @@ pub(crate) struct Ticket {
 
 /// Issues a ticket: its URL is good for an hour, for a player that can send no header.
 #[utoipa::path(
-    post, path = "/api/vault/chunks/{documentId}/ticket", operation_id = "issueTicket", tag = "vault",
+    get, path = "/api/vault/chunks/{documentId}/ticket", operation_id = "issueTicket", tag = "vault",
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "Where its media is, for an hour", body = Ticket),
