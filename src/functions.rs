@@ -19,6 +19,7 @@ pub mod recording_control;
 pub mod recording_file_status;
 mod request_memory;
 mod request_path;
+mod running;
 pub mod telephony_activities;
 mod tracing_layer;
 pub mod vault;
@@ -40,6 +41,8 @@ use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+use crate::in_flight::InFlight;
+use crate::timer::overdue::SweepLookout;
 use invocation::InvocationResponse;
 use problem::Problem;
 use request_memory::{OnTooLarge, RequestMemory};
@@ -55,7 +58,7 @@ const REQUEST_LIMIT_BYTES: usize = 64 << 10;
 ///
 /// The host polls `GET /` from the first moment and takes any answer as "ready"; loading the platform's certificates takes
 /// longer than that. A request that comes before waits; `functions` never yields `None` again once it was set.
-pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
+pub fn front(functions: watch::Receiver<Option<Router>>, in_flight: &InFlight) -> Router {
     let wait_and_answer = move |request: Request| {
         let mut functions = functions.clone();
         async move {
@@ -76,9 +79,15 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
         }
     };
     let alive = async || Json(json!({"status": "running", "version": env!("CARGO_PKG_VERSION")}));
+    let in_flight = in_flight.clone();
+    let requests = Router::new()
+        .fallback(wait_and_answer)
+        .layer(from_fn(move |request, next| {
+            running::to_its_end(in_flight.clone(), request, next)
+        }));
     Router::new()
         .route("/", get(alive))
-        .fallback(wait_and_answer)
+        .fallback_service(requests)
 }
 
 /// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
@@ -89,16 +98,25 @@ pub fn http_router(app: &Arc<App>) -> Router {
     guarded(with_one_form(finished(limited(routes, &memory))))
 }
 
+/// Whom the host gives a function's requests from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Callers with a key of the function.
+    Keyed,
+    Anonymous,
+}
+
 /// An HTTP function: its own routes, which its envelope reaches, and no others.
 struct HttpFunction {
     name: &'static str,
+    door: Door,
     routes: Router,
     envelope: MethodRouter<Router>,
 }
 
 impl HttpFunction {
     fn new(
-        name: &'static str,
+        (name, door): (&'static str, Door),
         app: &Arc<App>,
         routes: Router<Arc<App>>,
         envelope: MethodRouter<Router>,
@@ -106,11 +124,23 @@ impl HttpFunction {
         let traced = Traced::http(name);
         Self {
             name,
+            door,
             routes: routes
                 .layer(from_fn(move |request, next| traced.trace(request, next)))
                 .layer(map_response(with_recording_data))
                 .with_state(Arc::clone(app)),
             envelope,
+        }
+    }
+
+    /// Has overdue sweeps looked for behind what callers with a key are answered.
+    fn looking_out(self, lookout: &Arc<SweepLookout>) -> Self {
+        match self.door {
+            Door::Anonymous => self,
+            Door::Keyed => Self {
+                routes: looking_out(self.routes, lookout),
+                ..self
+            },
         }
     }
 
@@ -130,41 +160,45 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
     vec![
         function(
-            "RecordingControl",
+            ("RecordingControl", Door::Keyed),
             recording_control::control_routes(),
             post(recording_control::invoke),
         ),
         function(
-            "RecordingReads",
+            ("RecordingReads", Door::Keyed),
             recording_control::read_routes(),
             post(recording_control::invoke),
         ),
         function(
-            "RecordingCallbacks",
+            ("RecordingCallbacks", Door::Anonymous),
             recording_callbacks::routes(),
             post(recording_callbacks::invoke),
         ),
         function(
-            "TelephonyActivities",
+            ("TelephonyActivities", Door::Anonymous),
             telephony_activities::routes(),
             post(telephony_activities::invoke),
         ),
         function(
-            "ApiDescription",
+            ("ApiDescription", Door::Anonymous),
             api_description::routes(),
             post(api_description::invoke),
         ),
-        function("Metrics", metrics::routes(), post(metrics::invoke)),
+        function(
+            ("Metrics", Door::Keyed),
+            metrics::routes(),
+            post(metrics::invoke),
+        ),
     ]
 }
 
 fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes| HttpFunction::new(name, app, routes, post(vault::invoke));
     vec![
-        function("Vault", vault::read_routes()),
-        function("VaultActions", vault::action_routes()),
-        function("VaultPlay", vault::play_routes()),
-        function("VaultPage", vault::page_routes()),
+        function(("Vault", Door::Keyed), vault::read_routes()),
+        function(("VaultActions", Door::Keyed), vault::action_routes()),
+        function(("VaultPlay", Door::Anonymous), vault::play_routes()),
+        function(("VaultPage", Door::Anonymous), vault::page_routes()),
     ]
 }
 
@@ -172,10 +206,12 @@ fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
 pub fn router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let (mut forwarded, mut envelopes) = (Router::new(), Router::new());
+    let lookout = SweepLookout::new(app);
     for function in people_functions(app)
         .into_iter()
         .chain(vault_functions(app))
     {
+        let function = function.looking_out(&lookout);
         forwarded = forwarded.merge(function.routes.clone());
         envelopes = envelopes.merge(function.envelope(&memory));
     }
@@ -188,6 +224,7 @@ pub fn router(app: &Arc<App>) -> Router {
             OnTooLarge::AskAgain,
         )))
         .with_state(Arc::clone(app));
+    let webhook = looking_out(webhook, &lookout);
     let webhook_envelope = Router::new()
         .route(
             "/EventGridWebhook",
@@ -196,7 +233,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .layer(from_fn(move |request, next| {
             traced.trace_if_the_host_does(request, next)
         }));
-    let triggers = triggers(app)
+    let triggers = triggers(app, &lookout)
         .merge(envelopes)
         .merge(webhook_envelope)
         .layer(DefaultBodyLimit::disable())
@@ -211,21 +248,34 @@ pub fn router(app: &Arc<App>) -> Router {
 }
 
 /// The functions that no request of people reaches.
-fn triggers(app: &Arc<App>) -> Router {
+fn triggers(app: &Arc<App>, lookout: &Arc<SweepLookout>) -> Router {
     let trigger = |function: &'static str, trigger, handler: MethodRouter<Arc<App>>| {
         let traced = Traced { function, trigger };
         Router::new()
             .route(&format!("/{function}"), handler)
             .layer(from_fn(move |request, next| traced.trace(request, next)))
     };
-    trigger(
+    let events = trigger(
         "RecordingFileStatusUpdated",
         "pubsub",
         post(recording_file_status::invoke),
+    );
+    looking_out(events.with_state(Arc::clone(app)), lookout).merge(
+        trigger("ExportSweep", "timer", post(export_sweep::invoke))
+            .merge(trigger("ExportChunk", "pubsub", post(export_chunk::invoke)))
+            .with_state(Arc::clone(app)),
     )
-    .merge(trigger("ExportSweep", "timer", post(export_sweep::invoke)))
-    .merge(trigger("ExportChunk", "pubsub", post(export_chunk::invoke)))
-    .with_state(Arc::clone(app))
+}
+
+/// Looks for an overdue sweep behind each answer that is a success.
+fn looking_out(routes: Router, lookout: &Arc<SweepLookout>) -> Router {
+    let lookout = Arc::clone(lookout);
+    routes.layer(map_response(move |response: Response| {
+        if response.status().is_success() {
+            lookout.look();
+        }
+        std::future::ready(response)
+    }))
 }
 
 /// Routes with the answers for what is not one.
@@ -296,11 +346,8 @@ async fn unknown_route(uri: Uri) -> Problem {
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
-    let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let what = what
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown".to_owned());
-    tracing::error!(panic = what, "An invocation panicked; this is a bug");
+    // The panic hook has reported it.
+    drop(panic);
     InvocationResponse::failure("the invocation panicked; see the log").into_response()
 }
 

@@ -18,7 +18,9 @@
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `function_routes` | which function the host gives each request to, which key opens it, ids and paths as they arrive |
+//! | `host_death` | the handler ends when its host is gone, and gives back its claims; Ctrl-C at a terminal |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `overdue_sweep` | a sweep behind a request, and one that waits for the claim of a process that died |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources; workflows are pinned |
 //! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
@@ -77,6 +79,7 @@ mod fuzz;
 mod gdpr;
 mod held_requests;
 mod holds;
+mod host_death;
 mod host_protocol;
 mod import_graph;
 mod infra;
@@ -89,6 +92,7 @@ mod operations_guide;
 mod operator_actions;
 mod operator_page;
 mod operator_verbs;
+mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;

@@ -352,7 +352,7 @@ async fn a_managed_identity_signs_in_for_control_and_content() {
         .await;
     let (_, answer) = world.event(&event).await;
     assert!(
-        answer["Logs"][0]
+        answer["ReturnValue"]["report"][0]
             .as_str()
             .is_some_and(|log| log.contains("deleted at ACS")),
         "{answer}"

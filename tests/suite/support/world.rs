@@ -183,11 +183,11 @@ impl World {
         let timer = json!({"Data": {"timer": {"ScheduleStatus": null, "IsPastDue": false}}, "Metadata": {}});
         let (status, answer) = self.envelope("ExportSweep", timer.to_string()).await;
         assert_eq!(status, 200, "{answer}");
-        let logs = answer["Logs"]
+        let report = answer["ReturnValue"]["report"]
             .as_array()
-            .expect("an answer has logs")
+            .expect("an answer has a report")
             .iter();
-        let report = logs
+        let report = report
             .filter_map(Value::as_str)
             .find_map(|log| log.strip_prefix(part))
             .expect("a sweep reports");
