@@ -16,6 +16,7 @@ use recording_vault::compose;
 use recording_vault::config::Config;
 use serde::Serialize;
 
+use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
 use super::output::{Output, complain};
 
@@ -42,9 +43,8 @@ pub enum Gdpr {
         /// Why; the audit log keeps it, so it must not name the person
         #[arg(long)]
         reason: String,
-        /// Erase without asking for confirmation
-        #[arg(long)]
-        yes: bool,
+        #[command(flatten)]
+        deletion: DeletionArgs,
     },
 }
 
@@ -67,16 +67,26 @@ impl Gdpr {
             Self::Erase {
                 participant,
                 reason,
-                yes,
+                deletion,
             } => {
                 let reason = reason.trim();
                 if let Some(problem) = problem_with_reason(reason, &participant) {
                     complain(&format!("{problem}\n"));
                     return Ok(Exit::NeedsAttention);
                 }
-                if !yes && !is_confirmed(&app, &participant).await? {
-                    complain("nothing was erased\n");
-                    return Ok(Exit::NotDone);
+                if deletion.mode() != DeletionMode::Delete {
+                    let found = FoundReport(app.catalogue.find_person(&participant).await?);
+                    if deletion.mode() == DeletionMode::DryRun {
+                        output.report(&found)?;
+                        return Ok(Exit::Fine);
+                    }
+                    let about_to = format!(
+                        "{found}\nThese recordings are deleted permanently, for everyone who took part in them."
+                    );
+                    if !is_confirmed(&about_to, "erase")? {
+                        complain("nothing was erased\n");
+                        return Ok(Exit::NotDone);
+                    }
                 }
                 let report = erase(&app, &participant, reason).await?;
                 output.report(&report)?;
@@ -96,21 +106,6 @@ fn problem_with_reason(reason: &str, participant: &Person) -> Option<&'static st
     } else {
         None
     }
-}
-
-/// Shows what would be erased, and asks.
-async fn is_confirmed(app: &App, participant: &Person) -> anyhow::Result<bool> {
-    let report = FoundReport(app.catalogue.find_person(participant).await?);
-    let mut stderr = io::stderr();
-    writeln!(stderr, "{report}")?;
-    write!(
-        stderr,
-        "These recordings are deleted permanently, for everyone who took part in them. Type erase to continue: "
-    )?;
-    stderr.flush()?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(answer.trim() == "erase")
 }
 
 /// The recordings of a person.

@@ -124,6 +124,8 @@ async fn leave(in_flight: &InFlight, app: Option<&Arc<App>>) {
         }
     };
     if tokio::time::timeout(LEAVES_WITHIN, ended).await.is_err() {
-        tracing::warn!("Work was under way when this handler ended; it goes on when its claims run out");
+        tracing::warn!(
+            "Work was under way when this handler ended; it goes on when its claims run out"
+        );
     }
 }

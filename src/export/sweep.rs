@@ -90,7 +90,8 @@ impl ExportSweep {
         // Beside the drives: a sweep that always spends its budget on them looks all the same, and nothing that fails there
         // spoils its report.
         let removals = self.driver.removals();
-        let (report, ()) = tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
+        let (report, ()) =
+            tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
         report
     }
 
@@ -176,7 +177,13 @@ impl ExportSweep {
 impl SweepReport {
     /// Whether something got done, failed, was left undone or is at risk.
     pub fn is_eventful(&self) -> bool {
-        self.progress() + self.failed + self.unfinished + self.at_risk_50 + self.at_risk_75 + self.at_risk_90 > 0
+        self.progress()
+            + self.failed
+            + self.unfinished
+            + self.at_risk_50
+            + self.at_risk_75
+            + self.at_risk_90
+            > 0
             || self.out_of_budget
     }
 

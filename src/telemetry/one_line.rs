@@ -68,7 +68,8 @@ mod tests {
     fn an_event_with_line_breaks_is_one_line() {
         let mut written = Vec::new();
         let mut line = Line(&mut written);
-        line.write_all(b"WARN it failed: one\r\n   two\n\nthree\n").unwrap();
+        line.write_all(b"WARN it failed: one\r\n   two\n\nthree\n")
+            .unwrap();
         line.write_all(b"INFO fine\n").unwrap();
         assert_eq!(written, b"WARN it failed: one two three\nINFO fine\n");
     }

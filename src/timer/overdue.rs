@@ -57,7 +57,10 @@ impl SweepLookout {
     fn begin_look(&self) -> Option<Duration> {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if looked.last.is_some_and(|last| now.duration_since(last) < LOOK_EVERY) {
+        if looked
+            .last
+            .is_some_and(|last| now.duration_since(last) < LOOK_EVERY)
+        {
             return None;
         }
         looked.last = Some(now);
@@ -72,7 +75,9 @@ impl SweepLookout {
             .await;
         match taken {
             Ok(OverdueSweep::Taken) => {
-                warn!("No sweep ended within five minutes; one runs behind a request. Check that the timer of ExportSweep fires.");
+                warn!(
+                    "No sweep ended within five minutes; one runs behind a request. Check that the timer of ExportSweep fires."
+                );
                 Box::pin(run(&self.app)).await;
             }
             Ok(OverdueSweep::NotOverdue | OverdueSweep::TakenByAnother) => {}

@@ -68,7 +68,10 @@ impl Handler {
     }
 
     async fn until_it_ends(&self) {
-        eventually("the handler ends", async || (!self.is_running()).then_some(())).await;
+        eventually("the handler ends", async || {
+            (!self.is_running()).then_some(())
+        })
+        .await;
     }
 
     fn signal(&self, name: &str) {
@@ -79,7 +82,10 @@ impl Handler {
     }
 
     fn entry(&self, document_id: &str) -> Option<Value> {
-        let path = self.ledger.path().join(format!("chunks/{document_id}.json"));
+        let path = self
+            .ledger
+            .path()
+            .join(format!("chunks/{document_id}.json"));
         serde_json::from_slice(&std::fs::read(path).ok()?).ok()
     }
 }
@@ -120,7 +126,9 @@ async fn a_handler_without_a_host_gives_its_claims_back() {
     let world = World::new().await;
     let faults = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1}]);
     world.admin("PUT", "faults", faults).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 600_000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 600_000}]}}))
+        .await;
     let mut handler = Handler::start(&world, &[]).await;
     let id = document_ids(&event).remove(0);
     let envelope = json!({"Data": {"event": event}, "Metadata": {}}).to_string();
@@ -131,7 +139,9 @@ async fn a_handler_without_a_host_gives_its_claims_back() {
         .body(envelope);
     let delivering = tokio::spawn(delivery.send());
     eventually("the chunk is claimed", async || {
-        handler.entry(&id).filter(|entry| entry["claim"].is_object())
+        handler
+            .entry(&id)
+            .filter(|entry| entry["claim"].is_object())
     })
     .await;
     handler.host.kill().await.expect("it runs");

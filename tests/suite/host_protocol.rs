@@ -392,16 +392,26 @@ async fn an_idle_app_writes_nothing_and_its_cost_is_documented() {
         assert_eq!(run.send().await.expect("the host answers").status(), 202);
     }
     crate::support::eventually("the sweeps end", async || {
-        let ended = world.console().matches("Executed 'Functions.ExportSweep' (Succeeded").count();
+        let ended = world
+            .console()
+            .matches("Executed 'Functions.ExportSweep' (Succeeded")
+            .count();
         (ended == SWEEPS).then_some(())
     })
     .await;
     let console = world.console();
     let lines: Vec<&str> = console.lines().skip(before).collect();
     let of_host = |line: &&&str| line.contains(" 'Functions.ExportSweep' (");
-    assert_eq!(lines.iter().filter(of_host).count(), lines.len(), "{console}");
+    assert_eq!(
+        lines.iter().filter(of_host).count(),
+        lines.len(),
+        "{console}"
+    );
     let a_day = lines.len() / SWEEPS * SWEEPS_A_DAY;
     let written = format!("{},{:03} entries a day", a_day / 1000, a_day % 1000);
     let operations = crate::documents::read("docs/OPERATIONS.md");
-    assert!(operations.contains(&written), "OPERATIONS does not say {written}");
+    assert!(
+        operations.contains(&written),
+        "OPERATIONS does not say {written}"
+    );
 }

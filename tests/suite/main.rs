@@ -43,6 +43,7 @@
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
@@ -104,6 +105,7 @@ mod recording_source_contract;
 mod removals;
 mod schedules;
 mod sdk_traffic;
+mod shell_settings;
 mod source_deletion;
 mod storms;
 mod support;

@@ -59,10 +59,20 @@ async fn an_event_starts_it_too_and_its_chunks_are_exported() {
     // The first event's look was before: another process looks now.
     note_last_sweep(&world, SignedDuration::from_hours(1));
     let other = world.another_host().await;
-    let url = format!("{}/RecordingFileStatusUpdated", crate::support::world::handler_url(&other).await);
+    let url = format!(
+        "{}/RecordingFileStatusUpdated",
+        crate::support::world::handler_url(&other).await
+    );
     let nothing = json!({"Data": {"event": []}, "Metadata": {}}).to_string();
-    let request = world.client.post(url).header("content-type", "application/json").body(nothing);
-    assert_eq!(request.send().await.expect("the handler answers").status(), 200);
+    let request = world
+        .client
+        .post(url)
+        .header("content-type", "application/json")
+        .body(nothing);
+    assert_eq!(
+        request.send().await.expect("the handler answers").status(),
+        200
+    );
     eventually("the chunk is exported", async || {
         (world.ledger_entry(&id)["state"]["name"] == "sourceDeleted").then_some(())
     })
@@ -91,17 +101,25 @@ async fn a_sweep_waits_for_the_claim_of_a_process_that_was_killed() {
     let world = World::with(&[("CLAIM_TTL", "3s"), ("EVENT_BUDGET", "10s")]).await;
     let faults = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1, "times": 1}]);
     world.admin("PUT", "faults", faults).await;
-    let event = world.recording(json!({"call": {"chunks": [{"durationMs": 60_000}]}})).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 60_000}]}}))
+        .await;
     let id = document_ids(&event).remove(0);
     let envelope = json!({"Data": {"event": event}, "Metadata": {}}).to_string();
     let request = world
         .client
-        .post(format!("{}/RecordingFileStatusUpdated", world.handler_url().await))
+        .post(format!(
+            "{}/RecordingFileStatusUpdated",
+            world.handler_url().await
+        ))
         .header("content-type", "application/json")
         .body(envelope);
     let delivering = tokio::spawn(request.send());
     eventually("the chunk is claimed", async || {
-        let path = world.vault.with_file_name("vault-ledger").join(format!("chunks/{id}.json"));
+        let path = world
+            .vault
+            .with_file_name("vault-ledger")
+            .join(format!("chunks/{id}.json"));
         let entry: serde_json::Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
         entry["claim"].is_object().then_some(())
     })
@@ -110,5 +128,9 @@ async fn a_sweep_waits_for_the_claim_of_a_process_that_was_killed() {
     delivering.abort();
     world.admin("PUT", "faults", json!([])).await;
     let report = world.sweep().await;
-    assert_eq!(world.ledger_entry(&id)["state"]["name"], "sourceDeleted", "{report}");
+    assert_eq!(
+        world.ledger_entry(&id)["state"]["name"],
+        "sourceDeleted",
+        "{report}"
+    );
 }

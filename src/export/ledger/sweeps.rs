@@ -84,9 +84,9 @@ impl ChunkLedger {
             return Ok(OverdueSweep::NotOverdue);
         }
         let stored = self.store.find(TAKEN_SWEEP).await?;
-        let taken = stored.as_ref().and_then(|stored| {
-            serde_json::from_slice::<TakenSweep>(&stored.content).ok()
-        });
+        let taken = stored
+            .as_ref()
+            .and_then(|stored| serde_json::from_slice::<TakenSweep>(&stored.content).ok());
         if taken.is_some_and(|taken| is_recent(taken.at)) {
             return Ok(OverdueSweep::TakenByAnother);
         }
@@ -94,7 +94,10 @@ impl ChunkLedger {
             Precondition::Unchanged(stored.version)
         });
         let content = serde_json::to_vec(&TakenSweep { at: now }).expect("it has string keys only");
-        let put = self.store.put(TAKEN_SWEEP, content.into(), condition).await?;
+        let put = self
+            .store
+            .put(TAKEN_SWEEP, content.into(), condition)
+            .await?;
         Ok(if put.is_written() {
             OverdueSweep::Taken
         } else {
@@ -115,7 +118,10 @@ mod tests {
     const HOUR: Duration = Duration::from_hours(1);
 
     async fn take(ledger: &ChunkLedger, waited_for: Duration) -> OverdueSweep {
-        ledger.take_overdue_sweep(OVERDUE, waited_for).await.unwrap()
+        ledger
+            .take_overdue_sweep(OVERDUE, waited_for)
+            .await
+            .unwrap()
     }
 
     #[tokio::test]
@@ -124,18 +130,27 @@ mod tests {
         let store = Arc::new(MemoryDocumentStore::default());
         let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_secs(60));
         let (one, other) = (new(), new());
-        assert_eq!(take(&one, Duration::from_secs(299)).await, OverdueSweep::NotOverdue);
+        assert_eq!(
+            take(&one, Duration::from_secs(299)).await,
+            OverdueSweep::NotOverdue
+        );
         assert_eq!(take(&one, OVERDUE).await, OverdueSweep::Taken);
         assert_eq!(take(&other, OVERDUE).await, OverdueSweep::TakenByAnother);
-        let sweep = LastSweep { at: one.clock.now(), duration_ms: 1 };
+        let sweep = LastSweep {
+            at: one.clock.now(),
+            duration_ms: 1,
+        };
         one.note_sweep(sweep).await.unwrap();
         clock.advance(Duration::from_secs(299));
         assert_eq!(take(&other, HOUR).await, OverdueSweep::NotOverdue);
         clock.advance(Duration::from_secs(1));
         let both = tokio::join!(take(&one, HOUR), take(&other, HOUR));
         assert!(
-            matches!(both, (OverdueSweep::Taken, OverdueSweep::TakenByAnother)
-                | (OverdueSweep::TakenByAnother, OverdueSweep::Taken)),
+            matches!(
+                both,
+                (OverdueSweep::Taken, OverdueSweep::TakenByAnother)
+                    | (OverdueSweep::TakenByAnother, OverdueSweep::Taken)
+            ),
             "{both:?}"
         );
     }

@@ -53,7 +53,9 @@ impl StaleClaims {
                     self.watched.remove(id);
                     return Ok(AfterWait::LookAgain);
                 };
-                if let Some(wait) = self.wait_for(id, left.until, left.remaining, ledger.claim_ttl()) {
+                if let Some(wait) =
+                    self.wait_for(id, left.until, left.remaining, ledger.claim_ttl())
+                {
                     next = Some(next.map_or(wait, |other| other.min(wait)));
                 }
             }
@@ -111,7 +113,8 @@ mod tests {
     fn a_claim_that_is_not_renewed_is_waited_for_to_its_end_once() {
         let mut claims = StaleClaims::default();
         let id: DocumentId = "a".parse().unwrap();
-        let mut wait = |until, left| claims.wait_for(&id, at(until), Duration::from_secs(left), LENGTH);
+        let mut wait =
+            |until, left| claims.wait_for(&id, at(until), Duration::from_secs(left), LENGTH);
         assert_eq!(wait(60, 50), seconds(20), "to its half");
         assert_eq!(wait(60, 30), seconds(30), "to its end");
         assert_eq!(wait(60, 0), None);
@@ -121,7 +124,8 @@ mod tests {
     fn a_claim_that_is_renewed_is_waited_for_no_longer() {
         let mut claims = StaleClaims::default();
         let id: DocumentId = "a".parse().unwrap();
-        let mut wait = |until, left| claims.wait_for(&id, at(until), Duration::from_secs(left), LENGTH);
+        let mut wait =
+            |until, left| claims.wait_for(&id, at(until), Duration::from_secs(left), LENGTH);
         assert_eq!(wait(60, 45), seconds(15));
         assert_eq!(wait(80, 50), None);
         assert_eq!(wait(100, 50), None);
