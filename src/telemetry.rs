@@ -35,13 +35,14 @@ pub fn init(filter: EnvFilter, format: LogFormat, otlp: Option<&OtlpConfig>) {
         io::stderr.with_max_level(Level::WARN).or_else(io::stdout),
         tracer,
     );
+    report_panics();
     if let Some(error) = failed {
         tracing::error!(error = %ErrorChain(&error), "OpenTelemetry could not be set up; it goes on without");
     }
 }
 
 /// Reports every panic as one line; the standard hook writes several.
-pub fn report_panics() {
+fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(tracing::field::display);
         let what = panic.payload_as_str().unwrap_or("unknown");

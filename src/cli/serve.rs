@@ -87,7 +87,6 @@ async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<En
         config.log.format,
         config.log.otlp.as_ref(),
     );
-    telemetry::report_panics();
     // Bound before anything else: the host polls at once, and connections wait in the backlog.
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await

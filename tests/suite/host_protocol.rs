@@ -385,6 +385,10 @@ async fn an_idle_app_writes_nothing_and_its_cost_is_documented() {
     const SWEEPS: usize = 3;
     const SWEEPS_A_DAY: usize = 24 * 60;
     let world = World::new().await;
+    crate::support::eventually("the first line is there", async || {
+        world.console().contains("Listening on").then_some(())
+    })
+    .await;
     let before = world.console().lines().count();
     for _ in 0..SWEEPS {
         let url = format!("{}/admin/functions/ExportSweep", world.host.url());

@@ -20,10 +20,10 @@ fn note_last_sweep(world: &World, ago: SignedDuration) {
 
 /// A chunk whose event came and whose export was left to the sweep.
 async fn left_to_the_sweep(world: &World) -> String {
-    let faults = json!([{"plane": "media", "kind": "status", "status": 503, "times": 1000}]);
+    let faults = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1}]);
     world.admin("PUT", "faults", faults).await;
     let event = world
-        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .recording(json!({"call": {"chunks": [{"durationMs": 60_000}]}}))
         .await;
     world.event(&event).await;
     world.admin("PUT", "faults", json!([])).await;

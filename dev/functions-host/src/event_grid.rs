@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use crate::app::{Function, Trigger};
 use crate::invocation::{Members, encoded};
+use crate::query::query;
 use crate::raw_json::{Raw, normalised};
-use crate::shared::{Shared, query};
+use crate::shared::Shared;
 
 const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
 const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");

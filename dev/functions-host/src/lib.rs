@@ -23,6 +23,7 @@ mod event_grid;
 mod http;
 mod invocation;
 mod keys;
+mod query;
 mod raw_json;
 mod route;
 mod server;

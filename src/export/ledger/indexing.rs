@@ -12,7 +12,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::AuditAction;
-use crate::store::document_store::{DocumentStore, Precondition, StoreError};
+use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};

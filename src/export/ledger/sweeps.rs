@@ -126,7 +126,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_overdue_sweep_is_taken_by_one_process_every_five_minutes() {
-        let clock = Arc::new(ManualClock::default());
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let store = Arc::new(MemoryDocumentStore::default());
         let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_secs(60));
         let (one, other) = (new(), new());

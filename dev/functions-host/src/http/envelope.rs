@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 use super::{BODY_LIMIT_BYTES, content_length};
 use crate::app::Function;
 use crate::invocation::{Invoker, Members, encoded};
+use crate::query::query;
 use crate::raw_json::raw;
-use crate::shared::query;
 
 /// Sends a request as an envelope.
 pub async fn answer(

@@ -1,5 +1,6 @@
 //! The host's own rules, tried with a scripted handler.
 
+mod program;
 mod rows;
 mod world;
 

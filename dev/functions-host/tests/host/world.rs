@@ -113,7 +113,7 @@ impl World {
     }
 }
 
-fn write_root(root: &Path, script: &str, timeout: &str) {
+pub fn write_root(root: &Path, script: &str, timeout: &str) {
     let file = |name: &str, content: String| {
         let path = root.join(name);
         fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder is ours");
