@@ -35,7 +35,7 @@ pub fn run() -> anyhow::Result<()> {
     let written = fs::read_to_string(&ours)
         .with_context(|| format!("cargo-cyclonedx wrote no {}", ours.display()))?;
     remove_all(&paths::root())?;
-    // Where the sources lay is nobody's business.
+    // The path of the sources on the build machine does not belong into the list.
     let document = written.replace(
         &format!("file://{}", paths::root().display()),
         "file:///recording-vault",
