@@ -10,6 +10,7 @@
 
 pub mod actions;
 mod conditions;
+pub mod evidence;
 pub mod list;
 pub mod media;
 mod page;
@@ -52,6 +53,10 @@ pub fn read_routes() -> Router<Arc<App>> {
 /// Routes of `VaultActions`.
 pub fn action_routes() -> Router<Arc<App>> {
     let routes = Router::new()
+        .route(
+            "/api/vault/recordings/{recording_id}/evidence",
+            get(evidence::evidence),
+        )
         .route(
             "/api/vault/recordings/{recording_id}/hold",
             post(actions::hold),
