@@ -23,6 +23,7 @@ mod operator_actions;
 mod poison;
 mod rebuilding;
 mod seen_calls;
+mod sweeps;
 mod writing;
 
 use std::sync::Arc;
@@ -31,22 +32,23 @@ use std::time::Duration;
 use super::entry::LedgerEntry;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditLog;
+use crate::store::audit::{AuditContainer, AuditLog};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
 use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
 pub use announcing::{Admission, Circumstances, OtherFile, Recorded, Solicitation};
-pub use claiming::{AfterUpdate, Claim, ClaimOver};
+pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
-pub use indexing::{BEYOND_THE_INDEX, LastSweep};
+pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
 pub use kept_events::{Arrival, KeptEvent, SAYS_SO_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, PlaceAccepted, Retried};
 pub use poison::{ErasedEvents, PoisonDropped};
 pub use rebuilding::Rebuilt;
+pub use sweeps::{LastSweep, OverdueSweep};
 
 const CHUNKS: &str = "chunks/";
 
@@ -156,6 +158,14 @@ impl ChunkLedger {
     /// How long ACS keeps a file.
     pub fn retention(&self) -> Duration {
         self.retention
+    }
+
+    /// Keeps the documents of the audit log in a container of their own instead of beside the entries.
+    #[must_use]
+    pub fn with_audit_container(mut self, container: Arc<dyn DocumentStore>) -> Self {
+        let store = AuditContainer::new(container, Arc::clone(&self.store));
+        self.audit = Arc::new(AuditLog::new(Arc::new(store), Arc::clone(&self.clock)));
+        self
     }
 
     /// The entry of a chunk.
