@@ -10,6 +10,10 @@ const recordingAt = (page, id) => at(page, `#/recordings/${encodeURIComponent(id
 const rows = (tab) => tab.locator('#pages .row');
 const button = (tab, name) => tab.getByRole('button', { name });
 const tile = (tab, id) => tab.locator(`#tile-${id}`);
+const standing = (tab) => tab.locator('.standing-card');
+/** What the vault says of a world in which nothing is wrong: "safe" takes a complete check. */
+const NOTHING_WRONG = /Everything recorded is safe|Not known whether everything is safe/;
+const SIZES = [[1440, 900], [1024, 768], [390, 844]];
 
 /** Waits until a locator's text fits. */
 async function shows(locator, expected) {
@@ -42,13 +46,33 @@ async function isAccessible(tab, where) {
   assert.ok(wide <= window, `${where} is ${wide} wide in a window of ${window}`);
 }
 
-/** The overview tells what the summary says, and leads on. `verified`: how many chunks; `doubtful`: a recording to open. */
+/** What a click saves: its name and its bytes. */
+async function saved(tab, click) {
+  const [file] = await Promise.all([tab.waitForEvent('download'), click()]);
+  return { name: file.suggestedFilename(), bytes: readFileSync(await file.path()) };
+}
+
+/** The overview says what the summary says, and leads on. `verified`: how many chunks. */
 export async function overview({ page, open, verified }) {
   const tab = await open();
   await tab.goto(page);
   await shows(tile(tab, 'verified'), String(verified));
-  await shows(tab.getByRole('heading', { level: 1 }), 'Everything recorded is safe');
+  const summary = await tab.evaluate(async () => (await fetch(`${location.pathname.replace(/\/+$/, '')}/summary`)).json());
+  await shows(tab.getByRole('heading', { level: 1 }), summary.verdict.headline);
+  for (const unchecked of summary.verdict.notChecked) await shows(tab.locator('#verdict-more'), unchecked.slice(0, 20));
   await shows(tab.locator('#horizon'), 'Nothing is due');
+  await shows(tab.locator('#due'), 'Nothing is due');
+  await shows(tab.locator('#health'), summary.verdict.check ? 'compared with their receipts' : 'not checked');
+  // Every standing that is counted has a tile with its number and its list.
+  for (const state of ['lost', 'failed', 'atRisk', 'unknown', 'missing', 'incomplete', 'doubtful', 'active', 'paused', 'awaitingFiles', 'waiting', 'exporting', 'backupOnly', 'acknowledged']) {
+    assert.equal(await tile(tab, state).textContent(), String(summary.tiles[state]), state);
+    assert.equal(await tab.locator(`#tile-${state}-box a`).getAttribute('href'), `#/recordings?state=${state}`);
+  }
+  await shows(tab.locator('.calendar li').last(), 'complete');
+  await tab.locator('.calendar a').last().click();
+  await tab.waitForURL(/zone=UTC/);
+  await rows(tab).first().waitFor();
+  await tab.goBack();
   await shows(tab.locator('#mode'), 'Read-only');
   assert.equal(await tab.locator('#days rect.bar.recordings').count(), 1, 'one day has recordings');
   await tab.getByText('The same as a table').first().click();
@@ -70,12 +94,12 @@ export async function listAndFilter({ page, open, recordings, wav, callId, parti
   await tab.goto(at(page, '#/recordings'));
   await shows(tab.locator('#list-count'), `${recordings} recordings`);
   assert.equal(await rows(tab).count(), recordings);
-  await tab.getByLabel('Format').selectOption('wav');
+  await tab.getByLabel('Format', { exact: true }).selectOption('wav');
   await shows(tab.locator('#list-count'), `${wav} recording`);
   assert.match(tab.url(), /format=wav/);
   await tab.goBack();
   await shows(tab.locator('#list-count'), `${recordings} recordings`);
-  assert.equal(await tab.getByLabel('Format').inputValue(), '');
+  assert.equal(await tab.getByLabel('Format', { exact: true }).inputValue(), '');
   await tab.getByLabel('Participant', { exact: true }).fill(participant);
   await shows(tab.locator('#list-count'), '1 recording');
   await tab.getByRole('link', { name: 'Clear' }).click();
@@ -83,8 +107,8 @@ export async function listAndFilter({ page, open, recordings, wav, callId, parti
   await shows(tab.locator('#list-end'), 'No recording fits');
   await tab.getByRole('link', { name: 'Show all recordings' }).click();
   await shows(tab.locator('#list-count'), `${recordings} recordings`);
-  await tab.getByLabel('From').fill('2020-01-01');
-  await tab.getByLabel('To').fill('2020-01-02');
+  await tab.getByLabel(/^From/).fill('2020-01-01');
+  await tab.getByLabel(/^To/).fill('2020-01-02');
   await shows(tab.locator('#list-end'), 'No recording fits');
   // Where is that call? Ten seconds are what an operator has on the telephone.
   const asked = Date.now();
@@ -94,10 +118,101 @@ export async function listAndFilter({ page, open, recordings, wav, callId, parti
   await tab.keyboard.insertText(callId);
   await tab.keyboard.press('Enter');
   await tab.waitForURL(recordingAt(page, recordingId));
-  await shows(tab.locator('.detail-head'), 'Every file is in the vault');
+  await shows(standing(tab), 'Every file is in the vault');
   assert.ok(Date.now() - asked < 10_000);
   await tab.goBack();
   await tab.waitForURL(/from=2020/);
+}
+
+/** `phone`: a participant of one recording, `recordingId`; `recordings`: how many there are; `callId`: of that one. */
+export async function searchAndSelect({ page, open, recordings, recordingId, callId, phone, day }) {
+  const tab = await open({ timezoneId: 'Asia/Tokyo' });
+  await tab.goto(at(page, '#/recordings'));
+  await shows(tab.locator('#list-count'), `${recordings} recordings`);
+  const find = tab.locator('#find-text');
+  // As one types the list follows, and the box keeps the focus.
+  await find.pressSequentially(callId.slice(0, 8));
+  await tab.waitForURL(/#\/recordings\?q=/);
+  await rows(tab).first().waitFor();
+  assert.equal(await tab.evaluate(() => document.activeElement.id), 'find-text');
+  // What is pasted replaces it; a phone number is found in any spelling.
+  await find.evaluate((input, text) => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData('text', text);
+    input.dispatchEvent(new ClipboardEvent('paste', { clipboardData, bubbles: true, cancelable: true }));
+  }, phone);
+  await tab.waitForURL(recordingAt(page, recordingId));
+  // Days are days of the chosen zone, and the link says of which.
+  await find.fill(day);
+  await tab.waitForURL(/zone=Asia%2FTokyo/);
+  await shows(tab.locator('label[for=filter-from]'), 'Asia/Tokyo');
+  await button(tab, 'Times: local').click();
+  await tab.waitForURL(/zone=UTC/);
+  await shows(tab.locator('label[for=filter-from]'), 'UTC');
+  assert.match(tab.url(), new RegExp(`from=${day}`));
+  // Many at once.
+  await tab.goto(at(page, '#/recordings'));
+  await shows(tab.locator('#list-count'), `${recordings} recordings`);
+  await tab.getByLabel('Select all loaded recordings').check();
+  await shows(tab.locator('#selected-count'), `${recordings} selected`);
+  const csv = await saved(tab, () => button(tab, 'CSV').click());
+  const lines = csv.bytes.toString('utf8').trim().split('\r\n');
+  assert.equal(lines.length, recordings + 1);
+  assert.ok(lines.some((line) => line.startsWith(recordingId)));
+  await button(tab, 'Hold').click();
+  const dialog = tab.getByRole('dialog');
+  await dialog.getByLabel('Case').fill('CASE-9');
+  await tab.keyboard.press('Enter');
+  await shows(tab.locator('#selection-outcome'), `${recordings} held.`);
+  await button(tab, 'Verify').click();
+  await dialog.getByRole('button', { name: 'Verify' }).click();
+  await shows(tab.locator('#selection-outcome'), `${recordings} verified.`);
+  await isAccessible(tab, 'a selection');
+  await button(tab, 'Clear selection').click();
+  await tab.locator('#selection').waitFor({ state: 'hidden' });
+  await tab.getByLabel('Marked').selectOption('held');
+  await tab.waitForURL(/marked=held/);
+  await rows(tab).first().waitFor();
+}
+
+/** `recordingId`: one in the vault. What is saved is what the vault has, byte for byte. */
+export async function downloads({ page, open, recordingId, documentId }) {
+  const tab = await open();
+  await tab.goto(recordingAt(page, recordingId));
+  await shows(standing(tab), 'Every file is in the vault');
+  const metadata = await saved(tab, () => button(tab, 'ACS metadata of chunk 0').click());
+  const inVault = await tab.evaluate(async (id) => (await fetch(`${location.pathname.replace(/\/+$/, '')}/chunks/${id}/metadata`)).text(), documentId);
+  assert.equal(metadata.bytes.toString('utf8'), inVault);
+  const evidence = await saved(tab, () => button(tab, 'Evidence (ZIP)').click());
+  assert.match(evidence.name, /^evidence-.*\.zip$/);
+  assert.equal(evidence.bytes.subarray(0, 2).toString('latin1'), 'PK');
+  // What breaks off is reported, is not saved, and can be started again.
+  await tab.route('**/evidence?*', (route) => route.abort());
+  await button(tab, 'Evidence (ZIP)').click();
+  await shows(tab.locator('#toasts'), 'cannot be reached');
+  await tab.unroute('**/evidence?*');
+  await poll(tab);
+  await tab.locator('.toast.bad').waitFor({ state: 'detached' });
+  await saved(tab, () => button(tab, 'Evidence (ZIP)').click());
+}
+
+/** `recordingId`: a recording that runs. */
+export async function control({ page, open, recordingId }) {
+  const tab = await open();
+  await tab.goto(recordingAt(page, recordingId));
+  const dialog = tab.getByRole('dialog');
+  await shows(tab.locator('.player, .blank').first(), 'not');
+  await button(tab, 'Pause').click();
+  await shows(dialog, 'Recording of');
+  await dialog.getByLabel('Resume by itself after').fill('1h');
+  await dialog.getByRole('button', { name: 'Pause' }).click();
+  await shows(standing(tab), 'Resumes by itself in');
+  await button(tab, 'Resume').click();
+  await dialog.getByRole('button', { name: 'Resume' }).click();
+  await shows(tab.locator('.timeline'), 'resumed');
+  await button(tab, 'Stop').click();
+  await dialog.getByRole('button', { name: 'Stop' }).click();
+  await shows(tab.locator('#toasts'), 'The recording is stopped');
 }
 
 /** `recordingId`: two chunks of audio; `channels`: how many. */
@@ -158,29 +273,36 @@ export async function mediaFails({ page, open, recordingId }) {
 export async function retry({ page, open, failedId }) {
   const tab = await open();
   await tab.goto(page);
-  await shows(tab.getByRole('heading', { level: 1 }), 'Somebody has to look');
+  await shows(tab.getByRole('heading', { level: 1 }), 'Needs attention');
+  await shows(tab.locator('#due'), 'retry the export');
   await tab.getByRole('link', { name: /Failed/ }).click();
   await rows(tab).getByRole('link').first().click();
   await tab.waitForURL(recordingAt(page, failedId));
-  const again = button(tab, 'Retry chunk 0');
+  const again = button(standing(tab), 'Retry');
   await again.click();
   const dialog = tab.getByRole('dialog');
   await shows(dialog, 'Nothing is deleted');
+  await shows(dialog, 'Recording of');
   // Escape changes nothing, and gives the focus back.
   await tab.keyboard.press('Escape');
   await dialog.waitFor({ state: 'hidden' });
-  assert.equal(await tab.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Retry chunk 0');
+  assert.equal(await tab.evaluate(() => document.activeElement.textContent), 'Retry');
+  await again.click();
+  // Another view is another question.
+  await tab.goBack();
+  await dialog.waitFor({ state: 'hidden' });
+  await tab.goForward();
   await again.click();
   await dialog.getByRole('button', { name: 'Retry' }).click();
-  await shows(tab.locator('#toasts'), 'is opened again');
-  await shows(tab.locator('.chunk-state'), 'waits for its export');
+  await shows(tab.locator('#toasts'), 'is open again');
+  await shows(tab.locator('.chunk-state'), 'waiting for export');
 }
 
 /** `recordingId`: one in the vault. */
 export async function hold({ page, open, recordingId }) {
   const tab = await open();
   await tab.goto(recordingAt(page, recordingId));
-  await button(tab, 'Verify chunk 0').click();
+  await button(tab, 'Verify').click();
   const dialog = tab.getByRole('dialog');
   await dialog.getByRole('button', { name: 'Verify' }).click();
   await shows(tab.locator('.checked'), 'the SHA-256 agrees');
@@ -197,7 +319,7 @@ export async function hold({ page, open, recordingId }) {
   await tab.keyboard.press('Enter');
   await shows(tab.locator('.holds'), 'CASE-7');
   await shows(tab.locator('.holds'), '<img src=x');
-  await shows(tab.locator('.detail-head'), 'held');
+  await shows(standing(tab), 'held');
   await button(tab, 'Release CASE-7').click();
   await shows(dialog, 'cannot be brought back');
   await dialog.getByRole('button', { name: 'Release' }).click();
@@ -259,13 +381,13 @@ export async function keys({ page, open, key }) {
 export async function empty({ page, open }) {
   const tab = await open();
   await tab.goto(page);
-  await shows(tab.getByRole('heading', { level: 1 }), 'Ready for the first recording');
+  await shows(tab.getByRole('heading', { level: 1 }), 'Nothing has been recorded yet');
   await shows(tab.locator('#welcome'), 'Microsoft.Communication.RecordingFileStatusUpdated');
   await isAccessible(tab, 'the empty overview');
   await tab.goto(at(page, '#/recordings'));
   await shows(tab.locator('#list-end'), 'Nothing has been recorded yet');
   await tab.goto(at(page, '#/poison'));
-  await shows(tab.locator('#poison'), 'Every event that came could be read');
+  await shows(tab.locator('#poison'), 'Every event could be read');
 }
 
 /** `count` recordings, far more than a window shows. */
@@ -323,12 +445,12 @@ export async function badInput({ page, open, recordingId }) {
   await tab.goto(at(page, '#/recordings/%E0%A4%A'));
   await shows(tab.getByRole('heading', { level: 1 }), /There is no such recording|cannot be shown/);
   await tab.goto(at(page, '#/nothing/of/the/kind'));
-  await shows(tab.getByRole('heading', { level: 1 }), 'Everything recorded is safe');
+  await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
   await tab.goto(at(page, '#/recordings?from=yesterday'));
   await shows(tab.locator('#list-end'), 'from');
   // Erased while somebody looks at it.
   await tab.goto(recordingAt(page, recordingId));
-  await shows(tab.locator('.detail-head'), 'Every file is in the vault');
+  await shows(standing(tab), 'Every file is in the vault');
   await tab.route('**/vault/recordings/*', (route) => route.fulfill({ status: 410, contentType: 'application/json', body: JSON.stringify({ error: { code: 'RecordingErased', message: 'It was erased.' } }) }));
   await tab.getByRole('link', { name: 'Overview', exact: true }).click();
   await tab.goBack();
@@ -340,33 +462,57 @@ export async function badInput({ page, open, recordingId }) {
     await route.fulfill({ response, json: { ...(await response.json()), version: '99.0.0' } });
   });
   await poll(tab);
-  await shows(tab.locator('#notices'), 'The vault runs version 99.0.0 now');
+  await shows(tab.locator('#notices'), 'The vault now runs version 99.0.0');
   await tab.unroute('**/vault/summary');
   // Gone from the network, and back.
   await tab.goto(page);
-  await shows(tab.getByRole('heading', { level: 1 }), 'Everything recorded is safe');
+  await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
   await tab.route('**/vault/**', (route) => route.abort());
   await tab.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
   await shows(tab.locator('#notices'), 'The vault cannot be reached');
-  await shows(tab.getByRole('heading', { level: 1 }), 'Everything recorded is safe');
+  await shows(tab.getByRole('heading', { level: 1 }), NOTHING_WRONG);
   await tab.unroute('**/vault/**');
   await poll(tab);
   await tab.getByText('The vault cannot be reached').waitFor({ state: 'detached' });
+  // The view that failed meanwhile shows what it was asked for, without a click.
+  await tab.route('**/vault/**', (route) => route.abort());
+  await tab.goto(at(page, '#/recordings?q=zzz'));
+  await shows(tab.locator('#list-end'), 'The vault cannot be reached');
+  await tab.unroute('**/vault/**');
+  await poll(tab);
+  await shows(tab.locator('#list-end'), 'No recording fits');
   // What is no answer of ours: a proxy's error page.
   await tab.route('**/vault/recordings?*', (route) => route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad Gateway</h1>' }));
   await tab.goto(at(page, '#/recordings?q=a'));
   await shows(tab.locator('#list-end'), '502');
 }
 
+/** In a narrow window the header leaves room, and every control is large enough to be hit. */
+async function fitsAThumb(tab, where, height) {
+  const header = await tab.locator('header.top').evaluate((element) => element.getBoundingClientRect().height);
+  assert.ok(header <= height * 0.15, `on ${where} the header is ${header} high in a window of ${height}`);
+  const small = await tab.evaluate(() => [...document.querySelectorAll('button, .button, select, summary, input:not([type=checkbox]), .pick-box, nav a, .brand')]
+    .map((element) => [element.getAttribute('aria-label') ?? element.textContent ?? element.id, element.getBoundingClientRect()])
+    .filter(([, { width, height }]) => width > 0 && height > 0 && height < 44)
+    .map(([name, { height }]) => `${name}: ${height}`));
+  assert.deepEqual(small, [], `too small on ${where}`);
+  await button(tab, 'Menu').click();
+  await tab.locator('#theme').waitFor();
+  await tab.keyboard.press('Escape');
+  await tab.locator('#theme').waitFor({ state: 'hidden' });
+}
+
 /** Every view: for all, in both themes, narrow and wide, by keyboard, and on paper. */
 export async function forEverybody({ page, open, recordingId }) {
-  for (const [colorScheme, width] of [['light', 1360], ['dark', 360]]) {
-    const tab = await open({ colorScheme, viewport: { width, height: 800 }, reducedMotion: 'reduce' });
+  for (const [colorScheme, [width, height]] of ['light', 'dark'].flatMap((scheme) => SIZES.map((size) => [scheme, size]))) {
+    const tab = await open({ colorScheme, viewport: { width, height }, reducedMotion: 'reduce' });
     for (const [hash, ready] of [['', '#days svg'], ['#/recordings', '#pages .row'], [`#/recordings/${encodeURIComponent(recordingId)}`, '.player'], ['#/poison', '#poison .blank']]) {
       await tab.goto(at(page, hash));
       await tab.locator(ready).first().waitFor();
       await isAccessible(tab, `${hash || 'the overview'}, ${colorScheme}, ${width} wide`);
+      if (width === 390) await fitsAThumb(tab, hash || 'the overview', height);
     }
+    await tab.context().close();
   }
   const tab = await open({ colorScheme: 'light' });
   await tab.goto(page);
@@ -386,9 +532,9 @@ export async function forEverybody({ page, open, recordingId }) {
   await button(tab, 'Times: UTC').waitFor();
   // On paper a recording is one sheet, and light.
   await tab.goto(recordingAt(page, recordingId));
-  await shows(tab.locator('.detail-head'), 'Every file is in the vault');
+  await shows(standing(tab), 'Every file is in the vault');
   await tab.evaluate(() => { window.print = () => {}; });
-  await button(tab, 'Evidence sheet').click();
+  await button(tab, 'Print').click();
   const sheet = (await tab.pdf({ format: 'A4' })).toString('latin1');
-  assert.equal(sheet.match(/\/Type\s*\/Page\b/g).length, 1, 'the evidence is one sheet');
+  assert.equal(sheet.match(/\/Type\s*\/Page\b/g).length, 1, 'a recording is one sheet');
 }

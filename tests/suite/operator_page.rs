@@ -101,7 +101,7 @@ fn facts_of(recording: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_overview_tells_how_everything_stands_and_stays_where_one_is() {
+async fn the_overview_has_the_verdict_a_tile_per_standing_and_the_days_and_keeps_its_place() {
     let world = World::new().await;
     made_recording(&world, json!({"format": "mp3"})).await;
     recorded_call(&world).await;
@@ -125,6 +125,43 @@ async fn a_call_is_found_by_filters_and_within_ten_seconds_by_its_id() {
 }
 
 #[tokio::test]
+async fn a_search_follows_what_is_typed_or_pasted_and_many_are_held_and_verified_at_once() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"participants": ["8:acs:one"], "chunks": [{"durationMs": 2000}]});
+    made_recording(&world, json!({"format": "mp3", "call": call})).await;
+    let call = json!({"participants": ["4:+4930901820"], "chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let recording = until_verified(&world, &id).await;
+    let mut facts = facts_of(&recording);
+    facts["recordings"] = 2.into();
+    facts["phone"] = "+49 (0)30 - 901820".into();
+    let day = recording["startedAt"].as_str().and_then(|at| at.get(..10));
+    facts["day"] = day.expect("it began at a time").into();
+    in_browser("searchAndSelect", &world, facts).await;
+}
+
+#[tokio::test]
+async fn downloads_are_the_bytes_of_the_vault_and_the_evidence_is_a_zip() {
+    let world = World::new().await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let recording = until_verified(&world, &id).await;
+    let document_id = &recording["chunkList"][0]["documentId"];
+    let facts = json!({"recordingId": id, "documentId": document_id});
+    in_browser("downloads", &world, facts).await;
+}
+
+#[tokio::test]
+async fn a_running_recording_is_paused_resumed_and_stopped_on_the_page() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = world.admin("POST", "calls", json!({})).await;
+    let start = json!({"serverCallId": call["serverCallId"]});
+    let (_, started) = world.api("POST", "/recordings", Some(start)).await;
+    let facts = json!({"recordingId": started["recordingId"]});
+    in_browser("control", &world, facts).await;
+}
+
+#[tokio::test]
 async fn a_recording_plays_from_chunk_to_chunk_and_from_any_place() {
     let world = World::new().await;
     let id = recorded_call(&world).await;
@@ -142,7 +179,7 @@ async fn a_recording_plays_from_chunk_to_chunk_and_from_any_place() {
 }
 
 #[tokio::test]
-async fn media_that_cannot_be_had_is_told_of_and_can_be_asked_for_again() {
+async fn media_that_cannot_be_loaded_is_reported_and_can_be_retried() {
     let world = World::new().await;
     let id = made_recording(
         &world,
@@ -204,7 +241,7 @@ async fn an_empty_vault_says_what_to_do_next() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_or_not_to_be_reached_is_told_and_no_page_is_blank() {
+async fn what_is_missing_or_unreachable_is_reported_and_its_message_goes_when_it_is_over() {
     let world = World::new().await;
     let id = made_recording(
         &world,

@@ -1,7 +1,9 @@
-// Requests to the vault, with the function key; and what goes wrong with them, in words.
+// Requests to the vault, with the function key; failures in words; downloads, byte for byte.
 
 const BASE = location.pathname.replace(/\/+$/, '');
 const PATIENCE = 60_000;
+/** An action may read a file from end to end. */
+const LONG_PATIENCE = 600_000;
 
 class ApiError extends Error {
   constructor(status, code, message) {
@@ -9,6 +11,9 @@ class ApiError extends Error {
     this.status = status;
     this.code = code;
   }
+
+  /** The same request may succeed later, or with another key. */
+  get isTransient() { return [0, 401, 408, 429].includes(this.status) || this.status >= 500; }
 }
 
 const key = {
@@ -28,34 +33,61 @@ function takeKeyFromAddress() {
   history.replaceState(history.state, '', address);
 }
 
-/** The answer's JSON. Without a right key it asks for one and goes on, unless `quiet`: then it fails. */
-async function request(path, { method = 'GET', body, signal, quiet = false } = {}) {
+/** The answer's JSON. */
+const request = async (path, options) => read(await answerTo(path, options));
+
+/** An answer. Without a right key it asks for one and repeats the request, unless `quiet`: then it fails. */
+async function answerTo(path, { method = 'GET', body, signal, quiet = false } = {}) {
   for (;;) {
     const used = key.get();
-    const response = await send(path, method, body, signal, used);
-    if (response.status !== 401) return read(response);
+    const response = await send(path, { method, body, signal, used });
+    if (response.status !== 401) return response;
+    // A key that reads is not refused as a whole: to act takes a key of another function.
+    if (method !== 'GET' && (await send('summary', { method: 'GET', signal, used })).ok) throw new ApiError(403, 'ReadOnlyKey', 'This key can read but not act. Use a key that is also set on the functions VaultActions and RecordingControl.');
     const given = !quiet && await askForKey(used);
     if (!given) throw new ApiError(401, 'KeyNeeded', used ? 'The host refuses the function key.' : 'The host asks for a function key.');
   }
 }
 
-async function send(path, method, body, signal, used) {
-  const headers = { accept: 'application/json' };
+async function send(path, { method, body, signal, used }) {
+  const headers = { accept: 'application/json, */*' };
   if (used) headers['x-functions-key'] = used;
   if (body) headers['content-type'] = 'application/json';
-  const signals = [AbortSignal.timeout(PATIENCE), ...(signal ? [signal] : [])];
+  const patience = method === 'GET' ? PATIENCE : LONG_PATIENCE;
+  // Only the answer's beginning is waited for so long; its body may be a large file.
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), patience);
+  const signals = [late.signal, ...(signal ? [signal] : [])];
   try {
     return await fetch(`${BASE}/${path}`, { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.any(signals), cache: 'no-store' });
   } catch (error) {
     if (signal?.aborted) throw error;
-    const late = error.name === 'TimeoutError';
-    throw new ApiError(0, 'Unreachable', late ? 'The vault did not answer within a minute.' : 'The vault cannot be reached. Is the network there, and is the Function App running?');
+    throw new ApiError(0, 'Unreachable', late.signal.aborted ? `The vault did not answer within ${span(patience)}.` : 'The vault cannot be reached. Check the network, and that the Function App runs.');
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Saves a file exactly as the vault sends it. What breaks off is not saved, and can be started again. */
+async function download(path, name, button) {
+  if (button) button.disabled = true;
+  try {
+    const response = await answerTo(path);
+    if (!response.ok) await read(response);
+    const bytes = await response.blob().catch(() => { throw new ApiError(0, 'Broken', `The download of ${name} broke off; nothing was saved. Start it again.`); });
+    const address = URL.createObjectURL(bytes);
+    h('a', { href: address, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+  } catch (error) {
+    toastError(error);
+  } finally {
+    if (button) button.disabled = false;
   }
 }
 
 async function read(response) {
   let answer = null;
-  try { answer = await response.json(); } catch { /* told below */ }
+  try { answer = await response.json(); } catch { /* reported below */ }
   if (response.ok && answer !== null) return answer;
   const { code = `Http${response.status}`, message } = answer?.error ?? {};
   throw new ApiError(response.status, code, message ?? inWords(response.status));
@@ -64,16 +96,18 @@ async function read(response) {
 function inWords(code) {
   if (code === 200) return 'The answer is not what this page expects. Reload the page.';
   if (code === 403) return 'The host does not let you do this.';
-  if (code === 404) return 'The host knows no such address. Is the function Vault switched on?';
+  if (code === 404) return 'The host has no such address. Check that the function Vault is enabled.';
   if (code === 429) return 'Too many requests. Wait a little.';
-  if (code >= 500) return `The Function App answered with an error (${code}). Its log tells more.`;
+  if (code >= 500) return `The Function App answered with an error (${code}). Its log has the details.`;
   return `The host answered ${code}.`;
 }
 
 const wasCancelled = (error) => error?.name === 'AbortError';
 const parameters = (values) => new URLSearchParams(Object.entries(values).filter(([, value]) => value)).toString();
 const recordingPath = (id) => `recordings/${encodeURIComponent(id)}`;
+/** The functions that control a running recording are beside the vault's. */
+const controlPath = (id, action) => `../recordings/${encodeURIComponent(id)}/${action}`;
 const chunkPath = (id) => `chunks/${encodeURIComponent(id)}`;
 
-/** Media cannot be asked for by a header: a ticket stands in its address for a while. */
+/** A player sends no header: a ticket in the address opens one file for an hour. */
 const ticket = (documentId, signal) => request(`${chunkPath(documentId)}/ticket`, { signal });

@@ -1,4 +1,4 @@
-// Pictures: what is due in the next hours, and what was recorded on which day. Each has its table.
+// Charts: what is due in the next hours, and what was recorded on which day.
 
 const RISK = { ninetyPercent: ['90 % of the time is over', 'r90'], threeQuarters: ['75 % of the time is over', 'r75'], half: ['half of the time is over', 'r50'] };
 const riskText = (risk) => RISK[risk]?.[0] ?? 'enough time';
@@ -16,7 +16,7 @@ function horizon(deadlines, isCapped) {
     counts[slot].set(risk ?? null, (counts[slot].get(risk ?? null) ?? 0) + 1);
   }
   const most = Math.max(3, ...counts.map((slot) => [...slot.values()].reduce((sum, count) => sum + count, 0)));
-  const picture = svg('svg', { viewBox: `-2 0 ${width + 4} ${height}`, class: 'horizon', role: 'img', preserveAspectRatio: 'none', 'aria-label': `${plural(deadlines.length, 'deadline')} in the next 24 hours; the list follows` });
+  const picture = svg('svg', { viewBox: `-2 0 ${width + 4} ${height}`, class: 'horizon', role: 'img', preserveAspectRatio: 'none', 'aria-label': `${plural(deadlines.length, 'deadline')} in the next 24 hours; the table of due recordings follows` });
   const firstHour = Math.ceil(start / HOUR) * HOUR;
   for (let time = firstHour; time < start + DAY; time += HOUR) {
     const isMain = new Date(time)[inUtc ? 'getUTCHours' : 'getHours']() % 3 === 0;
@@ -40,22 +40,8 @@ function horizon(deadlines, isCapped) {
     label.style.left = `${((time - start) / DAY) * 100}%`;
     labels.append(label);
   }
-  return [picture, labels, dueList(deadlines, isCapped)];
-}
-
-function dueList(deadlines, isCapped) {
-  const shown = 100;
-  if (deadlines.length === 0) return h('p', { class: 'due-none' }, 'Nothing is due: no file lies at ACS that is not in the vault.');
-  const row = ({ at, recordingId, documentId, index, risk }) => h('tr', null,
-    h('td', null, countdown(at)), h('td', null, moment(at)),
-    h('td', { class: 'mono' }, recordingId ? h('a', { href: `#/${recordingPath(recordingId)}`, 'data-focus': `due ${documentId}` }, shortId(recordingId)) : shortId(documentId)),
-    h('td', null, number(index)), h('td', null, h('span', { class: `risk ${riskClass(risk)}` }, riskText(risk))));
-  const next = deadlines[0];
-  const summary = h('summary', { 'data-focus': 'due' }, `${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'chunk')} due, the next `, countdown(next.at));
-  return h('details', { class: 'due', 'data-keep': 'due' }, summary,
-    h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Deadlines' }, h('table', null, h('caption', { class: 'unseen' }, 'Deadlines of the next 24 hours'),
-      tableHead('Due', 'At', 'Recording', 'Chunk', 'Risk'), h('tbody', null, deadlines.slice(0, shown).map(row)))),
-    deadlines.length > shown && h('p', { class: 'hint' }, `The first ${shown} are shown.`));
+  const text = deadlines.length === 0 ? 'Nothing is due: every file at ACS is in the vault, or not announced yet.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} due, the next `, countdown(deadlines[0].at), '.'];
+  return [picture, labels, h('p', { class: 'due-none' }, text)];
 }
 
 const tableHead = (...names) => h('thead', null, h('tr', null, names.map((name) => h('th', { scope: 'col' }, name))));
@@ -97,7 +83,7 @@ function dayChart(days, width) {
   days.forEach((day, index) => {
     const over = svg('rect', { x: leftEdge + index * step, y: 12, width: step, height: height - labelHeight - 12, class: 'over' });
     over.addEventListener('pointerenter', () => say(readout, dayText(day)));
-    over.addEventListener('click', () => { location.hash = `#/recordings?from=${day.day}&to=${day.day}`; });
+    over.addEventListener('click', () => { location.hash = `#/recordings?from=${day.day}&to=${day.day}&zone=UTC`; });
     picture.append(over);
   });
   return [picture, readout];
@@ -113,7 +99,7 @@ function niceCeiling(value) {
 
 function dayTable(days) {
   const row = (day) => h('tr', null,
-    h('th', { scope: 'row' }, h('a', { href: `#/recordings?from=${day.day}&to=${day.day}`, 'data-focus': `day ${day.day}` }, dayName(day.day))),
+    h('th', { scope: 'row' }, h('a', { href: `#/recordings?from=${day.day}&to=${day.day}&zone=UTC`, 'data-focus': `day ${day.day}` }, dayName(day.day))),
     ['recordings', 'minutes', 'incomplete'].map((name) => h('td', null, `${number(day[name])}${day.isCapped ? '+' : ''}`)));
   return h('details', { 'data-keep': 'days' }, h('summary', { 'data-focus': 'days' }, 'The same as a table'),
     h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Recordings and minutes per day' }, h('table', { class: 'numbers' }, h('caption', { class: 'unseen' }, 'Recordings and minutes per day, in UTC'),

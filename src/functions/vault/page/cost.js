@@ -45,9 +45,9 @@ async function addUp() {
       say(progress, `Adding up … ${plural(count, 'recording')}`);
     } while (continuation && count < ADDED_UP && overview.range === range);
   } catch (error) {
-    toast(error.message, 'bad');
+    toastError(error);
   }
-  if (overview.range === range && overview.days === days) drawSums(sums, count, Boolean(continuation));
+  if (overview.range === range) drawSums(sums, count, Boolean(continuation));
 }
 
 function drawSums(sums, count, isCapped) {

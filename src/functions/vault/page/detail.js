@@ -1,6 +1,6 @@
-// One recording: where it is, what became of it, its proof; and what one may do with it.
+// One recording: its standing, its media, its proof, who took part and what happened.
 
-const shown = { id: null, recording: null, player: null, playable: null, load: null, parts: {} };
+const shown = { id: null, recording: null, player: null, playable: null, load: null, parts: {}, nothing: null };
 
 async function showRecording(id) {
   document.title = 'Recording · Recording vault';
@@ -27,19 +27,28 @@ function leaveRecording() {
 
 const backLink = () => h('a', { href: `#/recordings${list.filters ? `?${list.filters}` : ''}`, class: 'back' }, icon('back'), 'Recordings');
 
-/** What cannot be shown is told, with the next step. */
+/** Says why a recording cannot be shown, and what to do. */
 function noRecording(error) {
   const [title, text] = {
-    404: ['There is no such recording', 'The vault knows no recording of this id. Was the id copied whole? A recording that was made somewhere else, or before the vault was set up, is not here.'],
-    410: ['This recording was erased', 'It was here, and was erased on purpose. The audit log says when and by whom; nothing else of it is kept.'],
-  }[error.status] ?? ['The recording cannot be shown', 'That says nothing of the recording itself.'];
+    404: ['There is no such recording', 'No such recording in this vault. Check that the id was copied whole. Recordings made elsewhere, or before the vault was set up, are not here.'],
+    410: ['This recording was erased', 'It was erased on request. The audit log has when and by whom; nothing else of it is kept.'],
+  }[error.status] ?? ['The recording cannot be shown', 'The recording itself is not affected.'];
   shown.player?.stop();
+  closeQuestion();
+  if (error.isTransient) vault.isFailing = true;
   Object.assign(shown, { recording: null, player: null, playable: null, parts: {} });
-  replace($('recording'), backLink(), h('div', { class: 'blank', role: 'alert' }, h('h1', { id: 'recording-title', tabindex: -1 }, title), h('p', null, text), h('p', { class: 'hint' }, error.message),
-    h('p', null, button('Try again', () => { const { id } = shown; leaveRecording(); showRecording(id); }), ' ', h('a', { href: '#/recordings', class: 'button' }, 'All recordings'))));
+  replace($('recording'), backLink(), h('div', { class: 'blank', role: 'alert', 'data-failed': error.isTransient ?? false }, h('h1', { id: 'recording-title', tabindex: -1 }, title), h('p', null, text), h('p', { class: 'hint' }, error.message),
+    h('p', null, button('Try again', reopen, { focus: 'again' }), ' ', h('a', { href: '#/recordings', class: 'button' }, 'All recordings'))));
+  $('recording').querySelector('[role=alert]').again = reopen;
 }
 
-/** Reads anew what may have changed; the player and the place one reads at stay. */
+function reopen() {
+  const { id } = shown;
+  leaveRecording();
+  showRecording(id);
+}
+
+/** Reads the recording again; the player and the place in the page stay. */
 async function refreshRecording({ quiet = false } = {}) {
   const { id } = shown;
   try {
@@ -53,7 +62,7 @@ async function refreshRecording({ quiet = false } = {}) {
 function buildRecording(recording) {
   const part = (name, className = '') => (shown.parts[name] = h('div', { class: className }));
   replace($('recording'), backLink(),
-    part('head', 'detail-head'), part('problems'),
+    part('head', 'detail-head'), part('standing'),
     h('div', { class: 'detail' },
       h('div', { class: 'detail-main' }, part('player'), part('chunks'), part('timeline')),
       h('div', { class: 'detail-side' }, part('facts'), part('people'), part('holds'))),
@@ -67,12 +76,12 @@ function updateRecording(recording) {
   shown.recording = recording;
   const canAct = vault.summary?.actions ?? false;
   const parts = {
-    head: [() => headPart(recording, canAct), recording.status, recording.chunkList.length, recording.startedAt, recording.held, recording.doubtful, recording.nextDeadline, canAct],
-    problems: [() => problemsPart(recording), recording.problems],
-    chunks: [() => chunksPart(recording, canAct), recording.chunkList, recording.pauses, canAct],
-    timeline: [() => timelinePart(recording), recording.timeline],
+    head: [() => headPart(recording), recording.startedAt],
+    standing: [() => standingPart(recording, canAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, canAct],
+    chunks: [() => chunksPart(recording, canAct), recording.chunkList, recording.status, recording.pauses, canAct],
+    timeline: [() => timelinePart(recording), recording.timeline, recording.pauses],
     facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
-    people: [() => peoplePart(recording), recording.participantList, recording.chunkList],
+    people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status],
     holds: [() => holdsPart(recording, canAct), recording.holds, canAct],
   };
   for (const [name, [draw, ...from]] of Object.entries(parts)) {
@@ -87,66 +96,97 @@ function updateRecording(recording) {
   return undefined;
 }
 
+/** Why there is nothing to play, by standing: only what may still come is "not yet" there. */
+const NOTHING_TO_PLAY = {
+  active: 'Nothing to play yet: the files follow after the end of the call.',
+  paused: 'Nothing to play yet: the files follow after the end of the call.',
+  awaitingFiles: 'Nothing to play yet: ACS has not announced the files.',
+  waiting: 'Nothing to play yet: the files are exported with the next sweep.',
+  exporting: 'Nothing to play yet: the files are being exported.',
+  atRisk: 'Nothing to play yet: the files are not exported.',
+  lost: 'Nothing to play: ACS dropped the files before they were exported.',
+  missing: 'Nothing to play: no event announced the files.',
+  failed: 'Nothing to play: the export was given up, or the recording never started.',
+  acknowledged: 'Nothing to play: the loss of this recording was acknowledged.',
+  removed: 'Nothing to play: the retention policy deleted the copy.',
+  inPlace: 'Nothing to play here: the files are in your own storage.',
+};
+
 function updatePlayer(recording) {
   const playable = recording.chunkList.filter((chunk) => chunk.playable).map((chunk) => chunk.documentId).join(' ');
-  if (shown.playable === playable) return;
+  if (shown.playable === playable && (playable || shown.nothing === recording.status)) return;
+  shown.nothing = recording.status;
   shown.playable = playable;
   shown.player?.stop();
   shown.player = playable ? makePlayer(recording) : null;
-  const nothing = h('p', { class: 'blank' }, recording.endedAt || recording.chunkList.length > 0 ? 'There is nothing to play yet: no file of this recording is in the vault.' : 'There is nothing to play yet: the files follow after the end of the call.');
+  const nothing = h('p', { class: 'blank' }, NOTHING_TO_PLAY[recording.status] ?? 'Nothing to play: no file of this recording is in the vault.');
   replace(shown.parts.player, h('section', { class: 'card', 'aria-labelledby': 'player-title' }, h('h2', { id: 'player-title' }, recording.content === 'audioVideo' ? 'Watch' : 'Listen'), shown.player?.element ?? nothing));
 }
 
-function headPart(recording, canAct) {
-  const { startedAt, recordingId, nextDeadline, status: state } = recording;
+function headPart(recording) {
+  const { startedAt, recordingId } = recording;
+  const evidence = button('Evidence (ZIP)', () => downloadEvidence(recordingId, evidence), { picture: 'down', focus: 'evidence' });
   return [
-    h('div', null,
-      h('h1', { id: 'recording-title', tabindex: -1 }, startedAt ? ['Recording of ', moment(startedAt)] : 'Recording'),
-      h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'),
-        h('span', null, state === 'failed' && recording.chunkList.length === 0 ? 'ACS could not start it; the reason stands below.' : status(state).says), nextDeadline && ['waiting', 'exporting', 'atRisk', 'failed'].includes(state) && h('strong', { class: 'deadline' }, ' ACS drops it ', countdown(nextDeadline), '.'))),
+    h('div', null, h('h1', { id: 'recording-title', tabindex: -1 }, startedAt ? ['Recording of ', moment(startedAt)] : 'Recording')),
     h('div', { class: 'detail-tools' },
-      canAct && button('Hold', () => addHold(recordingId), { picture: 'lock', focus: 'hold' }),
-      button('Copy link', () => copyLink(), { picture: 'copy', focus: 'link' }),
-      button('Evidence sheet', () => printSheet(), { picture: 'print', focus: 'print' }),
-      !canAct && h('p', { class: 'hint' }, 'Read-only: the operator switches actions on with OPERATOR_ACTIONS.')),
+      evidence,
+      button('Copy link', copyLink, { picture: 'copy', focus: 'link' }),
+      button('Print', printSheet, { picture: 'print', focus: 'print' })),
   ];
 }
 
-const copyLink = () => navigator.clipboard.writeText(location.href).then(() => toast('Link copied; it holds no key'), () => toast('The browser does not let the page copy.', 'bad'));
+const copyLink = () => navigator.clipboard.writeText(location.href).then(() => toast('Link copied; it contains no key'), () => toast('The browser does not let the page copy.', 'bad'));
+
+/** Media, metadata, receipts, history and how to verify them, with times in UTC and in the chosen zone. */
+function downloadEvidence(recordingId, from) {
+  toast('The evidence package is being made. Large recordings take a while.');
+  return download(`${recordingPath(recordingId)}/evidence?${parameters({ timeZone: zoneName() })}`, `evidence-${shortId(recordingId).replace('…', '-').replace(/[^\w-]/g, '_')}.zip`, from);
+}
 
 function printSheet() {
-  say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(serverNow())}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it says so.`);
+  say($('recording').querySelector('.print-foot'), `Recording vault ${vault.summary?.version ?? ''}, as of ${exactTime(serverNow())}. A file is proved when its length, its SHA-256 and its list of committed blocks agree; the receipt beside it has them. The evidence package proves the same offline.`);
   print();
 }
 
-function problemsPart({ problems = [] }) {
-  return problems.length > 0 && h('div', { class: 'problems' }, icon('alert'), h('ul', null, problems.map((problem) => h('li', null, sentence(problem)))));
+/** Lengths that are closer are the same: the clocks differ. */
+const LENGTHS_DIFFER_MS = 2000;
+
+/** The length of the files; where start and end are further apart, why. */
+function lengthOf({ durationMs, startedAt, endedAt, pauses = [] }) {
+  const whole = startedAt && endedAt ? Date.parse(endedAt) - Date.parse(startedAt) : null;
+  if (durationMs == null) return whole == null ? null : [playTime(whole), h('span', { class: 'hint' }, ' from start to end; the files are not exported')];
+  if (whole == null || Math.abs(whole - durationMs) < LENGTHS_DIFFER_MS) return playTime(durationMs);
+  const paused = pauses.reduce((sum, pause) => sum + (pause.endedAt ? Date.parse(pause.endedAt) - Date.parse(pause.startedAt) : 0), 0);
+  return [playTime(durationMs), h('span', { class: 'hint' }, ` in the files; ${playTime(whole)} from start to end${paused > 0 ? `, ${playTime(paused)} of it paused` : ''}`)];
 }
 
-/** Name and value; nothing is shown for what is not known. */
+/** Names and values; what is not known is left out. */
 const facts = (...pairs) => h('dl', { class: 'facts' }, pairs.filter(([, value]) => value != null && value !== '–').map(([name, value]) => [h('dt', null, name), h('dd', null, value)]));
 const idValue = (id, what) => id && [h('span', { class: 'mono break' }, id), copyButton(id, what)];
 
 function factsPart(recording) {
-  const { recordingId, callId, serverCallId, startedAt, endedAt, durationMs, sizeBytes, startedBy, consent, conversation, call, options } = recording;
+  const { recordingId, callId, serverCallId, startedAt, endedAt, sizeBytes, startedBy, consent, conversation, call, options } = recording;
   const price = recordingPrice(recording);
   const sessions = (conversation?.sessions ?? []).filter((session) => session !== recordingId);
   const raw = { call, options };
   return h('section', { class: 'card', 'aria-labelledby': 'facts-title' }, h('h2', { id: 'facts-title' }, 'What it is'),
-    facts(['Started', moment(startedAt, exactTime)], ['Ended', moment(endedAt, exactTime)], ['Length', playTime(durationMs)], ['Kind', kind(recording)], ['Size', bytes(sizeBytes)],
+    facts(['Started', moment(startedAt, exactTime)], ['Ended', moment(endedAt, exactTime)], ['Length', lengthOf(recording)], ['Kind', kind(recording)], ['Size', bytes(sizeBytes)],
       ['Started by', startedBy && h('span', { class: 'mono break' }, startedBy)],
-      ['Consent', consent ? [consent.basis, consent.givenBy && `, given by ${consent.givenBy}`, consent.givenAt && [', ', moment(consent.givenAt)], consent.reference && `, ${consent.reference}`] : 'no evidence kept'],
+      ['Consent', consent ? [consent.basis, consent.givenBy && `, given by ${consent.givenBy}`, consent.givenAt && [', ', moment(consent.givenAt)], consent.reference && `, ${consent.reference}`] : 'no consent recorded'],
       ['Estimate', price != null && [money(price), h('span', { class: 'hint' }, ' at ACS\'s list price')]],
       ['Recording id', idValue(recordingId, 'Recording id')], ['Call id', idValue(callId, 'Call id')], ['Server call id', idValue(serverCallId, 'Server call id')],
       ['Conversation', sessions.length > 0 ? sessions.map((session) => h('a', { class: 'mono', href: `#/${recordingPath(session)}` }, shortId(session))) : null]),
     (call || options) && h('details', { 'data-keep': 'raw' }, h('summary', { 'data-focus': 'raw' }, 'As it was asked for'), h('pre', { tabindex: 0 }, JSON.stringify(raw, null, 2))));
 }
 
-function peoplePart({ participantList = [], chunkList }) {
+function peoplePart({ participantList = [], chunkList, status: state }) {
   const ofChunks = chunkList.flatMap((chunk) => chunk.channels ?? []);
   const channels = new Map([...ofChunks.map(({ channel, participantId }) => [participantId, channel]), ...participantList.filter(({ channel }) => channel != null).map(({ id, channel }) => [id, channel])]);
   const ids = [...new Set([...participantList.map(({ id }) => id), ...channels.keys()])];
-  if (ids.length === 0) return null;
+  if (ids.length === 0) {
+    const why = EXPORTED.includes(state) ? 'ACS\'s metadata names no participant.' : 'Unknown until exported: ACS names the participants in the metadata, which comes with the files.';
+    return h('section', { class: 'card', 'aria-labelledby': 'people-title' }, h('h2', { id: 'people-title' }, 'Who took part'), h('p', { class: 'hint' }, why));
+  }
   ids.sort((one, other) => (channels.get(one) ?? 99) - (channels.get(other) ?? 99));
   const row = (id) => h('tr', null, channels.size > 0 && h('td', { class: 'channel' }, channels.has(id) ? number(channels.get(id)) : '–'),
     h('td', { class: 'mono break' }, h('a', { href: `#/recordings?${parameters({ participant: id })}`, title: 'All recordings with this participant' }, id)));
@@ -154,15 +194,27 @@ function peoplePart({ participantList = [], chunkList }) {
     h('table', { class: 'people' }, h('caption', { class: 'unseen' }, 'Participants'), channels.size > 0 ? tableHead('Channel', 'Participant') : tableHead('Participant'), h('tbody', null, ids.map(row))));
 }
 
-function holdsPart({ recordingId, holds }, canAct) {
+function holdsPart(recording, canAct) {
+  const { holds } = recording;
   const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), hold.by && ` by ${hold.by}`, ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
-    canAct && button('Release', () => releaseHold(recordingId, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
+    canAct && button('Release', () => releaseHold(recording, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
   return h('section', { class: 'card', 'aria-labelledby': 'holds-title' }, h('h2', { id: 'holds-title' }, 'Holds'),
-    holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: it is deleted as the policy says.'));
+    holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: the retention policy applies.'));
 }
 
-function timelinePart({ timeline }) {
-  if (timeline.length === 0) return null;
+const PAUSE_ENDS = { caller: 'Recording resumed', guard: 'Recording resumed by itself at the end of its pause', observed: 'ACS reported that the recording resumed', stop: 'The pause ended with the recording' };
+
+/** Everything that happened: the vault's own history, with the pauses where the history has none. */
+function happenings({ timeline, pauses = [] }) {
+  const has = (what) => timeline.some((one) => one.what === what);
+  const started = has('paused') ? [] : pauses.map(({ startedAt }) => ({ at: startedAt, what: 'paused', text: 'Recording paused' }));
+  const ended = has('resumed') ? [] : pauses.filter(({ endedAt }) => endedAt).map(({ endedAt, endedBy }) => ({ at: endedAt, what: 'resumed', text: PAUSE_ENDS[endedBy] ?? 'Recording resumed' }));
+  return [...timeline, ...started, ...ended].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
+}
+
+function timelinePart(recording) {
+  const happened = happenings(recording);
+  if (happened.length === 0) return null;
   return h('section', { class: 'card', 'aria-labelledby': 'timeline-title' }, h('h2', { id: 'timeline-title' }, 'What happened'),
-    h('ol', { class: 'timeline' }, timeline.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, text)))));
+    h('ol', { class: 'timeline' }, happened.map(({ at, text, what }) => h('li', { class: what }, moment(at, exactTime), h('span', null, text)))));
 }

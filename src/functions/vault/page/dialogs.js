@@ -1,11 +1,35 @@
-// What stands before or above the page: the key, questions before an action, messages.
+// Dialogs and messages: the key, questions before an action, notices, failures that end by themselves.
 
-function toast(text, tone = 'good') {
-  const message = h('div', { class: `toast ${tone}` }, icon(tone === 'good' ? 'check' : 'alert'), h('span', null, text),
+function toast(text, tone = 'good', { isTransient = false } = {}) {
+  const message = h('div', { class: `toast ${tone}`, 'data-transient': isTransient }, icon(tone === 'good' ? 'check' : 'alert'), h('span', null, text),
     button('', () => message.remove(), { kind: 'icon-only', picture: 'cross', label: 'Dismiss the message' }));
   $('toasts').append(message);
   const read = Math.max(6000, text.length * 90);
   setTimeout(() => message.remove(), tone === 'good' ? read : read * 2);
+}
+
+/** A failure that is over when the vault answers again goes away then. */
+function toastError(error) {
+  const isTransient = error.isTransient ?? false;
+  if (isTransient) vault.isFailing = true;
+  toast(error.code === 'ActionsOff' ? 'Actions are off. The operator turns them on with OPERATOR_ACTIONS=on.' : error.message, 'bad', { isTransient });
+}
+
+/** A view's failure with a way on. One that may pass is tried again when the vault answers. */
+function failure(error, again, { title, className = 'blank' } = {}) {
+  const isTransient = error.isTransient ?? false;
+  if (isTransient) vault.isFailing = true;
+  const box = h('div', { class: className, role: 'alert', 'data-failed': isTransient }, title, h('p', null, error.message), button('Try again', again, { kind: 'primary', focus: 'again' }));
+  box.again = again;
+  return box;
+}
+
+/** The vault answers again: no message of the failure stays. */
+function recover() {
+  vault.isFailing = false;
+  document.querySelectorAll('.toast[data-transient]').forEach((message) => message.remove());
+  const failed = [...document.querySelectorAll('main > :not([hidden]) [data-failed]')];
+  failed.forEach((box) => box.again());
 }
 
 /** A line above the page that stays until it is no longer true. */
@@ -38,7 +62,7 @@ function openDialog(dialog, submitted) {
 
 /** Set while the dialog is open, so that many requests ask once. */
 let asking = null;
-/** Somebody has closed the dialog: nothing asks again by itself. */
+/** The dialog was closed without a key: nothing asks again by itself. */
 let isLocked = false;
 
 /** Resolves to whether there is another key than the one that was refused. */
@@ -52,8 +76,8 @@ function askForKey(refused) {
 async function keyFromDialog(refused) {
   say($('key-title'), refused ? 'The host refuses this key' : 'This vault asks for a function key');
   say($('key-text'), refused
-    ? 'It is not, or no longer, a key of the function Vault. Somebody may have renewed it: enter the present one.'
-    : 'Recordings are shown only to those who have the key of the function Vault, or a host key.');
+    ? 'It is not a key of the function Vault, or it was renewed. Enter the current key.'
+    : 'Enter a key of the function Vault, or a host key. To act, the key must also be set on VaultActions and RecordingControl.');
   $('key-input').value = '';
   const given = await openDialog($('key-dialog'), () => $('key-input').value.trim());
   $('key-input').value = '';
@@ -62,16 +86,19 @@ async function keyFromDialog(refused) {
     return false;
   }
   key.set(given);
+  vault.isFailing = true;
   $('forget').hidden = false;
   return true;
 }
 
-/** Shows nothing but how to get in. */
+/** Shows only how to unlock the page. */
 function lock() {
   isLocked = true;
+  clearMessages();
+  closeQuestion();
   for (const view of ['overview', 'recordings', 'recording', 'poison']) $(view).hidden = true;
   replace($('locked'), h('h1', { id: 'locked-title', tabindex: -1 }, 'The vault is locked'),
-    h('p', null, 'Whoever wants to look into it needs a key of the function Vault. Ask whoever runs the Function App.'),
+    h('p', null, 'To open it you need a key of the function Vault. Ask the operator of the Function App.'),
     button('Enter the function key', unlock, { kind: 'primary' }));
   $('locked').hidden = false;
   $('locked-title').focus();
@@ -83,36 +110,52 @@ function unlock() {
   start();
 }
 
-/** On a shared machine nothing may stay: neither the key nor what was seen with it. */
+/** Messages of an earlier state. */
+function clearMessages() {
+  replace($('toasts'));
+  notice('stale', '');
+}
+
+/** A question belongs to the view it was asked in. */
+function closeQuestion() {
+  if ($('confirm').open) $('confirm').close();
+}
+
+/** On a shared machine neither the key nor anything seen with it may stay. */
 function forgetKey() {
   key.forget();
   location.reload();
 }
 
 /** Asks before an action. Resolves to the fields' values, or to null. */
-async function ask({ title, text, go, fields = [], isDangerous = false }) {
+async function ask({ title, text, about = '', go, fields = [], isDangerous = false }) {
   say($('confirm-title'), title);
+  say($('confirm-about'), about);
+  $('confirm-about').hidden = !about;
   say($('confirm-text'), text);
   say($('confirm-go'), go);
   $('confirm-go').classList.toggle('danger', isDangerous);
   replace($('confirm-fields'), fields.map((field) => [
     h('label', { for: `field-${field.name}` }, field.label, !field.required && h('span', { class: 'hint' }, ' (optional)')),
-    h('input', { id: `field-${field.name}`, name: field.name, required: field.required ?? false, maxlength: 200, autocomplete: 'off', value: field.value }),
+    h('input', { id: `field-${field.name}`, name: field.name, required: field.required ?? false, maxlength: 200, autocomplete: 'off', value: field.value, placeholder: field.hint }),
   ]));
   return openDialog($('confirm'), () => Object.fromEntries(fields.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value)));
 }
 
-/** Asks, acts, tells. Gives the answer, or null. */
-async function act(question, path, told, body) {
+/** Asks, acts, reports the outcome. Returns the answer, or null. */
+async function act(question, path, outcome, body) {
   const values = await ask(question);
   if (!values) return null;
   try {
     const answer = await request(path, { method: 'POST', body: body ? body(values) : undefined });
-    const [text, tone] = [told(answer)].flat();
+    const [text, tone] = [outcome(answer)].flat();
     toast(text, tone);
     return answer;
   } catch (error) {
-    toast(error.code === 'ActionsOff' ? 'Actions are switched off: the operator sets OPERATOR_ACTIONS=on.' : error.message, 'bad');
+    toastError(error);
     return null;
   }
 }
+
+/** Names a recording in a dialog: when it started, and its call. */
+const nameOf = ({ startedAt, callId, recordingId }) => `Recording of ${startedAt ? exactTime(startedAt) : 'an unknown time'}, ${callId ? `call ${shortId(callId)}` : shortId(recordingId)}`;

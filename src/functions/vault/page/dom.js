@@ -37,7 +37,7 @@ function replace(element, ...children) {
   if (focused) element.querySelector(`[data-focus="${CSS.escape(focused.dataset.focus)}"]`)?.focus({ preventScroll: true });
 }
 
-/** Sets text only where it differs, so that nobody's selection is lost. */
+/** Sets text only where it differs: a selection in it stays. */
 function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -14,7 +14,7 @@ const MINUTE = 60_000, HOUR = 60 * MINUTE, DAY = 24 * HOUR;
 const integer = new Intl.NumberFormat('en');
 const number = (value) => integer.format(Math.round(value));
 const plural = (count, one, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`;
-/** What the vault says of a problem begins small and has no full stop: it is the end of a log line as well. */
+/** Problems of the vault begin small and have no full stop: they end log lines as well. */
 const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const money = (value) => `$${value < 10 ? value.toFixed(value < 0.1 && value > 0 ? 4 : 2) : number(value)}`;
 
@@ -37,6 +37,27 @@ const clockTime = formatter({ hour: '2-digit', minute: '2-digit' });
 const clockSeconds = formatter({ hour: '2-digit', minute: '2-digit', second: '2-digit' });
 const dayName = (day) => new Intl.DateTimeFormat('en-GB', { weekday: 'short', day: 'numeric', month: 'short', timeZone: 'UTC' }).format(new Date(`${day}T00:00:00Z`));
 const isoDay = (time) => new Date(time).toISOString().slice(0, 10);
+const isDay = (text) => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(Date.parse(`${text}T00:00:00Z`));
+const nextDay = (day) => isoDay(Date.parse(`${day}T00:00:00Z`) + DAY);
+/** The zone of dates and times: UTC, or the one of this browser. */
+const zoneName = () => (inUtc ? 'UTC' : new Intl.DateTimeFormat().resolvedOptions().timeZone);
+
+function isZone(name) {
+  try { return Boolean(new Intl.DateTimeFormat('en', { timeZone: name })); } catch { return false; }
+}
+
+/** When a day begins in a zone. The offset is that of the time found first, which a change of clocks can move once. */
+function startOfDay(day, timeZone) {
+  const midnight = Date.parse(`${day}T00:00:00Z`);
+  const fields = new Intl.DateTimeFormat('en', { timeZone, hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric' });
+  const onTheWall = (time) => {
+    const part = Object.fromEntries(fields.formatToParts(time).map(({ type, value }) => [type, Number(value)]));
+    return Date.UTC(part.year, part.month - 1, part.day, part.hour, part.minute, part.second);
+  };
+  let time = midnight;
+  for (let step = 0; step < 2; step += 1) time += midnight - onTheWall(time);
+  return new Date(time).toISOString();
+}
 
 /** A moment as an element: written in the zone that is chosen, exact for those who point at it. */
 const moment = (time, write = dateTime) => (time ? h('time', { datetime: time, title: exactTime(time) }, write(time)) : '–');
@@ -69,31 +90,60 @@ const everySecond = () => document.querySelectorAll('[data-until]').forEach((ele
 
 const STATUS = {
   active: { name: 'Recording', tone: 'live', picture: 'record', says: 'The call is being recorded. Its files follow after it has ended.' },
-  paused: { name: 'Paused', tone: 'live', picture: 'pause', says: 'Recording is paused. The call goes on and nothing is kept of it until somebody resumes.' },
-  waiting: { name: 'Waiting', tone: 'busy', picture: 'clock', says: 'ACS has the files; they are not in the vault yet. They are exported with the next sweep, nearest deadline first.' },
-  exporting: { name: 'Exporting', tone: 'busy', picture: 'move', says: 'The files are on their way into the vault.' },
-  atRisk: { name: 'At risk', tone: 'bad', picture: 'alert', says: 'Much of the time is over and the files are not in the vault. ACS drops them at the deadline.' },
-  verified: { name: 'Verified', tone: 'good', picture: 'check', says: 'Every file is in the vault, and length and SHA-256 are proved.' },
-  failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up after many attempts. Look at the reason below, remedy it, and retry.' },
+  paused: { name: 'Paused', tone: 'live', picture: 'pause', says: 'Recording is paused. The call continues; nothing of it is recorded until the recording resumes.' },
+  waiting: { name: 'Waiting', tone: 'busy', picture: 'clock', says: 'ACS has the files. The next sweep exports them, nearest deadline first.' },
+  exporting: { name: 'Exporting', tone: 'busy', picture: 'move', says: 'The files are being copied into the vault.' },
+  atRisk: { name: 'At risk', tone: 'bad', picture: 'alert', says: 'Half of the time at ACS or more has passed, and the vault has no proved copy.' },
+  awaitingFiles: { name: 'Awaiting files', tone: 'busy', picture: 'clock', says: 'The recording ended, and not all its files are announced yet.' },
+  backupOnly: { name: 'In the backup vault', tone: 'busy', picture: 'move', says: 'The only proved copy is in the backup vault; the sweep moves it home.' },
+  verified: { name: 'Verified', tone: 'good', picture: 'check', says: 'Every file is in the vault; its length and SHA-256 are proved.' },
+  failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up, or ACS could not start the recording. Look at the reason below.' },
   missing: { name: 'Missing', tone: 'bad', picture: 'alert', says: 'The recording ended, and no event announced its files.' },
+  incomplete: { name: 'Incomplete', tone: 'bad', picture: 'alert', says: 'Files of the recording were not announced, or are not whole.' },
+  doubtful: { name: 'Doubtful', tone: 'bad', picture: 'alert', says: 'The copy is exact, and its media contradicts its event or metadata. Look at it, then accept it.' },
+  unknown: { name: 'Unknown', tone: 'bad', picture: 'alert', says: 'Its account or an entry of the ledger is not readable.' },
+  acknowledged: { name: 'Acknowledged', tone: 'calm', picture: 'check', says: 'What is wrong with it was acknowledged with a reason.' },
+  inPlace: { name: 'In your storage', tone: 'good', picture: 'check', says: 'The files are in your own storage and were checked there.' },
+  erased: { name: 'Erased', tone: 'calm', picture: 'gone', says: 'It was erased on request.' },
   lost: { name: 'Lost', tone: 'bad', picture: 'cross', says: 'ACS dropped the files before they could be exported.' },
-  removed: { name: 'Removed', tone: 'calm', picture: 'gone', says: 'The copy was deleted as the retention policy says.' },
+  removed: { name: 'Removed', tone: 'calm', picture: 'gone', says: 'The retention policy deleted the copy from the vault.' },
 };
 const status = (name) => STATUS[name] ?? { name, tone: 'calm', picture: 'gone', says: '' };
 const badge = (name) => h('span', { class: `badge ${status(name).tone}` }, icon(status(name).picture), status(name).name);
 
 const CHUNK_STATE = {
-  pending: ['waits for its export', 'busy'],
+  pending: ['waiting for export', 'busy'],
   exported: ['in the vault and proved; still at ACS as well', 'good'],
   sourceDeleted: ['in the vault and proved; deleted at ACS', 'good'],
   sourceLeft: ['in the vault and proved; left at ACS', 'good'],
-  inPlace: ['in your own storage, looked at where it lies', 'good'],
+  inPlace: ['in your own storage, checked there', 'good'],
   removing: ['being deleted by the retention policy', 'calm'],
   removed: ['deleted by the retention policy', 'calm'],
   expired: ['lost: ACS dropped it before the export', 'bad'],
   deadLettered: ['given up', 'bad'],
   unknown: ['not in the ledger', 'bad'],
+  unreadable: ['its entry in the ledger is not readable', 'bad'],
 };
+
+/** Standings whose files were exported: what is known of participants then is all there is. */
+const EXPORTED = ['verified', 'doubtful', 'removed', 'backupOnly'];
+/** How many people took part; ACS names them in the metadata, which comes with the files. */
+const peopleCount = ({ participants, status: state }) => (participants > 0 || EXPORTED.includes(state) ? number(participants ?? 0) : 'unknown');
+
+/** What a person does next, as the vault names it, for someone at this page. */
+const STEPS = {
+  retry: 'Fix the cause, then retry the export.',
+  accept: 'Check the copy. If it is right, accept it; its source may be deleted then.',
+  acknowledge: 'Look for another copy. If there is none, acknowledge the loss with a reason.',
+  checkExport: 'Check the failures below, the vault and the sweep; then retry.',
+  checkEvents: 'Check the Event Grid subscription and replay its dead letters.',
+  startAgain: 'Start the recording again, then acknowledge the failure with a reason.',
+  rebuild: 'Run recording-vault ledger rebuild, or replay the event.',
+};
+const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';
+/** What happens at a standing's deadline. */
+const DEADLINES = { missing: 'ACS drops unannounced files', incomplete: 'ACS drops unannounced files', doubtful: 'ACS drops the source', awaitingFiles: 'The files count as missing' };
+const deadlineText = (state) => DEADLINES[state] ?? 'ACS drops the files';
 
 /** `audio + video, MP4`; `audio, 3 channels, WAV` */
 function kind(recording) {

@@ -1,11 +1,20 @@
-// The list: filters that stand in the address, pages that are asked for as one scrolls.
+// The list: filters that are kept in the address, pages that are asked for as one scrolls.
 
 const PAGE = 200;
 /** A page may be empty and still not be the last: so often the list asks on by itself. */
 const ASK_ON = 8;
-/** Who comes back from a recording finds the list as it was; who comes from elsewhere, only for so long. */
+/** Back from a recording the list is as it was; from elsewhere only for so long. */
 const LIST_IS_FRESH = 30_000;
-const FILTERS = ['q', 'from', 'to', 'state', 'format', 'call', 'participant'];
+const FILTERS = ['q', 'from', 'to', 'zone', 'state', 'marked', 'format', 'call', 'participant'];
+/** The zone follows from the dates. */
+const INPUTS = FILTERS.filter((name) => name !== 'zone');
+/** Marks that the page looks for in the rows the vault gives it. */
+const MARKS = {
+  held: ['Held', (recording) => recording.held],
+  doubtful: ['Doubtful media', (recording) => recording.doubtful],
+  notices: ['Silent or other notices', (recording) => recording.notices > 0],
+};
+const STATE_GROUPS = { 'Needs attention': ['lost', 'failed', 'atRisk', 'unknown', 'missing', 'incomplete', 'doubtful'], 'On the way': ['backupOnly', 'active', 'paused', 'awaitingFiles', 'exporting', 'waiting'], Settled: ['acknowledged', 'verified', 'inPlace', 'removed'] };
 const list = { isBuilt: false, filters: null, rows: [], continuation: null, load: null, opened: null, scrollY: 0, loadedAt: 0, endSeen: null };
 
 function buildList() {
@@ -14,14 +23,15 @@ function buildList() {
   const text = (name, hint) => h('input', { id: `filter-${name}`, name, type: name === 'q' ? 'search' : 'text', autocomplete: 'off', spellcheck: 'false', placeholder: hint });
   const date = (name) => h('input', { id: `filter-${name}`, name, type: 'date' });
   const choice = (name, any, options) => h('select', { id: `filter-${name}`, name }, h('option', { value: '' }, any), options.map(([value, shown]) => h('option', { value }, shown)));
+  const states = () => h('select', { id: 'filter-state', name: 'state' }, h('option', { value: '' }, 'Any'), Object.entries(STATE_GROUPS).map(([label, names]) => h('optgroup', { label }, names.map((name) => h('option', { value: name }, status(name).name)))));
   const form = h('form', { id: 'filters', class: 'filters', 'aria-label': 'Filters' },
     field('q', 'Search', text('q', 'Recording or call id, or how it begins')),
     field('from', 'From', date('from')), field('to', 'To', date('to')),
-    field('state', 'State', choice('state', 'Any', Object.entries(STATUS).map(([value, { name }]) => [value, name]))),
+    field('state', 'Standing', states()), field('marked', 'Marked', choice('marked', 'Any', Object.entries(MARKS).map(([value, [shown]]) => [value, shown]))),
     field('format', 'Format', choice('format', 'Any', [['mp4', 'MP4'], ['mp3', 'MP3'], ['wav', 'WAV']])),
     field('call', 'Call', text('call', 'Call id or server call id')),
-    field('participant', 'Participant', text('participant', '8:acs:… or 4:+49…')),
-    h('div', { class: 'field buttons' }, h('button', { type: 'submit', class: 'primary' }, 'Apply'), h('a', { href: '#/recordings', class: 'button quiet', id: 'clear' }, 'Clear')));
+    field('participant', 'Participant', text('participant', '8:acs:… or a phone number')),
+    h('div', { class: 'field buttons' }, h('button', { type: 'submit', class: 'primary' }, 'Apply'), h('a', { href: '#/recordings', class: 'button quiet', id: 'clear' }, 'Clear'), button('Copy link to this view', copyLink, { kind: 'quiet', picture: 'copy' })));
   let waiting = null;
   const apply = (push) => { clearTimeout(waiting); setFilters(push); };
   form.addEventListener('submit', (event) => { event.preventDefault(); apply(true); });
@@ -31,12 +41,13 @@ function buildList() {
     clearTimeout(waiting);
     waiting = setTimeout(() => apply(false), 400);
   });
-  const columns = ['State', 'Started', 'Length', 'Call', 'People', 'Kind', 'Size', 'Notes'];
+  const columns = ['Standing', 'Started', 'Length', 'Call', 'People', 'Kind', 'Size', 'Notes'];
   replace($('recordings'),
     h('div', { class: 'list-head' }, h('h1', { id: 'list-title', tabindex: -1 }, 'Recordings'), h('p', { id: 'list-count', role: 'status' })),
     h('details', { class: 'filter-box', id: 'filter-box' }, h('summary', null, 'Filters'), form),
+    selectionBar(),
     h('div', { class: 'list', id: 'list', role: 'table', 'aria-labelledby': 'list-title', 'aria-busy': 'false' },
-      h('div', { class: 'list-columns', role: 'rowgroup' }, h('div', { class: 'row head', role: 'row' }, columns.map((name) => h('div', { role: 'columnheader' }, name)))),
+      h('div', { class: 'list-columns', role: 'rowgroup' }, h('div', { class: 'row head', role: 'row' }, h('div', { role: 'columnheader', class: 'cell pick' }, pick({ id: 'select-all', 'aria-label': 'Select all loaded recordings', onchange: (event) => selectAll(event.target.checked) })), columns.map((name) => h('div', { role: 'columnheader' }, name)))),
       h('div', { id: 'pages', role: 'presentation' })),
     h('div', { class: 'list-end', id: 'list-end' }));
   const wide = matchMedia('(min-width: 900px)');
@@ -44,12 +55,16 @@ function buildList() {
   wide.addEventListener('change', open);
   open();
   $('list').addEventListener('keydown', moveInList);
+  $('pages').addEventListener('change', selectRow);
   list.endSeen = new IntersectionObserver((seen) => { if (seen.at(-1).isIntersecting && list.continuation && !list.load) loadMore(); }, { rootMargin: '600px' });
 }
 
 /** Writes the form into the address; the address is what is shown. */
 function setFilters(push) {
-  const values = Object.fromEntries(FILTERS.map((name) => [name, $(`filter-${name}`).value.trim()]));
+  const values = Object.fromEntries(INPUTS.map((name) => [name, $(`filter-${name}`).value.trim()]));
+  if (values.from || values.to) values.zone = list.zone;
+  const phone = phoneNumber(values.participant);
+  if (phone) values.participant = `4:${phone}`;
   const text = parameters(values);
   const hash = `#/recordings${text ? `?${text}` : ''}`;
   if (hash === location.hash) return;
@@ -57,9 +72,34 @@ function setFilters(push) {
   else { history.replaceState(null, '', hash); route({ keepFocus: true }); }
 }
 
+/** What the vault is asked for: days become times, in the zone that the address names. */
+function listQuery({ zone, from, to, marked, ...rest }) {
+  const known = isZone(zone) ? zone : zoneName();
+  const time = (day, start) => (day && isDay(day) ? startOfDay(start(day), known) : day);
+  return { ...rest, from: time(from, (day) => day), to: time(to, nextDay) };
+}
+
+/** Dates are entered in the zone of the address, otherwise in the one that is chosen. */
+function showZoneOfDates(zone) {
+  list.zone = isZone(zone) ? zone : zoneName();
+  for (const [name, label] of [['from', 'From'], ['to', 'To']]) say($('filters').querySelector(`[for=filter-${name}]`), `${label} (${list.zone})`);
+}
+
+/** The other zone is chosen: the same dates, in that zone. */
+function changeZoneOfList() {
+  const query = new URLSearchParams(list.filters ?? '');
+  if (query.has('from') || query.has('to')) {
+    query.set('zone', zoneName());
+    history.replaceState(null, '', `#/recordings?${query}`);
+    return route({ keepFocus: true });
+  }
+  return showZoneOfDates(null);
+}
+
 function showList(query) {
   if (!list.isBuilt) buildList();
   const filters = parameters(Object.fromEntries(FILTERS.map((name) => [name, query.get(name)])));
+  showZoneOfDates(query.get('zone'));
   document.title = 'Recordings · Recording vault';
   const isFresh = list.opened || Date.now() - list.loadedAt < LIST_IS_FRESH;
   if (list.filters === filters && list.rows.length > 0 && isFresh) {
@@ -67,12 +107,12 @@ function showList(query) {
     return list.opened && document.getElementById(`row-${list.opened}`)?.focus({ preventScroll: true });
   }
   list.filters = filters;
-  for (const name of FILTERS) {
+  for (const name of INPUTS) {
     const input = $(`filter-${name}`);
     if (input !== document.activeElement) input.value = query.get(name) ?? '';
   }
   $('clear').hidden = !filters;
-  if (filters && FILTERS.slice(1).some((name) => query.get(name))) $('filter-box').dataset.active = 'yes';
+  if (filters && INPUTS.slice(1).some((name) => query.get(name))) $('filter-box').dataset.active = 'yes';
   else delete $('filter-box').dataset.active;
   return reloadList();
 }
@@ -81,6 +121,7 @@ function reloadList() {
   list.load?.abort();
   Object.assign(list, { rows: [], continuation: null, load: null, opened: null, loadedAt: Date.now() });
   replace($('pages'));
+  clearSelection();
   return loadMore();
 }
 
@@ -94,22 +135,24 @@ async function loadMore() {
   replace($('list-end'), h('p', { class: 'hint' }, 'Loading …'));
   try {
     for (let asked = 0; asked < ASK_ON; asked += 1) {
-      const query = parameters({ ...Object.fromEntries(new URLSearchParams(list.filters)), top: PAGE, continuation: list.continuation });
+      const filters = Object.fromEntries(new URLSearchParams(list.filters));
+      const query = parameters({ ...listQuery(filters), top: PAGE, continuation: list.continuation });
       const { recordings, continuation } = await request(`recordings?${query}`, { signal: load.signal });
       list.continuation = continuation ?? null;
-      addRows(recordings);
-      if (recordings.length > 0 || !list.continuation) break;
+      const marked = recordings.filter(MARKS[filters.marked]?.[1] ?? (() => true));
+      addRows(marked);
+      if (marked.length > 0 || !list.continuation) break;
     }
     endOfList();
   } catch (error) {
     if (wasCancelled(error) || list.load !== load) return;
-    replace($('list-end'), h('div', { class: 'blank', role: 'alert' }, h('p', null, error.message), button('Try again', loadMore, { kind: 'primary' })));
+    replace($('list-end'), failure(error, loadMore));
     say($('list-count'), '');
   } finally {
     if (list.load === load) {
       list.load = null;
       $('list').setAttribute('aria-busy', 'false');
-      // Where nothing was found, somebody decides whether to look further back.
+      // Where nothing was found, the operator decides whether to look further back.
       if (list.rows.length > before) list.endSeen.observe($('list-end'));
     }
   }
@@ -121,18 +164,21 @@ function addRows(recordings) {
   const page = h('div', { class: 'page', role: 'rowgroup' }, recordings.map((recording, index) => listRow(recording, list.rows.length + index)));
   list.rows.push(...recordings);
   $('pages').append(page);
+  updateSelection();
 }
 
 function listRow(recording, index) {
-  const { recordingId, callId, startedAt, durationMs, participants, sizeBytes, held, doubtful, notices, nextDeadline } = recording;
+  const { recordingId, callId, startedAt, durationMs, sizeBytes, held, doubtful, notices, nextDeadline } = recording;
+  const people = peopleCount(recording);
   const cell = (name, ...content) => h('div', { role: 'cell', class: `cell ${name}` }, content);
   const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `${callId ?? recordingId}, ${startedAt ? dateTime(startedAt) : 'start not known'}, ${status(recording.status).name}` }, callId ?? recordingId);
   return h('div', { class: 'row', role: 'row' },
+    cell('pick', pick({ 'data-select': index, 'aria-label': `Select ${callId ?? recordingId}${startedAt ? `, ${dateTime(startedAt)}` : ''}` })),
     cell('status', badge(recording.status)),
     cell('started', moment(startedAt)),
     cell('length', playTime(durationMs)),
     cell('call mono', opens),
-    cell('people', participants == null ? '–' : number(participants)),
+    cell('people', people === 'unknown' ? h('abbr', { title: 'Unknown until exported: ACS names participants in the metadata' }, '–', h('span', { class: 'unseen' }, 'unknown until exported')) : people),
     cell('kind', kind(recording)),
     cell('size', bytes(sizeBytes)),
     cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
@@ -144,8 +190,8 @@ function endOfList() {
   say($('list-count'), count === 0 ? '' : `${number(count)}${isMore ? ' loaded, there are more' : count === 1 ? ' recording' : ' recordings'}${costOfList()}`);
   if (count === 0 && !isMore) return replace($('list-end'), emptyList());
   const reached = list.rows.at(-1)?.startedAt;
-  if (!isMore) return replace($('list-end'), h('p', { class: 'hint' }, count > 10 ? 'That is all.' : ''));
-  return replace($('list-end'), count === 0 && h('p', null, 'Nothing found so far; older recordings have not been looked at yet.'),
+  if (!isMore) return replace($('list-end'), h('p', { class: 'hint' }, count > 10 ? 'No more recordings.' : ''));
+  return replace($('list-end'), count === 0 && h('p', null, 'Nothing found so far. Older recordings were not searched yet.'),
     button(count === 0 ? 'Search further back' : 'Load more', loadMore, { kind: 'primary', focus: 'more' }), reached && h('p', { class: 'hint' }, `Shown back to ${dateTime(reached)}.`));
 }
 
@@ -160,12 +206,15 @@ function costOfList() {
 
 function emptyList() {
   if (!list.filters) {
-    return h('div', { class: 'blank' }, h('h2', null, 'Nothing has been recorded yet'), h('p', null, 'Start a recording, and it appears here: ', h('code', null, 'POST /api/recordings'), '. The ', h('a', { href: '#/' }, 'overview'), ' says what else is needed.'));
+    return h('div', { class: 'blank' }, h('h2', null, 'Nothing has been recorded yet'), h('p', null, 'Start a recording, and it appears here: ', h('code', null, 'POST /api/recordings'), '. The ', h('a', { href: '#/' }, 'overview'), ' names what else is needed.'));
   }
   return h('div', { class: 'blank' }, h('h2', null, 'No recording fits'),
-    h('p', null, 'Search finds ids from their beginning on; call and participant have to be whole. An id of a call can be the call id or the server call id.'),
+    h('p', null, 'Search finds recording and call ids by how they begin. Call and participant must be whole; a call is named by its call id or its server call id.'),
     h('p', null, h('a', { href: '#/recordings', class: 'button' }, 'Show all recordings')));
 }
+
+/** A checkbox with a large target. */
+const pick = (attributes) => h('label', { class: 'pick-box' }, h('input', { type: 'checkbox', ...attributes }));
 
 /** Arrow keys go from row to row. */
 function moveInList(event) {
@@ -176,22 +225,4 @@ function moveInList(event) {
   if (!next) return;
   event.preventDefault();
   next.focus();
-}
-
-/** What somebody pastes who asks "where is that call?": an id, or a participant. */
-async function findCall(text) {
-  const isParticipant = /^(\d+:|\+\d)/.test(text);
-  if (isParticipant) {
-    location.hash = `#/recordings?${parameters({ participant: text.startsWith('+') ? `4:${text}` : text })}`;
-    return;
-  }
-  try {
-    const asked = [{ q: text, top: 2 }, { call: text, top: 2 }].map((query) => request(`recordings?${parameters(query)}`));
-    const [byStart, byCall] = await Promise.all(asked);
-    const [found, name] = byStart.recordings.length > 0 || byStart.continuation ? [byStart, 'q'] : [byCall, 'call'];
-    const isOne = found.recordings.length === 1 && !found.continuation;
-    location.hash = isOne ? `#/${recordingPath(found.recordings[0].recordingId)}` : `#/recordings?${parameters({ [name === 'call' && found.recordings.length === 0 ? 'q' : name]: text })}`;
-  } catch (error) {
-    toast(error.message, 'bad');
-  }
 }

@@ -1,7 +1,7 @@
-// The beginning: which view the address names, what is asked for again and again, the tools of the header.
+// Start: which view the address names, the polls, the tools of the header.
 
 const POLL = 10_000;
-const vault = { summary: null, polls: 0 };
+const vault = { summary: null, polls: 0, isFailing: false };
 
 /** `#/recordings/<id>`, `#/recordings?state=…`, `#/poison`, `#/` */
 function readAddress() {
@@ -16,6 +16,8 @@ function readAddress() {
 let current = null;
 function route({ keepFocus = false } = {}) {
   if (isLocked) return;
+  closeQuestion();
+  closeMenu();
   const { view, id, query } = readAddress();
   if (current === 'recordings' && view !== 'recordings') list.scrollY = scrollY;
   if (view === 'recording') list.opened = id;
@@ -32,10 +34,12 @@ function route({ keepFocus = false } = {}) {
   const show = { overview: showOverview, recordings: () => showList(query), recording: () => showRecording(id), poison: showPoison }[view];
   if (isNew && view !== 'recordings') scrollTo(0, 0);
   show();
+  if (document.activeElement !== $('find-text')) $('find-text').value = '';
+  else keepFocus = true;
   if (isNew && !keepFocus && vault.summary && !$(view).contains(document.activeElement)) $(view).querySelector('h1')?.focus({ preventScroll: true });
 }
 
-/** The numbers, every ten seconds while somebody looks. */
+/** The numbers, every ten seconds while the page is visible. */
 async function pollSummary({ quiet = true } = {}) {
   try {
     const summary = await request('summary', { quiet });
@@ -44,34 +48,39 @@ async function pollSummary({ quiet = true } = {}) {
     vault.summary = summary;
     notice('stale', '');
     showSummary(summary);
-    if (couldAct !== summary.actions && shown.recording) updateRecording(shown.recording);
+    if (vault.isFailing) recover();
+    if (couldAct !== summary.actions) {
+      if (shown.recording) updateRecording(shown.recording);
+      if (list.isBuilt) updateSelection();
+    }
   } catch (error) {
+    vault.isFailing = true;
     if (error.status === 401 && quiet && !isLocked && !asking) askForKey(key.get()).then((given) => given && pollSummary());
-    else if (error.status !== 401) notice('stale', `${error.message}${vault.summary ? ` What you see is of ${clockSeconds(vault.summary.now)}.` : ''}`);
+    else if (error.status !== 401) notice('stale', `${error.message}${vault.summary ? ` The numbers are of ${clockSeconds(vault.summary.now)}.` : ''}`);
   }
 }
 
 function showSummary({ now, version, actions, tiles }) {
   const loaded = document.querySelector('meta[name=version]').content;
-  if (version !== loaded) notice('version', `The vault runs version ${version} now, this page is of ${loaded}.`, button('Reload', () => location.reload(), { kind: 'primary' }));
+  if (version !== loaded) notice('version', `The vault now runs version ${version}; this page is of version ${loaded}.`, button('Reload', () => location.reload(), { kind: 'primary' }));
   $('mode').hidden = false;
   say($('mode'), actions ? 'Actions on' : 'Read-only');
   $('mode').className = `mode ${actions ? 'on' : ''}`;
-  $('mode').title = actions ? 'Retry, verify, hold, release and replay are switched on (OPERATOR_ACTIONS)' : 'OPERATOR_ACTIONS=on switches retry, verify, hold, release and replay on';
+  $('mode').title = actions ? 'Actions such as retry, verify and hold are on (OPERATOR_ACTIONS)' : 'Set OPERATOR_ACTIONS=on to allow actions such as retry, verify and hold';
   $('poison-count').hidden = tiles.poison === 0;
   say($('poison-count'), number(tiles.poison));
-  say($('freshness'), `As of ${clockSeconds(now)}, every 10 seconds anew. Days are days of UTC.`);
+  say($('freshness'), `As of ${clockSeconds(now)} ${inUtc ? 'UTC' : 'local time'}; updated every 10 seconds.`);
   say($('version'), `recording-vault ${version}`);
   if (current === 'overview') updateOverview(vault.summary);
 }
 
-/** Nobody looks at a hidden tab: it asks for nothing, and at once when it is seen again. */
+/** A hidden tab asks for nothing, and asks at once when it is visible again. */
 function everyTick() {
   if (document.hidden || isLocked) return;
   vault.polls += 1;
   pollSummary();
-  if (current === 'overview' && vault.polls % 3 === 0) loadDeadlines({ quiet: true });
-  const isSettled = shown.recording && ['verified', 'removed', 'lost'].includes(shown.recording.status);
+  if (current === 'overview' && vault.polls % 3 === 0) refreshOverview();
+  const isSettled = shown.recording && ['verified', 'removed', 'inPlace', 'erased', 'acknowledged', 'lost'].includes(shown.recording.status);
   if (current === 'recording' && shown.recording && !isSettled) refreshRecording({ quiet: true });
 }
 
@@ -97,20 +106,39 @@ function toolButtons() {
     settings.write('zone', inUtc ? 'utc' : 'local');
     showZone();
     rewriteTimes();
+    if (current === 'recordings') changeZoneOfList();
   });
   $('forget').hidden = !key.get();
   $('forget').addEventListener('click', forgetKey);
 }
 
-/** The other zone: what is shown is written anew. */
+/** The other zone: every time shown is written anew. */
 function rewriteTimes() {
   for (const page of $('pages')?.children ?? []) {
     for (const time of page.querySelectorAll('.started time')) { say(time, dateTime(time.dateTime)); time.title = exactTime(time.dateTime); }
   }
   if (shown.recording) updateRecording(shown.recording);
   if (vault.summary) showSummary(vault.summary);
-  if (current === 'overview') loadDeadlines({ quiet: true });
+  if (current === 'overview') refreshOverview();
   if (current === 'poison') showPoison();
+}
+
+/** In a narrow window the tools are behind a button. */
+function closeMenu() {
+  $('tools').classList.remove('open');
+  $('menu').setAttribute('aria-expanded', 'false');
+}
+
+function menuButton() {
+  $('menu').addEventListener('click', () => {
+    const isOpen = $('tools').classList.toggle('open');
+    $('menu').setAttribute('aria-expanded', String(isOpen));
+  });
+  addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !$('tools').classList.contains('open')) return;
+    closeMenu();
+    $('menu').focus();
+  });
 }
 
 function start() {
@@ -121,18 +149,10 @@ function start() {
 
 takeKeyFromAddress();
 toolButtons();
+menuButton();
+searchBox();
 addEventListener('hashchange', () => route());
-addEventListener('unhandledrejection', (event) => toast(`Something in this page went wrong: ${event.reason?.message ?? event.reason}`, 'bad'));
-$('find').addEventListener('submit', (event) => {
-  event.preventDefault();
-  const text = $('find-text').value.trim();
-  if (text) findCall(text);
-});
-addEventListener('keydown', (event) => {
-  if (event.key !== '/' || event.target.closest('input, select, textarea, dialog')) return;
-  event.preventDefault();
-  $('find-text').focus();
-});
+addEventListener('unhandledrejection', (event) => toast(`An error in this page: ${event.reason?.message ?? event.reason}`, 'bad'));
 document.addEventListener('visibilitychange', () => { if (!document.hidden && vault.summary) everyTick(); });
 setInterval(everyTick, POLL);
 setInterval(everySecond, 1000);

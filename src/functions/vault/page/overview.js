@@ -1,22 +1,27 @@
-// The overview: is all well, what is due, what was recorded, what did it cost.
+// The overview: verdict, deadlines, tiles, what is due, the calendar, health, what was recorded and what ACS charges.
 
 const RANGES = [7, 30, 90];
-const overview = { isBuilt: false, range: 30, days: [], areDaysKnown: false };
+const overview = { isBuilt: false, range: 30, days: [], lost: null, areDaysKnown: false };
 
 function buildOverview() {
   overview.isBuilt = true;
   replace($('overview'),
     h('div', { class: 'hero', id: 'hero' },
       h('div', { class: 'hero-head' },
-        h('div', null, h('h1', { id: 'verdict', tabindex: -1 }, 'Looking …'), h('p', { id: 'verdict-more' })),
-        h('p', { class: 'sweep', id: 'sweep' })),
-      h('h2', { class: 'hero-title' }, 'What ACS drops in the next 24 hours, unless it is in the vault'),
+        h('div', null, h('h1', { id: 'verdict', tabindex: -1 }, 'Checking …'), h('ul', { id: 'verdict-more' })),
+        h('p', { class: 'sweep', id: 'verdict-as-of' })),
+      h('h2', { class: 'hero-title' }, 'Files that ACS drops in the next 24 hours and that are not in the vault yet'),
       h('div', { id: 'horizon', class: 'horizon-box' })),
     h('div', { id: 'welcome' }),
     h('div', { class: 'tile-groups' }, tileGroups()),
+    h('section', { class: 'card due-card', 'aria-labelledby': 'due-title' }, h('h2', { id: 'due-title' }, 'Needs attention or is due'), h('div', { id: 'due' }, h('p', { class: 'hint' }, 'Loading …'))),
     h('div', { class: 'columns' },
-      h('section', { class: 'card wide', 'aria-labelledby': 'days-title' },
-        h('div', { class: 'card-head' }, h('h2', { id: 'days-title' }, 'Recordings and minutes per day'), h('div', { class: 'segments', role: 'group', 'aria-label': 'Days shown' }, RANGES.map(rangeButton))),
+      h('section', { class: 'card', 'aria-labelledby': 'calendar-title' },
+        h('div', { class: 'card-head' }, h('h2', { id: 'calendar-title' }, 'Completeness by day'), h('div', { class: 'segments', role: 'group', 'aria-label': 'Days shown' }, RANGES.map(rangeButton))),
+        h('div', { id: 'calendar' })),
+      h('section', { class: 'card', 'aria-labelledby': 'health-title' }, h('h2', { id: 'health-title' }, 'Health of sweep and storage'), h('div', { id: 'health' })),
+      h('section', { class: 'card', 'aria-labelledby': 'days-title' },
+        h('h2', { id: 'days-title' }, 'Recordings and minutes per day'),
         h('div', { id: 'days' }), h('div', { id: 'days-table' })),
       h('section', { class: 'card', 'aria-labelledby': 'cost-title' }, h('h2', { id: 'cost-title' }, 'What ACS charges for it'), h('div', { id: 'cost' }))));
   new ResizeObserver(drawDays).observe($('days'));
@@ -35,33 +40,48 @@ async function showOverview() {
   if (!overview.isBuilt) buildOverview();
   document.title = 'Recording vault';
   if (vault.summary) updateOverview(vault.summary);
-  await Promise.all([loadDays(), loadDeadlines()]);
+  await Promise.all([loadDays(), loadDeadlines(), due.found && loadDue({ quiet: true })]);
 }
 
-function updateOverview({ tiles }) {
+function updateOverview(summary) {
   if (!overview.isBuilt) return;
-  updateTiles(tiles);
-  updateVerdict(tiles);
-  updateSweep(tiles);
+  updateTiles(summary.tiles);
+  updateVerdict(summary.verdict);
+  updateHealth(summary);
   updateWelcome();
+  if (!due.found) loadDue({ quiet: true });
 }
 
-async function loadDays() {
+/** What the poll of the numbers does not bring: deadlines, due recordings and days. */
+function refreshOverview() {
+  loadDeadlines({ quiet: true });
+  loadDue({ quiet: true });
+  loadDays({ quiet: true });
+}
+
+async function loadDays({ quiet = false } = {}) {
   const to = serverNow();
   const range = { from: isoDay(to - (overview.range - 1) * DAY), to: isoDay(to) };
   try {
-    overview.days = (await request(`days?${parameters(range)}`)).days;
+    overview.days = (await request(`days?${parameters(range)}`, { quiet })).days;
   } catch (error) {
-    return replace($('days'), h('p', { class: 'blank' }, error.message, ' ', button('Try again', loadDays)));
+    // Days that cannot be looked at are not called complete.
+    overview.lost = null;
+    if (quiet && overview.areDaysKnown) return drawCalendar();
+    return replace($('calendar'), failure(error, loadDays));
   }
+  overview.lost = await lostByDay(range).catch(() => null);
   $('days').dataset.width = '';
+  drawCalendar();
   drawDays();
   keepOpen($('days-table'), () => replace($('days-table'), dayTable(overview.days)));
   overview.areDaysKnown = true;
-  drawCost();
+  if (!quiet) drawCost();
   if (vault.summary) updateOverview(vault.summary);
   return undefined;
 }
+
+const drawCalendar = () => replace($('calendar'), calendar(overview.days, overview.lost));
 
 function drawDays() {
   const width = Math.floor($('days').clientWidth);
@@ -75,11 +95,11 @@ async function loadDeadlines({ quiet = false } = {}) {
     const { deadlines, isCapped } = await request('deadlines?hours=24', { quiet });
     keepOpen($('horizon'), () => replace($('horizon'), horizon(deadlines, isCapped)));
   } catch (error) {
-    if (!quiet) replace($('horizon'), h('p', { class: 'due-none' }, error.message, ' ', button('Try again', loadDeadlines)));
+    if (!quiet) replace($('horizon'), failure(error, loadDeadlines, { className: 'due-none' }));
   }
 }
 
-/** Draws anew; what somebody has opened stays open, and where it was scrolled to. */
+/** Draws again; what is open stays open, and where it was scrolled to. */
 function keepOpen(box, draw) {
   const open = new Map([...box.querySelectorAll('details[open]')].map((details) => [details.dataset.keep, details.querySelector('.scroll')?.scrollTop ?? 0]));
   draw();
@@ -92,12 +112,10 @@ function keepOpen(box, draw) {
 }
 
 function isEmptyVault() {
-  const { tiles } = vault.summary;
-  const known = tiles.active + tiles.waiting + tiles.exporting + tiles.verified.count + tiles.atRisk + tiles.failed + tiles.missing + tiles.lost + tiles.poison;
-  return known === 0 && overview.areDaysKnown && overview.days.every((day) => day.recordings === 0);
+  return vault.summary.verdict.kind === 'noData' && overview.areDaysKnown && overview.days.every((day) => day.recordings === 0);
 }
 
-/** An empty vault says what to do next, not nothing. */
+/** An empty vault shows what to do next. */
 function updateWelcome() {
   const isEmpty = isEmptyVault();
   $('overview').classList.toggle('is-empty', isEmpty);
@@ -105,9 +123,9 @@ function updateWelcome() {
   if ($('welcome').childElementCount > 0) return undefined;
   return replace($('welcome'), h('section', { class: 'card welcome', 'aria-labelledby': 'welcome-title' },
     h('h2', { id: 'welcome-title' }, 'Nothing has been recorded yet'),
-    h('p', null, 'The vault runs and waits. Three things bring in the first recording:'),
+    h('p', null, 'The vault is running. The first recording needs three things:'),
     h('ol', null,
       h('li', null, 'An Event Grid subscription on the ACS resource for ', h('code', null, 'Microsoft.Communication.RecordingFileStatusUpdated'), ', with the function ', h('code', null, 'RecordingFileStatusUpdated'), ' as its endpoint.'),
       h('li', null, 'A recording: ', h('code', null, 'POST /api/recordings'), ' with ', h('code', null, '{"serverCallId": "…"}'), ', or the setting ', h('code', null, 'AUTO_RECORD=all'), '.'),
-      h('li', null, 'A few minutes after the call has ended, ACS announces the files, and they appear here, proved.'))));
+      h('li', null, 'The end of the call: a few minutes later ACS announces the files, and they appear here with their proof.'))));
 }

@@ -1,81 +1,97 @@
-// The overview's head: one sentence that says whether all is well, and the numbers behind it.
+// The overview's head: the vault's verdict, one tile per standing, and the health of sweep and storage.
 
-/** Which tiles there are: name, number, line below, where it leads, and whether more than none is bad. */
+const recordingsText = () => 'recordings';
+
+/** Which tiles there are: the standing that a tile counts and leads to, or a number of its own. */
 const TILES = [
+  { group: 'Needs attention', tiles: [
+    { id: 'lost', note: () => 'dropped by ACS' },
+    { id: 'failed', note: () => 'given up' },
+    { id: 'atRisk', note: (t) => t.atRisk > 0 && t.nextDeadline && countdown(t.nextDeadline) },
+    { id: 'unknown', note: () => 'not readable' },
+    { id: 'missing', note: () => 'no file announced' },
+    { id: 'incomplete', note: () => 'files missing' },
+    { id: 'doubtful', note: () => 'check the media' },
+    { id: 'poison', name: 'Unreadable', tone: 'warn', href: '#/poison', note: () => 'events' },
+  ] },
   { group: 'On the way', tiles: [
-    { id: 'active', name: 'Recording now', state: 'active', value: (t) => t.active, note: () => 'calls' },
-    { id: 'waiting', name: 'Waiting', state: 'waiting', value: (t) => t.waiting, note: () => 'chunks' },
-    { id: 'exporting', name: 'Exporting', state: 'exporting', value: (t) => t.exporting, note: (t) => t.exporting > 0 && `${bytes(t.exportingBytesPerSecond)}/s` },
+    { id: 'active', note: recordingsText },
+    { id: 'paused', note: recordingsText },
+    { id: 'awaitingFiles', note: () => 'ended' },
+    { id: 'waiting', note: recordingsText },
+    { id: 'exporting', note: (t) => t.exporting > 0 && `${bytes(t.exportingBytesPerSecond)}/s` },
+    { id: 'backupOnly', note: recordingsText },
   ] },
   { group: 'Safe', tiles: [
-    { id: 'verified', name: 'Verified', state: 'verified', value: (t) => t.verified.count, note: (t) => `chunks in ${t.verified.hours} h`, tone: 'good' },
-    { id: 'held', name: 'Holds in force', value: (t) => t.held, note: () => 'deleted nowhere' },
-  ] },
-  { group: 'Needs somebody', tiles: [
-    { id: 'atRisk', name: 'At risk', state: 'atRisk', value: (t) => t.atRisk, note: (t) => t.atRisk > 0 && t.nextDeadline && countdown(t.nextDeadline), tone: 'bad' },
-    { id: 'failed', name: 'Failed', state: 'failed', value: (t) => t.failed, note: () => 'given up', tone: 'bad' },
-    { id: 'missing', name: 'Missing', state: 'missing', value: (t) => t.missing, note: () => 'no file came', tone: 'bad' },
-    { id: 'lost', name: 'Lost', state: 'lost', value: (t) => t.lost, note: () => 'dropped by ACS', tone: 'bad' },
-    { id: 'poison', name: 'Unreadable', href: '#/poison', value: (t) => t.poison, note: () => 'events', tone: 'warn' },
+    { id: 'verified', tone: 'good', value: (t) => t.verified.count, note: (t) => `chunks in ${t.verified.hours} h` },
+    { id: 'acknowledged', note: () => 'losses' },
+    { id: 'held', name: 'Holds', href: '#/recordings?marked=held', note: () => 'in force' },
   ] },
 ];
+
+/** Standings that grow without end are listed and not counted. */
+const UNCOUNTED = ['verified', 'inPlace', 'removed'];
 
 function tileGroups() {
   return TILES.map(({ group, tiles }) => h('section', { class: 'tile-group', 'aria-label': group },
     h('h2', null, group),
-    h('ul', { class: 'tiles' }, tiles.map(tile))));
+    h('ul', { class: 'tiles' }, tiles.map(tile)),
+    group === 'Safe' && h('p', { class: 'hint' }, 'Lists without a count: ', UNCOUNTED.map((state, index) => [index > 0 && ', ', h('a', { href: `#/recordings?state=${state}` }, status(state).name.toLowerCase())]), '.')));
 }
 
-function tile({ id, name, state, href }) {
-  const parts = [h('span', { class: 'tile-name' }, name), h('span', { class: 'tile-value', id: `tile-${id}` }, '–'), h('span', { class: 'tile-note', id: `tile-${id}-note` })];
-  const target = href ?? (state && `#/recordings?state=${state}`);
-  return h('li', { class: 'tile', id: `tile-${id}-box` }, target ? h('a', { href: target }, parts) : h('div', null, parts));
+function tile({ id, name, href }) {
+  const parts = [h('span', { class: 'tile-name' }, name ?? status(id).name), h('span', { class: 'tile-value', id: `tile-${id}` }, '–'), h('span', { class: 'tile-note', id: `tile-${id}-note` })];
+  return h('li', { class: 'tile', id: `tile-${id}-box` }, h('a', { href: href ?? `#/recordings?state=${id}` }, parts));
 }
 
-/** Writes new numbers into the tiles that stand there; focus and scroll stay. */
+/** Writes new numbers into the tiles; focus and scroll stay. */
 function updateTiles(tiles) {
   const isCapped = (id) => tiles.capped?.includes(id) || (id === 'verified' && tiles.verified.isCapped);
-  for (const { id, value, note, tone } of TILES.flatMap((group) => group.tiles)) {
-    const count = value(tiles);
+  for (const { id, value, note, tone = status(id).tone } of TILES.flatMap((group) => group.tiles)) {
+    const count = value ? value(tiles) : tiles[id];
     say($(`tile-${id}`), `${number(count)}${isCapped(id) ? '+' : ''}`);
-    const text = note?.(tiles) || '';
+    const text = note(tiles) || '';
     const line = $(`tile-${id}-note`);
     if (text instanceof Node) { if (line.firstChild?.dateTime !== text.dateTime) replace(line, text); } else say(line, text);
-    $(`tile-${id}-box`).className = `tile ${count > 0 ? tone ?? '' : 'none'}`;
+    $(`tile-${id}-box`).className = `tile ${count > 0 ? tone : 'none'}`;
   }
 }
 
-/** The sentence, and how serious it is. */
-function verdict(tiles) {
-  const { atRisk, failed, missing, lost } = tiles;
-  if (atRisk > 0) {
-    const first = tiles.nextDeadline ? ['The first is lost ', countdown(tiles.nextDeadline), '.'] : [];
-    return { tone: 'bad', text: `${plural(atRisk, 'recording')} at risk`, more: [...first, failed > 0 && ` ${plural(failed, 'chunk')} given up.`] };
-  }
-  if (failed + missing > 0) {
-    const parts = [failed > 0 && plural(failed, 'failed chunk'), missing > 0 && `${plural(missing, 'recording')} without files`].filter(Boolean);
-    return { tone: 'warn', text: 'Somebody has to look', more: [`${parts.join(' and ')}. There is still time.`] };
-  }
-  if (lost > 0) return { tone: 'warn', text: 'Nothing is at risk now', more: [`${plural(lost, 'chunk')} lost before; everything else that was recorded is in the vault or on its way.`] };
-  if (isEmptyVault()) return { tone: '', text: 'Ready for the first recording', more: ['Nothing has been recorded yet.'] };
-  const onTheWay = tiles.waiting + tiles.exporting;
-  return { tone: 'good', text: 'Everything recorded is safe', more: [onTheWay > 0 ? `${plural(onTheWay, 'chunk')} on the way, with time to spare.` : 'Nothing is waiting at ACS.'] };
-}
+const VERDICT_TONES = { safe: 'good', underWay: 'good', attention: 'bad', unknown: 'warn', noData: '' };
 
-function updateVerdict(tiles) {
-  const { tone, text, more } = verdict(tiles);
+/** The verdict as the vault gives it: the page judges nothing itself. */
+function updateVerdict({ kind, headline, details, notChecked, asOf }) {
+  const tone = VERDICT_TONES[kind] ?? 'warn';
   $('hero').className = `hero ${tone}`;
-  const written = JSON.stringify([tone, text, more.map((part) => part?.dateTime ?? part)]);
+  say($('verdict-as-of'), `As of ${exactTime(asOf)}.`);
+  const written = JSON.stringify([kind, headline, details, notChecked]);
   if ($('hero').dataset.written === written) return;
   $('hero').dataset.written = written;
-  replace($('verdict'), icon({ good: 'check', '': 'record' }[tone] ?? 'alert'), h('span', null, text));
-  replace($('verdict-more'), more);
+  replace($('verdict'), icon({ good: 'check', '': 'record' }[tone] ?? 'alert'), h('span', null, headline));
+  replace($('verdict-more'), details.map((detail) => h('li', null, sentence(detail))), notChecked.map((what) => h('li', null, h('b', null, 'Not checked: '), `${what}.`)));
 }
 
-function updateSweep({ lastSweep }) {
-  const line = $('sweep');
-  if (!lastSweep) return replace(line, 'No sweep yet. The timer runs with EXPORT_SWEEP_SCHEDULE.');
-  const isLate = serverNow() - Date.parse(lastSweep.at) > 10 * MINUTE;
-  line.classList.toggle('late', isLate);
-  return replace(line, 'Last sweep ', countdown(lastSweep.at), `, took ${lastSweep.durationMs < 1000 ? `${lastSweep.durationMs} ms` : `${(lastSweep.durationMs / 1000).toFixed(1)} s`}`, isLate && '. Does the timer still run?');
+/** Sweep and storage, as far as the vault looked: what was not checked is named so. */
+function healthRows({ verdict, tiles, host }) {
+  const { lastSweep } = tiles;
+  const { check } = verdict;
+  const isLate = lastSweep && serverNow() - Date.parse(lastSweep.at) > 10 * MINUTE;
+  const took = lastSweep && (lastSweep.durationMs < 1000 ? `${lastSweep.durationMs} ms` : `${(lastSweep.durationMs / 1000).toFixed(1)} s`);
+  return [
+    ['Sweep', lastSweep ? [h('span', { class: isLate ? 'bad-text' : null }, 'last ', countdown(lastSweep.at)), `, took ${took}`, isLate && '. Check that the timer runs.'] : 'none has ended yet; the timer runs with EXPORT_SWEEP_SCHEDULE'],
+    ['Ledger', ['readable as of ', moment(verdict.asOf, clockSeconds)]],
+    ['Vault', check
+      ? [`${plural(check.files, 'file')} compared with their receipts, `, h('span', { class: check.findings > 0 ? 'bad-text' : null }, plural(check.findings, 'finding')), ', as of ', moment(check.beganAt)]
+      : 'not checked: no complete check has ended yet'],
+    ['Recordings', check ? [`${plural(check.recordings, 'recording')} and ${plural(check.chunks, 'chunk')} in the last complete check, which ended `, countdown(check.finishedAt)] : 'not checked'],
+    ['Host', host ?? 'unknown'],
+  ];
+}
+
+function updateHealth(summary) {
+  const rows = healthRows(summary);
+  const written = JSON.stringify([inUtc, summary.tiles.lastSweep, summary.verdict.check, summary.verdict.asOf.slice(0, 16)]);
+  if ($('health').dataset.written === written) return;
+  $('health').dataset.written = written;
+  replace($('health'), facts(...rows));
 }

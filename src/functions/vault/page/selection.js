@@ -1,0 +1,138 @@
+// Recordings that are selected in the list, and what is done with all of them: hold, retry, verify, CSV.
+
+/** Recordings that are worked on at once. */
+const AT_ONCE = 3;
+/** Failures that are named; of more the others are counted. */
+const FAILURES_NAMED = 100;
+const selection = { rows: new Map(), work: null };
+
+function selectionBar() {
+  return h('div', { class: 'selection', id: 'selection', role: 'region', 'aria-label': 'Selected recordings', hidden: true },
+    h('b', { id: 'selected-count', role: 'status' }),
+    h('div', { class: 'selection-tools', id: 'selection-tools' }),
+    h('div', { id: 'selection-outcome' }));
+}
+
+function updateSelection() {
+  const count = selection.rows.size;
+  const canAct = vault.summary?.actions ?? false;
+  $('selection').hidden = count === 0;
+  say($('selected-count'), `${number(count)} selected`);
+  const isBusy = selection.work !== null;
+  replace($('selection-tools'), isBusy
+    ? button('Stop', () => selection.work.abort(), { focus: 'stop' })
+    : [canAct && [button('Hold', holdSelected, { picture: 'lock', focus: 'hold all' }), button('Retry', retrySelected, { picture: 'refresh', focus: 'retry all' }), button('Verify', verifySelected, { picture: 'check', focus: 'verify all' })],
+      button('CSV', saveCsv, { picture: 'down', focus: 'csv' }), button('Clear selection', clearSelection, { kind: 'quiet', focus: 'clear all' })]);
+  const all = $('select-all');
+  all.checked = count > 0 && count === list.rows.length;
+  all.indeterminate = count > 0 && !all.checked;
+}
+
+function clearSelection() {
+  selection.work?.abort();
+  selection.rows.clear();
+  for (const box of $('pages').querySelectorAll('input:checked')) box.checked = false;
+  replace($('selection-outcome'));
+  updateSelection();
+}
+
+function selectAll(isSelected) {
+  selection.rows.clear();
+  if (isSelected) list.rows.forEach((recording) => selection.rows.set(recording.recordingId, recording));
+  for (const box of $('pages').querySelectorAll('input[type=checkbox]')) box.checked = isSelected;
+  updateSelection();
+}
+
+function selectRow({ target }) {
+  const recording = list.rows[Number(target.dataset.select)];
+  if (!recording) return;
+  if (target.checked) selection.rows.set(recording.recordingId, recording);
+  else selection.rows.delete(recording.recordingId);
+  updateSelection();
+}
+
+/** Does the same with each selected recording, a few at once; `each` returns why it did nothing, or nothing. */
+async function withSelected(done, each) {
+  const rows = [...selection.rows.values()];
+  const work = new AbortController();
+  const outcome = { done: 0, skipped: [], failed: [] };
+  const left = rows.values();
+  selection.work = work;
+  updateSelection();
+  const one = async () => {
+    for (const recording of left) {
+      if (work.signal.aborted) return;
+      try {
+        const skipped = await each(recording, work.signal);
+        if (skipped) outcome.skipped.push([recording, skipped]);
+        else outcome.done += 1;
+      } catch (error) {
+        if (wasCancelled(error)) return;
+        outcome.failed.push([recording, error.message]);
+      }
+      showOutcome(done, outcome, rows.length, true);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+  selection.work = null;
+  showOutcome(done, outcome, rows.length, false);
+  updateSelection();
+}
+
+function showOutcome(done, outcome, total, isBusy) {
+  const finished = outcome.done + outcome.skipped.length + outcome.failed.length;
+  const parts = [`${number(outcome.done)} ${done}`, outcome.skipped.length > 0 && `${number(outcome.skipped.length)} skipped`, outcome.failed.length > 0 && `${number(outcome.failed.length)} failed`, !isBusy && finished < total && `${number(total - finished)} not done`];
+  const named = [...outcome.failed, ...outcome.skipped];
+  const lines = !isBusy && named.length > 0 && h('details', { open: outcome.failed.length > 0 }, h('summary', null, 'Which'),
+    h('ul', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Failed and skipped recordings' }, named.slice(0, FAILURES_NAMED).map(([recording, why]) => h('li', null, h('a', { href: `#/${recordingPath(recording.recordingId)}` }, nameOf(recording)), `: ${why}`)), named.length > FAILURES_NAMED && h('li', null, `and ${number(named.length - FAILURES_NAMED)} more`)));
+  replace($('selection-outcome'), isBusy && h('progress', { value: finished, max: total, 'aria-label': 'Progress' }), h('p', { class: outcome.failed.length > 0 ? 'bad-text' : null }, `${parts.filter(Boolean).join(', ')}${isBusy ? ` of ${number(total)}` : '.'}`), lines);
+}
+
+const selectedText = () => plural(selection.rows.size, 'selected recording');
+
+async function holdSelected() {
+  const values = await ask({ title: `Hold ${selectedText()}?`, text: 'They are deleted neither at ACS nor in the vault until every case is released.', go: 'Hold', fields: holdFields() });
+  if (values) withSelected('held', async (recording, signal) => { await request(`${recordingPath(recording.recordingId)}/hold`, { method: 'POST', body: values, signal }); });
+}
+
+async function retrySelected() {
+  if (!await ask({ title: `Retry ${selectedText()}?`, text: 'Files that are not in the vault are exported again with the next sweep. Nothing is deleted.', go: 'Retry' })) return;
+  withSelected('opened for another export', async ({ recordingId }, signal) => {
+    const { chunkList } = await request(recordingPath(recordingId), { signal });
+    const open = chunkList.filter(isOpenChunk);
+    for (const { documentId } of open) await request(`${chunkPath(documentId)}/retry`, { method: 'POST', signal });
+    return open.length === 0 && 'no file needs an export';
+  });
+}
+
+async function verifySelected() {
+  const size = [...selection.rows.values()].reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
+  if (!await ask({ title: `Verify ${selectedText()}?`, text: `Every file is read from end to end (${bytes(size)}) and its SHA-256 compared with the receipt. Nothing is changed.`, go: 'Verify' })) return;
+  withSelected('verified', async ({ recordingId }, signal) => {
+    const { chunkList } = await request(recordingPath(recordingId), { signal });
+    const proved = chunkList.filter(({ sha256 }) => sha256);
+    for (const { documentId, index } of proved) {
+      const { verified, problem } = await request(`${chunkPath(documentId)}/verify`, { method: 'POST', signal });
+      if (!verified) throw new Error(`chunk ${index}: ${problem}`);
+    }
+    return proved.length < chunkList.length || proved.length === 0 ? `${number(proved.length)} of ${plural(chunkList.length, 'file')} are in the vault` : null;
+  });
+}
+
+const CSV_COLUMNS = ['recordingId', 'callId', 'serverCallId', 'startedAt', 'endedAt', 'durationMs', 'status', 'reasons', 'nextStep', 'nextDeadline', 'participants', 'content', 'channels', 'format', 'chunks', 'sizeBytes', 'held', 'doubtful', 'notices'];
+
+/** A field of RFC 4180. What a spreadsheet would run as a formula begins with an apostrophe. */
+function csvField(value) {
+  const text = Array.isArray(value) ? value.join('; ') : String(value ?? '');
+  const safe = typeof value !== 'number' && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+function saveCsv() {
+  const lines = [CSV_COLUMNS, ...[...selection.rows.values()].map((recording) => CSV_COLUMNS.map((name) => recording[name]))];
+  const text = `\ufeff${lines.map((line) => line.map(csvField).join(',')).join('\r\n')}\r\n`;
+  const address = URL.createObjectURL(new Blob([text], { type: 'text/csv' }));
+  h('a', { href: address, download: `recordings-${isoDay(serverNow())}.csv` }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  toast(`${plural(selection.rows.size, 'recording')} saved as CSV, times in UTC`);
+}

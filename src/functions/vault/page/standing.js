@@ -1,0 +1,130 @@
+// What a recording needs: its standing, the reasons, the deadline and the next step in one place, with the buttons for it.
+
+const isOpenChunk = ({ state }) => ['pending', 'deadLettered'].includes(state);
+const isDoubtful = (chunk) => chunk.standing === 'doubtful';
+/** A loss, or a failure that no retry cures, may be acknowledged. */
+const ACKNOWLEDGED_WHEN = ['lost', 'failed', 'missing', 'incomplete'];
+/** Reasons that are listed; of more the others are counted. */
+const REASONS_SHOWN = 10;
+
+function standingPart(recording, canAct) {
+  const { status: state, reasons = [], nextDeadline, pauses = [] } = recording;
+  const openPause = pauses.find(({ endedAt }) => !endedAt);
+  const { tone, says } = status(state);
+  const buttons = canAct ? standingButtons(recording) : [];
+  return h('section', { class: `card standing-card ${tone}`, 'aria-labelledby': 'standing-title' },
+    h('h2', { id: 'standing-title', class: 'unseen' }, 'Standing and next step'),
+    h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && state !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), h('span', null, says)),
+    reasons.length > 0 && h('ul', { class: 'reasons' }, reasons.slice(0, REASONS_SHOWN).map((reason) => h('li', null, sentence(reason))), reasons.length > REASONS_SHOWN && h('li', null, `and ${number(reasons.length - REASONS_SHOWN)} more`)),
+    nextDeadline && h('p', { class: 'deadline' }, `${deadlineText(state)} `, countdown(nextDeadline), ' (', moment(nextDeadline, exactTime), ').'),
+    openPause?.resumeAt && h('p', null, 'Resumes by itself ', countdown(openPause.resumeAt), '.'),
+    h('p', { class: 'next-step' }, h('b', null, 'Next step: '), nextStep(recording)),
+    buttons.length > 0 && h('div', { class: 'standing-tools' }, buttons),
+    !canAct && h('p', { class: 'hint' }, 'Read-only: the operator turns actions on with OPERATOR_ACTIONS.'));
+}
+
+/** The button of the next step first. */
+function standingButtons(recording) {
+  const { status: state, chunkList, recordingId } = recording;
+  const open = chunkList.filter(isOpenChunk);
+  const doubtful = chunkList.filter(isDoubtful);
+  const proved = chunkList.filter(({ sha256, state: of }) => sha256 && of !== 'removed');
+  const offers = [
+    state === 'active' && ['pause', 'Pause', () => pauseRecording(recording), 'pause'],
+    state === 'paused' && ['resume', 'Resume', () => resumeRecording(recording), 'record'],
+    ['active', 'paused'].includes(state) && ['stop', 'Stop', () => stopRecording(recording), 'gone'],
+    open.length > 0 && ['retry', 'Retry', () => retryChunks(recording, open), 'refresh'],
+    doubtful.length > 0 && ['accept', 'Accept', () => acceptChunks(recording, doubtful), 'check'],
+    ACKNOWLEDGED_WHEN.includes(state) && ['acknowledge', 'Acknowledge', () => acknowledgeLoss(recording), 'check'],
+    proved.length > 0 && ['verify', 'Verify', () => verifyChunks(recording, proved), 'check'],
+    ['hold', 'Hold', () => addHold(recording), 'lock'],
+  ].filter(Boolean);
+  const first = { retry: 'retry', checkExport: 'retry', accept: 'accept', acknowledge: 'acknowledge', startAgain: 'acknowledge' }[recording.nextStep];
+  offers.sort(([one], [other]) => (other === first) - (one === first));
+  return offers.map(([name, text, onclick, picture]) => button(text, onclick, { kind: name === first ? 'primary' : '', picture, focus: `${name} ${recordingId}` }));
+}
+
+async function pauseRecording(recording) {
+  const fields = [{ name: 'resumeAfter', label: 'Resume by itself after', hint: '90s, 5m, 1h' }];
+  const question = { title: 'Pause this recording?', about: nameOf(recording), text: 'The call continues. Nothing of it is recorded until the recording resumes.', go: 'Pause', fields };
+  if (await act(question, controlPath(recording.recordingId, 'pause'), () => 'The recording is paused', (values) => values)) refreshRecording();
+}
+
+async function resumeRecording(recording) {
+  const question = { title: 'Resume this recording?', about: nameOf(recording), text: 'The call is recorded again from now on.', go: 'Resume' };
+  if (await act(question, controlPath(recording.recordingId, 'resume'), () => 'The recording resumed')) refreshRecording();
+}
+
+async function stopRecording(recording) {
+  const question = { title: 'Stop this recording?', about: nameOf(recording), text: 'It cannot be started again: another start makes another recording. Its files follow a few minutes later.', go: 'Stop', isDangerous: true };
+  if (await act(question, controlPath(recording.recordingId, 'stop'), () => 'The recording is stopped')) refreshRecording();
+}
+
+/** Asks once, then does the same with each chunk; what fails names its chunk. */
+async function withChunks(chunks, question, each) {
+  const values = await ask(question);
+  if (!values) return;
+  for (const chunk of chunks) {
+    try {
+      const [text, tone] = [await each(chunk, values)].flat();
+      if (text) toast(text, tone);
+    } catch (error) {
+      toastError(error instanceof ApiError ? new ApiError(error.status, error.code, `Chunk ${chunk.index}: ${error.message}`) : error);
+    }
+  }
+  if (shown.parts.chunks) shown.parts.chunks.written = null;
+  refreshRecording();
+}
+
+const chunksText = (chunks) => (chunks.length === 1 ? `chunk ${chunks[0].index}` : plural(chunks.length, 'chunk'));
+
+function retryChunks(recording, chunks) {
+  const question = { title: `Retry ${chunksText(chunks)}?`, about: nameOf(recording), text: 'The next sweep tries the export again, from the blocks that are already there. Nothing is deleted.', go: 'Retry' };
+  return withChunks(chunks, question, async ({ documentId, index }) => {
+    await request(`${chunkPath(documentId)}/retry`, { method: 'POST' });
+    return `Chunk ${index} is open again; the next sweep exports it`;
+  });
+}
+
+function acceptChunks(recording, chunks) {
+  const doubts = chunks.flatMap((chunk) => chunk.doubts ?? []).map(sentence).join('; ');
+  const question = { title: `Accept ${chunksText(chunks)}?`, about: nameOf(recording), text: `Play the copy first. ${doubts ? `${doubts}. ` : ''}Once it is accepted, its source may be deleted at ACS.`, go: 'Accept', isDangerous: true };
+  return withChunks(chunks, question, async ({ documentId, index }) => {
+    const { message } = await request(`${chunkPath(documentId)}/accept`, { method: 'POST' });
+    return message ?? `Chunk ${index} is accepted`;
+  });
+}
+
+function verifyChunks(recording, chunks) {
+  const size = chunks.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
+  const question = { title: `Verify ${chunksText(chunks)}?`, about: nameOf(recording), text: `Each file is read from end to end (${bytes(size)}) and its SHA-256 compared with the receipt. Nothing is changed.`, go: 'Verify' };
+  return withChunks(chunks, question, async ({ documentId, index }) => {
+    const answer = await request(`${chunkPath(documentId)}/verify`, { method: 'POST' });
+    const found = answer.verified
+      ? { tone: 'good', text: `Verified at ${clockSeconds(serverNow())}: ${number(answer.sizeBytes)} bytes, the SHA-256 agrees with the receipt.` }
+      : { tone: 'bad', text: `Not verified: ${answer.problem}` };
+    verifications.set(documentId, found);
+    return [`Chunk ${index}: ${found.text}`, found.tone];
+  });
+}
+
+async function acknowledgeLoss(recording) {
+  const fields = [{ name: 'reason', label: 'Reason; it must not name a person', required: true }];
+  const question = { title: 'Acknowledge what is lost?', about: nameOf(recording), text: 'The recording then counts as acknowledged and no longer needs attention. The reason is kept in the audit log.', go: 'Acknowledge', fields };
+  if (await act(question, `${recordingPath(recording.recordingId)}/acknowledge`, ({ message }) => message, (values) => values)) refreshRecording();
+}
+
+const holdFields = () => [{ name: 'case', label: 'Case', required: true }, { name: 'by', label: 'By whom' }, { name: 'note', label: 'Note' }];
+
+async function addHold(recording) {
+  const question = { title: 'Hold this recording?', about: nameOf(recording), text: 'It is deleted neither at ACS nor in the vault until every case is released, whatever the retention policy says.', go: 'Hold', fields: holdFields() };
+  await act(question, `${recordingPath(recording.recordingId)}/hold`, () => 'The recording is held', (values) => values);
+  // Even a refusal may have held the files that are left.
+  refreshRecording();
+}
+
+async function releaseHold(recording, tag) {
+  const question = { title: `Release ${tag}?`, about: nameOf(recording), text: 'If no other case holds the recording, the policy may delete it again. A deleted copy cannot be brought back.', go: 'Release', isDangerous: true };
+  const answer = await act(question, `${recordingPath(recording.recordingId)}/release`, () => `${tag} is released`, () => ({ case: tag }));
+  if (answer) refreshRecording();
+}
