@@ -1,5 +1,5 @@
-//! `VaultPage`: the operator's page, one document put together from the files in `page/`. It is nothing without a key; what it
-//! may load and run is written into its policy.
+//! `VaultPage`: the operator's page, one document assembled from the files in `page/`. It shows nothing without a key; its
+//! policy lists what it may load and run. It must not know what the page shows.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ const STYLE: &str = concat!(
     include_str!("page/style.css"),
     include_str!("page/views.css")
 );
-/// One script: what stands below may use what stands above.
+/// One script, in order: a file may use those above it.
 const SCRIPT: &str = concat!(
     include_str!("page/dom.js"),
     include_str!("page/format.js"),
@@ -53,7 +53,7 @@ static ETAG: LazyLock<String> =
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Nothing but the page's own script and style runs, and nothing is asked of anybody but us.
+/// Only the page's own script and style run, and they send requests only to this host.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; media-src 'self'; img-src data:; \
@@ -63,7 +63,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// How a policy names what stands inline.
+/// How a policy names an inline script or style.
 fn source(inline: &str) -> String {
     format!(
         "sha256-{}",

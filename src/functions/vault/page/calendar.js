@@ -28,8 +28,8 @@ function calendar(days, lost) {
     const { tone, text } = completeness(day, lost);
     const name = dayName(day.day);
     const counts = `${plural(day.recordings, 'recording')}${day.isCapped ? ' or more' : ''}, ${plural(day.minutes, 'minute')}`;
-    const link = h('a', { href: `#/recordings?${parameters({ from: day.day, to: day.day, zone: 'UTC' })}`, class: tone, title: counts, 'aria-label': `${name}: ${text}, ${counts}`, 'data-focus': `calendar ${day.day}` },
-      h('span', { class: 'calendar-day' }, name.replace(/^\w+,? /, '')), h('span', { class: 'calendar-text' }, text), h('span', { class: 'calendar-count' }, day.recordings > 0 ? number(day.recordings) : ''));
+    const link = h('a', { href: `#/recordings?${parameters({ from: day.day, to: day.day, zone: 'UTC' })}`, class: tone, title: `${name}: ${counts}`, 'data-focus': `calendar ${day.day}` },
+      h('span', { class: 'calendar-day' }, name.replace(/^\w+,? /, '')), h('span', { class: 'calendar-text' }, text), h('span', { class: 'calendar-count' }, day.recordings > 0 && [`${number(day.recordings)}${day.isCapped ? '+' : ''}`, h('span', { class: 'unseen' }, day.recordings === 1 ? ' recording' : ' recordings')]));
     return h('li', { class: index === 0 ? `starts-${weekday}` : null }, link);
   };
   return [

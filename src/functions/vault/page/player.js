@@ -51,7 +51,7 @@ function makePlayer(recording) {
     replace(message, icon('alert'), text, ' ', button('Try again', () => open(player.at, 0, true), { focus: 'again' }));
   }
 
-  // A ticket that ran out in the middle is replaced once; what fails then is told.
+  // A ticket that expired meanwhile is replaced once; a failure after that is shown.
   async function failed() {
     if (over.signal.aborted || !media.getAttribute('src')) return;
     if (!player.isAgain) return open(player.at, media.currentTime, true, true);
@@ -70,7 +70,7 @@ function makePlayer(recording) {
   return { element: box, stop };
 }
 
-/** A media element says only that it failed; the server says why. */
+/** A media element reports only that it failed; the server knows why. */
 async function whyNot(url, signal) {
   try {
     const response = await fetch(url, { headers: { range: 'bytes=0-0' }, cache: 'no-store', signal });
@@ -79,7 +79,7 @@ async function whyNot(url, signal) {
     await read(response);
     return inWords(response.status);
   } catch (error) {
-    return error instanceof ApiError ? error.message : 'The file cannot be loaded. Is the network there?';
+    return error instanceof ApiError ? error.message : 'The file cannot be loaded. Check the network.';
   }
 }
 
