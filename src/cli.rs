@@ -2,10 +2,12 @@
 //! dispatches them. A verb knows the library; nothing in the library knows a verb.
 
 mod accept;
+mod acknowledge;
 mod audit;
 mod completions;
 mod delete_source;
 mod doctor;
+mod existing;
 mod exit;
 mod gdpr;
 mod hold;
@@ -24,6 +26,7 @@ mod retry;
 mod serve;
 mod settings;
 mod show;
+mod status;
 mod table;
 mod unreadable;
 mod vault_receipts;
@@ -58,12 +61,18 @@ enum Verb {
     List(list::List),
     /// Show everything that the ledger knows about a chunk
     Show(show::Show),
+    /// Tell whether everything is safe, and what was not checked
+    Status(status::Status),
     /// Report on a day's recordings, and on what is missing
     Report(report::Report),
     /// Retry failed chunks: those named, or all that are dead-lettered
     Retry(retry::Retry),
     /// Accept the copies of doubtful chunks, so that their sources at ACS may be deleted
     Accept(accept::Accept),
+    /// Acknowledge a loss with a reason, so that it is counted apart
+    Acknowledge(acknowledge::Acknowledge),
+    /// Dismiss an event that could not be read, with a reason
+    Dismiss(acknowledge::Dismiss),
     /// Check the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -115,12 +124,21 @@ fn dispatch(verb: Verb, output: Output) -> Exit {
             with_settings(async |config| Box::pin(verb.run(config, output)).await)
         }
         Verb::List(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Show(verb) => with_settings(async |config| verb.run(config, output).await),
+        Verb::Show(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
+        Verb::Status(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
         Verb::Report(verb) => {
             with_settings(async |config| Box::pin(verb.run(config, output)).await)
         }
         Verb::Retry(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
         Verb::Accept(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::Acknowledge(verb) => {
+            with_settings(async |config| Box::pin(verb.run(config, output)).await)
+        }
+        Verb::Dismiss(verb) => {
             with_settings(async |config| Box::pin(verb.run(config, output)).await)
         }
         Verb::Audit(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),

@@ -2,6 +2,7 @@
 //!
 //! Everything the outside says about a recording becomes one of these types at the door and is not checked again inside.
 
+pub mod acknowledgement;
 pub mod call_event;
 pub mod chunk;
 pub mod delete_location;
@@ -12,6 +13,7 @@ pub mod media;
 pub mod metadata;
 mod subject;
 
+pub use acknowledgement::Acknowledgement;
 pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, RecordingChunk};
 pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};

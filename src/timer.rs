@@ -3,9 +3,12 @@
 //!
 //! It knows no HTTP. What the timer's own message says does not matter: the ledger knows what is due.
 
+mod standing_report;
+
 use std::time::{Duration, Instant};
 
 use crate::app::App;
+use crate::catalogue::check::{CheckStart, SliceOutcome};
 use crate::control::sweep::RecordingsReport;
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
@@ -13,6 +16,8 @@ use crate::export::{Budget, SweepReport};
 use crate::metrics;
 use crate::store::DocumentError;
 
+/// A slice of the complete check takes at most this long.
+const CHECK_BUDGET: Duration = Duration::from_secs(20);
 /// A bot that does not answer keeps no sweep from ending.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
 
@@ -36,10 +41,12 @@ pub async fn run(app: &App) -> TimerReport {
     if let Err(error) = missing {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
     }
-    if let Err(error) = app.control.report_daily(&app.ledger).await {
+    if let Err(error) = app.catalogue.report_daily().await {
         tracing::error!(error = %ErrorChain(&error), "Could not make the report of yesterday");
     }
     note_sweep(app, began).await;
+    check(app).await;
+    standing_report::report(app).await;
     match &chunks {
         Ok(report) => {
             measure(report, began, app);
@@ -66,6 +73,18 @@ pub async fn run(app: &App) -> TimerReport {
         }
     }
     TimerReport { chunks, recordings }
+}
+
+/// A slice of the complete check; it ends before the next sweep begins.
+async fn check(app: &App) {
+    let budget = Budget::of(app.sweep_budget.min(CHECK_BUDGET));
+    match app.catalogue.check(CheckStart::WhenDue, budget).await {
+        Ok(SliceOutcome::Finished) => tracing::info!("Finished the complete check"),
+        Ok(SliceOutcome::NotDue | SliceOutcome::Unfinished) => {}
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "Could not go on with the complete check; the next sweep does");
+        }
+    }
 }
 
 async fn sweep_bots(app: &App) {

@@ -18,11 +18,12 @@ use tokio::sync::mpsc;
 
 use super::media::{ChunkFile, FileKind, ProvedFile};
 use super::person::Person;
-use super::row::{KnownChunk, KnownRecording};
+use super::known::KnownRecording;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
 use crate::recording::DocumentId;
+use crate::standing::KnownChunk;
 use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
 
@@ -298,7 +299,7 @@ impl Catalogue {
             archive = archive.append(&name, media.size_bytes(), stream).await?;
             archive.manifest.check_last(&media)?;
         }
-        let Some(entry) = &chunk.entry else {
+        let Some(entry) = chunk.entry.found() else {
             return Ok(archive);
         };
         let Some(receipt) = entry.state.receipt() else {

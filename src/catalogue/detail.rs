@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::row::{KnownChunk, KnownRecording, Row};
+use super::known::KnownRecording;
+use super::row::Row;
 use super::timeline::Happening;
 use super::{Catalogue, CatalogueError};
 use crate::control::consent::Consent;
@@ -16,6 +17,7 @@ use crate::export::receipt::VaultName;
 use crate::export::{ChunkState, LedgerEntry, layout};
 use crate::media::MediaExamination;
 use crate::recording::{Participant, RecordingId};
+use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
 
@@ -41,6 +43,7 @@ pub struct RecordingDetail {
     pub chunk_list: Vec<ShownChunk>,
     /// From the audit log, oldest first.
     pub timeline: Vec<Happening>,
+    /// What is not as it should be; empty when it is settled.
     pub problems: Vec<String>,
 }
 
@@ -99,9 +102,10 @@ pub struct ShownFailure {
 pub struct ShownChunk {
     pub document_id: String,
     pub index: u32,
-    /// The ledger's state, or `unknown`.
+    /// The ledger's state; `unknown` without an entry, `unreadable` with one that is not readable.
     #[schema(example = "sourceDeleted")]
     pub state: &'static str,
+    pub standing: Standing,
     pub size_bytes: Option<u64>,
     pub duration_ms: Option<u64>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -166,7 +170,7 @@ impl Catalogue {
     ) -> Result<RecordingDetail, CatalogueError> {
         let timeline = self.timeline(recorded).await?;
         let conversation = self.conversation(recorded).await?;
-        Ok(detail(recorded, conversation, timeline, self.clock.now()))
+        Ok(detail(recorded, conversation, timeline, self.rules()))
     }
 
     async fn conversation(
@@ -185,7 +189,7 @@ impl Catalogue {
     }
 
     /// A recording with what holds it.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         &self,
         id: &RecordingId,
     ) -> Result<Option<KnownRecording>, CatalogueError> {
@@ -200,7 +204,7 @@ fn detail(
     recorded: &KnownRecording,
     conversation: Option<ShownConversation>,
     timeline: Vec<Happening>,
-    now: Timestamp,
+    rules: Rules,
 ) -> RecordingDetail {
     let account = &recorded.account;
     let json = |value: Result<Value, serde_json::Error>| {
@@ -208,8 +212,14 @@ fn detail(
             .ok()
             .filter(|value| value.as_object().is_some_and(|members| !members.is_empty()))
     };
+    let row = recorded.row(rules);
+    let problems = if row.status.is_settled() {
+        Vec::new()
+    } else {
+        row.reasons.clone()
+    };
     RecordingDetail {
-        row: recorded.row(now),
+        row,
         started_by: account.started_by.clone(),
         call: json(serde_json::to_value(account.call.as_ref())),
         options: json(serde_json::to_value(&account.options)),
@@ -221,10 +231,10 @@ fn detail(
         chunk_list: recorded
             .chunks
             .iter()
-            .map(|chunk| shown_chunk(chunk, now))
+            .map(|chunk| shown_chunk(chunk, rules.now))
             .collect(),
         timeline,
-        problems: recorded.problems(),
+        problems,
     }
 }
 
@@ -261,8 +271,15 @@ pub fn shown_case(case: &Case) -> ShownCase {
 }
 
 fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
-    let unknown = unknown_chunk(chunk.index, chunk.document_id.to_string());
-    let Some(entry) = &chunk.entry else {
+    let state = match &chunk.entry {
+        ChunkEntry::Unreadable => "unreadable",
+        ChunkEntry::Found(_) | ChunkEntry::Absent => "unknown",
+    };
+    let unknown = ShownChunk {
+        state,
+        ..unknown_chunk(chunk.index, chunk.document_id.to_string())
+    };
+    let Some(entry) = chunk.entry.found() else {
         return unknown;
     };
     let failures = entry.failures.iter().map(|failure| ShownFailure {
@@ -271,6 +288,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
     });
     let shown = ShownChunk {
         state: entry.state.name(),
+        standing: of_chunk(entry, now).standing,
         started_at: entry.chunk.started_at,
         content_type: content_type(entry),
         expires_at: Some(entry.expires_at),
@@ -365,6 +383,7 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         document_id,
         index,
         state: "unknown",
+        standing: Standing::Unknown,
         size_bytes: None,
         duration_ms: None,
         started_at: None,

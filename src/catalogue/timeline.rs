@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::row::KnownRecording;
+use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::store::audit::{AuditAction, AuditRecord};
 
@@ -156,12 +156,16 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         AuditAction::Accepted => {
             format!("Somebody accepted the media of chunk {index}, which is doubtful")
         }
+        AuditAction::Acknowledged => {
+            format!("Somebody acknowledged that chunk {index} has no whole copy")
+        }
         AuditAction::Rebuilt => {
             format!("The entry of chunk {index} was written anew from its receipt")
         }
         AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
         other @ (AuditAction::Verified
         | AuditAction::Replayed
+        | AuditAction::Dismissed
         | AuditAction::Held
         | AuditAction::Released
         | AuditAction::RetentionApplied

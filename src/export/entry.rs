@@ -8,9 +8,9 @@ use uuid::Uuid;
 
 use super::intent::Intent;
 use super::layout;
-use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
+use crate::export::receipt::ExportReceipt;
+use crate::recording::{Acknowledgement, ChunkEnd, MediaKind, MetadataSummary, RecordingChunk};
 use crate::store::people::PersonHash;
 
 /// Failures kept as history; older ones make room.
@@ -57,6 +57,9 @@ pub struct LedgerEntry {
     /// When somebody said that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
+    /// An operator knows that it has no whole copy, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
     pub not_before: Option<Timestamp>,
     /// The highest risk that was reported.
     #[serde(default, rename = "toldRisk")]
@@ -130,6 +133,7 @@ impl LedgerEntry {
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
+            acknowledged: None,
             not_before: None,
             reported_risk: None,
             reported_end: false,
@@ -150,6 +154,7 @@ impl LedgerEntry {
     /// Opens it for another export: it was given up, or more is to be copied than there is.
     pub(super) fn try_again(&mut self) {
         self.reported_end = false;
+        self.acknowledged = None;
         self.state = ChunkState::Pending;
         self.begin_attempts_anew();
     }
@@ -175,6 +180,34 @@ impl LedgerEntry {
         now >= self.surely_gone_at
     }
 
+    /// ACS has dropped the file for good. A file in the customer's own storage is never dropped by ACS.
+    pub fn is_doomed(&self, now: Timestamp) -> bool {
+        !self.chunk.is_external() && self.is_surely_gone(now)
+    }
+
+    /// Why the file that was copied may not be all that was recorded.
+    pub fn cut_short(&self) -> Option<&'static str> {
+        const GREW: &str = "it was copied while it was still recorded";
+        match self.chunk.end() {
+            ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
+            ChunkEnd::BeingRecorded => Some(GREW),
+            ChunkEnd::Final => self.copied_unfinished.then_some(GREW),
+        }
+    }
+
+    /// Whether it ended without a copy, or with one that is not whole: a loss that can be acknowledged.
+    pub fn lacks_whole_copy(&self) -> bool {
+        self.state.is_loss() || (self.state.receipt().is_some() && self.cut_short().is_some())
+    }
+
+    /// What contradicts the media of its copy, unless an operator has accepted that.
+    pub fn open_anomaly(&self) -> Option<&str> {
+        match self.anomaly_accepted_at {
+            Some(_) => None,
+            None => self.state.receipt().and_then(ExportReceipt::anomaly),
+        }
+    }
+
     /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
     pub(super) fn is_done(&self) -> bool {
         self.state.is_settled() && (self.reported_end || !self.state.is_loss())
@@ -189,8 +222,8 @@ impl LedgerEntry {
     pub fn is_safe(&self) -> bool {
         match &self.state {
             ChunkState::Pending => self.chunk.is_external(),
-            ChunkState::Exported { receipt } => receipt.vault() == VaultName::Home,
-            ChunkState::SourceDeleted { .. }
+            ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
             | ChunkState::InPlace { .. }
             | ChunkState::Removing { .. }
@@ -243,7 +276,7 @@ pub fn recording_duration_ms<'a>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::recording::chunk::tests::chunk;
 
@@ -253,6 +286,14 @@ pub(super) mod tests {
             "2026-03-02T09:00:00Z".parse().unwrap(),
             Duration::from_hours(24),
         )
+    }
+
+    pub(crate) fn claimed_until(until: Timestamp) -> LedgerEntry {
+        let token = Uuid::nil();
+        LedgerEntry {
+            claim: Some(ClaimRecord { token, until }),
+            ..entry()
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
 use super::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination, ListedBlob,
     RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use super::layout::BlobName;
@@ -156,7 +156,7 @@ impl ExportDestination for FencedVault<'_> {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         self.vault.list(after, limit).await
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::recording::{CallId, ContentKind, FormatKind, MediaKind, RecordingChunk, RecordingId};
+use crate::recording::{CallId, ContentKind, DocumentId, FormatKind, MediaKind, RecordingChunk, RecordingId};
 
 /// Room for one folder name; ACS's ids of this kind have 36.
 const MAX_SEGMENT: usize = 64;
@@ -208,6 +208,17 @@ fn safe_segment(text: &str) -> String {
         .collect();
     let hash = Sha256::digest(text.as_bytes());
     format!("{kept}-{}", hex::encode(&hash[..4]))
+}
+
+/// The chunk that a file of the vault belongs to, by its name: `<index>-<what>.<documentId>.<extension>`.
+pub fn document_of(name: &BlobName) -> Option<DocumentId> {
+    let mut parts = name.as_str().rsplit('/').next()?.split('.');
+    let (_, id, _) = (parts.next()?, parts.next()?, parts.next()?);
+    if parts.next().is_some() {
+        None
+    } else {
+        id.parse().ok()
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,9 @@
 //! ```text
 //! chunks/<documentId>.json          the entry
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
+//! doomed/<time>-<documentId>        a marker of a chunk that was given up, until its loss is reported
 //! poison/<sha256>.json              an event that could not be read, whole
+//! dismissed/<sha256>.json           one that was dealt with
 //! audit/<number>.json               what happened, in a chain
 //! ```
 //! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
@@ -12,10 +14,12 @@ mod announcing;
 mod auditing;
 mod claiming;
 mod cleared;
+mod doomed;
 mod indexing;
 mod inventory;
 mod markers;
 mod operator_actions;
+mod poison;
 mod rebuilding;
 mod writing;
 
@@ -34,10 +38,12 @@ pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
 pub use claiming::{AfterUpdate, Claim, ClaimOver};
 pub use cleared::ClearedPlaces;
+pub use doomed::{DoomedChunk, DoomedCursor};
 pub use indexing::LastSweep;
 pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
-pub use operator_actions::{Accepted, Retried};
+pub use operator_actions::{Accepted, AcknowledgedChunk, Retried};
+pub use poison::Dismissed;
 pub use rebuilding::Rebuilt;
 
 const CHUNKS: &str = "chunks/";
@@ -117,6 +123,11 @@ impl From<Found> for Stored<LedgerEntry> {
 }
 
 impl ChunkLedger {
+    /// How long ACS keeps a file.
+    pub fn source_retention(&self) -> Duration {
+        self.retention
+    }
+
     /// `retention`: how long ACS keeps a file; `claim_ttl`: how long a claim lasts unless renewed.
     pub fn new(
         store: Arc<dyn DocumentStore>,

@@ -69,6 +69,7 @@ impl ExportSweep {
         // spoils its report.
         let removals = self.driver.removals();
         let (report, ()) = tokio::join!(self.drive_all(budget), removals.look_again(budget));
+        self.driver.report_losses(budget).await?;
         report
     }
 

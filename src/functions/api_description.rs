@@ -51,6 +51,10 @@ use crate::app::App;
         vault::actions::hold,
         vault::actions::release,
         vault::actions::replay,
+        vault::acknowledgements::accept,
+        vault::acknowledgements::acknowledge_chunk,
+        vault::acknowledgements::acknowledge_recording,
+        vault::acknowledgements::dismiss,
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),

@@ -7,6 +7,7 @@
 //! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
 //! | `VaultPage` | `vault`: the page |
 
+pub mod acknowledgements;
 pub mod actions;
 mod conditions;
 pub mod list;
@@ -60,6 +61,22 @@ pub fn data_routes() -> Router<Arc<App>> {
         .route(
             "/api/vault/chunks/{document_id}/metadata",
             get(media::metadata),
+        )
+        .route(
+            "/api/vault/recordings/{recording_id}/acknowledge",
+            post(acknowledgements::acknowledge_recording),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/acknowledge",
+            post(acknowledgements::acknowledge_chunk),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/accept",
+            post(acknowledgements::accept),
+        )
+        .route(
+            "/api/vault/poison/{sha256}/dismiss",
+            post(acknowledgements::dismiss),
         )
         .route("/api/vault/days", get(list::days))
         .route("/api/vault/deadlines", get(list::deadlines))

@@ -41,6 +41,7 @@
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
+//! | `standings` | every door says the same of how recordings stand; what nobody looked at is never called safe |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telephony`, `telephony_crashes` | bots and their commands; every call to the register failed, and killed at |
@@ -99,6 +100,7 @@ mod removals;
 mod schedules;
 mod sdk_traffic;
 mod source_deletion;
+mod standings;
 mod storms;
 mod support;
 mod sweep_cost;

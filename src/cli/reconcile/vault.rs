@@ -17,7 +17,8 @@ pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<
     // The folder's own name comes right before everything in it.
     let mut after: Option<BlobName> = Some(period.first_folder().parse()?);
     loop {
-        let names = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let listed = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let names: Vec<BlobName> = listed.into_iter().map(|blob| blob.name).collect();
         let is_last = names.len() < PAGE
             || names
                 .last()
@@ -49,13 +50,9 @@ pub(super) async fn compare(
         .map(|entry| (entry.chunk.document_id.as_str(), &entry.state))
         .collect();
     for name in files {
-        let Some(document_id) = document_of(name) else {
+        let Some(document_id) = layout::document_of(name) else {
             let problem = "this product gives no file such a name".to_owned();
-            findings.push(Finding {
-                kind: FindingKind::FileWithoutEntry,
-                subject: name.to_string(),
-                problem,
-            });
+            findings.push(Finding::new(FindingKind::FileWithoutEntry, name.to_string(), problem));
             continue;
         };
         let found = match known.get(document_id.as_str()) {
@@ -71,11 +68,7 @@ pub(super) async fn compare(
                     let problem = format!(
                         "the ledger's entry is not readable; `ledger rebuild {document_id}` rewrites it"
                     );
-                    Some(Finding {
-                        kind: FindingKind::FileWithoutEntry,
-                        subject: name.to_string(),
-                        problem,
-                    })
+                    Some(Finding::new(FindingKind::FileWithoutEntry, name.to_string(), problem))
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -101,14 +94,13 @@ fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
     let names = names.chain([layout::receipt(&entry.folder, &entry.chunk)]);
     let found = names
         .filter(|name| !files.contains(name))
-        .map(|name| Finding {
-            kind: FindingKind::FileMissing,
-            problem: format!(
+        .map(|name| {
+            let problem = format!(
                 "chunk {} is {}, and this file of it is not in the vault",
                 entry.chunk.document_id,
                 entry.state.name()
-            ),
-            subject: name.to_string(),
+            );
+            Finding::new(FindingKind::FileMissing, name.to_string(), problem)
         });
     found.collect()
 }
@@ -119,13 +111,7 @@ fn unaccounted(
     document_id: &DocumentId,
     state: Option<&ChunkState>,
 ) -> Option<Finding> {
-    let finding = |kind, problem| {
-        Some(Finding {
-            kind,
-            subject: name.to_string(),
-            problem,
-        })
-    };
+    let finding = |kind, problem: String| Some(Finding::new(kind, name.to_string(), problem));
     match state {
         None if name.as_str().contains("-receipt.") => finding(
             FindingKind::ReceiptWithoutEntry,
@@ -153,16 +139,5 @@ fn unaccounted(
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. },
         ) => None,
-    }
-}
-
-/// `<index>-<what>.<documentId>.<extension>`.
-fn document_of(name: &BlobName) -> Option<DocumentId> {
-    let mut parts = name.as_str().rsplit('/').next()?.split('.');
-    let (_, id, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        None
-    } else {
-        id.parse().ok()
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt as _;
 
-use super::entry_key;
+use super::{doomed, entry_key};
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::error_chain::ErrorChain;
@@ -40,6 +40,35 @@ impl LedgerEntry {
         self.state == other.state
             && self.participant_hashes == other.participant_hashes
             && self.chunk == other.chunk
+            && self.anomaly_accepted_at == other.anomaly_accepted_at
+            && self.acknowledged == other.acknowledged
+            && self.copied_unfinished == other.copied_unfinished
+            && self.reported_end == other.reported_end
+    }
+
+    /// The list of what needs a person that it is in. Time does not change it.
+    fn attention(&self) -> Option<Attention> {
+        let attention = match &self.state {
+            ChunkState::DeadLettered { .. } => Attention::Failed,
+            ChunkState::Expired { .. } => Attention::Lost,
+            ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. } => {
+                if self.open_anomaly().is_some() {
+                    return Some(Attention::Doubtful);
+                }
+                self.cut_short()?;
+                Attention::Incomplete
+            }
+            ChunkState::Pending
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::InPlace { .. } => return None,
+        };
+        Some(match self.acknowledged {
+            Some(_) => Attention::Acknowledged,
+            None => attention,
+        })
     }
 
     /// The keys of all its markers.
@@ -52,20 +81,11 @@ impl LedgerEntry {
             // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
             .map(|name| Listed::Participant(*name).marker(at, &recording, Some(document)))
             .collect();
-        let attention = match &self.state {
-            ChunkState::DeadLettered { .. } => Some(Attention::Failed),
-            ChunkState::Expired { .. } => Some(Attention::Lost),
-            ChunkState::Pending
-            | ChunkState::Exported { .. }
-            | ChunkState::SourceDeleted { .. }
-            | ChunkState::SourceLeft { .. }
-            | ChunkState::Removing { .. }
-            | ChunkState::Removed { .. }
-            | ChunkState::InPlace { .. } => None,
-        };
         markers.extend(
-            attention.map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
+            self.attention()
+                .map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
         );
+        markers.extend(doomed::marker(self));
         let proved_at = self
             .state
             .receipt()

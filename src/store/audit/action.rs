@@ -32,6 +32,10 @@ pub enum AuditAction {
     // What operators do.
     Retried,
     Accepted,
+    /// A loss, by somebody who knows of it.
+    Acknowledged,
+    /// An event that could not be read, and by which nothing is lost.
+    Dismissed,
     Verified,
     Replayed,
     Held,
@@ -85,6 +89,8 @@ mod tests {
             (AuditAction::RecordedErased, "recordedErased"),
             (AuditAction::Retried, "retried"),
             (AuditAction::Accepted, "accepted"),
+            (AuditAction::Acknowledged, "acknowledged"),
+            (AuditAction::Dismissed, "dismissed"),
             (AuditAction::Verified, "verified"),
             (AuditAction::Replayed, "replayed"),
             (AuditAction::Held, "held"),

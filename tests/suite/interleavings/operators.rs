@@ -32,7 +32,7 @@ impl Process {
 
     pub async fn accept(&self) -> Done {
         match self.actions().accept(&document(), &Operator::Shell).await {
-            Ok(Accepted::Accepted | Accepted::AlreadyAccepted) => {
+            Ok(Accepted::SourceLeft { .. } | Accepted::SourceGone | Accepted::Accepted | Accepted::AlreadyAccepted) => {
                 self.world.facts.note(Fact::Accepted);
                 Done::Done
             }

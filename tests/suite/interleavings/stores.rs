@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use recording_vault::export::ExportReceipt;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination, ListedBlob,
     RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
@@ -253,7 +253,7 @@ impl ExportDestination for GatedVault {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         self.inner.list(after, limit).await
     }
 

@@ -73,9 +73,17 @@ const STATUS = {
   waiting: { name: 'Waiting', tone: 'busy', picture: 'clock', says: 'ACS has the files; they are not in the vault yet. They are exported with the next sweep, nearest deadline first.' },
   exporting: { name: 'Exporting', tone: 'busy', picture: 'move', says: 'The files are on their way into the vault.' },
   atRisk: { name: 'At risk', tone: 'bad', picture: 'alert', says: 'Much of the time is over and the files are not in the vault. ACS drops them at the deadline.' },
+  awaitingFiles: { name: 'Awaiting files', tone: 'busy', picture: 'clock', says: 'The recording ended, and not all its files are announced yet.' },
+  backupOnly: { name: 'In the backup vault', tone: 'busy', picture: 'move', says: 'The only proved copy is in the backup vault; the sweep moves it home.' },
   verified: { name: 'Verified', tone: 'good', picture: 'check', says: 'Every file is in the vault, and length and SHA-256 are proved.' },
-  failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up after many attempts. Look at the reason below, remedy it, and retry.' },
+  failed: { name: 'Failed', tone: 'bad', picture: 'cross', says: 'The export was given up, or ACS could not start the recording. Look at the reason below.' },
   missing: { name: 'Missing', tone: 'bad', picture: 'alert', says: 'The recording ended, and no event announced its files.' },
+  incomplete: { name: 'Incomplete', tone: 'bad', picture: 'alert', says: 'Files of the recording were not announced, or are not whole.' },
+  doubtful: { name: 'Doubtful', tone: 'bad', picture: 'alert', says: 'The copy is exact, and its media contradicts its event or metadata. Look at it, then accept it.' },
+  unknown: { name: 'Unknown', tone: 'bad', picture: 'alert', says: 'Its account or an entry of the ledger is not readable.' },
+  acknowledged: { name: 'Acknowledged', tone: 'calm', picture: 'check', says: 'What is wrong with it was acknowledged with a reason.' },
+  inPlace: { name: 'In your storage', tone: 'good', picture: 'check', says: 'It lies in your own storage, and was looked at there.' },
+  erased: { name: 'Erased', tone: 'calm', picture: 'gone', says: 'It was erased on request.' },
   lost: { name: 'Lost', tone: 'bad', picture: 'cross', says: 'ACS dropped the files before they could be exported.' },
   removed: { name: 'Removed', tone: 'calm', picture: 'gone', says: 'The copy was deleted as the retention policy says.' },
 };
@@ -93,6 +101,7 @@ const CHUNK_STATE = {
   expired: ['lost: ACS dropped it before the export', 'bad'],
   deadLettered: ['given up', 'bad'],
   unknown: ['not in the ledger', 'bad'],
+  unreadable: ['its entry in the ledger is not readable', 'bad'],
 };
 
 /** `audio + video, MP4`; `audio, 3 channels, WAV` */

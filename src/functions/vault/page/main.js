@@ -71,7 +71,7 @@ function everyTick() {
   vault.polls += 1;
   pollSummary();
   if (current === 'overview' && vault.polls % 3 === 0) loadDeadlines({ quiet: true });
-  const isSettled = shown.recording && ['verified', 'removed', 'lost'].includes(shown.recording.status);
+  const isSettled = shown.recording && ['verified', 'removed', 'inPlace', 'erased', 'acknowledged', 'lost'].includes(shown.recording.status);
   if (current === 'recording' && shown.recording && !isSettled) refreshRecording({ quiet: true });
 }
 

@@ -38,10 +38,10 @@ async function showOverview() {
   await Promise.all([loadDays(), loadDeadlines()]);
 }
 
-function updateOverview({ tiles }) {
+function updateOverview({ tiles, verdict }) {
   if (!overview.isBuilt) return;
   updateTiles(tiles);
-  updateVerdict(tiles);
+  updateVerdict(verdict);
   updateSweep(tiles);
   updateWelcome();
 }
@@ -92,9 +92,7 @@ function keepOpen(box, draw) {
 }
 
 function isEmptyVault() {
-  const { tiles } = vault.summary;
-  const known = tiles.active + tiles.waiting + tiles.exporting + tiles.verified.count + tiles.atRisk + tiles.failed + tiles.missing + tiles.lost + tiles.poison;
-  return known === 0 && overview.areDaysKnown && overview.days.every((day) => day.recordings === 0);
+  return vault.summary.verdict.kind === 'noData' && overview.areDaysKnown && overview.days.every((day) => day.recordings === 0);
 }
 
 /** An empty vault says what to do next, not nothing. */

@@ -3,8 +3,9 @@
 /** Which tiles there are: name, number, line below, where it leads, and whether more than none is bad. */
 const TILES = [
   { group: 'On the way', tiles: [
-    { id: 'active', name: 'Recording now', state: 'active', value: (t) => t.active, note: () => 'calls' },
-    { id: 'waiting', name: 'Waiting', state: 'waiting', value: (t) => t.waiting, note: () => 'chunks' },
+    { id: 'active', name: 'Recording now', state: 'active', value: (t) => t.active, note: (t) => t.paused > 0 && `${number(t.paused)} paused` },
+    { id: 'awaitingFiles', name: 'Awaiting files', state: 'awaitingFiles', value: (t) => t.awaitingFiles, note: () => 'ended' },
+    { id: 'waiting', name: 'Waiting', state: 'waiting', value: (t) => t.waiting, note: () => 'recordings' },
     { id: 'exporting', name: 'Exporting', state: 'exporting', value: (t) => t.exporting, note: (t) => t.exporting > 0 && `${bytes(t.exportingBytesPerSecond)}/s` },
   ] },
   { group: 'Safe', tiles: [
@@ -14,6 +15,9 @@ const TILES = [
   { group: 'Needs somebody', tiles: [
     { id: 'atRisk', name: 'At risk', state: 'atRisk', value: (t) => t.atRisk, note: (t) => t.atRisk > 0 && t.nextDeadline && countdown(t.nextDeadline), tone: 'bad' },
     { id: 'failed', name: 'Failed', state: 'failed', value: (t) => t.failed, note: () => 'given up', tone: 'bad' },
+    { id: 'incomplete', name: 'Incomplete', state: 'incomplete', value: (t) => t.incomplete, note: () => 'files missing', tone: 'bad' },
+    { id: 'doubtful', name: 'Doubtful', state: 'doubtful', value: (t) => t.doubtful, note: () => 'look at the media', tone: 'warn' },
+    { id: 'unknown', name: 'Unknown', state: 'unknown', value: (t) => t.unknown, note: () => 'not readable', tone: 'bad' },
     { id: 'missing', name: 'Missing', state: 'missing', value: (t) => t.missing, note: () => 'no file came', tone: 'bad' },
     { id: 'lost', name: 'Lost', state: 'lost', value: (t) => t.lost, note: () => 'dropped by ACS', tone: 'bad' },
     { id: 'poison', name: 'Unreadable', href: '#/poison', value: (t) => t.poison, note: () => 'events', tone: 'warn' },
@@ -45,25 +49,18 @@ function updateTiles(tiles) {
   }
 }
 
-/** The sentence, and how serious it is. */
-function verdict(tiles) {
-  const { atRisk, failed, missing, lost } = tiles;
-  if (atRisk > 0) {
-    const first = tiles.nextDeadline ? ['The first is lost ', countdown(tiles.nextDeadline), '.'] : [];
-    return { tone: 'bad', text: `${plural(atRisk, 'recording')} at risk`, more: [...first, failed > 0 && ` ${plural(failed, 'chunk')} given up.`] };
-  }
-  if (failed + missing > 0) {
-    const parts = [failed > 0 && plural(failed, 'failed chunk'), missing > 0 && `${plural(missing, 'recording')} without files`].filter(Boolean);
-    return { tone: 'warn', text: 'Somebody has to look', more: [`${parts.join(' and ')}. There is still time.`] };
-  }
-  if (lost > 0) return { tone: 'warn', text: 'Nothing is at risk now', more: [`${plural(lost, 'chunk')} lost before; everything else that was recorded is in the vault or on its way.`] };
-  if (isEmptyVault()) return { tone: '', text: 'Ready for the first recording', more: ['Nothing has been recorded yet.'] };
-  const onTheWay = tiles.waiting + tiles.exporting;
-  return { tone: 'good', text: 'Everything recorded is safe', more: [onTheWay > 0 ? `${plural(onTheWay, 'chunk')} on the way, with time to spare.` : 'Nothing is waiting at ACS.'] };
+/** How the verdict of the vault looks. */
+const VERDICT = { safe: 'good', underWay: 'good', attention: 'bad', unknown: 'warn', noData: '' };
+
+/** The verdict as the vault gives it; the page judges nothing by itself. */
+function shownVerdict({ kind, headline, details, notChecked, check }) {
+  const unchecked = notChecked.map((what) => `Not checked: ${what}.`);
+  const checked = check ? [`Last complete check: ${dateTime(check.beganAt)}.`] : [];
+  return { tone: VERDICT[kind] ?? 'warn', text: headline, more: [...details, ...unchecked, ...checked].map((sentence) => `${sentence} `) };
 }
 
-function updateVerdict(tiles) {
-  const { tone, text, more } = verdict(tiles);
+function updateVerdict(verdict) {
+  const { tone, text, more } = shownVerdict(verdict);
   $('hero').className = `hero ${tone}`;
   const written = JSON.stringify([tone, text, more.map((part) => part?.dateTime ?? part)]);
   if ($('hero').dataset.written === written) return;
