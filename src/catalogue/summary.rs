@@ -9,7 +9,9 @@ use super::survey::Survey;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::entry::Risk;
+use crate::export::layout::BlobName;
 use crate::export::ledger::LastSweep;
+use crate::export::receipt::VaultName;
 use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
 use crate::standing::{Counts, Standing, of_chunk};
 use crate::store::index::{Count, Listed, Period};
@@ -193,40 +195,47 @@ impl Catalogue {
     /// # Errors
     /// When the ledger's storage fails. A vault that cannot be asked is not called empty.
     pub async fn storage_use(&self) -> Result<StorageUse, CatalogueError> {
-        let index = self.ledger.index();
         let (chunks, _) = self.ledger.open_chunks(None, 1).await?;
         let is_ledger_empty = chunks.is_empty()
             && self.ledger.is_without_entries().await?
             && self.register.names(None).await?.0.is_empty();
-        let files = self.vaults.home().list(None, 1).await;
-        let is_vault_empty = files.as_ref().is_ok_and(Vec::is_empty);
         if is_ledger_empty {
-            return Ok(match files {
+            return Ok(match self.vaults.home().list(None, 1).await {
                 Ok(files) if !files.is_empty() => StorageUse::LedgerEmpty,
                 Ok(_) | Err(_) => StorageUse::Unused,
             });
         }
-        if !is_vault_empty {
+        let proved = self.proved_media().await?;
+        let looking = futures::stream::iter(proved.clone()).map(|media| async move {
+            // A vault that cannot be asked is not called empty.
+            let found = self.vaults.home().version(&media).await;
+            found.map_or(true, |found| found.is_some())
+        });
+        let found: Vec<bool> = looking.buffered(AT_ONCE).collect().await;
+        if found.is_empty() || found.contains(&true) {
             return Ok(StorageUse::Used);
         }
-        let proved = index.places(&Listed::Proved, Period::default(), None, AT_ONCE);
-        let proved = proved.await?;
-        let looking = futures::stream::iter(proved).map(|place| async move {
-            match &place.document {
-                Some(document) => self.entry(document).await,
-                None => Ok(None),
-            }
-        });
-        let entries: Vec<Option<LedgerEntry>> = looking.buffered(AT_ONCE).try_collect().await?;
-        let has_home_copy = |entry: &LedgerEntry| {
-            of_chunk(entry, self.clock.now()).standing != Standing::BackupOnly
-                && entry.state.receipt().is_some()
-        };
-        Ok(if entries.iter().flatten().any(has_home_copy) {
-            StorageUse::VaultEmpty
-        } else {
-            StorageUse::Used
+        let files = self.vaults.home().list(None, 1).await;
+        Ok(match files {
+            Ok(files) if files.is_empty() => StorageUse::VaultEmpty,
+            // The complete check names the files that are gone.
+            Ok(_) | Err(_) => StorageUse::Used,
         })
+    }
+
+    /// The media of the copies at home that were proved last: a few of them.
+    async fn proved_media(&self) -> Result<Vec<BlobName>, CatalogueError> {
+        let index = self.ledger.index();
+        let places = index.places(&Listed::Proved, Period::default(), None, AT_ONCE);
+        let documents = places.await?.into_iter().filter_map(|place| place.document);
+        let looking =
+            futures::stream::iter(documents).map(|id| async move { self.entry(&id).await });
+        let entries: Vec<Option<LedgerEntry>> = looking.buffered(AT_ONCE).try_collect().await?;
+        let at_home = |entry: LedgerEntry| {
+            let receipt = entry.state.receipt()?;
+            (receipt.vault() == VaultName::Home).then(|| receipt.media().name().clone())
+        };
+        Ok(entries.into_iter().flatten().filter_map(at_home).collect())
     }
 
     /// Chunks that are not in the vault and that ACS drops before `until`, nearest first.

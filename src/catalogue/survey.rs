@@ -97,11 +97,7 @@ impl Catalogue {
     /// When the storage fails.
     pub async fn survey(&self, check: Option<&CheckRecord>) -> Result<Survey, CatalogueError> {
         let rules = self.rules();
-        let mut candidates = self.candidates(check).await?;
-        if candidates.order.len() > LOOKED_AT {
-            candidates.order.truncate(LOOKED_AT);
-            candidates.is_capped = true;
-        }
+        let candidates = self.candidates(check).await?;
         let Candidates {
             order,
             mut documents,
@@ -144,7 +140,10 @@ impl Catalogue {
     async fn candidates(&self, check: Option<&CheckRecord>) -> Result<Candidates, CatalogueError> {
         let mut candidates = Candidates::default();
         let index = self.ledger.index();
-        for kind in Attention::ALL {
+        let (acknowledged, open): (Vec<_>, Vec<_>) = Attention::ALL
+            .into_iter()
+            .partition(|kind| *kind == Attention::Acknowledged);
+        for kind in open {
             let list = Listed::Attention(kind);
             let places = index.places(&list, Period::default(), None, LOOKED_AT);
             let places = places.await?;
@@ -165,6 +164,16 @@ impl Catalogue {
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
             candidates.add(*name, None);
         }
+        candidates.is_capped |= candidates.order.len() > LOOKED_AT;
+        // Last: of those that need nobody, some may be left out.
+        for kind in acknowledged {
+            let list = Listed::Attention(kind);
+            let places = index.places(&list, Period::default(), None, LOOKED_AT);
+            for place in places.await? {
+                candidates.add(place.recording, place.document);
+            }
+        }
+        candidates.order.truncate(LOOKED_AT);
         Ok(candidates)
     }
 

@@ -5,6 +5,7 @@ mod advice;
 mod clock;
 mod handler;
 mod storage;
+mod sweep;
 
 use std::fmt;
 use std::time::Duration;
@@ -290,6 +291,7 @@ async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Clie
     }
     checks.extend(futures::future::join_all(asking).await);
     checks.push(content_hosts(targets));
+    checks.push(sweep::check(&app).await);
     checks
 }
 

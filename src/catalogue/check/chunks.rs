@@ -81,6 +81,7 @@ impl Catalogue {
         let media = receipt.media().name();
         Ok(match self.vaults.home().version(media).await? {
             Some(_) => None,
+            None if !self.is_expected(id, media).await? => None,
             None => Some((
                 media.to_string(),
                 format!("the copy of chunk {id} is not in the vault"),

@@ -22,8 +22,8 @@ impl Catalogue {
         seen: &mut Seen,
     ) -> Result<Option<BlobName>, CatalogueError> {
         let mut listed = self.vaults.home().list(after, PAGE).await?;
-        let is_last = listed.len() < PAGE;
-        if !is_last {
+        // Names that are none of ours are left out, so that a page may be short and have a next one all the same.
+        if listed.len() == PAGE {
             // The files of a chunk lie together; those of the last one may go on in the next page.
             let last = listed.last().and_then(|blob| layout::document_of(&blob.name));
             let whole = listed
@@ -45,7 +45,7 @@ impl Catalogue {
         for (id, files) in by_chunk {
             self.check_files_of(&id, &files, seen).await?;
         }
-        Ok(next.filter(|_| !is_last))
+        Ok(next)
     }
 
     async fn check_files_of(
@@ -79,6 +79,7 @@ impl Catalogue {
                 (Some(_), _) => {}
                 // It may have been written since the list was read.
                 (None, _) if self.vaults.home().version(&name).await?.is_some() => {}
+                (None, _) if !self.is_expected(id, &name).await? => {}
                 (None, _) => seen.find(
                     name.to_string(),
                     format!("this file of chunk {id} is not in the vault"),
@@ -86,6 +87,18 @@ impl Catalogue {
             }
         }
         Ok(())
+    }
+}
+
+impl Catalogue {
+    /// Whether the ledger still has a proof of this file at home: it may have been removed since its entry was read.
+    pub(super) async fn is_expected(
+        &self,
+        id: &DocumentId,
+        name: &BlobName,
+    ) -> Result<bool, CatalogueError> {
+        let entry = self.entry(id).await?;
+        Ok(entry.is_some_and(|entry| expected(&entry).iter().any(|(known, _)| known == name)))
     }
 }
 
