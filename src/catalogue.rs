@@ -7,8 +7,8 @@
 //! It knows no HTTP. What it finds in the index it looks at again: a marker that no longer fits is skipped.
 
 pub mod archive;
-pub mod covered;
 pub mod check;
+pub mod covered;
 mod day_numbers;
 pub mod days;
 pub mod detail;
@@ -18,9 +18,9 @@ pub mod known;
 pub mod label;
 pub mod list;
 pub mod media;
+pub mod nightly_report;
 mod packing;
 pub mod person;
-pub mod nightly_report;
 pub mod rebuild;
 pub mod report;
 pub mod row;
@@ -41,10 +41,10 @@ use crate::export::destination::DestinationError;
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
 use crate::recording::{DocumentId, RecordingId};
+use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
-use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use known::{KnownRecording, Reading, Registration};
 
 /// Recordings, or chunks, that are read together.

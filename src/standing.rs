@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 pub use chunk::of_chunk;
 pub use recording::{ChunkEntry, KnownChunk, of_recording, problems};
 
-/// How a chunk or a recording stands, worst first. A recording stands as the worst of its parts.
+/// The standing of a chunk or a recording, worst first. A recording has the standing of its worst part.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
 )]
@@ -97,7 +97,7 @@ pub struct Assessment {
     pub next_step: OperatorStep,
 }
 
-/// How many stand how.
+/// How many there are of each standing.
 pub type Counts = BTreeMap<Standing, usize>;
 
 impl Standing {
@@ -152,7 +152,9 @@ impl Standing {
         match self {
             Self::Lost => "ACS has dropped a file, and no copy of it is proved",
             Self::Failed => "the export was given up, or ACS could not start the recording",
-            Self::AtRisk => "half of the time at ACS or more is over, and there is no proved copy",
+            Self::AtRisk => {
+                "half of the time at ACS or more has passed, and there is no proved copy"
+            }
             Self::Unknown => "an account or an entry is not readable, or not there",
             Self::Missing => "it ended, and no event announced a file in time",
             Self::Incomplete => {
@@ -167,7 +169,7 @@ impl Standing {
             Self::Waiting => "it waits for its export, with time to spare",
             Self::Acknowledged => "what is wrong with it was acknowledged with a reason",
             Self::Verified => "the proved copy is in the vault at home",
-            Self::InPlace => "it lies in your own storage, and was looked at there",
+            Self::InPlace => "it is in your own storage, and was looked at there",
             Self::Erased => "it was erased on request",
             Self::Removed => "its copy was deleted from the vault by policy",
         }
@@ -272,9 +274,7 @@ impl OperatorStep {
             Self::Retry => Some(
                 "Fix the cause, then run `recording-vault retry`; if it is not needed, `recording-vault acknowledge`",
             ),
-            Self::Accept => {
-                Some("Look at the copy; if it is right, run `recording-vault accept`")
-            }
+            Self::Accept => Some("Look at the copy; if it is right, run `recording-vault accept`"),
             Self::Acknowledge => Some(
                 "Look for another copy; then write down why it is missing: `recording-vault acknowledge`",
             ),
@@ -336,9 +336,8 @@ impl Assessment {
             return Self::plain(Standing::Verified);
         };
         let (standing, next_step) = (worst.standing, worst.next_step);
-        let earliest = |parts: &mut dyn Iterator<Item = &Self>| {
-            parts.filter_map(|part| part.deadline).min()
-        };
+        let earliest =
+            |parts: &mut dyn Iterator<Item = &Self>| parts.filter_map(|part| part.deadline).min();
         let of_worst = earliest(&mut parts.iter().filter(|part| part.standing == standing));
         let deadline = of_worst.or_else(|| earliest(&mut parts.iter()));
         Self {
@@ -350,7 +349,7 @@ impl Assessment {
     }
 }
 
-/// How many of these stand how.
+/// How many of these there are of each standing.
 pub fn count(standings: impl IntoIterator<Item = Standing>) -> Counts {
     let mut counts = Counts::new();
     for standing in standings {

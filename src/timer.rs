@@ -82,7 +82,7 @@ async fn check(app: &App) {
         Ok(SliceOutcome::Finished) => tracing::info!("Finished the complete check"),
         Ok(SliceOutcome::NotDue | SliceOutcome::Unfinished) => {}
         Err(error) => {
-            tracing::error!(error = %ErrorChain(&error), "Could not go on with the complete check; the next sweep does");
+            tracing::error!(error = %ErrorChain(&error), "Could not continue the complete check; the next sweep does");
         }
     }
 }

@@ -24,7 +24,7 @@ var alarms = [
   {
     name: 'at-risk'
     standing: 'atRisk'
-    what: 'Half or more of the time in which ACS keeps a recording is over, and it is not in the vault.'
+    what: 'Half or more of the time in which ACS keeps a recording has passed, and it is not in the vault.'
     sentence: 'Recordings are at risk'
     severity: 1
   }
@@ -70,7 +70,7 @@ var alarms = [
   }
   {
     name: 'check-late'
-    what: 'No complete check of the vault for more than 26 hours: nobody knows whether all is there.'
+    what: 'No complete check of the vault for more than 26 hours: whether everything is in the vault is unknown.'
     sentence: 'The complete check is late'
     severity: 2
   }
@@ -147,7 +147,7 @@ resource sweep 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'recording-vault: sweep-not-running'
-    description: 'No sweep has ended for 30 minutes: what an event did not finish is not gone on with.'
+    description: 'No sweep has ended for 30 minutes: what an event did not finish is not continued.'
     severity: 1
     enabled: true
     scopes: [insights.id]

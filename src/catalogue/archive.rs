@@ -13,10 +13,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::known::KnownRecording;
 use super::media::{ChunkFile, FileKind, ProvedFile};
 use super::packing::{Content, PackingError, pack};
 use super::person::Person;
-use super::known::KnownRecording;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;

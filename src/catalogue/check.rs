@@ -226,8 +226,7 @@ impl Catalogue {
         if before.is_none() {
             self.clear_unreadable_check().await?;
         }
-        let replace =
-            |known: Option<&CheckState>| (known == before).then(|| after.clone());
+        let replace = |known: Option<&CheckState>| (known == before).then(|| after.clone());
         documents.change(KEY, replace).await?;
         Ok(())
     }

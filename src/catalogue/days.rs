@@ -11,7 +11,7 @@ use super::day_numbers::DayNumbers;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::day_summary::DaySummary;
 
-/// The most days that are told of at once.
+/// The most days of one answer.
 pub const MOST_DAYS: usize = 92;
 /// Recordings that are looked at for all days that are not final; the newest days' first.
 const LOOKED_AT: usize = 2000;

@@ -25,13 +25,14 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::archive::reason_of;
 use super::detail::RecordingDetail;
+use super::known::KnownRecording;
 use super::media::{ChunkFile, FileKind};
 use super::packing::{Content, PackingError, pack};
-use super::row::{KnownChunk, KnownRecording};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
 use crate::recording::RecordingId;
+use crate::standing::KnownChunk;
 use crate::store::audit::{AuditAction, AuditRecord};
 use crate::store::digest::Sha256Digest;
 
@@ -326,7 +327,7 @@ impl Catalogue {
         folder: &str,
         chunk: &KnownChunk,
     ) -> Result<Package<W>, EvidenceError> {
-        let Some(entry) = &chunk.entry else {
+        let Some(entry) = chunk.entry.found() else {
             return Ok(package);
         };
         let Some(receipt) = entry.state.receipt() else {

@@ -78,7 +78,7 @@ impl KnownRecording {
             .collect()
     }
 
-    /// How it stands.
+    /// Its standing.
     pub fn assessment(&self, rules: Rules) -> Assessment {
         match self.registration {
             Registration::Registered => of_recording(&self.account, &self.chunks, rules),
@@ -94,7 +94,7 @@ impl KnownRecording {
         }
     }
 
-    /// What of it lies in the vault, or in the customer's own storage.
+    /// The size of what is in the vault, or in the customer's own storage.
     pub fn size_bytes(&self) -> Option<u64> {
         let sizes = self.entries().filter_map(|entry| {
             if let ChunkState::InPlace { files, .. } = &entry.state {
@@ -146,7 +146,6 @@ impl KnownRecording {
         let server_call_id = self.account.conversation_id().map(str::to_owned);
         server_call_id.or_else(by_chunks)
     }
-
 }
 
 /// Why an account cannot be judged, and by what name it is shown.

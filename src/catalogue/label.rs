@@ -58,10 +58,7 @@ pub fn short(id: &str) -> String {
 }
 
 /// `1.2 MB`
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "three digits are shown of it"
-)]
+#[expect(clippy::cast_precision_loss, reason = "three digits are shown of it")]
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
     if bytes < 1000 {

@@ -1,7 +1,7 @@
 //! Recordings in pages, newest first.
 //!
 //! What narrows the search most decides which list of the index is read; the other wishes are looked at row by row, within a
-//! bound: a page may be short, or empty, and have a next one all the same.
+//! bound: a page may be short, or empty, and still have a next one.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -98,9 +98,8 @@ impl Catalogue {
     /// Recordings of a standing that is not settled, from the same survey as the numbers of the summary. `None`: another list
     /// narrows the search more, or there are more than a survey looks at.
     async fn by_survey(&self, wanted: &ListFilter) -> Result<Option<Page>, CatalogueError> {
-        let is_surveyed = |standing: Standing| {
-            !standing.is_settled() || standing == Standing::Acknowledged
-        };
+        let is_surveyed =
+            |standing: Standing| !standing.is_settled() || standing == Standing::Acknowledged;
         let is_narrowed = wanted.participant.is_some() || wanted.call.is_some();
         if is_narrowed || !wanted.status.is_some_and(is_surveyed) {
             return Ok(None);
@@ -109,13 +108,16 @@ impl Catalogue {
         if survey.is_capped {
             return Ok(None);
         }
-        let fitting = survey.recordings.into_iter().filter(|one| match &one.reading {
-            Reading::Known(recorded) => {
-                let at = recorded.account.filed_at();
-                wanted.has_time(at) && wanted.names(recorded)
-            }
-            Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
-        });
+        let fitting = survey
+            .recordings
+            .into_iter()
+            .filter(|one| match &one.reading {
+                Reading::Known(recorded) => {
+                    let at = recorded.account.filed_at();
+                    wanted.has_time(at) && wanted.names(recorded)
+                }
+                Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
+            });
         let mut fitting: Vec<_> = fitting
             .filter(|one| wanted.status == Some(one.assessment.standing))
             .map(|one| (one.place(), one))

@@ -1,4 +1,4 @@
-//! The completeness report of a day: every recording that began then, its chunks, how it stands and what is missing.
+//! The completeness report of a day: every recording that began then, its chunks, its standing and what is missing.
 
 mod text;
 
@@ -36,7 +36,7 @@ pub struct CompletenessReport {
     pub chunks_in_vault: usize,
     /// Recordings that are not settled: running and waiting ones are among them.
     pub incomplete: usize,
-    /// How many recordings stand how.
+    /// How many recordings there are of each standing.
     pub standings: Counts,
     /// Total duration, as far as it is known.
     pub minutes: f64,
@@ -261,7 +261,7 @@ fn reported_chunk(chunk: &KnownChunk, judged: &Judged) -> ReportedChunk {
     }
 }
 
-/// Adds what of it lies in a vault, or in the customer's own storage.
+/// Adds its copy in a vault, or in the customer's own storage.
 fn with_copy(chunk: ReportedChunk, entry: &LedgerEntry) -> ReportedChunk {
     if let ChunkState::InPlace { files, .. } = &entry.state {
         return ReportedChunk {

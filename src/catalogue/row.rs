@@ -43,7 +43,7 @@ pub struct Row {
     pub size_bytes: Option<u64>,
     pub participants: usize,
     pub held: bool,
-    /// The media of a chunk is not what is said of it.
+    /// The media of a chunk contradicts its event or metadata.
     pub doubtful: bool,
     /// Notices on its media, such as a silent channel.
     pub notices: usize,

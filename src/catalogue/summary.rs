@@ -1,4 +1,4 @@
-//! How everything stands: the verdict, and the numbers behind it.
+//! The verdict, and the numbers behind it.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +49,7 @@ pub struct Tiles {
     pub backup_only: usize,
     /// Chunks that were proved of late.
     pub verified: VerifiedTile,
-    /// Not in the vault although half of their time is over.
+    /// Not in the vault although half of their time has passed.
     pub at_risk: usize,
     /// When the first recording gets worse by itself.
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -105,7 +105,7 @@ pub struct Deadline {
     pub document_id: String,
     pub index: u32,
     pub standing: Standing,
-    /// `half`, `threeQuarters` or `ninetyPercent` of its time is over.
+    /// `half`, `threeQuarters` or `ninetyPercent` of its time has passed.
     #[schema(value_type = Option<String>)]
     pub risk: Option<Risk>,
 }

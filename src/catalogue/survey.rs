@@ -108,16 +108,14 @@ impl Catalogue {
             .into_iter()
             .map(|name| (name, documents.remove(&name).unwrap_or_default()))
             .collect();
-        let reading = futures::stream::iter(named).map(|(name, documents)| async move {
-            self.surveyed(name, &documents, rules).await
-        });
+        let reading = futures::stream::iter(named)
+            .map(|(name, documents)| async move { self.surveyed(name, &documents, rules).await });
         let found: Vec<Option<Surveyed>> = reading.buffered(AT_ONCE).try_collect().await?;
         let is_noteworthy = |one: &Surveyed| {
             let standing = one.assessment.standing;
             !standing.is_settled() || standing == Standing::Acknowledged
         };
-        let recordings: Vec<Surveyed> =
-            found.into_iter().flatten().filter(is_noteworthy).collect();
+        let recordings: Vec<Surveyed> = found.into_iter().flatten().filter(is_noteworthy).collect();
         let known: BTreeSet<&DocumentId> = recordings
             .iter()
             .filter_map(|one| match &one.reading {
@@ -242,8 +240,7 @@ impl Catalogue {
         let Some(entry) = chunks.iter().find_map(|chunk| chunk.entry.found()) else {
             return Ok(None);
         };
-        let mut account =
-            RegisteredRecording::unknown(entry.chunk.filed_under(), entry.filed_at());
+        let mut account = RegisteredRecording::unknown(entry.chunk.filed_under(), entry.filed_at());
         account.started_at = entry.chunk.started_at;
         Ok(Some(KnownRecording {
             account,

@@ -73,10 +73,7 @@ impl fmt::Display for AcceptReport {
                 &self.source_left,
                 "is accepted; its source is left at ACS, which drops it by itself",
             ),
-            (
-                &self.source_gone,
-                "is accepted; ACS has its source no more",
-            ),
+            (&self.source_gone, "is accepted; ACS has its source no more"),
             (&self.nothing, "is not doubtful; there is nothing to accept"),
             (&self.unknown, "is not in the ledger"),
         ];

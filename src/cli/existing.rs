@@ -1,4 +1,4 @@
-//! Opens the application for verbs that look at what there is. A vault that is not there, or was never used, is no vault where
+//! Opens the application for verbs that look at what there is. A vault that does not exist, or was never used, is no vault where
 //! all is well: such verbs say so, and create nothing.
 
 use recording_vault::app::App;
@@ -17,12 +17,12 @@ pub async fn open(config: Config) -> anyhow::Result<App> {
         StorageUse::Unused => anyhow::bail!(
             "there is no vault here: neither VAULT_URL nor LEDGER_URL leads to anything that was ever used"
         ),
-        StorageUse::LedgerEmpty => anyhow::bail!(
-            "there is no ledger here, though the vault has files: check LEDGER_URL"
-        ),
-        StorageUse::VaultEmpty => complain(
-            "The ledger has proofs of copies, and the vault is empty: check VAULT_URL.\n",
-        ),
+        StorageUse::LedgerEmpty => {
+            anyhow::bail!("there is no ledger here, though the vault has files: check LEDGER_URL")
+        }
+        StorageUse::VaultEmpty => {
+            complain("The ledger has proofs of copies, and the vault is empty: check VAULT_URL.\n")
+        }
     }
     Ok(app)
 }

@@ -1,4 +1,4 @@
-//! `recording-vault list`: chunks and how they stand, recordings that need a person, and events that could not be read.
+//! `recording-vault list`: chunks and their standing, recordings that need a person, and events that could not be read.
 
 mod text;
 
@@ -31,7 +31,7 @@ pub struct List {
     /// Only chunks of a recording or call whose id contains this
     #[arg(long)]
     of: Option<String>,
-    /// Only chunks that are not in the vault although half of their time at ACS is over
+    /// Only chunks that are not in the vault although half of their time at ACS has passed
     #[arg(long)]
     at_risk: bool,
     /// Only chunks whose media contradicts its event or metadata
@@ -99,9 +99,13 @@ impl List {
         let ledger = &app.ledger;
         let now = app.clock.now();
         let mut entries = ledger.entries(|entry| self.matches(entry, now)).await?;
-        entries
-            .found
-            .sort_by_key(|entry| (entry.filed_at(), entry.chunk.filed_under(), entry.chunk.index));
+        entries.found.sort_by_key(|entry| {
+            (
+                entry.filed_at(),
+                entry.chunk.filed_under(),
+                entry.chunk.index,
+            )
+        });
         let mut listing = Listing {
             chunks: entries
                 .found
@@ -308,11 +312,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
         started_at: entry.chunk.plausible_start(entry.recorded_at),
         participants: participants.map(|person| person.id.clone()).collect(),
         size_bytes: size_bytes(&entry.state),
-        server_call_id: entry
-            .chunk
-            .server_call_id
-            .as_ref()
-            .map(ToString::to_string),
+        server_call_id: entry.chunk.server_call_id.as_ref().map(ToString::to_string),
         state: entry.state.name(),
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),

@@ -13,9 +13,9 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::app::App;
-use recording_vault::config::Config;
 use recording_vault::catalogue::label::RecordingLabel;
 use recording_vault::catalogue::report::{CompletenessReport, DayCoverage, ReportedRecording};
+use recording_vault::config::Config;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::{CallId, DocumentId, ServerCallId};
 use recording_vault::standing::{Standing, of_chunk};
@@ -60,7 +60,10 @@ impl Reconcile {
         let calls = self.calls.as_deref().map(calls::read).transpose()?;
         let app = existing::open(config).await?;
         if let DayCoverage::Future = app.catalogue.coverage(period.from).await? {
-            complain(&format!("No data from {} on: the day has not begun\n", period.from));
+            complain(&format!(
+                "No data from {} on: the day has not begun\n",
+                period.from
+            ));
             return Ok(Exit::NeedsAttention);
         }
         if let DayCoverage::BeforeFirst(first) = app.catalogue.coverage(period.to).await? {

@@ -6,8 +6,8 @@ use jiff::tz::TimeZone;
 use recording_vault::catalogue::report::DayCoverage;
 use recording_vault::config::Config;
 
-use super::exit::Exit;
 use super::existing;
+use super::exit::Exit;
 use super::output::{Output, complain};
 
 /// The arguments of `report`.

@@ -31,7 +31,10 @@ impl Status {
         let mut summary = app.catalogue.summary().await?;
         let is_used = summary.verdict.kind != VerdictKind::NoData;
         if self.check && is_used {
-            while app.catalogue.check(CheckStart::Now, Budget::of(SLICE)).await?
+            while app
+                .catalogue
+                .check(CheckStart::Now, Budget::of(SLICE))
+                .await?
                 == SliceOutcome::Unfinished
             {}
             summary = app.catalogue.summary().await?;

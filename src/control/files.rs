@@ -89,7 +89,9 @@ impl Files {
             problems.push("an event announced no chunk".to_owned());
         }
         for reason in &self.refused {
-            problems.push(format!("an event announced a chunk that cannot be read: {reason}"));
+            problems.push(format!(
+                "an event announced a chunk that cannot be read: {reason}"
+            ));
         }
         if !self.has_last && !self.chunks.is_empty() {
             problems.push("no event announced the end of the recording".to_owned());

@@ -10,8 +10,8 @@ use futures::stream::BoxStream;
 
 use super::block::{Block, BlockId};
 use super::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination, ListedBlob,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use super::layout::BlobName;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, ClaimOver, LedgerError};

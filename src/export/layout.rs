@@ -12,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::recording::{CallId, ContentKind, DocumentId, FormatKind, MediaKind, RecordingChunk, RecordingId};
+use crate::recording::{
+    CallId, ContentKind, DocumentId, FormatKind, MediaKind, RecordingChunk, RecordingId,
+};
 
 /// Room for one folder name; ACS's ids of this kind have 36.
 const MAX_SEGMENT: usize = 64;

@@ -36,9 +36,9 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         let failure = entry.failures.last();
         let last = failure.map(|failure| format!("; the last failure: {}", failure.reason));
         let is_over = if now < entry.expires_at {
-            "is not in the vault yet, and much of its time at ACS is over"
+            "is not in the vault yet, and much of its time at ACS has passed"
         } else {
-            "is not in the vault, and its time at ACS is over"
+            "is not in the vault, and its time at ACS has expired"
         };
         let reason = format!("{is_over}{}", last.unwrap_or_default());
         Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport)
@@ -78,7 +78,12 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
             _ => part,
         }
     });
-    Assessment::of_parts([Some(place), cut_short, doubt].into_iter().flatten().collect())
+    Assessment::of_parts(
+        [Some(place), cut_short, doubt]
+            .into_iter()
+            .flatten()
+            .collect(),
+    )
 }
 
 fn failed(entry: &LedgerEntry, reason: &str) -> Assessment {
@@ -153,10 +158,7 @@ pub(super) mod tests {
     fn standing(entry: &LedgerEntry, now: &str) -> Standing {
         let assessment = of_chunk(entry, at(now));
         assert!(
-            assessment
-                .standing
-                .steps()
-                .contains(&assessment.next_step),
+            assessment.standing.steps().contains(&assessment.next_step),
             "{assessment:?}"
         );
         assert!(
@@ -195,10 +197,7 @@ pub(super) mod tests {
             (left(doubtful_receipt()), [Standing::Doubtful; 3]),
             (removed, [Standing::Removed; 3]),
             (expired(), [Standing::Lost; 3]),
-            (
-                dead(),
-                [Standing::Failed, Standing::Failed, Standing::Lost],
-            ),
+            (dead(), [Standing::Failed, Standing::Failed, Standing::Lost]),
         ];
         for (state, expected) in cases {
             let entry = in_state(state);
@@ -218,7 +217,10 @@ pub(super) mod tests {
         assert!(assessment.reasons[0].ends_with("the last failure: ACS answered 500"));
         assert_eq!(assessment.deadline, Some(entry.expires_at));
         let over = of_chunk(&entry, at(GONE));
-        assert!(over.reasons[0].contains("its time at ACS is over"), "{over:?}");
+        assert!(
+            over.reasons[0].contains("its time at ACS has expired"),
+            "{over:?}"
+        );
     }
 
     #[test]

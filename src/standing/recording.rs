@@ -52,9 +52,8 @@ fn of_known(chunk: &KnownChunk, rules: Rules) -> Assessment {
     let KnownChunk {
         index, document_id, ..
     } = chunk;
-    let unknown = |problem: &str| {
-        Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild)
-    };
+    let unknown =
+        |problem: &str| Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild);
     let mut part = match &chunk.entry {
         ChunkEntry::Found(entry) => of_chunk(entry, rules.now),
         ChunkEntry::Absent => unknown("is not in the ledger"),
@@ -288,7 +287,10 @@ mod tests {
     fn a_gap_or_a_missing_end_is_awaited_and_then_incomplete() {
         for (documents, has_last) in [([(0, "a"), (2, "c")], true), ([(0, "a"), (1, "c")], false)] {
             let account = account(&documents, has_last);
-            let chunks = [chunk(0, "a", exported()), chunk(documents[1].0, "c", exported())];
+            let chunks = [
+                chunk(0, "a", exported()),
+                chunk(documents[1].0, "c", exported()),
+            ];
             assert_eq!(standing(&account, &chunks, ENDED), Standing::AwaitingFiles);
             assert_eq!(standing(&account, &chunks, LATER), Standing::Incomplete);
         }
@@ -297,7 +299,10 @@ mod tests {
     #[test]
     fn chunk_entries_that_could_not_be_read_leave_the_recording_incomplete() {
         let mut account = account(&[(0, "a")], true);
-        account.files.refused.insert("`documentId` is missing".to_owned());
+        account
+            .files
+            .refused
+            .insert("`documentId` is missing".to_owned());
         let chunks = [chunk(0, "a", exported())];
         assert_eq!(standing(&account, &chunks, LATER), Standing::Incomplete);
     }

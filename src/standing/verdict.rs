@@ -170,7 +170,10 @@ pub fn verdict(facts: Facts) -> Verdict {
     let check = facts.check.iter();
     details.extend(check.flat_map(|check| check.examples.iter().cloned()));
     if acknowledged > 0 {
-        details.push(format!("Acknowledged losses: {}.", recordings(acknowledged)));
+        details.push(format!(
+            "Acknowledged losses: {}.",
+            recordings(acknowledged)
+        ));
     }
     Verdict {
         kind,
@@ -205,9 +208,21 @@ fn problems(facts: &Facts) -> Vec<String> {
     }
     let findings = facts.check.as_ref().map_or(0, |check| check.findings);
     let others = [
-        (facts.unreadable_chunks, "unreadable chunk entry", "unreadable chunk entries"),
-        (facts.poison, "event that could not be read", "events that could not be read"),
-        (findings, "finding of the last complete check", "findings of the last complete check"),
+        (
+            facts.unreadable_chunks,
+            "unreadable chunk entry",
+            "unreadable chunk entries",
+        ),
+        (
+            facts.poison,
+            "event that could not be read",
+            "events that could not be read",
+        ),
+        (
+            findings,
+            "finding of the last complete check",
+            "findings of the last complete check",
+        ),
     ];
     for (count, one, many) in others {
         match count {
@@ -223,9 +238,8 @@ fn problems(facts: &Facts) -> Vec<String> {
 fn not_checked(facts: &Facts) -> Vec<String> {
     let mut unchecked = Vec::new();
     if facts.is_capped {
-        unchecked.push(
-            "there are more recordings that are not settled than were looked at".to_owned(),
-        );
+        unchecked
+            .push("there are more recordings that are not settled than were looked at".to_owned());
     }
     let age = |at: Timestamp| facts.as_of.duration_since(at);
     match facts.last_sweep {
@@ -251,7 +265,9 @@ fn not_checked(facts: &Facts) -> Vec<String> {
 }
 
 fn of_concern(counts: &Counts, concern: Concern) -> usize {
-    let of = counts.iter().filter(|(standing, _)| standing.concern() == concern);
+    let of = counts
+        .iter()
+        .filter(|(standing, _)| standing.concern() == concern);
     of.map(|(_, count)| count).sum()
 }
 
@@ -259,7 +275,9 @@ fn of_concern(counts: &Counts, concern: Concern) -> usize {
 fn sentence_of(facts: &Facts, concern: Concern) -> Option<String> {
     let of = facts.recordings.iter();
     let of = of.filter(|(standing, count)| standing.concern() == concern && **count > 0);
-    let parts: Vec<String> = of.map(|(standing, count)| counted(*standing, *count)).collect();
+    let parts: Vec<String> = of
+        .map(|(standing, count)| counted(*standing, *count))
+        .collect();
     (!parts.is_empty()).then(|| format!("On the way: {}.", parts.join(", ")))
 }
 
@@ -269,7 +287,7 @@ fn deadline_sentence(facts: &Facts) -> Option<String> {
     Some(if left.is_positive() {
         format!("The first deadline is {deadline:.0}, in {}.", rough(left))
     } else {
-        format!("The first deadline was {deadline:.0}: its time is over.")
+        format!("The first deadline was {deadline:.0}: it has passed.")
     })
 }
 
@@ -350,7 +368,10 @@ mod tests {
     #[test]
     fn safe_is_said_only_if_every_recording_is_and_everything_was_checked() {
         assert_eq!(kind(facts(&[])), VerdictKind::Safe);
-        assert_eq!(kind(facts(&[(Standing::Acknowledged, 1)])), VerdictKind::Safe);
+        assert_eq!(
+            kind(facts(&[(Standing::Acknowledged, 1)])),
+            VerdictKind::Safe
+        );
         for standing in Standing::ALL {
             let found = kind(facts(&[(standing, 1)]));
             let expected = match standing.concern() {
@@ -429,7 +450,7 @@ mod tests {
         let mut facts = facts(&[(Standing::Failed, 1)]);
         assert!(verdict(facts.clone()).details.is_empty());
         facts.first_deadline = Some(at("2026-03-02T11:00:00Z"));
-        assert!(verdict(facts).details[0].ends_with("its time is over."));
+        assert!(verdict(facts).details[0].ends_with("it has passed."));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Reports after each sweep how recordings stand: as metrics, and as a log line for each standing that needs a person. Alerts
+//! Reports the standing of recordings after each sweep: as metrics, and as a log line for each standing that needs a person. Alerts
 //! wait for these lines; they end when the standing does.
 
 use tracing::{error, warn};
@@ -18,7 +18,7 @@ pub(super) async fn report(app: &App) {
             log(&summary);
         }
         Err(error) => {
-            error!(error = %ErrorChain(&error), "Could not look at how recordings stand");
+            error!(error = %ErrorChain(&error), "Could not determine the standing of recordings");
         }
     }
 }
@@ -49,7 +49,10 @@ fn log(summary: &Summary) {
     match &verdict.check {
         Some(check) if check.findings > 0 => {
             let count = check.findings;
-            warn!(count, "Findings of the complete check need attention: {count} (`recording-vault status`)");
+            warn!(
+                count,
+                "Findings of the complete check need attention: {count} (`recording-vault status`)"
+            );
         }
         Some(check) if verdict.as_of.duration_since(check.began_at) > CHECK_LASTS => {
             let began_at = check.began_at;

@@ -198,7 +198,11 @@ async fn every_door_says_the_same_of_a_world_with_every_kind_of_trouble() {
     let shown = &days["days"][29];
     assert_eq!(
         (&shown["day"], &shown["recordings"], &shown["incomplete"]),
-        (&json!(today()), &json!(length(&day["recordings"])), &day["incomplete"]),
+        (
+            &json!(today()),
+            &json!(length(&day["recordings"])),
+            &day["incomplete"]
+        ),
         "{days}"
     );
     let nightly = std::fs::read(ledger(&world).join(format!("reports/{}.json", today())));
@@ -229,7 +233,9 @@ async fn every_door_says_the_same_of_a_world_with_every_kind_of_trouble() {
     assert_eq!(found, expected, "{reconciled}");
 
     // The metrics of the last sweep.
-    let metrics = world.client.get(format!("{}/api/metrics", world.host.url()));
+    let metrics = world
+        .client
+        .get(format!("{}/api/metrics", world.host.url()));
     let metrics = metrics.send().await.expect("the host answers");
     let metrics = metrics.text().await.expect("metrics are text");
     for (standing, count) in &expected {
@@ -245,7 +251,9 @@ async fn every_door_says_the_same_of_a_world_with_every_kind_of_trouble() {
 async fn a_loss_is_counted_apart_once_it_is_acknowledged_and_an_event_once_it_is_dismissed() {
     let world = troubled().await;
     let lost = report(&run(&world, &["list", "--json", "--standing", "lost"]).await);
-    let lost = lost["chunks"][0]["documentId"].as_str().expect("it is lost");
+    let lost = lost["chunks"][0]["documentId"]
+        .as_str()
+        .expect("it is lost");
     for (id, expected) in [(lost, Some(0)), (lost, Some(0)), ("nobody", Some(2))] {
         let output = run(&world, &["acknowledge", id, "--reason", "a test call"]).await;
         assert_eq!(output.status.code(), expected, "{}", text(&output));
@@ -318,7 +326,10 @@ async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
     let world = World::new().await;
     let nowhere = world.vault.with_file_name("nowhere");
     let mut settings = world.settings().clone();
-    settings.insert("VAULT_URL".to_owned(), format!("file://{}", nowhere.display()));
+    settings.insert(
+        "VAULT_URL".to_owned(),
+        format!("file://{}", nowhere.display()),
+    );
     for arguments in [
         &["list"][..],
         &["report"],
@@ -337,7 +348,10 @@ async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
     }
     assert!(!nowhere.exists() && !nowhere.with_file_name("nowhere-ledger").exists());
     world.event(&recorded(&world).await).await;
-    settings.insert("VAULT_URL".to_owned(), format!("file://{}", world.vault.display()));
+    settings.insert(
+        "VAULT_URL".to_owned(),
+        format!("file://{}", world.vault.display()),
+    );
     settings.insert(
         "LEDGER_URL".to_owned(),
         format!("file://{}", nowhere.display()),
@@ -354,7 +368,10 @@ async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
 async fn a_day_without_data_is_not_a_day_without_losses() {
     let world = World::new().await;
     world.event(&recorded(&world).await).await;
-    for (day, why) in [("2099-01-01", "has not begun"), ("2020-01-01", "the first recording")] {
+    for (day, why) in [
+        ("2099-01-01", "has not begun"),
+        ("2020-01-01", "the first recording"),
+    ] {
         let output = run(&world, &["report", "--day", day]).await;
         let complaint = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(

@@ -64,7 +64,8 @@ impl Catalogue {
             ChunkEntry::Found(entry) => entry,
             ChunkEntry::Absent => return Ok(None),
             ChunkEntry::Unreadable => {
-                let problem = "its ledger entry is not readable; run `recording-vault ledger rebuild`";
+                let problem =
+                    "its ledger entry is not readable; run `recording-vault ledger rebuild`";
                 return Ok(Some((id.to_string(), problem.to_owned())));
             }
         };

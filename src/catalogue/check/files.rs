@@ -22,10 +22,12 @@ impl Catalogue {
         seen: &mut Seen,
     ) -> Result<Option<BlobName>, CatalogueError> {
         let mut listed = self.vaults.home().list(after, PAGE).await?;
-        // Names that are none of ours are left out, so that a page may be short and have a next one all the same.
+        // Names that are none of ours are left out, so that a page may be short and still have a next one.
         if listed.len() == PAGE {
             // The files of a chunk lie together; those of the last one may go on in the next page.
-            let last = listed.last().and_then(|blob| layout::document_of(&blob.name));
+            let last = listed
+                .last()
+                .and_then(|blob| layout::document_of(&blob.name));
             let whole = listed
                 .iter()
                 .rposition(|blob| layout::document_of(&blob.name) != last);
@@ -59,9 +61,12 @@ impl Catalogue {
             // The check of the chunks has found it.
             ChunkEntry::Unreadable => return Ok(()),
             ChunkEntry::Absent => {
-                let subject = files.first().map_or_else(String::new, |file| file.name.to_string());
-                let problem =
-                    format!("the ledger has no entry of chunk {id}; `ledger rebuild {id}` writes it");
+                let subject = files
+                    .first()
+                    .map_or_else(String::new, |file| file.name.to_string());
+                let problem = format!(
+                    "the ledger has no entry of chunk {id}; `ledger rebuild {id}` writes it"
+                );
                 seen.find(subject, problem);
                 return Ok(());
             }

@@ -2,8 +2,8 @@
 
 use super::Eraser;
 use crate::catalogue::CatalogueError;
-use crate::catalogue::person::Person;
 use crate::catalogue::known::KnownRecording;
+use crate::catalogue::person::Person;
 use crate::control::entry::{Erased, RegisteredRecording};
 use crate::export::removal::{Ground, Removal};
 use crate::export::{Budget, ChunkState, LedgerEntry};

@@ -64,7 +64,7 @@ impl fmt::Display for ReportedRecording {
 }
 
 impl CompletenessReport {
-    /// What is to be said of the media of what is in the vault.
+    /// What is notable about the media in the vault.
     fn fmt_media(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.doubtful > 0 {
             let count = chunks(self.doubtful);

@@ -52,7 +52,11 @@ pub(super) async fn compare(
     for name in files {
         let Some(document_id) = layout::document_of(name) else {
             let problem = "this product gives no file such a name".to_owned();
-            findings.push(Finding::new(FindingKind::FileWithoutEntry, name.to_string(), problem));
+            findings.push(Finding::new(
+                FindingKind::FileWithoutEntry,
+                name.to_string(),
+                problem,
+            ));
             continue;
         };
         let found = match known.get(document_id.as_str()) {
@@ -68,7 +72,11 @@ pub(super) async fn compare(
                     let problem = format!(
                         "the ledger's entry is not readable; `ledger rebuild {document_id}` rewrites it"
                     );
-                    Some(Finding::new(FindingKind::FileWithoutEntry, name.to_string(), problem))
+                    Some(Finding::new(
+                        FindingKind::FileWithoutEntry,
+                        name.to_string(),
+                        problem,
+                    ))
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -92,16 +100,14 @@ fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
         .map(VerifiedFile::name)
         .cloned();
     let names = names.chain([layout::receipt(&entry.folder, &entry.chunk)]);
-    let found = names
-        .filter(|name| !files.contains(name))
-        .map(|name| {
-            let problem = format!(
-                "chunk {} is {}, and this file of it is not in the vault",
-                entry.chunk.document_id,
-                entry.state.name()
-            );
-            Finding::new(FindingKind::FileMissing, name.to_string(), problem)
-        });
+    let found = names.filter(|name| !files.contains(name)).map(|name| {
+        let problem = format!(
+            "chunk {} is {}, and this file of it is not in the vault",
+            entry.chunk.document_id,
+            entry.state.name()
+        );
+        Finding::new(FindingKind::FileMissing, name.to_string(), problem)
+    });
     found.collect()
 }
 

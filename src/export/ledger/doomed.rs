@@ -4,7 +4,7 @@
 //! doomed/<seconds>-<documentId>   a marker, until the loss is reported
 //! ```
 //! It is a marker like those of the index: written before the entry says so, removed after it says so no more, and only in the
-//! version that was seen. A retry, or the event that comes again, takes it back.
+//! version that was seen. A retry, or a repeated event, takes it back.
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -70,7 +70,7 @@ impl ChunkLedger {
             if seconds > now {
                 return Ok((doomed, None));
             }
-            // Seen before the entry is read: a writer who relies on it writes it anew.
+            // Seen before the entry is read: a writer who relies on it writes it again.
             let marker = self.index().seen([key]).await?;
             doomed.push(DoomedChunk {
                 document_id,

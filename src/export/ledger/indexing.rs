@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt as _;
 
-use super::{doomed, entry_key};
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
+use super::{doomed, entry_key};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;

@@ -32,7 +32,9 @@ pub enum Accepted {
     /// The next sweep deletes its source.
     Accepted,
     /// The copy is accepted. Its source stays at ACS, which drops it by itself then.
-    SourceLeft { until: Timestamp },
+    SourceLeft {
+        until: Timestamp,
+    },
     /// The copy is accepted. ACS has its source no more.
     SourceGone,
     /// An earlier acceptance did it.

@@ -19,7 +19,7 @@ use crate::export::ledger::{Accepted, Dismissed};
 use crate::functions::problem::Problem;
 use crate::operator_actions::acknowledge::Acknowledging;
 
-/// Why nobody has to look at it any longer.
+/// Why it needs no attention any longer.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ReasonRequest {
@@ -74,7 +74,11 @@ pub(crate) async fn accept(
         Accepted::AlreadyAccepted => "The copy was accepted before.".to_owned(),
         Accepted::NotDoubtful => {
             let message = "The chunk is not doubtful; there is nothing to accept.";
-            return Err(Problem::new(StatusCode::CONFLICT, "NothingToAccept", message));
+            return Err(Problem::new(
+                StatusCode::CONFLICT,
+                "NothingToAccept",
+                message,
+            ));
         }
         Accepted::Unknown => return Err(unknown_chunk()),
     }))
@@ -139,7 +143,7 @@ fn acknowledged(
         Acknowledging::NothingToAcknowledge { standing } => Err(Problem::new(
             StatusCode::CONFLICT,
             "NothingToAcknowledge",
-            format!("It stands as {standing}; there is no loss to acknowledge."),
+            format!("Its standing is {standing}; there is no loss to acknowledge."),
         )),
         Acknowledging::Unknown => Err(unknown()),
     }
@@ -162,7 +166,10 @@ pub(crate) async fn dismiss(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
     let operator = authorize(&app, &headers)?;
-    let dismissed = app.actions.dismiss(&sha256, &reason(&body?)?, &operator).await;
+    let dismissed = app
+        .actions
+        .dismiss(&sha256, &reason(&body?)?, &operator)
+        .await;
     match dismissed.map_err(CatalogueError::from)? {
         Dismissed::Dismissed => Ok(answer("The event is dismissed.")),
         Dismissed::AlreadyDismissed => Ok(answer("The event was dealt with before.")),

@@ -28,8 +28,8 @@ use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination, ListedBlob,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;

@@ -16,8 +16,8 @@ use super::versions;
 use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, temporary};
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination, ListedBlob,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;

@@ -18,8 +18,8 @@ use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
-    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination, ListedBlob,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::removal::Removals;
