@@ -21,6 +21,7 @@ mod markers;
 mod operator_actions;
 mod poison;
 mod rebuilding;
+mod sweeps;
 mod writing;
 
 use std::sync::Arc;
@@ -36,15 +37,15 @@ use crate::store::people::People;
 
 pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
-pub use claiming::{AfterUpdate, Claim, ClaimOver};
+pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use doomed::{DoomedChunk, DoomedCursor};
-pub use indexing::LastSweep;
 pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, AcknowledgedChunk, Retried};
 pub use poison::Dismissed;
 pub use rebuilding::Rebuilt;
+pub use sweeps::{LastSweep, OverdueSweep};
 
 const CHUNKS: &str = "chunks/";
 

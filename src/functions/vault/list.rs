@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::summary::{self, Deadlines, PoisonList, Tiles};
+use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
 use crate::standing::verdict::Verdict;
 use crate::store::index::Period;
@@ -38,6 +39,9 @@ pub(crate) struct Summary {
     actions: bool,
     /// Whether everything is safe, and what was not checked.
     verdict: Verdict,
+    /// How the Functions host passes requests on to the process that answers: `proxying`, `forwarding` or `direct`.
+    #[schema(example = "proxying")]
+    host: &'static str,
     tiles: Tiles,
 }
 
@@ -53,6 +57,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>) -> Result<Json<Summary>
         version: env!("CARGO_PKG_VERSION"),
         actions: app.operator_actions,
         verdict,
+        host: HostForm::last().name(),
         tiles,
     }))
 }
