@@ -69,7 +69,7 @@ pub enum CatalogueError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Vault(DestinationError),
+    Vault(#[from] DestinationError),
 }
 
 impl Catalogue {

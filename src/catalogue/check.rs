@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 use super::{Catalogue, CatalogueError};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
-use crate::export::destination::DestinationError;
 use crate::export::layout::BlobName;
 use crate::standing::Counts;
 use crate::standing::verdict::CheckSummary;
@@ -282,10 +281,4 @@ impl Catalogue {
 
 fn is_readable(content: &Bytes) -> bool {
     serde_json::from_slice::<CheckState>(content).is_ok()
-}
-
-impl From<DestinationError> for CatalogueError {
-    fn from(error: DestinationError) -> Self {
-        Self::Vault(error)
-    }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::known::KnownRecording;
+use super::known::{KnownRecording, of_files};
 use super::row::Row;
 use super::timeline::Happening;
 use super::{Catalogue, CatalogueError};
@@ -13,10 +13,10 @@ use crate::control::consent::Consent;
 use crate::control::entry::Pause;
 use crate::control::telephony;
 use crate::export::entry::Risk;
-use crate::export::receipt::VaultName;
-use crate::export::{ChunkState, LedgerEntry, layout};
+use crate::export::receipt::{VaultName, VerifiedFile};
+use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::media::MediaExamination;
-use crate::recording::{Participant, RecordingId};
+use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
@@ -136,6 +136,27 @@ pub struct ShownChunk {
     pub channels: Vec<ShownChannel>,
     /// Whether its media can be had here.
     pub playable: bool,
+    /// Its files, where events announced more than one.
+    pub places: Vec<ShownPlace>,
+}
+
+/// A file of a document, where events announced more than one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownPlace {
+    /// What `accept` takes.
+    #[schema(value_type = u8)]
+    pub place: FileNumber,
+    /// Whether its file stands for the document.
+    pub chosen: bool,
+    pub location: Option<String>,
+    /// As in `state`; or, of a file beside the document's, `pending`, `proved`, `missing` or `refused`.
+    pub state: &'static str,
+    pub file: Option<String>,
+    pub size_bytes: Option<u64>,
+    pub sha256: Option<String>,
+    /// Why it is not in the vault.
+    pub problem: Option<String>,
 }
 
 /// What is known of a recording by its id.
@@ -213,11 +234,19 @@ fn detail(
             .filter(|value| value.as_object().is_some_and(|members| !members.is_empty()))
     };
     let row = recorded.row(rules);
-    let problems = if row.status.is_settled() {
+    let mut problems = if row.status.is_settled() {
         Vec::new()
     } else {
         row.reasons.clone()
     };
+    for chunk in &recorded.chunks {
+        let entry = chunk.entry.found();
+        problems.extend(
+            entry
+                .into_iter()
+                .flat_map(|entry| of_files(chunk.index, entry)),
+        );
+    }
     RecordingDetail {
         row,
         started_by: account.started_by.clone(),
@@ -299,6 +328,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
             .filter(|at| *at > now && !entry.state.is_settled()),
         claimed: entry.is_claimed(now),
         failures: failures.collect(),
+        places: places(entry),
         ..unknown
     };
     with_metadata(with_files(shown, entry), entry)
@@ -364,6 +394,35 @@ fn with_metadata(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
     }
 }
 
+/// The files of a document, the one that stands for it first; none where it has one only.
+fn places(entry: &LedgerEntry) -> Vec<ShownPlace> {
+    if entry.further.is_empty() {
+        return Vec::new();
+    }
+    let shown = |chunk: &RecordingChunk, state, receipt: Option<&ExportReceipt>| {
+        let media = receipt.map(ExportReceipt::media);
+        ShownPlace {
+            place: chunk.file_number,
+            chosen: chunk.file_number == entry.chunk.file_number,
+            location: chunk.locations.content.clone(),
+            state,
+            file: media.map(|file| file.name().to_string()),
+            size_bytes: media.map(VerifiedFile::size_bytes),
+            sha256: media.map(|file| file.sha256().to_string()),
+            problem: None,
+        }
+    };
+    let own = shown(&entry.chunk, entry.state.name(), entry.state.receipt());
+    let further = entry.further.iter().map(|further| {
+        let chunk = entry.chunk.with_file(&further.file);
+        ShownPlace {
+            problem: further.problem().map(str::to_owned),
+            ..shown(&chunk, further.state.name(), further.receipt())
+        }
+    });
+    std::iter::once(own).chain(further).collect()
+}
+
 fn content_type(entry: &LedgerEntry) -> Option<&'static str> {
     let by_name = entry
         .state
@@ -405,5 +464,6 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         pauses: Vec::new(),
         channels: Vec::new(),
         playable: false,
+        places: Vec::new(),
     }
 }

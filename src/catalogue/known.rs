@@ -153,3 +153,28 @@ pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> (String, Assessment)
     let problem = format!("its account `{key}` in the ledger is not readable");
     (name.to_string(), Assessment::of_unreadable(problem))
 }
+
+/// What is to be known of a chunk besides its standing.
+pub(super) fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(places) = entry.disputed_places() {
+        problems.push(format!(
+            "events name {places} places for chunk {index}; `accept --place` says which is right"
+        ));
+    }
+    if entry.metadata_too_large {
+        problems.push(format!(
+            "the metadata of chunk {index} is larger than any that ACS writes, and is not archived"
+        ));
+    }
+    let omitted = entry
+        .metadata
+        .as_ref()
+        .map_or(0, |metadata| metadata.participants_omitted);
+    if omitted > 0 {
+        problems.push(format!(
+            "chunk {index} has {omitted} participants more than are listed; its metadata file names them"
+        ));
+    }
+    problems
+}

@@ -70,6 +70,9 @@ pub struct ReportedRecording {
     pub ended_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
     pub chunks: Vec<ReportedChunk>,
+    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
     /// Why it is not settled; empty when it is.
     pub problems: Vec<String>,
 }
@@ -207,6 +210,7 @@ fn of_known(recorded: &KnownRecording, judged: &Judged) -> ReportedRecording {
             .iter()
             .map(|chunk| reported_chunk(chunk, judged))
             .collect(),
+        unsolicited: recorded.entries().any(|entry| entry.unsolicited),
         problems: problems(judged),
     }
 }
@@ -227,6 +231,7 @@ fn of_unreadable(judged: &Judged) -> ReportedRecording {
         ended_at: None,
         duration_ms: None,
         chunks: Vec::new(),
+        unsolicited: false,
         problems: problems(judged),
     }
 }

@@ -45,6 +45,8 @@ pub struct Row {
     pub held: bool,
     /// The media of a chunk contradicts its event or metadata.
     pub doubtful: bool,
+    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    pub unsolicited: bool,
     /// Notices on its media, such as a silent channel.
     pub notices: usize,
     /// When it gets worse by itself: ACS drops a file, or its files are missing.
@@ -103,6 +105,7 @@ impl KnownRecording {
             size_bytes: self.size_bytes(),
             participants: self.participants().len(),
             held: !self.cases.is_empty(),
+            unsolicited: self.entries().any(|entry| entry.unsolicited),
             doubtful: self.is_doubtful(),
             notices: self.notices(),
             next_deadline: deadline,
@@ -133,6 +136,7 @@ impl Row {
             participants: 0,
             held: false,
             doubtful: false,
+            unsolicited: false,
             notices: 0,
             next_deadline: None,
         }

@@ -234,6 +234,8 @@ struct ListedChunk {
     pub anomaly: Option<String>,
     /// What of its media is worth knowing.
     pub notices: Vec<String>,
+    /// Nobody asked for its recording.
+    pub unsolicited: bool,
     /// The last failure.
     pub reason: Option<String>,
 }
@@ -314,6 +316,7 @@ fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
         size_bytes: size_bytes(&entry.state),
         server_call_id: entry.chunk.server_call_id.as_ref().map(ToString::to_string),
         state: entry.state.name(),
+        unsolicited: entry.unsolicited,
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
         anomaly: entry

@@ -1,5 +1,7 @@
 //! One durable record per chunk: what is known, where it stands, who is at it.
 
+mod further_file;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,8 +12,12 @@ use super::intent::Intent;
 use super::layout;
 use super::state::ChunkState;
 use crate::export::receipt::ExportReceipt;
-use crate::recording::{Acknowledgement, ChunkEnd, MediaKind, MetadataSummary, RecordingChunk};
+use crate::recording::{
+    Acknowledgement, ChunkEnd, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
+};
 use crate::store::people::PersonHash;
+
+pub use further_file::{FurtherFile, FurtherState};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -42,6 +48,9 @@ pub struct LedgerEntry {
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
+    /// Its metadata is larger than what is copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_too_large: bool,
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -60,6 +69,15 @@ pub struct LedgerEntry {
     /// An operator knows that it has no whole copy, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledgement>,
+    /// Nobody asked for its recording: it was not started through this app, and no start of its call was announced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
+    /// Which of its places an operator said is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_place: Option<FileNumber>,
+    /// Its other files, where events announced some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<FurtherFile>,
     pub not_before: Option<Timestamp>,
     /// The highest risk that was reported.
     #[serde(default, rename = "toldRisk")]
@@ -129,11 +147,15 @@ impl LedgerEntry {
             openings: 0,
             media_kind: None,
             copied_unfinished: false,
+            metadata_too_large: false,
             intent: None,
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
             acknowledged: None,
+            unsolicited: false,
+            accepted_place: None,
+            further: Vec::new(),
             not_before: None,
             reported_risk: None,
             reported_end: false,
@@ -146,7 +168,7 @@ impl LedgerEntry {
     }
 
     /// Is due at once, with all its attempts before it.
-    pub(super) fn begin_attempts_anew(&mut self) {
+    pub(in crate::export) fn begin_attempts_anew(&mut self) {
         self.attempts = 0;
         self.not_before = None;
     }
@@ -191,7 +213,10 @@ impl LedgerEntry {
         match self.chunk.end() {
             ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
             ChunkEnd::BeingRecorded => Some(GREW),
-            ChunkEnd::Final => self.copied_unfinished.then_some(GREW),
+            ChunkEnd::Final if self.copied_unfinished => Some(GREW),
+            ChunkEnd::Final => self
+                .has_failed_form()
+                .then_some("a later event reports that ACS could not store all of it"),
         }
     }
 
@@ -210,7 +235,7 @@ impl LedgerEntry {
 
     /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
     pub(super) fn is_done(&self) -> bool {
-        self.state.is_settled() && (self.reported_end || !self.state.is_loss())
+        !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
     /// Half of its time is over, and it is not in the vault.

@@ -8,6 +8,7 @@
 //! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
 //! | `VaultPage` | `vault`: the page |
 
+pub mod acceptance;
 pub mod acknowledgements;
 pub mod actions;
 mod conditions;
@@ -71,6 +72,10 @@ pub fn action_routes() -> Router<Arc<App>> {
             post(actions::retry),
         )
         .route(
+            "/api/vault/chunks/{document_id}/accept",
+            post(acceptance::accept),
+        )
+        .route(
             "/api/vault/chunks/{document_id}/verify",
             post(actions::verify),
         )
@@ -82,10 +87,6 @@ pub fn action_routes() -> Router<Arc<App>> {
         .route(
             "/api/vault/chunks/{document_id}/acknowledge",
             post(acknowledgements::acknowledge_chunk),
-        )
-        .route(
-            "/api/vault/chunks/{document_id}/accept",
-            post(acknowledgements::accept),
         )
         .route(
             "/api/vault/poison/{sha256}/dismiss",

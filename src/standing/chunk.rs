@@ -78,12 +78,19 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
             _ => part,
         }
     });
-    Assessment::of_parts(
-        [Some(place), cut_short, doubt]
-            .into_iter()
-            .flatten()
-            .collect(),
-    )
+    let parts = [Some(place), cut_short, doubt, disputed(entry)];
+    Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Events name several places for one document: which file is right, an operator says.
+fn disputed(entry: &LedgerEntry) -> Option<Assessment> {
+    let places = entry.disputed_places()?;
+    let reason = format!("has {places} places by its events; `accept --place` says which is right");
+    Some(Assessment::because(
+        Standing::Doubtful,
+        reason,
+        OperatorStep::Accept,
+    ))
 }
 
 fn failed(entry: &LedgerEntry, reason: &str) -> Assessment {

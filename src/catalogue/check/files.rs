@@ -109,13 +109,14 @@ impl Catalogue {
 
 /// The files that the vault at home must have of a chunk; with their sizes, where those are proved.
 fn expected(entry: &LedgerEntry) -> Vec<(BlobName, Option<u64>)> {
-    let receipt = entry.state.receipt();
-    let Some(receipt) = receipt.filter(|receipt| receipt.vault() == VaultName::Home) else {
-        return Vec::new();
-    };
     let proved = |file: &VerifiedFile| (file.name().clone(), Some(file.size_bytes()));
-    let mut files = vec![proved(receipt.media())];
-    files.extend(receipt.metadata().map(proved));
-    files.push((layout::receipt(&entry.folder, &entry.chunk), None));
+    let mut files = Vec::new();
+    for (chunk, receipt) in entry.copies() {
+        if receipt.vault() == VaultName::Home {
+            files.push(proved(receipt.media()));
+            files.extend(receipt.metadata().map(proved));
+            files.push((layout::receipt(&entry.folder, &chunk), None));
+        }
+    }
     files
 }

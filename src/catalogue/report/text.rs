@@ -77,6 +77,18 @@ impl CompletenessReport {
             let count = chunks(self.media_unknown);
             write!(f, "\nMedia that could not be checked: {count}.")?;
         }
+        let unsolicited = self.recordings.iter();
+        let unsolicited: Vec<&str> = unsolicited
+            .filter(|recording| recording.unsolicited)
+            .map(|recording| recording.recording_id.as_str())
+            .collect();
+        if !unsolicited.is_empty() {
+            write!(
+                f,
+                "\nNot started through this app, and of no announced call: {}.",
+                unsolicited.join(", ")
+            )?;
+        }
         for recording in &self.recordings {
             for chunk in &recording.chunks {
                 for notice in &chunk.notices {

@@ -72,9 +72,7 @@ fn chunks(chunks: &[ListedChunk]) -> Table {
 /// Where it is, or what went wrong.
 fn note(chunk: &ListedChunk) -> String {
     let what = chunk.file.as_deref().or(chunk.reason.as_deref());
-    let Some(what) = what else {
-        return String::new();
-    };
+    let what = what.unwrap_or_default();
     let place = match chunk.vault {
         Some(VaultName::Backup) => " (in the backup vault)",
         Some(VaultName::Home) | None => "",
@@ -87,7 +85,10 @@ fn note(chunk: &ListedChunk) -> String {
     for notice in &chunk.notices {
         let _ = write!(text, " (notice: {notice})");
     }
-    text
+    if chunk.unsolicited {
+        text.push_str(" (unsolicited)");
+    }
+    text.trim_start().to_owned()
 }
 
 fn recordings(rows: &[Row]) -> Table {

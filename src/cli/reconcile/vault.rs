@@ -88,18 +88,18 @@ pub(super) async fn compare(
 
 /// Files of a copy that are not there. A copy in the backup vault is verified, not reconciled.
 fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
-    let Some(receipt) = entry
-        .state
-        .receipt()
-        .filter(|receipt| receipt.vault() == VaultName::Home)
-    else {
-        return Vec::new();
-    };
-    let names = std::iter::once(receipt.media())
-        .chain(receipt.metadata())
-        .map(VerifiedFile::name)
-        .cloned();
-    let names = names.chain([layout::receipt(&entry.folder, &entry.chunk)]);
+    let at_home = entry
+        .copies()
+        .filter(|(_, receipt)| receipt.vault() == VaultName::Home);
+    let names = at_home.flat_map(|(chunk, receipt)| {
+        let kept_at = layout::receipt(&entry.folder, &chunk);
+        std::iter::once(receipt.media())
+            .chain(receipt.metadata())
+            .map(VerifiedFile::name)
+            .cloned()
+            .chain([kept_at])
+            .collect::<Vec<_>>()
+    });
     let found = names.filter(|name| !files.contains(name)).map(|name| {
         let problem = format!(
             "chunk {} is {}, and this file of it is not in the vault",

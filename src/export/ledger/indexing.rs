@@ -17,6 +17,9 @@ use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
+/// Stands in the index for participants that it does not have: whoever looks for a person reads the metadata of these chunks.
+pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
+
 impl LedgerEntry {
     /// The time that the index has it under.
     pub fn filed_at(&self) -> jiff::Timestamp {
@@ -34,6 +37,8 @@ impl LedgerEntry {
             && self.acknowledged == other.acknowledged
             && self.copied_unfinished == other.copied_unfinished
             && self.reported_end == other.reported_end
+            && self.accepted_place == other.accepted_place
+            && self.further == other.further
     }
 
     /// The list of what needs a person that it is in. Time does not change it.
@@ -44,7 +49,7 @@ impl LedgerEntry {
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. } => {
-                if self.open_anomaly().is_some() {
+                if self.open_anomaly().is_some() || self.disputed_places().is_some() {
                     return Some(Attention::Doubtful);
                 }
                 self.cut_short()?;
@@ -134,6 +139,10 @@ impl ChunkLedger {
         let mut hashes = Vec::new();
         for participant in metadata.flat_map(|metadata| &metadata.participants) {
             hashes.push(self.people.hash(&participant.id).await?);
+        }
+        let metadata = after.metadata.as_ref();
+        if metadata.is_some_and(|metadata| metadata.participants_omitted > 0) {
+            hashes.push(self.people.hash(BEYOND_THE_INDEX).await?);
         }
         Ok(hashes)
     }

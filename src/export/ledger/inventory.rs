@@ -8,7 +8,7 @@ use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError, document_of_entry};
 use crate::recording::DocumentId;
 use crate::store::holds::Holds;
 
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// Entries that are read together when all are looked at.
 const AT_ONCE: usize = 16;
 

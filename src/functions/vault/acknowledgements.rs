@@ -1,5 +1,5 @@
-//! The HTTP door for what somebody has looked at: accepts doubtful media, acknowledges losses, dismisses unreadable events; open
-//! where `OPERATOR_ACTIONS` is on. It parses requests and words outcomes; it must not decide what may be acknowledged.
+//! The HTTP door for losses and unreadable events that somebody has looked at: acknowledges and dismisses them; open where
+//! `OPERATOR_ACTIONS` is on. It parses requests and words outcomes; it must not decide what may be acknowledged.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::actions::{authorize, parsed, short};
 use super::{document_id, recording_id, unknown_chunk, unknown_recording};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
-use crate::export::ledger::{Accepted, Dismissed};
+use crate::export::ledger::Dismissed;
 use crate::functions::problem::Problem;
 use crate::operator_actions::acknowledge::Acknowledging;
 
@@ -45,43 +45,6 @@ fn reason(body: &[u8]) -> Result<String, Problem> {
     let ReasonRequest { reason } = parsed(body)?;
     short("reason", Some(reason))?
         .ok_or_else(|| Problem::invalid(Some("reason"), "`reason` is empty.".to_owned()))
-}
-
-/// Accepts the copy of a doubtful chunk, after somebody has looked at it; its source may then be deleted.
-#[utoipa::path(
-    post, path = "/api/vault/chunks/{documentId}/accept", operation_id = "acceptChunk", tag = "vault",
-    params(("documentId" = String, Path)),
-    responses(
-        (status = 200, description = "It is accepted; and what becomes of its source", body = AcknowledgeAnswer),
-        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It is not doubtful", body = crate::functions::problem::ErrorAnswer),
-    )
-)]
-pub(crate) async fn accept(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
-    let accepted = app.actions.accept(&document_id(&id)?, &operator).await;
-    Ok(answer(match accepted.map_err(CatalogueError::from)? {
-        Accepted::Accepted => "The copy is accepted; its source may be deleted at ACS.".to_owned(),
-        Accepted::SourceLeft { until } => format!(
-            "The copy is accepted; its source is left at ACS, which drops it at {until:.0}."
-        ),
-        Accepted::SourceGone => "The copy is accepted; ACS has its source no more.".to_owned(),
-        Accepted::AlreadyAccepted => "The copy was accepted before.".to_owned(),
-        Accepted::NotDoubtful => {
-            let message = "The chunk is not doubtful; there is nothing to accept.";
-            return Err(Problem::new(
-                StatusCode::CONFLICT,
-                "NothingToAccept",
-                message,
-            ));
-        }
-        Accepted::Unknown => return Err(unknown_chunk()),
-    }))
 }
 
 /// Acknowledges that a chunk has no whole copy; it is counted apart from then on.
