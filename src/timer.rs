@@ -12,6 +12,7 @@ use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
 use crate::store::DocumentError;
+use crate::store::audit::{CheckpointRef, Checkpointed};
 
 /// A bot that does not answer keeps no sweep from ending.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
@@ -39,7 +40,8 @@ pub async fn run(app: &App) -> TimerReport {
     if let Err(error) = app.control.report_daily(&app.ledger).await {
         tracing::error!(error = %ErrorChain(&error), "Could not make the report of yesterday");
     }
-    note_sweep(app, began).await;
+    let checkpoint = checkpoint_audit_log(app).await;
+    note_sweep(app, began, checkpoint).await;
     match &chunks {
         Ok(report) => {
             measure(report, began, app);
@@ -76,11 +78,32 @@ async fn sweep_bots(app: &App) {
     }
 }
 
+/// Writes a checkpoint of the audit log if something is new in it. Returns the newest.
+async fn checkpoint_audit_log(app: &App) -> Option<CheckpointRef> {
+    match app.ledger.audit().checkpoint().await {
+        Ok(done) => {
+            if let Checkpointed::Written(newest) = done {
+                tracing::info!(
+                    checkpoint.number = newest.number,
+                    checkpoint.sha256 = %newest.sha256,
+                    "Wrote checkpoint {newest} of the audit log"
+                );
+            }
+            done.newest()
+        }
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "Could not write a checkpoint of the audit log");
+            None
+        }
+    }
+}
+
 /// Writes down when the sweep ended, for those who ask whether it runs.
-async fn note_sweep(app: &App, began: Instant) {
+async fn note_sweep(app: &App, began: Instant, audit_checkpoint: Option<CheckpointRef>) {
     let sweep = LastSweep {
         at: app.clock.now(),
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        audit_checkpoint,
     };
     if let Err(error) = app.ledger.note_sweep(sweep).await {
         tracing::debug!(error = %ErrorChain(&error), "Could not write down when the sweep ended");

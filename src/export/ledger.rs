@@ -4,7 +4,7 @@
 //! chunks/<documentId>.json          the entry
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
 //! poison/<sha256>.json              an event that could not be read, whole
-//! audit/<number>.json               what happened, in a chain
+//! audit/<log>/<number>.json         what happened, in chains; see store/audit.rs
 //! ```
 //! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
 
@@ -32,6 +32,7 @@ use crate::store::people::People;
 
 pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
+pub use auditing::audited_state;
 pub use claiming::{AfterUpdate, Claim, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use indexing::LastSweep;

@@ -54,6 +54,8 @@
 
 mod acs_credentials;
 mod audit_contention;
+mod audit_log;
+mod audit_verbs;
 mod auto_record;
 mod backup_vault;
 mod catalogue;
