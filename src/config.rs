@@ -9,6 +9,7 @@ mod storage;
 mod telemetry;
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -109,6 +110,15 @@ pub struct LogConfig {
     pub otlp: Option<OtlpConfig>,
 }
 
+/// Who stamps checkpoints of the audit log, and who is trusted for it.
+#[derive(Debug, Clone, Default)]
+pub struct TimestampConfig {
+    /// `None`: nothing is stamped.
+    pub url: Option<Url>,
+    /// A file with certificates in PEM.
+    pub ca: Option<PathBuf>,
+}
+
 /// The settings of the process, each one valid.
 #[derive(Debug)]
 pub struct Config {
@@ -129,6 +139,7 @@ pub struct Config {
     pub export: ExportPolicy,
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
+    pub timestamps: TimestampConfig,
     pub log: LogConfig,
 }
 
@@ -209,6 +220,10 @@ impl Reader {
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
         });
+        let timestamps = TimestampConfig {
+            url: self.timestamp_url(),
+            ca: self.text("TIMESTAMP_CA").map(PathBuf::from),
+        };
         let log = self.log();
         Some(Config {
             acs: acs?,
@@ -223,7 +238,22 @@ impl Reader {
             limits: limits?,
             export: export?,
             operator_actions: operator_actions?,
+            timestamps,
             log: log?,
+        })
+    }
+
+    /// Many authorities have no https, and need none: what goes there is a digest, and what comes back is signed.
+    fn timestamp_url(&mut self) -> Option<Url> {
+        self.parsed("TIMESTAMP_URL", |text| match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => {
+                Err("is no http URL")
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Err("has a user name or password; an authority gets no credential")
+            }
+            Ok(url) => Ok(url),
+            Err(_) => Err("is no URL; expected one such as http://timestamp.example.com"),
         })
     }
 

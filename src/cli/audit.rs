@@ -3,7 +3,10 @@
 mod comparison;
 mod history;
 mod logged;
+mod stamps;
 mod verify;
+
+use std::path::PathBuf;
 
 use clap::Subcommand;
 use recording_vault::compose;
@@ -21,6 +24,9 @@ pub enum Audit {
         /// A checkpoint that was noted earlier, `<number>:<sha256>`: it must still be there
         #[arg(long)]
         noted: Option<CheckpointRef>,
+        /// A file with the certificates, in PEM, of the authorities whose time stamps are trusted, instead of `TIMESTAMP_CA`
+        #[arg(long, value_name = "FILE")]
+        timestamp_ca: Option<PathBuf>,
     },
     /// Print what the log says of a recording, a document, a participant or an operator, oldest first
     Show {
@@ -33,9 +39,16 @@ impl Audit {
     /// # Errors
     /// When the ledger's storage fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let trusted = config.timestamps.ca.clone();
         let app = compose::app(config)?;
         match self {
-            Self::Verify { noted } => verify::run(&app, noted, output).await,
+            Self::Verify {
+                noted,
+                timestamp_ca,
+            } => {
+                let trusted = stamps::trusted(timestamp_ca.or(trusted))?;
+                verify::run(&app, noted, trusted.as_ref(), output).await
+            }
             Self::Show { what } => history::run(&app, &what, output).await,
         }
     }

@@ -21,6 +21,7 @@ mod name;
 mod operator;
 mod reading;
 mod record;
+mod stamps;
 mod verification;
 mod writer;
 
@@ -42,6 +43,7 @@ pub use checkpoint::Checkpointed;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::Operator;
 pub use record::{Actor, AuditRecord};
+pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use verification::AuditReport;
 
 /// Logs that a sweep may close in a row before something is written into one.
@@ -59,6 +61,8 @@ pub struct AuditLog {
     own: tokio::sync::Mutex<Option<OwnLog>>,
     known: Mutex<KnownNewest>,
     accesses: Mutex<Accesses>,
+    /// The day whose stamp is known to be there.
+    stamped_day: Mutex<Option<String>>,
 }
 
 /// A record on its way, and who waits for it.
@@ -90,6 +94,7 @@ impl AuditLog {
             own: tokio::sync::Mutex::default(),
             known: Mutex::default(),
             accesses: Mutex::default(),
+            stamped_day: Mutex::default(),
         }
     }
 

@@ -57,6 +57,7 @@
 mod acs_credentials;
 mod audit_contention;
 mod audit_log;
+mod audit_stamps;
 mod audit_verbs;
 mod auto_record;
 mod backup_vault;

@@ -183,6 +183,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::Indexed => "was indexed anew",
         AuditAction::PersonSearched => "was searched for",
         AuditAction::PersonExported => "was exported into an archive",
+        AuditAction::EvidenceExported => "was packed as evidence",
         AuditAction::PersonErasing => "is being erased",
         AuditAction::PersonErased => "was erased",
         AuditAction::Forgotten => "had the people in its entry erased",

@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use recording_vault::app::App;
 use recording_vault::store::audit::{AuditReport, CheckpointRef};
 use serde::Serialize;
+use timestamp_token::TrustAnchors;
 
 use super::comparison::{Anchor, Comparison, compare};
 use super::logged::LoggedChunks;
+use super::stamps::{self, StampedCheckpoint, StampsReport};
 use crate::cli::exit::Exit;
 use crate::cli::output::{Output, complain};
 
@@ -23,6 +25,8 @@ struct VerifyReport {
     receipts: u64,
     /// The newest checkpoint that is named outside of the log, and still there. Up to it, nothing was rewritten.
     anchor: Option<FoundAnchor>,
+    /// What authorities say of when checkpoints existed.
+    stamps: StampsReport,
     /// What could not be looked at, and why.
     not_checked: Vec<String>,
 }
@@ -39,8 +43,13 @@ struct FoundAnchor {
 
 /// # Errors
 /// When the ledger fails.
-pub async fn run(app: &App, noted: Option<CheckpointRef>, output: Output) -> anyhow::Result<Exit> {
-    let report = verify(app, noted).await?;
+pub async fn run(
+    app: &App,
+    noted: Option<CheckpointRef>,
+    trusted: Option<&TrustAnchors>,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let report = verify(app, noted, trusted).await?;
     let is_empty = report.entries == 0 && report.receipts == 0 && report.log.is_empty();
     if is_empty && report.not_checked.is_empty() {
         complain("there is no audit log here, and nothing in the ledger that one would tell of\n");
@@ -56,7 +65,11 @@ pub async fn run(app: &App, noted: Option<CheckpointRef>, output: Output) -> any
     })
 }
 
-async fn verify(app: &App, noted: Option<CheckpointRef>) -> anyhow::Result<VerifyReport> {
+async fn verify(
+    app: &App,
+    noted: Option<CheckpointRef>,
+    trusted: Option<&TrustAnchors>,
+) -> anyhow::Result<VerifyReport> {
     let mut logged = LoggedChunks::default();
     let mut log = app
         .ledger
@@ -77,6 +90,8 @@ async fn verify(app: &App, noted: Option<CheckpointRef>) -> anyhow::Result<Verif
         ));
     }
     log.problems.extend(problems);
+    let mut stamps = stamps::check(app, trusted).await?;
+    log.problems.append(&mut stamps.problems);
     let noted = noted.map(|checkpoint| Anchor {
         checkpoint,
         named_by: "--noted".to_owned(),
@@ -110,6 +125,7 @@ async fn verify(app: &App, noted: Option<CheckpointRef>) -> anyhow::Result<Verif
         entries,
         receipts,
         anchor,
+        stamps,
         not_checked,
     })
 }
@@ -180,6 +196,20 @@ impl fmt::Display for VerifyReport {
                 f,
                 "Not checked for a rewrite of the whole log: no receipt and no `--noted` names a checkpoint."
             )?,
+        }
+        if let Some(StampedCheckpoint { checkpoint, at }) = self.stamps.newest {
+            writeln!(
+                f,
+                "A trusted authority says that checkpoint {} existed at {at}.",
+                checkpoint.number
+            )?;
+        }
+        if self.stamps.not_checked > 0 {
+            writeln!(
+                f,
+                "Not checked: {} time stamps, because neither TIMESTAMP_CA nor --timestamp-ca says whom to trust.",
+                self.stamps.not_checked
+            )?;
         }
         if log.records_after_newest > 0 {
             writeln!(

@@ -129,6 +129,11 @@ impl AuditLog {
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 
+    /// The newest checkpoint that there is now.
+    pub(super) async fn newest_reference(&self) -> Result<Option<CheckpointRef>, StoreError> {
+        Ok(self.newest().await?.map(|newest| newest.reference))
+    }
+
     async fn newest(&self) -> Result<Option<Newest>, StoreError> {
         let hint = self.hint().await?.map_or(0, |hint| hint.number);
         let found = match last_from(&*self.store, hint, name::checkpoint).await? {
