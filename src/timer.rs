@@ -11,7 +11,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
-use crate::store::audit::{AuditLog, Checkpointed, CheckpointRef};
+use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed};
 use crate::store::{DocumentError, StoreError};
 use crate::timestamps::{StampError, TimestampAuthority};
 

@@ -17,6 +17,7 @@
 mod access;
 mod action;
 mod checkpoint;
+mod container;
 mod name;
 mod operator;
 mod reading;
@@ -40,6 +41,7 @@ use crate::store::document_store::{DocumentStore, StoreError};
 
 pub use action::AuditAction;
 pub use checkpoint::Checkpointed;
+pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
 pub use operator::Operator;
 pub use record::{Actor, AuditRecord};

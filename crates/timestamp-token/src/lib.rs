@@ -60,8 +60,8 @@ pub fn request(sha256: [u8; 32], nonce: u64) -> Vec<u8> {
 /// # Errors
 /// When the authority refused, or its answer is to something else. The signature is not looked at.
 pub fn token_in(answer: &[u8], sha256: [u8; 32], nonce: u64) -> Result<Vec<u8>, TokenError> {
-    let answer =
-        TimeStampResp::from_der(answer).map_err(TokenError::unreadable("the authority's answer"))?;
+    let answer = TimeStampResp::from_der(answer)
+        .map_err(TokenError::unreadable("the authority's answer"))?;
     let Some(token) = answer.time_stamp_token else {
         let status = format!("{:?}", answer.status);
         return Err(TokenError::Refused { status });

@@ -38,8 +38,9 @@ impl Signed<'_> {
     pub fn check(&self, key: &SubjectPublicKeyInfoOwned) -> Result<(), TokenError> {
         let curve = key.algorithm.parameters.as_ref();
         let curve = curve.and_then(|found| found.decode_as::<ObjectIdentifier>().ok());
-        let algorithm = algorithm(self.algorithm, self.digest, curve)
-            .ok_or(TokenError::Wrong("is signed by an algorithm that is not known"))?;
+        let algorithm = algorithm(self.algorithm, self.digest, curve).ok_or(TokenError::Wrong(
+            "is signed by an algorithm that is not known",
+        ))?;
         let key = key
             .subject_public_key
             .as_bytes()

@@ -190,13 +190,17 @@ impl Token {
         if signature::digest(algorithm, &der)? == hash.as_bytes() {
             Ok(())
         } else {
-            Err(TokenError::Wrong("names another certificate than its signer's"))
+            Err(TokenError::Wrong(
+                "names another certificate than its signer's",
+            ))
         }
     }
 
     fn attribute(&self, oid: ObjectIdentifier) -> Result<AnyRef<'_>, TokenError> {
         let attributes = self.signer.signed_attrs.iter().flat_map(|set| set.iter());
-        let found = attributes.into_iter().find(|attribute| attribute.oid == oid);
+        let found = attributes
+            .into_iter()
+            .find(|attribute| attribute.oid == oid);
         let value = found.and_then(|attribute| attribute.values.get(0));
         value
             .map(AnyRef::from)

@@ -42,11 +42,15 @@ impl Authority {
         fs::write(path.join("serial"), "01\n").expect("the folder is ours");
         openssl(
             path,
-            &format!("req -x509 -newkey {key} -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=Root -config tsa.cnf -extensions ca"),
+            &format!(
+                "req -x509 -newkey {key} -nodes -keyout ca.key -out ca.pem -days 30 -subj /CN=Root -config tsa.cnf -extensions ca"
+            ),
         );
         openssl(
             path,
-            &format!("req -newkey {key} -nodes -keyout signer.key -out signer.csr -subj /CN=Signer -config tsa.cnf"),
+            &format!(
+                "req -newkey {key} -nodes -keyout signer.key -out signer.csr -subj /CN=Signer -config tsa.cnf"
+            ),
         );
         openssl(
             path,
@@ -109,7 +113,14 @@ fn a_key_that_is_not_for_time_stamps_stamps_nothing() {
     let token = authority.token();
     // Its certificate is trusted directly, and is no authority's.
     let signer = fs::read(authority.folder.path().join("ca.pem")).expect("it is there");
-    assert!(verify(&token, SHA_256, &TrustAnchors::from_pem(&signer).expect("it is one")).is_ok());
+    assert!(
+        verify(
+            &token,
+            SHA_256,
+            &TrustAnchors::from_pem(&signer).expect("it is one")
+        )
+        .is_ok()
+    );
     let folder = authority.folder.path();
     openssl(
         folder,
@@ -148,9 +159,15 @@ fn an_answer_to_another_request_and_a_refusal_are_no_tokens() {
     assert_eq!(other, Err(TokenError::Wrong("stamps something else")));
     // A SHA-1 is not among the digests that this authority takes.
     let folder = authority.folder.path();
-    openssl(folder, "ts -query -digest da39a3ee5e6b4b0d3255bfef95601890afd80709 -sha1 -out query.tsq");
+    openssl(
+        folder,
+        "ts -query -digest da39a3ee5e6b4b0d3255bfef95601890afd80709 -sha1 -out query.tsq",
+    );
     let query = fs::read(folder.join("query.tsq")).expect("it is there");
     let refused = token_in(&authority.answer(&query), SHA_256, NONCE);
-    assert!(matches!(refused, Err(TokenError::Refused { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(TokenError::Refused { .. })),
+        "{refused:?}"
+    );
     assert!(token_in(b"<html>", SHA_256, NONCE).is_err());
 }

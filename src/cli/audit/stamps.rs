@@ -38,7 +38,9 @@ pub fn trusted(file: Option<PathBuf>) -> anyhow::Result<Option<TrustAnchors>> {
     let Some(file) = file else { return Ok(None) };
     let pem = std::fs::read(&file).with_context(|| format!("could not read {}", file.display()))?;
     let anchors = TrustAnchors::from_pem(&pem);
-    Ok(Some(anchors.with_context(|| format!("{}", file.display()))?))
+    Ok(Some(
+        anchors.with_context(|| format!("{}", file.display()))?,
+    ))
 }
 
 /// Checks all stamps.

@@ -136,7 +136,13 @@ pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
         let document: Value = serde_json::from_slice(content).expect("the log is JSON");
         document["records"].as_array().cloned().unwrap_or_default()
     });
-    records
+    let mut records: Vec<Value> = records
         .filter(|record| record["action"] == action && record["subject"] == subject)
-        .collect()
+        .collect();
+    // Each process has a log of its own.
+    records.sort_by_key(|record| {
+        let at = record["at"].as_str().and_then(|at| at.parse().ok());
+        at.unwrap_or(Timestamp::MIN)
+    });
+    records
 }
