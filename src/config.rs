@@ -3,13 +3,14 @@
 mod acs;
 mod doors;
 mod export;
+mod limits;
 mod reader;
 pub mod settings;
 mod storage;
 mod telemetry;
+mod timestamps;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tracing_subscriber::EnvFilter;
@@ -21,18 +22,16 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
-use crate::identity::{IdentityConfig, Login};
+use crate::identity::{IdentityConfig, IdentityEndpoint, Login};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
+pub use limits::TimeLimits;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
-
-/// A request to the vault begins only while half of a claim is left, and is cut off when the claim is over: with less than this
-/// a slow storage would hardly get anything done.
-const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
+pub use timestamps::TimestampConfig;
 
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]
@@ -94,15 +93,6 @@ pub struct StorageConfig {
     pub export_queue: Option<QueueUrl>,
 }
 
-/// How long work may take, and how long a claim and a source last.
-#[derive(Debug, Clone, Copy)]
-pub struct TimeLimits {
-    pub event_budget: Duration,
-    pub sweep_budget: Duration,
-    pub claim_ttl: Duration,
-    pub source_retention: Duration,
-}
-
 /// How log lines are filtered and written, and where metrics and traces go.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -110,15 +100,6 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// `None`: metrics and traces are not exported.
     pub otlp: Option<OtlpConfig>,
-}
-
-/// Who stamps checkpoints of the audit log, and who is trusted for it.
-#[derive(Debug, Clone, Default)]
-pub struct TimestampConfig {
-    /// `None`: nothing is stamped.
-    pub url: Option<Url>,
-    /// A file with certificates in PEM.
-    pub ca: Option<PathBuf>,
 }
 
 /// The settings of the process, each one valid.
@@ -205,6 +186,12 @@ impl Reader {
         let identity = IdentityConfig {
             client_id: self.text("AZURE_CLIENT_ID"),
             login: Login::ManagedIdentity,
+            // The platform's own variables, not settings of ours.
+            endpoint: if self.text("IDENTITY_ENDPOINT").is_some() {
+                IdentityEndpoint::OfThePlatform
+            } else {
+                IdentityEndpoint::OfTheMachine
+            },
         };
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();
@@ -222,10 +209,7 @@ impl Reader {
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
         });
-        let timestamps = TimestampConfig {
-            url: self.timestamp_url(),
-            ca: self.text("TIMESTAMP_CA").map(PathBuf::from),
-        };
+        let timestamps = self.timestamps();
         let log = self.log();
         Some(Config {
             acs: acs?,
@@ -245,39 +229,12 @@ impl Reader {
         })
     }
 
-    /// Many authorities have no https, and need none: what goes there is a digest, and what comes back is signed.
-    fn timestamp_url(&mut self) -> Option<Url> {
-        self.parsed("TIMESTAMP_URL", |text| match Url::parse(text) {
-            Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => {
-                Err("is no http URL")
-            }
-            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-                Err("has a user name or password; an authority gets no credential")
-            }
-            Ok(url) => Ok(url),
-            Err(_) => Err("is no URL; expected one such as http://timestamp.example.com"),
-        })
-    }
-
     fn control(&mut self) -> Option<ControlPolicy> {
         let requires_consent = self.boolean("REQUIRE_CONSENT");
         let missing_after = self.duration("MISSING_AFTER", Duration::ZERO);
         Some(ControlPolicy {
             requires_consent: requires_consent?,
             missing_after: missing_after?,
-        })
-    }
-
-    fn limits(&mut self) -> Option<TimeLimits> {
-        let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
-        let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
-        let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
-        let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
-        Some(TimeLimits {
-            event_budget: event_budget?,
-            sweep_budget: sweep_budget?,
-            claim_ttl: claim_ttl?,
-            source_retention: source_retention?,
         })
     }
 }

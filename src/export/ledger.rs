@@ -17,6 +17,7 @@ mod inventory;
 mod markers;
 mod operator_actions;
 mod rebuilding;
+mod sweeps;
 mod writing;
 
 use std::sync::Arc;
@@ -33,13 +34,13 @@ use crate::store::people::People;
 pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
 pub use auditing::audited_state;
-pub use claiming::{AfterUpdate, Claim, ClaimOver};
+pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
-pub use indexing::LastSweep;
 pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, Retried};
 pub use rebuilding::Rebuilt;
+pub use sweeps::{LastSweep, OverdueSweep};
 
 const CHUNKS: &str = "chunks/";
 

@@ -155,8 +155,8 @@ async fn a_stamp_says_when_a_checkpoint_existed_and_one_of_a_rewritten_log_does_
         &format!("ts -verify -token_in -in {token} -data {data} -CAfile {certificate}"),
     );
 
-    let other = Authority::new().await.certificate();
-    let (code, report) = verify(&world, &["--timestamp-ca", &other]);
+    let other = Authority::new().await;
+    let (code, report) = verify(&world, &["--timestamp-ca", &other.certificate()]);
     assert_eq!(code, Some(2), "another authority's certificate: {report}");
 
     let edited = std::fs::read_to_string(&first).expect("it is there");
