@@ -44,8 +44,8 @@ pub struct Anchor {
 struct EntryCheck {
     problems: Vec<String>,
     not_checked: Vec<String>,
-    anchor: Option<Anchor>,
-    has_receipt: bool,
+    anchors: Vec<Anchor>,
+    receipts: u64,
 }
 
 /// # Errors
@@ -83,10 +83,10 @@ pub async fn compare(app: &App, logged: &LoggedChunks) -> Result<Comparison, Led
 impl Comparison {
     fn add(&mut self, check: EntryCheck) {
         self.entries += 1;
-        self.receipts += u64::from(check.has_receipt);
+        self.receipts += check.receipts;
         self.problems.extend(check.problems);
         self.not_checked.extend(check.not_checked);
-        if let Some(anchor) = check.anchor {
+        for anchor in check.anchors {
             self.name(anchor);
         }
     }
@@ -124,7 +124,7 @@ impl Comparison {
             }
         };
         for (id, name) in receipts {
-            let Ok(id) = id.parse::<DocumentId>() else {
+            let Some(id) = document_of(&id, known) else {
                 continue;
             };
             if known.contains(&id) || !is_missing(app, &id).await? {
@@ -165,8 +165,8 @@ async fn check_entry(
     let mut check = EntryCheck {
         problems: Vec::new(),
         not_checked: Vec::new(),
-        anchor: None,
-        has_receipt: false,
+        anchors: Vec::new(),
+        receipts: 0,
     };
     let entry = match app.ledger.find(id).await {
         Ok(Some(found)) => found.entry,
@@ -196,7 +196,7 @@ async fn check_entry(
             entry.state.name()
         ));
     }
-    check_receipt(app, &entry, &mut check).await;
+    check_receipts(app, &entry, &mut check).await;
     Ok(check)
 }
 
@@ -238,17 +238,33 @@ async fn is_logged(
     Ok(false)
 }
 
-/// The receipt beside the copy is the one of the entry.
-async fn check_receipt(app: &App, entry: &LedgerEntry, check: &mut EntryCheck) {
-    let (id, name) = (
-        &entry.chunk.document_id,
-        layout::receipt(&entry.folder, &entry.chunk),
-    );
-    let Some(receipt) = expected_receipt(&entry.state) else {
+/// The receipts beside an entry's copies are those of the entry: of the document's own file, and of further ones.
+async fn check_receipts(app: &App, entry: &LedgerEntry, check: &mut EntryCheck) {
+    if is_leaving(&entry.state) {
         return;
+    }
+    for (chunk, receipt) in entry.copies() {
+        let name = layout::receipt(&entry.folder, &chunk);
+        check_receipt(app, (&chunk.document_id, &name), receipt, check).await;
+    }
+}
+
+async fn check_receipt(
+    app: &App,
+    (id, name): (&DocumentId, &BlobName),
+    receipt: &ExportReceipt,
+    check: &mut EntryCheck,
+) {
+    let reading = async {
+        let vault = app.vaults.get(receipt.vault(), name)?;
+        recheck::kept_receipt(vault, name).await
     };
-    let vault = match app.vaults.get(receipt.vault(), &name) {
-        Ok(vault) => vault,
+    let kept = match reading.await {
+        Ok(Some(kept)) => kept,
+        Ok(None) => {
+            check.problems.push(missing_receipt(id, name));
+            return;
+        }
         Err(error) => {
             let reason = ErrorChain(&error);
             let not_checked = format!("the receipt of chunk {id} could not be read: {reason}");
@@ -256,52 +272,53 @@ async fn check_receipt(app: &App, entry: &LedgerEntry, check: &mut EntryCheck) {
             return;
         }
     };
-    match recheck::kept_receipt(vault, &name).await {
-        Ok(Some(kept)) => {
-            check.has_receipt = true;
-            if kept.chunk.document_id != *id {
-                let of = &kept.chunk.document_id;
-                let problem = format!("the receipt of chunk {id}, `{name}`, is that of {of}");
-                check.problems.push(problem);
-            } else if !is_same_proof(&kept.receipt, receipt) {
-                let problem = format!(
-                    "the receipt of chunk {id}, `{name}`, has another name or digest than its entry"
-                );
-                check.problems.push(problem);
-            }
-            check.anchor = kept.audit_checkpoint.map(|checkpoint| Anchor {
-                checkpoint,
-                named_by: format!("the receipt of chunk {id}"),
-            });
-        }
-        Ok(None) => {
-            check.problems.push(missing_receipt(id, &name));
-        }
-        Err(error) => {
-            let reason = ErrorChain(&error);
-            let not_checked = format!("the receipt of chunk {id} could not be read: {reason}");
-            check.not_checked.push(not_checked);
-        }
+    check.receipts += 1;
+    if kept.chunk.document_id != *id {
+        let of = &kept.chunk.document_id;
+        let problem = format!("the receipt of chunk {id}, `{name}`, is that of {of}");
+        check.problems.push(problem);
+    } else if !is_same_proof(&kept.receipt, receipt) {
+        let problem = format!(
+            "the receipt of chunk {id}, `{name}`, has another name or digest than its entry"
+        );
+        check.problems.push(problem);
     }
+    let anchor = kept.audit_checkpoint.map(|checkpoint| Anchor {
+        checkpoint,
+        named_by: format!("the receipt of chunk {id}"),
+    });
+    check.anchors.extend(anchor);
 }
 
 fn missing_receipt(id: &DocumentId, name: &BlobName) -> String {
     format!("the receipt of chunk {id}, `{name}`, is missing or not readable")
 }
 
-/// The receipt that must lie in the vault; `None` where the copy is gone, or going.
-fn expected_receipt(state: &ChunkState) -> Option<&ExportReceipt> {
+/// Whether its copies are gone, or going.
+fn is_leaving(state: &ChunkState) -> bool {
     match state {
-        ChunkState::Exported { receipt }
-        | ChunkState::SourceDeleted { receipt, .. }
-        | ChunkState::SourceLeft { receipt, .. } => Some(receipt),
+        ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,
         ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
         | ChunkState::InPlace { .. }
-        | ChunkState::Removing { .. }
-        | ChunkState::Removed { .. }
         | ChunkState::Expired { .. }
-        | ChunkState::DeadLettered { .. } => None,
+        | ChunkState::DeadLettered { .. } => false,
     }
+}
+
+/// The document of a receipt's name: a further file of it has a number behind the id.
+fn document_of(id: &str, known: &BTreeSet<DocumentId>) -> Option<DocumentId> {
+    let whole = id.parse::<DocumentId>().ok();
+    if whole.as_ref().is_some_and(|id| known.contains(id)) {
+        return whole;
+    }
+    let of_further = id.rsplit_once('.').and_then(|(id, number)| {
+        number.parse::<u32>().ok()?;
+        id.parse::<DocumentId>().ok()
+    });
+    of_further.filter(|id| known.contains(id)).or(whole)
 }
 
 fn is_same_proof(kept: &ExportReceipt, of_entry: &ExportReceipt) -> bool {

@@ -159,6 +159,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::AnnouncedAgain => "was announced again, with something new",
         AuditAction::Pending => "is to be exported",
         AuditAction::Exported => "was exported and proved",
+        AuditAction::OtherFileExported => "had another file exported beside the first",
         AuditAction::DeletingSource => "is being deleted at ACS",
         AuditAction::SourceDeleted => "was deleted at ACS",
         AuditAction::SourceWasGone => "was already gone at ACS",

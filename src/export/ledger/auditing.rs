@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
@@ -75,6 +75,19 @@ impl ChunkLedger {
             let (action, detail) = audited_state(&after.state);
             let position = self.audit_step(action, &id, detail).await?;
             after.note_audited(position);
+        }
+        let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
+        let further: Vec<Value> = after
+            .further
+            .iter()
+            .filter_map(FurtherFile::receipt)
+            .filter(|receipt| !known.contains(receipt))
+            .map(proof)
+            .collect();
+        for detail in further {
+            let action = AuditAction::OtherFileExported;
+            let number = self.audit_step(action, &id, detail).await?;
+            after.note_audited(number);
         }
         let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
         if began_at(before) != began_at(after)
