@@ -8,6 +8,7 @@
 //! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
 //! | `VaultPage` | `vault`: the page |
 
+pub mod acceptance;
 pub mod actions;
 mod conditions;
 pub mod evidence;
@@ -68,6 +69,10 @@ pub fn action_routes() -> Router<Arc<App>> {
         .route(
             "/api/vault/chunks/{document_id}/retry",
             post(actions::retry),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/accept",
+            post(acceptance::accept),
         )
         .route(
             "/api/vault/chunks/{document_id}/verify",
