@@ -173,7 +173,7 @@ impl Catalogue {
             first_deadline: survey.first_deadline(),
             unreadable_chunks: survey.unreadable_chunks.len(),
             poison: poison.count,
-            last_sweep: sweep.map(|sweep| sweep.at),
+            last_sweep: sweep.as_ref().map(|sweep| sweep.at),
             check: check.map(|check| check.summary()),
             storage,
         };
@@ -329,9 +329,14 @@ fn tiles(survey: &Survey, beside: &Beside) -> Tiles {
         acknowledged: of(Standing::Acknowledged),
         held: beside.held.count,
         poison: beside.poison.count,
-        last_sweep: beside
-            .sweep
-            .map(|LastSweep { at, duration_ms }| SweepTile { at, duration_ms }),
+        last_sweep: beside.sweep.as_ref().map(
+            |LastSweep {
+                 at, duration_ms, ..
+             }| SweepTile {
+                at: *at,
+                duration_ms: *duration_ms,
+            },
+        ),
         capped: capped(survey, beside, &counts),
     }
 }
