@@ -7,18 +7,25 @@
 //! It knows no HTTP. What it finds in the index it looks at again: a marker that no longer fits is skipped.
 
 pub mod archive;
+pub mod check;
 pub mod covered;
+mod day_numbers;
 pub mod days;
 pub mod detail;
 pub mod erasing;
 pub mod evidence;
+pub mod known;
+pub mod label;
 pub mod list;
 pub mod media;
+pub mod nightly_report;
 mod packing;
 pub mod person;
 pub mod rebuild;
+pub mod report;
 pub mod row;
 pub mod summary;
+pub mod survey;
 pub mod tickets;
 mod timeline;
 
@@ -27,16 +34,18 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::clock::Clock;
+use crate::control::entry::{AcknowledgedProblems, RegisteredRecording};
 use crate::control::register::RecordingRegister;
 use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, RecordingId};
+use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
-use row::{KnownChunk, KnownRecording};
+use known::{KnownRecording, Reading, Registration};
 
 /// Recordings, or chunks, that are read together.
 const AT_ONCE: usize = 16;
@@ -78,58 +87,99 @@ impl Catalogue {
         }
     }
 
+    /// By which time and limits recordings are judged now.
+    pub fn rules(&self) -> Rules {
+        Rules {
+            now: self.clock.now(),
+            missing_after: self.register.missing_after(),
+            source_retention: self.ledger.source_retention(),
+        }
+    }
+
+    /// Writes into a recording's account what an operator has acknowledged of it.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn acknowledge(
+        &self,
+        id: &RecordingId,
+        acknowledged: &AcknowledgedProblems,
+    ) -> Result<(), CatalogueError> {
+        let change = |account: &mut RegisteredRecording| {
+            account.acknowledged = Some(acknowledged.clone());
+        };
+        self.register.change(id, self.clock.now(), change).await?;
+        Ok(())
+    }
+
     /// A recording by its name in the index. One whose account is not readable is reported and left out.
     async fn recorded(
         &self,
         name: &Sha256Digest,
     ) -> Result<Option<KnownRecording>, CatalogueError> {
-        match self.readable(name).await {
-            Err(CatalogueError::Register(DocumentError::Corrupt { .. })) => Ok(None),
-            found => found,
-        }
+        Ok(match self.read(name).await? {
+            Reading::Known(recorded) => Some(*recorded),
+            Reading::Unreadable { .. } | Reading::Absent => None,
+        })
     }
 
-    /// A recording by its name in the index. One whose account is not readable is an error, and reported.
-    async fn readable(
-        &self,
-        name: &Sha256Digest,
-    ) -> Result<Option<KnownRecording>, CatalogueError> {
-        let account = self.register.by_name(&name.to_string()).await;
-        if let Err(DocumentError::Corrupt { key, source }) = &account {
-            tracing::error!(key, error = %ErrorChain(source), "A recording cannot be shown: its account is not readable");
-        }
-        let Some(account) = account? else {
-            return Ok(None);
+    /// What register and ledger have under a name of the index.
+    async fn read(&self, name: &Sha256Digest) -> Result<Reading, CatalogueError> {
+        let account = match self.register.by_name(&name.to_string()).await {
+            Ok(Some(account)) => account,
+            Ok(None) => return Ok(Reading::Absent),
+            Err(DocumentError::Corrupt { key, source }) => {
+                tracing::error!(key, error = %ErrorChain(&source), "A recording cannot be shown: its account is not readable");
+                return Ok(Reading::Unreadable { key });
+            }
+            Err(error) => return Err(error.into()),
         };
         let documents: Vec<_> = account
             .files
             .documents()
             .map(|(index, id)| (index, id.clone()))
             .collect();
+        let chunks = self.chunks(documents).await?;
+        Ok(Reading::Known(Box::new(KnownRecording {
+            account,
+            registration: Registration::Registered,
+            chunks,
+            cases: Vec::new(),
+        })))
+    }
+
+    async fn chunks(
+        &self,
+        documents: Vec<(u32, DocumentId)>,
+    ) -> Result<Vec<KnownChunk>, CatalogueError> {
         let chunks = futures::stream::iter(documents).map(|(index, document_id)| async move {
-            let entry = self.entry(&document_id).await?;
+            let entry = self.chunk_entry(&document_id).await?;
             Ok::<_, CatalogueError>(KnownChunk {
                 index,
                 document_id,
                 entry,
             })
         });
-        let chunks = chunks.buffered(AT_ONCE).try_collect().await?;
-        Ok(Some(KnownRecording {
-            account,
-            chunks,
-            cases: Vec::new(),
-        }))
+        chunks.buffered(AT_ONCE).try_collect().await
     }
 
     /// The entry of a chunk. One that is not readable is reported and counts as none.
     async fn entry(&self, document_id: &DocumentId) -> Result<Option<LedgerEntry>, LedgerError> {
+        Ok(match self.chunk_entry(document_id).await? {
+            ChunkEntry::Found(entry) => Some(*entry),
+            ChunkEntry::Absent | ChunkEntry::Unreadable => None,
+        })
+    }
+
+    async fn chunk_entry(&self, document_id: &DocumentId) -> Result<ChunkEntry, LedgerError> {
         match self.ledger.find(document_id).await {
             Err(error @ LedgerError::Corrupt { .. }) => {
                 tracing::error!(document.id = %document_id, error = %ErrorChain(&error), "A chunk cannot be shown");
-                Ok(None)
+                Ok(ChunkEntry::Unreadable)
             }
-            found => Ok(found?.map(|found| found.entry)),
+            Err(error) => Err(error),
+            Ok(Some(found)) => Ok(ChunkEntry::Found(Box::new(found.entry))),
+            Ok(None) => Ok(ChunkEntry::Absent),
         }
     }
 }

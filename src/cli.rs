@@ -2,12 +2,14 @@
 //! dispatches them. A verb knows the library; nothing in the library knows a verb.
 
 mod accept;
+mod acknowledge;
 mod audit;
 mod completions;
 mod delete_source;
 mod deletion;
 mod doctor;
 mod evidence;
+mod existing;
 mod exit;
 mod gdpr;
 mod hold;
@@ -27,6 +29,7 @@ mod retry;
 mod serve;
 mod settings;
 mod show;
+mod status;
 mod table;
 mod unreadable;
 mod vault_receipts;
@@ -90,6 +93,8 @@ enum AppVerb {
     List(list::List),
     /// Show everything that the ledger knows about a chunk
     Show(show::Show),
+    /// Tell whether everything is safe, and what was not checked
+    Status(status::Status),
     /// Report on a day's recordings, and on what is missing
     Report(report::Report),
     /// Compare recordings, ledger and vault day by day, and report what is missing
@@ -102,6 +107,10 @@ enum AppVerb {
     Replay(replay::Replay),
     /// Accept the copies of doubtful chunks, so that their sources at ACS may be deleted
     Accept(accept::Accept),
+    /// Acknowledge a loss with a reason, so that it is counted apart
+    Acknowledge(acknowledge::Acknowledge),
+    /// Dismiss an event that could not be read, with a reason
+    Dismiss(acknowledge::Dismiss),
     /// Delete sources at ACS now that are proved in the vault and due, instead of with the next sweep
     DeleteSource(delete_source::DeleteSource),
     /// Hold recordings for a case: held recordings are deleted neither at ACS nor in the vault
@@ -164,6 +173,9 @@ async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Ex
     match verb {
         AppVerb::List(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Show(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Status(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Acknowledge(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Dismiss(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Report(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Reconcile(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Verify(verb) => Box::pin(verb.run(config, output)).await,

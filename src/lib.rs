@@ -11,6 +11,7 @@
 //!              │            │
 //!           intake      catalogue            events in │ recordings found, shown, played
 //!              │            │
+//!              │        standing            how chunks and recordings stand: one pure function
 //!              └─▶ control ◀┘                recording control and its register
 //!                     │
 //!      export_queue  acs    vault            implement the traits of export; acs and vault never name each other
@@ -52,7 +53,9 @@ pub mod operator_actions;
 pub mod recording;
 pub mod retry;
 pub mod secret;
+pub mod standing;
 pub mod store;
 pub mod telemetry;
 pub mod timer;
+pub mod timestamps;
 pub mod vault;

@@ -103,6 +103,10 @@ metrics! {
         "Of these, those that failed and are tried again";
     CHUNKS_AT_RISK: Gauge = "recording_vault.chunks.at_risk", "{chunk}", ["percent_over"],
         "Chunks not in the vault after 50, 75 or 90 % of their time at ACS, as of the last sweep, each counted once";
+    RECORDINGS_STANDING: Gauge = "recording_vault.recordings.standing", "{recording}", ["standing"],
+        "Recordings that are not settled, and those that were acknowledged, by their standing at the last sweep";
+    CHECK_BEGAN: Gauge = "recording_vault.check.began", "s", [],
+        "When the last complete check began that has ended, in seconds since 1970";
     RECORDINGS_RUNNING: Gauge = "recording_vault.recordings.running", "{recording}", [],
         "Recordings that run, by the register, at the last sweep";
     RECORDINGS_MISSING: Counter = "recording_vault.recordings.missing", "{recording}", [],

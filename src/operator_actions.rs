@@ -10,6 +10,7 @@
 //! ```
 //! It must not know HTTP, nor how a report is printed.
 
+pub mod acknowledge;
 pub mod hold;
 pub mod replay;
 pub mod retry;

@@ -2,6 +2,7 @@
 //!
 //! Everything the outside says about a recording becomes one of these types at the door and is not checked again inside.
 
+pub mod acknowledgement;
 mod announced_file;
 pub mod call_event;
 pub mod chunk;
@@ -14,6 +15,7 @@ pub mod media;
 pub mod metadata;
 mod subject;
 
+pub use acknowledgement::Acknowledgement;
 pub use announced_file::AnnouncedFile;
 pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, RecordingChunk};
 pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept, names_own_object};

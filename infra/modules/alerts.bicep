@@ -16,49 +16,87 @@ param emails string[]
 @description('Tags of each resource.')
 var tags = { 'azd-env-name': environmentName }
 
+// Those with a standing wait for the line that each sweep writes while there are such recordings.
 @description('Severity 0: a recording is lost or will be; 1: act while there is time; 2: look at it.')
 var alarms = [
   {
     name: 'lost'
-    what: 'ACS dropped a recording that is not in the vault.'
-    sentence: 'is LOST'
+    standing: 'lost'
+    what: 'A recording is lost: ACS has dropped a file, and no copy is proved (recording-vault status).'
+    sentence: 'Recordings are lost'
     severity: 0
   }
   {
-    name: 'dead-lettered'
-    what: 'A recording was given up. See why (recording-vault show), mend it, then recording-vault retry.'
-    sentence: 'was not exported and is not tried again by itself'
+    name: 'failed'
+    standing: 'failed'
+    what: 'A recording was given up, or ACS could not start it. See why (recording-vault show), fix it, then recording-vault retry.'
+    sentence: 'Recordings have failed'
     severity: 0
   }
   {
     name: 'at-risk'
-    what: 'Half or more of the time in which ACS keeps a recording is over, and it is not in the vault.'
-    sentence: 'of its time are over, ACS drops it at'
+    standing: 'atRisk'
+    what: 'Half or more of the time in which ACS keeps a recording has passed, and it is not in the vault.'
+    sentence: 'Recordings are at risk'
+    severity: 1
+  }
+  {
+    name: 'not-readable'
+    standing: 'unknown'
+    what: 'An account or an entry of the ledger is not readable (recording-vault ledger rebuild).'
+    sentence: 'Recordings are not readable'
     severity: 1
   }
   {
     name: 'missing'
+    standing: 'missing'
     what: 'A recording ended and no event announced its files. Look at the Event Grid subscription.'
-    sentence: 'ended and no file of it was announced'
+    sentence: 'Recordings are without files'
     severity: 1
   }
   {
-    name: 'poison'
-    what: 'An event could not be read; it is kept in the ledger under poison/ (recording-vault replay).'
-    sentence: 'Kept an event that cannot be read as poison'
+    name: 'incomplete'
+    standing: 'incomplete'
+    what: 'Files of a recording were not announced, or are not whole (recording-vault report).'
+    sentence: 'Recordings are incomplete'
     severity: 1
   }
   {
     name: 'doubtful'
+    standing: 'doubtful'
     what: 'A file in the vault is not what its event said: look at it, then recording-vault accept.'
-    sentence: 'is in the vault, but its media is doubtful'
+    sentence: 'Recordings are doubtful'
     severity: 2
   }
   {
-    name: 'incomplete-day'
-    what: 'The report of a day names recordings that are not complete (recording-vault report).'
-    sentence: 'are not complete; see'
+    name: 'poison'
+    what: 'An event could not be read; it is kept in the ledger under poison/ (recording-vault replay, or dismiss).'
+    sentence: 'Events that cannot be read need attention'
+    severity: 1
+  }
+  {
+    name: 'check-findings'
+    what: 'The complete check found files or entries that are missing or wrong (recording-vault status).'
+    sentence: 'Findings of the complete check need attention'
+    severity: 1
+  }
+  {
+    name: 'check-late'
+    what: 'No complete check of the vault for more than 26 hours: whether everything is in the vault is unknown.'
+    sentence: 'The complete check is late'
     severity: 2
+  }
+  {
+    name: 'wrong-vault'
+    what: 'The ledger has proofs of copies, and the vault is empty: VAULT_URL leads elsewhere, or the files are gone.'
+    sentence: 'and the vault is empty: check VAULT_URL'
+    severity: 0
+  }
+  {
+    name: 'wrong-ledger'
+    what: 'The vault has files, and the ledger is empty: LEDGER_URL leads elsewhere, or the ledger is gone.'
+    sentence: 'and the ledger is empty: check LEDGER_URL'
+    severity: 0
   }
 ]
 
@@ -115,7 +153,7 @@ resource sentences 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
-// The host's own account of invocations: it is there whatever LOG says.
+// The line that a sweep gives the host when it has ended: it is written whatever LOG says.
 resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'recording-vault-sweep-not-running'
   location: location
@@ -123,7 +161,7 @@ resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   kind: 'LogAlert'
   properties: {
     displayName: 'recording-vault: sweep-not-running'
-    description: 'No sweep succeeded for 30 minutes: what an event did not finish is not gone on with.'
+    description: 'No sweep has ended for 30 minutes: what an event did not finish is not continued.'
     severity: 1
     enabled: true
     scopes: [insights.id]
@@ -133,7 +171,7 @@ resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
     criteria: {
       allOf: [
         {
-          query: 'requests | where name == "ExportSweep" and success == true'
+          query: 'traces | where operation_Name == "ExportSweep" and message startswith "Sweep: "'
           timeAggregation: 'Count'
           operator: 'LessThan'
           threshold: 1

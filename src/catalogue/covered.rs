@@ -2,13 +2,13 @@
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::row::KnownRecording;
+use super::known::{KnownRecording, Reading};
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::ledger::{Found, LedgerError};
 use crate::recording::DocumentId;
+use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
-use crate::store::documents::DocumentError;
 use crate::store::holds::{Case, Held};
 use crate::store::index::{Listed, Period, recording_name};
 
@@ -56,8 +56,10 @@ impl Catalogue {
         for recorded in recordings.found {
             for chunk in recorded.chunks {
                 match chunk.entry {
-                    Some(entry) => covered.add(held, entry),
-                    None => covered.add_found(held, self.ledger.find(&chunk.document_id).await)?,
+                    ChunkEntry::Found(entry) => covered.add(held, *entry),
+                    ChunkEntry::Absent | ChunkEntry::Unreadable => {
+                        covered.add_found(held, self.ledger.find(&chunk.document_id).await)?;
+                    }
                 }
             }
             for case in recorded.cases {
@@ -79,15 +81,12 @@ impl Catalogue {
         is_wanted: impl Fn(&KnownRecording) -> bool + Send,
     ) -> Result<RecordingsAt, CatalogueError> {
         let mut recordings = RecordingsAt::default();
-        match self.readable(name).await {
-            Ok(Some(recorded)) if is_wanted(&recorded) => {
-                recordings.found.push(self.with_cases(recorded).await?);
+        match self.read(name).await? {
+            Reading::Known(recorded) if is_wanted(&recorded) => {
+                recordings.found.push(self.with_cases(*recorded).await?);
             }
-            Ok(_) => {}
-            Err(CatalogueError::Register(DocumentError::Corrupt { key, .. })) => {
-                recordings.unreadable.push(format!("`{key}`"));
-            }
-            Err(error) => return Err(error),
+            Reading::Known(_) | Reading::Absent => {}
+            Reading::Unreadable { key } => recordings.unreadable.push(format!("`{key}`")),
         }
         Ok(recordings)
     }

@@ -1,4 +1,4 @@
-//! Days in numbers: from the nightly reports, and by looking where there is none yet.
+//! Days in numbers: as they are now. The nightly report of a day answers for it only where nothing of it was open.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
@@ -7,20 +7,16 @@ use jiff::{Timestamp, ToSpan as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::row::KnownRecording;
+use super::day_numbers::DayNumbers;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::day_summary::DaySummary;
-use crate::control::entry::RecordingStatus;
-use crate::export::entry;
-use crate::store::digest::Sha256Digest;
 
-/// The most days that are told of at once.
+/// The most days of one answer.
 pub const MOST_DAYS: usize = 92;
-/// Recordings that are looked at for all days without a report; the newest days' first.
-const LOOKED_AT: usize = 1000;
+/// Recordings that are looked at for all days that are not final; the newest days' first.
+const LOOKED_AT: usize = 2000;
 /// Recordings of a day that are counted.
 const COUNTED: usize = 10_000;
-const MS_PER_MINUTE: f64 = 60_000.0;
 
 /// A day's recordings, by when they began (UTC).
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -30,7 +26,7 @@ pub struct Day {
     pub day: String,
     pub recordings: usize,
     pub minutes: f64,
-    /// Recordings of which something is missing.
+    /// Recordings that are not settled: something is missing, or they are on their way.
     pub incomplete: usize,
     /// There are more than were looked at: the numbers are lower bounds.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -60,7 +56,11 @@ impl Catalogue {
         let mut days = Vec::with_capacity(dates.len());
         let mut left = LOOKED_AT;
         for (date, kept) in dates.into_iter().zip(kept).rev() {
-            days.push(match kept {
+            let is_final = match &kept {
+                Some(kept) => self.is_final(kept).await?,
+                None => false,
+            };
+            days.push(match kept.filter(|_| is_final) {
                 Some(DaySummary {
                     day,
                     recordings,
@@ -92,36 +92,27 @@ impl Catalogue {
         let Ok(start) = date.to_zoned(TimeZone::UTC) else {
             return Ok(day);
         };
-        let names = self
-            .register
-            .of_day(Timestamp::from(start), None, COUNTED + 1)
-            .await?;
-        day.recordings = names.len().min(COUNTED);
+        let start = Timestamp::from(start);
+        let names = self.register.of_day(start, None, COUNTED + 1).await?;
+        let mut numbers = DayNumbers::default();
         let looked_at = names.len().min(*left);
-        day.is_capped = looked_at < names.len();
-        *left -= looked_at;
-        let names = names
-            .into_iter()
-            .take(looked_at)
-            .filter_map(|name| Sha256Digest::try_from(name).ok());
-        let mut found = futures::stream::iter(names)
-            .map(|name| async move { self.recorded(&name).await })
-            .buffered(AT_ONCE);
-        while let Some(recorded) = found.try_next().await? {
-            let Some(recorded) = recorded else { continue };
-            day.minutes += minutes(&recorded);
-            let has_ended = recorded.account.status != RecordingStatus::Running;
-            day.incomplete += usize::from(has_ended && !recorded.problems().is_empty());
+        if looked_at > 0 {
+            let (judged, _) = self.judged(start, None, looked_at).await?;
+            judged.iter().for_each(|judged| numbers.add(judged));
         }
+        *left -= looked_at;
+        day.is_capped = looked_at < names.len();
+        day.recordings = if day.is_capped {
+            names.len().min(COUNTED)
+        } else {
+            numbers.recordings
+        };
+        (day.minutes, day.incomplete) = (numbers.minutes, numbers.incomplete);
         Ok(day)
     }
-}
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a recording lasts no 2^53 milliseconds"
-)]
-fn minutes(recorded: &KnownRecording) -> f64 {
-    entry::recording_duration_ms(recorded.entries())
-        .map_or(0.0, |duration_ms| duration_ms as f64 / MS_PER_MINUTE)
+    /// Whether the numbers that were kept of a day are those of now: nothing of it was open, and nothing came later.
+    async fn is_final(&self, kept: &DaySummary) -> Result<bool, CatalogueError> {
+        Ok(kept.incomplete == 0 && !self.register.is_report_due(&kept.day).await?)
+    }
 }

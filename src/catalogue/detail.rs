@@ -5,7 +5,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::row::{KnownChunk, KnownRecording, Row};
+use super::known::{KnownRecording, of_files};
+use super::row::Row;
 use super::timeline::Happening;
 use super::{Catalogue, CatalogueError};
 use crate::control::consent::Consent;
@@ -16,6 +17,7 @@ use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::media::MediaExamination;
 use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
+use crate::standing::{ChunkEntry, KnownChunk, Rules, Standing, of_chunk};
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
 
@@ -41,6 +43,7 @@ pub struct RecordingDetail {
     pub chunk_list: Vec<ShownChunk>,
     /// From the audit log, oldest first.
     pub timeline: Vec<Happening>,
+    /// What is not as it should be; empty when it is settled.
     pub problems: Vec<String>,
 }
 
@@ -99,9 +102,10 @@ pub struct ShownFailure {
 pub struct ShownChunk {
     pub document_id: String,
     pub index: u32,
-    /// The ledger's state, or `unknown`.
+    /// The ledger's state; `unknown` without an entry, `unreadable` with one that is not readable.
     #[schema(example = "sourceDeleted")]
     pub state: &'static str,
+    pub standing: Standing,
     pub size_bytes: Option<u64>,
     pub duration_ms: Option<u64>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -187,7 +191,7 @@ impl Catalogue {
     ) -> Result<RecordingDetail, CatalogueError> {
         let timeline = self.timeline(recorded).await?;
         let conversation = self.conversation(recorded).await?;
-        Ok(detail(recorded, conversation, timeline, self.clock.now()))
+        Ok(detail(recorded, conversation, timeline, self.rules()))
     }
 
     async fn conversation(
@@ -206,7 +210,7 @@ impl Catalogue {
     }
 
     /// A recording with what holds it.
-    pub(super) async fn find(
+    pub(crate) async fn find(
         &self,
         id: &RecordingId,
     ) -> Result<Option<KnownRecording>, CatalogueError> {
@@ -221,7 +225,7 @@ fn detail(
     recorded: &KnownRecording,
     conversation: Option<ShownConversation>,
     timeline: Vec<Happening>,
-    now: Timestamp,
+    rules: Rules,
 ) -> RecordingDetail {
     let account = &recorded.account;
     let json = |value: Result<Value, serde_json::Error>| {
@@ -229,8 +233,22 @@ fn detail(
             .ok()
             .filter(|value| value.as_object().is_some_and(|members| !members.is_empty()))
     };
+    let row = recorded.row(rules);
+    let mut problems = if row.status.is_settled() {
+        Vec::new()
+    } else {
+        row.reasons.clone()
+    };
+    for chunk in &recorded.chunks {
+        let entry = chunk.entry.found();
+        problems.extend(
+            entry
+                .into_iter()
+                .flat_map(|entry| of_files(chunk.index, entry)),
+        );
+    }
     RecordingDetail {
-        row: recorded.row(now),
+        row,
         started_by: account.started_by.clone(),
         call: json(serde_json::to_value(account.call.as_ref())),
         options: json(serde_json::to_value(&account.options)),
@@ -242,10 +260,10 @@ fn detail(
         chunk_list: recorded
             .chunks
             .iter()
-            .map(|chunk| shown_chunk(chunk, now))
+            .map(|chunk| shown_chunk(chunk, rules.now))
             .collect(),
         timeline,
-        problems: recorded.problems(),
+        problems,
     }
 }
 
@@ -282,8 +300,15 @@ pub fn shown_case(case: &Case) -> ShownCase {
 }
 
 fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
-    let unknown = unknown_chunk(chunk.index, chunk.document_id.to_string());
-    let Some(entry) = &chunk.entry else {
+    let state = match &chunk.entry {
+        ChunkEntry::Unreadable => "unreadable",
+        ChunkEntry::Found(_) | ChunkEntry::Absent => "unknown",
+    };
+    let unknown = ShownChunk {
+        state,
+        ..unknown_chunk(chunk.index, chunk.document_id.to_string())
+    };
+    let Some(entry) = chunk.entry.found() else {
         return unknown;
     };
     let failures = entry.failures.iter().map(|failure| ShownFailure {
@@ -292,6 +317,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
     });
     let shown = ShownChunk {
         state: entry.state.name(),
+        standing: of_chunk(entry, now).standing,
         started_at: entry.chunk.started_at,
         content_type: content_type(entry),
         expires_at: Some(entry.expires_at),
@@ -416,6 +442,7 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         document_id,
         index,
         state: "unknown",
+        standing: Standing::Unknown,
         size_bytes: None,
         duration_ms: None,
         started_at: None,

@@ -1,17 +1,19 @@
 //! Recordings in pages, newest first.
 //!
 //! What narrows the search most decides which list of the index is read; the other wishes are looked at row by row, within a
-//! bound: a page may be short, or empty, and have a next one all the same.
+//! bound: a page may be short, or empty, and still have a next one.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::row::{KnownRecording, Row, Status};
+use super::known::{KnownRecording, Reading};
+use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::recording::id::canonical;
 use crate::recording::{FormatKind, RecordingId};
-use crate::store::index::{Index, Listed, Period, Place, recording_name};
+use crate::standing::{Rules, Standing};
+use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
 
 /// Recordings that one page looks at.
 const LOOKED_AT: usize = 500;
@@ -24,7 +26,7 @@ pub struct ListFilter {
     /// Any of its call's names.
     pub call: Option<String>,
     pub participant: Option<String>,
-    pub status: Option<Status>,
+    pub status: Option<Standing>,
     pub format: Option<FormatKind>,
     /// The id of a recording or call, or how it begins.
     pub id: Option<String>,
@@ -47,16 +49,19 @@ impl Catalogue {
     /// # Errors
     /// When the storage fails.
     pub async fn list(&self, wanted: &ListFilter) -> Result<Page, CatalogueError> {
-        let index = self.ledger.index();
         if let Some(found) = self.by_whole_id(wanted).await? {
             return Ok(Page {
                 recordings: vec![found],
                 continuation: None,
             });
         }
+        if let Some(page) = self.by_survey(wanted).await? {
+            return Ok(page);
+        }
+        let index = self.ledger.index();
         let list = self.narrowest(&index, wanted).await?;
         let has_holds = self.ledger.holds().is_any().await?;
-        let now = self.clock.now();
+        let rules = self.rules();
         let (mut rows, mut looked_at, mut after) = (Vec::new(), 0, wanted.after.clone());
         loop {
             let limit = wanted.top.max(AT_ONCE).min(LOOKED_AT - looked_at);
@@ -65,54 +70,103 @@ impl Catalogue {
                 .await?;
             let is_last = places.len() < limit;
             looked_at += places.len();
+            let look = Look {
+                list: &list,
+                wanted,
+                rules,
+                has_holds,
+            };
             let mut found = futures::stream::iter(places)
-                .map(|place| async { self.shown(&list, place, wanted, has_holds).await })
+                .map(|place| async move { self.shown(place, look).await })
                 .buffered(AT_ONCE);
-            while let Some((place, recorded)) = found.try_next().await? {
+            while let Some((place, row)) = found.try_next().await? {
                 after = Some(place);
-                rows.extend(
-                    recorded
-                        .map(|recorded| recorded.row(now))
-                        .filter(|row| wanted.fits(row)),
-                );
+                rows.extend(row.filter(|row| wanted.fits(row)));
                 if rows.len() == wanted.top {
-                    return Ok(Page {
-                        recordings: rows,
-                        continuation: after.map(|place| place.to_string()),
-                    });
+                    return Ok(Page::of(rows, after));
                 }
             }
             if is_last {
-                return Ok(Page {
-                    recordings: rows,
-                    continuation: None,
-                });
+                return Ok(Page::of(rows, None));
             }
             if looked_at >= LOOKED_AT {
-                return Ok(Page {
-                    recordings: rows,
-                    continuation: after.map(|place| place.to_string()),
-                });
+                return Ok(Page::of(rows, after));
             }
         }
     }
 
-    /// The recording at a place, unless it is shown at another, or is none (any more).
+    /// Recordings of a standing that is not settled, from the same survey as the numbers of the summary. `None`: another list
+    /// narrows the search more, or there are more than a survey looks at.
+    async fn by_survey(&self, wanted: &ListFilter) -> Result<Option<Page>, CatalogueError> {
+        let is_surveyed =
+            |standing: Standing| !standing.is_settled() || standing == Standing::Acknowledged;
+        let is_narrowed = wanted.participant.is_some() || wanted.call.is_some();
+        if is_narrowed || !wanted.status.is_some_and(is_surveyed) {
+            return Ok(None);
+        }
+        let survey = self.survey(self.last_check().await?.as_ref()).await?;
+        if survey.is_capped {
+            return Ok(None);
+        }
+        let fitting = survey
+            .recordings
+            .into_iter()
+            .filter(|one| match &one.reading {
+                Reading::Known(recorded) => {
+                    let at = recorded.account.filed_at();
+                    wanted.has_time(at) && wanted.names(recorded)
+                }
+                Reading::Unreadable { .. } | Reading::Absent => wanted.is_for_any_name(),
+            });
+        let mut fitting: Vec<_> = fitting
+            .filter(|one| wanted.status == Some(one.assessment.standing))
+            .map(|one| (one.place(), one))
+            .filter(|(place, _)| {
+                let is_after = |after: &Place| place.to_string() > after.to_string();
+                wanted.after.as_ref().is_none_or(is_after)
+            })
+            .collect();
+        fitting.sort_by_key(|(place, _)| place.to_string());
+        let is_more = fitting.len() > wanted.top;
+        let (mut rows, mut last) = (Vec::new(), None);
+        for (place, one) in fitting.into_iter().take(wanted.top) {
+            let row = match one.reading {
+                Reading::Known(recorded) => self.with_cases(*recorded).await?.row(survey.rules),
+                Reading::Unreadable { .. } | Reading::Absent => one.row(survey.rules),
+            };
+            last = Some(place);
+            rows.extend(Some(row).filter(|row| wanted.fits(row)));
+        }
+        Ok(Some(Page::of(rows, last.filter(|_| is_more))))
+    }
+
+    /// The row at a place, unless its recording is shown at another, or there is none (any more).
     async fn shown(
         &self,
-        list: &Listed,
         place: Place,
-        wanted: &ListFilter,
-        has_holds: bool,
-    ) -> Result<(Place, Option<KnownRecording>), CatalogueError> {
-        let recorded = self.recorded(&place.recording).await?;
-        let recorded =
-            recorded.filter(|recorded| recorded.shown_at(list).as_ref() == Some(&list.key(&place)));
-        let recorded = recorded.filter(|recorded| wanted.names(recorded));
-        match recorded {
-            Some(recorded) if has_holds => Ok((place, Some(self.with_cases(recorded).await?))),
-            recorded => Ok((place, recorded)),
-        }
+        look: Look<'_>,
+    ) -> Result<(Place, Option<Row>), CatalogueError> {
+        let Look {
+            list,
+            wanted,
+            rules,
+            has_holds,
+        } = look;
+        let row = match self.read(&place.recording).await? {
+            Reading::Known(recorded) => {
+                let is_here = recorded.shown_at(list).as_ref() == Some(&list.key(&place));
+                match *recorded {
+                    recorded if !is_here || !wanted.names(&recorded) => None,
+                    recorded if has_holds => Some(self.with_cases(recorded).await?.row(rules)),
+                    recorded => Some(recorded.row(rules)),
+                }
+            }
+            Reading::Unreadable { key } => wanted
+                .is_for_any_name()
+                .then(|| Row::unreadable(&place.recording, &key)),
+            Reading::Absent => None,
+        };
+        Ok((place, row))
     }
 
     pub(super) async fn with_cases(
@@ -133,10 +187,8 @@ impl Catalogue {
             return Ok(None);
         };
         let recorded = self.with_cases(recorded).await?;
-        let started_at = recorded.account.filed_at();
-        let is_in_period = wanted.period.from.is_none_or(|from| from <= started_at)
-            && wanted.period.to.is_none_or(|to| started_at < to);
-        let row = recorded.row(self.clock.now());
+        let is_in_period = wanted.has_time(recorded.account.filed_at());
+        let row = recorded.row(self.rules());
         Ok((is_in_period && wanted.names(&recorded) && wanted.fits(&row)).then_some(row))
     }
 
@@ -163,14 +215,63 @@ impl Catalogue {
                 return Ok(call);
             }
         }
-        Ok(wanted
-            .status
-            .and_then(Status::listed)
-            .unwrap_or(Listed::All))
+        Ok(wanted.status.and_then(listed).unwrap_or(Listed::All))
+    }
+}
+
+/// How the places of a list are looked at.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    list: &'a Listed,
+    wanted: &'a ListFilter,
+    rules: Rules,
+    has_holds: bool,
+}
+
+/// A list of the index that has every recording of this standing, and some besides. `None`: all recordings.
+fn listed(standing: Standing) -> Option<Listed> {
+    match standing {
+        Standing::Failed => Some(Listed::Attention(Attention::Failed)),
+        Standing::Doubtful => Some(Listed::Attention(Attention::Doubtful)),
+        Standing::Acknowledged => Some(Listed::Attention(Attention::Acknowledged)),
+        // Time alone makes these of others.
+        Standing::Lost
+        | Standing::AtRisk
+        | Standing::Unknown
+        | Standing::Missing
+        | Standing::Incomplete
+        | Standing::BackupOnly
+        | Standing::Active
+        | Standing::Paused
+        | Standing::AwaitingFiles
+        | Standing::Exporting
+        | Standing::Waiting
+        | Standing::Verified
+        | Standing::InPlace
+        | Standing::Erased
+        | Standing::Removed => None,
+    }
+}
+
+impl Page {
+    fn of(recordings: Vec<Row>, next: Option<Place>) -> Self {
+        Self {
+            recordings,
+            continuation: next.map(|place| place.to_string()),
+        }
     }
 }
 
 impl ListFilter {
+    fn has_time(&self, at: jiff::Timestamp) -> bool {
+        self.period.from.is_none_or(|from| from <= at) && self.period.to.is_none_or(|to| at < to)
+    }
+
+    /// Whether a recording without a name may be what is wanted.
+    fn is_for_any_name(&self) -> bool {
+        self.call.is_none() && self.participant.is_none() && self.id.is_none()
+    }
+
     /// Whether the names of a recording are those wanted.
     fn names(&self, recorded: &KnownRecording) -> bool {
         let is_call = |wanted: &String| {

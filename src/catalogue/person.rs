@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::row::{KnownRecording, Row};
+use super::known::KnownRecording;
+use super::row::Row;
 use super::{Catalogue, CatalogueError};
 use crate::export::ledger::BEYOND_THE_INDEX;
 use crate::export::transfer::chunk;
@@ -60,12 +61,12 @@ impl Catalogue {
                 serde_json::Value::Null,
             )
             .await?;
-        let now = self.clock.now();
+        let rules = self.rules();
         let recordings = self
             .of_person(person)
             .await?
             .iter()
-            .map(|recorded| recorded.row(now))
+            .map(|recorded| recorded.row(rules))
             .collect();
         Ok(FoundRecordings { recordings })
     }

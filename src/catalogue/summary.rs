@@ -1,14 +1,20 @@
-//! How everything stands, in a few numbers: counted by markers, and only so far.
+//! The verdict, and the numbers behind it.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::survey::Survey;
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::export::LedgerEntry;
+use crate::export::entry::Risk;
+use crate::export::layout::BlobName;
 use crate::export::ledger::LastSweep;
-use crate::export::{ChunkState, LedgerEntry};
-use crate::store::index::{Attention, Count, Listed, Period, Place};
+use crate::export::receipt::VaultName;
+use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
+use crate::standing::{Counts, Standing, of_chunk};
+use crate::store::index::{Count, Listed, Period};
 
 /// Markers that are counted; there may be more.
 const COUNTED: usize = 10_000;
@@ -17,30 +23,51 @@ const LOOKED_AT: usize = 500;
 /// How far back `verified` counts.
 const VERIFIED_HOURS: i64 = 24;
 
-/// The numbers.
+/// Everything at a glance.
+#[derive(Debug)]
+pub struct Summary {
+    pub verdict: Verdict,
+    pub storage: StorageUse,
+    pub tiles: Tiles,
+}
+
+/// The numbers; recordings, unless something else is named.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tiles {
     /// Recordings that run.
     pub active: usize,
-    /// Chunks that are not in the vault, and nobody is at.
+    pub paused: usize,
+    /// They ended, and not all their files are announced yet.
+    pub awaiting_files: usize,
+    /// They wait for their export, with time to spare.
     pub waiting: usize,
-    /// Chunks that are being exported.
     pub exporting: usize,
     /// Of this process.
     pub exporting_bytes_per_second: u64,
+    /// In the backup vault only.
+    pub backup_only: usize,
+    /// Chunks that were proved of late.
     pub verified: VerifiedTile,
-    /// Chunks that are not in the vault although half of their time is over.
+    /// Not in the vault although half of their time has passed.
     pub at_risk: usize,
-    /// When ACS drops the next chunk that is not in the vault.
+    /// When the first recording gets worse by itself.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_deadline: Option<Timestamp>,
-    /// Chunks that were given up.
+    /// The export was given up, or ACS could not start them.
     pub failed: usize,
-    /// Recordings whose files never came.
+    /// Their files never came.
     pub missing: usize,
-    /// Chunks that ACS dropped before they were in the vault.
+    /// Some of their files never came, or are not whole.
+    pub incomplete: usize,
+    /// Their media contradicts their event or metadata.
+    pub doubtful: usize,
+    /// Their accounts or entries are not readable.
+    pub unknown: usize,
+    /// ACS dropped a file before it was in the vault.
     pub lost: usize,
+    /// Losses that were acknowledged.
+    pub acknowledged: usize,
     /// Holds in force.
     pub held: usize,
     /// Events that could not be read.
@@ -68,42 +95,6 @@ pub struct SweepTile {
     pub duration_ms: u64,
 }
 
-/// Numbers that are counted by markers.
-struct Counts {
-    active: Count,
-    verified: Count,
-    failed: Count,
-    missing: Count,
-    lost: Count,
-    held: Count,
-    poison: Count,
-}
-
-impl Counts {
-    /// Names of the numbers that are lower bounds.
-    fn capped(&self, open: &Open) -> Vec<&'static str> {
-        let counts = [
-            ("active", self.active.is_capped),
-            ("waiting", open.is_capped),
-            ("exporting", open.is_capped),
-            ("atRisk", open.is_capped),
-            ("failed", self.failed.is_capped),
-            ("missing", self.missing.is_capped),
-            ("lost", self.lost.is_capped),
-            ("held", self.held.is_capped),
-            ("poison", self.poison.is_capped),
-        ];
-        let capped = counts.into_iter().filter(|(_, is_capped)| *is_capped);
-        capped.map(|(name, _)| name).collect()
-    }
-}
-
-/// What is open, nearest expiry first, as far as it was looked at.
-struct Open {
-    entries: Vec<LedgerEntry>,
-    is_capped: bool,
-}
-
 /// A chunk that is not in the vault yet.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -113,9 +104,10 @@ pub struct Deadline {
     pub recording_id: Option<String>,
     pub document_id: String,
     pub index: u32,
-    /// `half`, `threeQuarters` or `ninetyPercent` of its time is over.
+    pub standing: Standing,
+    /// `half`, `threeQuarters` or `ninetyPercent` of its time has passed.
     #[schema(value_type = Option<String>)]
-    pub risk: Option<crate::export::entry::Risk>,
+    pub risk: Option<Risk>,
 }
 
 /// Chunks that are not in the vault yet, by expiry.
@@ -143,104 +135,107 @@ pub struct PoisonList {
     pub is_capped: bool,
 }
 
+/// Numbers that are not of recordings that are unsettled.
+struct Beside {
+    verified: Count,
+    held: Count,
+    poison: Count,
+    sweep: Option<LastSweep>,
+}
+
 impl Catalogue {
-    /// The numbers as they are now.
+    /// The verdict and the numbers as they are now.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn tiles(&self) -> Result<Tiles, CatalogueError> {
+    pub async fn summary(&self) -> Result<Summary, CatalogueError> {
         let now = self.clock.now();
-        let index = self.ledger.index();
         let recent = Period {
             from: now
                 .checked_sub(SignedDuration::from_hours(VERIFIED_HOURS))
                 .ok(),
             to: None,
         };
-        let holds = self.ledger.holds();
-        let (active, open, verified, failed, missing, lost, held, poison, sweep) = futures::try_join!(
-            async { Ok::<_, CatalogueError>(self.register.count_running(COUNTED).await?) },
-            self.open(),
+        let (index, holds) = (self.ledger.index(), self.ledger.holds());
+        let check = self.last_check().await?;
+        let (survey, verified, held, poison, sweep, storage) = futures::try_join!(
+            self.survey(check.as_ref()),
             async { Ok(index.count(&Listed::Proved, recent, COUNTED).await?) },
-            self.count_of(Attention::Failed),
-            self.count_of(Attention::Missing),
-            self.count_of(Attention::Lost),
             async { Ok(holds.count(LOOKED_AT).await?) },
             async { Ok(self.ledger.count_poison(COUNTED).await?) },
             async { Ok(self.ledger.last_sweep().await?) },
+            self.storage_use(),
         )?;
-        let counts = Counts {
-            active,
+        let facts = Facts {
+            as_of: now,
+            recordings: survey.counts(),
+            is_capped: survey.is_capped,
+            first_deadline: survey.first_deadline(),
+            unreadable_chunks: survey.unreadable_chunks.len(),
+            poison: poison.count,
+            last_sweep: sweep.as_ref().map(|sweep| sweep.at),
+            check: check.map(|check| check.summary()),
+            storage,
+        };
+        let beside = Beside {
             verified,
-            failed,
-            missing,
-            lost,
             held,
             poison,
+            sweep,
         };
-        Ok(tiles(counts, &open, sweep, now))
+        Ok(Summary {
+            verdict: verdict(facts),
+            storage,
+            tiles: tiles(&survey, &beside),
+        })
     }
 
-    /// Few are looked at again, as a kill may have left a marker too many; many are counted as they are.
-    async fn count_of(&self, kind: Attention) -> Result<Count, CatalogueError> {
-        let list = Listed::Attention(kind);
-        let places = self
-            .ledger
-            .index()
-            .places(&list, Period::default(), None, AT_ONCE)
-            .await?;
-        if places.len() == AT_ONCE {
-            let places = self
-                .ledger
-                .index()
-                .places(&list, Period::default(), None, COUNTED + 1)
-                .await?;
-            let is_counted =
-                |place: &&Place| kind == Attention::Missing || place.document.is_some();
-            let count = places.iter().take(COUNTED).filter(is_counted).count();
-            return Ok(Count {
-                count,
-                is_capped: places.len() > COUNTED,
+    /// Whether ledger and vault hold anything, and whether they fit together.
+    ///
+    /// # Errors
+    /// When the ledger's storage fails. A vault that cannot be asked is not called empty.
+    pub async fn storage_use(&self) -> Result<StorageUse, CatalogueError> {
+        let (chunks, _) = self.ledger.open_chunks(None, 1).await?;
+        let is_ledger_empty = chunks.is_empty()
+            && self.ledger.is_without_entries().await?
+            && self.register.names(None).await?.0.is_empty();
+        if is_ledger_empty {
+            return Ok(match self.vaults.home().list(None, 1).await {
+                Ok(files) if !files.is_empty() => StorageUse::LedgerEmpty,
+                Ok(_) | Err(_) => StorageUse::Unused,
             });
         }
-        let fitting = futures::stream::iter(places).map(|place| {
-            let list = &list;
-            async move { self.is_true(list, &place).await }
+        let proved = self.proved_media().await?;
+        let looking = futures::stream::iter(proved.clone()).map(|media| async move {
+            // A vault that cannot be asked is not called empty.
+            let found = self.vaults.home().version(&media).await;
+            found.map_or(true, |found| found.is_some())
         });
-        let fitting: Vec<bool> = fitting.buffered(AT_ONCE).try_collect().await?;
-        Ok(Count {
-            count: fitting.into_iter().filter(|is| *is).count(),
-            is_capped: false,
-        })
-    }
-
-    async fn is_true(&self, list: &Listed, place: &Place) -> Result<bool, CatalogueError> {
-        // A start that failed is over and done with: it waits for nobody.
-        if *list == Listed::Attention(Attention::Failed) && place.document.is_none() {
-            return Ok(false);
+        let found: Vec<bool> = looking.buffered(AT_ONCE).collect().await;
+        if found.is_empty() || found.contains(&true) {
+            return Ok(StorageUse::Used);
         }
-        let key = list.key(place);
-        Ok(match &place.document {
-            Some(document) => self
-                .entry(document)
-                .await?
-                .is_some_and(|entry| entry.markers().contains(&key)),
-            None => self
-                .recorded(&place.recording)
-                .await?
-                .is_some_and(|recorded| recorded.account.markers().contains(&key)),
+        let files = self.vaults.home().list(None, 1).await;
+        Ok(match files {
+            Ok(files) if files.is_empty() => StorageUse::VaultEmpty,
+            // The complete check names the files that are gone.
+            Ok(_) | Err(_) => StorageUse::Used,
         })
     }
 
-    async fn open(&self) -> Result<Open, CatalogueError> {
-        let (chunks, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
-        let entries = futures::stream::iter(chunks)
-            .map(|chunk| async move { self.entry(&chunk.document_id).await });
-        let entries: Vec<_> = entries.buffered(AT_ONCE).try_collect().await?;
-        Ok(Open {
-            entries: entries.into_iter().flatten().collect(),
-            is_capped: next.is_some(),
-        })
+    /// The media of the copies at home that were proved last: a few of them.
+    async fn proved_media(&self) -> Result<Vec<BlobName>, CatalogueError> {
+        let index = self.ledger.index();
+        let places = index.places(&Listed::Proved, Period::default(), None, AT_ONCE);
+        let documents = places.await?.into_iter().filter_map(|place| place.document);
+        let looking =
+            futures::stream::iter(documents).map(|id| async move { self.entry(&id).await });
+        let entries: Vec<Option<LedgerEntry>> = looking.buffered(AT_ONCE).try_collect().await?;
+        let at_home = |entry: LedgerEntry| {
+            let receipt = entry.state.receipt()?;
+            (receipt.vault() == VaultName::Home).then(|| receipt.media().name().clone())
+        };
+        Ok(entries.into_iter().flatten().filter_map(at_home).collect())
     }
 
     /// Chunks that are not in the vault and that ACS drops before `until`, nearest first.
@@ -249,21 +244,31 @@ impl Catalogue {
     /// When the storage fails.
     pub async fn deadlines(&self, until: Timestamp) -> Result<Deadlines, CatalogueError> {
         let now = self.clock.now();
-        let Open { entries, is_capped } = self.open().await?;
+        let (chunks, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
+        let entries = futures::stream::iter(chunks)
+            .map(|chunk| async move { self.entry(&chunk.document_id).await });
+        let entries: Vec<_> = entries.buffered(AT_ONCE).try_collect().await?;
+        let entries: Vec<LedgerEntry> = entries.into_iter().flatten().collect();
         let is_beyond = entries.last().is_some_and(|last| last.expires_at > until);
-        let due = entries
-            .into_iter()
-            .filter(|entry| !entry.is_safe() && entry.expires_at <= until);
-        let deadlines = due.map(|entry| Deadline {
-            at: entry.expires_at,
-            recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
-            document_id: entry.chunk.document_id.to_string(),
-            index: entry.chunk.index,
-            risk: entry.risk(now),
+        let due = entries.into_iter().filter_map(|entry| {
+            let assessment = of_chunk(&entry, now);
+            let is_due = matches!(
+                assessment.standing,
+                Standing::Waiting | Standing::Exporting | Standing::AtRisk
+            );
+            let at = assessment.deadline.filter(|at| is_due && *at <= until)?;
+            Some(Deadline {
+                at,
+                recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
+                document_id: entry.chunk.document_id.to_string(),
+                index: entry.chunk.index,
+                standing: assessment.standing,
+                risk: entry.risk(now),
+            })
         });
         Ok(Deadlines {
-            deadlines: deadlines.collect(),
-            is_capped: is_capped && !is_beyond,
+            deadlines: due.collect(),
+            is_capped: next.is_some() && !is_beyond,
         })
     }
 
@@ -297,33 +302,55 @@ impl Catalogue {
     }
 }
 
-fn tiles(counts: Counts, open: &Open, sweep: Option<LastSweep>, now: Timestamp) -> Tiles {
-    let pending = |claimed: bool| {
-        let is = |entry: &&LedgerEntry| {
-            matches!(entry.state, ChunkState::Pending) && entry.is_claimed(now) == claimed
-        };
-        open.entries.iter().filter(is).count()
-    };
-    let at_risk = open.entries.iter().filter(|entry| entry.is_at_risk(now));
-    let next_unsafe = open.entries.iter().find(|entry| !entry.is_safe());
+fn tiles(survey: &Survey, beside: &Beside) -> Tiles {
+    let counts = survey.counts();
+    let of = |standing: Standing| counts.get(&standing).copied().unwrap_or_default();
     Tiles {
-        capped: counts.capped(open),
-        active: counts.active.count,
-        waiting: pending(false),
-        exporting: pending(true),
+        active: of(Standing::Active),
+        paused: of(Standing::Paused),
+        awaiting_files: of(Standing::AwaitingFiles),
+        waiting: of(Standing::Waiting),
+        exporting: of(Standing::Exporting),
         exporting_bytes_per_second: crate::metrics::export_bytes_per_second(),
+        backup_only: of(Standing::BackupOnly),
         verified: VerifiedTile {
-            count: counts.verified.count,
-            is_capped: counts.verified.is_capped,
+            count: beside.verified.count,
+            is_capped: beside.verified.is_capped,
             hours: VERIFIED_HOURS,
         },
-        at_risk: at_risk.count(),
-        next_deadline: next_unsafe.map(|entry| entry.expires_at),
-        failed: counts.failed.count,
-        missing: counts.missing.count,
-        lost: counts.lost.count,
-        held: counts.held.count,
-        poison: counts.poison.count,
-        last_sweep: sweep.map(|LastSweep { at, duration_ms }| SweepTile { at, duration_ms }),
+        at_risk: of(Standing::AtRisk),
+        next_deadline: survey.first_deadline(),
+        failed: of(Standing::Failed),
+        missing: of(Standing::Missing),
+        incomplete: of(Standing::Incomplete),
+        doubtful: of(Standing::Doubtful),
+        unknown: of(Standing::Unknown),
+        lost: of(Standing::Lost),
+        acknowledged: of(Standing::Acknowledged),
+        held: beside.held.count,
+        poison: beside.poison.count,
+        last_sweep: beside.sweep.as_ref().map(
+            |LastSweep {
+                 at, duration_ms, ..
+             }| SweepTile {
+                at: *at,
+                duration_ms: *duration_ms,
+            },
+        ),
+        capped: capped(survey, beside, &counts),
     }
+}
+
+/// Names of the numbers that are lower bounds.
+fn capped(survey: &Survey, beside: &Beside, counts: &Counts) -> Vec<&'static str> {
+    let of_recordings = counts.keys().map(|standing| standing.name());
+    let others = [
+        ("held", beside.held.is_capped),
+        ("poison", beside.poison.is_capped),
+    ];
+    let others = others.into_iter().filter(|(_, is_capped)| *is_capped);
+    of_recordings
+        .filter(|_| survey.is_capped)
+        .chain(others.map(|(name, _)| name))
+        .collect()
 }

@@ -5,13 +5,13 @@ use std::fmt;
 
 use clap::Args;
 use recording_vault::app::App;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::{Accepted, LedgerError, PlaceAccepted};
 use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber};
 use serde::Serialize;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
 
@@ -32,6 +32,10 @@ pub struct Accept {
 struct AcceptReport {
     /// Their sources may be deleted at ACS.
     accepted: Vec<DocumentId>,
+    /// Their copies are accepted; their sources stay at ACS, which drops them by itself.
+    source_left: Vec<DocumentId>,
+    /// Their copies are accepted; ACS has their sources no more.
+    source_gone: Vec<DocumentId>,
     /// They are not doubtful, or events name one place for them.
     nothing: Vec<DocumentId>,
     /// They have no place of this number.
@@ -45,7 +49,7 @@ impl Accept {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         let report = match self.place {
             Some(place) => accept_place(&app, self.documents, place).await?,
             None => accept(&app, self.documents).await?,
@@ -81,6 +85,8 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
     for id in documents {
         let list = match app.actions.accept(&id, &Operator::Shell).await? {
             Accepted::Accepted | Accepted::AlreadyAccepted => &mut report.accepted,
+            Accepted::SourceLeft { .. } => &mut report.source_left,
+            Accepted::SourceGone => &mut report.source_gone,
             Accepted::NotDoubtful => &mut report.nothing,
             Accepted::Unknown => &mut report.unknown,
         };
@@ -91,11 +97,16 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
 
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 5] = [
+        let groups: [(&[_], _); 7] = [
             (
                 &self.accepted,
                 "is accepted; its source may be deleted at ACS",
             ),
+            (
+                &self.source_left,
+                "is accepted; its source is left at ACS, which drops it by itself",
+            ),
+            (&self.source_gone, "is accepted; ACS has its source no more"),
             (&self.nothing, "is not in doubt; there is nothing to accept"),
             (&self.no_such_place, "has no such place; `show` lists them"),
             (

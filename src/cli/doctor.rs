@@ -5,6 +5,7 @@ mod advice;
 mod clock;
 mod handler;
 mod storage;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -312,6 +313,7 @@ async fn with_settings(
     }
     checks.extend(futures::future::join_all(asking).await);
     checks.push(content_hosts(targets));
+    checks.push(sweep::check(&app).await);
     checks
 }
 

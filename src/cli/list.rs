@@ -1,23 +1,23 @@
-//! `recording-vault list`: chunks and their states, and events that could not be read.
+//! `recording-vault list`: chunks and their standing, recordings that need a person, and events that could not be read.
 
-use std::fmt::{self, Write as _};
+mod text;
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 use recording_vault::app::App;
-use recording_vault::compose;
+use recording_vault::catalogue::CatalogueError;
+use recording_vault::catalogue::row::Row;
 use recording_vault::config::Config;
-use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
 use recording_vault::recording::{CallId, DocumentId, RecordingChunk, RecordingId, ServerCallId};
+use recording_vault::standing::{Assessment, Concern, OperatorStep, Standing, of_chunk};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::exit::Exit;
 use super::output::Output;
-use super::table::Table;
-use super::unreadable;
+use super::{existing, unreadable};
 
 /// The arguments of `list`: which chunks to list.
 #[derive(Args)]
@@ -25,10 +25,13 @@ pub struct List {
     /// Only chunks in this state
     #[arg(long, ignore_case = true)]
     state: Option<StateFilter>,
+    /// Only chunks and recordings of this standing, such as atRisk, failed, doubtful, missing or lost
+    #[arg(long)]
+    standing: Option<StandingFilter>,
     /// Only chunks of a recording or call whose id contains this
     #[arg(long)]
     of: Option<String>,
-    /// Only chunks that are not in the vault although half of their time at ACS is over
+    /// Only chunks that are not in the vault although half of their time at ACS has passed
     #[arg(long)]
     at_risk: bool,
     /// Only chunks whose media contradicts its event or metadata
@@ -37,6 +40,17 @@ pub struct List {
     /// Only chunks with notices, such as a silent channel
     #[arg(long)]
     notices: bool,
+}
+
+/// A standing, as `--standing` names it.
+#[derive(Debug, Clone, Copy)]
+struct StandingFilter(Standing);
+
+impl std::str::FromStr for StandingFilter {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
 }
 
 /// A state of a chunk, as `--state` names it.
@@ -72,20 +86,33 @@ impl StateFilter {
 
 impl List {
     /// # Errors
-    /// When the ledger fails.
+    /// When there is no vault, or the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let listing = self.listing(&compose::app(config)?).await?;
+        let listing = self.listing(&existing::open(config).await?).await?;
         output.report(&listing)?;
-        Ok(unreadable::exit(Exit::Fine, &listing.unreadable))
+        let exit = Exit::fine_if(!self.is_narrowed() || !listing.is_empty());
+        Ok(unreadable::exit(exit, &listing.unreadable))
     }
 
     /// Looks at every entry; at poison only if nothing narrows the list.
-    async fn listing(&self, app: &App) -> Result<Listing, LedgerError> {
+    async fn listing(&self, app: &App) -> Result<Listing, CatalogueError> {
         let ledger = &app.ledger;
         let now = app.clock.now();
-        let entries = ledger.entries(|entry| self.matches(entry, now)).await?;
+        let mut entries = ledger.entries(|entry| self.matches(entry, now)).await?;
+        entries.found.sort_by_key(|entry| {
+            (
+                entry.filed_at(),
+                entry.chunk.filed_under(),
+                entry.chunk.index,
+            )
+        });
         let mut listing = Listing {
-            chunks: entries.found.into_iter().map(listed).collect(),
+            chunks: entries
+                .found
+                .into_iter()
+                .map(|entry| listed(entry, now))
+                .collect(),
+            recordings: self.recordings(app).await?,
             unreadable: entries.unreadable,
             poison: Vec::new(),
         };
@@ -101,12 +128,50 @@ impl List {
         Ok(listing)
     }
 
+    /// Recordings that stand worse than their chunks say: without files, not started, incomplete, not readable.
+    async fn recordings(&self, app: &App) -> Result<Vec<Row>, CatalogueError> {
+        if self.state.is_some() || self.doubtful || self.at_risk || self.notices {
+            return Ok(Vec::new());
+        }
+        let check = app.catalogue.last_check().await?;
+        let survey = app.catalogue.survey(check.as_ref()).await?;
+        let is_wanted = |row: &Row| match self.standing {
+            Some(StandingFilter(standing)) => row.status == standing,
+            None => {
+                row.status.concern() == Concern::Attention
+                    && (row.chunks == 0 || row.status == Standing::Incomplete)
+            }
+        };
+        let is_named = |row: &Row| {
+            let ids = [
+                Some(&row.recording_id),
+                row.call_id.as_ref(),
+                row.server_call_id.as_ref(),
+            ];
+            self.of
+                .as_ref()
+                .is_none_or(|part| ids.into_iter().flatten().any(|id| id.contains(part)))
+        };
+        let rows = survey.recordings.iter().map(|one| one.row(survey.rules));
+        let mut rows: Vec<Row> = rows.filter(|row| is_wanted(row) && is_named(row)).collect();
+        rows.sort_by(|one, other| {
+            let key = |row: &Row| (row.started_at, row.recording_id.clone());
+            key(one).cmp(&key(other))
+        });
+        Ok(rows)
+    }
+
     fn is_narrowed(&self) -> bool {
-        self.state.is_some() || self.of.is_some() || self.at_risk || self.doubtful || self.notices
+        self.state.is_some()
+            || self.standing.is_some()
+            || self.of.is_some()
+            || self.at_risk
+            || self.doubtful
+            || self.notices
     }
 
     fn matches(&self, entry: &LedgerEntry, now: Timestamp) -> bool {
-        let anomaly = || entry.state.receipt().and_then(ExportReceipt::anomaly);
+        let standing = of_chunk(entry, now).standing;
         let has_notices = || {
             entry
                 .state
@@ -114,10 +179,13 @@ impl List {
                 .is_some_and(|receipt| !receipt.notices().is_empty())
         };
         let is_in = |state: StateFilter| state == StateFilter::of(&entry.state);
-        (!self.at_risk || entry.is_at_risk(now))
-            && (!self.doubtful || anomaly().is_some())
+        (!self.at_risk || standing == Standing::AtRisk)
+            && (!self.doubtful || entry.open_anomaly().is_some())
             && (!self.notices || has_notices())
             && self.state.is_none_or(is_in)
+            && self
+                .standing
+                .is_none_or(|StandingFilter(wanted)| wanted == standing)
             && (self.of.as_ref()).is_none_or(|part| is_of(&entry.chunk, part))
     }
 }
@@ -126,7 +194,10 @@ impl List {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Listing {
+    /// In the order of their recordings' start.
     pub chunks: Vec<ListedChunk>,
+    /// Recordings that need a person and have no such chunk.
+    pub recordings: Vec<Row>,
     pub poison: Vec<ListedPoison>,
     /// Chunks whose entries are not readable.
     pub unreadable: Vec<DocumentId>,
@@ -138,9 +209,22 @@ struct Listing {
 struct ListedChunk {
     pub document_id: DocumentId,
     pub state: &'static str,
+    pub standing: Standing,
+    /// Why it stands so.
+    pub reasons: Vec<String>,
+    pub next_step: OperatorStep,
+    pub advice: Option<&'static str>,
+    /// When it gets worse by itself.
+    pub deadline: Option<Timestamp>,
+    /// When its recording began.
+    pub started_at: Option<Timestamp>,
+    /// Who was in the call, where that is known.
+    pub participants: Vec<String>,
+    pub size_bytes: Option<u64>,
     pub index: u32,
     pub recording_id: Option<String>,
     pub call_id: Option<String>,
+    pub server_call_id: Option<String>,
     pub expires_at: Timestamp,
     /// Where the copy lies.
     pub file: Option<String>,
@@ -165,71 +249,9 @@ struct ListedPoison {
     pub reason: Option<String>,
 }
 
-impl fmt::Display for Listing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.chunks.is_empty() && self.poison.is_empty() {
-            if self.unreadable.is_empty() {
-                return f.write_str("There is nothing to list.");
-            }
-            return unreadable::write(f, &self.unreadable);
-        }
-        let mut table = Table::new(&["chunk", "state", "index", "expires at ACS"]);
-        for chunk in &self.chunks {
-            let expires = chunk.expires_at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-            table.row([
-                chunk.document_id.as_str(),
-                chunk.state,
-                &chunk.index.to_string(),
-                &expires,
-            ]);
-            let what = chunk
-                .file
-                .as_deref()
-                .or(chunk.reason.as_deref())
-                .unwrap_or_default();
-            let place = match chunk.vault {
-                Some(VaultName::Backup) => " (in the backup vault)",
-                Some(VaultName::Home) | None => "",
-            };
-            let doubt = chunk
-                .anomaly
-                .as_ref()
-                .map(|anomaly| format!(" (doubtful: {anomaly})"))
-                .unwrap_or_default();
-            let notices = chunk
-                .notices
-                .iter()
-                .fold(String::new(), |mut text, notice| {
-                    // Writing into a text cannot fail.
-                    let _ = write!(text, " (notice: {notice})");
-                    text
-                });
-            let unsolicited = if chunk.unsolicited {
-                " (unsolicited)"
-            } else {
-                ""
-            };
-            let note = format!("{what}{place}{doubt}{notices}{unsolicited}");
-            if !note.is_empty() {
-                table.note(note.trim_start());
-            }
-        }
-        let mut events = Table::new(&["event that could not be read"]);
-        for poison in &self.poison {
-            events
-                .row([format!("poison:{}", poison.sha256)])
-                .note(poison.reason.as_deref().unwrap_or_default());
-        }
-        match (self.chunks.is_empty(), self.poison.is_empty()) {
-            (false, true) => table.fmt(f),
-            (true, _) => events.fmt(f),
-            (false, false) => write!(f, "{table}\n\n{events}"),
-        }?;
-        if self.unreadable.is_empty() {
-            return Ok(());
-        }
-        f.write_str("\n\n")?;
-        unreadable::write(f, &self.unreadable)
+impl Listing {
+    fn is_empty(&self) -> bool {
+        self.chunks.is_empty() && self.recordings.is_empty() && self.poison.is_empty()
     }
 }
 
@@ -255,7 +277,13 @@ pub fn is_of(chunk: &RecordingChunk, part: &str) -> bool {
     ids.into_iter().flatten().any(|id| id.contains(part))
 }
 
-fn listed(entry: LedgerEntry) -> ListedChunk {
+fn listed(entry: LedgerEntry, now: Timestamp) -> ListedChunk {
+    let Assessment {
+        standing,
+        reasons,
+        deadline,
+        next_step,
+    } = of_chunk(&entry, now);
     let (file, end) = match &entry.state {
         ChunkState::Pending => (None, None),
         ChunkState::Exported { receipt } | ChunkState::SourceDeleted { receipt, .. } => {
@@ -275,7 +303,18 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
             (None, Some(reason.clone()))
         }
     };
+    let metadata = entry.metadata.iter();
+    let participants = metadata.flat_map(|metadata| &metadata.participants);
     ListedChunk {
+        standing,
+        reasons,
+        next_step,
+        advice: next_step.advice(),
+        deadline,
+        started_at: entry.chunk.plausible_start(entry.recorded_at),
+        participants: participants.map(|person| person.id.clone()).collect(),
+        size_bytes: size_bytes(&entry.state),
+        server_call_id: entry.chunk.server_call_id.as_ref().map(ToString::to_string),
         state: entry.state.name(),
         unsolicited: entry.unsolicited,
         index: entry.chunk.index,
@@ -297,4 +336,11 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
         file,
         document_id: entry.chunk.document_id,
     }
+}
+
+fn size_bytes(state: &ChunkState) -> Option<u64> {
+    if let ChunkState::InPlace { files, .. } = state {
+        return Some(files.media.size_bytes);
+    }
+    state.receipt().map(|receipt| receipt.media().size_bytes())
 }

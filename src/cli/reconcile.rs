@@ -11,17 +11,18 @@ use clap::Args;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use recording_vault::acs::wire::{CallLocator, RecordedCall};
 use recording_vault::app::App;
-use recording_vault::compose;
+use recording_vault::catalogue::label::RecordingLabel;
+use recording_vault::catalogue::report::{CompletenessReport, DayCoverage, ReportedRecording};
 use recording_vault::config::Config;
-use recording_vault::control::report::CompletenessReport;
-use recording_vault::export::{ChunkState, LedgerEntry};
+use recording_vault::export::LedgerEntry;
 use recording_vault::recording::{CallId, DocumentId, ServerCallId};
+use recording_vault::standing::{Standing, of_chunk};
 use serde::Serialize;
 
 use self::calls::{ExpectedCall, plain};
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::progress;
@@ -57,7 +58,22 @@ impl Reconcile {
             }
         };
         let calls = self.calls.as_deref().map(calls::read).transpose()?;
-        let report = reconcile(&compose::app(config)?, period, calls.unwrap_or_default()).await?;
+        let app = existing::open(config).await?;
+        if let DayCoverage::Future = app.catalogue.coverage(period.from).await? {
+            complain(&format!(
+                "No data from {} on: the day has not begun\n",
+                period.from
+            ));
+            return Ok(Exit::NeedsAttention);
+        }
+        if let DayCoverage::BeforeFirst(first) = app.catalogue.coverage(period.to).await? {
+            complain(&format!(
+                "No data until {}: the first recording is of {first}\n",
+                period.to
+            ));
+            return Ok(Exit::NeedsAttention);
+        }
+        let report = reconcile(&app, period, calls.unwrap_or_default()).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.findings.is_empty()))
     }
@@ -157,16 +173,29 @@ pub struct Finding {
     /// A recording, a chunk, a file, or a call.
     pub subject: String,
     pub problem: String,
+    /// What a person recognises the recording by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub standing: Option<Standing>,
+}
+
+impl Finding {
+    fn new(kind: FindingKind, subject: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            kind,
+            subject: subject.into(),
+            problem: problem.into(),
+            recording: None,
+            standing: None,
+        }
+    }
 }
 
 /// Of which days its chunk is, is unknown.
 fn unreadable_entry(id: &DocumentId) -> Finding {
-    Finding {
-        kind: FindingKind::EntryNotReadable,
-        subject: id.to_string(),
-        problem: "its ledger entry is not readable; run `recording-vault ledger rebuild`"
-            .to_owned(),
-    }
+    let problem = "its ledger entry is not readable; run `recording-vault ledger rebuild`";
+    Finding::new(FindingKind::EntryNotReadable, id.to_string(), problem)
 }
 
 /// What was compared and what was found.
@@ -196,9 +225,11 @@ impl fmt::Display for Reconciliation {
         if !findings.is_empty() {
             let mut table = Table::new(&["what", "which"]);
             for finding in findings {
-                table
-                    .row([finding.kind.text(), finding.subject.as_str()])
-                    .note(finding.problem.as_str());
+                table.row([finding.kind.text(), finding.subject.as_str()]);
+                if let Some(recording) = &finding.recording {
+                    table.note(recording.as_str());
+                }
+                table.note(finding.problem.as_str());
             }
             writeln!(f, "{table}\n")?;
         }
@@ -227,10 +258,7 @@ async fn reconcile(
     let bar = progress::bar(period.days().count(), "days reported on");
     let mut reports = Vec::new();
     for day in period.days() {
-        let Ok(start) = day.to_zoned(TimeZone::UTC) else {
-            continue;
-        };
-        reports.push(app.control.report(ledger, start.timestamp()).await?);
+        reports.push(app.catalogue.report(day).await?);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -271,11 +299,26 @@ fn incomplete(reports: &[CompletenessReport]) -> Vec<Finding> {
             .map(move |problem| (recording, problem))
     });
     let found = problems.map(|(recording, problem)| Finding {
-        kind: FindingKind::RecordingIncomplete,
-        subject: recording.recording_id.clone(),
-        problem: format!("{problem} ({})", recording.state),
+        recording: Some(label_of(recording)),
+        standing: Some(recording.standing),
+        ..Finding::new(
+            FindingKind::RecordingIncomplete,
+            recording.recording_id.clone(),
+            format!("{problem} ({})", recording.standing),
+        )
     });
     found.collect()
+}
+
+fn label_of(recording: &ReportedRecording) -> String {
+    let call = recording.call_id.as_deref();
+    RecordingLabel {
+        started_at: recording.started_at,
+        call_id: call.or(recording.server_call_id.as_deref()),
+        participants: &recording.participants,
+        size_bytes: recording.size_bytes,
+    }
+    .to_string()
 }
 
 /// The names of an entry's call.
@@ -313,10 +356,9 @@ fn without_recording(
     let missing = calls
         .iter()
         .filter(|call| !call.names().any(|name| recorded.contains(name)));
-    let found = missing.map(|call| Finding {
-        kind: FindingKind::CallWithoutRecording,
-        subject: call.to_string(),
-        problem: "no recording of these days, and no chunk at all, names this call".to_owned(),
+    let found = missing.map(|call| {
+        let problem = "no recording of these days, and no chunk at all, names this call";
+        Finding::new(FindingKind::CallWithoutRecording, call.to_string(), problem)
     });
     found.collect()
 }
@@ -327,6 +369,7 @@ async fn chunks(
     reports: &[CompletenessReport],
     entries: &[LedgerEntry],
 ) -> anyhow::Result<Vec<Finding>> {
+    let now = app.clock.now();
     let recordings = reports.iter().flat_map(|report| &report.recordings);
     let reported: BTreeSet<&str> = recordings
         .flat_map(|recording| &recording.chunks)
@@ -348,17 +391,15 @@ async fn chunks(
                 "it is {}; the register has no recording with this chunk (recording {of})",
                 entry.state.name()
             );
-            found.push(Finding {
-                kind: FindingKind::ChunkWithoutRecording,
-                subject: subject.clone(),
-                problem,
-            });
+            let kind = FindingKind::ChunkWithoutRecording;
+            found.push(Finding::new(kind, subject.clone(), problem));
         }
-        if let Some(problem) = not_in_vault(&entry.state) {
+        let assessment = of_chunk(entry, now);
+        if !assessment.standing.is_settled() {
+            let problem = format!("it {}", assessment.reasons.join("; it "));
             found.push(Finding {
-                kind: FindingKind::ChunkNotInVault,
-                subject,
-                problem,
+                standing: Some(assessment.standing),
+                ..Finding::new(FindingKind::ChunkNotInVault, subject, problem)
             });
         }
         anyhow::Ok(found)
@@ -368,20 +409,6 @@ async fn chunks(
         .try_collect::<Vec<_>>()
         .await?
         .concat())
-}
-
-fn not_in_vault(state: &ChunkState) -> Option<String> {
-    match state {
-        ChunkState::Pending => Some("it is not in the vault yet".to_owned()),
-        ChunkState::Expired { reason, .. } => Some(format!("it is lost: {reason}")),
-        ChunkState::DeadLettered { reason, .. } => Some(format!("it was given up: {reason}")),
-        ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
-        | ChunkState::InPlace { .. }
-        | ChunkState::Removing { .. }
-        | ChunkState::Removed { .. } => None,
-    }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 use clap::Args;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use recording_vault::compose;
+use recording_vault::catalogue::report::DayCoverage;
 use recording_vault::config::Config;
 
+use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
 
 /// The arguments of `report`.
 #[derive(Args)]
@@ -19,13 +20,27 @@ pub struct Report {
 
 impl Report {
     /// # Errors
-    /// When the ledger's storage cannot be read.
+    /// When there is no vault, or the ledger's storage cannot be read.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
-        let day = self.day.and_then(|day| day.to_zoned(TimeZone::UTC).ok());
-        let time = day.map_or_else(|| app.clock.now(), |day| day.timestamp());
-        let report = app.control.report(&app.ledger, time).await?;
+        let app = existing::open(config).await?;
+        let today = app.clock.now().to_zoned(TimeZone::UTC).date();
+        let day = self.day.unwrap_or(today);
+        if let Some(why) = no_data(app.catalogue.coverage(day).await?) {
+            complain(&format!("No data of {day}: {why}.\n"));
+            return Ok(Exit::NeedsAttention);
+        }
+        let report = app.catalogue.report(day).await?;
         output.report(&report)?;
         Ok(Exit::fine_if(report.incomplete == 0))
+    }
+}
+
+/// Why there is nothing to report of a day.
+pub fn no_data(coverage: DayCoverage) -> Option<String> {
+    match coverage {
+        DayCoverage::Covered => None,
+        DayCoverage::Future => Some("the day has not begun".to_owned()),
+        DayCoverage::BeforeFirst(first) => Some(format!("the first recording is of {first}")),
+        DayCoverage::NoRecordings => Some("there is no recording at all".to_owned()),
     }
 }

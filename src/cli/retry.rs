@@ -4,7 +4,6 @@ use std::fmt;
 
 use clap::Args;
 use recording_vault::app::App;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::{LedgerError, Retried};
@@ -12,6 +11,7 @@ use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
 use super::unreadable;
@@ -42,7 +42,7 @@ impl Retry {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = retry(&compose::app(config)?, self.documents).await?;
+        let report = retry(&existing::open(config).await?, self.documents).await?;
         output.report(&report)?;
         let exit = Exit::fine_if(report.unknown.is_empty());
         Ok(unreadable::exit(exit, &report.unreadable))

@@ -3,13 +3,13 @@
 use std::fmt;
 
 use clap::Args;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::LedgerEntry;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 
@@ -28,7 +28,7 @@ impl Show {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         match app.ledger.find(&self.document).await? {
             Some(found) => {
                 output.report(&StoredEntry::of(&found.entry))?;

@@ -17,7 +17,8 @@ pub async fn vault_receipts(app: &App) -> Result<BTreeMap<String, BlobName>, Des
     let mut receipts = BTreeMap::new();
     let mut after: Option<BlobName> = None;
     loop {
-        let names = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let listed = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let names: Vec<BlobName> = listed.into_iter().map(|blob| blob.name).collect();
         let is_last = names.len() < PAGE;
         after = names.last().cloned();
         for name in names {

@@ -8,7 +8,6 @@ use std::fmt;
 use clap::Args;
 use futures::StreamExt as _;
 use recording_vault::app::App;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::recheck::Depth;
 use recording_vault::operator_actions::Operator;
@@ -17,6 +16,7 @@ use serde::Serialize;
 
 use self::copies::{Selection, select};
 use self::subset::ReadSubset;
+use super::existing;
 use super::exit::Exit;
 use super::output::Output;
 use super::progress;
@@ -70,7 +70,7 @@ impl Verify {
     /// # Errors
     /// When the ledger cannot be read or the vault cannot be listed. A wrong copy is no error.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = self.verify(&compose::app(config)?).await?;
+        let report = self.verify(&existing::open(config).await?).await?;
         output.report(&report)?;
         Ok(match (report.wrong.len(), report.not_checked.len()) {
             (0, 0) => Exit::Fine,

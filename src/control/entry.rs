@@ -11,7 +11,7 @@ use super::intention::Intention;
 pub use super::pause::{Pause, PauseEnd};
 use super::state::RecordingState;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
-use crate::recording::{CallId, RecordingId};
+use crate::recording::{Acknowledgement, CallId, RecordingId};
 use crate::store::index::{Attention, Listed, recording_name};
 
 /// The account of one recording.
@@ -44,6 +44,9 @@ pub struct RegisteredRecording {
     /// When its account was opened: it is listed under this time while its start is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
+    /// What is wrong with it as a whole, and an operator has acknowledged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<AcknowledgedProblems>,
     /// It was erased on request; what stands here is what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
@@ -54,6 +57,23 @@ pub struct RegisteredRecording {
 pub struct Erased {
     pub at: Timestamp,
     pub reason: String,
+}
+
+/// Problems of a recording that an operator has acknowledged; one that comes later is not among them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcknowledgedProblems {
+    #[serde(flatten)]
+    pub said: Acknowledgement,
+    pub problems: Vec<String>,
+}
+
+impl AcknowledgedProblems {
+    /// Whether each of these problems is acknowledged.
+    pub fn covers(&self, problems: &[String]) -> bool {
+        problems
+            .iter()
+            .all(|problem| self.problems.contains(problem))
+    }
 }
 
 /// Whether a recording runs, as far as we know.
@@ -90,6 +110,7 @@ impl RegisteredRecording {
             files: Files::default(),
             call_id: None,
             opened_at: Some(now),
+            acknowledged: None,
             erased: None,
         }
     }
@@ -143,16 +164,28 @@ impl RegisteredRecording {
     pub fn markers(&self) -> BTreeSet<String> {
         let (at, name) = (self.filed_at(), recording_name(&self.recording_id));
         let calls = self.call_names().map(|id| Listed::Call(id.to_owned()));
-        let missing = self
-            .is_missing()
-            .then_some(Listed::Attention(Attention::Missing));
-        let failed = matches!(self.status, RecordingStatus::Failed { .. })
-            .then_some(Listed::Attention(Attention::Failed));
         let lists = std::iter::once(Listed::All)
             .chain(calls)
-            .chain(missing)
-            .chain(failed);
+            .chain(self.attention().map(Listed::Attention));
         lists.map(|list| list.marker(at, &name, None)).collect()
+    }
+
+    /// The list of what needs a person that it is in, whatever becomes of its chunks. Time does not change it: one that is
+    /// incomplete may only be awaited still.
+    fn attention(&self) -> Option<Attention> {
+        let attention = match &self.status {
+            RecordingStatus::Running => return None,
+            RecordingStatus::Failed { .. } => Attention::Failed,
+            RecordingStatus::Stopped { .. } if self.erased.is_some() => return None,
+            RecordingStatus::Stopped { .. } if self.is_missing() => Attention::Missing,
+            RecordingStatus::Stopped { .. } if self.is_awaited() => return None,
+            RecordingStatus::Stopped { .. } if self.files.problems().is_empty() => return None,
+            RecordingStatus::Stopped { .. } => Attention::Incomplete,
+        };
+        Some(match self.acknowledged {
+            Some(_) => Attention::Acknowledged,
+            None => attention,
+        })
     }
 
     /// The pause it is in.

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::recording::{DocumentId, RecordingFileStatusUpdated};
 
+/// Reasons that are kept; an event may refuse thousands of chunks.
+const REFUSALS_KEPT: usize = 20;
+
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +22,9 @@ pub struct Files {
     pub has_last: bool,
     /// An event announced no chunk at all.
     pub has_empty_event: bool,
+    /// Why chunk entries of its events could not be read; the events are kept as poison.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub refused: BTreeSet<String>,
     /// When the sweep reported that no event came.
     pub missing_since: Option<Timestamp>,
 }
@@ -38,6 +44,11 @@ impl Files {
         }
         self.has_last |= update.is_last;
         self.has_empty_event |= update.chunks.is_empty();
+        for refused in &update.refused {
+            if self.refused.len() < REFUSALS_KEPT {
+                self.refused.insert(refused.reason.to_string());
+            }
+        }
     }
 
     /// Documents in order of their index.
@@ -76,6 +87,11 @@ impl Files {
         }
         if self.has_empty_event {
             problems.push("an event announced no chunk".to_owned());
+        }
+        for reason in &self.refused {
+            problems.push(format!(
+                "an event announced a chunk that cannot be read: {reason}"
+            ));
         }
         if !self.has_last && !self.chunks.is_empty() {
             problems.push("no event announced the end of the recording".to_owned());

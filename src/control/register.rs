@@ -272,8 +272,29 @@ impl RecordingRegister {
         Ok((names.map(str::to_owned).collect(), next))
     }
 
+    /// Names of recordings of which more is to come, at most `limit` each: those that run, and those whose files are awaited.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn unfinished_names(&self, limit: usize) -> Result<Vec<String>, DocumentError> {
+        let store = &self.documents.store;
+        let running = store.list(RUNNING, None, limit).await?;
+        let awaited = store.list(AWAITING, None, limit).await?;
+        let running = running.iter().filter_map(|key| key.strip_prefix(RUNNING));
+        let awaited = awaited
+            .iter()
+            .filter_map(|key| key.strip_prefix(AWAITING)?.split_once('-'))
+            .map(|(_, name)| name);
+        Ok(running.chain(awaited).map(str::to_owned).collect())
+    }
+
+    /// Files that are not announced this long after a recording's end are missing.
+    pub fn missing_after(&self) -> Duration {
+        self.missing_after
+    }
+
     /// The documents of the storage that the register is kept in.
-    pub(super) fn documents(&self) -> &Documents {
+    pub(crate) fn documents(&self) -> &Documents {
         &self.documents
     }
 }

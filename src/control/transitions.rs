@@ -149,6 +149,7 @@ impl RegisteredRecording {
         self.started_by = None;
         self.conversation = None;
         self.consent = None;
+        self.acknowledged = None;
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
         // A text of ACS may name somebody.

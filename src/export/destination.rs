@@ -33,6 +33,13 @@ pub struct CommittedBlob {
     pub read_back: Option<Sha256Digest>,
 }
 
+/// A committed blob in a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedBlob {
+    pub name: BlobName,
+    pub size_bytes: u64,
+}
+
 /// What became of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
@@ -127,12 +134,12 @@ pub trait ExportDestination: Send + Sync {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError>;
 
-    /// At most `limit` names of committed blobs that come after `after`, in ascending order.
+    /// At most `limit` committed blobs whose names come after `after`, in ascending order.
     async fn list(
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError>;
+    ) -> Result<Vec<ListedBlob>, DestinationError>;
 
     /// The version of the committed blob `name`, if there is one.
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError>;

@@ -10,9 +10,12 @@ use uuid::Uuid;
 
 use super::intent::Intent;
 use super::layout;
-use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::{FileNumber, MediaKind, MetadataSummary, RecordingChunk};
+use crate::export::receipt::ExportReceipt;
+use crate::recording::{
+    Acknowledgement, ChunkEnd, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
+};
+use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
 
 pub use further_file::{FurtherFile, FurtherState};
@@ -64,6 +67,9 @@ pub struct LedgerEntry {
     /// When somebody said that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
+    /// An operator knows that it has no whole copy, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<Acknowledgement>,
     /// Nobody asked for its recording: it was not started through this app, and no start of its call was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
@@ -87,9 +93,9 @@ pub struct LedgerEntry {
     /// Its participants, as keys of the index name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) participant_hashes: Vec<PersonHash>,
-    /// Numbers of the audit log's documents that tell of it.
+    /// Places in the audit log that tell of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub audited: Vec<u64>,
+    pub audited: Vec<AuditPosition>,
     pub(super) claim: Option<ClaimRecord>,
 }
 
@@ -147,6 +153,7 @@ impl LedgerEntry {
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
+            acknowledged: None,
             unsolicited: false,
             accepted_place: None,
             further: Vec::new(),
@@ -170,16 +177,17 @@ impl LedgerEntry {
     /// Opens it for another export: it was given up, or more is to be copied than there is.
     pub(super) fn try_again(&mut self) {
         self.reported_end = false;
+        self.acknowledged = None;
         self.state = ChunkState::Pending;
         self.begin_attempts_anew();
     }
 
     /// Remembers where in the audit log it is told of.
-    pub fn note_audited(&mut self, number: u64) {
+    pub fn note_audited(&mut self, position: AuditPosition) {
         if self.audited.len() >= AUDITED_KEPT {
             self.audited.remove(0);
         }
-        self.audited.push(number);
+        self.audited.push(position);
     }
 
     /// Writes a failure into the history.
@@ -193,6 +201,37 @@ impl LedgerEntry {
     /// ACS has dropped the file by any reading; one that is not there before may only be late.
     pub fn is_surely_gone(&self, now: Timestamp) -> bool {
         now >= self.surely_gone_at
+    }
+
+    /// ACS has dropped the file for good. A file in the customer's own storage is never dropped by ACS.
+    pub fn is_doomed(&self, now: Timestamp) -> bool {
+        !self.chunk.is_external() && self.is_surely_gone(now)
+    }
+
+    /// Why the file that was copied may not be all that was recorded.
+    pub fn cut_short(&self) -> Option<&'static str> {
+        const GREW: &str = "it was copied while it was still recorded";
+        match self.chunk.end() {
+            ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
+            ChunkEnd::BeingRecorded => Some(GREW),
+            ChunkEnd::Final if self.copied_unfinished => Some(GREW),
+            ChunkEnd::Final => self
+                .has_failed_form()
+                .then_some("a later event reports that ACS could not store all of it"),
+        }
+    }
+
+    /// Whether it ended without a copy, or with one that is not whole: a loss that can be acknowledged.
+    pub fn lacks_whole_copy(&self) -> bool {
+        self.state.is_loss() || (self.state.receipt().is_some() && self.cut_short().is_some())
+    }
+
+    /// What contradicts the media of its copy, unless an operator has accepted that.
+    pub fn open_anomaly(&self) -> Option<&str> {
+        match self.anomaly_accepted_at {
+            Some(_) => None,
+            None => self.state.receipt().and_then(ExportReceipt::anomaly),
+        }
     }
 
     /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
@@ -209,8 +248,8 @@ impl LedgerEntry {
     pub fn is_safe(&self) -> bool {
         match &self.state {
             ChunkState::Pending => self.chunk.is_external(),
-            ChunkState::Exported { receipt } => receipt.vault() == VaultName::Home,
-            ChunkState::SourceDeleted { .. }
+            ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
             | ChunkState::InPlace { .. }
             | ChunkState::Removing { .. }
@@ -263,7 +302,7 @@ pub fn recording_duration_ms<'a>(
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::recording::chunk::tests::chunk;
 
@@ -273,6 +312,14 @@ pub(super) mod tests {
             "2026-03-02T09:00:00Z".parse().unwrap(),
             Duration::from_hours(24),
         )
+    }
+
+    pub(crate) fn claimed_until(until: Timestamp) -> LedgerEntry {
+        let token = Uuid::nil();
+        LedgerEntry {
+            claim: Some(ClaimRecord { token, until }),
+            ..entry()
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use futures::stream::BoxStream;
 use super::block::{Block, BlockId};
 use super::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use super::layout::BlobName;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, ClaimOver, LedgerError};
@@ -173,7 +173,7 @@ impl ExportDestination for FencedVault<'_> {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         self.vault.list(after, limit).await
     }
 

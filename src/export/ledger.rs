@@ -3,11 +3,13 @@
 //! ```text
 //! chunks/<documentId>.json          the entry
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
+//! doomed/<time>-<documentId>        a marker of a chunk that was given up, until its loss is reported
 //! poison/<sha256>.json              an event that could not be read, whole
+//! dismissed/<sha256>.json           one that was dealt with
 //! events/<sha256>.json              an event that the sweep goes on with, whole
 //! begun/<sha256>.json               who took a large event, and did not end
 //! calls-seen/<day>-<sha256>         a call whose start was announced
-//! audit/<number>.json               what happened, in a chain
+//! audit/<log>/<number>.json         what happened, in chains; see store/audit.rs
 //! ```
 //! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
 
@@ -15,6 +17,8 @@ mod announcing;
 mod auditing;
 mod claiming;
 mod cleared;
+mod dismissal;
+mod doomed;
 mod indexing;
 mod inventory;
 mod kept_events;
@@ -39,13 +43,16 @@ use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
 pub use announcing::{Admission, Circumstances, OtherFile, Recorded, Solicitation};
+pub use auditing::audited_state;
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
+pub use dismissal::Dismissed;
+pub use doomed::{DoomedChunk, DoomedCursor};
 pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
 pub use kept_events::{Arrival, KeptEvent, SAYS_SO_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
-pub use operator_actions::{Accepted, PlaceAccepted, Retried};
+pub use operator_actions::{Accepted, AcknowledgedChunk, PlaceAccepted, Retried};
 pub use poison::{ErasedEvents, PoisonDropped};
 pub use rebuilding::Rebuilt;
 pub use sweeps::{LastSweep, OverdueSweep};
@@ -132,6 +139,11 @@ impl From<Found> for Stored<LedgerEntry> {
 }
 
 impl ChunkLedger {
+    /// How long ACS keeps a file.
+    pub fn source_retention(&self) -> Duration {
+        self.retention
+    }
+
     /// `retention`: how long ACS keeps a file; `claim_ttl`: how long a claim lasts unless renewed.
     pub fn new(
         store: Arc<dyn DocumentStore>,

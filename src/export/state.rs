@@ -223,29 +223,40 @@ impl ChunkState {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::export::receipt::{VaultName, VerifiedFile};
+    use crate::media::plausibility::Plausibility;
+    use crate::media::{MediaExamination, MediaProbe};
     use crate::store::digest::Sha256Digest;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new(
-            "a/b.wav".parse().unwrap(),
-            1,
-            Sha256Digest::of(b"a"),
-            "e".into(),
-        );
-        ExportReceipt::new(
-            media,
-            None,
+    /// A proof of a copy at home.
+    pub(crate) fn receipt() -> ExportReceipt {
+        proof(VaultName::Home, None)
+    }
+
+    pub(crate) fn receipt_in_backup() -> ExportReceipt {
+        proof(VaultName::Backup, None)
+    }
+
+    /// A proof of a copy whose media contradicts its event.
+    pub(crate) fn doubtful_receipt() -> ExportReceipt {
+        let probe = MediaProbe::new(0).finish();
+        let disagrees = Plausibility::Disagrees("the file is a web page".to_owned());
+        proof(
             VaultName::Home,
-            None,
-            at("2026-03-02T10:00:00Z"),
+            Some(MediaExamination::of(&probe, 0, disagrees)),
         )
+    }
+
+    fn proof(vault: VaultName, examination: Option<MediaExamination>) -> ExportReceipt {
+        let name = "a/b.wav".parse().unwrap();
+        let media = VerifiedFile::new(name, 1, Sha256Digest::of(b"a"), "e".into());
+        ExportReceipt::new(media, None, vault, examination, at("2026-03-02T10:00:00Z"))
     }
 
     #[test]

@@ -92,6 +92,7 @@ impl ExportSweep {
         let removals = self.driver.removals();
         let (report, ()) =
             tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
+        self.driver.report_losses(budget).await?;
         report
     }
 

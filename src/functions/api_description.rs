@@ -52,6 +52,9 @@ use crate::app::App;
         vault::actions::hold,
         vault::actions::release,
         vault::actions::replay,
+        vault::acknowledgements::acknowledge_chunk,
+        vault::acknowledgements::acknowledge_recording,
+        vault::acknowledgements::dismiss,
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),

@@ -9,6 +9,7 @@
 //! | `VaultPage` | `vault`: the page |
 
 pub mod acceptance;
+pub mod acknowledgements;
 pub mod actions;
 mod conditions;
 pub mod evidence;
@@ -79,6 +80,18 @@ pub fn action_routes() -> Router<Arc<App>> {
             post(actions::verify),
         )
         .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
+        .route(
+            "/api/vault/recordings/{recording_id}/acknowledge",
+            post(acknowledgements::acknowledge_recording),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/acknowledge",
+            post(acknowledgements::acknowledge_chunk),
+        )
+        .route(
+            "/api/vault/poison/{sha256}/dismiss",
+            post(acknowledgements::dismiss),
+        )
         // As before it could be read with a reader's key; the same ticket.
         .route(
             "/api/vault/chunks/{document_id}/ticket",

@@ -27,6 +27,16 @@ pub struct ReplayedEvents {
     pub again: Option<String>,
 }
 
+impl Replayed {
+    /// Everything in it was read, and nothing of it has to be replayed once more.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::NoEvents => false,
+            Self::Taken(events) => events.unreadable.is_empty() && events.again.is_none(),
+        }
+    }
+}
+
 /// What came of poison.
 #[derive(Debug)]
 pub enum ReplayedPoison {
@@ -77,6 +87,10 @@ impl OperatorActions {
         };
         let name = format!("poison:{sha256}");
         let replayed = self.replay(&name, &kept, intake, operator).await?;
+        if replayed.is_whole() {
+            self.dismiss(sha256, "it was replayed, and read", operator)
+                .await?;
+        }
         Ok(ReplayedPoison::Known(replayed))
     }
 }

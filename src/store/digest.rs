@@ -25,7 +25,7 @@ const INITIAL: [u32; 8] = [
 ];
 
 /// A finished SHA-256, shown as lower-case hex.
-#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Sha256Digest([u8; 32]);
 

@@ -60,6 +60,35 @@ pub enum Attention {
     Lost,
     /// A recording's files never came.
     Missing,
+    /// Files of a recording were not announced, or ACS could not store all of one.
+    Incomplete,
+    /// The media of a copy contradicts its event or metadata.
+    Doubtful,
+    /// What was wrong was acknowledged.
+    Acknowledged,
+}
+
+impl Attention {
+    /// Every list.
+    pub const ALL: [Self; 6] = [
+        Self::Failed,
+        Self::Lost,
+        Self::Missing,
+        Self::Incomplete,
+        Self::Doubtful,
+        Self::Acknowledged,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Missing => "missing",
+            Self::Incomplete => "incomplete",
+            Self::Doubtful => "doubtful",
+            Self::Acknowledged => "acknowledged",
+        }
+    }
 }
 
 impl Listed {
@@ -69,9 +98,7 @@ impl Listed {
             Self::All => format!("{CATALOGUE}all/"),
             Self::Call(id) => format!("{CATALOGUE}call/{}/", hashed(&canonical(id.trim()))),
             Self::Participant(name) => format!("{CATALOGUE}participant/{name}/"),
-            Self::Attention(Attention::Failed) => format!("{CATALOGUE}attention/failed/"),
-            Self::Attention(Attention::Lost) => format!("{CATALOGUE}attention/lost/"),
-            Self::Attention(Attention::Missing) => format!("{CATALOGUE}attention/missing/"),
+            Self::Attention(kind) => format!("{CATALOGUE}attention/{}/", kind.name()),
             Self::Proved => format!("{CATALOGUE}proved/"),
         }
     }
@@ -122,6 +149,17 @@ pub struct Place {
     back_ms: i64,
     pub recording: Sha256Digest,
     pub document: Option<DocumentId>,
+}
+
+impl Place {
+    /// The place of a recording in a list.
+    pub fn of(at: Timestamp, recording: Sha256Digest) -> Self {
+        Self {
+            back_ms: back_ms(at),
+            recording,
+            document: None,
+        }
+    }
 }
 
 impl fmt::Display for Place {

@@ -104,6 +104,17 @@ async fn names(
     after: Option<&str>,
     limit: usize,
 ) -> azure_core::Result<Vec<String>> {
+    let blobs = sized(container, prefix, after, limit).await?;
+    Ok(blobs.into_iter().map(|(name, _)| name).collect())
+}
+
+/// At most `limit` blobs, with their sizes, whose names begin with `prefix` and come after `after`, in ascending order.
+async fn sized(
+    container: &BlobContainerClient,
+    prefix: Option<&str>,
+    after: Option<&str>,
+    limit: usize,
+) -> azure_core::Result<Vec<(String, u64)>> {
     let options = BlobContainerClientListBlobsOptions {
         prefix: prefix.map(str::to_owned),
         // Begins at `after` itself, where the service knows this; an emulator that does not begins at the front.
@@ -121,8 +132,11 @@ async fn names(
             .into_model()?
             .blob_items
             .into_iter()
-            .filter_map(|blob| blob.name);
-        names.extend(found.filter(|name| after.is_none_or(|after| name.as_str() > after)));
+            .filter_map(|blob| {
+                let size_bytes = blob.properties.and_then(|found| found.content_length);
+                Some((blob.name?, size_bytes.unwrap_or_default()))
+            });
+        names.extend(found.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after)));
     }
     names.truncate(limit);
     Ok(names)

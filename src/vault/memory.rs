@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -245,14 +245,17 @@ impl ExportDestination for MemoryVault {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         let blobs = self.blobs();
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         Ok(blobs
             .committed
             .range::<BlobName, _>((from, Bound::Unbounded))
             .take(limit)
-            .map(|(name, _)| name.clone())
+            .map(|(name, blob)| ListedBlob {
+                name: name.clone(),
+                size_bytes: blob.content.len() as u64,
+            })
             .collect())
     }
 

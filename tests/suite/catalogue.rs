@@ -143,7 +143,7 @@ async fn a_page_costs_the_same_among_a_hundred_thousand_recordings_as_among_a_th
             .expect("the store works");
         assert_eq!(ids(&second)[0], "recording-50");
         let of_pages = store.take_counts();
-        catalogue.tiles().await.expect("the store works");
+        catalogue.summary().await.expect("the store works");
         costs.push((of_pages, store.take_counts()));
     }
     assert_eq!(costs[0].0, costs[1].0);

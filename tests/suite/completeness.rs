@@ -73,7 +73,7 @@ async fn a_recording_whose_files_never_come_is_told_of_once_and_reported() {
         "{report}"
     );
     assert!(
-        text.contains("1 are not complete") && text.contains(&id),
+        text.contains("1 recording is not complete") && text.contains(&id),
         "{text}"
     );
 }

@@ -9,18 +9,19 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
+use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::entry::{Erased, PauseEnd, RegisteredRecording};
 use recording_vault::control::start::Start;
 use recording_vault::control::state::RecordingState;
 use recording_vault::control::steering::StopOutcome;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
-use recording_vault::export::{Budget, ChunkLedger};
+use recording_vault::export::{Budget, ChunkLedger, Vaults};
 use recording_vault::recording::{IncomingEvent, RecordingFileStatusUpdated, RecordingId};
 use recording_vault::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
-use recording_vault::vault::memory::MemoryDocumentStore;
+use recording_vault::vault::memory::{MemoryDocumentStore, MemoryVault};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -172,9 +173,11 @@ impl World {
     }
 
     async fn report(&self) {
-        let ledger = self.ledger();
-        self.control
-            .report_daily(&ledger)
+        let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&self.clock);
+        let vaults = Vaults::new(Arc::new(MemoryVault::default()), None);
+        let register = self.control.register().clone();
+        Catalogue::new(self.ledger(), register, vaults, clock)
+            .report_daily()
             .await
             .expect("the store works");
     }

@@ -119,6 +119,7 @@ async fn nobody() -> String {
 #[tokio::test]
 async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
     let world = World::new().await;
+    world.sweep().await;
     let output = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
     let found = text(&output);
     assert!(

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use recording_vault::config::{Config, SETTINGS};
+use recording_vault::standing::Standing;
 use serde_json::Value;
 
 pub fn repository() -> &'static Path {
@@ -160,6 +161,7 @@ fn every_module_is_a_room_of_reasonable_size_with_its_purpose_on_the_door() {
     for top in [
         "src",
         "crates/timer-schedule/src",
+        "crates/timestamp-token/src",
         "dev/acs-simulator/src",
         "dev/blob-sink/src",
         "dev/deploy-package/src",
@@ -194,6 +196,43 @@ pub fn rust_files(folder: &Path) -> Vec<PathBuf> {
         }
     }
     files
+}
+
+#[test]
+fn the_table_of_standings_is_that_of_the_code() {
+    let architecture = read("docs/ARCHITECTURE.md");
+    let table: Vec<&str> = architecture
+        .lines()
+        .skip_while(|line| !line.starts_with("| standing |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .collect();
+    let word = |value: Value| value.as_str().expect("it is a word").to_owned();
+    let expected: Vec<String> = Standing::ALL
+        .into_iter()
+        .map(|standing| {
+            let concern = serde_json::to_value(standing.concern()).expect("it is a word");
+            let steps: Vec<String> = standing
+                .steps()
+                .iter()
+                .filter(|step| step.advice().is_some())
+                .map(|step| serde_json::to_value(step).expect("it is a word"))
+                .map(|step| format!("`{}`", word(step)))
+                .collect();
+            let steps = if steps.is_empty() {
+                "-".to_owned()
+            } else {
+                steps.join(", ")
+            };
+            let (name, meaning) = (standing.name(), standing.meaning());
+            let deadline = standing.deadline().unwrap_or("-");
+            format!(
+                "| `{name}` | {} | {meaning} | {deadline} | {steps} |",
+                word(concern)
+            )
+        })
+        .collect();
+    assert_eq!(table, expected);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use recording_vault::config::SETTINGS;
+use recording_vault::standing::{Concern, Standing};
 use serde_json::Value;
 use tree_sitter::{Node, Parser};
 
@@ -205,6 +206,39 @@ fn alerts_wait_for_sentences_that_are_logged() {
             is_macro && lines.iter().any(|line| line.contains(sentence))
         });
         assert!(logged, "nothing logs `{sentence}`");
+    }
+}
+
+#[test]
+fn there_is_an_alert_for_each_standing_that_needs_a_person_and_a_query_that_counts_it() {
+    let alerts = read("infra/modules/alerts.bicep");
+    let alarms: Vec<(&str, &str)> = alerts
+        .split("  {\n")
+        .filter_map(|alarm| {
+            let value = |name: &str| {
+                let mut found = properties(alarm).filter(|(known, _)| *known == name);
+                found.next().map(|(_, value)| value.trim_matches('\''))
+            };
+            Some((value("standing")?, value("sentence")?))
+        })
+        .collect();
+    let alarmed: BTreeSet<&str> = alarms.iter().map(|(standing, _)| *standing).collect();
+    let expected: BTreeSet<&str> = Standing::ALL
+        .into_iter()
+        .filter(|standing| standing.concern() == Concern::Attention)
+        .map(Standing::name)
+        .collect();
+    assert_eq!(alarmed, expected);
+    let guide = read("docs/OPERATIONS.md");
+    let source = read("src/timer/standing_report.rs");
+    for (standing, sentence) in alarms {
+        let query = format!("text contains \"{sentence}\", \"{standing}\"");
+        assert!(guide.contains(&query), "no query has `{query}`");
+        let rule = format!("`text contains \"{sentence}\"`");
+        assert!(guide.contains(&rule), "no alert rule has {rule}");
+        let variant = standing[..1].to_uppercase() + &standing[1..];
+        let logged = format!("Standing::{variant} => warn!(count, \"{sentence}: {{count}}\")");
+        assert!(source.contains(&logged), "no sweep logs `{logged}`");
     }
 }
 

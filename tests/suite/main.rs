@@ -35,6 +35,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `readme` | README's commands, run as written |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -50,6 +51,7 @@
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
+//! | `standings` | every door says the same of how recordings stand; what nobody looked at is never called safe |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
 //! | `telephony`, `telephony_crashes` | bots and their commands; every call to the register failed, and killed at |
@@ -63,6 +65,9 @@
 
 mod acs_credentials;
 mod audit_contention;
+mod audit_log;
+mod audit_stamps;
+mod audit_verbs;
 mod auto_record;
 mod backup_vault;
 mod caps;
@@ -108,6 +113,7 @@ mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod readme;
 mod rebuilding;
 mod recording_callbacks;
 mod recording_control;
@@ -119,6 +125,7 @@ mod schedules;
 mod sdk_traffic;
 mod shell_settings;
 mod source_deletion;
+mod standings;
 mod storms;
 mod supply_chain;
 mod support;

@@ -2,12 +2,13 @@
 
 use super::Eraser;
 use crate::catalogue::CatalogueError;
+use crate::catalogue::known::KnownRecording;
 use crate::catalogue::person::Person;
-use crate::catalogue::row::{KnownChunk, KnownRecording};
 use crate::control::entry::{Erased, RegisteredRecording};
 use crate::export::removal::{Ground, Removal};
 use crate::export::{Budget, ChunkState, LedgerEntry};
 use crate::recording::{DocumentId, Participant, RecordingChunk};
+use crate::standing::KnownChunk;
 use crate::store::holds;
 
 /// How the erasure of a recording, or of a part of it, ended.
@@ -112,7 +113,7 @@ impl Eraser {
         let names_person = |id: &DocumentId| {
             let is_it = |chunk: &&KnownChunk| chunk.document_id == *id;
             let chunk = recorded.chunks.iter().find(is_it);
-            let entry = chunk.and_then(|chunk| chunk.entry.as_ref());
+            let entry = chunk.and_then(|chunk| chunk.entry.found());
             entry.is_some_and(|entry| names(entry, person))
         };
         let documents = account.files.documents();
@@ -146,7 +147,7 @@ impl Eraser {
 
     fn chunk_objection(&self, chunk: &KnownChunk) -> Option<String> {
         let index = chunk.index;
-        let Some(entry) = &chunk.entry else {
+        let Some(entry) = chunk.entry.found() else {
             return Some(format!(
                 "chunk {index} is not in the ledger, or not readable there"
             ));

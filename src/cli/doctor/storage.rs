@@ -115,7 +115,8 @@ async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
         if vault.read(&probe, 0..CONTENT.len() as u64).await? != CONTENT {
             return Err(Trouble::Unsafe("it returns other bytes than were written"));
         }
-        if !vault.list(Some(&before), PROBES).await?.contains(&probe) {
+        let listed = vault.list(Some(&before), PROBES).await?;
+        if !listed.iter().any(|blob| blob.name == probe) {
             return Err(Trouble::Unsafe("it does not list a file that was written"));
         }
         Ok(())

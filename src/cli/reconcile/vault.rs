@@ -17,7 +17,8 @@ pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<
     // The folder's own name comes right before everything in it.
     let mut after: Option<BlobName> = Some(period.first_folder().parse()?);
     loop {
-        let names = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let listed = app.vaults.home().list(after.as_ref(), PAGE).await?;
+        let names: Vec<BlobName> = listed.into_iter().map(|blob| blob.name).collect();
         let is_last = names.len() < PAGE
             || names
                 .last()
@@ -51,11 +52,11 @@ pub(super) async fn compare(
     for name in files {
         let Some(document_id) = layout::document_of(name) else {
             let problem = "this product gives no file such a name".to_owned();
-            findings.push(Finding {
-                kind: FindingKind::FileWithoutEntry,
-                subject: name.to_string(),
+            findings.push(Finding::new(
+                FindingKind::FileWithoutEntry,
+                name.to_string(),
                 problem,
-            });
+            ));
             continue;
         };
         let found = match known.get(document_id.as_str()) {
@@ -71,11 +72,11 @@ pub(super) async fn compare(
                     let problem = format!(
                         "the ledger's entry is not readable; `ledger rebuild {document_id}` rewrites it"
                     );
-                    Some(Finding {
-                        kind: FindingKind::FileWithoutEntry,
-                        subject: name.to_string(),
+                    Some(Finding::new(
+                        FindingKind::FileWithoutEntry,
+                        name.to_string(),
                         problem,
-                    })
+                    ))
                 }
                 Err(error) => return Err(error.into()),
             },
@@ -99,17 +100,14 @@ fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
             .chain([kept_at])
             .collect::<Vec<_>>()
     });
-    let found = names
-        .filter(|name| !files.contains(name))
-        .map(|name| Finding {
-            kind: FindingKind::FileMissing,
-            problem: format!(
-                "chunk {} is {}, and this file of it is not in the vault",
-                entry.chunk.document_id,
-                entry.state.name()
-            ),
-            subject: name.to_string(),
-        });
+    let found = names.filter(|name| !files.contains(name)).map(|name| {
+        let problem = format!(
+            "chunk {} is {}, and this file of it is not in the vault",
+            entry.chunk.document_id,
+            entry.state.name()
+        );
+        Finding::new(FindingKind::FileMissing, name.to_string(), problem)
+    });
     found.collect()
 }
 
@@ -119,13 +117,7 @@ fn unaccounted(
     document_id: &DocumentId,
     state: Option<&ChunkState>,
 ) -> Option<Finding> {
-    let finding = |kind, problem| {
-        Some(Finding {
-            kind,
-            subject: name.to_string(),
-            problem,
-        })
-    };
+    let finding = |kind, problem: String| Some(Finding::new(kind, name.to_string(), problem));
     match state {
         None if name.as_str().contains("-receipt.") => finding(
             FindingKind::ReceiptWithoutEntry,

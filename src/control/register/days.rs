@@ -95,6 +95,29 @@ impl RecordingRegister {
         self.documents.find(&summary_key(day)).await
     }
 
+    /// Whether something of a day came later than its report.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn is_report_due(&self, day: &str) -> Result<bool, DocumentError> {
+        let prefix = format!("{DUE}{day}/");
+        let due = self.documents.store.list(&prefix, None, 1).await?;
+        Ok(!due.is_empty())
+    }
+
+    /// The first day (UTC) of which there is a recording.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn first_day(&self) -> Result<Option<Date>, DocumentError> {
+        let keys = self.documents.store.list("days/", None, 1).await?;
+        let day = keys.first().and_then(|key| {
+            let day = key.strip_prefix("days/")?.split('/').next()?;
+            Date::strptime("%Y%m%d", day).ok()
+        });
+        Ok(day)
+    }
+
     /// Notes that the report of a day must be made.
     ///
     /// # Errors

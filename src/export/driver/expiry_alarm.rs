@@ -2,10 +2,15 @@
 
 use tracing::{error, warn};
 
+use crate::error_chain::ErrorChain;
+use crate::export::budget::Budget;
 use crate::export::driver::ExportDriver;
 use crate::export::entry::{LedgerEntry, Risk};
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::state::ChunkState;
+
+/// Chunks that are looked at in one go.
+const PAGE: usize = 100;
 
 impl ExportDriver {
     /// Reports a chunk that has come closer to its expiry. Returns the entry as it is now.
@@ -21,6 +26,35 @@ impl ExportDriver {
         self.ledger
             .note_reported(found, |entry| entry.reported_risk = Some(risk))
             .await
+    }
+
+    /// Turns chunks that were given up into losses when ACS has dropped their files, and reports each once.
+    ///
+    /// # Errors
+    /// When the list of such chunks cannot be read.
+    pub async fn report_losses(&self, budget: Budget) -> Result<(), LedgerError> {
+        let mut after = None;
+        loop {
+            let (doomed, next) = self.ledger.doomed(after.as_ref(), PAGE).await?;
+            for chunk in doomed {
+                if budget.is_spent() {
+                    return Ok(());
+                }
+                let document_id = chunk.document_id.clone();
+                let reported = match self.ledger.lose(chunk).await {
+                    Ok(Some(lost)) => self.report_end(lost).await,
+                    Ok(None) => Ok(()),
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = reported {
+                    error!(document.id = %document_id, error = %ErrorChain(&error), "Could not check whether chunk `{document_id}`, which was given up, is lost");
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Reports a chunk that ended without a copy, unless that was reported: whoever settled it may have been killed before.

@@ -213,20 +213,6 @@ fn half_time(entry: &LedgerEntry) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// Why the file that was copied may not be all that was recorded: then it is never deleted at ACS.
-fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
-    match entry.chunk.end() {
-        ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
-        ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
-        ChunkEnd::Final if entry.copied_unfinished => {
-            Some("it was copied while it was still recorded")
-        }
-        ChunkEnd::Final => entry
-            .has_failed_form()
-            .then_some("a later event reports that ACS could not store all of it"),
-    }
-}
-
 fn after_export(
     entry: &LedgerEntry,
     receipt: &ExportReceipt,
@@ -243,7 +229,7 @@ fn after_export(
             reason,
         };
     }
-    if let Some(reason) = incomplete(entry) {
+    if let Some(reason) = entry.cut_short() {
         // Its final event may still come; ACS keeps the file for as long as it can.
         let is_over = now >= entry.surely_gone_at || entry.chunk.end() == ChunkEnd::Failed;
         if !is_over {

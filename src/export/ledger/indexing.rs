@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt as _;
 
-use super::entry_key;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
+use super::{doomed, entry_key};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, AuditPosition};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
@@ -33,6 +33,37 @@ impl LedgerEntry {
         self.state == other.state
             && self.participant_hashes == other.participant_hashes
             && self.chunk == other.chunk
+            && self.anomaly_accepted_at == other.anomaly_accepted_at
+            && self.acknowledged == other.acknowledged
+            && self.copied_unfinished == other.copied_unfinished
+            && self.reported_end == other.reported_end
+            && self.accepted_place == other.accepted_place
+            && self.further == other.further
+    }
+
+    /// The list of what needs a person that it is in. Time does not change it.
+    fn attention(&self) -> Option<Attention> {
+        let attention = match &self.state {
+            ChunkState::DeadLettered { .. } => Attention::Failed,
+            ChunkState::Expired { .. } => Attention::Lost,
+            ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. } => {
+                if self.open_anomaly().is_some() || self.disputed_places().is_some() {
+                    return Some(Attention::Doubtful);
+                }
+                self.cut_short()?;
+                Attention::Incomplete
+            }
+            ChunkState::Pending
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::InPlace { .. } => return None,
+        };
+        Some(match self.acknowledged {
+            Some(_) => Attention::Acknowledged,
+            None => attention,
+        })
     }
 
     /// The keys of all its markers.
@@ -45,20 +76,11 @@ impl LedgerEntry {
             // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
             .map(|name| Listed::Participant(*name).marker(at, &recording, Some(document)))
             .collect();
-        let attention = match &self.state {
-            ChunkState::DeadLettered { .. } => Some(Attention::Failed),
-            ChunkState::Expired { .. } => Some(Attention::Lost),
-            ChunkState::Pending
-            | ChunkState::Exported { .. }
-            | ChunkState::SourceDeleted { .. }
-            | ChunkState::SourceLeft { .. }
-            | ChunkState::Removing { .. }
-            | ChunkState::Removed { .. }
-            | ChunkState::InPlace { .. } => None,
-        };
         markers.extend(
-            attention.map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
+            self.attention()
+                .map(|kind| Listed::Attention(kind).marker(at, &recording, Some(document))),
         );
+        markers.extend(doomed::marker(self));
         let proved_at = self
             .state
             .receipt()
@@ -176,7 +198,7 @@ impl ChunkLedger {
         &self,
         document_id: &DocumentId,
         metadata: Option<&MetadataSummary>,
-        audited: &[u64],
+        audited: &[AuditPosition],
     ) -> Result<(), LedgerError> {
         let changed = self
             .change(document_id, None, |found| {
@@ -252,15 +274,15 @@ impl ChunkLedger {
 fn completed(
     before: &LedgerEntry,
     metadata: Option<&MetadataSummary>,
-    audited: &[u64],
+    audited: &[AuditPosition],
 ) -> Change<Option<LedgerEntry>> {
     let mut entry = before.clone();
     // What has no copy any more may have been erased meanwhile.
     let read = metadata.filter(|_| entry.state.receipt().is_some());
     entry.metadata = entry.metadata.take().or_else(|| read.cloned());
     if entry.audited.is_empty() {
-        for number in audited {
-            entry.note_audited(*number);
+        for position in audited {
+            entry.note_audited(position.clone());
         }
     }
     if entry == *before {

@@ -1,4 +1,4 @@
-//! All that the ledger holds, for an operator: entries whatever their state.
+//! All entries that the ledger holds, whatever their state, for an operator.
 
 use std::sync::Arc;
 
@@ -24,6 +24,14 @@ impl ChunkLedger {
     /// What must not be deleted: it lies in the same storage, so that whoever has the one has the other.
     pub fn holds(&self) -> Holds {
         Holds::new(Arc::clone(&self.store))
+    }
+
+    /// Whether no chunk was ever recorded.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn is_without_entries(&self) -> Result<bool, LedgerError> {
+        Ok(self.store.list(CHUNKS, None, 1).await?.is_empty())
     }
 
     /// A page of all document ids, and after which the next begins.

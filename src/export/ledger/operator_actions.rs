@@ -1,6 +1,7 @@
 //! What an operator changes in an entry: another attempt, an accepted doubt.
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::writing::{Change, MarkerCheck};
@@ -8,7 +9,7 @@ use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
-use crate::recording::{DocumentId, FileNumber};
+use crate::recording::{Acknowledgement, DocumentId, FileNumber};
 use crate::store::audit::{AuditAction, Operator};
 
 /// What an operator's retry found.
@@ -30,10 +31,27 @@ pub enum Retried {
 pub enum Accepted {
     /// The next sweep deletes its source.
     Accepted,
+    /// The copy is accepted. Its source stays at ACS, which drops it by itself then.
+    SourceLeft {
+        until: Timestamp,
+    },
+    /// The copy is accepted. ACS has its source no more.
+    SourceGone,
     /// An earlier acceptance did it.
     AlreadyAccepted,
-    /// It has no doubtful copy whose source could be deleted.
+    /// It has no doubtful copy.
     NotDoubtful,
+    Unknown,
+}
+
+/// What an operator's acknowledgement of a loss found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AcknowledgedChunk {
+    Acknowledged,
+    /// An earlier acknowledgement did it.
+    AlreadyAcknowledged,
+    /// It has a whole copy, or may still get one.
+    NothingToAcknowledge,
     Unknown,
 }
 
@@ -149,16 +167,55 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
-        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if entry.unsolicited || receipt.media_verdict() != MediaVerdict::Agrees);
         if entry.anomaly_accepted_at.is_some() {
             return Ok(Change::Leave(Accepted::AlreadyAccepted));
         }
-        if !is_doubtful {
+        let now = self.clock.now();
+        let Some(accepted) = acceptance(&entry, now) else {
             return Ok(Change::Leave(Accepted::NotDoubtful));
-        }
-        entry.anomaly_accepted_at = Some(self.clock.now());
+        };
+        entry.anomaly_accepted_at = Some(now);
         let signed = (AuditAction::Accepted, operator);
-        self.by_operator(signed, entry, Accepted::Accepted).await
+        self.by_operator(signed, entry, accepted).await
+    }
+
+    /// Writes down that an operator knows of a loss, and why nobody looks for it any longer.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn acknowledge(
+        &self,
+        document_id: &DocumentId,
+        why: &Acknowledgement,
+        operator: &Operator,
+    ) -> Result<AcknowledgedChunk, LedgerError> {
+        let changed = self
+            .change(document_id, None, |found| {
+                self.decide_acknowledged(found, why, operator).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_acknowledged(
+        &self,
+        found: Option<LedgerEntry>,
+        why: &Acknowledgement,
+        operator: &Operator,
+    ) -> Result<Change<AcknowledgedChunk>, LedgerError> {
+        let Some(mut entry) = found else {
+            return Ok(Change::Leave(AcknowledgedChunk::Unknown));
+        };
+        if !entry.lacks_whole_copy() {
+            return Ok(Change::Leave(AcknowledgedChunk::NothingToAcknowledge));
+        }
+        if entry.acknowledged.is_some() {
+            return Ok(Change::Leave(AcknowledgedChunk::AlreadyAcknowledged));
+        }
+        entry.acknowledged = Some(why.clone());
+        let signed = (AuditAction::Acknowledged, operator);
+        self.by_operator(signed, entry, AcknowledgedChunk::Acknowledged)
+            .await
     }
 
     /// Says which of the places that events name is the document's. Its file takes the document's place, and its source may be
@@ -244,5 +301,40 @@ impl ChunkLedger {
             outcome,
             marker: MarkerCheck::Ensure,
         })
+    }
+}
+
+/// What becomes of the source of a doubtful copy that is accepted now. `None`: its copy is not doubtful.
+fn acceptance(entry: &LedgerEntry, now: Timestamp) -> Option<Accepted> {
+    match &entry.state {
+        ChunkState::Exported { receipt }
+            if entry.unsolicited || receipt.media_verdict() != MediaVerdict::Agrees =>
+        {
+            Some(if entry.is_surely_gone(now) {
+                Accepted::SourceGone
+            } else {
+                Accepted::Accepted
+            })
+        }
+        ChunkState::SourceLeft { .. } if entry.open_anomaly().is_some() => {
+            let until = entry.surely_gone_at;
+            Some(if entry.is_surely_gone(now) {
+                Accepted::SourceGone
+            } else {
+                Accepted::SourceLeft { until }
+            })
+        }
+        ChunkState::SourceDeleted { .. } if entry.open_anomaly().is_some() => {
+            Some(Accepted::SourceGone)
+        }
+        ChunkState::Pending
+        | ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::Removing { .. }
+        | ChunkState::Removed { .. }
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => None,
     }
 }

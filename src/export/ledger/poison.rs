@@ -17,7 +17,7 @@ use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
 use crate::store::index::Count;
 
-const POISON: &str = "poison/";
+pub(super) const POISON: &str = "poison/";
 /// Events that are kept.
 const MOST_POISON: usize = 10_000;
 /// Other processes keep poison too: it is counted again after this time.
@@ -70,13 +70,16 @@ impl PoisonRoom {
 }
 
 impl ChunkLedger {
-    /// Keeps an event that could not be read, whole, once.
+    /// Keeps an event that could not be read, whole, once; not again after it was dismissed.
     ///
     /// # Errors
     /// When the storage fails, or there is no room: the event must then not be acknowledged.
     pub async fn keep_poison(&self, event: &Value, reason: &str) -> Result<(), LedgerError> {
         let text = event.to_string();
         let sha256 = Sha256Digest::of(text.as_bytes());
+        if self.is_dismissed(sha256).await? {
+            return Ok(());
+        }
         let key = format!("{POISON}{sha256}.json");
         if !self.has_room_for_poison().await? {
             // The same event again needs none.
@@ -184,7 +187,11 @@ impl ChunkLedger {
         spared: &[String],
     ) -> Result<ErasedEvents, LedgerError> {
         let mut erased = ErasedEvents::default();
-        for prefix in [POISON, super::kept_events::EVENTS] {
+        for prefix in [
+            POISON,
+            super::dismissal::DISMISSED,
+            super::kept_events::EVENTS,
+        ] {
             for name in self.names(prefix).await? {
                 let key = format!("{prefix}{name}.json");
                 let Some(stored) = self.store.find(&key).await? else {

@@ -70,7 +70,10 @@ pub(crate) async fn accept(
         None => {
             let accepted = app.actions.accept(&id, &operator).await;
             match accepted.map_err(CatalogueError::from)? {
-                Accepted::Accepted | Accepted::AlreadyAccepted => {}
+                Accepted::Accepted
+                | Accepted::AlreadyAccepted
+                | Accepted::SourceLeft { .. }
+                | Accepted::SourceGone => {}
                 Accepted::NotDoubtful => return conflict("The chunk is not doubtful."),
                 Accepted::Unknown => return Err(unknown_chunk()),
             }

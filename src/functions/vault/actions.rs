@@ -118,7 +118,7 @@ fn case_tag(text: &str) -> Result<CaseTag, Problem> {
         .map_err(|error| Problem::invalid(Some("case"), format!("`case` is wrong: {error}.")))
 }
 
-fn short(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     let text = text
         .map(|text| text.trim().to_owned())
         .filter(|text| !text.is_empty());

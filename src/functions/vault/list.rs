@@ -14,9 +14,10 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{ListFilter, Page};
-use crate::catalogue::summary::{Deadlines, PoisonList, Tiles};
+use crate::catalogue::summary::{self, Deadlines, PoisonList, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
+use crate::standing::verdict::Verdict;
 use crate::store::index::Period;
 
 /// The page of a list unless another is asked for, and the largest one.
@@ -36,6 +37,8 @@ pub(crate) struct Summary {
     version: &'static str,
     /// Whether the actions are on.
     actions: bool,
+    /// Whether everything is safe, and what was not checked.
+    verdict: Verdict,
     /// How the Functions host passes requests on to the process that answers: `proxying`, `forwarding` or `direct`.
     #[schema(example = "proxying")]
     host: &'static str,
@@ -48,11 +51,12 @@ pub(crate) struct Summary {
     responses((status = 200, description = "The numbers", body = Summary))
 )]
 pub(crate) async fn summary(State(app): State<Arc<App>>) -> Result<Json<Summary>, Problem> {
-    let tiles = app.catalogue.tiles().await?;
+    let summary::Summary { verdict, tiles, .. } = app.catalogue.summary().await?;
     Ok(Json(Summary {
         now: app.clock.now(),
         version: env!("CARGO_PKG_VERSION"),
         actions: app.operator_actions,
+        verdict,
         host: HostForm::last().name(),
         tiles,
     }))
@@ -72,7 +76,8 @@ pub(crate) struct ListQuery {
     call: Option<String>,
     /// A participant's id, in any casing.
     participant: Option<String>,
-    /// `active`, `paused`, `waiting`, `exporting`, `atRisk`, `verified`, `failed`, `missing`, `lost` or `removed`.
+    /// A standing: `lost`, `failed`, `atRisk`, `unknown`, `missing`, `incomplete`, `doubtful`, `backupOnly`, `active`,
+    /// `paused`, `awaitingFiles`, `exporting`, `waiting`, `acknowledged`, `verified`, `inPlace`, `erased` or `removed`.
     state: Option<String>,
     /// `mp4`, `mp3` or `wav`.
     format: Option<String>,

@@ -34,6 +34,10 @@ pub enum AuditAction {
     // What operators do.
     Retried,
     Accepted,
+    /// A loss, by somebody who knows of it.
+    Acknowledged,
+    /// An event that could not be read, and by which nothing is lost.
+    Dismissed,
     Verified,
     Replayed,
     Held,
@@ -50,6 +54,12 @@ pub enum AuditAction {
     PersonErased,
     /// The people in an entry were erased.
     Forgotten,
+    // Who looked.
+    Played,
+    Downloaded,
+    TicketIssued,
+    /// So many records of access could not be written.
+    AccessesDropped,
     /// A word of another version.
     #[serde(untagged)]
     Other(String),
@@ -90,6 +100,8 @@ mod tests {
             (AuditAction::RecordedErased, "recordedErased"),
             (AuditAction::Retried, "retried"),
             (AuditAction::Accepted, "accepted"),
+            (AuditAction::Acknowledged, "acknowledged"),
+            (AuditAction::Dismissed, "dismissed"),
             (AuditAction::Verified, "verified"),
             (AuditAction::Replayed, "replayed"),
             (AuditAction::Held, "held"),
@@ -104,6 +116,10 @@ mod tests {
             (AuditAction::PersonErasing, "personErasing"),
             (AuditAction::PersonErased, "personErased"),
             (AuditAction::Forgotten, "forgotten"),
+            (AuditAction::Played, "played"),
+            (AuditAction::Downloaded, "downloaded"),
+            (AuditAction::TicketIssued, "ticketIssued"),
+            (AuditAction::AccessesDropped, "accessesDropped"),
             (AuditAction::Other("requested".into()), "requested"),
         ];
         for (action, word) in words {

@@ -29,7 +29,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -358,17 +358,18 @@ impl ExportDestination for AzureVault {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         let everything = "everything".parse().expect("it is a safe name");
         let failed = failed("list", &everything);
         let after = after.map(BlobName::as_str);
-        let keys = super::names(&self.container, None, after, limit)
+        let blobs = super::sized(&self.container, None, after, limit)
             .await
             .map_err(&failed)?;
-        Ok(keys
-            .into_iter()
-            .filter_map(|name| name.parse().ok())
-            .collect())
+        let listed = blobs.into_iter().filter_map(|(name, size_bytes)| {
+            let name = name.parse().ok()?;
+            Some(ListedBlob { name, size_bytes })
+        });
+        Ok(listed.collect())
     }
 
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {

@@ -17,7 +17,7 @@ use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, tempor
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -149,6 +149,19 @@ impl DirectoryVault {
         names.sort_unstable();
         names.truncate(limit);
         Ok(names)
+    }
+
+    fn listed(&self, after: Option<&BlobName>, limit: usize) -> io::Result<Vec<ListedBlob>> {
+        let names = self.names(after, limit)?.into_iter();
+        let listed = names.map(|name| {
+            // One that was removed meanwhile is not there.
+            let found = if_there(fs::metadata(self.file(&name)))?;
+            Ok(found.map(|found| ListedBlob {
+                size_bytes: found.len(),
+                name,
+            }))
+        });
+        listed.filter_map(io::Result::transpose).collect()
     }
 
     fn lock(&self, name: &BlobName) -> io::Result<File> {
@@ -349,9 +362,9 @@ impl ExportDestination for DirectoryVault {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         let (vault, after) = (self.clone(), after.cloned());
-        blocking(move || vault.names(after.as_ref(), limit))
+        blocking(move || vault.listed(after.as_ref(), limit))
             .await
             .map_err(|error| DestinationError {
                 action: "list",

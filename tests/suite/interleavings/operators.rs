@@ -32,7 +32,12 @@ impl Process {
 
     pub async fn accept(&self) -> Done {
         match self.actions().accept(&document(), &Operator::Shell).await {
-            Ok(Accepted::Accepted | Accepted::AlreadyAccepted) => {
+            Ok(
+                Accepted::Accepted
+                | Accepted::AlreadyAccepted
+                | Accepted::SourceLeft { .. }
+                | Accepted::SourceGone,
+            ) => {
                 self.world.facts.note(Fact::Accepted);
                 Done::Done
             }

@@ -10,7 +10,7 @@ use recording_vault::export::ExportReceipt;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::source::{
@@ -253,7 +253,7 @@ impl ExportDestination for GatedVault {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         self.inner.list(after, limit).await
     }
 

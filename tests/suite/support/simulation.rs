@@ -19,7 +19,7 @@ use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    ListedBlob, RemoveOutcome, ReplaceOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::removal::Removals;
@@ -329,7 +329,7 @@ impl ExportDestination for Planned<MemoryVault> {
         &self,
         after: Option<&BlobName>,
         limit: usize,
-    ) -> Result<Vec<BlobName>, DestinationError> {
+    ) -> Result<Vec<ListedBlob>, DestinationError> {
         self.inner.list(after, limit).await
     }
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError> {

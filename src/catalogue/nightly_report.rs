@@ -9,15 +9,13 @@
 
 use bytes::Bytes;
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tracing::{debug, error, info};
 
-use super::RecordingControl;
-use super::day_summary::{DaySummary, summary_key};
-use super::register::days::{REPORTED_AFTER, day_of};
-use super::report::{CompletenessReport, ReportError};
-use crate::export::ChunkLedger;
+use super::report::CompletenessReport;
+use super::{Catalogue, CatalogueError};
+use crate::control::day_summary::{DaySummary, summary_key};
+use crate::control::register::days::{REPORTED_AFTER, day_of};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome};
 
@@ -36,12 +34,12 @@ enum News {
     Same,
 }
 
-impl RecordingControl {
+impl Catalogue {
     /// Makes the report of yesterday, and those of days that something came for later.
     ///
     /// # Errors
-    /// As [`RecordingControl::report`].
-    pub async fn report_daily(&self, ledger: &ChunkLedger) -> Result<(), ReportError> {
+    /// As [`Catalogue::report`].
+    pub async fn report_daily(&self) -> Result<(), CatalogueError> {
         let now = self.clock.now();
         let yesterday = day_of(now - REPORTED_AFTER - SignedDuration::from_hours(24));
         let known = self.register.day_summary(&yesterday.to_string()).await?;
@@ -57,18 +55,19 @@ impl RecordingControl {
                 continue;
             }
             let began = self.clock.now();
-            self.keep_report(ledger, due.day).await?;
+            self.keep_report(due.day).await?;
             self.register.reported(&due, began).await?;
         }
         Ok(())
     }
 
     /// Makes and keeps the report of a day. One that was begun later is not replaced.
-    async fn keep_report(&self, ledger: &ChunkLedger, day: Date) -> Result<(), ReportError> {
-        let Ok(start) = day.to_zoned(TimeZone::UTC) else {
-            return Ok(());
-        };
-        let report = self.report(ledger, start.timestamp()).await?;
+    async fn keep_report(&self, day: Date) -> Result<(), CatalogueError> {
+        let mut report = self.report(day).await?;
+        // It is kept for years, and an erasure does not find it.
+        for recording in &mut report.recordings {
+            recording.participants.clear();
+        }
         let key = report_key(day);
         let documents = self.register.documents();
         let before: Option<CompletenessReport> = documents.find(&key).await?;
@@ -87,7 +86,7 @@ impl RecordingControl {
     }
 
     /// Writes the other forms of a day's report from what is kept of it.
-    async fn derive(&self, day: Date) -> Result<(), ReportError> {
+    async fn derive(&self, day: Date) -> Result<(), CatalogueError> {
         let documents = self.register.documents();
         let text_key = format!("reports/{day}.txt");
         let known_text = documents.store.find(&text_key).await?;
@@ -144,7 +143,7 @@ fn is_resting(known: &DaySummary, now: Timestamp) -> bool {
 fn news(before: Option<&CompletenessReport>, report: &CompletenessReport) -> News {
     match before {
         None => News::First,
-        Some(before) if before.incomplete == report.incomplete => News::Same,
+        Some(before) if before.standings == report.standings => News::Same,
         Some(_) => News::Changed,
     }
 }

@@ -1,0 +1,284 @@
+//! The complete check: once a day, every recording is classified, every chunk's entry is read, and every receipt and media
+//! file of the vault is listed and compared. The verdict says "safe" only on top of a recent one.
+//!
+//! ```text
+//! complete-check.json   the last check that ended, with what it saw; and the one under way, with its cursor
+//! ```
+//! It is made in slices, with a budget of its own. A slice is written down only if no other process has written one meanwhile,
+//! so any number of processes may make slices, and a kill costs one.
+
+mod chunks;
+mod files;
+
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::{Catalogue, CatalogueError};
+use crate::error_chain::ErrorChain;
+use crate::export::Budget;
+use crate::export::layout::BlobName;
+use crate::standing::Counts;
+use crate::standing::verdict::CheckSummary;
+use crate::store::digest::Sha256Digest;
+use crate::store::documents::DocumentError;
+
+const KEY: &str = "complete-check.json";
+/// A check begins this long after the one before: two are never further apart than the verdict allows.
+const EVERY: SignedDuration = SignedDuration::from_hours(22);
+/// Findings that are kept; all are counted.
+const FINDINGS_KEPT: usize = 100;
+/// Findings that a summary names.
+const FINDINGS_NAMED: usize = 10;
+/// Names of recordings that are not settled; lists of the ledger name nearly all of them too.
+const NOTEWORTHY_KEPT: usize = 500;
+
+/// A complete check that has ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckRecord {
+    pub began_at: Timestamp,
+    pub finished_at: Timestamp,
+    pub seen: Seen,
+}
+
+/// What a check has seen so far.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    pub recordings: usize,
+    /// How many recordings stood how.
+    pub standings: Counts,
+    pub chunks: usize,
+    /// Files of the vault.
+    pub files: usize,
+    /// Recordings that were not settled, by their names in the index.
+    pub noteworthy: Vec<Sha256Digest>,
+    /// The first of them.
+    pub findings: Vec<CheckFinding>,
+    pub finding_count: usize,
+}
+
+/// Something that is missing, or that has no counterpart.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckFinding {
+    /// A chunk or a file.
+    pub subject: String,
+    pub problem: String,
+}
+
+/// How far a check is. The stages come in this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "name", rename_all = "camelCase")]
+enum Stage {
+    Recordings { after: Option<String> },
+    Chunks { after: Option<String> },
+    Files { after: Option<BlobName> },
+    Done,
+}
+
+/// A check under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RunningCheck {
+    began_at: Timestamp,
+    stage: Stage,
+    seen: Seen,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+struct CheckState {
+    last: Option<CheckRecord>,
+    running: Option<RunningCheck>,
+}
+
+/// When a check is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckStart {
+    /// If the last one began long enough ago.
+    WhenDue,
+    Now,
+}
+
+/// What became of a slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SliceOutcome {
+    NotDue,
+    /// There is more to look at.
+    Unfinished,
+    Finished,
+}
+
+impl Seen {
+    fn find(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
+        self.finding_count += 1;
+        if self.findings.len() < FINDINGS_KEPT {
+            self.findings.push(CheckFinding {
+                subject: subject.into(),
+                problem: problem.into(),
+            });
+        }
+    }
+}
+
+impl CheckRecord {
+    /// What the verdict needs of it.
+    pub fn summary(&self) -> CheckSummary {
+        let named = self.seen.findings.iter().take(FINDINGS_NAMED);
+        CheckSummary {
+            began_at: self.began_at,
+            finished_at: self.finished_at,
+            recordings: self.seen.recordings,
+            chunks: self.seen.chunks,
+            files: self.seen.files,
+            findings: self.seen.finding_count,
+            examples: named
+                .map(|finding| format!("{}: {}", finding.subject, finding.problem))
+                .collect(),
+        }
+    }
+}
+
+impl Catalogue {
+    /// The last complete check that ended. One that is not readable is reported and counts as none.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn last_check(&self) -> Result<Option<CheckRecord>, CatalogueError> {
+        Ok(self.check_state().await?.and_then(|state| state.last))
+    }
+
+    async fn check_state(&self) -> Result<Option<CheckState>, CatalogueError> {
+        match self.register.documents().find(KEY).await {
+            Err(DocumentError::Corrupt { key, source }) => {
+                tracing::error!(key, error = %ErrorChain(&source), "The last complete check is not readable; the next one replaces it");
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
+    }
+
+    /// Makes a slice of the complete check.
+    ///
+    /// # Errors
+    /// When the ledger or the vault cannot be read: the next slice begins where this one did.
+    pub async fn check(
+        &self,
+        start: CheckStart,
+        budget: Budget,
+    ) -> Result<SliceOutcome, CatalogueError> {
+        let before = self.check_state().await?;
+        let state = before.clone().unwrap_or_default();
+        let now = self.clock.now();
+        let is_due = start == CheckStart::Now
+            || state
+                .last
+                .as_ref()
+                .is_none_or(|last| now.duration_since(last.began_at) >= EVERY);
+        let mut running = match state.running {
+            Some(running) => running,
+            None if is_due => RunningCheck {
+                began_at: now,
+                stage: Stage::Recordings { after: None },
+                seen: Seen::default(),
+            },
+            None => return Ok(SliceOutcome::NotDue),
+        };
+        while running.stage != Stage::Done && !budget.is_spent() {
+            running = self.page(running).await?;
+        }
+        let (outcome, after) = match running {
+            RunningCheck {
+                began_at,
+                stage: Stage::Done,
+                seen,
+            } => (
+                SliceOutcome::Finished,
+                CheckState {
+                    last: Some(CheckRecord {
+                        began_at,
+                        finished_at: self.clock.now(),
+                        seen,
+                    }),
+                    running: None,
+                },
+            ),
+            running => (
+                SliceOutcome::Unfinished,
+                CheckState {
+                    last: state.last,
+                    running: Some(running),
+                },
+            ),
+        };
+        self.keep_check(before.as_ref(), &after).await?;
+        Ok(outcome)
+    }
+
+    /// Writes a slice down, unless another process was first.
+    async fn keep_check(
+        &self,
+        before: Option<&CheckState>,
+        after: &CheckState,
+    ) -> Result<(), CatalogueError> {
+        let documents = self.register.documents();
+        if before.is_none() {
+            self.clear_unreadable_check().await?;
+        }
+        let replace = |known: Option<&CheckState>| (known == before).then(|| after.clone());
+        documents.change(KEY, replace).await?;
+        Ok(())
+    }
+
+    async fn clear_unreadable_check(&self) -> Result<(), CatalogueError> {
+        let store = &self.register.documents().store;
+        let Some(found) = store.find(KEY).await? else {
+            return Ok(());
+        };
+        if !is_readable(&found.content) {
+            store.remove_unchanged(KEY, &found.version).await?;
+        }
+        Ok(())
+    }
+
+    async fn page(&self, running: RunningCheck) -> Result<RunningCheck, CatalogueError> {
+        let RunningCheck {
+            began_at,
+            stage,
+            mut seen,
+        } = running;
+        let stage = match stage {
+            Stage::Recordings { after } => {
+                let next = self.check_recordings(after.as_deref(), &mut seen).await?;
+                match next {
+                    Some(after) => Stage::Recordings { after: Some(after) },
+                    None => Stage::Chunks { after: None },
+                }
+            }
+            Stage::Chunks { after } => {
+                let next = self.check_chunks(after.as_deref(), &mut seen).await?;
+                match next {
+                    Some(after) => Stage::Chunks { after: Some(after) },
+                    None => Stage::Files { after: None },
+                }
+            }
+            Stage::Files { after } => {
+                let next = self.check_files(after.as_ref(), &mut seen).await?;
+                match next {
+                    Some(after) => Stage::Files { after: Some(after) },
+                    None => Stage::Done,
+                }
+            }
+            Stage::Done => Stage::Done,
+        };
+        Ok(RunningCheck {
+            began_at,
+            stage,
+            seen,
+        })
+    }
+}
+
+fn is_readable(content: &Bytes) -> bool {
+    serde_json::from_slice::<CheckState>(content).is_ok()
+}

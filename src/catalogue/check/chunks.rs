@@ -1,0 +1,103 @@
+//! The complete check of accounts and entries: each is read and classified, and each copy at home must be there.
+
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use super::{NOTEWORTHY_KEPT, Seen};
+use crate::catalogue::{AT_ONCE, Catalogue, CatalogueError};
+use crate::export::LedgerEntry;
+use crate::export::receipt::VaultName;
+use crate::recording::DocumentId;
+use crate::standing::ChunkEntry;
+use crate::store::digest::Sha256Digest;
+use crate::store::documents::DocumentError;
+
+/// A chunk's problem, if it has one.
+type Problem = Option<(String, String)>;
+
+impl Catalogue {
+    /// A page of all recordings. Returns after which the next begins.
+    pub(super) async fn check_recordings(
+        &self,
+        after: Option<&str>,
+        seen: &mut Seen,
+    ) -> Result<Option<String>, CatalogueError> {
+        let rules = self.rules();
+        let (names, next) = self.register.names(after).await?;
+        let names = names
+            .into_iter()
+            .filter_map(|name| Sha256Digest::try_from(name).ok());
+        let judging =
+            futures::stream::iter(names).map(|name| async move { self.judge(name, rules).await });
+        let mut judging = judging.buffered(AT_ONCE);
+        while let Some(judged) = judging.try_next().await? {
+            let Some(judged) = judged else { continue };
+            let standing = judged.standing();
+            seen.recordings += 1;
+            *seen.standings.entry(standing).or_default() += 1;
+            if !standing.is_settled() && seen.noteworthy.len() < NOTEWORTHY_KEPT {
+                seen.noteworthy.push(judged.name);
+            }
+        }
+        Ok(next)
+    }
+
+    /// A page of all chunks. Returns after which the next begins.
+    pub(super) async fn check_chunks(
+        &self,
+        after: Option<&str>,
+        seen: &mut Seen,
+    ) -> Result<Option<String>, CatalogueError> {
+        let (ids, next) = self.ledger.documents(after).await?;
+        seen.chunks += ids.len();
+        let checking = futures::stream::iter(ids)
+            .map(|id| async move { self.chunk_problem(&id).await })
+            .buffered(AT_ONCE);
+        let problems: Vec<Problem> = checking.try_collect().await?;
+        for (subject, problem) in problems.into_iter().flatten() {
+            seen.find(subject, problem);
+        }
+        Ok(next)
+    }
+
+    async fn chunk_problem(&self, id: &DocumentId) -> Result<Problem, CatalogueError> {
+        let entry = match self.chunk_entry(id).await? {
+            ChunkEntry::Found(entry) => entry,
+            ChunkEntry::Absent => return Ok(None),
+            ChunkEntry::Unreadable => {
+                let problem =
+                    "its ledger entry is not readable; run `recording-vault ledger rebuild`";
+                return Ok(Some((id.to_string(), problem.to_owned())));
+            }
+        };
+        if !self.is_registered(&entry).await? {
+            let problem = "the register has no recording with this chunk";
+            return Ok(Some((id.to_string(), problem.to_owned())));
+        }
+        let Some(receipt) = entry.state.receipt() else {
+            return Ok(None);
+        };
+        if receipt.vault() != VaultName::Home {
+            return Ok(None);
+        }
+        let media = receipt.media().name();
+        Ok(match self.vaults.home().version(media).await? {
+            Some(_) => None,
+            None if !self.is_expected(id, media).await? => None,
+            None => Some((
+                media.to_string(),
+                format!("the copy of chunk {id} is not in the vault"),
+            )),
+        })
+    }
+
+    /// Whether an account names the chunk. One that is not readable counts as unknown elsewhere.
+    async fn is_registered(&self, entry: &LedgerEntry) -> Result<bool, CatalogueError> {
+        let document_id = &entry.chunk.document_id;
+        match self.register.find(&entry.chunk.filed_under()).await {
+            Ok(Some(account)) => Ok(account.files.documents().any(|(_, id)| id == document_id)),
+            Ok(None) => Ok(false),
+            Err(DocumentError::Corrupt { .. }) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! The complete check of the vault: its files are listed, and compared with what the ledger has proofs of.
+
+use std::collections::BTreeMap;
+
+use super::Seen;
+use crate::catalogue::{Catalogue, CatalogueError};
+use crate::export::LedgerEntry;
+use crate::export::destination::ListedBlob;
+use crate::export::layout::{self, BlobName};
+use crate::export::receipt::{VaultName, VerifiedFile};
+use crate::recording::DocumentId;
+use crate::standing::ChunkEntry;
+
+/// Files that are listed at a time.
+const PAGE: usize = 2000;
+
+impl Catalogue {
+    /// A page of the vault's files. Returns after which the next begins.
+    pub(super) async fn check_files(
+        &self,
+        after: Option<&BlobName>,
+        seen: &mut Seen,
+    ) -> Result<Option<BlobName>, CatalogueError> {
+        let mut listed = self.vaults.home().list(after, PAGE).await?;
+        // Names that are none of ours are left out, so that a page may be short and still have a next one.
+        if listed.len() == PAGE {
+            // The files of a chunk lie together; those of the last one may go on in the next page.
+            let last = listed
+                .last()
+                .and_then(|blob| layout::document_of(&blob.name));
+            let whole = listed
+                .iter()
+                .rposition(|blob| layout::document_of(&blob.name) != last);
+            if let Some(whole) = whole {
+                listed.truncate(whole + 1);
+            }
+        }
+        let next = listed.last().map(|blob| blob.name.clone());
+        seen.files += listed.len();
+        let mut by_chunk: BTreeMap<DocumentId, Vec<ListedBlob>> = BTreeMap::new();
+        for blob in listed {
+            // What has another name is none of ours.
+            if let Some(id) = layout::document_of(&blob.name) {
+                by_chunk.entry(id).or_default().push(blob);
+            }
+        }
+        for (id, files) in by_chunk {
+            self.check_files_of(&id, &files, seen).await?;
+        }
+        Ok(next)
+    }
+
+    async fn check_files_of(
+        &self,
+        id: &DocumentId,
+        files: &[ListedBlob],
+        seen: &mut Seen,
+    ) -> Result<(), CatalogueError> {
+        let entry = match self.chunk_entry(id).await? {
+            ChunkEntry::Found(entry) => entry,
+            // The check of the chunks has found it.
+            ChunkEntry::Unreadable => return Ok(()),
+            ChunkEntry::Absent => {
+                let subject = files
+                    .first()
+                    .map_or_else(String::new, |file| file.name.to_string());
+                let problem = format!(
+                    "the ledger has no entry of chunk {id}; `ledger rebuild {id}` writes it"
+                );
+                seen.find(subject, problem);
+                return Ok(());
+            }
+        };
+        for (name, size_bytes) in expected(&entry) {
+            let found = files.iter().find(|file| file.name == name);
+            match (found, size_bytes) {
+                (Some(found), Some(size_bytes)) if found.size_bytes != size_bytes => seen.find(
+                    name.to_string(),
+                    format!(
+                        "it has {} bytes in the vault, and {size_bytes} were proved",
+                        found.size_bytes
+                    ),
+                ),
+                (Some(_), _) => {}
+                // It may have been written since the list was read.
+                (None, _) if self.vaults.home().version(&name).await?.is_some() => {}
+                (None, _) if !self.is_expected(id, &name).await? => {}
+                (None, _) => seen.find(
+                    name.to_string(),
+                    format!("this file of chunk {id} is not in the vault"),
+                ),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Catalogue {
+    /// Whether the ledger still has a proof of this file at home: it may have been removed since its entry was read.
+    pub(super) async fn is_expected(
+        &self,
+        id: &DocumentId,
+        name: &BlobName,
+    ) -> Result<bool, CatalogueError> {
+        let entry = self.entry(id).await?;
+        Ok(entry.is_some_and(|entry| expected(&entry).iter().any(|(known, _)| known == name)))
+    }
+}
+
+/// The files that the vault at home must have of a chunk; with their sizes, where those are proved.
+fn expected(entry: &LedgerEntry) -> Vec<(BlobName, Option<u64>)> {
+    let proved = |file: &VerifiedFile| (file.name().clone(), Some(file.size_bytes()));
+    let mut files = Vec::new();
+    for (chunk, receipt) in entry.copies() {
+        if receipt.vault() == VaultName::Home {
+            files.push(proved(receipt.media()));
+            files.extend(receipt.metadata().map(proved));
+            files.push((layout::receipt(&entry.folder, &chunk), None));
+        }
+    }
+    files
+}

@@ -1,0 +1,99 @@
+//! The recordings of a day (UTC), read and classified: what `report`, the nightly report, the page and the API count.
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+
+use super::known::{self, Reading};
+use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::export::entry;
+use crate::standing::{Assessment, Rules, Standing};
+use crate::store::digest::Sha256Digest;
+
+const MS_PER_MINUTE: f64 = 60_000.0;
+
+/// A recording of a day.
+#[derive(Debug)]
+pub(super) struct Judged {
+    pub name: Sha256Digest,
+    pub reading: Reading,
+    pub assessment: Assessment,
+    /// As of when.
+    pub now: Timestamp,
+}
+
+/// The numbers of a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct DayNumbers {
+    pub recordings: usize,
+    pub minutes: f64,
+    /// Recordings that are not settled: running and waiting ones are among them.
+    pub incomplete: usize,
+}
+
+impl DayNumbers {
+    pub fn add(&mut self, judged: &Judged) {
+        self.recordings += 1;
+        self.minutes += judged.minutes();
+        self.incomplete += usize::from(!judged.assessment.standing.is_settled());
+    }
+}
+
+impl Judged {
+    /// Its length, as far as it is known.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a recording lasts no 2^53 milliseconds"
+    )]
+    pub fn minutes(&self) -> f64 {
+        let Reading::Known(recorded) = &self.reading else {
+            return 0.0;
+        };
+        entry::recording_duration_ms(recorded.entries())
+            .map_or(0.0, |duration_ms| duration_ms as f64 / MS_PER_MINUTE)
+    }
+
+    pub fn standing(&self) -> Standing {
+        self.assessment.standing
+    }
+}
+
+impl Catalogue {
+    /// Recordings that began on a day, at most `limit` after `after`; and where the next page begins.
+    pub(super) async fn judged(
+        &self,
+        day: Timestamp,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(Vec<Judged>, Option<String>), CatalogueError> {
+        let rules = self.rules();
+        let names = self.register.of_day(day, after, limit).await?;
+        let next = names.last().filter(|_| names.len() == limit).cloned();
+        let names = names
+            .into_iter()
+            .filter_map(|name| Sha256Digest::try_from(name).ok());
+        let judging =
+            futures::stream::iter(names).map(|name| async move { self.judge(name, rules).await });
+        let judged: Vec<Option<Judged>> = judging.buffered(AT_ONCE).try_collect().await?;
+        Ok((judged.into_iter().flatten().collect(), next))
+    }
+
+    /// A recording as it stands. `None`: there is none of this name.
+    pub(super) async fn judge(
+        &self,
+        name: Sha256Digest,
+        rules: Rules,
+    ) -> Result<Option<Judged>, CatalogueError> {
+        let reading = self.read(&name).await?;
+        let assessment = match &reading {
+            Reading::Known(recorded) => recorded.assessment(rules),
+            Reading::Unreadable { key } => known::unreadable(&name, key).1,
+            Reading::Absent => return Ok(None),
+        };
+        Ok(Some(Judged {
+            name,
+            reading,
+            assessment,
+            now: rules.now,
+        }))
+    }
+}

@@ -1,0 +1,180 @@
+//! A recording as register and ledger have it together. Pure.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::control::entry::{RecordingStatus, RegisteredRecording};
+use crate::export::{ChunkState, LedgerEntry, entry};
+use crate::standing::{Assessment, KnownChunk, OperatorStep, Rules, Standing, of_recording};
+use crate::store::digest::Sha256Digest;
+use crate::store::holds::{Case, Held};
+use crate::store::index::Listed;
+
+/// What is found under a name of the index.
+#[derive(Debug, Clone)]
+pub enum Reading {
+    Known(Box<KnownRecording>),
+    /// There is an account, and it is not readable.
+    Unreadable {
+        key: String,
+    },
+    Absent,
+}
+
+/// Whether a recording has an account in the register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    Registered,
+    /// The ledger has chunks of it, and the register nothing.
+    Unregistered,
+}
+
+/// A recording as register and ledger have it.
+#[derive(Debug, Clone)]
+pub struct KnownRecording {
+    pub account: RegisteredRecording,
+    pub registration: Registration,
+    /// In order of their index.
+    pub chunks: Vec<KnownChunk>,
+    /// What holds it.
+    pub cases: Vec<Case>,
+}
+
+impl KnownRecording {
+    pub fn entries(&self) -> impl Iterator<Item = &LedgerEntry> + Clone {
+        self.chunks.iter().filter_map(|chunk| chunk.entry.found())
+    }
+
+    /// Everything by which it may be held.
+    pub fn holdable(&self) -> Vec<Held> {
+        let mut held = vec![Held::RecordingId(self.account.recording_id.clone())];
+        held.extend(self.account.call_id.clone().map(Held::CallId));
+        for one in self
+            .entries()
+            .flat_map(|entry| Held::covering(&entry.chunk))
+        {
+            if !held.contains(&one) {
+                held.push(one);
+            }
+        }
+        held
+    }
+
+    /// The one marker of a list at which it is shown, however many it has there.
+    pub fn shown_at(&self, list: &Listed) -> Option<String> {
+        let prefix = list.prefix();
+        let mut markers: BTreeSet<String> = self.account.markers();
+        markers.extend(self.entries().flat_map(LedgerEntry::markers));
+        markers.into_iter().find(|key| key.starts_with(&prefix))
+    }
+
+    /// Who was in the call.
+    pub fn participants(&self) -> BTreeSet<&str> {
+        let metadata = self.entries().filter_map(|entry| entry.metadata.as_ref());
+        metadata
+            .flat_map(|metadata| &metadata.participants)
+            .map(|participant| participant.id.as_str())
+            .collect()
+    }
+
+    /// Its standing.
+    pub fn assessment(&self, rules: Rules) -> Assessment {
+        match self.registration {
+            Registration::Registered => of_recording(&self.account, &self.chunks, rules),
+            Registration::Unregistered => {
+                let problem = "the ledger has chunks of it, and the register has no account of it";
+                let unknown =
+                    Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild);
+                let mut account = self.account.clone();
+                account.status = RecordingStatus::Stopped { at: rules.now };
+                let chunks = of_recording(&account, &self.chunks, rules);
+                Assessment::of_parts(vec![unknown, chunks])
+            }
+        }
+    }
+
+    /// The size of what is in the vault, or in the customer's own storage.
+    pub fn size_bytes(&self) -> Option<u64> {
+        let sizes = self.entries().filter_map(|entry| {
+            if let ChunkState::InPlace { files, .. } = &entry.state {
+                return Some(files.media.size_bytes);
+            }
+            entry
+                .state
+                .receipt()
+                .map(|receipt| receipt.media().size_bytes())
+        });
+        sizes.reduce(u64::saturating_add)
+    }
+
+    pub fn started_at(&self) -> Option<Timestamp> {
+        let first = self.entries().next();
+        self.account
+            .started_at
+            .or_else(|| first.and_then(|entry| entry.chunk.started_at))
+    }
+
+    /// By its duration where that is known, else when it was seen to end.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        let stopped_at = match &self.account.status {
+            RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => *at,
+            RecordingStatus::Running => return None,
+        };
+        let by_duration = || {
+            let duration_ms = entry::recording_duration_ms(self.entries())?;
+            let duration = SignedDuration::from_millis(i64::try_from(duration_ms).ok()?);
+            self.started_at()?.checked_add(duration).ok()
+        };
+        Some(by_duration().unwrap_or(stopped_at))
+    }
+
+    pub fn call_id(&self) -> Option<String> {
+        let by_chunks = || {
+            self.entries()
+                .find_map(|entry| entry.chunk.call_id.as_ref().map(ToString::to_string))
+        };
+        let call_id = self.account.call_id.as_ref().map(ToString::to_string);
+        call_id.or_else(by_chunks)
+    }
+
+    pub fn server_call_id(&self) -> Option<String> {
+        let by_chunks = || {
+            self.entries()
+                .find_map(|entry| entry.chunk.server_call_id.as_ref().map(ToString::to_string))
+        };
+        let server_call_id = self.account.conversation_id().map(str::to_owned);
+        server_call_id.or_else(by_chunks)
+    }
+}
+
+/// Why an account cannot be judged, and by what name it is shown.
+pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> (String, Assessment) {
+    let problem = format!("its account `{key}` in the ledger is not readable");
+    (name.to_string(), Assessment::of_unreadable(problem))
+}
+
+/// What is to be known of a chunk besides its standing.
+pub(super) fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(places) = entry.disputed_places() {
+        problems.push(format!(
+            "events name {places} places for chunk {index}; `accept --place` says which is right"
+        ));
+    }
+    if entry.metadata_too_large {
+        problems.push(format!(
+            "the metadata of chunk {index} is larger than any that ACS writes, and is not archived"
+        ));
+    }
+    let omitted = entry
+        .metadata
+        .as_ref()
+        .map_or(0, |metadata| metadata.participants_omitted);
+    if omitted > 0 {
+        problems.push(format!(
+            "chunk {index} has {omitted} participants more than are listed; its metadata file names them"
+        ));
+    }
+    problems
+}

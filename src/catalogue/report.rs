@@ -1,0 +1,290 @@
+//! The completeness report of a day: every recording that began then, its chunks, its standing and what is missing.
+
+mod text;
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+
+use super::day_numbers::{DayNumbers, Judged};
+use super::known::{KnownRecording, Reading};
+use super::{Catalogue, CatalogueError};
+use crate::acs::wire::RecordedCall;
+use crate::control::state::RecordingState;
+use crate::export::entry::recording_duration_ms;
+use crate::export::{ChunkState, LedgerEntry};
+use crate::media::MediaVerdict;
+use crate::recording::DocumentId;
+use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standing, of_chunk};
+
+const PAGE: usize = 500;
+
+/// A day's recordings and whether all of it is in the vault.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CompletenessReport {
+    /// `2026-03-02`, UTC.
+    pub day: String,
+    /// When it was begun: what came later may not be in it.
+    pub made_at: Timestamp,
+    /// In the order of their start.
+    pub recordings: Vec<ReportedRecording>,
+    pub chunk_count: usize,
+    pub chunks_in_vault: usize,
+    /// Recordings that are not settled: running and waiting ones are among them.
+    pub incomplete: usize,
+    /// How many recordings there are of each standing.
+    pub standings: Counts,
+    /// Total duration, as far as it is known.
+    pub minutes: f64,
+    /// Chunks in the vault whose media disagrees with event or metadata.
+    pub doubtful: usize,
+    /// Chunks in the vault whose media could not be compared; that is no agreement.
+    pub media_unknown: usize,
+}
+
+/// One recording of the day.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedRecording {
+    /// The name of its account, where that is not readable.
+    pub recording_id: String,
+    /// Which call, as its start or its event names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<RecordedCall>,
+    pub call_id: Option<String>,
+    pub server_call_id: Option<String>,
+    /// Who was in the call, where that is known. Not kept: kept reports name nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub participants: Vec<String>,
+    pub size_bytes: Option<u64>,
+    pub state: RecordingState,
+    pub standing: Standing,
+    pub next_step: OperatorStep,
+    /// When it gets worse by itself.
+    pub deadline: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    pub duration_ms: Option<u64>,
+    pub chunks: Vec<ReportedChunk>,
+    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
+    /// Why it is not settled; empty when it is.
+    pub problems: Vec<String>,
+}
+
+/// One chunk of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReportedChunk {
+    pub index: u32,
+    pub document_id: DocumentId,
+    pub state: Cow<'static, str>,
+    pub standing: Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// Whether its media is what event and metadata report.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub media: Option<MediaVerdict>,
+    /// What of its media is worth knowing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notices: Vec<String>,
+}
+
+/// Whether there is anything to report of a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DayCoverage {
+    Covered,
+    /// It has not begun.
+    Future,
+    /// The first recording began on a later day.
+    BeforeFirst(Date),
+    /// There is no recording at all.
+    NoRecordings,
+}
+
+impl Catalogue {
+    /// Reports on the recordings that began on a day (UTC).
+    ///
+    /// # Errors
+    /// When the register or the ledger cannot be read.
+    pub async fn report(&self, day: Date) -> Result<CompletenessReport, CatalogueError> {
+        let made_at = self.clock.now();
+        let start = day
+            .to_zoned(TimeZone::UTC)
+            .map_or(Timestamp::MIN, |start| start.timestamp());
+        let mut numbers = DayNumbers::default();
+        let mut recordings = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let (judged, next) = self.judged(start, after.as_deref(), PAGE).await?;
+            for judged in &judged {
+                numbers.add(judged);
+                recordings.push(reported(judged));
+            }
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        recordings.sort_by(|one, other| {
+            let key = |recording: &ReportedRecording| {
+                (recording.started_at, recording.recording_id.clone())
+            };
+            key(one).cmp(&key(other))
+        });
+        let chunks = || recordings.iter().flat_map(|recording| &recording.chunks);
+        let with = |verdict| {
+            chunks()
+                .filter(|chunk| chunk.media == Some(verdict))
+                .count()
+        };
+        Ok(CompletenessReport {
+            day: day.to_string(),
+            made_at,
+            chunk_count: chunks().count(),
+            doubtful: with(MediaVerdict::Disagrees),
+            media_unknown: with(MediaVerdict::Unknown),
+            chunks_in_vault: chunks().filter(|chunk| chunk.sha256.is_some()).count(),
+            incomplete: numbers.incomplete,
+            standings: standing::count(recordings.iter().map(|recording| recording.standing)),
+            minutes: numbers.minutes,
+            recordings,
+        })
+    }
+
+    /// Whether there is anything to report of a day.
+    ///
+    /// # Errors
+    /// When the register cannot be read.
+    pub async fn coverage(&self, day: Date) -> Result<DayCoverage, CatalogueError> {
+        let today = self.clock.now().to_zoned(TimeZone::UTC).date();
+        if day > today {
+            return Ok(DayCoverage::Future);
+        }
+        Ok(match self.register.first_day().await? {
+            None => DayCoverage::NoRecordings,
+            Some(first) if day < first => DayCoverage::BeforeFirst(first),
+            Some(_) => DayCoverage::Covered,
+        })
+    }
+}
+
+fn reported(judged: &Judged) -> ReportedRecording {
+    match &judged.reading {
+        Reading::Known(recorded) => of_known(recorded, judged),
+        Reading::Unreadable { .. } | Reading::Absent => of_unreadable(judged),
+    }
+}
+
+fn of_known(recorded: &KnownRecording, judged: &Judged) -> ReportedRecording {
+    let (account, assessment) = (&recorded.account, &judged.assessment);
+    ReportedRecording {
+        recording_id: account.recording_id.to_string(),
+        call: account.call.clone(),
+        call_id: recorded.call_id(),
+        server_call_id: recorded.server_call_id(),
+        participants: recorded
+            .participants()
+            .into_iter()
+            .map(str::to_owned)
+            .collect(),
+        size_bytes: recorded.size_bytes(),
+        state: account.state(),
+        standing: judged.standing(),
+        next_step: assessment.next_step,
+        deadline: assessment.deadline,
+        started_at: recorded.started_at(),
+        ended_at: account.ended_at(),
+        duration_ms: recording_duration_ms(recorded.entries()),
+        chunks: recorded
+            .chunks
+            .iter()
+            .map(|chunk| reported_chunk(chunk, judged))
+            .collect(),
+        unsolicited: recorded.entries().any(|entry| entry.unsolicited),
+        problems: problems(judged),
+    }
+}
+
+fn of_unreadable(judged: &Judged) -> ReportedRecording {
+    ReportedRecording {
+        recording_id: judged.name.to_string(),
+        call: None,
+        call_id: None,
+        server_call_id: None,
+        participants: Vec::new(),
+        size_bytes: None,
+        state: RecordingState::Unknown,
+        standing: judged.standing(),
+        next_step: judged.assessment.next_step,
+        deadline: None,
+        started_at: None,
+        ended_at: None,
+        duration_ms: None,
+        chunks: Vec::new(),
+        unsolicited: false,
+        problems: problems(judged),
+    }
+}
+
+fn problems(judged: &Judged) -> Vec<String> {
+    if judged.standing().is_settled() {
+        Vec::new()
+    } else {
+        judged.assessment.reasons.clone()
+    }
+}
+
+fn reported_chunk(chunk: &KnownChunk, judged: &Judged) -> ReportedChunk {
+    let plain = |state: &'static str, standing| ReportedChunk {
+        index: chunk.index,
+        document_id: chunk.document_id.clone(),
+        state: Cow::Borrowed(state),
+        standing,
+        file: None,
+        size_bytes: None,
+        sha256: None,
+        media: None,
+        notices: Vec::new(),
+    };
+    match &chunk.entry {
+        ChunkEntry::Absent => plain("unknown", Standing::Unknown),
+        ChunkEntry::Unreadable => plain("unreadable", Standing::Unknown),
+        ChunkEntry::Found(entry) => {
+            let standing = of_chunk(entry, judged.now).standing;
+            with_copy(plain(entry.state.name(), standing), entry)
+        }
+    }
+}
+
+/// Adds its copy in a vault, or in the customer's own storage.
+fn with_copy(chunk: ReportedChunk, entry: &LedgerEntry) -> ReportedChunk {
+    if let ChunkState::InPlace { files, .. } = &entry.state {
+        return ReportedChunk {
+            file: Some(files.media.location.clone()),
+            size_bytes: Some(files.media.size_bytes),
+            sha256: Some(files.media.sha256.to_string()),
+            ..chunk
+        };
+    }
+    let Some(receipt) = entry.state.receipt() else {
+        return chunk;
+    };
+    ReportedChunk {
+        file: Some(receipt.media().name().to_string()),
+        size_bytes: Some(receipt.media().size_bytes()),
+        sha256: Some(receipt.media().sha256().to_string()),
+        media: Some(receipt.media_verdict()),
+        notices: receipt.notices().iter().map(ToString::to_string).collect(),
+        ..chunk
+    }
+}

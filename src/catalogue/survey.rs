@@ -1,0 +1,252 @@
+//! A survey of all recordings that are not settled: found by the lists of what is open or needs a person, read, and
+//! classified. Its cost grows with what is not settled, never with what was ever stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+
+use super::check::CheckRecord;
+use super::known::{self, KnownRecording, Reading, Registration};
+use super::row::Row;
+use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::control::entry::RegisteredRecording;
+use crate::recording::DocumentId;
+use crate::standing::{self, Assessment, ChunkEntry, Counts, Rules, Standing};
+use crate::store::digest::Sha256Digest;
+use crate::store::index::{Attention, Listed, Period, Place, recording_name};
+
+/// Recordings, and markers of a list, that one survey looks at.
+const LOOKED_AT: usize = 500;
+
+/// Recordings that are not settled, or were not when their markers were written.
+#[derive(Debug)]
+pub struct Survey {
+    pub rules: Rules,
+    pub recordings: Vec<Surveyed>,
+    /// There are more; they were not looked at.
+    pub is_capped: bool,
+    /// Open chunks whose entries are not readable, and that no surveyed recording has.
+    pub unreadable_chunks: Vec<DocumentId>,
+}
+
+/// A recording of the survey.
+#[derive(Debug)]
+pub struct Surveyed {
+    pub name: Sha256Digest,
+    pub reading: Reading,
+    pub assessment: Assessment,
+}
+
+/// Names of recordings that may not be settled, most urgent first, with the chunks that led to them.
+#[derive(Debug, Default)]
+struct Candidates {
+    order: Vec<Sha256Digest>,
+    documents: BTreeMap<Sha256Digest, BTreeSet<DocumentId>>,
+    is_capped: bool,
+    unreadable_chunks: Vec<DocumentId>,
+}
+
+impl Candidates {
+    fn add(&mut self, name: Sha256Digest, document: Option<DocumentId>) {
+        let documents = self.documents.entry(name).or_insert_with(|| {
+            self.order.push(name);
+            BTreeSet::new()
+        });
+        documents.extend(document);
+    }
+}
+
+impl Survey {
+    /// How many recordings stand how: those that are not settled, and those that were acknowledged.
+    pub fn counts(&self) -> Counts {
+        standing::count(self.recordings.iter().map(|one| one.assessment.standing))
+    }
+
+    /// The nearest deadline.
+    pub fn first_deadline(&self) -> Option<Timestamp> {
+        let deadlines = self.recordings.iter();
+        deadlines.filter_map(|one| one.assessment.deadline).min()
+    }
+}
+
+impl Surveyed {
+    /// Its row in a list.
+    pub fn row(&self, rules: Rules) -> Row {
+        match &self.reading {
+            Reading::Known(recorded) => recorded.row(rules),
+            Reading::Unreadable { key } => Row::unreadable(&self.name, key),
+            Reading::Absent => Row::unreadable(&self.name, "recordings"),
+        }
+    }
+
+    /// Where it is in the list of all recordings.
+    pub fn place(&self) -> Place {
+        let at = match &self.reading {
+            Reading::Known(recorded) => recorded.account.filed_at(),
+            Reading::Unreadable { .. } | Reading::Absent => Timestamp::UNIX_EPOCH,
+        };
+        Place::of(at, self.name)
+    }
+}
+
+impl Catalogue {
+    /// Looks at everything that is not settled.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn survey(&self, check: Option<&CheckRecord>) -> Result<Survey, CatalogueError> {
+        let rules = self.rules();
+        let candidates = self.candidates(check).await?;
+        let Candidates {
+            order,
+            mut documents,
+            is_capped,
+            unreadable_chunks,
+        } = candidates;
+        let named: Vec<(Sha256Digest, BTreeSet<DocumentId>)> = order
+            .into_iter()
+            .map(|name| (name, documents.remove(&name).unwrap_or_default()))
+            .collect();
+        let reading = futures::stream::iter(named)
+            .map(|(name, documents)| async move { self.surveyed(name, &documents, rules).await });
+        let found: Vec<Option<Surveyed>> = reading.buffered(AT_ONCE).try_collect().await?;
+        let is_noteworthy = |one: &Surveyed| {
+            let standing = one.assessment.standing;
+            !standing.is_settled() || standing == Standing::Acknowledged
+        };
+        let recordings: Vec<Surveyed> = found.into_iter().flatten().filter(is_noteworthy).collect();
+        let known: BTreeSet<&DocumentId> = recordings
+            .iter()
+            .filter_map(|one| match &one.reading {
+                Reading::Known(recorded) => Some(&recorded.chunks),
+                Reading::Unreadable { .. } | Reading::Absent => None,
+            })
+            .flatten()
+            .map(|chunk| &chunk.document_id)
+            .collect();
+        let unreadable = unreadable_chunks.into_iter();
+        let unreadable_chunks = unreadable.filter(|id| !known.contains(id)).collect();
+        Ok(Survey {
+            rules,
+            is_capped,
+            unreadable_chunks,
+            recordings,
+        })
+    }
+
+    async fn candidates(&self, check: Option<&CheckRecord>) -> Result<Candidates, CatalogueError> {
+        let mut candidates = Candidates::default();
+        let index = self.ledger.index();
+        let (acknowledged, open): (Vec<_>, Vec<_>) = Attention::ALL
+            .into_iter()
+            .partition(|kind| *kind == Attention::Acknowledged);
+        for kind in open {
+            let list = Listed::Attention(kind);
+            let places = index.places(&list, Period::default(), None, LOOKED_AT);
+            let places = places.await?;
+            candidates.is_capped |= places.len() == LOOKED_AT;
+            for place in places {
+                candidates.add(place.recording, place.document);
+            }
+        }
+        self.add_open_chunks(&mut candidates).await?;
+        let unfinished = self.register.unfinished_names(LOOKED_AT).await?;
+        candidates.is_capped |= unfinished.len() >= LOOKED_AT;
+        for name in unfinished {
+            if let Ok(name) = Sha256Digest::try_from(name) {
+                candidates.add(name, None);
+            }
+        }
+        // What a check found and no marker tells of.
+        for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
+            candidates.add(*name, None);
+        }
+        candidates.is_capped |= candidates.order.len() > LOOKED_AT;
+        // Last: of those that need nobody, some may be left out.
+        for kind in acknowledged {
+            let list = Listed::Attention(kind);
+            let places = index.places(&list, Period::default(), None, LOOKED_AT);
+            for place in places.await? {
+                candidates.add(place.recording, place.document);
+            }
+        }
+        candidates.order.truncate(LOOKED_AT);
+        Ok(candidates)
+    }
+
+    async fn add_open_chunks(&self, candidates: &mut Candidates) -> Result<(), CatalogueError> {
+        let (open, next) = self.ledger.open_chunks(None, LOOKED_AT).await?;
+        candidates.is_capped |= next.is_some();
+        let entries = futures::stream::iter(open).map(|chunk| async move {
+            let entry = self.chunk_entry(&chunk.document_id).await?;
+            Ok::<_, CatalogueError>((chunk.document_id, entry))
+        });
+        let mut entries = entries.buffered(AT_ONCE);
+        while let Some((id, entry)) = entries.try_next().await? {
+            match entry {
+                ChunkEntry::Found(entry) => {
+                    candidates.add(recording_name(&entry.chunk.filed_under()), Some(id));
+                }
+                ChunkEntry::Unreadable => candidates.unreadable_chunks.push(id),
+                // Its entry is about to be written.
+                ChunkEntry::Absent => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// A candidate as it is now. `None`: neither register nor ledger has anything of it.
+    async fn surveyed(
+        &self,
+        name: Sha256Digest,
+        documents: &BTreeSet<DocumentId>,
+        rules: Rules,
+    ) -> Result<Option<Surveyed>, CatalogueError> {
+        let reading = match self.read(&name).await? {
+            Reading::Absent => match self.unregistered(&name, documents).await? {
+                Some(recorded) => Reading::Known(Box::new(recorded)),
+                None => return Ok(None),
+            },
+            reading @ (Reading::Known(_) | Reading::Unreadable { .. }) => reading,
+        };
+        let assessment = match &reading {
+            Reading::Known(recorded) => recorded.assessment(rules),
+            Reading::Unreadable { key } => known::unreadable(&name, key).1,
+            Reading::Absent => return Ok(None),
+        };
+        Ok(Some(Surveyed {
+            name,
+            reading,
+            assessment,
+        }))
+    }
+
+    /// A recording that the register does not have, by its chunks in the ledger.
+    async fn unregistered(
+        &self,
+        name: &Sha256Digest,
+        documents: &BTreeSet<DocumentId>,
+    ) -> Result<Option<KnownRecording>, CatalogueError> {
+        let documents = documents.iter().map(|id| (0, id.clone())).collect();
+        let mut chunks = self.chunks(documents).await?;
+        chunks.retain(|chunk| {
+            let entry = chunk.entry.found();
+            entry.is_some_and(|entry| recording_name(&entry.chunk.filed_under()) == *name)
+        });
+        for chunk in &mut chunks {
+            chunk.index = chunk.entry.found().map_or(0, |entry| entry.chunk.index);
+        }
+        let Some(entry) = chunks.iter().find_map(|chunk| chunk.entry.found()) else {
+            return Ok(None);
+        };
+        let mut account = RegisteredRecording::unknown(entry.chunk.filed_under(), entry.filed_at());
+        account.started_at = entry.chunk.started_at;
+        Ok(Some(KnownRecording {
+            account,
+            registration: Registration::Unregistered,
+            chunks,
+            cases: Vec::new(),
+        }))
+    }
+}

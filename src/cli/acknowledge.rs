@@ -1,0 +1,150 @@
+//! `recording-vault acknowledge` and `dismiss`: write down, with a reason, that a loss or an unreadable event is known.
+
+use std::fmt;
+
+use clap::Args;
+use recording_vault::app::App;
+use recording_vault::config::Config;
+use recording_vault::export::ledger::Dismissed;
+use recording_vault::operator_actions::Operator;
+use recording_vault::operator_actions::acknowledge::Acknowledging;
+use recording_vault::recording::{DocumentId, RecordingId};
+use serde::Serialize;
+
+use super::existing;
+use super::exit::Exit;
+use super::output::Output;
+
+/// The arguments of `acknowledge`.
+#[derive(Args)]
+pub struct Acknowledge {
+    /// A recording or a chunk that is lost, failed, missing or incomplete
+    id: String,
+    /// Why nobody looks for it any longer; it must not name a person
+    #[arg(long, value_parser = reason)]
+    reason: String,
+}
+
+/// The arguments of `dismiss`.
+#[derive(Args)]
+pub struct Dismiss {
+    /// An event that could not be read: `poison:<sha256>`
+    event: String,
+    /// Why nothing is lost by it; it must not name a person
+    #[arg(long, value_parser = reason)]
+    reason: String,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+struct AcknowledgeReport {
+    id: String,
+    #[serde(flatten)]
+    outcome: Acknowledging,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+struct DismissReport {
+    event: String,
+    outcome: &'static str,
+}
+
+impl Acknowledge {
+    /// # Errors
+    /// When there is no vault, or the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = existing::open(config).await?;
+        let outcome = Box::pin(acknowledge(&app, &self.id, &self.reason)).await?;
+        let exit = Exit::fine_if(matches!(
+            outcome,
+            Acknowledging::Acknowledged { .. } | Acknowledging::AlreadyAcknowledged
+        ));
+        let id = self.id;
+        output.report(&AcknowledgeReport { id, outcome })?;
+        Ok(exit)
+    }
+}
+
+/// An id of a chunk that is in the ledger means that chunk, any other a recording.
+async fn acknowledge(app: &App, id: &str, reason: &str) -> anyhow::Result<Acknowledging> {
+    let operator = Operator::Shell;
+    if let Ok(document) = id.parse::<DocumentId>() {
+        let chunk = app.actions.acknowledge_chunk(&document, reason, &operator);
+        match chunk.await? {
+            Acknowledging::Unknown => {}
+            known @ (Acknowledging::Acknowledged { .. }
+            | Acknowledging::AlreadyAcknowledged
+            | Acknowledging::NothingToAcknowledge { .. }) => return Ok(known),
+        }
+    }
+    match id.parse::<RecordingId>() {
+        Ok(recording) => Ok(app
+            .actions
+            .acknowledge_recording(&recording, reason, &operator)
+            .await?),
+        Err(_) => Ok(Acknowledging::Unknown),
+    }
+}
+
+impl Dismiss {
+    /// # Errors
+    /// When there is no vault, or the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = existing::open(config).await?;
+        let sha256 = self.event.strip_prefix("poison:").unwrap_or(&self.event);
+        let dismissed = app.actions.dismiss(sha256, &self.reason, &Operator::Shell);
+        let dismissed = dismissed.await?;
+        output.report(&DismissReport {
+            event: self.event,
+            outcome: match dismissed {
+                Dismissed::Dismissed => "dismissed",
+                Dismissed::AlreadyDismissed => "alreadyDismissed",
+                Dismissed::Unknown => "unknown",
+            },
+        })?;
+        Ok(Exit::fine_if(dismissed != Dismissed::Unknown))
+    }
+}
+
+impl fmt::Display for AcknowledgeReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = &self.id;
+        match &self.outcome {
+            Acknowledging::Acknowledged { chunks, problems } => {
+                write!(f, "{id} is acknowledged")?;
+                for chunk in chunks {
+                    write!(f, "\n  chunk {chunk}")?;
+                }
+                problems
+                    .iter()
+                    .try_for_each(|problem| write!(f, "\n  {problem}"))
+            }
+            Acknowledging::AlreadyAcknowledged => write!(f, "{id} was acknowledged before"),
+            Acknowledging::NothingToAcknowledge { standing } => {
+                write!(f, "{id} is {standing}; there is no loss to acknowledge")
+            }
+            Acknowledging::Unknown => write!(f, "{id} is neither a chunk nor a recording here"),
+        }
+    }
+}
+
+impl fmt::Display for DismissReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.outcome {
+            "dismissed" => "is dismissed",
+            "alreadyDismissed" => "was dealt with before",
+            _ => "is no event that could not be read",
+        };
+        write!(f, "{} {what}", self.event)
+    }
+}
+
+/// A reason that says something.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err("expected a reason".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,28 @@
+//! Opens the application for verbs that look at what there is. A vault that does not exist, or was never used, is no vault where
+//! all is well: such verbs say so, and create nothing.
+
+use recording_vault::app::App;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::standing::verdict::StorageUse;
+
+use super::output::complain;
+
+/// # Errors
+/// When there is nothing to look at, or the storage cannot be read.
+pub async fn open(config: Config) -> anyhow::Result<App> {
+    let app = compose::app(config)?;
+    match app.catalogue.storage_use().await? {
+        StorageUse::Used => {}
+        StorageUse::Unused => anyhow::bail!(
+            "there is no vault here: neither VAULT_URL nor LEDGER_URL leads to anything that was ever used"
+        ),
+        StorageUse::LedgerEmpty => {
+            anyhow::bail!("there is no ledger here, though the vault has files: check LEDGER_URL")
+        }
+        StorageUse::VaultEmpty => {
+            complain("The ledger has proofs of copies, and the vault is empty: check VAULT_URL.\n")
+        }
+    }
+    Ok(app)
+}

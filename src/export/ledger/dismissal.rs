@@ -1,0 +1,76 @@
+//! Events that could not be read, and were dealt with: replayed and read, or dismissed by an operator with a reason.
+//!
+//! ```text
+//! dismissed/<sha256>.json   the event as it was kept, with who dismissed it and why; it is not kept as poison again
+//! ```
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::poison::POISON;
+use super::{ChunkLedger, LedgerError};
+use crate::recording::Acknowledgement;
+use crate::store::audit::{AuditAction, Operator};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::Precondition;
+
+pub(super) const DISMISSED: &str = "dismissed/";
+
+/// What became of an event that was to be dismissed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dismissed {
+    Dismissed,
+    /// An earlier dismissal, or a replay, did it.
+    AlreadyDismissed,
+    Unknown,
+}
+
+impl ChunkLedger {
+    /// Takes an event out of those that need a person: an operator says that nothing is lost by it, or it was read after all.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn dismiss_poison(
+        &self,
+        sha256: &str,
+        why: &Acknowledgement,
+        operator: &Operator,
+    ) -> Result<Dismissed, LedgerError> {
+        let Ok(digest) = Sha256Digest::try_from(sha256.to_owned()) else {
+            return Ok(Dismissed::Unknown);
+        };
+        let Some(stored) = self.store.find(&format!("{POISON}{digest}.json")).await? else {
+            let is_dismissed = self.is_dismissed(digest).await?;
+            return Ok(if is_dismissed {
+                Dismissed::AlreadyDismissed
+            } else {
+                Dismissed::Unknown
+            });
+        };
+        let subject = format!("poison:{digest}");
+        let detail = operator.sign(Value::Null);
+        self.audit_operator(AuditAction::Dismissed, &subject, detail)
+            .await?;
+        let mut kept: Value = serde_json::from_slice(&stored.content).unwrap_or_else(|_| {
+            let text = String::from_utf8_lossy(&stored.content).into_owned();
+            json!({"event": text})
+        });
+        kept["dismissed"] = json!(why);
+        // A conflict means that it was dismissed already; what remains is to remove it.
+        let content = Bytes::from(kept.to_string());
+        let key = key(digest);
+        let putting = self.store.put(&key, content, Precondition::Absent);
+        putting.await?;
+        self.remove_poison(sha256).await?;
+        Ok(Dismissed::Dismissed)
+    }
+
+    /// Whether an event was dismissed.
+    pub(super) async fn is_dismissed(&self, sha256: Sha256Digest) -> Result<bool, LedgerError> {
+        Ok(self.store.find(&key(sha256)).await?.is_some())
+    }
+}
+
+fn key(sha256: Sha256Digest) -> String {
+    format!("{DISMISSED}{sha256}.json")
+}

@@ -1,0 +1,148 @@
+//! The HTTP door for losses and unreadable events that somebody has looked at: acknowledges and dismisses them; open where
+//! `OPERATOR_ACTIONS` is on. It parses requests and words outcomes; it must not decide what may be acknowledged.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::actions::{authorize, parsed, short};
+use super::{document_id, recording_id, unknown_chunk, unknown_recording};
+use crate::app::App;
+use crate::catalogue::CatalogueError;
+use crate::export::ledger::Dismissed;
+use crate::functions::problem::Problem;
+use crate::operator_actions::acknowledge::Acknowledging;
+
+/// Why it needs no attention any longer.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReasonRequest {
+    /// It must not name a person.
+    #[schema(example = "a test call")]
+    reason: String,
+}
+
+/// What was done, or found done.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AcknowledgeAnswer {
+    #[schema(example = "The loss is acknowledged.")]
+    message: String,
+}
+
+fn answer(message: impl Into<String>) -> Json<AcknowledgeAnswer> {
+    Json(AcknowledgeAnswer {
+        message: message.into(),
+    })
+}
+
+fn reason(body: &[u8]) -> Result<String, Problem> {
+    let ReasonRequest { reason } = parsed(body)?;
+    short("reason", Some(reason))?
+        .ok_or_else(|| Problem::invalid(Some("reason"), "`reason` is empty.".to_owned()))
+}
+
+/// Acknowledges that a chunk has no whole copy; it is counted apart from then on.
+#[utoipa::path(
+    post, path = "/api/vault/chunks/{documentId}/acknowledge", operation_id = "acknowledgeChunk", tag = "vault",
+    params(("documentId" = String, Path)), request_body = ReasonRequest,
+    responses(
+        (status = 200, description = "It is acknowledged", body = AcknowledgeAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "Nothing of it is lost", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn acknowledge_chunk(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<AcknowledgeAnswer>, Problem> {
+    let operator = authorize(&app, &headers)?;
+    let (id, reason) = (document_id(&id)?, reason(&body?)?);
+    let outcome = app.actions.acknowledge_chunk(&id, &reason, &operator).await;
+    acknowledged(&outcome.map_err(CatalogueError::from)?, unknown_chunk)
+}
+
+/// Acknowledges everything that is lost of a recording now; it is counted apart from then on.
+#[utoipa::path(
+    post, path = "/api/vault/recordings/{recordingId}/acknowledge", operation_id = "acknowledgeRecording", tag = "vault",
+    params(("recordingId" = String, Path)), request_body = ReasonRequest,
+    responses(
+        (status = 200, description = "It is acknowledged", body = AcknowledgeAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "Nothing of it is lost", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn acknowledge_recording(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<AcknowledgeAnswer>, Problem> {
+    let operator = authorize(&app, &headers)?;
+    let (id, reason) = (recording_id(&id)?, reason(&body?)?);
+    let outcome = app
+        .actions
+        .acknowledge_recording(&id, &reason, &operator)
+        .await?;
+    acknowledged(&outcome, unknown_recording)
+}
+
+fn acknowledged(
+    outcome: &Acknowledging,
+    unknown: fn() -> Problem,
+) -> Result<Json<AcknowledgeAnswer>, Problem> {
+    match outcome {
+        Acknowledging::Acknowledged { .. } => Ok(answer("The loss is acknowledged.")),
+        Acknowledging::AlreadyAcknowledged => Ok(answer("The loss was acknowledged before.")),
+        Acknowledging::NothingToAcknowledge { standing } => Err(Problem::new(
+            StatusCode::CONFLICT,
+            "NothingToAcknowledge",
+            format!("Its standing is {standing}; there is no loss to acknowledge."),
+        )),
+        Acknowledging::Unknown => Err(unknown()),
+    }
+}
+
+/// Takes an event that could not be read out of those that need a person.
+#[utoipa::path(
+    post, path = "/api/vault/poison/{sha256}/dismiss", operation_id = "dismissPoison", tag = "vault",
+    params(("sha256" = String, Path)), request_body = ReasonRequest,
+    responses(
+        (status = 200, description = "It is dismissed", body = AcknowledgeAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is none", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn dismiss(
+    State(app): State<Arc<App>>,
+    Path(sha256): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<AcknowledgeAnswer>, Problem> {
+    let operator = authorize(&app, &headers)?;
+    let dismissed = app
+        .actions
+        .dismiss(&sha256, &reason(&body?)?, &operator)
+        .await;
+    match dismissed.map_err(CatalogueError::from)? {
+        Dismissed::Dismissed => Ok(answer("The event is dismissed.")),
+        Dismissed::AlreadyDismissed => Ok(answer("The event was dealt with before.")),
+        Dismissed::Unknown => {
+            let message = "There is no such event.";
+            Err(Problem::new(
+                StatusCode::NOT_FOUND,
+                "PoisonNotFound",
+                message,
+            ))
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The standing of one chunk, from its entry and the time. Pure.
+
+use jiff::Timestamp;
+
+use super::{Assessment, OperatorStep, Standing};
+use crate::export::entry::LedgerEntry;
+use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::state::ChunkState;
+
+/// The standing of a chunk at a time.
+pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
+    match &entry.state {
+        ChunkState::Pending => pending(entry, now),
+        ChunkState::Exported { receipt }
+        | ChunkState::SourceDeleted { receipt, .. }
+        | ChunkState::SourceLeft { receipt, .. } => copied(entry, receipt),
+        ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+            Assessment::plain(Standing::Removed)
+        }
+        ChunkState::InPlace { .. } => Assessment::plain(Standing::InPlace),
+        ChunkState::Expired { reason, .. } => acknowledged_or(entry, lost(reason)),
+        ChunkState::DeadLettered { reason, .. } if entry.is_doomed(now) => {
+            let reason = format!("it was given up ({reason}), and ACS has dropped it since");
+            acknowledged_or(entry, lost(&reason))
+        }
+        ChunkState::DeadLettered { reason, .. } => acknowledged_or(entry, failed(entry, reason)),
+    }
+}
+
+fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
+    if entry.chunk.is_external() {
+        let reason = "waits to be looked at in your own storage";
+        return Assessment::because(Standing::Waiting, reason, OperatorStep::Nothing);
+    }
+    let assessment = if entry.is_at_risk(now) {
+        let failure = entry.failures.last();
+        let last = failure.map(|failure| format!("; the last failure: {}", failure.reason));
+        let is_over = if now < entry.expires_at {
+            "is not in the vault yet, and much of its time at ACS has passed"
+        } else {
+            "is not in the vault, and its time at ACS has expired"
+        };
+        let reason = format!("{is_over}{}", last.unwrap_or_default());
+        Assessment::because(Standing::AtRisk, reason, OperatorStep::CheckExport)
+    } else {
+        let standing = if entry.is_claimed(now) {
+            Standing::Exporting
+        } else {
+            Standing::Waiting
+        };
+        Assessment::because(standing, "is not in the vault yet", OperatorStep::Nothing)
+    };
+    assessment.until(entry.expires_at)
+}
+
+/// There is a proved copy: in which vault, and is it what it should be?
+fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
+    let place = match receipt.vault() {
+        VaultName::Home => Assessment::plain(Standing::Verified),
+        VaultName::Backup => {
+            let reason = "is in the backup vault only; the sweep moves it home";
+            Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)
+        }
+    };
+    let cut_short = entry.cut_short().map(|why| {
+        let part = Assessment::because(
+            Standing::Incomplete,
+            format!("is not whole: {why}"),
+            OperatorStep::Acknowledge,
+        );
+        acknowledged_or(entry, part)
+    });
+    let doubt = entry.open_anomaly().map(|anomaly| {
+        let reason = format!("is doubtful: {anomaly}");
+        let part = Assessment::because(Standing::Doubtful, reason, OperatorStep::Accept);
+        match entry.state {
+            ChunkState::Exported { .. } => part.until(entry.expires_at),
+            _ => part,
+        }
+    });
+    let parts = [Some(place), cut_short, doubt, disputed(entry)];
+    Assessment::of_parts(parts.into_iter().flatten().collect())
+}
+
+/// Events name several places for one document: which file is right, an operator says.
+fn disputed(entry: &LedgerEntry) -> Option<Assessment> {
+    let places = entry.disputed_places()?;
+    let reason = format!("has {places} places by its events; `accept --place` says which is right");
+    Some(Assessment::because(
+        Standing::Doubtful,
+        reason,
+        OperatorStep::Accept,
+    ))
+}
+
+fn failed(entry: &LedgerEntry, reason: &str) -> Assessment {
+    let reason = format!("was given up: {reason}");
+    let part = Assessment::because(Standing::Failed, reason, OperatorStep::Retry);
+    if entry.chunk.is_external() {
+        return part;
+    }
+    part.until(entry.expires_at)
+}
+
+fn lost(reason: &str) -> Assessment {
+    let reason = format!("is lost: {reason}");
+    Assessment::because(Standing::Lost, reason, OperatorStep::Acknowledge)
+}
+
+/// What a person has acknowledged keeps its reason, and asks for nothing any more.
+fn acknowledged_or(entry: &LedgerEntry, part: Assessment) -> Assessment {
+    let Some(acknowledgement) = &entry.acknowledged else {
+        return part;
+    };
+    let why = &acknowledgement.reason;
+    let reasons = part.reasons.into_iter();
+    Assessment {
+        standing: Standing::Acknowledged,
+        reasons: reasons
+            .map(|reason| format!("{reason} (acknowledged: {why})"))
+            .collect(),
+        deadline: None,
+        next_step: OperatorStep::Nothing,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::export::entry::Failure;
+    use crate::export::entry::tests::{claimed_until, entry};
+    use crate::export::state::tests::{doubtful_receipt, receipt, receipt_in_backup};
+    use crate::recording::Acknowledgement;
+
+    const EARLY: &str = "2026-03-02T10:00:00Z";
+    const HALF: &str = "2026-03-02T22:00:00Z";
+    const GONE: &str = "2026-03-05T00:00:00Z";
+
+    pub(crate) fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    pub(crate) fn in_state(state: ChunkState) -> LedgerEntry {
+        let mut entry = entry();
+        entry.state = state;
+        entry
+    }
+
+    pub(crate) fn dead() -> ChunkState {
+        ChunkState::DeadLettered {
+            at: at(EARLY),
+            reason: "refused".to_owned(),
+        }
+    }
+
+    pub(crate) fn expired() -> ChunkState {
+        ChunkState::Expired {
+            seen_at: at(EARLY),
+            reason: "404".to_owned(),
+        }
+    }
+
+    fn standing(entry: &LedgerEntry, now: &str) -> Standing {
+        let assessment = of_chunk(entry, at(now));
+        assert!(
+            assessment.standing.steps().contains(&assessment.next_step),
+            "{assessment:?}"
+        );
+        assert!(
+            assessment.deadline.is_none() || assessment.standing.deadline().is_some(),
+            "{assessment:?}"
+        );
+        assessment.standing
+    }
+
+    #[test]
+    fn every_state_has_its_standing_at_every_time() {
+        let exported = |receipt| ChunkState::Exported { receipt };
+        let left = |receipt| ChunkState::SourceLeft {
+            receipt,
+            reason: "r".to_owned(),
+        };
+        let deleted = |receipt| ChunkState::SourceDeleted {
+            receipt,
+            deleted_at: at(EARLY),
+        };
+        let removed = ChunkState::Removed {
+            receipt: None,
+            removed_at: at(EARLY),
+            reason: "policy".to_owned(),
+        };
+        let cases: Vec<(ChunkState, [Standing; 3])> = vec![
+            (
+                ChunkState::Pending,
+                [Standing::Waiting, Standing::AtRisk, Standing::AtRisk],
+            ),
+            (exported(receipt()), [Standing::Verified; 3]),
+            (deleted(receipt()), [Standing::Verified; 3]),
+            (left(receipt()), [Standing::Verified; 3]),
+            (exported(receipt_in_backup()), [Standing::BackupOnly; 3]),
+            (exported(doubtful_receipt()), [Standing::Doubtful; 3]),
+            (left(doubtful_receipt()), [Standing::Doubtful; 3]),
+            (removed, [Standing::Removed; 3]),
+            (expired(), [Standing::Lost; 3]),
+            (dead(), [Standing::Failed, Standing::Failed, Standing::Lost]),
+        ];
+        for (state, expected) in cases {
+            let entry = in_state(state);
+            let found = [EARLY, HALF, GONE].map(|now| standing(&entry, now));
+            assert_eq!(found, expected, "{:?}", entry.state);
+        }
+    }
+
+    #[test]
+    fn a_chunk_at_risk_names_its_last_failure_and_its_deadline() {
+        let mut entry = entry();
+        entry.failures.push(Failure {
+            at: at(EARLY),
+            reason: "ACS answered 500".to_owned(),
+        });
+        let assessment = of_chunk(&entry, at(HALF));
+        assert!(assessment.reasons[0].ends_with("the last failure: ACS answered 500"));
+        assert_eq!(assessment.deadline, Some(entry.expires_at));
+        let over = of_chunk(&entry, at(GONE));
+        assert!(
+            over.reasons[0].contains("its time at ACS has expired"),
+            "{over:?}"
+        );
+    }
+
+    #[test]
+    fn what_lies_in_the_customers_own_storage_is_never_dropped_by_acs() {
+        let mut entry = in_state(dead());
+        entry.chunk.storage_type = Some("AzureBlob".to_owned());
+        assert_eq!(standing(&entry, GONE), Standing::Failed);
+        assert_eq!(of_chunk(&entry, at(GONE)).deadline, None);
+        entry.state = ChunkState::Pending;
+        assert_eq!(standing(&entry, GONE), Standing::Waiting);
+    }
+
+    #[test]
+    fn a_file_that_acs_could_not_store_whole_is_incomplete_though_its_copy_is_proved() {
+        let mut entry = in_state(ChunkState::Exported { receipt: receipt() });
+        entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
+        assert_eq!(standing(&entry, EARLY), Standing::Incomplete);
+        entry.chunk.end_reason = None;
+        entry.copied_unfinished = true;
+        assert_eq!(standing(&entry, EARLY), Standing::Incomplete);
+    }
+
+    #[test]
+    fn what_is_accepted_or_acknowledged_needs_nobody_any_more() {
+        let mut doubtful = in_state(ChunkState::Exported {
+            receipt: doubtful_receipt(),
+        });
+        doubtful.anomaly_accepted_at = Some(at(EARLY));
+        assert_eq!(standing(&doubtful, EARLY), Standing::Verified);
+        for state in [dead(), expired()] {
+            let mut entry = in_state(state);
+            entry.acknowledged = Some(Acknowledgement {
+                at: at(EARLY),
+                by: None,
+                reason: "a test call".to_owned(),
+            });
+            let assessment = of_chunk(&entry, at(GONE));
+            assert_eq!(assessment.standing, Standing::Acknowledged);
+            assert!(
+                assessment.reasons[0].ends_with("(acknowledged: a test call)"),
+                "{assessment:?}"
+            );
+            entry.acknowledged = None;
+            assert_eq!(standing(&entry, GONE), Standing::Lost);
+        }
+    }
+
+    #[test]
+    fn a_claimed_chunk_is_being_exported() {
+        let claimed = claimed_until(at(EARLY) + Duration::from_secs(60));
+        assert_eq!(standing(&claimed, EARLY), Standing::Exporting);
+        let claimed = claimed_until(at(HALF) + Duration::from_secs(60));
+        assert_eq!(standing(&claimed, HALF), Standing::AtRisk);
+    }
+}
