@@ -12,6 +12,7 @@ const INPUTS = FILTERS.filter((name) => name !== 'zone');
 const MARKS = {
   held: ['Held', (recording) => recording.held],
   doubtful: ['Doubtful media', (recording) => recording.doubtful],
+  unsolicited: ['Unsolicited', (recording) => recording.unsolicited],
   notices: ['Silent or other notices', (recording) => recording.notices > 0],
 };
 const STATE_GROUPS = { 'Needs attention': ['lost', 'failed', 'atRisk', 'unknown', 'missing', 'incomplete', 'doubtful'], 'On the way': ['backupOnly', 'active', 'paused', 'awaitingFiles', 'exporting', 'waiting'], Settled: ['acknowledged', 'verified', 'inPlace', 'removed'] };
@@ -168,7 +169,7 @@ function addRows(recordings) {
 }
 
 function listRow(recording, index) {
-  const { recordingId, callId, startedAt, durationMs, sizeBytes, held, doubtful, notices, nextDeadline } = recording;
+  const { recordingId, callId, startedAt, durationMs, sizeBytes, held, doubtful, unsolicited, notices, nextDeadline } = recording;
   const people = peopleCount(recording);
   const cell = (name, ...content) => h('div', { role: 'cell', class: `cell ${name}` }, content);
   const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `${callId ?? recordingId}, ${startedAt ? dateTime(startedAt) : 'start not known'}, ${status(recording.status).name}` }, callId ?? recordingId);
@@ -181,7 +182,7 @@ function listRow(recording, index) {
     cell('people', people === 'unknown' ? h('abbr', { title: 'Unknown until exported: ACS names participants in the metadata' }, '–', h('span', { class: 'unseen' }, 'unknown until exported')) : people),
     cell('kind', kind(recording)),
     cell('size', bytes(sizeBytes)),
-    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
+    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), unsolicited && h('span', { class: 'tag', title: 'Not started through this app' }, 'unsolicited'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
 }
 
 function endOfList() {

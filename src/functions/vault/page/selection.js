@@ -119,7 +119,7 @@ async function verifySelected() {
   });
 }
 
-const CSV_COLUMNS = ['recordingId', 'callId', 'serverCallId', 'startedAt', 'endedAt', 'durationMs', 'status', 'reasons', 'nextStep', 'nextDeadline', 'participants', 'content', 'channels', 'format', 'chunks', 'sizeBytes', 'held', 'doubtful', 'notices'];
+const CSV_COLUMNS = ['recordingId', 'callId', 'serverCallId', 'startedAt', 'endedAt', 'durationMs', 'status', 'reasons', 'nextStep', 'nextDeadline', 'participants', 'content', 'channels', 'format', 'chunks', 'sizeBytes', 'held', 'doubtful', 'unsolicited', 'notices'];
 
 /** A field of RFC 4180. What a spreadsheet would run as a formula begins with an apostrophe. */
 function csvField(value) {

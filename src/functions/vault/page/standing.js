@@ -14,7 +14,7 @@ function standingPart(recording, canAct) {
   const buttons = canAct ? standingButtons(recording) : [];
   return h('section', { class: `card standing-card ${tone}`, 'aria-labelledby': 'standing-title' },
     h('h2', { id: 'standing-title', class: 'unseen' }, 'Standing and next step'),
-    h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && state !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), h('span', null, says)),
+    h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && state !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), recording.unsolicited && h('span', { class: 'tag' }, 'unsolicited: not started through this app'), h('span', null, says)),
     reasons.length > 0 && h('ul', { class: 'reasons' }, reasons.slice(0, REASONS_SHOWN).map((reason) => h('li', null, sentence(reason))), reasons.length > REASONS_SHOWN && h('li', null, `and ${number(reasons.length - REASONS_SHOWN)} more`)),
     nextDeadline && h('p', { class: 'deadline' }, `${deadlineText(state)} `, countdown(nextDeadline), ' (', moment(nextDeadline, exactTime), ').'),
     openPause?.resumeAt && h('p', null, 'Resumes by itself ', countdown(openPause.resumeAt), '.'),
