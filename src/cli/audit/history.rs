@@ -174,6 +174,8 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::RecordedErased => "was announced and not exported: its recording was erased",
         AuditAction::Retried => "was opened again",
         AuditAction::Accepted => "was accepted, although its media is doubtful",
+        AuditAction::Acknowledged => "was acknowledged as lost",
+        AuditAction::Dismissed => "was dismissed",
         AuditAction::Verified => "was compared with its receipt",
         AuditAction::Replayed => "was processed again",
         AuditAction::Held => "was held",
