@@ -46,6 +46,12 @@ async function isAccessible(tab, where) {
   assert.ok(wide <= window, `${where} is ${wide} wide in a window of ${window}`);
 }
 
+/** The pictures of the documentation are made here, where `DOCS_IMAGES` names their folder. */
+async function picture(tab, name) {
+  const folder = process.env.DOCS_IMAGES;
+  if (folder) await tab.screenshot({ path: `${folder}/${name}.png` });
+}
+
 /** What a click saves: its name and its bytes. */
 async function saved(tab, click) {
   const [file] = await Promise.all([tab.waitForEvent('download'), click()]);
@@ -69,6 +75,7 @@ export async function overview({ page, open, verified }) {
     assert.equal(await tab.locator(`#tile-${state}-box a`).getAttribute('href'), `#/recordings?state=${state}`);
   }
   await shows(tab.locator('.calendar li').last(), 'complete');
+  await picture(tab, 'operator-page');
   await tab.locator('.calendar a').last().click();
   await tab.waitForURL(/zone=UTC/);
   await rows(tab).first().waitFor();
@@ -201,7 +208,7 @@ export async function control({ page, open, recordingId }) {
   const tab = await open();
   await tab.goto(recordingAt(page, recordingId));
   const dialog = tab.getByRole('dialog');
-  await shows(tab.locator('.player, .blank').first(), 'not');
+  await shows(tab.locator('.detail-main .blank'), 'Nothing to play yet');
   await button(tab, 'Pause').click();
   await shows(dialog, 'Recording of');
   await dialog.getByLabel('Resume by itself after').fill('1h');
@@ -209,7 +216,7 @@ export async function control({ page, open, recordingId }) {
   await shows(standing(tab), 'Resumes by itself in');
   await button(tab, 'Resume').click();
   await dialog.getByRole('button', { name: 'Resume' }).click();
-  await shows(tab.locator('.timeline'), 'resumed');
+  await shows(tab.locator('.timeline'), /resumed/i);
   await button(tab, 'Stop').click();
   await dialog.getByRole('button', { name: 'Stop' }).click();
   await shows(tab.locator('#toasts'), 'The recording is stopped');

@@ -204,11 +204,14 @@ function holdsPart(recording, canAct) {
 
 const PAUSE_ENDS = { caller: 'Recording resumed', guard: 'Recording resumed by itself at the end of its pause', observed: 'ACS reported that the recording resumed', stop: 'The pause ended with the recording' };
 
-/** Everything that happened: the vault's own history, with the pauses where the history has none. */
+/** The history and the recording's account write the same thing down so far apart at most. */
+const SAME_MOMENT_MS = 5000;
+
+/** Everything that happened: the vault's own history, and the pauses that it does not have. */
 function happenings({ timeline, pauses = [] }) {
-  const has = (what) => timeline.some((one) => one.what === what);
-  const started = has('paused') ? [] : pauses.map(({ startedAt }) => ({ at: startedAt, what: 'paused', text: 'Recording paused' }));
-  const ended = has('resumed') ? [] : pauses.filter(({ endedAt }) => endedAt).map(({ endedAt, endedBy }) => ({ at: endedAt, what: 'resumed', text: PAUSE_ENDS[endedBy] ?? 'Recording resumed' }));
+  const has = (what, at) => timeline.some((one) => one.what === what && Math.abs(Date.parse(one.at) - Date.parse(at)) < SAME_MOMENT_MS);
+  const started = pauses.filter(({ startedAt }) => !has('paused', startedAt)).map(({ startedAt }) => ({ at: startedAt, what: 'paused', text: 'Recording paused' }));
+  const ended = pauses.filter(({ endedAt }) => endedAt && !has('resumed', endedAt)).map(({ endedAt, endedBy }) => ({ at: endedAt, what: 'resumed', text: PAUSE_ENDS[endedBy] ?? 'Recording resumed' }));
   return [...timeline, ...started, ...ended].sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
 }
 

@@ -182,7 +182,7 @@ function listRow(recording, index) {
     cell('people', people === 'unknown' ? h('abbr', { title: 'Unknown until exported: ACS names participants in the metadata' }, '–', h('span', { class: 'unseen' }, 'unknown until exported')) : people),
     cell('kind', kind(recording)),
     cell('size', bytes(sizeBytes)),
-    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), unsolicited && h('span', { class: 'tag', title: 'Not started through this app' }, 'unsolicited'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
+    cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && recording.status !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), unsolicited && h('span', { class: 'tag', title: 'Not started through this app' }, 'unsolicited'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
 }
 
 function endOfList() {

@@ -112,7 +112,7 @@ function toolButtons() {
   $('forget').addEventListener('click', forgetKey);
 }
 
-/** The other zone: every time shown is written anew. */
+/** The other zone: every time shown is written again. */
 function rewriteTimes() {
   for (const page of $('pages')?.children ?? []) {
     for (const time of page.querySelectorAll('.started time')) { say(time, dateTime(time.dateTime)); time.title = exactTime(time.dateTime); }
