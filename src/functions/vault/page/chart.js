@@ -40,7 +40,7 @@ function horizon(deadlines, isCapped) {
     label.style.left = `${((time - start) / DAY) * 100}%`;
     labels.append(label);
   }
-  const text = deadlines.length === 0 ? 'Nothing is due: every file at ACS is in the vault, or not announced yet.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} due, the next `, countdown(deadlines[0].at), '.'];
+  const text = deadlines.length === 0 ? 'Nothing is due: no announced file waits for its export.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} due, the next `, countdown(deadlines[0].at), '.'];
   return [picture, labels, h('p', { class: 'due-none' }, text)];
 }
 
