@@ -23,7 +23,7 @@ use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
 use crate::export::removal::Removals;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, Operator};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{Listed, Period, Place, recording_name};
 
@@ -80,7 +80,12 @@ impl Eraser {
     ///
     /// # Errors
     /// When the storage fails. What was begun goes on with a repeat.
-    pub async fn erase(&self, person: &Person, reason: &str) -> Result<Erasure, CatalogueError> {
+    pub async fn erase(
+        &self,
+        person: &Person,
+        reason: &str,
+        operator: &Operator,
+    ) -> Result<Erasure, CatalogueError> {
         let (ledger, subject) = (
             &self.catalogue.ledger,
             self.catalogue.pseudonym(person).await?,
@@ -90,7 +95,7 @@ impl Eraser {
             .iter()
             .map(|recorded| recorded.account.recording_id.clone())
             .collect();
-        let detail = json!({"reason": reason, "recordings": recordings});
+        let detail = operator.sign(json!({"reason": reason, "recordings": recordings}));
         ledger
             .audit_operator(AuditAction::PersonErasing, &subject, detail)
             .await?;
@@ -109,8 +114,8 @@ impl Eraser {
         }
         let list = self.catalogue.list_of(person).await?;
         self.clear_markers(&list, &mut erasure).await?;
-        let detail =
-            json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
+        // The record before says who, why and what; this one says only that it ended.
+        let detail = json!({"erased": erasure.erased.len(), "left": erasure.left.len()});
         ledger
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;

@@ -11,6 +11,7 @@ use recording_vault::config::Config;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger::Rebuilt;
 use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
+use recording_vault::export::recheck::{Depth, Rechecked};
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
@@ -133,9 +134,13 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
             report.without_receipt.push(id);
             continue;
         };
-        if !app.driver.still_holds(&kept.receipt).await? {
-            report.not_held.push(id);
-            continue;
+        match app.vaults.recheck(&kept.receipt, Depth::Described).await {
+            Rechecked::Same => {}
+            Rechecked::Missing(_) | Rechecked::Different(_) => {
+                report.not_held.push(id);
+                continue;
+            }
+            Rechecked::NotChecked(error) => return Err(error.into()),
         }
         match ledger.rebuild(&id, kept).await? {
             Rebuilt::Rebuilt => report.rebuilt.push(id),

@@ -134,11 +134,34 @@ impl ExportReceipt {
         &self.media
     }
 
+    /// Its media, and its metadata where there is some.
+    pub fn files(&self) -> impl Iterator<Item = &VerifiedFile> {
+        std::iter::once(&self.media).chain(&self.metadata)
+    }
+
     pub fn metadata(&self) -> Option<&VerifiedFile> {
         self.metadata.as_ref()
     }
 
     pub fn verified_at(&self) -> Timestamp {
         self.verified_at
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The proof of a copy of one byte, at home.
+    pub(in crate::export) fn receipt() -> ExportReceipt {
+        receipt_in(VaultName::Home)
+    }
+
+    pub(in crate::export) fn receipt_in(vault: VaultName) -> ExportReceipt {
+        let digest = Sha256Digest::of(b"a");
+        let name = "a/b.wav".parse().expect("it is a safe name");
+        let media = VerifiedFile::new(name, 1, digest, "e".into());
+        let verified_at = "2026-03-02T10:00:00Z".parse().expect("it is a time");
+        ExportReceipt::new(media, None, vault, None, verified_at)
     }
 }

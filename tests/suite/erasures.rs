@@ -20,6 +20,7 @@ use recording_vault::export::ledger::Recorded;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::audit::Operator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -60,7 +61,7 @@ async fn erase(durable: &Durable) -> Erasure {
     let (catalogue, driver) = (durable.catalogue(&plan), durable.instance(&plan));
     let eraser = Eraser::new(catalogue, driver, Duration::from_hours(1));
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
-    let erasing = eraser.erase(&person, "her request").await;
+    let erasing = eraser.erase(&person, "her request", &Operator::Shell).await;
     erasing.expect("the ledger works")
 }
 

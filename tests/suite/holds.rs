@@ -217,7 +217,7 @@ async fn a_hold_that_cannot_be_read_deletes_nothing() {
     garble_the_hold(&pipeline).await;
     let removals: BTreeMap<_, _> = pipeline
         .retention(YEAR)
-        .apply()
+        .apply(&Operator::Shell)
         .await
         .expect("the ledger works")
         .removals
@@ -277,7 +277,7 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
 
     let removals = pipeline
         .retention(YEAR)
-        .apply()
+        .apply(&Operator::Shell)
         .await
         .expect("the ledger works");
     let removals: BTreeMap<_, _> = removals.removals.into_iter().collect();
@@ -317,7 +317,7 @@ async fn what_is_past_its_policy_is_planned_and_deleted_but_for_what_is_held() {
     .await;
     let again = pipeline
         .retention(YEAR)
-        .apply()
+        .apply(&Operator::Shell)
         .await
         .expect("the ledger works");
     assert_eq!(
@@ -332,7 +332,7 @@ async fn an_event_that_comes_again_for_a_removed_chunk_does_not_export_it_again(
     let (pipeline, old, _) = past().await;
     pipeline
         .retention(YEAR)
-        .apply()
+        .apply(&Operator::Shell)
         .await
         .expect("the ledger works");
     // As if ACS had it still.
@@ -378,7 +378,7 @@ async fn a_vault_that_refuses_is_told_of_and_does_not_stop_the_others() {
     for _ in 0..2 {
         let removals: BTreeMap<_, _> = pipeline
             .retention(YEAR)
-            .apply()
+            .apply(&Operator::Shell)
             .await
             .expect("the ledger works")
             .removals
@@ -448,7 +448,7 @@ async fn apply_with(
     let plan = Plan::at(number, fault);
     let retention = durable.retention(&plan, YEAR);
     tokio::select! {
-        _ = retention.apply() => {}
+        _ = retention.apply(&Operator::Shell) => {}
         () = plan.killed() => {}
     }
     assert_no_copy_is_only_said(durable, chunks, what).await;
@@ -476,7 +476,7 @@ async fn no_fault_at_any_call_leaves_a_removal_undone_or_touches_what_is_held() 
             let reached = apply_with(&durable, &chunks, number, fault, &what).await;
             durable
                 .retention(&Plan::calm(), YEAR)
-                .apply()
+                .apply(&Operator::Shell)
                 .await
                 .expect("the ledger works");
             let (old, held) = (
@@ -530,7 +530,7 @@ async fn a_hold_that_comes_after_a_killed_removal_keeps_what_there_is() {
             let before = files_by_digest(&durable);
             durable
                 .retention(&Plan::calm(), YEAR)
-                .apply()
+                .apply(&Operator::Shell)
                 .await
                 .expect("the ledger works");
             assert_eq!(
@@ -568,7 +568,7 @@ async fn a_hold_that_comes_while_a_removal_is_under_way_is_kept_or_told_that_it_
             hold(&holds, &recording_of(&chunks[0])).await;
             state(&durable, &chunks[0]).await
         };
-        let (removals, seen) = tokio::join!(retention.apply(), holding);
+        let (removals, seen) = tokio::join!(retention.apply(&Operator::Shell), holding);
         removals.expect("the ledger works");
         if seen.receipt().is_some() {
             kept += 1;

@@ -218,7 +218,7 @@ impl Eraser {
         }
         let removal = Box::pin(self.removals.remove(ground, id)).await;
         Ok(match removal {
-            Removal::Removed => Outcome::Done,
+            Removal::Removed | Removal::FinishedByAnother => Outcome::Done,
             Removal::Held { cases, is_whole } => {
                 let tags = holds::tags(&cases);
                 Outcome::Left(if is_whole {

@@ -3,7 +3,7 @@
 use tracing::info;
 
 use super::run::{Run, Step};
-use super::settle::{Blame, Failed, dead_lettered};
+use super::settle::dead_lettered;
 use super::{ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
@@ -39,16 +39,7 @@ impl ExportDriver {
                 .give_up(run, dead_lettered(now, &reason), &reason)
                 .await;
         }
-        let attempts = run.entry.attempts + 1;
-        let delay = self
-            .policy
-            .attempts
-            .delay(attempts, error.retry_after(), rand::random());
-        let failed = Failed {
-            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
-            blame: Blame::Source,
-            reason,
-        };
+        let failed = self.failed_at_source(&run.entry, error.retry_after(), reason);
         self.back_off(run, failed).await
     }
 }

@@ -23,8 +23,22 @@ struct BackupSource<'a> {
     receipt: &'a ExportReceipt,
 }
 
+/// How a move home ended without an error.
+pub enum MovedHome {
+    /// All of it is at home, with a proof of its own.
+    Proved(Box<ExportReceipt>),
+    /// The turn was over; what is staged is kept.
+    OutOfTime,
+}
+
+/// The same of one file.
+enum FileHome {
+    Proved(VerifiedFile),
+    OutOfTime,
+}
+
 impl ChunkExporter {
-    /// Copies both files into the home vault and proves them against the receipt. `None` when the turn was over before.
+    /// Copies both files into the home vault and proves them against the receipt.
     ///
     /// Every step can be repeated: what is home already is found there.
     ///
@@ -34,7 +48,7 @@ impl ChunkExporter {
         &self,
         attempt: Attempt<'_>,
         receipt: &ExportReceipt,
-    ) -> Result<Option<ExportReceipt>, TransferError> {
+    ) -> Result<MovedHome, TransferError> {
         let unreachable = |error| TransferError::Source {
             part: ChunkPart::Media,
             source: failure(error),
@@ -47,21 +61,19 @@ impl ChunkExporter {
             vault: backup,
             receipt,
         };
-        let Some(media) = self
-            .copy_home(attempt, &source, ChunkPart::Media, receipt.media())
-            .await?
-        else {
-            return Ok(None);
+        let copying = self.copy_home(attempt, &source, ChunkPart::Media, receipt.media());
+        let FileHome::Proved(media) = copying.await? else {
+            return Ok(MovedHome::OutOfTime);
         };
         let metadata = match receipt.metadata() {
-            Some(file) => match self
-                .copy_home(attempt, &source, ChunkPart::Metadata, file)
-                .await?
-            {
-                Some(file) => Some(file),
-                None => return Ok(None),
-            },
             None => None,
+            Some(file) => {
+                let copying = self.copy_home(attempt, &source, ChunkPart::Metadata, file);
+                let FileHome::Proved(metadata) = copying.await? else {
+                    return Ok(MovedHome::OutOfTime);
+                };
+                Some(metadata)
+            }
         };
         let examination = receipt.examination().cloned();
         let moved = ExportReceipt::new(
@@ -73,7 +85,7 @@ impl ChunkExporter {
         );
         let home = attempt.fence.around(self.vaults.home());
         self.put_receipt(&home, attempt.entry, &moved).await?;
-        Ok(Some(moved))
+        Ok(MovedHome::Proved(Box::new(moved)))
     }
 
     async fn copy_home(
@@ -82,7 +94,7 @@ impl ChunkExporter {
         source: &BackupSource<'_>,
         part: ChunkPart,
         file: &VerifiedFile,
-    ) -> Result<Option<VerifiedFile>, TransferError> {
+    ) -> Result<FileHome, TransferError> {
         let transfer = Transfer {
             source,
             destination: &attempt.fence.around(self.vaults.home()),
@@ -96,9 +108,9 @@ impl ChunkExporter {
         };
         match transfer.run().await? {
             TransferOutcome::Verified(home) => verify::same_content(file, home.file)
-                .map(Some)
+                .map(FileHome::Proved)
                 .map_err(TransferError::Unproved),
-            TransferOutcome::OutOfTime => Ok(None),
+            TransferOutcome::OutOfTime => Ok(FileHome::OutOfTime),
         }
     }
 }

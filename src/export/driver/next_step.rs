@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::export::driver::objection::Objection;
 use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
@@ -22,20 +23,20 @@ pub struct DeletionPolicy {
 
 impl DeletionPolicy {
     /// Why the media of a copy keeps its source from being deleted, if it does.
-    pub fn media_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
+    pub fn copy_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
         if entry.anomaly_accepted_at.is_some() {
             return None;
         }
         match (receipt.anomaly(), self.anomalies) {
             (Some(anomaly), OnAnomaly::Keep) => {
-                return Some(format!("its media is doubtful: {anomaly}"));
+                return Some(Objection::Doubtful(anomaly.to_owned()));
             }
             (Some(_), OnAnomaly::Delete) => return None,
             (None, OnAnomaly::Keep | OnAnomaly::Delete) => {}
         }
         let is_unknown = receipt.media_verdict() == MediaVerdict::Unknown;
         match self.unknown_media {
-            OnUnknownMedia::Keep if is_unknown => Some("its media could not be checked".to_owned()),
+            OnUnknownMedia::Keep if is_unknown => Some(Objection::NotCompared),
             OnUnknownMedia::Keep | OnUnknownMedia::Delete => None,
         }
     }
@@ -78,7 +79,7 @@ pub enum NextStep {
     /// Not to be deleted by us: nothing to do but to say so.
     LeaveSource {
         receipt: ExportReceipt,
-        reason: String,
+        objection: Objection,
     },
     Wait {
         until: Timestamp,
@@ -141,13 +142,13 @@ fn half_time(entry: &LedgerEntry) -> Timestamp {
 }
 
 /// Why the file that was copied may not be all that was recorded: then it is never deleted at ACS.
-fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
+fn incomplete(entry: &LedgerEntry) -> Option<Objection> {
     match entry.chunk.end() {
-        ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
-        ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
+        ChunkEnd::Failed => Some(Objection::NotStoredWhole),
+        ChunkEnd::BeingRecorded => Some(Objection::CopiedUnfinished),
         ChunkEnd::Final => entry
             .copied_unfinished
-            .then_some("it was copied while it was still recorded"),
+            .then_some(Objection::CopiedUnfinished),
     }
 }
 
@@ -158,16 +159,14 @@ fn after_export(
     now: Timestamp,
 ) -> NextStep {
     if entry.chunk.locations.delete.is_none() {
-        let reason = format!(
-            "the event named no deleteLocation; ACS drops it by itself at {}",
-            entry.expires_at
-        );
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason,
+            objection: Objection::NoDeleteLocation {
+                expires_at: entry.expires_at,
+            },
         };
     }
-    if let Some(reason) = incomplete(entry) {
+    if let Some(objection) = incomplete(entry) {
         // Its final event may still come; ACS keeps the file for as long as it can.
         let is_over = now >= entry.surely_gone_at || entry.chunk.end() == ChunkEnd::Failed;
         if !is_over {
@@ -177,10 +176,10 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason: reason.to_owned(),
+            objection,
         };
     }
-    if let Some(reason) = deletion.media_objection(entry, receipt) {
+    if let Some(objection) = deletion.copy_objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {
                 until: entry.surely_gone_at,
@@ -188,7 +187,7 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason,
+            objection,
         };
     }
     let due_at = receipt
@@ -208,11 +207,10 @@ fn after_export(
 mod tests {
     use super::*;
     use crate::export::entry::tests::entry;
-    use crate::export::receipt::VerifiedFile;
+    use crate::export::receipt::tests::{receipt, receipt_in};
     use crate::export::state::SourceEnd;
     use crate::media::plausibility::Plausibility;
     use crate::media::{MediaExamination, MediaProbe};
-    use crate::store::digest::Sha256Digest;
 
     const HOUR: DeletionPolicy = DeletionPolicy {
         delay: Duration::from_hours(1),
@@ -223,22 +221,6 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
-    }
-
-    fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new(
-            "a/b.wav".parse().unwrap(),
-            1,
-            Sha256Digest::of(b"a"),
-            "e".into(),
-        );
-        ExportReceipt::new(
-            media,
-            None,
-            VaultName::Home,
-            None,
-            at("2026-03-02T10:00:00Z"),
-        )
     }
 
     fn doubtful() -> LedgerEntry {
@@ -273,7 +255,7 @@ mod tests {
         );
         let step = next_step(&entry, HOUR, entry.surely_gone_at);
         assert!(
-            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")),
+            matches!(&step, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("a web page")),
             "{step:?}"
         );
         let careless = DeletionPolicy {
@@ -307,7 +289,13 @@ mod tests {
         assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
         let step = next_step(&entry, careful, until);
         assert!(
-            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not be checked")),
+            matches!(
+                &step,
+                NextStep::LeaveSource {
+                    objection: Objection::NotCompared,
+                    ..
+                }
+            ),
             "{step:?}"
         );
         entry.anomaly_accepted_at = Some(now);
@@ -320,14 +308,7 @@ mod tests {
     #[test]
     fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
         let mut entry = exported();
-        let media = receipt().media().clone();
-        let receipt = ExportReceipt::new(
-            media,
-            None,
-            VaultName::Backup,
-            None,
-            at("2026-03-02T10:00:00Z"),
-        );
+        let receipt = receipt_in(VaultName::Backup);
         entry.state = ChunkState::Exported {
             receipt: receipt.clone(),
         };
@@ -411,7 +392,13 @@ mod tests {
         entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
         let step = next_step(&entry, HOUR, at("2026-03-02T12:00:00Z"));
         assert!(
-            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not store")),
+            matches!(
+                &step,
+                NextStep::LeaveSource {
+                    objection: Objection::NotStoredWhole,
+                    ..
+                }
+            ),
             "{step:?}"
         );
     }

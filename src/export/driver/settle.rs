@@ -36,6 +36,17 @@ pub(super) struct Failed {
     pub reason: String,
 }
 
+impl Failed {
+    /// The vault failed: that is not the chunk's fault, and the next attempt is soon.
+    pub fn of_vault(reason: String) -> Self {
+        Self {
+            delay: AFTER_VAULT_FAILURE,
+            blame: Blame::Vault,
+            reason,
+        }
+    }
+}
+
 impl Blame {
     fn as_str(self) -> &'static str {
         match self {
@@ -132,32 +143,40 @@ impl ExportDriver {
             TransferError::Source { source, .. } => source,
             // The vault's trouble is not the chunk's: it spends no attempt.
             TransferError::Destination(_) | TransferError::Vanished(_) => {
-                let failed = Failed {
-                    delay: AFTER_VAULT_FAILURE,
-                    blame: Blame::Vault,
-                    reason,
-                };
-                return self.back_off(run, failed).await;
+                return self.back_off(run, Failed::of_vault(reason)).await;
             }
         };
         let attempts = run.entry.attempts + 1;
-        let delay = self
-            .policy
-            .attempts
-            .delay(attempts, source.retry_after(), rand::random());
-        if delay.is_none() && is_gone {
+        // As long as ACS may have it, nothing is given up.
+        if is_gone && attempts >= self.policy.attempts.failures {
             let reason = format!("{attempts} attempts failed, the last: {reason}");
             return self
                 .give_up(run, dead_lettered(now, &reason), &reason)
                 .await;
         }
-        // As long as ACS may have it, nothing is given up.
-        let failed = Failed {
-            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
+        let failed = self.failed_at_source(&run.entry, source.retry_after(), reason);
+        self.back_off(run, failed).await
+    }
+
+    /// The delay after so many failures in a row. The longest one stays where the policy would give up.
+    pub(super) fn delay_after(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let attempts = self.policy.attempts;
+        let delay = attempts.delay(failures, retry_after, rand::random());
+        delay.unwrap_or(attempts.longest_delay)
+    }
+
+    /// Another attempt at the source has failed.
+    pub(super) fn failed_at_source(
+        &self,
+        entry: &LedgerEntry,
+        retry_after: Option<Duration>,
+        reason: String,
+    ) -> Failed {
+        Failed {
+            delay: self.delay_after(entry.attempts + 1, retry_after),
             blame: Blame::Source,
             reason,
-        };
-        self.back_off(run, failed).await
+        }
     }
 
     pub(super) async fn back_off(

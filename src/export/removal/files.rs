@@ -13,7 +13,8 @@ use crate::export::fence::Fence;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::receipt_document::RECEIPT_READ_LIMIT;
-use crate::export::transfer::verify;
+use crate::export::recheck::{Depth, Rechecked};
+use crate::export::transfer::verify::{self, Mismatch};
 use crate::export::vaults::Vaults;
 
 /// A name under which a file of a chunk may lie.
@@ -48,7 +49,7 @@ pub(super) enum Act {
 pub(in crate::export) enum BackupCleared {
     Done,
     /// The copy at home is gone: what lies in the backup vault may be the only one.
-    LostAtHome,
+    LostAtHome(Mismatch),
 }
 
 /// Whether the files of a receipt are there.
@@ -63,8 +64,7 @@ pub(super) enum Proof {
 pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Vec<Place> {
     let mut places = Vec::new();
     if let Some(receipt) = receipt {
-        let files = std::iter::once(receipt.media()).chain(receipt.metadata());
-        places.extend(files.map(|file| Place {
+        places.extend(receipt.files().map(|file| Place {
             vault: receipt.vault(),
             name: file.name().clone(),
         }));
@@ -158,8 +158,12 @@ impl Vaults {
         loop {
             let checked = fence.check().await;
             checked.map_err(|error| failed(error.into()))?;
-            if !self.still_hold(at_home).await? {
-                return Ok(BackupCleared::LostAtHome);
+            match self.recheck(at_home, Depth::Described).await {
+                Rechecked::Same => {}
+                Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
+                    return Ok(BackupCleared::LostAtHome(mismatch));
+                }
+                Rechecked::NotChecked(error) => return Err(error),
             }
             match self.remove_seen(fence, seen).await {
                 Act::Done => {

@@ -20,7 +20,7 @@ use crate::export::destination::{DestinationError, ExportDestination};
 use crate::export::layout::BlobName;
 use crate::export::source::{SourceError, Validator};
 use crate::export::transfer::error::TransferError;
-use crate::export::transfer::fetch::{Extent, FetchError, Fetched, Fetcher, Input, Wanted};
+use crate::export::transfer::fetch::{BlockRequest, Extent, FetchError, Fetched, Fetcher, Input};
 use crate::media::PassingMedia;
 use crate::metrics;
 use crate::store::digest::WORD;
@@ -245,7 +245,7 @@ impl<'a> Window<'a> {
                 return;
             }
             let size_bytes = self.next_size();
-            let wanted = Wanted {
+            let request = BlockRequest {
                 offset,
                 size_bytes,
                 total_bytes: self.total_bytes,
@@ -256,7 +256,7 @@ impl<'a> Window<'a> {
             self.next_index += 1;
             let stream = self.stream.take();
             self.fetching
-                .push_back(self.assembly.fetcher.fetch(wanted, stream).boxed());
+                .push_back(self.assembly.fetcher.fetch(request, stream).boxed());
         }
     }
 

@@ -164,9 +164,11 @@ pub(crate) async fn retry(
         let code = "NothingToRetry";
         return Err(Problem::new(StatusCode::CONFLICT, code, message));
     }
+    let state = app.actions.state_of(&id).await;
+    let state = state.map_err(CatalogueError::from)?;
     Ok(Json(RetryAnswer {
         document_id: id.to_string(),
-        state: app.actions.state_of(&id).await?,
+        state: state.ok_or_else(unknown_chunk)?.as_str(),
     }))
 }
 

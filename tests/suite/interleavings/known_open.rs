@@ -20,14 +20,4 @@ pub const KNOWN_OPEN: &[KnownOpen] = &[
         problem: "the guard ended a pause that was to go on",
         reason: "ACS takes a resume that arrives a second time, late, for the newer pause: its requests name no pause",
     },
-    KnownOpen {
-        scenario: "erase",
-        problem: "Erase fails: chunk 0: the vault did not delete it",
-        reason: "a process that was frozen past its claim reports that it did not finish, although another one did",
-    },
-    KnownOpen {
-        scenario: "retention apply",
-        problem: "ApplyRetention fails: could not",
-        reason: "a process that was frozen past its claim reports that it did not finish, although another one did",
-    },
 ];
