@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::destination::Protection;
 use super::layout::BlobName;
 use crate::media::{MediaExamination, MediaNotice, MediaVerdict};
 use crate::store::digest::Sha256Digest;
@@ -58,9 +59,15 @@ pub struct ExportReceipt {
     /// In which vault the files lie.
     #[serde(default)]
     vault: VaultName,
-    /// What the media says of itself and what is said of it disagree: the copy is exact, its source may not be right.
+    /// What is doubtful: the copy is exact, but its source may not be right, or the copy is not protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anomaly: Option<String>,
+    /// The metadata is not that of the chunk, or no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata_anomaly: Option<String>,
+    /// The protection that the settings ask for and the vault refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unprotected: Vec<Protection>,
     /// What a look into the media has shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     examination: Option<MediaExamination>,
@@ -84,15 +91,37 @@ impl ExportReceipt {
         examination: Option<MediaExamination>,
         verified_at: Timestamp,
     ) -> Self {
-        let anomaly = examination.as_ref().and_then(MediaExamination::anomaly);
-        Self {
+        let receipt = Self {
             media,
             metadata,
             verified_at,
             vault,
-            anomaly: anomaly.map(str::to_owned),
+            anomaly: None,
+            metadata_anomaly: None,
+            unprotected: Vec::new(),
             examination,
-        }
+        };
+        receipt.with_doubts(None, Vec::new())
+    }
+
+    /// Adds what is wrong with the metadata, and the protection that the files lack.
+    pub(super) fn with_doubts(
+        mut self,
+        metadata_anomaly: Option<String>,
+        unprotected: Vec<Protection>,
+    ) -> Self {
+        self.metadata_anomaly = metadata_anomaly;
+        self.unprotected = unprotected;
+        let of_media = self.examination.as_ref();
+        let of_media = of_media.and_then(MediaExamination::anomaly);
+        let doubts = [
+            of_media.map(str::to_owned),
+            self.metadata_anomaly.clone(),
+            self.missing_protection(),
+        ];
+        let doubts: Vec<String> = doubts.into_iter().flatten().collect();
+        self.anomaly = (!doubts.is_empty()).then(|| doubts.join("; "));
+        self
     }
 
     /// The same proof of files that were proved again.
@@ -108,7 +137,23 @@ impl ExportReceipt {
         self.vault
     }
 
-    /// One sentence on what disagrees, if something does.
+    /// What is wrong with the metadata, if something is.
+    pub(super) fn metadata_anomaly(&self) -> Option<&str> {
+        self.metadata_anomaly.as_deref()
+    }
+
+    /// One sentence on the protection that the settings ask for and the vault refused, if there is some.
+    pub fn missing_protection(&self) -> Option<String> {
+        let missing: Vec<String> = self.unprotected.iter().map(Protection::to_string).collect();
+        (!missing.is_empty()).then(|| {
+            format!(
+                "the vault refused {}, so nothing protects its copy",
+                missing.join(" and ")
+            )
+        })
+    }
+
+    /// One sentence on what is doubtful, if something is.
     pub fn anomaly(&self) -> Option<&str> {
         self.anomaly.as_deref()
     }

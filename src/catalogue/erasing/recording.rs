@@ -158,6 +158,11 @@ impl Eraser {
             ChunkState::InPlace { .. } => Some(format!(
                 "chunk {index} lies in your own storage, where nothing is deleted from here"
             )),
+            ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } if entry.is_external() => {
+                Some(format!(
+                    "chunk {index} lies in your own storage, where nothing is deleted from here"
+                ))
+            }
             ChunkState::Expired { .. } | ChunkState::DeadLettered { .. }
                 if !entry.is_surely_gone(self.catalogue.clock.now()) =>
             {

@@ -41,6 +41,9 @@ impl ExportDriver {
         }
         if run.vault == VaultName::Backup {
             match self.export_into(run, VaultName::Backup).await? {
+                Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
+                    return Ok(Exported::Failed(taken));
+                }
                 Exported::Failed(error) => {
                     warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too");
                 }
@@ -54,6 +57,9 @@ impl ExportDriver {
             Exported::Failed(error) => error,
             exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => return Ok(exported),
         };
+        if matches!(error, TransferError::ForeignBlocks(_)) {
+            return Ok(Exported::Failed(error));
+        }
         let is_vaults_fault = matches!(
             error,
             TransferError::Destination(_) | TransferError::Vanished(_)
@@ -74,6 +80,9 @@ impl ExportDriver {
         run.begin_turn_again();
         run.is_first = false;
         match self.export_into(run, VaultName::Backup).await? {
+            Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
+                Ok(Exported::Failed(taken))
+            }
             // Whatever the trouble is there, it is the vault's that decides.
             Exported::Failed(_) => Ok(Exported::Failed(error)),
             exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => Ok(exported),
@@ -127,7 +136,9 @@ impl ExportDriver {
             TransferError::Unproved(_) => {
                 error!(document.id = %id, error = %reason, "Chunk `{id}` lies in the backup vault and does not come home");
             }
-            TransferError::Destination(_) | TransferError::Vanished(_) => {}
+            TransferError::ForeignBlocks(_)
+            | TransferError::Destination(_)
+            | TransferError::Vanished(_) => {}
         }
         let failed = Failed {
             delay: self.delay_after(run.entry.vault_failures + 1, None),

@@ -1,4 +1,5 @@
-//! Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.
+//! Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete: it is tried
+//! as often as the policy says, whatever time that takes.
 
 use tracing::info;
 
@@ -33,8 +34,14 @@ impl ExportDriver {
             Err(error) => error,
         };
         let reason = ErrorChain(&error).to_string();
-        let is_final = matches!(error, SourceError::Refused(_)) || run.entry.is_surely_gone(now);
-        if is_final {
+        let attempts = run.entry.attempts + 1;
+        if attempts >= self.policy.attempts.failures {
+            let reason = format!("{attempts} attempts failed, the last: {reason}");
+            return self
+                .give_up(run, dead_lettered(now, &reason), &reason)
+                .await;
+        }
+        if matches!(error, SourceError::Refused(_)) {
             return self
                 .give_up(run, dead_lettered(now, &reason), &reason)
                 .await;

@@ -11,7 +11,7 @@ use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
-use crate::export::transfer::chunk::{Attempt, ChunkExporter};
+use crate::export::transfer::chunk::{Attempt, ChunkExporter, missing_protection};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::file::{Transfer, TransferOutcome};
 use crate::export::transfer::verify;
@@ -84,6 +84,9 @@ impl ChunkExporter {
             self.clock.now(),
         );
         let home = attempt.fence.around(self.vaults.home());
+        let unprotected = missing_protection(&home, &moved).await?;
+        let metadata_anomaly = receipt.metadata_anomaly().map(str::to_owned);
+        let moved = moved.with_doubts(metadata_anomaly, unprotected);
         self.put_receipt(&home, attempt.entry, &moved).await?;
         Ok(MovedHome::Proved(Box::new(moved)))
     }
@@ -104,6 +107,10 @@ impl ChunkExporter {
             content_type: layout::content_type(file.name()),
             blocks: self.blocks,
             turn: attempt.turn,
+            fence: attempt.fence,
+            vault: VaultName::Home,
+            // The backup vault names no versions, and its files do not change.
+            staged_version: None,
             is_first_attempt: attempt.is_first,
         };
         match transfer.run().await? {
@@ -153,6 +160,10 @@ impl RecordingSource for BackupSource<'_> {
             validator: None,
             stream,
         })
+    }
+
+    fn admits(&self, _chunk: &RecordingChunk) -> bool {
+        true
     }
 
     async fn delete(

@@ -22,10 +22,14 @@ pub struct DeletionPolicy {
 }
 
 impl DeletionPolicy {
-    /// Why the media of a copy keeps its source from being deleted, if it does.
+    /// Why a copy keeps its source from being deleted until somebody accepts it, if it does.
     pub fn copy_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
         if entry.anomaly_accepted_at.is_some() {
             return None;
+        }
+        // Whatever is made of anomalies: a copy that has to be protected and is not does not replace its source.
+        if let Some(missing) = receipt.missing_protection() {
+            return Some(Objection::Unprotected(missing));
         }
         match (receipt.anomaly(), self.anomalies) {
             (Some(anomaly), OnAnomaly::Keep) => {
@@ -96,7 +100,7 @@ pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) 
         return NextStep::Wait { until };
     }
     match &entry.state {
-        ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
+        ChunkState::Pending if entry.is_external() => NextStep::Catalogue,
         ChunkState::Pending => match half_time(entry) {
             // Its final event may come before; a copy of half of it is better than none.
             until if entry.chunk.end() == ChunkEnd::BeingRecorded && now < until => {
@@ -206,6 +210,7 @@ fn after_export(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::export::destination::Protection;
     use crate::export::entry::tests::entry;
     use crate::export::receipt::tests::{receipt, receipt_in};
     use crate::export::state::SourceEnd;
@@ -271,6 +276,30 @@ mod tests {
             next_step(&entry, HOUR, later),
             NextStep::DeleteSource { .. }
         ));
+    }
+
+    #[test]
+    fn the_source_of_a_copy_without_its_protection_stays_until_somebody_accepts_it() {
+        let receipt = receipt().with_doubts(None, vec![Protection::LegalHold]);
+        let mut entry = LedgerEntry {
+            state: ChunkState::Exported { receipt },
+            ..exported()
+        };
+        let now = at("2026-03-02T12:00:00Z");
+        let careless = DeletionPolicy {
+            anomalies: OnAnomaly::Delete,
+            ..HOUR
+        };
+        let until = entry.surely_gone_at;
+        assert_eq!(next_step(&entry, careless, now), NextStep::Wait { until });
+        let step = next_step(&entry, careless, until);
+        assert!(
+            matches!(&step, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("VAULT_LEGAL_HOLD")),
+            "{step:?}"
+        );
+        entry.anomaly_accepted_at = Some(now);
+        let step = next_step(&entry, HOUR, now);
+        assert!(matches!(step, NextStep::DeleteSource { .. }), "{step:?}");
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub enum Objection {
     CopiedUnfinished,
     #[error("its copy is doubtful: {0}")]
     Doubtful(String),
+    #[error("{0}")]
+    Unprotected(String),
     #[error("its media could not be checked")]
     NotCompared,
 }

@@ -133,7 +133,7 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
-        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.media_verdict() != MediaVerdict::Agrees);
+        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.media_verdict() != MediaVerdict::Agrees || receipt.anomaly().is_some());
         if entry.anomaly_accepted_at.is_some() {
             return Ok(Change::Leave(Accepted::AlreadyAccepted));
         }

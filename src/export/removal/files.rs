@@ -91,9 +91,13 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
 }
 
 /// Every place in one vault.
-pub(super) fn all_in(vault: VaultName, entry: &LedgerEntry) -> impl Iterator<Item = Place> {
-    layout::all_names(&entry.folder, &entry.chunk)
-        .into_iter()
+pub(super) fn all_in(
+    vault: VaultName,
+    entry: &LedgerEntry,
+) -> impl Iterator<Item = Place> + use<'_> {
+    entry
+        .folders()
+        .flat_map(|folder| layout::all_names(folder, &entry.chunk))
         .map(move |name| Place { vault, name })
 }
 

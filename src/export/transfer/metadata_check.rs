@@ -82,7 +82,9 @@ mod tests {
 
     fn chunk() -> RecordingChunk {
         RecordingChunk {
-            document_id: "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8".parse().unwrap(),
+            document_id: "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8"
+                .parse()
+                .unwrap(),
             index: 2,
             call_id: "7C62CCA0-0000-4444-8888-000000000001".parse().ok(),
             ..entry().chunk

@@ -216,7 +216,7 @@ pub(crate) async fn verify(
     }
     if let Some(reason) = check.not_checked.into_iter().next() {
         tracing::error!(document.id = %id, error = reason, "Could not verify a copy");
-        let message = "The vault could not be read, so the copy was not verified; try again.";
+        let message = format!("The copy could not be checked: {reason}.");
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "VaultUnavailable",

@@ -63,6 +63,8 @@ pub struct Model {
     pub ignores_ranges: bool,
     /// Names the version of the media in every answer.
     pub has_validators: bool,
+    /// It is the customer's own storage, and no host of ACS.
+    pub is_external: bool,
     /// Media that is asked for from here on fails.
     fails_from: Option<u64>,
 }
@@ -70,6 +72,13 @@ pub struct Model {
 impl FakeSource {
     pub fn model(&self) -> MutexGuard<'_, Model> {
         self.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// The customer's own storage.
+    pub fn external() -> Self {
+        let source = Self::default();
+        source.model().is_external = true;
+        source
     }
 
     /// Keeps a chunk with its media; its metadata says what it is.
@@ -229,6 +238,11 @@ impl RecordingSource for FakeSource {
             validator,
             stream,
         })
+    }
+
+    fn admits(&self, chunk: &RecordingChunk) -> bool {
+        let location = chunk.locations.content.as_deref().unwrap_or_default();
+        location.contains(".blob.core.windows.net") == self.model().is_external
     }
 
     async fn delete(

@@ -47,6 +47,8 @@ pub fn policy() -> ExportPolicy {
 /// One instance on a durable state that other instances may share.
 pub struct Pipeline {
     pub source: Arc<FakeSource>,
+    /// The customer's own storage.
+    pub external: Arc<FakeSource>,
     pub vault: Arc<MemoryVault>,
     pub backup: Arc<MemoryVault>,
     pub store: Arc<MemoryDocumentStore>,
@@ -145,11 +147,12 @@ impl Pipeline {
     ) -> Self {
         let vaults = Vaults::new(vault.clone(), Some(backup.clone()));
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
+        let external = Arc::new(FakeSource::external());
         let driver = Arc::new(ExportDriver::new(
             ledger,
             Sources {
                 acs: source.clone(),
-                external: source.clone(),
+                external: external.clone(),
             },
             vaults,
             clock.clone(),
@@ -157,6 +160,7 @@ impl Pipeline {
         ));
         Self {
             source,
+            external,
             vault,
             backup,
             store,
@@ -174,7 +178,7 @@ impl Pipeline {
             ledger,
             Sources {
                 acs: self.source.clone(),
-                external: self.source.clone(),
+                external: self.external.clone(),
             },
             vaults,
             self.clock.clone(),
