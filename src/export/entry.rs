@@ -33,7 +33,7 @@ pub struct LedgerEntry {
     pub folder: String,
     /// Folders that were given up because another program writes there. Files of an attempt may lie in them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    former_folders: Vec<String>,
+    pub(super) former_folders: Vec<String>,
     pub state: ChunkState,
     /// Failed attempts at the source since the last success.
     pub attempts: u32,
@@ -45,7 +45,7 @@ pub struct LedgerEntry {
     pub media_kind: Option<MediaKind>,
     /// Of which versions of its files blocks are staged, where the source names versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    staged_versions: Vec<StagedVersion>,
+    pub(super) staged_versions: Vec<StagedVersion>,
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,

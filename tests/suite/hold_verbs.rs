@@ -4,7 +4,6 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::support::chunk;
 use crate::support::world::{World, document_ids};
 
 fn run(world: &World, arguments: &[&str]) -> Output {

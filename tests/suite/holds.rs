@@ -15,6 +15,7 @@ use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held, Holds, Released};
 
+use crate::retention::past;
 use crate::support::pipeline::{Pipeline, RETENTION};
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver};
 use crate::support::{chunk, content};

@@ -9,16 +9,15 @@ use recording_vault::export::{ChunkState, DriveOutcome};
 use recording_vault::recording::{DocumentId, RecordingChunk};
 use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
-use recording_vault::store::document_store::DocumentStore as _;
 use recording_vault::store::holds::Held;
 
 use crate::holds::{FAULTS, YEAR, case, chunk_of, hold, recorded, recording_of, release};
+use crate::support::content;
 use crate::support::pipeline::{Pipeline, RETENTION};
 use crate::support::simulation::{Durable, Fault, Plan, deliver};
-use crate::support::{chunk, content};
 
 /// Chunks `old` and `held`, each of its own recording, in the vault for more than a year.
-async fn past() -> (Pipeline, DocumentId, DocumentId) {
+pub(crate) async fn past() -> (Pipeline, DocumentId, DocumentId) {
     let (old, held) = (chunk_of("old", "old"), chunk_of("held", "held"));
     let pipeline = recorded(&[old.clone(), held.clone()]).await;
     hold(&pipeline.driver.ledger().holds(), &recording_of(&held)).await;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::error::ErrorKind;
-use azure_core::http::{Etag, RequestContent, StatusCode};
+use azure_core::http::{Etag, RequestContent};
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
     BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answers::{created, failed, is_changed, is_protected, may_be_unsupported};
 use super::options::{AzureVaultOptions, metadata, missing_protection};
-use super::{SEQUENTIAL, if_there, redacted, sequential_download, status};
+use super::{SEQUENTIAL, if_there, redacted, sequential_download};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::{Block, BlockId, ID_LENGTH};
