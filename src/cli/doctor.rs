@@ -6,6 +6,7 @@ mod clock;
 mod handler;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -170,8 +171,12 @@ struct Targets {
     vault: VaultUrl,
     backup: Option<VaultUrl>,
     ledger: VaultUrl,
+<<<<<<< HEAD
     /// The vault is to keep more than the bytes of files: tags, a tier, a retention, a legal hold.
     has_extras: bool,
+=======
+    audit: Option<VaultUrl>,
+>>>>>>> main
     /// Deliveries to the webhook need a token that only Event Grid has.
     wants_token: bool,
 }
@@ -186,10 +191,14 @@ impl Targets {
             vault: config.storage.vault.clone(),
             backup: config.storage.backup_vault.clone(),
             ledger: config.storage.ledger.clone(),
+<<<<<<< HEAD
             has_extras: {
                 let options = &config.storage.vault_options;
                 *options != options.plain()
             },
+=======
+            audit: config.storage.audit.clone(),
+>>>>>>> main
             wants_token: config.event_grid.tokens.is_some(),
         }
     }
@@ -200,7 +209,13 @@ impl Targets {
         [("vault", &self.vault)]
             .into_iter()
             .chain(backup)
-            .chain([("ledger", &self.ledger)])
+            .chain(self.documents())
+    }
+
+    /// Those that keep documents.
+    fn documents(&self) -> impl Iterator<Item = (&'static str, &VaultUrl)> {
+        let audit = self.audit.iter().map(|url| ("audit log", url));
+        [("ledger", &self.ledger)].into_iter().chain(audit)
     }
 }
 
@@ -261,9 +276,12 @@ async fn with_settings(
         "settings",
         format!("read from {origin}; all are valid or have their defaults"),
     )];
-    let ledger = compose::storage_at(&config, &targets.ledger);
-    let (app, ledger) = match (compose::app(config), ledger) {
-        (Ok(app), Ok(ledger)) => (app, ledger),
+    let documents: Result<BTreeMap<_, _>, _> = targets
+        .documents()
+        .map(|(name, url)| Ok((name, compose::storage_at(&config, url)?)))
+        .collect();
+    let (app, documents) = match (compose::app(config), documents) {
+        (Ok(app), Ok(documents)) => (app, documents),
         (Err(error), _) | (_, Err(error)) => {
             checks.push(Check::failed(
                 "clients",
@@ -293,8 +311,11 @@ async fn with_settings(
     for (name, url) in targets.storages() {
         if url.needs_identity() && !has_token {
             checks.push(Check::not_checked(name, "there is no token to ask it with"));
-        } else if name == "ledger" {
-            asking.push(storage::ledger(url, &*ledger).boxed());
+        } else if let Some(documents) = documents.get(name) {
+            asking.push(match name {
+                "ledger" => storage::ledger(url, &**documents).boxed(),
+                _ => storage::audit(url, &**documents).boxed(),
+            });
         } else if name == "vault" {
             asking.push(storage::vault(name, url, vaults.home()).boxed());
             if targets.has_extras {

@@ -20,7 +20,8 @@
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
-//! | `infra` | what is made in Azure fits the sources; workflows are pinned |
+//! | `infra` | what is made in Azure fits the sources |
+//! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |
 //! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -107,6 +108,7 @@ mod sdk_traffic;
 mod shell_settings;
 mod source_deletion;
 mod storms;
+mod supply_chain;
 mod support;
 mod sweep_cost;
 mod telemetry;
