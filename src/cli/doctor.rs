@@ -171,12 +171,9 @@ struct Targets {
     vault: VaultUrl,
     backup: Option<VaultUrl>,
     ledger: VaultUrl,
-<<<<<<< HEAD
     /// The vault is to keep more than the bytes of files: tags, a tier, a retention, a legal hold.
     has_extras: bool,
-=======
     audit: Option<VaultUrl>,
->>>>>>> main
     /// Deliveries to the webhook need a token that only Event Grid has.
     wants_token: bool,
 }
@@ -191,14 +188,11 @@ impl Targets {
             vault: config.storage.vault.clone(),
             backup: config.storage.backup_vault.clone(),
             ledger: config.storage.ledger.clone(),
-<<<<<<< HEAD
             has_extras: {
                 let options = &config.storage.vault_options;
                 *options != options.plain()
             },
-=======
             audit: config.storage.audit.clone(),
->>>>>>> main
             wants_token: config.event_grid.tokens.is_some(),
         }
     }
