@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use recording_vault::export::block::BlockChain;
-use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
+use recording_vault::export::destination::{BlobProperties, ExportDestination as _, StageOutcome};
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::export::recheck::Depth;
 use recording_vault::export::removal::{Ground, Removal};
@@ -316,7 +316,7 @@ async fn blocks_that_are_staged_after_a_removal_are_discarded() {
     let content = Bytes::from_static(b"late");
     let (_, block) = BlockChain::start(content.len() as u64).hash_next(content);
     let staged = durable.vault.stage(name, block).await;
-    staged.expect("the vault works");
+    assert_eq!(staged.expect("the vault works"), StageOutcome::Staged);
     durable.clock.advance(Duration::from_mins(20));
     let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
     sweep.run(budget()).await.expect("the ledger works");
