@@ -1,5 +1,7 @@
 //! One durable record per chunk: what is known, where it stands, who is at it.
 
+mod further_file;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::intent::Intent;
-use super::layout;
+use super::layout::{self, BlobName};
 use super::receipt::VaultName;
-use super::source::{ChunkPart, Validator};
+use super::source::Validator;
 use super::state::ChunkState;
-use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
+use crate::recording::{FileNumber, MediaKind, MetadataSummary, RecordingChunk};
 use crate::store::people::PersonHash;
+
+pub use further_file::{FurtherFile, FurtherState};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -49,6 +53,9 @@ pub struct LedgerEntry {
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
+    /// Its metadata is larger than what is copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_too_large: bool,
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -67,6 +74,15 @@ pub struct LedgerEntry {
     /// When somebody said that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
+    /// Nobody asked for its recording: it was not started through this app, and no start of its call was announced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
+    /// Which of its places an operator said is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_place: Option<FileNumber>,
+    /// Its other files, where events announced some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<FurtherFile>,
     pub not_before: Option<Timestamp>,
     /// The highest risk that was reported.
     #[serde(default, rename = "toldRisk")]
@@ -91,7 +107,7 @@ pub struct LedgerEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StagedVersion {
-    pub part: ChunkPart,
+    pub name: BlobName,
     pub vault: VaultName,
     pub validator: Validator,
     /// Blocks of another version may be staged too: none of them is used again.
@@ -161,10 +177,14 @@ impl LedgerEntry {
             media_kind: None,
             staged_versions: Vec::new(),
             copied_unfinished: false,
+            metadata_too_large: false,
             intent: None,
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
+            unsolicited: false,
+            accepted_place: None,
+            further: Vec::new(),
             not_before: None,
             reported_risk: None,
             reported_end: false,
@@ -195,22 +215,22 @@ impl LedgerEntry {
     /// The version of a file that blocks in this vault are staged of, as far as it is known.
     pub(super) fn staged_version(
         &self,
-        part: ChunkPart,
+        name: &BlobName,
         vault: VaultName,
     ) -> Option<&StagedVersion> {
         let mut versions = self.staged_versions.iter();
-        versions.find(|version| version.part == part && version.vault == vault)
+        versions.find(|version| version.name == *name && version.vault == vault)
     }
 
     pub(super) fn set_staged_version(&mut self, version: StagedVersion) {
         let is_same_file =
-            |other: &StagedVersion| other.part == version.part && other.vault == version.vault;
+            |other: &StagedVersion| other.name == version.name && other.vault == version.vault;
         self.staged_versions.retain(|other| !is_same_file(other));
         self.staged_versions.push(version);
     }
 
     /// Is due at once, with all its attempts before it.
-    pub(super) fn begin_attempts_anew(&mut self) {
+    pub(in crate::export) fn begin_attempts_anew(&mut self) {
         self.attempts = 0;
         self.not_before = None;
     }
@@ -250,7 +270,7 @@ impl LedgerEntry {
 
     /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
     pub(super) fn is_done(&self) -> bool {
-        self.state.is_settled() && (self.reported_end || !self.state.is_loss())
+        !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
     /// Half of its time is over, and it is not in the vault.

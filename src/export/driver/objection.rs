@@ -23,6 +23,14 @@ pub enum Objection {
     OtherNotInVault { other: DocumentId },
     #[error("ACS reports that it could not store all of it")]
     NotStoredWhole,
+    #[error("a later event reports that ACS could not store all of it")]
+    LaterFormFailed,
+    #[error("events name {places} places for it; `accept --place` says which is right")]
+    Disputed { places: usize },
+    #[error(
+        "nobody asked for its recording: it was not started through this app, and no CallStarted announced its call"
+    )]
+    Unsolicited,
     #[error("it was copied while it was still recorded")]
     CopiedUnfinished,
     #[error("its copy is doubtful: {0}")]

@@ -32,6 +32,8 @@ pub enum Preview {
 pub enum WhyKept {
     NotProved,
     MetadataNotInVault,
+    /// Another file of the document is still to be exported.
+    FurtherNotInVault,
     InOwnStorage,
     InBackupVault,
     /// Another process has its claim.
@@ -82,6 +84,9 @@ impl ExportDriver {
             NextStep::DeleteSource { receipt } => receipt,
             NextStep::Export if entry.state.receipt().is_some() => {
                 return keeps(WhyKept::MetadataNotInVault);
+            }
+            NextStep::ExportFurther { .. } => {
+                return keeps(WhyKept::FurtherNotInVault);
             }
             NextStep::Export => return keeps(WhyKept::NotProved),
             NextStep::Catalogue => return keeps(WhyKept::InOwnStorage),
@@ -135,8 +140,7 @@ impl ExportDriver {
             };
         }
         let receipt = entry.state.receipt();
-        let objection =
-            receipt.and_then(|receipt| self.policy.deletion.copy_objection(entry, receipt));
+        let objection = receipt.and_then(|receipt| self.policy.deletion.objection(entry, receipt));
         objection.map_or(WaitCause::Delay, WaitCause::Acceptance)
     }
 }
@@ -146,6 +150,7 @@ impl fmt::Display for WhyKept {
         match self {
             Self::NotProved => f.write_str("it is not proved to be in the vault"),
             Self::MetadataNotInVault => f.write_str("its metadata is not in the vault yet"),
+            Self::FurtherNotInVault => f.write_str("another file of it is not in the vault yet"),
             Self::InOwnStorage => {
                 f.write_str("it lies in your own storage, where nothing is ever deleted")
             }

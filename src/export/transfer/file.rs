@@ -113,7 +113,7 @@ impl Transfer<'_> {
         };
         // What is known of a version says nothing where nothing of it is staged.
         let known = self.staged_version.filter(|_| !staged.is_empty());
-        let version = KeptVersion::new(self.fence, part, self.vault, known.cloned());
+        let version = KeptVersion::new(self.fence, &self.name, self.vault, known.cloned());
         let assembly = Assembly {
             fetcher,
             version: &version,

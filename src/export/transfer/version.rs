@@ -8,14 +8,15 @@ use tokio::sync::Mutex;
 
 use crate::export::entry::StagedVersion;
 use crate::export::fence::Fence;
+use crate::export::layout::BlobName;
 use crate::export::ledger::LedgerError;
 use crate::export::receipt::VaultName;
-use crate::export::source::{ChunkPart, Validator};
+use crate::export::source::Validator;
 
 /// The version of one file, known and kept.
 pub(in crate::export) struct KeptVersion<'a> {
     fence: Fence<'a>,
-    part: ChunkPart,
+    name: &'a BlobName,
     vault: VaultName,
     kept: Mutex<Option<StagedVersion>>,
 }
@@ -24,13 +25,13 @@ impl<'a> KeptVersion<'a> {
     /// `staged`: the version of the blocks that are staged, as far as it is known.
     pub fn new(
         fence: Fence<'a>,
-        part: ChunkPart,
+        name: &'a BlobName,
         vault: VaultName,
         staged: Option<StagedVersion>,
     ) -> Self {
         Self {
             fence,
-            part,
+            name,
             vault,
             kept: Mutex::new(staged),
         }
@@ -49,7 +50,7 @@ impl<'a> KeptVersion<'a> {
             return Ok(());
         }
         let version = StagedVersion {
-            part: self.part,
+            name: self.name.clone(),
             vault: self.vault,
             validator: validator.clone(),
             is_mixed: kept.is_some(),
