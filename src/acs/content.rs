@@ -205,11 +205,6 @@ impl RecordingSource for AcsContent {
         })
     }
 
-    fn admits(&self, chunk: &RecordingChunk) -> bool {
-        let location = chunk.locations.content.as_deref();
-        location.is_some_and(|location| self.guard.admit(location).is_ok())
-    }
-
     async fn delete(
         &self,
         location: &DeleteLocation,

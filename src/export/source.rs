@@ -131,9 +131,6 @@ pub trait RecordingSource: Send + Sync {
         range: Range<u64>,
     ) -> Result<OpenedContent, SourceError>;
 
-    /// Whether the places that the chunk's events name are of this source. Nothing is sent.
-    fn admits(&self, chunk: &RecordingChunk) -> bool;
-
     /// Deletes a chunk's object at the source.
     async fn delete(
         &self,

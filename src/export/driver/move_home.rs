@@ -166,10 +166,6 @@ impl RecordingSource for BackupSource<'_> {
         })
     }
 
-    fn admits(&self, _chunk: &RecordingChunk) -> bool {
-        true
-    }
-
     async fn delete(
         &self,
         _location: &DeleteLocation,

@@ -41,8 +41,10 @@ impl Ready {
 impl ExportDriver {
     /// Whether ACS keeps the files of a chunk that is said to lie in the customer's own storage.
     fn is_kept_by_acs(&self, entry: &LedgerEntry) -> bool {
-        let chunk = &entry.chunk;
-        chunk.is_external() && !self.external.admits(chunk) && self.source.admits(chunk)
+        let Some(location) = entry.chunk.locations.content.as_deref() else {
+            return false;
+        };
+        entry.chunk.is_external() && !self.external.admits(location) && self.source.admits(location)
     }
 
     /// The entry, if something is due for it, and a slot to do it in.

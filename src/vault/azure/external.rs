@@ -120,11 +120,6 @@ impl RecordingSource for ExternalStorage {
         })
     }
 
-    fn admits(&self, chunk: &RecordingChunk) -> bool {
-        let location = chunk.locations.content.as_deref();
-        location.is_some_and(|location| self.blob(location).is_ok())
-    }
-
     async fn delete(
         &self,
         _location: &DeleteLocation,

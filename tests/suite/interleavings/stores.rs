@@ -345,10 +345,6 @@ impl RecordingSource for GatedSource {
         self.gate.pass(Kind::Read, name, failure, request).await
     }
 
-    fn admits(&self, chunk: &RecordingChunk) -> bool {
-        self.world.source.admits(chunk)
-    }
-
     async fn delete(
         &self,
         location: &DeleteLocation,

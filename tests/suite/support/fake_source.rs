@@ -169,7 +169,12 @@ fn trickle(
 #[async_trait]
 impl RecordingSource for FakeSource {
     fn admits(&self, location: &str) -> bool {
-        location.starts_with("https://") && location.contains(".asm.skype.com/")
+        let domain = if self.model().is_external {
+            ".blob.core.windows.net/"
+        } else {
+            ".asm.skype.com/"
+        };
+        location.starts_with("https://") && location.contains(domain)
     }
 
     async fn open(
@@ -257,11 +262,6 @@ impl RecordingSource for FakeSource {
             validator,
             stream,
         })
-    }
-
-    fn admits(&self, chunk: &RecordingChunk) -> bool {
-        let location = chunk.locations.content.as_deref().unwrap_or_default();
-        location.contains(".blob.core.windows.net") == self.model().is_external
     }
 
     async fn delete(

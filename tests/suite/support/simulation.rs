@@ -418,10 +418,6 @@ impl RecordingSource for AuditedSource {
             .await
     }
 
-    fn admits(&self, chunk: &RecordingChunk) -> bool {
-        self.planned.inner.admits(chunk)
-    }
-
     async fn delete(
         &self,
         location: &DeleteLocation,
