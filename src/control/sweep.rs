@@ -6,6 +6,7 @@ use serde::Serialize;
 use tracing::error;
 
 use super::entry::RegisteredRecording;
+use super::undone::Decision;
 use super::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
@@ -100,18 +101,24 @@ impl RecordingControl {
         })
     }
 
-    /// Asks ACS how a recording stands, and settles what is unknown.
+    /// Asks ACS for a recording's state, settles what is unknown, and asks again for what a late request undid.
     async fn ask(&self, recording: &RegisteredRecording) -> Result<CheckOutcome, ControlError> {
         let id = &recording.recording_id;
         if let Some(resume) = recording.late_resume(self.clock.now()) {
             // Whether that resume came before the newer pause or after it, ACS does not tell.
-            self.pause_again(id, recording).await;
+            self.send_again(id, Decision::Pause).await;
             self.register
                 .change(id, self.clock.now(), |account| account.withdraw(&resume))
                 .await?;
         }
-        let view = self.state(id).await?;
-        let has_ended = view.account.is_some_and(|account| !account.is_running());
+        let look = self.look(id).await?;
+        if let Some(decision) = look.undone {
+            self.send_again(id, decision).await;
+        }
+        let has_ended = look
+            .view
+            .account
+            .is_some_and(|account| !account.is_running());
         Ok(if has_ended {
             CheckOutcome::Closed
         } else {
@@ -120,7 +127,9 @@ impl RecordingControl {
     }
 }
 
-/// ACS was not heard of it for a while, or the outcome of a request is unknown.
+/// ACS has not been asked for a while, or the outcome of a request is unknown.
 fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
-    now.duration_since(recording.heard_at) >= ASK_EVERY || recording.has_unsettled(now)
+    now.duration_since(recording.heard_at) >= ASK_EVERY
+        || recording.has_unsettled(now)
+        || recording.is_to_be_checked(now)
 }

@@ -46,6 +46,8 @@ const SWEPT_AT_ONCE: usize = 8;
 /// How long a response waits for its result while another invocation carries the command out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// As many as there can be within that time.
+const LOOKS: u32 = 250;
 
 /// Bots' conversations.
 pub struct Telephony {
@@ -257,7 +259,7 @@ impl Telephony {
         activity: &Activity,
     ) -> Result<Value, TelephonyError> {
         let waiting = async {
-            loop {
+            for _ in 0..LOOKS {
                 self.drive(name, Part::Commands).await?;
                 let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
                 let found = conversation.as_ref().and_then(|conversation| {
@@ -273,8 +275,9 @@ impl Telephony {
                 if let Some(result) = found {
                     return Ok(result);
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                self.control.clock.sleep(LOOK_EVERY).await;
             }
+            Err(TelephonyError::UnderWay)
         };
         tokio::time::timeout(ANSWER_WITHIN, waiting)
             .await

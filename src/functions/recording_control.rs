@@ -22,6 +22,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::control::observe;
 use crate::control::register::running::RunningCursor;
+use crate::control::requester::Requester;
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
@@ -77,7 +78,7 @@ pub(crate) async fn start(
     start.started_by = start.started_by.or_else(|| principal(&headers));
     let view = app
         .control
-        .start(&start, request_id(&headers, &start))
+        .start(&start, request_id(&headers, &start), &requester(&headers))
         .await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
@@ -194,6 +195,7 @@ pub struct PauseRecording {
 pub(crate) async fn pause(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
     let id = recording_id(&id)?;
@@ -215,10 +217,9 @@ pub(crate) async fn pause(
         .transpose();
     let resume_after =
         resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(app.control.pause(&id, resume_after).await?.into()),
-    ))
+    let by = requester(&headers);
+    let view = app.control.pause(&id, resume_after, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
 /// Lets a paused recording go on.
@@ -234,8 +235,10 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let view = app.control.resume(&recording_id(&id)?).await?;
+    let (id, by) = (recording_id(&id)?, requester(&headers));
+    let view = app.control.resume(&id, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
@@ -252,9 +255,17 @@ pub(crate) async fn resume(
 pub(crate) async fn stop(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Json<RecordingAnswer>, Problem> {
-    let outcome = app.control.stop(&recording_id(&id)?).await?;
+    let (id, by) = (recording_id(&id)?, requester(&headers));
+    let outcome = app.control.stop(&id, &by).await?;
     Ok(Json(outcome.into_view().into()))
+}
+
+fn requester(headers: &HeaderMap) -> Requester {
+    Requester::Api {
+        principal: principal(headers),
+    }
 }
 
 /// Who asks, where App Service's authentication stands in front of us.

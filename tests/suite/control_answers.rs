@@ -11,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::entry::{Erased, PauseEnd, RegisteredRecording};
+use recording_vault::control::requester::Requester;
 use recording_vault::control::start::Start;
 use recording_vault::control::state::RecordingState;
 use recording_vault::control::steering::StopOutcome;
@@ -28,6 +29,7 @@ use crate::support::fake_acs::{FakeAcs, Op, Trouble};
 
 /// Attempts of one exchange with ACS.
 const ATTEMPTS: usize = 4;
+const API: Requester = Requester::Api { principal: None };
 const LOST: &Trouble = &Trouble::AnswerLost;
 
 struct World {
@@ -130,7 +132,7 @@ impl World {
     }
 
     async fn start(&self, start: &Start) -> Result<RecordingId, ControlError> {
-        let view = self.control.start(start, Uuid::new_v4()).await?;
+        let view = self.control.start(start, Uuid::new_v4(), &API).await?;
         Ok(view.recording_id)
     }
 
@@ -295,9 +297,9 @@ async fn a_start_that_the_same_caller_repeats_goes_on_as_the_same_start() {
     let request_id = Uuid::new_v4();
     world.acs.trouble(Op::Start, LOST, ATTEMPTS);
     let start = start_with_consent();
-    let lost = world.control.start(&start, request_id).await;
+    let lost = world.control.start(&start, request_id, &API).await;
     assert!(matches!(lost, Err(ControlError::StartUnknown { .. })));
-    let view = world.control.start(&start, request_id).await;
+    let view = world.control.start(&start, request_id, &API).await;
     let view = view.expect("ACS answers as it answered first");
     assert_eq!(world.acs.recordings(), [view.recording_id.as_str()]);
 }
@@ -365,17 +367,17 @@ async fn a_second_start_is_decided_by_acs_where_its_state_cannot_be_asked() {
 async fn a_late_answer_to_a_resume_leaves_a_newer_pause_open_and_its_guard_in_place() {
     let world = World::new().await;
     let id = world.recording().await;
-    world.control.pause(&id, None).await.expect("ACS pauses");
+    world.control.pause(&id, None, &API).await.expect("ACS pauses");
     world.pass(1);
     let hold = world.acs.hold_answer(Op::Resume);
     let resuming = {
         let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.resume(&id).await })
+        tokio::spawn(async move { control.resume(&id, &API).await })
     };
     hold.arrived().await;
     world.pass(1);
     let after = Some(Duration::from_mins(10));
-    world.control.pause(&id, after).await.expect("ACS pauses");
+    world.control.pause(&id, after, &API).await.expect("ACS pauses");
     hold.release();
     resuming
         .await
@@ -401,11 +403,11 @@ async fn a_late_answer_to_a_pause_does_not_reopen_it() {
     let hold = world.acs.hold_answer(Op::Pause);
     let pausing = {
         let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.pause(&id, None).await })
+        tokio::spawn(async move { control.pause(&id, None, &API).await })
     };
     hold.arrived().await;
     world.pass(1);
-    world.control.resume(&id).await.expect("ACS resumes");
+    world.control.resume(&id, &API).await.expect("ACS resumes");
     hold.release();
     pausing.await.expect("no panic").expect("ACS paused before");
     assert_eq!(
@@ -420,7 +422,7 @@ async fn a_guard_that_comes_late_does_not_end_a_newer_pause() {
     let world = World::new().await;
     let id = world.recording().await;
     let after = Some(Duration::from_secs(5));
-    world.control.pause(&id, after).await.expect("ACS pauses");
+    world.control.pause(&id, after, &API).await.expect("ACS pauses");
     world.pass(6);
     let hold = world.acs.hold(Op::Resume);
     let sweeping = {
@@ -428,9 +430,9 @@ async fn a_guard_that_comes_late_does_not_end_a_newer_pause() {
         tokio::spawn(async move { control.sweep(Budget::of(Duration::from_secs(30))).await })
     };
     hold.arrived().await;
-    world.control.resume(&id).await.expect("ACS resumes");
+    world.control.resume(&id, &API).await.expect("ACS resumes");
     world.pass(1);
-    world.control.pause(&id, None).await.expect("ACS pauses");
+    world.control.pause(&id, None, &API).await.expect("ACS pauses");
     hold.release();
     sweeping.await.expect("no panic").expect("the store works");
     assert_eq!(
@@ -445,21 +447,21 @@ async fn no_late_answer_brings_an_ended_recording_back() {
         let world = World::new().await;
         let id = world.recording().await;
         if op == Op::Resume {
-            world.control.pause(&id, None).await.expect("ACS pauses");
+            world.control.pause(&id, None, &API).await.expect("ACS pauses");
         }
         let hold = world.acs.hold_answer(op);
         let late = {
             let (control, id) = (Arc::clone(&world.control), id.clone());
             tokio::spawn(async move {
                 if op == Op::Pause {
-                    control.pause(&id, None).await
+                    control.pause(&id, None, &API).await
                 } else {
-                    control.resume(&id).await
+                    control.resume(&id, &API).await
                 }
             })
         };
         hold.arrived().await;
-        world.control.stop(&id).await.expect("ACS stops");
+        world.control.stop(&id, &API).await.expect("ACS stops");
         // Longer than ACS takes to report a change.
         world.pass(300);
         hold.release();
@@ -481,7 +483,7 @@ async fn a_pause_in_the_first_minute_survives_a_killed_handler() {
         let paused_at = world.clock.now();
         let killed = {
             let (control, id) = (Arc::clone(&world.control), id.clone());
-            tokio::spawn(async move { control.pause(&id, resume_after).await })
+            tokio::spawn(async move { control.pause(&id, resume_after, &API).await })
         };
         hold.arrived().await;
         killed.abort();
@@ -500,11 +502,11 @@ async fn a_pause_in_the_first_minute_survives_a_killed_handler() {
 async fn a_resume_of_a_killed_handler_is_found_out() {
     let world = World::new().await;
     let id = world.recording().await;
-    world.control.pause(&id, None).await.expect("ACS pauses");
+    world.control.pause(&id, None, &API).await.expect("ACS pauses");
     let hold = world.acs.hold_answer(Op::Resume);
     let killed = {
         let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.resume(&id).await })
+        tokio::spawn(async move { control.resume(&id, &API).await })
     };
     hold.arrived().await;
     killed.abort();
@@ -521,11 +523,11 @@ async fn a_stop_of_what_is_over_asks_acs_only_where_it_is_not_known() {
     let world = World::new().await;
     let id = world.recording().await;
     world.acs.end(id.as_str());
-    let ended = world.control.stop(&id).await.expect("it worked");
+    let ended = world.control.stop(&id, &API).await.expect("it worked");
     assert!(matches!(ended, StopOutcome::EndedBefore(_)), "{ended:?}");
     let ended_at = world.account(&id).await.status;
     world.pass(100);
-    let again = world.control.stop(&id).await.expect("it is stopped");
+    let again = world.control.stop(&id, &API).await.expect("it is stopped");
     assert!(matches!(again, StopOutcome::WasStopped(_)), "{again:?}");
     assert_eq!(world.account(&id).await.status, ended_at);
     assert_eq!(world.acs.asked(Op::Stop), 1);
@@ -536,12 +538,12 @@ async fn without_its_register_everything_is_sent_but_a_pause_that_the_guard_must
     let world = World::new().await;
     let id = world.recording().await;
     world.is_broken.store(true, Ordering::SeqCst);
-    let guarded = world.control.pause(&id, Some(Duration::from_mins(1)));
+    let guarded = world.control.pause(&id, Some(Duration::from_mins(1)), &API);
     assert!(matches!(guarded.await, Err(ControlError::Register(_))));
     assert_eq!(world.acs.asked(Op::Pause), 0);
-    world.control.pause(&id, None).await.expect("ACS pauses");
-    world.control.resume(&id).await.expect("ACS resumes");
-    world.control.stop(&id).await.expect("ACS stops");
+    world.control.pause(&id, None, &API).await.expect("ACS pauses");
+    world.control.resume(&id, &API).await.expect("ACS resumes");
+    world.control.stop(&id, &API).await.expect("ACS stops");
     assert_eq!(world.is_paused(&id), None);
 }
 
@@ -569,7 +571,7 @@ async fn a_call_ended_event_does_not_lift_the_guard_of_a_pause() {
     let world = World::new().await;
     let id = world.recording().await;
     let after = Some(Duration::from_mins(5));
-    world.control.pause(&id, after).await.expect("ACS pauses");
+    world.control.pause(&id, after, &API).await.expect("ACS pauses");
     let ended = world.control.call_ended("abc", world.clock.now()).await;
     assert_eq!(ended.expect("the store works"), Some(id.clone()));
     assert_eq!(
@@ -585,7 +587,7 @@ async fn a_call_ended_event_does_not_lift_the_guard_of_a_pause() {
 async fn an_event_without_chunks_does_not_keep_missing_files_from_being_reported() {
     let world = World::new().await;
     let id = world.recording().await;
-    world.control.stop(&id).await.expect("ACS stops");
+    world.control.stop(&id, &API).await.expect("ACS stops");
     world.announced(&id, &json!([])).await;
     world.pass(31 * 60);
     let missing = world
@@ -602,13 +604,13 @@ async fn a_late_registration_puts_nothing_of_people_back_into_an_erased_account(
     let hold = world.acs.hold_answer(Op::Start);
     let starting = {
         let control = Arc::clone(&world.control);
-        tokio::spawn(async move { control.start(&start_with_consent(), Uuid::new_v4()).await })
+        tokio::spawn(async move { control.start(&start_with_consent(), Uuid::new_v4(), &API).await })
     };
     hold.arrived().await;
     world.pass(41);
     world.sweep().await;
     let id: RecordingId = "r1".parse().expect("it is an id");
-    world.control.stop(&id).await.expect("ACS stops");
+    world.control.stop(&id, &API).await.expect("ACS stops");
     let erased = Erased {
         at: world.clock.now(),
         reason: "on request".to_owned(),
@@ -654,7 +656,7 @@ async fn reported(world: &World) -> (usize, String, usize) {
 async fn a_report_is_made_again_when_something_of_its_day_comes_later() {
     let world = World::new().await;
     let id = world.recording().await;
-    world.control.stop(&id).await.expect("ACS stops");
+    world.control.stop(&id, &API).await.expect("ACS stops");
     world.pass(15 * 60 * 60);
     world.report().await;
     assert_eq!(reported(&world).await.0, 1);
@@ -690,7 +692,7 @@ async fn a_recording_that_was_opened_by_a_stop_comes_under_its_day() {
     for key in world.store.list("", None, 100).await.expect("memory works") {
         world.store.remove(&key).await.expect("memory works");
     }
-    world.control.stop(&id).await.expect("ACS stops");
+    world.control.stop(&id, &API).await.expect("ACS stops");
     let mut event = update(
         &id,
         world.clock.now(),
@@ -713,7 +715,7 @@ async fn a_recording_that_was_opened_by_a_stop_comes_under_its_day() {
 async fn what_a_kill_left_of_a_report_the_next_sweep_makes() {
     let world = World::new().await;
     let id = world.recording().await;
-    world.control.stop(&id).await.expect("ACS stops");
+    world.control.stop(&id, &API).await.expect("ACS stops");
     world.pass(15 * 60 * 60);
     world.report().await;
     for form in ["reports/2026-03-02.txt", "reports/2026-03-02-summary.json"] {

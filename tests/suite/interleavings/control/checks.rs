@@ -20,14 +20,18 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
     if running.count() > 1 {
         problems.push("two recordings of one call run".to_owned());
     }
-    if case.before == BeforeCall::NotRecorded && recordings.len() > 1 {
-        problems.push(format!(
-            "{} recordings were made by starts",
-            recordings.len()
-        ));
+    let starts_make = match case.before {
+        BeforeCall::NotRecorded => 1,
+        BeforeCall::Ended => 2,
+        // A stop that comes in between makes room for another.
+        _ => recordings.len(),
+    };
+    if recordings.len() > starts_make {
+        problems.push(format!("{} recordings were made", recordings.len()));
     }
+    problems.extend(starts(world, &recordings));
     for recording in &recordings {
-        problems.extend(agreement(case, world, recording).await);
+        problems.extend(agreement(world, recording).await);
         problems.extend(consent(case, world, recording).await);
     }
     if let Some(first) = recordings.iter().find(|known| known.id == FIRST) {
@@ -36,15 +40,25 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
     problems
 }
 
+/// Whoever is told that a start gave a recording gets the one that ACS made for that start.
+fn starts(world: &ControlWorld, recordings: &[AcsRecording]) -> Vec<String> {
+    let told = world.told().into_iter().filter_map(|told| match told {
+        Told::Started { caller, id } => Some((caller, id)),
+        Told::Paused { .. } | Told::Resumed | Told::Stopped => None,
+    });
+    let is_wrong = |(caller, id): &(&str, String)| {
+        let made = recordings.iter().find(|made| made.id == *id);
+        made.is_none_or(|made| made.request_id != request_id(caller).to_string())
+    };
+    told.filter(is_wrong)
+        .map(|(caller, id)| format!("the start of {caller} gave {id}, which is another's"))
+        .collect()
+}
+
 /// The register says of a recording what ACS does.
-async fn agreement(
-    case: &ControlCase,
-    world: &ControlWorld,
-    recording: &AcsRecording,
-) -> Option<String> {
+async fn agreement(world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
     let Some(account) = world.account(&recording.id).await else {
-        // A start whose process died may be known to its call only, until it is asked for again.
-        return (!case.kills()).then(|| "the register does not know the recording".to_owned());
+        return Some("the register does not know the recording".to_owned());
     };
     let expected = match recording.state {
         AcsState::Active => RecordingState::Active,
@@ -105,6 +119,9 @@ fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) ->
     match (last, recording.state) {
         (Told::Paused { until: Some(until) }, AcsState::Paused) if *until <= world.now() => {
             Some("a pause that was to end by itself did not".to_owned())
+        }
+        (Told::Resumed, AcsState::Paused) => {
+            Some("a recording that was resumed last is paused for ever".to_owned())
         }
         // What a caller asked for may take effect in either order; the timer's own resume must not end another pause.
         (Told::Paused { until: None }, AcsState::Active)

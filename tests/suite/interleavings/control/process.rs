@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recording_vault::control::requester::Requester;
 use recording_vault::control::start::Start;
+use recording_vault::control::state::RecordingState;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::Budget;
 use recording_vault::recording::RecordingId;
@@ -23,10 +25,14 @@ const CALL: &str = "aHR0cHM6Ly9jb252LmV4YW1wbGUvYWJj";
 /// How long a pause lasts that the guard is to end.
 pub const PAUSE: Duration = Duration::from_mins(5);
 
+const API: Requester = Requester::Api { principal: None };
+
 /// What a caller, or the timer, asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     Start,
+    /// The start of the disturbed process's caller, sent again.
+    StartAgain,
     Pause,
     /// Until the guard ends it.
     PauseForAWhile,
@@ -70,7 +76,8 @@ impl ControlProcess {
     /// Carries an order out, and notes what the caller is told.
     pub async fn perform(&self, order: Order) -> Done {
         let done = match order {
-            Order::Start => self.start().await,
+            Order::Start => self.start(self.caller).await,
+            Order::StartAgain => self.start("A").await,
             Order::Pause => self.pause(None).await,
             Order::PauseForAWhile => self.pause(Some(PAUSE)).await,
             Order::Resume => self.resume().await,
@@ -96,21 +103,22 @@ impl ControlProcess {
         done
     }
 
-    async fn start(&self) -> Done {
+    async fn start(&self, caller: &'static str) -> Done {
         let body = json!({
             "serverCallId": CALL,
             "consent": {
-                "basis": "consent", "givenBy": consent_of(self.caller),
+                "basis": "consent", "givenBy": consent_of(caller),
                 "givenAt": self.world.now().to_string(),
             },
         });
         let version = self.control.api_version();
         let start = Start::parse(body.to_string().as_bytes(), version);
         let start = start.expect("the start is right");
-        match self.control.start(&start, request_id(self.caller)).await {
+        let started = self.control.start(&start, request_id(caller), &API);
+        match started.await {
             Ok(view) => {
                 let id = view.recording_id.to_string();
-                self.world.tell(Told::Started { id });
+                self.world.tell(Told::Started { caller, id });
                 Done::Done
             }
             Err(error) => failed(error),
@@ -119,27 +127,29 @@ impl ControlProcess {
 
     async fn pause(&self, resume_after: Option<Duration>) -> Done {
         let until = resume_after.map(|after| self.world.now() + after);
-        match self.control.pause(&first(), resume_after).await {
-            Ok(_) => {
+        match self.control.pause(&first(), resume_after, &API).await {
+            Ok(view) if view.state == RecordingState::Paused => {
                 self.world.tell(Told::Paused { until });
                 Done::Done
             }
+            Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
             Err(error) => failed(error),
         }
     }
 
     async fn resume(&self) -> Done {
-        match self.control.resume(&first()).await {
-            Ok(_) => {
+        match self.control.resume(&first(), &API).await {
+            Ok(view) if view.state == RecordingState::Active => {
                 self.world.tell(Told::Resumed);
                 Done::Done
             }
+            Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
             Err(error) => failed(error),
         }
     }
 
     async fn stop(&self) -> Done {
-        match self.control.stop(&first()).await {
+        match self.control.stop(&first(), &API).await {
             Ok(_) => {
                 self.world.tell(Told::Stopped);
                 Done::Done

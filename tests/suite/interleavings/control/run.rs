@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::acs::Operation;
 use super::checks;
 use super::line::Line;
-use super::process::{ControlProcess, Order, PAUSE};
+use super::process::{ControlProcess, FIRST, Order, PAUSE};
 use super::world::ControlWorld;
 use crate::interleavings::disturbance::{Disturbance, Kind};
 use crate::interleavings::gate::{Gate, RequestId, Target};
@@ -16,11 +17,20 @@ use crate::interleavings::play::play;
 use crate::interleavings::run::Outcome;
 
 /// No request takes so long; this is real time.
-const STUCK_AFTER: Duration = Duration::from_secs(3);
+const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// Longer than a start reserves its call, and than ACS takes to say what it did.
 const WAITED_OUT: Duration = Duration::from_mins(2);
-const BETWEEN_SWEEPS: Duration = Duration::from_mins(6);
-const SWEEPS: u32 = 6;
+/// From one sweep to the next. The timer comes every minute; here only as often as makes a difference: while ACS repeats the
+/// answer to a start, when requests that were on their way have arrived, and when the ends of pauses have come.
+const SWEEPS: [Duration; 7] = [
+    Duration::from_mins(2),
+    Duration::from_mins(1),
+    Duration::from_mins(6),
+    Duration::from_mins(6),
+    Duration::from_mins(6),
+    Duration::from_mins(6),
+    Duration::from_mins(6),
+];
 
 /// How the call's recording is before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +40,12 @@ pub enum BeforeCall {
     Paused,
     /// The guard's time to end the pause has come.
     PauseIsOver,
+    /// It was recorded, and that recording has ended.
+    Ended,
+    /// Resumed and paused again; then the resume arrived at ACS a second time.
+    PauseUndone,
+    /// Paused and resumed; then the pause arrived at ACS a second time.
+    ResumeUndone,
 }
 
 /// What is done to whom.
@@ -99,14 +115,41 @@ async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
         process.perform(Order::Start).await;
         world.clock.advance(WAITED_OUT);
     }
-    if matches!(before, BeforeCall::Paused | BeforeCall::PauseIsOver) {
-        process.perform(Order::PauseForAWhile).await;
-        world.clock.advance(WAITED_OUT);
-    }
-    if before == BeforeCall::PauseIsOver {
-        world.clock.advance(PAUSE);
+    match before {
+        BeforeCall::NotRecorded | BeforeCall::Running => {}
+        BeforeCall::Paused => {
+            process.perform(Order::PauseForAWhile).await;
+            world.clock.advance(WAITED_OUT);
+        }
+        BeforeCall::PauseIsOver => {
+            process.perform(Order::PauseForAWhile).await;
+            world.clock.advance(WAITED_OUT + PAUSE);
+        }
+        BeforeCall::Ended => {
+            process.perform(Order::Stop).await;
+            world.clock.advance(WAITED_OUT);
+        }
+        BeforeCall::PauseUndone | BeforeCall::ResumeUndone => {
+            process.perform(Order::Pause).await;
+            world.clock.advance(WAITED_OUT);
+            undo(&process, &world, before).await;
+        }
     }
     world
+}
+
+/// A request of ours arrives at ACS a second time, after the decision for the opposite.
+async fn undo(process: &ControlProcess, world: &ControlWorld, before: BeforeCall) {
+    let id = FIRST.to_owned();
+    let late = if before == BeforeCall::PauseUndone {
+        process.perform(Order::ResumeAndPause).await;
+        Operation::Resume { id }
+    } else {
+        process.perform(Order::Resume).await;
+        Operation::Pause { id }
+    };
+    world.acs.carry_out(&late);
+    world.clock.advance(WAITED_OUT);
 }
 
 /// Carries a case out and says what is wrong at its end.
@@ -133,8 +176,8 @@ async fn play_and_check(lines: &Lines, case: &ControlCase, world: &ControlWorld)
     play(&gate, work, other(lines, case, world), wait_out).await;
     let calm = Gate::new(&world.facts, "H", None);
     let process = ControlProcess::new(world, &lines.0[2], &calm, "H");
-    for _ in 0..SWEEPS {
-        world.clock.advance(BETWEEN_SWEEPS);
+    for after in SWEEPS {
+        world.clock.advance(after);
         process.perform(Order::Guard).await;
     }
     checks::check(case, world).await

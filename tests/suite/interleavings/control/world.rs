@@ -1,9 +1,11 @@
 //! What outlives every process of recording control: the register's storage, ACS, the time, and what callers were told.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
-use recording_vault::clock::{Clock as _, ManualClock};
+use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::vault::memory::MemoryDocumentStore;
@@ -15,8 +17,9 @@ use crate::interleavings::process::MISSING_AFTER;
 /// What a caller was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// A start gave this recording.
+    /// A start of this caller gave this recording.
     Started {
+        caller: &'static str,
         id: String,
     },
     /// A pause is in effect, until then at the latest.
@@ -27,12 +30,34 @@ pub enum Told {
     Stopped,
 }
 
+/// The time of day. Who waits lets it pass, and the others go on meanwhile.
+pub struct SteppingClock(ManualClock);
+
+impl SteppingClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.advance(by);
+    }
+}
+
+impl Clock for SteppingClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.0.advance(duration);
+        })
+    }
+}
+
 /// What all processes share.
 #[derive(Clone)]
 pub struct ControlWorld {
     pub store: Arc<MemoryDocumentStore>,
     pub acs: Arc<Acs>,
-    pub clock: Arc<ManualClock>,
+    pub clock: Arc<SteppingClock>,
     pub facts: Arc<Facts>,
     told: Arc<Mutex<Vec<Told>>>,
 }
@@ -43,7 +68,7 @@ impl ControlWorld {
         Self {
             store: Arc::default(),
             acs: Arc::default(),
-            clock: Arc::new(ManualClock::starting_at(began_at)),
+            clock: Arc::new(SteppingClock(ManualClock::starting_at(began_at))),
             facts: Arc::default(),
             told: Arc::default(),
         }
