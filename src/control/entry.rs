@@ -1,4 +1,4 @@
-//! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, how it stands.
+//! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, and its state.
 
 use std::collections::BTreeSet;
 

@@ -36,9 +36,13 @@ impl Target {
 }
 
 impl RecordingControl {
-    /// Writes an intention down before ACS is asked. If the register fails, ACS is asked all the same, unless somebody relies
-    /// on the guard to end the pause.
-    pub(super) async fn intend(&self, id: &RecordingId, intention: Intention) -> Result<Target, ControlError> {
+    /// Writes an intention down before ACS is asked. If the register fails, ACS is asked nevertheless, unless the guard
+    /// must end the pause.
+    pub(super) async fn intend(
+        &self,
+        id: &RecordingId,
+        intention: Intention,
+    ) -> Result<Target, ControlError> {
         if intention.resume_at().is_none() {
             let known = self.find_or_adopt(id).await?;
             return Ok(self.note(id, known, intention).await);
@@ -73,7 +77,7 @@ impl RecordingControl {
             }
         };
         let noted = noted.inspect_err(|error| {
-            warn!(recording.id = %id, error = %ErrorChain(error), "Could not write an intention down; ACS is asked all the same");
+            warn!(recording.id = %id, error = %ErrorChain(error), "Could not write an intention down; ACS is asked nevertheless");
         });
         noted.unwrap_or(Target {
             account: known,

@@ -7,10 +7,10 @@ use jiff::Timestamp;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use super::auditing::Deed;
 use super::calls::{
     Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved, report_freed,
 };
-use super::auditing::Deed;
 use super::entry::RegisteredRecording;
 use super::requester::Requester;
 use super::start::Start;
@@ -34,7 +34,7 @@ const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// When a caller may ask again for a start whose outcome is unknown.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// How the call's last recording stands.
+/// Whether the call's last recording runs.
 #[derive(Debug, PartialEq, Eq)]
 enum LastRecording {
     Runs,
@@ -120,7 +120,7 @@ impl RecordingControl {
         }
     }
 
-    /// Goes on with starts whose outcome is unknown, and frees calls whose time is over.
+    /// Asks ACS again for starts whose outcome is unknown, and frees calls whose reservation has expired.
     ///
     /// # Errors
     /// When the register fails.
@@ -232,7 +232,7 @@ impl RecordingControl {
             });
         }
         let is_duplicate = error.is_duplicate_start();
-        // The recording that stands in the way of a repetition may be its own.
+        // The recording that a repetition conflicts with may be its own.
         if !(is_duplicate && reservation.origin == Origin::Repeated) {
             best_effort("give up a start", self.calls.refused(&reservation).await);
         }

@@ -227,7 +227,7 @@ impl RecordingControl {
         })
     }
 
-    /// Whether a pause that ACS refused is in effect all the same.
+    /// Decides whether a recording is paused although ACS refused to pause it.
     async fn pause_after_all(
         &self,
         id: &RecordingId,

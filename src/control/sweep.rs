@@ -1,4 +1,4 @@
-//! The sweep of running recordings: forgotten pauses are ended, and ends that nobody reported are found.
+//! The sweep of running recordings: ends forgotten pauses, and finds recordings that ended without an event.
 
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -25,7 +25,7 @@ pub struct RecordingsReport {
     pub running: u64,
     /// Forgotten pauses that were ended.
     pub resumed: u64,
-    /// Recordings that had ended without a word.
+    /// Recordings that had ended without an event.
     pub closed: u64,
     pub failed: u64,
 }
@@ -58,7 +58,7 @@ impl RecordingControl {
     /// When the list of running recordings cannot be read.
     pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
         if let Err(error) = self.sweep_starts(budget).await {
-            error!(error = %ErrorChain(&error), "Could not go on with starts whose outcome is unknown");
+            error!(error = %ErrorChain(&error), "Could not ask ACS for starts whose outcome is unknown");
         }
         let mut report = RecordingsReport::default();
         let mut cursor = None;

@@ -74,7 +74,7 @@ pub enum TelephonyError {
     UnknownConversation,
     #[error("too many commands of the conversation wait")]
     TooMany,
-    /// It goes on, and the same command again finds its result.
+    /// It continues, and the same command finds its result later.
     #[error("the command is still being carried out")]
     UnderWay,
     #[error(transparent)]
@@ -125,7 +125,7 @@ impl Telephony {
             .queue(conversation_id, &activity, &command, &ids)
             .await?
         else {
-            // A bot that leaves a conversation we know nothing of.
+            // A bot leaves a conversation that is not known.
             return Ok(Taken {
                 activity_id: ids.activity,
                 result: None,
@@ -169,7 +169,7 @@ impl Telephony {
             futures::stream::iter(names)
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .for_each_concurrent(SWEPT_AT_ONCE, |name| async move {
-                    // What is due later, a later sweep does; and what was begun, whoever comes when its time is over.
+                    // A later sweep does what is due later, and what this one could not finish.
                     let _ =
                         tokio::time::timeout_at(budget.deadline(), self.drive_logged(&name)).await;
                 })
@@ -251,7 +251,7 @@ impl Telephony {
         queued.cloned().map(Some).ok_or(TelephonyError::TooMany)
     }
 
-    /// Waits until the command's outcome is known, whoever carries it out.
+    /// Waits until the command's outcome is known. Another process may carry it out.
     async fn result(
         &self,
         name: &str,

@@ -191,7 +191,7 @@ impl RegisteredRecording {
         self.consent = None;
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
-        // A text of ACS may name somebody.
+        // A text of ACS may name a person.
         if let RecordingStatus::Failed { reason, .. } = &mut self.status {
             "erased".clone_into(reason);
         }
@@ -244,7 +244,7 @@ impl RegisteredRecording {
             Some(open) if answer == PauseAnswer::WasPaused || open.started_at <= intention.at => {
                 open.resume_at = intention.resume_at().or(open.resume_at);
             }
-            // ACS paused it before somebody resumed it, and this pause is another one.
+            // ACS paused it, it was resumed, and the open pause is another one.
             Some(_) => {}
             // A look at ACS says whether it is in effect.
             None => self.intentions.push(intention.clone()),
@@ -270,7 +270,7 @@ impl RegisteredRecording {
                 .iter()
                 .find(|known| known.ends(open.started_at));
             match ending.map(|ending| (ending.at, &ending.action)) {
-                // Somebody is ending that pause: this is another one.
+                // A resume is about to end that pause: this is another one.
                 Some((at, IntendedAction::Resume { by, .. })) => open.end(at, *by),
                 Some(_) | None => {
                     open.resume_at = resume_at.or(open.resume_at);
@@ -306,7 +306,6 @@ impl RegisteredRecording {
             (Some(_) | None, _) => {}
         }
     }
-
 }
 
 /// Whether an answer of ACS still counts.

@@ -2,7 +2,7 @@
 //!
 //! The register knows what was decided last: the recording is paused, or it records. If ACS says the opposite, and a request
 //! of ours for the opposite was sent lately, that request arrived after the decision, or a second time. Then ACS is asked
-//! again for what was decided. Without such a request somebody else changed the recording, and the register follows ACS.
+//! again for what was decided. Without such a request the recording was changed by other means, and the register follows ACS.
 
 use jiff::Timestamp;
 
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_none_of_our_requests_can_have_done_somebody_else_did() {
+    fn what_none_of_our_requests_can_have_done_was_done_by_other_means() {
         let mut paused = recording();
         pause(&mut paused, 100);
         paused.observe(StateAtAcs::Active, at(170));

@@ -156,7 +156,7 @@ async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingLi
     Ok(RecordingList::new(recordings.into_iter(), None))
 }
 
-/// How a recording stands.
+/// Returns a recording's state.
 #[utoipa::path(
     get, path = "/api/recordings/{recordingId}", operation_id = "getRecording", tag = "recordings",
     params(("recordingId" = String, Path)),
@@ -176,7 +176,7 @@ pub(crate) async fn state(
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PauseRecording {
-    /// The recording goes on by itself after this long: `90s`, `5m`, `PT5M`.
+    /// The recording resumes by itself after this long: `90s`, `5m`, `PT5M`.
     #[schema(example = "5m")]
     resume_after: Option<String>,
 }
@@ -222,12 +222,12 @@ pub(crate) async fn pause(
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
-/// Lets a paused recording go on.
+/// Resumes a paused recording.
 #[utoipa::path(
     post, path = "/api/recordings/{recordingId}/resume", operation_id = "resumeRecording", tag = "recordings",
     params(("recordingId" = String, Path)),
     responses(
-        (status = 202, description = "It goes on", body = RecordingAnswer),
+        (status = 202, description = "It is resumed", body = RecordingAnswer),
         (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
         (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
     )

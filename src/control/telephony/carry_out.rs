@@ -18,7 +18,7 @@ use crate::recording::RecordingId;
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
 /// How often the end of a call is tried at ACS before it is left to ACS, which ends recordings with their calls.
 const END_TRIES: u32 = 10;
-/// How often anything else is tried while ACS, the register or the call is not ready for it: somebody waits for the result.
+/// How often anything else is tried while ACS, the register or the call is not ready for it: a bot waits for the result.
 const MOST_TRIES: u32 = 3;
 
 /// What came of one try.

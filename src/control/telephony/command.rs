@@ -29,7 +29,7 @@ pub enum Action {
     Pause,
     Resume,
     Stop,
-    /// The bot leaves: what is recorded ends, and nobody waits for a result.
+    /// The bot leaves: its recording ends, and no result is sent.
     End,
     Unsupported,
 }

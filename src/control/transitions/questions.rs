@@ -40,7 +40,7 @@ impl RegisteredRecording {
             .or(intended.map(|intention| intention.at))
     }
 
-    /// Whether somebody decided to pause it after this intention.
+    /// Whether a pause was decided after this intention.
     pub fn is_paused_after(&self, intention: &Intention) -> bool {
         let pause_began = self.open_pause().map(|pause| pause.started_at);
         let intended = self.intentions.iter().filter(|known| known.is_pause());
@@ -54,9 +54,10 @@ impl RegisteredRecording {
     /// A resume whose outcome is unknown and that must not end the newer pause that the recording is in.
     pub fn late_resume(&self, now: Timestamp) -> Option<Intention> {
         let open = self.open_pause()?;
-        let mut resumes = self.intentions.iter().filter(|known| {
-            is_resume(known) && is_old(known, now) && known.at < open.started_at
-        });
+        let mut resumes = self
+            .intentions
+            .iter()
+            .filter(|known| is_resume(known) && is_old(known, now) && known.at < open.started_at);
         resumes.next().cloned()
     }
 

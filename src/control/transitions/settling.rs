@@ -1,4 +1,4 @@
-//! What ACS says settles what is unknown: requests whose answers never came, and what others did at ACS.
+//! Settles by ACS's answers what is unknown: requests whose own answers never came, and changes by other means.
 
 use jiff::Timestamp;
 

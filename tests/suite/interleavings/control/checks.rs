@@ -34,8 +34,37 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
         problems.extend(agreement(world, recording).await);
         problems.extend(consent(case, world, recording).await);
     }
-    if let Some(first) = recordings.iter().find(|known| known.id == FIRST) {
+    let first = recordings.iter().find(|known| known.id == FIRST);
+    // A bot's commands take effect in their order, whenever their results are told.
+    if let Some(first) = first.filter(|_| !case.action.is_of_a_bot()) {
         problems.extend(pauses(case, world, first));
+    }
+    problems.extend(commands(world).await);
+    problems
+}
+
+/// Every command of a bot was carried out, and the same one always has the same result.
+async fn commands(world: &ControlWorld) -> Vec<String> {
+    let mut problems: Vec<String> = world
+        .keys("telephony-open/")
+        .await
+        .into_iter()
+        .map(|_| "a bot's command is open for ever".to_owned())
+        .collect();
+    let told = world.told().into_iter().filter_map(|told| match told {
+        Told::Answered { command, result } => Some((command, result)),
+        Told::Started { .. }
+        | Told::Paused { .. }
+        | Told::Resumed
+        | Told::Stopped
+        | Told::Announced => None,
+    });
+    let told: Vec<_> = told.collect();
+    for (at, (command, result)) in told.iter().enumerate() {
+        let mut before = told[..at].iter().filter(|(other, _)| other == command);
+        if before.any(|(_, other)| other != result) {
+            problems.push(format!("{command} has two results"));
+        }
     }
     problems
 }
@@ -44,7 +73,11 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
 fn starts(world: &ControlWorld, recordings: &[AcsRecording]) -> Vec<String> {
     let told = world.told().into_iter().filter_map(|told| match told {
         Told::Started { caller, id } => Some((caller, id)),
-        Told::Paused { .. } | Told::Resumed | Told::Stopped => None,
+        Told::Paused { .. }
+        | Told::Resumed
+        | Told::Stopped
+        | Told::Announced
+        | Told::Answered { .. } => None,
     });
     let is_wrong = |(caller, id): &(&str, String)| {
         let made = recordings.iter().find(|made| made.id == *id);
@@ -112,10 +145,9 @@ async fn consent(
 /// Promised ends of pauses came, and no pause was ended that was to go on.
 fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
     let told = world.told();
-    let last = told
-        .iter()
-        .rev()
-        .find(|told| !matches!(told, Told::Started { .. }))?;
+    let is_of_a_pause =
+        |told: &&Told| matches!(told, Told::Paused { .. } | Told::Resumed | Told::Stopped);
+    let last = told.iter().rev().find(is_of_a_pause)?;
     match (last, recording.state) {
         (Told::Paused { until: Some(until) }, AcsState::Paused) if *until <= world.now() => {
             Some("a pause that was to end by itself did not".to_owned())

@@ -1,4 +1,4 @@
-//! One run of recording control: two processes, then sweeps until an hour has passed.
+//! One run of recording control: two processes, then sweeps until everything has come to its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,11 @@ use futures::future::BoxFuture;
 
 use super::acs::Operation;
 use super::checks;
+use super::days;
 use super::line::Line;
 use super::process::{ControlProcess, FIRST, Order, PAUSE};
 use super::world::ControlWorld;
-use crate::interleavings::disturbance::{Disturbance, Kind};
+use crate::interleavings::disturbance::Kind;
 use crate::interleavings::gate::{Gate, RequestId, Target};
 use crate::interleavings::play::play;
 use crate::interleavings::run::Outcome;
@@ -22,15 +23,14 @@ const STUCK_AFTER: Duration = Duration::from_secs(20);
 const WAITED_OUT: Duration = Duration::from_mins(2);
 /// From one sweep to the next. The timer comes every minute; here only as often as makes a difference: while ACS repeats the
 /// answer to a start, when requests that were on their way have arrived, and when the ends of pauses have come.
-const SWEEPS: [Duration; 7] = [
+const SWEEPS: [Duration; 4] = [
     Duration::from_mins(2),
     Duration::from_mins(1),
     Duration::from_mins(6),
     Duration::from_mins(6),
-    Duration::from_mins(6),
-    Duration::from_mins(6),
-    Duration::from_mins(6),
 ];
+/// From the recording to the time when its day is reported on.
+const UNTIL_THE_REPORT: Duration = Duration::from_hours(17);
 
 /// How the call's recording is before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum BeforeCall {
     PauseIsOver,
     /// It was recorded, and that recording has ended.
     Ended,
+    /// It was recorded, and the report of that day is due.
+    DayIsOver,
     /// Resumed and paused again; then the resume arrived at ACS a second time.
     PauseUndone,
     /// Paused and resumed; then the pause arrived at ACS a second time.
@@ -59,11 +61,6 @@ pub struct ControlCase {
 }
 
 impl ControlCase {
-    pub fn kills(&self) -> bool {
-        let disturbance = self.target.as_ref().map(|target| target.disturbance);
-        disturbance.is_some_and(|how| how.kills() || how == Disturbance::AnswerLost)
-    }
-
     /// The name by which what is known to fail is found.
     pub fn action_name(&self) -> String {
         format!("control: {:?} of {:?}", self.action, self.before)
@@ -96,10 +93,10 @@ impl Lines {
 /// The requests of an order's process while nothing disturbs it.
 pub async fn requests_of(
     lines: &Lines,
-    before: BeforeCall,
+    prepared: &ControlWorld,
     order: Order,
 ) -> Vec<(RequestId, Kind)> {
-    let world = prepare(lines, before).await;
+    let world = prepared.copy().await;
     let gate = Gate::new(&world.facts, "A", None);
     ControlProcess::new(&world, &lines.0[0], &gate, "A")
         .perform(order)
@@ -107,7 +104,8 @@ pub async fn requests_of(
     gate.seen()
 }
 
-async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
+/// The world as it is before the runs.
+pub async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
     let world = ControlWorld::new();
     let calm = Gate::new(&world.facts, "P", None);
     let process = ControlProcess::new(&world, &lines.0[2], &calm, "P");
@@ -128,6 +126,10 @@ async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
         BeforeCall::Ended => {
             process.perform(Order::Stop).await;
             world.clock.advance(WAITED_OUT);
+        }
+        BeforeCall::DayIsOver => {
+            process.perform(Order::Stop).await;
+            world.clock.advance(UNTIL_THE_REPORT);
         }
         BeforeCall::PauseUndone | BeforeCall::ResumeUndone => {
             process.perform(Order::Pause).await;
@@ -152,9 +154,9 @@ async fn undo(process: &ControlProcess, world: &ControlWorld, before: BeforeCall
     world.clock.advance(WAITED_OUT);
 }
 
-/// Carries a case out and says what is wrong at its end.
-pub async fn run(lines: &Lines, case: &ControlCase) -> Outcome {
-    let world = prepare(lines, case.before).await;
+/// Carries a case out in a copy of the prepared world, and says what is wrong at its end.
+pub async fn run(lines: &Lines, prepared: &ControlWorld, case: &ControlCase) -> Outcome {
+    let world = prepared.copy().await;
     let running = tokio::time::timeout(STUCK_AFTER, play_and_check(lines, case, &world));
     let problems = match running.await {
         Ok(problems) => problems,
@@ -176,11 +178,19 @@ async fn play_and_check(lines: &Lines, case: &ControlCase, world: &ControlWorld)
     play(&gate, work, other(lines, case, world), wait_out).await;
     let calm = Gate::new(&world.facts, "H", None);
     let process = ControlProcess::new(world, &lines.0[2], &calm, "H");
+    let is_about_reports = case.before == BeforeCall::DayIsOver;
     for after in SWEEPS {
         world.clock.advance(after);
         process.perform(Order::Guard).await;
+        if is_about_reports {
+            process.perform(Order::MakeReport).await;
+        }
     }
-    checks::check(case, world).await
+    let mut problems = checks::check(case, world).await;
+    if is_about_reports {
+        problems.extend(days::check(world).await);
+    }
+    problems
 }
 
 fn other<'a>(lines: &'a Lines, case: &ControlCase, world: &'a ControlWorld) -> BoxFuture<'a, ()> {
