@@ -5,7 +5,9 @@ mod accept;
 mod audit;
 mod completions;
 mod delete_source;
+mod deletion;
 mod doctor;
+mod evidence;
 mod exit;
 mod gdpr;
 mod hold;
@@ -13,6 +15,7 @@ mod hold;
 mod lambda;
 mod ledger;
 mod list;
+mod new_file;
 mod openapi;
 mod output;
 mod progress;
@@ -31,19 +34,34 @@ mod verify;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use recording_vault::config::Config;
 
 use exit::Exit;
-use output::{Output, complain};
-use settings::{variables, with_settings};
+use output::{Output, OutputFormat, complain};
+use settings::{SettingsSource, with_settings, with_source};
+
+/// The version, and the commit it is built from.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (",
+    env!("RECORDING_VAULT_COMMIT"),
+    ")"
+);
+/// Turns colours off; read before the command line is, because that may be wrong.
+const NO_COLOR: &str = "--no-color";
 
 /// Keeps every call recording of Azure Communication Services.
 #[derive(Parser)]
-#[command(name = "recording-vault", version, about)]
+#[command(name = "recording-vault", version = VERSION, about)]
 struct CommandLine {
-    /// Print JSON instead of text
+    #[command(flatten)]
+    format: OutputFormat,
+    /// Print no colours; the variable `NO_COLOR` does the same
     #[arg(long, global = true)]
-    json: bool,
+    no_color: bool,
+    #[command(flatten)]
+    source: SettingsSource,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -52,41 +70,10 @@ struct CommandLine {
 enum Verb {
     /// Serve the functions on `127.0.0.1:$FUNCTIONS_CUSTOMHANDLER_PORT`; the Functions host starts this
     Serve,
-    /// Process events again: files, `poison:<sha256>`, or all documents of a container (`https://…` or `file:///…`)
-    Replay(replay::Replay),
-    /// List chunks, and events that could not be read
-    List(list::List),
-    /// Show everything that the ledger knows about a chunk
-    Show(show::Show),
-    /// Report on a day's recordings, and on what is missing
-    Report(report::Report),
-    /// Retry failed chunks: those named, or all that are dead-lettered
-    Retry(retry::Retry),
-    /// Accept the copies of doubtful chunks, so that their sources at ACS may be deleted
-    Accept(accept::Accept),
-    /// Check the audit log
-    #[command(subcommand)]
-    Audit(audit::Audit),
-    /// Repair the ledger
-    #[command(subcommand)]
-    Ledger(ledger::Ledger),
-    /// Hold recordings for a case: held recordings are deleted neither at ACS nor in the vault
-    #[command(subcommand)]
-    Hold(hold::Hold),
-    /// Delete copies that are older than `VAULT_RETENTION` from the vault, except those that are held
-    #[command(subcommand)]
-    Retention(retention::RetentionVerb),
-    /// Find, export or erase a person's recordings
-    #[command(subcommand)]
-    Gdpr(gdpr::Gdpr),
+    #[command(flatten)]
+    OfApp(AppVerb),
     /// Check settings, clocks, rights and the handler, and suggest a fix for each problem
     Doctor(doctor::Doctor),
-    /// Verify the copies in the vault against their receipts
-    Verify(verify::Verify),
-    /// Compare recordings, ledger and vault day by day, and report what is missing
-    Reconcile(reconcile::Reconcile),
-    /// Delete sources at ACS now that are proved in the vault and due, instead of with the next sweep
-    DeleteSource(delete_source::DeleteSource),
     /// Print the completion script of a shell
     Completions(completions::Completions),
     /// Print the OpenAPI document of the HTTP API
@@ -96,52 +83,113 @@ enum Verb {
     Lambda,
 }
 
-/// Runs the verb that the command line names.
-pub fn main() -> ExitCode {
-    let CommandLine { json, verb } = CommandLine::parse();
-    let output = if json { Output::Json } else { Output::Text };
-    dispatch(verb, output).into()
+/// Verbs that work with the app's settings.
+#[derive(Subcommand)]
+enum AppVerb {
+    /// List chunks, and events that could not be read
+    List(list::List),
+    /// Show everything that the ledger knows about a chunk
+    Show(show::Show),
+    /// Report on a day's recordings, and on what is missing
+    Report(report::Report),
+    /// Compare recordings, ledger and vault day by day, and report what is missing
+    Reconcile(reconcile::Reconcile),
+    /// Verify the copies in the vault against their receipts
+    Verify(verify::Verify),
+    /// Retry failed chunks: those named, or all that are dead-lettered
+    Retry(retry::Retry),
+    /// Process events again: files, `poison:<sha256>`, or all documents of a container (`https://…` or `file:///…`)
+    Replay(replay::Replay),
+    /// Accept the copies of doubtful chunks, so that their sources at ACS may be deleted
+    Accept(accept::Accept),
+    /// Delete sources at ACS now that are proved in the vault and due, instead of with the next sweep
+    DeleteSource(delete_source::DeleteSource),
+    /// Hold recordings for a case: held recordings are deleted neither at ACS nor in the vault
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    /// Delete copies that are older than `VAULT_RETENTION` from the vault, except those that are held
+    #[command(subcommand)]
+    Retention(retention::RetentionVerb),
+    /// Find, export or erase a person's recordings
+    #[command(subcommand)]
+    Gdpr(gdpr::Gdpr),
+    /// Write a package that proves recordings: files, receipts, history, and a script that verifies them offline
+    Evidence(evidence::Evidence),
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(audit::Audit),
+    /// Repair the ledger
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
 }
 
-fn dispatch(verb: Verb, output: Output) -> Exit {
+/// Runs the verb that the command line names.
+pub fn main() -> ExitCode {
+    completions::answer(CommandLine::command);
+    table::fit(&settings::variables());
+    let CommandLine {
+        format,
+        source,
+        verb,
+        ..
+    } = parsed();
+    dispatch(verb, format.output(), &source).into()
+}
+
+/// The command line; ends the process where it is wrong.
+fn parsed() -> CommandLine {
+    let is_plain = std::env::args_os().any(|argument| argument == NO_COLOR);
+    let colors = if is_plain {
+        ColorChoice::Never
+    } else {
+        ColorChoice::Auto
+    };
+    let matches = CommandLine::command().color(colors).get_matches();
+    CommandLine::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+fn dispatch(verb: Verb, output: Output, source: &SettingsSource) -> Exit {
     match verb {
-        Verb::Serve => serve::run(variables()),
+        Verb::Serve => of_the_environment(source, serve::run),
         #[cfg(feature = "lambda")]
-        Verb::Lambda => lambda::run(variables()),
-        Verb::Doctor(verb) => verb.run(variables(), output),
-        Verb::Completions(verb) => printed(verb.run(CommandLine::command())),
+        Verb::Lambda => of_the_environment(source, lambda::run),
+        Verb::Doctor(verb) => with_source(source, |settings| verb.run(settings, output)),
+        Verb::Completions(verb) => printed(verb.run()),
         Verb::Openapi => printed(openapi::run()),
-        Verb::Replay(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::List(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Show(verb) => with_settings(async |config| verb.run(config, output).await),
-        Verb::Report(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::Retry(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Accept(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::Audit(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Ledger(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::Hold(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Retention(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::Gdpr(verb) => with_settings(async |config| Box::pin(verb.run(config, output)).await),
-        Verb::Verify(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::Reconcile(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
-        Verb::DeleteSource(verb) => {
-            with_settings(async |config| Box::pin(verb.run(config, output)).await)
-        }
+        Verb::OfApp(verb) => with_settings(source, async |config| run(verb, config, output).await),
     }
+}
+
+async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Exit> {
+    match verb {
+        AppVerb::List(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Show(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Report(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Reconcile(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Verify(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Retry(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Replay(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Accept(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::DeleteSource(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Hold(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Retention(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Gdpr(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Evidence(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Audit(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Ledger(verb) => Box::pin(verb.run(config, output)).await,
+    }
+}
+
+/// What serves has its settings from the platform that starts it, and from nowhere else.
+fn of_the_environment(
+    source: &SettingsSource,
+    serve: impl FnOnce(Vec<(String, String)>) -> Exit,
+) -> Exit {
+    if source.is_named() {
+        complain("--env-file and --settings are for verbs; what serves reads the environment\n");
+        return Exit::NeedsAttention;
+    }
+    serve(settings::variables())
 }
 
 /// The end of a verb that only prints.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 
 use crate::acs::{
     AcsContent, AcsCredential, AcsHttp, CallRecordingClient, ContentGuard, EntraCredential,
@@ -25,6 +24,7 @@ use crate::control::telephony::Telephony;
 use crate::export::retention::Retention;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Sources, Vaults};
 use crate::export_queue::ExportQueue;
+use crate::identity::{self, IdentityConfig};
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
@@ -64,11 +64,11 @@ type NewIdentity<'a> = &'a dyn Fn() -> Result<Arc<dyn TokenCredential>, BuildErr
 /// When a client cannot be set up.
 pub fn app(config: Config) -> Result<App, BuildError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let client_id = config.identity_client_id.clone();
-    let new_identity = || identity_of(client_id.clone());
+    let identity = config.identity.clone();
+    let new_identity = || identity_of(&identity);
     let storage = open_storage(&config.storage, &clock, &new_identity)?;
     let store = Arc::clone(&storage.store);
-    let acs = AcsClients::new(config.acs, &clock, client_id.clone())?;
+    let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
 
     let control = Arc::new(RecordingControl::new(
         acs.recording,
@@ -167,12 +167,12 @@ impl AcsClients {
     fn new(
         config: AcsConfig,
         clock: &Arc<dyn Clock>,
-        client_id: Option<String>,
+        identity: IdentityConfig,
     ) -> Result<Self, BuildError> {
         let credential = match config.sign_in {
             SignIn::AccessKey(key) => AcsCredential::AccessKey(key),
             SignIn::ManagedIdentity => {
-                let entra = EntraCredential::new(move || identity(client_id.clone()));
+                let entra = EntraCredential::new(move || identity::credential(&identity));
                 AcsCredential::Entra(entra.map_err(|error| BuildError::Identity(Box::new(error)))?)
             }
         };
@@ -192,26 +192,13 @@ impl AcsClients {
 pub fn storage_at(config: &Config, url: &VaultUrl) -> Result<Arc<dyn DocumentStore>, BuildError> {
     let identity = url
         .needs_identity()
-        .then(|| identity_of(config.identity_client_id.clone()))
+        .then(|| identity_of(&config.identity))
         .transpose()?;
     Storage::new(identity).documents(url)
 }
 
-/// Returns the app's managed identity; it asks for a token when one is needed.
-///
-/// # Errors
-/// When the platform's kind of managed identity is not supported.
-pub fn identity(client_id: Option<String>) -> azure_core::Result<Arc<dyn TokenCredential>> {
-    let user_assigned_id = client_id.map(UserAssignedId::ClientId);
-    let options = ManagedIdentityCredentialOptions {
-        user_assigned_id,
-        ..ManagedIdentityCredentialOptions::default()
-    };
-    Ok(ManagedIdentityCredential::new(Some(options))?)
-}
-
-fn identity_of(client_id: Option<String>) -> Result<Arc<dyn TokenCredential>, BuildError> {
-    identity(client_id).map_err(|error| BuildError::Identity(Box::new(error)))
+fn identity_of(config: &IdentityConfig) -> Result<Arc<dyn TokenCredential>, BuildError> {
+    identity::credential(config).map_err(|error| BuildError::Identity(Box::new(error)))
 }
 
 /// The identity for Blob Storage; `None` where every container has a SAS or is a directory.

@@ -20,6 +20,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
+use crate::identity::{IdentityConfig, Login};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
@@ -112,8 +113,8 @@ pub struct LogConfig {
 #[derive(Debug)]
 pub struct Config {
     pub acs: AcsConfig,
-    /// Client id of a user-assigned identity.
-    pub identity_client_id: Option<String>,
+    /// How to sign in at Microsoft Entra.
+    pub identity: IdentityConfig,
     /// Checks ACS's callbacks; the audience is the immutable id of the resource.
     pub callbacks: Option<TokenConfig>,
     pub event_grid: EventGridConfig,
@@ -188,7 +189,10 @@ impl Reader {
     /// Reads every setting before it gives up on one, so that every problem is found.
     fn config(&mut self) -> Option<Config> {
         let acs = self.acs();
-        let identity_client_id = self.text("AZURE_CLIENT_ID");
+        let identity = IdentityConfig {
+            client_id: self.text("AZURE_CLIENT_ID"),
+            login: Login::ManagedIdentity,
+        };
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();
         let telephony = self.telephony();
@@ -208,7 +212,7 @@ impl Reader {
         let log = self.log();
         Some(Config {
             acs: acs?,
-            identity_client_id,
+            identity,
             callbacks,
             event_grid,
             telephony,

@@ -41,6 +41,7 @@ pub mod error_chain;
 pub mod export;
 pub mod export_queue;
 pub mod functions;
+pub mod identity;
 pub mod intake;
 pub mod media;
 pub mod metrics;

@@ -1,10 +1,19 @@
-//! `recording-vault completions`: the script by which a shell completes the verbs.
+//! `recording-vault completions`: the script by which a shell completes the words of a command line; and the answers that
+//! the script asks this program for, ids from the ledger among them.
 
-use clap::Args;
-use clap_complete::Shell;
+mod ids;
+
+use clap::{Args, Command};
+use clap_complete::engine::ArgValueCompleter;
+use clap_complete::env::{EnvCompleter, Shells};
+use clap_complete::{CompleteEnv, Shell};
 
 use super::exit::Exit;
 use super::output::print;
+
+const BINARY: &str = "recording-vault";
+/// By which a shell's script says that it asks for completions.
+const VARIABLE: &str = "RECORDING_VAULT_COMPLETE";
 
 /// The arguments of `completions`.
 #[derive(Args)]
@@ -13,15 +22,40 @@ pub struct Completions {
 }
 
 impl Completions {
-    /// Prints the script for `command_line`.
+    /// Prints the script.
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn run(self, mut command_line: clap::Command) -> anyhow::Result<Exit> {
-        let name = command_line.get_name().to_owned();
+    pub fn run(self) -> anyhow::Result<Exit> {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut command_line, name, &mut script);
+        let shells = Shells::builtins();
+        let shell: Option<&dyn EnvCompleter> = shells.completer(&self.shell.to_string());
+        let shell = shell.ok_or_else(|| anyhow::anyhow!("no completions for {}", self.shell))?;
+        shell.write_registration(VARIABLE, BINARY, BINARY, BINARY, &mut script)?;
         print(&String::from_utf8_lossy(&script))?;
         Ok(Exit::Fine)
     }
+}
+
+/// Answers a shell that asks for completions, and ends the process then. Returns at once otherwise.
+pub fn answer(command_line: impl Fn() -> Command) {
+    CompleteEnv::with_factory(|| with_ids(command_line()))
+        .var(VARIABLE)
+        .bin(BINARY)
+        .complete();
+}
+
+/// The command line, with the words that the ledger knows.
+fn with_ids(command: Command) -> Command {
+    let command = command.mut_args(|argument| {
+        let words = match argument.get_id().as_str() {
+            "document" | "documents" => ArgValueCompleter::new(ids::documents),
+            "recording" => ArgValueCompleter::new(ids::recordings),
+            "call" => ArgValueCompleter::new(ids::calls),
+            "tag" => ArgValueCompleter::new(ids::cases),
+            _ => return argument,
+        };
+        argument.add(words)
+    });
+    command.mut_subcommands(with_ids)
 }

@@ -18,8 +18,9 @@ use recording_vault::store::audit::{AuditAction, Operator};
 use serde::Serialize;
 use serde_json::json;
 
+use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::progress;
 use super::table::Table;
 use super::unreadable;
@@ -30,9 +31,8 @@ const AT_ONCE: usize = 8;
 /// The arguments of `delete-source`.
 #[derive(Args)]
 pub struct DeleteSource {
-    /// Delete nothing: list what would be deleted, what would not, and why
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    deletion: DeletionArgs,
 }
 
 /// Whether anything is deleted.
@@ -47,12 +47,21 @@ impl DeleteSource {
     /// When the ledger cannot be listed, or, before anything is deleted, the audit log cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let budget = config.limits.sweep_budget;
-        let mode = if self.dry_run {
-            Mode::DryRun
-        } else {
-            Mode::Delete
+        let app = compose::app(config)?;
+        let mode = match self.deletion.mode() {
+            DeletionMode::DryRun => Mode::DryRun,
+            DeletionMode::Delete => Mode::Delete,
+            DeletionMode::Ask => {
+                let preview = delete_sources(&app, Mode::DryRun, budget).await?;
+                let about_to = format!("{preview}\nThese sources are deleted at ACS.");
+                if !preview.would_delete.is_empty() && !is_confirmed(&about_to, "delete")? {
+                    complain("nothing was deleted\n");
+                    return Ok(Exit::NotDone);
+                }
+                Mode::Delete
+            }
         };
-        let report = delete_sources(&compose::app(config)?, mode, budget).await?;
+        let report = delete_sources(&app, mode, budget).await?;
         output.report(&report)?;
         let exit = Exit::fine_if(report.failed.is_empty());
         Ok(unreadable::exit(exit, &report.unreadable))

@@ -17,6 +17,7 @@ use recording_vault::acs::{AcsEndpoint, ContentHost};
 use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig, SignIn};
 use recording_vault::error_chain::ErrorChain;
+use recording_vault::identity::IdentityConfig;
 use recording_vault::telemetry;
 use recording_vault::vault::VaultUrl;
 use serde::Serialize;
@@ -24,7 +25,7 @@ use url::Url;
 
 use super::exit::Exit;
 use super::output::Output;
-use super::settings::block_on;
+use super::settings::{GivenSettings, Origin, block_on};
 use super::table::Table;
 use handler::Handler;
 
@@ -43,15 +44,15 @@ pub struct Doctor {
 
 impl Doctor {
     /// Reads the settings itself: invalid ones are a finding.
-    pub fn run(self, variables: Vec<(String, String)>, output: Output) -> Exit {
-        let handler = self.handler(&variables);
-        let config = Config::read(variables);
+    pub fn run(self, settings: GivenSettings, output: Output) -> Exit {
+        let handler = self.handler(&settings.variables);
+        let config = settings.config();
         if let Ok(config) = &config {
             telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
         }
         let has_invalid_settings = config.is_err();
         block_on(async || {
-            let report = Box::pin(examine(config, handler)).await?;
+            let report = Box::pin(examine(config, &settings.origin, handler)).await?;
             output.report(&report)?;
             Ok(if has_invalid_settings {
                 Exit::InvalidSettings
@@ -164,7 +165,7 @@ impl fmt::Display for Examination {
 struct Targets {
     acs: AcsEndpoint,
     sign_in: SignIn,
-    client_id: Option<String>,
+    identity: IdentityConfig,
     content_hosts: Vec<ContentHost>,
     vault: VaultUrl,
     backup: Option<VaultUrl>,
@@ -178,7 +179,7 @@ impl Targets {
         Self {
             acs: config.acs.endpoint.clone(),
             sign_in: config.acs.sign_in.clone(),
-            client_id: config.identity_client_id.clone(),
+            identity: config.identity.clone(),
             content_hosts: config.acs.content_hosts.clone(),
             vault: config.storage.vault.clone(),
             backup: config.storage.backup_vault.clone(),
@@ -200,6 +201,7 @@ impl Targets {
 /// Checks everything that can be checked with these settings, valid or not.
 async fn examine(
     config: Result<Config, InvalidConfig>,
+    origin: &Origin,
     handler: Option<Handler>,
 ) -> Result<Examination, reqwest::Error> {
     let client = reqwest::Client::builder()
@@ -208,8 +210,8 @@ async fn examine(
         .build()?;
     let targets = config.as_ref().ok().map(Targets::of);
     let mut checks = match (config, &targets) {
-        (Ok(config), Some(targets)) => with_settings(config, targets, &client).await,
-        (Err(invalid), _) => without_settings(&invalid),
+        (Ok(config), Some(targets)) => with_settings(config, origin, targets, &client).await,
+        (Err(invalid), _) => without_settings(&invalid, origin),
         (Ok(_), None) => Vec::new(),
     };
     let wants_token = targets.is_some_and(|targets| targets.wants_token);
@@ -221,14 +223,14 @@ async fn examine(
     Ok(Examination { failed, checks })
 }
 
-fn without_settings(invalid: &InvalidConfig) -> Vec<Check> {
+fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
     let named = invalid.problems().iter().map(|problem| {
         // Each begins with the name of its setting.
         let name = problem.split(' ').next().unwrap_or_default();
         let remedy = format!(
             "correct the app setting: `az functionapp config appsettings set --name <app> --resource-group <group> --settings {name}=<value>`; locally the environment or local.settings.json"
         );
-        Check::failed("settings", problem.as_str(), remedy)
+        Check::failed("settings", format!("{problem} (read from {origin})"), remedy)
     });
     let mut checks: Vec<Check> = named.collect();
     let rest = [
@@ -243,10 +245,15 @@ fn without_settings(invalid: &InvalidConfig) -> Vec<Check> {
     checks
 }
 
-async fn with_settings(config: Config, targets: &Targets, client: &reqwest::Client) -> Vec<Check> {
+async fn with_settings(
+    config: Config,
+    origin: &Origin,
+    targets: &Targets,
+    client: &reqwest::Client,
+) -> Vec<Check> {
     let mut checks = vec![Check::fine(
         "settings",
-        "all are valid or have their defaults",
+        format!("read from {origin}; all are valid or have their defaults"),
     )];
     let ledger = compose::storage_at(&config, &targets.ledger);
     let (app, ledger) = match (compose::app(config), ledger) {

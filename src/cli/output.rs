@@ -3,7 +3,20 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 
+use clap::Args;
 use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// In which form reports are printed, as the command line says it.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct OutputFormat {
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print a line of JSON for each item of a report's lists, and one for the rest
+    #[arg(long, global = true, conflicts_with = "json")]
+    jsonl: bool,
+}
 
 /// For whom reports are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +25,18 @@ pub enum Output {
     Text,
     /// Programs.
     Json,
+    /// Programs that read line by line.
+    JsonLines,
+}
+
+impl OutputFormat {
+    pub fn output(self) -> Output {
+        match (self.json, self.jsonl) {
+            (_, true) => Output::JsonLines,
+            (true, false) => Output::Json,
+            (false, false) => Output::Text,
+        }
+    }
 }
 
 impl Output {
@@ -20,13 +45,53 @@ impl Output {
     /// # Errors
     /// When stdout cannot be written, for another reason than that nobody reads it any more.
     pub fn report(self, report: &(impl Serialize + fmt::Display)) -> io::Result<()> {
+        const WHY: &str = "reports have string keys only";
         print(&match self {
             Self::Text => format!("{report}\n"),
-            Self::Json => {
-                serde_json::to_string_pretty(report).expect("reports have string keys only") + "\n"
-            }
+            Self::Json => serde_json::to_string_pretty(report).expect(WHY) + "\n",
+            Self::JsonLines => json_lines(serde_json::to_value(report).expect(WHY)),
         })
     }
+}
+
+/// A line for each item of each list of the report, with the list's name in `list`; then, if there is more, one line with the
+/// rest, whose `list` is `report`.
+fn json_lines(report: Value) -> String {
+    let (lists, rest) = match report {
+        Value::Array(items) => (vec![("items".to_owned(), items)], Map::new()),
+        Value::Object(members) => {
+            let (mut lists, mut rest) = (Vec::new(), Map::new());
+            for (name, member) in members {
+                match member {
+                    Value::Array(items) => lists.push((name, items)),
+                    Value::Null
+                    | Value::Bool(_)
+                    | Value::Number(_)
+                    | Value::String(_)
+                    | Value::Object(_) => {
+                        rest.insert(name, member);
+                    }
+                }
+            }
+            (lists, rest)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return format!("{report}\n");
+        }
+    };
+    let rest = (!rest.is_empty()).then(|| ("report".to_owned(), vec![Value::Object(rest)]));
+    let mut lines = String::new();
+    for (list, items) in lists.into_iter().chain(rest) {
+        for item in items {
+            let mut line = match item {
+                Value::Object(members) => members,
+                item => Map::from_iter([("value".to_owned(), item)]),
+            };
+            line.insert("list".to_owned(), Value::String(list.clone()));
+            lines += &format!("{}\n", Value::Object(line));
+        }
+    }
+    lines
 }
 
 /// Prints text as it is.
@@ -74,6 +139,17 @@ pub fn write_groups<T: fmt::Display>(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_lines_are_the_items_of_each_list_and_the_rest() {
+        let report = serde_json::json!({"chunks": [{"id": "a"}, {"id": "b"}], "poison": [], "unreadable": ["c"], "failed": 1});
+        insta::assert_snapshot!(json_lines(report), @r#"
+        {"id":"a","list":"chunks"}
+        {"id":"b","list":"chunks"}
+        {"list":"unreadable","value":"c"}
+        {"failed":1,"list":"report"}
+        "#);
+    }
 
     #[test]
     fn only_a_closed_pipe_is_no_failure() {

@@ -14,6 +14,7 @@ use recording_vault::recording::DocumentId;
 use recording_vault::store::holds::{Case, tags};
 use serde::Serialize;
 
+use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::table::Table;
@@ -27,7 +28,10 @@ pub enum RetentionVerb {
     /// List copies in the vault that are older than `VAULT_RETENTION`, and their holds
     Plan,
     /// Delete these copies from the vault, except those that are held; may be repeated
-    Apply,
+    Apply {
+        #[command(flatten)]
+        deletion: DeletionArgs,
+    },
 }
 
 impl RetentionVerb {
@@ -47,7 +51,23 @@ impl RetentionVerb {
                 output.report(&report)?;
                 Ok(unreadable::exit(Exit::Fine, &report.unreadable))
             }
-            Self::Apply => {
+            Self::Apply { deletion } => {
+                let mode = deletion.mode();
+                if mode != DeletionMode::Delete {
+                    let plan = plan(retention, app.clock.now()).await?;
+                    if mode == DeletionMode::DryRun {
+                        output.report(&plan)?;
+                        return Ok(unreadable::exit(Exit::Fine, &plan.unreadable));
+                    }
+                    let about_to = format!(
+                        "{plan}\nThese copies are deleted permanently, except those that are held."
+                    );
+                    let is_empty = plan.copies.is_empty();
+                    if !is_empty && !is_confirmed(&about_to, "delete")? {
+                        complain("nothing was deleted\n");
+                        return Ok(Exit::NotDone);
+                    }
+                }
                 let report = apply(retention).await?;
                 output.report(&report)?;
                 let exit = Exit::fine_if(report.failed.is_empty());

@@ -1,12 +1,180 @@
-//! The settings that verbs run with: environment variables, read once.
+//! The settings that verbs run with: those of the environment, or of what the command line names. Read once.
+
+mod app_settings;
+mod env_file;
 
 use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, IsTerminal as _, Read as _};
+use std::path::{Path, PathBuf};
 
-use recording_vault::config::Config;
+use clap::Args;
+use recording_vault::config::{Config, InvalidConfig, SETTINGS};
+use recording_vault::identity::Login;
 use recording_vault::telemetry;
 
 use super::exit::Exit;
 use super::output::complain;
+
+/// Names standard input.
+const STDIN: &str = "-";
+
+/// Where verbs read settings, besides the environment.
+#[derive(Debug, Clone, Default, Args)]
+pub struct SettingsSource {
+    /// Read settings from this file of `NAME=value` lines; they replace those of the environment one by one
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    env_file: Option<PathBuf>,
+    /// Read all settings from local.settings.json, or from `az functionapp config appsettings list` (`-`: standard input)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help_heading = "Settings",
+        conflicts_with = "env_file"
+    )]
+    settings: Option<PathBuf>,
+}
+
+/// Settings, and where they come from.
+pub struct GivenSettings {
+    pub variables: Vec<(String, String)>,
+    pub origin: Origin,
+}
+
+/// Where settings come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    Environment,
+    /// What it does not have comes from the environment.
+    EnvFile(PathBuf),
+    /// No setting comes from the environment.
+    AppSettings(PathBuf),
+    /// The same, piped in.
+    StandardInput,
+}
+
+/// Why settings cannot be read. The values are not repeated: they may be secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum UnreadableSettings {
+    #[error("could not read `{path}`: {source}")]
+    File { path: PathBuf, source: io::Error },
+    #[error("could not read standard input: {0}")]
+    StandardInput(io::Error),
+    #[error(
+        "--settings - reads standard input, which is this terminal; pipe into it: az functionapp config appsettings list --name <app> --resource-group <group> | recording-vault --settings - <verb>"
+    )]
+    Terminal,
+    #[error("`{path}`: {problem}")]
+    EnvFile {
+        path: PathBuf,
+        problem: env_file::InvalidLine,
+    },
+    #[error("{origin}: {problem}")]
+    AppSettings {
+        origin: Origin,
+        problem: app_settings::InvalidAppSettings,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Environment => f.write_str("the environment"),
+            Self::EnvFile(path) => write!(f, "`{}` and the environment", path.display()),
+            Self::AppSettings(path) => write!(f, "`{}`", path.display()),
+            Self::StandardInput => f.write_str("standard input"),
+        }
+    }
+}
+
+impl SettingsSource {
+    /// Whether the command line names a place to read settings from.
+    pub fn is_named(&self) -> bool {
+        self.env_file.is_some() || self.settings.is_some()
+    }
+
+    /// Reads the settings, valid or not.
+    ///
+    /// # Errors
+    /// When the named file is not there, or has another form.
+    pub fn read(&self) -> Result<GivenSettings, UnreadableSettings> {
+        match (&self.settings, &self.env_file) {
+            (Some(path), _) => app_settings(path),
+            (None, Some(path)) => env_file(path),
+            (None, None) => Ok(GivenSettings {
+                variables: variables(),
+                origin: Origin::Environment,
+            }),
+        }
+    }
+}
+
+fn env_file(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
+    let given =
+        env_file::parse(&content(path)?).map_err(|problem| UnreadableSettings::EnvFile {
+            path: path.to_owned(),
+            problem,
+        })?;
+    let mut all = variables();
+    all.retain(|(name, _)| given.iter().all(|(replaced, _)| replaced != name));
+    all.extend(given);
+    Ok(GivenSettings {
+        variables: all,
+        origin: Origin::EnvFile(path.to_owned()),
+    })
+}
+
+/// An app's settings are complete: one of the environment beside them would be another app's.
+fn app_settings(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
+    let (text, origin) = if path == Path::new(STDIN) {
+        (standard_input()?, Origin::StandardInput)
+    } else {
+        (content(path)?, Origin::AppSettings(path.to_owned()))
+    };
+    let given = app_settings::parse(&text).map_err(|problem| UnreadableSettings::AppSettings {
+        origin: origin.clone(),
+        problem,
+    })?;
+    let mut all = variables();
+    all.retain(|(name, _)| SETTINGS.iter().all(|setting| setting.name != name));
+    all.extend(given);
+    Ok(GivenSettings {
+        variables: all,
+        origin,
+    })
+}
+
+fn content(path: &Path) -> Result<String, UnreadableSettings> {
+    std::fs::read_to_string(path).map_err(|source| UnreadableSettings::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn standard_input() -> Result<String, UnreadableSettings> {
+    let mut stdin = io::stdin();
+    if stdin.is_terminal() {
+        return Err(UnreadableSettings::Terminal);
+    }
+    let mut text = String::new();
+    stdin
+        .read_to_string(&mut text)
+        .map_err(UnreadableSettings::StandardInput)?;
+    Ok(text)
+}
+
+impl GivenSettings {
+    /// The settings as a verb uses them: it signs in as the person who runs it where there is no managed identity.
+    ///
+    /// # Errors
+    /// With every problem found.
+    pub fn config(&self) -> Result<Config, InvalidConfig> {
+        let mut config = Config::read(self.variables.iter().cloned())?;
+        config.identity.login = Login::ManagedIdentityOrAzureCli;
+        Ok(config)
+    }
+}
 
 /// Environment variables. Those that are not Unicode cannot be settings of this app, and are skipped.
 pub fn variables() -> Vec<(String, String)> {
@@ -16,17 +184,33 @@ pub fn variables() -> Vec<(String, String)> {
     std::env::vars_os().filter_map(text).collect()
 }
 
-/// Runs a verb with the app's settings, or reports everything that is wrong with them.
-pub fn with_settings(verb: impl AsyncFnOnce(Config) -> anyhow::Result<Exit>) -> Exit {
-    let config = match Config::read(variables()) {
-        Ok(config) => config,
+/// Reads settings for a verb, or reports that they cannot be read.
+pub fn with_source(source: &SettingsSource, verb: impl FnOnce(GivenSettings) -> Exit) -> Exit {
+    match source.read() {
+        Ok(settings) => verb(settings),
         Err(error) => {
-            complain(&error.to_string());
-            return Exit::InvalidSettings;
+            complain(&format!("{error}\n"));
+            Exit::InvalidSettings
         }
-    };
-    telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
-    block_on(async || verb(config).await)
+    }
+}
+
+/// Runs a verb with the app's settings, or reports everything that is wrong with them.
+pub fn with_settings(
+    source: &SettingsSource,
+    verb: impl AsyncFnOnce(Config) -> anyhow::Result<Exit>,
+) -> Exit {
+    with_source(source, |settings| {
+        let config = match settings.config() {
+            Ok(config) => config,
+            Err(error) => {
+                complain(&format!("Read from {}: {error}", settings.origin));
+                return Exit::InvalidSettings;
+            }
+        };
+        telemetry::init_for_operator(config.log.filter.clone(), config.log.format);
+        block_on(async || verb(config).await)
+    })
 }
 
 /// Runs a verb to its end; an error that it returns is printed with its causes.

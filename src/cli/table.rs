@@ -1,10 +1,36 @@
-//! How tables look for people: columns that align, and sentences that wrap at 100 columns. No colours: output is read in logs too.
+//! How tables look for people: columns that align, and sentences that wrap at the width of the terminal, at most at 100
+//! columns. No colours: output is read in logs too.
 
 use std::fmt::{self, Write as _};
+use std::sync::OnceLock;
+
+use console::Term;
+
+/// Sentences that are longer are hard to read; and the width where there is no terminal.
+const WIDEST: usize = 100;
+/// Nothing reads well in less.
+const NARROWEST: usize = 40;
+/// A column of sentences that is narrower begins on a line of its own.
+const SENTENCE: usize = 20;
+const GAP: &str = "  ";
+
+static WIDTH: OnceLock<usize> = OnceLock::new();
+
+/// Learns how wide tables may be: `COLUMNS`, or else the terminal's width. Called once, before anything is printed.
+pub fn fit(variables: &[(String, String)]) {
+    let given = variables.iter().find(|(name, _)| name == "COLUMNS");
+    let given = given.and_then(|(_, columns)| columns.trim().parse().ok());
+    let of_terminal = || Some(usize::from(Term::stdout().size_checked()?.1));
+    if let Some(columns) = given.or_else(of_terminal) {
+        // Only the first call counts.
+        let _ = WIDTH.set(columns.clamp(NARROWEST, WIDEST));
+    }
+}
 
 /// What is longer than this by itself, such as a name in the vault, is not broken: it is there to be copied.
-const WIDTH: usize = 100;
-const GAP: &str = "  ";
+fn width() -> usize {
+    WIDTH.get().copied().unwrap_or(WIDEST)
+}
 
 /// Rows under headings, each with sentences below it.
 pub struct Table {
@@ -61,32 +87,45 @@ impl fmt::Display for Table {
                     .unwrap_or_default()
             })
             .collect();
-        write_row(f, &headings, &widths)?;
+        let width = width();
+        write_row(f, &headings, &widths, width)?;
         for row in &self.rows {
             f.write_str("\n")?;
-            write_row(f, &row.cells, &widths)?;
+            write_row(f, &row.cells, &widths, width)?;
             for note in &row.notes {
-                write!(f, "\n{GAP}{}", wrapped(note, GAP.len()))?;
+                write!(f, "\n{GAP}{}", wrapped(note, GAP.len(), width))?;
             }
         }
         Ok(())
     }
 }
 
-fn write_row(f: &mut fmt::Formatter<'_>, cells: &[String], widths: &[usize]) -> fmt::Result {
+fn write_row(
+    f: &mut fmt::Formatter<'_>,
+    cells: &[String],
+    widths: &[usize],
+    width: usize,
+) -> fmt::Result {
     let mut line = String::new();
     for (cell, width) in cells.iter().zip(widths) {
         write!(line, "{cell:<width$}{GAP}")?;
     }
     if let Some(last) = cells.get(widths.len()) {
-        line += &wrapped(last, line.chars().count());
+        let indent = line.chars().count();
+        let needed = indent + last.chars().count().min(SENTENCE);
+        if needed > width && indent > GAP.len() {
+            line.truncate(line.trim_end().len());
+            write!(line, "\n{GAP}{}", wrapped(last, GAP.len(), width))?;
+        } else {
+            line += &wrapped(last, indent, width);
+        }
     }
     f.write_str(line.trim_end())
 }
 
-/// `text` in lines of what is left beside `indent`; the following ones are indented by it.
-fn wrapped(text: &str, indent: usize) -> String {
-    let width = WIDTH.saturating_sub(indent).max(WIDTH / 4);
+/// `text` in lines of what is left of `width` beside `indent`; the following ones are indented by it.
+fn wrapped(text: &str, indent: usize, width: usize) -> String {
+    let width = width.saturating_sub(indent).max(SENTENCE);
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
         let last = lines.last_mut().expect("there is always a line");
@@ -118,7 +157,35 @@ mod tests {
             table
                 .to_string()
                 .lines()
-                .all(|line| line.chars().count() <= WIDTH)
+                .all(|line| line.chars().count() <= WIDEST)
+        );
+    }
+
+    fn row(width: usize, cells: &[&str], widths: &[usize]) -> String {
+        struct Row<'a>(&'a [&'a str], &'a [usize], usize);
+        impl fmt::Display for Row<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let cells: Vec<String> = self.0.iter().map(|cell| (*cell).to_owned()).collect();
+                write_row(f, &cells, self.1, self.2)
+            }
+        }
+        Row(cells, widths, width).to_string()
+    }
+
+    #[test]
+    fn a_last_column_without_room_begins_on_a_line_of_its_own() {
+        let cells = [
+            "0-eus-d1-801b3f3fc462fe8a",
+            "exported",
+            "a sentence of several words",
+        ];
+        assert_eq!(
+            row(60, &cells, &[25, 8]),
+            "0-eus-d1-801b3f3fc462fe8a  exported  a sentence of several\n                                     words"
+        );
+        assert_eq!(
+            row(40, &cells, &[25, 8]),
+            "0-eus-d1-801b3f3fc462fe8a  exported\n  a sentence of several words"
         );
     }
 }

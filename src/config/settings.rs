@@ -12,7 +12,7 @@ const fn setting(name: &'static str, default: Option<&'static str>) -> Setting {
     Setting { name, default }
 }
 
-/// All settings. `local.settings.sample.json` and the table in README.md name the same; a test holds them together.
+/// All settings. `local.settings.sample.json` and docs/SETTINGS.md name the same; a test holds them together.
 pub const SETTINGS: &[Setting] = &[
     setting("ACS_ENDPOINT", None),
     setting("ACS_ACCESS_KEY", None),

@@ -38,6 +38,7 @@ use crate::app::App;
         metrics::read,
         vault::list::summary,
         vault::list::recordings,
+        vault::evidence::evidence,
         vault::recording::show,
         vault::media::media,
         vault::media::metadata,

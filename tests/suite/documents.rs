@@ -44,24 +44,50 @@ fn the_sample_settings_are_those_of_the_configuration() {
     Config::read(variables).expect("the sample is good as it is");
 }
 
-#[test]
-fn the_settings_table_of_the_readme_is_that_of_the_configuration() {
-    let readme = read("README.md");
-    let table: Vec<(&str, &str)> = readme
-        .lines()
-        .skip_while(|line| !line.starts_with("| setting "))
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
+/// Settings with their defaults, of every table that begins with `| setting `.
+fn settings_tables(document: &str) -> Vec<(String, String)> {
+    let text = read(document);
+    let mut settings = Vec::new();
+    let mut lines = text.lines();
+    while lines.any(|line| line.starts_with("| setting ")) {
+        let rows = lines
+            .by_ref()
+            .skip(1)
+            .take_while(|line| line.starts_with('|'));
+        settings.extend(rows.map(|line| {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-            (cells[1].trim_matches('`'), cells[2].trim_matches('`'))
-        })
-        .collect();
-    let expected: Vec<(&str, &str)> = SETTINGS
-        .iter()
-        .map(|setting| (setting.name, setting.default.unwrap_or("-")))
-        .collect();
-    assert_eq!(table, expected);
+            let cell = |index: usize| cells[index].trim_matches('`').to_owned();
+            (cell(1), cell(2))
+        }));
+    }
+    settings
+}
+
+/// A setting as a table has it.
+fn row(name: &str) -> (String, String) {
+    let setting = SETTINGS.iter().find(|setting| setting.name == name);
+    let setting = setting.unwrap_or_else(|| panic!("there is no setting {name}"));
+    (name.to_owned(), setting.default.unwrap_or("-").to_owned())
+}
+
+#[test]
+fn docs_settings_has_every_setting_once_with_its_default() {
+    let mut documented = settings_tables("docs/SETTINGS.md");
+    documented.sort();
+    let mut expected: Vec<_> = SETTINGS.iter().map(|setting| row(setting.name)).collect();
+    expected.sort();
+    assert_eq!(documented, expected);
+}
+
+#[test]
+fn the_readme_has_the_four_settings_that_one_cannot_start_without() {
+    let four = [
+        "ACS_ENDPOINT",
+        "ACS_ACCESS_KEY",
+        "VAULT_URL",
+        "EXPORT_SWEEP_SCHEDULE",
+    ];
+    assert_eq!(settings_tables("README.md"), four.map(row));
 }
 
 #[test]
@@ -211,6 +237,7 @@ fn links_between_documents_lead_somewhere() {
         "CHANGELOG.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
+        "docs/SETTINGS.md",
         "docs/VERBS.md",
         "docs/SCALING.md",
         "docs/SECURITY.md",

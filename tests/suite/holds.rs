@@ -827,7 +827,7 @@ async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
         "{plan}"
     );
 
-    let output = run(&world, &["retention", "apply", "--json"]);
+    let output = run(&world, &["retention", "apply", "--yes", "--json"]);
     let applied = report(&output);
     assert!(output.status.success(), "{applied}");
     assert_eq!(
@@ -875,7 +875,7 @@ async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
         "who holds it has to know"
     );
     assert!(
-        text(&run(&world, &["retention", "apply"]))
+        text(&run(&world, &["retention", "apply", "--yes"]))
             .starts_with("0 deleted from the vault, 1 held, 0 not deleted")
     );
 }

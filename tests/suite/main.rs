@@ -13,6 +13,7 @@
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `erasures` | erased is final: nothing of a person comes back |
+//! | `evidence` | packages that prove recordings without our binary |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
@@ -41,6 +42,7 @@
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
 //! | `sweep_cost` | a sweep costs what is due, not what was ever stored |
@@ -70,6 +72,7 @@ mod drive;
 mod engine;
 mod erasures;
 mod event_grid_webhook;
+mod evidence;
 mod export_destination_contract;
 mod export_queue;
 mod frozen;
@@ -100,6 +103,7 @@ mod recording_source_contract;
 mod removals;
 mod schedules;
 mod sdk_traffic;
+mod shell_settings;
 mod source_deletion;
 mod storms;
 mod support;

@@ -328,7 +328,7 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
         "{waiting}"
     );
     assert_eq!(
-        report(&run(&world, &["delete-source", "--json"]).await)["deleted"],
+        report(&run(&world, &["delete-source", "--yes", "--json"]).await)["deleted"],
         json!([]),
         "a delay is honoured"
     );
@@ -348,7 +348,7 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
             .all(|object| object["deletedAt"].is_null()),
         "a dry run deletes nothing"
     );
-    let output = with(&world, due, &["delete-source"]).await;
+    let output = with(&world, due, &["delete-source", "--yes"]).await;
     assert!(
         output.status.success() && text(&output).ends_with("2 deleted, 0 failed, 0 stay\n"),
         "{}",
@@ -387,7 +387,12 @@ async fn what_is_held_unproved_or_in_ones_own_storage_stays_and_why_is_said() {
     own["data"]["storageType"] = "AzureBlob".into();
     world.event(&own).await;
 
-    let output = with(&world, ("DELETE_DELAY", "0s"), &["delete-source", "--json"]).await;
+    let output = with(
+        &world,
+        ("DELETE_DELAY", "0s"),
+        &["delete-source", "--yes", "--json"],
+    )
+    .await;
     let found = report(&output);
     assert_eq!(
         (output.status.code(), &found["deleted"]),
@@ -429,7 +434,14 @@ async fn what_is_held_unproved_or_in_ones_own_storage_stays_and_why_is_said() {
 async fn a_copy_that_left_the_vault_keeps_its_source() {
     let (world, ids) = exported(&[("DELETE_DELAY", "1h")]).await;
     std::fs::remove_file(file(&world, &ids[0], "audiowav")).expect("the folder is ours");
-    let found = report(&with(&world, ("DELETE_DELAY", "0s"), &["delete-source", "--json"]).await);
+    let found = report(
+        &with(
+            &world,
+            ("DELETE_DELAY", "0s"),
+            &["delete-source", "--yes", "--json"],
+        )
+        .await,
+    );
     assert_eq!(
         (&found["deleted"], &found["kept"][0]["documentId"]),
         (&json!([ids[1]]), &json!(ids[0])),

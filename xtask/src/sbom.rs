@@ -34,7 +34,7 @@ pub fn run() -> anyhow::Result<()> {
     let ours = paths::root().join(format!("{WRITTEN_AS}.json"));
     let written = fs::read_to_string(&ours)
         .with_context(|| format!("cargo-cyclonedx wrote no {}", ours.display()))?;
-    // Where the sources lay is nobody's business.
+    // The path of the sources on the build machine does not belong into the list.
     fs::write(
         &file,
         written.replace(

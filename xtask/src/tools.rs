@@ -171,7 +171,7 @@ fn runs(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     output.status.success().then_some(output.stdout)
 }
 
-/// Installs a Debian package where root has apt; its lists are fetched where they are not there, or old.
+/// Installs a Debian package where root has apt; its lists are fetched if they are missing or old.
 fn installed(package: &str) -> bool {
     let install = || {
         runs(
@@ -202,7 +202,7 @@ pub fn zig() -> anyhow::Result<PathBuf> {
     )
 }
 
-/// A virtual environment, made anew when the requirements are; returns its interpreter.
+/// Creates a virtual environment, again whenever the requirements change; returns its interpreter.
 fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let done = folder.join("installed");
     let python = folder.join("bin/python");

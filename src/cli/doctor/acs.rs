@@ -5,18 +5,19 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use super::{Check, SignIn, Targets, advice, within, within_of};
+use azure_core::credentials::TokenCredential as _;
 use recording_vault::acs::client::CallRecordingClient;
 use recording_vault::acs::credential::TOKEN_SCOPE;
 use recording_vault::acs::operation::RecordingAddress;
-use recording_vault::compose;
 use recording_vault::error_chain::ErrorChain;
+use recording_vault::identity::{Identity, IdentityConfig, UsedLogin};
 use recording_vault::recording::RecordingId;
 use recording_vault::vault::VaultUrl;
 
 const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 
-/// Where there is an identity, its endpoint is on the same machine.
-const TOKEN_DEADLINE: Duration = Duration::from_secs(10);
+/// Where there is a managed identity, its endpoint is on the same machine; the Azure CLI takes seconds to start.
+const TOKEN_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A recording that no service ever made: base64url of its two ids, both nil.
 const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
@@ -47,25 +48,28 @@ pub(super) async fn tokens(targets: &Targets) -> Vec<Check> {
             TOKEN_DEADLINE,
             &name,
             &advice::identity(),
-            token(&name, targets.client_id.clone(), scope),
+            token(&name, &targets.identity, scope),
         )
         .await
     });
     futures::future::join_all(asking).await
 }
 
-async fn token(name: &str, client_id: Option<String>, scope: &str) -> Check {
-    let asked = match compose::identity(client_id) {
-        Ok(identity) => identity.get_token(&[scope], None).await.map(drop),
+async fn token(name: &str, config: &IdentityConfig, scope: &str) -> Check {
+    let asked = match Identity::new(config) {
+        Ok(identity) => (identity.get_token(&[scope], None).await).map(|_| identity.used()),
         Err(error) => Err(error),
     };
     match asked {
-        Ok(()) => Check::fine(name, "the managed identity returns a token"),
+        Ok(Some(UsedLogin::AzureCli)) => Check::fine(
+            name,
+            "there is no managed identity here; the login of the Azure CLI returns a token",
+        ),
+        Ok(Some(UsedLogin::ManagedIdentity) | None) => {
+            Check::fine(name, "the managed identity returns a token")
+        }
         Err(error) => {
-            let says = format!(
-                "the managed identity returns no token: {}",
-                ErrorChain(&error)
-            );
+            let says = format!("there is no token: {}", ErrorChain(&error));
             Check::failed(name, says, advice::identity())
         }
     }

@@ -59,7 +59,7 @@ pub fn network(container: &ContainerUrl) -> String {
 
 /// Gives the app an identity.
 pub fn identity() -> String {
-    "switch the app's identity on: `az functionapp identity assign --name <app> --resource-group <group>`; a user-assigned one needs its client id in AZURE_CLIENT_ID. It answers within the app only: run doctor there, or set ACS_ACCESS_KEY and a SAS in VAULT_URL and LEDGER_URL".to_owned()
+    "switch the app's identity on: `az functionapp identity assign --name <app> --resource-group <group>`; a user-assigned one needs its client id in AZURE_CLIENT_ID. It answers within the app only. On another machine run `az login`, or set ACS_ACCESS_KEY and a SAS in VAULT_URL and LEDGER_URL".to_owned()
 }
 
 pub fn access_key() -> String {

@@ -1,0 +1,176 @@
+//! How the process signs in at Microsoft Entra: with the managed identity of the app; at a shell, where there is none, with
+//! the login of the Azure CLI. Asks for a token when one is needed. It must not know what the tokens are for.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::error::{Error, ErrorKind};
+use azure_core::time::OffsetDateTime;
+use azure_identity::{
+    AzureCliCredential, ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId,
+};
+
+use crate::error_chain::ErrorChain;
+
+/// Where there is a managed identity, its endpoint is on the same machine. A laptop's network may drop the request silently.
+const MANAGED_WITHIN: Duration = Duration::from_secs(3);
+/// A token is used no longer when it ends within this time.
+const SPARE: Duration = Duration::from_mins(5);
+
+/// Which identity to use.
+#[derive(Debug, Clone)]
+pub struct IdentityConfig {
+    /// Client id of a user-assigned identity.
+    pub client_id: Option<String>,
+    pub login: Login,
+}
+
+/// Which logins may be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Login {
+    /// The app's own, and no other: the handler never acts in the name of a person.
+    ManagedIdentity,
+    /// At a shell: that of the person who runs the command, where there is no managed identity.
+    ManagedIdentityOrAzureCli,
+}
+
+/// The login that returned a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsedLogin {
+    ManagedIdentity,
+    AzureCli,
+}
+
+/// An identity that returns tokens.
+pub struct Identity {
+    managed: Arc<ManagedIdentityCredential>,
+    cli: Option<CliLogin>,
+    used: Mutex<Option<UsedLogin>>,
+}
+
+/// The login of the Azure CLI. `az` is started once for each scope and hour: it takes seconds.
+struct CliLogin {
+    credential: Arc<AzureCliCredential>,
+    tokens: tokio::sync::Mutex<Vec<(String, AccessToken)>>,
+}
+
+/// Returns the identity as a credential.
+///
+/// # Errors
+/// When the platform's kind of managed identity is not supported.
+pub fn credential(config: &IdentityConfig) -> azure_core::Result<Arc<dyn TokenCredential>> {
+    Ok(Arc::new(Identity::new(config)?))
+}
+
+impl Identity {
+    /// Asks for nothing.
+    ///
+    /// # Errors
+    /// As [`credential`].
+    pub fn new(config: &IdentityConfig) -> azure_core::Result<Self> {
+        let options = ManagedIdentityCredentialOptions {
+            user_assigned_id: config.client_id.clone().map(UserAssignedId::ClientId),
+            ..ManagedIdentityCredentialOptions::default()
+        };
+        let cli = match config.login {
+            Login::ManagedIdentity => None,
+            Login::ManagedIdentityOrAzureCli => Some(CliLogin {
+                credential: AzureCliCredential::new(None)?,
+                tokens: tokio::sync::Mutex::default(),
+            }),
+        };
+        Ok(Self {
+            managed: ManagedIdentityCredential::new(Some(options))?,
+            cli,
+            used: Mutex::default(),
+        })
+    }
+
+    /// The login that returned the last token.
+    pub fn used(&self) -> Option<UsedLogin> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, used: UsedLogin) {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
+    }
+
+    /// Both logins, one after the other.
+    async fn from_either(
+        &self,
+        cli: &CliLogin,
+        scopes: &[&str],
+    ) -> azure_core::Result<(UsedLogin, AccessToken)> {
+        let managed = tokio::time::timeout(MANAGED_WITHIN, self.managed.get_token(scopes, None));
+        let no_managed = match managed.await {
+            Ok(Ok(token)) => return Ok((UsedLogin::ManagedIdentity, token)),
+            Ok(Err(error)) => chain(&error),
+            Err(_) => format!("no answer within {} s", MANAGED_WITHIN.as_secs()),
+        };
+        match cli.token(scopes).await {
+            Ok(token) => Ok((UsedLogin::AzureCli, token)),
+            Err(error) => {
+                let why = format!(
+                    "no managed identity ({no_managed}), and no login of the Azure CLI ({})",
+                    chain(&error)
+                );
+                Err(Error::with_message(ErrorKind::Credential, why))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Identity").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl TokenCredential for Identity {
+    async fn get_token(
+        &self,
+        scopes: &[&str],
+        options: Option<TokenRequestOptions<'_>>,
+    ) -> azure_core::Result<AccessToken> {
+        let (used, token) = match (&self.cli, self.used()) {
+            (None, _) | (Some(_), Some(UsedLogin::ManagedIdentity)) => {
+                let token = self.managed.get_token(scopes, options).await?;
+                (UsedLogin::ManagedIdentity, token)
+            }
+            (Some(cli), Some(UsedLogin::AzureCli)) => {
+                (UsedLogin::AzureCli, cli.token(scopes).await?)
+            }
+            (Some(cli), None) => self.from_either(cli, scopes).await?,
+        };
+        self.remember(used);
+        Ok(token)
+    }
+}
+
+impl CliLogin {
+    async fn token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        let scope = scopes.join(" ");
+        let mut tokens = self.tokens.lock().await;
+        let known = tokens.iter().find(|(known, _)| *known == scope);
+        if let Some((_, token)) = known.filter(|(_, token)| is_good(token)) {
+            return Ok(token.clone());
+        }
+        let token = self.credential.get_token(scopes, None).await?;
+        tokens.retain(|(known, _)| *known != scope);
+        tokens.push((scope, token.clone()));
+        Ok(token)
+    }
+}
+
+fn is_good(token: &AccessToken) -> bool {
+    OffsetDateTime::now_utc() + SPARE < token.expires_on
+}
+
+/// An error with its causes, on one line: the Azure CLI writes several.
+fn chain(error: &Error) -> String {
+    let text = ErrorChain(error).to_string();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
