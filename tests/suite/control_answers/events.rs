@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recording_vault::clock::Clock as _;
 use recording_vault::control::entry::Erased;
 use recording_vault::control::state::RecordingState;
 use recording_vault::export::Budget;

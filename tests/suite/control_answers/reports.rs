@@ -1,6 +1,7 @@
 //! The report of a day: made again when something of that day comes later, and whole after a kill.
 
 use jiff::SignedDuration;
+use recording_vault::clock::Clock as _;
 use recording_vault::recording::RecordingId;
 use recording_vault::store::document_store::DocumentStore as _;
 use serde_json::{Value, json};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use recording_vault::clock::Clock as _;
 use recording_vault::control::ControlError;
 use recording_vault::control::entry::PauseEnd;
 use recording_vault::control::state::RecordingState;
