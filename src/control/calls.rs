@@ -87,7 +87,7 @@ pub enum Marked {
     /// Its reservation is about to be written, or was replaced; the marker stays for a while.
     Elsewhere,
     Pending(Box<PendingStart>),
-    /// Its time is over; the call was freed by this look.
+    /// Its reservation has expired; this look freed the call.
     Freed(FreedReservation),
 }
 
@@ -207,7 +207,7 @@ impl CallRegister {
         Ok(self.documents.store.list(STARTING, after, PAGE).await?)
     }
 
-    /// Looks at the start that a marker leads to, and frees its call when its time is over.
+    /// Looks at the start that a marker leads to, and frees its call when the reservation has expired.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.

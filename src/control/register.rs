@@ -68,7 +68,7 @@ impl RecordingRegister {
         self.documents.find(&account_key(&name(id))).await
     }
 
-    /// Changes the account of a recording; one that is not there yet is opened.
+    /// Changes the account of a recording; one that does not exist yet is opened.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::intention::{IntendedAction, Intention};
 
-/// How long after it was sent a request may have arrived at ACS late: our own deadline for all its attempts is 20 s, what
-/// lies between us and ACS keeps a request for a few minutes at most, and a sweep that is killed is followed by another.
+/// How long after it was sent a request may have arrived at ACS late: our own deadline for all its attempts is 20 s, the
+/// network between us and ACS keeps a request for a few minutes at most, and a sweep that is killed is followed by another.
 const MAY_ARRIVE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
 /// The last pause and the last resume that were sent to ACS, whatever became of them.

@@ -140,7 +140,7 @@ impl RecordingControl {
         self.send_resume(id, &target, by).await
     }
 
-    /// Ends a pause whose time is over. A pause that was ended or replaced since the sweep read it is left alone: the
+    /// Ends a pause that is due. A pause that was ended or replaced since the sweep read it is left alone: the
     /// intention is written only while the pause is still open and due.
     ///
     /// # Errors

@@ -52,7 +52,7 @@ impl RecordingsReport {
 }
 
 impl RecordingControl {
-    /// Ends pauses whose time is over, and asks for recordings not heard of for a while.
+    /// Ends pauses that are due, and asks ACS for recordings that it was not asked for lately.
     ///
     /// # Errors
     /// When the list of running recordings cannot be read.

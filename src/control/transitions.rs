@@ -143,7 +143,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// It is over. What ended first stays the end.
+    /// Ends it. The first end stays the end.
     pub fn stop(&mut self, at: Timestamp) {
         self.heard_at = self.heard_at.max(at);
         if !self.is_running() {
@@ -162,7 +162,7 @@ impl RegisteredRecording {
         self.status = RecordingStatus::Stopped { at };
     }
 
-    /// ACS said, heard at `heard_at`, that it is over, and an event said since when.
+    /// Ends it: ACS said so, heard at `heard_at`, and an event said since when.
     pub fn ended(&mut self, at: Timestamp, heard_at: Timestamp) {
         self.stop(at);
         self.heard_at = self.heard_at.max(heard_at);

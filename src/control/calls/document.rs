@@ -141,7 +141,7 @@ impl CallDocument {
         self.open.as_ref().is_some_and(|open| open.marker == marker)
     }
 
-    /// Whether the time is over in which ACS knows a repetition of the last start.
+    /// Whether the time has passed in which ACS recognizes a repetition of the last start.
     pub fn is_free(&self, now: Timestamp) -> bool {
         let until = self.first_sent.checked_add(RESERVED_FOR);
         until.is_ok_and(|until| now >= until)

@@ -138,7 +138,7 @@ impl RecordingControl {
     }
 
     /// The recordings that a conversation's commands may be for: its own last one, and whatever else records its call. Those
-    /// that run as far as the register knows; it may not know yet that one is over.
+    /// that run as far as the register knows; it may not know yet that one has ended.
     async fn sessions(&self, conversation: &Conversation) -> Vec<Session> {
         let own = conversation.sessions.last();
         let of_call = match &conversation.call {

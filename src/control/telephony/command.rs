@@ -123,7 +123,7 @@ impl From<ControlError> for Outcome {
     }
 }
 
-/// The outcome of a command for a recording that is not there.
+/// The outcome of a command for a recording that does not exist.
 pub(super) fn not_started() -> Outcome {
     Outcome::error("RecordingNotStarted", "Recording has not started")
 }

@@ -7,7 +7,7 @@ use crate::control::entry::RegisteredRecording;
 use crate::control::intention::Intention;
 
 impl RegisteredRecording {
-    /// The pause, or intended pause, that is over at this time; when it began.
+    /// Returns the pause, or intended pause, that is due to end; when it began.
     pub fn overdue_pause(&self, now: Timestamp) -> Option<Timestamp> {
         let is_over = |resume_at: Option<Timestamp>| resume_at.is_some_and(|at| at <= now);
         let open = self

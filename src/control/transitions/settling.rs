@@ -18,7 +18,7 @@ impl RegisteredRecording {
         if self.is_running() {
             self.settle_old_intentions(at_acs, asked_at);
         }
-        // The sweep has to look again until ACS does what was decided.
+        // The sweep looks again until ACS does what was decided.
         if self.undone(at_acs, asked_at).is_some() {
             return;
         }
