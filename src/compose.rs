@@ -17,7 +17,8 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{
-    AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TokenConfig,
+    AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TimeLimits,
+    TokenConfig,
 };
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
@@ -76,12 +77,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         Arc::clone(&clock),
         config.control,
     ));
-    let ledger = ChunkLedger::new(
-        Arc::clone(&store),
-        Arc::clone(&clock),
-        config.limits.source_retention,
-        config.limits.claim_ttl,
-    );
+    let ledger = ledger(&storage, &config.limits, &clock);
     let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
@@ -123,6 +119,19 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     })
 }
 
+fn ledger(storage: &OpenedStorage, limits: &TimeLimits, clock: &Arc<dyn Clock>) -> ChunkLedger {
+    let ledger = ChunkLedger::new(
+        Arc::clone(&storage.store),
+        Arc::clone(clock),
+        limits.source_retention,
+        limits.claim_ttl,
+    );
+    match &storage.audit {
+        Some(container) => ledger.with_audit_container(Arc::clone(container)),
+        None => ledger,
+    }
+}
+
 fn catalogue(
     ledger: &ChunkLedger,
     control: &RecordingControl,
@@ -136,6 +145,7 @@ fn catalogue(
 /// What lies in Blob Storage or a directory.
 struct OpenedStorage {
     store: Arc<dyn DocumentStore>,
+    audit: Option<Arc<dyn DocumentStore>>,
     vaults: Vaults,
     external: ExternalStorage,
     queue: Option<ExportQueue>,
@@ -151,6 +161,11 @@ fn open_storage(
         .map_err(|error| BuildError::External(Box::new(error)))?;
     Ok(OpenedStorage {
         store: storage.documents(&config.ledger)?,
+        audit: config
+            .audit
+            .as_ref()
+            .map(|url| storage.documents(url))
+            .transpose()?,
         vaults: storage.vaults(config, clock)?,
         external,
         queue: export_queue(config, new_identity)?,
@@ -210,6 +225,7 @@ fn storage_identity(
         Some(&config.vault),
         Some(&config.ledger),
         config.backup_vault.as_ref(),
+        config.audit.as_ref(),
     ];
     let is_needed = ours.into_iter().flatten().any(VaultUrl::needs_identity)
         || config.external.iter().any(|container| !container.has_sas());

@@ -20,7 +20,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
-use crate::identity::{IdentityConfig, Login};
+use crate::identity::{IdentityConfig, IdentityEndpoint, Login};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
@@ -85,6 +85,8 @@ pub struct StorageConfig {
     /// How files are kept in a vault that is a container.
     pub vault_options: AzureVaultOptions,
     pub ledger: VaultUrl,
+    /// Takes the documents of the audit log; `None`: they lie in the ledger.
+    pub audit: Option<VaultUrl>,
     /// The customer's own containers that ACS writes into.
     pub external: Vec<ContainerUrl>,
     /// Takes the messages for `ExportChunk`; `None` where events and the timer export.
@@ -192,6 +194,12 @@ impl Reader {
         let identity = IdentityConfig {
             client_id: self.text("AZURE_CLIENT_ID"),
             login: Login::ManagedIdentity,
+            // The platform's own variables, not settings of ours.
+            endpoint: if self.text("IDENTITY_ENDPOINT").is_some() {
+                IdentityEndpoint::OfThePlatform
+            } else {
+                IdentityEndpoint::OfTheMachine
+            },
         };
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();
@@ -381,6 +389,41 @@ mod tests {
         ];
         let text = problems(&[&MINIMAL[..], &wanted[..]].concat());
         assert!(wanted.iter().all(|(name, _)| text.contains(name)), "{text}");
+    }
+
+    #[test]
+    fn an_unresolved_reference_to_key_vault_is_refused_by_name() {
+        let reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)";
+        let text = problems(&[
+            ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
+            ("ACS_ACCESS_KEY", reference),
+            (
+                "VAULT_URL",
+                " @microsoft.keyvault(VaultName=v;SecretName=s)",
+            ),
+            ("EVENT_GRID_SECRET", reference),
+            ("WEBSITE_SOMETHING", reference),
+        ]);
+        assert!(text.starts_with("3 settings are invalid"), "{text}");
+        for name in ["ACS_ACCESS_KEY", "VAULT_URL", "EVENT_GRID_SECRET"] {
+            assert!(
+                text.contains(&format!("{name} refers to Key Vault")),
+                "{text}"
+            );
+        }
+        assert!(!text.contains("is missing"), "{text}");
+    }
+
+    #[test]
+    fn the_audit_log_has_a_place_of_its_own() {
+        let with = |audit| [MINIMAL[0], MINIMAL[1], ("AUDIT_URL", audit)];
+        assert!(read(&MINIMAL).unwrap().storage.audit.is_none());
+        let audit = read(&with("file:///var/audit")).unwrap().storage.audit;
+        assert_eq!(format!("{:?}", audit.unwrap()), "file:///var/audit");
+        for taken in ["file:///var/vault", "file:///var/vault-ledger"] {
+            let text = problems(&with(taken));
+            assert!(text.contains("AUDIT_URL is "), "{text}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod inventory;
 mod markers;
 mod operator_actions;
 mod rebuilding;
+mod sweeps;
 mod writing;
 
 use std::sync::Arc;
@@ -25,20 +26,20 @@ use std::time::Duration;
 use super::entry::LedgerEntry;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditLog;
+use crate::store::audit::{AuditContainer, AuditLog};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
 use crate::store::people::People;
 
 pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
-pub use claiming::{AfterUpdate, Claim, ClaimOver};
+pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
-pub use indexing::LastSweep;
 pub use inventory::Entries;
 pub use markers::{OpenChunk, OpenCursor};
 pub use operator_actions::{Accepted, Retried};
 pub use rebuilding::Rebuilt;
+pub use sweeps::{LastSweep, OverdueSweep};
 
 const CHUNKS: &str = "chunks/";
 
@@ -137,6 +138,14 @@ impl ChunkLedger {
             retention,
             claim_ttl,
         }
+    }
+
+    /// Keeps the documents of the audit log in a container of their own instead of beside the entries.
+    #[must_use]
+    pub fn with_audit_container(mut self, container: Arc<dyn DocumentStore>) -> Self {
+        let store = AuditContainer::new(container, Arc::clone(&self.store));
+        self.audit = Arc::new(AuditLog::new(Arc::new(store), Arc::clone(&self.clock)));
+        self
     }
 
     /// The entry of a chunk.

@@ -10,8 +10,7 @@ use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
 use super::{
-    http_envelope, metrics, recording_control, recording_state_callback, telephony_activities,
-    vault,
+    http_envelope, metrics, recording_callbacks, recording_control, telephony_activities, vault,
 };
 use crate::app::App;
 
@@ -32,7 +31,7 @@ use crate::app::App;
         recording_control::pause,
         recording_control::resume,
         recording_control::stop,
-        recording_state_callback::report,
+        recording_callbacks::report,
         telephony_activities::send,
         telephony_activities::reply,
         metrics::read,

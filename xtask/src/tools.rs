@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use sha2::Digest as _;
 
 use crate::paths;
 
@@ -221,6 +222,7 @@ fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Re
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            "--require-hashes",
             "--requirement",
         ])
         .arg(requirements);
@@ -241,6 +243,31 @@ pub fn cargo_home() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|_| home())
         .ok()
+}
+
+/// cargo-zigbuild, checked by the SHA-256 of its crate: what it links is attested. `--locked` holds the crates it is made of.
+pub fn zigbuild(version: &str, sha256: &str) -> anyhow::Result<PathBuf> {
+    let path = cargo_tool("cargo-zigbuild", "cargo-zigbuild", version)?;
+    let registries = cargo_home()
+        .context("cargo has no home")?
+        .join("registry/cache");
+    let name = format!("cargo-zigbuild-{version}.crate");
+    let mut crates = fs::read_dir(&registries)
+        .with_context(|| format!("could not read {}", registries.display()))?
+        .flatten()
+        .map(|registry| registry.path().join(&name))
+        .filter(|file| file.is_file())
+        .peekable();
+    ensure!(crates.peek().is_some(), "{name} is not in cargo's cache");
+    for file in crates {
+        let found = hex::encode(sha2::Sha256::digest(fs::read(&file)?));
+        ensure!(
+            found == sha256,
+            "{} has SHA-256 {found}, and {sha256} is expected",
+            file.display()
+        );
+    }
+    Ok(path)
 }
 
 /// A cargo subcommand's binary, installed on first use.
