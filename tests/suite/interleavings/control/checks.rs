@@ -152,8 +152,9 @@ fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) ->
         (Told::Paused { until: Some(until) }, AcsState::Paused) if *until <= world.now() => {
             Some("a pause that was to end by itself did not".to_owned())
         }
-        (Told::Resumed, AcsState::Paused) => {
-            Some("a recording that was resumed last is paused for ever".to_owned())
+        // Of a resume and a pause that overlap, either may be the last, in whichever order they are answered.
+        (Told::Resumed, AcsState::Paused) if !overlaps_with_a_pause(case) => {
+            Some("a recording that was resumed last is paused without end".to_owned())
         }
         // What a caller asked for may take effect in either order; the timer's own resume must not end another pause.
         (Told::Paused { until: None }, AcsState::Active)
@@ -163,4 +164,14 @@ fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) ->
         }
         _ => None,
     }
+}
+
+fn overlaps_with_a_pause(case: &ControlCase) -> bool {
+    let pauses = [
+        Order::Pause,
+        Order::PauseForAWhile,
+        Order::ResumeAndPause,
+        Order::ResumeAndPauseForAWhile,
+    ];
+    case.action == Order::Resume && case.other.is_some_and(|other| pauses.contains(&other))
 }
