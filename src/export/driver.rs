@@ -4,6 +4,7 @@ mod advance;
 mod backup;
 mod deletion;
 mod expiry_alarm;
+mod further;
 mod look_in_place;
 mod move_home;
 pub mod next_step;
@@ -142,6 +143,7 @@ impl ExportDriver {
         policy: ExportPolicy,
     ) -> Self {
         let exporter = ChunkExporter {
+            audit: ledger.audit_log(),
             source: Arc::clone(&acs),
             vaults,
             clock: Arc::clone(&clock),

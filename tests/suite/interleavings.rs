@@ -58,7 +58,6 @@ fn no_interleaving_of_starts_breaks_a_promise() {
 }
 
 #[test]
-#[ignore = "takes several minutes on two cores: cargo test --all-features --test suite -- --ignored bots_command"]
 fn no_interleaving_of_what_bots_command_breaks_a_promise() {
     control::explore(control::Subject::Commands);
 }

@@ -36,6 +36,7 @@
 //! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `readme` | README's commands, run as written |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -64,8 +65,12 @@
 
 mod acs_credentials;
 mod audit_contention;
+mod audit_log;
+mod audit_stamps;
+mod audit_verbs;
 mod auto_record;
 mod backup_vault;
+mod caps;
 mod catalogue;
 mod command_line;
 mod completeness;
@@ -96,6 +101,7 @@ mod infra;
 mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod large_events;
 mod legacy_generations;
 mod media_truth;
 mod memory_bound;
@@ -103,10 +109,12 @@ mod operations_guide;
 mod operator_actions;
 mod operator_page;
 mod operator_verbs;
+mod other_files;
 mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod readme;
 mod rebuilding;
 mod recording_callbacks;
 mod recording_control;

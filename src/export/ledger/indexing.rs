@@ -11,11 +11,14 @@ use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, AuditPosition};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
+
+/// Stands in the index for participants that it does not have: whoever looks for a person reads the metadata of these chunks.
+pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
 
 impl LedgerEntry {
     /// The time that the index has it under.
@@ -115,6 +118,10 @@ impl ChunkLedger {
         for participant in metadata.flat_map(|metadata| &metadata.participants) {
             hashes.push(self.people.hash(&participant.id).await?);
         }
+        let metadata = after.metadata.as_ref();
+        if metadata.is_some_and(|metadata| metadata.participants_omitted > 0) {
+            hashes.push(self.people.hash(BEYOND_THE_INDEX).await?);
+        }
         Ok(hashes)
     }
 
@@ -169,7 +176,7 @@ impl ChunkLedger {
         &self,
         document_id: &DocumentId,
         metadata: Option<&MetadataSummary>,
-        audited: &[u64],
+        audited: &[AuditPosition],
     ) -> Result<(), LedgerError> {
         let changed = self
             .change(document_id, None, |found| {
@@ -245,15 +252,15 @@ impl ChunkLedger {
 fn completed(
     before: &LedgerEntry,
     metadata: Option<&MetadataSummary>,
-    audited: &[u64],
+    audited: &[AuditPosition],
 ) -> Change<Option<LedgerEntry>> {
     let mut entry = before.clone();
     // What has no copy any more may have been erased meanwhile.
     let read = metadata.filter(|_| entry.state.receipt().is_some());
     entry.metadata = entry.metadata.take().or_else(|| read.cloned());
     if entry.audited.is_empty() {
-        for number in audited {
-            entry.note_audited(*number);
+        for position in audited {
+            entry.note_audited(position.clone());
         }
     }
     if entry == *before {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::auditing::audited_state;
 use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::export::layout;
@@ -73,7 +74,7 @@ impl ChunkLedger {
             .audit_operator(
                 AuditAction::Rebuilt,
                 document_id.as_str(),
-                serde_json::Value::Null,
+                audited_state(&entry.state).1,
             )
             .await?;
         entry.note_audited(number);
@@ -85,7 +86,7 @@ impl ChunkLedger {
         let WriteOutcome::Written(stored) = written else {
             return Ok(Rebuilt::Changed);
         };
-        if !stored.document.state.is_settled() {
+        if stored.document.is_open() {
             self.put_marker(&stored.document).await?;
         }
         Ok(Rebuilt::Rebuilt)

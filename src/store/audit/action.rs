@@ -13,6 +13,8 @@ pub enum AuditAction {
     AnnouncedAgain,
     Pending,
     Exported,
+    /// Another file of a known document, beside its own.
+    OtherFileExported,
     DeletingSource,
     SourceDeleted,
     /// ACS had the source no more when it was to be deleted.
@@ -53,6 +55,12 @@ pub enum AuditAction {
     PersonErased,
     /// The people in an entry were erased.
     Forgotten,
+    // Who looked.
+    Played,
+    Downloaded,
+    TicketIssued,
+    /// So many records of access could not be written.
+    AccessesDropped,
     /// A word of another version.
     #[serde(untagged)]
     Other(String),
@@ -78,6 +86,7 @@ mod tests {
             (AuditAction::AnnouncedAgain, "announcedAgain"),
             (AuditAction::Pending, "pending"),
             (AuditAction::Exported, "exported"),
+            (AuditAction::OtherFileExported, "otherFileExported"),
             (AuditAction::DeletingSource, "deletingSource"),
             (AuditAction::SourceDeleted, "sourceDeleted"),
             (AuditAction::SourceWasGone, "sourceWasGone"),
@@ -110,6 +119,10 @@ mod tests {
             (AuditAction::PersonErasing, "personErasing"),
             (AuditAction::PersonErased, "personErased"),
             (AuditAction::Forgotten, "forgotten"),
+            (AuditAction::Played, "played"),
+            (AuditAction::Downloaded, "downloaded"),
+            (AuditAction::TicketIssued, "ticketIssued"),
+            (AuditAction::AccessesDropped, "accessesDropped"),
             (AuditAction::Other("requested".into()), "requested"),
         ];
         for (action, word) in words {
