@@ -33,6 +33,7 @@
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
 //! | `audit_contention` | what any number of instances get into the one audit log |
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
+//! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme` | README's commands, run as written |
@@ -64,6 +65,9 @@
 
 mod acs_credentials;
 mod audit_contention;
+mod audit_log;
+mod audit_stamps;
+mod audit_verbs;
 mod auto_record;
 mod backup_vault;
 mod caps;
@@ -71,6 +75,7 @@ mod catalogue;
 mod command_line;
 mod completeness;
 mod control_answers;
+mod control_audit;
 mod crash_points;
 mod doctor;
 mod document_store_contract;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ChunkLedger;
+use crate::store::audit::CheckpointRef;
 use crate::store::document_store::{Precondition, StoreError};
 
 const LAST_SWEEP: &str = "last-sweep.json";
@@ -17,6 +18,9 @@ const TAKEN_SWEEP: &str = "taken-sweep.json";
 pub struct LastSweep {
     pub at: Timestamp,
     pub duration_ms: u64,
+    /// The newest checkpoint of the audit log at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_checkpoint: Option<CheckpointRef>,
 }
 
 /// A sweep that a process took upon itself, because the timer's did not come.
@@ -139,6 +143,7 @@ mod tests {
         let sweep = LastSweep {
             at: one.clock.now(),
             duration_ms: 1,
+            audit_checkpoint: None,
         };
         one.note_sweep(sweep).await.unwrap();
         clock.advance(Duration::from_secs(299));
