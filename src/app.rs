@@ -15,6 +15,7 @@ use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::secret::SharedSecret;
+use crate::timestamps::TimestampAuthority;
 
 /// The application: one service for each thing that it does.
 pub struct App {
@@ -40,6 +41,8 @@ pub struct App {
     pub callback_tokens: Option<TokenValidator>,
     /// Takes the commands of bots; `None` where they are off.
     pub telephony: Option<TelephonyDoor>,
+    /// Stamps checkpoints of the audit log; `None` where nobody does.
+    pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,

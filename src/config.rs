@@ -3,10 +3,12 @@
 mod acs;
 mod doors;
 mod export;
+mod limits;
 mod reader;
 pub mod settings;
 mod storage;
 mod telemetry;
+mod timestamps;
 
 use std::fmt;
 use std::time::Duration;
@@ -20,18 +22,16 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
-use crate::identity::{IdentityConfig, IdentityEndpoint, Login};
+use crate::identity::{IdentityConfig, Login};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
+pub use limits::TimeLimits;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
-
-/// A request to the vault begins only while half of a claim is left, and is cut off when the claim is over: with less than this
-/// a slow storage would hardly get anything done.
-const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
+pub use timestamps::TimestampConfig;
 
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]
@@ -93,17 +93,6 @@ pub struct StorageConfig {
     pub export_queue: Option<QueueUrl>,
 }
 
-/// How long work may take, and how long a claim and a source last.
-#[derive(Debug, Clone, Copy)]
-pub struct TimeLimits {
-    pub event_budget: Duration,
-    pub sweep_budget: Duration,
-    pub claim_ttl: Duration,
-    pub source_retention: Duration,
-    /// How long events that could not be read are kept.
-    pub poison_retention: Duration,
-}
-
 /// How log lines are filtered and written, and where metrics and traces go.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -133,6 +122,7 @@ pub struct Config {
     pub export: ExportPolicy,
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
+    pub timestamps: TimestampConfig,
     pub log: LogConfig,
 }
 
@@ -196,12 +186,7 @@ impl Reader {
         let identity = IdentityConfig {
             client_id: self.text("AZURE_CLIENT_ID"),
             login: Login::ManagedIdentity,
-            // The platform's own variables, not settings of ours.
-            endpoint: if self.text("IDENTITY_ENDPOINT").is_some() {
-                IdentityEndpoint::OfThePlatform
-            } else {
-                IdentityEndpoint::OfTheMachine
-            },
+            endpoint: self.identity_endpoint(),
         };
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();
@@ -219,6 +204,7 @@ impl Reader {
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
         });
+        let timestamps = self.timestamps();
         let log = self.log();
         Some(Config {
             acs: acs?,
@@ -233,6 +219,7 @@ impl Reader {
             limits: limits?,
             export: export?,
             operator_actions: operator_actions?,
+            timestamps,
             log: log?,
         })
     }
@@ -243,21 +230,6 @@ impl Reader {
         Some(ControlPolicy {
             requires_consent: requires_consent?,
             missing_after: missing_after?,
-        })
-    }
-
-    fn limits(&mut self) -> Option<TimeLimits> {
-        let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
-        let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
-        let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
-        let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
-        let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
-        Some(TimeLimits {
-            event_budget: event_budget?,
-            sweep_budget: sweep_budget?,
-            claim_ttl: claim_ttl?,
-            source_retention: source_retention?,
-            poison_retention: poison_retention?,
         })
     }
 }

@@ -55,4 +55,5 @@ pub mod secret;
 pub mod store;
 pub mod telemetry;
 pub mod timer;
+pub mod timestamps;
 pub mod vault;

@@ -81,6 +81,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("BLOCKS_IN_FLIGHT", Some("4")),
     setting("CHUNKS_IN_FLIGHT", Some("4")),
     setting("OPERATOR_ACTIONS", Some("off")),
+    setting("TIMESTAMP_URL", None),
+    setting("TIMESTAMP_CA", None),
     setting("LOG", Some("info")),
     setting("LOG_FORMAT", Some("text")),
     setting("OTEL_EXPORTER_OTLP_ENDPOINT", None),

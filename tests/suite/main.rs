@@ -33,8 +33,10 @@
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
 //! | `audit_contention` | what any number of instances get into the one audit log |
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
+//! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `readme` | README's commands, run as written |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -63,6 +65,9 @@
 
 mod acs_credentials;
 mod audit_contention;
+mod audit_log;
+mod audit_stamps;
+mod audit_verbs;
 mod auto_record;
 mod backup_vault;
 mod caps;
@@ -70,6 +75,7 @@ mod catalogue;
 mod command_line;
 mod completeness;
 mod control_answers;
+mod control_audit;
 mod crash_points;
 mod doctor;
 mod document_store_contract;
@@ -108,6 +114,7 @@ mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod readme;
 mod rebuilding;
 mod recording_callbacks;
 mod recording_control;

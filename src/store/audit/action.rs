@@ -31,6 +31,11 @@ pub enum AuditAction {
     ClearingBackup,
     /// A chunk of an erased recording, which is not exported.
     RecordedErased,
+    // What callers, bots and the handler have done to a recording at ACS.
+    Started,
+    Paused,
+    Resumed,
+    Stopped,
     // What operators do.
     Retried,
     Accepted,
@@ -50,6 +55,12 @@ pub enum AuditAction {
     PersonErased,
     /// The people in an entry were erased.
     Forgotten,
+    // Who looked.
+    Played,
+    Downloaded,
+    TicketIssued,
+    /// So many records of access could not be written.
+    AccessesDropped,
     /// A word of another version.
     #[serde(untagged)]
     Other(String),
@@ -88,6 +99,10 @@ mod tests {
             (AuditAction::RemovingLate, "removingLate"),
             (AuditAction::ClearingBackup, "clearingBackup"),
             (AuditAction::RecordedErased, "recordedErased"),
+            (AuditAction::Started, "started"),
+            (AuditAction::Paused, "paused"),
+            (AuditAction::Resumed, "resumed"),
+            (AuditAction::Stopped, "stopped"),
             (AuditAction::Retried, "retried"),
             (AuditAction::Accepted, "accepted"),
             (AuditAction::Verified, "verified"),
@@ -104,6 +119,10 @@ mod tests {
             (AuditAction::PersonErasing, "personErasing"),
             (AuditAction::PersonErased, "personErased"),
             (AuditAction::Forgotten, "forgotten"),
+            (AuditAction::Played, "played"),
+            (AuditAction::Downloaded, "downloaded"),
+            (AuditAction::TicketIssued, "ticketIssued"),
+            (AuditAction::AccessesDropped, "accessesDropped"),
             (AuditAction::Other("requested".into()), "requested"),
         ];
         for (action, word) in words {
