@@ -48,8 +48,10 @@ pub struct Erasure {
     /// Chunks that ACS has still and drops by itself; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
     /// Events that could not be read, and named the person or an erased recording.
+    #[serde(skip_serializing_if = "is_zero")]
     pub events: usize,
     /// Such events that name a recording that is left, too.
+    #[serde(skip_serializing_if = "is_zero")]
     pub events_left: usize,
 }
 
@@ -183,6 +185,14 @@ impl Eraser {
             fenced => Ok(fenced?),
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn report_left(place: &Place, erasure: &mut Erasure) {

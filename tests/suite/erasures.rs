@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::support::chunk;
 use crate::support::fake_source::{FakeSource, PARTICIPANT};
-use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, planned};
+use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, media_of, planned};
 
 fn now() -> jiff::Timestamp {
     "2026-03-02T10:03:00Z".parse().expect("it is a time")
@@ -377,7 +377,7 @@ async fn a_person_beyond_the_index_is_found_by_the_metadata_files() {
         .collect();
     let metadata = json!({"participants": people}).to_string();
     let id = &chunks[0].document_id;
-    durable.source.put_with_metadata(id, vec![1; 100], metadata);
+    durable.source.put_with_metadata(id, media_of(id), metadata);
     deliver(&durable.instance(&Plan::calm()), &chunks).await;
     let catalogue = durable.catalogue(&Plan::calm());
     let find = async |person: &str| {

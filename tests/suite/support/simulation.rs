@@ -797,7 +797,7 @@ impl Durable {
     }
 }
 
-fn media_of(id: &DocumentId) -> Vec<u8> {
+pub fn media_of(id: &DocumentId) -> Vec<u8> {
     content(2 * BLOCK + 100, id.as_str().len() as u64)
 }
 
