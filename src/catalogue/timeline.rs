@@ -173,6 +173,10 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         other @ (AuditAction::Verified
         | AuditAction::Replayed
         | AuditAction::Dismissed
+        | AuditAction::Started
+        | AuditAction::Paused
+        | AuditAction::Resumed
+        | AuditAction::Stopped
         | AuditAction::Held
         | AuditAction::Released
         | AuditAction::RetentionApplied

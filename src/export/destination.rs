@@ -1,14 +1,17 @@
 //! The seam to where recordings go.
 
 use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockId};
 use super::layout::BlobName;
+use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 
 /// What is written beside the content of a committed blob.
@@ -19,6 +22,34 @@ pub struct BlobProperties {
     pub metadata: Vec<(&'static str, String)>,
     /// What to find it by, where the vault keeps an index of such things.
     pub tags: Vec<(&'static str, String)>,
+}
+
+/// What keeps a file of the vault from being deleted or replaced, where the settings ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protection {
+    Retention,
+    LegalHold,
+}
+
+impl Protection {
+    pub const ALL: [Self; 2] = [Self::Retention, Self::LegalHold];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::LegalHold => "legalHold",
+        }
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Retention => "the retention of VAULT_IMMUTABLE_FOR",
+            Self::LegalHold => "the legal hold of VAULT_LEGAL_HOLD",
+        })
+    }
 }
 
 /// A committed blob as the vault describes it when asked.
@@ -38,6 +69,37 @@ pub struct CommittedBlob {
 pub struct ListedBlob {
     pub name: BlobName,
     pub size_bytes: u64,
+}
+
+/// What became of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum StageOutcome {
+    Staged,
+    /// Another program has staged blocks under this name whose ids have another length: no block of ours can join them.
+    ForeignBlocks,
+}
+
+/// Something that the settings ask for besides the bytes of a file, tried on a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedExtra {
+    /// The setting that asks for it.
+    pub setting: &'static str,
+    pub outcome: ExtraOutcome,
+}
+
+/// What trying an extra found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtraOutcome {
+    Works,
+    Refused {
+        reason: String,
+    },
+    /// It was set, and could not be cleared again: the probe stays.
+    LeftBehind {
+        probe: BlobName,
+        reason: String,
+    },
 }
 
 /// What became of a commit.
@@ -93,6 +155,15 @@ pub struct DestinationError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
+impl DestinationError {
+    /// Why it did not, on one line, without what was asked.
+    pub fn reason(&self) -> String {
+        let reason = ErrorChain(&*self.source).to_string();
+        let lines = reason.lines().map(str::trim);
+        lines.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Where files are put. Every implementation passes `tests/suite/export_destination_contract.rs`.
 ///
 /// A blob comes into being in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
@@ -103,7 +174,7 @@ pub trait ExportDestination: Send + Sync {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError>;
 
     /// Stages a block; its content is checked against the id's CRC-64. Staging it again replaces it.
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError>;
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError>;
 
     /// Makes `blocks`, in this order, the blob `name`. Durable when it returns; what else was staged is discarded.
     async fn commit(
@@ -115,6 +186,21 @@ pub trait ExportDestination: Send + Sync {
 
     /// Describes the committed blob `name`, if there is one, from what the vault itself holds.
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;
+
+    /// The protection that the settings ask for and that the committed blob `name` was made without, because the storage
+    /// refused it. A vault that is asked for none lacks none.
+    async fn missing_protection(
+        &self,
+        _name: &BlobName,
+    ) -> Result<Vec<Protection>, DestinationError> {
+        Ok(Vec::new())
+    }
+
+    /// Tries each of the extras that the settings ask for on a probe whose name begins with `probe`, and clears it again. A
+    /// vault that is asked for none tries none.
+    async fn try_extras(&self, _probe: &BlobName) -> Vec<TriedExtra> {
+        Vec::new()
+    }
 
     /// A part of a committed blob, in bytes; a range that ends beyond it is clipped.
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError>;

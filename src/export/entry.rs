@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::intent::Intent;
-use super::layout;
+use super::layout::{self, BlobName};
+use super::receipt::VaultName;
+use super::source::Validator;
 use super::state::ChunkState;
 use crate::export::receipt::ExportReceipt;
 use crate::recording::{
@@ -37,6 +39,9 @@ pub struct LedgerEntry {
     pub surely_gone_at: Timestamp,
     /// Folder in the vault, decided once: a later event must not move a half-done export.
     pub folder: String,
+    /// Folders that were given up because another program writes there. Files of an attempt may lie in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former_folders: Vec<String>,
     pub state: ChunkState,
     /// Failed attempts at the source since the last success.
     pub attempts: u32,
@@ -46,6 +51,9 @@ pub struct LedgerEntry {
     /// What its media is called after, decided once and before the first byte goes to a vault: a file has one name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
+    /// Of which versions of its files blocks are staged, where the source names versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) staged_versions: Vec<StagedVersion>,
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
@@ -55,6 +63,9 @@ pub struct LedgerEntry {
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// Who keeps its files at their source.
+    #[serde(default)]
+    pub source_keeper: SourceKeeper,
     /// How often it was claimed; nothing of a chunk that never was can be in the vault.
     #[serde(default)]
     pub claims: u32,
@@ -99,6 +110,28 @@ pub struct LedgerEntry {
     pub(super) claim: Option<ClaimRecord>,
 }
 
+/// The version of a file that blocks in a vault are staged of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StagedVersion {
+    pub name: BlobName,
+    pub vault: VaultName,
+    pub validator: Validator,
+    /// Blocks of another version may be staged too: none of them is used again.
+    #[serde(default)]
+    pub is_mixed: bool,
+}
+
+/// Who keeps the files of a chunk at their source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SourceKeeper {
+    #[default]
+    AsReported,
+    /// ACS: its event speaks of the customer's own storage, but names a place at ACS, which could not write there.
+    Acs,
+}
+
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
@@ -133,6 +166,17 @@ pub(super) struct ClaimRecord {
     pub until: Timestamp,
 }
 
+/// Why a copied file may not be all that was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CutShort {
+    #[error("ACS reports that it could not store all of it")]
+    NotStoredWhole,
+    #[error("a later event reports that ACS could not store all of it")]
+    LaterFormFailed,
+    #[error("it was copied while it was still recorded")]
+    CopiedUnfinished,
+}
+
 impl LedgerEntry {
     /// The entry of a chunk seen for the first time.
     pub fn new(chunk: RecordingChunk, recorded_at: Timestamp, retention: Duration) -> Self {
@@ -140,13 +184,16 @@ impl LedgerEntry {
             expires_at: chunk.expires_at(recorded_at, retention),
             surely_gone_at: recorded_at.checked_add(retention).unwrap_or(Timestamp::MAX),
             folder: layout::folder(&chunk, recorded_at),
+            former_folders: Vec::new(),
             chunk,
             recorded_at,
             state: ChunkState::Pending,
             attempts: 0,
             claims: 0,
+            source_keeper: SourceKeeper::default(),
             openings: 0,
             media_kind: None,
+            staged_versions: Vec::new(),
             copied_unfinished: false,
             metadata_too_large: false,
             intent: None,
@@ -166,6 +213,39 @@ impl LedgerEntry {
             audited: Vec::new(),
             claim: None,
         }
+    }
+
+    /// Every folder in which a file of it may lie, the one in use first.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        let former = self.former_folders.iter().map(String::as_str);
+        std::iter::once(self.folder.as_str()).chain(former)
+    }
+
+    /// Takes another folder: another program writes in the one that is in use.
+    pub(super) fn leave_folder(&mut self) {
+        let first = self.former_folders.first().unwrap_or(&self.folder);
+        let number = self.former_folders.len() + 2;
+        let next = format!("{first}-{number}");
+        let left = std::mem::replace(&mut self.folder, next);
+        self.former_folders.push(left);
+        self.staged_versions.clear();
+    }
+
+    /// The version of a file that blocks in this vault are staged of, as far as it is known.
+    pub(super) fn staged_version(
+        &self,
+        name: &BlobName,
+        vault: VaultName,
+    ) -> Option<&StagedVersion> {
+        let mut versions = self.staged_versions.iter();
+        versions.find(|version| version.name == *name && version.vault == vault)
+    }
+
+    pub(super) fn set_staged_version(&mut self, version: StagedVersion) {
+        let is_same_file =
+            |other: &StagedVersion| other.name == version.name && other.vault == version.vault;
+        self.staged_versions.retain(|other| !is_same_file(other));
+        self.staged_versions.push(version);
     }
 
     /// Is due at once, with all its attempts before it.
@@ -198,6 +278,11 @@ impl LedgerEntry {
         self.failures.push(Failure { at, reason });
     }
 
+    /// Whether its files lie in the customer's own storage. The place decides, not what the event calls it.
+    pub fn is_external(&self) -> bool {
+        self.source_keeper == SourceKeeper::AsReported && self.chunk.is_external()
+    }
+
     /// ACS has dropped the file by any reading; one that is not there before may only be late.
     pub fn is_surely_gone(&self, now: Timestamp) -> bool {
         now >= self.surely_gone_at
@@ -209,15 +294,12 @@ impl LedgerEntry {
     }
 
     /// Why the file that was copied may not be all that was recorded.
-    pub fn cut_short(&self) -> Option<&'static str> {
-        const GREW: &str = "it was copied while it was still recorded";
+    pub fn cut_short(&self) -> Option<CutShort> {
         match self.chunk.end() {
-            ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
-            ChunkEnd::BeingRecorded => Some(GREW),
-            ChunkEnd::Final if self.copied_unfinished => Some(GREW),
-            ChunkEnd::Final => self
-                .has_failed_form()
-                .then_some("a later event reports that ACS could not store all of it"),
+            ChunkEnd::Failed => Some(CutShort::NotStoredWhole),
+            ChunkEnd::BeingRecorded => Some(CutShort::CopiedUnfinished),
+            ChunkEnd::Final if self.copied_unfinished => Some(CutShort::CopiedUnfinished),
+            ChunkEnd::Final => self.has_failed_form().then_some(CutShort::LaterFormFailed),
         }
     }
 
@@ -247,7 +329,7 @@ impl LedgerEntry {
     /// In the vault, or at an end: no deadline threatens it any more.
     pub fn is_safe(&self) -> bool {
         match &self.state {
-            ChunkState::Pending => self.chunk.is_external(),
+            ChunkState::Pending => self.is_external(),
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
@@ -343,6 +425,18 @@ pub(crate) mod tests {
         #[case] expected: Option<Risk>,
     ) {
         assert_eq!(entry().risk(now), expected);
+    }
+
+    #[test]
+    fn a_folder_that_is_left_is_remembered_and_never_taken_again() {
+        let mut entry = entry();
+        let first = entry.folder.clone();
+        entry.leave_folder();
+        entry.leave_folder();
+        let expected = [format!("{first}-3"), first.clone(), format!("{first}-2")];
+        assert!(entry.folders().eq(expected.iter().map(String::as_str)));
+        let json = serde_json::to_vec(&entry).unwrap();
+        assert_eq!(serde_json::from_slice::<LedgerEntry>(&json).unwrap(), entry);
     }
 
     #[test]

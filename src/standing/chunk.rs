@@ -131,7 +131,7 @@ pub(super) mod tests {
     use super::*;
     use crate::export::entry::Failure;
     use crate::export::entry::tests::{claimed_until, entry};
-    use crate::export::state::tests::{doubtful_receipt, receipt, receipt_in_backup};
+    use crate::export::receipt::tests::{doubtful_receipt, receipt, receipt_in_backup};
     use crate::recording::Acknowledgement;
 
     const EARLY: &str = "2026-03-02T10:00:00Z";

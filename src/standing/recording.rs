@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::control::entry::{AcknowledgedProblems, Erased};
     use crate::export::ChunkState;
-    use crate::export::state::tests::receipt;
+    use crate::export::receipt::tests::receipt;
     use crate::recording::{Acknowledgement, MetadataSummary};
     use crate::standing::chunk::tests::{at, dead, expired, in_state};
 

@@ -308,7 +308,9 @@ impl ChunkLedger {
 fn acceptance(entry: &LedgerEntry, now: Timestamp) -> Option<Accepted> {
     match &entry.state {
         ChunkState::Exported { receipt }
-            if entry.unsolicited || receipt.media_verdict() != MediaVerdict::Agrees =>
+            if entry.unsolicited
+                || receipt.media_verdict() != MediaVerdict::Agrees
+                || receipt.anomaly().is_some() =>
         {
             Some(if entry.is_surely_gone(now) {
                 Accepted::SourceGone
