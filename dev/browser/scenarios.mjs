@@ -66,7 +66,7 @@ export async function overview({ page, open, verified }) {
   const summary = await tab.evaluate(async () => (await fetch(`${location.pathname.replace(/\/+$/, '')}/summary`)).json());
   await shows(tab.getByRole('heading', { level: 1 }), summary.verdict.headline);
   for (const unchecked of summary.verdict.notChecked) await shows(tab.locator('#verdict-more'), unchecked.slice(0, 20));
-  await shows(tab.locator('#horizon'), 'Nothing is due');
+  await shows(tab.locator('#horizon'), 'No file waits for its export');
   await shows(tab.locator('#due'), 'Nothing is due');
   await shows(tab.locator('#health'), summary.verdict.check ? 'compared with their receipts' : 'not checked');
   // Every standing that is counted has a tile with its number and its list.

@@ -40,7 +40,7 @@ function horizon(deadlines, isCapped) {
     label.style.left = `${((time - start) / DAY) * 100}%`;
     labels.append(label);
   }
-  const text = deadlines.length === 0 ? 'Nothing is due: no announced file waits for its export.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} due, the next `, countdown(deadlines[0].at), '.'];
+  const text = deadlines.length === 0 ? 'No file waits for its export. Recordings that failed or are missing are listed below.' : [`${isCapped ? 'At least ' : ''}${plural(deadlines.length, 'file')} to export, the next is due `, countdown(deadlines[0].at), '.'];
   return [picture, labels, h('p', { class: 'due-none' }, text)];
 }
 

@@ -10,7 +10,7 @@ function buildOverview() {
       h('div', { class: 'hero-head' },
         h('div', null, h('h1', { id: 'verdict', tabindex: -1 }, 'Checking …'), h('ul', { id: 'verdict-more' })),
         h('p', { class: 'sweep', id: 'verdict-as-of' })),
-      h('h2', { class: 'hero-title' }, 'Files that ACS drops in the next 24 hours and that are not in the vault yet'),
+      h('h2', { class: 'hero-title' }, 'Files that wait for their export, by when ACS drops them in the next 24 hours'),
       h('div', { id: 'horizon', class: 'horizon-box' })),
     h('div', { id: 'welcome' }),
     h('div', { class: 'tile-groups' }, tileGroups()),
