@@ -16,6 +16,7 @@ pub mod media;
 pub mod person;
 pub mod rebuild;
 pub mod row;
+pub mod search;
 pub mod summary;
 pub mod tickets;
 mod timeline;

@@ -8,12 +8,14 @@ mod delete_source;
 mod deletion;
 mod doctor;
 mod exit;
+mod find;
 mod gdpr;
 mod hold;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger;
 mod list;
+mod open;
 mod openapi;
 mod output;
 mod progress;
@@ -86,6 +88,12 @@ enum Verb {
 enum AppVerb {
     /// List chunks, and events that could not be read
     List(list::List),
+    /// Find recordings by an id of any kind, a person, a day or days, a state, or the text of a case; newest first
+    Find(find::Find),
+    /// Print the address of a recording on the operator's page
+    Open(open::Open),
+    /// Print an address at which a player gets a chunk's media for an hour, without a key
+    PlayUrl(open::PlayUrl),
     /// Show everything that the ledger knows about a chunk
     Show(show::Show),
     /// Report on a day's recordings, and on what is missing
@@ -159,6 +167,9 @@ fn dispatch(verb: Verb, output: Output, source: &SettingsSource) -> Exit {
 async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Exit> {
     match verb {
         AppVerb::List(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Find(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Open(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::PlayUrl(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Show(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Report(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Reconcile(verb) => Box::pin(verb.run(config, output)).await,

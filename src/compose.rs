@@ -17,7 +17,8 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{
-    AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TokenConfig,
+    AcsConfig, Config, EventGridConfig, NotifyConfig, SignIn, StorageConfig, TelephonyConfig,
+    TokenConfig,
 };
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
@@ -27,9 +28,13 @@ use crate::export_queue::ExportQueue;
 use crate::identity::{self, IdentityConfig};
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
+use crate::notify::queue::NotifyQueue;
+use crate::notify::webhook::Webhook;
+use crate::notify::{Notifier, Receiver, Sending};
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::store::DocumentStore;
+use crate::store::outbox::Outbox;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
 use storage::Storage;
@@ -48,6 +53,8 @@ pub enum BuildError {
     External(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of EXPORT_QUEUE_URL")]
     Queue(#[source] Box<azure_core::Error>),
+    #[error("could not set up the client of NOTIFY_QUEUE_URL")]
+    NotifyQueue(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of {url:?}")]
     Storage {
         url: VaultUrl,
@@ -68,20 +75,38 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let new_identity = || identity_of(&identity);
     let storage = open_storage(&config.storage, &clock, &new_identity)?;
     let store = Arc::clone(&storage.store);
+    let source = config.acs.endpoint.join("/").to_string();
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
+    let outbox = (config.notify.is_some()).then(|| Outbox::new(Arc::clone(&store)));
 
-    let control = Arc::new(RecordingControl::new(
+    let control = RecordingControl::new(
         acs.recording,
         Arc::clone(&store),
         Arc::clone(&clock),
         config.control,
-    ));
+    );
+    let control = Arc::new(control.with_outbox(outbox.clone()));
     let ledger = ChunkLedger::new(
         Arc::clone(&store),
         Arc::clone(&clock),
         config.limits.source_retention,
         config.limits.claim_ttl,
-    );
+    )
+    .with_outbox(outbox.clone());
+    let receiver = receiver(config.notify, &new_identity)?;
+    let notifier = receiver.zip(outbox).map(|(receiver, outbox)| {
+        let sending = Sending {
+            outbox,
+            receiver,
+            source,
+        };
+        Notifier::new(
+            ledger.clone(),
+            control.register().clone(),
+            sending,
+            Arc::clone(&clock),
+        )
+    });
     let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
@@ -109,6 +134,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         retention,
         actions: OperatorActions::new(&ledger, &catalogue, &vaults, &clock),
         catalogue,
+        notifier: notifier.map(Arc::new),
         tickets: Tickets::new(Arc::clone(&store)),
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
@@ -227,6 +253,25 @@ fn export_queue(
     ExportQueue::new(url, identity)
         .map(Some)
         .map_err(|error| BuildError::Queue(Box::new(error)))
+}
+
+fn receiver(
+    config: Option<NotifyConfig>,
+    new_identity: NewIdentity<'_>,
+) -> Result<Option<Receiver>, BuildError> {
+    Ok(match config {
+        None => None,
+        Some(NotifyConfig::Webhook(config)) => Some(Receiver::Webhook(
+            Webhook::new(config).map_err(BuildError::Http)?,
+        )),
+        Some(NotifyConfig::Queue(url)) => {
+            let identity = (!url.has_sas()).then(new_identity).transpose()?;
+            let queue = NotifyQueue::new(&url, identity);
+            Some(Receiver::Queue(
+                queue.map_err(|error| BuildError::NotifyQueue(Box::new(error)))?,
+            ))
+        }
+    })
 }
 
 fn event_grid(config: EventGridConfig) -> Result<EventGridDoor, reqwest::Error> {

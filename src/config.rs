@@ -3,6 +3,7 @@
 mod acs;
 mod doors;
 mod export;
+mod notify;
 mod reader;
 pub mod settings;
 mod storage;
@@ -26,6 +27,7 @@ use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
+pub use notify::NotifyConfig;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
 
@@ -130,6 +132,8 @@ pub struct Config {
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
     pub log: LogConfig,
+    /// `None`: nobody is notified.
+    pub notify: Option<NotifyConfig>,
 }
 
 /// Every problem of the settings.
@@ -210,6 +214,7 @@ impl Reader {
             other => Err(format!("is `{other}`; expected on or off")),
         });
         let log = self.log();
+        let notify = self.notify();
         Some(Config {
             acs: acs?,
             identity,
@@ -224,6 +229,7 @@ impl Reader {
             export: export?,
             operator_actions: operator_actions?,
             log: log?,
+            notify,
         })
     }
 
@@ -381,6 +387,59 @@ mod tests {
         ];
         let text = problems(&[&MINIMAL[..], &wanted[..]].concat());
         assert!(wanted.iter().all(|(name, _)| text.contains(name)), "{text}");
+    }
+
+    #[test]
+    fn notifications_are_off_unless_there_is_one_receiver_and_a_webhook_has_its_secret() {
+        assert!(read(&MINIMAL).unwrap().notify.is_none());
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let with = |more: &[(&'static str, &'static str)]| [&MINIMAL[..], more].concat();
+        let webhook = with(&[
+            ("NOTIFY_URL", "https://x.example/h"),
+            ("NOTIFY_SECRET", secret),
+        ]);
+        let queue = (
+            "NOTIFY_QUEUE_URL",
+            "https://a.queue.core.windows.net/events",
+        );
+        assert!(read(&webhook).unwrap().notify.is_some());
+        assert!(read(&with(&[queue])).unwrap().notify.is_some());
+        let mistaken = [
+            (
+                with(&[("NOTIFY_URL", "https://x.example/h")]),
+                "NOTIFY_SECRET and NOTIFY_URL belong",
+            ),
+            (
+                with(&[("NOTIFY_SECRET", secret)]),
+                "NOTIFY_SECRET and NOTIFY_URL belong",
+            ),
+            (
+                with(&[
+                    ("NOTIFY_URL", "http://x.example"),
+                    ("NOTIFY_SECRET", secret),
+                ]),
+                "NOTIFY_URL is no https",
+            ),
+            (
+                with(&[
+                    ("NOTIFY_URL", "https://x.example"),
+                    ("NOTIFY_SECRET", "TOPSECRET"),
+                ]),
+                "NOTIFY_SECRET is not",
+            ),
+            (
+                with(&[("NOTIFY_QUEUE_URL", "file:///TOPSECRET")]),
+                "NOTIFY_QUEUE_URL is a directory",
+            ),
+            ([&webhook[..], &[queue]].concat(), "are both set"),
+        ];
+        for (settings, expected) in mistaken {
+            let text = problems(&settings);
+            assert!(
+                text.contains(expected) && !text.contains("TOPSECRET"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

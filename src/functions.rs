@@ -4,6 +4,7 @@
 //! forwarded request itself, `/api/…`, for HTTP triggers.
 
 pub mod api_description;
+mod compression;
 pub mod event_grid_webhook;
 pub mod export_chunk;
 pub mod export_sweep;
@@ -13,6 +14,7 @@ pub mod listener;
 pub mod metrics;
 mod origin;
 pub mod problem;
+mod query;
 pub mod recording_control;
 pub mod recording_file_status;
 pub mod recording_state_callback;
@@ -82,7 +84,11 @@ pub fn http_router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let functions = people_functions(app).into_iter();
     let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
-    guarded(limited(routes, &memory).fallback(unknown_route))
+    guarded(
+        limited(routes, &memory)
+            .fallback(unknown_route)
+            .layer(compression::layer()),
+    )
 }
 
 /// An HTTP function: its own routes, which its envelope reaches, and no others.
@@ -102,6 +108,7 @@ impl HttpFunction {
         Self {
             name,
             routes: routes
+                .layer(from_fn(query::refuse_unknown))
                 .layer(from_fn(tracing_layer::traced))
                 .layer(map_response(with_recording_data))
                 .with_state(Arc::clone(app)),
@@ -193,7 +200,7 @@ pub fn router(app: &Arc<App>) -> Router {
     guarded(
         triggers
             .merge(webhook)
-            .merge(limited(forwarded, &memory))
+            .merge(limited(forwarded, &memory).layer(compression::layer()))
             .fallback(unknown_route)
             .layer(from_fn(origin::refuse_pages)),
     )

@@ -15,6 +15,8 @@ use crate::store::DocumentError;
 
 /// A bot that does not answer keeps no sweep from ending.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
+/// Nor does a receiver of notifications.
+const NOTIFICATIONS_BUDGET: Duration = Duration::from_secs(30);
 
 /// What one run of the timer did.
 #[derive(Debug)]
@@ -39,6 +41,7 @@ pub async fn run(app: &App) -> TimerReport {
     if let Err(error) = app.control.report_daily(&app.ledger).await {
         tracing::error!(error = %ErrorChain(&error), "Could not make the report of yesterday");
     }
+    send_notifications(app).await;
     note_sweep(app, began).await;
     match &chunks {
         Ok(report) => {
@@ -73,6 +76,17 @@ async fn sweep_bots(app: &App) {
     let budget = Budget::of(app.sweep_budget.min(BOTS_BUDGET));
     if let Err(error) = door.telephony.sweep(budget).await {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look after the commands of bots");
+    }
+}
+
+/// Tells others what they were not told right after the events.
+async fn send_notifications(app: &App) {
+    let Some(notifier) = &app.notifier else {
+        return;
+    };
+    let budget = Budget::of(app.sweep_budget.min(NOTIFICATIONS_BUDGET));
+    if let Err(error) = notifier.send(budget).await {
+        tracing::error!(error = %ErrorChain(&error), "The sweep could not send notifications");
     }
 }
 

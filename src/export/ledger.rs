@@ -23,11 +23,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::LedgerEntry;
+use super::notices;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditLog;
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
+use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
 pub use announcing::Recorded;
@@ -52,6 +54,8 @@ pub struct ChunkLedger {
     people: Arc<People>,
     retention: Duration,
     claim_ttl: Duration,
+    /// Where others are told of what changes; `None` where nobody is.
+    outbox: Option<Outbox>,
 }
 
 /// An entry as it was read, with the revision that a conditional write refers to.
@@ -136,7 +140,29 @@ impl ChunkLedger {
             people,
             retention,
             claim_ttl,
+            outbox: None,
         }
+    }
+
+    /// The same ledger, which keeps notices of what changes.
+    #[must_use]
+    pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
+        Self { outbox, ..self }
+    }
+
+    /// Keeps notices of a change before it is written.
+    async fn keep_notices(
+        &self,
+        before: Option<&LedgerEntry>,
+        after: &LedgerEntry,
+    ) -> Result<(), StoreError> {
+        let Some(outbox) = &self.outbox else {
+            return Ok(());
+        };
+        for notice in notices::of_change(before, after) {
+            outbox.keep(notice, self.clock.now()).await?;
+        }
+        Ok(())
     }
 
     /// The entry of a chunk.
@@ -164,7 +190,9 @@ impl ChunkLedger {
             revision,
         } = found;
         let key = entry_key(&entry.chunk.document_id);
+        let before = self.outbox.is_some().then(|| entry.clone());
         note(&mut entry);
+        self.keep_notices(before.as_ref(), &entry).await?;
         match self.entries.write(&key, Some(&revision), entry).await? {
             WriteOutcome::Written(stored) => {
                 let found = Found::from(stored);

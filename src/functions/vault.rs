@@ -11,7 +11,7 @@ pub mod actions;
 mod conditions;
 pub mod list;
 pub mod media;
-mod page;
+pub mod page;
 mod range;
 pub mod recording;
 

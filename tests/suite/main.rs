@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `api_manners` | mistakes at the HTTP API are answered with what is wrong; its description is complete |
 //! | `acs_credentials` | what happens when ACS refuses our credential |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
@@ -30,6 +31,7 @@
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
+//! | `notifications` | what others are told of recordings, signed and at least once |
 //! | `operator_page` | the operator's page in a real browser |
 //! | `operator_actions` | what operators' actions cost |
 //! | `operator_verbs` | what an operator types at a shell |
@@ -40,6 +42,7 @@
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `shell_mistakes` | mistakes at the shell say what is wrong; `find` finds what the API finds |
 //! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `storms` | two handlers killed over and over while the source fails; a vault that is gone, a disk that is full |
@@ -54,6 +57,7 @@
 //! | `documents` | what the repository says of itself is true |
 
 mod acs_credentials;
+mod api_manners;
 mod audit_contention;
 mod auto_record;
 mod backup_vault;
@@ -84,6 +88,7 @@ mod interleavings;
 mod lambda;
 mod legacy_generations;
 mod media_truth;
+mod notifications;
 mod operations_guide;
 mod operator_actions;
 mod operator_page;
@@ -99,6 +104,7 @@ mod recording_source_contract;
 mod removals;
 mod schedules;
 mod sdk_traffic;
+mod shell_mistakes;
 mod shell_settings;
 mod source_deletion;
 mod storms;
