@@ -1,9 +1,11 @@
 // Everything recording-vault needs in Azure but the event subscription: that one names a function, which has to be
 // deployed first (subscription.bicep, the second phase).
 //
-// API versions are those of Microsoft's own samples, foremost
-// https://github.com/Azure-Samples/azure-functions-flex-consumption-samples/tree/main/IaC/bicep
+// Names of resources are computed here and handed down, so that what-if predicts every module. Parameters that cannot work
+// together are refused before anything is made.
 targetScope = 'subscription'
+
+import { accessRule, appSettings, existingNetworkIds, signInOptions } from 'types.bicep'
 
 @description('Name of this deployment; names of resources are derived from it.')
 @minLength(1)
@@ -11,27 +13,30 @@ targetScope = 'subscription'
 param environmentName string
 
 @description('Region with Flex Consumption: az functionapp list-flexconsumption-locations')
+@minLength(1)
 param location string
 
-@description('Resource group, made if it is not there; rg-<environmentName> unless given.')
+@description('Resource group, made if it does not exist. Empty: rg-<environmentName>.')
 param resourceGroupName string = ''
 
 @description('Name of the Azure Communication Services resource whose recordings are kept.')
+@minLength(1)
 param acsName string
 
 @description('Resource group of the Azure Communication Services resource.')
+@minLength(1)
 param acsResourceGroupName string
 
-@description('Container of the recordings; the ledger is beside it, <name>-ledger.')
+@description('Container of the recordings. Beside it are <name>-ledger, <name>-audit and <name>-undelivered.')
 @minLength(3)
-@maxLength(56)
+@maxLength(51)
 param vaultContainerName string = 'recordings'
 
 @description('Redundancy of the storage account that keeps the recordings.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param vaultSku string = 'Standard_ZRS'
 
-@description('Days for which deleted and replaced files can be brought back; then they are gone for good.')
+@description('Days for which deleted and replaced files can be brought back; then they are gone.')
 @minValue(1)
 @maxValue(365)
 param undeleteDays int = 14
@@ -39,48 +44,132 @@ param undeleteDays int = 14
 @description('Version-level immutability for the container of the recordings. It cannot be switched off again.')
 param immutableVault bool = false
 
+@description('Days for which a document of the audit log can be neither changed nor deleted.')
+@minValue(1)
+@maxValue(146000)
+param auditRetentionDays int = 365
+
+@description('True once the policy of the audit log is locked (docs/OPERATIONS.md): the template then leaves it as it is.')
+param auditPolicyLocked bool = false
+
+@description('Whether a CanNotDelete lock protects the storage account of the recordings, the ledger and the audit log.')
+param lockStorage bool = false
+
+@description('Role of the app at the container of the recordings where tags, policies or legal holds are written: owner is the built-in Storage Blob Data Owner, custom a role that is made for it, which needs the right to write role definitions.')
+@allowed(['owner', 'custom'])
+param tagsAndPoliciesRole string = 'owner'
+
 @description('Memory of an instance, in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('How many instances there may be at most.')
+@description('How many instances there are at most.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 100
 
-@description('Who gets the alerts: addresses, comma-separated; nobody, if it is empty.')
+@description('Who gets the alerts: addresses, comma-separated. Empty: nobody.')
 param alertEmails string = ''
 
-@description('Days for which logs are kept.')
+@description('Days for which logs are kept, who read and deleted recordings among them.')
 @minValue(30)
 @maxValue(730)
-param logRetentionDays int = 30
+param logRetentionDays int = 90
 
-// Settings of recording-vault; README.md says what each means. Empty: its default.
+@description('Who reaches the app: public is everybody, restricted is Event Grid and siteAllowedRanges. Keys and tokens are asked for in either case.')
+@allowed(['public', 'restricted', 'private'])
+param siteAccess string = 'public'
+
+@description('Ranges that reach a restricted app: those of ACS callbacks, of bots, of operators and of callers of the API.')
+param siteAllowedRanges accessRule[] = []
+
+@description('Who reaches the storage accounts: public is every address with a role, private is the network of the app and storageAllowedAddresses.')
+@allowed(['public', 'private'])
+param storageAccess string = 'public'
+
+@description('IPv4 addresses and ranges that reach private storage accounts from the Internet, such as those of operators.')
+param storageAllowedAddresses string[] = []
+
+@description('Range of the network that is made for private storage, /26 or larger.')
+@minLength(9)
+param networkAddressPrefix string = '10.80.0.0/26'
+
+@description('Subnets and DNS zones to use for private storage instead of new ones.')
+param existingNetwork existingNetworkIds?
+
+@description('Key Vault that settings refer to with @Microsoft.KeyVault(…). Empty: none.')
+param keyVaultName string = ''
+
+@description('Resource group of the Key Vault.')
+param keyVaultResourceGroupName string = ''
+
+@description('App Service Authentication in front of the app. Left out: none.')
+param signIn signInOptions?
+
+// The following are settings of recording-vault; README.md says what each means.
+
+@description('EXPORT_SWEEP_SCHEDULE')
+@minLength(1)
 param exportSweepSchedule string = '0 * * * * *'
+
+@description('REQUIRE_CONSENT. Empty: its default.')
 param requireConsent string = ''
+
+@description('AUTO_RECORD. Empty: its default.')
 param autoRecord string = ''
+
+@description('AUTO_RECORD_OPTIONS. Empty: its default.')
 param autoRecordOptions string = ''
+
+@description('MISSING_AFTER. Empty: its default.')
 param missingAfter string = ''
-@description('It may carry a SAS.')
+
+@description('BACKUP_VAULT_URL, which may have a SAS. Empty: none.')
 @secure()
 param backupVaultUrl string = ''
+
+@description('VERIFY. Empty: its default.')
 param verify string = ''
+
+@description('ON_ANOMALY. Empty: its default.')
 param onAnomaly string = ''
+
+@description('ON_UNKNOWN_MEDIA. Empty: its default.')
 param onUnknownMedia string = ''
+
+@description('VAULT_TIER. Empty: its default.')
 param vaultTier string = ''
+
+@description('VAULT_TAGS')
 param vaultTags bool = false
+
+@description('VAULT_IMMUTABLE_FOR, which needs immutableVault. Empty: recordings are not made immutable.')
 param vaultImmutableFor string = ''
+
+@description('VAULT_LEGAL_HOLD, which needs immutableVault.')
 param vaultLegalHold bool = false
+
+@description('VAULT_RETENTION. Empty: copies are kept without a limit.')
 param vaultRetention string = ''
-@description('URLs of containers; they may carry a SAS.')
+
+@description('EXTERNAL_STORAGE: URLs of containers, which may have a SAS. Empty: none.')
 @secure()
 param externalStorage string = ''
+
+@description('DELETE_DELAY. Empty: its default.')
 param deleteDelay string = ''
+
+@description('LOG_FORMAT. Empty: its default.')
 param logFormat string = ''
+
+@description('EVENT_GRID_SECRET. Empty: none.')
 @secure()
 param eventGridSecret string = ''
+
+@description('EVENT_GRID_AUDIENCE, together with eventGridOpenIdUrl. Empty: none.')
 param eventGridAudience string = ''
+
+@description('EVENT_GRID_OPENID_URL, together with eventGridAudience. Empty: none.')
 param eventGridOpenIdUrl string = ''
 
 @description('Whether the package has ExportChunk (cargo xtask package --export-queue), which reads a queue of the host storage.')
@@ -88,128 +177,346 @@ param exportQueue bool = false
 
 @description('Any further settings of recording-vault, by name; there may be keys among them.')
 @secure()
-param otherSettings object = {}
+param otherSettings appSettings = {}
 
-var tags = { 'azd-env-name': environmentName }
+@description('Ends the names of resources: the same for the same subscription, environment and region.')
 var suffix = toLower(uniqueString(subscription().id, environmentName, location))
 
-resource group 'Microsoft.Resources/resourceGroups@2022-09-01' = {
-  name: empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
-  location: location
-  tags: tags
+@description('Names of the resources.')
+var names = {
+  identity: 'id-${suffix}'
+  deploymentIdentity: 'id-deploy-${suffix}'
+  hostStorage: 'stfn${suffix}'
+  packageStorage: 'stpkg${suffix}'
+  packageContainer: 'app-package'
+  vaultStorage: 'stvault${suffix}'
+  recordings: vaultContainerName
+  ledger: '${vaultContainerName}-ledger'
+  audit: '${vaultContainerName}-audit'
+  undelivered: '${vaultContainerName}-undelivered'
+  workspace: 'log-${suffix}'
+  insights: 'appi-${suffix}'
+  plan: 'plan-${suffix}'
+  app: 'func-${suffix}'
+  network: 'vnet-${suffix}'
+  actionGroup: 'ag-recording-vault'
+}
+
+@description('URL of the blobs of the vault account.')
+var vaultBlobs = 'https://${names.vaultStorage}.blob.${environment().suffixes.storage}'
+
+@description('URL of the container of the recordings.')
+var vaultUrl = '${vaultBlobs}/${names.recordings}'
+
+@description('URL of the container of the ledger.')
+var ledgerUrl = '${vaultBlobs}/${names.ledger}'
+
+@description('URL of the container of the audit log.')
+var auditUrl = '${vaultBlobs}/${names.audit}'
+
+@description('Settings that have a parameter or are known here. Empty ones are not set.')
+var settings = {
+  VAULT_URL: vaultUrl
+  LEDGER_URL: ledgerUrl
+  AUDIT_URL: auditUrl
+  EXPORT_SWEEP_SCHEDULE: exportSweepSchedule
+  REQUIRE_CONSENT: requireConsent
+  AUTO_RECORD: autoRecord
+  AUTO_RECORD_OPTIONS: autoRecordOptions
+  MISSING_AFTER: missingAfter
+  BACKUP_VAULT_URL: backupVaultUrl
+  VERIFY: verify
+  ON_ANOMALY: onAnomaly
+  ON_UNKNOWN_MEDIA: onUnknownMedia
+  VAULT_TIER: vaultTier
+  VAULT_TAGS: vaultTags ? 'true' : ''
+  VAULT_IMMUTABLE_FOR: vaultImmutableFor
+  VAULT_LEGAL_HOLD: vaultLegalHold ? 'true' : ''
+  VAULT_RETENTION: vaultRetention
+  EXTERNAL_STORAGE: externalStorage
+  DELETE_DELAY: deleteDelay
+  EXPORT_QUEUE_URL: exportQueue ? 'https://${names.hostStorage}.queue.${environment().suffixes.storage}/recording-vault-chunks' : ''
+  LOG_FORMAT: logFormat
+  EVENT_GRID_SECRET: eventGridSecret
+  EVENT_GRID_AUDIENCE: eventGridAudience
+  EVENT_GRID_OPENID_URL: eventGridOpenIdUrl
+}
+
+@description('Settings that are set.')
+var givenSettings = toObject(filter(items(settings), setting => !empty(setting.value)), setting => setting.key, setting => setting.value)
+
+@description('Settings that only the template sets: it makes roles, queues or event types to go with them, or Azure knows the value.')
+var reservedSettings = [
+  'ACS_ENDPOINT'
+  'ACS_RESOURCE_ID'
+  'APPLICATIONINSIGHTS_AUTHENTICATION_STRING'
+  'APPLICATIONINSIGHTS_CONNECTION_STRING'
+  'AUTO_RECORD'
+  'AZURE_CLIENT_ID'
+  'AzureWebJobsStorage'
+  'AzureWebJobsStorage__accountName'
+  'AzureWebJobsStorage__clientId'
+  'AzureWebJobsStorage__credential'
+  'EXPORT_QUEUE_URL'
+  'VAULT_IMMUTABLE_FOR'
+  'VAULT_LEGAL_HOLD'
+  'VAULT_TAGS'
+]
+
+// App settings are told apart without regard to case.
+@description('Names of settings that cannot be in otherSettings.')
+var takenSettings = map(concat(objectKeys(givenSettings), reservedSettings), name => toLower(name))
+
+@description('Settings of otherSettings that are given twice or reserved.')
+var refusedSettings = filter(objectKeys(otherSettings), name => contains(takenSettings, toLower(name)))
+
+@description('Whether the storage accounts are closed.')
+var isPrivate = storageAccess == 'private'
+
+@description('What cannot work together, a sentence each.')
+var problems = filter(
+  [
+    siteAccess == 'private' ? 'siteAccess cannot be private: Event Grid delivers to public addresses only, and ACS calls back from the Internet. Set it to restricted.' : ''
+    siteAccess != 'restricted' && !empty(siteAllowedRanges) ? 'siteAllowedRanges has no effect unless siteAccess is restricted.' : ''
+    !isPrivate && !empty(storageAllowedAddresses) ? 'storageAllowedAddresses has no effect unless storageAccess is private.' : ''
+    !isPrivate && existingNetwork != null ? 'existingNetwork has no effect unless storageAccess is private.' : ''
+    empty(keyVaultName) != empty(keyVaultResourceGroupName) ? 'keyVaultName and keyVaultResourceGroupName belong together: set both or neither.' : ''
+    empty(eventGridAudience) != empty(eventGridOpenIdUrl) ? 'eventGridAudience and eventGridOpenIdUrl belong together: set both or neither.' : ''
+    !immutableVault && !empty(vaultImmutableFor) ? 'vaultImmutableFor needs immutableVault: the container refuses policies without it.' : ''
+    !immutableVault && vaultLegalHold ? 'vaultLegalHold needs immutableVault: the container refuses legal holds of single files without it.' : ''
+    empty(refusedSettings) ? '' : 'otherSettings has settings that are given twice or have a parameter of their own: ${join(refusedSettings, ', ')}.'
+  ],
+  problem => !empty(problem)
+)
+
+@description('Name of the resource group.')
+var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
+
+@description('Whether the custom role is made.')
+var usesCustomRole = tagsAndPoliciesRole == 'custom' && (vaultTags || vaultLegalHold || !empty(vaultImmutableFor))
+
+@description('Name of the definition of the custom role.')
+var customRoleName = guid(subscription().id, suffix, 'recordings')
+
+// Storage Blob Data Owner where tags or policies are written, else Storage Blob Data Contributor.
+@description('Role of the app at the container of the recordings.')
+var recordingsRole = usesCustomRole ? customRoleName : (vaultTags || vaultLegalHold || !empty(vaultImmutableFor) ? 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' : 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
+
+@description('Private DNS zones of blobs and queues.')
+var zoneNames = ['privatelink.blob.${environment().suffixes.storage}', 'privatelink.queue.${environment().suffixes.storage}']
+
+@description('Subscription of the resources.')
+var subscriptionId = subscription().subscriptionId
+
+@description('Subnets and DNS zones for private storage.')
+var networkIds = existingNetwork ?? {
+  appSubnetId: resourceId(subscriptionId, groupName, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'app')
+  endpointSubnetId: resourceId(subscriptionId, groupName, 'Microsoft.Network/virtualNetworks/subnets', names.network, 'endpoints')
+  blobZoneId: resourceId(subscriptionId, groupName, 'Microsoft.Network/privateDnsZones', zoneNames[0])
+  queueZoneId: resourceId(subscriptionId, groupName, 'Microsoft.Network/privateDnsZones', zoneNames[1])
+}
+
+// Everything is made in this group, so nothing is made when a parameter is refused.
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
+  name: groupName
+  location: empty(problems) ? location : fail(join(problems, ' '))
+  tags: { 'azd-env-name': environmentName }
 }
 
 module monitoring 'modules/monitoring.bicep' = {
-  name: 'recording-vault-monitoring'
   scope: group
   params: {
     location: location
-    tags: tags
-    suffix: suffix
+    environmentName: environmentName
+    names: names
     retentionDays: logRetentionDays
   }
 }
 
-module storage 'modules/storage.bicep' = {
-  name: 'recording-vault-storage'
+module identities 'modules/identities.bicep' = {
   scope: group
   params: {
     location: location
-    tags: tags
-    suffix: suffix
-    vaultContainerName: vaultContainerName
-    vaultSku: vaultSku
-    undeleteDays: undeleteDays
-    immutableVault: immutableVault
+    environmentName: environmentName
+    names: names
   }
 }
 
-module identity 'modules/identity.bicep' = {
-  name: 'recording-vault-identity'
+module storage 'modules/storage.bicep' = {
   scope: group
   params: {
     location: location
-    tags: tags
-    suffix: suffix
-    hostStorageName: storage.outputs.hostStorageName
-    vaultStorageName: storage.outputs.vaultStorageName
-    vaultContainerName: storage.outputs.vaultContainerName
-    ledgerContainerName: storage.outputs.ledgerContainerName
-    exportQueue: exportQueue
-    writesTagsOrPolicies: vaultTags || vaultLegalHold || !empty(vaultImmutableFor)
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    environmentName: environmentName
+    hostStorageName: names.hostStorage
+    packageStorageName: names.packageStorage
+    packageContainerName: names.packageContainer
+    vaultStorageName: names.vaultStorage
+    vaultSku: vaultSku
+    isPrivate: isPrivate
+    allowedAddresses: join(storageAllowedAddresses, ',')
+    isLocked: lockStorage
+  }
+}
+
+module vault 'modules/vault.bicep' = {
+  scope: group
+  dependsOn: [storage]
+  params: {
+    vaultStorageName: names.vaultStorage
+    recordingsName: names.recordings
+    ledgerName: names.ledger
+    auditName: names.audit
+    undeliveredName: names.undelivered
+    undeleteDays: undeleteDays
+    isImmutable: immutableVault
+    auditRetentionDays: auditRetentionDays
+    isAuditPolicyLocked: auditPolicyLocked
+  }
+}
+
+module storageLogs 'modules/storage-logs.bicep' = {
+  scope: group
+  dependsOn: [monitoring, vault]
+  params: {
+    names: names
+  }
+}
+
+module network 'modules/virtual-network.bicep' = if (isPrivate && existingNetwork == null) {
+  scope: group
+  params: {
+    location: location
+    environmentName: environmentName
+    names: names
+    addressPrefix: networkAddressPrefix
+    zoneNames: zoneNames
+  }
+}
+
+module privateEndpoints 'modules/private-endpoints.bicep' = if (isPrivate) {
+  scope: group
+  dependsOn: [network, storage]
+  params: {
+    location: location
+    environmentName: environmentName
+    names: names
+    subnetId: networkIds.endpointSubnetId
+    blobZoneId: networkIds.blobZoneId
+    queueZoneId: networkIds.queueZoneId
+  }
+}
+
+module customRole 'modules/custom-role.bicep' = if (usesCustomRole) {
+  dependsOn: [group]
+  params: {
+    roleDefinitionName: customRoleName
+    displayName: 'recording-vault recordings ${suffix}'
+    resourceGroupName: groupName
+    writesTags: vaultTags
+    writesPolicies: vaultLegalHold || !empty(vaultImmutableFor)
+  }
+}
+
+module roles 'modules/roles.bicep' = {
+  scope: group
+  dependsOn: [identities, monitoring, vault, customRole]
+  params: {
+    names: names
+    recordingsRole: recordingsRole
+    usesExportQueue: exportQueue
   }
 }
 
 module acs 'modules/acs.bicep' = {
-  name: 'recording-vault-acs'
   scope: resourceGroup(acsResourceGroupName)
+  dependsOn: [identities]
   params: {
     acsName: acsName
-    principalId: identity.outputs.principalId
+    identityName: names.identity
+    identityResourceGroupName: groupName
   }
 }
 
+module keyVault 'modules/key-vault.bicep' = if (!empty(keyVaultName)) {
+  scope: resourceGroup(keyVaultResourceGroupName)
+  dependsOn: [identities]
+  params: {
+    keyVaultName: keyVaultName
+    identityName: names.identity
+    identityResourceGroupName: groupName
+  }
+}
+
+// After the roles and the endpoints: the host reads its storage as soon as it is there, and settings are resolved then.
 module app 'modules/app.bicep' = {
-  name: 'recording-vault-app'
   scope: group
+  dependsOn: [roles, acs, keyVault, privateEndpoints]
   params: {
     location: location
-    tags: tags
-    suffix: suffix
-    identityName: identity.outputs.name
-    hostStorageName: storage.outputs.hostStorageName
-    packageContainerName: storage.outputs.packageContainerName
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    environmentName: environmentName
+    names: names
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
-    acsEndpoint: acs.outputs.endpoint
-    acsImmutableId: acs.outputs.immutableId
-    vaultUrl: storage.outputs.vaultUrl
-    ledgerUrl: storage.outputs.ledgerUrl
-    exportSweepSchedule: exportSweepSchedule
-    requireConsent: requireConsent
-    autoRecord: autoRecord
-    autoRecordOptions: autoRecordOptions
-    missingAfter: missingAfter
-    backupVaultUrl: backupVaultUrl
-    verify: verify
-    onAnomaly: onAnomaly
-    onUnknownMedia: onUnknownMedia
-    vaultTier: vaultTier
-    vaultTags: vaultTags
-    vaultImmutableFor: vaultImmutableFor
-    vaultLegalHold: vaultLegalHold
-    vaultRetention: vaultRetention
-    externalStorage: externalStorage
-    deleteDelay: deleteDelay
-    exportQueue: exportQueue
-    logFormat: logFormat
-    eventGridSecret: eventGridSecret
-    eventGridAudience: eventGridAudience
-    eventGridOpenIdUrl: eventGridOpenIdUrl
-    otherSettings: otherSettings
+    acsName: acsName
+    acsResourceGroupName: acsResourceGroupName
+    settings: union(otherSettings, givenSettings)
+    isRestricted: siteAccess == 'restricted'
+    accessRules: siteAllowedRanges
+    subnetId: isPrivate ? networkIds.appSubnetId : ''
+  }
+}
+
+module authentication 'modules/sign-in.bicep' = if (signIn != null) {
+  scope: group
+  dependsOn: [app]
+  params: {
+    appName: names.app
+    signIn: signIn!
   }
 }
 
 module alerts 'modules/alerts.bicep' = {
-  name: 'recording-vault-alerts'
   scope: group
+  dependsOn: [monitoring]
   params: {
     location: location
-    tags: tags
-    applicationInsightsName: monitoring.outputs.applicationInsightsName
+    environmentName: environmentName
+    names: names
     emails: empty(alertEmails) ? [] : split(alertEmails, ',')
   }
 }
 
-// azd keeps these as variables for the second phase.
+// azd keeps the outputs as variables for the second phase.
+
+@description('Resource group of the app.')
 output AZURE_RESOURCE_GROUP string = group.name
-output FUNCTION_APP_NAME string = app.outputs.name
+
+@description('Function App.')
+output FUNCTION_APP_NAME string = names.app
+
+@description('Host name of the app.')
 output FUNCTION_APP_HOST string = app.outputs.hostName
-output VAULT_STORAGE_NAME string = storage.outputs.vaultStorageName
-output VAULT_URL string = storage.outputs.vaultUrl
-output LEDGER_URL string = storage.outputs.ledgerUrl
-output DEAD_LETTER_CONTAINER string = storage.outputs.deadLetterContainerName
-output ACTION_GROUP_NAME string = alerts.outputs.actionGroupName
-output IDENTITY_CLIENT_ID string = identity.outputs.clientId
+
+@description('Storage account of the recordings.')
+output VAULT_STORAGE_NAME string = names.vaultStorage
+
+@description('URL of the container of the recordings.')
+output VAULT_URL string = vaultUrl
+
+@description('URL of the container of the ledger.')
+output LEDGER_URL string = ledgerUrl
+
+@description('URL of the container of the audit log.')
+output AUDIT_URL string = auditUrl
+
+@description('Container of the audit log.')
+output AUDIT_CONTAINER string = names.audit
+
+@description('Container of the events that could not be delivered.')
+output DEAD_LETTER_CONTAINER string = names.undelivered
+
+@description('Action group of the alerts.')
+output ACTION_GROUP_NAME string = names.actionGroup
+
+@description('Client id of the identity that the app runs as.')
+output IDENTITY_CLIENT_ID string = identities.outputs.clientId

@@ -6,54 +6,69 @@
 targetScope = 'subscription'
 
 @description('Name of the Azure Communication Services resource.')
+@minLength(1)
 param acsName string
+
+@description('Resource group of the Azure Communication Services resource.')
+@minLength(1)
 param acsResourceGroupName string
 
 @description('Resource group of the Function App.')
+@minLength(1)
 param appResourceGroupName string
+
+@description('Name of the Function App.')
+@minLength(1)
 param functionAppName string
 
-@description('Storage account and container for what could not be delivered.')
+@description('Storage account of the events that could not be delivered.')
+@minLength(3)
 param deadLetterStorageName string
+
+@description('Container of the events that could not be delivered.')
+@minLength(3)
 param deadLetterContainerName string
 
-@description('The action group of the alerts.')
+@description('Action group of the alerts.')
 param actionGroupName string = 'ag-recording-vault'
 
-@description('The system topic that the resource has already, with a system-assigned identity: a resource can have only one.')
+@description('System topic that the resource has already; a resource can have only one. It needs a system-assigned identity. Empty: a topic is made.')
 param existingSystemTopicName string = ''
 
-@description('What AUTO_RECORD is set to; unless empty or off, calls are announced too.')
+@description('What AUTO_RECORD is set to; unless empty or off, the starts and ends of calls are delivered too.')
 param autoRecord string = ''
 
+@description('Name of the topic.')
+var topicName = empty(existingSystemTopicName) ? 'evgt-${acsName}' : existingSystemTopicName
+
+@description('Whether calls are recorded by a policy.')
 var recordsCalls = !empty(autoRecord) && autoRecord != 'off'
 
-module topic 'modules/system-topic.bicep' = {
-  name: 'recording-vault-topic'
+module topic 'modules/system-topic.bicep' = if (empty(existingSystemTopicName)) {
   scope: resourceGroup(acsResourceGroupName)
   params: {
     acsName: acsName
-    existingName: existingSystemTopicName
+    topicName: topicName
   }
 }
 
 module deadLetters 'modules/dead-letters.bicep' = {
-  name: 'recording-vault-dead-letters'
   scope: resourceGroup(appResourceGroupName)
+  dependsOn: [topic]
   params: {
     storageName: deadLetterStorageName
     containerName: deadLetterContainerName
-    principalId: topic.outputs.principalId
-    topicId: topic.outputs.id
+    topicName: topicName
+    topicResourceGroupName: acsResourceGroupName
     actionGroupName: actionGroupName
   }
 }
 
-module subscriptionOfEvents 'modules/event-subscription.bicep' = {
-  name: 'recording-vault-events'
+module events 'modules/event-subscription.bicep' = {
   scope: resourceGroup(acsResourceGroupName)
+  dependsOn: [deadLetters]
   params: {
-    topicName: topic.outputs.name
+    topicName: topicName
     functionId: resourceId(
       subscription().subscriptionId,
       appResourceGroupName,
@@ -61,7 +76,12 @@ module subscriptionOfEvents 'modules/event-subscription.bicep' = {
       functionAppName,
       'RecordingFileStatusUpdated'
     )
-    deadLetterStorageId: deadLetters.outputs.storageId
+    deadLetterStorageId: resourceId(
+      subscription().subscriptionId,
+      appResourceGroupName,
+      'Microsoft.Storage/storageAccounts',
+      deadLetterStorageName
+    )
     deadLetterContainerName: deadLetterContainerName
     eventTypes: concat(
       ['Microsoft.Communication.RecordingFileStatusUpdated'],

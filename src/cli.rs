@@ -7,6 +7,7 @@ mod completions;
 mod delete_source;
 mod deletion;
 mod doctor;
+mod evidence;
 mod exit;
 mod find;
 mod gdpr;
@@ -15,6 +16,7 @@ mod hold;
 mod lambda;
 mod ledger;
 mod list;
+mod new_file;
 mod open;
 mod openapi;
 mod output;
@@ -119,6 +121,8 @@ enum AppVerb {
     /// Find, export or erase a person's recordings
     #[command(subcommand)]
     Gdpr(gdpr::Gdpr),
+    /// Write a package that proves recordings: files, receipts, history, and a script that verifies them offline
+    Evidence(evidence::Evidence),
     /// Check the audit log
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -181,6 +185,7 @@ async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Ex
         AppVerb::Hold(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Retention(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Gdpr(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Evidence(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Audit(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Ledger(verb) => Box::pin(verb.run(config, output)).await,
     }

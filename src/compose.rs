@@ -18,7 +18,7 @@ use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{
     AcsConfig, Config, EventGridConfig, NotifyConfig, SignIn, StorageConfig, TelephonyConfig,
-    TokenConfig,
+    TimeLimits, TokenConfig,
 };
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
@@ -86,13 +86,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         config.control,
     );
     let control = Arc::new(control.with_outbox(outbox.clone()));
-    let ledger = ChunkLedger::new(
-        Arc::clone(&store),
-        Arc::clone(&clock),
-        config.limits.source_retention,
-        config.limits.claim_ttl,
-    )
-    .with_outbox(outbox.clone());
+    let ledger = ledger(&storage, &config.limits, &clock).with_outbox(outbox.clone());
     let receiver = receiver(config.notify, &new_identity)?;
     let notifier = receiver.zip(outbox).map(|(receiver, outbox)| {
         let sending = Sending {
@@ -100,12 +94,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
             receiver,
             source,
         };
-        Notifier::new(
-            ledger.clone(),
-            control.register().clone(),
-            sending,
-            Arc::clone(&clock),
-        )
+        let register = control.register().clone();
+        Notifier::new(ledger.clone(), register, sending, Arc::clone(&clock))
     });
     let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
@@ -149,6 +139,19 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     })
 }
 
+fn ledger(storage: &OpenedStorage, limits: &TimeLimits, clock: &Arc<dyn Clock>) -> ChunkLedger {
+    let ledger = ChunkLedger::new(
+        Arc::clone(&storage.store),
+        Arc::clone(clock),
+        limits.source_retention,
+        limits.claim_ttl,
+    );
+    match &storage.audit {
+        Some(container) => ledger.with_audit_container(Arc::clone(container)),
+        None => ledger,
+    }
+}
+
 fn catalogue(
     ledger: &ChunkLedger,
     control: &RecordingControl,
@@ -162,6 +165,7 @@ fn catalogue(
 /// What lies in Blob Storage or a directory.
 struct OpenedStorage {
     store: Arc<dyn DocumentStore>,
+    audit: Option<Arc<dyn DocumentStore>>,
     vaults: Vaults,
     external: ExternalStorage,
     queue: Option<ExportQueue>,
@@ -177,6 +181,11 @@ fn open_storage(
         .map_err(|error| BuildError::External(Box::new(error)))?;
     Ok(OpenedStorage {
         store: storage.documents(&config.ledger)?,
+        audit: config
+            .audit
+            .as_ref()
+            .map(|url| storage.documents(url))
+            .transpose()?,
         vaults: storage.vaults(config, clock)?,
         external,
         queue: export_queue(config, new_identity)?,
@@ -236,6 +245,7 @@ fn storage_identity(
         Some(&config.vault),
         Some(&config.ledger),
         config.backup_vault.as_ref(),
+        config.audit.as_ref(),
     ];
     let is_needed = ours.into_iter().flatten().any(VaultUrl::needs_identity)
         || config.external.iter().any(|container| !container.has_sas());

@@ -50,7 +50,7 @@ metrics! {
     CHUNKS_ANNOUNCED: Counter = "recording_vault.chunks.announced", "{chunk}", ["outcome"],
         "Chunks that events announced: new, duplicate (known already), conflicting (known, and said to lie elsewhere) or erased (of a recording that was erased, and not exported)";
     CHUNKS_EXPORTED: Counter = "recording_vault.chunks.exported", "{chunk}", ["vault"],
-        "Chunks copied and proved, into the vault (home) or the one that stands in for it (backup)";
+        "Chunks copied and proved, into the vault (home) or the backup vault (backup)";
     CHUNKS_DELETED: Counter = "recording_vault.chunks.deleted", "{chunk}", [],
         "Chunks deleted at ACS, with their proof in hand";
     CHUNKS_LEFT: Counter = "recording_vault.chunks.left", "{chunk}", [],
@@ -58,7 +58,7 @@ metrics! {
     CHUNKS_IN_PLACE: Counter = "recording_vault.chunks.in_place", "{chunk}", [],
         "Chunks catalogued where they lie, in your own storage";
     CHUNKS_DOUBTFUL: Counter = "recording_vault.chunks.doubtful", "{chunk}", [],
-        "Chunks in the vault whose media is not what is said of it";
+        "Chunks in the vault whose media is not what the event and metadata report";
     CHUNKS_NOTICED: Counter = "recording_vault.chunks.noticed", "{chunk}", [],
         "Chunks in the vault with a notice on their media, such as a silent channel";
     CHUNKS_DEAD_LETTERED: Counter = "recording_vault.chunks.dead_lettered", "{chunk}", [],
@@ -102,7 +102,7 @@ metrics! {
     SWEEP_FAILED: Gauge = "recording_vault.sweep.failed", "{chunk}", [],
         "Of these, those that failed and are tried again";
     CHUNKS_AT_RISK: Gauge = "recording_vault.chunks.at_risk", "{chunk}", ["percent_over"],
-        "Chunks not in the vault although 50, 75 or 90 % of their time at ACS are over, at the last sweep, each counted once";
+        "Chunks not in the vault after 50, 75 or 90 % of their time at ACS, as of the last sweep, each counted once";
     RECORDINGS_RUNNING: Gauge = "recording_vault.recordings.running", "{recording}", [],
         "Recordings that run, by the register, at the last sweep";
     RECORDINGS_MISSING: Counter = "recording_vault.recordings.missing", "{recording}", [],

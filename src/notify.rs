@@ -88,7 +88,7 @@ pub struct SentReport {
     pub waiting: usize,
 }
 
-/// How a pass goes on after a notice.
+/// How a pass continues after a notice.
 enum Next {
     Sent,
     Waits,

@@ -17,7 +17,7 @@ const KEYS_LAST: Duration = Duration::from_hours(6);
 const KEYS_KNOWN_FOR: Duration = Duration::from_hours(24);
 /// Characters of a stranger's issuer that are repeated.
 const ISSUER_CHARS: usize = 200;
-/// A key that is not known makes us look again, but nobody can make us look more often.
+/// An unknown key makes us fetch the keys again, at most this often.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// What the clocks of two machines may be apart.
@@ -36,9 +36,9 @@ pub struct TokenValidator {
 struct IssuerKeys {
     configuration_url: Url,
     client: reqwest::Client,
-    /// Never held over a fetch: a slow key server delays nobody whose key is here.
+    /// Never held over a fetch: a slow key server delays no caller whose key is cached.
     state: Mutex<KeysState>,
-    /// One fetch at a time; whoever needs it waits for the same answer.
+    /// One fetch at a time; all callers that need it wait for the same answer.
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -82,12 +82,12 @@ pub enum InvalidToken {
     /// All else is right: a sender's queue, or a clock, may be the reason.
     #[error("the token has expired, or is not valid yet; check this machine's clock")]
     NotNow,
-    /// Nothing is wrong with the caller: later it may be let in.
+    /// Nothing is wrong with the token: the same caller may be authorized later.
     #[error("the issuer's keys could not be fetched")]
     NoKeys(#[source] KeysError),
 }
 
-/// Why the issuer's keys are not there.
+/// Why the issuer's keys are missing.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     #[error("could not fetch an OpenID document")]
@@ -168,7 +168,7 @@ impl TokenValidator {
         let mut validation = Validation::new_for_family(AlgorithmFamily::Rsa);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        // These two are checked below: they are answered in another way than a token that is nobody's.
+        // These two are checked below: their answers differ from that for a token of an unknown issuer.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = decode::<Claims>(token, &key, &validation)
@@ -228,7 +228,7 @@ impl IssuerKeys {
     async fn with(this: &Arc<Self>, kid: &str) -> Result<Arc<Keys>, InvalidToken> {
         let known = this.known();
         let Some(keys) = known.filter(|keys| keys.signing_key(kid).is_some()) else {
-            // It may be a new key: only an answer of the issuer tells that it is nobody's.
+            // It may be a new key: only the issuer's answer shows that it is unknown.
             return this
                 .fresh(LOOK_AGAIN_AFTER)
                 .await

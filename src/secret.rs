@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// Shared with whoever may call. It has no `Display` and does not show itself in `Debug`.
+/// Shared with authorized callers. It has no `Display` and does not show itself in `Debug`.
 #[derive(Clone)]
 pub struct SharedSecret([u8; 32]);
 

@@ -34,7 +34,7 @@ pub fn init(filter: EnvFilter, format: LogFormat, otlp: Option<&OtlpConfig>) {
         tracer,
     );
     if let Some(error) = failed {
-        tracing::error!(error = %ErrorChain(&error), "OpenTelemetry could not be set up; it goes on without");
+        tracing::error!(error = %ErrorChain(&error), "OpenTelemetry could not be set up; telemetry is off");
     }
 }
 

@@ -1,10 +1,22 @@
 // Alerts on what recording-vault logs. A test holds the sentences together with the sources.
+import { resourceNames } from '../types.bicep'
+
+@description('Region of the alert rules.')
 param location string
-param tags object
-param applicationInsightsName string
+
+@description('Name of the deployment, kept as a tag.')
+param environmentName string
+
+@description('Names of the resources.')
+param names resourceNames
+
+@description('Addresses that get the alerts.')
 param emails string[]
 
-// Severity 0: a recording is lost or will be; 1: act while there is time; 2: look at it.
+@description('Tags of each resource.')
+var tags = { 'azd-env-name': environmentName }
+
+@description('Severity 0: a recording is lost or will be; 1: act while there is time; 2: look at it.')
 var alarms = [
   {
     name: 'lost'
@@ -51,25 +63,27 @@ var alarms = [
 ]
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: applicationInsightsName
+  name: names.insights
 }
 
 resource people 'Microsoft.Insights/actionGroups@2023-01-01' = {
-  name: 'ag-recording-vault'
+  name: names.actionGroup
   location: 'global'
   tags: tags
   properties: {
     groupShortName: 'recvault'
     enabled: true
-    emailReceivers: map(emails, (address, index) => {
-      name: 'email-${index}'
-      emailAddress: trim(address)
-      useCommonAlertSchema: true
-    })
+    emailReceivers: [
+      for (address, index) in emails: {
+        name: 'email-${index}'
+        emailAddress: trim(address)
+        useCommonAlertSchema: true
+      }
+    ]
   }
 }
 
-resource sentences 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [
+resource sentences 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   for alarm in alarms: {
     name: 'recording-vault-${alarm.name}'
     location: location
@@ -102,7 +116,7 @@ resource sentences 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = [
 ]
 
 // The host's own account of invocations: it is there whatever LOG says.
-resource sweep 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
+resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'recording-vault-sweep-not-running'
   location: location
   tags: tags
@@ -130,5 +144,3 @@ resource sweep 'Microsoft.Insights/scheduledQueryRules@2022-06-15' = {
     actions: { actionGroups: [people.id] }
   }
 }
-
-output actionGroupName string = people.name

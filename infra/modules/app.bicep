@@ -1,99 +1,93 @@
 // The Function App: Flex Consumption, a custom handler, and the settings of recording-vault.
-param location string
-param tags object
-param suffix string
-param identityName string
-param hostStorageName string
-param packageContainerName string
-param applicationInsightsName string
-param instanceMemoryMB int
-param maximumInstanceCount int
-param acsEndpoint string
-param acsImmutableId string
-param vaultUrl string
-param ledgerUrl string
-param exportSweepSchedule string
-param requireConsent string
-param autoRecord string
-param autoRecordOptions string
-param missingAfter string
-@secure()
-param backupVaultUrl string
-param verify string
-param onAnomaly string
-param onUnknownMedia string
-param vaultTier string
-param vaultTags bool
-param vaultImmutableFor string
-param vaultLegalHold bool
-param vaultRetention string
-@secure()
-param externalStorage string
-param deleteDelay string
-param exportQueue bool
-param logFormat string
-@secure()
-param eventGridSecret string
-param eventGridAudience string
-param eventGridOpenIdUrl string
-@secure()
-param otherSettings object
+import { accessRule, appSettings, resourceNames } from '../types.bicep'
 
-resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = {
-  name: identityName
+@description('Region of the app.')
+param location string
+
+@description('Name of the deployment, kept as a tag.')
+param environmentName string
+
+@description('Names of the resources.')
+param names resourceNames
+
+@description('Memory of an instance, in MB.')
+param instanceMemoryMB int
+
+@description('How many instances there are at most.')
+param maximumInstanceCount int
+
+@description('Name of the Azure Communication Services resource.')
+param acsName string
+
+@description('Resource group of the Azure Communication Services resource.')
+param acsResourceGroupName string
+
+@description('Settings of recording-vault; none of them is empty.')
+@secure()
+param settings appSettings
+
+@description('Whether only Event Grid and accessRules reach the app.')
+param isRestricted bool
+
+@description('Addresses that reach the app besides Event Grid.')
+param accessRules accessRule[]
+
+@description('Subnet that the app sends from; empty: none.')
+param subnetId string
+
+resource runtime 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: names.identity
 }
 
-resource hostStorage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
-  name: hostStorageName
+resource deployment 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' existing = {
+  name: names.deploymentIdentity
+}
+
+resource packageStorage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
+  name: names.packageStorage
 }
 
 resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
-  name: applicationInsightsName
+  name: names.insights
 }
 
-// The host's own. On Flex Consumption the runtime stands in functionAppConfig, not here.
-var hostSettings = {
-  AzureWebJobsStorage__accountName: hostStorage.name
+resource acs 'Microsoft.Communication/communicationServices@2025-09-01' existing = {
+  name: acsName
+  scope: resourceGroup(acsResourceGroupName)
+}
+
+@description('Settings whose values Azure knows. On Flex Consumption the runtime is in functionAppConfig, not here.')
+var platformSettings = {
+  AzureWebJobsStorage__accountName: names.hostStorage
   AzureWebJobsStorage__credential: 'managedidentity'
-  AzureWebJobsStorage__clientId: identity.properties.clientId
+  AzureWebJobsStorage__clientId: runtime.properties.clientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
-  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identity.properties.clientId};Authorization=AAD'
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${runtime.properties.clientId};Authorization=AAD'
+  AZURE_CLIENT_ID: runtime.properties.clientId
+  ACS_ENDPOINT: 'https://${acs.properties.hostName}'
+  ACS_RESOURCE_ID: acs.properties.immutableResourceId
 }
 
-// An empty one counts as not given.
-var settings = {
-  ACS_ENDPOINT: acsEndpoint
-  ACS_RESOURCE_ID: acsImmutableId
-  AZURE_CLIENT_ID: identity.properties.clientId
-  VAULT_URL: vaultUrl
-  LEDGER_URL: ledgerUrl
-  EXPORT_SWEEP_SCHEDULE: exportSweepSchedule
-  REQUIRE_CONSENT: requireConsent
-  AUTO_RECORD: autoRecord
-  AUTO_RECORD_OPTIONS: autoRecordOptions
-  MISSING_AFTER: missingAfter
-  BACKUP_VAULT_URL: backupVaultUrl
-  VERIFY: verify
-  ON_ANOMALY: onAnomaly
-  ON_UNKNOWN_MEDIA: onUnknownMedia
-  VAULT_TIER: vaultTier
-  VAULT_TAGS: vaultTags ? 'true' : 'false'
-  VAULT_IMMUTABLE_FOR: vaultImmutableFor
-  VAULT_LEGAL_HOLD: vaultLegalHold ? 'true' : 'false'
-  VAULT_RETENTION: vaultRetention
-  EXTERNAL_STORAGE: externalStorage
-  DELETE_DELAY: deleteDelay
-  EXPORT_QUEUE_URL: exportQueue ? '${hostStorage.properties.primaryEndpoints.queue}recording-vault-chunks' : ''
-  LOG_FORMAT: logFormat
-  EVENT_GRID_SECRET: eventGridSecret
-  EVENT_GRID_AUDIENCE: eventGridAudience
-  EVENT_GRID_OPENID_URL: eventGridOpenIdUrl
-}
+@description('Addresses that reach the app besides Event Grid, as restrictions.')
+var ranges = [
+  for (rule, index) in accessRules: {
+    name: rule.name
+    action: 'Allow'
+    priority: 200 + index
+    tag: 'Default'
+    ipAddress: rule.range
+  }
+]
 
-resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
-  name: 'plan-${suffix}'
+// Event Grid delivers to the function from public addresses, so it is always allowed.
+@description('Addresses that reach the app, Event Grid first.')
+var restrictions = concat([{ name: 'Event Grid', action: 'Allow', priority: 100, tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }], ranges)
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_225:zone redundancy of Flex Consumption costs always-ready instances; what fails is delivered again
+  name: names.plan
   location: location
-  tags: tags
+  tags: { 'azd-env-name': environmentName }
   kind: 'functionapp'
   sku: {
     tier: 'FlexConsumption'
@@ -104,34 +98,48 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   }
 }
 
-resource app 'Microsoft.Web/sites@2024-04-01' = {
-  name: 'func-${suffix}'
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  // checkov:skip=CKV_AZURE_212:the number of instances follows the load; without load there are none
+  // checkov:skip=CKV_AZURE_17:Event Grid and ACS send no client certificates
+  // checkov:skip=CKV_AZURE_222:Event Grid pushes to public addresses only, and ACS calls back from the Internet; siteAccess restricts who
+  // checkov:skip=CKV_AZURE_213:the platform probes the host and replaces instances; the app has no health route of its own
+  name: names.app
   location: location
   // azd finds by this tag where to deploy to.
-  tags: union(tags, { 'azd-service-name': 'recording-vault' })
+  tags: { 'azd-env-name': environmentName, 'azd-service-name': 'recording-vault' }
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
-    userAssignedIdentities: { '${identity.id}': {} }
+    userAssignedIdentities: { '${runtime.id}': {}, '${deployment.id}': {} }
   }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    clientAffinityEnabled: false
+    // Without it the platform looks for a system-assigned identity, and references to Key Vault stay unresolved.
+    keyVaultReferenceIdentity: runtime.id
+    publicNetworkAccess: 'Enabled'
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
     siteConfig: {
       minTlsVersion: '1.2'
-      appSettings: map(items(union(otherSettings, settings, hostSettings)), setting => {
-        name: setting.key
-        value: setting.value
-      })
+      scmMinTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      ipSecurityRestrictionsDefaultAction: isRestricted ? 'Deny' : 'Allow'
+      ipSecurityRestrictions: isRestricted ? restrictions : []
+      // Deployments sign in with Microsoft Entra, from wherever they run.
+      scmIpSecurityRestrictionsUseMain: false
+      scmIpSecurityRestrictionsDefaultAction: 'Allow'
+      appSettings: map(items(union(settings, platformSettings)), setting => { name: setting.key, value: setting.value })
     }
     functionAppConfig: {
       deployment: {
         storage: {
           type: 'blobContainer'
-          value: '${hostStorage.properties.primaryEndpoints.blob}${packageContainerName}'
+          value: '${packageStorage.properties.primaryEndpoints.blob}${names.packageContainer}'
           authentication: {
             type: 'UserAssignedIdentity'
-            userAssignedIdentityResourceId: identity.id
+            userAssignedIdentityResourceId: deployment.id
           }
         }
       }
@@ -146,7 +154,6 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
     }
   }
 
-  // Deployments sign in with Microsoft Entra.
   resource noFtpPassword 'basicPublishingCredentialsPolicies' = {
     name: 'ftp'
     properties: { allow: false }
@@ -158,5 +165,5 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
   }
 }
 
-output name string = app.name
+@description('Host name of the app.')
 output hostName string = app.properties.defaultHostName

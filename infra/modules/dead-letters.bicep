@@ -1,18 +1,29 @@
-// Lets Event Grid keep what it cannot deliver, and tells people when it does.
+// Lets Event Grid keep what it cannot deliver, and alerts people when it does.
+
+@description('Storage account of the undelivered events.')
 param storageName string
+
+@description('Container of the undelivered events.')
 param containerName string
-param principalId string
-param topicId string
+
+@description('System topic of the Azure Communication Services resource.')
+param topicName string
+
+@description('Resource group of the topic.')
+param topicResourceGroupName string
+
+@description('Action group of the alerts.')
 param actionGroupName string
 
-// Storage Blob Data Contributor: what Event Grid's documentation asks for; on this container only.
+@description('Storage Blob Data Contributor: what Event Grid asks for; on this container only.')
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
-resource storage 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
-  name: storageName
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
+  name: topicName
+  scope: resourceGroup(topicResourceGroupName)
 }
 
-resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' existing = {
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08-01' existing = {
   name: '${storageName}/default/${containerName}'
 }
 
@@ -20,24 +31,29 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' existing = {
   name: actionGroupName
 }
 
+@description('System-assigned identity of the topic; empty where the topic has none.')
+var principalId = topic.?identity.?principalId ?? ''
+
 resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
-  name: guid(container.id, principalId, blobDataContributor)
+  name: guid(container.id, topic.id, blobDataContributor)
   scope: container
   properties: {
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', blobDataContributor)
-    principalId: principalId
+    principalId: empty(principalId) ? fail('The system topic ${topicName} has no system-assigned identity, so Event Grid could not keep what it cannot deliver. Run: az eventgrid system-topic update --resource-group ${topicResourceGroupName} --name ${topicName} --identity systemassigned') : principalId
     principalType: 'ServicePrincipal'
   }
 }
 
-resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = {
+resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'recording-vault-undelivered-events'
   location: 'global'
+  // After the role: nothing is made for a topic that is refused.
+  dependsOn: [onContainer]
   properties: {
     description: 'Event Grid gave up on an event and kept it: recording-vault replay <URL of the container>'
     severity: 0
     enabled: true
-    scopes: [topicId]
+    scopes: [topic.id]
     evaluationFrequency: 'PT5M'
     windowSize: 'PT5M'
     criteria: {
@@ -56,5 +72,3 @@ resource undelivered 'Microsoft.Insights/metricAlerts@2018-03-01' = {
     actions: [{ actionGroupId: people.id }]
   }
 }
-
-output storageId string = storage.id

@@ -1,15 +1,25 @@
 // Which events go to the function, how long Event Grid tries, and where it keeps what it cannot deliver.
+
+@description('System topic of the Azure Communication Services resource.')
 param topicName string
+
+@description('Function that gets the events.')
 param functionId string
+
+@description('Types of events.')
 param eventTypes string[]
+
+@description('Storage account of the undelivered events.')
 param deadLetterStorageId string
+
+@description('Container of the undelivered events.')
 param deadLetterContainerName string
 
-resource topic 'Microsoft.EventGrid/systemTopics@2022-06-15' existing = {
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
   name: topicName
 }
 
-resource recordings 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2022-06-15' = {
+resource recordings 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
   parent: topic
   name: 'recording-vault'
   properties: {

@@ -1,15 +1,49 @@
-// Two storage accounts, both without shared keys: what the Functions host writes is apart from the recordings.
-param location string
-param tags object
-param suffix string
-param vaultContainerName string
-param vaultSku string
-param undeleteDays int
-param immutableVault bool
+// Three storage accounts without shared keys: what the Functions host writes, and the code that runs, are apart from the
+// recordings.
 
-// Flex Consumption keeps the zip here, and the host its locks and the timer's state.
-resource host 'Microsoft.Storage/storageAccounts@2024-01-01' = {
-  name: take('stfn${suffix}', 24)
+@description('Region of the accounts.')
+param location string
+
+@description('Name of the deployment, kept as a tag.')
+param environmentName string
+
+@description('Account of the Functions host.')
+param hostStorageName string
+
+@description('Account of the deployed package.')
+param packageStorageName string
+
+@description('Container of the deployed package.')
+param packageContainerName string
+
+@description('Account of the recordings, the ledger and the audit log.')
+param vaultStorageName string
+
+@description('Redundancy of the account of the recordings.')
+param vaultSku string
+
+@description('Whether the accounts are reached through private endpoints and the allowed addresses only.')
+param isPrivate bool
+
+@description('Addresses and ranges that reach the accounts from the Internet, comma-separated.')
+param allowedAddresses string
+
+@description('Whether a lock protects the account of the recordings from deletion.')
+param isLocked bool
+
+@description('Tags of each resource.')
+var tags = { 'azd-env-name': environmentName }
+
+@description('Allowed addresses, one by one.')
+var addresses = empty(allowedAddresses) ? [] : split(allowedAddresses, ',')
+
+// The host keeps its locks, its keys and the timer's state here.
+resource host 'Microsoft.Storage/storageAccounts@2025-08-01' = {
+  // checkov:skip=CKV_AZURE_43:main.bicep makes the name of letters and the 13 of uniqueString
+  // checkov:skip=CKV_AZURE_59:networkAcls close the account; Disabled would close it to storageAllowedAddresses too
+  // checkov:skip=CKV_AZURE_35:open unless storageAccess is private; there are no keys, so an identity with a role is needed
+  // checkov:skip=CKV_AZURE_206:locks and timer state are made anew; the recordings have their own account
+  name: hostStorageName
   location: location
   tags: tags
   kind: 'StorageV2'
@@ -17,23 +51,65 @@ resource host 'Microsoft.Storage/storageAccounts@2024-01-01' = {
   properties: {
     allowSharedKeyAccess: false
     allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowedCopyScope: 'AAD'
     defaultToOAuthAuthentication: true
+    isLocalUserEnabled: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
+    publicNetworkAccess: 'Enabled'
+    networkAcls: {
+      bypass: 'AzureServices'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      ipRules: [for address in addresses: { value: trim(address), action: 'Allow' }]
+    }
+  }
+}
+
+// Flex Consumption takes the zip from here. The app's own identity has no role in this account.
+resource package 'Microsoft.Storage/storageAccounts@2025-08-01' = {
+  // checkov:skip=CKV_AZURE_43:main.bicep makes the name of letters and the 13 of uniqueString
+  // checkov:skip=CKV_AZURE_59:networkAcls close the account; Disabled would close it to storageAllowedAddresses too
+  // checkov:skip=CKV_AZURE_35:open unless storageAccess is private; there are no keys, so an identity with a role is needed
+  // checkov:skip=CKV_AZURE_206:the package is deployed again from its release
+  name: packageStorageName
+  location: location
+  tags: tags
+  kind: 'StorageV2'
+  sku: { name: 'Standard_LRS' }
+  properties: {
+    allowSharedKeyAccess: false
+    allowBlobPublicAccess: false
+    allowCrossTenantReplication: false
+    allowedCopyScope: 'AAD'
+    defaultToOAuthAuthentication: true
+    isLocalUserEnabled: false
+    minimumTlsVersion: 'TLS1_2'
+    supportsHttpsTrafficOnly: true
+    publicNetworkAccess: 'Enabled'
+    networkAcls: {
+      bypass: 'AzureServices'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      ipRules: [for address in addresses: { value: trim(address), action: 'Allow' }]
+    }
   }
 
   resource blobs 'blobServices' = {
     name: 'default'
 
-    resource package 'containers' = {
-      name: 'app-package'
+    resource container 'containers' = {
+      name: packageContainerName
       properties: { publicAccess: 'None' }
     }
   }
 }
 
-resource vault 'Microsoft.Storage/storageAccounts@2024-01-01' = {
-  name: take('stvault${suffix}', 24)
+resource vault 'Microsoft.Storage/storageAccounts@2025-08-01' = {
+  // checkov:skip=CKV_AZURE_43:main.bicep makes the name of letters and the 13 of uniqueString
+  // checkov:skip=CKV_AZURE_59:networkAcls close the account; Disabled would close it to storageAllowedAddresses too
+  // checkov:skip=CKV_AZURE_35:open unless storageAccess is private; there are no keys, so an identity with a role is needed
+  // checkov:skip=CKV_AZURE_206:vaultSku decides, Standard_ZRS unless given
+  name: vaultStorageName
   location: location
   tags: tags
   kind: 'StorageV2'
@@ -43,69 +119,27 @@ resource vault 'Microsoft.Storage/storageAccounts@2024-01-01' = {
     allowSharedKeyAccess: false
     allowBlobPublicAccess: false
     allowCrossTenantReplication: false
+    allowedCopyScope: 'AAD'
     defaultToOAuthAuthentication: true
+    isLocalUserEnabled: false
     minimumTlsVersion: 'TLS1_2'
     supportsHttpsTrafficOnly: true
-  }
-
-  resource blobs 'blobServices' = {
-    name: 'default'
-    properties: {
-      // Version-level immutability asks for it too.
-      isVersioningEnabled: true
-      deleteRetentionPolicy: { enabled: true, days: undeleteDays }
-      containerDeleteRetentionPolicy: { enabled: true, days: undeleteDays }
-    }
-
-    resource recordings 'containers' = {
-      name: vaultContainerName
-      properties: {
-        publicAccess: 'None'
-        immutableStorageWithVersioning: { enabled: immutableVault }
-      }
-    }
-
-    resource ledger 'containers' = {
-      name: '${vaultContainerName}-ledger'
-      properties: { publicAccess: 'None' }
-    }
-
-    // What Event Grid could not deliver: `recording-vault replay` reads it.
-    resource deadLetters 'containers' = {
-      name: '${vaultContainerName}-undelivered'
-      properties: { publicAccess: 'None' }
-    }
-  }
-
-  // The ledger's entries are written over and over, and what VAULT_RETENTION deletes has to go at last.
-  resource lifecycle 'managementPolicies' = {
-    name: 'default'
-    dependsOn: [blobs]
-    properties: {
-      policy: {
-        rules: [
-          {
-            name: 'drop-previous-versions'
-            enabled: true
-            type: 'Lifecycle'
-            definition: {
-              filters: { blobTypes: ['blockBlob'] }
-              actions: {
-                version: { delete: { daysAfterCreationGreaterThan: undeleteDays } }
-              }
-            }
-          }
-        ]
-      }
+    publicNetworkAccess: 'Enabled'
+    networkAcls: {
+      // Event Grid writes what it cannot deliver as a trusted service, with the identity of its topic.
+      bypass: 'AzureServices'
+      defaultAction: isPrivate ? 'Deny' : 'Allow'
+      ipRules: [for address in addresses: { value: trim(address), action: 'Allow' }]
     }
   }
 }
 
-output hostStorageName string = host.name
-output packageContainerName string = host::blobs::package.name
-output vaultStorageName string = vault.name
-output vaultContainerName string = vault::blobs::recordings.name
-output ledgerContainerName string = vault::blobs::ledger.name
-output deadLetterContainerName string = vault::blobs::deadLetters.name
-output vaultUrl string = '${vault.properties.primaryEndpoints.blob}${vault::blobs::recordings.name}'
-output ledgerUrl string = '${vault.properties.primaryEndpoints.blob}${vault::blobs::ledger.name}'
+// The ledger and the audit log are in the same account, so one lock protects all of them.
+resource lock 'Microsoft.Authorization/locks@2020-05-01' = if (isLocked) {
+  name: 'recording-vault-keep'
+  scope: vault
+  properties: {
+    level: 'CanNotDelete'
+    notes: 'Recordings, ledger and audit log. docs/OPERATIONS.md says how to tear down.'
+  }
+}

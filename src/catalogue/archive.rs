@@ -4,19 +4,17 @@
 //! manifest.json                            what is in it, with the SHA-256 of every file, and what is not; comes last
 //! 0001/recording.json                      all that is known of a recording, with what happened
 //! 0001/audit.json                          the audit log's records of it
-//! 0001/0000-audiowav.<documentId>.wav      its files as they lie in the vault
+//! 0001/0000-audiowav.<documentId>.wav      its files, byte for byte as in the vault
 //! ```
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
-use bytes::{Buf as _, Bytes};
-use futures::{StreamExt as _, stream::BoxStream};
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
 
 use super::media::{ChunkFile, FileKind, ProvedFile};
+use super::packing::{Content, PackingError, pack};
 use super::person::Person;
 use super::row::{KnownChunk, KnownRecording};
 use super::{Catalogue, CatalogueError};
@@ -25,9 +23,6 @@ use crate::export::layout;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 use crate::store::digest::Sha256Digest;
-
-/// Pieces on their way into the archive.
-const PIECES: usize = 4;
 
 /// A file of the archive.
 #[derive(Debug, Serialize)]
@@ -66,8 +61,8 @@ pub enum ArchiveError {
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
     Vault(#[from] DestinationError),
-    #[error("could not write the archive")]
-    Write(#[source] io::Error),
+    #[error(transparent)]
+    Packing(#[from] PackingError),
     #[error("`{name}` is {found} in the vault, and was proved as {expected}")]
     Changed {
         name: String,
@@ -82,73 +77,20 @@ struct Archive<W: Write> {
     manifest: Manifest,
 }
 
-/// What comes from an async stream, for who reads in a blocking way.
-struct Pipe {
-    pieces: mpsc::Receiver<Bytes>,
-    current: Bytes,
-}
-
-impl Read for Pipe {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.pieces.blocking_recv() {
-                Some(piece) => self.current = piece,
-                None => return Ok(0),
-            }
-        }
-        let length = self.current.len().min(buffer.len());
-        self.current.copy_to_slice(&mut buffer[..length]);
-        Ok(length)
-    }
-}
-
 impl<W: Write + Send + 'static> Archive<W> {
     /// Appends a file while it is read, and lists it in the manifest. Returns the archive.
-    async fn append(
-        self,
-        name: &str,
-        size_bytes: u64,
-        mut content: BoxStream<'static, Result<Bytes, DestinationError>>,
-    ) -> Result<Self, ArchiveError> {
-        let (sender, pieces) = mpsc::channel(PIECES);
+    async fn append(self, name: &str, content: Content) -> Result<Self, ArchiveError> {
+        let size_bytes = content.size_bytes;
         let path = name.to_owned();
-        let writing = tokio::task::spawn_blocking(move || {
-            let Self { mut tar, manifest } = self;
+        let (mut archive, sha256) = pack(self, content, move |archive, reader| {
             let mut header = tar::Header::new_gnu();
             header.set_size(size_bytes);
             header.set_mode(0o600);
-            header.set_mtime(u64::try_from(manifest.made_at.as_second()).unwrap_or_default());
-            tar.append_data(
-                &mut header,
-                path,
-                Pipe {
-                    pieces,
-                    current: Bytes::new(),
-                }
-                .take(size_bytes),
-            )?;
-            Ok(Self { tar, manifest })
-        });
-        let (mut digest, mut read_bytes) = (Sha256::new(), 0);
-        while let Some(piece) = content.next().await {
-            let piece = piece?;
-            digest.update(&piece);
-            read_bytes += piece.len() as u64;
-            // The writer failed; its error is returned below.
-            if sender.send(piece).await.is_err() {
-                break;
-            }
-        }
-        drop(sender);
-        let written = writing
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)));
-        let mut archive = written.map_err(ArchiveError::Write)?;
-        if read_bytes != size_bytes {
-            let what = format!("`{name}` has {read_bytes} bytes, and {size_bytes} were expected");
-            return Err(ArchiveError::Write(io::Error::other(what)));
-        }
-        let sha256 = Sha256Digest::from_bytes(digest.finalize().into());
+            let made_at = archive.manifest.made_at.as_second();
+            header.set_mtime(u64::try_from(made_at).unwrap_or_default());
+            archive.tar.append_data(&mut header, path, reader)
+        })
+        .await?;
         archive.manifest.files.push(ArchivedFile {
             name: name.to_owned(),
             size_bytes,
@@ -166,13 +108,7 @@ impl<W: Write + Send + 'static> Archive<W> {
             serde_json::to_vec_pretty(document)
                 .expect("the archive's documents have string keys only"),
         );
-        let size_bytes = content.len() as u64;
-        self.append(
-            name,
-            size_bytes,
-            futures::stream::iter([Ok(content)]).boxed(),
-        )
-        .await
+        self.append(name, Content::of(content)).await
     }
 
     /// Lists a file that is not in the archive.
@@ -189,9 +125,7 @@ impl<W: Write + Send + 'static> Archive<W> {
         let content = Bytes::from(
             serde_json::to_vec_pretty(&self.manifest).expect("a manifest has string keys only"),
         );
-        let size_bytes = content.len() as u64;
-        let content = futures::stream::iter([Ok(content)]).boxed();
-        let mut archive = self.append("manifest.json", size_bytes, content).await?;
+        let mut archive = self.append("manifest.json", Content::of(content)).await?;
         // It does not list itself.
         archive.manifest.files.pop();
         let Self { tar, manifest } = archive;
@@ -199,7 +133,7 @@ impl<W: Write + Send + 'static> Archive<W> {
         let writer = finishing
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(ArchiveError::Write)?;
+            .map_err(PackingError::Write)?;
         Ok((manifest, writer))
     }
 }
@@ -264,7 +198,7 @@ impl Catalogue {
         Ok(archive)
     }
 
-    /// Appends a chunk's files as they lie in the vault, and its receipt.
+    /// Appends a chunk's files byte for byte as in the vault, and its receipt.
     async fn append_chunk<W: Write + Send + 'static>(
         &self,
         mut archive: Archive<W>,
@@ -295,7 +229,10 @@ impl Catalogue {
                 continue;
             };
             let name = format!("{folder}/{}", media.file_name());
-            archive = archive.append(&name, media.size_bytes(), stream).await?;
+            let size_bytes = media.size_bytes();
+            archive = archive
+                .append(&name, Content { size_bytes, stream })
+                .await?;
             archive.manifest.check_last(&media)?;
         }
         let Some(entry) = &chunk.entry else {
@@ -324,7 +261,7 @@ impl Manifest {
     }
 }
 
-fn reason_of(absent: &ChunkFile) -> String {
+pub(super) fn reason_of(absent: &ChunkFile) -> String {
     match absent {
         ChunkFile::Proved(_) | ChunkFile::None => String::new(),
         ChunkFile::Unknown => "it is not in the ledger".to_owned(),
@@ -332,6 +269,6 @@ fn reason_of(absent: &ChunkFile) -> String {
         ChunkFile::Removed { reason } => format!("it was deleted from the vault: {reason}"),
         ChunkFile::GivenUp { reason } => format!("it was given up: {reason}"),
         ChunkFile::Lost { reason } => format!("it is lost: {reason}"),
-        ChunkFile::InPlace { location } => format!("it lies in your own storage, at {location}"),
+        ChunkFile::InPlace { location } => format!("it is in your own storage, at {location}"),
     }
 }

@@ -178,7 +178,7 @@ fn days(text: &str) -> Option<(Timestamp, Timestamp)> {
     Some((beginning(first)?, beginning(next)?))
 }
 
-/// What lies in both.
+/// What is in both.
 fn narrowed(one: Period, other: Period) -> Period {
     let later = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
         (Some(one), Some(other)) => Some(one.max(other)),

@@ -169,6 +169,7 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         | AuditAction::Indexed
         | AuditAction::PersonSearched
         | AuditAction::PersonExported
+        | AuditAction::EvidenceExported
         | AuditAction::PersonErasing
         | AuditAction::PersonErased
         | AuditAction::Forgotten

@@ -8,6 +8,7 @@ mod host;
 mod running;
 mod storage;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -172,6 +173,7 @@ struct Targets {
     vault: VaultUrl,
     backup: Option<VaultUrl>,
     ledger: VaultUrl,
+    audit: Option<VaultUrl>,
     /// Deliveries to the webhook need a token that only Event Grid has.
     wants_token: bool,
 }
@@ -186,6 +188,7 @@ impl Targets {
             vault: config.storage.vault.clone(),
             backup: config.storage.backup_vault.clone(),
             ledger: config.storage.ledger.clone(),
+            audit: config.storage.audit.clone(),
             wants_token: config.event_grid.tokens.is_some(),
         }
     }
@@ -196,7 +199,13 @@ impl Targets {
         [("vault", &self.vault)]
             .into_iter()
             .chain(backup)
-            .chain([("ledger", &self.ledger)])
+            .chain(self.documents())
+    }
+
+    /// Those that keep documents.
+    fn documents(&self) -> impl Iterator<Item = (&'static str, &VaultUrl)> {
+        let audit = self.audit.iter().map(|url| ("audit log", url));
+        [("ledger", &self.ledger)].into_iter().chain(audit)
     }
 }
 
@@ -260,9 +269,12 @@ async fn with_settings(
             settings.origin
         ),
     )];
-    let ledger = compose::storage_at(&config, &targets.ledger);
-    let (app, ledger) = match (compose::app(config), ledger) {
-        (Ok(app), Ok(ledger)) => (app, ledger),
+    let documents: Result<BTreeMap<_, _>, _> = targets
+        .documents()
+        .map(|(name, url)| Ok((name, compose::storage_at(&config, url)?)))
+        .collect();
+    let (app, documents) = match (compose::app(config), documents) {
+        (Ok(app), Ok(documents)) => (app, documents),
         (Err(error), _) | (_, Err(error)) => {
             checks.push(Check::failed(
                 "clients",
@@ -292,8 +304,11 @@ async fn with_settings(
     for (name, url) in targets.storages() {
         if url.needs_identity() && !has_token {
             checks.push(Check::not_checked(name, "there is no token to ask it with"));
-        } else if name == "ledger" {
-            asking.push(storage::ledger(url, &*ledger).boxed());
+        } else if let Some(documents) = documents.get(name) {
+            asking.push(match name {
+                "ledger" => storage::ledger(url, &**documents).boxed(),
+                _ => storage::audit(url, &**documents).boxed(),
+            });
         } else if name == "vault" {
             asking.push(storage::vault(name, url, vaults.home()).boxed());
         } else if let Some(backup) = vaults.backup() {

@@ -1,15 +1,14 @@
 //! `recording-vault gdpr`: a person's recordings, found, handed out, erased.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write as _};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
 use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
-use recording_vault::catalogue::archive::{ArchiveError, Manifest};
+use recording_vault::catalogue::archive::Manifest;
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::{FoundRecordings, Person};
 use recording_vault::compose;
@@ -18,6 +17,7 @@ use serde::Serialize;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
+use super::new_file::NewFile;
 use super::output::{Output, complain};
 
 /// The verbs of `gdpr`.
@@ -167,61 +167,15 @@ impl fmt::Display for ExportReport {
     }
 }
 
-/// Why there is no archive.
-#[derive(Debug, thiserror::Error)]
-enum ExportError {
-    #[error("`{0}` does not end with .tar, the format of the archive")]
-    NotTar(PathBuf),
-    #[error("`{0}` exists already, and is not overwritten")]
-    AlreadyThere(PathBuf),
-    #[error("could not write `{path}`")]
-    File { path: PathBuf, source: io::Error },
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-}
-
-/// Writes a person's recordings into one archive. It has its name only when it is whole.
+/// Writes a person's recordings into one archive. It has its name only when it is complete.
 ///
 /// # Errors
 /// When something cannot be read or written; then there is no archive.
-async fn export(app: &App, person: &Person, to: &Path) -> Result<ExportReport, ExportError> {
-    if !to
-        .extension()
-        .is_some_and(|extension| extension.eq_ignore_ascii_case("tar"))
-    {
-        return Err(ExportError::NotTar(to.to_owned()));
-    }
-    if to.exists() {
-        return Err(ExportError::AlreadyThere(to.to_owned()));
-    }
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ExportError::File { path, source }
-    };
-    let folder = to
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
-    let partial = tempfile::Builder::new()
-        .prefix(".export-")
-        .tempfile_in(folder)
-        .map_err(failed(folder))?;
-    let file = partial.as_file().try_clone().map_err(failed(to))?;
-    let (manifest, mut writer) = app.catalogue.archive(person, BufWriter::new(file)).await?;
-    writer.flush().map_err(failed(to))?;
-    writer.get_ref().sync_all().map_err(failed(to))?;
-    partial
-        .persist_noclobber(to)
-        .map_err(|error| ExportError::File {
-            path: to.to_owned(),
-            source: error.error,
-        })?;
-    File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(failed(folder))?;
-    // The absolute path, so that who reads the report finds it.
+async fn export(app: &App, person: &Person, to: &Path) -> anyhow::Result<ExportReport> {
+    let file = NewFile::create(to, "tar")?;
+    let (manifest, writer) = app.catalogue.archive(person, file.writer()?).await?;
     Ok(ExportReport {
-        file: fs::canonicalize(to).unwrap_or_else(|_| to.to_owned()),
+        file: file.complete(writer)?,
         manifest,
     })
 }

@@ -150,7 +150,7 @@ impl PlayUrl {
             ChunkFile::Lost { reason } => Some(format!("is lost: {reason}")),
             ChunkFile::Removed { reason } => Some(format!("is in the vault no more: {reason}")),
             ChunkFile::InPlace { location } => {
-                Some(format!("lies in your own storage, at {location}"))
+                Some(format!("is in your own storage, at {location}"))
             }
         };
         if let Some(why) = why {

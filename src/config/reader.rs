@@ -17,6 +17,8 @@ pub(super) struct Reader {
     values: BTreeMap<String, String>,
     /// Settings that are there and say nothing: treated as missing, except by the few that ask.
     blank: BTreeSet<String>,
+    /// Settings that refer to a secret which the platform did not resolve.
+    unresolved: BTreeSet<String>,
     pub(super) problems: Vec<String>,
 }
 
@@ -25,11 +27,22 @@ impl Reader {
         let (values, blank): (BTreeMap<_, _>, BTreeMap<_, _>) = variables
             .into_iter()
             .partition(|(_, value)| !value.trim().is_empty());
-        Self {
+        let (unresolved, values): (BTreeMap<_, _>, BTreeMap<_, _>) = values
+            .into_iter()
+            .partition(|(name, value)| is_setting(name) && is_key_vault_reference(value));
+        let mut reader = Self {
             values,
             blank: blank.into_keys().collect(),
+            unresolved: unresolved.into_keys().collect(),
             problems: Vec::new(),
+        };
+        for name in reader.unresolved.clone() {
+            reader.problem(
+                &name,
+                "refers to Key Vault, and the platform did not resolve the reference; check keyVaultReferenceIdentity of the app, the role Key Vault Secrets User of that identity, and the name of the secret",
+            );
         }
+        reader
     }
 
     pub(super) fn text(&self, name: &str) -> Option<String> {
@@ -65,7 +78,7 @@ impl Reader {
     }
 
     pub(super) fn required<T: FromStr<Err: fmt::Display>>(&mut self, name: &str) -> Option<T> {
-        if self.text(name).is_none() {
+        if self.text(name).is_none() && !self.unresolved.contains(name) {
             self.problem(name, "is missing");
         }
         self.parsed(name, T::from_str)
@@ -110,4 +123,18 @@ impl Reader {
             }
         })
     }
+}
+
+fn is_setting(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.name == name)
+}
+
+/// The platform leaves a reference as it is when it cannot resolve it.
+/// <https://learn.microsoft.com/azure/app-service/app-service-key-vault-references>
+fn is_key_vault_reference(value: &str) -> bool {
+    const BEGINS: &str = "@Microsoft.KeyVault(";
+    value
+        .trim()
+        .get(..BEGINS.len())
+        .is_some_and(|begin| begin.eq_ignore_ascii_case(BEGINS))
 }

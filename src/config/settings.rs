@@ -64,6 +64,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("VAULT_LEGAL_HOLD", Some("false")),
     setting("VAULT_RETENTION", None),
     setting("LEDGER_URL", None),
+    setting("AUDIT_URL", None),
     setting("EXTERNAL_STORAGE", None),
     setting("EXPORT_QUEUE_URL", None),
     setting("EXPORT_SWEEP_SCHEDULE", Some("0 * * * * *")),

@@ -17,6 +17,10 @@ impl Reader {
         let backup_vault = self.backup_vault(vault.as_ref());
         let vault_options = self.vault_options(vault.as_ref());
         let ledger = self.ledger(vault.as_ref());
+        let audit = self.audit(&[
+            ("VAULT_URL", vault.as_ref()),
+            ("LEDGER_URL", ledger.as_ref()),
+        ]);
         let external = self.external_storage();
         let export_queue = self.parsed("EXPORT_QUEUE_URL", QueueUrl::from_str);
         Some(StorageConfig {
@@ -24,6 +28,7 @@ impl Reader {
             backup_vault,
             vault_options: vault_options?,
             ledger: ledger?,
+            audit,
             external: external?,
             export_queue,
         })
@@ -48,6 +53,20 @@ impl Reader {
         beside
             .map_err(|error| self.problem("VAULT_URL", error))
             .ok()
+    }
+
+    /// A policy of its container that forbids changes would stop whatever else lies there.
+    fn audit(&mut self, others: &[(&str, Option<&VaultUrl>)]) -> Option<VaultUrl> {
+        let audit = self.parsed("AUDIT_URL", VaultUrl::from_str)?;
+        for (name, other) in others {
+            if other.is_some_and(|other| other.is_same_place(&audit)) {
+                self.problem(
+                    "AUDIT_URL",
+                    format_args!("is {name}; the audit log needs a place of its own"),
+                );
+            }
+        }
+        Some(audit)
     }
 
     fn backup_vault(&mut self, vault: Option<&VaultUrl>) -> Option<VaultUrl> {

@@ -26,7 +26,7 @@ use super::entry::LedgerEntry;
 use super::notices;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditLog;
+use crate::store::audit::{AuditContainer, AuditLog};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
 use crate::store::outbox::Outbox;
@@ -163,6 +163,14 @@ impl ChunkLedger {
             outbox.keep(notice, self.clock.now()).await?;
         }
         Ok(())
+    }
+
+    /// Keeps the documents of the audit log in a container of their own instead of beside the entries.
+    #[must_use]
+    pub fn with_audit_container(mut self, container: Arc<dyn DocumentStore>) -> Self {
+        let store = AuditContainer::new(container, Arc::clone(&self.store));
+        self.audit = Arc::new(AuditLog::new(Arc::new(store), Arc::clone(&self.clock)));
+        self
     }
 
     /// The entry of a chunk.

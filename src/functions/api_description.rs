@@ -44,6 +44,7 @@ use crate::app::App;
         describe,
         vault::list::summary,
         vault::list::recordings,
+        vault::evidence::evidence,
         vault::recording::show,
         vault::media::media,
         vault::media::metadata,

@@ -23,7 +23,7 @@ const ANYTHING: [&str; 5] = [
     "/api/vault/",
 ];
 /// Parameters by the route of a GET. The other routes have none.
-const PARAMETERS: [(&str, &[&str]); 4] = [
+const PARAMETERS: [(&str, &[&str]); 5] = [
     (
         "/api/recordings",
         &["state", "conversation", "continuation", "top"],
@@ -41,6 +41,10 @@ const PARAMETERS: [(&str, &[&str]); 4] = [
             "top",
             "continuation",
         ],
+    ),
+    (
+        "/api/vault/recordings/{recording_id}/evidence",
+        &["timeZone"],
     ),
     ("/api/vault/days", &["from", "to"]),
     ("/api/vault/deadlines", &["hours"]),

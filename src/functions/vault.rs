@@ -9,6 +9,7 @@
 
 pub mod actions;
 mod conditions;
+pub mod evidence;
 pub mod list;
 pub mod media;
 pub mod page;
@@ -36,6 +37,10 @@ pub fn data_routes() -> Router<Arc<App>> {
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
+        .route(
+            "/api/vault/recordings/{recording_id}/evidence",
+            get(evidence::evidence),
+        )
         .route(
             "/api/vault/recordings/{recording_id}/hold",
             post(actions::hold),

@@ -11,6 +11,7 @@
 //! something that was done only later, but nothing is done without it.
 
 mod action;
+mod container;
 mod operator;
 mod verification;
 
@@ -29,6 +30,7 @@ use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
 pub use action::AuditAction;
+pub use container::AuditContainer;
 pub use operator::Operator;
 pub use verification::AuditReport;
 

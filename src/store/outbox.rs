@@ -26,7 +26,7 @@ const ID_LENGTH: usize = 40;
     rename_all_fields = "camelCase"
 )]
 pub enum Notice {
-    /// A chunk is in the vault, and proved. A chunk that is opened and exported again is told of again.
+    /// A chunk is in the vault, and proved. A chunk that is opened and exported again is reported again.
     Exported {
         document_id: DocumentId,
         opening: u64,
@@ -36,7 +36,7 @@ pub enum Notice {
         document_id: DocumentId,
         opening: u64,
     },
-    /// So many percent of a chunk's time at ACS are over, and it is not in the vault.
+    /// This share of a chunk's time at ACS has passed, and it is not in the vault.
     AtRisk {
         document_id: DocumentId,
         percent_over: u32,
@@ -135,7 +135,7 @@ impl Outbox {
     /// # Errors
     /// When the storage fails.
     pub async fn remove(&self, sent: &Outgoing) -> Result<(), StoreError> {
-        // Another process may have sent it as well: then it is gone, or is kept anew and is sent again.
+        // Another process may have sent it as well: then it is gone, or was kept again and is sent again.
         self.store
             .remove_unchanged(&sent.key, &sent.version)
             .await

@@ -1,4 +1,4 @@
-//! The trace that an invocation belongs to: W3C `traceparent` and `tracestate` of whoever called.
+//! The trace that an invocation belongs to: W3C `traceparent` and `tracestate` of the caller.
 
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::TraceContextExt as _;

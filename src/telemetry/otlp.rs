@@ -1,5 +1,5 @@
 //! Metrics and traces to an OpenTelemetry collector, by OTLP over HTTP. They come second: an endpoint that is slow, refuses or
-//! is not there costs the work nothing, and the log one line in a while.
+//! is missing does not slow the exports, and causes one log line in a while.
 //!
 //! The SDK's own threads gather and encode; what waits on the network waits on the runtime. Nothing is flushed at the end: a
 //! process is killed, and what it had to say of the last seconds with it.
@@ -38,7 +38,7 @@ const SCOPE: &str = "recording-vault";
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How long an endpoint may take; the next batch waits meanwhile, and what comes then is dropped when the queue is full.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How often a failing endpoint is told of.
+/// How often a failing endpoint is reported.
 const TELL_EVERY: Duration = Duration::from_mins(30);
 
 /// Starts sending; gives what makes spans. Has to be called within the runtime.
@@ -227,7 +227,7 @@ impl Sender {
         if !answer.status().is_success() {
             return Err(SendError::Refused(answer.status()));
         }
-        // What it says besides is not acted upon.
+        // The rest of the answer is ignored.
         Ok(Response::new(Bytes::new()))
     }
 

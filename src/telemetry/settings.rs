@@ -14,7 +14,7 @@ pub enum LogFormat {
 /// Where metrics and traces go.
 #[derive(Debug, Clone)]
 pub struct OtlpConfig {
-    /// Of an OpenTelemetry collector; the signals' own paths lie below it.
+    /// Of an OpenTelemetry collector; each signal's path is below it.
     pub endpoint: Url,
     pub headers: SecretHeaders,
     pub service_name: String,

@@ -87,14 +87,25 @@ fn properties(text: &str) -> impl Iterator<Item = (&str, &str)> {
     text.lines().filter_map(|line| line.trim().split_once(": "))
 }
 
+/// The settings of ours that the templates set: main.bicep those it has or computes, app.bicep those that Azure knows.
 fn settings_set() -> BTreeSet<String> {
-    let app = read("infra/modules/app.bicep");
-    let block = app
-        .split("var settings = {")
-        .nth(1)
-        .and_then(|rest| rest.split("\n}").next())
-        .expect("the app has settings");
-    properties(block).map(|(name, _)| name.to_owned()).collect()
+    let blocks = [
+        ("infra/main.bicep", "var settings = {"),
+        ("infra/modules/app.bicep", "var platformSettings = {"),
+    ];
+    let mut names = BTreeSet::new();
+    for (file, start) in blocks {
+        let text = read(file);
+        let block = text
+            .split(start)
+            .nth(1)
+            .and_then(|rest| rest.split("\n}").next())
+            .unwrap_or_else(|| panic!("{file} has no `{start}`"));
+        names.extend(properties(block).map(|(name, _)| name.to_owned()));
+    }
+    let of_the_host = ["AzureWebJobsStorage", "APPLICATIONINSIGHTS_"];
+    names.retain(|name| !of_the_host.iter().any(|prefix| name.starts_with(prefix)));
+    names
 }
 
 #[test]
@@ -118,12 +129,17 @@ fn every_setting_is_set_or_left_out_for_a_reason_and_no_other_is() {
 /// What the compiler would say first: no module has defaults, so each gets all of its parameters and no other.
 #[test]
 fn every_module_gets_the_parameters_it_has_and_gives_the_outputs_that_are_used() {
-    for file in ["infra/main.bicep", "infra/subscription.bicep"] {
+    for file in [
+        "infra/main.bicep",
+        "infra/subscription.bicep",
+        "infra/modules/private-endpoints.bicep",
+    ] {
         let text = read(file);
+        let folder = file.rsplit_once('/').map_or("", |(folder, _)| folder);
         for module in text.split("\nmodule ").skip(1) {
             let name = module.split(' ').next().unwrap_or_default();
             let path = module.split('\'').nth(1).expect("a module has a path");
-            let declared = read(&format!("infra/{path}"));
+            let declared = read(&format!("{folder}/{path}"));
             let of_kind = |kind: &str| -> BTreeSet<String> {
                 declared
                     .lines()
@@ -230,13 +246,8 @@ fn modules_are_there_and_api_versions_are_the_same_everywhere() {
                 .split_once('@')
                 .filter(|(kind, _)| kind.starts_with("Microsoft."))
             {
-                let provider = kind.split('/').next().unwrap_or_default();
-                let kind = if provider == "Microsoft.Insights" {
-                    kind
-                } else {
-                    provider
-                };
-                versions.insert((kind.to_owned(), version.to_owned()));
+                let kind: Vec<&str> = kind.split('/').take(2).collect();
+                versions.insert((kind.join("/"), version.to_owned()));
             }
         }
     }
@@ -316,61 +327,6 @@ fn the_second_phase_gets_every_parameter_it_has() {
 }
 
 #[test]
-fn what_runs_on_a_stranger_s_machine_is_pinned_and_may_do_no_more_than_it_says() {
-    let folder = repository().join(".github/workflows");
-    let workflows: Vec<PathBuf> = fs::read_dir(&folder)
-        .expect("there are workflows")
-        .flatten()
-        .map(|e| e.path())
-        .collect();
-    assert!(!workflows.is_empty());
-    for file in workflows {
-        let text = fs::read_to_string(&file).expect("it is readable");
-        assert!(
-            text.lines().any(|line| line.starts_with("permissions:")),
-            "{} has no permissions",
-            file.display()
-        );
-        let used = text
-            .lines()
-            .filter_map(|line| line.trim().trim_start_matches("- ").strip_prefix("uses: "));
-        for action in used {
-            assert!(
-                is_pinned(action),
-                "{} uses {action}: 40 hex digits and the version as a comment",
-                file.display()
-            );
-        }
-    }
-}
-
-fn is_pinned(action: &str) -> bool {
-    action
-        .split_once('@')
-        .and_then(|(_, rest)| rest.split_once(" # v"))
-        .is_some_and(|(commit, version)| {
-            commit.len() == 40
-                && commit
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
-                && version.starts_with(|c: char| c.is_ascii_digit())
-        })
-}
-
-#[test]
-fn a_pin_is_a_whole_commit_with_its_version() {
-    let commit = "8e8c483db84b4bee98b60c0593521ed34d9990e8";
-    assert!(is_pinned(&format!("actions/checkout@{commit} # v6.0.1")));
-    for loose in [
-        "actions/checkout@v6",
-        "actions/checkout@8e8c483 # v6.0.1",
-        &format!("actions/checkout@{commit}"),
-    ] {
-        assert!(!is_pinned(loose), "{loose}");
-    }
-}
-
-#[test]
 fn the_parser_of_these_tests_finds_errors() {
     let mut parser = Parser::new();
     parser
@@ -383,4 +339,177 @@ fn the_parser_of_these_tests_finds_errors() {
         )
         .expect("there is no time limit");
     assert!(!errors(tree.root_node()).is_empty());
+}
+
+/// The real compiler runs in the workflow, with these rules.
+#[test]
+fn every_rule_of_the_linter_is_an_error() {
+    let config: Value = serde_json::from_str(&read("infra/bicepconfig.json")).expect("it is JSON");
+    let rules = config["analyzers"]["core"]["rules"]
+        .as_object()
+        .expect("there are rules");
+    for (name, rule) in rules {
+        assert_eq!(rule["level"], "error", "{name}");
+    }
+    let off_by_default = [
+        "no-hardcoded-outputs",
+        "no-module-name",
+        "use-description-params",
+        "use-recent-api-versions",
+        "use-resource-id-functions",
+        "use-user-defined-types",
+        "what-if-short-circuiting",
+    ];
+    for name in off_by_default {
+        assert!(rules.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn every_declaration_of_the_templates_is_described_and_typed() {
+    let kinds = ["param ", "output ", "var ", "type "];
+    for file in bicep_files() {
+        let text = fs::read_to_string(&file).expect("it is readable");
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            if !kinds.iter().any(|kind| line.starts_with(kind)) {
+                continue;
+            }
+            let decorators = lines[..at]
+                .iter()
+                .rev()
+                .take_while(|line| line.starts_with('@'));
+            let described = decorators
+                .filter(|line| line.starts_with("@description('"))
+                .count();
+            assert_eq!(described, 1, "{}: {line}", file.display());
+            let untyped = line
+                .split_whitespace()
+                .any(|word| matches!(word, "object" | "array"));
+            assert!(!untyped, "{}: {line}", file.display());
+        }
+        let names_a_module = text.split("\nmodule ").skip(1).any(|module| {
+            module
+                .lines()
+                .nth(1)
+                .is_some_and(|line| line.starts_with("  name:"))
+        });
+        assert!(!names_a_module, "{} names a module", file.display());
+    }
+}
+
+/// `what-if` predicts a module only if what its resources are named by is no output of another one.
+#[test]
+fn modules_get_no_outputs_of_other_modules() {
+    for file in ["infra/main.bicep", "infra/subscription.bicep"] {
+        for line in read(file).lines().filter(|line| line.contains(".outputs.")) {
+            assert!(line.starts_with("output "), "{file}: {line}");
+        }
+    }
+}
+
+#[test]
+fn parameters_that_cannot_work_together_are_refused_before_anything_is_made() {
+    let main = read("infra/main.bicep");
+    let group = main
+        .split("\nresource group ")
+        .nth(1)
+        .and_then(|rest| rest.split("\n}").next())
+        .expect("there is a resource group");
+    assert!(group.contains("empty(problems) ? location : fail(join(problems, ' '))"));
+    let problems = main
+        .split("var problems = filter(")
+        .nth(1)
+        .and_then(|rest| rest.split("\n)").next())
+        .expect("there are refusals");
+    for parameters in [
+        "siteAccess",
+        "siteAllowedRanges",
+        "storageAllowedAddresses",
+        "existingNetwork",
+        "keyVaultResourceGroupName",
+        "eventGridOpenIdUrl",
+        "vaultImmutableFor",
+        "vaultLegalHold",
+        "refusedSettings",
+    ] {
+        assert!(problems.contains(parameters), "{parameters}");
+    }
+    let topic = read("infra/modules/dead-letters.bicep");
+    assert!(
+        topic.contains("fail('The system topic ${topicName} has no system-assigned identity"),
+        "a topic without an identity is refused with a sentence"
+    );
+}
+
+/// Event Grid pushes to public addresses only.
+#[test]
+fn event_grid_reaches_the_app_whoever_else_does() {
+    let app = read("infra/modules/app.bicep");
+    assert!(app.contains("publicNetworkAccess: 'Enabled'"));
+    assert!(app.contains("ipAddress: 'AzureEventGrid'"));
+    assert!(app.contains("keyVaultReferenceIdentity: runtime.id"));
+    for closed in ["ftpsState: 'Disabled'", "scmMinTlsVersion: '1.2'"] {
+        assert!(app.contains(closed), "{closed}");
+    }
+}
+
+#[test]
+fn no_storage_account_has_keys_users_or_strangers() {
+    let storage = read("infra/modules/storage.bicep");
+    let accounts = storage
+        .matches("'Microsoft.Storage/storageAccounts@")
+        .count();
+    assert_eq!(accounts, 3);
+    for property in [
+        "allowSharedKeyAccess: false",
+        "allowBlobPublicAccess: false",
+        "allowCrossTenantReplication: false",
+        "allowedCopyScope: 'AAD'",
+        "isLocalUserEnabled: false",
+        "minimumTlsVersion: 'TLS1_2'",
+        "bypass: 'AzureServices'",
+        "defaultAction: isPrivate ? 'Deny' : 'Allow'",
+    ] {
+        assert_eq!(storage.matches(property).count(), accounts, "{property}");
+    }
+}
+
+/// A wildcard at the end stands for the rest of a path.
+#[test]
+fn paths_without_sign_in_are_routes_that_check_the_caller_themselves() {
+    let template = read("infra/modules/sign-in.bicep");
+    let excluded: Vec<&str> = template
+        .split("excludedPaths: [")
+        .nth(1)
+        .and_then(|rest| rest.split(']').next())
+        .expect("there are excluded paths")
+        .lines()
+        .map(|line| line.trim().trim_matches('\''))
+        .filter(|path| !path.is_empty())
+        .collect();
+    let mut routes = vec!["/runtime/webhooks/eventgrid".to_owned()];
+    let functions = fs::read_dir(repository().join("functions")).expect("there are functions");
+    for function in functions.flatten() {
+        let text = fs::read_to_string(function.path().join("function.json")).expect("it is there");
+        let function: Value = serde_json::from_str(&text).expect("it is JSON");
+        let bindings = function["bindings"].as_array().into_iter().flatten();
+        routes.extend(
+            bindings.filter_map(|binding| Some(format!("/api/{}", binding["route"].as_str()?))),
+        );
+    }
+    for path in &excluded {
+        let leads_there = routes.iter().any(|route| match path.strip_suffix('*') {
+            Some(start) => route.starts_with(start),
+            None => route == path,
+        });
+        assert!(leads_there, "{path} is no route: {routes:?}");
+    }
+    for needed in ["eventgrid/webhook", "callbacks", "telephony", "play"] {
+        assert!(
+            excluded.iter().any(|path| path.contains(needed)),
+            "{needed}"
+        );
+    }
+    assert!(!excluded.contains(&"/api/*"));
 }

@@ -14,13 +14,15 @@
 //! | `drive` | the pipeline on in-memory seams: faults, resume, claims, deadlines |
 //! | `engine` | ranges, resuming, turns, slow and capricious sources |
 //! | `erasures` | erased is final: nothing of a person comes back |
+//! | `evidence` | packages that prove recordings without our binary |
 //! | `event_grid_webhook` | the second door for events |
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
-//! | `infra` | what is made in Azure fits the sources; workflows are pinned |
+//! | `infra` | what is made in Azure fits the sources |
+//! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |
 //! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
@@ -73,6 +75,7 @@ mod drive;
 mod engine;
 mod erasures;
 mod event_grid_webhook;
+mod evidence;
 mod export_destination_contract;
 mod export_queue;
 mod frozen;
@@ -108,6 +111,7 @@ mod shell_mistakes;
 mod shell_settings;
 mod source_deletion;
 mod storms;
+mod supply_chain;
 mod support;
 mod sweep_cost;
 mod telemetry;

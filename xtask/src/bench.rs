@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: the release binary beside what else one would run, measured in one go on this machine.
+//! `cargo xtask bench`: measures the release binary and its alternatives in one run on this machine.
 //!
 //! Everything is a process of its own: the simulator that serves content over TLS as ACS does, the sink that takes blobs
 //! at next to no cost, and the program that is measured. Progress goes to stderr, the tables to stdout.

@@ -1,4 +1,4 @@
-//! `cargo xtask check`: what a change has to pass besides its tests.
+//! `cargo xtask check`: what a change must pass besides its tests.
 
 use std::process::Command;
 
@@ -33,6 +33,8 @@ pub fn run(advisories: bool) -> anyhow::Result<()> {
             ])
             .env("RUSTDOCFLAGS", "--deny warnings"),
     )?;
+    step("wording");
+    crate::prose::run()?;
     step("spelling");
     let typos = cargo_tool("typos-cli", "typos", TYPOS)?;
     run_command(Command::new(typos).current_dir(paths::root()))?;

@@ -22,7 +22,7 @@ use crate::tools::run_cargo;
 
 /// After this long something is wrong.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Both calls are over before the first event comes, as at the service, where it takes minutes.
+/// Both calls have ended before the first event arrives. At the service the event takes minutes.
 const EVENT_DELAY: Duration = Duration::from_secs(4);
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A pause as the caller of a contact centre would make it for a card number, in small.

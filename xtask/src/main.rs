@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod package;
 mod paths;
+mod prose;
 mod release;
 mod sbom;
 mod stage;

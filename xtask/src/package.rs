@@ -15,9 +15,11 @@ use deploy_package::{BINARY, archive, glibc, script_root};
 use sha2::Digest as _;
 
 use crate::paths;
-use crate::tools::{self, cargo_tool, run_command};
+use crate::tools::{self, run_command};
 
 const CARGO_ZIGBUILD: &str = "0.24.1";
+const CARGO_ZIGBUILD_SHA256: &str =
+    "3b86eef6428a2c4554e1ecdb8b193a698732f242bb15a245bf12c7935914802a";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Where the zip comes from and how hard it is looked at.
@@ -78,7 +80,7 @@ pub fn folder() -> anyhow::Result<PathBuf> {
 
 /// The release binary for the platform's glibc.
 fn build() -> anyhow::Result<PathBuf> {
-    let zigbuild = cargo_tool("cargo-zigbuild", "cargo-zigbuild", CARGO_ZIGBUILD)?;
+    let zigbuild = tools::zigbuild(CARGO_ZIGBUILD, CARGO_ZIGBUILD_SHA256)?;
     let python = tools::zig()?;
     println!(
         "Building the release binary for glibc {}; the first time this takes some minutes",

@@ -9,7 +9,7 @@ pub fn root() -> PathBuf {
     let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     manifest
         .parent()
-        .expect("xtask lies in the repository")
+        .expect("xtask is a folder of the repository")
         .to_owned()
 }
 

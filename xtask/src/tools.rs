@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, bail, ensure};
+use sha2::Digest as _;
 
 use crate::paths;
 
@@ -171,7 +172,7 @@ fn runs(program: &str, arguments: &[&str]) -> Option<Vec<u8>> {
     output.status.success().then_some(output.stdout)
 }
 
-/// Installs a Debian package where root has apt; its lists are fetched where they are not there, or old.
+/// Installs a Debian package where root has apt; its lists are fetched if they are missing or old.
 fn installed(package: &str) -> bool {
     let install = || {
         runs(
@@ -202,7 +203,7 @@ pub fn zig() -> anyhow::Result<PathBuf> {
     )
 }
 
-/// A virtual environment, made anew when the requirements are; returns its interpreter.
+/// Creates a virtual environment, again whenever the requirements change; returns its interpreter.
 fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     let done = folder.join("installed");
     let python = folder.join("bin/python");
@@ -221,6 +222,7 @@ fn python_packages(what: &str, requirements: &Path, folder: &Path) -> anyhow::Re
             "install",
             "--quiet",
             "--disable-pip-version-check",
+            "--require-hashes",
             "--requirement",
         ])
         .arg(requirements);
@@ -241,6 +243,31 @@ pub fn cargo_home() -> Option<PathBuf> {
         .map(PathBuf::from)
         .or_else(|_| home())
         .ok()
+}
+
+/// cargo-zigbuild, checked by the SHA-256 of its crate: what it links is attested. `--locked` holds the crates it is made of.
+pub fn zigbuild(version: &str, sha256: &str) -> anyhow::Result<PathBuf> {
+    let path = cargo_tool("cargo-zigbuild", "cargo-zigbuild", version)?;
+    let registries = cargo_home()
+        .context("cargo has no home")?
+        .join("registry/cache");
+    let name = format!("cargo-zigbuild-{version}.crate");
+    let mut crates = fs::read_dir(&registries)
+        .with_context(|| format!("could not read {}", registries.display()))?
+        .flatten()
+        .map(|registry| registry.path().join(&name))
+        .filter(|file| file.is_file())
+        .peekable();
+    ensure!(crates.peek().is_some(), "{name} is not in cargo's cache");
+    for file in crates {
+        let found = hex::encode(sha2::Sha256::digest(fs::read(&file)?));
+        ensure!(
+            found == sha256,
+            "{} has SHA-256 {found}, and {sha256} is expected",
+            file.display()
+        );
+    }
+    Ok(path)
 }
 
 /// A cargo subcommand's binary, installed on first use.

@@ -88,6 +88,7 @@ pub fn setting(name: &str) -> &'static str {
     match name {
         "vault" => "VAULT_URL",
         "backup vault" => "BACKUP_VAULT_URL",
+        "audit log" => "AUDIT_URL",
         _ => "LEDGER_URL",
     }
 }

@@ -76,6 +76,21 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check 
     .await
 }
 
+/// What is written into the container of the audit log may have to stay there for years, so nothing is.
+pub(super) async fn audit(url: &VaultUrl, container: &dyn DocumentStore) -> Check {
+    const NAME: &str = "audit log";
+    within(NAME, async {
+        match container.list("audit/", None, 1).await {
+            Ok(_) => Check::fine(
+                NAME,
+                format!("{url:?}: documents can be listed; whether they can be written is not checked, because they could not be deleted"),
+            ),
+            Err(error) => failed(NAME, url, error.into()),
+        }
+    })
+    .await
+}
+
 enum Removed {
     Yes,
     Forbidden(BlobName),

@@ -42,6 +42,8 @@ pub enum AuditAction {
     Indexed,
     PersonSearched,
     PersonExported,
+    /// An evidence package with a recording's files was made.
+    EvidenceExported,
     PersonErasing,
     PersonErased,
     /// The people in an entry were erased.
@@ -95,6 +97,7 @@ mod tests {
             (AuditAction::Indexed, "indexed"),
             (AuditAction::PersonSearched, "personSearched"),
             (AuditAction::PersonExported, "personExported"),
+            (AuditAction::EvidenceExported, "evidenceExported"),
             (AuditAction::PersonErasing, "personErasing"),
             (AuditAction::PersonErased, "personErased"),
             (AuditAction::Forgotten, "forgotten"),

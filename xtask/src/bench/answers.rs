@@ -14,7 +14,7 @@ use super::{Extent, Report};
 const AT_ONCE: usize = 64;
 /// Sixteen pieces, one a second.
 const SIZE_BYTES: u64 = 1 << 20;
-/// The last few deliveries, no crowd any more, wait for their exports; after this long nobody waits for them.
+/// The last few deliveries wait for their exports; the benchmark stops waiting for them after this time.
 const PATIENCE: Duration = Duration::from_secs(10);
 const GOAL: Duration = Duration::from_millis(250);
 

@@ -141,7 +141,7 @@ fn used_by(id: u32) -> Option<Usage> {
     })
 }
 
-/// A port nobody listens on.
+/// A free port.
 pub async fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))
         .await?

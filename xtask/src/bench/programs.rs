@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::process::{self, Process};
 use super::servers::{Event, Servers, Target};
 
-/// A shared access signature of nobody: the sink does not check it.
+/// A made-up shared access signature: the sink does not check it.
 const SAS: &str = "sv=2024-08-04&sr=c&sig=x";
 /// Microsoft's SDKs send credentials to such hosts only; the certificate is good for it.
 const SDK_CONTENT_HOST: &str = "bench-storage.asm.skype.com";
@@ -86,7 +86,7 @@ pub struct Running {
     takes: Takes,
 }
 
-/// How a program is told of an event.
+/// How a program receives an event.
 enum Takes {
     /// By the Functions host, with content at the host named.
     Event {

@@ -1,4 +1,4 @@
-//! What a crash wastes: the process is killed in the middle of a chunk, and another one goes on.
+//! What a crash wastes: the process is killed in the middle of a chunk, and another one resumes.
 
 use std::time::{Duration, Instant};
 

@@ -16,7 +16,7 @@ use super::{Extent, Report};
 const DUE: usize = 10;
 const FEW: usize = 1000;
 const SIZE_BYTES: u64 = 100_000;
-/// One sweep is over in a few milliseconds: more of them than of what takes long.
+/// One sweep takes a few milliseconds, so more of them are measured than of the slow operations.
 const SWEEPS: usize = 15;
 /// Where files are slow to make there are fewer; the table says how many.
 const FILLING: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! What lies where, checked once more from outside.
+//! Lists where each file is, checked once more from outside.
 
 use std::fs::File;
 use std::io::Read as _;

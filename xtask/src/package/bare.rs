@@ -20,7 +20,7 @@ const LONGEST: &str = "60";
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// Skips, and says so, where there can be no bare system.
+/// Skips with a message where a bare system cannot be made.
 pub fn check(zip: &[u8]) -> anyhow::Result<()> {
     if let Some(reason) = impossible() {
         println!("Skipped running it in a bare Debian: {reason}");

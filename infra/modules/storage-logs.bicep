@@ -1,0 +1,58 @@
+// Who read, wrote and deleted in the storage accounts, into the workspace.
+import { resourceNames } from '../types.bicep'
+
+@description('Names of the resources.')
+param names resourceNames
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' existing = {
+  name: names.workspace
+}
+
+resource vaultBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-08-01' existing = {
+  name: '${names.vaultStorage}/default'
+}
+
+resource packageBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-08-01' existing = {
+  name: '${names.packageStorage}/default'
+}
+
+resource hostBlobs 'Microsoft.Storage/storageAccounts/blobServices@2025-08-01' existing = {
+  name: '${names.hostStorage}/default'
+}
+
+resource vaultLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'recording-vault'
+  scope: vaultBlobs
+  properties: {
+    workspaceId: workspace.id
+    logs: [
+      { category: 'StorageRead', enabled: true }
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
+  }
+}
+
+// Whoever replaces the package replaces the code.
+resource packageLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'recording-vault'
+  scope: packageBlobs
+  properties: {
+    workspaceId: workspace.id
+    logs: [
+      { category: 'StorageRead', enabled: true }
+      { category: 'StorageWrite', enabled: true }
+      { category: 'StorageDelete', enabled: true }
+    ]
+  }
+}
+
+// No reads and writes: the host renews its leases every few seconds.
+resource hostLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  name: 'recording-vault'
+  scope: hostBlobs
+  properties: {
+    workspaceId: workspace.id
+    logs: [{ category: 'StorageDelete', enabled: true }]
+  }
+}

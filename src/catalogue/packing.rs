@@ -1,0 +1,109 @@
+//! Feeds an async stream to a blocking archive writer, and hashes it on the way. It knows no archive format.
+
+use std::io::{self, Read};
+
+use bytes::{Buf as _, Bytes};
+use futures::{StreamExt as _, stream::BoxStream};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use crate::export::destination::DestinationError;
+use crate::store::digest::Sha256Digest;
+
+/// Pieces between the stream and the writer.
+const PIECES: usize = 4;
+
+/// A file's content on its way into an archive.
+pub struct Content {
+    pub size_bytes: u64,
+    pub stream: BoxStream<'static, Result<Bytes, DestinationError>>,
+}
+
+/// Why a file is not in the archive.
+#[derive(Debug, thiserror::Error)]
+pub enum PackingError {
+    #[error(transparent)]
+    Read(#[from] DestinationError),
+    #[error("could not write the archive")]
+    Write(#[source] io::Error),
+    #[error("a file has {found} bytes, {expected} were expected")]
+    Length { expected: u64, found: u64 },
+}
+
+/// The reading end for a writer that blocks.
+struct BlockingReader {
+    pieces: mpsc::Receiver<Bytes>,
+    current: Bytes,
+}
+
+impl Content {
+    /// A small file that is in memory.
+    pub fn of(bytes: Bytes) -> Self {
+        Self {
+            size_bytes: bytes.len() as u64,
+            stream: futures::stream::iter([Ok(bytes)]).boxed(),
+        }
+    }
+}
+
+impl Read for BlockingReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.pieces.blocking_recv() {
+                Some(piece) => self.current = piece,
+                None => return Ok(0),
+            }
+        }
+        let length = self.current.len().min(buffer.len());
+        self.current.copy_to_slice(&mut buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// Writes a file into `archive` while it is read. Returns the archive and the SHA-256 of what was written.
+///
+/// # Errors
+/// When the file cannot be read, is longer or shorter than announced, or the archive cannot be written.
+pub async fn pack<A, F>(
+    archive: A,
+    mut content: Content,
+    write: F,
+) -> Result<(A, Sha256Digest), PackingError>
+where
+    A: Send + 'static,
+    F: FnOnce(&mut A, &mut dyn Read) -> io::Result<()> + Send + 'static,
+{
+    let (sender, pieces) = mpsc::channel(PIECES);
+    let limit = content.size_bytes;
+    let writing = tokio::task::spawn_blocking(move || {
+        let mut archive = archive;
+        let reader = BlockingReader {
+            pieces,
+            current: Bytes::new(),
+        };
+        write(&mut archive, &mut reader.take(limit))?;
+        Ok(archive)
+    });
+    let (mut digest, mut read_bytes) = (Sha256::new(), 0);
+    while let Some(piece) = content.stream.next().await {
+        let piece = piece?;
+        digest.update(&piece);
+        read_bytes += piece.len() as u64;
+        // The writer failed; its error is returned below.
+        if sender.send(piece).await.is_err() {
+            break;
+        }
+    }
+    drop(sender);
+    let written = writing
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
+    let archive = written.map_err(PackingError::Write)?;
+    if read_bytes != limit {
+        return Err(PackingError::Length {
+            expected: limit,
+            found: read_bytes,
+        });
+    }
+    Ok((archive, Sha256Digest::from_bytes(digest.finalize().into())))
+}

@@ -1,0 +1,183 @@
+//! `recording-vault evidence`: a package that proves recordings to somebody who has neither this program nor the vault.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::Args;
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use recording_vault::app::App;
+use recording_vault::catalogue::evidence::{EvidenceReport, EvidenceRequest};
+use recording_vault::catalogue::list::ListFilter;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::recording::RecordingId;
+use recording_vault::store::audit::Operator;
+use recording_vault::store::holds::{CaseTag, Held};
+use recording_vault::store::index::Period;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::exit::Exit;
+use super::new_file::NewFile;
+use super::output::{Output, complain};
+
+/// Recordings that one page of the search returns.
+const PAGE: usize = 200;
+
+/// The arguments of `evidence`.
+#[derive(Args)]
+pub struct Evidence {
+    /// A recording id, a call id, or a day such as 2026-03-02 (UTC)
+    #[arg(required_unless_present = "case", conflicts_with = "case")]
+    of: Option<String>,
+    /// All recordings that a case holds
+    #[arg(long)]
+    case: Option<CaseTag>,
+    /// The package; the file must not exist yet
+    #[arg(long, value_name = "FILE.zip")]
+    to: PathBuf,
+    /// Show times in this zone beside UTC, such as Europe/Berlin; the machine's own by default
+    #[arg(long, value_name = "ZONE", value_parser = zone)]
+    time_zone: Option<TimeZone>,
+}
+
+/// What was written.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PackageReport {
+    file: PathBuf,
+    #[serde(flatten)]
+    evidence: EvidenceReport,
+}
+
+fn zone(name: &str) -> Result<TimeZone, jiff::Error> {
+    TimeZone::get(name)
+}
+
+impl Evidence {
+    /// # Errors
+    /// When something cannot be read, or the package cannot be written.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let file = NewFile::create(&self.to, "zip")?;
+        let app = compose::app(config)?;
+        let recordings = self.selected(&app).await?;
+        if recordings.is_empty() {
+            complain("no recording matches; no package was written\n");
+            return Ok(Exit::NeedsAttention);
+        }
+        let request = EvidenceRequest {
+            made_by: user_and_host(),
+            time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
+            detail: Operator::Shell.sign(Value::Null),
+        };
+        let evidence = app
+            .catalogue
+            .evidence(&recordings, &request, file.writer()?);
+        let (evidence, writer) = Box::pin(evidence).await?;
+        let report = PackageReport {
+            file: file.complete(writer)?,
+            evidence,
+        };
+        output.report(&report)?;
+        Ok(Exit::fine_if(report.evidence.problems.is_empty()))
+    }
+
+    async fn selected(&self, app: &App) -> anyhow::Result<Vec<RecordingId>> {
+        if let Some(case) = &self.case {
+            return of_case(app, case).await;
+        }
+        let of = self.of.as_deref().unwrap_or_default().trim();
+        let filter = match of.parse::<Date>() {
+            Ok(day) => ListFilter {
+                period: Period {
+                    from: Some(day.to_zoned(TimeZone::UTC)?.timestamp()),
+                    to: Some(
+                        day.checked_add(1.day())?
+                            .to_zoned(TimeZone::UTC)?
+                            .timestamp(),
+                    ),
+                },
+                ..ListFilter::default()
+            },
+            Err(_) => ListFilter {
+                id: Some(of.to_owned()),
+                ..ListFilter::default()
+            },
+        };
+        matching(app, filter).await
+    }
+}
+
+/// All recordings that a filter lets through, newest first.
+async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<RecordingId>> {
+    let mut found = Vec::new();
+    let mut filter = ListFilter {
+        top: PAGE,
+        ..filter
+    };
+    loop {
+        let page = app.catalogue.list(&filter).await?;
+        for row in page.recordings {
+            found.push(row.recording_id.parse()?);
+        }
+        match page.continuation {
+            Some(continuation) => {
+                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?)
+            }
+            None => return Ok(found),
+        }
+    }
+}
+
+/// The recordings that a case holds, each once.
+async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> {
+    let mut found: Vec<RecordingId> = Vec::new();
+    for hold in app.ledger.holds().all().await? {
+        if !hold.cases.iter().any(|held| held.tag == *case) {
+            continue;
+        }
+        let recordings = match hold.held {
+            Held::RecordingId(id) => vec![id],
+            Held::CallId(call) => {
+                let filter = ListFilter {
+                    call: Some(call.as_str().to_owned()),
+                    ..ListFilter::default()
+                };
+                matching(app, filter).await?
+            }
+        };
+        for id in recordings {
+            if !found.contains(&id) {
+                found.push(id);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The person at the shell, as the system names them.
+fn user_and_host() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "unknown user".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match host.trim() {
+        "" => user,
+        host => format!("{user}@{host}"),
+    }
+}
+
+impl fmt::Display for PackageReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let evidence = &self.evidence;
+        write!(
+            f,
+            "{} recordings in {} files are in {}",
+            evidence.recordings.len(),
+            evidence.files.len(),
+            self.file.display()
+        )?;
+        let mut problems = evidence.problems.iter();
+        problems.try_for_each(|problem| write!(f, "\nPROBLEM: {problem}"))
+    }
+}

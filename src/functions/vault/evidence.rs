@@ -1,0 +1,144 @@
+//! The evidence package of one recording over HTTP, streamed while it is made.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use super::{recording_id, unknown_recording};
+use crate::app::App;
+use crate::catalogue::detail::RecordingLookup;
+use crate::catalogue::evidence::EvidenceRequest;
+use crate::error_chain::ErrorChain;
+use crate::functions::problem::Problem;
+use crate::functions::recording_control::principal;
+use crate::store::audit::Operator;
+
+/// Pieces between the package and the connection.
+const PIECES: usize = 4;
+/// The package is sent in pieces of at least this size.
+const PIECE_BYTES: usize = 64 << 10;
+
+/// How times are shown.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct EvidenceQuery {
+    /// The sheet shows times in UTC and in this zone.
+    #[param(example = "Europe/Berlin")]
+    time_zone: Option<String>,
+    #[serde(rename = "code")]
+    _code: Option<String>,
+    #[serde(rename = "clientId")]
+    _client_id: Option<String>,
+}
+
+/// The writing end of a response's body.
+struct BodyWriter {
+    pieces: mpsc::Sender<io::Result<Bytes>>,
+    buffer: Vec<u8>,
+}
+
+impl BodyWriter {
+    fn send(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::take(&mut self.buffer));
+        self.pieces
+            .blocking_send(Ok(piece))
+            .map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+}
+
+impl Write for BodyWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PIECE_BYTES {
+            self.send()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.send()
+    }
+}
+
+/// Returns a ZIP with media, metadata, receipts and history of a recording, and how to verify them.
+#[utoipa::path(
+    get, path = "/api/vault/recordings/{recordingId}/evidence", operation_id = "getEvidence", tag = "vault",
+    params(("recordingId" = String, Path), EvidenceQuery),
+    responses(
+        (status = 200, description = "The package", content_type = "application/zip"),
+        (status = 400, description = "The time zone is unknown", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such recording", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "The recording was erased", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn evidence(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    query: Result<Query<EvidenceQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    let id = recording_id(&id)?;
+    let time_zone = match query.time_zone.as_deref() {
+        None => TimeZone::UTC,
+        Some(name) => TimeZone::get(name).map_err(|_| {
+            let message = format!("`timeZone` is `{name}`; expected a name such as Europe/Berlin.");
+            Problem::invalid(Some("timeZone"), message)
+        })?,
+    };
+    match app.catalogue.show(&id).await? {
+        RecordingLookup::Known(_) => {}
+        RecordingLookup::Erased => {
+            let message = "The recording was erased on request.";
+            return Err(Problem::new(StatusCode::GONE, "RecordingErased", message));
+        }
+        RecordingLookup::Unknown => return Err(unknown_recording()),
+    }
+    let principal = principal(&headers);
+    let request = EvidenceRequest {
+        made_by: principal
+            .clone()
+            .unwrap_or_else(|| "a holder of the function key".to_owned()),
+        time_zone,
+        detail: Operator::Api { principal }.sign(Value::Null),
+    };
+    let (sender, receiver) = mpsc::channel(PIECES);
+    tokio::spawn(async move {
+        let writer = BodyWriter {
+            pieces: sender.clone(),
+            buffer: Vec::new(),
+        };
+        if let Err(error) = Box::pin(app.catalogue.evidence(&[id], &request, writer)).await {
+            tracing::error!(error = %ErrorChain(&error), "An evidence package could not be completed");
+            // A caller who is gone needs no error; others see a broken download.
+            let _ = sender.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
+        }
+    });
+    let pieces = futures::stream::unfold(receiver, async |mut receiver| {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "application/zip"),
+        (header::CACHE_CONTROL, "no-store"),
+        (
+            header::CONTENT_DISPOSITION,
+            "attachment; filename=\"evidence.zip\"",
+        ),
+    ];
+    Ok((headers, Body::from_stream(pieces.boxed())).into_response())
+}
