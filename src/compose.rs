@@ -1,6 +1,7 @@
 //! The composition root: settings become clients become the application. The only place that names concrete adapters
 //! together. It sends nothing.
 
+mod notifications;
 mod storage;
 
 use std::sync::Arc;
@@ -17,8 +18,8 @@ use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{
-    AcsConfig, Config, EventGridConfig, NotifyConfig, SignIn, StorageConfig, TelephonyConfig,
-    TimeLimits, TokenConfig,
+    AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TimeLimits,
+    TokenConfig,
 };
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
@@ -28,15 +29,12 @@ use crate::export_queue::ExportQueue;
 use crate::identity::{self, IdentityConfig};
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
-use crate::notify::queue::NotifyQueue;
-use crate::notify::webhook::Webhook;
-use crate::notify::{Notifier, Receiver, Sending};
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::store::DocumentStore;
-use crate::store::outbox::Outbox;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
+use notifications::Notifications;
 use storage::Storage;
 
 /// How long a visit to a validation URL of Event Grid may take.
@@ -77,7 +75,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let store = Arc::clone(&storage.store);
     let source = config.acs.endpoint.join("/").to_string();
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
-    let outbox = (config.notify.is_some()).then(|| Outbox::new(Arc::clone(&store)));
+    let notifications = Notifications::new(config.notify, source, &store, &new_identity)?;
 
     let control = RecordingControl::new(
         acs.recording,
@@ -85,18 +83,8 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         Arc::clone(&clock),
         config.control,
     );
-    let control = Arc::new(control.with_outbox(outbox.clone()));
-    let ledger = ledger(&storage, &config.limits, &clock).with_outbox(outbox.clone());
-    let receiver = receiver(config.notify, &new_identity)?;
-    let notifier = receiver.zip(outbox).map(|(receiver, outbox)| {
-        let sending = Sending {
-            outbox,
-            receiver,
-            source,
-        };
-        let register = control.register().clone();
-        Notifier::new(ledger.clone(), register, sending, Arc::clone(&clock))
-    });
+    let control = Arc::new(control.with_outbox(notifications.outbox()));
+    let ledger = ledger(&storage, &config.limits, &clock).with_outbox(notifications.outbox());
     let vaults = storage.vaults;
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
@@ -124,7 +112,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         retention,
         actions: OperatorActions::new(&ledger, &catalogue, &vaults, &clock),
         catalogue,
-        notifier: notifier.map(Arc::new),
+        notifier: notifications.notifier(&ledger, &control, &clock),
         tickets: Tickets::new(Arc::clone(&store)),
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
@@ -263,25 +251,6 @@ fn export_queue(
     ExportQueue::new(url, identity)
         .map(Some)
         .map_err(|error| BuildError::Queue(Box::new(error)))
-}
-
-fn receiver(
-    config: Option<NotifyConfig>,
-    new_identity: NewIdentity<'_>,
-) -> Result<Option<Receiver>, BuildError> {
-    Ok(match config {
-        None => None,
-        Some(NotifyConfig::Webhook(config)) => Some(Receiver::Webhook(
-            Webhook::new(config).map_err(BuildError::Http)?,
-        )),
-        Some(NotifyConfig::Queue(url)) => {
-            let identity = (!url.has_sas()).then(new_identity).transpose()?;
-            let queue = NotifyQueue::new(&url, identity);
-            Some(Receiver::Queue(
-                queue.map_err(|error| BuildError::NotifyQueue(Box::new(error)))?,
-            ))
-        }
-    })
 }
 
 fn event_grid(config: EventGridConfig) -> Result<EventGridDoor, reqwest::Error> {

@@ -1,7 +1,6 @@
 //! `recording-vault gdpr`: a person's recordings, found, handed out, erased.
 
 use std::fmt;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -160,6 +160,7 @@ fn chunk_data(entry: &LedgerEntry) -> Value {
         data["file"] = media.name().to_string().into();
         data["sizeBytes"] = media.size_bytes().into();
         data["sha256"] = media.sha256().to_string().into();
+        data["vault"] = json!(receipt.vault());
     }
     data
 }
