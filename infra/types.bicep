@@ -73,7 +73,7 @@ type existingNetworkIds = {
 type signInOptions = {
   @description('Application id of the app registration.')
   clientId: string
-  @description('Issuer of the tokens: https://login.microsoftonline.com/<tenant>/v2.0')
+  @description('Issuer of the tokens, version 2.0: the issuer of the OpenID configuration of the tenant.')
   issuer: string
   @description('Audiences that are accepted besides the application id.')
   audiences: string[]?

@@ -44,6 +44,8 @@ pub struct App {
     /// Tells others of recordings; `None` where nobody is told.
     pub notifier: Option<Arc<Notifier>>,
     pub event_budget: Duration,
+    /// How long events that could not be read are kept.
+    pub poison_retention: Duration,
     pub sweep_budget: Duration,
     /// Whether the vault's API may change something.
     pub operator_actions: bool,

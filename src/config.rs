@@ -21,7 +21,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
-use crate::identity::{IdentityConfig, Login};
+use crate::identity::{IdentityConfig, IdentityEndpoint, Login};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
@@ -102,6 +102,8 @@ pub struct TimeLimits {
     pub sweep_budget: Duration,
     pub claim_ttl: Duration,
     pub source_retention: Duration,
+    /// How long events that could not be read are kept.
+    pub poison_retention: Duration,
 }
 
 /// How log lines are filtered and written, and where metrics and traces go.
@@ -198,6 +200,12 @@ impl Reader {
         let identity = IdentityConfig {
             client_id: self.text("AZURE_CLIENT_ID"),
             login: Login::ManagedIdentity,
+            // The platform's own variables, not settings of ours.
+            endpoint: if self.text("IDENTITY_ENDPOINT").is_some() {
+                IdentityEndpoint::OfThePlatform
+            } else {
+                IdentityEndpoint::OfTheMachine
+            },
         };
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();
@@ -249,11 +257,13 @@ impl Reader {
         let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
         let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
         let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
+        let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
         Some(TimeLimits {
             event_budget: event_budget?,
             sweep_budget: sweep_budget?,
             claim_ttl: claim_ttl?,
             source_retention: source_retention?,
+            poison_retention: poison_retention?,
         })
     }
 }

@@ -8,6 +8,7 @@ mod compression;
 pub mod event_grid_webhook;
 pub mod export_chunk;
 pub mod export_sweep;
+pub mod host_form;
 mod http_envelope;
 pub mod invocation;
 pub mod listener;
@@ -15,10 +16,12 @@ pub mod metrics;
 mod origin;
 pub mod problem;
 mod query;
+pub mod recording_callbacks;
 pub mod recording_control;
 pub mod recording_file_status;
-pub mod recording_state_callback;
 mod request_memory;
+mod request_path;
+mod running;
 pub mod telephony_activities;
 mod tracing_layer;
 pub mod vault;
@@ -40,9 +43,13 @@ use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
+use crate::in_flight::InFlight;
+use crate::timer::overdue::SweepLookout;
 use invocation::InvocationResponse;
 use problem::Problem;
 use request_memory::{OnTooLarge, RequestMemory};
+use request_path::with_one_form;
+use tracing_layer::Traced;
 
 /// Event Grid delivers up to 1 MB; the host encodes it twice and sends it twice (`Data` and `Metadata`).
 const ENVELOPE_LIMIT_BYTES: usize = 16 << 20;
@@ -53,7 +60,7 @@ const REQUEST_LIMIT_BYTES: usize = 64 << 10;
 ///
 /// The host polls `GET /` from the first moment and takes any answer as "ready"; loading the platform's certificates takes
 /// longer than that. A request that comes before waits; `functions` never yields `None` again once it was set.
-pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
+pub fn front(functions: watch::Receiver<Option<Router>>, in_flight: &InFlight) -> Router {
     let wait_and_answer = move |request: Request| {
         let mut functions = functions.clone();
         async move {
@@ -74,9 +81,15 @@ pub fn front(functions: watch::Receiver<Option<Router>>) -> Router {
         }
     };
     let alive = async || Json(json!({"status": "running", "version": env!("CARGO_PKG_VERSION")}));
+    let in_flight = in_flight.clone();
+    let requests = Router::new()
+        .fallback(wait_and_answer)
+        .layer(from_fn(move |request, next| {
+            running::to_its_end(in_flight.clone(), request, next)
+        }));
     Router::new()
         .route("/", get(alive))
-        .fallback(wait_and_answer)
+        .fallback_service(requests)
 }
 
 /// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
@@ -84,36 +97,65 @@ pub fn http_router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let functions = people_functions(app).into_iter();
     let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
-    guarded(
-        limited(routes, &memory)
-            .fallback(unknown_route)
-            .layer(compression::layer()),
-    )
+    let routes = finished(limited(routes, &memory)).layer(compression::layer());
+    guarded(with_one_form(routes))
+}
+
+/// Whom the host gives a function's requests from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    /// Callers with a key of the function.
+    Keyed,
+    Anonymous,
 }
 
 /// An HTTP function: its own routes, which its envelope reaches, and no others.
 struct HttpFunction {
     name: &'static str,
+    door: Door,
     routes: Router,
     envelope: MethodRouter<Router>,
 }
 
 impl HttpFunction {
     fn new(
-        name: &'static str,
+        (name, door): (&'static str, Door),
         app: &Arc<App>,
         routes: Router<Arc<App>>,
         envelope: MethodRouter<Router>,
     ) -> Self {
+        let traced = Traced::http(name);
         Self {
             name,
+            door,
             routes: routes
                 .layer(from_fn(query::refuse_unknown))
-                .layer(from_fn(tracing_layer::traced))
+                .layer(from_fn(move |request, next| traced.trace(request, next)))
                 .layer(map_response(with_recording_data))
                 .with_state(Arc::clone(app)),
             envelope,
         }
+    }
+
+    /// Has overdue sweeps looked for behind what callers with a key are answered.
+    fn looking_out(self, lookout: &Arc<SweepLookout>) -> Self {
+        match self.door {
+            Door::Anonymous => self,
+            Door::Keyed => Self {
+                routes: looking_out(self.routes, lookout),
+                ..self
+            },
+        }
+    }
+
+    fn envelope(self, memory: &RequestMemory) -> Router {
+        let traced = Traced::http(self.name);
+        let routes = with_one_form(finished(limited(self.routes, memory)));
+        Router::new()
+            .route(&format!("/{}", self.name), self.envelope.with_state(routes))
+            .layer(from_fn(move |request, next| {
+                traced.trace_if_the_host_does(request, next)
+            }))
     }
 }
 
@@ -122,35 +164,45 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
     vec![
         function(
-            "/RecordingControl",
-            recording_control::routes(),
+            ("RecordingControl", Door::Keyed),
+            recording_control::control_routes(),
             post(recording_control::invoke),
         ),
         function(
-            "/RecordingStateCallback",
-            recording_state_callback::routes(),
-            post(recording_state_callback::invoke),
+            ("RecordingReads", Door::Keyed),
+            recording_control::read_routes(),
+            post(recording_control::invoke),
         ),
         function(
-            "/TelephonyActivities",
+            ("RecordingCallbacks", Door::Anonymous),
+            recording_callbacks::routes(),
+            post(recording_callbacks::invoke),
+        ),
+        function(
+            ("TelephonyActivities", Door::Anonymous),
             telephony_activities::routes(),
             post(telephony_activities::invoke),
         ),
         function(
-            "/ApiDescription",
+            ("ApiDescription", Door::Anonymous),
             api_description::routes(),
             post(api_description::invoke),
         ),
-        function("/Metrics", metrics::routes(), post(metrics::invoke)),
+        function(
+            ("Metrics", Door::Keyed),
+            metrics::routes(),
+            post(metrics::invoke),
+        ),
     ]
 }
 
 fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes| HttpFunction::new(name, app, routes, post(vault::invoke));
     vec![
-        function("/Vault", vault::data_routes()),
-        function("/VaultPlay", vault::play_routes()),
-        function("/VaultPage", vault::page_routes()),
+        function(("Vault", Door::Keyed), vault::read_routes()),
+        function(("VaultActions", Door::Keyed), vault::action_routes()),
+        function(("VaultPlay", Door::Anonymous), vault::play_routes()),
+        function(("VaultPage", Door::Anonymous), vault::page_routes()),
     ]
 }
 
@@ -158,52 +210,83 @@ fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
 pub fn router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let (mut forwarded, mut envelopes) = (Router::new(), Router::new());
+    let lookout = SweepLookout::new(app);
     for function in people_functions(app)
         .into_iter()
         .chain(vault_functions(app))
     {
+        let function = function.looking_out(&lookout);
         forwarded = forwarded.merge(function.routes.clone());
-        let routes = limited(function.routes, &memory).fallback(unknown_route);
-        envelopes = envelopes.route(function.name, function.envelope.with_state(routes));
+        envelopes = envelopes.merge(function.envelope(&memory));
     }
+    let traced = Traced::http("EventGridWebhook");
     let webhook = event_grid_webhook::routes()
-        .layer(from_fn(tracing_layer::traced))
+        .layer(from_fn(move |request, next| traced.trace(request, next)))
         .layer(from_fn(reserving(
             &memory,
             event_grid_webhook::DELIVERY_LIMIT_BYTES,
             OnTooLarge::AskAgain,
         )))
         .with_state(Arc::clone(app));
-    envelopes = envelopes
+    let webhook = looking_out(webhook, &lookout);
+    let webhook_envelope = Router::new()
         .route(
             "/EventGridWebhook",
-            post(event_grid_webhook::invoke).with_state(webhook.clone()),
+            post(event_grid_webhook::invoke).with_state(with_one_form(finished(webhook.clone()))),
         )
-        .layer(from_fn(tracing_layer::traced_if_the_host_does));
-    let triggers = Router::new()
-        .route(
-            "/RecordingFileStatusUpdated",
-            post(recording_file_status::invoke),
-        )
-        .route("/ExportSweep", post(export_sweep::invoke))
-        .route("/ExportChunk", post(export_chunk::invoke))
-        .layer(from_fn(tracing_layer::traced))
-        .with_state(Arc::clone(app));
-    let triggers = triggers
+        .layer(from_fn(move |request, next| {
+            traced.trace_if_the_host_does(request, next)
+        }));
+    let triggers = triggers(app, &lookout)
         .merge(envelopes)
+        .merge(webhook_envelope)
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn(reserving(
             &memory,
             ENVELOPE_LIMIT_BYTES,
             OnTooLarge::AskAgain,
         )));
-    guarded(
-        triggers
-            .merge(webhook)
-            .merge(limited(forwarded, &memory).layer(compression::layer()))
-            .fallback(unknown_route)
-            .layer(from_fn(origin::refuse_pages)),
+    let requests = webhook.merge(limited(forwarded, &memory).layer(compression::layer()));
+    let all = finished(triggers.merge(requests)).layer(from_fn(origin::refuse_pages));
+    guarded(with_one_form(all).layer(from_fn(host_form::noted)))
+}
+
+/// The functions that no request of people reaches.
+fn triggers(app: &Arc<App>, lookout: &Arc<SweepLookout>) -> Router {
+    let trigger = |function: &'static str, trigger, handler: MethodRouter<Arc<App>>| {
+        let traced = Traced { function, trigger };
+        Router::new()
+            .route(&format!("/{function}"), handler)
+            .layer(from_fn(move |request, next| traced.trace(request, next)))
+    };
+    let events = trigger(
+        "RecordingFileStatusUpdated",
+        "pubsub",
+        post(recording_file_status::invoke),
+    );
+    looking_out(events.with_state(Arc::clone(app)), lookout).merge(
+        trigger("ExportSweep", "timer", post(export_sweep::invoke))
+            .merge(trigger("ExportChunk", "pubsub", post(export_chunk::invoke)))
+            .with_state(Arc::clone(app)),
     )
+}
+
+/// Looks for an overdue sweep behind each answer that is a success.
+fn looking_out(routes: Router, lookout: &Arc<SweepLookout>) -> Router {
+    let lookout = Arc::clone(lookout);
+    routes.layer(map_response(move |response: Response| {
+        if response.status().is_success() {
+            lookout.look();
+        }
+        std::future::ready(response)
+    }))
+}
+
+/// Routes with the answers for what is not one.
+fn finished(routes: Router) -> Router {
+    routes
+        .method_not_allowed_fallback(method_not_offered)
+        .fallback(unknown_route)
 }
 
 fn request_memory() -> RequestMemory {
@@ -249,21 +332,26 @@ fn guarded(router: Router) -> Router {
     router.layer(CatchPanicLayer::custom(after_panic))
 }
 
+async fn method_not_offered() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        "This method is not offered here.",
+    )
+}
+
 async fn unknown_route(uri: Uri) -> Problem {
     // The path only: the query may hold a function key.
     Problem::new(
         StatusCode::NOT_FOUND,
         "NotFound",
-        format!("There is nothing at `{}`.", uri.path()),
+        format!("There is no such route: `{}`.", uri.path()),
     )
 }
 
 fn after_panic(panic: Box<dyn Any + Send>) -> Response {
-    let what = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    let what = what
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "unknown".to_owned());
-    tracing::error!(panic = what, "An invocation panicked; this is a bug");
+    // The panic hook has reported it.
+    drop(panic);
     InvocationResponse::failure("the invocation panicked; see the log").into_response()
 }
 

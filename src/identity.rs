@@ -16,6 +16,8 @@ use crate::error_chain::ErrorChain;
 
 /// Where there is a managed identity, its endpoint is on the same machine. A laptop's network may drop the request silently.
 const MANAGED_WITHIN: Duration = Duration::from_secs(3);
+/// The same where no other login is tried: somebody waits for the answer.
+const MACHINE_WITHIN: Duration = Duration::from_millis(1500);
 /// A token is used no longer when it ends within this time.
 const SPARE: Duration = Duration::from_mins(5);
 
@@ -25,6 +27,16 @@ pub struct IdentityConfig {
     /// Client id of a user-assigned identity.
     pub client_id: Option<String>,
     pub login: Login,
+    pub endpoint: IdentityEndpoint,
+}
+
+/// Where a managed identity's tokens come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityEndpoint {
+    /// The platform named it: it is there, though it may be slow at first.
+    OfThePlatform,
+    /// An address that every virtual machine of Azure has, and that no other machine answers at.
+    OfTheMachine,
 }
 
 /// Which logins may be used.
@@ -46,6 +58,7 @@ pub enum UsedLogin {
 /// An identity that returns tokens.
 pub struct Identity {
     managed: Arc<ManagedIdentityCredential>,
+    endpoint: IdentityEndpoint,
     cli: Option<CliLogin>,
     used: Mutex<Option<UsedLogin>>,
 }
@@ -83,6 +96,7 @@ impl Identity {
         };
         Ok(Self {
             managed: ManagedIdentityCredential::new(Some(options))?,
+            endpoint: config.endpoint,
             cli,
             used: Mutex::default(),
         })
@@ -95,6 +109,18 @@ impl Identity {
 
     fn remember(&self, used: UsedLogin) {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
+    }
+
+    /// The first token, where it is not known whether there is an identity.
+    async fn from_machine(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+        let asking = self.managed.get_token(scopes, None);
+        match tokio::time::timeout(MACHINE_WITHIN, asking).await {
+            Ok(token) => token,
+            Err(_) => {
+                let why = "this machine has no managed identity: nothing answered within 1.5 s";
+                Err(Error::with_message(ErrorKind::Credential, why))
+            }
+        }
     }
 
     /// Both logins, one after the other.
@@ -136,6 +162,9 @@ impl TokenCredential for Identity {
         options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let (used, token) = match (&self.cli, self.used()) {
+            (None, None) if self.endpoint == IdentityEndpoint::OfTheMachine => {
+                (UsedLogin::ManagedIdentity, self.from_machine(scopes).await?)
+            }
             (None, _) | (Some(_), Some(UsedLogin::ManagedIdentity)) => {
                 let token = self.managed.get_token(scopes, options).await?;
                 (UsedLogin::ManagedIdentity, token)

@@ -24,7 +24,7 @@
 //!
 //! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `metrics`, `net`, `recording`,
+//! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
 //! `retry`, `secret`, `suggestion`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
@@ -42,6 +42,7 @@ pub mod export;
 pub mod export_queue;
 pub mod functions;
 pub mod identity;
+pub mod in_flight;
 pub mod intake;
 pub mod media;
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! for traces: they do not show in the lines.
 
 mod invocation;
+mod one_line;
 mod otlp;
 pub mod settings;
 
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error_chain::ErrorChain;
 pub use invocation::adopt_parent;
+use one_line::OneLine;
 pub use settings::{LogFormat, OtlpConfig};
 
 /// Sends log lines to stdout, warnings and errors to stderr, as the host wants it; metrics and traces to `otlp`, if there is
@@ -33,9 +35,19 @@ pub fn init(filter: EnvFilter, format: LogFormat, otlp: Option<&OtlpConfig>) {
         io::stderr.with_max_level(Level::WARN).or_else(io::stdout),
         tracer,
     );
+    report_panics();
     if let Some(error) = failed {
         tracing::error!(error = %ErrorChain(&error), "OpenTelemetry could not be set up; telemetry is off");
     }
+}
+
+/// Reports every panic as one line; the standard hook writes several.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(tracing::field::display);
+        let what = panic.payload_as_str().unwrap_or("unknown");
+        tracing::error!(panic = what, location, "A task panicked; this is a bug");
+    }));
 }
 
 /// Sends all log lines to stderr: stdout is a verb's own.
@@ -67,7 +79,7 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     let lines = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
+        .with_writer(OneLine(writer))
         .with_ansi(false);
     match format {
         LogFormat::Text => lines.with_target(false).boxed(),

@@ -3,6 +3,8 @@
 //!
 //! It knows no HTTP. What the timer's own message says does not matter: the ledger knows what is due.
 
+pub mod overdue;
+
 use std::time::{Duration, Instant};
 
 use crate::app::App;
@@ -29,11 +31,12 @@ pub struct TimerReport {
 pub async fn run(app: &App) -> TimerReport {
     let began = Instant::now();
     let budget = Budget::of(app.sweep_budget);
-    let (chunks, recordings, missing, ()) = futures::join!(
-        app.sweep.run(budget),
+    let (chunks, recordings, missing, (), ()) = futures::join!(
+        app.sweep.run_patiently(budget),
         app.control.sweep(budget),
         app.control.report_missing(budget),
-        sweep_bots(app)
+        sweep_bots(app),
+        sweep_events(app, budget)
     );
     if let Err(error) = missing {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
@@ -46,17 +49,7 @@ pub async fn run(app: &App) -> TimerReport {
     match &chunks {
         Ok(report) => {
             measure(report, began, app);
-            tracing::info!(
-                seen = report.seen,
-                exported = report.exported,
-                deleted = report.deleted,
-                failed = report.failed,
-                at_risk_50 = report.at_risk_50,
-                at_risk_75 = report.at_risk_75,
-                at_risk_90 = report.at_risk_90,
-                "Swept {} open chunks",
-                report.seen
-            );
+            log(report);
         }
         Err(error) => {
             tracing::error!(error = %ErrorChain(error), "The sweep could not read the ledger");
@@ -69,6 +62,36 @@ pub async fn run(app: &App) -> TimerReport {
         }
     }
     TimerReport { chunks, recordings }
+}
+
+/// Goes on with events that one delivery could not take.
+async fn sweep_events(app: &App, budget: Budget) {
+    if let Err(error) = app.intake.continue_events(budget).await {
+        tracing::error!(error = %ErrorChain(&error), "The sweep could not look for kept events");
+    }
+    if let Err(error) = app.intake.housekeep(app.poison_retention).await {
+        tracing::warn!(error = %ErrorChain(&error), "The sweep could not look through old poison");
+    }
+}
+
+/// One line where something happened. An idle app is quiet: `last-sweep.json` and the host's own account of invocations say
+/// that sweeps run.
+fn log(report: &SweepReport) {
+    if !report.is_eventful() {
+        tracing::debug!(seen = report.seen, "A sweep had nothing to do");
+        return;
+    }
+    tracing::info!(
+        seen = report.seen,
+        exported = report.exported,
+        deleted = report.deleted,
+        failed = report.failed,
+        at_risk_50 = report.at_risk_50,
+        at_risk_75 = report.at_risk_75,
+        at_risk_90 = report.at_risk_90,
+        "Swept {} open chunks",
+        report.seen
+    );
 }
 
 async fn sweep_bots(app: &App) {

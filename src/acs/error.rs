@@ -41,7 +41,9 @@ pub enum AcsError {
 /// Why there is no answer at all.
 #[derive(Debug, thiserror::Error)]
 pub enum ExchangeError {
-    #[error("could not get a Microsoft Entra token for ACS")]
+    #[error(
+        "could not get a Microsoft Entra token for ACS; where there is no managed identity, set ACS_ACCESS_KEY"
+    )]
     Token(#[source] azure_core::Error),
     #[error("could not reach `{authority}`")]
     Unreachable {

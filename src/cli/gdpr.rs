@@ -190,6 +190,8 @@ impl fmt::Display for ErasureReport {
             erased,
             left,
             at_acs,
+            events,
+            events_left,
         } = &self.0;
         write!(
             f,
@@ -206,7 +208,17 @@ impl fmt::Display for ErasureReport {
         })?;
         at_acs
             .iter()
-            .try_for_each(|id| write!(f, "\nACS has chunk {id} still, and drops it by itself"))
+            .try_for_each(|id| write!(f, "\nACS has chunk {id} still, and drops it by itself"))?;
+        if *events > 0 {
+            write!(f, "\n{events} events that could not be read are erased")?;
+        }
+        if *events_left > 0 {
+            write!(
+                f,
+                "\n{events_left} events that could not be read are left: they name a recording that is left, too"
+            )?;
+        }
+        Ok(())
     }
 }
 

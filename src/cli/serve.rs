@@ -1,24 +1,38 @@
 //! `recording-vault serve`: the functions, as the Azure Functions host starts them.
 
+mod ending;
+mod host_watch;
+
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::Context as _;
+use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig};
+use recording_vault::export::Budget;
+use recording_vault::in_flight::InFlight;
 use recording_vault::{functions, telemetry};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::Exit;
 use super::output::complain;
+use ending::{Ending, Endings, Surroundings};
+use host_watch::HostWatch;
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
+/// How long work goes on after the host is gone. What is not done then goes on at another instance, when its claim runs out.
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
+/// Writes to a directory that are under way when everything else has ended.
+const BLOCKING_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves until a signal comes.
+/// Serves until a signal comes, or the host is gone.
 pub fn run(variables: Vec<(String, String)>) -> Exit {
+    let host = HostWatch::begin(&variables);
+    let surroundings = Surroundings::of(&variables);
     let port = port(&variables);
     let (config, port) = match (Config::read(variables), port) {
         (Ok(config), Ok(port)) => (config, port),
@@ -26,11 +40,13 @@ pub fn run(variables: Vec<(String, String)>) -> Exit {
             let problems = config.err().unwrap_or_default();
             let all = port.err().into_iter().fold(problems, InvalidConfig::and);
             complain(&all.to_string());
+            surroundings.let_it_be_read();
             return Exit::InvalidSettings;
         }
     };
-    match serve(config, port) {
-        Ok(signal) => Exit::Signal(signal),
+    match run_serving(config, port, surroundings, host) {
+        Ok(Ending::Signal(signal)) => Exit::Signal(signal),
+        Ok(Ending::HostGone) => Exit::NotDone,
         Err(error) => {
             complain(&format!("recording-vault stopped: {error:#}\n"));
             Exit::NotDone
@@ -49,9 +65,23 @@ fn port(variables: &[(String, String)]) -> Result<u16, String> {
     }
 }
 
-/// Serves until a signal comes; returns its number.
-#[tokio::main]
-async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
+fn run_serving(
+    config: Config,
+    port: u16,
+    surroundings: Surroundings,
+    host: HostWatch,
+) -> anyhow::Result<Ending> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ending = runtime.block_on(async {
+        let endings = Endings::new(surroundings, host)?;
+        serve(config, port, endings).await
+    });
+    runtime.shutdown_timeout(BLOCKING_ENDS_WITHIN);
+    ending
+}
+
+/// Serves until something ends it. A signal ends the process at once: a kill at any point loses nothing.
+async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<Ending> {
     telemetry::init(
         config.log.filter.clone(),
         config.log.format,
@@ -61,20 +91,40 @@ async fn serve(config: Config, port: u16) -> anyhow::Result<u8> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
         .with_context(|| format!("could not bind 127.0.0.1:{port}"))?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
     tracing::info!(vault = ?config.storage.vault, ledger = ?config.storage.ledger, acs = ?config.acs.endpoint, "Listening on 127.0.0.1:{port}");
     let (functions, ready) = watch::channel(None);
+    let (in_flight, built) = (InFlight::default(), OnceLock::new());
     let building = async {
         let app = tokio::task::spawn_blocking(|| compose::app(config)).await??;
-        functions.send_replace(Some(functions::router(&Arc::new(app))));
+        let app: &Arc<App> = built.get_or_init(|| Arc::new(app));
+        functions.send_replace(Some(functions::router(app)));
         std::future::pending::<anyhow::Result<Infallible>>().await
     };
-    // Nothing has to be finished in order: a kill at any point loses nothing, so a signal ends the process at once.
-    tokio::select! {
-        never = functions::listener::serve(listener, functions::front(ready)) => match never {},
+    let front = functions::front(ready, &in_flight);
+    let ending = tokio::select! {
+        never = functions::listener::serve(listener, front) => match never {},
         failed = building => match failed? {},
-        _ = terminate.recv() => Ok(15),
-        _ = interrupt.recv() => Ok(2),
+        ending = endings.first() => ending,
+    };
+    if ending == Ending::HostGone {
+        leave(&in_flight, built.get()).await;
+    }
+    Ok(ending)
+}
+
+/// Ends what is under way: the listener takes nothing new, exports stop at their next piece and give their claims back.
+async fn leave(in_flight: &InFlight, app: Option<&Arc<App>>) {
+    tracing::warn!("The Functions host is gone; this handler ends");
+    Budget::end_all();
+    let ended = async {
+        in_flight.none().await;
+        if let Some(app) = app {
+            app.driver.all_released().await;
+        }
+    };
+    if tokio::time::timeout(LEAVES_WITHIN, ended).await.is_err() {
+        tracing::warn!(
+            "Work was under way when this handler ended; it goes on when its claims run out"
+        );
     }
 }

@@ -10,9 +10,22 @@ use super::reader::Reader;
 use crate::secret::SecretHeaders;
 use crate::telemetry::{LogFormat, OtlpConfig};
 
+/// Writes a line for each token, and several for each that fails.
+const TALKATIVE: &str = "azure_identity";
+
+/// The filter with warnings only of what talks too much, unless the filter says otherwise.
+fn quieted(filter: &str) -> String {
+    if filter.contains(TALKATIVE) {
+        filter.to_owned()
+    } else {
+        format!("{filter},{TALKATIVE}=warn")
+    }
+}
+
 impl Reader {
     pub(super) fn log(&mut self) -> Option<LogConfig> {
         let filter = self.parsed("LOG", |text| {
+            let text = quieted(text);
             EnvFilter::try_new(text).map_err(|error| format!("is no filter: {error}"))
         });
         let format = self.parsed("LOG_FORMAT", |text| match text {

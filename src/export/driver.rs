@@ -4,6 +4,7 @@ mod advance;
 mod backup;
 mod deletion;
 mod expiry_alarm;
+mod further;
 mod look_in_place;
 mod move_home;
 pub mod next_step;
@@ -34,6 +35,7 @@ use crate::clock::Clock;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::next_step::DeletionPolicy;
 use crate::export::transfer::chunk::ChunkExporter;
+use crate::in_flight::InFlight;
 use crate::metrics;
 use crate::recording::DocumentId;
 use crate::retry::RetryPolicy;
@@ -62,6 +64,8 @@ pub struct ExportDriver {
     clock: Arc<dyn Clock>,
     policy: ExportPolicy,
     slots: Arc<Slots>,
+    /// Drives that hold a claim.
+    claimed: InFlight,
 }
 
 /// Where chunks are read from.
@@ -152,7 +156,13 @@ impl ExportDriver {
             clock,
             policy,
             slots: Slots::new(policy.chunks_in_flight),
+            claimed: InFlight::default(),
         }
+    }
+
+    /// Waits until no drive of this process holds a claim.
+    pub async fn all_released(&self) {
+        self.claimed.none().await;
     }
 
     pub fn ledger(&self) -> &ChunkLedger {
@@ -216,6 +226,7 @@ impl ExportDriver {
         found: Found,
         turn: Turn,
     ) -> Result<DriveOutcome, LedgerError> {
+        let _counted = self.claimed.begin();
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(DriveOutcome::Busy);
         };

@@ -78,9 +78,10 @@ pub async fn look(
             metadata: content.map(|content| RecordingMetadata::parse(&content).summary()),
         })
     };
-    match tokio::time::timeout_at(budget.deadline(), reading).await {
-        Ok(looked) => looked,
-        Err(_) => Ok(Look::OutOfTime),
+    tokio::select! {
+        biased;
+        looked = reading => looked,
+        () = budget.spent() => Ok(Look::OutOfTime),
     }
 }
 

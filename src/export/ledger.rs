@@ -4,6 +4,9 @@
 //! chunks/<documentId>.json          the entry
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
 //! poison/<sha256>.json              an event that could not be read, whole
+//! events/<sha256>.json              an event that the sweep goes on with, whole
+//! begun/<sha256>.json               who took a large event, and did not end
+//! calls-seen/<day>-<sha256>         a call whose start was announced
 //! audit/<number>.json               what happened, in a chain
 //! ```
 //! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
@@ -14,9 +17,13 @@ mod claiming;
 mod cleared;
 mod indexing;
 mod inventory;
+mod kept_events;
 mod markers;
 mod operator_actions;
+mod poison;
 mod rebuilding;
+mod seen_calls;
+mod sweeps;
 mod writing;
 
 use std::sync::Arc;
@@ -32,15 +39,18 @@ use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteO
 use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
-pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
-pub use claiming::{AfterUpdate, Claim, ClaimOver};
+pub use announcing::{Admission, Circumstances, OtherFile, Recorded, Solicitation};
+pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
-pub use indexing::LastSweep;
+pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
+pub use kept_events::{Arrival, KeptEvent, SAYS_SO_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
-pub use operator_actions::{Accepted, Retried};
+pub use operator_actions::{Accepted, PlaceAccepted, Retried};
+pub use poison::{ErasedEvents, PoisonDropped};
 pub use rebuilding::Rebuilt;
+pub use sweeps::{LastSweep, OverdueSweep};
 
 const CHUNKS: &str = "chunks/";
 
@@ -56,6 +66,7 @@ pub struct ChunkLedger {
     claim_ttl: Duration,
     /// Where others are told of what changes; `None` where nobody is.
     outbox: Option<Outbox>,
+    poison_room: Arc<poison::PoisonRoom>,
 }
 
 /// An entry as it was read, with the revision that a conditional write refers to.
@@ -77,6 +88,10 @@ pub enum LedgerError {
     },
     #[error("`{key}` in the ledger is written by too many at once")]
     Contended { key: String },
+    #[error(
+        "{most} events that could not be read are kept already, and none is old enough to be dropped"
+    )]
+    PoisonFull { most: usize },
     /// Another holder took over: stop, it goes on from what is durable.
     #[error("the claim on chunk `{document_id}` was lost")]
     ClaimLost { document_id: DocumentId },
@@ -141,6 +156,7 @@ impl ChunkLedger {
             retention,
             claim_ttl,
             outbox: None,
+            poison_room: Arc::default(),
         }
     }
 
@@ -163,6 +179,11 @@ impl ChunkLedger {
             outbox.keep(notice, self.clock.now()).await?;
         }
         Ok(())
+    }
+
+    /// How long ACS keeps a file.
+    pub fn retention(&self) -> Duration {
+        self.retention
     }
 
     /// Keeps the documents of the audit log in a container of their own instead of beside the entries.

@@ -196,7 +196,7 @@ impl Turn {
             }
         };
         tokio::select! {
-            () = tokio::time::sleep_until(self.budget.deadline()) => {}
+            () = self.budget.spent() => {}
             () = yielding => {}
         }
     }

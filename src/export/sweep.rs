@@ -1,5 +1,7 @@
 //! The timer's work: whatever is due, nearest expiry first, through the same `drive` as everything else.
 
+mod stale_claims;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -13,6 +15,7 @@ use super::ledger::{LedgerError, OpenChunk};
 use super::state::ChunkState;
 use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
+use stale_claims::{AfterWait, StaleClaims};
 
 /// Open chunks looked at in one go.
 const PAGE: usize = 500;
@@ -22,6 +25,13 @@ const AT_ONCE: usize = 16;
 /// Drives what is due until nothing is, or the budget is spent.
 pub struct ExportSweep {
     driver: Arc<ExportDriver>,
+}
+
+/// What to do about chunks that another drive holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnBusy {
+    LeaveToNext,
+    WaitForStaleClaims,
 }
 
 /// What a sweep did.
@@ -65,32 +75,59 @@ impl ExportSweep {
     /// # Errors
     /// When the list of open chunks cannot be read.
     pub async fn run(&self, budget: Budget) -> Result<SweepReport, LedgerError> {
+        self.run_with(budget, OnBusy::LeaveToNext).await
+    }
+
+    /// The same, and where there is time left, waits for claims that are about to run out: their holders died.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub async fn run_patiently(&self, budget: Budget) -> Result<SweepReport, LedgerError> {
+        self.run_with(budget, OnBusy::WaitForStaleClaims).await
+    }
+
+    async fn run_with(&self, budget: Budget, on_busy: OnBusy) -> Result<SweepReport, LedgerError> {
         // Beside the drives: a sweep that always spends its budget on them looks all the same, and nothing that fails there
         // spoils its report.
         let removals = self.driver.removals();
-        let (report, ()) = tokio::join!(self.drive_all(budget), removals.look_again(budget));
+        let (report, ()) =
+            tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
         report
     }
 
-    async fn drive_all(&self, budget: Budget) -> Result<SweepReport, LedgerError> {
+    async fn drive_all(&self, budget: Budget, on_busy: OnBusy) -> Result<SweepReport, LedgerError> {
         let mut report = SweepReport::default();
         let mut looked_at = HashSet::new();
+        let mut stale = StaleClaims::default();
         loop {
             let before = report.progress();
-            self.pass(budget, &mut looked_at, &mut report).await?;
-            if report.out_of_budget || report.progress() == before {
+            let busy = self.pass(budget, &mut looked_at, &mut report).await?;
+            if report.out_of_budget {
+                return Ok(report);
+            }
+            if report.progress() > before {
+                continue;
+            }
+            let after = match on_busy {
+                OnBusy::LeaveToNext => AfterWait::Done,
+                OnBusy::WaitForStaleClaims => {
+                    stale.wait(self.driver.ledger(), &busy, budget).await?
+                }
+            };
+            if after == AfterWait::Done {
                 return Ok(report);
             }
         }
     }
 
+    /// Looks at every open chunk once; returns those that another drive holds.
     async fn pass(
         &self,
         budget: Budget,
         looked_at: &mut HashSet<DocumentId>,
         report: &mut SweepReport,
-    ) -> Result<(), LedgerError> {
-        let mut cursor = None;
+    ) -> Result<Vec<DocumentId>, LedgerError> {
+        let (mut cursor, mut busy) = (None, Vec::new());
         loop {
             let (chunks, next) = self
                 .driver
@@ -104,11 +141,14 @@ impl ExportSweep {
             while let Some(looked) = drives.next().await {
                 let is_first_look = looked_at.insert(looked.document_id.clone());
                 report.count(&looked, u64::from(is_first_look));
+                if looked.outcome == Some(DriveOutcome::Busy) {
+                    busy.push(looked.document_id);
+                }
             }
             report.out_of_budget = budget.is_spent();
             cursor = next;
             if cursor.is_none() || report.out_of_budget {
-                return Ok(());
+                return Ok(busy);
             }
         }
     }
@@ -135,6 +175,18 @@ impl ExportSweep {
 }
 
 impl SweepReport {
+    /// Whether something got done, failed, was left undone or is at risk.
+    pub fn is_eventful(&self) -> bool {
+        self.progress()
+            + self.failed
+            + self.unfinished
+            + self.at_risk_50
+            + self.at_risk_75
+            + self.at_risk_90
+            > 0
+            || self.out_of_budget
+    }
+
     /// What only grows when something got done.
     fn progress(&self) -> u64 {
         self.exported + self.deleted + self.dead_lettered + self.expired

@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
 use super::{
-    event_grid_webhook, http_envelope, metrics, recording_control, recording_state_callback,
+    event_grid_webhook, http_envelope, metrics, recording_callbacks, recording_control,
     telephony_activities, vault,
 };
 use crate::app::App;
@@ -35,7 +35,7 @@ use crate::app::App;
         recording_control::pause,
         recording_control::resume,
         recording_control::stop,
-        recording_state_callback::report,
+        recording_callbacks::report,
         event_grid_webhook::deliver,
         event_grid_webhook::handshake::allow,
         telephony_activities::send,
@@ -53,6 +53,7 @@ use crate::app::App;
         vault::list::days,
         vault::list::deadlines,
         vault::list::poison,
+        vault::acceptance::accept,
         vault::actions::retry,
         vault::actions::verify,
         vault::actions::hold,

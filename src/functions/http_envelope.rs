@@ -4,6 +4,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
@@ -12,6 +13,18 @@ use super::problem::Problem;
 
 /// The largest answer of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
+/// What the host's text of a URL may hold and a URL may not.
+const NOT_IN_A_URL: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 /// The caller's headers that our routes read.
 const READ_HEADERS: [HeaderName; 17] = [
     header::IF_NONE_MATCH,
@@ -67,8 +80,11 @@ fn unfolded(request: &Value, first_segment: &str) -> Result<Request<Body>, Strin
     let from = url.find("://").map_or(0, |scheme| scheme + 3);
     let url = &url[from + url[from..].find('/').ok_or("its `Url` has no path")?..];
     let url = url.split('#').next().unwrap_or_default();
+    // The host decodes the path for display, but for `%2F`.
+    let url: String = utf8_percent_encode(url, NOT_IN_A_URL).collect();
     let path_end = url.find('?').unwrap_or(url.len());
     let at = url[..path_end]
+        .to_ascii_lowercase()
         .find(&format!("/{first_segment}"))
         .ok_or_else(|| format!("its `Url` has no /{first_segment}"))?;
     let method: Method = text("Method")
@@ -149,6 +165,7 @@ mod tests {
         "/api/recordings?state=active"
     )]
     #[case("http://localhost/custom/prefix/recordings/x", "/api/recordings/x")]
+    #[case("http://localhost/API/Recordings/a b", "/api/Recordings/a%20b")]
     #[case(
         "https://recordings-prod.azurewebsites.net/api/recordings/x",
         "/api/recordings/x"

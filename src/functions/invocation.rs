@@ -117,13 +117,14 @@ pub struct InvocationResponse {
 }
 
 impl InvocationResponse {
-    /// The invocation did its work.
-    pub fn success(logs: Vec<String>) -> Self {
+    /// The invocation did its work. The report is for those who call the handler without a host: no binding takes it, and the
+    /// host would write `Logs` beside the lines that tell the same.
+    pub fn success(report: Vec<String>) -> Self {
         Self {
             status: StatusCode::OK,
             outputs: json!({}),
-            logs,
-            return_value: Value::Null,
+            logs: Vec::new(),
+            return_value: json!({ "report": report }),
         }
     }
 
@@ -131,7 +132,9 @@ impl InvocationResponse {
     pub fn failure(why: impl Into<String>) -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
-            ..Self::success(vec![why.into()])
+            outputs: json!({}),
+            logs: vec![why.into()],
+            return_value: Value::Null,
         }
     }
 
@@ -185,7 +188,7 @@ mod tests {
             serde_json::to_value(InvocationResponse::success(vec!["done".into()])).unwrap();
         assert_eq!(
             answer,
-            json!({"Outputs": {}, "Logs": ["done"], "ReturnValue": null})
+            json!({"Outputs": {}, "Logs": [], "ReturnValue": {"report": ["done"]}})
         );
     }
 }

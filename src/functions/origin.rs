@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::problem::Problem;
 
-const INVOCATION_ID: &str = "x-azure-functions-invocationid";
+pub const INVOCATION_ID: &str = "x-azure-functions-invocationid";
 /// What a page may send to another site without asking first.
 const SIMPLE_TYPES: [&str; 3] = [
     "application/x-www-form-urlencoded",

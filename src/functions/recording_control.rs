@@ -1,4 +1,5 @@
-//! `RecordingControl`: start, list, state, pause, resume and stop over HTTP.
+//! `RecordingControl` starts, pauses, resumes and stops recordings over HTTP; `RecordingReads` lists and shows them. They are
+//! two functions, so that a key of the one opens nothing of the other.
 
 mod answer;
 
@@ -9,7 +10,7 @@ use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -30,24 +31,24 @@ pub use answer::{RecordingAnswer, RecordingList};
 /// The largest page of the list, and the one that is given unless another is asked for.
 const PAGE: usize = 100;
 
-/// Routes of the forwarded form.
-pub fn routes() -> Router<Arc<App>> {
+/// Routes of `RecordingControl`.
+pub fn control_routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/api/recordings", post(start).get(list))
-        .route("/api/recordings/{recording_id}", get(state).delete(stop))
+        .route("/api/recordings", post(start))
+        .route("/api/recordings/{recording_id}", delete(stop))
         .route("/api/recordings/{recording_id}/pause", post(pause))
         .route("/api/recordings/{recording_id}/resume", post(resume))
         .route("/api/recordings/{recording_id}/stop", post(stop))
-        .method_not_allowed_fallback(async || {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "MethodNotAllowed",
-                "This method is not offered here.",
-            )
-        })
 }
 
-/// The envelope form.
+/// Routes of `RecordingReads`.
+pub fn read_routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/api/recordings", get(list))
+        .route("/api/recordings/{recording_id}", get(state))
+}
+
+/// The envelope form of both functions.
 pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
     http_envelope::invoke(routes, "recordings", &body).await
 }

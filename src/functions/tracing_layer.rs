@@ -1,4 +1,4 @@
-//! A span around each invocation, below the one of whoever called: the host, or the host's caller.
+//! A span around each invocation, below the one of the caller: the host, or the host's caller.
 
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
@@ -8,82 +8,67 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::telemetry;
 
-/// Which function the routes of the forwarded form belong to, the longer before the shorter.
-const FUNCTIONS: [(&str, &str); 8] = [
-    ("/api/telephony", "TelephonyActivities"),
-    ("/api/vault/play", "VaultPlay"),
-    ("/api/vault/", "Vault"),
-    ("/api/recordings/callbacks", "RecordingStateCallback"),
-    ("/api/recordings", "RecordingControl"),
-    ("/api/eventgrid", "EventGridWebhook"),
-    ("/api/openapi.json", "ApiDescription"),
-    ("/api/metrics", "Metrics"),
-];
-
-/// One span for each invocation: a request that an envelope was unfolded to has its own already, if the host traces.
-pub async fn traced(request: Request, next: Next) -> Response {
-    if !Span::current().is_none() {
-        return next.run(request).await;
-    }
-    let span = span_of(&request);
-    let response = next.run(request).instrument(span.clone()).await;
-    span.record("http.response.status_code", response.status().as_u16());
-    if response.status().is_server_error() {
-        span.record("otel.status_code", "ERROR");
-    }
-    response
+/// What an invocation is called in traces.
+#[derive(Debug, Clone, Copy)]
+pub struct Traced {
+    pub function: &'static str,
+    /// `faas.trigger` of OpenTelemetry.
+    pub trigger: &'static str,
 }
 
-fn span_of(request: &Request) -> Span {
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("", MatchedPath::as_str);
-    let header = |name: &str| {
-        request
-            .headers()
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-    };
-    let span = info_span!(
-        "invocation",
-        otel.name = function_of(route),
-        otel.kind = "server",
-        otel.status_code = Empty,
-        faas.name = function_of(route),
-        faas.trigger = trigger_of(route),
-        faas.invocation_id = header("x-azure-functions-invocationid"),
-        http.request.method = request.method().as_str(),
-        http.route = route,
-        http.response.status_code = Empty,
-    );
-    telemetry::adopt_parent(&span, header("traceparent"), header("tracestate"));
-    span
-}
-
-/// For the envelopes of HTTP triggers: where the host does not trace, the request inside may name its caller's trace.
-pub async fn traced_if_the_host_does(request: Request, next: Next) -> Response {
-    if request.headers().contains_key("traceparent") {
-        traced(request, next).await
-    } else {
-        next.run(request).await
+impl Traced {
+    pub fn http(function: &'static str) -> Self {
+        let trigger = "http";
+        Self { function, trigger }
     }
-}
 
-fn function_of(route: &str) -> &str {
-    if matches!(route, "/api/vault" | "/api/vault/") {
-        return "VaultPage";
+    /// One span for each invocation: a request that was unfolded from an envelope has its own already, if the host traces.
+    pub async fn trace(self, request: Request, next: Next) -> Response {
+        if !Span::current().is_none() {
+            return next.run(request).await;
+        }
+        let span = self.span_of(&request);
+        let response = next.run(request).instrument(span.clone()).await;
+        span.record("http.response.status_code", response.status().as_u16());
+        if response.status().is_server_error() {
+            span.record("otel.status_code", "ERROR");
+        }
+        response
     }
-    let known = FUNCTIONS
-        .iter()
-        .find(|(prefix, _)| route.starts_with(prefix));
-    known.map_or(route.trim_start_matches('/'), |(_, function)| function)
-}
 
-fn trigger_of(route: &str) -> &'static str {
-    match route {
-        "/ExportSweep" => "timer",
-        "/RecordingFileStatusUpdated" | "/ExportChunk" => "pubsub",
-        _ => "http",
+    /// For the envelopes of HTTP triggers: where the host does not trace, the request inside may name its caller's trace.
+    pub async fn trace_if_the_host_does(self, request: Request, next: Next) -> Response {
+        if request.headers().contains_key("traceparent") {
+            self.trace(request, next).await
+        } else {
+            next.run(request).await
+        }
+    }
+
+    fn span_of(self, request: &Request) -> Span {
+        let route = request
+            .extensions()
+            .get::<MatchedPath>()
+            .map_or("", MatchedPath::as_str);
+        let header = |name: &str| {
+            request
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+        };
+        let span = info_span!(
+            "invocation",
+            otel.name = self.function,
+            otel.kind = "server",
+            otel.status_code = Empty,
+            faas.name = self.function,
+            faas.trigger = self.trigger,
+            faas.invocation_id = header("x-azure-functions-invocationid"),
+            http.request.method = request.method().as_str(),
+            http.route = route,
+            http.response.status_code = Empty,
+        );
+        telemetry::adopt_parent(&span, header("traceparent"), header("tracestate"));
+        span
     }
 }

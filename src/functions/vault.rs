@@ -3,10 +3,12 @@
 //!
 //! | function | routes |
 //! |---|---|
-//! | `Vault` | `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`; the host asks for a function key |
+//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`; the host asks for a function key |
+//! | `VaultActions` | `POST` of the same: what an operator may do; its key is another one |
 //! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
 //! | `VaultPage` | `vault`: the page |
 
+pub mod acceptance;
 pub mod actions;
 mod conditions;
 pub mod evidence;
@@ -32,11 +34,26 @@ use crate::app::App;
 use crate::recording::{DocumentId, RecordingId};
 
 /// Routes of `Vault`.
-pub fn data_routes() -> Router<Arc<App>> {
+pub fn read_routes() -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
+        .route("/api/vault/chunks/{document_id}/ticket", get(media::ticket))
+        .route("/api/vault/chunks/{document_id}/media", get(media::media))
+        .route(
+            "/api/vault/chunks/{document_id}/metadata",
+            get(media::metadata),
+        )
+        .route("/api/vault/days", get(list::days))
+        .route("/api/vault/deadlines", get(list::deadlines))
+        .route("/api/vault/poison", get(list::poison));
+    finished(routes)
+}
+
+/// Routes of `VaultActions`.
+pub fn action_routes() -> Router<Arc<App>> {
+    let routes = Router::new()
         .route(
             "/api/vault/recordings/{recording_id}/evidence",
             get(evidence::evidence),
@@ -50,26 +67,23 @@ pub fn data_routes() -> Router<Arc<App>> {
             post(actions::release),
         )
         .route(
-            "/api/vault/chunks/{document_id}/ticket",
-            post(media::ticket),
-        )
-        .route(
             "/api/vault/chunks/{document_id}/retry",
             post(actions::retry),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/accept",
+            post(acceptance::accept),
         )
         .route(
             "/api/vault/chunks/{document_id}/verify",
             post(actions::verify),
         )
-        .route("/api/vault/chunks/{document_id}/media", get(media::media))
+        .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
+        // As before it could be read with a reader's key; the same ticket.
         .route(
-            "/api/vault/chunks/{document_id}/metadata",
-            get(media::metadata),
-        )
-        .route("/api/vault/days", get(list::days))
-        .route("/api/vault/deadlines", get(list::deadlines))
-        .route("/api/vault/poison", get(list::poison))
-        .route("/api/vault/poison/{sha256}/replay", post(actions::replay));
+            "/api/vault/chunks/{document_id}/ticket",
+            post(media::ticket),
+        );
     finished(routes)
 }
 
@@ -80,26 +94,14 @@ pub fn play_routes() -> Router<Arc<App>> {
 
 /// Routes of `VaultPage`.
 pub fn page_routes() -> Router<Arc<App>> {
-    finished(
-        Router::new()
-            .route("/api/vault", get(page::page))
-            .route("/api/vault/", get(page::page)),
-    )
+    finished(Router::new().route("/api/vault", get(page::page)))
 }
 
 fn finished(routes: Router<Arc<App>>) -> Router<Arc<App>> {
-    routes
-        .layer(axum::middleware::map_response(without_referrer))
-        .method_not_allowed_fallback(async || {
-            Problem::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "MethodNotAllowed",
-                "This method is not offered here.",
-            )
-        })
+    routes.layer(axum::middleware::map_response(without_referrer))
 }
 
-/// The envelope form of all three functions.
+/// The envelope form of all these functions.
 pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResponse {
     http_envelope::invoke(routes, "vault", &body).await
 }

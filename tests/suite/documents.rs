@@ -122,6 +122,11 @@ fn host_json_is_what_the_host_and_func_need() {
         (&true.into(), &true.into())
     );
     assert_eq!(host["extensionBundle"]["version"], "[4.*, 5.0.0)");
+    // `func` takes a `default` for its own system logs; the queue trigger has the Azure SDK log every request.
+    assert_eq!(
+        host["logging"]["logLevel"],
+        serde_json::json!({"Azure.Core": "Warning", "Microsoft.AspNetCore": "Warning"})
+    );
 }
 
 #[test]

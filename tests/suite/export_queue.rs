@@ -77,7 +77,7 @@ async fn an_event_puts_a_message_for_each_chunk_and_the_message_exports_it() {
         let (status, answer) = invoked(&world, &message.to_string()).await;
         assert_eq!(status, 200, "{answer}");
         assert!(
-            answer["Logs"][0]
+            answer["ReturnValue"]["report"][0]
                 .as_str()
                 .is_some_and(|log| log.contains("deleted at ACS")),
             "{answer}"
@@ -160,7 +160,7 @@ async fn a_message_that_names_no_chunk_is_kept_and_one_of_an_unknown_chunk_ends(
     )
     .await;
     assert_eq!(
-        (status, answer["Logs"][0].as_str()),
+        (status, answer["ReturnValue"]["report"][0].as_str()),
         (
             200,
             Some("Chunk 0-unknown-d1-0123456789 is not in the ledger")

@@ -282,8 +282,10 @@ async fn an_envelope_reaches_its_own_function_only() {
         ("VaultPlay", "/api/vault/"),
         ("Vault", "/api/vault/play/ticket"),
         ("ApiDescription", "/api/openapi.json/../metrics"),
-        ("RecordingStateCallback", "/api/recordings"),
-        ("RecordingStateCallback", "/api/recordings/r"),
+        ("RecordingCallbacks", "/api/recordings"),
+        ("RecordingCallbacks", "/api/recordings/r"),
+        ("RecordingControl", "/api/recordings"),
+        ("VaultActions", "/api/vault/summary"),
     ] {
         let status = ask(function, url).await;
         assert!(
@@ -294,7 +296,7 @@ async fn an_envelope_reaches_its_own_function_only() {
     for (function, url) in [
         ("VaultPage", "/api/vault/"),
         ("Vault", "/api/vault/summary"),
-        ("RecordingControl", "/api/recordings"),
+        ("RecordingReads", "/api/recordings"),
         ("Metrics", "/api/metrics"),
         ("ApiDescription", "/api/openapi.json"),
     ] {
@@ -374,5 +376,46 @@ async fn a_call_that_is_announced_late_or_by_a_replay_is_not_recorded() {
         world.console().contains("more than an hour late"),
         "{}",
         world.console()
+    );
+}
+
+/// An app without work costs what its host writes about the timer, and nothing of its own.
+#[tokio::test]
+async fn an_idle_app_writes_nothing_and_its_cost_is_documented() {
+    const SWEEPS: usize = 3;
+    const SWEEPS_A_DAY: usize = 24 * 60;
+    let world = World::new().await;
+    crate::support::eventually("the first line is there", async || {
+        world.console().contains("Listening on").then_some(())
+    })
+    .await;
+    let before = world.console().lines().count();
+    for _ in 0..SWEEPS {
+        let url = format!("{}/admin/functions/ExportSweep", world.host.url());
+        let run = world.client.post(url).json(&json!({"input": ""}));
+        assert_eq!(run.send().await.expect("the host answers").status(), 202);
+    }
+    crate::support::eventually("the sweeps end", async || {
+        let ended = world
+            .console()
+            .matches("Executed 'Functions.ExportSweep' (Succeeded")
+            .count();
+        (ended == SWEEPS).then_some(())
+    })
+    .await;
+    let console = world.console();
+    let lines: Vec<&str> = console.lines().skip(before).collect();
+    let of_host = |line: &&&str| line.contains(" 'Functions.ExportSweep' (");
+    assert_eq!(
+        lines.iter().filter(of_host).count(),
+        lines.len(),
+        "{console}"
+    );
+    let a_day = lines.len() / SWEEPS * SWEEPS_A_DAY;
+    let written = format!("{},{:03} entries a day", a_day / 1000, a_day % 1000);
+    let operations = crate::documents::read("docs/OPERATIONS.md");
+    assert!(
+        operations.contains(&written),
+        "OPERATIONS does not say {written}"
     );
 }

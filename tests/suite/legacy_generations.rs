@@ -108,7 +108,7 @@ async fn files_of_the_oldest_generation_are_exported_by_document_id_and_left_at_
     let (status, answer) = world.event(&event).await;
     assert_eq!(status, 200);
     assert!(
-        answer["Logs"][0]
+        answer["ReturnValue"]["report"][0]
             .as_str()
             .is_some_and(|log| log.contains("is in the vault; at ACS")),
         "{answer}"

@@ -19,7 +19,12 @@
 //! | `fuzz` | no input makes a reader panic |
 //! | `gdpr` | a person is found, handed out and erased; what is held is kept |
 //! | `holds` | what is held is deleted nowhere; what is past its policy is deleted from the vault |
+//! | `forwarding_host` | behind a host that forwards: parts of media, and who is told |
+//! | `function_routes` | which function the host gives each request to, which key opens it, ids and paths as they arrive |
+//! | `host_death` | the handler ends when its host is gone, and gives back its claims; Ctrl-C at a terminal |
 //! | `host_protocol` | the built binary, called as the Functions host calls it |
+//! | `memory_bound` | no request ends the process in 512 MB |
+//! | `overdue_sweep` | a sweep behind a request, and one that waits for the claim of a process that died |
 //! | `import_graph` | no import circle, in `src/`, `dev/` and `xtask/` |
 //! | `infra` | what is made in Azure fits the sources |
 //! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |
@@ -31,6 +36,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
 //! | `notifications` | what others are told of recordings, signed and at least once |
@@ -63,6 +69,7 @@ mod api_manners;
 mod audit_contention;
 mod auto_record;
 mod backup_vault;
+mod caps;
 mod catalogue;
 mod command_line;
 mod completeness;
@@ -78,24 +85,31 @@ mod event_grid_webhook;
 mod evidence;
 mod export_destination_contract;
 mod export_queue;
+mod forwarding_host;
 mod frozen;
+mod function_routes;
 mod fuzz;
 mod gdpr;
 mod held_requests;
 mod holds;
+mod host_death;
 mod host_protocol;
 mod import_graph;
 mod infra;
 mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod large_events;
 mod legacy_generations;
 mod media_truth;
+mod memory_bound;
 mod notifications;
 mod operations_guide;
 mod operator_actions;
 mod operator_page;
 mod operator_verbs;
+mod other_files;
+mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;
@@ -105,6 +119,7 @@ mod recording_control;
 mod recording_register;
 mod recording_source_contract;
 mod removals;
+mod repeated_requests;
 mod schedules;
 mod sdk_traffic;
 mod shell_mistakes;

@@ -175,13 +175,13 @@ async fn the_envelope_form_checks_the_token_as_well() {
     };
     let (_, answer) = world
         .envelope(
-            "RecordingStateCallback",
+            "RecordingCallbacks",
             request(&issuer.token(&issuer.claims())),
         )
         .await;
     assert_eq!(answer["Outputs"]["res"]["statusCode"], 200, "{answer}");
     let (_, answer) = world
-        .envelope("RecordingStateCallback", request("nonsense"))
+        .envelope("RecordingCallbacks", request("nonsense"))
         .await;
     assert_eq!(answer["Outputs"]["res"]["statusCode"], 401, "{answer}");
 }

@@ -212,7 +212,7 @@ async fn the_envelope_form_gives_the_same_answers() {
         .await;
     assert_eq!(answer["Outputs"]["res"]["statusCode"], 202, "{answer}");
     let (_, answer) = world
-        .envelope("RecordingControl", request("GET", "/nobody", &Value::Null))
+        .envelope("RecordingReads", request("GET", "/nobody", &Value::Null))
         .await;
     assert_eq!(
         answer["Outputs"]["res"]["body"]["error"]["code"], "8522",
@@ -356,7 +356,7 @@ async fn a_managed_identity_signs_in_for_control_and_content() {
         .await;
     let (_, answer) = world.event(&event).await;
     assert!(
-        answer["Logs"][0]
+        answer["ReturnValue"]["report"][0]
             .as_str()
             .is_some_and(|log| log.contains("deleted at ACS")),
         "{answer}"

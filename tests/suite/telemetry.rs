@@ -241,7 +241,7 @@ async fn a_request_over_http_is_below_its_callers_span_in_both_forms() {
     let request = json!({"Url": url, "Method": "GET", "Headers": {"traceparent": [traceparent()]}});
     let (status, _) = world
         .envelope(
-            "RecordingControl",
+            "RecordingReads",
             json!({"Data": {"req": request}}).to_string(),
         )
         .await;
@@ -251,7 +251,7 @@ async fn a_request_over_http_is_below_its_callers_span_in_both_forms() {
         let spans: Vec<_> = collector
             .spans()
             .into_iter()
-            .filter(|span| span.name == "RecordingControl")
+            .filter(|span| span.name == "RecordingReads")
             .collect();
         (spans.len() == 2).then_some(spans)
     })

@@ -213,7 +213,7 @@ async fn what_is_wrong_with_a_question_is_told() {
         (404, "ChunkNotFound".to_owned())
     );
     assert_eq!(
-        error(&world, "POST", "/chunks/none/ticket", None).await,
+        error(&world, "GET", "/chunks/none/ticket", None).await,
         (404, "ChunkNotFound".to_owned())
     );
 }
@@ -340,7 +340,7 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
         (Method::GET, "/api/vault/summary".to_owned()),
         (Method::GET, "/api/vault/recordings".to_owned()),
         (Method::GET, format!("/api/vault/chunks/{}/media", ids[0])),
-        (Method::POST, format!("/api/vault/chunks/{}/ticket", ids[0])),
+        (Method::GET, format!("/api/vault/chunks/{}/ticket", ids[0])),
     ] {
         for wrong in ["", "another"] {
             let refused = at(method.clone(), &path, wrong).await;
@@ -357,7 +357,7 @@ async fn a_ticket_plays_its_chunk_without_a_key_and_nothing_else() {
         "the page asks for the key itself"
     );
     let ticket = at(
-        Method::POST,
+        Method::GET,
         &format!("/api/vault/chunks/{}/ticket", ids[0]),
         "the-key",
     )

@@ -1,17 +1,20 @@
 //! The host's own API: `/admin/…`.
 
 use axum::body::Bytes;
+use axum::extract::Request;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, routing};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::app::Trigger;
-use crate::invocation::{HOST_VERSION, encoded};
+use crate::invocation::{HOST_VERSION, Members, encoded};
+use crate::raw_json::raw;
 use crate::shared::Shared;
 
-pub fn routes() -> Router<Shared> {
+pub fn routes(shared: &Shared) -> Router<Shared> {
     Router::new()
         .route("/admin/functions", routing::get(list))
         .route("/admin/functions/{name}", routing::post(run))
@@ -26,6 +29,14 @@ pub fn routes() -> Router<Shared> {
             routing::any(|| async { StatusCode::OK }),
         )
         .route("/admin/host/drain", routing::post(drain))
+        .layer(from_fn_with_state(shared.clone(), authorized))
+}
+
+async fn authorized(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    match shared.keys.open_admin(request.uri(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(refused) => refused,
+    }
 }
 
 async fn list(State(shared): State<Shared>) -> Json<Value> {
@@ -59,19 +70,19 @@ async fn run(State(shared): State<Shared>, Path(name): Path<String>, body: Bytes
         .and_then(|text| serde_json::from_str(text).ok())
         .unwrap_or(input);
     let data = match &function.trigger {
-        Trigger::Timer { binding, .. } => (
-            binding.clone(),
-            json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false}),
-        ),
+        Trigger::Timer { binding, .. } => {
+            let info = json!({"Schedule": {"AdjustForDST": true}, "ScheduleStatus": null, "IsPastDue": false});
+            (binding.clone(), raw(&info))
+        }
         Trigger::EventGrid { binding, .. } | Trigger::Http { binding, .. } => {
-            (binding.clone(), encoded(decoded))
+            (binding.clone(), encoded(&raw(&decoded)))
         }
     };
     let invoker = shared.invoker.clone();
     tokio::spawn(async move {
         let reason = "This function was programmatically called via the host APIs.";
         let _ = invoker
-            .invoke(&name, reason, Map::from_iter([data]), Map::new())
+            .invoke(&name, reason, Members::from_iter([data]), Members::new())
             .await;
     });
     StatusCode::ACCEPTED.into_response()

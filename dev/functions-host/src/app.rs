@@ -33,8 +33,25 @@ pub struct FunctionApp {
     pub route_prefix: String,
     pub function_timeout: Duration,
     pub initialization_timeout: Duration,
-    pub is_proxying: bool,
-    pub is_forwarding: bool,
+    pub passing: Passing,
+}
+
+/// How the host passes HTTP requests on, of functions that are nothing but HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passing {
+    Proxying,
+    Forwarding,
+    Envelopes,
+}
+
+/// Which host is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Generation {
+    /// Today's: it knows `enableProxyingHttpRequest`.
+    #[default]
+    Proxying,
+    /// One from before 2025, which does not.
+    Forwarding,
 }
 
 #[derive(Deserialize)]
@@ -48,6 +65,7 @@ impl FunctionApp {
     pub fn read(
         root: &Path,
         outer: &BTreeMap<String, String>,
+        generation: Generation,
         console: &Console,
     ) -> Result<Self, AppError> {
         let root = root.canonicalize().map_err(|source| AppError::Read {
@@ -87,8 +105,16 @@ impl FunctionApp {
             function_timeout: time_span(host.function_timeout)?.unwrap_or(DEFAULT_TIMEOUT),
             initialization_timeout: time_span(handler.initialization_timeout)?
                 .unwrap_or(DEFAULT_INITIALIZATION_TIMEOUT),
-            is_proxying: handler.enable_proxying_http_request,
-            is_forwarding: handler.enable_forwarding_http_request,
+            passing: match generation {
+                Generation::Proxying if handler.enable_proxying_http_request => Passing::Proxying,
+                Generation::Proxying | Generation::Forwarding => {
+                    if handler.enable_forwarding_http_request {
+                        Passing::Forwarding
+                    } else {
+                        Passing::Envelopes
+                    }
+                }
+            },
             environment,
             root,
         })
@@ -213,8 +239,14 @@ mod tests {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        FunctionApp::read(root(files).path(), &environment, &Console::silent())
-            .map_err(|error| error.to_string())
+        let generation = Generation::Proxying;
+        FunctionApp::read(
+            root(files).path(),
+            &environment,
+            generation,
+            &Console::silent(),
+        )
+        .map_err(|error| error.to_string())
     }
 
     const CUSTOM: (&str, &str) = ("FUNCTIONS_WORKER_RUNTIME", "custom");

@@ -2,24 +2,37 @@
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::app::{Function, Trigger};
-use crate::invocation::encoded;
-use crate::shared::{Shared, query};
+use crate::invocation::{Members, encoded};
+use crate::query::query;
+use crate::raw_json::{Raw, normalised};
+use crate::shared::Shared;
 
-/// The extension's ladder: 404 for an unknown function, then by `aeg-event-type`. It waits for all invocations.
+const REQUEST_ORIGIN: HeaderName = HeaderName::from_static("webhook-request-origin");
+const ALLOWED_ORIGIN: HeaderName = HeaderName::from_static("webhook-allowed-origin");
+
+/// The part of an event that the extension puts into the metadata.
+#[derive(Deserialize)]
+struct Event {
+    data: Option<Raw>,
+}
+
+/// The extension's ladder: the key, 404 for an unknown function, then by `aeg-event-type`. It waits for all invocations.
 pub async fn answer(
     State(shared): State<Shared>,
+    method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if !shared.is_key_right(&uri, &headers) {
-        return StatusCode::UNAUTHORIZED.into_response();
+    if let Err(refused) = shared.keys.open_webhook(&uri, &headers) {
+        return refused;
     }
     let wanted = query(&uri).remove("functionName").unwrap_or_default();
     let function = shared
@@ -35,27 +48,26 @@ pub async fn answer(
         )
             .into_response();
     };
+    if method == Method::OPTIONS {
+        let origin = headers.get(REQUEST_ORIGIN).cloned();
+        let allowed: HeaderMap = origin
+            .map(|origin| (ALLOWED_ORIGIN, origin))
+            .into_iter()
+            .collect();
+        return (StatusCode::OK, allowed).into_response();
+    }
     let event_type = headers
         .get("aeg-event-type")
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    let Ok(body) =
-        serde_json::from_slice::<Value>(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body))
-    else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&body);
     match event_type.as_str() {
-        "subscriptionvalidation" => validated(&body),
-        "notification" => {
-            let events = normalised(body);
-            let events = if let Value::Array(events) = events {
-                events
-            } else {
-                vec![events]
-            };
-            notify(&shared, function, binding, is_many, events).await
-        }
+        "subscriptionvalidation" => validated(body),
+        "notification" => match events_of(body) {
+            Some(events) => notify(&shared, function, binding, is_many, events).await,
+            None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        },
         "unsubscribe" => StatusCode::ACCEPTED.into_response(),
         _ => StatusCode::BAD_REQUEST.into_response(),
     }
@@ -68,8 +80,22 @@ fn event_grid(function: &Function) -> Option<(&Function, &str, bool)> {
     }
 }
 
+/// An array of events, or one; `None` for what the extension fails at: nothing, no JSON, JSON that is neither.
+fn events_of(body: &[u8]) -> Option<Vec<Raw>> {
+    let whole: &RawValue = serde_json::from_slice(body).ok()?;
+    let whole = normalised(whole);
+    match whole.get().as_bytes().first()? {
+        b'[' => serde_json::from_str(whole.get()).ok(),
+        b'{' => Some(vec![whole]),
+        _ => None,
+    }
+}
+
 /// An array in the Event Grid schema; in CloudEvents an object whose `data` is JSON in a string.
-fn validated(body: &Value) -> Response {
+fn validated(body: &[u8]) -> Response {
+    let Ok(body) = serde_json::from_slice::<Value>(body) else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     let data = if body.is_array() {
         body[0]["data"].clone()
     } else {
@@ -92,20 +118,25 @@ async fn notify(
     function: &Function,
     binding: &str,
     is_many: bool,
-    events: Vec<Value>,
+    events: Vec<Raw>,
 ) -> Response {
-    let batches: Vec<(Value, Value)> = if is_many {
-        let data: Value = events.iter().map(|event| event["data"].clone()).collect();
-        vec![(Value::Array(events), data)]
+    let data_of = |event: &RawValue| {
+        let event: Option<Event> = serde_json::from_str(event.get()).ok();
+        event.and_then(|event| event.data).unwrap_or_else(null)
+    };
+    let batches: Vec<(Raw, Raw)> = if is_many {
+        let data: Vec<Raw> = events.iter().map(|event| data_of(event)).collect();
+        vec![(array(&events), array(&data))]
     } else {
-        events
-            .into_iter()
-            .map(|event| (event.clone(), event["data"].clone()))
-            .collect()
+        let with_data = events.into_iter().map(|event| {
+            let data = data_of(&event);
+            (event, data)
+        });
+        with_data.collect()
     };
     let invocations = batches.into_iter().map(|(value, event_data)| {
-        let data = Map::from_iter([(binding.to_owned(), encoded(value))]);
-        let metadata = Map::from_iter([("data".to_owned(), encoded(event_data))]);
+        let data = Members::from_iter([(binding.to_owned(), encoded(&value))]);
+        let metadata = Members::from_iter([("data".to_owned(), encoded(&event_data))]);
         let reason = "EventGrid trigger fired";
         shared
             .invoker
@@ -118,41 +149,10 @@ async fn notify(
     }
 }
 
-/// The extension parses and writes events anew, and with them every text that looks like a date: trailing zeros go.
-fn normalised(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(normalised_date(&text).unwrap_or(text)),
-        Value::Array(values) => values.into_iter().map(normalised).collect(),
-        Value::Object(fields) => fields
-            .into_iter()
-            .map(|(name, value)| (name, normalised(value)))
-            .collect(),
-        other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => other,
-    }
+fn null() -> Raw {
+    RawValue::from_string("null".to_owned()).expect("null is JSON")
 }
 
-fn normalised_date(text: &str) -> Option<String> {
-    let looks_like_a_date = text.len() >= 20
-        && text.as_bytes()[4] == b'-'
-        && text.as_bytes()[10] == b'T'
-        && text.ends_with('Z');
-    looks_like_a_date
-        .then(|| text.parse::<Timestamp>().ok())
-        .flatten()
-        .map(|time| time.to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_lose_their_trailing_zeros_and_nothing_else_changes() {
-        let event =
-            json!({"eventTime": "2026-03-02T10:16:05.7650000Z", "id": "a", "data": [{"n": 1}]});
-        assert_eq!(
-            normalised(event),
-            json!({"eventTime": "2026-03-02T10:16:05.765Z", "id": "a", "data": [{"n": 1}]})
-        );
-    }
+fn array(items: &[Raw]) -> Raw {
+    serde_json::value::to_raw_value(items).expect("an array of JSON is JSON")
 }

@@ -1,18 +1,33 @@
 //! One invocation of the handler: the envelope, the host's encoding of its values, and what the answer means.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::app::FunctionApp;
 use crate::console::Console;
+use crate::raw_json::{Raw, raw};
 use crate::worker::Worker;
 
 /// The version the stand-in says it is.
 pub const HOST_VERSION: &str = "4.1052.200";
+
+/// Members of `Data` or `Metadata`.
+pub type Members = BTreeMap<String, Raw>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Envelope {
+    data: Members,
+    metadata: Members,
+}
 
 /// Calls functions by envelope.
 #[derive(Clone)]
@@ -21,18 +36,35 @@ pub struct Invoker {
     pub worker: Worker,
     pub console: Console,
     pub client: reqwest::Client,
+    /// How many calls are in flight.
+    pub calls: watch::Sender<usize>,
+}
+
+/// One call in flight.
+pub struct Call(watch::Sender<usize>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
+    }
 }
 
 /// A value as the host passes it: objects are nested, everything else becomes JSON in a string.
-pub fn encoded(value: Value) -> Value {
-    if value.is_object() {
-        value
+pub fn encoded(value: &RawValue) -> Raw {
+    if value.get().starts_with('{') {
+        value.to_owned()
     } else {
-        Value::String(value.to_string())
+        raw(&Value::String(value.get().to_owned()))
     }
 }
 
 impl Invoker {
+    /// Counts a call until it is dropped.
+    pub fn begin_call(&self) -> Call {
+        self.calls.send_modify(|calls| *calls += 1);
+        Call(self.calls.clone())
+    }
+
     /// Calls a function; `Ok` holds its `Outputs`.
     ///
     /// # Errors
@@ -41,13 +73,14 @@ impl Invoker {
         &self,
         function: &str,
         reason: &str,
-        data: Map<String, Value>,
-        metadata: Map<String, Value>,
+        data: Members,
+        metadata: Members,
     ) -> Result<Value, String> {
         let id = Uuid::new_v4().to_string();
         self.console.line(&format!(
             "Executing 'Functions.{function}' (Reason='{reason}', Id={id})"
         ));
+        let _call = self.begin_call();
         let began = Instant::now();
         let result = self.timed(function, &id, data, metadata).await;
         let verdict = if result.is_ok() {
@@ -69,8 +102,8 @@ impl Invoker {
         &self,
         function: &str,
         id: &str,
-        data: Map<String, Value>,
-        metadata: Map<String, Value>,
+        data: Members,
+        metadata: Members,
     ) -> Result<Value, String> {
         let timeout = self.app.function_timeout;
         match tokio::time::timeout(timeout, self.exchange(function, id, data, metadata)).await {
@@ -91,16 +124,15 @@ impl Invoker {
         &self,
         function: &str,
         id: &str,
-        data: Map<String, Value>,
-        mut metadata: Map<String, Value>,
+        data: Members,
+        mut metadata: Members,
     ) -> Result<Value, String> {
         let port = self.worker.port().await?;
         let now = Timestamp::now().to_string();
-        metadata.insert(
-            "sys".to_owned(),
-            json!({"MethodName": function, "UtcNow": now, "RandGuid": Uuid::new_v4()}),
-        );
-        let envelope = json!({"Data": data, "Metadata": metadata}).to_string();
+        let sys = json!({"MethodName": function, "UtcNow": now, "RandGuid": Uuid::new_v4()});
+        metadata.insert("sys".to_owned(), raw(&sys));
+        let envelope = serde_json::to_string(&Envelope { data, metadata })
+            .expect("members of an envelope are JSON");
         let response = self.post(port, function, id, envelope).await?;
         let status = response.status();
         if !status.is_success() {
@@ -175,7 +207,7 @@ fn member(answer: &Value, name: &str) -> Option<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::encoded;
+    use super::{encoded, raw};
     use serde_json::{Value, json};
 
     #[rstest::rstest]
@@ -184,6 +216,6 @@ mod tests {
     #[case(json!([1]), json!("[1]"))]
     #[case(json!({"a": 1}), json!({"a": 1}))]
     fn values_are_encoded_as_the_host_does(#[case] value: Value, #[case] expected: Value) {
-        assert_eq!(encoded(value), expected);
+        assert_eq!(encoded(&raw(&value)).get(), expected.to_string());
     }
 }

@@ -3,14 +3,15 @@
 //! It follows the host's source (Azure/azure-functions-host, Azure/azure-functions-core-tools) where a handler can tell
 //! the difference: start-up and readiness, restart rules, SIGKILL, the invocation envelope and its answers, HTTP
 //! proxying, the Event Grid webhook, timers, `functionTimeout`, what it prints.
-//! Not played: scale-out, keys in storage, other bindings, Easy Auth, Application Insights.
+//! Not played: scale-out, keys in storage, a restart in place, other bindings, Easy Auth, Application Insights.
 //!
 //! | module | plays |
 //! |---|---|
 //! | `app` | the script root: `host.json`, `local.settings.json`, `<Function>/function.json`, and what the host refuses |
 //! | `worker` | the handler's process |
 //! | `invocation` | the envelope, its encoding rule, and what answers mean |
-//! | `http` | HTTP triggers: routes, keys, proxying, output binding |
+//! | `http` | HTTP triggers: routes, proxying, forwarding, envelopes, output binding |
+//! | `keys` | which key opens what |
 //! | `event_grid` | `/runtime/webhooks/eventgrid` |
 //! | `timer` | timer triggers |
 //! | `admin` | `/admin/…` |
@@ -21,12 +22,16 @@ mod console;
 mod event_grid;
 mod http;
 mod invocation;
+mod keys;
+mod query;
+mod raw_json;
 mod route;
 mod server;
 mod shared;
 mod timer;
 mod worker;
 
-pub use app::AppError;
+pub use app::{AppError, Generation};
 pub use console::Console;
+pub use keys::Keys;
 pub use server::{Host, Options};

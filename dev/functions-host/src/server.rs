@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::DefaultBodyLimit;
 use axum::response::Html;
@@ -12,12 +13,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::app::{FunctionApp, Trigger};
+use crate::app::{FunctionApp, Generation, Trigger};
 use crate::console::Console;
 use crate::invocation::Invoker;
+use crate::keys::Keys;
 use crate::shared::Shared;
 use crate::worker::Worker;
 use crate::{admin, event_grid, http, timer};
+
+/// How long the host waits for calls in flight.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
 
 /// How the host is set up.
 #[derive(Clone)]
@@ -27,9 +32,10 @@ pub struct Options {
     pub address: SocketAddr,
     /// The host's own environment; it wins over local.settings.json.
     pub environment: BTreeMap<String, String>,
-    /// Asked for where a function wants a key; as with `func`, nothing is asked for by default.
-    pub function_key: Option<String>,
-    /// Where timers keep their status.
+    /// As with `func`, none is asked for by default.
+    pub keys: Keys,
+    pub generation: Generation,
+    /// Where timers keep their status, if anywhere. Never in the script root: the real host starts again at a new folder there.
     pub state_dir: Option<PathBuf>,
     pub console: Console,
 }
@@ -41,7 +47,8 @@ impl Options {
             script_root: script_root.into(),
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             environment: std::env::vars().collect(),
-            function_key: None,
+            keys: Keys::default(),
+            generation: Generation::default(),
             state_dir: None,
             console: Console::silent(),
         }
@@ -51,8 +58,9 @@ impl Options {
 /// A running host; when it is dropped the handler is killed, as the real one does it.
 pub struct Host {
     address: SocketAddr,
-    worker: Worker,
-    _tasks: JoinSet<()>,
+    invoker: Invoker,
+    keys: Arc<Keys>,
+    tasks: JoinSet<()>,
 }
 
 impl Host {
@@ -65,6 +73,7 @@ impl Host {
         let app = Arc::new(FunctionApp::read(
             &options.script_root,
             &options.environment,
+            options.generation,
             &console,
         )?);
         let listener = TcpListener::bind(options.address).await?;
@@ -73,21 +82,19 @@ impl Host {
         let (worker, supervision) = Worker::supervise(Arc::clone(&app), console.clone());
         let invoker = Invoker {
             app: Arc::clone(&app),
-            worker: worker.clone(),
+            worker,
             console,
             client: reqwest::Client::new(),
+            calls: watch::Sender::new(0),
         };
-        let function_key = options.function_key.as_deref().map(Arc::from);
+        let keys = Arc::new(options.keys);
         let shared = Shared {
             invoker: invoker.clone(),
             draining: watch::Sender::new(false),
-            function_key,
+            keys: Arc::clone(&keys),
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(supervision);
-        let state_dir = options
-            .state_dir
-            .unwrap_or_else(|| app.root.join(".functions-host"));
         for function in app
             .functions
             .iter()
@@ -96,29 +103,56 @@ impl Host {
             tasks.spawn(timer::run(
                 invoker.clone(),
                 function.name.clone(),
-                state_dir.clone(),
+                options.state_dir.clone(),
                 shared.draining.subscribe(),
             ));
         }
-        let router = router(shared);
+        let service = router(shared).into_make_service_with_connect_info::<SocketAddr>();
         tasks.spawn(async move {
-            let _ = axum::serve(listener, router).await;
+            let _ = axum::serve(listener, service).await;
         });
         Ok(Self {
             address,
-            worker,
-            _tasks: tasks,
+            invoker,
+            keys,
+            tasks,
         })
+    }
+
+    /// Stops as the host does at SIGTERM: calls in flight are waited for, then the handler is killed.
+    pub async fn stop(mut self) {
+        let mut calls = self.invoker.calls.subscribe();
+        let idle = calls.wait_for(|calls| *calls == 0);
+        let _ = tokio::time::timeout(STOPS_WITHIN, idle).await;
+        // The supervisor's child is killed when its task ends.
+        self.tasks.shutdown().await;
+    }
+
+    /// The function that a request is given to.
+    pub fn function_of(&self, method: &str, path: &str) -> Option<&str> {
+        let matched = http::matched(&self.invoker.app, method, path)?;
+        Some(&matched.function.name)
+    }
+
+    /// The functions that an Event Grid subscription can name.
+    pub fn event_grid_functions(&self) -> Vec<&str> {
+        let functions = self.invoker.app.functions.iter();
+        functions
+            .filter(|function| matches!(function.trigger, Trigger::EventGrid { .. }))
+            .map(|function| function.name.as_str())
+            .collect()
     }
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where Event Grid delivers to a function.
+    /// Where Event Grid delivers to a function, with the system key where there is one.
     pub fn event_grid_url(&self, function: &str) -> String {
+        let key = self.keys.system.iter();
+        let key: String = key.map(|key| format!("&code={key}")).collect();
         format!(
-            "{}/runtime/webhooks/eventgrid?functionName={function}",
+            "{}/runtime/webhooks/eventgrid?functionName={function}{key}",
             self.url()
         )
     }
@@ -128,7 +162,13 @@ impl Host {
     /// # Errors
     /// When the host has given up on it.
     pub async fn ready(&self) -> Result<(), String> {
-        self.worker.port().await.map(drop)
+        self.invoker.worker.port().await.map(drop)
+    }
+
+    /// The same, without a borrow of the host.
+    pub fn when_ready(&self) -> impl Future<Output = Result<(), String>> + Send + 'static {
+        let worker = self.invoker.worker.clone();
+        async move { worker.port().await.map(drop) }
     }
 
     /// The handler's port, to talk to it past the host.
@@ -136,22 +176,22 @@ impl Host {
     /// # Errors
     /// As [`Host::ready`].
     pub async fn handler_port(&self) -> Result<u16, String> {
-        self.worker.port().await
+        self.invoker.worker.port().await
     }
 
     /// The handler's process id while it runs.
     pub fn handler_process_id(&self) -> Option<u32> {
-        self.worker.process_id()
+        self.invoker.worker.process_id()
     }
 
     /// Kills the handler with SIGKILL and waits until it is gone; it is started again, and that is not counted as its error.
     pub async fn kill_handler(&self) {
-        self.worker.kill_and_wait().await;
+        self.invoker.worker.kill_and_wait().await;
     }
 
     /// Waits until the host stops by itself: the handler failed too often.
     pub async fn stopped(&mut self) -> String {
-        self.worker.failed().await
+        self.invoker.worker.failed().await
     }
 }
 
@@ -169,7 +209,7 @@ fn router(shared: Shared) -> Router {
             "/runtime/webhooks/EventGrid",
             routing::any(event_grid::answer),
         )
-        .merge(admin::routes())
+        .merge(admin::routes(&shared))
         .fallback(http::answer)
         .layer(DefaultBodyLimit::max(100 << 20))
         .with_state(shared)

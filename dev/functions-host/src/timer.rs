@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use timer_schedule::Schedule;
 
 use crate::app::{FunctionApp, Trigger};
-use crate::invocation::Invoker;
+use crate::invocation::{Invoker, Members};
+use crate::raw_json::raw;
 
 /// The status the host keeps in its storage account; here in a file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,19 +24,18 @@ struct Status {
 pub async fn run(
     invoker: Invoker,
     function: String,
-    state_dir: PathBuf,
+    state_dir: Option<PathBuf>,
     mut draining: tokio::sync::watch::Receiver<bool>,
 ) {
     let Some((binding, schedule, run_on_startup, use_monitor)) = timer(&invoker.app, &function)
     else {
         return;
     };
-    let path = state_dir.join(format!("{function}.status"));
+    let path = state_dir.map(|folder| folder.join(format!("{function}.status")));
     let is_monitored = use_monitor && !schedule.is_below_a_minute(Timestamp::now());
-    let mut status = if is_monitored {
-        read(&path).await
-    } else {
-        None
+    let mut status = match &path {
+        Some(path) if is_monitored => read(path).await,
+        Some(_) | None => None,
     };
     let now = Timestamp::now();
     let is_past_due = status.as_ref().is_some_and(|status| status.next < now);
@@ -57,10 +57,10 @@ pub async fn run(
             "ScheduleStatus": if is_monitored { status_json(status.as_ref(), at) } else { Value::Null },
             "IsPastDue": past_due,
         });
-        let data = Map::from_iter([(binding.clone(), info)]);
+        let data = Members::from_iter([(binding.clone(), raw(&info))]);
         // A failure is logged and ignored; the next occurrence comes all the same.
         let _ = invoker
-            .invoke(&function, "Timer fired", data, Map::new())
+            .invoke(&function, "Timer fired", data, Members::new())
             .await;
         let now = Timestamp::now();
         let next = schedule.next(now.max(at));
@@ -70,8 +70,9 @@ pub async fn run(
                 next,
                 last_updated: now,
             };
-            let _ = tokio::fs::create_dir_all(&state_dir).await;
-            let _ = tokio::fs::write(&path, serde_json::to_vec(&updated).unwrap_or_default()).await;
+            if let Some(path) = &path {
+                write(path, &updated).await;
+            }
             status = Some(updated);
         }
         // A run that outlasted its interval is followed by one run at once, not by all that were missed.
@@ -103,6 +104,14 @@ fn timer(app: &FunctionApp, function: &str) -> Option<(String, Schedule, bool, b
 
 async fn read(path: &std::path::Path) -> Option<Status> {
     serde_json::from_slice(&tokio::fs::read(path).await.ok()?).ok()
+}
+
+/// Without it the timer is past due after the next start, or forgets that it was: no more.
+async fn write(path: &std::path::Path, status: &Status) {
+    if let Some(folder) = path.parent() {
+        let _ = tokio::fs::create_dir_all(folder).await;
+    }
+    let _ = tokio::fs::write(path, serde_json::to_vec(status).unwrap_or_default()).await;
 }
 
 /// At an invocation `Next` is the occurrence it is for; a timer that never ran says year 1.

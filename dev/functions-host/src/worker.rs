@@ -268,6 +268,7 @@ async fn spawn(app: &FunctionApp) -> std::io::Result<(Child, u16)> {
         .env("FUNCTIONS_APP_ROOT_PATH", &root)
         .env("AzureWebJobsScriptRoot", &root)
         .env("AZURE_FUNCTIONS_ENVIRONMENT", "Development")
+        .env("FUNCTIONS_CORETOOLS_ENVIRONMENT", "true")
         .env("WEBSITE_HOSTNAME", "localhost:7071")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,5 +1,6 @@
 //! The functions themselves: do they answer, is the key right, would Event Grid's handshakes succeed?
 
+use recording_vault::functions::host_form::{FORM_HEADER, HostForm};
 use reqwest::header::{HeaderMap, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
@@ -101,7 +102,7 @@ impl Handler {
                 HANGS,
             ),
             Err(error) => Check::failed(HANDLER, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, "it answers"),
+            Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, answers(&answer)),
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Check::failed(
                 HANDLER,
                 "something answers, but without the functions of this app",
@@ -245,6 +246,16 @@ impl Handler {
             remedy.push_str("; EVENT_GRID_SECRET must have the same value here and there");
         }
         check
+    }
+}
+
+/// How the handler says that the host passes requests on.
+fn answers(answer: &Response) -> &'static str {
+    let form = answer.headers().get(FORM_HEADER);
+    if form.is_some_and(|form| form == HostForm::Forwarded.name()) {
+        "it answers, through a host that forwards HTTP requests: parts of media are limited to 8 MiB, whole files to 64 MiB; update the host, or set `enableProxyingHttpRequest` in host.json"
+    } else {
+        "it answers"
     }
 }
 

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use super::next_step::{NextStep, next_step};
 use super::{DriveOutcome, ExportDriver, ProofAge};
 use crate::export::budget::Budget;
@@ -66,7 +64,10 @@ impl ExportDriver {
                     let proof = ProofAge::Earlier;
                     return Ok(Ready::not_due(DriveOutcome::Settled { state, proof }, risk));
                 }
-                NextStep::Export | NextStep::Catalogue | NextStep::MoveHome { .. } => 0,
+                NextStep::Export
+                | NextStep::ExportFurther { .. }
+                | NextStep::Catalogue
+                | NextStep::MoveHome { .. } => 0,
                 NextStep::ClearBackup { .. }
                 | NextStep::DeleteSource { .. }
                 | NextStep::LeaveSource { .. } => SAFE,
@@ -78,21 +79,20 @@ impl ExportDriver {
                     risk,
                 });
             }
-            let deadline = budget.deadline();
-            let until = match turns {
-                SAFE => deadline.min(Instant::now() + DELETION_PATIENCE),
-                _ => deadline,
+            let patience = match turns {
+                SAFE => DELETION_PATIENCE,
+                _ => Duration::MAX,
             };
-            let waiting = self.slots.acquire(turns, found.entry.expires_at);
-            // What was found may have changed while we waited: it is looked at again.
-            match tokio::time::timeout_at(until, waiting).await {
-                Ok(granted) => slot = Some(granted),
+            tokio::select! {
+                biased;
+                // What was found may have changed while we waited: it is looked at again.
+                granted = self.slots.acquire(turns, found.entry.expires_at) => slot = Some(granted),
+                () = budget.spent() => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),
                 // While it queues it keeps the sweep from what is behind it, and that may not be safe.
-                Err(_) if turns == SAFE && !budget.is_spent() => {
+                () = tokio::time::sleep(patience) => {
                     let until = self.clock.now();
                     return Ok(Ready::not_due(DriveOutcome::Waiting { until }, risk));
                 }
-                Err(_) => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),
             }
         }
     }

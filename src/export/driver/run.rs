@@ -113,10 +113,13 @@ impl ExportDriver {
         let turns = &mut run.turns;
         if turns.current.is_none() {
             let waiting = self.slots.acquire(turns.taken, run.entry.expires_at);
-            let slot = tokio::time::timeout_at(turns.budget.deadline(), waiting).await;
-            if let Ok(slot) = slot {
-                turns.current = Some(Turn::new(slot, turns.budget));
-                turns.taken += 1;
+            tokio::select! {
+                biased;
+                slot = waiting => {
+                    turns.current = Some(Turn::new(slot, turns.budget));
+                    turns.taken += 1;
+                }
+                () = turns.budget.spent() => {}
             }
         }
         if turns.current.is_some() && !turns.budget.is_spent() {

@@ -61,6 +61,13 @@ struct Term {
     runs_out: Instant,
 }
 
+/// How long a claim lasts that may be another process's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimLeft {
+    pub until: Timestamp,
+    pub remaining: Duration,
+}
+
 /// The claim ended before what was done under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it took longer than the claim on the chunk lasted")]
@@ -231,6 +238,28 @@ impl ChunkLedger {
                 is_releasing: AtomicBool::new(false),
             }),
         }))
+    }
+
+    /// What is left of the claim on a chunk; `None` where nobody has one.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn claim_left(&self, id: &DocumentId) -> Result<Option<ClaimLeft>, LedgerError> {
+        let now = self.clock.now();
+        let found = self.find(id).await?;
+        let entry = found.map(|found| found.entry);
+        let claim = entry
+            .filter(|entry| entry.is_claimed(now))
+            .and_then(|entry| entry.claim);
+        Ok(claim.map(|claim| ClaimLeft {
+            until: claim.until,
+            remaining: Duration::try_from(claim.until.duration_since(now)).unwrap_or_default(),
+        }))
+    }
+
+    /// How long a claim lasts unless renewed.
+    pub fn claim_ttl(&self) -> Duration {
+        self.claim_ttl
     }
 
     /// Changes a claimed entry, durably. The marker of an entry that becomes settled is removed.

@@ -12,20 +12,13 @@ use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::AuditAction;
-use crate::store::document_store::{DocumentStore, Precondition, StoreError};
+use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
-const LAST_SWEEP: &str = "last-sweep.json";
-
-/// The timer's last work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LastSweep {
-    pub at: jiff::Timestamp,
-    pub duration_ms: u64,
-}
+/// Stands in the index for participants that it does not have: whoever looks for a person reads the metadata of these chunks.
+pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
 
 impl LedgerEntry {
     /// The time that the index has it under.
@@ -124,6 +117,10 @@ impl ChunkLedger {
         let mut hashes = Vec::new();
         for participant in metadata.flat_map(|metadata| &metadata.participants) {
             hashes.push(self.people.hash(&participant.id).await?);
+        }
+        let metadata = after.metadata.as_ref();
+        if metadata.is_some_and(|metadata| metadata.participants_omitted > 0) {
+            hashes.push(self.people.hash(BEYOND_THE_INDEX).await?);
         }
         Ok(hashes)
     }
@@ -248,31 +245,6 @@ impl ChunkLedger {
             outcome: true,
             marker: MarkerCheck::Skip,
         })
-    }
-
-    /// Notes when a sweep ended and how long it took; of two at once one is noted.
-    ///
-    /// # Errors
-    /// When the storage fails: nothing depends on it.
-    pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
-        let stored = self.store.find(LAST_SWEEP).await?;
-        let condition = stored.map_or(Precondition::Absent, |stored| {
-            Precondition::Unchanged(stored.version)
-        });
-        let content = serde_json::to_vec(&sweep).expect("it has string keys only");
-        self.store
-            .put(LAST_SWEEP, content.into(), condition)
-            .await
-            .map(drop)
-    }
-
-    /// The sweep that was noted last.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn last_sweep(&self) -> Result<Option<LastSweep>, StoreError> {
-        let stored = self.store.find(LAST_SWEEP).await?;
-        Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 }
 

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::summary::{Deadlines, PoisonList, Tiles};
+use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
 use crate::functions::query::with_plus;
 use crate::store::index::Period;
@@ -36,6 +37,9 @@ pub(crate) struct Summary {
     version: &'static str,
     /// Whether the actions are on.
     actions: bool,
+    /// How the Functions host passes requests on to the process that answers: `proxying`, `forwarding` or `direct`.
+    #[schema(example = "proxying")]
+    host: &'static str,
     tiles: Tiles,
 }
 
@@ -50,6 +54,7 @@ pub(crate) async fn summary(State(app): State<Arc<App>>) -> Result<Json<Summary>
         now: app.clock.now(),
         version: env!("CARGO_PKG_VERSION"),
         actions: app.operator_actions,
+        host: HostForm::last().name(),
         tiles,
     }))
 }

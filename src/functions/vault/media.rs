@@ -11,13 +11,14 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::range::{self, RequestedRange};
+use super::range::{self, RequestedRange, Served};
 use super::{document_id, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
+use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
 use crate::recording::DocumentId;
 
@@ -35,7 +36,7 @@ pub(crate) struct Ticket {
 
 /// Issues a ticket: its URL is good for an hour, for a player that can send no header.
 #[utoipa::path(
-    post, path = "/api/vault/chunks/{documentId}/ticket", operation_id = "issueTicket", tag = "vault",
+    get, path = "/api/vault/chunks/{documentId}/ticket", operation_id = "issueTicket", tag = "vault",
     params(("documentId" = String, Path)),
     responses(
         (status = 200, description = "Where its media is, for an hour", body = Ticket),
@@ -192,7 +193,13 @@ async fn served(
         (header::ACCEPT_RANGES, "bytes".to_owned()),
         (header::CACHE_CONTROL, "no-store".to_owned()),
     ];
-    let (status, part) = match range::requested(headers, size_bytes, &etag) {
+    let requested = range::requested(headers, size_bytes, &etag);
+    let requested = match requested.within_host(HostForm::of(headers), size_bytes) {
+        Served::As(requested) => requested,
+        Served::TooLargeForHost if method == Method::HEAD => RequestedRange::Whole,
+        Served::TooLargeForHost => return Err(too_large_for_host(size_bytes)),
+    };
+    let (status, part) = match requested {
         RequestedRange::NotModified => {
             return Ok(response(StatusCode::NOT_MODIFIED, answer, Body::empty()));
         }
@@ -231,6 +238,13 @@ async fn served(
             ))
         }
     }
+}
+
+fn too_large_for_host(size_bytes: u64) -> Problem {
+    let message = format!(
+        "The file has {size_bytes} bytes, and this Functions host holds every answer whole in its memory. Ask for parts: `Range: bytes=0-8388607`, at most 8 MiB each. Or set `enableProxyingHttpRequest` in host.json and update the host."
+    );
+    Problem::new(StatusCode::NOT_IMPLEMENTED, "TooLargeForHost", message)
 }
 
 fn unsatisfiable(size_bytes: u64) -> Response {

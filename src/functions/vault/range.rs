@@ -5,6 +5,7 @@ use std::ops::Range;
 use axum::http::{HeaderMap, header};
 
 use super::conditions;
+use crate::functions::host_form::HostForm;
 
 /// What to answer with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +16,38 @@ pub enum RequestedRange {
     Unsatisfiable,
     /// The caller has it already.
     NotModified,
+}
+
+/// What a host that forwards gets of a file at once: it holds the answer whole in its memory.
+const FORWARDED_PART_BYTES: u64 = 8 << 20;
+const FORWARDED_WHOLE_BYTES: u64 = 64 << 20;
+
+/// What is answered where the host cannot take everything that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Served {
+    As(RequestedRange),
+    /// It has to be asked for in parts.
+    TooLargeForHost,
+}
+
+impl RequestedRange {
+    /// A part is cut short, as RFC 9110 §14.2 allows: a player asks for the next. A whole file cannot be.
+    pub fn within_host(self, form: HostForm, size_bytes: u64) -> Served {
+        match (form, self) {
+            (HostForm::Forwarded, Self::Part(part)) => {
+                let end = part
+                    .end
+                    .min(part.start.saturating_add(FORWARDED_PART_BYTES));
+                Served::As(Self::Part(part.start..end))
+            }
+            (HostForm::Forwarded, Self::Whole) if size_bytes > FORWARDED_WHOLE_BYTES => {
+                Served::TooLargeForHost
+            }
+            (HostForm::Forwarded | HostForm::Proxied | HostForm::Direct, range) => {
+                Served::As(range)
+            }
+        }
+    }
 }
 
 /// What the headers ask for of a file of this length and `ETag`.
@@ -101,6 +134,31 @@ mod tests {
     #[case("lines=0-1", RequestedRange::Whole)]
     fn a_range_is_read_as_the_rfc_says(#[case] range: &str, #[case] expected: RequestedRange) {
         assert_eq!(requested(&with(&[("range", range)]), 100, ETAG), expected);
+    }
+
+    #[rstest::rstest]
+    #[case(HostForm::Forwarded, RequestedRange::Part(5..100_000_000), Served::As(RequestedRange::Part(5..8_388_613)))]
+    #[case(HostForm::Forwarded, RequestedRange::Part(5..9), Served::As(RequestedRange::Part(5..9)))]
+    #[case(HostForm::Forwarded, RequestedRange::Whole, Served::TooLargeForHost)]
+    #[case(
+        HostForm::Forwarded,
+        RequestedRange::NotModified,
+        Served::As(RequestedRange::NotModified)
+    )]
+    #[case(HostForm::Proxied, RequestedRange::Part(5..100_000_000), Served::As(RequestedRange::Part(5..100_000_000)))]
+    #[case(
+        HostForm::Proxied,
+        RequestedRange::Whole,
+        Served::As(RequestedRange::Whole)
+    )]
+    fn a_host_that_forwards_gets_no_more_than_it_can_hold(
+        #[case] form: HostForm,
+        #[case] range: RequestedRange,
+        #[case] expected: Served,
+    ) {
+        assert_eq!(range.clone().within_host(form, 100_000_000), expected);
+        let whole = RequestedRange::Whole.within_host(form, 64 << 20);
+        assert_eq!(whole, Served::As(RequestedRange::Whole), "64 MiB pass");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use acs_simulator::Simulator;
-use functions_host::{Console, Host};
+use functions_host::{Console, Host, Keys};
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -23,7 +23,7 @@ pub struct World {
     pub vault: PathBuf,
     lines: Arc<Mutex<Vec<String>>>,
     options: functions_host::Options,
-    folder: TempDir,
+    _folder: TempDir,
 }
 
 /// A script root as `cargo xtask stage` makes it.
@@ -88,7 +88,7 @@ impl World {
         let console = Arc::clone(&lines);
         let options = functions_host::Options {
             environment,
-            function_key: function_key.map(str::to_owned),
+            keys: function_key.map(Keys::of_host).unwrap_or_default(),
             console: Console::new(move |line| {
                 console
                     .lock()
@@ -105,30 +105,26 @@ impl World {
             vault,
             lines,
             options,
-            folder,
+            _folder: folder,
         }
     }
 
     /// A second host with the same settings: an instance more, as scaling out makes them.
     pub async fn another_host(&self) -> Host {
-        let state_dir = Some(self.folder.path().join("another-host"));
-        start(functions_host::Options {
-            state_dir,
-            ..self.options.clone()
-        })
-        .await
+        self.host_with(|_| {}).await
     }
 
     /// A second host that asks for a function key.
     pub async fn host_with_key(&self, key: &str) -> Host {
-        let state_dir = Some(self.folder.path().join("host-with-key"));
-        let function_key = Some(key.to_owned());
-        start(functions_host::Options {
-            state_dir,
-            function_key,
-            ..self.options.clone()
-        })
-        .await
+        self.host_with(|options| options.keys = Keys::of_host(key))
+            .await
+    }
+
+    /// A second host with the same settings, but for what `change` does.
+    pub async fn host_with(&self, change: impl FnOnce(&mut functions_host::Options)) -> Host {
+        let mut options = self.options.clone();
+        change(&mut options);
+        start(options).await
     }
 
     /// What the handler is set up with.
@@ -187,11 +183,11 @@ impl World {
         let timer = json!({"Data": {"timer": {"ScheduleStatus": null, "IsPastDue": false}}, "Metadata": {}});
         let (status, answer) = self.envelope("ExportSweep", timer.to_string()).await;
         assert_eq!(status, 200, "{answer}");
-        let logs = answer["Logs"]
+        let report = answer["ReturnValue"]["report"]
             .as_array()
-            .expect("an answer has logs")
+            .expect("an answer has a report")
             .iter();
-        let report = logs
+        let report = report
             .filter_map(Value::as_str)
             .find_map(|log| log.strip_prefix(part))
             .expect("a sweep reports");

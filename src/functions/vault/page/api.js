@@ -76,4 +76,4 @@ const recordingPath = (id) => `recordings/${encodeURIComponent(id)}`;
 const chunkPath = (id) => `chunks/${encodeURIComponent(id)}`;
 
 /** Media cannot be asked for by a header: a ticket stands in its address for a while. */
-const ticket = (documentId, signal) => request(`${chunkPath(documentId)}/ticket`, { method: 'POST', signal });
+const ticket = (documentId, signal) => request(`${chunkPath(documentId)}/ticket`, { signal });

@@ -1,137 +1,15 @@
 //! The host's own rules, tried with a scripted handler.
 
-use std::collections::BTreeMap;
+mod program;
+mod rows;
+mod world;
+
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use functions_host::{Console, Host, Options};
-use reqwest::{Client, Response};
+use functions_host::{Keys, Options};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Runs handler.py, which lies beside it.
-const PYTHON: &str = "exec python3 handler.py";
-
-/// A script root with three functions, a handler that is this shell script, and the host on it.
-struct World {
-    host: Host,
-    client: Client,
-    lines: Arc<Mutex<Vec<String>>>,
-    root: TempDir,
-}
-
-impl World {
-    async fn new(script: &str) -> Self {
-        Self::with(script, |_| {}).await
-    }
-
-    async fn with(script: &str, change: impl FnOnce(&mut Options)) -> Self {
-        let root = tempfile::tempdir().expect("there is room for temporary files");
-        write_root(root.path(), script);
-        let lines = Arc::new(Mutex::new(Vec::new()));
-        let console = Arc::clone(&lines);
-        let mut environment: BTreeMap<String, String> = std::env::vars().collect();
-        environment.extend(
-            [
-                ("FUNCTIONS_WORKER_RUNTIME", "custom"),
-                ("AzureWebJobsStorage", "x"),
-                ("SCHEDULE", "0 0 0 29 2 *"),
-            ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
-        let mut options = Options {
-            environment,
-            console: Console::new(move |line| {
-                console
-                    .lock()
-                    .expect("no holder of this lock panics")
-                    .push(line.to_owned());
-            }),
-            ..Options::new(root.path())
-        };
-        change(&mut options);
-        let host = Host::start(options).await.expect("the script root is good");
-        Self {
-            host,
-            client: Client::new(),
-            lines,
-            root,
-        }
-    }
-
-    fn console(&self) -> String {
-        self.lines
-            .lock()
-            .expect("no holder of this lock panics")
-            .join("\n")
-    }
-
-    async fn deliver(&self, event_type: &str, events: Value) -> Response {
-        let request = self
-            .client
-            .post(self.host.event_grid_url("OnEvent"))
-            .header("aeg-event-type", event_type);
-        request
-            .json(&events)
-            .send()
-            .await
-            .expect("the host answers")
-    }
-
-    /// One notification that makes the handler act.
-    async fn act(&self, act: &str) -> Response {
-        self.deliver("Notification", json!([{"data": {"act": act}}]))
-            .await
-    }
-
-    async fn until(&self, what: &str, mut is_so: impl FnMut(&Self) -> bool) {
-        let mut ticks = tokio::time::interval(Duration::from_millis(20));
-        let waiting = async {
-            while !is_so(self) {
-                ticks.tick().await;
-            }
-        };
-        let result = tokio::time::timeout(PATIENCE, waiting).await;
-        assert!(
-            result.is_ok(),
-            "{what}: not within {PATIENCE:?}; {}",
-            self.console()
-        );
-    }
-}
-
-fn write_root(root: &Path, script: &str) {
-    let file = |name: &str, content: String| {
-        let path = root.join(name);
-        fs::create_dir_all(path.parent().expect("it has a folder")).expect("the folder is ours");
-        fs::write(path, content).expect("the folder is ours");
-    };
-    let host = json!({
-        "version": "2.0", "functionTimeout": "00:00:02", "extensionBundle": {},
-        "customHandler": {"description": {"defaultExecutablePath": "handler"}, "enableProxyingHttpRequest": true},
-    });
-    let function = |bindings: Value| json!({"bindings": bindings}).to_string();
-    file("host.json", host.to_string());
-    file("handler.py", include_str!("handler.py").to_owned());
-    file("handler", format!("#!/bin/sh\n{script}\n"));
-    fs::set_permissions(root.join("handler"), fs::Permissions::from_mode(0o755))
-        .expect("the file is ours");
-    file(
-        "OnEvent/function.json",
-        function(json!([{"type": "eventGridTrigger", "name": "event", "direction": "in"}])),
-    );
-    let timer = json!([{"type": "timerTrigger", "name": "timer", "direction": "in", "schedule": "%SCHEDULE%"}]);
-    file("OnTimer/function.json", function(timer));
-    let http = json!([
-        {"type": "httpTrigger", "name": "req", "direction": "in", "route": "things/{*path}", "methods": ["get", "delete"]},
-        {"type": "http", "name": "res", "direction": "out"},
-    ]);
-    file("OnHttp/function.json", function(http));
-}
+use world::{PATIENCE, PYTHON, World};
 
 #[tokio::test]
 async fn three_errors_in_a_row_stop_the_host() {
@@ -206,7 +84,7 @@ async fn event_grid_sees_what_the_handler_answered(#[case] act: &str, #[case] ex
 #[case("answer nothing")]
 #[tokio::test]
 async fn an_invocation_that_never_ends_takes_the_process_along(#[case] act: &str) {
-    let world = World::new(PYTHON).await;
+    let world = World::impatient(PYTHON).await;
     world.host.ready().await.expect("the handler starts");
     let process_id = world.host.handler_process_id();
     assert_eq!(world.act(act).await.status(), 500);
@@ -254,7 +132,7 @@ async fn the_event_grid_webhook_climbs_its_ladder() {
 #[tokio::test]
 async fn a_request_is_proxied_as_it_is_with_the_hosts_headers_added() {
     let world = World::new(PYTHON).await;
-    let url = format!("{}/api/things/a%2Fb?x=1", world.host.url());
+    let url = format!("{}/api/things/a%20b?x=1", world.host.url());
     let response = world
         .client
         .delete(url)
@@ -270,7 +148,7 @@ async fn a_request_is_proxied_as_it_is_with_the_hosts_headers_added() {
     let seen: Value = response.json().await.expect("the echo is JSON");
     assert_eq!(
         (&seen["method"], &seen["path"]),
-        (&json!("DELETE"), &json!("/api/things/a%2Fb?x=1"))
+        (&json!("DELETE"), &json!("/api/things/a%20b?x=1"))
     );
     assert_eq!(seen["headers"]["x-mine"], "kept");
     for name in [
@@ -292,7 +170,7 @@ async fn a_request_is_proxied_as_it_is_with_the_hosts_headers_added() {
 #[tokio::test]
 async fn keys_are_asked_for_when_they_are_switched_on() {
     let world = World::with(PYTHON, |options| {
-        options.function_key = Some("right".to_owned());
+        options.keys = Keys::of_host("right");
     })
     .await;
     let status = async |query: &str| {

@@ -1,4 +1,7 @@
-//! `RecordingStateCallback`: what ACS reports to `recordingStateCallbackUri`, let in by ACS's own token.
+//! `RecordingCallbacks`: what ACS reports to `recordingStateCallbackUri`, authorized by ACS's own token.
+//!
+//! The host gives a request to the first function, by name, whose route and method match: this name sorts before
+//! `RecordingControl`, so that no function key is asked for.
 //!
 //! <https://learn.microsoft.com/azure/communication-services/how-tos/call-automation/secure-webhook-endpoint>
 

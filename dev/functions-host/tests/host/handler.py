@@ -31,12 +31,17 @@ class Handler(BaseHTTPRequestHandler):
         self.echo()
 
     def echo(self):
+        # Ends once, before its answer.
+        if "die-once" in self.path and not os.path.exists("died"):
+            open("died", "w").close()
+            os._exit(1)
         seen = {"method": self.command, "path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()}}
         self.answer(418, "application/json", json.dumps(seen).encode())
 
     def do_POST(self):
         body = self.body()
         if self.path.startswith("/api/"):
+            print("forwarded a body of " + str(len(body)), flush=True)
             return self.echo()
         print("invoked " + self.path + " " + body.decode(), flush=True)
         act = json.loads(body)["Data"].get("event", {}).get("data", {}).get("act", "succeed")

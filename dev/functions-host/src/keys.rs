@@ -1,0 +1,125 @@
+//! The host's keys: which one opens what. Knows no route.
+
+use std::collections::BTreeMap;
+
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::query::query;
+
+const HEADER: &str = "x-functions-key";
+
+/// The keys there are. As with `func`, none is asked for where there are none.
+#[derive(Debug, Clone, Default)]
+pub struct Keys {
+    /// Opens every function.
+    pub host: Option<String>,
+    /// Opens the Event Grid extension's webhook.
+    pub system: Option<String>,
+    /// Opens everything.
+    pub master: Option<String>,
+    /// By the name of the one function that each opens.
+    pub functions: BTreeMap<String, String>,
+}
+
+/// Whose the key of a request is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Caller {
+    /// No keys are asked for.
+    Anybody,
+    Master,
+    Host,
+    System,
+    Functions(Vec<String>),
+    Stranger,
+}
+
+impl Keys {
+    /// Keys of which one opens every function.
+    pub fn of_host(key: impl Into<String>) -> Self {
+        Self {
+            host: Some(key.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Whether a request may reach a function that asks for a key.
+    pub fn open_function(&self, function: &str, uri: &Uri, headers: &HeaderMap) -> bool {
+        match self.caller(uri, headers) {
+            Caller::Anybody | Caller::Master | Caller::Host => true,
+            Caller::Functions(names) => names.iter().any(|name| name == function),
+            Caller::System | Caller::Stranger => false,
+        }
+    }
+
+    /// # Errors
+    /// With the host's answer, where the key does not open `/admin`.
+    pub fn open_admin(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Response> {
+        match self.caller(uri, headers) {
+            Caller::Anybody | Caller::Master => Ok(()),
+            Caller::Host | Caller::System => Err(StatusCode::FORBIDDEN.into_response()),
+            Caller::Functions(_) | Caller::Stranger => Err(unauthorized()),
+        }
+    }
+
+    /// # Errors
+    /// With the host's answer, where the key does not open an extension's webhook.
+    pub fn open_webhook(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Response> {
+        match self.caller(uri, headers) {
+            Caller::Anybody | Caller::Master | Caller::System => Ok(()),
+            Caller::Host => Err(StatusCode::FORBIDDEN.into_response()),
+            Caller::Functions(_) | Caller::Stranger => Err(unauthorized()),
+        }
+    }
+
+    fn are_none(&self) -> bool {
+        self.host.is_none()
+            && self.system.is_none()
+            && self.master.is_none()
+            && self.functions.is_empty()
+    }
+
+    /// The header wins over the query: a wrong header beside a right `code` is wrong.
+    fn caller(&self, uri: &Uri, headers: &HeaderMap) -> Caller {
+        if self.are_none() {
+            return Caller::Anybody;
+        }
+        let in_query = query(uri)
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("code"))
+            .map(|(_, key)| key);
+        let given = match headers.get(HEADER) {
+            Some(key) => key.to_str().ok().map(str::to_owned),
+            None => in_query,
+        };
+        let Some(given) = given.filter(|key| !key.is_empty()) else {
+            return Caller::Stranger;
+        };
+        let is = |key: &Option<String>| key.as_ref() == Some(&given);
+        if is(&self.master) {
+            return Caller::Master;
+        }
+        if is(&self.host) {
+            return Caller::Host;
+        }
+        if is(&self.system) {
+            return Caller::System;
+        }
+        let opened = self.functions.iter().filter(|(_, key)| **key == given);
+        let opened: Vec<String> = opened.map(|(name, _)| name.clone()).collect();
+        if opened.is_empty() {
+            Caller::Stranger
+        } else {
+            Caller::Functions(opened)
+        }
+    }
+}
+
+fn unauthorized() -> Response {
+    let scheme = HeaderValue::from_static("Bearer");
+    (
+        StatusCode::UNAUTHORIZED,
+        [(header::WWW_AUTHENTICATE, scheme)],
+    )
+        .into_response()
+}

@@ -1,0 +1,87 @@
+//! What ends `serve`: a signal, or the death of its host.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::host_watch::HostWatch;
+
+/// Set by `func` and by the stand-in: the process runs at somebody's terminal.
+const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
+/// `func` prints its list of functions meanwhile; without the wait our sentences scroll away above it.
+const LAST_WORD_AFTER: Duration = Duration::from_secs(2);
+
+/// Where the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Surroundings {
+    /// Ctrl-C at the terminal reaches host and handler; the host ends the handler.
+    Terminal,
+    Platform,
+}
+
+/// Why `serve` ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal with this number.
+    Signal(u8),
+    HostGone,
+}
+
+/// Everything that may end it.
+pub struct Endings {
+    surroundings: Surroundings,
+    terminate: Signal,
+    interrupt: Signal,
+    host: HostWatch,
+}
+
+impl Surroundings {
+    pub fn of(variables: &[(String, String)]) -> Self {
+        let is_terminal = variables
+            .iter()
+            .any(|(name, value)| name == CORE_TOOLS && !value.is_empty());
+        if is_terminal {
+            Self::Terminal
+        } else {
+            Self::Platform
+        }
+    }
+
+    /// Waits until what is on the screen stays there.
+    pub fn let_it_be_read(self) {
+        match self {
+            Self::Terminal => std::thread::sleep(LAST_WORD_AFTER),
+            Self::Platform => {}
+        }
+    }
+}
+
+impl Endings {
+    /// # Errors
+    /// When signals cannot be received.
+    pub fn new(surroundings: Surroundings, host: HostWatch) -> std::io::Result<Self> {
+        Ok(Self {
+            surroundings,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            host,
+        })
+    }
+
+    /// Waits for the first of them.
+    pub async fn first(mut self) -> Ending {
+        tokio::select! {
+            _ = self.terminate.recv() => Ending::Signal(15),
+            () = interrupted(&mut self.interrupt, self.surroundings) => Ending::Signal(2),
+            () = self.host.gone() => Ending::HostGone,
+        }
+    }
+}
+
+/// At a terminal the first Ctrl-C is the host's: it lets calls in flight end and then kills the handler. The second is ours.
+async fn interrupted(interrupt: &mut Signal, surroundings: Surroundings) {
+    interrupt.recv().await;
+    if surroundings == Surroundings::Terminal {
+        interrupt.recv().await;
+    }
+}

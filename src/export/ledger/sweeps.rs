@@ -1,0 +1,157 @@
+//! When the sweep ran last, and whose it is where it is overdue.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::ChunkLedger;
+use crate::store::document_store::{Precondition, StoreError};
+
+const LAST_SWEEP: &str = "last-sweep.json";
+const TAKEN_SWEEP: &str = "taken-sweep.json";
+
+/// The timer's last work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSweep {
+    pub at: Timestamp,
+    pub duration_ms: u64,
+}
+
+/// A sweep that a process took upon itself, because the timer's did not come.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TakenSweep {
+    at: Timestamp,
+}
+
+/// What a look for an overdue sweep found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverdueSweep {
+    NotOverdue,
+    TakenByAnother,
+    /// It is this process's.
+    Taken,
+}
+
+impl ChunkLedger {
+    /// Notes when a sweep ended and how long it took; of two at once one is noted.
+    ///
+    /// # Errors
+    /// When the storage fails: nothing depends on it.
+    pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
+        let stored = self.store.find(LAST_SWEEP).await?;
+        let condition = stored.map_or(Precondition::Absent, |stored| {
+            Precondition::Unchanged(stored.version)
+        });
+        let content = serde_json::to_vec(&sweep).expect("it has string keys only");
+        self.store
+            .put(LAST_SWEEP, content.into(), condition)
+            .await
+            .map(drop)
+    }
+
+    /// The sweep that was noted last.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn last_sweep(&self) -> Result<Option<LastSweep>, StoreError> {
+        let stored = self.store.find(LAST_SWEEP).await?;
+        Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
+    }
+
+    /// Takes the sweep if none ended and none was taken within `overdue_after`. Of all processes one gets it: the write is
+    /// conditional on what was read. Where none was ever noted, it is overdue once this process has waited so long for one.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn take_overdue_sweep(
+        &self,
+        overdue_after: Duration,
+        waited_for: Duration,
+    ) -> Result<OverdueSweep, StoreError> {
+        let now = self.clock.now();
+        let is_recent = |at: Timestamp| {
+            let age = Duration::try_from(now.duration_since(at)).unwrap_or_default();
+            age < overdue_after
+        };
+        let is_awaited = match self.last_sweep().await? {
+            Some(last) => is_recent(last.at),
+            None => waited_for < overdue_after,
+        };
+        if is_awaited {
+            return Ok(OverdueSweep::NotOverdue);
+        }
+        let stored = self.store.find(TAKEN_SWEEP).await?;
+        let taken = stored
+            .as_ref()
+            .and_then(|stored| serde_json::from_slice::<TakenSweep>(&stored.content).ok());
+        if taken.is_some_and(|taken| is_recent(taken.at)) {
+            return Ok(OverdueSweep::TakenByAnother);
+        }
+        let condition = stored.map_or(Precondition::Absent, |stored| {
+            Precondition::Unchanged(stored.version)
+        });
+        let content = serde_json::to_vec(&TakenSweep { at: now }).expect("it has string keys only");
+        let put = self
+            .store
+            .put(TAKEN_SWEEP, content.into(), condition)
+            .await?;
+        Ok(if put.is_written() {
+            OverdueSweep::Taken
+        } else {
+            OverdueSweep::TakenByAnother
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    const OVERDUE: Duration = Duration::from_mins(5);
+    const HOUR: Duration = Duration::from_hours(1);
+
+    async fn take(ledger: &ChunkLedger, waited_for: Duration) -> OverdueSweep {
+        ledger
+            .take_overdue_sweep(OVERDUE, waited_for)
+            .await
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_overdue_sweep_is_taken_by_one_process_every_five_minutes() {
+        let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
+        let store = Arc::new(MemoryDocumentStore::default());
+        let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_secs(60));
+        let (one, other) = (new(), new());
+        assert_eq!(
+            take(&one, Duration::from_secs(299)).await,
+            OverdueSweep::NotOverdue
+        );
+        assert_eq!(take(&one, OVERDUE).await, OverdueSweep::Taken);
+        assert_eq!(take(&other, OVERDUE).await, OverdueSweep::TakenByAnother);
+        let sweep = LastSweep {
+            at: one.clock.now(),
+            duration_ms: 1,
+        };
+        one.note_sweep(sweep).await.unwrap();
+        clock.advance(Duration::from_secs(299));
+        assert_eq!(take(&other, HOUR).await, OverdueSweep::NotOverdue);
+        clock.advance(Duration::from_secs(1));
+        let both = tokio::join!(take(&one, HOUR), take(&other, HOUR));
+        assert!(
+            matches!(
+                both,
+                (OverdueSweep::Taken, OverdueSweep::TakenByAnother)
+                    | (OverdueSweep::TakenByAnother, OverdueSweep::Taken)
+            ),
+            "{both:?}"
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! How the host passes HTTP requests on: by proxying them, by forwarding them, or not at all. Knows no route.
+//!
+//! A host that forwards (host.json without `enableProxyingHttpRequest`, or a host from before 2025) holds each answer whole
+//! in its memory and never gives that memory back.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use serde::Serialize;
+use tracing::warn;
+
+use super::origin::INVOCATION_ID;
+
+/// What a host that forwards appends to the caller's user agent.
+const FORWARDING_AGENT: &str = "Azure-Functions-Host/";
+/// Tells `doctor` how its own request came.
+pub const FORM_HEADER: HeaderName = HeaderName::from_static("x-recording-vault-host");
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HostForm {
+    /// Without a host: from a program on this machine, from Lambda, or unfolded from an envelope.
+    Direct,
+    Forwarded,
+    Proxied,
+}
+
+/// How the last request from outside came; one process has one host.
+static LAST: AtomicU8 = AtomicU8::new(0);
+
+impl HostForm {
+    pub fn of(headers: &HeaderMap) -> Self {
+        let agents = headers.get_all(header::USER_AGENT).iter();
+        let mut agents = agents.filter_map(|agent| agent.to_str().ok());
+        if !headers.contains_key(INVOCATION_ID) {
+            Self::Direct
+        } else if agents.any(|agent| agent.contains(FORWARDING_AGENT)) {
+            Self::Forwarded
+        } else {
+            Self::Proxied
+        }
+    }
+
+    /// How the last request came that a host passed on; `Direct` before the first.
+    pub fn last() -> Self {
+        match LAST.load(Ordering::Relaxed) {
+            1 => Self::Forwarded,
+            2 => Self::Proxied,
+            _ => Self::Direct,
+        }
+    }
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Direct => "direct",
+            Self::Forwarded => "forwarding",
+            Self::Proxied => "proxying",
+        }
+    }
+
+    /// Notes how a request came; warns of the first one that was forwarded.
+    fn note(self) {
+        let number = match self {
+            Self::Direct => return,
+            Self::Forwarded => 1,
+            Self::Proxied => 2,
+        };
+        let before = LAST.swap(number, Ordering::Relaxed);
+        if self == Self::Forwarded && before != number {
+            warn!(
+                "The Functions host forwards HTTP requests: it holds every answer whole in its memory, so parts of media are limited to 8 MiB and whole files to 64 MiB. Set `enableProxyingHttpRequest` in host.json and update the host."
+            );
+        }
+    }
+}
+
+/// Notes how each HTTP request came, and says so in its answer. An envelope is the host's own request.
+pub async fn noted(request: Request, next: Next) -> Response {
+    let path = request.uri().path().as_bytes();
+    let is_envelope = !path
+        .get(..5)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"/api/"));
+    if is_envelope {
+        return next.run(request).await;
+    }
+    let form = HostForm::of(request.headers());
+    form.note();
+    let mut response = next.run(request).await;
+    let value = HeaderValue::from_static(form.name());
+    response.headers_mut().insert(FORM_HEADER, value);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::proxied(&[(INVOCATION_ID, "1"), ("user-agent", "curl/8")], HostForm::Proxied)]
+    #[case::proxied_without_agent(&[(INVOCATION_ID, "1")], HostForm::Proxied)]
+    #[case::forwarded(&[(INVOCATION_ID, "1"), ("user-agent", "curl/8 Azure-Functions-Host/4.1037.0")], HostForm::Forwarded)]
+    #[case::forwarded_without_agent(&[(INVOCATION_ID, "1"), ("user-agent", "Azure-Functions-Host/4.1037.0")], HostForm::Forwarded)]
+    #[case::program(&[("user-agent", "curl/8")], HostForm::Direct)]
+    fn the_form_is_told_by_what_the_host_adds(
+        #[case] headers: &[(&'static str, &'static str)],
+        #[case] expected: HostForm,
+    ) {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
+        assert_eq!(HostForm::of(&headers), expected);
+    }
+}

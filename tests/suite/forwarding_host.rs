@@ -1,0 +1,86 @@
+//! Behind a host that forwards: what it can hold of media, and who is told.
+
+use functions_host::Generation;
+use serde_json::json;
+
+use crate::support::world::{World, document_ids};
+
+const PART_BYTES: u64 = 8 << 20;
+
+#[tokio::test]
+async fn a_part_is_as_large_as_a_forwarding_host_can_hold_and_a_player_reaches_the_end() {
+    let world = World::new().await;
+    let call = json!({"chunks": [{"sizeBytes": PART_BYTES + 1000}]});
+    let event = world.recording(json!({"call": call})).await;
+    world.event(&event).await;
+    let id = document_ids(&event).remove(0);
+    let host = world
+        .host_with(|options| options.generation = Generation::Forwarding)
+        .await;
+    let url = format!("{}/api/vault/chunks/{id}/media", host.url());
+    let part = async |from: u64| {
+        let request = world
+            .client
+            .get(&url)
+            .header("range", format!("bytes={from}-"));
+        let answer = request.send().await.expect("the host answers");
+        assert_eq!(answer.status(), 206);
+        let range = answer.headers()["content-range"]
+            .to_str()
+            .expect("it is text")
+            .to_owned();
+        (
+            range,
+            answer.bytes().await.expect("the body comes").len() as u64,
+        )
+    };
+    let (range, first) = part(0).await;
+    assert!(range.starts_with("bytes 0-8388607/"), "{range}");
+    assert_eq!(first, PART_BYTES);
+    let (range, rest) = part(first).await;
+    let size = range
+        .rsplit('/')
+        .next()
+        .and_then(|size| size.parse::<u64>().ok());
+    assert_eq!(Some(first + rest), size, "{range}");
+    // The whole is small enough to be held.
+    let whole = world
+        .client
+        .get(&url)
+        .send()
+        .await
+        .expect("the host answers");
+    assert_eq!(whole.status(), 200);
+    // Behind the host that proxies nothing is cut short.
+    let proxied = url.replace(&host.url(), &world.host.url());
+    let request = world.client.get(proxied).header("range", "bytes=0-");
+    let all = request.send().await.expect("the host answers");
+    assert_eq!(all.content_length(), size);
+}
+
+#[tokio::test]
+async fn a_host_that_forwards_is_warned_of_once_and_shown_in_the_summary() {
+    let world = World::new().await;
+    let (_, summary) = world.api("GET", "/vault/summary", None).await;
+    assert_eq!(summary["host"], "proxying");
+    let host = world
+        .host_with(|options| options.generation = Generation::Forwarding)
+        .await;
+    for _ in 0..2 {
+        let answer = world
+            .client
+            .get(format!("{}/api/vault/summary", host.url()))
+            .send()
+            .await;
+        let answer = answer.expect("the host answers");
+        assert_eq!(answer.headers()["x-recording-vault-host"], "forwarding");
+        let summary: serde_json::Value = answer.json().await.expect("it is JSON");
+        assert_eq!(summary["host"], "forwarding");
+    }
+    let console = world.console();
+    assert_eq!(
+        console.matches("forwards HTTP requests").count(),
+        1,
+        "{console}"
+    );
+}

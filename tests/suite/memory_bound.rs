@@ -1,0 +1,110 @@
+//! No request ends the process: a host that proxies would send it again, and three ends take every function down. The smallest
+//! plan of Azure Functions has 512 MB, of which the host takes its part.
+
+use futures::StreamExt as _;
+use serde_json::json;
+
+use crate::support::world::World;
+
+const PLAN_BYTES: u64 = 512 << 20;
+/// What the real host was seen to take beside a handler.
+const HOST_BYTES: u64 = 210 << 20;
+const AT_ONCE: usize = 4;
+
+const ENVELOPES: [&str; 13] = [
+    "RecordingFileStatusUpdated",
+    "ExportSweep",
+    "ExportChunk",
+    "EventGridWebhook",
+    "RecordingControl",
+    "RecordingReads",
+    "RecordingCallbacks",
+    "TelephonyActivities",
+    "Vault",
+    "VaultActions",
+    "VaultPlay",
+    "Metrics",
+    "ApiDescription",
+];
+
+const ROUTES: [&str; 9] = [
+    "/api/recordings",
+    "/api/recordings/callbacks",
+    "/api/recordings/x/pause",
+    "/api/recordings/x/stop",
+    "/api/vault/recordings/x/hold",
+    "/api/vault/chunks/x/verify",
+    "/api/vault/poison/x/replay",
+    "/api/telephony/v3/conversations/x/activities",
+    "/api/eventgrid/webhook",
+];
+
+/// Bodies that take the most: what is refused for its size, what is refused for its content, and what is just admitted.
+fn bodies() -> Vec<String> {
+    let objects = |count: usize| format!("[{}{{}}]", r#"{"":0},"#.repeat(count));
+    let envelope = |events: String| format!(r#"{{"Data":{{"event":{events}}},"Metadata":{{}}}}"#);
+    let text = "x".repeat(9 << 20);
+    vec![
+        "[".repeat(60_000),
+        objects(9_000),
+        envelope(objects(2_000_000)),
+        envelope(objects(180_000)),
+        json!({"Data": {"event": text.clone(), "req": {"Url": "http://h/api/recordings", "Method": "POST", "Body": text}}}).to_string(),
+    ]
+}
+
+fn peak_bytes(process_id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process_id}/status"));
+    let status = status.expect("the handler runs");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.expect("Linux tells the peak") * 1024
+}
+
+#[tokio::test]
+async fn the_worst_request_of_each_route_leaves_the_process_alive_in_512_megabytes() {
+    let world = World::with(&[
+        ("OPERATOR_ACTIONS", "on"),
+        ("TELEPHONY_KEY", "a-key-of-telephony"),
+        ("LOG", "error"),
+    ])
+    .await;
+    let process_id = world.host.handler_process_id().expect("it runs");
+    let url = world.handler_url().await;
+    let paths = ENVELOPES.map(|name| format!("/{name}"));
+    let paths = paths.into_iter().chain(ROUTES.map(str::to_owned));
+    let bodies = bodies();
+    let requests: Vec<_> = paths
+        .flat_map(|path| bodies.iter().map(move |body| (path.clone(), body.clone())))
+        .collect();
+    let sending = futures::stream::iter(requests).map(|(path, body)| {
+        let request = world
+            .client
+            .post(format!("{url}{path}"))
+            .header("content-type", "application/json")
+            .header("x-functions-key", "a-key-of-telephony")
+            .body(body);
+        async move {
+            let answer = request.send().await;
+            answer.unwrap_or_else(|error| panic!("{path} is answered: {error:?}"))
+        }
+    });
+    let answers: Vec<_> = sending.buffer_unordered(AT_ONCE).collect().await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status() != 200 || answer.content_length() != Some(0))
+    );
+    assert_eq!(
+        world.host.handler_process_id(),
+        Some(process_id),
+        "{}",
+        world.console()
+    );
+    let peak = peak_bytes(process_id);
+    assert!(
+        peak < PLAN_BYTES - HOST_BYTES,
+        "the handler took {} MiB",
+        peak >> 20
+    );
+}

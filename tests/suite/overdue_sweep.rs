@@ -1,0 +1,136 @@
+//! A sweep where the timer does not fire, and one that waits for the claim of a process that died.
+
+use std::fs;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::support::eventually;
+use crate::support::world::{World, document_ids};
+
+const OVERDUE: &str = "No sweep ended within five minutes";
+
+fn note_last_sweep(world: &World, ago: SignedDuration) {
+    let ledger = world.vault.with_file_name("vault-ledger");
+    fs::create_dir_all(&ledger).expect("the folder is ours");
+    let at = Timestamp::now() - ago;
+    let sweep = json!({"at": at.to_string(), "durationMs": 5});
+    fs::write(ledger.join("last-sweep.json"), sweep.to_string()).expect("the folder is ours");
+}
+
+/// A chunk whose event came and whose export was left to the sweep.
+async fn left_to_the_sweep(world: &World) -> String {
+    let faults = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1}]);
+    world.admin("PUT", "faults", faults).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 60_000}]}}))
+        .await;
+    world.event(&event).await;
+    world.admin("PUT", "faults", json!([])).await;
+    document_ids(&event).remove(0)
+}
+
+#[tokio::test]
+async fn a_request_starts_the_sweep_that_the_timer_did_not_and_of_two_processes_one_does() {
+    let world = World::with(&[("EVENT_BUDGET", "1s")]).await;
+    note_last_sweep(&world, SignedDuration::from_mins(6));
+    let other = world.another_host().await;
+    let ask = async |host: String| {
+        let url = format!("{host}/api/vault/summary");
+        let answer = world.client.get(url).send().await;
+        assert_eq!(answer.expect("the host answers").status(), 200);
+    };
+    tokio::join!(ask(world.host.url()), ask(other.url()));
+    eventually("a sweep is noted", async || {
+        let (_, summary) = world.api("GET", "/vault/summary", None).await;
+        let at: Timestamp = summary["tiles"]["lastSweep"]["at"].as_str()?.parse().ok()?;
+        (Timestamp::now().duration_since(at) < SignedDuration::from_mins(5)).then_some(())
+    })
+    .await;
+    let console = world.console();
+    assert_eq!(console.matches(OVERDUE).count(), 1, "{console}");
+}
+
+#[tokio::test]
+async fn an_event_starts_it_too_and_its_chunks_are_exported() {
+    let world = World::with(&[("EVENT_BUDGET", "1s")]).await;
+    let id = left_to_the_sweep(&world).await;
+    assert_ne!(world.ledger_entry(&id)["state"]["name"], "sourceDeleted");
+    // The first event's look was before: another process looks now.
+    note_last_sweep(&world, SignedDuration::from_hours(1));
+    let other = world.another_host().await;
+    let url = format!(
+        "{}/RecordingFileStatusUpdated",
+        crate::support::world::handler_url(&other).await
+    );
+    let nothing = json!({"Data": {"event": []}, "Metadata": {}}).to_string();
+    let request = world
+        .client
+        .post(url)
+        .header("content-type", "application/json")
+        .body(nothing);
+    assert_eq!(
+        request.send().await.expect("the handler answers").status(),
+        200
+    );
+    eventually("the chunk is exported", async || {
+        (world.ledger_entry(&id)["state"]["name"] == "sourceDeleted").then_some(())
+    })
+    .await;
+}
+
+#[rstest::rstest]
+#[case::recent(SignedDuration::from_mins(4), "/vault/summary")]
+#[case::anonymous(SignedDuration::from_mins(6), "/openapi.json")]
+#[tokio::test]
+async fn no_sweep_is_started_where_one_came_or_anybody_may_ask(
+    #[case] ago: SignedDuration,
+    #[case] path: &str,
+) {
+    let world = World::new().await;
+    note_last_sweep(&world, ago);
+    let (status, _) = world.api("GET", path, None).await;
+    assert_eq!(status, 200);
+    // What would have been started is started before this is answered.
+    world.api("GET", "/openapi.json", None).await;
+    assert!(!world.console().contains(OVERDUE), "{}", world.console());
+}
+
+#[tokio::test]
+async fn a_sweep_waits_for_the_claim_of_a_process_that_was_killed() {
+    let world = World::with(&[("CLAIM_TTL", "3s"), ("EVENT_BUDGET", "10s")]).await;
+    let faults = json!([{"plane": "media", "kind": "slow", "piecesPerSecond": 1, "times": 1}]);
+    world.admin("PUT", "faults", faults).await;
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 60_000}]}}))
+        .await;
+    let id = document_ids(&event).remove(0);
+    let envelope = json!({"Data": {"event": event}, "Metadata": {}}).to_string();
+    let request = world
+        .client
+        .post(format!(
+            "{}/RecordingFileStatusUpdated",
+            world.handler_url().await
+        ))
+        .header("content-type", "application/json")
+        .body(envelope);
+    let delivering = tokio::spawn(request.send());
+    eventually("the chunk is claimed", async || {
+        let path = world
+            .vault
+            .with_file_name("vault-ledger")
+            .join(format!("chunks/{id}.json"));
+        let entry: serde_json::Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
+        entry["claim"].is_object().then_some(())
+    })
+    .await;
+    world.host.kill_handler().await;
+    delivering.abort();
+    world.admin("PUT", "faults", json!([])).await;
+    let report = world.sweep().await;
+    assert_eq!(
+        world.ledger_entry(&id)["state"]["name"],
+        "sourceDeleted",
+        "{report}"
+    );
+}
