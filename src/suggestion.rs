@@ -26,7 +26,14 @@ pub fn meant<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
         let best = words.max_by(|one, other| one.0.total_cmp(&other.0))?;
         (best.0 >= ALIKE).then_some(best.1)
     };
-    find(given).or(confused).or_else(alike).copied()
+    let letters = |word: &str| {
+        let mut letters = word.to_ascii_lowercase().into_bytes();
+        letters.sort_unstable();
+        letters
+    };
+    // `form` is a slip of `from`, and not short for `format`.
+    let swapped = known.iter().find(|word| letters(word) == letters(given));
+    find(given).or(confused).or(swapped).or_else(alike).copied()
 }
 
 /// `; did you mean …?`, or `; expected …` with all of them.
@@ -55,13 +62,17 @@ mod tests {
     #[case("servercallid", Some("serverCallId"))]
     #[case("serverCallID", Some("serverCallId"))]
     #[case("sreverCallId", Some("serverCallId"))]
+    #[case("form", Some("from"))]
     #[case("limit", Some("top"))]
     #[case("xyz", None)]
     fn a_word_is_suggested_only_where_it_is_probably_meant(
         #[case] given: &str,
         #[case] expected: Option<&str>,
     ) {
-        assert_eq!(meant(given, &["serverCallId", "roomId", "top"]), expected);
+        assert_eq!(
+            meant(given, &["serverCallId", "roomId", "top", "format", "from"]),
+            expected
+        );
     }
 
     #[test]

@@ -198,7 +198,8 @@ fn completed(day: &str, summary: &DaySummary) -> Telling {
             "day": day,
             "recordings": summary.recordings,
             "incomplete": summary.incomplete,
-            "minutes": summary.minutes,
+            // A sum of nothing is -0.0.
+            "minutes": summary.minutes + 0.0,
             "madeAt": summary.made_at,
         }),
     }

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use crate::support::world::{World, document_ids, files_by_path};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+const DAY: &str = "com.recording-vault.day.completed";
 const ANNA: &str = "8:acs:29bd5ea9_00000001";
 
 /// A receiver of events, which takes them or does not.
@@ -51,8 +52,16 @@ impl Receiver {
         *self.shared.is_down.lock().expect("no holder panics") = is_down;
     }
 
+    /// The events of recordings; the sweep tells of yesterday as well.
     fn taken(&self) -> Vec<Value> {
-        self.shared.taken.lock().expect("no holder panics").clone()
+        let mut taken = self.shared.taken.lock().expect("no holder panics").clone();
+        taken.retain(|told| told["type"] != DAY);
+        taken
+    }
+
+    fn days(&self) -> usize {
+        let taken = self.shared.taken.lock().expect("no holder panics");
+        taken.iter().filter(|told| told["type"] == DAY).count()
     }
 
     fn asked(&self) -> Vec<String> {
@@ -151,6 +160,7 @@ async fn an_export_is_told_once_it_is_proved_and_names_no_person() {
     assert!(!told.to_string().contains(ANNA), "{told}");
     world.sweep().await;
     assert_eq!((receiver.taken().len(), outbox(&world)), (1, 0));
+    assert_eq!(receiver.days(), 1, "yesterday is told once");
     assert!(!world.console().contains("SECRETOFTHEHOOK"));
 }
 
@@ -161,14 +171,20 @@ async fn what_a_receiver_did_not_take_is_sent_again_with_the_same_id() {
     let world = world(&receiver).await;
     recorded(&world, json!({"chunks": [{"durationMs": 1000}]})).await;
     receiver.is_asked().await;
-    assert_eq!((receiver.taken().len(), outbox(&world)), (0, 1));
+    // The export, and the report of yesterday.
+    assert_eq!((receiver.taken().len(), outbox(&world)), (0, 2));
     receiver.set_down(false);
     world.sweep().await;
     let taken = receiver.taken();
     assert_eq!((taken.len(), outbox(&world)), (1, 0), "{taken:?}");
     let asked = receiver.asked();
     assert!(
-        asked.len() > 1 && asked.iter().all(|id| taken[0]["id"] == id.as_str()),
+        asked
+            .iter()
+            .filter(|id| taken[0]["id"] == id.as_str())
+            .count()
+            > 0
+            && receiver.days() == 1,
         "{asked:?}"
     );
 }
