@@ -16,6 +16,7 @@ use crate::notify::Notifier;
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::secret::SharedSecret;
+use crate::timestamps::TimestampAuthority;
 
 /// The application: one service for each thing that it does.
 pub struct App {
@@ -43,6 +44,8 @@ pub struct App {
     pub telephony: Option<TelephonyDoor>,
     /// Tells others of recordings; `None` where nobody is told.
     pub notifier: Option<Arc<Notifier>>,
+    /// Stamps checkpoints of the audit log; `None` where nobody does.
+    pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,

@@ -33,6 +33,7 @@ use crate::intake::dispatch::Dispatch;
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::store::DocumentStore;
+use crate::timestamps::TimestampAuthority;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
 use notifications::Notifications;
@@ -119,6 +120,12 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
         telephony: telephony(config.telephony, &control, &store, &new_identity)?,
+        timestamps: config
+            .timestamps
+            .url
+            .map(TimestampAuthority::new)
+            .transpose()
+            .map_err(BuildError::Http)?,
         event_budget: config.limits.event_budget,
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,

@@ -3,11 +3,13 @@
 mod acs;
 mod doors;
 mod export;
+mod limits;
 mod notify;
 mod reader;
 pub mod settings;
 mod storage;
 mod telemetry;
+mod timestamps;
 
 use std::fmt;
 use std::time::Duration;
@@ -27,13 +29,11 @@ use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
+pub use limits::TimeLimits;
 pub use notify::NotifyConfig;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
-
-/// A request to the vault begins only while half of a claim is left, and is cut off when the claim is over: with less than this
-/// a slow storage would hardly get anything done.
-const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
+pub use timestamps::TimestampConfig;
 
 /// How to sign in at ACS.
 #[derive(Debug, Clone)]
@@ -95,17 +95,6 @@ pub struct StorageConfig {
     pub export_queue: Option<QueueUrl>,
 }
 
-/// How long work may take, and how long a claim and a source last.
-#[derive(Debug, Clone, Copy)]
-pub struct TimeLimits {
-    pub event_budget: Duration,
-    pub sweep_budget: Duration,
-    pub claim_ttl: Duration,
-    pub source_retention: Duration,
-    /// How long events that could not be read are kept.
-    pub poison_retention: Duration,
-}
-
 /// How log lines are filtered and written, and where metrics and traces go.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
@@ -135,6 +124,7 @@ pub struct Config {
     pub export: ExportPolicy,
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
+    pub timestamps: TimestampConfig,
     pub log: LogConfig,
     /// `None`: nobody is notified.
     pub notify: Option<NotifyConfig>,
@@ -223,6 +213,7 @@ impl Reader {
             "off" => Ok(false),
             other => Err(format!("is `{other}`; expected on or off")),
         });
+        let timestamps = self.timestamps();
         let log = self.log();
         let notify = self.notify();
         Some(Config {
@@ -238,6 +229,7 @@ impl Reader {
             limits: limits?,
             export: export?,
             operator_actions: operator_actions?,
+            timestamps,
             log: log?,
             notify,
         })
@@ -249,21 +241,6 @@ impl Reader {
         Some(ControlPolicy {
             requires_consent: requires_consent?,
             missing_after: missing_after?,
-        })
-    }
-
-    fn limits(&mut self) -> Option<TimeLimits> {
-        let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
-        let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
-        let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
-        let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
-        let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
-        Some(TimeLimits {
-            event_budget: event_budget?,
-            sweep_budget: sweep_budget?,
-            claim_ttl: claim_ttl?,
-            source_retention: source_retention?,
-            poison_retention: poison_retention?,
         })
     }
 }

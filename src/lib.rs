@@ -57,4 +57,5 @@ pub mod store;
 pub mod suggestion;
 pub mod telemetry;
 pub mod timer;
+pub mod timestamps;
 pub mod vault;

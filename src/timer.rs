@@ -13,7 +13,9 @@ use crate::error_chain::ErrorChain;
 use crate::export::ledger::{LastSweep, LedgerError};
 use crate::export::{Budget, SweepReport};
 use crate::metrics;
-use crate::store::DocumentError;
+use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed};
+use crate::store::{DocumentError, StoreError};
+use crate::timestamps::{StampError, TimestampAuthority};
 
 /// A bot that does not answer keeps no sweep from ending.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
@@ -25,6 +27,15 @@ const NOTIFICATIONS_BUDGET: Duration = Duration::from_secs(30);
 pub struct TimerReport {
     pub chunks: Result<SweepReport, LedgerError>,
     pub recordings: Result<RecordingsReport, DocumentError>,
+}
+
+/// Why today's stamp of the audit log is missing.
+#[derive(Debug, thiserror::Error)]
+enum StampingError {
+    #[error(transparent)]
+    Ledger(#[from] StoreError),
+    #[error(transparent)]
+    Authority(#[from] StampError),
 }
 
 /// Runs every job until nothing is due or `SWEEP_BUDGET` is spent. A job that fails does not stop the others.
@@ -45,7 +56,9 @@ pub async fn run(app: &App) -> TimerReport {
         tracing::error!(error = %ErrorChain(&error), "Could not make the report of yesterday");
     }
     send_notifications(app).await;
-    note_sweep(app, began).await;
+    stamp_audit_log(app).await;
+    let checkpoint = checkpoint_audit_log(app).await;
+    note_sweep(app, began, checkpoint).await;
     match &chunks {
         Ok(report) => {
             measure(report, began, app);
@@ -113,11 +126,65 @@ async fn send_notifications(app: &App) {
     }
 }
 
+/// Has the newest checkpoint of the audit log stamped, once a day and before the day's first: so it is the last of the day before.
+async fn stamp_audit_log(app: &App) {
+    let Some(authority) = &app.timestamps else {
+        return;
+    };
+    match stamp_newest(app.ledger.audit(), authority).await {
+        Ok(None) => {}
+        Ok(Some(newest)) => {
+            tracing::info!(
+                checkpoint.number = newest.number,
+                "Checkpoint {newest} of the audit log was stamped"
+            );
+        }
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "Could not have the audit log stamped");
+        }
+    }
+}
+
+/// Returns what was stamped now.
+async fn stamp_newest(
+    log: &AuditLog,
+    authority: &TimestampAuthority,
+) -> Result<Option<CheckpointRef>, StampingError> {
+    let Some(unstamped) = log.unstamped().await? else {
+        return Ok(None);
+    };
+    let newest = unstamped.checkpoint;
+    let token = authority.stamp(newest.sha256).await?;
+    log.keep_stamp(unstamped, token).await?;
+    Ok(Some(newest))
+}
+
+/// Writes a checkpoint of the audit log if something is new in it. Returns the newest.
+async fn checkpoint_audit_log(app: &App) -> Option<CheckpointRef> {
+    match app.ledger.audit().checkpoint().await {
+        Ok(done) => {
+            if let Checkpointed::Written(newest) = done {
+                tracing::info!(
+                    checkpoint.number = newest.number,
+                    checkpoint.sha256 = %newest.sha256,
+                    "Wrote checkpoint {newest} of the audit log"
+                );
+            }
+            done.newest()
+        }
+        Err(error) => {
+            tracing::error!(error = %ErrorChain(&error), "Could not write a checkpoint of the audit log");
+            None
+        }
+    }
+}
+
 /// Writes down when the sweep ended, for those who ask whether it runs.
-async fn note_sweep(app: &App, began: Instant) {
+async fn note_sweep(app: &App, began: Instant, audit_checkpoint: Option<CheckpointRef>) {
     let sweep = LastSweep {
         at: app.clock.now(),
         duration_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        audit_checkpoint,
     };
     if let Err(error) = app.ledger.note_sweep(sweep).await {
         tracing::debug!(error = %ErrorChain(&error), "Could not write down when the sweep ended");

@@ -21,7 +21,7 @@ use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, CheckpointRef};
 use crate::store::digest::Sha256Digest;
 
 /// A file of the archive.
@@ -48,6 +48,8 @@ pub struct NotArchived {
 pub struct Manifest {
     pub participant: String,
     pub made_at: Timestamp,
+    /// The newest checkpoint of the audit log that was known then.
+    pub audit_checkpoint: Option<CheckpointRef>,
     /// In the order of their folders.
     pub recordings: Vec<String>,
     pub files: Vec<ArchivedFile>,
@@ -163,6 +165,7 @@ impl Catalogue {
             manifest: Manifest {
                 participant: person.id().to_owned(),
                 made_at: self.clock.now(),
+                audit_checkpoint: self.ledger.audit().anchor().await,
                 recordings: Vec::new(),
                 files: Vec::new(),
                 missing: Vec::new(),

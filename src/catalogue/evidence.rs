@@ -32,7 +32,7 @@ use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
 use crate::recording::RecordingId;
-use crate::store::audit::{AuditAction, AuditRecord};
+use crate::store::audit::{AuditAction, AuditRecord, CheckpointRef};
 use crate::store::digest::Sha256Digest;
 
 /// Checks a package offline.
@@ -68,6 +68,8 @@ pub struct PackedFile {
 pub struct EvidenceReport {
     pub made_at: Timestamp,
     pub made_by: String,
+    /// The newest checkpoint of the audit log that was known then.
+    pub audit_checkpoint: Option<CheckpointRef>,
     /// In the order of their folders.
     pub recordings: Vec<String>,
     pub files: Vec<PackedFile>,
@@ -198,6 +200,7 @@ impl Catalogue {
             report: EvidenceReport {
                 made_at: self.clock.now(),
                 made_by: request.made_by.clone(),
+                audit_checkpoint: self.ledger.audit().anchor().await,
                 recordings: Vec::new(),
                 files: Vec::new(),
                 problems: Vec::new(),

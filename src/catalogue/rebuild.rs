@@ -10,7 +10,7 @@ use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::export::LedgerEntry;
 use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, AuditPosition};
 
 /// What was looked at.
 #[derive(Debug, Default, Serialize)]
@@ -72,13 +72,13 @@ impl Catalogue {
     }
 
     /// Where the audit log tells of which chunk.
-    async fn positions(&self) -> Result<HashMap<DocumentId, Vec<u64>>, CatalogueError> {
-        let mut positions: HashMap<DocumentId, Vec<u64>> = HashMap::new();
+    async fn positions(&self) -> Result<HashMap<DocumentId, Vec<AuditPosition>>, CatalogueError> {
+        let mut positions: HashMap<DocumentId, Vec<AuditPosition>> = HashMap::new();
         let mut documents = self.ledger.audit().documents().boxed();
-        while let Some((number, records)) = documents.try_next().await? {
+        while let Some((position, records)) = documents.try_next().await? {
             for record in records {
                 if let Ok(id) = record.subject.parse::<DocumentId>() {
-                    positions.entry(id).or_default().push(number);
+                    positions.entry(id).or_default().push(position.clone());
                 }
             }
         }
@@ -89,7 +89,7 @@ impl Catalogue {
     async fn index_chunk(
         &self,
         id: &DocumentId,
-        audited: Option<&Vec<u64>>,
+        audited: Option<&Vec<AuditPosition>>,
     ) -> Result<Result<bool, String>, CatalogueError> {
         let Some(entry) = self.entry(id).await? else {
             return Ok(Err("its entry is not readable".to_owned()));

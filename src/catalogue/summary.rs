@@ -324,6 +324,10 @@ fn tiles(counts: Counts, open: &Open, sweep: Option<LastSweep>, now: Timestamp) 
         lost: counts.lost.count,
         held: counts.held.count,
         poison: counts.poison.count,
-        last_sweep: sweep.map(|LastSweep { at, duration_ms }| SweepTile { at, duration_ms }),
+        last_sweep: sweep.map(
+            |LastSweep {
+                 at, duration_ms, ..
+             }| SweepTile { at, duration_ms },
+        ),
     }
 }

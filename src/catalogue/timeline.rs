@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 
 use super::row::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::store::audit::{AuditAction, AuditRecord};
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord};
 
 /// Documents of the log that are read for one recording; of one with more the newest are.
 const READ_AT_MOST: usize = 1000;
@@ -82,28 +82,32 @@ impl Catalogue {
         &self,
         recorded: &KnownRecording,
     ) -> Result<Vec<AuditRecord>, CatalogueError> {
-        let numbers: BTreeSet<u64> = recorded
+        let places: BTreeSet<&AuditPosition> = recorded
             .entries()
-            .flat_map(|entry| entry.audited.iter().copied())
+            .flat_map(|entry| &entry.audited)
             .collect();
-        let numbers = numbers
+        let places = places
             .into_iter()
             .rev()
             .take(READ_AT_MOST)
-            .collect::<Vec<_>>();
-        let documents = futures::stream::iter(numbers.into_iter().rev())
-            .map(|number| async move { self.ledger.audit().records(number).await });
+            .cloned()
+            .collect::<Vec<AuditPosition>>();
+        let documents = futures::stream::iter(places.into_iter().rev())
+            .map(|place| async move { self.ledger.audit().records(&place).await });
         let documents: Vec<Vec<AuditRecord>> = documents.buffered(AT_ONCE).try_collect().await?;
         let ids: BTreeSet<&str> = recorded
             .chunks
             .iter()
             .map(|chunk| chunk.document_id.as_str())
             .collect();
-        Ok(documents
+        let mut records: Vec<AuditRecord> = documents
             .into_iter()
             .flatten()
             .filter(|record| ids.contains(record.subject.as_str()))
-            .collect())
+            .collect();
+        // Each process has a log of its own.
+        records.sort_by_key(|record| record.at);
+        Ok(records)
     }
 }
 
@@ -176,6 +180,10 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         | AuditAction::PersonErasing
         | AuditAction::PersonErased
         | AuditAction::Forgotten
+        | AuditAction::Played
+        | AuditAction::Downloaded
+        | AuditAction::TicketIssued
+        | AuditAction::AccessesDropped
         | AuditAction::Other(_)) => format!("Chunk {index}: {other}"),
     }
 }

@@ -84,6 +84,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("NOTIFY_URL", None),
     setting("NOTIFY_SECRET", None),
     setting("NOTIFY_QUEUE_URL", None),
+    setting("TIMESTAMP_URL", None),
+    setting("TIMESTAMP_CA", None),
     setting("LOG", Some("info")),
     setting("LOG_FORMAT", Some("text")),
     setting("OTEL_EXPORTER_OTLP_ENDPOINT", None),

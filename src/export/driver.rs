@@ -143,6 +143,7 @@ impl ExportDriver {
         policy: ExportPolicy,
     ) -> Self {
         let exporter = ChunkExporter {
+            audit: ledger.audit_log(),
             source: Arc::clone(&acs),
             vaults,
             clock: Arc::clone(&clock),

@@ -13,6 +13,7 @@ use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
 use crate::recording::{FileNumber, MediaKind, MetadataSummary, RecordingChunk};
+use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
 
 pub use further_file::{FurtherFile, FurtherState};
@@ -87,9 +88,9 @@ pub struct LedgerEntry {
     /// Its participants, as keys of the index name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) participant_hashes: Vec<PersonHash>,
-    /// Numbers of the audit log's documents that tell of it.
+    /// Places in the audit log that tell of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub audited: Vec<u64>,
+    pub audited: Vec<AuditPosition>,
     pub(super) claim: Option<ClaimRecord>,
 }
 
@@ -175,11 +176,11 @@ impl LedgerEntry {
     }
 
     /// Remembers where in the audit log it is told of.
-    pub fn note_audited(&mut self, number: u64) {
+    pub fn note_audited(&mut self, position: AuditPosition) {
         if self.audited.len() >= AUDITED_KEPT {
             self.audited.remove(0);
         }
-        self.audited.push(number);
+        self.audited.push(position);
     }
 
     /// Writes a failure into the history.

@@ -7,7 +7,7 @@
 //! events/<sha256>.json              an event that the sweep goes on with, whole
 //! begun/<sha256>.json               who took a large event, and did not end
 //! calls-seen/<day>-<sha256>         a call whose start was announced
-//! audit/<number>.json               what happened, in a chain
+//! audit/<log>/<number>.json         what happened, in chains; see store/audit.rs
 //! ```
 //! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
 
@@ -41,6 +41,7 @@ use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
 pub use announcing::{Admission, Circumstances, OtherFile, Recorded, Solicitation};
+pub use auditing::audited_state;
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
 pub use indexing::BEYOND_THE_INDEX;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::receipt::ExportReceipt;
 use crate::recording::RecordingChunk;
+use crate::store::audit::CheckpointRef;
 
 /// A receipt has a few thousand bytes, and what its event said besides.
 pub const RECEIPT_READ_LIMIT: u64 = 4 * 1024 * 1024;
@@ -16,6 +17,9 @@ pub(super) struct ReceiptDocument<'a> {
     pub receipt: &'a ExportReceipt,
     pub chunk: &'a RecordingChunk,
     pub recorded_at: Timestamp,
+    /// The newest checkpoint of the audit log that was known then: what it covers cannot be rewritten unseen any more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_checkpoint: Option<CheckpointRef>,
 }
 
 /// A receipt as it is read back from the vault.
@@ -25,4 +29,6 @@ pub struct KeptReceipt {
     pub receipt: ExportReceipt,
     pub chunk: RecordingChunk,
     pub recorded_at: Timestamp,
+    #[serde(default)]
+    pub audit_checkpoint: Option<CheckpointRef>,
 }

@@ -39,6 +39,10 @@ pub fn read_routes() -> Router<Arc<App>> {
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
+        .route(
+            "/api/vault/recordings/{recording_id}/evidence",
+            get(evidence::evidence),
+        )
         .route("/api/vault/chunks/{document_id}/ticket", get(media::ticket))
         .route("/api/vault/chunks/{document_id}/media", get(media::media))
         .route(
@@ -54,10 +58,6 @@ pub fn read_routes() -> Router<Arc<App>> {
 /// Routes of `VaultActions`.
 pub fn action_routes() -> Router<Arc<App>> {
     let routes = Router::new()
-        .route(
-            "/api/vault/recordings/{recording_id}/evidence",
-            get(evidence::evidence),
-        )
         .route(
             "/api/vault/recordings/{recording_id}/hold",
             post(actions::hold),

@@ -160,6 +160,7 @@ fn every_module_is_a_room_of_reasonable_size_with_its_purpose_on_the_door() {
     for top in [
         "src",
         "crates/timer-schedule/src",
+        "crates/timestamp-token/src",
         "dev/acs-simulator/src",
         "dev/blob-sink/src",
         "dev/deploy-package/src",

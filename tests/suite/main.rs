@@ -36,6 +36,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `readme` | README's commands, run as written |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -67,6 +68,9 @@
 mod acs_credentials;
 mod api_manners;
 mod audit_contention;
+mod audit_log;
+mod audit_stamps;
+mod audit_verbs;
 mod auto_record;
 mod backup_vault;
 mod caps;
@@ -113,6 +117,7 @@ mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod readme;
 mod rebuilding;
 mod recording_callbacks;
 mod recording_control;

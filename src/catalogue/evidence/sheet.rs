@@ -19,8 +19,7 @@ const HOW_TO_VERIFY: &str = "<h2>How to verify this package</h2>\
 By hand: <code>sha256sum --check SHA256SUMS</code> compares every file with its digest. Each receipt \
 (<code>…-receipt.….json</code>) was written when the copy was proved; its <code>sha256</code> must be the digest of the file \
 that its <code>name</code> names. <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest. <code>history.json</code> \
-has the audit log's records with the numbers of their documents; <code>recording-vault audit verify</code> checks the log \
-itself.</p>";
+has the audit log's records; <code>recording-vault audit verify</code> checks the log itself.</p>";
 
 /// Text that is safe in HTML.
 struct Escaped<T>(T);
@@ -75,6 +74,11 @@ pub(super) fn html(
     }
     sheet.files(report);
     sheet.raw(HOW_TO_VERIFY);
+    if let Some(checkpoint) = report.audit_checkpoint {
+        let noted =
+            format!("Newest checkpoint of the audit log when this package was made: {checkpoint}");
+        sheet.element("p", noted);
+    }
     sheet.raw("</body></html>\n");
     sheet.html
 }

@@ -1,5 +1,7 @@
 //! What of the ledger's writes goes into the audit log, before they take effect.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
@@ -8,7 +10,7 @@ use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, RecordingChunk};
-use crate::store::audit::{Actor, AuditAction, AuditLog};
+use crate::store::audit::{Actor, AuditAction, AuditLog, AuditPosition};
 
 impl ChunkLedger {
     /// The log of everything that happens to chunks.
@@ -16,7 +18,12 @@ impl ChunkLedger {
         &self.audit
     }
 
-    /// An operator is about to do something. Gives the number of the log's document that tells of it.
+    /// The same, to keep.
+    pub fn audit_log(&self) -> Arc<AuditLog> {
+        Arc::clone(&self.audit)
+    }
+
+    /// An operator is about to do something. Returns the place in the log.
     ///
     /// # Errors
     /// When the storage fails: it must then not be done.
@@ -25,14 +32,14 @@ impl ChunkLedger {
         action: AuditAction,
         subject: &str,
         detail: Value,
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<AuditPosition, LedgerError> {
         Ok(self
             .audit
             .append(Actor::Operator, action, subject, detail)
             .await?)
     }
 
-    /// The handler is about to do something to a chunk. Gives the number of the log's document that tells of it.
+    /// The handler is about to do something to a chunk. Returns the place in the log.
     ///
     /// # Errors
     /// When the storage fails: it must then not be done.
@@ -41,7 +48,7 @@ impl ChunkLedger {
         action: AuditAction,
         document_id: &DocumentId,
         detail: Value,
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<AuditPosition, LedgerError> {
         Ok(self
             .audit
             .append(Actor::Handler, action, document_id.as_str(), detail)
@@ -52,7 +59,7 @@ impl ChunkLedger {
         &self,
         action: AuditAction,
         chunk: &RecordingChunk,
-    ) -> Result<u64, LedgerError> {
+    ) -> Result<AuditPosition, LedgerError> {
         let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
         self.audit_step(action, &chunk.document_id, detail).await
     }
@@ -65,11 +72,9 @@ impl ChunkLedger {
     ) -> Result<(), LedgerError> {
         let id = after.chunk.document_id.clone();
         if before.state != after.state {
-            let detail = described(&after.state);
-            let number = self
-                .audit_step(action_of(&after.state), &id, detail)
-                .await?;
-            after.note_audited(number);
+            let (action, detail) = audited_state(&after.state);
+            let position = self.audit_step(action, &id, detail).await?;
+            after.note_audited(position);
         }
         let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
         let further: Vec<Value> = after
@@ -93,16 +98,20 @@ impl ChunkLedger {
             if let Some(other) = other_object {
                 detail["otherObject"] = other.as_str().into();
             }
-            let number = self
+            let position = self
                 .audit_step(AuditAction::DeletingSource, &id, detail)
                 .await?;
-            after.note_audited(number);
+            after.note_audited(position);
         }
         Ok(())
     }
 }
 
-/// What the log says of a chunk that is in this state now.
+/// What the log says of a chunk that comes into this state.
+pub fn audited_state(state: &ChunkState) -> (AuditAction, Value) {
+    (action_of(state), described(state))
+}
+
 fn action_of(state: &ChunkState) -> AuditAction {
     match state {
         ChunkState::Pending => AuditAction::Pending,

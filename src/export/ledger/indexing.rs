@@ -11,7 +11,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, AuditPosition};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
@@ -176,7 +176,7 @@ impl ChunkLedger {
         &self,
         document_id: &DocumentId,
         metadata: Option<&MetadataSummary>,
-        audited: &[u64],
+        audited: &[AuditPosition],
     ) -> Result<(), LedgerError> {
         let changed = self
             .change(document_id, None, |found| {
@@ -252,15 +252,15 @@ impl ChunkLedger {
 fn completed(
     before: &LedgerEntry,
     metadata: Option<&MetadataSummary>,
-    audited: &[u64],
+    audited: &[AuditPosition],
 ) -> Change<Option<LedgerEntry>> {
     let mut entry = before.clone();
     // What has no copy any more may have been erased meanwhile.
     let read = metadata.filter(|_| entry.state.receipt().is_some());
     entry.metadata = entry.metadata.take().or_else(|| read.cloned());
     if entry.audited.is_empty() {
-        for number in audited {
-            entry.note_audited(*number);
+        for position in audited {
+            entry.note_audited(position.clone());
         }
     }
     if entry == *before {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::auditing::audited_state;
 use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::export::layout;
@@ -73,7 +74,7 @@ impl ChunkLedger {
             .audit_operator(
                 AuditAction::Rebuilt,
                 document_id.as_str(),
-                serde_json::Value::Null,
+                audited_state(&entry.state).1,
             )
             .await?;
         entry.note_audited(number);

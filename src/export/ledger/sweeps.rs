@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ChunkLedger;
+use crate::store::audit::CheckpointRef;
 use crate::store::document_store::{Precondition, StoreError};
 
 const LAST_SWEEP: &str = "last-sweep.json";
@@ -17,6 +18,9 @@ const TAKEN_SWEEP: &str = "taken-sweep.json";
 pub struct LastSweep {
     pub at: Timestamp,
     pub duration_ms: u64,
+    /// The newest checkpoint of the audit log at its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit_checkpoint: Option<CheckpointRef>,
 }
 
 /// A sweep that a process took upon itself, because the timer's did not come.
@@ -128,7 +132,7 @@ mod tests {
     async fn an_overdue_sweep_is_taken_by_one_process_every_five_minutes() {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let store = Arc::new(MemoryDocumentStore::default());
-        let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_secs(60));
+        let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_mins(1));
         let (one, other) = (new(), new());
         assert_eq!(
             take(&one, Duration::from_secs(299)).await,
@@ -139,6 +143,7 @@ mod tests {
         let sweep = LastSweep {
             at: one.clock.now(),
             duration_ms: 1,
+            audit_checkpoint: None,
         };
         one.note_sweep(sweep).await.unwrap();
         clock.advance(Duration::from_secs(299));

@@ -26,6 +26,7 @@ use crate::media::PassingMedia;
 use crate::recording::{
     ContentKind, FormatKind, MediaKind, MetadataSummary, Participant, RecordingMetadata,
 };
+use crate::store::audit::AuditLog;
 
 /// Replacements of one receipt that are tried in a row while others write it.
 const RECEIPT_CONFLICTS: u32 = 4;
@@ -34,6 +35,8 @@ const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
 
 /// Moves a chunk's metadata and media; knows nothing of claims and states.
 pub struct ChunkExporter {
+    /// Its newest checkpoint goes into receipts.
+    pub audit: Arc<AuditLog>,
     pub source: Arc<dyn RecordingSource>,
     pub vaults: Vaults,
     pub clock: Arc<dyn Clock>,
@@ -265,6 +268,7 @@ impl ChunkExporter {
             receipt,
             chunk: &entry.chunk,
             recorded_at: entry.recorded_at,
+            audit_checkpoint: self.audit.anchor().await,
         };
         let content = Bytes::from(
             serde_json::to_vec_pretty(&document).expect("a receipt has string keys only"),

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::range::{self, RequestedRange, Served};
@@ -20,7 +21,9 @@ use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
+use crate::functions::recording_control::principal;
 use crate::recording::DocumentId;
+use crate::store::audit::AuditAction;
 
 /// The right to a chunk's media for a while.
 #[derive(Serialize, ToSchema)]
@@ -48,6 +51,7 @@ pub(crate) struct Ticket {
 pub(crate) async fn ticket(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
     let media = find(&app, &id, FileKind::Media).await?;
@@ -56,6 +60,9 @@ pub(crate) async fn ticket(
         .issue(&id, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
+    let detail = json!({"through": "api", "by": principal(&headers), "until": expires_at});
+    let log = app.ledger.audit_log();
+    log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
     Ok(Json(Ticket {
         url: format!("/api/vault/play/{ticket}"),
         expires_at,
@@ -82,7 +89,15 @@ pub(crate) async fn media(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    served(&app, &document_id(&id)?, FileKind::Media, &method, &headers).await
+    let id = document_id(&id)?;
+    let response = served(&app, &id, FileKind::Media, &method, &headers).await?;
+    let action = match response.status() {
+        StatusCode::PARTIAL_CONTENT => AuditAction::Played,
+        _ => AuditAction::Downloaded,
+    };
+    let detail = json!({"through": "api", "by": principal(&headers)});
+    note_access(&app, &id, (action, detail), &response);
+    Ok(response)
 }
 
 /// Gives a chunk's metadata as ACS wrote it, byte for byte.
@@ -100,14 +115,11 @@ pub(crate) async fn metadata(
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    served(
-        &app,
-        &document_id(&id)?,
-        FileKind::Metadata,
-        &method,
-        &headers,
-    )
-    .await
+    let id = document_id(&id)?;
+    let response = served(&app, &id, FileKind::Metadata, &method, &headers).await?;
+    let detail = json!({"through": "api", "by": principal(&headers), "file": "metadata"});
+    note_access(&app, &id, (AuditAction::Downloaded, detail), &response);
+    Ok(response)
 }
 
 /// Gives a chunk's media to whoever has a ticket.
@@ -134,12 +146,34 @@ pub(crate) async fn play(
         .await
         .map_err(CatalogueError::from)?
     {
-        TicketStatus::Valid(id) => served(&app, &id, FileKind::Media, &method, &headers).await,
+        TicketStatus::Valid(id) => {
+            let response = served(&app, &id, FileKind::Media, &method, &headers).await?;
+            let detail = json!({"through": "ticket"});
+            note_access(&app, &id, (AuditAction::Played, detail), &response);
+            Ok(response)
+        }
         TicketStatus::Expired => refused(
             "TicketExpired",
             "This ticket's hour is over; ask for another.",
         ),
         TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
+    }
+}
+
+/// Writes down that a file was read, if some of it was. What the log has not yet, a kill within the second may lose.
+fn note_access(
+    app: &App,
+    id: &DocumentId,
+    (action, detail): (AuditAction, Value),
+    response: &Response,
+) {
+    let has_content = matches!(
+        response.status(),
+        StatusCode::OK | StatusCode::PARTIAL_CONTENT
+    ) && !response.body().is_end_stream();
+    if has_content {
+        let log = app.ledger.audit_log();
+        log.note_access(action, id.as_str(), detail);
     }
 }
 

@@ -50,6 +50,12 @@ pub enum AuditAction {
     PersonErased,
     /// The people in an entry were erased.
     Forgotten,
+    // Who looked.
+    Played,
+    Downloaded,
+    TicketIssued,
+    /// So many records of access could not be written.
+    AccessesDropped,
     /// A word of another version.
     #[serde(untagged)]
     Other(String),
@@ -104,6 +110,10 @@ mod tests {
             (AuditAction::PersonErasing, "personErasing"),
             (AuditAction::PersonErased, "personErased"),
             (AuditAction::Forgotten, "forgotten"),
+            (AuditAction::Played, "played"),
+            (AuditAction::Downloaded, "downloaded"),
+            (AuditAction::TicketIssued, "ticketIssued"),
+            (AuditAction::AccessesDropped, "accessesDropped"),
             (AuditAction::Other("requested".into()), "requested"),
         ];
         for (action, word) in words {

@@ -1,156 +1,343 @@
-//! Follows the chain from its beginning, and tells every place where it does not hold.
+//! Follows all chains from their beginnings, and names every place where one does not hold.
+//!
+//! Checkpoints are read before the logs: the ledger is alive, so a log may have more than a checkpoint says, and never less.
 
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeMap;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::store::audit::{AUDIT, AuditLog, AuditRecord, Document, HEAD, Head};
+use super::name::{self, AuditPosition, CHECKPOINTS, CheckpointRef, WriterName};
+use super::reading::AT_ONCE;
+use super::record::{AuditRecord, ChainEnd, Checkpoint, LogContent, LogDocument, LogEnd, LogState};
+use super::{AuditLog, StoreError};
 use crate::store::digest::Sha256Digest;
-use crate::store::document_store::StoreError;
 
-/// Documents read at once.
-const AT_ONCE: usize = 16;
 const PAGE: usize = 1000;
 
-/// What is found in the log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// What a look at the whole log found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditReport {
+    pub logs: u64,
     pub documents: u64,
     pub records: u64,
-    /// Number and SHA-256 of the last document: noted elsewhere, they prove later that nothing was cut off.
-    pub last: u64,
-    pub last_sha256: Sha256Digest,
-    /// A sentence each; none means that the log is whole.
+    pub checkpoints: u64,
+    /// The newest checkpoint: noted elsewhere, it proves later that nothing before it was changed.
+    pub newest: Option<CheckpointRef>,
+    /// When it was written, by the clock of its writer.
+    pub newest_at: Option<Timestamp>,
+    /// Records after the newest checkpoint. Their chains hold, but a cut of them would not be seen.
+    pub records_after_newest: u64,
+    /// A sentence each; none means that all chains hold.
     pub problems: Vec<String>,
 }
 
 impl AuditReport {
-    /// Follows one document.
-    fn follow(&mut self, key: &str, content: Option<&[u8]>) {
-        let expected = self.last + 1;
-        let number = key
-            .strip_prefix(AUDIT)
-            .and_then(|name| name.strip_suffix(".json"))
-            .and_then(|name| name.parse().ok());
-        let Some(number) = number else {
-            self.problems
-                .push(format!("`{key}` is no document of the log"));
-            return;
-        };
-        if number != expected {
-            self.problems.push(format!(
-                "documents {expected} to {} are missing",
-                number - 1
-            ));
-        }
-        let Some(content) = content else {
-            self.problems
-                .push(format!("document {number} vanished while it was read"));
-            return;
-        };
-        match serde_json::from_slice::<Document>(content) {
-            Ok(document) => {
-                if document.sequence != number {
-                    self.problems.push(format!(
-                        "document {number} says that it is document {}",
-                        document.sequence
-                    ));
-                }
-                if number == expected && document.previous != self.last_sha256 {
-                    let before = number - 1;
-                    self.problems.push(format!(
-                        "document {before} is not the one that document {number} was written after"
-                    ));
-                }
-                self.records += document.records.len() as u64;
-            }
-            Err(error) => self
-                .problems
-                .push(format!("document {number} is not readable: {error}")),
-        }
-        self.documents += 1;
-        self.last = number;
-        self.last_sha256 = Sha256Digest::of(content);
+    /// Nothing of a log is there: no document, no checkpoint, and no trace of one.
+    pub fn is_empty(&self) -> bool {
+        self.documents == 0 && self.checkpoints == 0 && self.problems.is_empty()
     }
 }
 
 impl AuditLog {
-    /// SHA-256 of a document, if there is one of that number.
+    /// The checkpoint of that number, if there is one, and when it was written, if it is readable.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn digest_of(&self, sequence: u64) -> Result<Option<Sha256Digest>, StoreError> {
-        Ok(self.at(sequence).await?.map(|tail| tail.sha256))
-    }
-
-    /// All that the log tells, from its beginning, with the number of each document. What is not readable is left out.
-    pub fn documents(
+    pub async fn find_checkpoint(
         &self,
-    ) -> impl Stream<Item = Result<(u64, Vec<AuditRecord>), StoreError>> + Send {
-        let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
-            let Some(after) = after else { return Ok(None) };
-            let keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
-            let next = keys
-                .last()
-                .cloned()
-                .filter(|_| keys.len() == PAGE)
-                .map(Some);
-            Ok::<_, StoreError>(Some((
-                futures::stream::iter(keys.into_iter().map(Ok)),
-                next,
-            )))
-        });
-        let found = pages
-            .try_flatten()
-            .map_ok(move |key| async move { self.store.find(&key).await });
-        found.try_buffered(AT_ONCE).try_filter_map(|stored| {
-            let document =
-                stored.and_then(|stored| serde_json::from_slice::<Document>(&stored.content).ok());
-            std::future::ready(Ok(
-                document.map(|document| (document.sequence, document.records))
-            ))
-        })
+        number: u64,
+    ) -> Result<Option<(CheckpointRef, Option<Timestamp>)>, StoreError> {
+        let found = self.store.find(&name::checkpoint(number)).await?;
+        Ok(found.map(|stored| {
+            let sha256 = Sha256Digest::of(&stored.content);
+            let read = serde_json::from_slice::<Checkpoint>(&stored.content).ok();
+            (CheckpointRef { number, sha256 }, read.map(|read| read.at))
+        }))
     }
 
-    /// Reads the whole log and looks for edits, gaps and reorderings.
+    /// Reads the whole log and looks for edits, gaps, reorderings, cuts and logs that are gone.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn verify(&self) -> Result<AuditReport, StoreError> {
-        let mut report = AuditReport {
-            documents: 0,
-            records: 0,
-            last: 0,
-            last_sha256: Sha256Digest::ZERO,
-            problems: Vec::new(),
-        };
-        let mut after: Option<String> = None;
-        loop {
-            let keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
-            let is_last = keys.len() < PAGE;
-            after = keys.last().cloned();
-            let mut documents = futures::stream::iter(keys)
-                .map(|key| async move { self.store.find(&key).await.map(|stored| (key, stored)) })
-                .buffered(AT_ONCE);
-            while let Some(document) = documents.next().await {
-                let (key, stored) = document?;
-                report.follow(&key, stored.as_ref().map(|stored| &stored.content[..]));
-            }
-            if is_last {
-                break;
-            }
-        }
-        let head = self
-            .store
-            .find(HEAD)
-            .await?
-            .and_then(|stored| serde_json::from_slice::<Head>(&stored.content).ok());
-        if let Some(head) = head.filter(|head| head.sequence > report.last) {
-            report.problems.push(format!(
-                "the log ends at document {}, and there was a document {}",
-                report.last, head.sequence
+        self.verify_each(|_, _| {}).await
+    }
+
+    /// The same; `visit` gets every record that is readable.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn verify_each(
+        &self,
+        mut visit: impl FnMut(&AuditPosition, AuditRecord) + Send,
+    ) -> Result<AuditReport, StoreError> {
+        // Before the checkpoints: it may be behind them, and never ahead.
+        let hint = self.hint().await?;
+        let mut checkpoints = CheckpointWalk::default();
+        self.follow_checkpoints(&mut checkpoints).await?;
+        if let Some(hint) = hint.filter(|hint| hint.number > checkpoints.end.number) {
+            checkpoints.report.problems.push(format!(
+                "the checkpoints end with {}, and there was a checkpoint {}",
+                checkpoints.end.number, hint.number
             ));
         }
-        Ok(report)
+        let mut logs = LogWalk {
+            report: checkpoints.report,
+            expected: checkpoints.ends,
+            current: None,
+        };
+        let mut contents = self.contents().boxed();
+        while let Some((key, content)) = contents.try_next().await? {
+            logs.follow(&key, content.as_deref(), &mut visit);
+        }
+        Ok(logs.finish())
+    }
+
+    async fn follow_checkpoints(&self, walk: &mut CheckpointWalk) -> Result<(), StoreError> {
+        let mut after: Option<String> = None;
+        loop {
+            let keys = self.store.list(CHECKPOINTS, after.as_deref(), PAGE).await?;
+            let is_last = keys.len() < PAGE;
+            after = keys.last().cloned();
+            let mut found = futures::stream::iter(keys)
+                .map(|key| async move { self.store.find(&key).await.map(|stored| (key, stored)) })
+                .buffered(AT_ONCE);
+            while let Some(found) = found.next().await {
+                let (key, stored) = found?;
+                match (name::checkpoint_of_key(&key), stored) {
+                    (Some(number), Some(stored)) => walk.follow(number, &stored.content),
+                    (Some(number), None) => {
+                        walk.problem(format!("checkpoint {number} vanished while it was read"))
+                    }
+                    (None, _) => walk.problem(format!("`{key}` is no checkpoint")),
+                }
+            }
+            if is_last {
+                return Ok(());
+            }
+        }
+    }
+}
+
+struct CheckpointWalk {
+    report: AuditReport,
+    end: ChainEnd,
+    /// The last end of each log.
+    ends: BTreeMap<WriterName, LogEnd>,
+}
+
+impl Default for CheckpointWalk {
+    fn default() -> Self {
+        Self {
+            report: AuditReport::default(),
+            end: ChainEnd::START,
+            ends: BTreeMap::new(),
+        }
+    }
+}
+
+impl CheckpointWalk {
+    fn problem(&mut self, problem: String) {
+        self.report.problems.push(problem);
+    }
+
+    fn follow(&mut self, number: u64, content: &[u8]) {
+        let expected = self.end.number + 1;
+        if number != expected {
+            self.problem(missing("checkpoint", expected, number - 1));
+        }
+        match serde_json::from_slice::<Checkpoint>(content) {
+            Ok(checkpoint) => {
+                if checkpoint.number != number {
+                    let says = checkpoint.number;
+                    self.problem(format!("checkpoint {number} says that it is number {says}"));
+                }
+                if number == expected && checkpoint.previous != self.end.sha256 {
+                    let before = number - 1;
+                    self.problem(format!(
+                        "checkpoint {before} is not the one that checkpoint {number} was written after"
+                    ));
+                }
+                self.report.newest_at = Some(checkpoint.at);
+                for (writer, end) in checkpoint.ends {
+                    self.extend(number, writer, end);
+                }
+            }
+            Err(error) => self.problem(format!("checkpoint {number} is not readable: {error}")),
+        }
+        self.report.checkpoints += 1;
+        self.end = ChainEnd {
+            number,
+            sha256: Sha256Digest::of(content),
+        };
+        self.report.newest = Some(CheckpointRef {
+            number,
+            sha256: self.end.sha256,
+        });
+    }
+
+    fn extend(&mut self, number: u64, writer: WriterName, end: LogEnd) {
+        if let Some(before) = self.ends.get(&writer)
+            && before.number > end.number
+        {
+            let (was, is) = (before.number, end.number);
+            self.problem(format!(
+                "checkpoint {number} has log {writer} end at {is}, and one before has {was}"
+            ));
+            return;
+        }
+        self.ends.insert(writer, end);
+    }
+}
+
+struct LogWalk {
+    report: AuditReport,
+    /// Where the checkpoints have logs end that were not looked at yet.
+    expected: BTreeMap<WriterName, LogEnd>,
+    current: Option<CurrentLog>,
+}
+
+struct CurrentLog {
+    writer: WriterName,
+    end: ChainEnd,
+    state: LogState,
+    expected: Option<LogEnd>,
+}
+
+impl LogWalk {
+    fn follow(
+        &mut self,
+        key: &str,
+        content: Option<&[u8]>,
+        visit: &mut impl FnMut(&AuditPosition, AuditRecord),
+    ) {
+        let Some(position) = AuditPosition::of_key(key) else {
+            let problem = format!("`{key}` is no document of the log");
+            self.report.problems.push(problem);
+            return;
+        };
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|log| log.writer != position.writer)
+        {
+            self.end_log();
+            self.report.logs += 1;
+            self.current = Some(CurrentLog {
+                expected: self.expected.remove(&position.writer),
+                writer: position.writer.clone(),
+                end: ChainEnd::START,
+                state: LogState::Open,
+            });
+        }
+        let Some(log) = &mut self.current else { return };
+        let Some(content) = content else {
+            let problem = format!("document {position} vanished while it was read");
+            self.report.problems.push(problem);
+            return;
+        };
+        let records = log.follow(&position, content, &mut self.report);
+        self.report.documents += 1;
+        self.report.records += records.len() as u64;
+        if log
+            .expected
+            .as_ref()
+            .is_none_or(|end| position.number > end.number)
+        {
+            self.report.records_after_newest += records.len() as u64;
+        }
+        for record in records {
+            visit(&position, record);
+        }
+    }
+
+    /// Compares the log that was read with the checkpoints.
+    fn end_log(&mut self) {
+        let Some(log) = self.current.take() else {
+            return;
+        };
+        if let Some(expected) = log.expected.filter(|end| end.number > log.end.number) {
+            self.report.problems.push(format!(
+                "log {} ends with document {}, and a checkpoint has its document {}",
+                log.writer, log.end.number, expected.number
+            ));
+        }
+    }
+
+    fn finish(mut self) -> AuditReport {
+        self.end_log();
+        let gone = self.expected.into_iter().filter(|(_, end)| end.number > 0);
+        self.report.problems.extend(gone.map(|(writer, end)| {
+            format!(
+                "log {writer} is missing; a checkpoint has its document {}",
+                end.number
+            )
+        }));
+        self.report
+    }
+}
+
+impl CurrentLog {
+    /// Follows one document, and returns its records.
+    fn follow(
+        &mut self,
+        position: &AuditPosition,
+        content: &[u8],
+        report: &mut AuditReport,
+    ) -> Vec<AuditRecord> {
+        let (number, writer) = (position.number, &self.writer);
+        let mut problem = |problem: String| report.problems.push(problem);
+        let expected = self.end.number + 1;
+        if number != expected {
+            let missing = missing("document", expected, number - 1);
+            problem(format!("{missing} in log {writer}"));
+        }
+        if self.state == LogState::Closed {
+            problem(format!(
+                "document {position} comes after the end of its log"
+            ));
+        }
+        let sha256 = Sha256Digest::of(content);
+        let of_checkpoint = self.expected.as_ref().filter(|end| end.number == number);
+        if of_checkpoint.is_some_and(|end| end.sha256 != sha256) {
+            problem(format!(
+                "document {position} is not the one that a checkpoint has"
+            ));
+        }
+        let mut records = Vec::new();
+        match serde_json::from_slice::<LogDocument>(content) {
+            Ok(document) => {
+                if document.sequence != number || document.writer != *writer {
+                    let says = format!("{}/{}", document.writer, document.sequence);
+                    problem(format!(
+                        "document {position} says that it is document {says}"
+                    ));
+                }
+                if number == expected && document.previous != self.end.sha256 {
+                    let before = number - 1;
+                    problem(format!(
+                        "document {before} is not the one that document {position} was written after"
+                    ));
+                }
+                match document.content {
+                    LogContent::Records(found) => records = found,
+                    LogContent::Closed { .. } => self.state = LogState::Closed,
+                }
+            }
+            Err(error) => problem(format!("document {position} is not readable: {error}")),
+        }
+        self.end = ChainEnd { number, sha256 };
+        records
+    }
+}
+
+fn missing(what: &str, from: u64, to: u64) -> String {
+    if from == to {
+        format!("{what} {from} is missing")
+    } else {
+        format!("{what}s {from} to {to} are missing")
     }
 }

@@ -130,13 +130,19 @@ pub async fn deletions(world: &World) -> BTreeSet<String> {
 
 /// The records of the audit log that tell of an action on a subject, oldest first.
 pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
-    let documents =
-        crate::support::world::files(&world.vault.with_file_name("vault-ledger").join("audit"));
+    let folder = world.vault.with_file_name("vault-ledger").join("audit");
+    let documents = crate::support::world::files_by_path(&folder);
     let records = documents.values().flat_map(|content| {
         let document: Value = serde_json::from_slice(content).expect("the log is JSON");
         document["records"].as_array().cloned().unwrap_or_default()
     });
-    records
+    let mut records: Vec<Value> = records
         .filter(|record| record["action"] == action && record["subject"] == subject)
-        .collect()
+        .collect();
+    // Each process has a log of its own.
+    records.sort_by_key(|record| {
+        let at = record["at"].as_str().and_then(|at| at.parse().ok());
+        at.unwrap_or(Timestamp::MIN)
+    });
+    records
 }

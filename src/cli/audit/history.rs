@@ -1,0 +1,248 @@
+//! `recording-vault audit show`: what the log says of a recording, a document, a participant or an operator, in sentences.
+//! Reads the whole log.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use recording_vault::app::App;
+use recording_vault::store::audit::{Actor, AuditAction, AuditPosition, AuditRecord};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::cli::exit::Exit;
+use crate::cli::output::{Output, complain};
+
+/// Members of a record's detail that name who asked.
+const NAMES: [&str; 2] = ["by", "principal"];
+/// Members that name what a record belongs to.
+const BELONGS: [&str; 2] = ["recordingId", "callId"];
+
+/// What was found, oldest first.
+#[derive(Debug, Serialize)]
+struct History {
+    records: Vec<FoundRecord>,
+}
+
+/// A record, and where in the log it is.
+#[derive(Debug, Serialize)]
+struct FoundRecord {
+    place: AuditPosition,
+    #[serde(flatten)]
+    record: AuditRecord,
+}
+
+/// # Errors
+/// When the ledger fails.
+pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> {
+    let records = find(app, what.trim()).await?;
+    if records.is_empty() {
+        complain(&format!("the audit log has no record of {what}\n"));
+        return Ok(Exit::NeedsAttention);
+    }
+    output.report(&History { records })?;
+    Ok(Exit::Fine)
+}
+
+async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
+    let mut subjects = subjects_named(app, what).await?;
+    // The chunks of a recording or call: their first records name it.
+    let mut log = app.ledger.audit().documents().boxed();
+    while let Some((_, records)) = log.try_next().await? {
+        let belonging = records
+            .into_iter()
+            .filter(|record| BELONGS.iter().any(|name| record.detail[*name] == what));
+        subjects.extend(belonging.map(|record| record.subject));
+    }
+    let mut found = Vec::new();
+    let mut log = app.ledger.audit().documents().boxed();
+    while let Some((place, records)) = log.try_next().await? {
+        let wanted =
+            |record: &AuditRecord| subjects.contains(&record.subject) || is_by(record, what);
+        let wanted = records.into_iter().filter(wanted);
+        found.extend(wanted.map(|record| FoundRecord {
+            place: place.clone(),
+            record,
+        }));
+    }
+    // Each process has a log of its own, and clocks that differ.
+    found.sort_by_key(|found| found.record.at);
+    Ok(found)
+}
+
+/// The subjects under which a thing of this name is in the log.
+async fn subjects_named(app: &App, what: &str) -> anyhow::Result<BTreeSet<String>> {
+    let mut subjects = BTreeSet::from([
+        what.to_owned(),
+        format!("recording {what}"),
+        format!("call {what}"),
+        format!("poison:{what}"),
+    ]);
+    // As ACS writes participants: 8:acs:…, 4:+1555…. Others need no pseudonym.
+    let is_participant = what
+        .split_once(':')
+        .is_some_and(|(kind, _)| kind.parse::<u8>().is_ok());
+    if is_participant {
+        subjects.insert(app.ledger.people().pseudonym(what).await?);
+    }
+    Ok(subjects)
+}
+
+fn is_by(record: &AuditRecord, name: &str) -> bool {
+    NAMES.iter().any(|member| record.detail[*member] == name)
+}
+
+impl fmt::Display for History {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.records.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl fmt::Display for FoundRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let AuditRecord {
+            at,
+            actor,
+            action,
+            subject,
+            detail,
+        } = &self.record;
+        let at = at.strftime("%Y-%m-%d %H:%M:%S UTC");
+        write!(
+            f,
+            "{at}  {}: {subject} {}",
+            who(*actor, detail),
+            phrase(action, detail)
+        )?;
+        let reason = detail["reason"].as_str();
+        let case = detail["case"].as_str().map(|case| format!("case {case}"));
+        for said in reason.into_iter().chain(case.as_deref()) {
+            write!(f, "; {said}")?;
+        }
+        if let Some(media) = proved(detail) {
+            write!(f, "; {media}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Who did it, as far as it is known.
+fn who(actor: Actor, detail: &Value) -> String {
+    let name = NAMES.iter().find_map(|member| detail[*member].as_str());
+    let door = detail["through"].as_str();
+    match (actor, name, door) {
+        (Actor::Handler, None, None) => "the app".to_owned(),
+        (Actor::Handler, _, Some(door)) | (Actor::Operator, None, Some(door)) => {
+            format!("somebody at the {door}")
+        }
+        (Actor::Handler, Some(name), None) | (Actor::Operator, Some(name), None) => name.to_owned(),
+        (Actor::Operator, Some(name), Some(door)) => format!("{name} at the {door}"),
+        (Actor::Operator, None, None) => "an operator".to_owned(),
+    }
+}
+
+/// The copy that a record names.
+fn proved(detail: &Value) -> Option<String> {
+    let proof = match &detail["proof"] {
+        Value::Null => detail,
+        proof => proof,
+    };
+    let (media, sha256) = (proof["media"].as_str()?, proof["sha256"].as_str()?);
+    Some(format!("`{media}`, SHA-256 {sha256}"))
+}
+
+/// What was done, for a sentence whose subject is the thing that it was done to.
+fn phrase(action: &AuditAction, detail: &Value) -> String {
+    let phrase = match action {
+        AuditAction::Recorded => "was announced",
+        AuditAction::AnnouncedAgain => "was announced again, with something new",
+        AuditAction::Pending => "is to be exported",
+        AuditAction::Exported => "was exported and proved",
+        AuditAction::OtherFileExported => "had another file exported beside the first",
+        AuditAction::DeletingSource => "is being deleted at ACS",
+        AuditAction::SourceDeleted => "was deleted at ACS",
+        AuditAction::SourceWasGone => "was already gone at ACS",
+        AuditAction::SourceLeft => "was left at ACS, which drops it by itself",
+        AuditAction::InPlace => "was looked at in your own storage",
+        AuditAction::Expired => "is lost",
+        AuditAction::DeadLettered => "was given up",
+        AuditAction::Removing => "is being deleted from the vault",
+        AuditAction::Removed => "was deleted from the vault",
+        AuditAction::RemovingLate => "arrived in the vault late, and is being deleted there",
+        AuditAction::ClearingBackup => "is being deleted from the backup vault",
+        AuditAction::RecordedErased => "was announced and not exported: its recording was erased",
+        AuditAction::Retried => "was opened again",
+        AuditAction::Accepted => "was accepted, although its media is doubtful",
+        AuditAction::Verified => "was compared with its receipt",
+        AuditAction::Replayed => "was processed again",
+        AuditAction::Held => "was held",
+        AuditAction::Released => "was released",
+        AuditAction::RetentionApplied => "had the retention policy applied",
+        AuditAction::DeletesSources => "sources are being deleted at ACS",
+        AuditAction::Rebuilt => "had its entry rebuilt from its receipt",
+        AuditAction::Indexed => "was indexed anew",
+        AuditAction::PersonSearched => "was searched for",
+        AuditAction::PersonExported => "was exported into an archive",
+        AuditAction::EvidenceExported => "was packed as evidence",
+        AuditAction::PersonErasing => "is being erased",
+        AuditAction::PersonErased => "was erased",
+        AuditAction::Forgotten => "had the people in its entry erased",
+        AuditAction::Played => "was played",
+        AuditAction::Downloaded => "was downloaded",
+        AuditAction::TicketIssued => "got a ticket, by which it can be played for an hour",
+        AuditAction::AccessesDropped => return dropped(detail),
+        AuditAction::Other(word) => return format!("({word})"),
+    };
+    phrase.to_owned()
+}
+
+fn dropped(detail: &Value) -> String {
+    format!("has a gap: {} records were dropped", detail["count"])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn line(actor: Actor, action: AuditAction, detail: Value) -> String {
+        let place = format!("20260302100000-{}/7", "a".repeat(32));
+        let record = AuditRecord {
+            at: "2026-03-02T10:00:00Z".parse().unwrap(),
+            actor,
+            action,
+            subject: "recording r".to_owned(),
+            detail,
+        };
+        FoundRecord {
+            place: place.parse().unwrap(),
+            record,
+        }
+        .to_string()
+    }
+
+    #[test]
+    fn a_record_is_a_sentence_with_time_actor_and_reason() {
+        assert_eq!(
+            line(
+                Actor::Operator,
+                AuditAction::Held,
+                json!({"case": "A-1", "by": "legal", "through": "api", "reason": "lawsuit"})
+            ),
+            "2026-03-02 10:00:00 UTC  legal at the api: recording r was held; lawsuit; case A-1"
+        );
+        assert_eq!(
+            line(Actor::Handler, AuditAction::Recorded, Value::Null),
+            "2026-03-02 10:00:00 UTC  the app: recording r was announced"
+        );
+        assert_eq!(
+            line(
+                Actor::Operator,
+                AuditAction::Retried,
+                json!({"through": "shell"})
+            ),
+            "2026-03-02 10:00:00 UTC  somebody at the shell: recording r was opened again"
+        );
+    }
+}

@@ -1,0 +1,37 @@
+//! Settings of time: how long work may take, and how long claims and sources last.
+
+use std::time::Duration;
+
+use super::reader::Reader;
+
+/// A request to the vault begins only while half of a claim is left, and is cut off when the claim is over: with less than this
+/// a slow storage would hardly get anything done.
+const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
+
+/// How long work may take, and how long a claim and a source last.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLimits {
+    pub event_budget: Duration,
+    pub sweep_budget: Duration,
+    pub claim_ttl: Duration,
+    pub source_retention: Duration,
+    /// How long events that could not be read are kept.
+    pub poison_retention: Duration,
+}
+
+impl Reader {
+    pub(super) fn limits(&mut self) -> Option<TimeLimits> {
+        let event_budget = self.duration("EVENT_BUDGET", Duration::from_secs(1));
+        let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
+        let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
+        let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
+        let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
+        Some(TimeLimits {
+            event_budget: event_budget?,
+            sweep_budget: sweep_budget?,
+            claim_ttl: claim_ttl?,
+            source_retention: source_retention?,
+            poison_retention: poison_retention?,
+        })
+    }
+}

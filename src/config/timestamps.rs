@@ -1,0 +1,39 @@
+//! Settings of time stamps.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::reader::Reader;
+
+/// Who stamps checkpoints of the audit log, and who is trusted for it.
+#[derive(Debug, Clone, Default)]
+pub struct TimestampConfig {
+    /// `None`: nothing is stamped.
+    pub url: Option<Url>,
+    /// A file with certificates in PEM.
+    pub ca: Option<PathBuf>,
+}
+
+impl Reader {
+    pub(super) fn timestamps(&mut self) -> TimestampConfig {
+        TimestampConfig {
+            url: self.timestamp_url(),
+            ca: self.text("TIMESTAMP_CA").map(PathBuf::from),
+        }
+    }
+
+    /// Many authorities have no https, and need none: what goes there is a digest, and what comes back is signed.
+    fn timestamp_url(&mut self) -> Option<Url> {
+        self.parsed("TIMESTAMP_URL", |text| match Url::parse(text) {
+            Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => {
+                Err("is no http URL")
+            }
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                Err("has a user name or password; an authority gets no credential")
+            }
+            Ok(url) => Ok(url),
+            Err(_) => Err("is no URL; expected one such as http://timestamp.example.com"),
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! How logs, checkpoints and places in them are named, and under which keys they lie. It reads and writes nothing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::store::digest::Sha256Digest;
+
+/// Everything of the audit log.
+pub(super) const AUDIT: &str = "audit/";
+pub(super) const CHECKPOINTS: &str = "audit/checkpoints/";
+pub(super) const LIVE: &str = "audit/live/";
+/// Where to begin to look for the newest checkpoint; may be behind.
+pub(super) const NEWEST_CHECKPOINT: &str = "audit/newest-checkpoint.json";
+
+/// Digits of a time in a log's name.
+const TIME_DIGITS: usize = 14;
+const RANDOM_DIGITS: usize = 32;
+
+/// A log of one process: when it began, and a random part. No two processes have the same.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WriterName(String);
+
+/// One document of one log.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct AuditPosition {
+    pub writer: WriterName,
+    pub number: u64,
+}
+
+/// A checkpoint, and what it contains by its hash. Kept elsewhere, it proves later that nothing before it was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointRef {
+    pub number: u64,
+    pub sha256: Sha256Digest,
+}
+
+/// A text that names nothing of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected {0}")]
+pub struct InvalidName(&'static str);
+
+impl WriterName {
+    /// A name that no other process has.
+    pub(super) fn beginning_at(now: Timestamp) -> Self {
+        let random = Uuid::new_v4().simple();
+        Self(format!("{}-{random}", now.strftime("%Y%m%d%H%M%S")))
+    }
+
+    /// The key of a document of this log.
+    pub(super) fn document(&self, number: u64) -> String {
+        format!("{AUDIT}{self}/{number:012}.json")
+    }
+
+    /// The key of the marker that this log has while it is open.
+    pub(super) fn live_marker(&self) -> String {
+        format!("{LIVE}{self}")
+    }
+}
+
+impl fmt::Display for WriterName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for WriterName {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let is_name = text.split_once('-').is_some_and(|(time, random)| {
+            time.len() == TIME_DIGITS
+                && time.bytes().all(|byte| byte.is_ascii_digit())
+                && random.len() == RANDOM_DIGITS
+                && random.bytes().all(|byte| byte.is_ascii_hexdigit())
+        });
+        if is_name {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidName("the name of a log, <time>-<random>"))
+        }
+    }
+}
+
+impl TryFrom<String> for WriterName {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<WriterName> for String {
+    fn from(name: WriterName) -> Self {
+        name.0
+    }
+}
+
+impl AuditPosition {
+    pub(super) fn key(&self) -> String {
+        self.writer.document(self.number)
+    }
+
+    /// The position whose document lies under this key; `None` for a checkpoint or a marker.
+    pub(super) fn of_key(key: &str) -> Option<Self> {
+        key.strip_prefix(AUDIT)?.strip_suffix(".json")?.parse().ok()
+    }
+}
+
+impl fmt::Display for AuditPosition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.writer, self.number)
+    }
+}
+
+impl FromStr for AuditPosition {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        const EXPECTED: InvalidName = InvalidName("a place in the audit log, <log>/<number>");
+        let (writer, number) = text.split_once('/').ok_or(EXPECTED)?;
+        Ok(Self {
+            writer: writer.parse()?,
+            number: number.parse().map_err(|_| EXPECTED)?,
+        })
+    }
+}
+
+impl TryFrom<String> for AuditPosition {
+    type Error = InvalidName;
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<AuditPosition> for String {
+    fn from(position: AuditPosition) -> Self {
+        position.to_string()
+    }
+}
+
+impl fmt::Display for CheckpointRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.number, self.sha256)
+    }
+}
+
+impl FromStr for CheckpointRef {
+    type Err = InvalidName;
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        const EXPECTED: InvalidName =
+            InvalidName("<number>:<sha256> of a checkpoint, as `audit verify` prints it");
+        let (number, sha256) = text.trim().split_once(':').ok_or(EXPECTED)?;
+        let sha256 = Sha256Digest::try_from(sha256.to_owned()).map_err(|_| EXPECTED)?;
+        Ok(Self {
+            number: number.parse().map_err(|_| EXPECTED)?,
+            sha256,
+        })
+    }
+}
+
+/// The key of a checkpoint.
+pub(super) fn checkpoint(number: u64) -> String {
+    format!("{CHECKPOINTS}{number:012}.json")
+}
+
+/// The number of the checkpoint under this key.
+pub(super) fn checkpoint_of_key(key: &str) -> Option<u64> {
+    key.strip_prefix(CHECKPOINTS)?
+        .strip_suffix(".json")?
+        .parse()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_survives_its_text_form_and_its_key() {
+        let now = "2026-03-02T10:00:00Z".parse().unwrap();
+        let position = AuditPosition {
+            writer: WriterName::beginning_at(now),
+            number: 7,
+        };
+        assert!(position.writer.to_string().starts_with("20260302100000-"));
+        assert_eq!(position.to_string().parse(), Ok(position.clone()));
+        assert_eq!(
+            AuditPosition::of_key(&position.key()),
+            Some(position.clone())
+        );
+        for key in [
+            &checkpoint(7),
+            &position.writer.live_marker(),
+            NEWEST_CHECKPOINT,
+            "audit/000000000001.json",
+            "audit/",
+        ] {
+            assert_eq!(AuditPosition::of_key(key), None, "{key}");
+        }
+    }
+
+    #[test]
+    fn a_noted_checkpoint_survives_its_text_form() {
+        let noted = CheckpointRef {
+            number: 12,
+            sha256: Sha256Digest::of(b"a"),
+        };
+        assert_eq!(noted.to_string().parse(), Ok(noted));
+        for wrong in ["", "12", "12:", "x:00", "12:abc"] {
+            assert!(wrong.parse::<CheckpointRef>().is_err(), "{wrong}");
+        }
+    }
+}

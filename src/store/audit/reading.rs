@@ -1,0 +1,75 @@
+//! Reads records: of one place, or all there are.
+
+use futures::{Stream, TryStreamExt as _};
+
+use super::name::{AUDIT, AuditPosition};
+use super::record::{AuditRecord, LogContent, LogDocument};
+use super::{AuditLog, StoreError};
+
+/// Documents read at once.
+pub(super) const AT_ONCE: usize = 16;
+const PAGE: usize = 1000;
+
+impl AuditLog {
+    /// The records of one document; none where it is not there or not readable.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn records(&self, position: &AuditPosition) -> Result<Vec<AuditRecord>, StoreError> {
+        let found = self.store.find(&position.key()).await?;
+        Ok(found
+            .map(|stored| records_in(&stored.content))
+            .unwrap_or_default())
+    }
+
+    /// All records, log by log, with the place of each document. What is not readable is left out.
+    pub fn documents(
+        &self,
+    ) -> impl Stream<Item = Result<(AuditPosition, Vec<AuditRecord>), StoreError>> + Send {
+        self.contents()
+            .map_ok(|(key, content)| {
+                let records = content.map(|content| records_in(&content));
+                AuditPosition::of_key(&key).zip(records)
+            })
+            .try_filter_map(|document| std::future::ready(Ok(document)))
+    }
+
+    /// The keys of all documents of logs, in their order, with what lies there; `None` where it vanished meanwhile. What is no
+    /// document of a log has its key here too, unless its place is the checkpoints' or the markers'.
+    pub(super) fn contents(
+        &self,
+    ) -> impl Stream<Item = Result<(String, Option<bytes::Bytes>), StoreError>> + Send {
+        let pages = futures::stream::try_unfold(Some(None::<String>), move |after| async move {
+            let Some(after) = after else { return Ok(None) };
+            let mut keys = self.store.list(AUDIT, after.as_deref(), PAGE).await?;
+            let is_last = keys.len() < PAGE || keys.last().is_some_and(|key| !is_of_a_log(key));
+            keys.retain(|key| is_of_a_log(key));
+            let next = keys.last().cloned().filter(|_| !is_last).map(Some);
+            Ok::<_, StoreError>(Some((
+                futures::stream::iter(keys.into_iter().map(Ok)),
+                next,
+            )))
+        });
+        let found = pages.try_flatten().map_ok(move |key| async move {
+            let stored = self.store.find(&key).await?;
+            Ok((key, stored.map(|stored| stored.content)))
+        });
+        found.try_buffered(AT_ONCE)
+    }
+}
+
+/// The names of logs begin with a digit, and so come before all others.
+fn is_of_a_log(key: &str) -> bool {
+    key.strip_prefix(AUDIT)
+        .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+fn records_in(content: &[u8]) -> Vec<AuditRecord> {
+    match serde_json::from_slice::<LogDocument>(content) {
+        Ok(document) => match document.content {
+            LogContent::Records(records) => records,
+            LogContent::Closed { .. } => Vec::new(),
+        },
+        Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,138 @@
+//! The log that one process extends. No other process writes into it, but for the one document that closes it.
+//!
+//! ```text
+//! live marker ─▶ document 1 ─▶ document 2 ─▶ … ─▶ closed, by a sweep: the writer begins another log
+//! ```
+//! Each document is created under the condition that there is none of its number. So a number that is taken is either an
+//! earlier attempt of ours, whose answer was lost, or the end.
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::name::WriterName;
+use super::record::{AuditRecord, ChainEnd, LiveMarker, LogContent, LogDocument};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
+
+/// Earlier attempts that may have been written after all; a process has one attempt on its way at a time.
+const LOST_ANSWERS_TOLERATED: u32 = 64;
+
+/// The log of this process.
+#[derive(Debug)]
+pub(super) struct OwnLog {
+    name: WriterName,
+    end: ChainEnd,
+}
+
+/// What became of records.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Appended {
+    At {
+        writer: WriterName,
+        number: u64,
+    },
+    /// The log is closed. Nothing was written.
+    Closed,
+}
+
+impl OwnLog {
+    /// Begins a log. Its marker comes first, so that a sweep finds all that is written.
+    pub async fn begin(store: &dyn DocumentStore, now: Timestamp) -> Result<Self, StoreError> {
+        let name = WriterName::beginning_at(now);
+        let marker =
+            serde_json::to_vec(&LiveMarker { began: now }).expect("it has string keys only");
+        // A conflict is our own write whose answer was lost: no other process has this name.
+        store
+            .put(&name.live_marker(), marker.into(), Precondition::Absent)
+            .await?;
+        Ok(Self {
+            name,
+            end: ChainEnd::START,
+        })
+    }
+
+    /// Appends a document. After a failure it may be there: the next append finds it.
+    pub async fn append(
+        &mut self,
+        store: &dyn DocumentStore,
+        now: Timestamp,
+        records: &[AuditRecord],
+    ) -> Result<Appended, StoreError> {
+        for _ in 0..LOST_ANSWERS_TOLERATED {
+            let number = self.end.number + 1;
+            let document = LogDocument {
+                writer: self.name.clone(),
+                sequence: number,
+                previous: self.end.sha256,
+                at: now,
+                content: LogContent::Records(records.to_vec()),
+            };
+            let content =
+                Bytes::from(serde_json::to_vec(&document).expect("a record has string keys only"));
+            match self.create(store, number, content).await? {
+                Created::Ours => {
+                    return Ok(Appended::At {
+                        writer: self.name.clone(),
+                        number,
+                    });
+                }
+                Created::EarlierAttempt => {}
+                Created::Closed => return Ok(Appended::Closed),
+            }
+        }
+        Ok(Appended::Closed)
+    }
+
+    async fn create(
+        &mut self,
+        store: &dyn DocumentStore,
+        number: u64,
+        content: Bytes,
+    ) -> Result<Created, StoreError> {
+        let key = self.name.document(number);
+        let failure = match store.put(&key, content.clone(), Precondition::Absent).await {
+            Ok(PutOutcome::Written(_)) => {
+                self.end = end_at(number, &content);
+                return Ok(Created::Ours);
+            }
+            Ok(PutOutcome::Conflict) => None,
+            Err(error) => Some(error),
+        };
+        let found = match (store.find(&key).await, failure) {
+            (Ok(Some(found)), _) => found.content,
+            (_, Some(failure)) | (Err(failure), None) => return Err(failure),
+            // Somebody removed it: what is missing here will be found. We go on elsewhere.
+            (Ok(None), None) => return Ok(Created::Closed),
+        };
+        let end = end_at(number, &found);
+        if found == content {
+            self.end = end;
+            return Ok(Created::Ours);
+        }
+        let is_earlier = serde_json::from_slice::<LogDocument>(&found).is_ok_and(|document| {
+            document.previous == self.end.sha256
+                && matches!(document.content, LogContent::Records(_))
+        });
+        if !is_earlier {
+            return Ok(Created::Closed);
+        }
+        self.end = end;
+        Ok(Created::EarlierAttempt)
+    }
+}
+
+/// Whose document has the number.
+enum Created {
+    Ours,
+    /// Ours as well, of an append whose caller was told that it failed.
+    EarlierAttempt,
+    /// A sweep's, or a stranger's.
+    Closed,
+}
+
+fn end_at(number: u64, content: &[u8]) -> ChainEnd {
+    ChainEnd {
+        number,
+        sha256: Sha256Digest::of(content),
+    }
+}

@@ -1,0 +1,81 @@
+//! A time-stamping authority (RFC 3161) over HTTP: it says that a digest existed at a time. It gets the digest and nothing else:
+//! no credential, no header of ours. It must not know what is stamped.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt as _;
+use reqwest::header::CONTENT_TYPE;
+use url::Url;
+
+use crate::store::digest::Sha256Digest;
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+/// A token with its certificates has some thousand bytes.
+const ANSWER_LIMIT: usize = 256 * 1024;
+
+/// Where stamps come from.
+#[derive(Debug, Clone)]
+pub struct TimestampAuthority {
+    url: Url,
+    client: reqwest::Client,
+}
+
+/// Why there is no stamp.
+#[derive(Debug, thiserror::Error)]
+pub enum StampError {
+    #[error("the authority does not answer")]
+    Http(#[source] reqwest::Error),
+    #[error("the authority answered {0}")]
+    Status(reqwest::StatusCode),
+    #[error("the authority's answer is longer than {ANSWER_LIMIT} bytes")]
+    TooLong,
+    #[error(transparent)]
+    Token(#[from] timestamp_token::TokenError),
+}
+
+impl TimestampAuthority {
+    /// # Errors
+    /// When there can be no HTTP client.
+    pub fn new(url: Url) -> Result<Self, reqwest::Error> {
+        let client = reqwest::Client::builder()
+            .timeout(TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { url, client })
+    }
+
+    /// Has a digest stamped. Returns the token, as DER.
+    ///
+    /// # Errors
+    /// When the authority does not answer, refuses, or answers to something else. Whether its signature holds is not looked at:
+    /// whoever relies on the token does.
+    pub async fn stamp(&self, sha256: Sha256Digest) -> Result<Vec<u8>, StampError> {
+        let nonce: u64 = rand::random();
+        let response = self
+            .client
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/timestamp-query")
+            .body(timestamp_token::request(sha256.to_bytes(), nonce))
+            .send()
+            .await
+            .map_err(StampError::Http)?;
+        if !response.status().is_success() {
+            return Err(StampError::Status(response.status()));
+        }
+        let mut answer = Vec::new();
+        let mut pieces = response.bytes_stream();
+        while let Some(piece) = pieces.try_next().await.map_err(StampError::Http)? {
+            let piece: Bytes = piece;
+            if answer.len() + piece.len() > ANSWER_LIMIT {
+                return Err(StampError::TooLong);
+            }
+            answer.extend_from_slice(&piece);
+        }
+        Ok(timestamp_token::token_in(
+            &answer,
+            sha256.to_bytes(),
+            nonce,
+        )?)
+    }
+}
