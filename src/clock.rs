@@ -3,11 +3,17 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 
-/// Tells the time of day. Waiting is tokio's business, not this trait's.
+/// Tells the time of day.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Waits before something is looked at again. A clock that is moved by hand may let that time pass at once.
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(duration))
+    }
 }
 
 /// The machine's clock.

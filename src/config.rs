@@ -22,7 +22,7 @@ use crate::control::auto_record::AutoRecord;
 use crate::export::driver::ExportPolicy;
 use crate::export::retention::RetentionPolicy;
 use crate::export_queue::QueueUrl;
-use crate::identity::{IdentityConfig, IdentityEndpoint, Login};
+use crate::identity::{IdentityConfig, Login};
 use crate::secret::SharedSecret;
 use crate::telemetry::{LogFormat, OtlpConfig};
 use crate::vault::VaultUrl;
@@ -186,12 +186,7 @@ impl Reader {
         let identity = IdentityConfig {
             client_id: self.text("AZURE_CLIENT_ID"),
             login: Login::ManagedIdentity,
-            // The platform's own variables, not settings of ours.
-            endpoint: if self.text("IDENTITY_ENDPOINT").is_some() {
-                IdentityEndpoint::OfThePlatform
-            } else {
-                IdentityEndpoint::OfTheMachine
-            },
+            endpoint: self.identity_endpoint(),
         };
         let callbacks = self.callbacks();
         let event_grid = self.event_grid();

@@ -5,6 +5,7 @@
 
 mod acs_answers;
 mod announced;
+mod auditing;
 pub mod auto_record;
 pub mod callback;
 pub mod calls;
@@ -17,10 +18,14 @@ pub mod files;
 pub mod intention;
 pub mod invalid;
 pub mod missing;
+mod noting;
 pub mod observe;
 pub mod pause;
 pub mod register;
 pub mod report;
+pub mod requester;
+mod sending_again;
+pub mod sent;
 pub mod start;
 mod starting;
 pub mod state;
@@ -28,6 +33,7 @@ pub mod steering;
 pub mod sweep;
 pub mod telephony;
 pub mod transitions;
+pub mod undone;
 mod view;
 
 use std::sync::Arc;
@@ -37,11 +43,13 @@ use tracing::warn;
 
 use crate::acs::ApiVersion;
 use crate::acs::client::CallRecordingClient;
+use crate::acs::error::AcsErrorAnswer;
 use crate::acs::operation::RecordingAddress;
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::DocumentError;
+use crate::store::audit::AuditLog;
 use crate::store::document_store::DocumentStore;
 use acs_answers::AcsAnswers;
 use calls::CallRegister;
@@ -57,6 +65,7 @@ pub struct RecordingControl {
     client: CallRecordingClient,
     register: RecordingRegister,
     calls: CallRegister,
+    audit: AuditLog,
     clock: Arc<dyn Clock>,
     policy: ControlPolicy,
     acs_answers: AcsAnswers,
@@ -81,7 +90,8 @@ impl RecordingControl {
         Self {
             client,
             register,
-            calls: CallRegister::new(store),
+            calls: CallRegister::new(Arc::clone(&store)),
+            audit: AuditLog::new(store, Arc::clone(&clock)),
             clock,
             policy,
             acs_answers: AcsAnswers::default(),
@@ -125,5 +135,12 @@ fn address<'a>(
     RecordingAddress {
         recording_id: id,
         conversation_id: known.and_then(RegisteredRecording::conversation_id),
+    }
+}
+
+fn not_started(id: &RecordingId, acs: Option<Box<AcsErrorAnswer>>) -> ControlError {
+    ControlError::NotStarted {
+        recording_id: id.clone(),
+        acs,
     }
 }

@@ -112,7 +112,7 @@ impl Identity {
     }
 
     /// The first token, where it is not known whether there is an identity.
-    async fn from_machine(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
+    async fn machine_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let asking = self.managed.get_token(scopes, None);
         match tokio::time::timeout(MACHINE_WITHIN, asking).await {
             Ok(token) => token,
@@ -124,7 +124,7 @@ impl Identity {
     }
 
     /// Both logins, one after the other.
-    async fn from_either(
+    async fn token_of_either(
         &self,
         cli: &CliLogin,
         scopes: &[&str],
@@ -162,9 +162,10 @@ impl TokenCredential for Identity {
         options: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AccessToken> {
         let (used, token) = match (&self.cli, self.used()) {
-            (None, None) if self.endpoint == IdentityEndpoint::OfTheMachine => {
-                (UsedLogin::ManagedIdentity, self.from_machine(scopes).await?)
-            }
+            (None, None) if self.endpoint == IdentityEndpoint::OfTheMachine => (
+                UsedLogin::ManagedIdentity,
+                self.machine_token(scopes).await?,
+            ),
             (None, _) | (Some(_), Some(UsedLogin::ManagedIdentity)) => {
                 let token = self.managed.get_token(scopes, options).await?;
                 (UsedLogin::ManagedIdentity, token)
@@ -172,7 +173,7 @@ impl TokenCredential for Identity {
             (Some(cli), Some(UsedLogin::AzureCli)) => {
                 (UsedLogin::AzureCli, cli.token(scopes).await?)
             }
-            (Some(cli), None) => self.from_either(cli, scopes).await?,
+            (Some(cli), None) => self.token_of_either(cli, scopes).await?,
         };
         self.remember(used);
         Ok(token)

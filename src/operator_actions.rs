@@ -2,7 +2,8 @@
 //! outcome; checks, audit record and cost are the same behind all of them.
 //!
 //! Every action that changes something writes exactly one audit record, before it takes effect, with who asked through which
-//! door ([`Operator`]). An action that finds its work already done succeeds, says so, and writes none.
+//! door ([`Operator`]). An erasure writes a second one when it has ended. An action that finds its work already done succeeds,
+//! says so, and writes none.
 //!
 //! ```text
 //! cli ──────────────▶ operator_actions ─▶ catalogue, export::ledger, store::holds, intake
@@ -10,8 +11,10 @@
 //! ```
 //! It must not know HTTP, nor how a report is printed.
 
+pub mod erase;
 pub mod hold;
 pub mod replay;
+pub mod retention;
 pub mod retry;
 pub mod verify;
 

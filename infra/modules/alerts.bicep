@@ -51,7 +51,7 @@ var alarms = [
   {
     name: 'doubtful'
     what: 'A file in the vault is not what its event said: look at it, then recording-vault accept.'
-    sentence: 'is in the vault, but its media is doubtful'
+    sentence: 'is in the vault, but its copy is doubtful'
     severity: 2
   }
   {

@@ -5,6 +5,7 @@
 mod answer;
 
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -22,6 +23,8 @@ use crate::recording::{DeleteLocation, RecordingChunk};
 
 /// Hops that are followed; the service is known to make one, to a regional host.
 const REDIRECTS: usize = 5;
+/// A deletion that takes longer is not waited for: its requests leave while the claim they were decided under lasts.
+const DELETION_DEADLINE: Duration = Duration::from_secs(20);
 /// The version whose events name no locations.
 const LEGACY_API_VERSION: &str = "2021-04-15-preview1";
 
@@ -202,11 +205,26 @@ impl RecordingSource for AcsContent {
         })
     }
 
-    /// Sends exactly the URL that was decided on; a redirect is followed to the same object only.
     async fn delete(
         &self,
         location: &DeleteLocation,
         _receipt: &ExportReceipt,
+    ) -> Result<SourceDeletion, SourceError> {
+        let deleting = self.delete_object(location);
+        let deleted = tokio::time::timeout(DELETION_DEADLINE, deleting).await;
+        deleted.unwrap_or_else(|_| {
+            Err(SourceError::transient(format!(
+                "ACS did not answer the deletion within {DELETION_DEADLINE:?}"
+            )))
+        })
+    }
+}
+
+impl AcsContent {
+    /// Sends exactly the URL that was decided on; a redirect is followed to the same object only.
+    async fn delete_object(
+        &self,
+        location: &DeleteLocation,
     ) -> Result<SourceDeletion, SourceError> {
         let mut url = self
             .guard

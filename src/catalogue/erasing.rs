@@ -23,7 +23,7 @@ use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;
 use crate::export::removal::Removals;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, Operator};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{Listed, Period, Place, recording_name};
 
@@ -48,8 +48,10 @@ pub struct Erasure {
     /// Chunks that ACS has still and drops by itself; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
     /// Events that could not be read, and named the person or an erased recording.
+    #[serde(skip_serializing_if = "is_zero")]
     pub events: usize,
     /// Such events that name a recording that is left, too.
+    #[serde(skip_serializing_if = "is_zero")]
     pub events_left: usize,
 }
 
@@ -84,7 +86,12 @@ impl Eraser {
     ///
     /// # Errors
     /// When the storage fails. What was begun goes on with a repeat.
-    pub async fn erase(&self, person: &Person, reason: &str) -> Result<Erasure, CatalogueError> {
+    pub async fn erase(
+        &self,
+        person: &Person,
+        reason: &str,
+        operator: &Operator,
+    ) -> Result<Erasure, CatalogueError> {
         let (ledger, subject) = (
             &self.catalogue.ledger,
             self.catalogue.pseudonym(person).await?,
@@ -94,7 +101,7 @@ impl Eraser {
             .iter()
             .map(|recorded| recorded.account.recording_id.clone())
             .collect();
-        let detail = json!({"reason": reason, "recordings": recordings});
+        let detail = operator.sign(json!({"reason": reason, "recordings": recordings}));
         ledger
             .audit_operator(AuditAction::PersonErasing, &subject, detail)
             .await?;
@@ -126,7 +133,9 @@ impl Eraser {
         let spared: Vec<String> = left.map(|left| left.recording_id.clone()).collect();
         let events = ledger.erase_kept_events(&names, &spared).await?;
         (erasure.events, erasure.events_left) = (events.erased, events.left);
-        let detail = json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len(), "events": events.erased});
+        // The record before says who, why and what; this one says only that it ended.
+        let (erased, left) = (erasure.erased.len(), erasure.left.len());
+        let detail = json!({"erased": erased, "left": left, "events": events.erased});
         ledger
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
@@ -176,6 +185,14 @@ impl Eraser {
             fenced => Ok(fenced?),
         }
     }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn report_left(place: &Place, erasure: &mut Erasure) {

@@ -169,6 +169,10 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
         other @ (AuditAction::Verified
         | AuditAction::Replayed
+        | AuditAction::Started
+        | AuditAction::Paused
+        | AuditAction::Resumed
+        | AuditAction::Stopped
         | AuditAction::Held
         | AuditAction::Released
         | AuditAction::RetentionApplied

@@ -12,7 +12,7 @@ use recording_vault::config::Config;
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::driver::Preview;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry};
+use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry, StateKind};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::audit::{AuditAction, Operator};
 use serde::Serialize;
@@ -88,7 +88,7 @@ struct DeletionReport {
 #[serde(rename_all = "camelCase")]
 struct KeptSource {
     pub document_id: DocumentId,
-    pub state: &'static str,
+    pub state: StateKind,
     pub why: String,
 }
 
@@ -150,13 +150,13 @@ async fn delete_sources(
     let entries = entries.await?;
     report.unreadable = entries.unreadable;
     for (entry, preview) in previews(app, entries.found).await? {
-        let (state, document_id) = (entry.state.name(), entry.chunk.document_id);
+        let (state, document_id) = (entry.state.kind(), entry.chunk.document_id);
         match preview {
             Preview::Deletes => due.push(document_id),
             Preview::Keeps { why } => report.kept.push(KeptSource {
                 document_id,
                 state,
-                why,
+                why: why.to_string(),
             }),
         }
     }
@@ -212,7 +212,7 @@ async fn previews(
 }
 
 /// The state of a chunk whose source was not deleted, and why; `None` if it was.
-fn failure(outcome: Result<DriveOutcome, LedgerError>) -> Option<(&'static str, String)> {
+fn failure(outcome: Result<DriveOutcome, LedgerError>) -> Option<(StateKind, String)> {
     match outcome {
         Ok(DriveOutcome::Settled {
             state: ChunkState::SourceDeleted { .. },
@@ -222,12 +222,12 @@ fn failure(outcome: Result<DriveOutcome, LedgerError>) -> Option<(&'static str, 
             let why = if let ChunkState::SourceLeft { reason, .. } = &state {
                 reason.clone()
             } else {
-                format!("it is {}", state.name())
+                format!("it is {}", state.kind())
             };
-            Some((state.name(), why))
+            Some((state.kind(), why))
         }
-        Ok(outcome) => Some(("exported", undone(&outcome))),
-        Err(error) => Some(("exported", ErrorChain(&error).to_string())),
+        Ok(outcome) => Some((StateKind::Exported, undone(&outcome))),
+        Err(error) => Some((StateKind::Exported, ErrorChain(&error).to_string())),
     }
 }
 

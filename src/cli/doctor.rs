@@ -171,6 +171,8 @@ struct Targets {
     vault: VaultUrl,
     backup: Option<VaultUrl>,
     ledger: VaultUrl,
+    /// The vault is to keep more than the bytes of files: tags, a tier, a retention, a legal hold.
+    has_extras: bool,
     audit: Option<VaultUrl>,
     /// Deliveries to the webhook need a token that only Event Grid has.
     wants_token: bool,
@@ -186,6 +188,10 @@ impl Targets {
             vault: config.storage.vault.clone(),
             backup: config.storage.backup_vault.clone(),
             ledger: config.storage.ledger.clone(),
+            has_extras: {
+                let options = &config.storage.vault_options;
+                *options != options.plain()
+            },
             audit: config.storage.audit.clone(),
             wants_token: config.event_grid.tokens.is_some(),
         }
@@ -306,6 +312,9 @@ async fn with_settings(
             });
         } else if name == "vault" {
             asking.push(storage::vault(name, url, vaults.home()).boxed());
+            if targets.has_extras {
+                asking.push(storage::extras(url, vaults.home()).boxed());
+            }
         } else if let Some(backup) = vaults.backup() {
             asking.push(storage::vault(name, url, backup).boxed());
         }

@@ -12,6 +12,8 @@ use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::{FoundRecordings, Person};
 use recording_vault::compose;
 use recording_vault::config::Config;
+use recording_vault::operator_actions::Operator;
+use recording_vault::operator_actions::erase::ErasureRequest;
 use serde::Serialize;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
@@ -68,13 +70,16 @@ impl Gdpr {
                 reason,
                 deletion,
             } => {
-                let reason = reason.trim();
-                if let Some(problem) = problem_with_reason(reason, &participant) {
-                    complain(&format!("{problem}\n"));
-                    return Ok(Exit::NeedsAttention);
-                }
+                let request = match ErasureRequest::new(participant, &reason) {
+                    Ok(request) => request,
+                    Err(problem) => {
+                        complain(&format!("Nothing was erased: {problem}.\n"));
+                        return Ok(Exit::NeedsAttention);
+                    }
+                };
                 if deletion.mode() != DeletionMode::Delete {
-                    let found = FoundReport(app.catalogue.find_person(&participant).await?);
+                    let found = app.catalogue.find_person(request.person()).await?;
+                    let found = FoundReport(found);
                     if deletion.mode() == DeletionMode::DryRun {
                         output.report(&found)?;
                         return Ok(Exit::Fine);
@@ -87,23 +92,11 @@ impl Gdpr {
                         return Ok(Exit::NotDone);
                     }
                 }
-                let report = erase(&app, &participant, reason).await?;
+                let report = erase(&app, &request).await?;
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.0.left.is_empty()))
             }
         }
-    }
-}
-
-/// Why a reason cannot go into the audit log.
-fn problem_with_reason(reason: &str, participant: &Person) -> Option<&'static str> {
-    let names = |id: &str| reason.to_lowercase().contains(&id.to_lowercase());
-    if reason.is_empty() {
-        Some("--reason is empty")
-    } else if names(participant.id()) {
-        Some("--reason must not name the person: the audit log keeps it")
-    } else {
-        None
     }
 }
 
@@ -226,11 +219,12 @@ impl fmt::Display for ErasureReport {
 ///
 /// # Errors
 /// When the ledger fails; to repeat it continues the work.
-async fn erase(app: &App, person: &Person, reason: &str) -> Result<ErasureReport, CatalogueError> {
+async fn erase(app: &App, request: &ErasureRequest) -> Result<ErasureReport, CatalogueError> {
     let eraser = Eraser::new(
         app.catalogue.clone(),
         Arc::clone(&app.driver),
         app.sweep_budget,
     );
-    eraser.erase(person, reason).await.map(ErasureReport)
+    let erasing = app.actions.erase(request, &eraser, &Operator::Shell);
+    erasing.await.map(ErasureReport)
 }

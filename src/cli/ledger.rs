@@ -11,7 +11,8 @@ use recording_vault::config::Config;
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::ledger::Rebuilt;
 use recording_vault::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT};
-use recording_vault::recording::DocumentId;
+use recording_vault::export::recheck::{Depth, Rechecked};
+use recording_vault::recording::{DocumentId, FileNumber};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -129,15 +130,29 @@ async fn rebuild(app: &App, named: Vec<DocumentId>) -> anyhow::Result<RebuildRep
     }
     let receipts = vault_receipts(app).await?;
     for id in ids {
-        let Some(kept) = kept(app, receipts.get(id.as_str())).await? else {
+        // Files beside the document's own have their number behind its id.
+        let mut files = Vec::new();
+        for number in FileNumber::all() {
+            let name = match number {
+                FileNumber::FIRST => id.to_string(),
+                number => format!("{id}.{number}"),
+            };
+            files.extend(kept(app, receipts.get(&name)).await?);
+        }
+        if files.is_empty() {
             report.without_receipt.push(id);
             continue;
-        };
-        if !app.driver.still_holds(&kept.receipt).await? {
-            report.not_held.push(id);
-            continue;
         }
-        match ledger.rebuild(&id, kept).await? {
+        let kept = files.remove(0);
+        match app.vaults.recheck(&kept.receipt, Depth::Described).await {
+            Rechecked::Same => {}
+            Rechecked::Missing(_) | Rechecked::Different(_) => {
+                report.not_held.push(id);
+                continue;
+            }
+            Rechecked::NotChecked(error) => return Err(error.into()),
+        }
+        match ledger.rebuild_with(&id, kept, files).await? {
             Rebuilt::Rebuilt => report.rebuilt.push(id),
             Rebuilt::Readable => report.readable.push(id),
             Rebuilt::Changed => report.changed.push(id),

@@ -4,12 +4,14 @@ use std::fmt;
 
 use clap::Subcommand;
 use jiff::Timestamp;
+use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VerifiedFile;
 use recording_vault::export::retention::{PastPolicy, Removal, Retention};
+use recording_vault::export::{ChunkState, ExportReceipt, StateKind};
+use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use recording_vault::store::holds::{Case, tags};
 use serde::Serialize;
@@ -68,7 +70,7 @@ impl RetentionVerb {
                         return Ok(Exit::NotDone);
                     }
                 }
-                let report = apply(retention).await?;
+                let report = apply(&app, retention).await?;
                 output.report(&report)?;
                 let exit = Exit::fine_if(report.failed.is_empty());
                 Ok(unreadable::exit(exit, &report.unreadable))
@@ -91,7 +93,7 @@ struct RetentionPlan {
 #[serde(rename_all = "camelCase")]
 pub struct PlannedCopy {
     pub document_id: DocumentId,
-    pub state: &'static str,
+    pub state: StateKind,
     pub recording_id: Option<String>,
     pub call_id: Option<String>,
     pub past_at: Timestamp,
@@ -171,11 +173,9 @@ fn planned(
     let receipt = removable
         .as_ref()
         .and_then(|before| before.receipt.as_ref());
-    let files = receipt
-        .into_iter()
-        .flat_map(|receipt| std::iter::once(receipt.media()).chain(receipt.metadata()));
+    let files = receipt.into_iter().flat_map(ExportReceipt::files);
     PlannedCopy {
-        state: entry.state.name(),
+        state: entry.state.kind(),
         recording_id: entry.chunk.recording_id.as_ref().map(ToString::to_string),
         call_id: entry.chunk.call_id.as_ref().map(ToString::to_string),
         past_at,
@@ -265,14 +265,15 @@ impl fmt::Display for ApplyReport {
     }
 }
 
-/// Deletes what is past its policy and not held; [`Retention::remove`] deletes one copy.
-async fn apply(retention: &Retention) -> Result<ApplyReport, LedgerError> {
+/// Deletes what is past its policy and not held.
+async fn apply(app: &App, retention: &Retention) -> Result<ApplyReport, LedgerError> {
     let mut report = ApplyReport::default();
-    let applied = retention.apply().await?;
+    let applying = app.actions.apply_retention(retention, &Operator::Shell);
+    let applied = applying.await?;
     report.unreadable = applied.unreadable;
     for (document_id, removal) in applied.removals {
         match removal {
-            Removal::Removed => report.removed.push(document_id),
+            Removal::Removed | Removal::FinishedByAnother => report.removed.push(document_id),
             Removal::Held { cases, is_whole } => report.held.push(HeldCopy {
                 document_id,
                 cases,

@@ -6,8 +6,18 @@ use super::reader::Reader;
 use super::{AcsConfig, SignIn};
 use crate::acs::{AccessKey, ApiVersion, ContentHost, connection_string};
 use crate::control::auto_record::{AutoRecord, Scope};
+use crate::identity::IdentityEndpoint;
 
 impl Reader {
+    /// By the platform's own variable, which is no setting of ours.
+    pub(super) fn identity_endpoint(&self) -> IdentityEndpoint {
+        if self.text("IDENTITY_ENDPOINT").is_some() {
+            IdentityEndpoint::OfThePlatform
+        } else {
+            IdentityEndpoint::OfTheMachine
+        }
+    }
+
     pub(super) fn acs(&mut self) -> Option<AcsConfig> {
         let connection_string = self.text("ACS_CONNECTION_STRING");
         let (endpoint, sign_in) = match connection_string {

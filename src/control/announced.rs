@@ -106,7 +106,7 @@ impl RecordingControl {
         }
     }
 
-    /// An event says that the call is over: a reason to ask ACS whether its recording has ended. Returns that recording.
+    /// An event says that the call has ended: a reason to ask ACS whether its recording has ended. Returns that recording.
     ///
     /// # Errors
     /// When the register fails. ACS that cannot be asked is no error: the recording counts as running, and the sweep asks.

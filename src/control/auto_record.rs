@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use uuid::Uuid;
 
+use super::requester::Requester;
 use super::start::Start;
 use super::{ControlError, RecordingControl, RecordingView};
 use crate::acs::ApiVersion;
@@ -156,8 +157,12 @@ impl RecordingControl {
             call.event_id.as_deref().unwrap_or_default()
         );
         Some(
-            self.start(&start, Uuid::new_v5(&EVENTS, name.as_bytes()))
-                .await,
+            self.start(
+                &start,
+                Uuid::new_v5(&EVENTS, name.as_bytes()),
+                &Requester::AutoRecord,
+            )
+            .await,
         )
     }
 }

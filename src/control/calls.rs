@@ -67,7 +67,7 @@ pub struct PendingStart {
     pub asked_until: Timestamp,
 }
 
-/// What stands in the way of a start, if anything.
+/// Whether a call can be started, and if not, why.
 #[derive(Debug)]
 pub enum Reserved {
     Yes(Reservation),
@@ -87,11 +87,11 @@ pub enum Marked {
     /// Its reservation is about to be written, or was replaced; the marker stays for a while.
     Elsewhere,
     Pending(Box<PendingStart>),
-    /// Its time is over; the call was freed by this look.
+    /// Its reservation has expired; this look freed the call.
     Freed(FreedReservation),
 }
 
-/// A start whose outcome nobody found out.
+/// A start whose outcome stayed unknown.
 #[derive(Debug)]
 pub struct FreedReservation {
     pub call: RecordedCall,
@@ -106,7 +106,7 @@ impl CallRegister {
         }
     }
 
-    /// Reserves the start of a call's recording. `over` is a recording of it that does not stand in the way any more.
+    /// Reserves the start of a call's recording. `over` is a recording of it that is known to have ended.
     ///
     /// # Errors
     /// When the storage fails.
@@ -207,7 +207,7 @@ impl CallRegister {
         Ok(self.documents.store.list(STARTING, after, PAGE).await?)
     }
 
-    /// Looks at the start that a marker leads to, and frees its call when its time is over.
+    /// Looks at the start that a marker leads to, and frees its call when the reservation has expired.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -310,7 +310,7 @@ fn reserved(key: &str, document: CallDocument, attempt: StartAttempt, is_ours: b
             Reserved::AlreadyMade(id.clone())
         }
         (None, Some(id)) => Reserved::Recorded(id.clone()),
-        // Not written by `reserve`: whoever asks may start.
+        // `reserve` does not write this: the call is free.
         (None, None) => Reserved::Yes(Reservation {
             key: key.to_owned(),
             marker: marker(&document.call, attempt),

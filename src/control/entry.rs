@@ -1,4 +1,4 @@
-//! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, how it stands.
+//! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, and its state.
 
 use std::collections::BTreeSet;
 
@@ -9,6 +9,7 @@ use super::consent::Consent;
 use super::files::Files;
 use super::intention::Intention;
 pub use super::pause::{Pause, PauseEnd};
+use super::sent::SentRequests;
 use super::state::RecordingState;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions};
 use crate::recording::{CallId, RecordingId};
@@ -35,12 +36,18 @@ pub struct RegisteredRecording {
     /// What ACS was asked for and has not answered yet, or whose answer was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intentions: Vec<Intention>,
+    /// When ACS was last asked to pause and to resume it.
+    #[serde(default, skip_serializing_if = "SentRequests::is_empty")]
+    pub sent: SentRequests,
     /// When ACS was last heard of it.
     pub heard_at: Timestamp,
     pub files: Files,
     /// The call as events name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
+    /// When ACS answered the start that we sent; `None` for a recording that was started past us.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<Timestamp>,
     /// When its account was opened: it is listed under this time while its start is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
@@ -86,9 +93,11 @@ impl RegisteredRecording {
             status: RecordingStatus::Running,
             pauses: Vec::new(),
             intentions: Vec::new(),
+            sent: SentRequests::default(),
             heard_at: now,
             files: Files::default(),
             call_id: None,
+            registered_at: None,
             opened_at: Some(now),
             erased: None,
         }

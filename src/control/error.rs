@@ -42,7 +42,7 @@ pub enum ControlError {
 
 impl ControlError {
     /// Whether the same request may succeed a little later: ACS or the register is not well, ACS does not accept our
-    /// credential (an operator can mend that while events are delivered again), or the call is not there yet.
+    /// credential (an operator can fix that while events are delivered again), or the call is not established yet.
     pub fn may_succeed_later(&self) -> bool {
         match self {
             Self::Acs(AcsError::NoConversation(_)) => false,

@@ -41,7 +41,7 @@ pub enum IntendedAction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Noted {
     Written(Intention),
-    /// The register failed; ACS is asked all the same.
+    /// The register failed; ACS is asked nevertheless.
     NotWritten(Intention),
 }
 

@@ -1,4 +1,4 @@
-//! How recordings stand: asked at ACS, read together with the register, and kept true by the sweep.
+//! The state of recordings: asked at ACS, and read together with the register. Asks ACS for no change.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::entry::RegisteredRecording;
 use super::state::RecordingState;
 use super::sweep::ASK_EVERY;
+use super::undone::Decision;
 use super::{ControlError, RecordingControl, RecordingView, address, best_effort};
 use crate::acs::wire::StateAtAcs;
 use crate::recording::RecordingId;
@@ -14,12 +15,26 @@ use crate::recording::RecordingId;
 /// A pause that is to last longer is none that the guard would end in time.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
+/// A recording as ACS and the register have it.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub view: RecordingView,
+    /// What was decided last, if a late request of ours undid it at ACS.
+    pub undone: Option<Decision>,
+}
+
 impl RecordingControl {
-    /// How a recording stands, by ACS and the register together.
+    /// Returns a recording's state, by ACS and the register together.
     ///
     /// # Errors
     /// When ACS refuses; 404 only for a recording that the register does not know either.
     pub async fn state(&self, id: &RecordingId) -> Result<RecordingView, ControlError> {
+        Ok(self.look(id).await?.view)
+    }
+
+    /// # Errors
+    /// As [`RecordingControl::state`].
+    pub(super) async fn look(&self, id: &RecordingId) -> Result<Look, ControlError> {
         let known = self.known(id).await;
         let asked_at = self.clock.now();
         let answer = match self.client.state(address(id, known.as_ref())).await {
@@ -30,13 +45,13 @@ impl RecordingControl {
                     .register
                     .change(id, now, |account| account.stop(now))
                     .await?;
-                return Ok(RecordingView::of(account));
+                return Ok(Look::settled(RecordingView::of(account)));
             }
             Err(error) => return Err(error.into()),
         };
         let at_acs = answer.recording_state;
         let Some(known) = known else {
-            return Ok(RecordingView {
+            return Ok(Look::settled(RecordingView {
                 recording_id: id.clone(),
                 state: match at_acs {
                     StateAtAcs::Active => RecordingState::Active,
@@ -45,7 +60,7 @@ impl RecordingControl {
                 },
                 recording_kind: answer.recording_kind,
                 account: None,
-            });
+            }));
         };
         let account = if is_news(&known, at_acs, asked_at) {
             let changed = self
@@ -56,6 +71,7 @@ impl RecordingControl {
         } else {
             known
         };
+        let undone = account.undone(at_acs, asked_at);
         let state = match (account.state(), at_acs) {
             (RecordingState::Active, StateAtAcs::Inactive) => RecordingState::Inactive,
             (state, _) => state,
@@ -63,10 +79,17 @@ impl RecordingControl {
         let recording_kind = answer
             .recording_kind
             .or_else(|| account.recording_kind.clone());
-        Ok(RecordingView {
+        let view = RecordingView {
             recording_kind,
             ..RecordingView::in_state(id, state, Some(account))
-        })
+        };
+        Ok(Look { view, undone })
+    }
+}
+
+impl Look {
+    fn settled(view: RecordingView) -> Self {
+        Self { view, undone: None }
     }
 }
 
@@ -75,7 +98,9 @@ fn is_news(account: &RegisteredRecording, at_acs: StateAtAcs, asked_at: Timestam
     let mut observed = account.clone();
     observed.observe(at_acs, asked_at);
     observed.heard_at = account.heard_at;
-    observed != *account || asked_at.duration_since(account.heard_at) >= ASK_EVERY
+    observed != *account
+        || asked_at.duration_since(account.heard_at) >= ASK_EVERY
+        || account.is_to_be_checked(asked_at)
 }
 
 /// How long a pause may last, from a caller's text: `90s`, `5m`, `PT5M`.

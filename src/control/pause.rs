@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 pub struct Pause {
     #[schema(value_type = String, format = DateTime)]
     pub started_at: Timestamp,
-    /// When the pause guard ends it, unless somebody does so before.
+    /// When the pause guard ends it, unless it is resumed before.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub resume_at: Option<Timestamp>,
@@ -25,11 +25,11 @@ pub struct Pause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum PauseEnd {
-    /// Somebody resumed the recording through us.
+    /// A caller resumed the recording through this API.
     Caller,
     /// `resumeAfter` was over, and the sweep resumed it.
     Guard,
-    /// ACS says that it is recording: somebody resumed it past us.
+    /// ACS reports that it is recording: it was resumed by other means.
     Observed,
     /// The recording ended while it was paused.
     Stop,

@@ -1,4 +1,4 @@
-//! The register: every recording we know of, what was asked for, and how it stands. Kept in the ledger's storage.
+//! The register: every known recording, what was asked for, and its state. Kept in the ledger's storage.
 //!
 //! ```text
 //! recordings/<sha256 of the recordingId>.json   a recording's account
@@ -68,7 +68,7 @@ impl RecordingRegister {
         self.documents.find(&account_key(&name(id))).await
     }
 
-    /// Changes the account of a recording; one that is not there yet is opened.
+    /// Changes the account of a recording; one that does not exist yet is opened.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
@@ -162,7 +162,7 @@ impl RecordingRegister {
         Ok(self.index().put(keys(recording)).await?)
     }
 
-    /// Whatever others did meanwhile: what runs has its marker, what does not run has none.
+    /// Makes the marker of a running recording true, whatever other processes did meanwhile.
     async fn mark_running(
         &self,
         id: &RecordingId,
@@ -174,7 +174,7 @@ impl RecordingRegister {
             self.put_marker(marker).await?;
         } else if was_running {
             self.documents.store.remove(marker).await?;
-            // Somebody may have found it running again in between.
+            // Another process may have found it running again in between.
             let now = self.find(id).await?;
             if now.is_some_and(|recording| recording.is_running()) {
                 self.put_marker(marker).await?;

@@ -135,7 +135,7 @@ impl fmt::Display for CompletenessReport {
 }
 
 impl CompletenessReport {
-    /// What is to be said of the media of what is in the vault.
+    /// Writes what the media checks found.
     fn fmt_media(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let chunks = |count: usize| match count {
             1 => "1 chunk".to_owned(),

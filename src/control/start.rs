@@ -13,7 +13,7 @@ use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRe
 
 pub use rules::call as checked_call;
 
-/// The longest name of whoever asks.
+/// The longest name of a caller.
 const LONGEST_NAME: usize = 256;
 
 /// What is to be recorded, for whom, on what ground.
@@ -24,7 +24,7 @@ pub struct Start {
     pub started_by: Option<String>,
 }
 
-/// What a start says: ACS's `StartCallRecordingRequest`, with consent evidence and the name of whoever asks.
+/// What a start says: ACS's `StartCallRecordingRequest`, with consent evidence and the caller's name.
 ///
 /// The call is named by exactly one of `serverCallId`, `groupCallId`, `roomId`, `callConnectionId`, at the top or in a
 /// `callLocator`.

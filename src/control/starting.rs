@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 use tracing::{error, info, warn};
 use uuid::Uuid;
 
+use super::auditing::Deed;
 use super::calls::{
     Marked, Origin, PendingStart, RESERVED_FOR, Reservation, Reserved, report_freed,
 };
 use super::entry::RegisteredRecording;
+use super::requester::Requester;
 use super::start::Start;
 use super::state::RecordingState;
 use super::{ControlError, RecordingControl, RecordingView, best_effort};
@@ -23,16 +24,17 @@ use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::recording::RecordingId;
 use crate::store::DocumentError;
+use crate::store::audit::AuditAction;
 
-/// So long a start waits for another start of the same call that may still be asking ACS.
-const WAITS_FOR_OTHERS: Duration = Duration::from_secs(5);
+/// So often, five seconds long, a start looks whether another start of the same call has ended.
+const LOOKS_AT_OTHERS: u32 = 25;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Whether the call's last recording runs must not keep the call from being recorded for longer.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
 /// When a caller may ask again for a start whose outcome is unknown.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-/// How the call's last recording stands.
+/// Whether the call's last recording runs.
 #[derive(Debug, PartialEq, Eq)]
 enum LastRecording {
     Runs,
@@ -52,6 +54,14 @@ enum Resolved {
     Unknown,
 }
 
+/// A start that ACS has answered with a recording.
+struct StartedAtAcs<'a> {
+    start: &'a Start,
+    /// `None` where the register failed.
+    reservation: Option<&'a Reservation>,
+    began: Timestamp,
+}
+
 impl RecordingControl {
     /// Starts the recording of a call. With the same `request_id` again, it is the same start.
     ///
@@ -64,6 +74,7 @@ impl RecordingControl {
         &self,
         start: &Start,
         request_id: Uuid,
+        by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         let now = self.clock.now();
         match &start.consent {
@@ -71,8 +82,8 @@ impl RecordingControl {
             None => {}
             Some(consent) => consent.check(now)?,
         }
-        let waits_until = Instant::now() + WAITS_FOR_OTHERS;
         let (mut over, mut may_run) = (None, None);
+        let mut looks_left = LOOKS_AT_OTHERS;
         loop {
             let attempt = StartAttempt {
                 request_id,
@@ -80,7 +91,7 @@ impl RecordingControl {
             };
             match self.calls.reserve(start, attempt, over.as_ref()).await {
                 Ok(Reserved::Yes(reservation)) => {
-                    return self.send_start(start, reservation, may_run).await;
+                    return self.send_start(start, reservation, may_run, by).await;
                 }
                 Ok(Reserved::AlreadyMade(id)) => return self.already_made(id).await,
                 Ok(Reserved::Recorded(id)) => match self.last_recording(&id).await {
@@ -93,22 +104,23 @@ impl RecordingControl {
                 },
                 Ok(Reserved::Pending(pending)) => {
                     let may_be_asking = self.clock.now() < pending.asked_until;
-                    if may_be_asking && Instant::now() < waits_until {
-                        tokio::time::sleep(LOOK_EVERY).await;
+                    if may_be_asking && looks_left > 0 {
+                        looks_left -= 1;
+                        self.clock.sleep(LOOK_EVERY).await;
                         continue;
                     }
                     self.make_way(&pending).await?;
                 }
                 Err(error) if start.consent.is_none() => {
                     error!(error = %ErrorChain(&error), "The register failed; the call is recorded nevertheless");
-                    return self.send_unreserved(start, attempt).await;
+                    return self.send_unreserved(start, attempt, by).await;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
     }
 
-    /// Goes on with starts whose outcome is unknown, and frees calls whose time is over.
+    /// Asks ACS again for starts whose outcome is unknown, and frees calls whose reservation has expired.
     ///
     /// # Errors
     /// When the register fails.
@@ -171,10 +183,12 @@ impl RecordingControl {
         let answer = self.client.start(&start.request, reservation.attempt).await;
         match answer {
             Ok(answer) => {
-                let began = reservation.attempt.first_sent;
-                let view = self
-                    .registered(start, Some(reservation), began, answer)
-                    .await;
+                let started = StartedAtAcs {
+                    start,
+                    reservation: Some(reservation),
+                    began: reservation.attempt.first_sent,
+                };
+                let view = self.registered(started, answer, &Requester::Sweep).await;
                 Resolved::Recording(view.recording_id)
             }
             Err(error) if error.is_duplicate_start() => Resolved::Duplicate(error.own_answer()),
@@ -194,6 +208,7 @@ impl RecordingControl {
         start: &Start,
         reservation: Reservation,
         may_run: Option<RecordingId>,
+        by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         let error = match self.client.start(&start.request, reservation.attempt).await {
             Ok(answer) => {
@@ -201,9 +216,12 @@ impl RecordingControl {
                     best_effort("give up a start", self.calls.refused(&reservation).await);
                     return Err(reused);
                 }
-                let began = self.clock.now();
-                let view = self.registered(start, Some(&reservation), began, answer);
-                return Ok(view.await);
+                let started = StartedAtAcs {
+                    start,
+                    reservation: Some(&reservation),
+                    began: self.clock.now(),
+                };
+                return Ok(self.registered(started, answer, by).await);
             }
             Err(error) => error,
         };
@@ -214,7 +232,7 @@ impl RecordingControl {
             });
         }
         let is_duplicate = error.is_duplicate_start();
-        // The recording that stands in the way of a repetition may be its own.
+        // The recording that a repetition conflicts with may be its own.
         if !(is_duplicate && reservation.origin == Origin::Repeated) {
             best_effort("give up a start", self.calls.refused(&reservation).await);
         }
@@ -225,9 +243,18 @@ impl RecordingControl {
         &self,
         start: &Start,
         attempt: StartAttempt,
+        by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         match self.client.start(&start.request, attempt).await {
-            Ok(answer) => Ok(self.registered(start, None, self.clock.now(), answer).await),
+            Ok(answer) => {
+                let began = self.clock.now();
+                let started = StartedAtAcs {
+                    start,
+                    reservation: None,
+                    began,
+                };
+                Ok(self.registered(started, answer, by).await)
+            }
             Err(error) => Err(refused(error, None)),
         }
     }
@@ -272,16 +299,27 @@ impl RecordingControl {
     /// start stays until the recording's account has it. An erased account takes nothing of people.
     async fn registered(
         &self,
-        start: &Start,
-        reservation: Option<&Reservation>,
-        began: Timestamp,
+        started: StartedAtAcs<'_>,
         answer: StartRecordingResponse,
+        by: &Requester,
     ) -> RecordingView {
+        let StartedAtAcs {
+            start,
+            reservation,
+            began,
+        } = started;
         let id = answer.recording_id;
         info!(recording.id = %id, "Started recording `{id}`");
+        let known = self.known(&id).await;
+        if known.is_none_or(|known| known.registered_at.is_none()) {
+            let started_by = start.started_by.clone();
+            let deed = Deed::new(AuditAction::Started).with("startedBy", started_by);
+            self.record(&id, deed, by).await;
+        }
         let is_paused = start.request.options.pause_on_start == Some(true);
         let registered = self.register.change(&id, self.clock.now(), |account| {
             account.call = Some(start.request.call.clone());
+            account.registered_at = account.registered_at.or(Some(began));
             account.started_at = account.started_at.or(Some(began));
             account.recording_kind.clone_from(&answer.recording_kind);
             if account.erased.is_none() {

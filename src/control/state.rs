@@ -1,4 +1,4 @@
-//! How a recording stands, in the words of our API. Knows neither ACS nor the register.
+//! The state of a recording, in the words of our API. Knows neither ACS nor the register.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub enum RecordingState {
     Stopped,
     /// ACS accepted the start and then reported that it failed.
     Failed,
-    /// Neither ACS nor the register says how it stands.
+    /// Neither ACS nor the register knows its state.
     Unknown,
 }
 

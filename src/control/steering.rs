@@ -5,17 +5,20 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{info, warn};
 
+use super::auditing::Deed;
 use super::entry::{PauseEnd, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
+use super::noting::Target;
+use super::requester::Requester;
 use super::state::RecordingState;
-use super::transitions::PauseAnswer;
-use super::{ControlError, RecordingControl, RecordingView, address, best_effort};
+use super::transitions::{PauseAnswer, ResumeAnswer, SETTLES};
+use super::undone::Decision;
+use super::{ControlError, RecordingControl, RecordingView, address, best_effort, not_started};
 use crate::acs::AcsError;
-use crate::acs::error::AcsErrorAnswer;
 use crate::acs::wire::StateAtAcs;
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
-use crate::store::DocumentError;
+use crate::store::audit::AuditAction;
 
 /// What a stop found.
 #[derive(Debug)]
@@ -36,12 +39,6 @@ impl StopOutcome {
     }
 }
 
-/// A recording that is about to be changed at ACS.
-struct Target {
-    account: Option<RegisteredRecording>,
-    noted: Noted,
-}
-
 impl RecordingControl {
     /// Pauses a recording, until `resume_after` at the latest if that is given.
     ///
@@ -51,6 +48,7 @@ impl RecordingControl {
         &self,
         id: &RecordingId,
         resume_after: Option<Duration>,
+        by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         let now = self.clock.now();
         let resume_at = resume_after.map(|after| now.checked_add(after).unwrap_or(Timestamp::MAX));
@@ -65,6 +63,13 @@ impl RecordingControl {
             Err(error) => self.pause_after_all(id, &target, error).await?,
         };
         info!(recording.id = %id, "Paused recording `{id}`");
+        let is_repetition = answer == PauseAnswer::WasPaused
+            && resume_at.is_none()
+            && target.open_pause().is_some();
+        if !is_repetition {
+            let deed = Deed::new(AuditAction::Paused).at("resumeAt", resume_at);
+            self.record(id, deed, by).await;
+        }
         let registered = self
             .register
             .change(id, now, |account| {
@@ -79,23 +84,63 @@ impl RecordingControl {
             }
             (registered, _) => best_effort("register a pause", registered),
         };
-        Ok(RecordingView::in_state(id, RecordingState::Paused, account))
+        match account {
+            Some(account) if account.decision() == Some(Decision::Resume) => {
+                Ok(self.paused_or_resumed(id, &target, account).await)
+            }
+            account => Ok(RecordingView::in_state(id, RecordingState::Paused, account)),
+        }
+    }
+
+    /// ACS paused it, and by the account it records: it was resumed in between. ACS says which of the two came last.
+    async fn paused_or_resumed(
+        &self,
+        id: &RecordingId,
+        target: &Target,
+        account: RegisteredRecording,
+    ) -> RecordingView {
+        match self.state_at_acs(id, Some(&account)).await {
+            Some(StateAtAcs::Active) => {
+                RecordingView::in_state(id, RecordingState::Active, Some(account))
+            }
+            Some(StateAtAcs::Inactive) => {
+                let (now, last_resume) = (self.clock.now(), account.sent.last_resume);
+                let registered = self.register.change(id, now, |account| {
+                    // A resume that was sent since that look may have ended this pause.
+                    if account.sent.last_resume == last_resume {
+                        account.paused_after_all(target.noted.intention(), now);
+                    }
+                });
+                let registered = best_effort("register a pause", registered.await);
+                RecordingView::of(registered.unwrap_or(account))
+            }
+            Some(StateAtAcs::Unknown) | None => {
+                RecordingView::in_state(id, RecordingState::Unknown, Some(account))
+            }
+        }
     }
 
     /// Resumes a paused recording.
     ///
     /// # Errors
     /// When ACS refuses.
-    pub async fn resume(&self, id: &RecordingId) -> Result<RecordingView, ControlError> {
+    pub async fn resume(
+        &self,
+        id: &RecordingId,
+        by: &Requester,
+    ) -> Result<RecordingView, ControlError> {
         let known = self.find_or_adopt(id).await?;
         let pause = known.as_ref().and_then(RegisteredRecording::pause_to_end);
-        let by = PauseEnd::Caller;
-        let intention = Intention::new(self.clock.now(), IntendedAction::Resume { pause, by });
+        let action = IntendedAction::Resume {
+            pause,
+            by: PauseEnd::Caller,
+        };
+        let intention = Intention::new(self.clock.now(), action);
         let target = self.note(id, known, intention).await;
-        self.send_resume(id, &target).await
+        self.send_resume(id, &target, by).await
     }
 
-    /// Ends a pause whose time is over. A pause that was ended or replaced since the sweep read it is left alone: the
+    /// Ends a pause that is due. A pause that was ended or replaced since the sweep read it is left alone: the
     /// intention is written only while the pause is still open and due.
     ///
     /// # Errors
@@ -121,7 +166,7 @@ impl RecordingControl {
             })
             .await;
         let target = match written {
-            Ok(account) if account.intentions.contains(&intention) => Target {
+            Ok(account) if account.intended(intention.id).is_some() => Target {
                 account: Some(account),
                 noted: Noted::Written(intention),
             },
@@ -138,14 +183,20 @@ impl RecordingControl {
                 }
             }
         };
-        self.send_resume(id, &target).await.map(Some)
+        self.send_resume(id, &target, &Requester::Sweep)
+            .await
+            .map(Some)
     }
 
     /// Ends a recording. Its files follow by event. A recording that is known as stopped stays as it is.
     ///
     /// # Errors
     /// When ACS refuses.
-    pub async fn stop(&self, id: &RecordingId) -> Result<StopOutcome, ControlError> {
+    pub async fn stop(
+        &self,
+        id: &RecordingId,
+        by: &Requester,
+    ) -> Result<StopOutcome, ControlError> {
         let known = self.find_or_adopt(id).await?;
         if let Some(account) = &known
             && matches!(account.status, RecordingStatus::Stopped { .. })
@@ -161,6 +212,7 @@ impl RecordingControl {
             Err(error) => return Err(self.refused(id, &target, error).await),
         };
         info!(recording.id = %id, "Stopped recording `{id}`");
+        self.record(id, Deed::new(AuditAction::Stopped), by).await;
         let now = self.clock.now();
         let registered = self
             .register
@@ -175,7 +227,7 @@ impl RecordingControl {
         })
     }
 
-    /// Whether a pause that ACS refused is in effect all the same.
+    /// Decides whether a recording is paused although ACS refused to pause it.
     async fn pause_after_all(
         &self,
         id: &RecordingId,
@@ -183,9 +235,14 @@ impl RecordingControl {
         error: AcsError,
     ) -> Result<PauseAnswer, ControlError> {
         let account = target.account.as_ref();
-        let is_inactive = error.is_wrong_state()
-            && self.state_at_acs(id, account).await == Some(StateAtAcs::Inactive);
         let now = target.noted.intention().at;
+        let was_just_paused = target
+            .open_pause()
+            .is_some_and(|open| now.duration_since(open.started_at) < SETTLES);
+        // What ACS says of its state right after a change may be the past.
+        let is_inactive = error.is_wrong_state()
+            && (was_just_paused
+                || self.state_at_acs(id, account).await == Some(StateAtAcs::Inactive));
         let was_paused = account.is_some_and(|account| {
             let own = target.noted.intention().id;
             let mut others = account.intentions.iter().filter(|known| known.id != own);
@@ -206,29 +263,38 @@ impl RecordingControl {
         &self,
         id: &RecordingId,
         target: &Target,
+        by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         let account = target.account.as_ref();
-        if let Err(error) = self.client.resume(address(id, account)).await {
-            let runs = error.is_wrong_state()
-                && self.state_at_acs(id, account).await == Some(StateAtAcs::Active);
-            if !runs {
-                return Err(self.refused(id, target, error).await);
+        let answer = match self.client.resume(address(id, account)).await {
+            Ok(()) => ResumeAnswer::Resumed,
+            Err(error)
+                if error.is_wrong_state()
+                    && (target.was_just_resumed()
+                        || self.state_at_acs(id, account).await == Some(StateAtAcs::Active)) =>
+            {
+                ResumeAnswer::WasActive
             }
-        }
+            Err(error) => return Err(self.refused(id, target, error).await),
+        };
         info!(recording.id = %id, "Resumed recording `{id}`");
+        if answer == ResumeAnswer::Resumed || target.open_pause().is_some() {
+            self.record(id, Deed::new(AuditAction::Resumed), by).await;
+        }
         let now = self.clock.now();
         let registered = self
             .register
             .change(id, now, |account| {
                 account.runs_at_acs(target.noted.intention().at);
-                account.resumed(&target.noted, now);
+                account.resumed(&target.noted, answer, now);
             })
             .await;
         let account = best_effort("register the end of a pause", registered);
         if let Some(account) = &account
             && account.is_paused_after(target.noted.intention())
         {
-            self.pause_again(id, account).await;
+            // What was to be left out stays left out.
+            self.send_again(id, Decision::Pause).await;
             return Ok(RecordingView::in_state(
                 id,
                 RecordingState::Paused,
@@ -236,119 +302,6 @@ impl RecordingControl {
             ));
         }
         Ok(RecordingView::in_state(id, RecordingState::Active, account))
-    }
-
-    /// A pause was decided after a resume that ACS carried out only now: what was to be left out stays left out.
-    pub(super) async fn pause_again(&self, id: &RecordingId, account: &RegisteredRecording) {
-        warn!(recording.id = %id, "A late resume may have ended a newer pause of recording `{id}`; pausing it again");
-        match self.client.pause(address(id, Some(account))).await {
-            Err(error) if !error.is_wrong_state() => {
-                warn!(recording.id = %id, error = %ErrorChain(&error), "Could not pause recording `{id}` again");
-            }
-            Ok(()) | Err(_) => {}
-        }
-    }
-
-    /// Writes an intention down before ACS is asked. If the register fails, ACS is asked all the same, unless somebody relies
-    /// on the guard to end the pause.
-    async fn intend(&self, id: &RecordingId, intention: Intention) -> Result<Target, ControlError> {
-        if intention.resume_at().is_none() {
-            let known = self.find_or_adopt(id).await?;
-            return Ok(self.note(id, known, intention).await);
-        }
-        let known = self.register.find(id).await?;
-        let known = match known {
-            Some(known) => known,
-            None => self.adopt(id).await?,
-        };
-        let was_running = known.is_running();
-        let target = self.try_note(id, known, intention).await?;
-        let is_written = matches!(target.noted, Noted::Written(_));
-        if was_running && !is_written {
-            return Err(not_started(id, None));
-        }
-        Ok(target)
-    }
-
-    async fn note(
-        &self,
-        id: &RecordingId,
-        known: Option<RegisteredRecording>,
-        intention: Intention,
-    ) -> Target {
-        let noted = match &known {
-            Some(known) => self.try_note(id, known.clone(), intention.clone()).await,
-            None => {
-                return Target {
-                    account: None,
-                    noted: Noted::NotWritten(intention),
-                };
-            }
-        };
-        let noted = noted.inspect_err(|error| {
-            warn!(recording.id = %id, error = %ErrorChain(error), "Could not write an intention down; ACS is asked all the same");
-        });
-        noted.unwrap_or(Target {
-            account: known,
-            noted: Noted::NotWritten(intention),
-        })
-    }
-
-    /// An ended recording takes no intention; what ACS says of it counts nevertheless.
-    async fn try_note(
-        &self,
-        id: &RecordingId,
-        known: RegisteredRecording,
-        intention: Intention,
-    ) -> Result<Target, DocumentError> {
-        if !known.is_running() {
-            return Ok(Target {
-                account: Some(known),
-                noted: Noted::NotWritten(intention),
-            });
-        }
-        let account = self
-            .register
-            .change(id, intention.at, |account| account.intend(&intention))
-            .await?;
-        let noted = if account.intentions.contains(&intention) {
-            Noted::Written(intention)
-        } else {
-            Noted::NotWritten(intention)
-        };
-        Ok(Target {
-            account: Some(account),
-            noted,
-        })
-    }
-
-    /// What the register knows. A recording that it does not know is asked for at ACS, so that an intention has an account to
-    /// be written into; `None` if the register or ACS fails.
-    async fn find_or_adopt(
-        &self,
-        id: &RecordingId,
-    ) -> Result<Option<RegisteredRecording>, ControlError> {
-        match self.register.find(id).await {
-            Ok(Some(known)) => Ok(Some(known)),
-            Ok(None) => match self.adopt(id).await {
-                Ok(account) => Ok(Some(account)),
-                Err(ControlError::Acs(error)) if error.is_not_found() => Err(error.into()),
-                Err(error) => {
-                    warn!(recording.id = %id, error = %ErrorChain(&error), "Could not open an account for recording `{id}`");
-                    Ok(None)
-                }
-            },
-            Err(error) => {
-                warn!(recording.id = %id, error = %ErrorChain(&error), "Could not look recording `{id}` up in the register");
-                Ok(None)
-            }
-        }
-    }
-
-    /// Opens an account for a recording that ACS knows and the register does not.
-    async fn adopt(&self, id: &RecordingId) -> Result<RegisteredRecording, ControlError> {
-        self.client.state(address(id, None)).await?;
-        Ok(self.register.change(id, self.clock.now(), |_| {}).await?)
     }
 
     /// What a refusal of ACS means for a recording that we know, or do not know.
@@ -387,12 +340,5 @@ impl RecordingControl {
     ) -> Option<StateAtAcs> {
         let answer = self.client.state(address(id, known)).await.ok()?;
         Some(answer.recording_state)
-    }
-}
-
-fn not_started(id: &RecordingId, acs: Option<Box<AcsErrorAnswer>>) -> ControlError {
-    ControlError::NotStarted {
-        recording_id: id.clone(),
-        acs,
     }
 }

@@ -1,4 +1,4 @@
-//! The sweep of running recordings: forgotten pauses are ended, and ends that nobody reported are found.
+//! The sweep of running recordings: ends forgotten pauses, and finds recordings that ended without an event.
 
 use futures::StreamExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -6,6 +6,7 @@ use serde::Serialize;
 use tracing::error;
 
 use super::entry::RegisteredRecording;
+use super::undone::Decision;
 use super::{ControlError, RecordingControl};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
@@ -24,7 +25,7 @@ pub struct RecordingsReport {
     pub running: u64,
     /// Forgotten pauses that were ended.
     pub resumed: u64,
-    /// Recordings that had ended without a word.
+    /// Recordings that had ended without an event.
     pub closed: u64,
     pub failed: u64,
 }
@@ -51,13 +52,13 @@ impl RecordingsReport {
 }
 
 impl RecordingControl {
-    /// Ends pauses whose time is over, and asks for recordings not heard of for a while.
+    /// Ends pauses that are due, and asks ACS for recordings that it was not asked for lately.
     ///
     /// # Errors
     /// When the list of running recordings cannot be read.
     pub async fn sweep(&self, budget: Budget) -> Result<RecordingsReport, DocumentError> {
         if let Err(error) = self.sweep_starts(budget).await {
-            error!(error = %ErrorChain(&error), "Could not go on with starts whose outcome is unknown");
+            error!(error = %ErrorChain(&error), "Could not ask ACS for starts whose outcome is unknown");
         }
         let mut report = RecordingsReport::default();
         let mut cursor = None;
@@ -100,18 +101,24 @@ impl RecordingControl {
         })
     }
 
-    /// Asks ACS how a recording stands, and settles what is unknown.
+    /// Asks ACS for a recording's state, settles what is unknown, and asks again for what a late request undid.
     async fn ask(&self, recording: &RegisteredRecording) -> Result<CheckOutcome, ControlError> {
         let id = &recording.recording_id;
         if let Some(resume) = recording.late_resume(self.clock.now()) {
             // Whether that resume came before the newer pause or after it, ACS does not tell.
-            self.pause_again(id, recording).await;
+            self.send_again(id, Decision::Pause).await;
             self.register
                 .change(id, self.clock.now(), |account| account.withdraw(&resume))
                 .await?;
         }
-        let view = self.state(id).await?;
-        let has_ended = view.account.is_some_and(|account| !account.is_running());
+        let look = self.look(id).await?;
+        if let Some(decision) = look.undone {
+            self.send_again(id, decision).await;
+        }
+        let has_ended = look
+            .view
+            .account
+            .is_some_and(|account| !account.is_running());
         Ok(if has_ended {
             CheckOutcome::Closed
         } else {
@@ -120,7 +127,9 @@ impl RecordingControl {
     }
 }
 
-/// ACS was not heard of it for a while, or the outcome of a request is unknown.
+/// ACS has not been asked for a while, or the outcome of a request is unknown.
 fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
-    now.duration_since(recording.heard_at) >= ASK_EVERY || recording.has_unsettled(now)
+    now.duration_since(recording.heard_at) >= ASK_EVERY
+        || recording.has_unsettled(now)
+        || recording.is_to_be_checked(now)
 }

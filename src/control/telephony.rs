@@ -46,6 +46,8 @@ const SWEPT_AT_ONCE: usize = 8;
 /// How long a response waits for its result while another invocation carries the command out.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// As many as there can be within that time.
+const LOOKS: u32 = 250;
 
 /// Bots' conversations.
 pub struct Telephony {
@@ -72,7 +74,7 @@ pub enum TelephonyError {
     UnknownConversation,
     #[error("too many commands of the conversation wait")]
     TooMany,
-    /// It goes on, and the same command again finds its result.
+    /// It continues, and the same command finds its result later.
     #[error("the command is still being carried out")]
     UnderWay,
     #[error(transparent)]
@@ -123,7 +125,7 @@ impl Telephony {
             .queue(conversation_id, &activity, &command, &ids)
             .await?
         else {
-            // A bot that leaves a conversation we know nothing of.
+            // A bot leaves a conversation that is not known.
             return Ok(Taken {
                 activity_id: ids.activity,
                 result: None,
@@ -167,7 +169,7 @@ impl Telephony {
             futures::stream::iter(names)
                 .take_while(|_| std::future::ready(!budget.is_spent()))
                 .for_each_concurrent(SWEPT_AT_ONCE, |name| async move {
-                    // What is due later, a later sweep does; and what was begun, whoever comes when its time is over.
+                    // A later sweep does what is due later, and what this one could not finish.
                     let _ =
                         tokio::time::timeout_at(budget.deadline(), self.drive_logged(&name)).await;
                 })
@@ -249,7 +251,7 @@ impl Telephony {
         queued.cloned().map(Some).ok_or(TelephonyError::TooMany)
     }
 
-    /// Waits until the command's outcome is known, whoever carries it out.
+    /// Waits until the command's outcome is known. Another process may carry it out.
     async fn result(
         &self,
         name: &str,
@@ -257,7 +259,7 @@ impl Telephony {
         activity: &Activity,
     ) -> Result<Value, TelephonyError> {
         let waiting = async {
-            loop {
+            for _ in 0..LOOKS {
                 self.drive(name, Part::Commands).await?;
                 let conversation: Option<Conversation> = self.documents.find(&key(name)).await?;
                 let found = conversation.as_ref().and_then(|conversation| {
@@ -273,8 +275,9 @@ impl Telephony {
                 if let Some(result) = found {
                     return Ok(result);
                 }
-                tokio::time::sleep(LOOK_EVERY).await;
+                self.control.clock.sleep(LOOK_EVERY).await;
             }
+            Err(TelephonyError::UnderWay)
         };
         tokio::time::timeout(ANSWER_WITHIN, waiting)
             .await

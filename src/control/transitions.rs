@@ -5,15 +5,19 @@
 //!                       │  └──▶ withdraw                        ACS surely did not
 //!                       └─────▶ (a kill, or no answer) ─▶ observe: what ACS says settles it
 //! ```
-//! A late write changes only what it was decided for: a resume ends *its* pause, and an intention that is no longer in the
-//! account changes nothing. An end is final, unless ACS says, asked well after it, that the recording is active.
+//! A late write changes only what it was decided for: a resume ends *its* pause, and only if ACS says that there was a pause
+//! to end. A pause whose intention is no longer in the account opens no second one. An end is final, unless ACS says, asked
+//! well after it, that the recording is active.
+
+mod questions;
+mod settling;
 
 use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
 
 use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::pause::{Pause, PauseEnd};
-use crate::acs::wire::StateAtAcs;
 
 /// ACS reports a change of state some seconds late (12 s were recorded after a start); what it says before is the past.
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(60);
@@ -26,6 +30,14 @@ pub enum PauseAnswer {
     Paused,
     /// The recording was paused already.
     WasPaused,
+}
+
+/// How ACS took a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResumeAnswer {
+    Resumed,
+    /// The recording was not paused. A pause that is on its way to ACS is still to come.
+    WasActive,
 }
 
 impl RegisteredRecording {
@@ -42,7 +54,22 @@ impl RegisteredRecording {
                 .position(|known| known.resume_at().is_none());
             self.intentions.remove(oldest.unwrap_or_default());
         }
-        self.intentions.push(intention.clone());
+        let mut intention = intention.clone();
+        if let IntendedAction::Resume {
+            pause,
+            by: PauseEnd::Caller,
+        } = &mut intention.action
+        {
+            // The pause of this version of the account: another may have begun since the caller's was read.
+            *pause = self.pause_to_end();
+        }
+        self.sent.note(&intention);
+        self.intentions.push(intention);
+    }
+
+    /// An intention as the account has it.
+    pub fn intended(&self, id: Uuid) -> Option<&Intention> {
+        self.intentions.iter().find(|known| known.id == id)
     }
 
     /// ACS surely did not do what was intended.
@@ -57,34 +84,47 @@ impl RegisteredRecording {
 
     /// ACS paused it. A pause within a pause is one pause, and may set when it ends.
     pub fn paused(&mut self, noted: &Noted, answer: PauseAnswer) {
-        if !self.settles(noted) {
-            return;
+        match self.answered(noted) {
+            Answered::Intended => self.begin_intended_pause(noted.intention(), answer),
+            Answered::NoLongerIntended => self.keep_late_pause(noted.intention(), answer),
+            Answered::Outdated => {}
         }
-        let intention = noted.intention();
-        self.heard_at = self.heard_at.max(intention.at);
-        let earlier = self.take_out_pauses_before(intention.at);
-        let (mut began, mut resume_at) = (intention.at, intention.resume_at());
-        if answer == PauseAnswer::WasPaused
-            && let Some(first) = earlier.first()
-        {
-            began = first.at;
-            resume_at = resume_at.or(earlier.iter().rev().find_map(Intention::resume_at));
+    }
+
+    /// ACS paused it, as a look at ACS confirms, although the account says that it records.
+    pub fn paused_after_all(&mut self, intention: &Intention, now: Timestamp) {
+        if self.is_running() && self.open_pause().is_none() {
+            self.take_out(intention);
+            self.begin_pause(now, intention.resume_at());
         }
-        self.begin_pause(began, resume_at);
     }
 
     /// ACS resumed it: the pause that the intention names ends, and no other.
-    pub fn resumed(&mut self, noted: &Noted, at: Timestamp) {
-        if !self.settles(noted) {
-            return;
+    pub fn resumed(&mut self, noted: &Noted, answer: ResumeAnswer, at: Timestamp) {
+        match self.answered(noted) {
+            Answered::Intended => {}
+            Answered::NoLongerIntended | Answered::Outdated => return,
         }
         self.heard_at = self.heard_at.max(at);
-        if let IntendedAction::Resume {
+        let IntendedAction::Resume {
             pause: Some(began),
             by,
         } = noted.intention().action
-        {
-            self.end_pause(began, at, by);
+        else {
+            return;
+        };
+        match answer {
+            ResumeAnswer::Resumed => self.end_pause(began, at, by),
+            ResumeAnswer::WasActive => {
+                // A pause that was sent just now may reach ACS after this resume: then it holds.
+                self.intentions
+                    .retain(|known| !known.is_pause() || known.at != began || !is_old(known, at));
+                if let Some(open) = self.pauses.last_mut()
+                    && open.started_at <= began
+                {
+                    open.end(at, by);
+                }
+            }
         }
     }
 
@@ -103,7 +143,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// It is over. What ended first stays the end.
+    /// Ends it. The first end stays the end.
     pub fn stop(&mut self, at: Timestamp) {
         self.heard_at = self.heard_at.max(at);
         if !self.is_running() {
@@ -122,7 +162,7 @@ impl RegisteredRecording {
         self.status = RecordingStatus::Stopped { at };
     }
 
-    /// ACS said, heard at `heard_at`, that it is over, and an event said since when.
+    /// Ends it: ACS said so, heard at `heard_at`, and an event said since when.
     pub fn ended(&mut self, at: Timestamp, heard_at: Timestamp) {
         self.stop(at);
         self.heard_at = self.heard_at.max(heard_at);
@@ -151,96 +191,63 @@ impl RegisteredRecording {
         self.consent = None;
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
-        // A text of ACS may name somebody.
+        // A text of ACS may name a person.
         if let RecordingStatus::Failed { reason, .. } = &mut self.status {
             "erased".clone_into(reason);
         }
         self.erased.get_or_insert(erased);
     }
 
-    /// Takes over what ACS answered to a question that was sent at `asked_at`, unless it may still speak of what was before
-    /// the last change.
-    pub fn observe(&mut self, at_acs: StateAtAcs, asked_at: Timestamp) {
-        if at_acs == StateAtAcs::Active {
-            self.runs_at_acs(asked_at);
-        }
-        self.heard_at = self.heard_at.max(asked_at);
-        if self.is_running() {
-            self.settle_old_intentions(at_acs, asked_at);
-            self.observe_state(at_acs, asked_at);
-        }
-    }
-
-    /// The pause, or intended pause, that is over at this time; when it began.
-    pub fn overdue_pause(&self, now: Timestamp) -> Option<Timestamp> {
-        let is_over = |resume_at: Option<Timestamp>| resume_at.is_some_and(|at| at <= now);
-        let open = self
-            .open_pause()
-            .filter(|pause| is_over(pause.resume_at))
-            .map(|pause| pause.started_at);
-        let intended = self.intentions.iter().filter(|intention| {
-            is_over(intention.resume_at())
-                && !self
-                    .intentions
-                    .iter()
-                    .any(|other| other.ends(intention.at) && other.at > intention.at)
-        });
-        open.or(intended.map(|intention| intention.at).next())
-            .filter(|_| self.is_running())
-    }
-
-    /// The pause that a resume decided now ends; when it began.
-    pub fn pause_to_end(&self) -> Option<Timestamp> {
-        let intended = self.intentions.iter().rev().find(|known| known.is_pause());
-        self.open_pause()
-            .map(|pause| pause.started_at)
-            .or(intended.map(|intention| intention.at))
-    }
-
-    /// Whether somebody decided to pause it after this intention.
-    pub fn is_paused_after(&self, intention: &Intention) -> bool {
-        let pause_began = self.open_pause().map(|pause| pause.started_at);
-        let intended = self.intentions.iter().filter(|known| known.is_pause());
-        self.is_running()
-            && intended
-                .map(|known| known.at)
-                .chain(pause_began)
-                .any(|began| began > intention.at)
-    }
-
-    /// A resume whose outcome is unknown and that must not end the newer pause that the recording is in.
-    pub fn late_resume(&self, now: Timestamp) -> Option<Intention> {
-        let open = self.open_pause()?;
-        let mut resumes = self.intentions.iter().filter(|known| {
-            let is_resume = matches!(known.action, IntendedAction::Resume { .. });
-            is_resume && is_old(known, now) && known.at < open.started_at
-        });
-        resumes.next().cloned()
-    }
-
-    /// Whether the outcome of something that was asked for long ago is still unknown.
-    pub fn has_unsettled(&self, now: Timestamp) -> bool {
-        self.intentions
-            .iter()
-            .any(|intention| is_old(intention, now))
-    }
-
-    /// Whether it began so long ago that `inactive` can only mean paused.
-    pub fn has_begun(&self, now: Timestamp) -> bool {
-        self.started_at
-            .is_some_and(|started_at| now.duration_since(started_at) >= SETTLES)
-    }
-
     /// Whether an answer to this intention still counts. Takes the intention out.
-    fn settles(&mut self, noted: &Noted) -> bool {
+    fn answered(&mut self, noted: &Noted) -> Answered {
         if !self.is_running() {
-            return false;
+            return Answered::Outdated;
         }
         match noted {
-            Noted::Written(intention) => self.take_out(intention),
-            Noted::NotWritten(intention) => self
-                .changed_at()
-                .is_none_or(|changed_at| changed_at < intention.at),
+            Noted::Written(intention) if self.take_out(intention) => Answered::Intended,
+            Noted::Written(_) => Answered::NoLongerIntended,
+            Noted::NotWritten(intention) => {
+                let changed_at = self.changed_at();
+                if changed_at.is_some_and(|changed_at| changed_at >= intention.at) {
+                    return Answered::Outdated;
+                }
+                self.sent.note(intention);
+                Answered::Intended
+            }
+        }
+    }
+
+    fn begin_intended_pause(&mut self, intention: &Intention, answer: PauseAnswer) {
+        self.heard_at = self.heard_at.max(intention.at);
+        let (mut began, mut resume_at) = (intention.at, intention.resume_at());
+        match answer {
+            // What was intended before and has no answer yet did not pause it: it may still come.
+            PauseAnswer::Paused => {}
+            PauseAnswer::WasPaused => {
+                let earlier = self.take_out_pauses_before(intention.at);
+                if let Some(first) = earlier.first() {
+                    began = first.at;
+                    resume_at = resume_at.or(earlier.iter().rev().find_map(Intention::resume_at));
+                }
+            }
+        }
+        self.begin_pause(began, resume_at);
+    }
+
+    /// A pause was answered after its intention was settled otherwise: by a resume, by another pause, or by a look at ACS.
+    fn keep_late_pause(&mut self, intention: &Intention, answer: PauseAnswer) {
+        let is_known = |pause: &Pause| pause.started_at == intention.at;
+        if self.pauses.iter().any(is_known) {
+            return;
+        }
+        match self.pauses.last_mut().filter(|pause| pause.is_open()) {
+            Some(open) if answer == PauseAnswer::WasPaused || open.started_at <= intention.at => {
+                open.resume_at = intention.resume_at().or(open.resume_at);
+            }
+            // ACS paused it, it was resumed, and the open pause is another one.
+            Some(_) => {}
+            // A look at ACS says whether it is in effect.
+            None => self.intentions.push(intention.clone()),
         }
     }
 
@@ -263,7 +270,7 @@ impl RegisteredRecording {
                 .iter()
                 .find(|known| known.ends(open.started_at));
             match ending.map(|ending| (ending.at, &ending.action)) {
-                // Somebody is ending that pause: this is another one.
+                // A resume is about to end that pause: this is another one.
                 Some((at, IntendedAction::Resume { by, .. })) => open.end(at, *by),
                 Some(_) | None => {
                     open.resume_at = resume_at.or(open.resume_at);
@@ -299,68 +306,19 @@ impl RegisteredRecording {
             (Some(_) | None, _) => {}
         }
     }
+}
 
-    /// When its state last changed, as far as the register knows.
-    fn changed_at(&self) -> Option<Timestamp> {
-        let pause = self.pauses.last();
-        pause
-            .map(|pause| pause.ended_at.unwrap_or(pause.started_at))
-            .or(self.started_at)
-    }
+/// Whether an answer of ACS still counts.
+enum Answered {
+    Intended,
+    /// Its intention was settled otherwise.
+    NoLongerIntended,
+    /// The recording has ended, or something newer is known.
+    Outdated,
+}
 
-    /// Decides by ACS's answer what became of requests whose own answers never came.
-    fn settle_old_intentions(&mut self, at_acs: StateAtAcs, asked_at: Timestamp) {
-        if at_acs == StateAtAcs::Unknown {
-            return;
-        }
-        let old: Vec<Intention> = self
-            .intentions
-            .extract_if(.., |intention| is_old(intention, asked_at))
-            .collect();
-        let resumes = || {
-            old.iter().filter_map(|known| match known.action {
-                IntendedAction::Resume { pause, by } => Some((known.at, pause, by)),
-                IntendedAction::Pause { .. } | IntendedAction::Stop => None,
-            })
-        };
-        if at_acs == StateAtAcs::Active {
-            for (at, began, by) in resumes() {
-                let intended = old
-                    .iter()
-                    .find(|known| known.is_pause() && Some(known.at) == began);
-                self.intentions.extend(intended.cloned());
-                if let Some(began) = began {
-                    self.end_pause(began, at, by);
-                }
-            }
-            return;
-        }
-        let last_resume = resumes().map(|(at, ..)| at).max();
-        let pauses = || old.iter().filter(|known| known.is_pause());
-        let began = pauses()
-            .find(|known| last_resume.is_none_or(|resume| known.at > resume))
-            .or(pauses().next());
-        if let Some(began) = began {
-            let resume_at = pauses().rev().find_map(Intention::resume_at);
-            self.begin_pause(began.at, resume_at);
-        }
-    }
-
-    fn observe_state(&mut self, at_acs: StateAtAcs, asked_at: Timestamp) {
-        let has_settled = |at: Timestamp| asked_at.duration_since(at) >= SETTLES;
-        if !self.changed_at().is_none_or(has_settled) || !self.intentions.is_empty() {
-            return;
-        }
-        match (
-            at_acs,
-            self.pauses.last_mut().filter(|pause| pause.is_open()),
-        ) {
-            (StateAtAcs::Active, Some(open)) => open.end(asked_at, PauseEnd::Observed),
-            // A recording that runs and is `inactive` for long is paused, by whomever.
-            (StateAtAcs::Inactive, None) => self.begin_pause(asked_at, None),
-            (StateAtAcs::Active | StateAtAcs::Inactive | StateAtAcs::Unknown, _) => {}
-        }
-    }
+fn is_resume(intention: &Intention) -> bool {
+    matches!(intention.action, IntendedAction::Resume { .. })
 }
 
 /// Whether its request can no longer be on its way, and ACS reports what it did.

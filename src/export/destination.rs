@@ -1,14 +1,17 @@
 //! The seam to where recordings go.
 
 use std::error::Error;
+use std::fmt;
 use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 
 use super::block::{Block, BlockId};
 use super::layout::BlobName;
+use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 
 /// What is written beside the content of a committed blob.
@@ -21,6 +24,34 @@ pub struct BlobProperties {
     pub tags: Vec<(&'static str, String)>,
 }
 
+/// What keeps a file of the vault from being deleted or replaced, where the settings ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Protection {
+    Retention,
+    LegalHold,
+}
+
+impl Protection {
+    pub const ALL: [Self; 2] = [Self::Retention, Self::LegalHold];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retention => "retention",
+            Self::LegalHold => "legalHold",
+        }
+    }
+}
+
+impl fmt::Display for Protection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Retention => "the retention of VAULT_IMMUTABLE_FOR",
+            Self::LegalHold => "the legal hold of VAULT_LEGAL_HOLD",
+        })
+    }
+}
+
 /// A committed blob as the vault describes it when asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommittedBlob {
@@ -31,6 +62,37 @@ pub struct CommittedBlob {
     /// The digest of the content read back from the medium, where the vault does that itself (a directory).
     /// Blob Storage has checked every block's CRC-64 as it came, and names it in the block list.
     pub read_back: Option<Sha256Digest>,
+}
+
+/// What became of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum StageOutcome {
+    Staged,
+    /// Another program has staged blocks under this name whose ids have another length: no block of ours can join them.
+    ForeignBlocks,
+}
+
+/// Something that the settings ask for besides the bytes of a file, tried on a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TriedExtra {
+    /// The setting that asks for it.
+    pub setting: &'static str,
+    pub outcome: ExtraOutcome,
+}
+
+/// What trying an extra found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ExtraOutcome {
+    Works,
+    Refused {
+        reason: String,
+    },
+    /// It was set, and could not be cleared again: the probe stays.
+    LeftBehind {
+        probe: BlobName,
+        reason: String,
+    },
 }
 
 /// What became of a commit.
@@ -86,6 +148,15 @@ pub struct DestinationError {
     pub source: Box<dyn Error + Send + Sync>,
 }
 
+impl DestinationError {
+    /// Why it did not, on one line, without what was asked.
+    pub fn reason(&self) -> String {
+        let reason = ErrorChain(&*self.source).to_string();
+        let lines = reason.lines().map(str::trim);
+        lines.collect::<Vec<_>>().join(" ")
+    }
+}
+
 /// Where files are put. Every implementation passes `tests/suite/export_destination_contract.rs`.
 ///
 /// A blob comes into being in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
@@ -96,7 +167,7 @@ pub trait ExportDestination: Send + Sync {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError>;
 
     /// Stages a block; its content is checked against the id's CRC-64. Staging it again replaces it.
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError>;
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError>;
 
     /// Makes `blocks`, in this order, the blob `name`. Durable when it returns; what else was staged is discarded.
     async fn commit(
@@ -108,6 +179,21 @@ pub trait ExportDestination: Send + Sync {
 
     /// Describes the committed blob `name`, if there is one, from what the vault itself holds.
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;
+
+    /// The protection that the settings ask for and that the committed blob `name` was made without, because the storage
+    /// refused it. A vault that is asked for none lacks none.
+    async fn missing_protection(
+        &self,
+        _name: &BlobName,
+    ) -> Result<Vec<Protection>, DestinationError> {
+        Ok(Vec::new())
+    }
+
+    /// Tries each of the extras that the settings ask for on a probe whose name begins with `probe`, and clears it again. A
+    /// vault that is asked for none tries none.
+    async fn try_extras(&self, _probe: &BlobName) -> Vec<TriedExtra> {
+        Vec::new()
+    }
 
     /// A part of a committed blob, in bytes; a range that ends beyond it is clipped.
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError>;

@@ -8,6 +8,7 @@ mod further;
 mod look_in_place;
 mod move_home;
 pub mod next_step;
+pub mod objection;
 pub mod preview;
 mod ready;
 mod run;
@@ -19,10 +20,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{Instrument as _, info_span, warn};
 
-pub use self::preview::Preview;
+pub use self::objection::Objection;
+pub use self::preview::{Preview, WhyKept};
 use self::ready::Ready;
 use super::budget::Budget;
-use super::destination::DestinationError;
 use super::entry::Risk;
 use super::ledger::{ChunkLedger, Found, LedgerError};
 use super::receipt::ExportReceipt;
@@ -179,14 +180,6 @@ impl ExportDriver {
     pub(super) fn removals(&self) -> Removals {
         let (ledger, vaults) = (self.ledger.clone(), self.vaults().clone());
         Removals::new(ledger, vaults, Arc::clone(&self.clock))
-    }
-
-    /// Whether the vault still has both files of a receipt as they were proved.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn still_holds(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
-        self.vaults().still_hold(receipt).await
     }
 
     /// Claims the chunk and takes every step that is due, until nothing is or the budget is spent.

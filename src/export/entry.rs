@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::intent::Intent;
-use super::layout;
+use super::layout::{self, BlobName};
 use super::receipt::VaultName;
+use super::source::Validator;
 use super::state::ChunkState;
 use crate::recording::{FileNumber, MediaKind, MetadataSummary, RecordingChunk};
 use crate::store::audit::AuditPosition;
@@ -35,6 +36,9 @@ pub struct LedgerEntry {
     pub surely_gone_at: Timestamp,
     /// Folder in the vault, decided once: a later event must not move a half-done export.
     pub folder: String,
+    /// Folders that were given up because another program writes there. Files of an attempt may lie in them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former_folders: Vec<String>,
     pub state: ChunkState,
     /// Failed attempts at the source since the last success.
     pub attempts: u32,
@@ -44,6 +48,9 @@ pub struct LedgerEntry {
     /// What its media is called after, decided once and before the first byte goes to a vault: a file has one name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
+    /// Of which versions of its files blocks are staged, where the source names versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) staged_versions: Vec<StagedVersion>,
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
@@ -53,6 +60,9 @@ pub struct LedgerEntry {
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
+    /// Who keeps its files at their source.
+    #[serde(default)]
+    pub source_keeper: SourceKeeper,
     /// How often it was claimed; nothing of a chunk that never was can be in the vault.
     #[serde(default)]
     pub claims: u32,
@@ -92,6 +102,28 @@ pub struct LedgerEntry {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audited: Vec<AuditPosition>,
     pub(super) claim: Option<ClaimRecord>,
+}
+
+/// The version of a file that blocks in a vault are staged of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StagedVersion {
+    pub name: BlobName,
+    pub vault: VaultName,
+    pub validator: Validator,
+    /// Blocks of another version may be staged too: none of them is used again.
+    #[serde(default)]
+    pub is_mixed: bool,
+}
+
+/// Who keeps the files of a chunk at their source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SourceKeeper {
+    #[default]
+    AsReported,
+    /// ACS: its event speaks of the customer's own storage, but names a place at ACS, which could not write there.
+    Acs,
 }
 
 /// One failed attempt.
@@ -135,13 +167,16 @@ impl LedgerEntry {
             expires_at: chunk.expires_at(recorded_at, retention),
             surely_gone_at: recorded_at.checked_add(retention).unwrap_or(Timestamp::MAX),
             folder: layout::folder(&chunk, recorded_at),
+            former_folders: Vec::new(),
             chunk,
             recorded_at,
             state: ChunkState::Pending,
             attempts: 0,
             claims: 0,
+            source_keeper: SourceKeeper::default(),
             openings: 0,
             media_kind: None,
+            staged_versions: Vec::new(),
             copied_unfinished: false,
             metadata_too_large: false,
             intent: None,
@@ -160,6 +195,39 @@ impl LedgerEntry {
             audited: Vec::new(),
             claim: None,
         }
+    }
+
+    /// Every folder in which a file of it may lie, the one in use first.
+    pub fn folders(&self) -> impl Iterator<Item = &str> {
+        let former = self.former_folders.iter().map(String::as_str);
+        std::iter::once(self.folder.as_str()).chain(former)
+    }
+
+    /// Takes another folder: another program writes in the one that is in use.
+    pub(super) fn leave_folder(&mut self) {
+        let first = self.former_folders.first().unwrap_or(&self.folder);
+        let number = self.former_folders.len() + 2;
+        let next = format!("{first}-{number}");
+        let left = std::mem::replace(&mut self.folder, next);
+        self.former_folders.push(left);
+        self.staged_versions.clear();
+    }
+
+    /// The version of a file that blocks in this vault are staged of, as far as it is known.
+    pub(super) fn staged_version(
+        &self,
+        name: &BlobName,
+        vault: VaultName,
+    ) -> Option<&StagedVersion> {
+        let mut versions = self.staged_versions.iter();
+        versions.find(|version| version.name == *name && version.vault == vault)
+    }
+
+    pub(super) fn set_staged_version(&mut self, version: StagedVersion) {
+        let is_same_file =
+            |other: &StagedVersion| other.name == version.name && other.vault == version.vault;
+        self.staged_versions.retain(|other| !is_same_file(other));
+        self.staged_versions.push(version);
     }
 
     /// Is due at once, with all its attempts before it.
@@ -191,6 +259,11 @@ impl LedgerEntry {
         self.failures.push(Failure { at, reason });
     }
 
+    /// Whether its files lie in the customer's own storage. The place decides, not what the event calls it.
+    pub fn is_external(&self) -> bool {
+        self.source_keeper == SourceKeeper::AsReported && self.chunk.is_external()
+    }
+
     /// ACS has dropped the file by any reading; one that is not there before may only be late.
     pub fn is_surely_gone(&self, now: Timestamp) -> bool {
         now >= self.surely_gone_at
@@ -209,7 +282,7 @@ impl LedgerEntry {
     /// In the vault, or at an end: no deadline threatens it any more.
     pub fn is_safe(&self) -> bool {
         match &self.state {
-            ChunkState::Pending => self.chunk.is_external(),
+            ChunkState::Pending => self.is_external(),
             ChunkState::Exported { receipt } => receipt.vault() == VaultName::Home,
             ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
@@ -297,6 +370,18 @@ pub(super) mod tests {
         #[case] expected: Option<Risk>,
     ) {
         assert_eq!(entry().risk(now), expected);
+    }
+
+    #[test]
+    fn a_folder_that_is_left_is_remembered_and_never_taken_again() {
+        let mut entry = entry();
+        let first = entry.folder.clone();
+        entry.leave_folder();
+        entry.leave_folder();
+        let expected = [format!("{first}-3"), first.clone(), format!("{first}-2")];
+        assert!(entry.folders().eq(expected.iter().map(String::as_str)));
+        let json = serde_json::to_vec(&entry).unwrap();
+        assert_eq!(serde_json::from_slice::<LedgerEntry>(&json).unwrap(), entry);
     }
 
     #[test]

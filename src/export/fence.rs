@@ -11,8 +11,9 @@ use futures::stream::BoxStream;
 use super::block::{Block, BlockId};
 use super::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    Protection, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
+use super::entry::{LedgerEntry, StagedVersion};
 use super::layout::BlobName;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, ClaimOver, LedgerError};
 use crate::recording::{FileNumber, MediaKind};
@@ -52,7 +53,7 @@ impl<'a> Fence<'a> {
         number: FileNumber,
         kind: MediaKind,
     ) -> Result<MediaKind, LedgerError> {
-        let name = |entry: &mut super::entry::LedgerEntry| {
+        let name = |entry: &mut LedgerEntry| {
             entry.name_media(number, kind);
         };
         let mut entry = self
@@ -67,11 +68,21 @@ impl<'a> Fence<'a> {
     /// # Errors
     /// As [`check`](Self::check).
     pub async fn note_large_metadata(&self) -> Result<(), LedgerError> {
-        let note = |entry: &mut super::entry::LedgerEntry| entry.metadata_too_large = true;
+        let note = |entry: &mut LedgerEntry| entry.metadata_too_large = true;
         self.ledger
             .update(self.claim, AfterUpdate::KeepClaim, note)
             .await
             .map(drop)
+    }
+
+    /// Keeps which version of a file is about to be staged, durably.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(super) async fn keep_version(&self, version: &StagedVersion) -> Result<(), LedgerError> {
+        let keep = |entry: &mut LedgerEntry| entry.set_staged_version(version.clone());
+        let keeping = self.ledger.update(self.claim, AfterUpdate::KeepClaim, keep);
+        keeping.await.map(drop)
     }
 
     /// A vault whose writes ask this fence first. Its removals never wait for a renewal: they fail where there is no time.
@@ -128,7 +139,7 @@ impl ExportDestination for FencedVault<'_> {
         self.vault.staged_blocks(name).await
     }
 
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError> {
         let staging = self.vault.stage(name, block);
         self.act("stage a block of", name, staging).await
     }
@@ -145,6 +156,13 @@ impl ExportDestination for FencedVault<'_> {
 
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError> {
         self.vault.inspect(name).await
+    }
+
+    async fn missing_protection(
+        &self,
+        name: &BlobName,
+    ) -> Result<Vec<Protection>, DestinationError> {
+        self.vault.missing_protection(name).await
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {

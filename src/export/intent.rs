@@ -15,25 +15,21 @@ use crate::recording::{DeleteLocation, DocumentId};
 /// client's own deadlines are seconds, a proxy's minutes.
 pub(in crate::export) const REQUEST_LIVES: Duration = Duration::from_mins(15);
 
-/// What is about to be deleted.
+/// The files at ACS that are about to be deleted. A removal from the vault has its own state,
+/// [`Removing`](super::state::ChunkState::Removing).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum IntendedDeletion {
-    /// The files at ACS.
-    Source {
-        /// The URL, as it is sent.
-        at: String,
-        /// The object that it names, where that is not the chunk's document.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        other_object: Option<DocumentId>,
-    },
-    /// The files in the vault.
-    Copy,
+#[serde(rename_all = "camelCase")]
+pub struct IntendedDeletion {
+    /// The URL, as it is sent.
+    pub at: String,
+    /// The object that it names, where that is not the chunk's document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_object: Option<DocumentId>,
 }
 
 impl From<&DeleteLocation> for IntendedDeletion {
     fn from(location: &DeleteLocation) -> Self {
-        Self::Source {
+        Self {
             at: location.url().to_string(),
             other_object: location.other_object().cloned(),
         }
@@ -118,12 +114,19 @@ impl Intent {
 mod tests {
     use super::*;
 
+    fn deletion() -> IntendedDeletion {
+        IntendedDeletion {
+            at: "https://eus.asm.skype.com/v1/objects/a".to_owned(),
+            other_object: None,
+        }
+    }
+
     #[test]
     fn an_intent_may_act_until_the_last_request_under_its_claim_is_dead() {
         let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let minutes = |minutes| now + jiff::SignedDuration::from_mins(minutes);
         let claim = Uuid::from_u128(1);
-        let mut intent = Intent::new(IntendedDeletion::Copy, claim, now);
+        let mut intent = Intent::new(deletion(), claim, now);
         intent.extend(claim, minutes(1));
         assert!(intent.may_still_act(minutes(15)));
         assert!(!intent.may_still_act(minutes(16)));
@@ -139,12 +142,12 @@ mod tests {
         let now: Timestamp = "2026-03-02T10:00:00Z".parse().unwrap();
         let later = now + jiff::SignedDuration::from_hours(1);
         let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
-        let sent = Intent::new(IntendedDeletion::Copy, first, now);
+        let sent = Intent::new(deletion(), first, now);
         assert_eq!(sent.in_doubt_since(first), None, "it knows its own answers");
         assert_eq!(sent.in_doubt_since(second), Some(now));
-        let again = Intent::new(IntendedDeletion::Copy, second, later).after(Some(&sent));
+        let again = Intent::new(deletion(), second, later).after(Some(&sent));
         assert_eq!(again.in_doubt_since(second), Some(now));
-        let moved = Intent::new(IntendedDeletion::Copy, second, later).after(Some(&again));
+        let moved = Intent::new(deletion(), second, later).after(Some(&again));
         assert_eq!(moved.in_doubt_since(second), Some(now));
     }
 }

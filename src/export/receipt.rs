@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::destination::Protection;
 use super::layout::BlobName;
 use crate::media::{MediaExamination, MediaNotice, MediaVerdict};
 use crate::store::digest::Sha256Digest;
@@ -58,9 +59,15 @@ pub struct ExportReceipt {
     /// In which vault the files lie.
     #[serde(default)]
     vault: VaultName,
-    /// What the media says of itself and what is said of it disagree: the copy is exact, its source may not be right.
+    /// What is doubtful: the copy is exact, but its source may not be right, or the copy is not protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anomaly: Option<String>,
+    /// The metadata is not that of the chunk, or no metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    metadata_anomaly: Option<String>,
+    /// The protection that the settings ask for and the vault refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    unprotected: Vec<Protection>,
     /// What a look into the media has shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     examination: Option<MediaExamination>,
@@ -84,15 +91,37 @@ impl ExportReceipt {
         examination: Option<MediaExamination>,
         verified_at: Timestamp,
     ) -> Self {
-        let anomaly = examination.as_ref().and_then(MediaExamination::anomaly);
-        Self {
+        let receipt = Self {
             media,
             metadata,
             verified_at,
             vault,
-            anomaly: anomaly.map(str::to_owned),
+            anomaly: None,
+            metadata_anomaly: None,
+            unprotected: Vec::new(),
             examination,
-        }
+        };
+        receipt.with_doubts(None, Vec::new())
+    }
+
+    /// Adds what is wrong with the metadata, and the protection that the files lack.
+    pub(super) fn with_doubts(
+        mut self,
+        metadata_anomaly: Option<String>,
+        unprotected: Vec<Protection>,
+    ) -> Self {
+        self.metadata_anomaly = metadata_anomaly;
+        self.unprotected = unprotected;
+        let of_media = self.examination.as_ref();
+        let of_media = of_media.and_then(MediaExamination::anomaly);
+        let doubts = [
+            of_media.map(str::to_owned),
+            self.metadata_anomaly.clone(),
+            self.missing_protection(),
+        ];
+        let doubts: Vec<String> = doubts.into_iter().flatten().collect();
+        self.anomaly = (!doubts.is_empty()).then(|| doubts.join("; "));
+        self
     }
 
     /// The same proof of files that were proved again.
@@ -108,7 +137,23 @@ impl ExportReceipt {
         self.vault
     }
 
-    /// One sentence on what disagrees, if something does.
+    /// What is wrong with the metadata, if something is.
+    pub(super) fn metadata_anomaly(&self) -> Option<&str> {
+        self.metadata_anomaly.as_deref()
+    }
+
+    /// One sentence on the protection that the settings ask for and the vault refused, if there is some.
+    pub fn missing_protection(&self) -> Option<String> {
+        let missing: Vec<String> = self.unprotected.iter().map(Protection::to_string).collect();
+        (!missing.is_empty()).then(|| {
+            format!(
+                "the vault refused {}, so nothing protects its copy",
+                missing.join(" and ")
+            )
+        })
+    }
+
+    /// One sentence on what is doubtful, if something is.
     pub fn anomaly(&self) -> Option<&str> {
         self.anomaly.as_deref()
     }
@@ -134,11 +179,34 @@ impl ExportReceipt {
         &self.media
     }
 
+    /// Its media, and its metadata where there is some.
+    pub fn files(&self) -> impl Iterator<Item = &VerifiedFile> {
+        std::iter::once(&self.media).chain(&self.metadata)
+    }
+
     pub fn metadata(&self) -> Option<&VerifiedFile> {
         self.metadata.as_ref()
     }
 
     pub fn verified_at(&self) -> Timestamp {
         self.verified_at
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The proof of a copy of one byte, at home.
+    pub(in crate::export) fn receipt() -> ExportReceipt {
+        receipt_in(VaultName::Home)
+    }
+
+    pub(in crate::export) fn receipt_in(vault: VaultName) -> ExportReceipt {
+        let digest = Sha256Digest::of(b"a");
+        let name = "a/b.wav".parse().expect("it is a safe name");
+        let media = VerifiedFile::new(name, 1, digest, "e".into());
+        let verified_at = "2026-03-02T10:00:00Z".parse().expect("it is a time");
+        ExportReceipt::new(media, None, vault, None, verified_at)
     }
 }

@@ -22,45 +22,59 @@ pub enum Depth {
     Read,
 }
 
-/// What a look at a proved file came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a look at a proved copy, or at one file of it, came to.
+#[derive(Debug)]
 pub enum Rechecked {
-    Unchanged,
-    Differs(Mismatch),
+    /// It is the one that was proved.
+    Same,
+    /// A file of it is not in the vault.
+    Missing(Mismatch),
+    /// A file of it is another one than was proved.
+    Different(Mismatch),
+    /// The vault could not be asked, so nothing is known.
+    NotChecked(DestinationError),
 }
 
 impl From<Result<(), Mismatch>> for Rechecked {
     fn from(compared: Result<(), Mismatch>) -> Self {
         match compared {
-            Ok(()) => Self::Unchanged,
-            Err(mismatch) => Self::Differs(mismatch),
+            Ok(()) => Self::Same,
+            Err(missing @ Mismatch::Missing { .. }) => Self::Missing(missing),
+            Err(mismatch) => Self::Different(mismatch),
         }
     }
 }
 
+impl Rechecked {
+    pub fn is_same(&self) -> bool {
+        matches!(self, Self::Same)
+    }
+}
+
 impl Vaults {
-    /// Whether the vault still has both files as they were proved.
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn still_hold(&self, receipt: &ExportReceipt) -> Result<bool, DestinationError> {
-        for file in std::iter::once(receipt.media()).chain(receipt.metadata()) {
-            let found = self
-                .get(receipt.vault(), file.name())?
-                .inspect(file.name())
-                .await?;
-            if found.is_none_or(|found| verify::unchanged(file, &found).is_err()) {
-                return Ok(false);
+    /// Looks at the files of a copy, up to the first that is not the one that was proved.
+    pub async fn recheck(&self, receipt: &ExportReceipt, depth: Depth) -> Rechecked {
+        for file in receipt.files() {
+            let rechecked = self.recheck_file(receipt, file, depth).await;
+            if !rechecked.is_same() {
+                return rechecked;
             }
         }
-        Ok(true)
+        Rechecked::Same
     }
 
     /// Compares a file with its proof: is it there, as long, the same blob, of the same blocks, of the same content?
-    ///
-    /// # Errors
-    /// When the vault cannot be asked.
-    pub async fn recheck(
+    pub async fn recheck_file(
+        &self,
+        receipt: &ExportReceipt,
+        file: &VerifiedFile,
+        depth: Depth,
+    ) -> Rechecked {
+        let comparing = self.compare(receipt, file, depth);
+        comparing.await.unwrap_or_else(Rechecked::NotChecked)
+    }
+
+    async fn compare(
         &self,
         receipt: &ExportReceipt,
         file: &VerifiedFile,
@@ -68,9 +82,8 @@ impl Vaults {
     ) -> Result<Rechecked, DestinationError> {
         let vault = self.get(receipt.vault(), file.name())?;
         let Some(found) = vault.inspect(file.name()).await? else {
-            return Ok(Rechecked::Differs(Mismatch::Missing {
-                name: file.name().clone(),
-            }));
+            let name = file.name().clone();
+            return Ok(Rechecked::Missing(Mismatch::Missing { name }));
         };
         let described = verify::unchanged(file, &found)
             .and_then(|()| verify::verify_committed_before(file.name(), &found))
@@ -78,7 +91,8 @@ impl Vaults {
         if described.is_err() || depth == Depth::Described || found.read_back.is_some() {
             return Ok(described.into());
         }
-        Ok(verify::same_digest(file, read_through(vault, file).await?).into())
+        let read = read_through(vault, file).await?;
+        Ok(verify::same_digest(file, read).into())
     }
 }
 

@@ -75,6 +75,8 @@ pub enum Removal {
     },
     /// There is nothing to remove, it is not past its policy, or it is being driven again.
     NotDue,
+    /// Another process finished the removal while this one was cut off.
+    FinishedByAnother,
     /// Another process has its claim.
     Busy,
     /// It may be tried again. `is_whole`: the copy is in the vault as it was.
@@ -143,28 +145,21 @@ impl Removals {
                 is_whole: false,
             },
         };
-        match &removal {
-            Removal::Removed => {
-                info!(document.id = %id, "Deleted the files of chunk `{id}` from the vault");
-            }
-            Removal::Held {
-                cases,
-                is_whole: true,
-            } => {
-                info!(document.id = %id, "Chunk `{id}` is held for {}", holds::tags(cases));
-            }
-            Removal::Held {
-                cases,
-                is_whole: false,
-            } => {
-                error!(document.id = %id, "Chunk `{id}` is held for {}, but a removal began before, and parts of its copy may be deleted", holds::tags(cases));
-            }
-            Removal::NotDue | Removal::Busy => {}
-            Removal::Failed { reason, .. } => {
-                error!(document.id = %id, error = reason, "The files of chunk `{id}` could not be deleted from the vault");
-            }
-        }
+        let is_cut_off = matches!(removal, Removal::Busy | Removal::Failed { .. });
+        let removal = if is_cut_off && self.is_removed(id).await {
+            Removal::FinishedByAnother
+        } else {
+            removal
+        };
+        report(id, &removal);
         removal
+    }
+
+    /// Whether the ledger says that the chunk is removed. Who lost its claim looks here for what its successor did.
+    async fn is_removed(&self, id: &DocumentId) -> bool {
+        let found = self.ledger.find(id).await;
+        let is_removed = |found: Found| matches!(found.entry.state, ChunkState::Removed { .. });
+        found.is_ok_and(|found| found.is_some_and(is_removed))
     }
 
     async fn try_remove(
@@ -439,6 +434,34 @@ impl Removals {
         if let Err(error) = self.vaults.rewrite_receipt(fence, &name, receipt).await {
             let id = &entry.chunk.document_id;
             error!(document.id = %id, blob = %name, error = %ErrorChain(&error), "The receipt beside chunk `{id}` names an earlier ETag");
+        }
+    }
+}
+
+/// Logs what became of a removal.
+fn report(id: &DocumentId, removal: &Removal) {
+    match removal {
+        Removal::Removed => {
+            info!(document.id = %id, "Deleted the files of chunk `{id}` from the vault");
+        }
+        Removal::Held {
+            cases,
+            is_whole: true,
+        } => {
+            info!(document.id = %id, "Chunk `{id}` is held for {}", holds::tags(cases));
+        }
+        Removal::Held {
+            cases,
+            is_whole: false,
+        } => {
+            error!(document.id = %id, "Chunk `{id}` is held for {}, but a removal began before, and parts of its copy may be deleted", holds::tags(cases));
+        }
+        Removal::FinishedByAnother => {
+            info!(document.id = %id, "Another process deleted the files of chunk `{id}` from the vault");
+        }
+        Removal::NotDue | Removal::Busy => {}
+        Removal::Failed { reason, .. } => {
+            error!(document.id = %id, error = reason, "The files of chunk `{id}` could not be deleted from the vault");
         }
     }
 }

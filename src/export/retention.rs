@@ -12,7 +12,7 @@ use super::removal::{Ground, Removals, counted_from};
 use super::vaults::Vaults;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, Operator};
 use crate::store::holds::Case;
 
 pub use super::removal::{Removal, RetentionPolicy};
@@ -98,9 +98,9 @@ impl Retention {
     ///
     /// # Errors
     /// When the ledger cannot be listed.
-    pub async fn apply(&self) -> Result<AppliedRetention, LedgerError> {
+    pub async fn apply(&self, operator: &Operator) -> Result<AppliedRetention, LedgerError> {
         let past = self.past_entries().await?;
-        let detail = serde_json::json!({"pastPolicy": past.found.len()});
+        let detail = operator.sign(serde_json::json!({"pastPolicy": past.found.len()}));
         self.ledger
             .audit_operator(AuditAction::RetentionApplied, "vault", detail)
             .await?;

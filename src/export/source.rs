@@ -7,12 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 
 use super::receipt::ExportReceipt;
 use crate::recording::{DeleteLocation, RecordingChunk};
+use crate::store::digest::Sha256Digest;
 
 /// Which of a chunk's two files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum ChunkPart {
     Media,
     Metadata,
@@ -49,12 +52,19 @@ pub struct OpenedContent {
 }
 
 /// `ETag` or `Last-Modified`: two answers about one file with different ones are about two versions of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validator(String);
+
+/// A longer text is kept as its digest.
+const LONGEST_VALIDATOR: usize = 256;
 
 impl Validator {
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        let text = text.into();
+        if text.len() <= LONGEST_VALIDATOR {
+            return Self(text);
+        }
+        Self(Sha256Digest::of(text.as_bytes()).to_string())
     }
 }
 
@@ -65,7 +75,7 @@ pub enum SourceError {
     #[error("refused: {0}")]
     Refused(String),
     /// 404 or 410: not there, or not any more.
-    #[error("ACS has no such file (HTTP {status})")]
+    #[error("there is no such file (HTTP {status})")]
     Gone { status: u16 },
     /// Larger than anything that ACS makes: it is not copied.
     #[error("the file has {total_bytes} bytes, more than the {limit_bytes} that are copied")]

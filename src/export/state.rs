@@ -15,6 +15,8 @@
 //! What is removed stays removed, also when its event comes again while ACS has it still: the policy counts from the
 //! recording, so that a new copy would be past it at once. ACS drops its own by itself.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -206,46 +208,71 @@ impl ChunkState {
         })
     }
 
+    /// Which state it is, without what belongs to it.
+    pub fn kind(&self) -> StateKind {
+        match self {
+            Self::Pending => StateKind::Pending,
+            Self::Exported { .. } => StateKind::Exported,
+            Self::SourceDeleted { .. } => StateKind::SourceDeleted,
+            Self::SourceLeft { .. } => StateKind::SourceLeft,
+            Self::Removing { .. } => StateKind::Removing,
+            Self::Removed { .. } => StateKind::Removed,
+            Self::InPlace { .. } => StateKind::InPlace,
+            Self::Expired { .. } => StateKind::Expired,
+            Self::DeadLettered { .. } => StateKind::DeadLettered,
+        }
+    }
+
     /// The state's name as the ledger writes it.
     pub fn name(&self) -> &'static str {
+        self.kind().as_str()
+    }
+}
+
+/// A state without what belongs to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum StateKind {
+    Pending,
+    Exported,
+    SourceDeleted,
+    SourceLeft,
+    Removing,
+    Removed,
+    InPlace,
+    Expired,
+    DeadLettered,
+}
+
+impl StateKind {
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
-            Self::Exported { .. } => "exported",
-            Self::SourceDeleted { .. } => "sourceDeleted",
-            Self::SourceLeft { .. } => "sourceLeft",
-            Self::Removing { .. } => "removing",
-            Self::Removed { .. } => "removed",
-            Self::InPlace { .. } => "inPlace",
-            Self::Expired { .. } => "expired",
-            Self::DeadLettered { .. } => "deadLettered",
+            Self::Exported => "exported",
+            Self::SourceDeleted => "sourceDeleted",
+            Self::SourceLeft => "sourceLeft",
+            Self::Removing => "removing",
+            Self::Removed => "removed",
+            Self::InPlace => "inPlace",
+            Self::Expired => "expired",
+            Self::DeadLettered => "deadLettered",
         }
+    }
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::export::receipt::{VaultName, VerifiedFile};
-    use crate::store::digest::Sha256Digest;
+    use crate::export::receipt::tests::receipt;
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
-    }
-
-    fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new(
-            "a/b.wav".parse().unwrap(),
-            1,
-            Sha256Digest::of(b"a"),
-            "e".into(),
-        );
-        ExportReceipt::new(
-            media,
-            None,
-            VaultName::Home,
-            None,
-            at("2026-03-02T10:00:00Z"),
-        )
     }
 
     #[test]

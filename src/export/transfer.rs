@@ -11,4 +11,6 @@ pub mod error;
 mod examination;
 mod fetch;
 pub mod file;
+mod metadata_check;
 pub mod verify;
+mod version;

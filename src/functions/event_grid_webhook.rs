@@ -94,7 +94,7 @@ async fn deliver(
                     "The validation has neither a code nor a URL of Event Grid.",
                 ));
             }
-            (delivery.take_all(&events).await, confirmation)
+            (Box::pin(delivery.take_all(&events)).await, confirmation)
         }
         None => {
             let reason = "the delivery is not JSON";

@@ -23,6 +23,7 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::control::observe;
 use crate::control::register::running::RunningCursor;
+use crate::control::requester::Requester;
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
@@ -78,7 +79,7 @@ pub(crate) async fn start(
     start.started_by = start.started_by.or_else(|| principal(&headers));
     let view = app
         .control
-        .start(&start, request_id(&headers, &start))
+        .start(&start, request_id(&headers, &start), &requester(&headers))
         .await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
@@ -156,7 +157,7 @@ async fn of_conversation(app: &App, conversation_id: &str) -> Result<RecordingLi
     Ok(RecordingList::new(recordings.into_iter(), None))
 }
 
-/// How a recording stands.
+/// Returns a recording's state.
 #[utoipa::path(
     get, path = "/api/recordings/{recordingId}", operation_id = "getRecording", tag = "recordings",
     params(("recordingId" = String, Path)),
@@ -176,7 +177,7 @@ pub(crate) async fn state(
 #[derive(Deserialize, Default, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PauseRecording {
-    /// The recording goes on by itself after this long: `90s`, `5m`, `PT5M`.
+    /// The recording resumes by itself after this long: `90s`, `5m`, `PT5M`.
     #[schema(example = "5m")]
     resume_after: Option<String>,
 }
@@ -195,6 +196,7 @@ pub struct PauseRecording {
 pub(crate) async fn pause(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
     let id = recording_id(&id)?;
@@ -216,18 +218,17 @@ pub(crate) async fn pause(
         .transpose();
     let resume_after =
         resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
-    Ok((
-        StatusCode::ACCEPTED,
-        Json(app.control.pause(&id, resume_after).await?.into()),
-    ))
+    let by = requester(&headers);
+    let view = app.control.pause(&id, resume_after, &by).await?;
+    Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
-/// Lets a paused recording go on.
+/// Resumes a paused recording.
 #[utoipa::path(
     post, path = "/api/recordings/{recordingId}/resume", operation_id = "resumeRecording", tag = "recordings",
     params(("recordingId" = String, Path)),
     responses(
-        (status = 202, description = "It goes on", body = RecordingAnswer),
+        (status = 202, description = "It is resumed", body = RecordingAnswer),
         (status = 404, description = "No such recording", body = super::problem::ErrorAnswer),
         (status = 409, description = "Recording has not started", body = super::problem::ErrorAnswer),
     )
@@ -235,8 +236,10 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let view = app.control.resume(&recording_id(&id)?).await?;
+    let (id, by) = (recording_id(&id)?, requester(&headers));
+    let view = app.control.resume(&id, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
 
@@ -253,9 +256,17 @@ pub(crate) async fn resume(
 pub(crate) async fn stop(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Json<RecordingAnswer>, Problem> {
-    let outcome = app.control.stop(&recording_id(&id)?).await?;
+    let (id, by) = (recording_id(&id)?, requester(&headers));
+    let outcome = app.control.stop(&id, &by).await?;
     Ok(Json(outcome.into_view().into()))
+}
+
+fn requester(headers: &HeaderMap) -> Requester {
+    Requester::Api {
+        principal: principal(headers),
+    }
 }
 
 /// Who asks, where App Service's authentication stands in front of us.

@@ -22,7 +22,7 @@ use serde_json::Value;
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
     let budget = Budget::of(app.event_budget);
     let mut delivery = app.intake.begin(Origin::EventGrid);
-    if let Err(error) = take_envelope(&mut delivery, &body).await {
+    if let Err(error) = Box::pin(take_envelope(&mut delivery, &body)).await {
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
         return InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)));
     }
@@ -47,8 +47,8 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
 /// When the ledger fails: the delivery must then come again.
 async fn take_envelope(delivery: &mut Delivery<'_>, body: &[u8]) -> Result<(), LedgerError> {
     match Invocation::parse(body).map(|invocation| invocation.binding("event")) {
-        Ok(Some(Value::Array(events))) => delivery.take_all(&events).await,
-        Ok(Some(event)) => delivery.take_all(&[event]).await,
+        Ok(Some(Value::Array(events))) => Box::pin(delivery.take_all(&events)).await,
+        Ok(Some(event)) => Box::pin(delivery.take_all(&[event])).await,
         Ok(None) => {
             let reason = "the invocation has no binding `event`";
             delivery.take_unreadable(body, reason).await

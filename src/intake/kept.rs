@@ -66,7 +66,10 @@ impl Intake {
         if chunk_count <= CHUNKS_AT_ONCE {
             self.ledger.finish_kept_event(event).await?;
         }
-        self.ledger.remove_poison(&event.to_string()).await?;
+        // Where something of it cannot be read, it is poison for that.
+        if delivery.unreadable.is_empty() {
+            self.ledger.remove_poison(&event.to_string()).await?;
+        }
         self.ledger.forget_arrivals(event).await?;
         info!(event = %event, "Took an event that was set aside");
         Ok(())

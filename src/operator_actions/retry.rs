@@ -2,7 +2,7 @@
 //! it writes.
 
 use super::{Operator, OperatorActions};
-use crate::catalogue::CatalogueError;
+use crate::export::StateKind;
 use crate::export::ledger::{Accepted, LedgerError, PlaceAccepted, Retried};
 use crate::recording::{DocumentId, FileNumber};
 
@@ -44,12 +44,12 @@ impl OperatorActions {
         self.ledger.accept_place(id, place, operator).await
     }
 
-    /// The state of a chunk, as the ledger calls it.
+    /// The state of a chunk; `None` where the ledger has no such chunk.
     ///
     /// # Errors
     /// When the ledger fails.
-    pub async fn state_of(&self, id: &DocumentId) -> Result<&'static str, CatalogueError> {
+    pub async fn state_of(&self, id: &DocumentId) -> Result<Option<StateKind>, LedgerError> {
         let found = self.ledger.find(id).await?;
-        Ok(found.map_or("unknown", |found| found.entry.state.name()))
+        Ok(found.map(|found| found.entry.state.kind()))
     }
 }

@@ -64,11 +64,15 @@ impl ProvedCopy {
     pub async fn check(&self, vaults: &Vaults, depth: Depth) -> CopyCheck {
         let receipt = &self.receipt;
         let mut check = CopyCheck::default();
-        for file in files(receipt) {
-            match vaults.recheck(receipt, file, depth).await {
-                Ok(Rechecked::Unchanged) => {}
-                Ok(Rechecked::Differs(mismatch)) => check.wrong.push(mismatch.to_string()),
-                Err(error) => check.not_checked.push(ErrorChain(&error).to_string()),
+        for file in receipt.files() {
+            match vaults.recheck_file(receipt, file, depth).await {
+                Rechecked::Same => {}
+                Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
+                    check.wrong.push(mismatch.to_string());
+                }
+                Rechecked::NotChecked(error) => {
+                    check.not_checked.push(ErrorChain(&error).to_string());
+                }
             }
         }
         let kept = match vaults.get(receipt.vault(), &self.kept_at) {
@@ -112,7 +116,7 @@ impl OperatorActions {
                 "it has no copy in the vault"
             };
             return Ok(Verified::NoCopy {
-                problem: format!("{place}: its state is {}", state.name()),
+                problem: format!("{place}: its state is {}", state.kind()),
             });
         };
         Ok(Verified::Checked {
@@ -138,11 +142,9 @@ impl OperatorActions {
     }
 }
 
-fn files(receipt: &ExportReceipt) -> impl Iterator<Item = &VerifiedFile> {
-    std::iter::once(receipt.media()).chain(receipt.metadata())
-}
-
 /// What a receipt says of its files' content.
 fn contents(receipt: &ExportReceipt) -> impl Iterator<Item = (&BlobName, u64, String)> {
-    files(receipt).map(|file| (file.name(), file.size_bytes(), file.sha256().to_string()))
+    receipt
+        .files()
+        .map(|file| (file.name(), file.size_bytes(), file.sha256().to_string()))
 }

@@ -1,10 +1,12 @@
 //! Azure Blob Storage through the official client: the only place that knows `azure_storage_blob`.
 
+mod answers;
 mod bounded;
 mod external;
 mod failure;
 mod ledger;
 mod options;
+mod probe;
 mod vault;
 
 use std::num::NonZero;
@@ -17,7 +19,9 @@ use azure_core::http::{
     new_http_client,
 };
 use azure_core::time::Duration;
-use azure_storage_blob::models::{BlobClientDownloadOptions, BlobContainerClientListBlobsOptions};
+use azure_storage_blob::models::{
+    BlobClientDownloadOptions, BlobContainerClientListBlobsOptions, BlobItem, ListBlobsIncludeItem,
+};
 use azure_storage_blob::{BlobContainerClient, BlobContainerClientOptions};
 
 use futures::TryStreamExt as _;
@@ -109,6 +113,8 @@ async fn names(
         // Begins at `after` itself, where the service knows this; an emulator that does not begins at the front.
         start_from: after.map(str::to_owned),
         maxresults: i32::try_from(limit.min(PAGE)).ok(),
+        // An account with a hierarchical namespace lists its directories too, and says so only there.
+        include: Some(vec![ListBlobsIncludeItem::Metadata]),
         ..BlobContainerClientListBlobsOptions::default()
     };
     let mut pages = container.list_blobs(Some(options))?.into_pages();
@@ -121,11 +127,25 @@ async fn names(
             .into_model()?
             .blob_items
             .into_iter()
+            .filter(|blob| !is_directory(blob))
             .filter_map(|blob| blob.name);
         names.extend(found.filter(|name| after.is_none_or(|after| name.as_str() > after)));
     }
     names.truncate(limit);
     Ok(names)
+}
+
+/// A directory of an account with a hierarchical namespace
+/// (<https://learn.microsoft.com/azure/storage/blobs/data-lake-storage-known-issues>).
+fn is_directory(blob: &BlobItem) -> bool {
+    let metadata = blob.metadata.as_ref();
+    let members = metadata.and_then(|metadata| metadata.values.as_ref());
+    members.is_some_and(|members| {
+        let says = |(name, value): (&String, &String)| {
+            name.eq_ignore_ascii_case("hdi_isfolder") && value.eq_ignore_ascii_case("true")
+        };
+        members.iter().any(says)
+    })
 }
 
 fn status(error: &azure_core::Error) -> Option<StatusCode> {

@@ -13,7 +13,7 @@ use futures::stream::BoxStream;
 use crate::export::block::{Block, BlockId, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    Protection, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -36,6 +36,8 @@ struct Blobs {
     fails_after: Duration,
     refuses_removals: bool,
     protected: BTreeSet<BlobName>,
+    refused_protection: Vec<Protection>,
+    foreign_blocks: BTreeSet<BlobName>,
 }
 
 #[derive(Debug)]
@@ -102,6 +104,16 @@ impl MemoryVault {
         self.blobs().refuses_removals = refuse;
     }
 
+    /// As if another program had staged blocks under this name.
+    pub fn stage_foreign_blocks(&self, name: &BlobName) {
+        self.blobs().foreign_blocks.insert(name.clone());
+    }
+
+    /// From now on files are kept without this protection, as by a storage that refuses it.
+    pub fn refuse_protection(&self, refused: &[Protection]) {
+        self.blobs().refused_protection = refused.to_vec();
+    }
+
     /// From now on this file cannot be removed, as under a container's immutability policy.
     pub fn protect(&self, name: &BlobName) {
         self.blobs().protected.insert(name.clone());
@@ -156,7 +168,7 @@ impl ExportDestination for MemoryVault {
             .collect())
     }
 
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError> {
         if crc64(&block.content) != block.id.crc64() {
             return Err(failed(
                 "stage a block of",
@@ -164,13 +176,16 @@ impl ExportDestination for MemoryVault {
                 "its CRC-64 does not match",
             ));
         }
-        self.reach("stage a block of", name)
-            .await?
+        let mut blobs = self.reach("stage a block of", name).await?;
+        if blobs.foreign_blocks.contains(name) {
+            return Ok(StageOutcome::ForeignBlocks);
+        }
+        blobs
             .staged
             .entry(name.clone())
             .or_default()
             .insert(block.id.to_bytes(), block.content);
-        Ok(())
+        Ok(StageOutcome::Staged)
     }
 
     async fn commit(
@@ -213,6 +228,14 @@ impl ExportDestination for MemoryVault {
                     read_back: Some(Sha256Digest::of(&blob.content)),
                 }
             }))
+    }
+
+    async fn missing_protection(
+        &self,
+        name: &BlobName,
+    ) -> Result<Vec<Protection>, DestinationError> {
+        let blobs = self.reach("inspect", name).await?;
+        Ok(blobs.refused_protection.clone())
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {

@@ -192,7 +192,7 @@ mod tests {
 
     #[rstest::rstest]
     #[case("nonsense", "is not a URL")]
-    #[case("s3://bucket/x", "scheme `s3`")]
+    #[case("s3://bucket/x", "another scheme than https or file")]
     #[case("https://acct.blob.core.windows.net", "no container")]
     #[case("http://example.com/c?sig=x", "plain http to a host")]
     #[case("http://127.0.0.1:1/acct/c", "without a SAS")]

@@ -13,6 +13,7 @@ use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::{ChunkLedger, ChunkState, Vaults};
 use recording_vault::recording::{RecordingChunk, RecordingId};
+use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore, Precondition};
 use recording_vault::store::holds::{Case, Held};
@@ -318,14 +319,14 @@ async fn erased(number: usize, fault: Fault) -> bool {
     let plan = Plan::at(number, fault);
     let first = eraser(&durable, &plan);
     tokio::select! {
-        _ = first.erase(&person, "her request") => {}
+        _ = first.erase(&person, "her request", &Operator::Shell) => {}
         () = plan.killed() => {}
     }
     let what = format!("{fault:?} at call {number}");
     durable.clock.advance(2 * CLAIM_TTL);
     let calm = Plan::calm();
     let again = eraser(&durable, &calm)
-        .erase(&person, "her request")
+        .erase(&person, "her request", &Operator::Shell)
         .await
         .expect("the ledger works");
     assert_eq!(again.left.len(), 1, "{what}: {again:?}");
@@ -404,7 +405,7 @@ async fn what_is_not_exported_or_still_runs_is_named_and_left() {
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
     let erase = async || {
         eraser(&durable, &Plan::calm())
-            .erase(&person, "her request")
+            .erase(&person, "her request", &Operator::Shell)
             .await
             .expect("the ledger works")
     };

@@ -1,19 +1,23 @@
 //! Recording control when ACS's answers come late, are lost, or meet another request: what was decided holds, and nothing
 //! that is late undoes it.
 
+mod events;
+mod reports;
+mod steering;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::clock::{Clock, ManualClock};
-use recording_vault::control::entry::{Erased, PauseEnd, RegisteredRecording};
+use recording_vault::control::entry::RegisteredRecording;
+use recording_vault::control::requester::Requester;
 use recording_vault::control::start::Start;
 use recording_vault::control::state::RecordingState;
-use recording_vault::control::steering::StopOutcome;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::{Budget, ChunkLedger};
 use recording_vault::recording::{IncomingEvent, RecordingFileStatusUpdated, RecordingId};
@@ -28,6 +32,7 @@ use crate::support::fake_acs::{FakeAcs, Op, Trouble};
 
 /// Attempts of one exchange with ACS.
 const ATTEMPTS: usize = 4;
+const API: Requester = Requester::Api { principal: None };
 const LOST: &Trouble = &Trouble::AnswerLost;
 
 struct World {
@@ -130,7 +135,7 @@ impl World {
     }
 
     async fn start(&self, start: &Start) -> Result<RecordingId, ControlError> {
-        let view = self.control.start(start, Uuid::new_v4()).await?;
+        let view = self.control.start(start, Uuid::new_v4(), &API).await?;
         Ok(view.recording_id)
     }
 
@@ -295,9 +300,9 @@ async fn a_start_that_the_same_caller_repeats_goes_on_as_the_same_start() {
     let request_id = Uuid::new_v4();
     world.acs.trouble(Op::Start, LOST, ATTEMPTS);
     let start = start_with_consent();
-    let lost = world.control.start(&start, request_id).await;
+    let lost = world.control.start(&start, request_id, &API).await;
     assert!(matches!(lost, Err(ControlError::StartUnknown { .. })));
-    let view = world.control.start(&start, request_id).await;
+    let view = world.control.start(&start, request_id, &API).await;
     let view = view.expect("ACS answers as it answered first");
     assert_eq!(world.acs.recordings(), [view.recording_id.as_str()]);
 }
@@ -359,367 +364,4 @@ async fn a_second_start_is_decided_by_acs_where_its_state_cannot_be_asked() {
     world.acs.trouble(Op::State, &failing, ATTEMPTS);
     let next = world.start(&plain_start()).await;
     assert_ne!(next.expect("the call is recorded"), id);
-}
-
-#[tokio::test]
-async fn a_late_answer_to_a_resume_leaves_a_newer_pause_open_and_its_guard_in_place() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.control.pause(&id, None).await.expect("ACS pauses");
-    world.pass(1);
-    let hold = world.acs.hold_answer(Op::Resume);
-    let resuming = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.resume(&id).await })
-    };
-    hold.arrived().await;
-    world.pass(1);
-    let after = Some(Duration::from_mins(10));
-    world.control.pause(&id, after).await.expect("ACS pauses");
-    hold.release();
-    resuming
-        .await
-        .expect("no panic")
-        .expect("ACS resumed before");
-    assert_eq!(world.state(&id).await, RecordingState::Paused);
-    assert_eq!(world.is_paused(&id), Some(true));
-    world.pass(601);
-    world.sweep().await;
-    assert_eq!(
-        (world.state(&id).await, world.is_paused(&id)),
-        (RecordingState::Active, Some(false))
-    );
-    let ends: Vec<_> = world.account(&id).await.pauses;
-    let ends: Vec<_> = ends.iter().map(|pause| pause.ended_by).collect();
-    assert_eq!(ends, [Some(PauseEnd::Caller), Some(PauseEnd::Guard)]);
-}
-
-#[tokio::test]
-async fn a_late_answer_to_a_pause_does_not_reopen_it() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    let hold = world.acs.hold_answer(Op::Pause);
-    let pausing = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.pause(&id, None).await })
-    };
-    hold.arrived().await;
-    world.pass(1);
-    world.control.resume(&id).await.expect("ACS resumes");
-    hold.release();
-    pausing.await.expect("no panic").expect("ACS paused before");
-    assert_eq!(
-        (world.state(&id).await, world.is_paused(&id)),
-        (RecordingState::Active, Some(false))
-    );
-    assert_eq!(world.account(&id).await.pauses.len(), 1);
-}
-
-#[tokio::test]
-async fn a_guard_that_comes_late_does_not_end_a_newer_pause() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    let after = Some(Duration::from_secs(5));
-    world.control.pause(&id, after).await.expect("ACS pauses");
-    world.pass(6);
-    let hold = world.acs.hold(Op::Resume);
-    let sweeping = {
-        let control = Arc::clone(&world.control);
-        tokio::spawn(async move { control.sweep(Budget::of(Duration::from_secs(30))).await })
-    };
-    hold.arrived().await;
-    world.control.resume(&id).await.expect("ACS resumes");
-    world.pass(1);
-    world.control.pause(&id, None).await.expect("ACS pauses");
-    hold.release();
-    sweeping.await.expect("no panic").expect("the store works");
-    assert_eq!(
-        (world.state(&id).await, world.is_paused(&id)),
-        (RecordingState::Paused, Some(true))
-    );
-}
-
-#[tokio::test]
-async fn no_late_answer_brings_an_ended_recording_back() {
-    for op in [Op::Pause, Op::Resume] {
-        let world = World::new().await;
-        let id = world.recording().await;
-        if op == Op::Resume {
-            world.control.pause(&id, None).await.expect("ACS pauses");
-        }
-        let hold = world.acs.hold_answer(op);
-        let late = {
-            let (control, id) = (Arc::clone(&world.control), id.clone());
-            tokio::spawn(async move {
-                if op == Op::Pause {
-                    control.pause(&id, None).await
-                } else {
-                    control.resume(&id).await
-                }
-            })
-        };
-        hold.arrived().await;
-        world.control.stop(&id).await.expect("ACS stops");
-        // Longer than ACS takes to report a change.
-        world.pass(300);
-        hold.release();
-        late.await.expect("no panic").expect("ACS did it before");
-        let account = world.account(&id).await;
-        assert_eq!(account.state(), RecordingState::Stopped, "{op:?}");
-        assert!(account.pauses.iter().all(|pause| pause.ended_at.is_some()));
-        let listed = world.control.register().running(None, 10).await;
-        assert!(listed.expect("the store works").0.is_empty(), "{op:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_pause_in_the_first_minute_survives_a_killed_handler() {
-    for resume_after in [None, Some(Duration::from_mins(20))] {
-        let world = World::new().await;
-        let id = world.start(&plain_start()).await.expect("ACS starts it");
-        let hold = world.acs.hold_answer(Op::Pause);
-        let paused_at = world.clock.now();
-        let killed = {
-            let (control, id) = (Arc::clone(&world.control), id.clone());
-            tokio::spawn(async move { control.pause(&id, resume_after).await })
-        };
-        hold.arrived().await;
-        killed.abort();
-        world.pass(61);
-        world.sweep().await;
-        let account = world.account(&id).await;
-        let pause = account.open_pause().expect("it is paused");
-        assert_eq!(pause.started_at, paused_at);
-        world.pass(1200);
-        world.sweep().await;
-        assert_eq!(world.is_paused(&id), Some(resume_after.is_none()));
-    }
-}
-
-#[tokio::test]
-async fn a_resume_of_a_killed_handler_is_found_out() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.control.pause(&id, None).await.expect("ACS pauses");
-    let hold = world.acs.hold_answer(Op::Resume);
-    let killed = {
-        let (control, id) = (Arc::clone(&world.control), id.clone());
-        tokio::spawn(async move { control.resume(&id).await })
-    };
-    hold.arrived().await;
-    killed.abort();
-    world.pass(61);
-    world.sweep().await;
-    let account = world.account(&id).await;
-    assert_eq!(account.state(), RecordingState::Active);
-    assert_eq!(account.pauses[0].ended_by, Some(PauseEnd::Caller));
-    assert!(account.intentions.is_empty());
-}
-
-#[tokio::test]
-async fn a_stop_of_what_is_over_asks_acs_only_where_it_is_not_known() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.acs.end(id.as_str());
-    let ended = world.control.stop(&id).await.expect("it worked");
-    assert!(matches!(ended, StopOutcome::EndedBefore(_)), "{ended:?}");
-    let ended_at = world.account(&id).await.status;
-    world.pass(100);
-    let again = world.control.stop(&id).await.expect("it is stopped");
-    assert!(matches!(again, StopOutcome::WasStopped(_)), "{again:?}");
-    assert_eq!(world.account(&id).await.status, ended_at);
-    assert_eq!(world.acs.asked(Op::Stop), 1);
-}
-
-#[tokio::test]
-async fn without_its_register_everything_is_sent_but_a_pause_that_the_guard_must_end() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.is_broken.store(true, Ordering::SeqCst);
-    let guarded = world.control.pause(&id, Some(Duration::from_mins(1)));
-    assert!(matches!(guarded.await, Err(ControlError::Register(_))));
-    assert_eq!(world.acs.asked(Op::Pause), 0);
-    world.control.pause(&id, None).await.expect("ACS pauses");
-    world.control.resume(&id).await.expect("ACS resumes");
-    world.control.stop(&id).await.expect("ACS stops");
-    assert_eq!(world.is_paused(&id), None);
-}
-
-#[tokio::test]
-async fn a_file_event_ends_a_recording_only_when_acs_says_so() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    let chunks = json!([{"documentId": "0-eus-d1-a", "index": 0}]);
-    world.announced(&id, &chunks).await;
-    assert_eq!(world.state(&id).await, RecordingState::Active, "it runs");
-    world.acs.end(id.as_str());
-    world
-        .acs
-        .trouble(Op::State, &Trouble::Refused(503, "9999"), ATTEMPTS);
-    world.announced(&id, &chunks).await;
-    assert_eq!(world.state(&id).await, RecordingState::Active, "unknown");
-    world.acs.calm();
-    world.pass(301);
-    world.sweep().await;
-    assert_eq!(world.state(&id).await, RecordingState::Stopped);
-}
-
-#[tokio::test]
-async fn a_call_ended_event_does_not_lift_the_guard_of_a_pause() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    let after = Some(Duration::from_mins(5));
-    world.control.pause(&id, after).await.expect("ACS pauses");
-    let ended = world.control.call_ended("abc", world.clock.now()).await;
-    assert_eq!(ended.expect("the store works"), Some(id.clone()));
-    assert_eq!(
-        in_progress(world.start(&plain_start()).await),
-        Some(id.clone())
-    );
-    world.pass(301);
-    world.sweep().await;
-    assert_eq!(world.is_paused(&id), Some(false));
-}
-
-#[tokio::test]
-async fn an_event_without_chunks_does_not_keep_missing_files_from_being_reported() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.control.stop(&id).await.expect("ACS stops");
-    world.announced(&id, &json!([])).await;
-    world.pass(31 * 60);
-    let missing = world
-        .control
-        .report_missing(Budget::of(Duration::from_secs(30)))
-        .await;
-    assert_eq!(missing.expect("the store works"), 1);
-    assert!(world.account(&id).await.is_missing());
-}
-
-#[tokio::test]
-async fn a_late_registration_puts_nothing_of_people_back_into_an_erased_account() {
-    let world = World::new().await;
-    let hold = world.acs.hold_answer(Op::Start);
-    let starting = {
-        let control = Arc::clone(&world.control);
-        tokio::spawn(async move { control.start(&start_with_consent(), Uuid::new_v4()).await })
-    };
-    hold.arrived().await;
-    world.pass(41);
-    world.sweep().await;
-    let id: RecordingId = "r1".parse().expect("it is an id");
-    world.control.stop(&id).await.expect("ACS stops");
-    let erased = Erased {
-        at: world.clock.now(),
-        reason: "on request".to_owned(),
-    };
-    let register = world.control.register();
-    register.erase(&id, &erased).await.expect("the store works");
-    hold.release();
-    starting.await.expect("no panic").expect("ACS started it");
-    let account = world.account(&id).await;
-    assert_eq!((account.consent, account.started_by), (None, None));
-    for prefix in ["calls/", "recordings/"] {
-        for key in world
-            .store
-            .list(prefix, None, 10)
-            .await
-            .expect("memory works")
-        {
-            let document = world.document(&key).await.expect("it is there");
-            assert!(!document.contains("caller"), "{key}: {document}");
-        }
-    }
-}
-
-async fn reported(world: &World) -> (usize, String, usize) {
-    let json = world.document("reports/2026-03-02.json").await;
-    let json: Value = serde_json::from_str(&json.expect("it is made")).expect("a report is JSON");
-    let text = world.document("reports/2026-03-02.txt").await;
-    let summary = world.document("reports/2026-03-02-summary.json").await;
-    let summary: Value =
-        serde_json::from_str(&summary.expect("it is made")).expect("a summary is JSON");
-    let count = |value: &Value| {
-        usize::try_from(value.as_u64().expect("it is a number")).expect("it is small")
-    };
-    let recordings = json["recordings"].as_array().expect("it is a list").len();
-    (
-        recordings,
-        text.expect("it is made"),
-        count(&summary["recordings"]),
-    )
-}
-
-#[tokio::test]
-async fn a_report_is_made_again_when_something_of_its_day_comes_later() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.control.stop(&id).await.expect("ACS stops");
-    world.pass(15 * 60 * 60);
-    world.report().await;
-    assert_eq!(reported(&world).await.0, 1);
-    let late: RecordingId = "late".parse().expect("it is an id");
-    let mut event = update(
-        &late,
-        world.clock.now(),
-        &json!([{"documentId": "d", "index": 0}]),
-    );
-    event.started_at = Some("2026-03-02T13:00:00Z".parse().expect("it is a time"));
-    world
-        .control
-        .announced(&event)
-        .await
-        .expect("the store works");
-    world.pass(60);
-    world.report().await;
-    let (recordings, text, summarised) = reported(&world).await;
-    assert_eq!((recordings, summarised), (2, 2));
-    assert!(text.starts_with("Recordings of 2026-03-02: 2,"), "{text}");
-    world.pass(300);
-    world.report().await;
-    let due = world.store.list("reports-due/", None, 10).await;
-    assert_eq!(due.expect("memory works"), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_recording_that_was_opened_by_a_stop_comes_under_its_day() {
-    let world = World::new().await;
-    world.pass(12 * 60 * 60 + 60);
-    let id = world.start(&plain_start()).await.expect("ACS starts it");
-    // As if it had been started past us.
-    for key in world.store.list("", None, 100).await.expect("memory works") {
-        world.store.remove(&key).await.expect("memory works");
-    }
-    world.control.stop(&id).await.expect("ACS stops");
-    let mut event = update(
-        &id,
-        world.clock.now(),
-        &json!([{"documentId": "d", "index": 0}]),
-    );
-    let began = world.clock.now() - SignedDuration::from_mins(30);
-    event.started_at = Some(began);
-    world
-        .control
-        .announced(&event)
-        .await
-        .expect("the store works");
-    let days = world.store.list("days/", None, 10).await;
-    let days = days.expect("memory works");
-    assert_eq!(days.len(), 1, "{days:?}");
-    assert!(days[0].starts_with("days/20260302/"), "{days:?}");
-}
-
-#[tokio::test]
-async fn what_a_kill_left_of_a_report_the_next_sweep_makes() {
-    let world = World::new().await;
-    let id = world.recording().await;
-    world.control.stop(&id).await.expect("ACS stops");
-    world.pass(15 * 60 * 60);
-    world.report().await;
-    for form in ["reports/2026-03-02.txt", "reports/2026-03-02-summary.json"] {
-        world.store.remove(form).await.expect("memory works");
-        world.pass(60);
-        world.report().await;
-        assert_eq!(reported(&world).await.2, 1, "{form}");
-    }
 }

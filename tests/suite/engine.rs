@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use recording_vault::export::block::{Block, BlockChain};
-use recording_vault::export::destination::ExportDestination as _;
+use recording_vault::export::destination::{ExportDestination as _, StageOutcome};
 use recording_vault::export::entry::Risk;
 use recording_vault::export::layout;
 use recording_vault::export::slots::SLICE;
@@ -47,17 +47,9 @@ async fn stage(
         let (next, block) = chain.hash_next(Bytes::copy_from_slice(piece));
         chain = next;
         if wanted(number) {
-            pipeline
-                .vault
-                .stage(
-                    &name,
-                    Block {
-                        id: block.id,
-                        content: block.content,
-                    },
-                )
-                .await
-                .expect("the vault works");
+            let Block { id, content } = block;
+            let staged = pipeline.vault.stage(&name, Block { id, content }).await;
+            assert_eq!(staged.expect("the vault works"), StageOutcome::Staged);
         }
     }
 }

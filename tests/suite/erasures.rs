@@ -21,12 +21,13 @@ use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::audit::Operator;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::chunk;
 use crate::support::fake_source::{FakeSource, PARTICIPANT};
-use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, planned};
+use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, media_of, planned};
 
 fn now() -> jiff::Timestamp {
     "2026-03-02T10:03:00Z".parse().expect("it is a time")
@@ -61,7 +62,7 @@ async fn erase(durable: &Durable) -> Erasure {
     let (catalogue, driver) = (durable.catalogue(&plan), durable.instance(&plan));
     let eraser = Eraser::new(catalogue, driver, Duration::from_hours(1));
     let person: Person = PARTICIPANT.parse().expect("it is a participant");
-    let erasing = eraser.erase(&person, "her request").await;
+    let erasing = eraser.erase(&person, "her request", &Operator::Shell).await;
     erasing.expect("the ledger works")
 }
 
@@ -376,7 +377,7 @@ async fn a_person_beyond_the_index_is_found_by_the_metadata_files() {
         .collect();
     let metadata = json!({"participants": people}).to_string();
     let id = &chunks[0].document_id;
-    durable.source.put_with_metadata(id, vec![1; 100], metadata);
+    durable.source.put_with_metadata(id, media_of(id), metadata);
     deliver(&durable.instance(&Plan::calm()), &chunks).await;
     let catalogue = durable.catalogue(&Plan::calm());
     let find = async |person: &str| {

@@ -7,7 +7,7 @@ use futures::TryStreamExt as _;
 use recording_vault::export::block::{Block, BlockChain, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, ExportDestination, RemoveOutcome, ReplaceOutcome,
-    TouchOutcome,
+    StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::vault::azure::{AccessTier, AzureVaultOptions};
@@ -75,10 +75,8 @@ fn blocks(bytes: &[u8]) -> (BlockChain, Vec<Block>) {
 
 async fn stage(vault: &dyn ExportDestination, blocks: &[Block]) {
     for block in blocks {
-        vault
-            .stage(&name(), block.clone())
-            .await
-            .expect("the vault takes a good block");
+        let staged = vault.stage(&name(), block.clone()).await;
+        assert_eq!(staged.expect("the vault works"), StageOutcome::Staged);
     }
 }
 

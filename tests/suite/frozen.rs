@@ -7,9 +7,11 @@ use std::time::Duration;
 use recording_vault::clock::Clock as _;
 use recording_vault::export::fence::Fence;
 use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::recheck::Depth;
 use recording_vault::export::removal::Removal;
 use recording_vault::export::{ChunkLedger, ChunkState, DriveOutcome, ExportSweep, Vaults};
 use recording_vault::recording::RecordingChunk;
+use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::DocumentStore as _;
 use recording_vault::store::holds::{Case, Held};
 
@@ -42,7 +44,7 @@ async fn state(durable: &Durable, chunk: &RecordingChunk) -> ChunkState {
 async fn is_proved(durable: &Durable, state: &ChunkState) -> bool {
     let receipt = state.receipt().expect("it has a copy");
     let vaults = Vaults::new(durable.vault.clone(), None);
-    vaults.still_hold(receipt).await.expect("the vault works")
+    vaults.recheck(receipt, Depth::Described).await.is_same()
 }
 
 /// Both clocks go on, as in a process that was stopped.
@@ -172,7 +174,7 @@ async fn removal_cut_off() -> (Durable, RecordingChunk) {
         let plan = Plan::at(number, Fault::KillBefore);
         let retention = durable.retention(&plan, YEAR);
         tokio::select! {
-            _ = retention.apply() => panic!("it was not killed"),
+            _ = retention.apply(&Operator::Shell) => panic!("it was not killed"),
             () = plan.killed() => {}
         }
         durable.clock.advance(2 * CLAIM_TTL);
@@ -406,7 +408,7 @@ async fn what_an_event_adds_while_a_chunk_is_removed_is_done_when_it_is_given_ba
         let plan = Plan::at(number, Fault::KillBefore);
         let retention = durable.retention(&plan, hour);
         tokio::select! {
-            _ = retention.apply() => panic!("it was not killed"),
+            _ = retention.apply(&Operator::Shell) => panic!("it was not killed"),
             () = plan.killed() => {}
         }
         durable.clock.advance(2 * CLAIM_TTL);

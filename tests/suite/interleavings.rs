@@ -49,5 +49,20 @@ fn no_interleaving_of_what_operators_ask_breaks_a_promise() {
 
 #[test]
 fn no_interleaving_of_recording_control_breaks_a_promise() {
-    control::explore();
+    control::explore(control::Subject::Pauses);
+}
+
+#[test]
+fn no_interleaving_of_starts_breaks_a_promise() {
+    control::explore(control::Subject::Starts);
+}
+
+#[test]
+fn no_interleaving_of_what_bots_command_breaks_a_promise() {
+    control::explore(control::Subject::Commands);
+}
+
+#[test]
+fn no_interleaving_of_the_report_of_a_day_breaks_a_promise() {
+    control::explore(control::Subject::Reports);
 }

@@ -33,6 +33,7 @@
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
 //! | `audit_contention` | what any number of instances get into the one audit log |
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
+//! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme` | README's commands, run as written |
@@ -74,6 +75,7 @@ mod catalogue;
 mod command_line;
 mod completeness;
 mod control_answers;
+mod control_audit;
 mod crash_points;
 mod doctor;
 mod document_store_contract;
@@ -85,12 +87,14 @@ mod event_grid_webhook;
 mod evidence;
 mod export_destination_contract;
 mod export_queue;
+mod export_surprises;
 mod forwarding_host;
 mod frozen;
 mod function_routes;
 mod fuzz;
 mod gdpr;
 mod held_requests;
+mod hold_verbs;
 mod holds;
 mod host_death;
 mod host_protocol;
@@ -120,6 +124,7 @@ mod recording_register;
 mod recording_source_contract;
 mod removals;
 mod repeated_requests;
+mod retention;
 mod schedules;
 mod sdk_traffic;
 mod shell_settings;

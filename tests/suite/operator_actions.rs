@@ -159,7 +159,7 @@ async fn a_hold_that_comes_while_a_deletion_at_acs_is_on_its_way_says_so() {
     let one = OneChunk::recorded().await.in_the_register().await;
     let intend = |mut entry: Value| {
         entry["intent"] = json!({
-            "deletes": {"source": {"at": "https://us-storage.asm.skype.com/v1/objects/doc"}},
+            "deletes": {"at": "https://us-storage.asm.skype.com/v1/objects/doc"},
             "beganAt": "2026-03-02T10:02:00Z", "actsUntil": "2026-03-02T10:08:00Z",
             "claim": "00000000-0000-0000-0000-000000000001",
         });

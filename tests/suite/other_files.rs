@@ -364,7 +364,10 @@ async fn a_removal_takes_every_file_of_a_document_and_none_comes_back() {
     assert!(media(&pipeline, 2).is_some());
     pipeline.clock.advance(Duration::from_hours(48));
     let retention = pipeline.retention(Duration::from_hours(24));
-    retention.apply().await.expect("the ledger works");
+    retention
+        .apply(&Operator::Shell)
+        .await
+        .expect("the ledger works");
     assert_eq!(pipeline.vault.files().len(), 0);
     record(&pipeline, &lasting(3000)).await;
     record(&pipeline, &forged("other")).await;

@@ -6,6 +6,7 @@ use recording_vault::export::ledger::Rebuilt;
 use recording_vault::export::receipt_document::KeptReceipt;
 use recording_vault::export::{ChunkLedger, ChunkState};
 use recording_vault::recording::RecordingChunk;
+use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore, Precondition};
 use serde_json::Value;
 
@@ -113,7 +114,10 @@ async fn a_look_at_every_entry_names_those_that_are_not_readable() {
     let plan = retention.plan().await.expect("the store works");
     assert!(plan.copies.is_empty());
     assert_eq!(plan.unreadable, std::slice::from_ref(&chunk.document_id));
-    let applied = retention.apply().await.expect("the store works");
+    let applied = retention
+        .apply(&Operator::Shell)
+        .await
+        .expect("the store works");
     assert!(applied.removals.is_empty());
     assert_eq!(applied.unreadable, [chunk.document_id]);
 }

@@ -8,11 +8,13 @@ use bytes::Bytes;
 use futures::FutureExt as _;
 use jiff::Timestamp;
 use recording_vault::export::block::BlockChain;
-use recording_vault::export::destination::{BlobProperties, ExportDestination as _};
+use recording_vault::export::destination::{BlobProperties, ExportDestination as _, StageOutcome};
 use recording_vault::export::layout::{self, BlobName};
+use recording_vault::export::recheck::Depth;
 use recording_vault::export::removal::{Ground, Removal};
 use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry, Vaults};
 use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::store::audit::Operator;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::{Case, Held};
 use recording_vault::vault::memory::MemoryVault;
@@ -49,7 +51,7 @@ async fn entry(durable: &Durable, id: &DocumentId) -> LedgerEntry {
 async fn is_proved(durable: &Durable, state: &ChunkState) -> bool {
     let receipt = state.receipt().expect("it has a copy");
     let vaults = Vaults::new(durable.vault.clone(), None);
-    vaults.still_hold(receipt).await.expect("the vault works")
+    vaults.recheck(receipt, Depth::Described).await.is_same()
 }
 
 /// One chunk in the vault, for more than a year.
@@ -73,7 +75,7 @@ async fn frozen_at(number: usize, fault: Fault) -> bool {
     let id = &chunk.document_id;
     let plan = Plan::at(number, fault);
     let first = durable.retention(&plan, YEAR);
-    let mut applying = pin!(first.apply());
+    let mut applying = pin!(first.apply(&Operator::Shell));
     let is_frozen = tokio::select! {
         _ = &mut applying => false,
         () = plan.frozen() => true,
@@ -85,7 +87,10 @@ async fn frozen_at(number: usize, fault: Fault) -> bool {
     hold(&durable, &chunk).await;
     let seen_by_hold = entry(&durable, id).await.state;
     let second = durable.retention(&Plan::calm(), YEAR);
-    second.apply().await.expect("the ledger works");
+    second
+        .apply(&Operator::Shell)
+        .await
+        .expect("the ledger works");
     let given_back = entry(&durable, id).await.state;
     plan.thaw();
     let _ = applying.await;
@@ -101,7 +106,10 @@ async fn frozen_at(number: usize, fault: Fault) -> bool {
     }
     // And whoever comes next is not misled either.
     durable.clock.advance(2 * CLAIM_TTL);
-    second.apply().await.expect("the ledger works");
+    second
+        .apply(&Operator::Shell)
+        .await
+        .expect("the ledger works");
     let last = entry(&durable, id).await.state;
     assert_eq!(
         last.receipt().is_some(),
@@ -308,7 +316,7 @@ async fn blocks_that_are_staged_after_a_removal_are_discarded() {
     let content = Bytes::from_static(b"late");
     let (_, block) = BlockChain::start(content.len() as u64).hash_next(content);
     let staged = durable.vault.stage(name, block).await;
-    staged.expect("the vault works");
+    assert_eq!(staged.expect("the vault works"), StageOutcome::Staged);
     durable.clock.advance(Duration::from_mins(20));
     let sweep = ExportSweep::new(durable.instance(&Plan::calm()));
     sweep.run(budget()).await.expect("the ledger works");
@@ -382,7 +390,7 @@ async fn a_copy_that_was_given_back_is_proved_by_its_receipt() {
     pipeline.sweep().await;
     pipeline.clock.advance(YEAR);
     pipeline.vault.refuse_removals(true);
-    let removals = pipeline.retention(YEAR).apply().await;
+    let removals = pipeline.retention(YEAR).apply(&Operator::Shell).await;
     let removals = removals.expect("the ledger works").removals;
     assert!(
         matches!(removals[0].1, Removal::Failed { is_whole: true, .. }),
@@ -393,8 +401,9 @@ async fn a_copy_that_was_given_back_is_proved_by_its_receipt() {
     assert!(
         pipeline
             .driver
-            .still_holds(receipt)
+            .vaults()
+            .recheck(receipt, Depth::Described)
             .await
-            .expect("the vault works")
+            .is_same()
     );
 }

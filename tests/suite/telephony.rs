@@ -1,15 +1,14 @@
 //! Bots of the Bot Framework's Telephony channel control recording by command activities.
 
-use std::process::Stdio;
+mod sdk_bot;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use axum::{Json, Router, routing};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdout};
 use tokio::sync::watch;
 
 use crate::support::issuer::Issuer;
@@ -134,7 +133,7 @@ async fn state(world: &World, recording_id: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn the_four_commands_control_the_recording_and_say_how_it_stands() {
+async fn the_four_commands_control_the_recording_and_report_its_state() {
     let world = world_with_key().await;
     let call = call(&world).await;
     let started = result(&world, "c", "start", "1", json!({"serverCallId": call})).await;
@@ -251,18 +250,14 @@ async fn a_bot_that_leaves_or_hands_the_call_over_ends_the_recording() {
         let call = call(&world).await;
         let id = result(&world, "c", "start", &call, json!({"serverCallId": call})).await["data"]["recordingId"].clone();
         assert_eq!(sent(&world, "c", &end).await.0, 200);
-        // Whoever comes next waits for its turn.
+        // The next command waits for its turn.
         result(&world, "c", "resume", &format!("after {call}"), Value::Null).await;
         assert_eq!(state(&world, &id).await, "stopped", "{end}");
     }
     assert_eq!(
-        sent(
-            &world,
-            "nobody knows it",
-            &json!({"type": "endOfConversation"})
-        )
-        .await
-        .0,
+        sent(&world, "unknown", &json!({"type": "endOfConversation"}))
+            .await
+            .0,
         200
     );
 }
@@ -368,7 +363,7 @@ async fn a_result_is_posted_to_the_bot_until_it_has_it_and_always_the_same() {
         (&json!("1"), None),
         "{told}"
     );
-    // The same again is neither carried out nor told again.
+    // The same command again is neither carried out nor reported again.
     assert_eq!(
         sent(&world, "c", &command("start", "1", &call)).await,
         (200, json!({"id": "activity of 1"}))
@@ -474,145 +469,4 @@ async fn only_the_key_or_the_bots_own_token_opens_the_door() {
         (status, &answer["error"]["code"]),
         (503, &json!("TelephonyOff"))
     );
-}
-
-/// A bot made with the Bot Framework's SDK, in a process of its own.
-struct SdkBot {
-    process: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    /// Where it listens.
-    url: String,
-}
-
-impl SdkBot {
-    async fn start() -> Self {
-        #[expect(clippy::disallowed_methods, reason = "xtask passes it to the tests")]
-        let script = std::env::var("TEST_TELEPHONY_BOT")
-            .expect("TEST_TELEPHONY_BOT is not set: run the tests by `cargo xtask test`");
-        let mut process = tokio::process::Command::new("node")
-            .arg(script)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("Node.js is installed");
-        let output = process.stdout.take().expect("it has an output");
-        let mut lines = BufReader::new(output).lines();
-        let first = lines.next_line().await.expect("it is text");
-        let url = first
-            .as_deref()
-            .and_then(|line| line.strip_prefix("listening "))
-            .expect("the first line has its address")
-            .to_owned();
-        Self {
-            process,
-            lines,
-            url,
-        }
-    }
-
-    /// Sends its commands in one conversation; returns what it sent and received.
-    async fn converse(mut self, conversation: &Value) -> Vec<Value> {
-        let mut input = self.process.stdin.take().expect("it has an input");
-        input
-            .write_all(format!("{conversation}\n").as_bytes())
-            .await
-            .expect("it reads");
-        let mut happened = Vec::new();
-        while let Some(line) = self.lines.next_line().await.expect("it is text") {
-            let step = serde_json::from_str::<Value>(&line);
-            happened.push(step.unwrap_or_else(|_| panic!("{line}")));
-        }
-        let status = self.process.wait().await.expect("it ends");
-        assert!(status.success(), "{happened:?}");
-        happened
-    }
-}
-
-/// The result of a command, as the bot receives it.
-fn received(action: &str, id: &str, outcome: Value) -> Value {
-    let mut value = json!({"commandId": id});
-    value
-        .as_object_mut()
-        .expect("it is an object")
-        .extend(outcome.as_object().expect("it is an object").clone());
-    json!({"what": action, "type": "commandResult", "name": format!("{RECORDING}.{action}"), "value": value,
-        "isReply": true, "from": "+15550100", "to": "bot"})
-}
-
-#[tokio::test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "one scenario, in the order in which it happens"
-)]
-async fn a_bot_of_the_bot_framework_sdk_sends_the_four_commands_and_receives_the_results() {
-    let bot = SdkBot::start().await;
-    let issuer = Issuer::start().await;
-    let settings = [
-        ("TELEPHONY_APP_ID", "the-bot"),
-        ("TELEPHONY_OPENID_URL", &issuer.openid_url()),
-        ("TELEPHONY_BOT_URL", &bot.url),
-    ];
-    let world = World::with(&settings).await;
-    let mut claims = issuer.claims();
-    claims["aud"] = "https://api.botframework.com".into();
-    claims["azp"] = "the-bot".into();
-    let wanted = json!({"serviceUrl": format!("{}/api/telephony/", world.host.url()), "token": issuer.token(&claims),
-        "conversationId": "a conversation/with odd characters", "serverCallId": call(&world).await});
-    let happened = bot.converse(&wanted).await;
-    let first = happened[0]["value"]["data"]["recordingId"].clone();
-    let second = happened[6]["value"]["data"]["recordingId"].clone();
-    assert!(
-        first.is_string() && second.is_string() && first != second,
-        "{happened:?}"
-    );
-    let done = |recording: &Value, state: &str| json!({"data": {"recordingId": recording, "recordingState": state}});
-    let failed = |code: &str, message: &str| json!({"error": {"code": code, "message": message}});
-    let expected = [
-        received(
-            "start",
-            "start-1",
-            json!({"data": happened[0]["value"]["data"]}),
-        ),
-        received(
-            "start",
-            "start-2",
-            failed(
-                "RecordingAlreadyInProgress",
-                "Recording is already in progress",
-            ),
-        ),
-        received("pause", "pause-1", done(&first, "paused")),
-        received("resume", "resume-1", done(&first, "active")),
-        received("stop", "stop-1", done(&first, "stopped")),
-        received(
-            "stop",
-            "stop-2",
-            failed("RecordingNotStarted", "Recording has not started"),
-        ),
-    ];
-    assert_eq!(happened[..6], expected);
-    assert_eq!(
-        happened[7]["value"]["data"]["recordingState"], "paused",
-        "{}",
-        happened[7]
-    );
-    let dtmf = "Command channel/vnd.microsoft.telephony.dtmf.batch is not supported";
-    assert_eq!(
-        happened[8]["value"]["error"],
-        json!({"code": "NotSupported", "message": dtmf})
-    );
-    assert_eq!(
-        happened[9],
-        received("resume", "resume-2", done(&second, "active"))
-    );
-    assert!(happened[10]["id"].is_string(), "{}", happened[10]);
-    assert_eq!(
-        (&happened[11]["status"], &happened[11]["error"]["code"]),
-        (&json!(404), &json!("ConversationNotFound"))
-    );
-    let transferred = async { while state(&world, &second).await != "stopped" {} };
-    tokio::time::timeout(PATIENCE, transferred)
-        .await
-        .expect("the transfer ends the recording");
 }

@@ -3,7 +3,7 @@
 //! | route | does |
 //! |---|---|
 //! | `POST /admin/calls` | establishes a call (`Call`, everything optional); answers with it |
-//! | `POST /admin/calls/end` | `{"serverCallId"}`: the call is over, and its recording stops |
+//! | `POST /admin/calls/end` | `{"serverCallId"}`: the call has ended, and its recording stops |
 //! | `POST /admin/event-subscriptions` | `{"url","schema"?,"deliveries"?}`: handshake, then events go there |
 //! | `PUT /admin/faults` | `[{"plane","kind",…,"times"?,"chance"?:{"percent","seed"}}]`, replaces those before |
 //! | `POST /admin/recordings` | makes a stopped recording at once (`{"call"?,"format"?,"announce"?}`); answers with its event |

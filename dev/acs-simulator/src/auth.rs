@@ -97,7 +97,7 @@ fn verifies(world: &World, signed: &[u8], signature: &[u8]) -> bool {
     mac.verify_slice(signature).is_ok()
 }
 
-/// A JWT for the audience of ACS that has not run out; its signature is nobody's to check here.
+/// A JWT for the audience of ACS that has not expired. Its signature is not checked.
 fn is_token_for_acs(world: &World, token: &str) -> bool {
     if world.options.bearer_token.as_deref() == Some(token) {
         return true;

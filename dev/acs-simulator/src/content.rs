@@ -240,7 +240,7 @@ fn octets() -> [(header::HeaderName, &'static str); 2] {
     ]
 }
 
-/// The body, made piece by piece as it is read; counts what it hands out.
+/// The body, made piece by piece as it is read; counts what it returns.
 fn stream(
     file: Media,
     begin: u64,

@@ -210,7 +210,7 @@ pub fn not_established() -> Refused {
     )
 }
 
-/// What a request that was let in does.
+/// Carries out an authorized request.
 pub struct Operation<'a> {
     world: &'a Arc<World>,
     now: Timestamp,

@@ -29,7 +29,7 @@ pub struct Fault {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chance {
     pub percent: u8,
-    /// Goes on with every request.
+    /// Continues with every request.
     pub seed: u64,
 }
 

@@ -23,7 +23,7 @@ pub struct Options {
 }
 
 impl Options {
-    /// Nobody's key: base64 of `simulated access key of nobody!`.
+    /// A key for tests: base64 of `simulated access key of nobody!`.
     pub const ACCESS_KEY: &str = "c2ltdWxhdGVkIGFjY2VzcyBrZXkgb2Ygbm9ib2R5IQ==";
 }
 

@@ -70,7 +70,7 @@ impl Identity {
                 let _ = stream.set_nodelay(true);
                 tokio::spawn(async move {
                     if let Ok(stream) = acceptor.accept(stream).await {
-                        // The server is gone when nobody receives.
+                        // The server has ended if there is no receiver.
                         let _ = sender.send((stream, peer)).await;
                     }
                 });

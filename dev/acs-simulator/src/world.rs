@@ -59,7 +59,7 @@ pub struct ChunkPlan {
     pub duration_ms: Option<u64>,
     /// Of an mp4 only, the others go by their duration. Alone it decides the duration too, at the service's data rate.
     pub size_bytes: Option<u64>,
-    /// What the metadata says instead of the truth, pauses included.
+    /// A wrong duration that the metadata reports, pauses included.
     pub metadata_duration_ms: Option<u64>,
 }
 

@@ -166,6 +166,9 @@ impl Host {
     }
 
     /// The same, without a borrow of the host.
+    ///
+    /// # Errors
+    /// As [`Host::ready`].
     pub fn when_ready(&self) -> impl Future<Output = Result<(), String>> + Send + 'static {
         let worker = self.invoker.worker.clone();
         async move { worker.port().await.map(drop) }

@@ -158,6 +158,11 @@ impl Eraser {
             ChunkState::InPlace { .. } => Some(format!(
                 "chunk {index} lies in your own storage, where nothing is deleted from here"
             )),
+            ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } if entry.is_external() => {
+                Some(format!(
+                    "chunk {index} lies in your own storage, where nothing is deleted from here"
+                ))
+            }
             ChunkState::Expired { .. } | ChunkState::DeadLettered { .. }
                 if !entry.is_surely_gone(self.catalogue.clock.now()) =>
             {
@@ -218,7 +223,7 @@ impl Eraser {
         }
         let removal = Box::pin(self.removals.remove(ground, id)).await;
         Ok(match removal {
-            Removal::Removed => Outcome::Done,
+            Removal::Removed | Removal::FinishedByAnother => Outcome::Done,
             Removal::Held { cases, is_whole } => {
                 let tags = holds::tags(&cases);
                 Outcome::Left(if is_whole {

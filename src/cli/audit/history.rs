@@ -14,7 +14,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{Output, complain};
 
 /// Members of a record's detail that name who asked.
-const NAMES: [&str; 2] = ["by", "principal"];
+const NAMES: [&str; 3] = ["by", "principal", "claimedBy"];
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
 
@@ -133,10 +133,16 @@ fn who(actor: Actor, detail: &Value) -> String {
     let door = detail["through"].as_str();
     match (actor, name, door) {
         (Actor::Handler, None, None) => "the app".to_owned(),
+        (Actor::Handler, _, Some("sweep")) => "the timer".to_owned(),
+        (Actor::Handler, _, Some("auto-record")) => "AUTO_RECORD".to_owned(),
+        (Actor::Handler, _, Some("bot")) => "a bot".to_owned(),
         (Actor::Handler, _, Some(door)) | (Actor::Operator, None, Some(door)) => {
             format!("somebody at the {door}")
         }
         (Actor::Handler, Some(name), None) | (Actor::Operator, Some(name), None) => name.to_owned(),
+        (Actor::Operator, Some(name), Some(door)) if detail["claimedBy"] == name => {
+            format!("{name} (claimed) at the {door}")
+        }
         (Actor::Operator, Some(name), Some(door)) => format!("{name} at the {door}"),
         (Actor::Operator, None, None) => "an operator".to_owned(),
     }
@@ -172,6 +178,10 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::RemovingLate => "arrived in the vault late, and is being deleted there",
         AuditAction::ClearingBackup => "is being deleted from the backup vault",
         AuditAction::RecordedErased => "was announced and not exported: its recording was erased",
+        AuditAction::Started => "was started at ACS",
+        AuditAction::Paused => "was paused at ACS",
+        AuditAction::Resumed => "was resumed at ACS",
+        AuditAction::Stopped => "was stopped at ACS",
         AuditAction::Retried => "was opened again",
         AuditAction::Accepted => "was accepted, although its media is doubtful",
         AuditAction::Verified => "was compared with its receipt",

@@ -9,7 +9,8 @@ use uuid::Uuid;
 use super::{Check, advice, within};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::export::destination::{
-    BlobProperties, CommitOutcome, DestinationError, ExportDestination, RemoveOutcome,
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination, ExtraOutcome,
+    RemoveOutcome, TriedExtra,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
@@ -20,6 +21,8 @@ use recording_vault::vault::url::ContainerUrl;
 /// Probes are listed after every folder of a day.
 const PROBE: &str = "recording-vault-doctor";
 const CONTENT: &[u8] = b"written by `recording-vault doctor`; it may be deleted";
+/// The check of what the settings ask for besides bytes.
+const EXTRAS: &str = "vault extras";
 /// Probes that were left behind may be listed before ours.
 const PROBES: usize = 1000;
 
@@ -60,6 +63,45 @@ pub(super) async fn vault(
     .await
 }
 
+/// Whether what the settings ask for besides the bytes of a file can be set.
+pub(super) async fn extras(url: &VaultUrl, vault: &dyn ExportDestination) -> Check {
+    within(EXTRAS, async {
+        let tried = vault.try_extras(&new_probe()).await;
+        extras_check(url, &tried)
+    })
+    .await
+}
+
+fn extras_check(url: &VaultUrl, tried: &[TriedExtra]) -> Check {
+    let settings: Vec<&str> = tried.iter().map(|tried| tried.setting).collect();
+    let problems = tried.iter().filter_map(|tried| {
+        let setting = tried.setting;
+        match &tried.outcome {
+            ExtraOutcome::Works => None,
+            ExtraOutcome::Refused { reason } => Some(format!("{setting} cannot be set: {reason}")),
+            ExtraOutcome::LeftBehind { probe, reason } => Some(format!(
+                "{setting} can be set, but not cleared again, so `{probe}` stays: {reason}"
+            )),
+        }
+    });
+    let problems: Vec<String> = problems.collect();
+    if problems.is_empty() {
+        let says = match settings.len() {
+            0 => format!("{url:?}: nothing but the bytes of files is kept there"),
+            _ => format!("{url:?}: {} can be set", settings.join(", ")),
+        };
+        return Check::fine(EXTRAS, says);
+    }
+    let remedy = "give the identity the right (VAULT_TAGS needs Storage Blob Data Owner; VAULT_IMMUTABLE_FOR and VAULT_LEGAL_HOLD need version-level immutability of the container), or unset the setting; delete probes that stay when nothing protects them any more";
+    Check::failed(EXTRAS, format!("{url:?}: {}", problems.join("; ")), remedy)
+}
+
+fn new_probe() -> BlobName {
+    format!("{PROBE}-{}.txt", Uuid::new_v4())
+        .parse()
+        .expect("it is a safe name")
+}
+
 pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check {
     const NAME: &str = "ledger";
     within(NAME, async {
@@ -97,9 +139,7 @@ enum Removed {
 }
 
 async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
-    let probe: BlobName = format!("{PROBE}-{}.txt", Uuid::new_v4())
-        .parse()
-        .expect("it is a safe name");
+    let probe = new_probe();
     let before: BlobName = PROBE.parse().expect("it is a safe name");
     let properties = BlobProperties {
         content_type: "text/plain",
@@ -324,6 +364,37 @@ mod tests {
             code,
         );
         assert!(remedy.contains(expected), "{remedy}");
+    }
+
+    fn tried(setting: &'static str, outcome: ExtraOutcome) -> TriedExtra {
+        TriedExtra { setting, outcome }
+    }
+
+    #[test]
+    fn what_cannot_be_set_and_what_stays_is_named() {
+        let url = "https://acct.blob.core.windows.net/calls".parse().unwrap();
+        let fine = extras_check(&url, &[tried("VAULT_TAGS", ExtraOutcome::Works)]);
+        assert!(fine.says.contains("VAULT_TAGS can be set"), "{}", fine.says);
+        let refused = ExtraOutcome::Refused {
+            reason: "403".to_owned(),
+        };
+        let stays = ExtraOutcome::LeftBehind {
+            probe: "probe.txt".parse().unwrap(),
+            reason: "409".to_owned(),
+        };
+        let tried = [
+            tried("VAULT_TAGS", ExtraOutcome::Works),
+            tried("VAULT_IMMUTABLE_FOR", refused),
+            tried("VAULT_LEGAL_HOLD", stays),
+        ];
+        let failed = extras_check(&url, &tried);
+        for part in [
+            "VAULT_IMMUTABLE_FOR cannot be set: 403",
+            "`probe.txt` stays: 409",
+        ] {
+            assert!(failed.says.contains(part), "{}", failed.says);
+        }
+        assert!(!failed.says.contains("VAULT_TAGS"), "{}", failed.says);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use crate::store::digest::Sha256Digest;
 const ASKED_FOR: Duration = TOTAL_DEADLINE.saturating_mul(2);
 /// So long ACS is asked again for a start whose outcome is unknown; then its call is free.
 pub const RESERVED_FOR: Duration = Duration::from_mins(5);
-/// Starts that are kept although nobody knows what became of them.
+/// Starts that are kept although their outcome stayed unknown.
 const MOST_FREED: usize = 8;
 
 /// `calls/<sha256 of the call>.json`.
@@ -42,7 +42,7 @@ pub(super) struct CallDocument {
     /// While the outcome of the last start is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     open: Option<OpenStart>,
-    /// Starts whose outcome nobody found out.
+    /// Starts whose outcome stayed unknown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     freed: Vec<FreedStart>,
 }
@@ -89,7 +89,7 @@ impl CallDocument {
         }
     }
 
-    /// The document with a reservation for this start; `None` when something stands in its way.
+    /// Returns the document with a reservation for this start; `None` when the call is not free.
     pub fn reserved(
         known: Option<&Self>,
         start: &Start,
@@ -100,7 +100,7 @@ impl CallDocument {
         let Some(known) = known else { return Some(new) };
         let (now, is_same) = (attempt.first_sent, known.request_id == attempt.request_id);
         if known.open.is_some() && !known.is_free(now) {
-            // The same start again goes on with what was kept.
+            // The same start again keeps what was written first.
             return is_same.then(|| Self {
                 reserved_until: new.reserved_until,
                 ..known.clone()
@@ -141,7 +141,7 @@ impl CallDocument {
         self.open.as_ref().is_some_and(|open| open.marker == marker)
     }
 
-    /// Whether the time is over in which ACS knows a repetition of the last start.
+    /// Whether the time has passed in which ACS recognizes a repetition of the last start.
     pub fn is_free(&self, now: Timestamp) -> bool {
         let until = self.first_sent.checked_add(RESERVED_FOR);
         until.is_ok_and(|until| now >= until)

@@ -171,7 +171,7 @@ async fn a_look_after_five_minutes_frees_the_call_once() {
     reserved(&calls, attempt(1, 0)).await;
     let marker = calls.marked(None).await.unwrap().remove(0);
     let Marked::Freed(freed) = calls.look(&marker, at(300)).await.unwrap() else {
-        panic!("its time is over");
+        panic!("its reservation has expired");
     };
     assert_eq!(freed.request_id, Uuid::from_u128(1));
     assert!(matches!(

@@ -13,7 +13,7 @@ use crate::control::start::{self, Start};
 
 /// Every command of the Telephony channel begins so.
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording.";
-/// A bot that hands a call over to somebody else leaves it:
+/// A bot that transfers a call leaves it:
 /// <https://github.com/microsoft/botframework-telephony/blob/main/TransferCallOut.md>.
 const TRANSFER: &str = "handoff.initiate";
 /// Ids and URLs are opaque, but no documents.

@@ -9,6 +9,7 @@ use super::conversation::Conversation;
 use super::queued_command::QueuedCommand;
 use crate::control::entry::RegisteredRecording;
 use crate::control::invalid::InvalidRequest;
+use crate::control::requester::Requester;
 use crate::control::steering::StopOutcome;
 use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::recording::RecordingId;
@@ -17,7 +18,7 @@ use crate::recording::RecordingId;
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
 /// How often the end of a call is tried at ACS before it is left to ACS, which ends recordings with their calls.
 const END_TRIES: u32 = 10;
-/// How often anything else is tried while ACS, the register or the call is not ready for it: somebody waits for the result.
+/// How often anything else is tried while ACS, the register or the call is not ready for it: a bot waits for the result.
 const MOST_TRIES: u32 = 3;
 
 /// What came of one try.
@@ -47,7 +48,8 @@ impl RecordingControl {
             Action::Pause | Action::Resume | Action::Stop | Action::End => {
                 let mut result = None;
                 for session in self.sessions(conversation).await {
-                    let changed = self.change_session(&session, action, tries).await;
+                    let by = bot(conversation);
+                    let changed = self.change_session(&session, action, tries, &by).await;
                     let is_over = changed.as_ref().is_err_and(is_over);
                     result = Some(changed);
                     if !is_over {
@@ -86,7 +88,11 @@ impl RecordingControl {
         let start = start.map_err(|error| InvalidRequest::new(error.message))?;
         let name = format!("{}/{command_id}", conversation.id);
         let view = self
-            .start(&start, Uuid::new_v5(&COMMANDS, name.as_bytes()))
+            .start(
+                &start,
+                Uuid::new_v5(&COMMANDS, name.as_bytes()),
+                &bot(conversation),
+            )
             .await?;
         let tag = |account: &mut RegisteredRecording| {
             if account.erased.is_none() {
@@ -106,15 +112,16 @@ impl RecordingControl {
         session: &Session,
         action: &Action,
         tries: u32,
+        by: &Requester,
     ) -> Result<RecordingView, ControlError> {
         let id = &session.recording_id;
         match action {
-            Action::Pause => self.pause(id, None).await,
-            Action::Resume => self.resume(id).await,
+            Action::Pause => self.pause(id, None, by).await,
+            Action::Resume => self.resume(id, by).await,
             Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => {
                 // A try of this command may have been killed after it had stopped the recording.
                 let may_be_own = tries > 0 && session.is_own;
-                let outcome = self.stop(id).await?;
+                let outcome = self.stop(id, by).await?;
                 match &outcome {
                     StopOutcome::EndedBefore(_) | StopOutcome::WasStopped(_) if !may_be_own => {
                         Err(ControlError::NotStarted {
@@ -131,7 +138,7 @@ impl RecordingControl {
     }
 
     /// The recordings that a conversation's commands may be for: its own last one, and whatever else records its call. Those
-    /// that run as far as the register knows; it may not know yet that one is over.
+    /// that run as far as the register knows; it may not know yet that one has ended.
     async fn sessions(&self, conversation: &Conversation) -> Vec<Session> {
         let own = conversation.sessions.last();
         let of_call = match &conversation.call {
@@ -171,6 +178,12 @@ impl RecordingControl {
         } else {
             sessions
         }
+    }
+}
+
+fn bot(conversation: &Conversation) -> Requester {
+    Requester::Bot {
+        conversation_id: conversation.id.clone(),
     }
 }
 

@@ -29,7 +29,7 @@ pub enum Action {
     Pause,
     Resume,
     Stop,
-    /// The bot leaves: what is recorded ends, and nobody waits for a result.
+    /// The bot leaves: its recording ends, and no result is sent.
     End,
     Unsupported,
 }
@@ -123,7 +123,7 @@ impl From<ControlError> for Outcome {
     }
 }
 
-/// The outcome of a command for a recording that is not there.
+/// The outcome of a command for a recording that does not exist.
 pub(super) fn not_started() -> Outcome {
     Outcome::error("RecordingNotStarted", "Recording has not started")
 }

@@ -3,7 +3,7 @@
 //! ```text
 //!  accept ─▶ Queued ──carry out──▶ Undelivered ──post to the bot──▶ Finished ∎
 //!               │ (the first alone)   │ (any)                     ▲
-//!               └─ wanted in the response, or by nobody ──────────┘
+//!               └─ wanted in the response, or not at all ──────────┘
 //! ```
 //! An instance that is about to carry out a command, or to post a result, notes that here first, with a time until which no
 //! other instance does the same.
@@ -116,7 +116,7 @@ impl Conversation {
         wait.map_or(Step::Nothing, |until| Step::Wait { until })
     }
 
-    /// Somebody begins a step; whoever comes meanwhile leaves it alone.
+    /// Begins a step, unless it has begun or ended since it was read.
     pub(super) fn begin(&mut self, command: &QueuedCommand, by: Uuid, now: Timestamp) {
         let later = |after: Duration| Some(now.checked_add(after).unwrap_or(Timestamp::MAX));
         let Some(known) = self

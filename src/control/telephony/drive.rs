@@ -25,13 +25,13 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 /// How much of a conversation is driven.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Its commands: whoever waits for one does not wait for the bot.
+    /// Its commands alone: a response must not wait for the bot's endpoint.
     Commands,
     All,
 }
 
 impl Telephony {
-    /// Goes on behind the answer, as long as something is to be done soon.
+    /// Continues after the response, as long as something is due soon.
     pub(super) fn go_on_behind(self: &Arc<Self>, name: String) {
         let Ok(permit) = Arc::clone(&self.at_work).try_acquire_owned() else {
             return info!("A bot's command is left to the sweep: many are at work");
@@ -53,7 +53,7 @@ impl Telephony {
     pub(super) async fn drive_logged(&self, name: &str) -> Option<Timestamp> {
         let driven = self.drive(name, Part::All).await;
         driven.unwrap_or_else(|error| {
-            error!(error = %ErrorChain(&error), "A bot's conversation could not be driven; the sweep goes on with it");
+            error!(error = %ErrorChain(&error), "Could not carry out a bot's commands; the next sweep continues them");
             None
         })
     }
@@ -185,7 +185,7 @@ impl Telephony {
         Ok(())
     }
 
-    /// Nothing is left to do, unless somebody has brought something meanwhile.
+    /// Removes the marker, and writes it again if a command has arrived meanwhile.
     async fn close(
         &self,
         name: &str,

@@ -72,7 +72,7 @@ pub(super) enum Step {
         outcome: Outcome,
         tries: u32,
     },
-    /// Somebody is at it, or it is too early.
+    /// Another process has begun it, or it is too early.
     Wait {
         until: Timestamp,
     },
@@ -99,7 +99,7 @@ impl Ids {
 }
 
 impl QueuedCommand {
-    /// A command that nobody has begun. `is_posted`: its result goes to the bot's endpoint.
+    /// A command that has not begun. `is_posted`: its result goes to the bot's endpoint.
     pub(super) fn new(
         activity: &Activity,
         command: &Command,
@@ -175,7 +175,7 @@ impl QueuedCommand {
         }
     }
 
-    /// People stand in the addresses and in a start's consent; they are kept no longer than they are needed.
+    /// Keeps the outcome alone: addresses and a start's consent name people, and are no longer needed.
     pub(super) fn finish(&mut self, outcome: Outcome) {
         self.addresses = Addresses::default();
         if let Action::Start { options } = &mut self.action {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::command::Outcome;
 use super::queued_command::QueuedCommand;
 
-/// Who speaks where the bot did not say who it speaks to.
+/// The sender, where the bot's activity named no recipient.
 const OWN_ID: &str = "recording-vault";
 
 /// The `commandResult` activity; always the same for the same outcome.

@@ -1,7 +1,9 @@
 //! What intentions, late answers and looks do to an account.
 
 use super::*;
+use crate::acs::wire::StateAtAcs;
 use crate::control::state::RecordingState;
+use crate::control::undone::Decision;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(second)
@@ -55,7 +57,7 @@ fn every_pause_is_kept_with_its_end() {
     assert_eq!(recording.state(), RecordingState::Paused);
     let guard = resume(5, 1, PauseEnd::Guard);
     recording.intend(guard.intention());
-    recording.resumed(&guard, at(5));
+    recording.resumed(&guard, ResumeAnswer::Resumed, at(5));
     let second = pause(7, None);
     recording.intend(second.intention());
     recording.paused(&second, PauseAnswer::Paused);
@@ -108,7 +110,7 @@ fn a_late_resume_of_an_older_pause_leaves_the_newer_one_open() {
     let second = pause(30, Some(at(90)));
     recording.intend(second.intention());
     recording.paused(&second, PauseAnswer::Paused);
-    recording.resumed(&late, at(40));
+    recording.resumed(&late, ResumeAnswer::Resumed, at(40));
     assert_eq!(spans(&recording), [(at(10), Some(at(20))), (at(30), None)]);
     assert_eq!(recording.overdue_pause(at(90)), Some(at(30)));
     assert!(recording.is_paused_after(late.intention()));
@@ -121,10 +123,73 @@ fn a_pause_whose_answer_comes_after_its_end_stays_ended() {
     let ended = resume(20, 10, PauseEnd::Caller);
     assert_eq!(recording.pause_to_end(), Some(at(10)));
     recording.intend(ended.intention());
-    recording.resumed(&ended, at(21));
+    recording.resumed(&ended, ResumeAnswer::Resumed, at(21));
     recording.paused(&late, PauseAnswer::Paused);
     assert_eq!(spans(&recording), [(at(10), Some(at(21)))]);
     assert_eq!(recording.state(), RecordingState::Active);
+}
+
+#[test]
+fn a_pause_that_reaches_acs_after_a_resume_ends_as_promised() {
+    let late = pause(10, Some(at(90)));
+    let mut recording = intended(recording(), &[&late]);
+    let resume = resume(20, 10, PauseEnd::Caller);
+    recording.intend(resume.intention());
+    recording.resumed(&resume, ResumeAnswer::WasActive, at(21));
+    assert_eq!(recording.state(), RecordingState::Active);
+    recording.paused(&late, PauseAnswer::Paused);
+    assert_eq!(spans(&recording), [(at(10), None)]);
+    assert_eq!(recording.overdue_pause(at(90)), Some(at(10)));
+}
+
+#[test]
+fn a_pause_within_a_newer_pause_sets_its_end_when_acs_answers_it() {
+    let late = pause(10, Some(at(90)));
+    let newer = pause(20, None);
+    let mut recording = intended(recording(), &[&late, &newer]);
+    recording.paused(&newer, PauseAnswer::Paused);
+    assert_eq!(recording.overdue_pause(at(90)), None, "it is not answered");
+    recording.paused(&late, PauseAnswer::WasPaused);
+    assert_eq!(spans(&recording), [(at(20), None)]);
+    assert_eq!(recording.overdue_pause(at(90)), Some(at(20)));
+}
+
+#[test]
+fn a_pause_that_was_never_answered_shortens_no_newer_one() {
+    let lost = pause(10, Some(at(90)));
+    let newer = pause(20, None);
+    let mut recording = intended(recording(), &[&lost, &newer]);
+    recording.paused(&newer, PauseAnswer::Paused);
+    recording.observe(StateAtAcs::Inactive, at(80));
+    assert_eq!(recording.overdue_pause(at(100)), None);
+    assert_eq!(recording.intentions, []);
+}
+
+#[test]
+fn a_pause_that_was_sent_before_a_resume_and_never_answered_gives_way_to_it() {
+    let lost = pause(10, None);
+    let mut recording = intended(recording(), &[&lost]);
+    let resume = resume(20, 10, PauseEnd::Caller);
+    recording.intend(resume.intention());
+    recording.resumed(&resume, ResumeAnswer::WasActive, at(21));
+    recording.observe(StateAtAcs::Inactive, at(81));
+    assert_eq!(recording.state(), RecordingState::Active);
+    let undone = recording.undone(StateAtAcs::Inactive, at(81));
+    assert_eq!(undone, Some(Decision::Resume));
+}
+
+#[test]
+fn a_pause_that_is_answered_after_it_was_settled_otherwise_is_settled_by_acs() {
+    let frozen = pause(10, Some(at(500)));
+    let mut recording = intended(recording(), &[&frozen]);
+    recording.observe(StateAtAcs::Active, at(80));
+    recording.paused(&frozen, PauseAnswer::Paused);
+    let mut active = recording.clone();
+    active.observe(StateAtAcs::Active, at(160));
+    assert_eq!((spans(&active), active.intentions.len()), (vec![], 0));
+    recording.paused_after_all(frozen.intention(), at(140));
+    assert_eq!(spans(&recording), [(at(140), None)]);
+    assert_eq!(recording.overdue_pause(at(500)), Some(at(140)));
 }
 
 #[test]
@@ -134,7 +199,7 @@ fn no_late_answer_brings_an_ended_recording_back() {
     recording.stop(at(20));
     let stopped = recording.clone();
     recording.paused(&late_pause, PauseAnswer::Paused);
-    recording.resumed(&late_resume, at(30));
+    recording.resumed(&late_resume, ResumeAnswer::Resumed, at(30));
     recording.intend(pause(31, None).intention());
     recording.start_paused(at(32));
     let unwritten = Noted::NotWritten(Intention::new(
@@ -160,7 +225,7 @@ fn what_could_not_be_written_down_before_counts_only_if_nothing_newer_is_known()
     assert_eq!(recording.state(), RecordingState::Paused);
     let end = resume(20, 10, PauseEnd::Caller);
     recording.intend(end.intention());
-    recording.resumed(&end, at(20));
+    recording.resumed(&end, ResumeAnswer::Resumed, at(20));
     recording.paused(&unwritten(15), PauseAnswer::Paused);
     assert_eq!(recording.state(), RecordingState::Active);
 }
@@ -249,7 +314,7 @@ fn the_guard_sees_a_pause_whose_answer_was_lost() {
     let guard = resume(31, 10, PauseEnd::Guard);
     recording.intend(guard.intention());
     assert_eq!(recording.overdue_pause(at(31)), None);
-    recording.resumed(&guard, at(32));
+    recording.resumed(&guard, ResumeAnswer::Resumed, at(32));
     assert_eq!(spans(&recording), [(at(10), Some(at(32)))]);
 }
 

@@ -1,6 +1,7 @@
 //! The steps of one drive, one after another, each decided on the entry as it was written last.
 
 use super::backup::Exported;
+use super::move_home::MovedHome;
 use super::next_step::{NextStep, next_step};
 use super::run::{Run, Step};
 use super::{DriveOutcome, ExportDriver, ProofAge};
@@ -36,7 +37,8 @@ impl ExportDriver {
             NextStep::ClearBackup { receipt } => self.clear_backup(run, &receipt).await,
             NextStep::Catalogue => self.look_in_place(run).await,
             NextStep::DeleteSource { receipt } => self.delete_source(run, receipt).await,
-            NextStep::LeaveSource { receipt, reason } => {
+            NextStep::LeaveSource { receipt, objection } => {
+                let reason = objection.to_string();
                 let left = ChunkState::SourceLeft { receipt, reason };
                 self.settle(run, left).await
             }
@@ -97,11 +99,11 @@ impl ExportDriver {
             None => return Ok(Step::Next),
         };
         match moved {
-            Ok(Some(moved)) => {
-                run.entry = self.settle_moved(run.claim, moved).await?;
+            Ok(MovedHome::Proved(moved)) => {
+                run.entry = self.settle_moved(run.claim, *moved).await?;
                 Ok(Step::Next)
             }
-            Ok(None) => {
+            Ok(MovedHome::OutOfTime) => {
                 run.end_turn();
                 Ok(Step::Next)
             }

@@ -4,14 +4,15 @@
 
 use tracing::{error, info, warn};
 
+use super::ExportDriver;
 use super::run::{Run, Step};
-use super::settle::{Blame, Failed};
-use super::{AFTER_VAULT_FAILURE, ExportDriver};
+use super::settle::Failed;
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
+use crate::export::recheck::{Depth, Rechecked};
 use crate::export::removal::BackupCleared;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{ChunkExport, Proved};
@@ -40,6 +41,9 @@ impl ExportDriver {
         }
         if run.vault == VaultName::Backup {
             match self.export_into(run, VaultName::Backup).await? {
+                Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
+                    return Ok(Exported::Failed(taken));
+                }
                 Exported::Failed(error) => {
                     warn!(document.id = %id, error = %ErrorChain(&error), "The backup vault fails too");
                 }
@@ -53,6 +57,9 @@ impl ExportDriver {
             Exported::Failed(error) => error,
             exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => return Ok(exported),
         };
+        if matches!(error, TransferError::ForeignBlocks(_)) {
+            return Ok(Exported::Failed(error));
+        }
         let is_vaults_fault = matches!(
             error,
             TransferError::Destination(_) | TransferError::Vanished(_)
@@ -73,6 +80,9 @@ impl ExportDriver {
         run.begin_turn_again();
         run.is_first = false;
         match self.export_into(run, VaultName::Backup).await? {
+            Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
+                Ok(Exported::Failed(taken))
+            }
             // Whatever the trouble is there, it is the vault's that decides.
             Exported::Failed(_) => Ok(Exported::Failed(error)),
             exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => Ok(exported),
@@ -116,22 +126,23 @@ impl ExportDriver {
                 warn!(document.id = %id, error = %reason, "Chunk `{id}` does not come home from the backup vault; it is exported from ACS again");
                 return self.reopen(run, reason).await;
             }
-            TransferError::Source { .. }
-                if matches!(self.vaults().still_hold(receipt).await, Ok(false)) =>
-            {
-                return self.export_again(run).await;
-            }
-            TransferError::Source { .. } | TransferError::Unproved(_) => {
+            TransferError::Source { .. } => {
+                let rechecked = self.vaults().recheck(receipt, Depth::Described).await;
+                if let Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) = &rechecked {
+                    return self.export_again(run, mismatch).await;
+                }
                 error!(document.id = %id, error = %reason, "Chunk `{id}` lies in the backup vault and does not come home");
             }
-            TransferError::Destination(_) | TransferError::Vanished(_) => {}
+            TransferError::Unproved(_) => {
+                error!(document.id = %id, error = %reason, "Chunk `{id}` lies in the backup vault and does not come home");
+            }
+            TransferError::ForeignBlocks(_)
+            | TransferError::Destination(_)
+            | TransferError::Vanished(_) => {}
         }
-        let failures = run.entry.vault_failures + 1;
-        let delay = self.policy.attempts.delay(failures, None, rand::random());
         let failed = Failed {
-            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
-            blame: Blame::Vault,
-            reason,
+            delay: self.delay_after(run.entry.vault_failures + 1, None),
+            ..Failed::of_vault(reason)
         };
         self.back_off(run, failed).await
     }
@@ -152,8 +163,8 @@ impl ExportDriver {
             .await?;
         let fence = Fence::new(&self.ledger, run.claim);
         let cleared = self.vaults().clear_backup(fence, &run.entry, receipt).await;
-        if matches!(cleared, Ok(BackupCleared::LostAtHome)) {
-            return self.export_again(run).await;
+        if let Ok(BackupCleared::LostAtHome(mismatch)) = &cleared {
+            return self.export_again(run, mismatch).await;
         }
         let Err(error) = cleared else {
             self.ledger.note_cleared(run.claim.document_id()).await?;
@@ -176,11 +187,6 @@ impl ExportDriver {
             };
             return self.settle(run, state).await;
         }
-        let failed = Failed {
-            delay: AFTER_VAULT_FAILURE,
-            blame: Blame::Vault,
-            reason,
-        };
-        self.back_off(run, failed).await
+        self.back_off(run, Failed::of_vault(reason)).await
     }
 }

@@ -17,16 +17,19 @@ use jiff::Timestamp;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
 use super::next_step::{NextStep, next_step};
+use super::objection::Objection;
 use super::run::{Run, Step};
-use super::settle::{Blame, Failed};
-use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
+use super::settle::Failed;
+use super::{DriveOutcome, ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::intent::IntendedDeletion;
 use crate::export::ledger::{AfterUpdate, Claim, ClaimOver, LedgerError};
 use crate::export::receipt::ExportReceipt;
+use crate::export::recheck::{Depth, Rechecked};
 use crate::export::source::SourceError;
 use crate::export::state::ChunkState;
+use crate::export::transfer::verify::Mismatch;
 use crate::recording::{DeleteLocation, SourceKept};
 use crate::store::holds::{self, Case};
 
@@ -41,8 +44,8 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let location = match self.permission(&run.entry, &receipt).await? {
             DeletionPermission::Granted(location) => location,
-            DeletionPermission::Denied { reason } => {
-                let id = &run.entry.chunk.document_id;
+            DeletionPermission::Denied(objection) => {
+                let (id, reason) = (&run.entry.chunk.document_id, objection.to_string());
                 warn!(document.id = %id, error = reason, "Chunk `{id}` is not deleted at ACS");
                 let left = ChunkState::SourceLeft { receipt, reason };
                 return self.settle(run, left).await;
@@ -81,15 +84,13 @@ impl ExportDriver {
         if run.proof == ProofAge::ThisDrive {
             return Ok(None);
         }
-        match self.vaults().still_hold(receipt).await {
-            Ok(true) => Ok(None),
-            Ok(false) => self.export_again(run).await.map(Some),
-            Err(error) => {
-                let failed = Failed {
-                    delay: AFTER_VAULT_FAILURE,
-                    blame: Blame::Vault,
-                    reason: ErrorChain(&error).to_string(),
-                };
+        match self.vaults().recheck(receipt, Depth::Described).await {
+            Rechecked::Same => Ok(None),
+            Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
+                self.export_again(run, &mismatch).await.map(Some)
+            }
+            Rechecked::NotChecked(error) => {
+                let failed = Failed::of_vault(ErrorChain(&error).to_string());
                 self.back_off(run, failed).await.map(Some)
             }
         }
@@ -151,16 +152,7 @@ impl ExportDriver {
                     .await;
             }
         };
-        let attempts = run.entry.attempts + 1;
-        let delay = self
-            .policy
-            .attempts
-            .delay(attempts, retry_after, rand::random());
-        let failed = Failed {
-            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
-            blame: Blame::Source,
-            reason,
-        };
+        let failed = self.failed_at_source(&run.entry, retry_after, reason);
         self.back_off(run, failed).await
     }
 
@@ -232,11 +224,16 @@ impl ExportDriver {
         Ok(cases)
     }
 
-    pub(super) async fn export_again(&self, run: &mut Run<'_>) -> Result<Step, LedgerError> {
+    /// The vault has lost the copy, or has another one.
+    pub(super) async fn export_again(
+        &self,
+        run: &mut Run<'_>,
+        mismatch: &Mismatch,
+    ) -> Result<Step, LedgerError> {
         let id = run.claim.document_id();
-        error!(document.id = %id, "The copy of chunk `{id}` is not in the vault as it was proved; it is exported again");
-        self.reopen(run, "the vault no longer holds what was proved".to_owned())
-            .await
+        error!(document.id = %id, error = %mismatch, "The copy of chunk `{id}` is not in the vault as it was proved; it is exported again");
+        let reason = format!("the vault no longer holds what was proved: {mismatch}");
+        self.reopen(run, reason).await
     }
 
     /// What was proved or accepted of a copy is not true of the next one.
@@ -253,12 +250,7 @@ impl ExportDriver {
             .ledger
             .update(run.claim, AfterUpdate::KeepClaim, change)
             .await?;
-        let failed = Failed {
-            delay: AFTER_VAULT_FAILURE,
-            blame: Blame::Vault,
-            reason,
-        };
-        self.back_off(run, failed).await
+        self.back_off(run, Failed::of_vault(reason)).await
     }
 
     pub(super) fn location_of(&self, entry: &LedgerEntry) -> Result<DeleteLocation, SourceKept> {
@@ -271,24 +263,21 @@ impl ExportDriver {
         entry: &LedgerEntry,
         receipt: &ExportReceipt,
     ) -> Result<DeletionPermission, LedgerError> {
-        let denied = |reason| Ok(DeletionPermission::Denied { reason });
-        let until = entry.expires_at;
+        let denied = |objection| Ok(DeletionPermission::Denied(objection));
+        let expires_at = entry.expires_at;
         let location = match self.location_of(entry) {
             Ok(location) => location,
-            Err(kept) => return denied(format!("{kept}; ACS drops it by itself at {until}")),
+            Err(kept) => return denied(Objection::Location { kept, expires_at }),
         };
         if receipt.metadata().is_none() && !entry.is_surely_gone(self.clock.now()) {
-            return denied(format!(
-                "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {until}"
-            ));
+            return denied(Objection::MetadataNotInVault { expires_at });
         }
         if let Some(other) = location.other_object()
             && let Some(found) = self.ledger.find(other).await?
             && !has_copy(&found.entry.state)
         {
-            return denied(format!(
-                "its deleteLocation is that of chunk `{other}`, which is not in the vault"
-            ));
+            let other = other.clone();
+            return denied(Objection::OtherNotInVault { other });
         }
         Ok(DeletionPermission::Granted(location))
     }
@@ -297,7 +286,7 @@ impl ExportDriver {
 /// What may be done about a source whose copy is proved.
 pub(super) enum DeletionPermission {
     Granted(DeleteLocation),
-    Denied { reason: String },
+    Denied(Objection),
 }
 
 fn has_copy(state: &ChunkState) -> bool {

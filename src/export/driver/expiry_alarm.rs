@@ -18,9 +18,12 @@ impl ExportDriver {
             return Ok(Some(found));
         };
         report_risk(entry, risk);
-        self.ledger
-            .note_reported(found, |entry| entry.reported_risk = Some(risk))
-            .await
+        let note = |entry: &mut LedgerEntry| entry.reported_risk = Some(risk);
+        match self.ledger.note_reported(found.clone(), note).await {
+            // An entry that cannot be written, for a lease or another reason, is reported by every sweep.
+            Err(LedgerError::Store(_)) => Ok(Some(found)),
+            noted => noted,
+        }
     }
 
     /// Reports a chunk that ended without a copy, unless that was reported: whoever settled it may have been killed before.

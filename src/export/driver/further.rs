@@ -187,6 +187,7 @@ impl ExportDriver {
                 (delay, attempts)
             }
             TransferError::Destination(_)
+            | TransferError::ForeignBlocks(_)
             | TransferError::Vanished(_)
             | TransferError::Ledger(_) => (AFTER_VAULT_FAILURE, further.attempts),
         };

@@ -1,9 +1,10 @@
-//! Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete.
+//! Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete: it is tried
+//! as often as the policy says, whatever time that takes.
 
 use tracing::info;
 
 use super::run::{Run, Step};
-use super::settle::{Blame, Failed, dead_lettered};
+use super::settle::dead_lettered;
 use super::{ExportDriver, ProofAge};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
@@ -33,22 +34,19 @@ impl ExportDriver {
             Err(error) => error,
         };
         let reason = ErrorChain(&error).to_string();
-        let is_final = matches!(error, SourceError::Refused(_)) || run.entry.is_surely_gone(now);
-        if is_final {
+        let attempts = run.entry.attempts + 1;
+        if attempts >= self.policy.attempts.failures {
+            let reason = format!("{attempts} attempts failed, the last: {reason}");
             return self
                 .give_up(run, dead_lettered(now, &reason), &reason)
                 .await;
         }
-        let attempts = run.entry.attempts + 1;
-        let delay = self
-            .policy
-            .attempts
-            .delay(attempts, error.retry_after(), rand::random());
-        let failed = Failed {
-            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
-            blame: Blame::Source,
-            reason,
-        };
+        if matches!(error, SourceError::Refused(_)) {
+            return self
+                .give_up(run, dead_lettered(now, &reason), &reason)
+                .await;
+        }
+        let failed = self.failed_at_source(&run.entry, error.retry_after(), reason);
         self.back_off(run, failed).await
     }
 }

@@ -11,7 +11,7 @@ use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
-use crate::export::transfer::chunk::{Attempt, ChunkExporter};
+use crate::export::transfer::chunk::{Attempt, ChunkExporter, missing_protection};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::file::{Transfer, TransferOutcome};
 use crate::export::transfer::verify;
@@ -23,8 +23,22 @@ struct BackupSource<'a> {
     receipt: &'a ExportReceipt,
 }
 
+/// How a move home ended without an error.
+pub enum MovedHome {
+    /// All of it is at home, with a proof of its own.
+    Proved(Box<ExportReceipt>),
+    /// The turn was over; what is staged is kept.
+    OutOfTime,
+}
+
+/// The same of one file.
+enum FileHome {
+    Proved(VerifiedFile),
+    OutOfTime,
+}
+
 impl ChunkExporter {
-    /// Copies both files into the home vault and proves them against the receipt. `None` when the turn was over before.
+    /// Copies both files into the home vault and proves them against the receipt.
     ///
     /// Every step can be repeated: what is home already is found there.
     ///
@@ -34,7 +48,7 @@ impl ChunkExporter {
         &self,
         attempt: Attempt<'_>,
         receipt: &ExportReceipt,
-    ) -> Result<Option<ExportReceipt>, TransferError> {
+    ) -> Result<MovedHome, TransferError> {
         let unreachable = |error| TransferError::Source {
             part: ChunkPart::Media,
             source: failure(error),
@@ -47,21 +61,19 @@ impl ChunkExporter {
             vault: backup,
             receipt,
         };
-        let Some(media) = self
-            .copy_home(attempt, &source, ChunkPart::Media, receipt.media())
-            .await?
-        else {
-            return Ok(None);
+        let copying = self.copy_home(attempt, &source, ChunkPart::Media, receipt.media());
+        let FileHome::Proved(media) = copying.await? else {
+            return Ok(MovedHome::OutOfTime);
         };
         let metadata = match receipt.metadata() {
-            Some(file) => match self
-                .copy_home(attempt, &source, ChunkPart::Metadata, file)
-                .await?
-            {
-                Some(file) => Some(file),
-                None => return Ok(None),
-            },
             None => None,
+            Some(file) => {
+                let copying = self.copy_home(attempt, &source, ChunkPart::Metadata, file);
+                let FileHome::Proved(metadata) = copying.await? else {
+                    return Ok(MovedHome::OutOfTime);
+                };
+                Some(metadata)
+            }
         };
         let examination = receipt.examination().cloned();
         let moved = ExportReceipt::new(
@@ -72,8 +84,11 @@ impl ChunkExporter {
             self.clock.now(),
         );
         let home = attempt.fence.around(self.vaults.home());
+        let unprotected = missing_protection(&home, &moved).await?;
+        let metadata_anomaly = receipt.metadata_anomaly().map(str::to_owned);
+        let moved = moved.with_doubts(metadata_anomaly, unprotected);
         self.put_receipt(&home, attempt.entry, &moved).await?;
-        Ok(Some(moved))
+        Ok(MovedHome::Proved(Box::new(moved)))
     }
 
     async fn copy_home(
@@ -82,7 +97,7 @@ impl ChunkExporter {
         source: &BackupSource<'_>,
         part: ChunkPart,
         file: &VerifiedFile,
-    ) -> Result<Option<VerifiedFile>, TransferError> {
+    ) -> Result<FileHome, TransferError> {
         let transfer = Transfer {
             source,
             destination: &attempt.fence.around(self.vaults.home()),
@@ -92,13 +107,17 @@ impl ChunkExporter {
             content_type: layout::content_type(file.name()),
             blocks: self.blocks,
             turn: attempt.turn,
+            fence: attempt.fence,
+            vault: VaultName::Home,
+            // The backup vault names no versions, and its files do not change.
+            staged_version: None,
             is_first_attempt: attempt.is_first,
         };
         match transfer.run().await? {
             TransferOutcome::Verified(home) => verify::same_content(file, home.file)
-                .map(Some)
+                .map(FileHome::Proved)
                 .map_err(TransferError::Unproved),
-            TransferOutcome::OutOfTime => Ok(None),
+            TransferOutcome::OutOfTime => Ok(FileHome::OutOfTime),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::export::driver::objection::Objection;
 use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
@@ -31,40 +32,41 @@ pub enum OnUnsolicited {
 
 impl DeletionPolicy {
     /// Why the source of a copy stays until an operator says otherwise, if it does.
-    pub fn objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
-        let disputed = entry.disputed_places().map(|places| {
-            format!("events name {places} places for it; `accept --place` says which is right")
-        });
+    pub fn objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
+        let disputed = entry.disputed_places();
         disputed
+            .map(|places| Objection::Disputed { places })
             .or_else(|| self.origin_objection(entry))
-            .or_else(|| self.media_objection(entry, receipt))
+            .or_else(|| self.copy_objection(entry, receipt))
     }
 
-    fn origin_objection(self, entry: &LedgerEntry) -> Option<String> {
+    fn origin_objection(self, entry: &LedgerEntry) -> Option<Objection> {
         let is_kept = match self.unsolicited {
             OnUnsolicited::Keep => entry.unsolicited && entry.anomaly_accepted_at.is_none(),
             OnUnsolicited::Delete => false,
         };
-        is_kept.then(|| {
-            "nobody asked for its recording: it was not started through this app, and no CallStarted announced its call".to_owned()
-        })
+        is_kept.then_some(Objection::Unsolicited)
     }
 
-    /// Why the media of a copy keeps its source from being deleted, if it does.
-    pub fn media_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
+    /// Why a copy keeps its source from being deleted until somebody accepts it, if it does.
+    fn copy_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
         if entry.anomaly_accepted_at.is_some() {
             return None;
         }
+        // Whatever is made of anomalies: a copy that has to be protected and is not does not replace its source.
+        if let Some(missing) = receipt.missing_protection() {
+            return Some(Objection::Unprotected(missing));
+        }
         match (receipt.anomaly(), self.anomalies) {
             (Some(anomaly), OnAnomaly::Keep) => {
-                return Some(format!("its media is doubtful: {anomaly}"));
+                return Some(Objection::Doubtful(anomaly.to_owned()));
             }
             (Some(_), OnAnomaly::Delete) => return None,
             (None, OnAnomaly::Keep | OnAnomaly::Delete) => {}
         }
         let is_unknown = receipt.media_verdict() == MediaVerdict::Unknown;
         match self.unknown_media {
-            OnUnknownMedia::Keep if is_unknown => Some("its media could not be checked".to_owned()),
+            OnUnknownMedia::Keep if is_unknown => Some(Objection::NotCompared),
             OnUnknownMedia::Keep | OnUnknownMedia::Delete => None,
         }
     }
@@ -111,7 +113,7 @@ pub enum NextStep {
     /// Not to be deleted by us: nothing to do but to say so.
     LeaveSource {
         receipt: ExportReceipt,
-        reason: String,
+        objection: Objection,
     },
     Wait {
         until: Timestamp,
@@ -167,7 +169,7 @@ fn next_step_of_own_file(
         return NextStep::Wait { until };
     }
     match &entry.state {
-        ChunkState::Pending if entry.chunk.is_external() => NextStep::Catalogue,
+        ChunkState::Pending if entry.is_external() => NextStep::Catalogue,
         ChunkState::Pending => match half_time(entry) {
             // Its final event may come before; a copy of half of it is better than none.
             until if entry.chunk.end() == ChunkEnd::BeingRecorded && now < until => {
@@ -214,16 +216,14 @@ fn half_time(entry: &LedgerEntry) -> Timestamp {
 }
 
 /// Why the file that was copied may not be all that was recorded: then it is never deleted at ACS.
-fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
+fn incomplete(entry: &LedgerEntry) -> Option<Objection> {
     match entry.chunk.end() {
-        ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
-        ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
-        ChunkEnd::Final if entry.copied_unfinished => {
-            Some("it was copied while it was still recorded")
-        }
+        ChunkEnd::Failed => Some(Objection::NotStoredWhole),
+        ChunkEnd::BeingRecorded => Some(Objection::CopiedUnfinished),
+        ChunkEnd::Final if entry.copied_unfinished => Some(Objection::CopiedUnfinished),
         ChunkEnd::Final => entry
             .has_failed_form()
-            .then_some("a later event reports that ACS could not store all of it"),
+            .then_some(Objection::LaterFormFailed),
     }
 }
 
@@ -234,16 +234,14 @@ fn after_export(
     now: Timestamp,
 ) -> NextStep {
     if entry.chunk.locations.delete.is_none() {
-        let reason = format!(
-            "the event named no deleteLocation; ACS drops it by itself at {}",
-            entry.expires_at
-        );
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason,
+            objection: Objection::NoDeleteLocation {
+                expires_at: entry.expires_at,
+            },
         };
     }
-    if let Some(reason) = incomplete(entry) {
+    if let Some(objection) = incomplete(entry) {
         // Its final event may still come; ACS keeps the file for as long as it can.
         let is_over = now >= entry.surely_gone_at || entry.chunk.end() == ChunkEnd::Failed;
         if !is_over {
@@ -253,10 +251,10 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason: reason.to_owned(),
+            objection,
         };
     }
-    if let Some(reason) = deletion.objection(entry, receipt) {
+    if let Some(objection) = deletion.objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {
                 until: entry.surely_gone_at,
@@ -264,7 +262,7 @@ fn after_export(
         }
         return NextStep::LeaveSource {
             receipt: receipt.clone(),
-            reason,
+            objection,
         };
     }
     let due_at = receipt

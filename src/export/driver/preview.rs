@@ -1,22 +1,75 @@
 //! What a drive would do about a source now, without doing it: by the same rules, in the same order.
 
+use std::fmt;
+
+use jiff::Timestamp;
+
 use crate::error_chain::ErrorChain;
+use crate::export::destination::DestinationError;
 use crate::export::driver::ExportDriver;
 use crate::export::driver::deletion::DeletionPermission;
 use crate::export::driver::next_step::{NextStep, next_step};
+use crate::export::driver::objection::Objection;
 use crate::export::entry::LedgerEntry;
 use crate::export::ledger::LedgerError;
+use crate::export::recheck::{Depth, Rechecked};
 use crate::export::state::{ChunkState, SourceEnd};
+use crate::export::transfer::verify::Mismatch;
 use crate::store::holds::{self, Case};
 
 /// Whether a chunk would be deleted at ACS by a drive that began now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Preview {
     Deletes,
     /// Not now, or never; and why.
     Keeps {
-        why: String,
+        why: WhyKept,
     },
+}
+
+/// Why a drive that began now would not delete a source.
+#[derive(Debug)]
+pub enum WhyKept {
+    NotProved,
+    MetadataNotInVault,
+    /// Another file of the document is still to be exported.
+    FurtherNotInVault,
+    InOwnStorage,
+    InBackupVault,
+    /// Another process has its claim.
+    Claimed,
+    /// Never by us.
+    Objection(Objection),
+    Held(Vec<Case>),
+    /// Nothing is due before `until`.
+    Waits {
+        cause: WaitCause,
+        until: Timestamp,
+    },
+    /// The copy is not the one that was proved: the chunk is exported again.
+    CopyLost(Mismatch),
+    /// The vault could not be asked about the copy.
+    CopyNotChecked(DestinationError),
+    /// The chunk is at its end; the state says how.
+    Ended(Box<ChunkState>),
+}
+
+/// What a chunk waits for.
+#[derive(Debug)]
+pub enum WaitCause {
+    Held(Vec<Case>),
+    /// Its next attempt to be exported.
+    Export,
+    /// Its next attempt to be deleted, after this failure.
+    Deletion {
+        last_failure: String,
+    },
+    /// It was held when it was looked at last.
+    WasHeld,
+    /// Somebody has to accept it.
+    Acceptance(Objection),
+    /// `DELETE_DELAY`.
+    Delay,
 }
 
 impl ExportDriver {
@@ -26,106 +79,139 @@ impl ExportDriver {
     /// When the ledger cannot be read.
     pub async fn preview(&self, entry: &LedgerEntry) -> Result<Preview, LedgerError> {
         let now = self.clock.now();
-        let keeps = |why: String| Ok(Preview::Keeps { why });
+        let keeps = |why| Ok(Preview::Keeps { why });
         let receipt = match next_step(entry, self.policy.deletion, now) {
             NextStep::DeleteSource { receipt } => receipt,
             NextStep::Export if entry.state.receipt().is_some() => {
-                return keeps("its metadata is not in the vault yet".to_owned());
+                return keeps(WhyKept::MetadataNotInVault);
             }
             NextStep::ExportFurther { .. } => {
-                return keeps("another file of it is not in the vault yet".to_owned());
+                return keeps(WhyKept::FurtherNotInVault);
             }
-            NextStep::Export => return keeps("it is not proved to be in the vault".to_owned()),
-            NextStep::Catalogue => {
-                return keeps(
-                    "it lies in your own storage, where nothing is ever deleted".to_owned(),
-                );
-            }
+            NextStep::Export => return keeps(WhyKept::NotProved),
+            NextStep::Catalogue => return keeps(WhyKept::InOwnStorage),
             NextStep::MoveHome { .. } | NextStep::ClearBackup { .. } => {
-                return keeps("its copy has to come home from the backup vault first".to_owned());
+                return keeps(WhyKept::InBackupVault);
             }
-            NextStep::LeaveSource { reason, .. } => return keeps(reason),
+            NextStep::LeaveSource { objection, .. } => return keeps(WhyKept::Objection(objection)),
             NextStep::Wait { until } => {
                 let cases = self.cases_on(entry).await?;
-                let why = if cases.is_empty() {
+                let cause = if cases.is_empty() {
                     self.waits_for(entry)
                 } else {
-                    held(&cases)
+                    WaitCause::Held(cases)
                 };
-                return keeps(format!("{why}; it is looked at again at {until:.0}"));
+                return keeps(WhyKept::Waits { cause, until });
             }
-            NextStep::Nothing => return keeps(ended(&entry.state)),
+            NextStep::Nothing => return keeps(WhyKept::Ended(Box::new(entry.state.clone()))),
         };
         if entry.is_claimed(now) {
-            return keeps("somebody is at work on it".to_owned());
+            return keeps(WhyKept::Claimed);
         }
-        if let DeletionPermission::Denied { reason } = self.permission(entry, &receipt).await? {
-            return keeps(reason);
+        if let DeletionPermission::Denied(objection) = self.permission(entry, &receipt).await? {
+            return keeps(WhyKept::Objection(objection));
         }
         let cases = self.cases_on(entry).await?;
         if !cases.is_empty() {
-            return keeps(held(&cases));
+            return keeps(WhyKept::Held(cases));
         }
-        match self.vaults().still_hold(&receipt).await {
-            Ok(true) => Ok(Preview::Deletes),
-            Ok(false) => {
-                keeps("the vault no longer holds what was proved; it is exported again".to_owned())
+        match self.vaults().recheck(&receipt, Depth::Described).await {
+            Rechecked::Same => Ok(Preview::Deletes),
+            Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
+                keeps(WhyKept::CopyLost(mismatch))
             }
-            Err(error) => keeps(ErrorChain(&error).to_string()),
+            Rechecked::NotChecked(error) => keeps(WhyKept::CopyNotChecked(error)),
         }
     }
 
-    fn waits_for(&self, entry: &LedgerEntry) -> String {
+    fn waits_for(&self, entry: &LedgerEntry) -> WaitCause {
+        if matches!(entry.state, ChunkState::Pending) {
+            return WaitCause::Export;
+        }
         let backs_off = entry
             .not_before
             .is_some_and(|until| self.clock.now() < until);
-        match (&entry.state, backs_off) {
-            (ChunkState::Pending, _) => {
-                "it is not proved to be in the vault, and waits for its next attempt".to_owned()
+        if backs_off {
+            return match entry.failures.last() {
+                Some(failure) => WaitCause::Deletion {
+                    last_failure: failure.reason.clone(),
+                },
+                None => WaitCause::WasHeld,
+            };
+        }
+        let receipt = entry.state.receipt();
+        let objection = receipt.and_then(|receipt| self.policy.deletion.objection(entry, receipt));
+        objection.map_or(WaitCause::Delay, WaitCause::Acceptance)
+    }
+}
+
+impl fmt::Display for WhyKept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotProved => f.write_str("it is not proved to be in the vault"),
+            Self::MetadataNotInVault => f.write_str("its metadata is not in the vault yet"),
+            Self::FurtherNotInVault => f.write_str("another file of it is not in the vault yet"),
+            Self::InOwnStorage => {
+                f.write_str("it lies in your own storage, where nothing is ever deleted")
             }
-            (_, true) => match entry.failures.last() {
-                Some(failure) => format!(
-                    "it waits for its next attempt; the last failure: {}",
-                    failure.reason
-                ),
-                None => "it was held when it was looked at last".to_owned(),
-            },
-            (state, false) => {
-                let objection = state
-                    .receipt()
-                    .and_then(|receipt| self.policy.deletion.objection(entry, receipt));
-                objection.map_or_else(
-                    || "DELETE_DELAY is not over".to_owned(),
-                    |objection| format!("{objection}; `accept` lets it go"),
+            Self::InBackupVault => {
+                f.write_str("its copy has to come home from the backup vault first")
+            }
+            Self::Claimed => f.write_str("another process works on it"),
+            Self::Objection(objection) => write!(f, "{objection}"),
+            Self::Held(cases) => write!(f, "it is held for {}", holds::tags(cases)),
+            Self::Waits { cause, until } => {
+                write!(f, "{cause}; it is looked at again at {until:.0}")
+            }
+            Self::CopyLost(mismatch) => {
+                write!(
+                    f,
+                    "the vault no longer holds what was proved ({mismatch}); it is exported again"
                 )
             }
+            Self::CopyNotChecked(error) => {
+                write!(f, "its copy could not be checked: {}", ErrorChain(error))
+            }
+            Self::Ended(state) => write_end(f, state),
         }
     }
 }
 
-fn held(cases: &[Case]) -> String {
-    format!("it is held for {}", holds::tags(cases))
+impl fmt::Display for WaitCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(cases) => write!(f, "it is held for {}", holds::tags(cases)),
+            Self::Export => {
+                f.write_str("it is not proved to be in the vault, and waits for its next attempt")
+            }
+            Self::Deletion { last_failure } => write!(
+                f,
+                "it waits for its next attempt; the last failure: {last_failure}"
+            ),
+            Self::WasHeld => f.write_str("it was held when it was looked at last"),
+            Self::Acceptance(objection) => write!(f, "{objection}; `accept` lets it go"),
+            Self::Delay => f.write_str("DELETE_DELAY is not over"),
+        }
+    }
 }
 
-fn ended(state: &ChunkState) -> String {
+fn write_end(f: &mut fmt::Formatter<'_>, state: &ChunkState) -> fmt::Result {
     match state {
-        ChunkState::SourceDeleted { .. } => "it is deleted already".to_owned(),
-        ChunkState::SourceLeft { reason, .. } => format!("it was left: {reason}"),
-        ChunkState::InPlace { .. } => {
-            "it lies in your own storage, where nothing is ever deleted".to_owned()
-        }
+        ChunkState::SourceDeleted { .. } => f.write_str("it is deleted already"),
+        ChunkState::SourceLeft { reason, .. } => write!(f, "it was left: {reason}"),
+        ChunkState::InPlace { .. } => write!(f, "{}", WhyKept::InOwnStorage),
         ChunkState::Removing { source, .. } => match source {
-            SourceEnd::Deleted { .. } => "it is deleted already".to_owned(),
-            SourceEnd::Left { reason } => format!("it was left: {reason}"),
-            SourceEnd::Expired { reason, .. } => format!("it is lost: {reason}"),
-            SourceEnd::GivenUp { reason, .. } => format!("it was given up: {reason}"),
-            SourceEnd::Open => "its recording is being erased".to_owned(),
+            SourceEnd::Deleted { .. } => f.write_str("it is deleted already"),
+            SourceEnd::Left { reason } => write!(f, "it was left: {reason}"),
+            SourceEnd::Expired { reason, .. } => write!(f, "it is lost: {reason}"),
+            SourceEnd::GivenUp { reason, .. } => write!(f, "it was given up: {reason}"),
+            SourceEnd::Open => f.write_str("its recording is being erased"),
         },
-        ChunkState::Removed { .. } => "its copy was deleted by policy".to_owned(),
-        ChunkState::Expired { reason, .. } => format!("it is lost: {reason}"),
+        ChunkState::Removed { .. } => f.write_str("its copy was deleted by policy"),
+        ChunkState::Expired { reason, .. } => write!(f, "it is lost: {reason}"),
         ChunkState::DeadLettered { reason, .. } => {
-            format!("it is not in the vault, and was given up: {reason}")
+            write!(f, "it is not in the vault, and was given up: {reason}")
         }
-        ChunkState::Pending | ChunkState::Exported { .. } => "nothing is due".to_owned(),
+        ChunkState::Pending | ChunkState::Exported { .. } => f.write_str("nothing is due"),
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::next_step::{NextStep, next_step};
 use super::{DriveOutcome, ExportDriver, ProofAge};
 use crate::export::budget::Budget;
-use crate::export::entry::Risk;
+use crate::export::entry::{LedgerEntry, Risk, SourceKeeper};
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::slots::Slot;
 use crate::recording::DocumentId;
@@ -39,6 +39,14 @@ impl Ready {
 }
 
 impl ExportDriver {
+    /// Whether ACS keeps the files of a chunk that is said to lie in the customer's own storage.
+    fn is_kept_by_acs(&self, entry: &LedgerEntry) -> bool {
+        let Some(location) = entry.chunk.locations.content.as_deref() else {
+            return false;
+        };
+        entry.chunk.is_external() && !self.external.admits(location) && self.source.admits(location)
+    }
+
     /// The entry, if something is due for it, and a slot to do it in.
     pub(super) async fn ready(
         &self,
@@ -47,9 +55,13 @@ impl ExportDriver {
     ) -> Result<Ready, LedgerError> {
         let mut slot = None;
         loop {
-            let Some(found) = self.ledger.find(document_id).await? else {
+            let Some(mut found) = self.ledger.find(document_id).await? else {
                 return Ok(Ready::not_due(DriveOutcome::Unknown, None));
             };
+            // Durable with the claim.
+            if self.is_kept_by_acs(&found.entry) {
+                found.entry.source_keeper = SourceKeeper::Acs;
+            }
             let risk = found.entry.risk(self.clock.now());
             let Some(found) = self.watch(found).await? else {
                 return Ok(Ready::not_due(DriveOutcome::Unknown, risk));

@@ -11,6 +11,7 @@ use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver};
 use crate::error_chain::ErrorChain;
 use crate::export::entry::LedgerEntry;
 use crate::export::intent::Intent;
+use crate::export::layout::BlobName;
 use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::source::{SourceDeletion, SourceError};
@@ -20,6 +21,9 @@ use crate::export::transfer::error::TransferError;
 use crate::metrics;
 use crate::recording::MetadataSummary;
 use crate::store::audit::AuditAction;
+
+/// Folders that are tried for one chunk; more is no accident.
+const FOLDERS_TRIED: usize = 8;
 
 /// Whose failure it was.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +38,17 @@ pub(super) struct Failed {
     pub delay: Duration,
     pub blame: Blame,
     pub reason: String,
+}
+
+impl Failed {
+    /// The vault failed: that is not the chunk's fault, and the next attempt is soon.
+    pub fn of_vault(reason: String) -> Self {
+        Self {
+            delay: AFTER_VAULT_FAILURE,
+            blame: Blame::Vault,
+            reason,
+        }
+    }
 }
 
 impl Blame {
@@ -64,7 +79,7 @@ impl ExportDriver {
             error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), "Chunk `{id}` was copied while it was still recorded: the copy may end before the recording does, and its source is not deleted");
         }
         if let Some(anomaly) = receipt.anomaly() {
-            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its media is doubtful: look at it");
+            error!(document.id = %id, chunk.index = entry.chunk.index, blob = %receipt.media().name(), error = anomaly, "Chunk `{id}` is in the vault, but its copy is doubtful: look at it");
         }
         Ok(entry)
     }
@@ -130,35 +145,65 @@ impl ExportDriver {
                 };
                 return self.give_up(run, expired, &reason).await;
             }
+            TransferError::ForeignBlocks(name) => return self.take_another_name(run, &name).await,
             TransferError::Source { source, .. } => source,
             // The vault's trouble is not the chunk's: it spends no attempt.
             TransferError::Destination(_) | TransferError::Vanished(_) => {
-                let failed = Failed {
-                    delay: AFTER_VAULT_FAILURE,
-                    blame: Blame::Vault,
-                    reason,
-                };
-                return self.back_off(run, failed).await;
+                return self.back_off(run, Failed::of_vault(reason)).await;
             }
         };
         let attempts = run.entry.attempts + 1;
-        let delay = self
-            .policy
-            .attempts
-            .delay(attempts, source.retry_after(), rand::random());
-        if delay.is_none() && is_gone {
+        // As long as ACS may have it, nothing is given up.
+        if is_gone && attempts >= self.policy.attempts.failures {
             let reason = format!("{attempts} attempts failed, the last: {reason}");
             return self
                 .give_up(run, dead_lettered(now, &reason), &reason)
                 .await;
         }
-        // As long as ACS may have it, nothing is given up.
-        let failed = Failed {
-            delay: delay.unwrap_or(self.policy.attempts.longest_delay),
+        let failed = self.failed_at_source(&run.entry, source.retry_after(), reason);
+        self.back_off(run, failed).await
+    }
+
+    /// Blocks of another program are in the way of a file, so the chunk's files go into another folder.
+    async fn take_another_name(
+        &self,
+        run: &mut Run<'_>,
+        taken: &BlobName,
+    ) -> Result<Step, LedgerError> {
+        let id = run.entry.chunk.document_id.clone();
+        if run.entry.folders().count() > FOLDERS_TRIED {
+            let reason = TransferError::ForeignBlocks(taken.clone()).to_string();
+            return self.back_off(run, Failed::of_vault(reason)).await;
+        }
+        run.entry = self
+            .ledger
+            .update(run.claim, AfterUpdate::KeepClaim, LedgerEntry::leave_folder)
+            .await?;
+        let folder = &run.entry.folder;
+        warn!(document.id = %id, blob = %taken, "Another program has staged blocks under the name `{taken}`; chunk `{id}` goes into the folder `{folder}`");
+        run.is_first = false;
+        Ok(Step::Next)
+    }
+
+    /// The delay after so many failures in a row. The longest one stays where the policy would give up.
+    pub(super) fn delay_after(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
+        let attempts = self.policy.attempts;
+        let delay = attempts.delay(failures, retry_after, rand::random());
+        delay.unwrap_or(attempts.longest_delay)
+    }
+
+    /// Another attempt at the source has failed.
+    pub(super) fn failed_at_source(
+        &self,
+        entry: &LedgerEntry,
+        retry_after: Option<Duration>,
+        reason: String,
+    ) -> Failed {
+        Failed {
+            delay: self.delay_after(entry.attempts + 1, retry_after),
             blame: Blame::Source,
             reason,
-        };
-        self.back_off(run, failed).await
+        }
     }
 
     pub(super) async fn back_off(
@@ -319,13 +364,16 @@ impl ExportDriver {
             .map(drop)
     }
 
-    /// A delay that leaves time for another attempt: never more than half of what is left.
+    /// A delay that leaves time for another attempt: never more than half of what is left at ACS.
     pub(super) fn within_retention(
         &self,
         entry: &LedgerEntry,
         delay: Duration,
         now: Timestamp,
     ) -> Duration {
+        if entry.is_external() {
+            return delay;
+        }
         let left = Duration::try_from(entry.expires_at.duration_since(now)).unwrap_or_default();
         delay.min((left / 2).max(self.policy.attempts.first_delay))
     }

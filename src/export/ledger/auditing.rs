@@ -91,7 +91,7 @@ impl ChunkLedger {
         }
         let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
         if began_at(before) != began_at(after)
-            && let Some(IntendedDeletion::Source { at, other_object }) =
+            && let Some(IntendedDeletion { at, other_object }) =
                 after.intent.as_ref().map(|intent| &intent.deletes)
         {
             let mut detail = json!({"at": at});

@@ -1,7 +1,8 @@
 //! Markers of open entries: the sweep's work list.
 //!
-//! An entry counts its openings, and opening *n* has the marker `open/<time>-<documentId>-<n>`. Why an open entry always has its
-//! marker, whatever else writes at the same time:
+//! An entry counts its openings, and opening *n* has the marker `open/<expiry>-<documentId>-<n>`. One whose chunk expires so soon
+//! that the marker must outlast the expiry is named `open/<expiry>.<stays until>-<documentId>-<n>`. So the list is in the order in
+//! which ACS drops the files. Why an open entry always has its marker, whatever else writes at the same time:
 //!
 //! - To open an entry, write marker *n + 1* first, then the entry with `openings = n + 1`, conditionally.
 //! - A marker *m* is removed only where the entry is settled and `m <= openings`. An opening that comes later uses a higher
@@ -9,7 +10,7 @@
 //! - Where *m* is higher than `openings`, an opener may be about to write the entry. The sweep first writes the entry with
 //!   `openings = m`, still settled. The opener's write then conflicts, and it begins again with marker *m + 1*.
 //! - The marker of a chunk that ended without a copy stays until that end is reported: no kill hides a loss.
-//! - A marker without an entry stays until its time has passed, and that is at least [`ORPHAN_STAYS`] after it was written.
+//! - A marker without an entry stays until both times in its name have passed: at least [`ORPHAN_STAYS`] after it was written.
 //! - A write that finds or leaves an entry open without being at work on it writes the marker again, in case it is missing.
 
 use std::time::Duration;
@@ -31,7 +32,8 @@ const ORPHAN_STAYS: Duration = Duration::from_hours(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenChunk {
     pub document_id: DocumentId,
-    time_s: i64,
+    /// Until then it stays without an entry.
+    stays_until_s: i64,
     opening: u64,
     key: String,
 }
@@ -75,7 +77,7 @@ impl ChunkLedger {
     /// When the storage fails.
     pub async fn clear(&self, marker: &OpenChunk) -> Result<(), LedgerError> {
         let Some(found) = self.find(&marker.document_id).await? else {
-            if self.clock.now().as_second() >= marker.time_s {
+            if self.clock.now().as_second() >= marker.stays_until_s {
                 self.store.remove(&marker.key).await?;
             }
             return Ok(());
@@ -124,7 +126,7 @@ impl ChunkLedger {
         &self,
         entry: &LedgerEntry,
     ) -> Result<(), StoreError> {
-        let key = marker_at(entry, entry.expires_at.max(orphan_until(self.clock.now())));
+        let key = marker_of(entry, orphan_until(self.clock.now()));
         let putting = self.store.put(&key, Bytes::new(), Precondition::Absent);
         putting.await.map(drop)
     }
@@ -137,11 +139,12 @@ impl ChunkLedger {
 
 impl OpenChunk {
     fn of(key: &str) -> Option<Self> {
-        let (time_s, rest) = key.strip_prefix(OPEN)?.split_once('-')?;
+        let (times, rest) = key.strip_prefix(OPEN)?.split_once('-')?;
         let (document_id, opening) = rest.rsplit_once('-')?;
+        let stays_until = times.split_once('.').map_or(times, |(_, until)| until);
         Some(Self {
             document_id: document_id.parse().ok()?,
-            time_s: time_s.parse().ok()?,
+            stays_until_s: stays_until.parse().ok()?,
             opening: opening.parse().ok()?,
             key: key.to_owned(),
         })
@@ -149,17 +152,18 @@ impl OpenChunk {
 }
 
 fn marker_key(entry: &LedgerEntry) -> String {
-    marker_at(entry, entry.expires_at.max(orphan_until(entry.recorded_at)))
+    marker_of(entry, orphan_until(entry.recorded_at))
 }
 
-/// The time in seconds, zero-padded, so that listing order is order of expiry.
-fn marker_at(entry: &LedgerEntry, time: Timestamp) -> String {
-    format!(
-        "{OPEN}{:011}-{}-{}",
-        time.as_second().max(0),
-        entry.chunk.document_id,
-        entry.openings
-    )
+/// The times in seconds, zero-padded, so that listing order is order of expiry.
+fn marker_of(entry: &LedgerEntry, stays_until: Timestamp) -> String {
+    let seconds = |time: Timestamp| format!("{:011}", time.as_second().max(0));
+    let mut times = seconds(entry.expires_at);
+    if stays_until > entry.expires_at {
+        times = format!("{times}.{}", seconds(stays_until));
+    }
+    let (id, opening) = (&entry.chunk.document_id, entry.openings);
+    format!("{OPEN}{times}-{id}-{opening}")
 }
 
 /// Until when a marker that is written now stays without an entry.
@@ -183,7 +187,7 @@ mod tests {
         let marker = OpenChunk::of(&marker_key(&entry)).unwrap();
         assert_eq!(marker.document_id, entry.chunk.document_id);
         assert_eq!(marker.opening, 7);
-        assert_eq!(marker.time_s, entry.expires_at.as_second());
+        assert_eq!(marker.stays_until_s, entry.expires_at.as_second());
     }
 
     #[test]
@@ -192,8 +196,30 @@ mod tests {
         entry.expires_at = entry.recorded_at - jiff::SignedDuration::from_hours(48);
         let marker = OpenChunk::of(&marker_key(&entry)).unwrap();
         assert_eq!(
-            marker.time_s,
+            marker.stays_until_s,
             entry.recorded_at.as_second() + ORPHAN_STAYS.as_secs().cast_signed()
         );
+    }
+
+    #[test]
+    fn a_chunk_that_expires_in_minutes_comes_before_one_that_has_more_time() {
+        let expiring_in = |id: &str, minutes| {
+            let mut entry = entry();
+            entry.chunk.document_id = id.parse().unwrap();
+            entry.expires_at = entry.recorded_at + jiff::SignedDuration::from_mins(minutes);
+            marker_key(&entry)
+        };
+        let keys = [
+            expiring_in("0-eus-d1-z", 10),
+            expiring_in("0-eus-d1-a", 30),
+            expiring_in("0-eus-d1-b", 59),
+            expiring_in("0-eus-d1-c", 61),
+        ];
+        assert!(keys.is_sorted(), "{keys:?}");
+        for key in keys {
+            let marker = OpenChunk::of(&key).unwrap();
+            let recorded_at = entry().recorded_at.as_second();
+            assert!(marker.stays_until_s >= recorded_at + 3600, "{key}");
+        }
     }
 }

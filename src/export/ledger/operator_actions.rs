@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::export::receipt::ExportReceipt;
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
 use crate::recording::{DocumentId, FileNumber};
@@ -149,7 +150,10 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
-        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if entry.unsolicited || receipt.media_verdict() != MediaVerdict::Agrees);
+        let is_doubtful = |receipt: &ExportReceipt| {
+            receipt.media_verdict() != MediaVerdict::Agrees || receipt.anomaly().is_some()
+        };
+        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if entry.unsolicited || is_doubtful(receipt));
         if entry.anomaly_accepted_at.is_some() {
             return Ok(Change::Leave(Accepted::AlreadyAccepted));
         }

@@ -4,12 +4,12 @@ use bytes::Bytes;
 
 use super::auditing::audited_state;
 use super::{CHUNKS, ChunkLedger, LedgerError, entry_key};
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
 use crate::export::layout;
 use crate::export::receipt::VaultName;
 use crate::export::receipt_document::KeptReceipt;
 use crate::export::state::ChunkState;
-use crate::recording::DocumentId;
+use crate::recording::{AnnouncedFile, DocumentId};
 use crate::store::audit::AuditAction;
 use crate::store::document_store::Precondition;
 use crate::store::documents::{Revision, WriteOutcome};
@@ -58,6 +58,19 @@ impl ChunkLedger {
         document_id: &DocumentId,
         kept: KeptReceipt,
     ) -> Result<Rebuilt, LedgerError> {
+        self.rebuild_with(document_id, kept, Vec::new()).await
+    }
+
+    /// The same for a document of which several files lie in the vault; `kept` tells of the one that stands for it.
+    ///
+    /// # Errors
+    /// As [`rebuild`](Self::rebuild).
+    pub async fn rebuild_with(
+        &self,
+        document_id: &DocumentId,
+        kept: KeptReceipt,
+        further: Vec<KeptReceipt>,
+    ) -> Result<Rebuilt, LedgerError> {
         let key = entry_key(document_id);
         let stored = self.store.find(&key).await?;
         let revision = match &stored {
@@ -70,6 +83,7 @@ impl ChunkLedger {
         let corrupt = stored.map(|stored| stored.content).unwrap_or_default();
         self.keep_corrupt(document_id, corrupt).await?;
         let mut entry = self.entry_of(kept);
+        entry.further = further.into_iter().map(further_of).collect();
         let number = self
             .audit_operator(
                 AuditAction::Rebuilt,
@@ -120,4 +134,15 @@ impl ChunkLedger {
         self.store.put(&key, content, Precondition::Absent).await?;
         Ok(())
     }
+}
+
+/// A further file that is in the vault, by its receipt.
+fn further_of(kept: KeptReceipt) -> FurtherFile {
+    let file = AnnouncedFile::of(&kept.chunk);
+    let mut further = FurtherFile::new(file, kept.recorded_at, kept.recorded_at);
+    further.media_kind = layout::media_kind(kept.receipt.media().name());
+    further.state = FurtherState::Proved {
+        receipt: kept.receipt,
+    };
+    further
 }

@@ -165,8 +165,8 @@ impl Removals {
         let fence = Fence::new(&self.ledger, claim);
         match self.vaults.clear_backup(fence, entry, at_home).await {
             Ok(BackupCleared::Done) => Ok(Look::Empty),
-            Ok(BackupCleared::LostAtHome) => {
-                error!(document.id = %id, "The copy of chunk `{id}` is not in the vault as it was proved; what lies in the backup vault may be the only one, and is kept");
+            Ok(BackupCleared::LostAtHome(mismatch)) => {
+                error!(document.id = %id, error = %mismatch, "The copy of chunk `{id}` is not in the vault as it was proved; what lies in the backup vault may be the only one, and is kept");
                 Ok(Look::Later)
             }
             Err(error) => {

@@ -13,7 +13,8 @@ use crate::export::fence::Fence;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
 use crate::export::receipt_document::RECEIPT_READ_LIMIT;
-use crate::export::transfer::verify;
+use crate::export::recheck::{Depth, Rechecked};
+use crate::export::transfer::verify::{self, Mismatch};
 use crate::export::vaults::Vaults;
 
 /// A name under which a file of a chunk may lie.
@@ -48,7 +49,7 @@ pub(super) enum Act {
 pub(in crate::export) enum BackupCleared {
     Done,
     /// The copy at home is gone: what lies in the backup vault may be the only one.
-    LostAtHome,
+    LostAtHome(Mismatch),
 }
 
 /// Whether the files of a receipt are there.
@@ -64,8 +65,7 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
     let mut places = Vec::new();
     let further = entry.further.iter().filter_map(FurtherFile::receipt);
     for receipt in receipt.into_iter().chain(further) {
-        let files = std::iter::once(receipt.media()).chain(receipt.metadata());
-        places.extend(files.map(|file| Place {
+        places.extend(receipt.files().map(|file| Place {
             vault: receipt.vault(),
             name: file.name().clone(),
         }));
@@ -97,10 +97,13 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
 
 /// Every place in one vault.
 pub(super) fn all_in(vault: VaultName, entry: &LedgerEntry) -> impl Iterator<Item = Place> {
-    let names = entry.chunks();
-    names
-        .flat_map(|chunk| layout::all_names(&entry.folder, &chunk))
-        .map(move |name| Place { vault, name })
+    let mut names = Vec::new();
+    for folder in entry.folders() {
+        for chunk in entry.chunks() {
+            names.extend(layout::all_names(folder, &chunk));
+        }
+    }
+    names.into_iter().map(move |name| Place { vault, name })
 }
 
 impl Vaults {
@@ -164,8 +167,12 @@ impl Vaults {
         loop {
             let checked = fence.check().await;
             checked.map_err(|error| failed(error.into()))?;
-            if !self.still_hold(at_home).await? {
-                return Ok(BackupCleared::LostAtHome);
+            match self.recheck(at_home, Depth::Described).await {
+                Rechecked::Same => {}
+                Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
+                    return Ok(BackupCleared::LostAtHome(mismatch));
+                }
+                Rechecked::NotChecked(error) => return Err(error),
             }
             match self.remove_seen(fence, seen).await {
                 Act::Done => {

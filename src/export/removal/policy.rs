@@ -55,9 +55,8 @@ pub(in crate::export) fn counted_from(entry: &LedgerEntry) -> Timestamp {
 mod tests {
     use super::*;
     use crate::export::entry::tests::entry;
-    use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
+    use crate::export::receipt::tests::receipt;
     use crate::export::state::SourceEnd;
-    use crate::store::digest::Sha256Digest;
     use jiff::SignedDuration;
 
     const YEAR: RetentionPolicy = RetentionPolicy {
@@ -66,22 +65,6 @@ mod tests {
 
     fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
-    }
-
-    fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new(
-            "a/b.wav".parse().unwrap(),
-            1,
-            Sha256Digest::of(b"a"),
-            "e".into(),
-        );
-        ExportReceipt::new(
-            media,
-            None,
-            VaultName::Home,
-            None,
-            at("2026-03-02T10:00:00Z"),
-        )
     }
 
     fn started(started_at: Option<&str>) -> LedgerEntry {

@@ -101,10 +101,6 @@ mod tests {
 
     const LENGTH: Duration = Duration::from_mins(1);
 
-    fn seconds(seconds: u64) -> Option<Duration> {
-        Some(Duration::from_secs(seconds))
-    }
-
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
     }
@@ -115,8 +111,8 @@ mod tests {
         let id: DocumentId = "a".parse().unwrap();
         let mut wait =
             |until, left| claims.wait_for(&id, at(until), Duration::from_secs(left), LENGTH);
-        assert_eq!(wait(60, 50), seconds(20), "to its half");
-        assert_eq!(wait(60, 30), seconds(30), "to its end");
+        assert_eq!(wait(60, 50), Some(Duration::from_secs(20)), "to its half");
+        assert_eq!(wait(60, 30), Some(Duration::from_secs(30)), "to its end");
         assert_eq!(wait(60, 0), None);
     }
 
@@ -126,7 +122,7 @@ mod tests {
         let id: DocumentId = "a".parse().unwrap();
         let mut wait =
             |until, left| claims.wait_for(&id, at(until), Duration::from_secs(left), LENGTH);
-        assert_eq!(wait(60, 45), seconds(15));
+        assert_eq!(wait(60, 45), Some(Duration::from_secs(15)));
         assert_eq!(wait(80, 50), None);
         assert_eq!(wait(100, 50), None);
     }

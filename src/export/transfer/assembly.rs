@@ -16,11 +16,12 @@ use futures::{FutureExt as _, future};
 
 use crate::export::block::BlockPolicy;
 use crate::export::block::{Block, BlockChain, BlockId};
-use crate::export::destination::{DestinationError, ExportDestination};
+use crate::export::destination::{ExportDestination, StageOutcome};
 use crate::export::layout::BlobName;
 use crate::export::source::{SourceError, Validator};
 use crate::export::transfer::error::TransferError;
-use crate::export::transfer::fetch::{Extent, FetchError, Fetched, Fetcher, Input, Wanted};
+use crate::export::transfer::fetch::{BlockRequest, Extent, FetchError, Fetched, Fetcher, Input};
+use crate::export::transfer::version::KeptVersion;
 use crate::media::PassingMedia;
 use crate::metrics;
 use crate::store::digest::WORD;
@@ -42,6 +43,10 @@ pub(in crate::export) struct Assembly<'a> {
     pub destination: &'a dyn ExportDestination,
     pub name: &'a BlobName,
     pub blocks: BlockPolicy,
+    /// Keeps of which version the staged blocks are.
+    pub version: &'a KeptVersion<'a>,
+    /// The version of the blocks that are staged, where it is known.
+    pub staged_validator: Option<&'a Validator>,
 }
 
 /// All blocks of a file, staged.
@@ -70,6 +75,7 @@ impl Assembly<'_> {
         let mut chain = BlockChain::resume(staged);
         let mut reusable = staged.to_vec();
         let mut passing = PassingMedia::default();
+        let mut validator = self.staged_validator.cloned();
         let (mut length_changes, mut version_changes) = (0, 0);
         loop {
             if let Some(complete) = chain.take_if(|chain| chain.digest().is_some()) {
@@ -85,6 +91,7 @@ impl Assembly<'_> {
             };
             let window = Window {
                 extent,
+                validator: validator.clone(),
                 ..Window::new(self, chain, &reusable, &mut passing)
             };
             match window.run().await? {
@@ -104,6 +111,7 @@ impl Assembly<'_> {
                     // What is staged may be of the version before.
                     reusable.clear();
                     chain = None;
+                    validator = None;
                 }
                 Halt::LengthChanged(total_bytes) => {
                     length_changes += 1;
@@ -121,9 +129,22 @@ impl Assembly<'_> {
         }
     }
 
-    async fn stage(&self, block: Block) -> Result<Bytes, DestinationError> {
+    /// `version`: that of the block, where another process may go on behind it.
+    async fn stage(
+        &self,
+        block: Block,
+        version: Option<Validator>,
+    ) -> Result<Bytes, TransferError> {
+        if let Some(version) = version {
+            self.version.keep(&version).await?;
+        }
         let content = block.content.clone();
-        self.destination.stage(self.name, block).await?;
+        match self.destination.stage(self.name, block).await? {
+            StageOutcome::Staged => {}
+            StageOutcome::ForeignBlocks => {
+                return Err(TransferError::ForeignBlocks(self.name.clone()));
+            }
+        }
         metrics::staged(content.len() as u64);
         Ok(content)
     }
@@ -154,7 +175,7 @@ struct Window<'a> {
     fetching: FuturesOrdered<BoxFuture<'a, Result<Option<Fetched>, FetchError>>>,
     ready: VecDeque<Fetched>,
     hashing: Option<BoxFuture<'static, Hashed>>,
-    staging: FuturesOrdered<BoxFuture<'a, Result<Bytes, DestinationError>>>,
+    staging: FuturesOrdered<BoxFuture<'a, Result<Bytes, TransferError>>>,
     /// How many may be fetched at a time.
     width: usize,
     /// The source ignores ranges: one stream is read on and on.
@@ -245,7 +266,7 @@ impl<'a> Window<'a> {
                 return;
             }
             let size_bytes = self.next_size();
-            let wanted = Wanted {
+            let request = BlockRequest {
                 offset,
                 size_bytes,
                 total_bytes: self.total_bytes,
@@ -256,7 +277,7 @@ impl<'a> Window<'a> {
             self.next_index += 1;
             let stream = self.stream.take();
             self.fetching
-                .push_back(self.assembly.fetcher.fetch(wanted, stream).boxed());
+                .push_back(self.assembly.fetcher.fetch(request, stream).boxed());
         }
     }
 
@@ -372,8 +393,11 @@ impl<'a> Window<'a> {
         *self.passing = passing;
         let fetcher = &self.assembly.fetcher;
         tracing::debug!(document.id = %fetcher.chunk.document_id, chunk.index = fetcher.chunk.index, part = fetcher.part.as_str(), offset_bytes = chain.offset(), total_bytes = chain.total_bytes(), "Read block {}", block.id);
+        let is_only_block = chain.ids().len() == 1 && chain.digest().is_some();
+        let version = self.validator.clone().filter(|_| !is_only_block);
         self.chain = Some(chain);
-        self.staging.push_back(self.assembly.stage(block).boxed());
+        let staging = self.assembly.stage(block, version);
+        self.staging.push_back(staging.boxed());
     }
 }
 

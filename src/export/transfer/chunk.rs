@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::destination::{
-    BlobProperties, CommitOutcome, DestinationError, ExportDestination, ReplaceOutcome,
+    BlobProperties, CommitOutcome, DestinationError, ExportDestination, Protection, ReplaceOutcome,
 };
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
@@ -20,6 +20,7 @@ use crate::export::source::{ChunkPart, RecordingSource, SourceError};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::examination;
 use crate::export::transfer::file::{Transfer, TransferOutcome, Transferred};
+use crate::export::transfer::metadata_check::metadata_anomaly as metadata_anomaly_of;
 use crate::export::transfer::verify;
 use crate::export::vaults::Vaults;
 use crate::media::PassingMedia;
@@ -126,18 +127,19 @@ impl ChunkExporter {
             Err(error) => return Err(error),
         };
         let vault = &attempt.fence.around(self.vault(attempt)?);
-        let read = match &metadata {
-            Some(metadata) => Some(examination::read_metadata(vault, metadata).await?),
-            None => None,
-        };
+        let chunk = &attempt.entry.chunk;
+        let (mut read, mut metadata_anomaly) = (None, None);
+        if let Some(metadata) = &metadata {
+            let content = examination::metadata_content(vault, metadata).await?;
+            read = Some(RecordingMetadata::parse(content.bytes()));
+            metadata_anomaly = content
+                .whole()
+                .and_then(|it| metadata_anomaly_of(it, chunk));
+        }
         let nothing = RecordingMetadata::default();
-        let examined = examination::examine_media(
-            vault,
-            &attempt.entry.chunk,
-            &media,
-            read.as_ref().unwrap_or(&nothing),
-        )
-        .await?;
+        let examined =
+            examination::examine_media(vault, chunk, &media, read.as_ref().unwrap_or(&nothing))
+                .await?;
         let metadata = metadata.map(|metadata| metadata.file);
         let receipt = ExportReceipt::new(
             media.file,
@@ -146,6 +148,8 @@ impl ChunkExporter {
             Some(examined),
             self.clock.now(),
         );
+        let unprotected = missing_protection(vault, &receipt).await?;
+        let receipt = receipt.with_doubts(metadata_anomaly, unprotected);
         self.put_receipt(vault, attempt.entry, &receipt).await?;
         Ok(ChunkExport::Proved(Box::new(Proved {
             receipt,
@@ -210,7 +214,8 @@ impl ChunkExporter {
         let guess = guess_from_location(entry.chunk.locations.content.as_deref());
         match metadata {
             Ok(Copied::Verified(metadata)) => {
-                let metadata = examination::read_metadata(self.vault(attempt)?, metadata).await?;
+                let content = examination::metadata_content(self.vault(attempt)?, metadata).await?;
+                let metadata = RecordingMetadata::parse(content.bytes());
                 Ok(MediaName::Known(metadata.media_kind().unwrap_or(guess)))
             }
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(MediaName::Known(guess)),
@@ -238,10 +243,13 @@ impl ChunkExporter {
             destination: &attempt.fence.around(self.vault(attempt)?),
             chunk: &attempt.entry.chunk,
             part,
+            staged_version: attempt.entry.staged_version(&name, attempt.vault),
             name,
             content_type,
             blocks: self.blocks,
             turn: attempt.turn,
+            fence: attempt.fence,
+            vault: attempt.vault,
             is_first_attempt: attempt.is_first,
         };
         transfer.run().await
@@ -308,6 +316,23 @@ impl ChunkExporter {
             source: "it is written by too many at once".into(),
         }))
     }
+}
+
+/// The protection that a file of a copy was made without.
+///
+/// # Errors
+/// When the vault cannot be asked.
+pub(in crate::export) async fn missing_protection(
+    vault: &dyn ExportDestination,
+    receipt: &ExportReceipt,
+) -> Result<Vec<Protection>, DestinationError> {
+    let mut missing = Vec::new();
+    for file in receipt.files() {
+        missing.extend(vault.missing_protection(file.name()).await?);
+    }
+    missing.sort_unstable();
+    missing.dedup();
+    Ok(missing)
 }
 
 /// The same media, and at least the metadata.

@@ -21,6 +21,8 @@ pub enum TransferError {
     /// The claim is lost, or the ledger cannot say.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    #[error("another program has staged blocks under the name `{0}`")]
+    ForeignBlocks(BlobName),
     #[error("`{0}` vanished from the vault right after its commit")]
     Vanished(BlobName),
 }

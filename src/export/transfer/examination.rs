@@ -38,18 +38,37 @@ pub(in crate::export) async fn examine_media(
         .with_notices(notices))
 }
 
-/// A metadata file of the vault, read leniently.
+/// The content of a metadata file, as far as it is read.
+pub(in crate::export) struct MetadataContent {
+    bytes: Bytes,
+    is_whole: bool,
+}
+
+impl MetadataContent {
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// All of it; `None` where the file is longer than what is read.
+    pub fn whole(&self) -> Option<&[u8]> {
+        self.is_whole.then_some(&*self.bytes)
+    }
+}
+
+/// Reads a metadata file of the vault.
 ///
 /// # Errors
 /// When the vault does not give what it holds.
-pub(in crate::export) async fn read_metadata(
+pub(in crate::export) async fn metadata_content(
     vault: &dyn ExportDestination,
     metadata: &Transferred,
-) -> Result<RecordingMetadata, DestinationError> {
-    let size_bytes = metadata.file.size_bytes().min(METADATA_READ_LIMIT);
-    Ok(RecordingMetadata::parse(
-        &read(vault, metadata, 0..size_bytes).await?,
-    ))
+) -> Result<MetadataContent, DestinationError> {
+    let size_bytes = metadata.file.size_bytes();
+    let range = 0..size_bytes.min(METADATA_READ_LIMIT);
+    Ok(MetadataContent {
+        bytes: read(vault, metadata, range).await?,
+        is_whole: size_bytes <= METADATA_READ_LIMIT,
+    })
 }
 
 /// What a metadata file that was proved before says.

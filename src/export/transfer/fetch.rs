@@ -30,9 +30,9 @@ pub(in crate::export) struct Fetcher<'a> {
     pub buffers: &'a Buffers,
 }
 
-/// Which bytes are wanted.
+/// Which bytes are request.
 #[derive(Debug, Clone)]
-pub(in crate::export) struct Wanted {
+pub(in crate::export) struct BlockRequest {
     pub offset: u64,
     /// Clipped at the end of the file.
     pub size_bytes: usize,
@@ -93,15 +93,15 @@ impl Fetcher<'_> {
     /// Reads a block, from `rest` where a stream is open there already. `None` when the turn was over before anything came.
     pub async fn fetch(
         &self,
-        wanted: Wanted,
+        request: BlockRequest,
         rest: Option<Input>,
     ) -> Result<Option<Fetched>, FetchError> {
         let began = Instant::now();
         let mut filling = None;
-        let mut input = rest.filter(|rest| rest.position == wanted.offset);
+        let mut input = rest.filter(|rest| rest.position == request.offset);
         let is_whole = tokio::select! {
             biased;
-            filled = self.fill(&wanted, &mut input, &mut filling) => { filled?; true }
+            filled = self.fill(&request, &mut input, &mut filling) => { filled?; true }
             () = self.turn.over() => false,
         };
         let Some(filling) = filling else {
@@ -113,11 +113,11 @@ impl Fetcher<'_> {
             content,
             ..
         } = filling;
-        let end = wanted.offset + content.len() as u64;
+        let end = request.offset + content.len() as u64;
         let rest = input.filter(|input| is_whole && input.ends_at > end);
         let content = content.freeze();
         Ok(Some(Fetched {
-            offset: wanted.offset,
+            offset: request.offset,
             content,
             is_whole,
             total_bytes,
@@ -129,14 +129,14 @@ impl Fetcher<'_> {
 
     async fn fill(
         &self,
-        wanted: &Wanted,
+        request: &BlockRequest,
         input: &mut Option<Input>,
         filling: &mut Option<Filling>,
     ) -> Result<(), FetchError> {
         let mut failures = 0;
         loop {
             let before = filling.as_ref().map_or(0, |filling| filling.content.len());
-            let error = match self.fill_once(wanted, input, filling).await {
+            let error = match self.fill_once(request, input, filling).await {
                 Ok(()) => return Ok(()),
                 Err(FetchError::Source(error)) => error,
                 Err(changed) => return Err(changed),
@@ -157,15 +157,15 @@ impl Fetcher<'_> {
     /// One request at most; what came before it failed is kept in `filling`.
     async fn fill_once(
         &self,
-        wanted: &Wanted,
+        request: &BlockRequest,
         input: &mut Option<Input>,
         filling: &mut Option<Filling>,
     ) -> Result<(), FetchError> {
         let got = filling.as_ref().map_or(0, |filling| filling.content.len());
         if input.is_none() {
-            let from = wanted.offset + got as u64;
-            let to = match wanted.extent {
-                Extent::Block => wanted.offset + wanted.size_bytes as u64,
+            let from = request.offset + got as u64;
+            let to = match request.extent {
+                Extent::Block => request.offset + request.size_bytes as u64,
                 Extent::ToTheEnd => u64::MAX,
             };
             let opened = self.source.open(self.chunk, self.part, from..to).await?;
@@ -184,19 +184,19 @@ impl Fetcher<'_> {
                 total_bytes: filling
                     .as_ref()
                     .map(|filling| filling.total_bytes)
-                    .or(wanted.total_bytes),
+                    .or(request.total_bytes),
                 validator: filling
                     .as_ref()
                     .and_then(|filling| filling.validator.as_ref())
-                    .or(wanted.validator.as_ref()),
+                    .or(request.validator.as_ref()),
             };
             *input = Some(accept(opened, from, &known)?);
         }
         let input = input.as_mut().expect("it has just been opened");
         let filling = filling.get_or_insert_with(|| {
-            let left = usize::try_from(input.total_bytes.saturating_sub(wanted.offset))
+            let left = usize::try_from(input.total_bytes.saturating_sub(request.offset))
                 .unwrap_or(usize::MAX);
-            let size_bytes = wanted.size_bytes.min(left);
+            let size_bytes = request.size_bytes.min(left);
             Filling {
                 total_bytes: input.total_bytes,
                 validator: input.validator.clone(),

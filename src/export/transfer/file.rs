@@ -3,14 +3,17 @@
 use crate::export::block::BlockPolicy;
 use crate::export::block::{BlockChain, BlockId};
 use crate::export::destination::{BlobProperties, CommitOutcome, ExportDestination};
+use crate::export::entry::StagedVersion;
+use crate::export::fence::Fence;
 use crate::export::layout::BlobName;
-use crate::export::receipt::VerifiedFile;
+use crate::export::receipt::{VaultName, VerifiedFile};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, RecordingSource};
 use crate::export::transfer::assembly::{Assembled, Assembly};
 use crate::export::transfer::error::TransferError;
 use crate::export::transfer::fetch::{Buffers, Fetcher};
 use crate::export::transfer::verify::{self, Mismatch};
+use crate::export::transfer::version::KeptVersion;
 use crate::media::PassingMedia;
 use crate::recording::RecordingChunk;
 
@@ -24,6 +27,11 @@ pub struct Transfer<'a> {
     pub content_type: &'static str,
     pub blocks: BlockPolicy,
     pub turn: &'a Turn,
+    /// Keeps the version of the file that is staged.
+    pub fence: Fence<'a>,
+    pub vault: VaultName,
+    /// The version that is staged, as far as it is known.
+    pub staged_version: Option<&'a StagedVersion>,
     /// Nobody has been at this file yet: nothing can be staged or committed.
     pub is_first_attempt: bool,
 }
@@ -63,6 +71,9 @@ impl Transfer<'_> {
             }
             staged = self.destination.staged_blocks(&self.name).await?;
         }
+        if self.staged_version.is_some_and(|version| version.is_mixed) {
+            staged.clear();
+        }
         let Some(Assembled { chain, passing }) = self.assemble(&staged).await? else {
             return Ok(TransferOutcome::OutOfTime);
         };
@@ -100,8 +111,13 @@ impl Transfer<'_> {
             turn,
             buffers: &buffers,
         };
+        // What is known of a version says nothing where nothing of it is staged.
+        let known = self.staged_version.filter(|_| !staged.is_empty());
+        let version = KeptVersion::new(self.fence, &self.name, self.vault, known.cloned());
         let assembly = Assembly {
             fetcher,
+            version: &version,
+            staged_validator: known.map(|known| &known.validator),
             destination: self.destination,
             name: &self.name,
             blocks: self.blocks,

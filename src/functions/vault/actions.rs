@@ -164,9 +164,11 @@ pub(crate) async fn retry(
         let code = "NothingToRetry";
         return Err(Problem::new(StatusCode::CONFLICT, code, message));
     }
+    let state = app.actions.state_of(&id).await;
+    let state = state.map_err(CatalogueError::from)?;
     Ok(Json(RetryAnswer {
         document_id: id.to_string(),
-        state: app.actions.state_of(&id).await?,
+        state: state.ok_or_else(unknown_chunk)?.as_str(),
     }))
 }
 
@@ -214,7 +216,7 @@ pub(crate) async fn verify(
     }
     if let Some(reason) = check.not_checked.into_iter().next() {
         tracing::error!(document.id = %id, error = reason, "Could not verify a copy");
-        let message = "The vault could not be read, so the copy was not verified; try again.";
+        let message = format!("The copy could not be checked: {reason}.");
         return Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "VaultUnavailable",

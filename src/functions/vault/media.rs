@@ -265,10 +265,11 @@ async fn served(
         }
         Err(error) => {
             tracing::error!(document.id = %id, error = %ErrorChain(&error), "The vault did not give chunk `{id}`");
+            let message = format!("The vault could not be read: {}.", error.reason());
             Err(Problem::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "VaultUnavailable",
-                "The vault could not be read; try again.",
+                message,
             ))
         }
     }

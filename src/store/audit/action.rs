@@ -31,6 +31,11 @@ pub enum AuditAction {
     ClearingBackup,
     /// A chunk of an erased recording, which is not exported.
     RecordedErased,
+    // What callers, bots and the handler have done to a recording at ACS.
+    Started,
+    Paused,
+    Resumed,
+    Stopped,
     // What operators do.
     Retried,
     Accepted,
@@ -94,6 +99,10 @@ mod tests {
             (AuditAction::RemovingLate, "removingLate"),
             (AuditAction::ClearingBackup, "clearingBackup"),
             (AuditAction::RecordedErased, "recordedErased"),
+            (AuditAction::Started, "started"),
+            (AuditAction::Paused, "paused"),
+            (AuditAction::Resumed, "resumed"),
+            (AuditAction::Stopped, "stopped"),
             (AuditAction::Retried, "retried"),
             (AuditAction::Accepted, "accepted"),
             (AuditAction::Verified, "verified"),

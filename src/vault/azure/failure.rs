@@ -32,7 +32,7 @@ pub enum Cause {
 }
 
 pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
-    let text = redact_signature(&ErrorChain(error).to_string());
+    let mut text = redact_signature(&ErrorChain(error).to_string());
     let cause = match (error.kind(), status(error)) {
         (ErrorKind::Credential, _) => Cause::NoToken,
         (ErrorKind::HttpResponse { error_code, .. }, Some(status)) => Cause::Answered {
@@ -42,7 +42,32 @@ pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
         (ErrorKind::Connection | ErrorKind::Io, _) => Cause::Unreachable,
         _ => Cause::Other,
     };
+    if let Cause::Answered { code, .. } = &cause
+        && let Some(explained) = explained(code)
+    {
+        text = format!("{explained} ({text})");
+    }
     Box::new(StorageFailure { text, cause })
+}
+
+/// What a code means for a blob, and the way out: answers that no repetition changes.
+fn explained(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "LeaseIdMissing" | "LeaseIdMismatchWithBlobOperation" | "LeaseAlreadyPresent" => {
+            "another program holds a lease on it; release it there, or break it with `az storage blob lease break`"
+        }
+        "BlobArchived" => {
+            "it is in the archive tier; rehydrate it with `az storage blob set-tier --tier Hot`, which takes hours"
+        }
+        "BlobBeingRehydrated" => "it is on its way out of the archive tier, which takes hours",
+        "SnapshotsPresent" => {
+            "it has snapshots, which keep it from being deleted; delete them with `az storage blob delete --delete-snapshots only`"
+        }
+        "BlobImmutableDueToPolicy" => {
+            "an immutability policy or a legal hold protects it until that ends or is removed"
+        }
+        _ => return None,
+    })
 }
 
 fn redact_signature(text: &str) -> String {
@@ -60,7 +85,39 @@ fn redact_signature(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::redact_signature;
+    use super::{Cause, StorageFailure, redact_signature, redacted};
+    use azure_core::error::ErrorKind;
+    use azure_core::http::StatusCode;
+
+    fn answered(status: StatusCode, code: &str) -> String {
+        let kind = ErrorKind::HttpResponse {
+            status,
+            error_code: Some(code.to_owned()),
+            raw_response: None,
+        };
+        let failure = redacted(&azure_core::Error::with_message(kind, code.to_owned()));
+        let failure = failure.downcast::<StorageFailure>().unwrap();
+        assert!(matches!(&failure.cause, Cause::Answered { code: found, .. } if found == code));
+        failure.to_string()
+    }
+
+    #[rstest::rstest]
+    #[case::lease(StatusCode::PreconditionFailed, "LeaseIdMissing", "lease break")]
+    #[case::archived(StatusCode::Conflict, "BlobArchived", "set-tier")]
+    #[case::snapshots(StatusCode::Conflict, "SnapshotsPresent", "--delete-snapshots only")]
+    #[case::policy(
+        StatusCode::Conflict,
+        "BlobImmutableDueToPolicy",
+        "immutability policy"
+    )]
+    fn an_answer_that_no_repetition_changes_names_the_way_out(
+        #[case] status: StatusCode,
+        #[case] code: &str,
+        #[case] way_out: &str,
+    ) {
+        let text = answered(status, code);
+        assert!(text.contains(way_out) && text.contains(code), "{text}");
+    }
 
     #[test]
     fn a_signature_is_cut_out_of_an_error_text() {

@@ -9,21 +9,33 @@ use azure_storage_blob::models::{
     AccessTier, BlockBlobClientCommitBlockListOptions, ImmutabilityPolicyMode,
 };
 
-use crate::export::destination::BlobProperties;
+use crate::export::destination::{BlobProperties, Protection};
+
+/// The metadata of a blob that was made without protection that was asked for; its value names what it lacks.
+const UNPROTECTED: &str = "unprotected";
 
 /// What a storage may refuse although it keeps the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extra {
+pub(super) enum Extra {
     Tags,
     Tier,
     Retention,
     LegalHold,
 }
 
+impl From<Protection> for Extra {
+    fn from(protection: Protection) -> Self {
+        match protection {
+            Protection::Retention => Self::Retention,
+            Protection::LegalHold => Self::LegalHold,
+        }
+    }
+}
+
 impl Extra {
     const ALL: [Self; 4] = [Self::Tags, Self::Tier, Self::Retention, Self::LegalHold];
 
-    fn setting(self) -> &'static str {
+    pub(super) fn setting(self) -> &'static str {
         match self {
             Self::Tags => "VAULT_TAGS",
             Self::Tier => "VAULT_TIER",
@@ -80,6 +92,43 @@ impl AzureVaultOptions {
         names.join(", ")
     }
 
+    /// The properties of a blob that is made with these options, where others were asked for: what protection it lacks stands
+    /// in its metadata.
+    pub(super) fn note_missing_protection(
+        &self,
+        asked_for: &Self,
+        properties: &BlobProperties,
+    ) -> BlobProperties {
+        let is_missing = |protection: &Protection| {
+            let extra = Extra::from(*protection);
+            asked_for.has(extra) && !self.has(extra)
+        };
+        let missing = Protection::ALL.into_iter().filter(is_missing);
+        let missing: Vec<&str> = missing.map(Protection::as_str).collect();
+        let mut noted = properties.clone();
+        if !missing.is_empty() {
+            noted.metadata.push((UNPROTECTED, missing.join(" ")));
+        }
+        noted
+    }
+
+    /// Whether files are to be protected from deletion.
+    pub(super) fn asks_for_protection(&self) -> bool {
+        let mut asked_for = Protection::ALL.into_iter().map(Extra::from);
+        asked_for.any(|extra| self.has(extra))
+    }
+
+    /// What is asked for besides the bytes of a file.
+    pub(super) fn extras(&self) -> impl Iterator<Item = Extra> + use<'_> {
+        Extra::ALL.into_iter().filter(|extra| self.has(*extra))
+    }
+
+    /// The same with this extra alone.
+    pub(super) fn only(&self, extra: Extra) -> Self {
+        let others = Extra::ALL.into_iter().filter(|other| *other != extra);
+        others.fold(self.clone(), Self::without)
+    }
+
     fn has(&self, extra: Extra) -> bool {
         match extra {
             Extra::Tags => self.tags,
@@ -133,6 +182,19 @@ impl AzureVaultOptions {
             ..BlockBlobClientCommitBlockListOptions::default()
         }
     }
+}
+
+/// What a blob with this metadata was made without.
+pub(super) fn missing_protection(metadata: &HashMap<String, String>) -> Vec<Protection> {
+    let names = metadata
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(UNPROTECTED))
+        .map_or("", |(_, names)| names);
+    let is_named = |protection: &Protection| {
+        let mut names = names.split_whitespace();
+        names.any(|name| name == protection.as_str())
+    };
+    Protection::ALL.into_iter().filter(is_named).collect()
 }
 
 pub(super) fn metadata(properties: &BlobProperties) -> HashMap<String, String> {
@@ -194,6 +256,27 @@ mod tests {
         );
         assert_eq!(weaker[14], asked_for.plain());
         assert!(asked_for.plain().weaker().is_empty());
+    }
+
+    #[test]
+    fn a_blob_says_what_protection_it_was_made_without() {
+        let asked_for = AzureVaultOptions {
+            tags: true,
+            immutable_for: Some(Duration::from_hours(24)),
+            legal_hold: true,
+            ..AzureVaultOptions::default()
+        };
+        let missing_of = |made_with: &AzureVaultOptions| {
+            let noted = made_with.note_missing_protection(&asked_for, &properties());
+            missing_protection(&metadata(&noted))
+        };
+        assert!(missing_of(&asked_for).is_empty());
+        let without_tags = asked_for.clone().without(Extra::Tags);
+        assert!(missing_of(&without_tags).is_empty());
+        let without_hold = without_tags.without(Extra::LegalHold);
+        assert_eq!(missing_of(&without_hold), [Protection::LegalHold]);
+        assert_eq!(missing_of(&asked_for.plain()), Protection::ALL);
+        assert!(asked_for.asks_for_protection() && !asked_for.plain().asks_for_protection());
     }
 
     fn properties() -> BlobProperties {

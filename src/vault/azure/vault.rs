@@ -9,8 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use azure_core::error::ErrorKind;
-use azure_core::http::{Etag, RequestContent, StatusCode};
-use azure_core::time::OffsetDateTime;
+use azure_core::http::{Etag, RequestContent};
 use azure_storage_blob::models::{
     BlobClientDeleteOptions, BlobClientDownloadOptions, BlobClientSetMetadataOptions,
     BlockBlobClientStageBlockOptions, BlockBlobClientUploadOptions, BlockListType, BlockLookupList,
@@ -22,14 +21,15 @@ use futures::stream::BoxStream;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sha2::{Digest as _, Sha256};
 
-use super::options::{AzureVaultOptions, metadata};
-use super::{SEQUENTIAL, if_there, redacted, sequential_download, status};
+use super::answers::{created, failed, is_changed, is_protected, may_be_unsupported};
+use super::options::{AzureVaultOptions, metadata, missing_protection};
+use super::{SEQUENTIAL, if_there, redacted, sequential_download};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
-use crate::export::block::{Block, BlockId};
+use crate::export::block::{Block, BlockId, ID_LENGTH};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    Protection, RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome, TriedExtra,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -41,9 +41,9 @@ const TOUCHES_TRIED: u32 = 4;
 
 /// A vault in a container.
 pub struct AzureVault {
-    container: BlobContainerClient,
-    options: AzureVaultOptions,
-    clock: Arc<dyn Clock>,
+    pub(super) container: BlobContainerClient,
+    pub(super) options: AzureVaultOptions,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl AzureVault {
@@ -59,22 +59,42 @@ impl AzureVault {
         }
     }
 
-    async fn commit_with(
+    pub(super) async fn commit_with(
         &self,
         name: &BlobName,
         list: &BlockLookupList,
         properties: &BlobProperties,
         options: &AzureVaultOptions,
     ) -> azure_core::Result<CommitOutcome> {
-        let now = OffsetDateTime::from_unix_timestamp(self.clock.now().as_second())
-            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
         let content = RequestContent::try_from(list.clone())?;
         created(
             self.blob(name)
-                .commit_block_list(content, Some(options.commit(properties, now)))
+                .commit_block_list(content, Some(options.commit(properties, self.now())))
                 .await
                 .map(drop),
         )
+    }
+
+    /// Whether blocks are staged under this name whose ids have another length than ours: a blob takes ids of one length only
+    /// (<https://learn.microsoft.com/rest/api/storageservices/put-block>).
+    async fn has_foreign_blocks(&self, name: &BlobName) -> Result<bool, DestinationError> {
+        let staged = self.staged_ids(name).await?;
+        Ok(staged.iter().any(|id| id.len() != ID_LENGTH))
+    }
+
+    /// The ids of all staged blocks, whoever staged them.
+    async fn staged_ids(&self, name: &BlobName) -> Result<Vec<Vec<u8>>, DestinationError> {
+        let failed = failed("list the staged blocks of", name);
+        let response = self
+            .blob(name)
+            .get_block_list(BlockListType::Uncommitted, None)
+            .await;
+        let Some(response) = if_there(response).map_err(&failed)? else {
+            return Ok(Vec::new());
+        };
+        let list = response.into_model().map_err(&failed)?;
+        let blocks = list.uncommitted_blocks.unwrap_or_default();
+        Ok(blocks.into_iter().filter_map(|block| block.name).collect())
     }
 
     /// The SHA-256 of what the service holds, read from end to end.
@@ -123,70 +143,17 @@ impl AzureVault {
     }
 }
 
-/// An immutability policy or a legal hold of the blob or its container refuses the request
-/// (<https://learn.microsoft.com/azure/storage/blobs/immutable-storage-overview>).
-fn is_protected(error: &azure_core::Error) -> bool {
-    super::has_code(error, "BlobImmutableDueToPolicy")
-}
-
-/// The blob has another `ETag`, or is gone; a lease also answers 412, with another code.
-fn is_changed(error: &azure_core::Error) -> bool {
-    super::has_code(error, "ConditionNotMet") || super::has_code(error, "BlobNotFound")
-}
-
-fn failed<'a>(
-    action: &'static str,
-    name: &'a BlobName,
-) -> impl Fn(azure_core::Error) -> DestinationError + 'a {
-    move |error| DestinationError {
-        action,
-        name: name.clone(),
-        source: redacted(&error),
-    }
-}
-
-/// A conditional create that found something there: 409 `BlobAlreadyExists`, or 412 where a lease or policy is in the way.
-fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> {
-    match result {
-        Ok(()) => Ok(CommitOutcome::Committed),
-        Err(error) if super::has_code(&error, "BlobAlreadyExists") => {
-            Ok(CommitOutcome::AlreadyThere)
-        }
-        Err(error) if status(&error) == Some(StatusCode::PreconditionFailed) => {
-            Ok(CommitOutcome::AlreadyThere)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// An answer to a commit that a plainer one may not get: for want of a right, or of a feature.
-fn may_be_unsupported(error: &azure_core::Error) -> bool {
-    matches!(
-        status(error),
-        Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden)
-    )
-}
-
 #[async_trait]
 impl ExportDestination for AzureVault {
     async fn staged_blocks(&self, name: &BlobName) -> Result<Vec<BlockId>, DestinationError> {
-        let failed = failed("list the staged blocks of", name);
-        let response = self
-            .blob(name)
-            .get_block_list(BlockListType::Uncommitted, None)
-            .await;
-        let Some(response) = if_there(response).map_err(&failed)? else {
-            return Ok(Vec::new());
-        };
-        let list = response.into_model().map_err(&failed)?;
-        let blocks = list.uncommitted_blocks.unwrap_or_default();
-        Ok(blocks
+        let staged = self.staged_ids(name).await?;
+        Ok(staged
             .iter()
-            .filter_map(|block| BlockId::from_bytes(block.name.as_deref()?))
+            .filter_map(|id| BlockId::from_bytes(id))
             .collect())
     }
 
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError> {
         let options = BlockBlobClientStageBlockOptions {
             transactional_content_crc64: Some(block.id.crc64().to_le_bytes().to_vec()),
             ..BlockBlobClientStageBlockOptions::default()
@@ -197,7 +164,16 @@ impl ExportDestination for AzureVault {
             .blob(name)
             .stage_block(&block.id.to_bytes(), size_bytes, content, Some(options))
             .await;
-        result.map(drop).map_err(failed("stage a block of", name))
+        match result {
+            Ok(_) => Ok(StageOutcome::Staged),
+            Err(error) => {
+                let is_in_doubt = super::has_code(&error, "InvalidBlobOrBlock");
+                if is_in_doubt && self.has_foreign_blocks(name).await? {
+                    return Ok(StageOutcome::ForeignBlocks);
+                }
+                Err(failed("stage a block of", name)(error))
+            }
+        }
     }
 
     async fn commit(
@@ -221,7 +197,8 @@ impl ExportDestination for AzureVault {
         };
         // A copy without one of them is better than none.
         for weaker in self.options.weaker() {
-            let result = self.commit_with(name, &list, properties, &weaker).await;
+            let noted = weaker.note_missing_protection(&self.options, properties);
+            let result = self.commit_with(name, &list, &noted, &weaker).await;
             if matches!(&result, Err(error) if may_be_unsupported(error)) {
                 continue;
             }
@@ -290,6 +267,25 @@ impl ExportDestination for AzureVault {
             blocks,
             read_back,
         }))
+    }
+
+    async fn try_extras(&self, probe: &BlobName) -> Vec<TriedExtra> {
+        self.try_each_extra(probe).await
+    }
+
+    /// What a commit was made without is in the blob's own metadata: it is there as soon as the blob is.
+    async fn missing_protection(
+        &self,
+        name: &BlobName,
+    ) -> Result<Vec<Protection>, DestinationError> {
+        if !self.options.asks_for_protection() {
+            return Ok(Vec::new());
+        }
+        let found = self.properties_of(name).await;
+        let Some((_, metadata)) = found.map_err(failed("inspect", name))? else {
+            return Ok(Vec::new());
+        };
+        Ok(missing_protection(&metadata))
     }
 
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError> {

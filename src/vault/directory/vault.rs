@@ -17,7 +17,7 @@ use super::{blocking, ensure_folder, if_there, refuse_links, sync_parent, tempor
 use crate::export::block::{Block, BlockId, ID_LENGTH, crc64};
 use crate::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
@@ -267,11 +267,11 @@ impl ExportDestination for DirectoryVault {
         .await
     }
 
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
-        self.run("stage a block of", name, move |vault, name| {
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError> {
+        let staging = self.run("stage a block of", name, move |vault, name| {
             vault.write_block(name, &block)
-        })
-        .await
+        });
+        staging.await.map(|()| StageOutcome::Staged)
     }
 
     async fn commit(

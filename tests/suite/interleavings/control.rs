@@ -3,33 +3,46 @@
 
 mod acs;
 mod checks;
+mod days;
 mod line;
 mod process;
 mod run;
 mod world;
 
 use process::Order::{
-    self, Guard, Pause, PauseForAWhile, Resume, ResumeAndPause, ResumeAndPauseForAWhile, Start,
-    State, Stop,
+    self, Announce, BotPause, BotResume, BotStart, BotStop, Guard, MakeReport, Pause,
+    PauseForAWhile, Resume, ResumeAndPause, ResumeAndPauseForAWhile, Start, StartAgain,
+    StartOfGroup, State, Stop,
 };
-use run::BeforeCall::{self, NotRecorded, PauseIsOver, Paused, Running};
-use run::{ControlCase, Lines, requests_of};
+use run::BeforeCall::{
+    self, DayIsOver, Ended, NotRecorded, PauseIsOver, PauseUndone, Paused, ResumeUndone, Running,
+};
+use run::{ControlCase, Lines, prepare, requests_of};
+use world::ControlWorld;
 
 use super::disturbance::Disturbance;
 use super::gate::Target;
 use super::report::Report;
 
 /// Before, what the disturbed process does, and who may come in between.
-const SCENARIOS: [(BeforeCall, Order, &[Order]); 9] = [
-    (NotRecorded, Start, &[Start]),
+type Scenario = (BeforeCall, Order, &'static [Order]);
+
+const STARTS: &[Scenario] = &[
+    (NotRecorded, Start, &[Start, StartAgain, Guard]),
+    (Ended, Start, &[Start, StartAgain, Guard]),
+    (Running, Start, &[Start, StartAgain, Stop, Guard]),
+    (NotRecorded, StartOfGroup, &[Start, StartOfGroup, Guard]),
+];
+
+const PAUSES: &[Scenario] = &[
     (
         Running,
         PauseForAWhile,
         &[Resume, PauseForAWhile, Pause, Stop, Guard],
     ),
     (Running, Pause, &[Resume, PauseForAWhile, Stop, Guard]),
+    (Running, Resume, &[Pause, PauseForAWhile, Stop, Guard]),
     (Running, Stop, &[Pause, Stop, State, Guard]),
-    (Running, Start, &[Start, Stop]),
     (
         Paused,
         Resume,
@@ -48,10 +61,48 @@ const SCENARIOS: [(BeforeCall, Order, &[Order]); 9] = [
         &[Resume, ResumeAndPause, ResumeAndPauseForAWhile, Stop, Guard],
     ),
     (PauseIsOver, State, &[Resume, ResumeAndPause, Stop, Guard]),
+    (
+        PauseUndone,
+        Guard,
+        &[Resume, ResumeAndPause, PauseForAWhile, Stop, Guard],
+    ),
+    (
+        ResumeUndone,
+        Guard,
+        &[Pause, PauseForAWhile, Resume, Stop, Guard],
+    ),
+    (ResumeUndone, State, &[Pause, Resume, Guard]),
 ];
 
+const COMMANDS: &[Scenario] = &[
+    (NotRecorded, BotStart, &[BotStart, Start, Guard]),
+    (Running, BotPause, &[BotPause, BotResume, Stop, Guard]),
+    (Paused, BotResume, &[BotResume, BotPause, Guard]),
+    (Running, BotStop, &[BotStop, BotPause, Guard]),
+];
+
+const REPORTS: &[Scenario] = &[
+    (DayIsOver, MakeReport, &[Announce, MakeReport]),
+    (DayIsOver, Announce, &[Announce, MakeReport]),
+];
+
+/// What the runs are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    Starts,
+    Pauses,
+    Commands,
+    Reports,
+}
+
 /// Runs every case.
-pub fn explore() {
+pub fn explore(subject: Subject) {
+    let scenarios = match subject {
+        Subject::Starts => STARTS,
+        Subject::Pauses => PAUSES,
+        Subject::Commands => COMMANDS,
+        Subject::Reports => REPORTS,
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -59,15 +110,12 @@ pub fn explore() {
     let lines = runtime.block_on(Lines::new());
     let mut report = Report::new();
     let mut names = Vec::new();
-    // A start whose answer stays away waits by the real clock, which nothing here moves: `control_answers` covers starts.
-    let in_time = SCENARIOS
-        .into_iter()
-        .filter(|(_, action, _)| !matches!(action, Start));
-    for (before, action, others) in in_time {
-        for case in runtime.block_on(cases(&lines, before, action, others)) {
+    for scenario in scenarios {
+        let prepared = runtime.block_on(prepare(&lines, scenario.0));
+        for case in runtime.block_on(cases(&lines, &prepared, *scenario)) {
             names.push(case.action_name());
             report.add(case.to_string(), || {
-                runtime.block_on(run::run(&lines, &case))
+                runtime.block_on(run::run(&lines, &prepared, &case))
             });
         }
     }
@@ -76,9 +124,8 @@ pub fn explore() {
 
 async fn cases(
     lines: &Lines,
-    before: BeforeCall,
-    action: Order,
-    others: &'static [Order],
+    prepared: &ControlWorld,
+    (before, action, others): Scenario,
 ) -> Vec<ControlCase> {
     let mut cases = Vec::new();
     let case = |target, other| ControlCase {
@@ -89,7 +136,7 @@ async fn cases(
     };
     let others = || std::iter::once(None).chain(others.iter().copied().map(Some));
     cases.extend(others().map(|other| case(None, other)));
-    for (request, kind) in requests_of(lines, before, action).await {
+    for (request, kind) in requests_of(lines, prepared, action).await {
         let is_acs = request.name.starts_with("ACS ");
         let may_be_lost = !is_acs || request.name == "ACS start";
         let disturbances = Disturbance::of(kind).iter().copied();

@@ -87,9 +87,9 @@ impl Process {
             policy,
         );
         self.world.facts.note(Fact::RemovalBegun);
-        match retention.apply().await {
+        match retention.apply(&Operator::Shell).await {
             Ok(applied) => match applied.removals.into_iter().next() {
-                Some((_, Removal::Removed)) => {
+                Some((_, Removal::Removed | Removal::FinishedByAnother)) => {
                     self.world.facts.note(Fact::Removed);
                     Done::Done
                 }
@@ -105,7 +105,7 @@ impl Process {
         let eraser = Eraser::new(self.catalogue(), self.driver.clone(), BUDGET);
         self.world.facts.note(Fact::RemovalBegun);
         let person = PARTICIPANT.parse().expect("it is a participant's id");
-        match Box::pin(eraser.erase(&person, "on request")).await {
+        match Box::pin(eraser.erase(&person, "on request", &Operator::Shell)).await {
             Ok(erasure) => match erasure.left.first() {
                 Some(left) => Done::Failed(left.reason.clone()),
                 None if erasure.erased.is_empty() => Done::nothing("the person is in no recording"),

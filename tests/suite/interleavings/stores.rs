@@ -10,7 +10,7 @@ use recording_vault::export::ExportReceipt;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::source::{
@@ -182,7 +182,7 @@ impl ExportDestination for GatedVault {
         self.pass(Kind::Read, "blocks", name, request).await
     }
 
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError> {
         let (inner, owned) = (Arc::clone(&self.inner), name.clone());
         let request = call(move |_| {
             let (inner, name, block) = (Arc::clone(&inner), owned.clone(), block.clone());

@@ -125,6 +125,13 @@ impl FakeAcs {
         lock(&self.state).end(id);
     }
 
+    /// It is resumed past us, or by a request that arrives late.
+    pub fn resume(&self, id: &str) {
+        if let Some(is_paused) = lock(&self.state).recordings.get_mut(id) {
+            *is_paused = false;
+        }
+    }
+
     /// Whether it is paused; `None` when there is no such recording.
     pub fn is_paused(&self, id: &str) -> Option<bool> {
         lock(&self.state).recordings.get(id).copied()

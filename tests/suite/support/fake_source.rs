@@ -65,6 +65,8 @@ pub struct Model {
     pub ignores_ranges: bool,
     /// Names the version of the media in every answer.
     pub has_validators: bool,
+    /// It is the customer's own storage, and no host of ACS.
+    pub is_external: bool,
     /// Media that is asked for from here on fails.
     fails_from: Option<u64>,
 }
@@ -72,6 +74,13 @@ pub struct Model {
 impl FakeSource {
     pub fn model(&self) -> MutexGuard<'_, Model> {
         self.0.lock().expect("no holder of this lock panics")
+    }
+
+    /// The customer's own storage.
+    pub fn external() -> Self {
+        let source = Self::default();
+        source.model().is_external = true;
+        source
     }
 
     /// Keeps a chunk with its media; its metadata says what it is.
@@ -160,7 +169,12 @@ fn trickle(
 #[async_trait]
 impl RecordingSource for FakeSource {
     fn admits(&self, location: &str) -> bool {
-        location.starts_with("https://") && location.contains(".asm.skype.com/")
+        let domain = if self.model().is_external {
+            ".blob.core.windows.net/"
+        } else {
+            ".asm.skype.com/"
+        };
+        location.starts_with("https://") && location.contains(domain)
     }
 
     async fn open(

@@ -48,6 +48,8 @@ pub fn policy() -> ExportPolicy {
 /// One instance on a durable state that other instances may share.
 pub struct Pipeline {
     pub source: Arc<FakeSource>,
+    /// The customer's own storage.
+    pub external: Arc<FakeSource>,
     pub vault: Arc<MemoryVault>,
     pub backup: Arc<MemoryVault>,
     pub store: Arc<MemoryDocumentStore>,
@@ -146,11 +148,12 @@ impl Pipeline {
     ) -> Self {
         let vaults = Vaults::new(vault.clone(), Some(backup.clone()));
         let ledger = ChunkLedger::new(store.clone(), clock.clone(), RETENTION, CLAIM_TTL);
+        let external = Arc::new(FakeSource::external());
         let driver = Arc::new(ExportDriver::new(
             ledger,
             Sources {
                 acs: source.clone(),
-                external: source.clone(),
+                external: external.clone(),
             },
             vaults,
             clock.clone(),
@@ -158,6 +161,7 @@ impl Pipeline {
         ));
         Self {
             source,
+            external,
             vault,
             backup,
             store,
@@ -175,7 +179,7 @@ impl Pipeline {
             ledger,
             Sources {
                 acs: self.source.clone(),
-                external: self.source.clone(),
+                external: self.external.clone(),
             },
             vaults,
             self.clock.clone(),

@@ -19,7 +19,7 @@ use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::block::{Block, BlockId};
 use recording_vault::export::destination::{
     BlobProperties, BlobVersion, CommitOutcome, CommittedBlob, DestinationError, ExportDestination,
-    RemoveOutcome, ReplaceOutcome, TouchOutcome,
+    RemoveOutcome, ReplaceOutcome, StageOutcome, TouchOutcome,
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::removal::Removals;
@@ -289,7 +289,7 @@ impl ExportDestination for Planned<MemoryVault> {
             .around(vault_error(name), || self.inner.staged_blocks(name))
             .await
     }
-    async fn stage(&self, name: &BlobName, block: Block) -> Result<(), DestinationError> {
+    async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError> {
         self.plan
             .around(vault_error(name), || self.inner.stage(name, block.clone()))
             .await
@@ -797,7 +797,7 @@ impl Durable {
     }
 }
 
-fn media_of(id: &DocumentId) -> Vec<u8> {
+pub fn media_of(id: &DocumentId) -> Vec<u8> {
     content(2 * BLOCK + 100, id.as_str().len() as u64)
 }
 

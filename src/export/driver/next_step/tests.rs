@@ -1,12 +1,12 @@
 //! What is due for a chunk, state by state.
 
 use super::*;
+use crate::export::destination::Protection;
 use crate::export::entry::tests::entry;
-use crate::export::receipt::VerifiedFile;
+use crate::export::receipt::tests::receipt;
 use crate::export::state::SourceEnd;
 use crate::media::plausibility::Plausibility;
 use crate::media::{MediaExamination, MediaProbe};
-use crate::store::digest::Sha256Digest;
 
 const HOUR: DeletionPolicy = DeletionPolicy {
     delay: Duration::from_hours(1),
@@ -18,22 +18,6 @@ const HOUR: DeletionPolicy = DeletionPolicy {
 
 fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
-}
-
-fn receipt() -> ExportReceipt {
-    let media = VerifiedFile::new(
-        "a/b.wav".parse().unwrap(),
-        1,
-        Sha256Digest::of(b"a"),
-        "e".into(),
-    );
-    ExportReceipt::new(
-        media,
-        None,
-        VaultName::Home,
-        None,
-        at("2026-03-02T10:00:00Z"),
-    )
 }
 
 fn doubtful() -> LedgerEntry {
@@ -68,7 +52,7 @@ fn a_doubtful_source_stays_until_somebody_accepts_it_or_it_is_gone() {
     );
     let step = next_step(&entry, HOUR, entry.surely_gone_at);
     assert!(
-        matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")),
+        matches!(&step, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("a web page")),
         "{step:?}"
     );
     let careless = DeletionPolicy {
@@ -102,7 +86,7 @@ fn a_source_of_unknown_media_stays_only_where_the_policy_says_so() {
     assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
     let step = next_step(&entry, careful, until);
     assert!(
-        matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not be checked")),
+        matches!(&step, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("could not be checked")),
         "{step:?}"
     );
     entry.anomaly_accepted_at = Some(now);
@@ -130,7 +114,7 @@ fn a_source_that_nobody_asked_for_stays_where_the_policy_says_so_until_it_is_acc
     assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
     let left = next_step(&entry, careful, until);
     assert!(
-        matches!(&left, NextStep::LeaveSource { reason, .. } if reason.contains("CallStarted")),
+        matches!(&left, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("CallStarted")),
         "{left:?}"
     );
     entry.anomaly_accepted_at = Some(now);
@@ -231,7 +215,7 @@ fn a_chunk_that_acs_could_not_store_whole_is_copied_and_left() {
     entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
     let step = next_step(&entry, HOUR, at("2026-03-02T12:00:00Z"));
     assert!(
-        matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not store")),
+        matches!(&step, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("could not store")),
         "{step:?}"
     );
 }
@@ -289,4 +273,28 @@ fn nothing_is_due_for_a_settled_chunk() {
             NextStep::Nothing
         );
     }
+}
+
+#[test]
+fn the_source_of_a_copy_without_its_protection_stays_until_somebody_accepts_it() {
+    let receipt = receipt().with_doubts(None, vec![Protection::LegalHold]);
+    let mut entry = LedgerEntry {
+        state: ChunkState::Exported { receipt },
+        ..exported()
+    };
+    let now = at("2026-03-02T12:00:00Z");
+    let careless = DeletionPolicy {
+        anomalies: OnAnomaly::Delete,
+        ..HOUR
+    };
+    let until = entry.surely_gone_at;
+    assert_eq!(next_step(&entry, careless, now), NextStep::Wait { until });
+    let step = next_step(&entry, careless, until);
+    assert!(
+        matches!(&step, NextStep::LeaveSource { objection, .. } if objection.to_string().contains("VAULT_LEGAL_HOLD")),
+        "{step:?}"
+    );
+    entry.anomaly_accepted_at = Some(now);
+    let step = next_step(&entry, HOUR, now);
+    assert!(matches!(step, NextStep::DeleteSource { .. }), "{step:?}");
 }

@@ -42,6 +42,11 @@ impl Acs {
         self.0.lock().expect("no holder of this lock panics")
     }
 
+    /// The same recordings, of which the other knows nothing.
+    pub fn copy(&self) -> Self {
+        Self(Mutex::new(self.recordings().clone()))
+    }
+
     /// Carries an operation out.
     pub fn carry_out(&self, operation: &Operation) -> Answer {
         let mut recordings = self.recordings();

@@ -20,31 +20,78 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
     if running.count() > 1 {
         problems.push("two recordings of one call run".to_owned());
     }
-    if case.before == BeforeCall::NotRecorded && recordings.len() > 1 {
-        problems.push(format!(
-            "{} recordings were made by starts",
-            recordings.len()
-        ));
+    let starts_make = match case.before {
+        BeforeCall::NotRecorded => 1,
+        BeforeCall::Ended => 2,
+        // A stop that comes in between makes room for another.
+        _ => recordings.len(),
+    };
+    if recordings.len() > starts_make {
+        problems.push(format!("{} recordings were made", recordings.len()));
     }
+    problems.extend(starts(world, &recordings));
     for recording in &recordings {
-        problems.extend(agreement(case, world, recording).await);
+        problems.extend(agreement(world, recording).await);
         problems.extend(consent(case, world, recording).await);
     }
-    if let Some(first) = recordings.iter().find(|known| known.id == FIRST) {
+    let first = recordings.iter().find(|known| known.id == FIRST);
+    // A bot's commands take effect in their order, whenever their results are told.
+    if let Some(first) = first.filter(|_| !case.action.is_of_a_bot()) {
         problems.extend(pauses(case, world, first));
+    }
+    problems.extend(commands(world).await);
+    problems
+}
+
+/// Every command of a bot was carried out, and the same one always has the same result.
+async fn commands(world: &ControlWorld) -> Vec<String> {
+    let mut problems: Vec<String> = world
+        .keys("telephony-open/")
+        .await
+        .into_iter()
+        .map(|_| "a bot's command is open for ever".to_owned())
+        .collect();
+    let told = world.told().into_iter().filter_map(|told| match told {
+        Told::Answered { command, result } => Some((command, result)),
+        Told::Started { .. }
+        | Told::Paused { .. }
+        | Told::Resumed
+        | Told::Stopped
+        | Told::Announced => None,
+    });
+    let told: Vec<_> = told.collect();
+    for (at, (command, result)) in told.iter().enumerate() {
+        let mut before = told[..at].iter().filter(|(other, _)| other == command);
+        if before.any(|(_, other)| other != result) {
+            problems.push(format!("{command} has two results"));
+        }
     }
     problems
 }
 
+/// Whoever is told that a start gave a recording gets the one that ACS made for that start.
+fn starts(world: &ControlWorld, recordings: &[AcsRecording]) -> Vec<String> {
+    let told = world.told().into_iter().filter_map(|told| match told {
+        Told::Started { caller, id } => Some((caller, id)),
+        Told::Paused { .. }
+        | Told::Resumed
+        | Told::Stopped
+        | Told::Announced
+        | Told::Answered { .. } => None,
+    });
+    let is_wrong = |(caller, id): &(&str, String)| {
+        let made = recordings.iter().find(|made| made.id == *id);
+        made.is_none_or(|made| made.request_id != request_id(caller).to_string())
+    };
+    told.filter(is_wrong)
+        .map(|(caller, id)| format!("the start of {caller} gave {id}, which is another's"))
+        .collect()
+}
+
 /// The register says of a recording what ACS does.
-async fn agreement(
-    case: &ControlCase,
-    world: &ControlWorld,
-    recording: &AcsRecording,
-) -> Option<String> {
+async fn agreement(world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
     let Some(account) = world.account(&recording.id).await else {
-        // A start whose process died may be known to its call only, until it is asked for again.
-        return (!case.kills()).then(|| "the register does not know the recording".to_owned());
+        return Some("the register does not know the recording".to_owned());
     };
     let expected = match recording.state {
         AcsState::Active => RecordingState::Active,
@@ -98,13 +145,16 @@ async fn consent(
 /// Promised ends of pauses came, and no pause was ended that was to go on.
 fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) -> Option<String> {
     let told = world.told();
-    let last = told
-        .iter()
-        .rev()
-        .find(|told| !matches!(told, Told::Started { .. }))?;
+    let is_of_a_pause =
+        |told: &&Told| matches!(told, Told::Paused { .. } | Told::Resumed | Told::Stopped);
+    let last = told.iter().rev().find(is_of_a_pause)?;
     match (last, recording.state) {
         (Told::Paused { until: Some(until) }, AcsState::Paused) if *until <= world.now() => {
             Some("a pause that was to end by itself did not".to_owned())
+        }
+        // Of a resume and a pause that overlap, either may be the last, in whichever order they are answered.
+        (Told::Resumed, AcsState::Paused) if !overlaps_with_a_pause(case) => {
+            Some("a recording that was resumed last is paused without end".to_owned())
         }
         // What a caller asked for may take effect in either order; the timer's own resume must not end another pause.
         (Told::Paused { until: None }, AcsState::Active)
@@ -114,4 +164,14 @@ fn pauses(case: &ControlCase, world: &ControlWorld, recording: &AcsRecording) ->
         }
         _ => None,
     }
+}
+
+fn overlaps_with_a_pause(case: &ControlCase) -> bool {
+    let pauses = [
+        Order::Pause,
+        Order::PauseForAWhile,
+        Order::ResumeAndPause,
+        Order::ResumeAndPauseForAWhile,
+    ];
+    case.action == Order::Resume && case.other.is_some_and(|other| pauses.contains(&other))
 }

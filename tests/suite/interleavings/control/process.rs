@@ -3,10 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use recording_vault::clock::Clock;
+use recording_vault::control::requester::Requester;
 use recording_vault::control::start::Start;
+use recording_vault::control::state::RecordingState;
+use recording_vault::control::telephony::Telephony;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
-use recording_vault::export::Budget;
-use recording_vault::recording::RecordingId;
+use recording_vault::export::{Budget, ChunkLedger};
+use recording_vault::recording::{IncomingEvent, RecordingId};
+use recording_vault::store::document_store::DocumentStore;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -16,17 +21,25 @@ use crate::interleavings::action::Done;
 use crate::interleavings::gate::Gate;
 use crate::interleavings::process::{BUDGET, MISSING_AFTER};
 use crate::interleavings::stores::GatedStore;
+use crate::support::pipeline::{CLAIM_TTL, RETENTION};
 
 /// The first recording of the call.
 pub const FIRST: &str = "recording-1";
 const CALL: &str = "aHR0cHM6Ly9jb252LmV4YW1wbGUvYWJj";
+const GROUP: &str = "b5c6fd4b-7ae3-4b52-a5c2-7b5f7a3f7d41";
+/// The recording's file.
+pub const DOCUMENT: &str = "0-weu-d1-0123456789abcdef";
 /// How long a pause lasts that the guard is to end.
 pub const PAUSE: Duration = Duration::from_mins(5);
+
+const API: Requester = Requester::Api { principal: None };
 
 /// What a caller, or the timer, asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
     Start,
+    /// The start of the disturbed process's caller, sent again.
+    StartAgain,
     Pause,
     /// Until the guard ends it.
     PauseForAWhile,
@@ -36,22 +49,64 @@ pub enum Order {
     ResumeAndPause,
     /// Resumed, and paused again until the guard ends it.
     ResumeAndPauseForAWhile,
-    /// The timer's sweep: the guard of pauses.
+    /// The timer's sweep: the guard of pauses, starts and bots' commands whose outcome is unknown.
     Guard,
     State,
+    /// The start of the call by the name of its group: ACS alone knows that it is the same call.
+    StartOfGroup,
+    /// A bot's commands; the same order again is the same command again.
+    BotStart,
+    BotPause,
+    BotResume,
+    BotStop,
+    /// The timer's report of the day before.
+    MakeReport,
+    /// An event with the recording's file.
+    Announce,
+}
+
+impl Order {
+    pub fn is_of_a_bot(self) -> bool {
+        self.command().is_some()
+    }
+
+    /// The last part of a bot's command.
+    fn command(self) -> Option<&'static str> {
+        match self {
+            Self::BotStart => Some("start"),
+            Self::BotPause => Some("pause"),
+            Self::BotResume => Some("resume"),
+            Self::BotStop => Some("stop"),
+            Self::Start
+            | Self::StartAgain
+            | Self::StartOfGroup
+            | Self::Pause
+            | Self::PauseForAWhile
+            | Self::Resume
+            | Self::Stop
+            | Self::ResumeAndPause
+            | Self::ResumeAndPauseForAWhile
+            | Self::Guard
+            | Self::State
+            | Self::MakeReport
+            | Self::Announce => None,
+        }
+    }
 }
 
 /// A process, with the name of its caller.
 pub struct ControlProcess {
     world: ControlWorld,
-    control: RecordingControl,
+    control: Arc<RecordingControl>,
+    telephony: Arc<Telephony>,
+    ledger: ChunkLedger,
     caller: &'static str,
 }
 
 impl ControlProcess {
     pub fn new(world: &ControlWorld, line: &Line, gate: &Arc<Gate>, caller: &'static str) -> Self {
         line.connect(gate, &world.acs);
-        let store = Arc::new(GatedStore {
+        let store: Arc<dyn DocumentStore> = Arc::new(GatedStore {
             inner: Arc::clone(&world.store),
             gate: Arc::clone(gate),
         });
@@ -59,10 +114,19 @@ impl ControlProcess {
             requires_consent: true,
             missing_after: MISSING_AFTER,
         };
-        let clock = world.clock.clone();
+        let clock: Arc<dyn Clock> = world.clock.clone();
+        let control = RecordingControl::new(
+            line.client.clone(),
+            Arc::clone(&store),
+            Arc::clone(&clock),
+            policy,
+        );
+        let control = Arc::new(control);
         Self {
             world: world.clone(),
-            control: RecordingControl::new(line.client.clone(), store, clock, policy),
+            control: Arc::clone(&control),
+            telephony: Arc::new(Telephony::new(control, Arc::clone(&store), None)),
+            ledger: ChunkLedger::new(store, clock, RETENTION, CLAIM_TTL),
             caller,
         }
     }
@@ -70,7 +134,9 @@ impl ControlProcess {
     /// Carries an order out, and notes what the caller is told.
     pub async fn perform(&self, order: Order) -> Done {
         let done = match order {
-            Order::Start => self.start().await,
+            Order::Start => self.start(self.caller, "serverCallId").await,
+            Order::StartAgain => self.start("A", "serverCallId").await,
+            Order::StartOfGroup => self.start(self.caller, "groupCallId").await,
             Order::Pause => self.pause(None).await,
             Order::PauseForAWhile => self.pause(Some(PAUSE)).await,
             Order::Resume => self.resume().await,
@@ -86,6 +152,14 @@ impl ControlProcess {
                 self.pause(Some(PAUSE)).await
             }
             Order::Guard => self.guard().await,
+            Order::BotStart | Order::BotPause | Order::BotResume | Order::BotStop => {
+                self.command(order).await
+            }
+            Order::MakeReport => {
+                let made = self.control.report_daily(&self.ledger).await;
+                made.map_or_else(Done::failed, |()| Done::Done)
+            }
+            Order::Announce => self.announce().await,
             Order::State => {
                 let state = self.control.state(&first()).await;
                 state.map_or_else(failed, |_| Done::Done)
@@ -96,21 +170,22 @@ impl ControlProcess {
         done
     }
 
-    async fn start(&self) -> Done {
+    async fn start(&self, caller: &'static str, call: &str) -> Done {
         let body = json!({
-            "serverCallId": CALL,
+            call: if call == "serverCallId" { CALL } else { GROUP },
             "consent": {
-                "basis": "consent", "givenBy": consent_of(self.caller),
+                "basis": "consent", "givenBy": consent_of(caller),
                 "givenAt": self.world.now().to_string(),
             },
         });
         let version = self.control.api_version();
         let start = Start::parse(body.to_string().as_bytes(), version);
         let start = start.expect("the start is right");
-        match self.control.start(&start, request_id(self.caller)).await {
+        let started = self.control.start(&start, request_id(caller), &API);
+        match started.await {
             Ok(view) => {
                 let id = view.recording_id.to_string();
-                self.world.tell(Told::Started { id });
+                self.world.tell(Told::Started { caller, id });
                 Done::Done
             }
             Err(error) => failed(error),
@@ -119,27 +194,29 @@ impl ControlProcess {
 
     async fn pause(&self, resume_after: Option<Duration>) -> Done {
         let until = resume_after.map(|after| self.world.now() + after);
-        match self.control.pause(&first(), resume_after).await {
-            Ok(_) => {
+        match self.control.pause(&first(), resume_after, &API).await {
+            Ok(view) if view.state == RecordingState::Paused => {
                 self.world.tell(Told::Paused { until });
                 Done::Done
             }
+            Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
             Err(error) => failed(error),
         }
     }
 
     async fn resume(&self) -> Done {
-        match self.control.resume(&first()).await {
-            Ok(_) => {
+        match self.control.resume(&first(), &API).await {
+            Ok(view) if view.state == RecordingState::Active => {
                 self.world.tell(Told::Resumed);
                 Done::Done
             }
+            Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
             Err(error) => failed(error),
         }
     }
 
     async fn stop(&self) -> Done {
-        match self.control.stop(&first()).await {
+        match self.control.stop(&first(), &API).await {
             Ok(_) => {
                 self.world.tell(Told::Stopped);
                 Done::Done
@@ -148,10 +225,64 @@ impl ControlProcess {
         }
     }
 
+    /// Sends a bot's command, whose result is wanted in the answer.
+    async fn command(&self, order: Order) -> Done {
+        let command = order.command().expect("it is a bot's");
+        let consent = json!({
+            "basis": "consent", "givenBy": consent_of("bot"),
+            "givenAt": self.world.now().to_string(),
+        });
+        let mut data = json!({"serverCallId": CALL});
+        if order == Order::BotStart {
+            data["consent"] = consent;
+        }
+        let activity = json!({
+            "type": "command",
+            "name": format!("channel/vnd.microsoft.telephony.recording.{command}"),
+            "value": {"commandId": command, "data": data},
+            "deliveryMode": "expectReplies",
+        });
+        let body = activity.to_string();
+        match self.telephony.take("conversation", body.as_bytes()).await {
+            Ok(taken) => {
+                let result = taken.result.expect("it is wanted in the answer");
+                let result = result["value"].clone();
+                self.world.tell(Told::Answered { command, result });
+                Done::Done
+            }
+            Err(error) => Done::failed(error),
+        }
+    }
+
+    async fn announce(&self) -> Done {
+        let event = json!({
+            "id": "e", "eventType": "Microsoft.Communication.RecordingFileStatusUpdated",
+            "eventTime": self.world.now().to_string(),
+            "subject": format!("/recording/call/c/serverCallId/{CALL}/recordingId/{FIRST}"),
+            "data": {
+                "recordingStorageInfo": {"recordingChunks": [{"documentId": DOCUMENT, "index": 0}]},
+                "sessionEndReason": "CallEnded",
+            },
+        });
+        let Ok(IncomingEvent::RecordingFileStatusUpdated(update)) = IncomingEvent::parse(&event)
+        else {
+            panic!("it is an event with a file");
+        };
+        match self.control.announced(&update).await {
+            Ok(_) => {
+                self.world.tell(Told::Announced);
+                Done::Done
+            }
+            Err(error) => Done::failed(error),
+        }
+    }
+
     /// The timer's sweep.
     pub async fn guard(&self) -> Done {
         let swept = self.control.sweep(Budget::of(BUDGET)).await;
-        swept.map_or_else(Done::failed, |_| Done::Done)
+        let commands = self.telephony.sweep(Budget::of(BUDGET)).await;
+        let swept = swept.map(|_| ()).and(commands);
+        swept.map_or_else(Done::failed, |()| Done::Done)
     }
 }
 

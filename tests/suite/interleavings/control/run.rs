@@ -1,4 +1,4 @@
-//! One run of recording control: two processes, then sweeps until an hour has passed.
+//! One run of recording control: two processes, then sweeps until everything has come to its end.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,21 +6,31 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
+use super::acs::Operation;
 use super::checks;
+use super::days;
 use super::line::Line;
-use super::process::{ControlProcess, Order, PAUSE};
+use super::process::{ControlProcess, FIRST, Order, PAUSE};
 use super::world::ControlWorld;
-use crate::interleavings::disturbance::{Disturbance, Kind};
+use crate::interleavings::disturbance::Kind;
 use crate::interleavings::gate::{Gate, RequestId, Target};
 use crate::interleavings::play::play;
 use crate::interleavings::run::Outcome;
 
 /// No request takes so long; this is real time.
-const STUCK_AFTER: Duration = Duration::from_secs(3);
+const STUCK_AFTER: Duration = Duration::from_secs(20);
 /// Longer than a start reserves its call, and than ACS takes to say what it did.
 const WAITED_OUT: Duration = Duration::from_mins(2);
-const BETWEEN_SWEEPS: Duration = Duration::from_mins(6);
-const SWEEPS: u32 = 6;
+/// From one sweep to the next. The timer comes every minute; here only as often as makes a difference: while ACS repeats the
+/// answer to a start, when requests that were on their way have arrived, and when the ends of pauses have come.
+const SWEEPS: [Duration; 4] = [
+    Duration::from_mins(2),
+    Duration::from_mins(1),
+    Duration::from_mins(6),
+    Duration::from_mins(6),
+];
+/// From the recording to the time when its day is reported on.
+const UNTIL_THE_REPORT: Duration = Duration::from_hours(17);
 
 /// How the call's recording is before the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +40,14 @@ pub enum BeforeCall {
     Paused,
     /// The guard's time to end the pause has come.
     PauseIsOver,
+    /// It was recorded, and that recording has ended.
+    Ended,
+    /// It was recorded, and the report of that day is due.
+    DayIsOver,
+    /// Resumed and paused again; then the resume arrived at ACS a second time.
+    PauseUndone,
+    /// Paused and resumed; then the pause arrived at ACS a second time.
+    ResumeUndone,
 }
 
 /// What is done to whom.
@@ -43,11 +61,6 @@ pub struct ControlCase {
 }
 
 impl ControlCase {
-    pub fn kills(&self) -> bool {
-        let disturbance = self.target.as_ref().map(|target| target.disturbance);
-        disturbance.is_some_and(|how| how.kills() || how == Disturbance::AnswerLost)
-    }
-
     /// The name by which what is known to fail is found.
     pub fn action_name(&self) -> String {
         format!("control: {:?} of {:?}", self.action, self.before)
@@ -80,10 +93,10 @@ impl Lines {
 /// The requests of an order's process while nothing disturbs it.
 pub async fn requests_of(
     lines: &Lines,
-    before: BeforeCall,
+    prepared: &ControlWorld,
     order: Order,
 ) -> Vec<(RequestId, Kind)> {
-    let world = prepare(lines, before).await;
+    let world = prepared.copy().await;
     let gate = Gate::new(&world.facts, "A", None);
     ControlProcess::new(&world, &lines.0[0], &gate, "A")
         .perform(order)
@@ -91,7 +104,8 @@ pub async fn requests_of(
     gate.seen()
 }
 
-async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
+/// The world as it is before the runs.
+pub async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
     let world = ControlWorld::new();
     let calm = Gate::new(&world.facts, "P", None);
     let process = ControlProcess::new(&world, &lines.0[2], &calm, "P");
@@ -99,19 +113,50 @@ async fn prepare(lines: &Lines, before: BeforeCall) -> ControlWorld {
         process.perform(Order::Start).await;
         world.clock.advance(WAITED_OUT);
     }
-    if matches!(before, BeforeCall::Paused | BeforeCall::PauseIsOver) {
-        process.perform(Order::PauseForAWhile).await;
-        world.clock.advance(WAITED_OUT);
-    }
-    if before == BeforeCall::PauseIsOver {
-        world.clock.advance(PAUSE);
+    match before {
+        BeforeCall::NotRecorded | BeforeCall::Running => {}
+        BeforeCall::Paused => {
+            process.perform(Order::PauseForAWhile).await;
+            world.clock.advance(WAITED_OUT);
+        }
+        BeforeCall::PauseIsOver => {
+            process.perform(Order::PauseForAWhile).await;
+            world.clock.advance(WAITED_OUT + PAUSE);
+        }
+        BeforeCall::Ended => {
+            process.perform(Order::Stop).await;
+            world.clock.advance(WAITED_OUT);
+        }
+        BeforeCall::DayIsOver => {
+            process.perform(Order::Stop).await;
+            world.clock.advance(UNTIL_THE_REPORT);
+        }
+        BeforeCall::PauseUndone | BeforeCall::ResumeUndone => {
+            process.perform(Order::Pause).await;
+            world.clock.advance(WAITED_OUT);
+            undo(&process, &world, before).await;
+        }
     }
     world
 }
 
-/// Carries a case out and says what is wrong at its end.
-pub async fn run(lines: &Lines, case: &ControlCase) -> Outcome {
-    let world = prepare(lines, case.before).await;
+/// A request of ours arrives at ACS a second time, after the decision for the opposite.
+async fn undo(process: &ControlProcess, world: &ControlWorld, before: BeforeCall) {
+    let id = FIRST.to_owned();
+    let late = if before == BeforeCall::PauseUndone {
+        process.perform(Order::ResumeAndPause).await;
+        Operation::Resume { id }
+    } else {
+        process.perform(Order::Resume).await;
+        Operation::Pause { id }
+    };
+    world.acs.carry_out(&late);
+    world.clock.advance(WAITED_OUT);
+}
+
+/// Carries a case out in a copy of the prepared world, and says what is wrong at its end.
+pub async fn run(lines: &Lines, prepared: &ControlWorld, case: &ControlCase) -> Outcome {
+    let world = prepared.copy().await;
     let running = tokio::time::timeout(STUCK_AFTER, play_and_check(lines, case, &world));
     let problems = match running.await {
         Ok(problems) => problems,
@@ -133,11 +178,19 @@ async fn play_and_check(lines: &Lines, case: &ControlCase, world: &ControlWorld)
     play(&gate, work, other(lines, case, world), wait_out).await;
     let calm = Gate::new(&world.facts, "H", None);
     let process = ControlProcess::new(world, &lines.0[2], &calm, "H");
-    for _ in 0..SWEEPS {
-        world.clock.advance(BETWEEN_SWEEPS);
+    let is_about_reports = case.before == BeforeCall::DayIsOver;
+    for after in SWEEPS {
+        world.clock.advance(after);
         process.perform(Order::Guard).await;
+        if is_about_reports {
+            process.perform(Order::MakeReport).await;
+        }
     }
-    checks::check(case, world).await
+    let mut problems = checks::check(case, world).await;
+    if is_about_reports {
+        problems.extend(days::check(world).await);
+    }
+    problems
 }
 
 fn other<'a>(lines: &'a Lines, case: &ControlCase, world: &'a ControlWorld) -> BoxFuture<'a, ()> {

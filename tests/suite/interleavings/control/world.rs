@@ -1,22 +1,29 @@
 //! What outlives every process of recording control: the register's storage, ACS, the time, and what callers were told.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
-use recording_vault::clock::{Clock as _, ManualClock};
+use recording_vault::clock::{Clock, ManualClock};
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::vault::memory::MemoryDocumentStore;
+use serde_json::Value;
 
 use super::acs::Acs;
 use crate::interleavings::facts::Facts;
 use crate::interleavings::process::MISSING_AFTER;
 
+const ALL: usize = 10_000;
+
 /// What a caller was told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Told {
-    /// A start gave this recording.
+    /// A start of this caller gave this recording.
     Started {
+        caller: &'static str,
         id: String,
     },
     /// A pause is in effect, until then at the latest.
@@ -25,6 +32,35 @@ pub enum Told {
     },
     Resumed,
     Stopped,
+    /// An event with the recording's file was taken.
+    Announced,
+    /// The result of a bot's command.
+    Answered {
+        command: &'static str,
+        result: Value,
+    },
+}
+
+/// The time of day. Who waits lets it pass, and the others go on meanwhile.
+pub struct SteppingClock(ManualClock);
+
+impl SteppingClock {
+    pub fn advance(&self, by: Duration) {
+        self.0.advance(by);
+    }
+}
+
+impl Clock for SteppingClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.0.advance(duration);
+        })
+    }
 }
 
 /// What all processes share.
@@ -32,7 +68,7 @@ pub enum Told {
 pub struct ControlWorld {
     pub store: Arc<MemoryDocumentStore>,
     pub acs: Arc<Acs>,
-    pub clock: Arc<ManualClock>,
+    pub clock: Arc<SteppingClock>,
     pub facts: Arc<Facts>,
     told: Arc<Mutex<Vec<Told>>>,
 }
@@ -43,10 +79,40 @@ impl ControlWorld {
         Self {
             store: Arc::default(),
             acs: Arc::default(),
-            clock: Arc::new(ManualClock::starting_at(began_at)),
+            clock: Arc::new(SteppingClock(ManualClock::starting_at(began_at))),
             facts: Arc::default(),
             told: Arc::default(),
         }
+    }
+
+    /// The same world, in which other things happen from now on.
+    pub async fn copy(&self) -> Self {
+        let store = Arc::new(MemoryDocumentStore::default());
+        for key in self.keys("").await {
+            let found = self.store.find(&key).await.expect("memory works");
+            let content = found.expect("nobody removes it meanwhile").content;
+            let put = store.put(&key, content, Precondition::Absent).await;
+            put.expect("memory works");
+        }
+        Self {
+            store,
+            acs: Arc::new(self.acs.copy()),
+            clock: Arc::new(SteppingClock(ManualClock::starting_at(self.now()))),
+            facts: Arc::default(),
+            told: Arc::new(Mutex::new(self.told())),
+        }
+    }
+
+    /// Every key of the storage with this prefix.
+    pub async fn keys(&self, prefix: &str) -> Vec<String> {
+        let keys = self.store.list(prefix, None, ALL).await;
+        keys.expect("memory works")
+    }
+
+    /// A document of the storage as JSON.
+    pub async fn document(&self, key: &str) -> Option<Value> {
+        let found = self.store.find(key).await.expect("memory works")?;
+        Some(serde_json::from_slice(&found.content).expect("documents are JSON"))
     }
 
     pub fn tell(&self, told: Told) {

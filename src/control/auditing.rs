@@ -1,0 +1,54 @@
+//! Records in the audit log what was done to a recording at ACS.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+use tracing::error;
+
+use super::RecordingControl;
+use super::requester::Requester;
+use crate::error_chain::ErrorChain;
+use crate::recording::RecordingId;
+use crate::store::audit::AuditAction;
+
+/// Something that ACS did, and what is worth keeping of it.
+#[derive(Debug)]
+pub(super) struct Deed {
+    action: AuditAction,
+    detail: Map<String, Value>,
+}
+
+impl Deed {
+    pub(super) fn new(action: AuditAction) -> Self {
+        let detail = Map::new();
+        Self { action, detail }
+    }
+
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.detail.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a time, if there is one.
+    pub(super) fn at(self, name: &str, time: Option<Timestamp>) -> Self {
+        match time {
+            Some(time) => self.with(name, time.to_string()),
+            None => self,
+        }
+    }
+}
+
+impl RecordingControl {
+    /// Records what ACS did, before the register and the caller hear of it: after a kill it may be recorded twice. ACS has
+    /// done it, so a log that fails is reported and keeps nothing from going on.
+    pub(super) async fn record(&self, id: &RecordingId, deed: Deed, by: &Requester) {
+        let Deed { action, detail } = deed;
+        let (subject, word) = (format!("recording {id}"), action.to_string());
+        let appended = self
+            .audit
+            .append(by.actor(), action, &subject, by.sign(detail))
+            .await;
+        if let Err(error) = appended {
+            error!(recording.id = %id, error = %ErrorChain(&error), "The audit log failed: that recording `{id}` was {word} is not in it");
+        }
+    }
+}

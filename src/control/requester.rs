@@ -1,0 +1,83 @@
+//! Who asks for something to be done to a recording, and through which door. Knows neither the register nor ACS.
+
+use serde_json::{Map, Value};
+
+use crate::store::audit::Actor;
+use crate::store::digest::Sha256Digest;
+
+/// Who asks for a start, a pause, a resume or a stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Requester {
+    /// A caller of the HTTP API, who has a key. The principal is what a header claims: the host sets it where people sign in,
+    /// and hands it through as it came where they do not.
+    Api { principal: Option<String> },
+    /// A bot, in this conversation.
+    Bot { conversation_id: String },
+    /// The policy that records calls by itself.
+    AutoRecord,
+    /// The timer.
+    Sweep,
+}
+
+impl Requester {
+    pub(super) fn actor(&self) -> Actor {
+        match self {
+            Self::Api { .. } => Actor::Operator,
+            Self::Bot { .. } | Self::AutoRecord | Self::Sweep => Actor::Handler,
+        }
+    }
+
+    /// Adds the door (`through`) and what is known of who asks to the detail of an audit record. Of a conversation only its
+    /// digest is kept, by which its document in the ledger is named: a conversation's id may name people.
+    pub(super) fn sign(&self, mut detail: Map<String, Value>) -> Value {
+        let through = match self {
+            Self::Api { principal } => {
+                if let Some(principal) = principal {
+                    detail.insert("claimedBy".to_owned(), principal.clone().into());
+                }
+                "api"
+            }
+            Self::Bot { conversation_id } => {
+                let digest = Sha256Digest::of(conversation_id.as_bytes());
+                detail.insert("conversationSha256".to_owned(), digest.to_string().into());
+                "bot"
+            }
+            Self::AutoRecord => "auto-record",
+            Self::Sweep => "sweep",
+        };
+        detail.insert("through".to_owned(), through.into());
+        Value::Object(detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_record_names_the_door_and_marks_a_principal_as_claimed() {
+        let signed = |requester: Requester| requester.sign(Map::new());
+        let principal = Some("ada".to_owned());
+        assert_eq!(
+            signed(Requester::Api { principal }),
+            json!({"through": "api", "claimedBy": "ada"})
+        );
+        assert_eq!(
+            signed(Requester::Api { principal: None }),
+            json!({"through": "api"})
+        );
+        assert_eq!(
+            signed(Requester::AutoRecord),
+            json!({"through": "auto-record"})
+        );
+    }
+
+    #[test]
+    fn a_conversation_is_recorded_by_its_digest_alone() {
+        let conversation_id = "19:ada@example".to_owned();
+        let signed = Requester::Bot { conversation_id }.sign(Map::new());
+        assert!(!signed.to_string().contains("ada"), "{signed}");
+        assert_eq!(signed["through"], "bot");
+    }
+}

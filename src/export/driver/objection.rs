@@ -1,0 +1,42 @@
+//! Why a source at ACS is not deleted although its copy is proved. It decides nothing: `next_step` and the driver do.
+
+use jiff::Timestamp;
+
+use crate::recording::{DocumentId, SourceKept};
+
+/// What speaks against the deletion of a source. As text it is the reason of
+/// [`SourceLeft`](crate::export::ChunkState::SourceLeft).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Objection {
+    #[error("the event named no deleteLocation; ACS drops it by itself at {expires_at}")]
+    NoDeleteLocation { expires_at: Timestamp },
+    #[error("{kept}; ACS drops it by itself at {expires_at}")]
+    Location {
+        kept: SourceKept,
+        expires_at: Timestamp,
+    },
+    #[error(
+        "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {expires_at}"
+    )]
+    MetadataNotInVault { expires_at: Timestamp },
+    #[error("its deleteLocation is that of chunk `{other}`, which is not in the vault")]
+    OtherNotInVault { other: DocumentId },
+    #[error("ACS reports that it could not store all of it")]
+    NotStoredWhole,
+    #[error("a later event reports that ACS could not store all of it")]
+    LaterFormFailed,
+    #[error("events name {places} places for it; `accept --place` says which is right")]
+    Disputed { places: usize },
+    #[error(
+        "nobody asked for its recording: it was not started through this app, and no CallStarted announced its call"
+    )]
+    Unsolicited,
+    #[error("it was copied while it was still recorded")]
+    CopiedUnfinished,
+    #[error("its copy is doubtful: {0}")]
+    Doubtful(String),
+    #[error("{0}")]
+    Unprotected(String),
+    #[error("its media could not be checked")]
+    NotCompared,
+}

@@ -1,0 +1,84 @@
+//! Erases a person's recordings.
+//!
+//! The record that is written before anything is erased says who asked, through which door and why. An erasure takes minutes
+//! and may be cut off between two recordings, so a second record says that it came to its end, and with which numbers. It says
+//! nothing else: what became of each chunk is in that chunk's own records.
+
+use super::{Operator, OperatorActions};
+use crate::catalogue::CatalogueError;
+use crate::catalogue::erasing::{Eraser, Erasure};
+use crate::catalogue::person::Person;
+
+/// An erasure that was asked for.
+#[derive(Debug, Clone)]
+pub struct ErasureRequest {
+    person: Person,
+    reason: String,
+}
+
+/// Why a reason cannot be kept: the audit log outlives the erasure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidReason {
+    #[error("the reason is empty")]
+    Empty,
+    #[error("the reason must not name the person: the audit log keeps it")]
+    NamesPerson,
+}
+
+impl ErasureRequest {
+    /// # Errors
+    /// When the reason is empty or names the person.
+    pub fn new(person: Person, reason: &str) -> Result<Self, InvalidReason> {
+        let reason = reason.trim();
+        if reason.is_empty() {
+            return Err(InvalidReason::Empty);
+        }
+        if reason.to_lowercase().contains(&person.id().to_lowercase()) {
+            return Err(InvalidReason::NamesPerson);
+        }
+        Ok(Self {
+            person,
+            reason: reason.to_owned(),
+        })
+    }
+
+    pub fn person(&self) -> &Person {
+        &self.person
+    }
+}
+
+impl OperatorActions {
+    /// Erases every recording of a person that may be erased; names the others.
+    ///
+    /// # Errors
+    /// When the storage fails. What was begun goes on with a repeat.
+    pub async fn erase(
+        &self,
+        request: &ErasureRequest,
+        eraser: &Eraser,
+        operator: &Operator,
+    ) -> Result<Erasure, CatalogueError> {
+        let ErasureRequest { person, reason } = request;
+        Box::pin(eraser.erase(person, reason, operator)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(reason: &str) -> Result<ErasureRequest, InvalidReason> {
+        let person = "8:acs:Ada_1".parse().expect("it is a participant's id");
+        ErasureRequest::new(person, reason)
+    }
+
+    #[test]
+    fn a_reason_that_names_the_person_is_refused_in_any_spelling() {
+        let naming = ["asked by 8:acs:ada_1", "8:ACS:ADA_1"];
+        for reason in naming {
+            assert_eq!(request(reason).unwrap_err(), InvalidReason::NamesPerson);
+        }
+        assert_eq!(request(" \n").unwrap_err(), InvalidReason::Empty);
+        assert_eq!(request(" case 7 ").unwrap().reason, "case 7");
+    }
+}

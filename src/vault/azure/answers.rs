@@ -1,0 +1,56 @@
+//! What Blob Storage's answers to the vault's requests mean. Codes decide, not statuses: 412 may be a lease, 409 a policy.
+
+use azure_core::http::StatusCode;
+
+use super::{has_code, redacted, status};
+use crate::export::destination::{CommitOutcome, DestinationError};
+use crate::export::layout::BlobName;
+
+/// What a conditional create is answered where something is there; a lease or a policy may answer before the condition does.
+const IS_THERE: [&str; 4] = [
+    "BlobAlreadyExists",
+    "ConditionNotMet",
+    "LeaseIdMissing",
+    "BlobImmutableDueToPolicy",
+];
+
+/// An immutability policy or a legal hold of the blob or its container refuses the request
+/// (<https://learn.microsoft.com/azure/storage/blobs/immutable-storage-overview>).
+pub(super) fn is_protected(error: &azure_core::Error) -> bool {
+    has_code(error, "BlobImmutableDueToPolicy")
+}
+
+/// The blob has another `ETag`, or is gone; a lease also answers 412, with another code.
+pub(super) fn is_changed(error: &azure_core::Error) -> bool {
+    has_code(error, "ConditionNotMet") || has_code(error, "BlobNotFound")
+}
+
+pub(super) fn failed<'a>(
+    action: &'static str,
+    name: &'a BlobName,
+) -> impl Fn(azure_core::Error) -> DestinationError + 'a {
+    move |error| DestinationError {
+        action,
+        name: name.clone(),
+        source: redacted(&error),
+    }
+}
+
+/// What became of a conditional create.
+pub(super) fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> {
+    match result {
+        Ok(()) => Ok(CommitOutcome::Committed),
+        Err(error) if IS_THERE.iter().any(|code| has_code(&error, code)) => {
+            Ok(CommitOutcome::AlreadyThere)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// An answer to a commit that a plainer one may not get: for want of a right, or of a feature.
+pub(super) fn may_be_unsupported(error: &azure_core::Error) -> bool {
+    matches!(
+        status(error),
+        Some(StatusCode::BadRequest | StatusCode::Conflict | StatusCode::Forbidden)
+    )
+}

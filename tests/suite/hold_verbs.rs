@@ -1,0 +1,268 @@
+//! `hold` and `retention` from the outside, as an operator runs them.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+
+use crate::support::world::{World, document_ids};
+
+fn run(world: &World, arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_recording-vault"));
+    command
+        .args(arguments)
+        .envs(world.settings())
+        .output()
+        .expect("the binary runs")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn report(output: &Output) -> Value {
+    let text = text(output);
+    serde_json::from_str(&text)
+        .unwrap_or_else(|_| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// What an event's subject says after a name.
+fn of_subject(event: &Value, name: &str) -> String {
+    let subject = event["subject"].as_str().expect("an event has a subject");
+    let mut segments = subject.split('/').skip_while(|segment| *segment != name);
+    segments.nth(1).expect("it is in the subject").to_owned()
+}
+
+#[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
+async fn an_operator_holds_a_call_and_releases_it_case_by_case() {
+    let world = World::new().await;
+    assert_eq!(
+        text(&run(&world, &["hold", "list"])).trim(),
+        "Nothing is held."
+    );
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    let (id, call) = (document_ids(&event)[0].clone(), of_subject(&event, "call"));
+    let add = |case: &str| {
+        run(
+            &world,
+            &[
+                "hold", "add", "--case", case, "--by", "legal", "--note", "a note", "--call",
+                &call, "--json",
+            ],
+        )
+    };
+    assert_eq!(
+        report(&add("A-1"))["chunks"],
+        json!([]),
+        "its event is still to come"
+    );
+    world.event(&event).await;
+    world.sweep().await;
+    assert_eq!(world.ledger_entry(&id)["state"]["name"], "exported");
+    assert!(
+        world.objects().await[0]["deletedAt"].is_null(),
+        "it is held"
+    );
+    assert_eq!(report(&add("B-2"))["chunks"], json!([id]));
+    let again = report(&add("B-2"));
+    assert_eq!(
+        (&again["isNew"], &again["gone"]),
+        (&json!(false), &json!([])),
+        "{again}"
+    );
+    let listed = text(&run(&world, &["hold", "list"]));
+    for part in [call.as_str(), "`A-1`", "`B-2`", "by legal", "a note"] {
+        assert!(listed.contains(part), "{part} is not in {listed}");
+    }
+
+    let release = |case: &str| {
+        run(
+            &world,
+            &["hold", "release", "--case", case, "--call", &call],
+        )
+    };
+    assert!(text(&release("A-1")).contains("still held for `B-2`"));
+    let repeated = release("A-1");
+    assert!(repeated.status.success(), "{}", text(&repeated));
+    assert!(
+        text(&repeated).contains("is no longer held for `A-1`"),
+        "{}",
+        text(&repeated)
+    );
+    let output = release("C-3");
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(
+        text(&output).contains("was never held for `C-3`"),
+        "{}",
+        text(&output)
+    );
+    assert!(release("B-2").status.success());
+    assert_eq!(
+        report(&run(&world, &["hold", "list", "--json"])),
+        json!({"holds": []})
+    );
+    world.sweep().await;
+    assert_eq!(world.ledger_entry(&id)["state"]["name"], "sourceDeleted");
+}
+
+#[tokio::test]
+async fn a_hold_of_nothing_or_for_no_case_is_refused() {
+    let world = World::new().await;
+    for arguments in [
+        &["hold", "add", "--case", "A-1"][..],
+        &["hold", "add", "--case", " ", "--call", "c"],
+        &["hold", "add", "--call", "c"],
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A-1",
+            "--call",
+            "c",
+            "--recording",
+            "r",
+        ],
+        &["hold", "release", "--case", "A-1"],
+    ] {
+        let output = run(&world, arguments);
+        assert!(
+            !output.status.success() && !output.stderr.is_empty(),
+            "{arguments:?}"
+        );
+    }
+}
+
+/// As if a chunk had been recorded long ago.
+fn age(world: &World, id: &str) {
+    let path = world
+        .vault
+        .with_file_name("vault-ledger")
+        .join(format!("chunks/{id}.json"));
+    let mut entry = world.ledger_entry(id);
+    entry["recordedAt"] = "2020-03-02T10:03:00Z".into();
+    entry["chunk"]["startedAt"] = "2020-03-02T10:00:00Z".into();
+    std::fs::write(path, entry.to_string()).expect("the ledger is ours");
+}
+
+#[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one scenario, in the order in which it happens"
+)]
+async fn an_operator_deletes_from_the_vault_what_is_past_its_policy() {
+    let world = World::with(&[("VAULT_RETENTION", "8760h")]).await;
+    let mut events = Vec::new();
+    for _ in 0..3 {
+        let event = world
+            .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+            .await;
+        world.event(&event).await;
+        events.push(event);
+    }
+    let ids: Vec<String> = events
+        .iter()
+        .map(|event| document_ids(event)[0].clone())
+        .collect();
+    let [old, held, young] = &ids[..] else {
+        panic!("{ids:?}")
+    };
+    age(&world, old);
+    age(&world, held);
+    let recording = of_subject(&events[1], "recordingId");
+    assert!(
+        run(
+            &world,
+            &["hold", "add", "--case", "A-1", "--recording", &recording]
+        )
+        .status
+        .success()
+    );
+
+    let planned = text(&run(&world, &["retention", "plan"]));
+    assert!(
+        planned.contains(old) && planned.contains("is held for `A-1`") && !planned.contains(young),
+        "{planned}"
+    );
+    let plan = report(&run(&world, &["retention", "plan", "--json"]));
+    let copies = plan["copies"].as_array().expect("a plan has copies");
+    assert!(
+        copies.len() == 2
+            && copies
+                .iter()
+                .all(|copy| copy["sizeBytes"].as_u64() > Some(1000)),
+        "{plan}"
+    );
+    assert!(
+        copies
+            .iter()
+            .all(|copy| copy["ageDays"].as_u64() > Some(365)),
+        "{plan}"
+    );
+
+    let output = run(&world, &["retention", "apply", "--yes", "--json"]);
+    let applied = report(&output);
+    assert!(output.status.success(), "{applied}");
+    assert_eq!(
+        (&applied["removed"], &applied["failed"]),
+        (&json!([old]), &json!([])),
+        "{applied}"
+    );
+    assert_eq!(
+        (
+            &applied["held"][0]["documentId"],
+            &applied["held"][0]["cases"][0]["tag"]
+        ),
+        (&json!(held), &json!("A-1"))
+    );
+    let files = world.vault_files();
+    assert!(
+        files.len() == 6 && files.keys().all(|name| !name.contains(old.as_str())),
+        "{:?}",
+        files.keys()
+    );
+    assert!(
+        text(&run(&world, &["list", "--state", "removed"]))
+            .contains("deleted from the vault by policy")
+    );
+
+    world.event(&events[0]).await;
+    world.sweep().await;
+    assert_eq!(world.ledger_entry(old)["state"]["name"], "removed");
+    assert!(text(&run(&world, &["retry", old])).contains("deleted from the vault"));
+    let late = run(
+        &world,
+        &[
+            "hold",
+            "add",
+            "--case",
+            "B-2",
+            "--recording",
+            &of_subject(&events[0], "recordingId"),
+            "--json",
+        ],
+    );
+    assert_eq!(
+        (late.status.code(), &report(&late)["gone"]),
+        (Some(2), &json!([old])),
+        "who holds it has to know"
+    );
+    assert!(
+        text(&run(&world, &["retention", "apply", "--yes"]))
+            .starts_with("0 deleted from the vault, 1 held, 0 not deleted")
+    );
+}
+
+#[tokio::test]
+async fn without_a_policy_nothing_is_past_it() {
+    let world = World::new().await;
+    for verb in ["plan", "apply"] {
+        let output = run(&world, &["retention", verb]);
+        assert_eq!(output.status.code(), Some(64));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("VAULT_RETENTION is not set"));
+    }
+}
