@@ -28,6 +28,8 @@ const LEFT_OUT: [(&[&str], &str); 9] = [
             "DELETE_OTHER_OBJECT",
             "DELETE_UNSOLICITED",
             "POISON_RETENTION",
+            "TIMESTAMP_URL",
+            "TIMESTAMP_CA",
         ],
         "right as they are, unless somebody decides otherwise",
     ),
