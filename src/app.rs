@@ -12,6 +12,7 @@ use crate::export::retention::Retention;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Vaults};
 use crate::intake::Intake;
 use crate::intake::dispatch::Dispatch;
+use crate::notify::Notifier;
 use crate::oidc::TokenValidator;
 use crate::operator_actions::OperatorActions;
 use crate::secret::SharedSecret;
@@ -41,6 +42,8 @@ pub struct App {
     pub callback_tokens: Option<TokenValidator>,
     /// Takes the commands of bots; `None` where they are off.
     pub telephony: Option<TelephonyDoor>,
+    /// Tells others of recordings; `None` where nobody is told.
+    pub notifier: Option<Arc<Notifier>>,
     /// Stamps checkpoints of the audit log; `None` where nobody does.
     pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
@@ -49,6 +52,15 @@ pub struct App {
     pub sweep_budget: Duration,
     /// Whether the vault's API may change something.
     pub operator_actions: bool,
+}
+
+impl App {
+    /// Tells others what a delivery brought about, without keeping its answer.
+    pub fn notify_soon(&self) {
+        if let Some(notifier) = &self.notifier {
+            notifier.send_soon();
+        }
+    }
 }
 
 /// Who may deliver to the webhook.

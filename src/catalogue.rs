@@ -24,6 +24,7 @@ pub mod person;
 pub mod rebuild;
 pub mod report;
 pub mod row;
+pub mod search;
 pub mod summary;
 pub mod survey;
 pub mod tickets;

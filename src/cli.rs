@@ -11,6 +11,7 @@ mod doctor;
 mod evidence;
 mod existing;
 mod exit;
+mod find;
 mod gdpr;
 mod hold;
 #[cfg(feature = "lambda")]
@@ -18,6 +19,7 @@ mod lambda;
 mod ledger;
 mod list;
 mod new_file;
+mod open;
 mod openapi;
 mod output;
 mod progress;
@@ -91,6 +93,12 @@ enum Verb {
 enum AppVerb {
     /// List chunks, and events that could not be read
     List(list::List),
+    /// Find recordings by an id of any kind, a person, a day or days, a state, or the text of a case; newest first
+    Find(find::Find),
+    /// Print the address of a recording on the operator's page
+    Open(open::Open),
+    /// Print an address at which a player gets a chunk's media for an hour, without a key
+    PlayUrl(open::PlayUrl),
     /// Show everything that the ledger knows about a chunk
     Show(show::Show),
     /// Tell whether everything is safe, and what was not checked
@@ -172,6 +180,9 @@ fn dispatch(verb: Verb, output: Output, source: &SettingsSource) -> Exit {
 async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Exit> {
     match verb {
         AppVerb::List(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Find(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Open(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::PlayUrl(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Show(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Status(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Acknowledge(verb) => Box::pin(verb.run(config, output)).await,

@@ -1,6 +1,7 @@
 //! The composition root: settings become clients become the application. The only place that names concrete adapters
 //! together. It sends nothing.
 
+mod notifications;
 mod storage;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ use crate::store::DocumentStore;
 use crate::timestamps::TimestampAuthority;
 use crate::vault::VaultUrl;
 use crate::vault::azure::ExternalStorage;
+use notifications::Notifications;
 use storage::Storage;
 
 /// How long a visit to a validation URL of Event Grid may take.
@@ -51,6 +53,8 @@ pub enum BuildError {
     External(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of EXPORT_QUEUE_URL")]
     Queue(#[source] Box<azure_core::Error>),
+    #[error("could not set up the client of NOTIFY_QUEUE_URL")]
+    NotifyQueue(#[source] Box<azure_core::Error>),
     #[error("could not set up the client of {url:?}")]
     Storage {
         url: VaultUrl,
@@ -71,15 +75,18 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     let new_identity = || identity_of(&identity);
     let storage = open_storage(&config.storage, &clock, &new_identity)?;
     let store = Arc::clone(&storage.store);
+    let source = config.acs.endpoint.join("/").to_string();
     let acs = AcsClients::new(config.acs, &clock, identity.clone())?;
+    let notifications = Notifications::new(config.notify, source, &store, &new_identity)?;
 
-    let control = Arc::new(RecordingControl::new(
+    let control = RecordingControl::new(
         acs.recording,
         Arc::clone(&store),
         Arc::clone(&clock),
         config.control,
-    ));
-    let ledger = ledger(&storage, &config.limits, &clock);
+    );
+    let control = Arc::new(control.with_outbox(notifications.outbox()));
+    let ledger = ledger(&storage, &config.limits, &clock).with_outbox(notifications.outbox());
     let vaults = storage.vaults;
     let source: Arc<dyn RecordingSource> = Arc::new(acs.content);
     let driver = Arc::new(ExportDriver::new(
@@ -108,6 +115,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         retention,
         actions: OperatorActions::new(&ledger, &catalogue, &vaults, &clock),
         catalogue,
+        notifier: notifications.notifier(&ledger, &control, &clock),
         tickets: Tickets::new(Arc::clone(&store)),
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,

@@ -4,6 +4,7 @@ mod acs;
 mod doors;
 mod export;
 mod limits;
+mod notify;
 mod reader;
 pub mod settings;
 mod storage;
@@ -29,6 +30,7 @@ use crate::vault::VaultUrl;
 use crate::vault::azure::AzureVaultOptions;
 use crate::vault::url::ContainerUrl;
 pub use limits::TimeLimits;
+pub use notify::NotifyConfig;
 use reader::Reader;
 pub use settings::{SETTINGS, Setting};
 pub use timestamps::TimestampConfig;
@@ -124,6 +126,8 @@ pub struct Config {
     pub operator_actions: bool,
     pub timestamps: TimestampConfig,
     pub log: LogConfig,
+    /// `None`: nobody is notified.
+    pub notify: Option<NotifyConfig>,
 }
 
 /// Every problem of the settings.
@@ -206,6 +210,7 @@ impl Reader {
         });
         let timestamps = self.timestamps();
         let log = self.log();
+        let notify = self.notify();
         Some(Config {
             acs: acs?,
             identity,
@@ -221,6 +226,7 @@ impl Reader {
             operator_actions: operator_actions?,
             timestamps,
             log: log?,
+            notify,
         })
     }
 
@@ -235,242 +241,4 @@ impl Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read(settings: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
-        Config::read(
-            settings
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
-    }
-
-    const MINIMAL: [(&str, &str); 2] = [
-        ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
-        ("VAULT_URL", "file:///var/vault"),
-    ];
-
-    fn problems(settings: &[(&str, &str)]) -> String {
-        read(settings).unwrap_err().to_string()
-    }
-
-    #[test]
-    fn two_settings_are_enough_and_mean_managed_identity() {
-        let config = read(&MINIMAL).unwrap();
-        assert!(matches!(config.acs.sign_in, SignIn::ManagedIdentity));
-        assert_eq!(config.limits.sweep_budget, Duration::from_mins(4));
-        assert_eq!(config.retention, None, "copies are kept without a limit");
-        assert_eq!(config.export.blocks.block_size_bytes.get(), 8 << 20);
-        assert_eq!(
-            format!("{:?}", config.storage.ledger),
-            "file:///var/vault-ledger"
-        );
-    }
-
-    #[test]
-    fn every_problem_is_reported_at_once_by_name() {
-        let text = problems(&[
-            ("ACS_ENDPOINT", "http://contoso.communication.azure.com"),
-            ("ACS_ACCESS_KEY", "*SECRET*"),
-            ("ACS_API_VERSION", "1999"),
-            ("ACS_CONTENT_HOSTS", "http://evil.example"),
-            ("EVENT_BUDGET", "soon"),
-            ("CLAIM_TTL", "1s"),
-            ("BLOCK_SIZE", "7"),
-            ("BLOCKS_IN_FLIGHT", "0"),
-            ("CHUNKS_IN_FLIGHT", "-1"),
-            ("LOG_FORMAT", "xml"),
-            ("EXPORT_SWEEP_SCHEDULE", "bogus"),
-            ("LEDGER_URL", "s3://x"),
-            ("DELETE_DELAY", "-5s"),
-        ]);
-        for name in [
-            "ACS_ENDPOINT",
-            "ACS_ACCESS_KEY",
-            "ACS_API_VERSION",
-            "ACS_CONTENT_HOSTS",
-            "EVENT_BUDGET",
-            "CLAIM_TTL",
-            "BLOCK_SIZE",
-            "BLOCKS_IN_FLIGHT",
-            "CHUNKS_IN_FLIGHT",
-            "LOG_FORMAT",
-            "EXPORT_SWEEP_SCHEDULE",
-            "LEDGER_URL",
-            "DELETE_DELAY",
-            "VAULT_URL is missing",
-        ] {
-            assert!(text.contains(name), "{name} is not in {text}");
-        }
-        assert!(!text.contains("SECRET"), "{text}");
-        assert!(text.starts_with("14 settings are invalid"), "{text}");
-    }
-
-    #[test]
-    fn a_retention_is_a_day_or_more() {
-        let with = |period| [MINIMAL[0], MINIMAL[1], ("VAULT_RETENTION", period)];
-        let keep_for = Duration::from_hours(8760);
-        assert_eq!(
-            read(&with("8760h")).unwrap().retention,
-            Some(RetentionPolicy { keep_for })
-        );
-        for mistaken in ["365s", "365d", "0", "always"] {
-            assert!(
-                problems(&with(mistaken)).contains("VAULT_RETENTION"),
-                "{mistaken}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_connection_string_stands_for_endpoint_and_key() {
-        let string = "endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0";
-        let config = read(&[("ACS_CONNECTION_STRING", string), MINIMAL[1]]).unwrap();
-        assert!(matches!(config.acs.sign_in, SignIn::AccessKey(_)));
-    }
-
-    #[test]
-    fn both_forms_of_the_key_at_once_are_an_error() {
-        let string = "endpoint=https://contoso.communication.azure.com/;accesskey=c2VjcmV0";
-        let text = problems(&[("ACS_CONNECTION_STRING", string), MINIMAL[0], MINIMAL[1]]);
-        assert!(
-            text.contains("ACS_ENDPOINT and ACS_CONNECTION_STRING are both set"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn the_vault_does_not_stand_in_for_itself() {
-        let vault = ("VAULT_URL", "https://a.blob.core.windows.net/calls");
-        let backup = (
-            "BACKUP_VAULT_URL",
-            "https://A.blob.core.windows.net/calls?sv=1&sig=x",
-        );
-        let text = problems(&[MINIMAL[0], vault, backup]);
-        assert!(
-            text.contains("BACKUP_VAULT_URL is VAULT_URL")
-                && text.contains("LEDGER_URL has to be set"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn a_directory_has_no_holds_and_tiers() {
-        let wanted = [
-            ("VAULT_TIER", "cool"),
-            ("VAULT_TAGS", "true"),
-            ("VAULT_IMMUTABLE_FOR", "8760h"),
-            ("VAULT_LEGAL_HOLD", "true"),
-        ];
-        let text = problems(&[&MINIMAL[..], &wanted[..]].concat());
-        assert!(wanted.iter().all(|(name, _)| text.contains(name)), "{text}");
-    }
-
-    #[test]
-    fn an_unresolved_reference_to_key_vault_is_refused_by_name() {
-        let reference = "@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/secrets/s)";
-        let text = problems(&[
-            ("ACS_ENDPOINT", "https://contoso.communication.azure.com"),
-            ("ACS_ACCESS_KEY", reference),
-            (
-                "VAULT_URL",
-                " @microsoft.keyvault(VaultName=v;SecretName=s)",
-            ),
-            ("EVENT_GRID_SECRET", reference),
-            ("WEBSITE_SOMETHING", reference),
-        ]);
-        assert!(text.starts_with("3 settings are invalid"), "{text}");
-        for name in ["ACS_ACCESS_KEY", "VAULT_URL", "EVENT_GRID_SECRET"] {
-            assert!(
-                text.contains(&format!("{name} refers to Key Vault")),
-                "{text}"
-            );
-        }
-        assert!(!text.contains("is missing"), "{text}");
-    }
-
-    #[test]
-    fn the_audit_log_has_a_place_of_its_own() {
-        let with = |audit| [MINIMAL[0], MINIMAL[1], ("AUDIT_URL", audit)];
-        assert!(read(&MINIMAL).unwrap().storage.audit.is_none());
-        let audit = read(&with("file:///var/audit")).unwrap().storage.audit;
-        assert_eq!(format!("{:?}", audit.unwrap()), "file:///var/audit");
-        for taken in ["file:///var/vault", "file:///var/vault-ledger"] {
-            let text = problems(&with(taken));
-            assert!(text.contains("AUDIT_URL is "), "{text}");
-        }
-    }
-
-    #[test]
-    fn an_empty_setting_counts_as_not_given() {
-        assert!(problems(&[("VAULT_URL", " "), MINIMAL[0]]).contains("VAULT_URL is missing"));
-    }
-
-    #[test]
-    fn telemetry_is_off_unless_there_is_an_endpoint_and_secrets_go_by_tls_only() {
-        assert!(read(&MINIMAL).unwrap().log.otlp.is_none());
-        let with = |endpoint, headers| {
-            [
-                MINIMAL[0],
-                MINIMAL[1],
-                ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
-                ("OTEL_EXPORTER_OTLP_HEADERS", headers),
-            ]
-        };
-        let otlp = read(&with(
-            "https://otlp.example/base",
-            "api-key=a%20b, x-tenant=7",
-        ))
-        .unwrap()
-        .log
-        .otlp
-        .unwrap();
-        assert_eq!(
-            (otlp.service_name.as_str(), otlp.headers.expose().len()),
-            ("recording-vault", 2)
-        );
-        assert!(read(&with("http://collector:4318", "")).is_ok());
-        for mistaken in [
-            "http://collector:4318",
-            "https://k:s@otlp.example",
-            "https://otlp.example?key=1",
-            "otlp.example:4318",
-        ] {
-            let text = problems(&with(mistaken, "api-key=SECRET"));
-            assert!(
-                text.contains("OTEL_EXPORTER_OTLP_") && !text.contains("SECRET"),
-                "{mistaken}: {text}"
-            );
-        }
-        let text = problems(&with("https://otlp.example", "SECRET"));
-        assert!(
-            text.contains("OTEL_EXPORTER_OTLP_HEADERS") && !text.contains("SECRET"),
-            "{text}"
-        );
-    }
-
-    #[test]
-    fn debug_shows_no_secret() {
-        let headers = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=SECRET");
-        let settings = [
-            headers,
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://otlp.example"),
-            MINIMAL[0],
-        ];
-        let settings = [
-            &settings[..],
-            &[
-                ("ACS_ACCESS_KEY", "c2VjcmV0"),
-                ("VAULT_URL", "https://a.b/c?sig=SECRET"),
-            ],
-        ]
-        .concat();
-        let config = read(&settings).unwrap();
-        let shown = format!("{config:?}");
-        assert!(
-            !shown.contains("c2VjcmV0") && !shown.contains("SECRET"),
-            "{shown}"
-        );
-    }
-}
+mod tests;

@@ -49,6 +49,7 @@ use crate::recording::RecordingId;
 use crate::store::DocumentError;
 use crate::store::audit::AuditLog;
 use crate::store::document_store::DocumentStore;
+use crate::store::outbox::Outbox;
 use acs_answers::AcsAnswers;
 use calls::CallRegister;
 use entry::RegisteredRecording;
@@ -93,6 +94,15 @@ impl RecordingControl {
             clock,
             policy,
             acs_answers: AcsAnswers::default(),
+        }
+    }
+
+    /// The same control, which keeps notices of what others are told.
+    #[must_use]
+    pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
+        Self {
+            register: self.register.with_outbox(outbox),
+            ..self
         }
     }
 

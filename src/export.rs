@@ -16,6 +16,7 @@ pub mod in_place;
 pub mod intent;
 pub mod layout;
 pub mod ledger;
+mod notices;
 pub mod receipt;
 pub mod receipt_document;
 pub mod recheck;

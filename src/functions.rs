@@ -4,6 +4,7 @@
 //! forwarded request itself, `/api/…`, for HTTP triggers.
 
 pub mod api_description;
+mod compression;
 pub mod event_grid_webhook;
 pub mod export_chunk;
 pub mod export_sweep;
@@ -14,6 +15,7 @@ pub mod listener;
 pub mod metrics;
 mod origin;
 pub mod problem;
+mod query;
 pub mod recording_callbacks;
 pub mod recording_control;
 pub mod recording_file_status;
@@ -95,7 +97,8 @@ pub fn http_router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let functions = people_functions(app).into_iter();
     let routes = functions.fold(Router::new(), |all, function| all.merge(function.routes));
-    guarded(with_one_form(finished(limited(routes, &memory))))
+    let routes = finished(limited(routes, &memory)).layer(compression::layer());
+    guarded(with_one_form(routes))
 }
 
 /// Whom the host gives a function's requests from.
@@ -126,6 +129,7 @@ impl HttpFunction {
             name,
             door,
             routes: routes
+                .layer(from_fn(query::refuse_unknown))
                 .layer(from_fn(move |request, next| traced.trace(request, next)))
                 .layer(map_response(with_recording_data))
                 .with_state(Arc::clone(app)),
@@ -242,7 +246,7 @@ pub fn router(app: &Arc<App>) -> Router {
             ENVELOPE_LIMIT_BYTES,
             OnTooLarge::AskAgain,
         )));
-    let requests = webhook.merge(limited(forwarded, &memory));
+    let requests = webhook.merge(limited(forwarded, &memory).layer(compression::layer()));
     let all = finished(triggers.merge(requests)).layer(from_fn(origin::refuse_pages));
     guarded(with_one_form(all).layer(from_fn(host_form::noted)))
 }

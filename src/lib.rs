@@ -9,7 +9,7 @@
 //!                     │
 //!             operator_actions               what shell, HTTP and page share
 //!              │            │
-//!           intake      catalogue            events in │ recordings found, shown, played
+//!           intake      catalogue  notify    events in │ recordings found, shown, played │ events out
 //!              │            │
 //!              │        standing            how chunks and recordings stand: one pure function
 //!              └─▶ control ◀┘                recording control and its register
@@ -26,7 +26,7 @@
 //! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
 //!
 //! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
-//! `retry`, `secret`.
+//! `retry`, `secret`, `suggestion`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
 
@@ -48,6 +48,7 @@ pub mod intake;
 pub mod media;
 pub mod metrics;
 pub mod net;
+pub mod notify;
 pub mod oidc;
 pub mod operator_actions;
 pub mod recording;
@@ -55,6 +56,7 @@ pub mod retry;
 pub mod secret;
 pub mod standing;
 pub mod store;
+pub mod suggestion;
 pub mod telemetry;
 pub mod timer;
 pub mod timestamps;

@@ -9,6 +9,7 @@ pub mod documents;
 pub mod holds;
 pub mod index;
 pub(crate) mod keys;
+pub mod outbox;
 pub mod people;
 
 pub use document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned};

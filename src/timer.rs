@@ -23,6 +23,8 @@ use crate::timestamps::{StampError, TimestampAuthority};
 const CHECK_BUDGET: Duration = Duration::from_secs(20);
 /// A bot that does not answer keeps no sweep from ending.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
+/// Nor does a receiver of notifications.
+const NOTIFICATIONS_BUDGET: Duration = Duration::from_secs(30);
 
 /// What one run of the timer did.
 #[derive(Debug)]
@@ -57,6 +59,7 @@ pub async fn run(app: &App) -> TimerReport {
     if let Err(error) = app.catalogue.report_daily().await {
         tracing::error!(error = %ErrorChain(&error), "Could not make the report of yesterday");
     }
+    send_notifications(app).await;
     stamp_audit_log(app).await;
     let checkpoint = checkpoint_audit_log(app).await;
     note_sweep(app, began, checkpoint).await;
@@ -127,6 +130,17 @@ async fn sweep_bots(app: &App) {
     let budget = Budget::of(app.sweep_budget.min(BOTS_BUDGET));
     if let Err(error) = door.telephony.sweep(budget).await {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look after the commands of bots");
+    }
+}
+
+/// Tells others what they were not told right after the events.
+async fn send_notifications(app: &App) {
+    let Some(notifier) = &app.notifier else {
+        return;
+    };
+    let budget = Budget::of(app.sweep_budget.min(NOTIFICATIONS_BUDGET));
+    if let Err(error) = notifier.send(budget).await {
+        tracing::error!(error = %ErrorChain(&error), "The sweep could not send notifications");
     }
 }
 

@@ -300,6 +300,20 @@ impl ListFilter {
             && self.id.as_ref().is_none_or(begins)
     }
 
+    /// Whether a row that was found otherwise is among those wanted.
+    pub(super) fn admits(&self, row: &Row) -> bool {
+        let started_at = row.started_at;
+        let is_in_period = (self.period.from)
+            .is_none_or(|from| started_at.is_some_and(|at| from <= at))
+            && (self.period.to).is_none_or(|to| started_at.is_some_and(|at| at < to));
+        let is_call = |wanted: &String| {
+            let names = [row.call_id.as_ref(), row.server_call_id.as_ref()];
+            let mut names = names.into_iter().flatten();
+            names.any(|name| comparable(name) == comparable(wanted))
+        };
+        is_in_period && self.call.as_ref().is_none_or(is_call) && self.fits(row)
+    }
+
     fn fits(&self, row: &Row) -> bool {
         self.status.is_none_or(|status| row.status == status)
             && self.format.is_none_or(|format| row.format == Some(format))

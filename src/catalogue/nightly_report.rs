@@ -18,6 +18,7 @@ use crate::control::day_summary::{DaySummary, summary_key};
 use crate::control::register::days::{REPORTED_AFTER, day_of};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome};
+use crate::store::outbox::Notice;
 
 /// A report, its numbers, and the same to be read.
 const FORMS: usize = 3;
@@ -76,6 +77,10 @@ impl Catalogue {
                 .is_none_or(|known| known.made_at < report.made_at)
                 .then(|| report.clone())
         };
+        if before.is_none() {
+            let notice = Notice::DayCompleted { day };
+            self.register.keep_notice(notice, self.clock.now()).await?;
+        }
         documents.change(&key, replace).await?;
         self.derive(day).await?;
         match news(before.as_ref(), &report) {

@@ -4,8 +4,9 @@ mod acs;
 mod advice;
 mod clock;
 mod handler;
+mod host;
+mod running;
 mod storage;
-mod sweep;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -54,7 +55,7 @@ impl Doctor {
         }
         let has_invalid_settings = config.is_err();
         block_on(async || {
-            let report = Box::pin(examine(config, &settings.origin, handler)).await?;
+            let report = Box::pin(examine(config, &settings, handler)).await?;
             output.report(&report)?;
             Ok(if has_invalid_settings {
                 Exit::InvalidSettings
@@ -217,17 +218,17 @@ impl Targets {
 /// Checks everything that can be checked with these settings, valid or not.
 async fn examine(
     config: Result<Config, InvalidConfig>,
-    origin: &Origin,
+    settings: &GivenSettings,
     handler: Option<Handler>,
 ) -> Result<Examination, reqwest::Error> {
     let client = reqwest::Client::builder()
-        .timeout(DEADLINE)
+        .timeout(DEADLINE.saturating_sub(Duration::from_secs(5)))
         .redirect(reqwest::redirect::Policy::none())
         .build()?;
     let targets = config.as_ref().ok().map(Targets::of);
     let mut checks = match (config, &targets) {
-        (Ok(config), Some(targets)) => with_settings(config, origin, targets, &client).await,
-        (Err(invalid), _) => without_settings(&invalid, origin),
+        (Ok(config), Some(targets)) => with_settings(config, settings, targets, &client).await,
+        (Err(invalid), _) => without_settings(&invalid, &settings.origin),
         (Ok(_), None) => Vec::new(),
     };
     let wants_token = targets.is_some_and(|targets| targets.wants_token);
@@ -263,13 +264,16 @@ fn without_settings(invalid: &InvalidConfig, origin: &Origin) -> Vec<Check> {
 
 async fn with_settings(
     config: Config,
-    origin: &Origin,
+    settings: &GivenSettings,
     targets: &Targets,
     client: &reqwest::Client,
 ) -> Vec<Check> {
     let mut checks = vec![Check::fine(
         "settings",
-        format!("read from {origin}; all are valid or have their defaults"),
+        format!(
+            "read from {}; all are valid or have their defaults",
+            settings.origin
+        ),
     )];
     let documents: Result<BTreeMap<_, _>, _> = targets
         .documents()
@@ -322,7 +326,14 @@ async fn with_settings(
     }
     checks.extend(futures::future::join_all(asking).await);
     checks.push(content_hosts(targets));
-    checks.push(sweep::check(&app).await);
+    checks.push(running::schedule(&settings.variables));
+    if checks
+        .iter()
+        .any(|check| check.name == "ledger" && check.result == Outcome::Fine)
+    {
+        checks.push(running::last_sweep(&app, &settings.variables).await);
+        checks.push(running::events(&app).await);
+    }
     checks
 }
 
@@ -336,7 +347,15 @@ fn content_hosts(targets: &Targets) -> Check {
         own.join(", ")
     );
     if targets.content_hosts.is_empty() {
-        return Check::fine("content hosts", own);
+        return if recording_vault::net::is_loopback(&targets.acs.join("/")) {
+            Check::failed(
+                "content hosts",
+                "ACS_ENDPOINT is on this machine, and ACS_CONTENT_HOSTS names no host: files of a simulator are refused",
+                "set ACS_CONTENT_HOSTS to the simulator's address, such as http://127.0.0.1:8081",
+            )
+        } else {
+            Check::fine("content hosts", own)
+        };
     }
     let more: Vec<String> = targets
         .content_hosts

@@ -97,7 +97,7 @@ impl SettingsSource {
     /// Reads the settings, valid or not.
     ///
     /// # Errors
-    /// When the named file is not there, or has another form.
+    /// When the named file does not exist, or has another form.
     pub fn read(&self) -> Result<GivenSettings, UnreadableSettings> {
         match (&self.settings, &self.env_file) {
             (Some(path), _) => app_settings(path),

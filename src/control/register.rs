@@ -28,6 +28,7 @@ use crate::recording::RecordingId;
 use crate::store::document_store::{DocumentStore, Precondition};
 use crate::store::documents::{DocumentError, Documents};
 use crate::store::index::{Index, SeenMarker, recording_name};
+use crate::store::outbox::{Notice, Outbox};
 use days::LateChange;
 
 const RUNNING: &str = "running/";
@@ -40,6 +41,8 @@ const PAGE: usize = 500;
 pub struct RecordingRegister {
     documents: Documents,
     missing_after: Duration,
+    /// Where others are told of missing files and of days; `None` where nobody is.
+    outbox: Option<Outbox>,
 }
 
 /// A recording whose files are overdue.
@@ -54,6 +57,25 @@ impl RecordingRegister {
         Self {
             documents: Documents { store },
             missing_after,
+            outbox: None,
+        }
+    }
+
+    /// The same register, which keeps notices of what changes.
+    #[must_use]
+    pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
+        Self { outbox, ..self }
+    }
+
+    /// Keeps a notice before what it tells is written.
+    pub(crate) async fn keep_notice(
+        &self,
+        notice: Notice,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        match &self.outbox {
+            Some(outbox) => Ok(outbox.keep(notice, now).await?),
+            None => Ok(()),
         }
     }
 
@@ -106,6 +128,12 @@ impl RecordingRegister {
             self.put_marker(&running).await?;
         }
         self.mark_awaited(&name, &expected).await?;
+        let was_missing = known.as_ref().is_some_and(RegisteredRecording::is_missing);
+        if expected.is_missing() && !was_missing {
+            let recording_id = id.clone();
+            self.keep_notice(Notice::Missing { recording_id }, now)
+                .await?;
+        }
         let late = LateChange::of(known.as_ref(), &expected, now);
         self.mark_late(&late, now).await?;
         let replace = |known: Option<&RegisteredRecording>| {

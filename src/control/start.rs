@@ -10,6 +10,7 @@ use super::consent::Consent;
 use super::invalid::InvalidRequest;
 use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
+use crate::suggestion;
 
 pub use rules::call as checked_call;
 
@@ -121,7 +122,44 @@ impl Start {
     }
 }
 
+impl Locator {
+    /// The members that a body may have.
+    const MEMBERS: [&str; 4] = ["kind", "serverCallId", "groupCallId", "roomId"];
+}
+
+/// Names the first member that nothing here reads, and the one that is probably meant.
+fn refuse_unknown(path: &str, body: &Value, members: &[&str]) -> Result<(), InvalidRequest> {
+    let names = body.as_object().into_iter().flat_map(Map::keys);
+    let Some(name) = names
+        .into_iter()
+        .find(|name| !members.contains(&name.as_str()))
+    else {
+        return Ok(());
+    };
+    let message = format!("unknown field `{name}`{}", suggestion::hint(name, members));
+    Err(InvalidRequest::of(&format!("{path}{name}"), message))
+}
+
 impl StartRecording {
+    /// The members that a body may have.
+    const MEMBERS: [&str; 15] = [
+        "serverCallId",
+        "groupCallId",
+        "roomId",
+        "callConnectionId",
+        "callLocator",
+        "recordingStateCallbackUri",
+        "recordingContentType",
+        "recordingChannelType",
+        "recordingFormatType",
+        "audioChannelParticipantOrdering",
+        "channelAffinity",
+        "pauseOnStart",
+        "externalStorage",
+        "consent",
+        "startedBy",
+    ];
+
     fn read(body: &[u8]) -> Result<Self, InvalidRequest> {
         if body.trim_ascii().is_empty() {
             return Err(InvalidRequest::new(
@@ -142,6 +180,10 @@ impl StartRecording {
         }
         if !body.is_object() {
             return Err(InvalidRequest::new("The body is not a JSON object."));
+        }
+        refuse_unknown("", &body, &Self::MEMBERS)?;
+        if let Some(locator) = body.get("callLocator") {
+            refuse_unknown("callLocator.", locator, &Locator::MEMBERS)?;
         }
         serde_path_to_error::deserialize(body).map_err(|error| {
             let path = error.path().to_string();
@@ -244,6 +286,8 @@ mod tests {
     #[case(json!({"serverCallId": "a", "roomId": "b"}), "callLocator", "more than one call")]
     #[case(json!({"serverCallId": "a", "recordingFormat": "mp3"}), "recordingFormat", "unknown field `recordingFormat`")]
     #[case(json!({"serverCallId": "a", "recordingFormatType": "ogg"}), "recordingFormatType", "`ogg` is not one of `wav` `mp3` `mp4`")]
+    #[case(json!({"callId": "a"}), "callId", "unknown field `callId`; did you mean `serverCallId`?")]
+    #[case(json!({"callLocator": {"callId": "a"}}), "callLocator.callId", "did you mean `serverCallId`?")]
     #[case(json!({"serverCallId": 7}), "serverCallId", "invalid type: integer `7`")]
     #[case(json!({"callLocator": {"roomId": []}}), "callLocator.roomId", "invalid type: sequence")]
     #[case(json!({"serverCallId": "a", "consent": {"basis": "x"}}), "consent", "missing field `givenBy`")]
@@ -256,6 +300,28 @@ mod tests {
         let error = parsed(body).unwrap_err();
         assert_eq!(error.target.as_deref(), Some(target), "{error}");
         assert!(error.message.contains(expected), "{error}");
+    }
+
+    #[test]
+    fn every_member_of_a_start_is_known() {
+        let known = |body: Value, members: &[&str]| {
+            for name in members {
+                let mut body = body.clone();
+                body[*name] = json!({});
+                // Wrong as a value, and not as a name.
+                let problem = serde_json::from_value::<StartRecording>(body.clone()).err();
+                let text = problem
+                    .map(|problem| problem.to_string())
+                    .unwrap_or_default();
+                assert!(!text.contains("unknown field"), "{name}: {text}");
+            }
+        };
+        known(json!({}), &StartRecording::MEMBERS);
+        let unknown = serde_json::from_value::<StartRecording>(json!({"x": 1})).err();
+        let expected = unknown.map(|error| error.to_string()).unwrap_or_default();
+        for name in expected.split('`').skip(3).step_by(2) {
+            assert!(StartRecording::MEMBERS.contains(&name), "{name}");
+        }
     }
 
     #[rstest::rstest]

@@ -93,7 +93,7 @@ impl RecordingControl {
                 Ok(Reserved::Yes(reservation)) => {
                     return self.send_start(start, reservation, may_run, by).await;
                 }
-                Ok(Reserved::AlreadyMade(id)) => return self.already_made(id).await,
+                Ok(Reserved::AlreadyMade(id)) => return self.already_made(start, id).await,
                 Ok(Reserved::Recorded(id)) => match self.last_recording(&id).await {
                     LastRecording::Runs => return Err(in_progress(Some(id), None)),
                     LastRecording::Over => over = Some(id),
@@ -287,8 +287,17 @@ impl RecordingControl {
         }
     }
 
-    async fn already_made(&self, id: RecordingId) -> Result<RecordingView, ControlError> {
+    /// The recording of an earlier start with the same key, unless that start asked for something else.
+    async fn already_made(
+        &self,
+        start: &Start,
+        id: RecordingId,
+    ) -> Result<RecordingView, ControlError> {
         let account = self.register.find(&id).await?;
+        let kept = account.as_ref().filter(|account| account.erased.is_none());
+        if kept.is_some_and(|account| account.options != start.request.options.without_secrets()) {
+            return Err(ControlError::KeyReused { recording_id: id });
+        }
         let state = account
             .as_ref()
             .map_or(RecordingState::Active, RegisteredRecording::state);

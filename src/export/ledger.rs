@@ -34,11 +34,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::LedgerEntry;
+use super::notices;
 use crate::clock::Clock;
 use crate::recording::DocumentId;
 use crate::store::audit::{AuditContainer, AuditLog};
 use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
+use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
@@ -69,6 +71,8 @@ pub struct ChunkLedger {
     people: Arc<People>,
     retention: Duration,
     claim_ttl: Duration,
+    /// Where others are told of what changes; `None` where nobody is.
+    outbox: Option<Outbox>,
     poison_room: Arc<poison::PoisonRoom>,
 }
 
@@ -163,8 +167,30 @@ impl ChunkLedger {
             people,
             retention,
             claim_ttl,
+            outbox: None,
             poison_room: Arc::default(),
         }
+    }
+
+    /// The same ledger, which keeps notices of what changes.
+    #[must_use]
+    pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
+        Self { outbox, ..self }
+    }
+
+    /// Keeps notices of a change before it is written.
+    async fn keep_notices(
+        &self,
+        before: Option<&LedgerEntry>,
+        after: &LedgerEntry,
+    ) -> Result<(), StoreError> {
+        let Some(outbox) = &self.outbox else {
+            return Ok(());
+        };
+        for notice in notices::of_change(before, after) {
+            outbox.keep(notice, self.clock.now()).await?;
+        }
+        Ok(())
     }
 
     /// How long ACS keeps a file.
@@ -205,7 +231,9 @@ impl ChunkLedger {
             revision,
         } = found;
         let key = entry_key(&entry.chunk.document_id);
+        let before = self.outbox.is_some().then(|| entry.clone());
         note(&mut entry);
+        self.keep_notices(before.as_ref(), &entry).await?;
         match self.entries.write(&key, Some(&revision), entry).await? {
             WriteOutcome::Written(stored) => {
                 let found = Found::from(stored);

@@ -1,16 +1,20 @@
 //! `ApiDescription`: the OpenAPI document of our HTTP API, made from the code.
 
+mod shared;
+
 use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::get;
 use axum::{Json, Router};
+use serde_json::Value;
 use utoipa::OpenApi;
 
 use super::invocation::InvocationResponse;
 use super::{
-    http_envelope, metrics, recording_callbacks, recording_control, telephony_activities, vault,
+    event_grid_webhook, http_envelope, metrics, recording_callbacks, recording_control,
+    telephony_activities, vault,
 };
 use crate::app::App;
 
@@ -32,9 +36,12 @@ use crate::app::App;
         recording_control::resume,
         recording_control::stop,
         recording_callbacks::report,
+        event_grid_webhook::deliver,
+        event_grid_webhook::handshake::allow,
         telephony_activities::send,
         telephony_activities::reply,
         metrics::read,
+        describe,
         vault::list::summary,
         vault::list::recordings,
         vault::evidence::evidence,
@@ -55,10 +62,12 @@ use crate::app::App;
         vault::acknowledgements::acknowledge_chunk,
         vault::acknowledgements::acknowledge_recording,
         vault::acknowledgements::dismiss,
+        vault::page::page,
     ),
     tags(
         (name = "recordings", description = "Control of recordings; the host asks for a function key"),
         (name = "vault", description = "Every recording, found, shown and played; what changes something needs OPERATOR_ACTIONS"),
+        (name = "events", description = "For Event Grid, with the host's key and what `EVENT_GRID_SECRET` or `EVENT_GRID_AUDIENCE` asks for"),
         (name = "callbacks", description = "For ACS, with ACS's own token"),
         (name = "telephony", description = "For bots of the Bot Framework, with their own token or the key"),
         (name = "operations", description = "For whoever operates it; the host asks for a function key"),
@@ -66,18 +75,30 @@ use crate::app::App;
 )]
 pub struct ApiDescription;
 
+/// The document: what the annotations say, and what holds of every operation.
+fn document() -> Value {
+    let mut document =
+        serde_json::to_value(ApiDescription::openapi()).expect("the document has string keys only");
+    shared::complete(&mut document);
+    document
+}
+
 /// The document as it is checked in.
 pub fn text() -> String {
-    ApiDescription::openapi()
-        .to_pretty_json()
-        .expect("the document has string keys only")
+    serde_json::to_string_pretty(&document()).expect("the document has string keys only")
 }
 
 pub fn routes() -> Router<Arc<App>> {
-    Router::new().route(
-        "/api/openapi.json",
-        get(async || Json(ApiDescription::openapi())),
-    )
+    Router::new().route("/api/openapi.json", get(describe))
+}
+
+/// This document.
+#[utoipa::path(
+    get, path = "/api/openapi.json", operation_id = "describeApi", tag = "operations",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object))
+)]
+pub(crate) async fn describe() -> Json<Value> {
+    Json(document())
 }
 
 /// The envelope form.

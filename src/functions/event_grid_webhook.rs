@@ -6,7 +6,7 @@
 
 mod authentic;
 mod binary;
-mod handshake;
+pub(super) mod handshake;
 
 use std::sync::Arc;
 
@@ -64,7 +64,17 @@ fn answer_of(confirmation: Option<Value>, chunks: usize) -> Value {
 }
 
 /// Takes a delivery of Event Grid: events, or a handshake, or both in one batch.
-async fn deliver(
+#[utoipa::path(
+    post, path = "/api/eventgrid/webhook", operation_id = "deliverEvents", tag = "events",
+    params(("secret" = Option<String>, Query, description = "The value of `EVENT_GRID_SECRET`, where that is set")),
+    request_body(content = Vec<Object>, description = "Events in Event Grid's schema, or in CloudEvents 1.0"),
+    responses(
+        (status = 200, description = "They are recorded", body = Object),
+        (status = 401, description = "The secret or the token is wrong", body = super::problem::ErrorAnswer),
+        (status = 503, description = "They are not recorded; Event Grid delivers again", body = super::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn deliver(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -117,6 +127,7 @@ async fn deliver(
     } = delivery;
     let answer = answer_of(confirmation, recorded.len());
     app.dispatch.export(recorded, budget).await;
+    app.notify_soon();
     match again {
         Some(why) => Err(Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,

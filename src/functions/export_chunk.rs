@@ -38,6 +38,7 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
         .driver
         .drive(&document_id, Budget::of(app.sweep_budget))
         .await;
+    app.notify_soon();
     let again = match &outcome {
         Ok(DriveOutcome::Waiting { until } | DriveOutcome::Failed { until, .. }) => {
             Some(until_then(&app, *until).max(NOT_BEFORE))

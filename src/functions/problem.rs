@@ -166,7 +166,7 @@ impl From<ControlError> for Problem {
                 problem
             }
             ControlError::KeyReused { recording_id } => {
-                let message = "This Idempotency-Key belongs to the start of another call; this call is not recorded. Use a new key.";
+                let message = "This Idempotency-Key belongs to another start: of another call, or with another body. This start is not carried out; use a new key.";
                 let mut problem = Self::new(
                     StatusCode::UNPROCESSABLE_ENTITY,
                     "IdempotencyKeyReused",

@@ -66,7 +66,7 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
         (status = 400, description = "The request is wrong, or ACS refuses it", body = super::problem::ErrorAnswer),
         (status = 409, description = "Recording is already in progress", body = super::problem::ErrorAnswer),
         (status = 413, description = "The body is too large", body = super::problem::ErrorAnswer),
-        (status = 422, description = "Consent evidence is missing", body = super::problem::ErrorAnswer),
+        (status = 422, description = "Consent evidence is missing, or the `Idempotency-Key` belongs to another start", body = super::problem::ErrorAnswer),
         (status = 503, description = "`START_UNKNOWN`: it is not known yet whether the recording was started; try again after `Retry-After`", body = super::problem::ErrorAnswer),
     )
 )]
@@ -79,7 +79,7 @@ pub(crate) async fn start(
     start.started_by = start.started_by.or_else(|| principal(&headers));
     let view = app
         .control
-        .start(&start, request_id(&headers, &start), &requester(&headers))
+        .start(&start, request_id(&headers), &requester(&headers))
         .await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
@@ -279,14 +279,13 @@ pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then(|| name.chars().take(256).collect())
 }
 
-/// ACS takes UUIDs only; a key of another form is turned into one, the same for the same call.
-fn request_id(headers: &HeaderMap, start: &Start) -> Uuid {
+/// ACS takes UUIDs only; a key of another form is turned into one, the same for the same key.
+fn request_id(headers: &HeaderMap) -> Uuid {
     const KEYS: Uuid = Uuid::from_u128(0x8d0c_9a57_3f0e_5b6a_b8a3_7b1e_22d1_60c4);
     let Some(key) = headers.get("idempotency-key") else {
         return Uuid::new_v4();
     };
-    let call = serde_json::to_vec(&start.request.call).expect("a call has string keys only");
-    let named = || Uuid::new_v5(&KEYS, &[key.as_bytes(), &call].concat());
+    let named = || Uuid::new_v5(&KEYS, key.as_bytes());
     key.to_str()
         .ok()
         .and_then(|key| Uuid::try_parse(key.trim()).ok())

@@ -35,6 +35,7 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
         ..
     } = delivery;
     logs.extend(app.dispatch.export(recorded, budget).await);
+    app.notify_soon();
     match again {
         Some(why) => InvocationResponse::failure(why),
         None => InvocationResponse::success(logs),

@@ -15,7 +15,7 @@ mod conditions;
 pub mod evidence;
 pub mod list;
 pub mod media;
-mod page;
+pub mod page;
 mod range;
 pub mod recording;
 

@@ -199,7 +199,7 @@ impl FromStr for Place {
 }
 
 /// From a time on, up to another.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Period {
     pub from: Option<Timestamp>,
     /// Exclusive.

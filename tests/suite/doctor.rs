@@ -35,6 +35,7 @@ impl Place {
                 acs_simulator::Options::ACCESS_KEY.to_owned(),
             ),
             ("ACS_CONTENT_HOSTS", simulator.http_url()),
+            ("EXPORT_SWEEP_SCHEDULE", "0 * * * * *".to_owned()),
             (
                 "VAULT_URL",
                 format!("file://{}/vault", folder.path().display()),
@@ -119,7 +120,17 @@ async fn nobody() -> String {
 #[tokio::test]
 async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
     let world = World::new().await;
+    let new = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
+    assert!(
+        text(&new).ends_with("No check failed; not checked: 2.\n"),
+        "neither a sweep nor an event is known yet: {}",
+        text(&new)
+    );
+    let call = json!({"call": {"chunks": [{"durationMs": 1000}]}});
+    let event = world.recording(call).await;
+    world.event(&event).await;
     world.sweep().await;
+    let files = world.vault_files().len();
     let output = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;
     let found = text(&output);
     assert!(
@@ -136,6 +147,11 @@ async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
         "handler",
         "function key",
         "webhook, Cloud",
+        "timer schedule",
+        "last sweep",
+        "events",
+        "functions",
+        "Event Grid trigger",
     ] {
         assert!(
             found
@@ -150,7 +166,7 @@ async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
             .all(|line| line.chars().count() <= 100 || !line.contains(' ')),
         "{found}"
     );
-    assert!(world.vault_files().is_empty(), "the probe is removed");
+    assert_eq!(world.vault_files().len(), files, "the probe is removed");
     let ledger = files_by_path(&world.vault.with_file_name("vault-ledger"));
     assert!(
         ledger.keys().all(|name| !name.starts_with("doctor/")),
@@ -378,6 +394,49 @@ async fn bad_settings_are_all_named_and_the_handler_is_looked_at_all_the_same() 
         0,
         "nothing was written"
     );
+}
+
+#[tokio::test]
+async fn a_schedule_and_content_hosts_that_are_missing_are_named() {
+    let place = Place::with(&[("EXPORT_SWEEP_SCHEDULE", ""), ("ACS_CONTENT_HOSTS", "")]).await;
+    let mut settings = place.settings.clone();
+    settings.remove("EXPORT_SWEEP_SCHEDULE");
+    let found = report(&run(&settings, &["doctor", "--json"]).await);
+    assert_failed(
+        &found,
+        "timer schedule",
+        "the Functions host disables ExportSweep",
+        "EXPORT_SWEEP_SCHEDULE=0 * * * * *",
+    );
+    assert_failed(
+        &found,
+        "content hosts",
+        "names no host",
+        "set ACS_CONTENT_HOSTS",
+    );
+}
+
+#[tokio::test]
+async fn a_key_of_another_function_is_called_that() {
+    let answer = async |uri: axum::http::Uri| match uri.path() {
+        "/api/openapi.json" | "/api/vault/summary" => StatusCode::OK,
+        _ => StatusCode::UNAUTHORIZED,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move { axum::serve(listener, Router::new().fallback(answer)).await });
+    let place = Place::with(&[("FUNCTIONS_KEY", "key-of-vault")]).await;
+    let (_, found) = place.examined(&["--url", &url]).await;
+    assert_failed(
+        &found,
+        "function key",
+        "one of the function Vault only",
+        "put a host key into FUNCTIONS_KEY",
+    );
+    let functions = check(&found, "functions");
+    assert_eq!(functions["result"], "notChecked", "{functions}");
 }
 
 #[tokio::test]

@@ -281,6 +281,7 @@ fn links_between_documents_lead_somewhere() {
         "CHANGELOG.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
+        "docs/NOTIFICATIONS.md",
         "docs/SETTINGS.md",
         "docs/VERBS.md",
         "docs/SCALING.md",

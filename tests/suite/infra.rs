@@ -12,7 +12,7 @@ use tree_sitter::{Node, Parser};
 use crate::documents::{read, repository, rust_files};
 
 /// Settings that the Bicep does not set, and why; `otherSettings` takes them all the same.
-const LEFT_OUT: [(&[&str], &str); 8] = [
+const LEFT_OUT: [(&[&str], &str); 9] = [
     (
         &[
             "TELEPHONY_APP_ID",
@@ -29,6 +29,8 @@ const LEFT_OUT: [(&[&str], &str); 8] = [
             "DELETE_OTHER_OBJECT",
             "DELETE_UNSOLICITED",
             "POISON_RETENTION",
+            "TIMESTAMP_URL",
+            "TIMESTAMP_CA",
         ],
         "right as they are, unless somebody decides otherwise",
     ),
@@ -69,6 +71,10 @@ const LEFT_OUT: [(&[&str], &str); 8] = [
             "CHUNKS_IN_FLIGHT",
         ],
         "the defaults fit the instances and the service",
+    ),
+    (
+        &["NOTIFY_URL", "NOTIFY_SECRET", "NOTIFY_QUEUE_URL"],
+        "set where somebody receives notifications",
     ),
     (&["LOG"], "the alerts read what the default logs"),
 ];

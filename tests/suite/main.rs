@@ -3,6 +3,7 @@
 //! | module | proves |
 //! |---|---|
 //! | `*_contract` | every implementation of a seam keeps the same promises |
+//! | `api_manners` | mistakes at the HTTP API are answered with what is wrong; its description is complete |
 //! | `acs_credentials` | what happens when ACS refuses our credential |
 //! | `backup_vault` | copies that are made elsewhere and come home |
 //! | `catalogue` | recordings are found and shown at the cost of a page, whatever was interrupted |
@@ -40,6 +41,7 @@
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
+//! | `notifications` | what others are told of recordings, signed and at least once |
 //! | `operator_page` | the operator's page in a real browser |
 //! | `operator_actions` | what operators' actions cost |
 //! | `operator_verbs` | what an operator types at a shell |
@@ -50,6 +52,7 @@
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
+//! | `shell_mistakes` | mistakes at the shell say what is wrong; `find` finds what the API finds |
 //! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
 //! | `source_deletion` | whose source is deleted at ACS, whatever an event says |
 //! | `standings` | every door says the same of how recordings stand; what nobody looked at is never called safe |
@@ -65,6 +68,7 @@
 //! | `documents` | what the repository says of itself is true |
 
 mod acs_credentials;
+mod api_manners;
 mod audit_contention;
 mod audit_log;
 mod audit_stamps;
@@ -108,6 +112,7 @@ mod large_events;
 mod legacy_generations;
 mod media_truth;
 mod memory_bound;
+mod notifications;
 mod operations_guide;
 mod operator_actions;
 mod operator_page;
@@ -128,6 +133,7 @@ mod repeated_requests;
 mod retention;
 mod schedules;
 mod sdk_traffic;
+mod shell_mistakes;
 mod shell_settings;
 mod source_deletion;
 mod standings;

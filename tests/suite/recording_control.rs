@@ -282,10 +282,14 @@ async fn an_idempotency_key_of_another_call_starts_nothing_and_says_so() {
         established_call(&world).await,
         established_call(&world).await,
     );
-    // A text stands for a start of its call; a UUID goes to ACS as it is.
+    // A text stands for one start, as a UUID does.
     let (first, second) = (start(&one, "agent 7").await, start(&other, "agent 7").await);
-    assert_eq!((first.0, second.0), (200, 200));
-    assert_ne!(first.1["recordingId"], second.1["recordingId"]);
+    assert_eq!((first.0, second.0), (200, 422));
+    assert_eq!(
+        second.1["error"]["code"], "IdempotencyKeyReused",
+        "{}",
+        second.1
+    );
     let (one, other) = (
         established_call(&world).await,
         established_call(&world).await,

@@ -7,13 +7,17 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::{Check, within};
+use super::{Check, DEADLINE, within, within_of};
 
 const HANDLER: &str = "handler";
 const KEY: &str = "function key";
 const WEBHOOK: &str = "webhook, Event Grid schema";
 const CLOUD_EVENTS: &str = "webhook, CloudEvents";
 const EVENT_GRID: &str = "eventgrid.azure.net";
+/// Functions that may have keys of their own, and what they answer to them.
+const OTHER_FUNCTIONS: [(&str, &str); 2] =
+    [("Vault", "/api/vault/summary"), ("Metrics", "/api/metrics")];
+const HANGS: &str = "it runs and hangs: check its log for what it waits for, such as a storage that does not answer, and restart the app";
 
 /// Where the functions are, and their key and secret.
 pub struct Handler {
@@ -37,20 +41,22 @@ pub(super) async fn checks(
         let says = "its URL is not https, so the function key is not sent there";
         return vec![Check::failed(HANDLER, says, "give its https:// URL")];
     }
-    let reached = within(HANDLER, handler.reached(client)).await;
+    let reached = within_of(DEADLINE, HANDLER, HANGS, handler.reached(client)).await;
     if reached.result != super::Outcome::Fine {
         return vec![reached];
     }
-    let (key, webhook, cloud_events) = tokio::join!(
+    let (key, webhook, cloud_events, functions, trigger) = tokio::join!(
         within(KEY, handler.accepts_key(client)),
         within(WEBHOOK, handler.validates(wants_token, client)),
         within(CLOUD_EVENTS, handler.allows(client)),
+        within("functions", handler.functions(client)),
+        within("Event Grid trigger", handler.trigger(client)),
     );
-    vec![reached, key, webhook, cloud_events]
+    vec![reached, key, webhook, cloud_events, functions, trigger]
 }
 
 impl Handler {
-    fn request(
+    pub(super) fn request(
         &self,
         client: &Client,
         method: Method,
@@ -90,6 +96,11 @@ impl Handler {
             .send()
             .await
         {
+            Err(error) if error.is_timeout() && !error.is_connect() => Check::failed(
+                HANDLER,
+                "it takes the request, and does not answer in time",
+                HANGS,
+            ),
             Err(error) => Check::failed(HANDLER, unreachable(&error), self.where_it_runs()),
             Ok(answer) if answer.status().is_success() => Check::fine(HANDLER, answers(&answer)),
             Ok(answer) if answer.status() == StatusCode::NOT_FOUND => Check::failed(
@@ -121,7 +132,7 @@ impl Handler {
         );
         match request.send().await {
             Err(error) => Check::failed(KEY, unreachable(&error), self.where_it_runs()),
-            Ok(answer) if is_refused(&answer) => self.refused(KEY, &answer),
+            Ok(answer) if is_refused(&answer) => self.of_another_function(&answer, client).await,
             Ok(answer) if answer.status().is_success() => {
                 Check::fine(KEY, "the host accepts the key")
             }
@@ -134,6 +145,25 @@ impl Handler {
                 "check the handler's log, and the check of the ledger",
             ),
         }
+    }
+
+    /// A function accepts its own keys and those of the host.
+    async fn of_another_function(&self, answer: &Response, client: &Client) -> Check {
+        for (function, path) in OTHER_FUNCTIONS {
+            let request = self.request(client, Method::GET, path, &[]);
+            let is_accepted = match request.send().await {
+                Ok(other) => other.status().is_success(),
+                Err(_) => false,
+            };
+            if self.key.is_some() && is_accepted {
+                return Check::failed(
+                    KEY,
+                    format!("the key in FUNCTIONS_KEY is one of the function {function} only"),
+                    "put a host key into FUNCTIONS_KEY, which every function accepts: `az functionapp keys list --name <app> --resource-group <group>`",
+                );
+            }
+        }
+        self.refused(KEY, answer)
     }
 
     fn refused(&self, name: &str, answer: &Response) -> Check {

@@ -12,6 +12,7 @@ use crate::acs::ApiVersion;
 use crate::acs::api_version::Generation;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingOptions, StartRecordingRequest};
 use crate::control::invalid::InvalidRequest;
+use crate::recording::id::canonical;
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind};
 
@@ -44,7 +45,14 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
         return Err(InvalidRequest::of(field, format!("`{field}` is empty.")));
     }
     if field != "serverCallId" {
-        return Ok(call);
+        return if is_server_call_id(id) {
+            let message = format!(
+                "`{field}` is a server call id; give it as `serverCallId`, and no `{field}`."
+            );
+            Err(InvalidRequest::of(field, message))
+        } else {
+            Ok(call)
+        };
     }
     if Uuid::try_parse(id).is_ok() {
         let message = "`serverCallId` is a plain call id. The server call id is the long text that `getServerCallId()` of the \
@@ -61,6 +69,15 @@ pub fn call(call: RecordedCall) -> Result<RecordedCall, InvalidRequest> {
     Ok(RecordedCall::Locator(CallLocator::ServerCall {
         server_call_id,
     }))
+}
+
+/// Whether a text is a call's conversation URL, plain or in base64, as a server call id is.
+fn is_server_call_id(text: &str) -> bool {
+    let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+    let canonical = canonical(text.trim());
+    let decoded = BASE64_URL_SAFE_NO_PAD.decode(canonical.as_bytes()).ok();
+    let decoded = decoded.and_then(|bytes| String::from_utf8(bytes).ok());
+    is_url(text) || decoded.is_some_and(|decoded| is_url(&decoded))
 }
 
 /// Checks everything of a start but the call.
@@ -251,6 +268,27 @@ mod tests {
             call(server_call(url)),
             Ok(server_call(&BASE64_URL_SAFE_NO_PAD.encode(url)))
         );
+    }
+
+    #[rstest::rstest]
+    #[case("https://api.flightproxy.skype.com/api/v2/cp/conv/d1A7?i=6")]
+    #[case("aHR0cHM6Ly9hcGkuZmxpZ2h0cHJveHkuc2t5cGUuY29tL2FwaQ==")]
+    #[case("aHR0cHM6Ly9hcGkuZmxpZ2h0cHJveHkuc2t5cGUuY29tL2FwaQ")]
+    fn a_server_call_id_in_the_place_of_another_id_is_refused(#[case] id: &str) {
+        let id = || id.to_owned();
+        for other in [
+            RecordedCall::Locator(CallLocator::GroupCall {
+                group_call_id: id(),
+            }),
+            RecordedCall::Locator(CallLocator::RoomCall { room_id: id() }),
+            RecordedCall::Connection(id()),
+        ] {
+            let problem = call(other).unwrap_err();
+            assert!(
+                problem.message.contains("give it as `serverCallId`"),
+                "{problem}"
+            );
+        }
     }
 
     #[test]

@@ -126,6 +126,7 @@ impl ChunkLedger {
                 self.put_marker(after).await?;
             }
         }
+        self.keep_notices(before, after).await?;
         Ok(self.mark_new(before, after).await?)
     }
 

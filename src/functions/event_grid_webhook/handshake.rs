@@ -23,7 +23,12 @@ const REQUEST_ORIGIN: &str = "webhook-request-origin";
 const REQUEST_RATE: &str = "webhook-request-rate";
 
 /// The handshake of CloudEvents: who asks may deliver, as fast as it likes.
-pub(super) async fn allow(headers: HeaderMap) -> Response {
+#[utoipa::path(
+    options, path = "/api/eventgrid/webhook", operation_id = "allowDeliveries", tag = "events",
+    params(("WebHook-Request-Origin" = String, Header, description = "Who wants to deliver")),
+    responses((status = 200, description = "`WebHook-Allowed-Origin` names who may", body = Object))
+)]
+pub(crate) async fn allow(headers: HeaderMap) -> Response {
     let origin = headers
         .get(REQUEST_ORIGIN)
         .and_then(|origin| origin.to_str().ok())

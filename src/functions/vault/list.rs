@@ -17,6 +17,7 @@ use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::summary::{self, Deadlines, PoisonList, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
+use crate::functions::query::with_plus;
 use crate::standing::verdict::Verdict;
 use crate::store::index::Period;
 
@@ -81,7 +82,8 @@ pub(crate) struct ListQuery {
     state: Option<String>,
     /// `mp4`, `mp3` or `wav`.
     format: Option<String>,
-    /// A `recordingId` or `callId`, or how it begins.
+    /// An id of a recording, call, chunk or person, or how one of a recording or call begins; a day (`2026-03-02`), a month,
+    /// or two with `..` between; a state; the text of a case's tag.
     q: Option<String>,
     /// How many at most, up to 200.
     top: Option<usize>,
@@ -101,8 +103,13 @@ pub(crate) async fn recordings(
     State(app): State<Arc<App>>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<Page>, Problem> {
-    let wanted = wanted(read(query)?)?;
-    Ok(Json(app.catalogue.list(&wanted).await?))
+    let mut query = read(query)?;
+    let text = query.q.take().filter(|text| !text.trim().is_empty());
+    let wanted = wanted(query)?;
+    Ok(Json(match text {
+        Some(text) => app.catalogue.search(&text, wanted).await?,
+        None => app.catalogue.list(&wanted).await?,
+    }))
 }
 
 fn read<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
@@ -127,6 +134,10 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
         .map(|text| moment(&text, 1))
         .transpose()
         .map_err(invalid("to"))?;
+    if from.zip(to).is_some_and(|(from, to)| from >= to) {
+        let message = "`from` is not before `to`; give the earlier time as `from`.";
+        return Err(Problem::invalid(Some("from"), message));
+    }
     let format =
         filled(query.format).map(|text| text.parse().map_err(|error| format!("is wrong: {error}")));
     let after = filled(query.continuation).map(|text| {
@@ -142,14 +153,14 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     }
     Ok(ListFilter {
         period: Period { from, to },
-        call: filled(query.call),
-        participant: filled(query.participant),
+        call: filled(query.call).as_deref().map(with_plus),
+        participant: filled(query.participant).as_deref().map(with_plus),
         status: filled(query.state)
             .map(|text| text.parse())
             .transpose()
             .map_err(invalid("state"))?,
         format: format.transpose().map_err(invalid("format"))?,
-        id: filled(query.q),
+        id: None,
         top,
         after: after.transpose().map_err(invalid("continuation"))?,
     })

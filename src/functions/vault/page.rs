@@ -71,7 +71,12 @@ fn source(inline: &str) -> String {
     )
 }
 
-pub(super) async fn page(headers: HeaderMap) -> Response {
+/// The operator's page; it asks for a key of the function `Vault`.
+#[utoipa::path(
+    get, path = "/api/vault", operation_id = "showPage", tag = "vault",
+    responses((status = 200, description = "The page", content_type = "text/html"))
+)]
+pub(crate) async fn page(headers: HeaderMap) -> Response {
     let of_page = [
         (header::CONTENT_SECURITY_POLICY, POLICY.as_str()),
         (header::ETAG, ETAG.as_str()),

@@ -1,0 +1,254 @@
+//! One search box for everything: an id of any kind, a day or days, a state, a person, the text of a case. What is typed at
+//! the shell, into the page and into the API's `q` finds the same. It must not know who asks.
+
+use std::str::FromStr as _;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _};
+
+use super::list::{ListFilter, Page};
+use super::person::Person;
+use super::row::Row;
+use super::{Catalogue, CatalogueError};
+use crate::recording::{DocumentId, RecordingId};
+use crate::standing::Standing;
+use crate::store::holds::Held;
+use crate::store::index::{Listed, Period, recording_name};
+
+/// What a text asks for by its form alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Period(Period),
+    Standing(Standing),
+    /// What it names is not evident.
+    Name,
+}
+
+impl Asked {
+    fn of(text: &str) -> Self {
+        if let Some(period) = period(text) {
+            return Self::Period(period);
+        }
+        Standing::from_str(text).map_or(Self::Name, Self::Standing)
+    }
+}
+
+impl Catalogue {
+    /// A page of the recordings that `text` finds, newest first, among those of `filter`. A search for a person is written
+    /// into the audit log.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn search(&self, text: &str, filter: ListFilter) -> Result<Page, CatalogueError> {
+        let text = text.trim();
+        match Asked::of(text) {
+            Asked::Period(period) => {
+                let period = narrowed(period, filter.period);
+                self.list(&ListFilter { period, ..filter }).await
+            }
+            Asked::Standing(status) => {
+                let status = Some(status);
+                self.list(&ListFilter { status, ..filter }).await
+            }
+            Asked::Name => self.named(text, filter).await,
+        }
+    }
+
+    async fn named(&self, text: &str, filter: ListFilter) -> Result<Page, CatalogueError> {
+        // An unencoded `+` of a query reads as a space, and ids have none.
+        let id = text.replace(' ', "+");
+        if let Some(recording) = self.of_document(&id).await? {
+            let id = Some(recording.to_string());
+            return self.list(&ListFilter { id, ..filter }).await;
+        }
+        if let Some(rows) = self.of_someone(&id).await? {
+            return Ok(page_of(rows, &filter));
+        }
+        if let Some(rows) = self.of_cases(text).await? {
+            return Ok(page_of(rows, &filter));
+        }
+        let id = Some(id);
+        self.list(&ListFilter { id, ..filter }).await
+    }
+
+    /// The recording of a chunk.
+    async fn of_document(&self, text: &str) -> Result<Option<RecordingId>, CatalogueError> {
+        let Ok(id) = text.parse::<DocumentId>() else {
+            return Ok(None);
+        };
+        let entry = self.entry(&id).await?;
+        Ok(entry.and_then(|entry| entry.chunk.recording_id))
+    }
+
+    /// The recordings of a person; `None` where nobody of that name took part in one.
+    async fn of_someone(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
+        let Ok(person) = text.parse::<Person>() else {
+            return Ok(None);
+        };
+        let list = self.list_of(&person).await?;
+        let index = self.ledger.index();
+        let any = index.places(&list, Period::default(), None, 1).await?;
+        if any.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(self.find_person(&person).await?.recordings))
+    }
+
+    /// The recordings that are held for cases whose tag contains the text; `None` where there is no such case.
+    async fn of_cases(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
+        let text = text.to_lowercase();
+        let mut holds = self.ledger.holds().all().await?;
+        holds.retain(|hold| {
+            let mut cases = hold.cases.iter();
+            cases.any(|case| case.tag.to_string().to_lowercase().contains(&text))
+        });
+        if holds.is_empty() {
+            return Ok(None);
+        }
+        let rules = self.rules();
+        let mut rows: Vec<Row> = Vec::new();
+        for hold in holds {
+            let recordings = match &hold.held {
+                Held::RecordingId(id) => {
+                    let found = self.recorded(&recording_name(id)).await?;
+                    found.into_iter().collect()
+                }
+                Held::CallId(id) => {
+                    let list = Listed::Call(id.to_string());
+                    self.recordings_at(&list).await?.found
+                }
+            };
+            for recording in recordings {
+                let row = self.with_cases(recording).await?.row(rules);
+                if rows
+                    .iter()
+                    .all(|known| known.recording_id != row.recording_id)
+                {
+                    rows.push(row);
+                }
+            }
+        }
+        Ok(Some(rows))
+    }
+}
+
+/// Rows of an answer that is no list of the index: all on one page, as far as `top` goes.
+fn page_of(mut rows: Vec<Row>, filter: &ListFilter) -> Page {
+    rows.retain(|row| filter.admits(row));
+    rows.sort_by_key(|row| std::cmp::Reverse(row.started_at));
+    rows.truncate(filter.top);
+    Page {
+        recordings: rows,
+        continuation: None,
+    }
+}
+
+/// `2026-03-02`, `2026-03`, or two of them with `..` between; both ends included (UTC).
+fn period(text: &str) -> Option<Period> {
+    let (from, to) = text.split_once("..").unwrap_or((text, text));
+    let (from, to) = (from.trim(), to.trim());
+    let from = match from {
+        "" => None,
+        from => Some(days(from)?.0),
+    };
+    let to = match to {
+        "" => None,
+        to => Some(days(to)?.1),
+    };
+    (from.is_some() || to.is_some()).then_some(Period { from, to })
+}
+
+/// The beginning of a day or month, and of the one after it.
+fn days(text: &str) -> Option<(Timestamp, Timestamp)> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let (first, next) = match (text.len(), is_plain) {
+        (10, true) => {
+            let day: Date = text.parse().ok()?;
+            (day, day.checked_add(1.day()).ok()?)
+        }
+        (7, true) => {
+            let day: Date = format!("{text}-01").parse().ok()?;
+            (day, day.checked_add(1.month()).ok()?)
+        }
+        (_, _) => return None,
+    };
+    let beginning = |day: Date| Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+    Some((beginning(first)?, beginning(next)?))
+}
+
+/// What is in both.
+fn narrowed(one: Period, other: Period) -> Period {
+    let later = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.max(other)),
+        (one, other) => one.or(other),
+    };
+    let earlier = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    Period {
+        from: later(one.from, other.from),
+        to: earlier(one.to, other.to),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(from: Option<&str>, to: Option<&str>) -> Asked {
+        let at = |text: &str| format!("{text}T00:00:00Z").parse().unwrap();
+        Asked::Period(Period {
+            from: from.map(at),
+            to: to.map(at),
+        })
+    }
+
+    #[rstest::rstest]
+    #[case("2026-03-02", Some("2026-03-02"), Some("2026-03-03"))]
+    #[case("2026-03", Some("2026-03-01"), Some("2026-04-01"))]
+    #[case("2026-03-02..2026-03-07", Some("2026-03-02"), Some("2026-03-08"))]
+    #[case("2026-03-02 .. 2026-03-07", Some("2026-03-02"), Some("2026-03-08"))]
+    #[case("2026-12..", Some("2026-12-01"), None)]
+    #[case("..2026-12-31", None, Some("2027-01-01"))]
+    fn days_and_months_are_periods(
+        #[case] text: &str,
+        #[case] from: Option<&str>,
+        #[case] to: Option<&str>,
+    ) {
+        assert_eq!(Asked::of(text), asked(from, to));
+    }
+
+    #[rstest::rstest]
+    #[case("..")]
+    #[case("2026-02-30")]
+    #[case("2026-13")]
+    #[case("20260302")]
+    #[case("7c62cca0-0000-4444-8888-000000000001")]
+    #[case("4:+15551230001")]
+    fn other_texts_are_names(#[case] text: &str) {
+        assert_eq!(Asked::of(text), Asked::Name);
+    }
+
+    #[test]
+    fn a_state_is_a_state() {
+        assert_eq!(Asked::of("lost"), Asked::Standing(Standing::Lost));
+    }
+
+    #[test]
+    fn of_two_periods_what_lies_in_both_counts() {
+        let Asked::Period(march) = Asked::of("2026-03") else {
+            panic!("it is a month")
+        };
+        let Asked::Period(until) = Asked::of("..2026-03-02") else {
+            panic!("it is a period")
+        };
+        assert_eq!(
+            Asked::Period(narrowed(march, until)),
+            asked(Some("2026-03-01"), Some("2026-03-03"))
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! What only the Functions host knows: which functions are loaded, and whether its own door for Event Grid answers.
+
+use reqwest::{Client, Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::Check;
+use super::handler::Handler;
+
+const FUNCTIONS: &str = "functions";
+const TRIGGER: &str = "Event Grid trigger";
+/// Without these nothing is exported by itself.
+const NEEDED: [&str; 2] = ["RecordingFileStatusUpdated", "ExportSweep"];
+const WHERE: &str = "az functionapp function list --name <app> --resource-group <group> --query \"[].{name:name,isDisabled:isDisabled}\"";
+
+impl Handler {
+    /// Which functions the host has loaded; it says so to the master key only.
+    pub(super) async fn functions(&self, client: &Client) -> Check {
+        let request = self.request(client, Method::GET, "/admin/functions", &[]);
+        let answer = match request.send().await {
+            Err(_) => return Check::not_checked(FUNCTIONS, "the host did not answer"),
+            Ok(answer) => answer,
+        };
+        match answer.status() {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Check::not_checked(
+                FUNCTIONS,
+                "FUNCTIONS_KEY is not the master key, which the host lists its functions for (`az functionapp keys list`)",
+            ),
+            status if status.is_success() => match answer.json::<Value>().await {
+                Ok(Value::Array(functions)) => of_functions(&functions),
+                Ok(_) | Err(_) => {
+                    Check::not_checked(FUNCTIONS, "the answer of the host cannot be read")
+                }
+            },
+            status => Check::not_checked(
+                FUNCTIONS,
+                format!("there is no Functions host at this address: it answers {status}"),
+            ),
+        }
+    }
+
+    /// The handshake of a subscription to the trigger; for the system key `eventgrid_extension`, or the master key.
+    pub(super) async fn trigger(&self, client: &Client) -> Check {
+        let code = Uuid::new_v4().to_string();
+        let event = json!([{
+            "id": Uuid::new_v4(), "topic": "/recording-vault/doctor", "subject": "", "data": {"validationCode": code},
+            "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "eventTime": "2026-01-01T00:00:00Z",
+            "metadataVersion": "1", "dataVersion": "2",
+        }]);
+        let query = [("functionName", NEEDED[0])];
+        let request = self
+            .request(client, Method::POST, "/runtime/webhooks/eventgrid", &query)
+            .header("aeg-event-type", "SubscriptionValidation")
+            .json(&event);
+        let answer = match request.send().await {
+            Err(_) => return Check::not_checked(TRIGGER, "the host did not answer"),
+            Ok(answer) => answer,
+        };
+        let status = answer.status();
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Check::not_checked(
+                TRIGGER,
+                "FUNCTIONS_KEY is neither the system key `eventgrid_extension` nor the master key, which its handshake needs (`az functionapp keys list`)",
+            );
+        }
+        let text = answer.text().await.unwrap_or_default();
+        let answered: Value = serde_json::from_str(&text).unwrap_or_default();
+        if answered["validationResponse"] == code.as_str() {
+            return Check::fine(TRIGGER, "the validation code comes back");
+        }
+        if text.contains("cannot find function") {
+            let says = format!("the host has not loaded {}", NEEDED[0]);
+            return Check::failed(
+                TRIGGER,
+                says,
+                format!("look which functions it has: `{WHERE}`"),
+            );
+        }
+        if status == StatusCode::NOT_FOUND {
+            return Check::not_checked(TRIGGER, "there is no Functions host at this address");
+        }
+        Check::failed(
+            TRIGGER,
+            format!("it answers {status}, and not with the validation code"),
+            format!("look whether it is disabled: `{WHERE}`, and at the host's log"),
+        )
+    }
+}
+
+fn of_functions(functions: &[Value]) -> Check {
+    let of_name = |name: &str| functions.iter().find(|function| function["name"] == name);
+    let is_disabled = |function: &Value| {
+        let marks = [&function["isDisabled"], &function["config"]["disabled"]];
+        marks
+            .into_iter()
+            .any(|mark| *mark == true || *mark == "true")
+    };
+    let missing: Vec<&str> = NEEDED
+        .into_iter()
+        .filter(|name| of_name(name).is_none())
+        .collect();
+    if !missing.is_empty() {
+        return Check::failed(
+            FUNCTIONS,
+            format!("the host has not loaded {}", missing.join(" and ")),
+            "publish all of `dist/`, and check the host's log for the reason: a setting that a binding names and that is missing keeps a function from being loaded",
+        );
+    }
+    let disabled: Vec<&str> = functions
+        .iter()
+        .filter(|function| is_disabled(function))
+        .filter_map(|function| function["name"].as_str())
+        .collect();
+    if disabled.is_empty() {
+        let count = functions.len();
+        return Check::fine(
+            FUNCTIONS,
+            format!("{count} are loaded, and none is disabled"),
+        );
+    }
+    Check::failed(
+        FUNCTIONS,
+        format!("disabled: {}", disabled.join(", ")),
+        "enable them: `az functionapp config appsettings delete --name <app> --resource-group <group> --setting-names AzureWebJobs.<function>.Disabled`",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    #[test]
+    fn functions_that_are_missing_or_disabled_are_named() {
+        let needed = || NEEDED.map(|name| json!({"name": name})).to_vec();
+        assert_eq!(of_functions(&needed()).result, Outcome::Fine);
+        let without = of_functions(&needed()[..1]);
+        assert!(without.result == Outcome::Failed && without.says.contains("ExportSweep"));
+        for mark in [
+            json!({"isDisabled": true}),
+            json!({"config": {"disabled": true}}),
+        ] {
+            let mut functions = needed();
+            for (name, value) in mark.as_object().unwrap() {
+                functions[1][name] = value.clone();
+            }
+            let check = of_functions(&functions);
+            assert_eq!(check.says, "disabled: ExportSweep");
+        }
+    }
+}

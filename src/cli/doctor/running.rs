@@ -1,0 +1,140 @@
+//! Whether the app runs by itself: is the timer's schedule set, does the sweep run, do events arrive?
+
+use jiff::{SignedDuration, Timestamp};
+use timer_schedule::Schedule;
+
+use super::{Check, within};
+use recording_vault::app::App;
+use recording_vault::catalogue::list::ListFilter;
+use recording_vault::error_chain::ErrorChain;
+
+const SCHEDULE: &str = "timer schedule";
+const SWEEP: &str = "last sweep";
+const EVENTS: &str = "events";
+const SETTING: &str = "EXPORT_SWEEP_SCHEDULE";
+/// A sweep may take `SWEEP_BUDGET`, and the host may be a little late.
+const LATE_AFTER: SignedDuration = SignedDuration::from_mins(10);
+/// Recordings that are looked at for the last event.
+const LOOKED_AT: usize = 20;
+
+/// The host reads the schedule from the app setting, and disables the timer where there is none.
+pub(super) fn schedule(variables: &[(String, String)]) -> Check {
+    let given = variables.iter().find(|(name, _)| name == SETTING);
+    match given.map(|(_, value)| value.trim()) {
+        Some(value) if !value.is_empty() => Check::fine(SCHEDULE, format!("`{value}`")),
+        Some(_) | None => Check::failed(
+            SCHEDULE,
+            format!("{SETTING} is not set: the Functions host disables ExportSweep then"),
+            format!(
+                "set it: `az functionapp config appsettings set --name <app> --resource-group <group> --settings \"{SETTING}=0 * * * * *\"`; locally in local.settings.json"
+            ),
+        ),
+    }
+}
+
+/// How long ago the last sweep ended, and whether the next one is overdue.
+pub(super) async fn last_sweep(app: &App, variables: &[(String, String)]) -> Check {
+    let schedule = variables.iter().find(|(name, _)| name == SETTING);
+    let schedule = schedule.and_then(|(_, text)| text.parse().ok());
+    within(SWEEP, async {
+        match app.ledger.last_sweep().await {
+            Ok(Some(sweep)) => of_sweep(sweep.at, schedule.as_ref(), app.clock.now()),
+            Ok(None) => Check::not_checked(SWEEP, "no sweep has run on this ledger yet"),
+            Err(error) => Check::not_checked(SWEEP, ErrorChain(&error).to_string()),
+        }
+    })
+    .await
+}
+
+fn of_sweep(at: Timestamp, schedule: Option<&Schedule>, now: Timestamp) -> Check {
+    let age = now.duration_since(at);
+    let says = format!("it ended {} ago, at {at:.0}", readable(age));
+    let next = schedule.map_or(Some(at), |schedule| schedule.next(at));
+    let is_late = next.is_some_and(|next| now.duration_since(next) > LATE_AFTER);
+    if is_late {
+        let remedy = "check that the app runs, that ExportSweep is not disabled (`az functionapp function list --name <app> --resource-group <group>`), and the app's log";
+        Check::failed(SWEEP, format!("{says}; the next one is overdue"), remedy)
+    } else {
+        Check::fine(SWEEP, says)
+    }
+}
+
+fn readable(age: SignedDuration) -> String {
+    let seconds = age.as_secs().max(0);
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        7200..172_800 => format!("{} h", seconds / 3600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// Whether files of recordings were ever announced: that there is a subscription cannot be seen from here.
+pub(super) async fn events(app: &App) -> Check {
+    let newest = ListFilter {
+        top: LOOKED_AT,
+        ..ListFilter::default()
+    };
+    within(EVENTS, async {
+        let page = match app.catalogue.list(&newest).await {
+            Ok(page) => page,
+            Err(error) => return Check::not_checked(EVENTS, ErrorChain(&error).to_string()),
+        };
+        let announced = page.recordings.iter().find(|row| row.chunks > 0);
+        let ask = "`az eventgrid system-topic event-subscription list --resource-group <group> --system-topic-name <topic>` lists the subscriptions; one for Microsoft.Communication.RecordingFileStatusUpdated must lead to this app";
+        match (announced, page.recordings.is_empty()) {
+            (Some(row), _) => {
+                let started = row
+                    .started_at
+                    .map_or_else(|| "unknown".to_owned(), |at| format!("{at:.0}"));
+                Check::fine(
+                    EVENTS,
+                    format!("files were announced; the newest recording with files began at {started}"),
+                )
+            }
+            (None, true) => Check::not_checked(
+                EVENTS,
+                format!("none has arrived yet, so it is unknown whether there is a subscription: {ask}"),
+            ),
+            (None, false) => Check::failed(
+                EVENTS,
+                "there are recordings, and no event announced the files of the newest ones",
+                ask,
+            ),
+        }
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Outcome;
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[rstest::rstest]
+    #[case::on_time("2026-03-02T10:00:30Z", Some("0 * * * * *"), Outcome::Fine)]
+    #[case::late("2026-03-02T10:20:00Z", Some("0 * * * * *"), Outcome::Failed)]
+    #[case::hourly("2026-03-02T10:50:00Z", Some("0 0 * * * *"), Outcome::Fine)]
+    #[case::unknown_schedule("2026-03-02T10:50:00Z", None, Outcome::Failed)]
+    fn a_sweep_is_overdue_by_its_schedule(
+        #[case] now: &str,
+        #[case] schedule: Option<&str>,
+        #[case] expected: Outcome,
+    ) {
+        let schedule: Option<Schedule> = schedule.map(|text| text.parse().unwrap());
+        let check = of_sweep(at("2026-03-02T10:00:10Z"), schedule.as_ref(), at(now));
+        assert_eq!(check.result, expected, "{}", check.says);
+    }
+
+    #[test]
+    fn a_schedule_that_is_not_set_is_a_failure_although_it_has_a_default() {
+        let with = |value: &str| schedule(&[(SETTING.to_owned(), value.to_owned())]).result;
+        assert_eq!(schedule(&[]).result, Outcome::Failed);
+        assert_eq!(with(" "), Outcome::Failed);
+        assert_eq!(with("0 * * * * *"), Outcome::Fine);
+    }
+}

@@ -1,0 +1,128 @@
+//! `recording-vault find`: recordings by whatever is known of them, newest first. The search is that of the API and the page.
+
+use std::fmt;
+
+use clap::Args;
+use recording_vault::app::App;
+use recording_vault::catalogue::CatalogueError;
+use recording_vault::catalogue::list::ListFilter;
+use recording_vault::catalogue::row::Row;
+use recording_vault::compose;
+use recording_vault::config::Config;
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::output::Output;
+use super::table::Table;
+
+/// Recordings that are read at a time.
+const PAGE: usize = 100;
+/// The characters of an id that a table shows: enough to tell two calls apart.
+const SHORT: usize = 13;
+
+/// The arguments of `find`.
+#[derive(Args)]
+pub struct Find {
+    /// An id of a recording, call, chunk or person; a day, a month, or two with `..` between; a state; the text of a case
+    #[arg(required = true)]
+    text: Vec<String>,
+    /// The most recordings to list
+    #[arg(long, default_value_t = 100)]
+    top: usize,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    #[serde(skip)]
+    text: String,
+    pub recordings: Vec<Row>,
+    /// More were found than are listed.
+    #[serde(rename = "hasMore")]
+    has_more: bool,
+}
+
+impl Find {
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = compose::app(config)?;
+        let found = find(&app, self.text.join(" "), self.top).await?;
+        output.report(&found)?;
+        Ok(Exit::fine_if(!found.recordings.is_empty()))
+    }
+}
+
+/// The newest `top` recordings that a text finds.
+///
+/// # Errors
+/// When the ledger fails.
+pub async fn find(app: &App, text: String, top: usize) -> Result<Found, CatalogueError> {
+    let (mut recordings, mut filter) = (Vec::new(), ListFilter::default());
+    loop {
+        filter.top = PAGE.min(top - recordings.len()).max(1);
+        let page = app.catalogue.search(&text, filter.clone()).await?;
+        recordings.extend(page.recordings);
+        // A continuation that was just issued can be read.
+        filter.after = page.continuation.and_then(|place| place.parse().ok());
+        if filter.after.is_none() || recordings.len() >= top {
+            let has_more = filter.after.is_some();
+            recordings.truncate(top);
+            return Ok(Found {
+                text,
+                recordings,
+                has_more,
+            });
+        }
+    }
+}
+
+/// A state as the API names it.
+fn status(row: &Row) -> String {
+    let status = serde_json::to_value(row.status).unwrap_or_default();
+    status.as_str().unwrap_or_default().to_owned()
+}
+
+fn shortened(id: &str) -> String {
+    if id.chars().count() <= SHORT {
+        return id.to_owned();
+    }
+    id.chars().take(SHORT - 1).chain(['…']).collect()
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.recordings.is_empty() {
+            return write!(
+                f,
+                "No recording matches `{}`. A recording that is not exported yet is not found by its participants.",
+                self.text
+            );
+        }
+        let mut table = Table::new(&["started", "call", "state", "size", "chunks"]);
+        for row in &self.recordings {
+            let started = row.started_at.map_or_else(
+                || "unknown".to_owned(),
+                |at| at.strftime("%Y-%m-%d %H:%M:%SZ").to_string(),
+            );
+            let call = row.call_id.as_deref().unwrap_or("unknown");
+            let size = row.size_bytes.map_or_else(
+                || "-".to_owned(),
+                |size| bytesize::ByteSize(size).to_string(),
+            );
+            let held = if row.held { ", held" } else { "" };
+            let chunks = format!("{}{held}", row.chunks);
+            table.row([started, shortened(call), status(row), size, chunks]);
+            table.note(row.recording_id.as_str());
+        }
+        table.fmt(f)?;
+        let count = self.recordings.len();
+        let plural = if count == 1 { "" } else { "s" };
+        let more = if self.has_more {
+            "; there are more: give --top"
+        } else {
+            ""
+        };
+        write!(f, "\n{count} recording{plural}{more}.")
+    }
+}

@@ -1,0 +1,169 @@
+//! `recording-vault open` and `play-url`: addresses that a person opens in a browser or a player.
+
+use std::fmt;
+
+use clap::Args;
+use jiff::Timestamp;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use recording_vault::app::App;
+use recording_vault::catalogue::detail::RecordingLookup;
+use recording_vault::catalogue::media::{ChunkFile, FileKind};
+use recording_vault::compose;
+use recording_vault::config::Config;
+use recording_vault::recording::{DocumentId, RecordingId};
+use serde::Serialize;
+use url::Url;
+
+use super::exit::Exit;
+use super::find;
+use super::output::{Output, complain};
+
+/// Where the functions of this app are.
+#[derive(Debug, Clone, Args)]
+pub struct AppUrl {
+    /// Where the functions are; by default the variable `FUNCTIONS_URL`
+    #[arg(long, value_name = "https://<app>.azurewebsites.net")]
+    url: Option<Url>,
+}
+
+/// The arguments of `open`.
+#[derive(Args)]
+pub struct Open {
+    /// The recording, or anything by which `find` finds exactly one
+    recording: String,
+    #[command(flatten)]
+    app: AppUrl,
+}
+
+/// The arguments of `play-url`.
+#[derive(Args)]
+pub struct PlayUrl {
+    /// The chunk
+    document: DocumentId,
+    #[command(flatten)]
+    app: AppUrl,
+}
+
+impl AppUrl {
+    /// The address of a path, which may end with a fragment.
+    fn join(self, path: &str) -> Result<Url, &'static str> {
+        let given = self.url.or_else(|| {
+            let url = std::env::var("FUNCTIONS_URL").ok()?;
+            url.parse().ok()
+        });
+        let url = given.filter(|url| matches!(url.scheme(), "http" | "https"));
+        let url = url.and_then(|url| url.join(path).ok());
+        url.ok_or(
+            "give --url https://<app>.azurewebsites.net, or set FUNCTIONS_URL: the settings do not say where the functions are",
+        )
+    }
+}
+
+/// An address.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Address {
+    url: Url,
+    /// Until when it is good; `None`: it asks for a key, and is good for as long as the app runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.url)
+    }
+}
+
+fn refused(why: impl fmt::Display) -> Exit {
+    complain(&format!("{why}\n"));
+    Exit::NeedsAttention
+}
+
+impl Open {
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = compose::app(config)?;
+        let id = match only_recording(&app, &self.recording).await? {
+            Matches::One(id) => id,
+            Matches::Many => {
+                let text = &self.recording;
+                return Ok(refused(format!(
+                    "more than one recording matches `{text}`; choose one: recording-vault find {text}"
+                )));
+            }
+            Matches::None => {
+                return Ok(refused(format!(
+                    "no recording matches `{}`",
+                    self.recording
+                )));
+            }
+        };
+        let id = utf8_percent_encode(&id, NON_ALPHANUMERIC);
+        match self.app.join(&format!("/api/vault/#/recordings/{id}")) {
+            Ok(url) => {
+                output.report(&Address {
+                    url,
+                    expires_at: None,
+                })?;
+                Ok(Exit::Fine)
+            }
+            Err(why) => Ok(refused(why)),
+        }
+    }
+}
+
+/// The recordings that a text finds.
+enum Matches {
+    One(String),
+    Many,
+    None,
+}
+
+async fn only_recording(app: &App, text: &str) -> anyhow::Result<Matches> {
+    if let Ok(id) = text.parse::<RecordingId>()
+        && matches!(app.catalogue.show(&id).await?, RecordingLookup::Known(_))
+    {
+        return Ok(Matches::One(id.to_string()));
+    }
+    let mut found = find::find(app, text.to_owned(), 2).await?.recordings;
+    Ok(match (found.pop(), found.is_empty()) {
+        (Some(row), true) => Matches::One(row.recording_id),
+        (Some(_), false) => Matches::Many,
+        (None, _) => Matches::None,
+    })
+}
+
+impl PlayUrl {
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        let app = compose::app(config)?;
+        let id = self.document;
+        let why = match app.catalogue.media(&id, FileKind::Media).await? {
+            ChunkFile::Proved(_) => None,
+            ChunkFile::Unknown => Some("is not in the ledger".to_owned()),
+            ChunkFile::NotYet => Some("is not in the vault yet".to_owned()),
+            ChunkFile::None => Some("has no media in the vault".to_owned()),
+            ChunkFile::GivenUp { reason } => Some(format!("was given up: {reason}")),
+            ChunkFile::Lost { reason } => Some(format!("is lost: {reason}")),
+            ChunkFile::Removed { reason } => Some(format!("is in the vault no more: {reason}")),
+            ChunkFile::InPlace { location } => {
+                Some(format!("is in your own storage, at {location}"))
+            }
+        };
+        if let Some(why) = why {
+            return Ok(refused(format!("{id} {why}")));
+        }
+        let (ticket, expires_at) = app.tickets.issue(&id, app.clock.now()).await?;
+        match self.app.join(&format!("/api/vault/play/{ticket}")) {
+            Ok(url) => {
+                let expires_at = Some(expires_at);
+                output.report(&Address { url, expires_at })?;
+                Ok(Exit::Fine)
+            }
+            Err(why) => Ok(refused(why)),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Settings of notifications: who receives them. Off unless one of the two receivers is set.
+
+use std::str::FromStr;
+
+use super::reader::Reader;
+use crate::notify::queue::NotifyQueueUrl;
+use crate::notify::webhook::{WebhookConfig, WebhookSecret};
+
+/// Who receives events.
+#[derive(Debug, Clone)]
+pub enum NotifyConfig {
+    Webhook(WebhookConfig),
+    Queue(NotifyQueueUrl),
+}
+
+impl Reader {
+    pub(super) fn notify(&mut self) -> Option<NotifyConfig> {
+        let url = self.https_url("NOTIFY_URL");
+        let secret = self.parsed("NOTIFY_SECRET", WebhookSecret::from_str);
+        let queue = self.parsed("NOTIFY_QUEUE_URL", NotifyQueueUrl::from_str);
+        let (has_url, has_secret) = (
+            self.text("NOTIFY_URL").is_some(),
+            self.text("NOTIFY_SECRET").is_some(),
+        );
+        if has_url && self.text("NOTIFY_QUEUE_URL").is_some() {
+            self.problem(
+                "NOTIFY_QUEUE_URL",
+                "and NOTIFY_URL are both set; keep one of them",
+            );
+        }
+        if has_url != has_secret {
+            self.problem(
+                "NOTIFY_SECRET",
+                "and NOTIFY_URL belong together; set both or none. Make a secret: echo whsec_$(openssl rand -base64 32)",
+            );
+        }
+        let webhook = url.zip(secret);
+        webhook
+            .map(|(url, secret)| NotifyConfig::Webhook(WebhookConfig { url, secret }))
+            .or(queue.map(NotifyConfig::Queue))
+    }
+}

@@ -1,0 +1,138 @@
+//! Query parameters that a route does not know are refused: a filter with a misspelt name would list everything, as if it
+//! matched. Knows the parameters of each route, and no value.
+
+use std::collections::BTreeSet;
+
+use axum::extract::{MatchedPath, Request};
+use axum::http::Method;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use url::form_urlencoded;
+
+use super::problem::Problem;
+use crate::suggestion;
+
+/// What the Functions host, or who calls it, may add to every request.
+const ALWAYS: [&str; 3] = ["code", "clientId", "secret"];
+/// Routes whose callers decide what they send: ACS, bots; and a browser's address line.
+const ANYTHING: [&str; 5] = [
+    "/api/recordings/callbacks",
+    "/api/telephony/v3/conversations/{conversationId}/activities",
+    "/api/telephony/v3/conversations/{conversationId}/activities/{activityId}",
+    "/api/vault",
+    "/api/vault/",
+];
+/// Parameters by the route of a GET. The other routes have none.
+const PARAMETERS: [(&str, &[&str]); 5] = [
+    (
+        "/api/recordings",
+        &["state", "conversation", "continuation", "top"],
+    ),
+    (
+        "/api/vault/recordings",
+        &[
+            "from",
+            "to",
+            "call",
+            "participant",
+            "state",
+            "format",
+            "q",
+            "top",
+            "continuation",
+        ],
+    ),
+    (
+        "/api/vault/recordings/{recording_id}/evidence",
+        &["timeZone"],
+    ),
+    ("/api/vault/days", &["from", "to"]),
+    ("/api/vault/deadlines", &["hours"]),
+];
+
+/// Answers 400 to a parameter that the route does not know, or that is there twice.
+pub async fn refuse_unknown(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let query = request.uri().query().unwrap_or_default();
+    match route.map(MatchedPath::as_str) {
+        Some(route) => match problem(request.method(), route, query) {
+            Some(problem) => problem.into_response(),
+            None => next.run(request).await,
+        },
+        None => next.run(request).await,
+    }
+}
+
+fn problem(method: &Method, route: &str, query: &str) -> Option<Problem> {
+    if ANYTHING.contains(&route) {
+        return None;
+    }
+    let of_route = PARAMETERS.iter().find(|(known, _)| *known == route);
+    let known = match (method, of_route) {
+        (&Method::GET | &Method::HEAD, Some((_, known))) => *known,
+        (_, _) => &[],
+    };
+    let mut seen = BTreeSet::new();
+    for (name, _) in form_urlencoded::parse(query.as_bytes()) {
+        if ALWAYS.contains(&&*name) {
+            continue;
+        }
+        if !known.contains(&&*name) {
+            let hint = suggestion::hint(&name, known);
+            let message = format!("`{name}` is no query parameter of this route{hint}");
+            return Some(Problem::invalid(Some(&name), message));
+        }
+        if !seen.insert(name.clone()) {
+            let message = format!("`{name}` is given twice; give it once.");
+            return Some(Problem::invalid(Some(&name), message));
+        }
+    }
+    None
+}
+
+/// A parameter in whose value a `+` may have been sent unencoded, which reads as a space: ids have no spaces.
+pub fn with_plus(text: &str) -> String {
+    text.replace(' ', "+")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("GET", "/api/vault/recordings", "from=2026-03-01&code=x&clientId=y")]
+    #[case("HEAD", "/api/vault/recordings", "q=x")]
+    #[case("POST", "/api/recordings", "code=x")]
+    #[case("POST", "/api/recordings/callbacks", "anything=x&anything=y")]
+    #[case("GET", "/api/vault/", "utm_source=mail")]
+    fn what_a_route_knows_passes(#[case] method: Method, #[case] route: &str, #[case] query: &str) {
+        assert_eq!(problem(&method, route, query), None);
+    }
+
+    #[rstest::rstest]
+    #[case(
+        "GET",
+        "/api/vault/recordings",
+        "form=2026-03-01",
+        "did you mean `from`?"
+    )]
+    #[case("GET", "/api/vault/recordings", "limit=5", "did you mean `top`?")]
+    #[case("GET", "/api/vault/days", "x=1", "expected `from` or `to`.")]
+    #[case("GET", "/api/vault/days", "from=a&from=b", "given twice")]
+    #[case("POST", "/api/recordings", "top=5", "there are none here.")]
+    #[case("GET", "/api/recordings/{recording_id}", "x", "there are none here.")]
+    fn anything_else_is_refused_with_what_is_probably_meant(
+        #[case] method: Method,
+        #[case] route: &str,
+        #[case] query: &str,
+        #[case] expected: &str,
+    ) {
+        let problem = problem(&method, route, query).map(|problem| format!("{problem:?}"));
+        assert!(
+            problem
+                .as_ref()
+                .is_some_and(|problem| problem.contains(expected)),
+            "{problem:?}"
+        );
+    }
+}

@@ -1,0 +1,206 @@
+//! What a notice tells, as a CloudEvent, looked up when it is sent: only what is true is told.
+
+use std::error::Error;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::control::day_summary::DaySummary;
+use crate::control::register::RecordingRegister;
+use crate::export::entry::LedgerEntry;
+use crate::export::{ChunkLedger, ChunkState, ExportReceipt};
+use crate::recording::{DocumentId, RecordingId};
+use crate::store::outbox::Notice;
+
+/// <https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CloudEvent {
+    specversion: &'static str,
+    pub id: String,
+    source: String,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    subject: String,
+    time: Timestamp,
+    datacontenttype: &'static str,
+    data: Value,
+}
+
+/// Whether a notice came true.
+pub(super) enum Telling {
+    True {
+        kind: &'static str,
+        subject: String,
+        data: Value,
+    },
+    NotYet,
+    /// It is not true any more, or what it names is gone.
+    NoMore,
+}
+
+impl CloudEvent {
+    pub(super) fn new(
+        id: &str,
+        source: &str,
+        (kind, subject): (&'static str, String),
+        time: Timestamp,
+        data: Value,
+    ) -> Self {
+        Self {
+            specversion: "1.0",
+            id: id.to_owned(),
+            source: source.to_owned(),
+            kind,
+            subject,
+            time,
+            datacontenttype: "application/json",
+            data,
+        }
+    }
+}
+
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// Looks up what a notice tells.
+pub(super) async fn telling(
+    ledger: &ChunkLedger,
+    register: &RecordingRegister,
+    notice: &Notice,
+) -> Result<Telling, Failure> {
+    match notice {
+        Notice::Exported { document_id, .. }
+        | Notice::Doubtful { document_id, .. }
+        | Notice::AtRisk { document_id, .. }
+        | Notice::Lost { document_id, .. } => {
+            let Some(found) = ledger.find(document_id).await? else {
+                return Ok(Telling::NotYet);
+            };
+            Ok(of_chunk(notice, document_id, &found.entry))
+        }
+        Notice::Missing { recording_id } => missing(register, recording_id).await,
+        Notice::DayCompleted { day } => {
+            let day = day.to_string();
+            let Some(summary) = register.day_summary(&day).await? else {
+                return Ok(Telling::NotYet);
+            };
+            Ok(completed(&day, &summary))
+        }
+    }
+}
+
+fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> Telling {
+    let receipt = entry.state.receipt();
+    let in_place = matches!(entry.state, ChunkState::InPlace { .. });
+    let is_pending = matches!(entry.state, ChunkState::Pending);
+    let otherwise = if is_pending {
+        Telling::NotYet
+    } else {
+        Telling::NoMore
+    };
+    let mut data = chunk_data(entry);
+    let kind = match notice {
+        Notice::Exported { .. } if receipt.is_some() || in_place => {
+            "com.recording-vault.recording.exported"
+        }
+        Notice::Doubtful { .. } => match receipt.and_then(ExportReceipt::anomaly) {
+            Some(anomaly) => {
+                data["reason"] = anomaly.into();
+                "com.recording-vault.recording.doubtful"
+            }
+            None => return otherwise,
+        },
+        Notice::AtRisk { percent_over, .. } if !entry.is_safe() => {
+            data["percentOver"] = (*percent_over).into();
+            data["expiresAt"] = entry.expires_at.to_string().into();
+            "com.recording-vault.recording.atRisk"
+        }
+        Notice::Lost { .. } => match &entry.state {
+            ChunkState::Expired { reason, .. } => {
+                data["reason"] = reason.clone().into();
+                "com.recording-vault.recording.lost"
+            }
+            ChunkState::Pending
+            | ChunkState::Exported { .. }
+            | ChunkState::SourceDeleted { .. }
+            | ChunkState::SourceLeft { .. }
+            | ChunkState::Removing { .. }
+            | ChunkState::Removed { .. }
+            | ChunkState::InPlace { .. }
+            | ChunkState::DeadLettered { .. } => return otherwise,
+        },
+        Notice::Exported { .. }
+        | Notice::AtRisk { .. }
+        | Notice::Missing { .. }
+        | Notice::DayCompleted { .. } => return otherwise,
+    };
+    let recording = entry.chunk.filed_under();
+    Telling::True {
+        kind,
+        subject: format!("recordings/{recording}/chunks/{document_id}"),
+        data,
+    }
+}
+
+/// What is known of a chunk, and nothing of who took part.
+fn chunk_data(entry: &LedgerEntry) -> Value {
+    let chunk = &entry.chunk;
+    let mut data = json!({
+        "documentId": chunk.document_id,
+        "index": chunk.index,
+        "recordingId": chunk.recording_id,
+        "callId": chunk.call_id,
+        "serverCallId": chunk.server_call_id,
+        "startedAt": chunk.started_at,
+        "durationMs": chunk.duration_ms,
+        "format": chunk.format,
+    });
+    if let Some(receipt) = entry.state.receipt() {
+        let media = receipt.media();
+        data["file"] = media.name().to_string().into();
+        data["sizeBytes"] = media.size_bytes().into();
+        data["sha256"] = media.sha256().to_string().into();
+        data["vault"] = json!(receipt.vault());
+    }
+    data
+}
+
+async fn missing(register: &RecordingRegister, id: &RecordingId) -> Result<Telling, Failure> {
+    let Some(account) = register.find(id).await? else {
+        return Ok(Telling::NoMore);
+    };
+    if account.files.announced_at.is_some() {
+        return Ok(Telling::NoMore);
+    }
+    let Some(since) = account.files.missing_since else {
+        return Ok(Telling::NotYet);
+    };
+    let data = json!({
+        "recordingId": account.recording_id,
+        "callId": account.call_id,
+        "serverCallId": account.conversation_id(),
+        "startedAt": account.started_at,
+        "endedAt": account.ended_at(),
+        "missingSince": since,
+    });
+    Ok(Telling::True {
+        kind: "com.recording-vault.recording.missing",
+        subject: format!("recordings/{id}"),
+        data,
+    })
+}
+
+fn completed(day: &str, summary: &DaySummary) -> Telling {
+    Telling::True {
+        kind: "com.recording-vault.day.completed",
+        subject: format!("days/{day}"),
+        data: json!({
+            "day": day,
+            "recordings": summary.recordings,
+            "incomplete": summary.incomplete,
+            // A sum of nothing is -0.0.
+            "minutes": summary.minutes + 0.0,
+            "madeAt": summary.made_at,
+        }),
+    }
+}

@@ -1,0 +1,108 @@
+//! A Storage queue as the receiver: each message is a CloudEvent as JSON, in base64, as queue triggers of Functions read it.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::http::StatusCode;
+use azure_storage_queue::QueueClient;
+use azure_storage_queue::models::QueueMessage;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use super::{CloudEvent, NotTaken};
+use crate::vault::VaultUrl;
+use crate::vault::azure::redacted;
+use crate::vault::url::ContainerUrl;
+
+/// The client's own repetitions included.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// The URL of a queue; with a SAS it is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct NotifyQueueUrl(ContainerUrl);
+
+impl NotifyQueueUrl {
+    /// Whether it carries a SAS, so that no identity is needed.
+    pub fn has_sas(&self) -> bool {
+        self.0.has_sas()
+    }
+}
+
+impl FromStr for NotifyQueueUrl {
+    type Err = String;
+
+    /// Says what is wrong without repeating the URL, which may hold a SAS.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected =
+            "expected https://<account>.queue.core.windows.net/<queue>, with or without a SAS";
+        // The rules of a container hold for a queue as well: https, a name, no token over plain http.
+        match text.parse() {
+            Ok(VaultUrl::Container(url)) => Ok(Self(url)),
+            Ok(VaultUrl::Directory(_)) => Err(format!("is a directory; {expected}")),
+            Err(_) => Err(format!("is no URL of a queue; {expected}")),
+        }
+    }
+}
+
+impl fmt::Debug for NotifyQueueUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Puts events into a queue.
+pub struct NotifyQueue {
+    client: QueueClient,
+}
+
+impl NotifyQueue {
+    /// Sets up; sends nothing. `identity` is used where the URL carries no SAS.
+    ///
+    /// # Errors
+    /// When the client refuses the URL.
+    pub fn new(
+        url: &NotifyQueueUrl,
+        identity: Option<Arc<dyn TokenCredential>>,
+    ) -> azure_core::Result<Self> {
+        let credential = if url.has_sas() { None } else { identity };
+        Ok(Self {
+            client: QueueClient::new(url.0.expose().clone(), credential, None)?,
+        })
+    }
+
+    /// Puts an event into the queue, which the first one makes.
+    ///
+    /// # Errors
+    /// When the queue does not take it.
+    pub async fn send(&self, event: &CloudEvent) -> Result<(), NotTaken> {
+        let sending = async {
+            match self.put(event).await {
+                Err(error) if error.http_status() == Some(StatusCode::NotFound) => {
+                    self.client.create(None).await?;
+                    self.put(event).await
+                }
+                sent => sent,
+            }
+        };
+        match tokio::time::timeout(DEADLINE, sending).await {
+            Ok(sent) => sent.map_err(|error| NotTaken::Unavailable(redacted(&error))),
+            Err(_) => Err(NotTaken::Unavailable(
+                format!("it did not answer within {DEADLINE:?}").into(),
+            )),
+        }
+    }
+
+    async fn put(&self, event: &CloudEvent) -> azure_core::Result<()> {
+        let text = serde_json::to_vec(event).expect("an event has string keys only");
+        let message = QueueMessage {
+            message_text: Some(BASE64_STANDARD.encode(text)),
+        };
+        self.client
+            .send_message(message.try_into()?, None)
+            .await
+            .map(drop)
+    }
+}

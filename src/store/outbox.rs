@@ -1,0 +1,177 @@
+//! The outbox: notices of what others want to learn at once. A notice is written before what it tells becomes true, and
+//! removed after it was sent; so none is lost, whatever is killed in between. It must not know how notices are sent.
+//!
+//! `outbox/<id>.json` in the ledger's storage. The id is a function of what the notice tells: to write it twice makes one.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::recording::{DocumentId, RecordingId};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::{DocumentStore, Precondition, StoreError, Version};
+
+const OUTBOX: &str = "outbox/";
+/// Hex digits of an id: no two notices share them.
+const ID_LENGTH: usize = 40;
+
+/// What is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "kind",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Notice {
+    /// A chunk is in the vault, and proved. A chunk that is opened and exported again is reported again.
+    Exported {
+        document_id: DocumentId,
+        opening: u64,
+    },
+    /// The media of a chunk contradicts what is reported of it.
+    Doubtful {
+        document_id: DocumentId,
+        opening: u64,
+    },
+    /// This share of a chunk's time at ACS has passed, and it is not in the vault.
+    AtRisk {
+        document_id: DocumentId,
+        percent_over: u32,
+    },
+    /// ACS dropped a chunk before it was in the vault.
+    Lost {
+        document_id: DocumentId,
+        opening: u64,
+    },
+    /// A recording ended, and no event announced its files in time.
+    Missing { recording_id: RecordingId },
+    /// The report of a day is made.
+    DayCompleted { day: Date },
+}
+
+/// A notice as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptNotice {
+    #[serde(flatten)]
+    pub notice: Notice,
+    pub noted_at: Timestamp,
+}
+
+/// A notice that is to be sent.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// The same for the same notice, however often it is sent.
+    pub id: String,
+    pub kept: KeptNotice,
+    key: String,
+    version: Version,
+}
+
+/// Notices that wait to be sent.
+#[derive(Clone)]
+pub struct Outbox {
+    store: Arc<dyn DocumentStore>,
+}
+
+impl Outbox {
+    pub fn new(store: Arc<dyn DocumentStore>) -> Self {
+        Self { store }
+    }
+
+    /// Keeps a notice; returns when it is durable.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn keep(&self, notice: Notice, noted_at: Timestamp) -> Result<(), StoreError> {
+        let key = format!("{OUTBOX}{}.json", id_of(&notice));
+        let kept = KeptNotice { notice, noted_at };
+        let content = serde_json::to_vec(&kept).expect("a notice has string keys only");
+        // One that is there already tells the same.
+        self.store
+            .put(&key, Bytes::from(content), Precondition::Absent)
+            .await
+            .map(drop)
+    }
+
+    /// At most `limit` notices after the one with the id `after`; those that are not readable are left out.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn waiting(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Outgoing>, StoreError> {
+        let after = after.map(|id| format!("{OUTBOX}{id}.json"));
+        let keys = self.store.list(OUTBOX, after.as_deref(), limit).await?;
+        let mut waiting = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(found) = self.store.find(&key).await? else {
+                continue;
+            };
+            let id = key
+                .strip_prefix(OUTBOX)
+                .and_then(|id| id.strip_suffix(".json"));
+            let (Some(id), Ok(kept)) = (id, serde_json::from_slice(&found.content)) else {
+                tracing::error!(key, "A notice is not readable and is not sent");
+                continue;
+            };
+            waiting.push(Outgoing {
+                id: id.to_owned(),
+                kept,
+                version: found.version,
+                key,
+            });
+        }
+        Ok(waiting)
+    }
+
+    /// Forgets a notice that was sent, or that turned out not to be true.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn remove(&self, sent: &Outgoing) -> Result<(), StoreError> {
+        // Another process may have sent it as well: then it is gone, or was kept again and is sent again.
+        self.store
+            .remove_unchanged(&sent.key, &sent.version)
+            .await
+            .map(drop)
+    }
+}
+
+fn id_of(notice: &Notice) -> String {
+    let text = serde_json::to_vec(notice).expect("a notice has string keys only");
+    let mut id = Sha256Digest::of(&text).to_string();
+    id.truncate(ID_LENGTH);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vault::memory::MemoryDocumentStore;
+
+    #[tokio::test]
+    async fn a_notice_that_is_kept_twice_waits_once_until_it_is_removed() {
+        let outbox = Outbox::new(Arc::new(MemoryDocumentStore::default()));
+        let lost = |id: &str| Notice::Lost {
+            document_id: id.parse().unwrap(),
+            opening: 1,
+        };
+        for id in ["0-eus-d1-a", "0-eus-d1-a", "0-eus-d1-b"] {
+            outbox.keep(lost(id), Timestamp::UNIX_EPOCH).await.unwrap();
+        }
+        let waiting = outbox.waiting(None, 10).await.unwrap();
+        assert_eq!(waiting.len(), 2);
+        let next = outbox.waiting(Some(&waiting[0].id), 10).await.unwrap();
+        assert_eq!(next.len(), 1);
+        assert_eq!(next[0].kept, waiting[1].kept);
+        outbox.remove(&waiting[0]).await.unwrap();
+        outbox.remove(&waiting[0]).await.unwrap();
+        assert_eq!(outbox.waiting(None, 10).await.unwrap().len(), 1);
+    }
+}
