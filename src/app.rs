@@ -41,6 +41,8 @@ pub struct App {
     /// Takes the commands of bots; `None` where they are off.
     pub telephony: Option<TelephonyDoor>,
     pub event_budget: Duration,
+    /// How long events that could not be read are kept.
+    pub poison_retention: Duration,
     pub sweep_budget: Duration,
     /// Whether the vault's API may change something.
     pub operator_actions: bool,

@@ -29,6 +29,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use crate::clock::Clock;
 use crate::control::register::RecordingRegister;
 use crate::error_chain::ErrorChain;
+use crate::export::destination::DestinationError;
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
 use crate::recording::DocumentId;
@@ -58,6 +59,8 @@ pub enum CatalogueError {
     Register(#[from] DocumentError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] DestinationError),
 }
 
 impl Catalogue {

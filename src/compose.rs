@@ -23,6 +23,7 @@ use crate::config::{
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
 use crate::export::retention::Retention;
+use crate::export::source::RecordingSource;
 use crate::export::{ChunkLedger, ExportDriver, ExportSweep, Sources, Vaults};
 use crate::export_queue::ExportQueue;
 use crate::identity::{self, IdentityConfig};
@@ -79,10 +80,11 @@ pub fn app(config: Config) -> Result<App, BuildError> {
     ));
     let ledger = ledger(&storage, &config.limits, &clock);
     let vaults = storage.vaults;
+    let source: Arc<dyn RecordingSource> = Arc::new(acs.content);
     let driver = Arc::new(ExportDriver::new(
         ledger.clone(),
         Sources {
-            acs: Arc::new(acs.content),
+            acs: Arc::clone(&source),
             external: Arc::new(storage.external),
         },
         vaults.clone(),
@@ -94,7 +96,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         .retention
         .map(|policy| Retention::new(ledger.clone(), vaults.clone(), Arc::clone(&clock), policy));
     Ok(App {
-        intake: Intake::new(&ledger, &control, config.auto_record, &clock),
+        intake: Intake::new(&ledger, &control, &source, config.auto_record, &clock),
         dispatch: Dispatch::new(
             Arc::clone(&driver),
             storage.queue,
@@ -110,6 +112,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
         telephony: telephony(config.telephony, &control, &store, &new_identity)?,
         event_budget: config.limits.event_budget,
+        poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,
         operator_actions: config.operator_actions,
         clock,

@@ -100,6 +100,8 @@ pub struct TimeLimits {
     pub sweep_budget: Duration,
     pub claim_ttl: Duration,
     pub source_retention: Duration,
+    /// How long events that could not be read are kept.
+    pub poison_retention: Duration,
 }
 
 /// How log lines are filtered and written, and where metrics and traces go.
@@ -249,11 +251,13 @@ impl Reader {
         let sweep_budget = self.duration("SWEEP_BUDGET", Duration::from_secs(1));
         let claim_ttl = self.duration("CLAIM_TTL", SHORTEST_CLAIM);
         let source_retention = self.duration("SOURCE_RETENTION", Duration::from_secs(1));
+        let poison_retention = self.duration("POISON_RETENTION", Duration::from_hours(1));
         Some(TimeLimits {
             event_budget: event_budget?,
             sweep_budget: sweep_budget?,
             claim_ttl: claim_ttl?,
             source_retention: source_retention?,
+            poison_retention: poison_retention?,
         })
     }
 }

@@ -29,7 +29,7 @@ pub mod transfer;
 pub mod vaults;
 
 pub use budget::Budget;
-pub use driver::next_step::{DeletionPolicy, OnAnomaly, OnUnknownMedia};
+pub use driver::next_step::{DeletionPolicy, OnAnomaly, OnUnknownMedia, OnUnsolicited};
 pub use driver::{DriveOutcome, ExportDriver, ExportPolicy, ProofAge, Sources};
 pub use entry::LedgerEntry;
 pub use ledger::ChunkLedger;

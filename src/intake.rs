@@ -3,10 +3,15 @@
 //!
 //! It knows no HTTP and no envelope: `functions` parses those and hands over events.
 
+mod arrivals;
 pub mod backpressure;
+mod calls;
+mod chunks;
 pub mod dispatch;
 mod event_problems;
 mod events_in;
+mod housekeeping;
+mod kept;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,21 +19,23 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use serde_json::Value;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
+use self::arrivals::{NotedArrival, Turns};
+use self::housekeeping::Housekeeping;
 use crate::clock::Clock;
+use crate::control::RecordingControl;
 use crate::control::auto_record::AutoRecord;
-use crate::control::{Announcement, ControlError, RecordingControl};
-use crate::error_chain::ErrorChain;
 use crate::export::ChunkLedger;
-use crate::export::ledger::{LedgerError, Recorded};
+use crate::export::ledger::{Arrival, LedgerError, WhyKept};
+use crate::export::source::RecordingSource;
 use crate::metrics;
-use crate::recording::call_event::{CallEnded, CallStarted};
-use crate::recording::{DocumentId, IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
-
-use event_problems::EventProblems;
+use crate::recording::{DocumentId, IncomingEvent};
 
 pub use events_in::events_in;
 
+/// Chunks of one event that a delivery records; the sweep goes on with more.
+const CHUNKS_AT_ONCE: usize = 1000;
 /// Of an event with more chunks the log has one line for all.
 const CHUNKS_LOGGED_EACH: usize = 50;
 /// Characters of an unknown event type that the log repeats.
@@ -40,8 +47,13 @@ const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
 pub struct Intake {
     ledger: ChunkLedger,
     control: Arc<RecordingControl>,
+    source: Arc<dyn RecordingSource>,
     auto_record: Option<AutoRecord>,
     clock: Arc<dyn Clock>,
+    turns: Turns,
+    housekeeping: Housekeeping,
+    /// This process, among those that take events.
+    process: Uuid,
 }
 
 /// How many lines the log has for the chunks of one event.
@@ -75,18 +87,23 @@ pub struct Delivery<'a> {
 }
 
 impl Intake {
-    /// `auto_record`: which calls are recorded without a request; `None` where none is.
+    /// `source`: where chunks are read from; `auto_record`: which calls are recorded without a request; `None` where none is.
     pub fn new(
         ledger: &ChunkLedger,
         control: &Arc<RecordingControl>,
+        source: &Arc<dyn RecordingSource>,
         auto_record: Option<AutoRecord>,
         clock: &Arc<dyn Clock>,
     ) -> Self {
         Self {
             ledger: ledger.clone(),
             control: Arc::clone(control),
+            source: Arc::clone(source),
             auto_record,
             clock: Arc::clone(clock),
+            turns: Turns::new(),
+            housekeeping: Housekeeping::default(),
+            process: Uuid::new_v4(),
         }
     }
 
@@ -126,22 +143,64 @@ impl Delivery<'_> {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Takes one event. A large one is noted first: it may be one that ends the process each time.
     async fn take(&mut self, event: &Value) -> Result<(), LedgerError> {
+        let intake = self.intake;
+        let Some(digest) = arrivals::digest_of_large(event) else {
+            let _turn = intake.turns.beside_others().await;
+            return self.process(event).await.map(drop);
+        };
+        let token = Uuid::new_v4();
+        let arriving = intake.ledger.note_arrival(digest, intake.process, token);
+        let arrival = match (arriving.await?, self.origin) {
+            // An operator may know that it can be taken now.
+            (Arrival::SetAside, Origin::Replay) => Arrival::Alone,
+            (arrival, _) => arrival,
+        };
+        let noted = NotedArrival::new(&intake.ledger, digest, token);
+        let taking = async {
+            match arrival {
+                Arrival::Ordinary => {
+                    let _turn = intake.turns.beside_others().await;
+                    self.process(event).await.map(drop)
+                }
+                Arrival::Alone => {
+                    warn!(event = %digest, "Two processes ended while they took an event; it is taken alone");
+                    let _turn = intake.turns.alone().await;
+                    self.record_bare(event).await?;
+                    self.process(event).await.map(drop)
+                }
+                Arrival::SetAside => self.set_aside(event).await,
+            }
+        };
+        noted.during(taking).await?;
+        match arrival {
+            Arrival::Ordinary | Arrival::Alone => noted.end().await,
+            // Until a sweep has taken it, it stays set aside however often it comes.
+            Arrival::SetAside => Ok(()),
+        }
+    }
+
+    /// Takes one event, and says how many chunks it announces.
+    async fn process(&mut self, event: &Value) -> Result<usize, LedgerError> {
         match IncomingEvent::parse(event) {
             Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => {
                 metrics::EVENTS.increment(&["taken"]);
+                let chunk_count = update.chunks.len();
                 // On the heap: it holds entries and accounts.
-                Box::pin(self.record(event, update)).await
+                Box::pin(self.record(event, update)).await?;
+                Ok(chunk_count)
             }
             Ok(IncomingEvent::CallStarted(call)) => {
                 metrics::EVENTS.increment(&["taken"]);
+                self.note_call(&call).await;
                 self.auto_record(&call).await;
-                Ok(())
+                Ok(0)
             }
             Ok(IncomingEvent::CallEnded(call)) => {
                 metrics::EVENTS.increment(&["taken"]);
                 self.close(&call).await;
-                Ok(())
+                Ok(0)
             }
             Ok(IncomingEvent::Other { event_type }) => {
                 metrics::EVENTS.increment(&["ignored"]);
@@ -149,186 +208,21 @@ impl Delivery<'_> {
                 info!(event_type, "Ignored an event of another type");
                 self.logs
                     .push(format!("Ignored an event of type {event_type}"));
-                Ok(())
+                Ok(0)
             }
-            Err(error) => self.keep_poison(event, &error.to_string()).await,
+            Err(error) => self
+                .keep_poison(event, &error.to_string())
+                .await
+                .map(|()| 0),
         }
     }
 
-    async fn record(
-        &mut self,
-        event: &Value,
-        update: RecordingFileStatusUpdated,
-    ) -> Result<(), LedgerError> {
-        let announcement = match self.intake.control.announced(&update).await {
-            Ok(announcement) => announcement,
-            Err(error) => {
-                // The chunks come first; a second delivery of this event lets the register catch up.
-                warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
-                self.again
-                    .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-                match self.intake.control.look_up_announced(&update).await {
-                    Ok(announcement) => announcement,
-                    // Whether the recording was erased is unknown. Nothing is exported before that is known, and Event Grid
-                    // delivers again for longer than such a failure lasts.
-                    Err(error) => {
-                        let error = ErrorChain(&error);
-                        warn!(%error, "Did not record the chunks of an event: it is unknown whether their recording was erased");
-                        return Ok(());
-                    }
-                }
-            }
-        };
-        if update.chunks.is_empty() && update.refused.is_empty() {
-            warn!(event_id = update.event_id, "An event announced no chunk");
-            self.logs.push("The event announced no chunk".to_owned());
-        }
-        let mut problems = EventProblems::of(&update);
-        let chunk_count = update.chunks.len();
-        let logging = if chunk_count <= CHUNKS_LOGGED_EACH {
-            Logging::Each
-        } else {
-            Logging::Together
-        };
-        let mut failed = None;
-        for chunk in update.chunks {
-            let id = chunk.document_id.clone();
-            match self.record_chunk(chunk, announcement, logging).await {
-                Ok(Recorded::Conflicting) => problems.add(|| {
-                    format!("chunk `{id}` is known already, and this event names another location for it")
-                }),
-                Ok(
-                    Recorded::New
-                    | Recorded::AlreadyKnown
-                    | Recorded::Erased
-                    | Recorded::LeftToErasure,
-                ) => {}
-                Err(error) => failed = Some(error),
-            }
-        }
-        if logging == Logging::Together {
-            info!(chunks = chunk_count, "Recorded the chunks of one event");
-        }
-        // Once for the event, however many of its chunks are wrong.
-        if let Some(reason) = problems.reason() {
-            failed = self.keep_poison(event, &reason).await.err().or(failed);
-        }
-        failed.map_or(Ok(()), Err)
-    }
-
-    async fn record_chunk(
-        &mut self,
-        chunk: RecordingChunk,
-        announcement: Announcement,
-        logging: Logging,
-    ) -> Result<Recorded, LedgerError> {
-        let (id, index) = (chunk.document_id.clone(), chunk.index);
-        let recording_id = chunk.recording_id.clone();
-        let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        let recorded = match announcement {
-            Announcement::Registered => self.intake.ledger.record(chunk).await?,
-            Announcement::OfErasedRecording => self.intake.ledger.record_erased(chunk).await?,
-        };
-        metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
-            Recorded::Erased | Recorded::LeftToErasure => "erased",
-            Recorded::New => "new",
-            Recorded::AlreadyKnown => "duplicate",
-            Recorded::Conflicting => "conflicting",
-        }]);
-        match (recorded, logging) {
-            (Recorded::Erased, Logging::Each) => {
-                info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
-                self.logs.push(format!(
-                    "Chunk {id} is not exported: its recording was erased"
-                ));
-            }
-            (Recorded::LeftToErasure, _) => {
-                error!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` belongs to an erased recording, and its export was begun before that was known. Run `recording-vault gdpr erase` again when it is exported.");
-                self.logs.push(format!(
-                    "Chunk {id} belongs to an erased recording, and its export was begun before that was known"
-                ));
-            }
-            (Recorded::New, Logging::Each) => {
-                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");
-            }
-            (Recorded::AlreadyKnown, Logging::Each) => {
-                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
-            }
-            // The event's poison says it.
-            (Recorded::Conflicting, _) | (_, Logging::Together) => {}
-        }
-        if matches!(recorded, Recorded::Erased | Recorded::LeftToErasure) {
-            return Ok(recorded);
-        }
-        if self.known.insert(id.clone()) {
-            self.recorded.push(id);
-        }
-        Ok(recorded)
-    }
-
-    /// Starts the recording of a call. A start that may succeed later makes Event Grid deliver again: a call that is not
-    /// recorded is a loss too.
-    async fn auto_record(&mut self, call: &CallStarted) {
-        if let Some(text) = self.is_past(call) {
-            self.logs.push(text);
-            return;
-        }
-        let started = match &self.intake.auto_record {
-            Some(policy) => self.intake.control.auto_record(policy, call).await,
-            None => None,
-        };
-        let text = match started {
-            None => "The policy records nothing of this call".to_owned(),
-            Some(Ok(view)) => format!("Recording {} of the call", view.recording_id),
-            Some(Err(ControlError::AlreadyInProgress { .. })) => {
-                "The call is being recorded already".to_owned()
-            }
-            Some(Err(error)) => {
-                let text = format!("the call could not be recorded: {}", ErrorChain(&error));
-                error!(error = %ErrorChain(&error), "Could not start the recording of a call that the policy records");
-                if error.may_succeed_later() {
-                    self.again.get_or_insert(text.clone());
-                }
-                text
-            }
-        };
-        self.logs.push(text);
-    }
-
-    /// Why a call is not recorded although the policy might: nobody expects a recording to start long after its call did.
-    fn is_past(&self, call: &CallStarted) -> Option<String> {
-        let policy = self.intake.auto_record.as_ref()?;
-        if self.origin == Origin::Replay {
-            return Some("A replayed event starts no recording".to_owned());
-        }
-        let age = self.intake.clock.now().duration_since(call.event_time?);
-        if age <= LATEST_START || !policy.records(call) {
-            return None;
-        }
-        error!(
-            age_s = age.as_secs(),
-            "A call that the policy records was announced more than an hour late; it is not recorded"
-        );
-        Some("The call was announced more than an hour late, and is not recorded".to_owned())
-    }
-
-    async fn close(&mut self, call: &CallEnded) {
-        let at = call.ended_at.unwrap_or_else(|| self.intake.clock.now());
-        match self
-            .intake
-            .control
-            .call_ended(call.server_call_id.as_str(), at)
-            .await
-        {
-            Ok(Some(id)) => self.logs.push(format!("The call of recording {id} ended")),
-            Ok(None) => self
-                .logs
-                .push("A call ended that this app did not record".to_owned()),
-            // The sweep asks ACS about running recordings, and closes it then.
-            Err(error) => {
-                warn!(error = %ErrorChain(&error), "Could not register the end of a call");
-            }
-        }
+    /// Keeps an event as poison that ended the process each time, and has the sweep try it.
+    async fn set_aside(&mut self, event: &Value) -> Result<(), LedgerError> {
+        let ledger = &self.intake.ledger;
+        ledger.keep_event(event, WhyKept::SetAside, 0).await?;
+        let reason = "the process ended each time it was taken; the sweep tries it again while ACS may have its files";
+        self.keep_poison(event, reason).await
     }
 
     /// Keeps an unreadable event whole and acknowledges it: another delivery would not make it readable.

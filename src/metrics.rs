@@ -48,7 +48,7 @@ metrics! {
     CALLBACKS: Counter = "recording_vault.callbacks", "{callback}", ["outcome"],
         "Reports of ACS about recordings: taken, or refused for their token";
     CHUNKS_ANNOUNCED: Counter = "recording_vault.chunks.announced", "{chunk}", ["outcome"],
-        "Chunks that events announced: new, duplicate (known already), conflicting (known, and said to lie elsewhere) or erased (of a recording that was erased, and not exported)";
+        "Chunks that events announced: new, duplicate (known already), other (of a known document, and exported beside the first), conflicting (known, and said to lie where nothing is read, or a fifth file) or erased (of a recording that was erased, and not exported)";
     CHUNKS_EXPORTED: Counter = "recording_vault.chunks.exported", "{chunk}", ["vault"],
         "Chunks copied and proved, into the vault (home) or the backup vault (backup)";
     CHUNKS_DELETED: Counter = "recording_vault.chunks.deleted", "{chunk}", [],

@@ -2,19 +2,23 @@
 //!
 //! Everything the outside says about a recording becomes one of these types at the door and is not checked again inside.
 
+mod announced_file;
 pub mod call_event;
 pub mod chunk;
 pub mod delete_location;
 pub mod event;
+mod file_number;
 pub mod id;
 pub(crate) mod lenient;
 pub mod media;
 pub mod metadata;
 mod subject;
 
+pub use announced_file::AnnouncedFile;
 pub use chunk::{Absorbed, ChunkEnd, ChunkLocations, RecordingChunk};
-pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept};
+pub use delete_location::{DeleteLocation, OnOtherObject, SourceKept, names_own_object};
 pub use event::{IncomingEvent, InvalidEvent, RecordingFileStatusUpdated, RefusedChunk};
+pub use file_number::{FileNumber, InvalidFileNumber, MOST_FILES};
 pub use id::{CallId, DocumentId, InvalidId, RecordingId, ServerCallId};
 pub use media::{ContentKind, FormatKind, MediaKind};
 pub use metadata::{MetadataSummary, Participant, PauseInterval, RecordingMetadata};

@@ -29,11 +29,12 @@ pub struct TimerReport {
 pub async fn run(app: &App) -> TimerReport {
     let began = Instant::now();
     let budget = Budget::of(app.sweep_budget);
-    let (chunks, recordings, missing, ()) = futures::join!(
+    let (chunks, recordings, missing, (), ()) = futures::join!(
         app.sweep.run_patiently(budget),
         app.control.sweep(budget),
         app.control.report_missing(budget),
-        sweep_bots(app)
+        sweep_bots(app),
+        sweep_events(app, budget)
     );
     if let Err(error) = missing {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for missing recordings");
@@ -58,6 +59,16 @@ pub async fn run(app: &App) -> TimerReport {
         }
     }
     TimerReport { chunks, recordings }
+}
+
+/// Goes on with events that one delivery could not take.
+async fn sweep_events(app: &App, budget: Budget) {
+    if let Err(error) = app.intake.continue_events(budget).await {
+        tracing::error!(error = %ErrorChain(&error), "The sweep could not look for kept events");
+    }
+    if let Err(error) = app.intake.housekeep(app.poison_retention).await {
+        tracing::warn!(error = %ErrorChain(&error), "The sweep could not look through old poison");
+    }
 }
 
 /// One line where something happened. An idle app is quiet: `last-sweep.json` and the host's own account of invocations say

@@ -58,7 +58,7 @@ mod tests {
     #[case("endpoint=https://contoso.communication.azure.com", "no `accesskey=…`")]
     #[case(
         "endpoint=ftp://x;accesskey=c2VjcmV0",
-        "has an endpoint that has the scheme `ftp`"
+        "has an endpoint that has another scheme"
     )]
     #[case(
         "endpoint=https://x;accesskey=*SECRET*",

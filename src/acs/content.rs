@@ -159,6 +159,10 @@ impl AcsContent {
 
 #[async_trait]
 impl RecordingSource for AcsContent {
+    fn admits(&self, location: &str) -> bool {
+        self.guard.admit(location).is_ok()
+    }
+
     /// Always asks by `Range`: the answer's `Content-Range` is the only statement of the total the service makes.
     async fn open(
         &self,

@@ -99,7 +99,7 @@ pub enum Refusal {
     NotAUrl(url::ParseError),
     #[error("the location carries a user name or password")]
     UserInfo,
-    #[error("the location is not https")]
+    #[error("the location is not https; a host on this machine has to be in ACS_CONTENT_HOSTS")]
     NotHttps,
     #[error(
         "`{0}` is not a host of ACS's recording storage; if it is one, add it to ACS_CONTENT_HOSTS"

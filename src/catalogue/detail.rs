@@ -12,10 +12,10 @@ use crate::control::consent::Consent;
 use crate::control::entry::Pause;
 use crate::control::telephony;
 use crate::export::entry::Risk;
-use crate::export::receipt::VaultName;
-use crate::export::{ChunkState, LedgerEntry, layout};
+use crate::export::receipt::{VaultName, VerifiedFile};
+use crate::export::{ChunkState, ExportReceipt, LedgerEntry, layout};
 use crate::media::MediaExamination;
-use crate::recording::{Participant, RecordingId};
+use crate::recording::{FileNumber, Participant, RecordingChunk, RecordingId};
 use crate::store::holds::Case;
 use crate::store::index::recording_name;
 
@@ -132,6 +132,27 @@ pub struct ShownChunk {
     pub channels: Vec<ShownChannel>,
     /// Whether its media can be had here.
     pub playable: bool,
+    /// Its files, where events announced more than one.
+    pub places: Vec<ShownPlace>,
+}
+
+/// A file of a document, where events announced more than one.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ShownPlace {
+    /// What `accept` takes.
+    #[schema(value_type = u8)]
+    pub place: FileNumber,
+    /// Whether its file stands for the document.
+    pub chosen: bool,
+    pub location: Option<String>,
+    /// As in `state`; or, of a file beside the document's, `pending`, `proved`, `missing` or `refused`.
+    pub state: &'static str,
+    pub file: Option<String>,
+    pub size_bytes: Option<u64>,
+    pub sha256: Option<String>,
+    /// Why it is not in the vault.
+    pub problem: Option<String>,
 }
 
 /// What is known of a recording by its id.
@@ -281,6 +302,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
             .filter(|at| *at > now && !entry.state.is_settled()),
         claimed: entry.is_claimed(now),
         failures: failures.collect(),
+        places: places(entry),
         ..unknown
     };
     with_metadata(with_files(shown, entry), entry)
@@ -346,6 +368,35 @@ fn with_metadata(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
     }
 }
 
+/// The files of a document, the one that stands for it first; none where it has one only.
+fn places(entry: &LedgerEntry) -> Vec<ShownPlace> {
+    if entry.further.is_empty() {
+        return Vec::new();
+    }
+    let shown = |chunk: &RecordingChunk, state, receipt: Option<&ExportReceipt>| {
+        let media = receipt.map(ExportReceipt::media);
+        ShownPlace {
+            place: chunk.file_number,
+            chosen: chunk.file_number == entry.chunk.file_number,
+            location: chunk.locations.content.clone(),
+            state,
+            file: media.map(|file| file.name().to_string()),
+            size_bytes: media.map(VerifiedFile::size_bytes),
+            sha256: media.map(|file| file.sha256().to_string()),
+            problem: None,
+        }
+    };
+    let own = shown(&entry.chunk, entry.state.name(), entry.state.receipt());
+    let further = entry.further.iter().map(|further| {
+        let chunk = entry.chunk.with_file(&further.file);
+        ShownPlace {
+            problem: further.problem().map(str::to_owned),
+            ..shown(&chunk, further.state.name(), further.receipt())
+        }
+    });
+    std::iter::once(own).chain(further).collect()
+}
+
 fn content_type(entry: &LedgerEntry) -> Option<&'static str> {
     let by_name = entry
         .state
@@ -386,5 +437,6 @@ fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
         pauses: Vec::new(),
         channels: Vec::new(),
         playable: false,
+        places: Vec::new(),
     }
 }

@@ -47,6 +47,10 @@ pub struct Erasure {
     pub left: Vec<LeftRecording>,
     /// Chunks that ACS has still and drops by itself; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
+    /// Events that could not be read, and named the person or an erased recording.
+    pub events: usize,
+    /// Such events that name a recording that is left, too.
+    pub events_left: usize,
 }
 
 /// A recording that is as it was, or partly erased; a repeat goes on with it.
@@ -95,12 +99,17 @@ impl Eraser {
             .audit_operator(AuditAction::PersonErasing, &subject, detail)
             .await?;
         let mut erasure = Erasure::default();
+        let mut documents = Vec::new();
         for recorded in found {
             let recording_id = recorded.account.recording_id.to_string();
             let done = Box::pin(self.erase_recording(person, &recorded, reason)).await?;
             erasure.at_acs.extend(done.at_acs);
             match done.outcome {
-                Outcome::Done => erasure.erased.push(recording_id),
+                Outcome::Done => {
+                    let erased = recorded.chunks.iter();
+                    documents.extend(erased.map(|chunk| chunk.document_id.to_string()));
+                    erasure.erased.push(recording_id);
+                }
                 Outcome::Left(reason) => erasure.left.push(LeftRecording {
                     recording_id,
                     reason,
@@ -109,8 +118,15 @@ impl Eraser {
         }
         let list = self.catalogue.list_of(person).await?;
         self.clear_markers(&list, &mut erasure).await?;
-        let detail =
-            json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len()});
+        let names: Vec<String> = std::iter::once(person.id().to_owned())
+            .chain(erasure.erased.iter().cloned())
+            .chain(documents)
+            .collect();
+        let left = erasure.left.iter();
+        let spared: Vec<String> = left.map(|left| left.recording_id.clone()).collect();
+        let events = ledger.erase_kept_events(&names, &spared).await?;
+        (erasure.events, erasure.events_left) = (events.erased, events.left);
+        let detail = json!({"reason": reason, "erased": erasure.erased, "left": erasure.left.len(), "events": events.erased});
         ledger
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;

@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use super::row::{KnownRecording, Row};
 use super::{Catalogue, CatalogueError};
+use crate::export::ledger::BEYOND_THE_INDEX;
+use crate::export::transfer::chunk;
+use crate::export::{ExportReceipt, LedgerEntry};
 use crate::store::audit::AuditAction;
 use crate::store::index::Listed;
 
@@ -83,6 +86,43 @@ impl Catalogue {
         person: &Person,
     ) -> Result<Vec<KnownRecording>, CatalogueError> {
         let list = self.list_of(person).await?;
-        Ok(self.recordings_at(&list).await?.found)
+        let mut found = self.recordings_at(&list).await?.found;
+        let beyond = self.ledger.people().hash(BEYOND_THE_INDEX).await?;
+        let beyond = Listed::Participant(beyond);
+        for recorded in self.recordings_at(&beyond).await?.found {
+            let id = &recorded.account.recording_id;
+            let is_found = found.iter().any(|known| known.account.recording_id == *id);
+            // What is being erased is found until it is: its files may be gone already.
+            let is_begun = recorded.account.erased.is_some();
+            if !is_found && (is_begun || self.is_named_in_files(person, &recorded).await?) {
+                found.push(recorded);
+            }
+        }
+        found.sort_by_key(|recorded| std::cmp::Reverse(recorded.account.filed_at()));
+        Ok(found)
+    }
+
+    /// Whether the metadata files of a recording name a person, where the index has not all of its participants.
+    async fn is_named_in_files(
+        &self,
+        person: &Person,
+        recorded: &KnownRecording,
+    ) -> Result<bool, CatalogueError> {
+        let copies = recorded.entries().flat_map(LedgerEntry::copies);
+        let receipts: Vec<ExportReceipt> = copies.map(|(_, receipt)| receipt.clone()).collect();
+        for receipt in receipts {
+            let Some(file) = receipt.metadata() else {
+                continue;
+            };
+            let vault = self.vaults.get(receipt.vault(), file.name())?;
+            let people = chunk::people_of(vault, file).await?;
+            if people
+                .iter()
+                .any(|known| known.id.eq_ignore_ascii_case(&person.id))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -132,6 +132,8 @@ pub struct Row {
     pub held: bool,
     /// The media of a chunk is not what is said of it.
     pub doubtful: bool,
+    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    pub unsolicited: bool,
     /// Notices on its media, such as a silent channel.
     pub notices: usize,
     /// When ACS drops the next chunk that is not in the vault.
@@ -257,6 +259,7 @@ impl KnownRecording {
         };
         for chunk in &self.chunks {
             let index = chunk.index;
+            problems.extend(chunk.entry.iter().flat_map(|entry| of_files(index, entry)));
             match chunk.entry.as_ref().map(|entry| &entry.state) {
                 None => problems.push(format!("chunk {index} is not in the ledger")),
                 Some(ChunkState::Expired { reason, .. }) => {
@@ -364,9 +367,35 @@ impl KnownRecording {
             size_bytes: self.size_bytes(),
             participants: self.participants().len(),
             held: !self.cases.is_empty(),
+            unsolicited: self.entries().any(|entry| entry.unsolicited),
             doubtful: self.is_doubtful(),
             notices: self.notices(),
             next_deadline: self.next_deadline(),
         }
     }
+}
+
+/// What is to be known of a chunk besides its state.
+fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
+    let mut problems = Vec::new();
+    if let Some(places) = entry.disputed_places() {
+        problems.push(format!(
+            "events name {places} places for chunk {index}; `accept --place` says which is right"
+        ));
+    }
+    if entry.metadata_too_large {
+        problems.push(format!(
+            "the metadata of chunk {index} is larger than any that ACS writes, and is not archived"
+        ));
+    }
+    let omitted = entry
+        .metadata
+        .as_ref()
+        .map_or(0, |metadata| metadata.participants_omitted);
+    if omitted > 0 {
+        problems.push(format!(
+            "chunk {index} has {omitted} participants more than are listed; its metadata file names them"
+        ));
+    }
+    problems
 }

@@ -129,6 +129,9 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         }
         AuditAction::Pending => format!("Chunk {index} is to be exported (again)"),
         AuditAction::Exported => format!("Chunk {index} was exported and proved"),
+        AuditAction::OtherFileExported => {
+            format!("Another file of chunk {index} was exported beside the first")
+        }
         AuditAction::DeletingSource => format!("Chunk {index} is being deleted at ACS"),
         AuditAction::SourceDeleted => format!("Chunk {index} was deleted at ACS"),
         AuditAction::SourceLeft => {

@@ -1,4 +1,5 @@
-//! `recording-vault accept`: lets the sources of doubtful chunks be deleted, after somebody has looked at the copies.
+//! `recording-vault accept`: lets the sources of doubtful chunks be deleted, after somebody has looked at the copies; with
+//! `--place`, says which of the places that events name for a document is right.
 
 use std::fmt;
 
@@ -6,9 +7,9 @@ use clap::Args;
 use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::export::ledger::{Accepted, LedgerError};
+use recording_vault::export::ledger::{Accepted, LedgerError, PlaceAccepted};
 use recording_vault::operator_actions::Operator;
-use recording_vault::recording::DocumentId;
+use recording_vault::recording::{DocumentId, FileNumber};
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -20,6 +21,9 @@ pub struct Accept {
     /// Chunks whose copies were looked at
     #[arg(required = true)]
     documents: Vec<DocumentId>,
+    /// Which of the document's places is right, as `show` numbers them: its file stands for the document, and its source may be deleted
+    #[arg(long, value_name = "N")]
+    place: Option<FileNumber>,
 }
 
 /// The outcome for each chunk.
@@ -28,8 +32,12 @@ pub struct Accept {
 struct AcceptReport {
     /// Their sources may be deleted at ACS.
     accepted: Vec<DocumentId>,
-    /// They are not doubtful.
+    /// They are not doubtful, or events name one place for them.
     nothing: Vec<DocumentId>,
+    /// They have no place of this number.
+    no_such_place: Vec<DocumentId>,
+    /// The file of this place is not in the vault.
+    not_in_vault: Vec<DocumentId>,
     unknown: Vec<DocumentId>,
 }
 
@@ -37,10 +45,35 @@ impl Accept {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let report = accept(&compose::app(config)?, self.documents).await?;
+        let app = compose::app(config)?;
+        let report = match self.place {
+            Some(place) => accept_place(&app, self.documents, place).await?,
+            None => accept(&app, self.documents).await?,
+        };
         output.report(&report)?;
-        Ok(Exit::fine_if(report.unknown.is_empty()))
+        let failed = [&report.unknown, &report.no_such_place, &report.not_in_vault];
+        Ok(Exit::fine_if(failed.iter().all(|list| list.is_empty())))
     }
+}
+
+async fn accept_place(
+    app: &App,
+    documents: Vec<DocumentId>,
+    place: FileNumber,
+) -> Result<AcceptReport, LedgerError> {
+    let mut report = AcceptReport::default();
+    for id in documents {
+        let accepted = app.actions.accept_place(&id, place, &Operator::Shell);
+        let list = match accepted.await? {
+            PlaceAccepted::Accepted | PlaceAccepted::AlreadyAccepted => &mut report.accepted,
+            PlaceAccepted::OnePlace => &mut report.nothing,
+            PlaceAccepted::NoSuchPlace => &mut report.no_such_place,
+            PlaceAccepted::NotInVault => &mut report.not_in_vault,
+            PlaceAccepted::Unknown => &mut report.unknown,
+        };
+        list.push(id);
+    }
+    Ok(report)
 }
 
 async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
@@ -58,12 +91,17 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
 
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 3] = [
+        let groups: [(&[_], _); 5] = [
             (
                 &self.accepted,
                 "is accepted; its source may be deleted at ACS",
             ),
-            (&self.nothing, "is not doubtful; there is nothing to accept"),
+            (&self.nothing, "is not in doubt; there is nothing to accept"),
+            (&self.no_such_place, "has no such place; `show` lists them"),
+            (
+                &self.not_in_vault,
+                "is not in the vault from that place, so that it cannot be accepted",
+            ),
             (&self.unknown, "is not in the ledger"),
         ];
         write_groups(f, &groups, "There is nothing to accept.")

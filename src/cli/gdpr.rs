@@ -1,7 +1,6 @@
 //! `recording-vault gdpr`: a person's recordings, found, handed out, erased.
 
 use std::fmt;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -191,6 +190,8 @@ impl fmt::Display for ErasureReport {
             erased,
             left,
             at_acs,
+            events,
+            events_left,
         } = &self.0;
         write!(
             f,
@@ -207,7 +208,17 @@ impl fmt::Display for ErasureReport {
         })?;
         at_acs
             .iter()
-            .try_for_each(|id| write!(f, "\nACS has chunk {id} still, and drops it by itself"))
+            .try_for_each(|id| write!(f, "\nACS has chunk {id} still, and drops it by itself"))?;
+        if *events > 0 {
+            write!(f, "\n{events} events that could not be read are erased")?;
+        }
+        if *events_left > 0 {
+            write!(
+                f,
+                "\n{events_left} events that could not be read are left: they name a recording that is left, too"
+            )?;
+        }
+        Ok(())
     }
 }
 

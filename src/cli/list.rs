@@ -150,6 +150,8 @@ struct ListedChunk {
     pub anomaly: Option<String>,
     /// What of its media is worth knowing.
     pub notices: Vec<String>,
+    /// Nobody asked for its recording.
+    pub unsolicited: bool,
     /// The last failure.
     pub reason: Option<String>,
 }
@@ -202,8 +204,14 @@ impl fmt::Display for Listing {
                     let _ = write!(text, " (notice: {notice})");
                     text
                 });
-            if !what.is_empty() {
-                table.note(format!("{what}{place}{doubt}{notices}"));
+            let unsolicited = if chunk.unsolicited {
+                " (unsolicited)"
+            } else {
+                ""
+            };
+            let note = format!("{what}{place}{doubt}{notices}{unsolicited}");
+            if !note.is_empty() {
+                table.note(note.trim_start());
             }
         }
         let mut events = Table::new(&["event that could not be read"]);
@@ -269,6 +277,7 @@ fn listed(entry: LedgerEntry) -> ListedChunk {
     };
     ListedChunk {
         state: entry.state.name(),
+        unsolicited: entry.unsolicited,
         index: entry.chunk.index,
         vault: entry.state.receipt().map(ExportReceipt::vault),
         anomaly: entry

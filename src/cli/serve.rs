@@ -74,7 +74,7 @@ fn run_serving(
     let runtime = tokio::runtime::Runtime::new()?;
     let ending = runtime.block_on(async {
         let endings = Endings::new(surroundings, host)?;
-        serve(config, port, endings).await
+        Box::pin(serve(config, port, endings)).await
     });
     runtime.shutdown_timeout(BLOCKING_ENDS_WITHIN);
     ending

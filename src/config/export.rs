@@ -9,7 +9,7 @@ use timer_schedule::Schedule;
 use super::reader::Reader;
 use crate::export::block::BlockPolicy;
 use crate::export::driver::ExportPolicy;
-use crate::export::{DeletionPolicy, OnAnomaly, OnUnknownMedia};
+use crate::export::{DeletionPolicy, OnAnomaly, OnUnknownMedia, OnUnsolicited};
 use crate::recording::OnOtherObject;
 use crate::retry::RetryPolicy;
 
@@ -46,6 +46,13 @@ impl Reader {
                 OnOtherObject::Keep
             }
         });
+        let unsolicited = self.boolean("DELETE_UNSOLICITED").map(|deletes| {
+            if deletes {
+                OnUnsolicited::Delete
+            } else {
+                OnUnsolicited::Keep
+            }
+        });
         let anomalies = self.parsed("ON_ANOMALY", |text| match text {
             "keep" => Ok(OnAnomaly::Keep),
             "delete" => Ok(OnAnomaly::Delete),
@@ -67,6 +74,7 @@ impl Reader {
                 anomalies: anomalies?,
                 unknown_media: unknown_media?,
                 other_objects: other_objects?,
+                unsolicited: unsolicited?,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),

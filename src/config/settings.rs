@@ -74,6 +74,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("SOURCE_RETENTION", Some("24h")),
     setting("DELETE_DELAY", Some("0s")),
     setting("DELETE_OTHER_OBJECT", Some("false")),
+    setting("DELETE_UNSOLICITED", Some("true")),
+    setting("POISON_RETENTION", Some("2160h")),
     setting("EXPORT_ATTEMPTS", Some("100")),
     setting("BLOCK_SIZE", Some("8MiB")),
     setting("BLOCKS_IN_FLIGHT", Some("4")),

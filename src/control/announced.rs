@@ -20,6 +20,8 @@ const ASKED_WITHIN: Duration = Duration::from_secs(3);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announcement {
     Registered,
+    /// The recording was not started through this app.
+    StartedPastUs,
     /// The recording was erased on request: its chunks must not be exported.
     OfErasedRecording,
 }
@@ -35,7 +37,7 @@ impl RecordingControl {
         update: &RecordingFileStatusUpdated,
     ) -> Result<Announcement, DocumentError> {
         let Some(id) = &account_of(update) else {
-            return Ok(Announcement::Registered);
+            return Ok(Announcement::StartedPastUs);
         };
         let now = self.clock.now();
         let started_at = update.started_at.filter(|at| is_believable(*at, now));
@@ -73,12 +75,12 @@ impl RecordingControl {
         update: &RecordingFileStatusUpdated,
     ) -> Result<Announcement, DocumentError> {
         let Some(id) = account_of(update) else {
-            return Ok(Announcement::Registered);
+            return Ok(Announcement::StartedPastUs);
         };
         match self.register.find(&id).await {
             Ok(account) => Ok(account
                 .as_ref()
-                .map_or(Announcement::Registered, announcement_of)),
+                .map_or(Announcement::StartedPastUs, announcement_of)),
             Err(DocumentError::Corrupt { .. }) => Ok(Announcement::Registered),
             Err(error) => Err(error),
         }
@@ -183,9 +185,12 @@ fn account_of(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
 }
 
 fn announcement_of(account: &RegisteredRecording) -> Announcement {
-    match account.erased {
-        Some(_) => Announcement::OfErasedRecording,
-        None => Announcement::Registered,
+    if account.erased.is_some() {
+        Announcement::OfErasedRecording
+    } else if account.started_by.is_some() {
+        Announcement::Registered
+    } else {
+        Announcement::StartedPastUs
     }
 }
 

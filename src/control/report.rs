@@ -59,6 +59,9 @@ pub struct ReportedRecording {
     pub ended_at: Option<Timestamp>,
     pub duration_ms: Option<u64>,
     pub chunks: Vec<ReportedChunk>,
+    /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
     /// Empty when nothing is missing.
     pub problems: Vec<String>,
 }
@@ -152,6 +155,18 @@ impl CompletenessReport {
                 chunks(self.media_unknown)
             )?;
         }
+        let unsolicited = self.recordings.iter();
+        let unsolicited: Vec<&str> = unsolicited
+            .filter(|recording| recording.unsolicited)
+            .map(|recording| recording.recording_id.as_str())
+            .collect();
+        if !unsolicited.is_empty() {
+            write!(
+                f,
+                "\nNot started through this app, and of no announced call: {}.",
+                unsolicited.join(", ")
+            )?;
+        }
         for recording in &self.recordings {
             for chunk in &recording.chunks {
                 for notice in &chunk.notices {
@@ -241,6 +256,7 @@ fn unreadable(name: &str, error: &DocumentError) -> ReportedRecording {
         ended_at: None,
         duration_ms: None,
         chunks: Vec::new(),
+        unsolicited: false,
         problems: vec![ErrorChain(error).to_string()],
     }
 }
@@ -279,6 +295,7 @@ async fn reported(
         recording_id: account.recording_id.to_string(),
         call: account.call,
         chunks,
+        unsolicited: entries.iter().any(|entry| entry.unsolicited),
         problems,
     })
 }

@@ -4,6 +4,7 @@ mod advance;
 mod backup;
 mod deletion;
 mod expiry_alarm;
+mod further;
 mod look_in_place;
 mod move_home;
 pub mod next_step;

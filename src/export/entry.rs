@@ -1,5 +1,7 @@
 //! One durable record per chunk: what is known, where it stands, who is at it.
 
+mod further_file;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,8 +12,10 @@ use super::intent::Intent;
 use super::layout;
 use super::receipt::VaultName;
 use super::state::ChunkState;
-use crate::recording::{MediaKind, MetadataSummary, RecordingChunk};
+use crate::recording::{FileNumber, MediaKind, MetadataSummary, RecordingChunk};
 use crate::store::people::PersonHash;
+
+pub use further_file::{FurtherFile, FurtherState};
 
 /// Failures kept as history; older ones make room.
 const FAILURES_KEPT: usize = 20;
@@ -42,6 +46,9 @@ pub struct LedgerEntry {
     /// Its copy was begun while its file still grew: it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
+    /// Its metadata is larger than what is copied.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub metadata_too_large: bool,
     /// What is about to be deleted, or was when its holder was cut off.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
@@ -57,6 +64,15 @@ pub struct LedgerEntry {
     /// When somebody said that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
+    /// Nobody asked for its recording: it was not started through this app, and no start of its call was announced.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsolicited: bool,
+    /// Which of its places an operator said is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_place: Option<FileNumber>,
+    /// Its other files, where events announced some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further: Vec<FurtherFile>,
     pub not_before: Option<Timestamp>,
     /// The highest risk that was reported.
     #[serde(default, rename = "toldRisk")]
@@ -126,10 +142,14 @@ impl LedgerEntry {
             openings: 0,
             media_kind: None,
             copied_unfinished: false,
+            metadata_too_large: false,
             intent: None,
             vault_failures: 0,
             uses_backup: false,
             anomaly_accepted_at: None,
+            unsolicited: false,
+            accepted_place: None,
+            further: Vec::new(),
             not_before: None,
             reported_risk: None,
             reported_end: false,
@@ -142,7 +162,7 @@ impl LedgerEntry {
     }
 
     /// Is due at once, with all its attempts before it.
-    pub(super) fn begin_attempts_anew(&mut self) {
+    pub(in crate::export) fn begin_attempts_anew(&mut self) {
         self.attempts = 0;
         self.not_before = None;
     }
@@ -177,7 +197,7 @@ impl LedgerEntry {
 
     /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
     pub(super) fn is_done(&self) -> bool {
-        self.state.is_settled() && (self.reported_end || !self.state.is_loss())
+        !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
     /// Half of its time is over, and it is not in the vault.

@@ -15,7 +15,7 @@ use super::destination::{
 };
 use super::layout::BlobName;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, ClaimOver, LedgerError};
-use crate::recording::MediaKind;
+use crate::recording::{FileNumber, MediaKind};
 
 /// What a claim's holder has to ask before it acts outside the ledger.
 #[derive(Clone, Copy)]
@@ -42,19 +42,36 @@ impl<'a> Fence<'a> {
         self.ledger.has_time(self.claim)
     }
 
-    /// Decides what the media is called after, durably, unless that is decided already. Gives what it is called after.
+    /// Decides what the media of a file is called after, durably, unless that is decided already. Gives what it is called
+    /// after.
     ///
     /// # Errors
     /// As [`check`](Self::check).
-    pub async fn name_media(&self, kind: MediaKind) -> Result<MediaKind, LedgerError> {
+    pub async fn name_media(
+        &self,
+        number: FileNumber,
+        kind: MediaKind,
+    ) -> Result<MediaKind, LedgerError> {
         let name = |entry: &mut super::entry::LedgerEntry| {
-            entry.media_kind.get_or_insert(kind);
+            entry.name_media(number, kind);
         };
-        let entry = self
+        let mut entry = self
             .ledger
             .update(self.claim, AfterUpdate::KeepClaim, name)
             .await?;
-        Ok(entry.media_kind.unwrap_or(kind))
+        Ok(entry.name_media(number, kind).unwrap_or(kind))
+    }
+
+    /// Notes durably that the chunk's metadata is larger than what is copied: it is not asked for again.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub async fn note_large_metadata(&self) -> Result<(), LedgerError> {
+        let note = |entry: &mut super::entry::LedgerEntry| entry.metadata_too_large = true;
+        self.ledger
+            .update(self.claim, AfterUpdate::KeepClaim, note)
+            .await
+            .map(drop)
     }
 
     /// A vault whose writes ask this fence first. Its removals never wait for a renewal: they fail where there is no time.

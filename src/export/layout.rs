@@ -1,7 +1,8 @@
 //! Names in the vault. Pure; the structure is the one ACS itself uses for bring-your-own storage.
 //!
 //! `YYYYMMDD/<callId>/<first 8 of recordingId>-<uuid>/<index>-audiovideomp4.<documentId>.mp4`, beside it
-//! `<index>-acsmetadata.<documentId>.json` and `<index>-receipt.<documentId>.json`.
+//! `<index>-acsmetadata.<documentId>.json` and `<index>-receipt.<documentId>.json`. Another file of the same document has its
+//! number behind the id: `….<documentId>.2.mp4`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use crate::recording::{CallId, ContentKind, FormatKind, MediaKind, RecordingChunk, RecordingId};
+use crate::recording::{
+    CallId, ContentKind, DocumentId, FileNumber, FormatKind, MediaKind, RecordingChunk, RecordingId,
+};
 
 /// Room for one folder name; ACS's ids of this kind have 36.
 const MAX_SEGMENT: usize = 64;
@@ -176,10 +179,30 @@ pub fn content_type(name: &BlobName) -> &'static str {
 }
 
 fn file(folder: &str, chunk: &RecordingChunk, stem: &str, extension: &str) -> BlobName {
+    let number = chunk.file_number;
+    let number = if number.is_first() {
+        String::new()
+    } else {
+        format!(".{number}")
+    };
     BlobName(format!(
-        "{folder}/{:04}-{stem}.{}.{extension}",
+        "{folder}/{:04}-{stem}.{}{number}.{extension}",
         chunk.index, chunk.document_id
     ))
+}
+
+/// The document that a file belongs to, by its name. `None`: this product gives no file such a name.
+pub fn document_of(name: &BlobName) -> Option<DocumentId> {
+    let file = name.as_str().rsplit('/').next()?;
+    let parts: Vec<&str> = file.split('.').collect();
+    match parts.as_slice() {
+        [_, id, _] => id.parse().ok(),
+        [_, id, number, _] => {
+            let number: FileNumber = number.parse().ok()?;
+            id.parse().ok().filter(|_| !number.is_first())
+        }
+        _ => None,
+    }
 }
 
 fn is_safe(byte: u8) -> bool {

@@ -4,6 +4,9 @@
 //! chunks/<documentId>.json          the entry
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
 //! poison/<sha256>.json              an event that could not be read, whole
+//! events/<sha256>.json              an event that the sweep goes on with, whole
+//! begun/<sha256>.json               who took a large event, and did not end
+//! calls-seen/<day>-<sha256>         a call whose start was announced
 //! audit/<number>.json               what happened, in a chain
 //! ```
 //! `ledger/markers.rs` says why an open entry always has its marker. It knows no vault, no source and no ACS.
@@ -14,9 +17,12 @@ mod claiming;
 mod cleared;
 mod indexing;
 mod inventory;
+mod kept_events;
 mod markers;
 mod operator_actions;
+mod poison;
 mod rebuilding;
+mod seen_calls;
 mod sweeps;
 mod writing;
 
@@ -31,13 +37,16 @@ use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::documents::{DocumentError, Documents, Revision, Stored, WriteOutcome};
 use crate::store::people::People;
 
-pub use announcing::Recorded;
 pub(in crate::export) use announcing::reopen_for_what_was_added;
+pub use announcing::{Admission, Circumstances, OtherFile, Recorded, Solicitation};
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
+pub use indexing::BEYOND_THE_INDEX;
 pub use inventory::Entries;
+pub use kept_events::{Arrival, KeptEvent, SAYS_SO_EVERY, WhyKept, digest_of};
 pub use markers::{OpenChunk, OpenCursor};
-pub use operator_actions::{Accepted, Retried};
+pub use operator_actions::{Accepted, PlaceAccepted, Retried};
+pub use poison::{ErasedEvents, PoisonDropped};
 pub use rebuilding::Rebuilt;
 pub use sweeps::{LastSweep, OverdueSweep};
 
@@ -53,6 +62,7 @@ pub struct ChunkLedger {
     people: Arc<People>,
     retention: Duration,
     claim_ttl: Duration,
+    poison_room: Arc<poison::PoisonRoom>,
 }
 
 /// An entry as it was read, with the revision that a conditional write refers to.
@@ -74,6 +84,10 @@ pub enum LedgerError {
     },
     #[error("`{key}` in the ledger is written by too many at once")]
     Contended { key: String },
+    #[error(
+        "{most} events that could not be read are kept already, and none is old enough to be dropped"
+    )]
+    PoisonFull { most: usize },
     /// Another holder took over: stop, it goes on from what is durable.
     #[error("the claim on chunk `{document_id}` was lost")]
     ClaimLost { document_id: DocumentId },
@@ -137,7 +151,13 @@ impl ChunkLedger {
             people,
             retention,
             claim_ttl,
+            poison_room: Arc::default(),
         }
+    }
+
+    /// How long ACS keeps a file.
+    pub fn retention(&self) -> Duration {
+        self.retention
     }
 
     /// Keeps the documents of the audit log in a container of their own instead of beside the entries.

@@ -25,6 +25,14 @@ impl ChunkPart {
             Self::Metadata => "metadata",
         }
     }
+
+    /// The largest file that is copied. ACS's largest recordings have a few GiB, its metadata a few KiB.
+    pub fn limit_bytes(self) -> u64 {
+        match self {
+            Self::Media => 64 << 30,
+            Self::Metadata => 4 << 20,
+        }
+    }
 }
 
 /// A file at the source, opened at an offset.
@@ -59,6 +67,9 @@ pub enum SourceError {
     /// 404 or 410: not there, or not any more.
     #[error("ACS has no such file (HTTP {status})")]
     Gone { status: u16 },
+    /// Larger than anything that ACS makes: it is not copied.
+    #[error("the file has {total_bytes} bytes, more than the {limit_bytes} that are copied")]
+    TooLarge { total_bytes: u64, limit_bytes: u64 },
     /// Worth another attempt, at the earliest after `retry_after`.
     #[error("{what}")]
     Transient {
@@ -83,7 +94,7 @@ impl SourceError {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Transient { retry_after, .. } => *retry_after,
-            Self::Refused(_) | Self::Gone { .. } => None,
+            Self::Refused(_) | Self::Gone { .. } | Self::TooLarge { .. } => None,
         }
     }
 }
@@ -99,6 +110,9 @@ pub enum SourceDeletion {
 /// Where chunks are read from and, with a receipt in hand, deleted.
 #[async_trait]
 pub trait RecordingSource: Send + Sync {
+    /// Whether something may be sent to a location that an event names. It sends nothing.
+    fn admits(&self, location: &str) -> bool;
+
     /// Opens a part of a file, in bytes; a range that ends beyond the file is clipped.
     async fn open(
         &self,

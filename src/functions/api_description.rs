@@ -46,6 +46,7 @@ use crate::app::App;
         vault::list::days,
         vault::list::deadlines,
         vault::list::poison,
+        vault::acceptance::accept,
         vault::actions::retry,
         vault::actions::verify,
         vault::actions::hold,

@@ -80,14 +80,14 @@ fn one_form(uri: &Uri, form: HostForm) -> Result<Uri, InvalidPath> {
         };
         segments.push(segment);
     }
-    let path = segments
+    let encoded = segments
         .iter()
-        .map(|segment| format!("/{}", utf8_percent_encode(segment, ENCODED)))
-        .collect::<String>();
+        .map(|segment| utf8_percent_encode(segment, ENCODED).to_string());
+    let path = encoded.collect::<Vec<_>>().join("/");
     let query = uri
         .query()
         .map_or_else(String::new, |query| format!("?{query}"));
-    let path: PathAndQuery = format!("{path}{query}")
+    let path: PathAndQuery = format!("/{path}{query}")
         .parse()
         .expect("encoded segments and a query that was one are a path and a query");
     let mut parts = uri.clone().into_parts();

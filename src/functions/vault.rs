@@ -8,6 +8,7 @@
 //! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
 //! | `VaultPage` | `vault`: the page |
 
+pub mod acceptance;
 pub mod actions;
 mod conditions;
 pub mod evidence;
@@ -38,6 +39,10 @@ pub fn read_routes() -> Router<Arc<App>> {
         .route("/api/vault/summary", get(list::summary))
         .route("/api/vault/recordings", get(list::recordings))
         .route("/api/vault/recordings/{recording_id}", get(recording::show))
+        .route(
+            "/api/vault/recordings/{recording_id}/evidence",
+            get(evidence::evidence),
+        )
         .route("/api/vault/chunks/{document_id}/ticket", get(media::ticket))
         .route("/api/vault/chunks/{document_id}/media", get(media::media))
         .route(
@@ -54,10 +59,6 @@ pub fn read_routes() -> Router<Arc<App>> {
 pub fn action_routes() -> Router<Arc<App>> {
     let routes = Router::new()
         .route(
-            "/api/vault/recordings/{recording_id}/evidence",
-            get(evidence::evidence),
-        )
-        .route(
             "/api/vault/recordings/{recording_id}/hold",
             post(actions::hold),
         )
@@ -68,6 +69,10 @@ pub fn action_routes() -> Router<Arc<App>> {
         .route(
             "/api/vault/chunks/{document_id}/retry",
             post(actions::retry),
+        )
+        .route(
+            "/api/vault/chunks/{document_id}/accept",
+            post(acceptance::accept),
         )
         .route(
             "/api/vault/chunks/{document_id}/verify",

@@ -3,8 +3,8 @@
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
-use crate::export::ledger::{Accepted, LedgerError, Retried};
-use crate::recording::DocumentId;
+use crate::export::ledger::{Accepted, LedgerError, PlaceAccepted, Retried};
+use crate::recording::{DocumentId, FileNumber};
 
 impl OperatorActions {
     /// Opens a chunk again that was given up.
@@ -29,6 +29,19 @@ impl OperatorActions {
         operator: &Operator,
     ) -> Result<Accepted, LedgerError> {
         self.ledger.accept(id, operator).await
+    }
+
+    /// Says which of the places that events name for a document is right.
+    ///
+    /// # Errors
+    /// When the ledger fails.
+    pub async fn accept_place(
+        &self,
+        id: &DocumentId,
+        place: FileNumber,
+        operator: &Operator,
+    ) -> Result<PlaceAccepted, LedgerError> {
+        self.ledger.accept_place(id, place, operator).await
     }
 
     /// The state of a chunk, as the ledger calls it.

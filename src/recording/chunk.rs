@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::file_number::FileNumber;
 use super::id::{CallId, DocumentId, RecordingId, ServerCallId};
 use super::media::{ContentKind, FormatKind, MediaKind};
 
@@ -45,6 +46,13 @@ pub struct ChunkLocations {
 #[serde(rename_all = "camelCase")]
 pub struct RecordingChunk {
     pub document_id: DocumentId,
+    /// Which of the document's files this tells of.
+    #[serde(
+        default,
+        rename = "place",
+        skip_serializing_if = "FileNumber::is_first"
+    )]
+    pub file_number: FileNumber,
     /// Position within the recording, from 0.
     pub index: u32,
     pub call_id: Option<CallId>,
@@ -86,27 +94,59 @@ pub enum ChunkEnd {
 pub enum Absorbed {
     Nothing,
     Something,
-    /// It names another place for the same document: nothing was taken over.
-    Conflict,
+}
+
+impl ChunkLocations {
+    /// Whether a later event that names `newer` tells of the same files. One that names no place tells of them; one that names
+    /// a place where none was known does not.
+    pub fn is_same_place(&self, newer: &Self) -> bool {
+        let is_same_content = match (&self.content, &newer.content) {
+            (Some(known), Some(newer)) => known == newer,
+            (None, Some(_)) => false,
+            (Some(_) | None, None) => true,
+        };
+        let is_same_metadata = match (&self.metadata, &newer.metadata) {
+            (Some(known), Some(newer)) => known == newer,
+            (Some(_) | None, Some(_) | None) => true,
+        };
+        is_same_content && is_same_metadata
+    }
+
+    /// Takes over what `newer`, which tells of the same files, names besides. What is deleted must be what was read: a delete
+    /// location comes only with a content location.
+    pub fn complete(&mut self, newer: &Self) {
+        let names_what_is_read = newer.content.is_some();
+        self.content = self.content.take().or_else(|| newer.content.clone());
+        self.metadata = self.metadata.take().or_else(|| newer.metadata.clone());
+        if names_what_is_read {
+            self.delete = self.delete.take().or_else(|| newer.delete.clone());
+        }
+    }
+}
+
+/// How far a file is that ended for this reason.
+pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
+    let reason = end_reason.unwrap_or_default();
+    if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
+        ChunkEnd::BeingRecorded
+    } else if reason.to_ascii_lowercase().contains("fail") {
+        ChunkEnd::Failed
+    } else {
+        ChunkEnd::Final
+    }
 }
 
 impl RecordingChunk {
     /// How far its file is.
     pub fn end(&self) -> ChunkEnd {
-        let reason = self.end_reason.as_deref().unwrap_or_default();
-        if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
-            ChunkEnd::BeingRecorded
-        } else if reason.to_ascii_lowercase().contains("fail") {
-            ChunkEnd::Failed
-        } else {
-            ChunkEnd::Final
-        }
+        end_of(self.end_reason.as_deref())
     }
 
     /// A chunk of which only its place in a recording is known.
     pub fn unannounced(document_id: DocumentId, index: u32, recording_id: RecordingId) -> Self {
         Self {
             document_id,
+            file_number: FileNumber::FIRST,
             index,
             call_id: None,
             server_call_id: None,
@@ -220,18 +260,11 @@ impl RecordingChunk {
         ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
     }
 
-    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location).
-    ///
-    /// What is deleted must be what was read: a delete location comes only with the content location that is known, and
-    /// never without one.
+    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location). Only for an event that
+    /// tells of the same files.
     pub fn absorb(&mut self, newer: &Self) -> Absorbed {
         let before = self.clone();
         let newer = newer.clone();
-        let content = (&self.locations.content, &newer.locations.content);
-        if matches!(content, (Some(known), Some(other)) if known != other) {
-            return Absorbed::Conflict;
-        }
-        let names_what_is_read = newer.locations.content.is_some();
         self.call_id = self.call_id.take().or(newer.call_id);
         self.server_call_id = self.server_call_id.take().or(newer.server_call_id);
         self.recording_id = self.recording_id.take().or(newer.recording_id);
@@ -243,12 +276,8 @@ impl RecordingChunk {
             ChunkEnd::BeingRecorded => newer.end_reason.or(self.end_reason.take()),
             ChunkEnd::Final | ChunkEnd::Failed => self.end_reason.take().or(newer.end_reason),
         };
-        self.locations.content = self.locations.content.take().or(newer.locations.content);
+        self.locations.complete(&newer.locations);
         self.absorb_other(newer.other);
-        self.locations.metadata = self.locations.metadata.take().or(newer.locations.metadata);
-        if names_what_is_read {
-            self.locations.delete = self.locations.delete.take().or(newer.locations.delete);
-        }
         if *self == before {
             Absorbed::Nothing
         } else {
@@ -285,204 +314,4 @@ fn stand_in(text: &str) -> RecordingId {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    const DAY: Duration = Duration::from_hours(24);
-
-    /// A chunk of which nothing but its id is known.
-    pub(crate) fn chunk() -> RecordingChunk {
-        RecordingChunk {
-            document_id: "0-eus-d12-a".parse().unwrap(),
-            index: 0,
-            call_id: None,
-            server_call_id: None,
-            recording_id: None,
-            started_at: None,
-            duration_ms: None,
-            content: None,
-            format: None,
-            end_reason: None,
-            locations: ChunkLocations::default(),
-            storage_type: None,
-            event_id: None,
-            event_time: None,
-            other: Map::new(),
-        }
-    }
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    #[test]
-    fn expiry_counts_from_the_end_of_the_recording_when_that_is_earlier_than_the_event() {
-        let chunk = RecordingChunk {
-            started_at: Some(at("2026-03-02T10:00:00Z")),
-            duration_ms: Some(60_000),
-            event_time: Some(at("2026-03-02T10:05:00Z")),
-            ..chunk()
-        };
-        assert_eq!(
-            chunk.expires_at(at("2026-03-02T10:06:00Z"), DAY),
-            at("2026-03-03T10:01:00Z")
-        );
-    }
-
-    #[test]
-    fn expiry_counts_from_the_recording_in_the_ledger_when_the_event_tells_no_time() {
-        assert_eq!(
-            chunk().expires_at(at("2026-03-02T10:00:00Z"), DAY),
-            at("2026-03-03T10:00:00Z")
-        );
-    }
-
-    #[test]
-    fn an_absurd_duration_does_not_panic() {
-        let chunk = RecordingChunk {
-            started_at: Some(Timestamp::MAX),
-            duration_ms: Some(u64::MAX),
-            ..chunk()
-        };
-        assert_eq!(
-            chunk.expires_at(at("2026-03-02T10:00:00Z"), DAY),
-            at("2026-03-03T10:00:00Z")
-        );
-    }
-
-    #[test]
-    fn a_later_event_adds_what_the_first_lacked_and_changes_nothing_else() {
-        let mut known = RecordingChunk {
-            end_reason: Some("SessionEnded".into()),
-            ..chunk()
-        };
-        let mut newer = RecordingChunk {
-            end_reason: Some("Other".into()),
-            ..chunk()
-        };
-        known.locations.content =
-            Some("https://us-storage.asm.skype.com/v1/objects/x/content/video".into());
-        newer.locations.content.clone_from(&known.locations.content);
-        newer.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
-        assert_eq!(known.absorb(&newer), Absorbed::Something);
-        assert_eq!(known.end_reason.as_deref(), Some("SessionEnded"));
-        assert_eq!(known.locations.delete, newer.locations.delete);
-        assert_eq!(known.absorb(&newer), Absorbed::Nothing);
-    }
-
-    #[rstest::rstest]
-    #[case(None, ChunkEnd::Final)]
-    #[case(Some("SessionEnded"), ChunkEnd::Final)]
-    #[case(Some("ChunkMaximumTimeExceeded"), ChunkEnd::Final)]
-    #[case(Some("chunkIsBeingRecorded"), ChunkEnd::BeingRecorded)]
-    #[case(Some("ChunkUploadFailure"), ChunkEnd::Failed)]
-    #[case(Some("chunkUploadFailed"), ChunkEnd::Failed)]
-    fn an_event_says_how_far_the_file_is(
-        #[case] end_reason: Option<&str>,
-        #[case] expected: ChunkEnd,
-    ) {
-        let chunk = RecordingChunk {
-            end_reason: end_reason.map(str::to_owned),
-            ..chunk()
-        };
-        assert_eq!(chunk.end(), expected);
-    }
-
-    #[test]
-    fn the_final_event_of_a_chunk_that_was_being_recorded_counts_in_either_order() {
-        let with = |reason: &str| RecordingChunk {
-            end_reason: Some(reason.to_owned()),
-            ..chunk()
-        };
-        let (growing, ended) = (with("ChunkIsBeingRecorded"), with("SessionEnded"));
-        let mut known = growing.clone();
-        assert_eq!(known.absorb(&ended), Absorbed::Something);
-        assert_eq!(known.end(), ChunkEnd::Final);
-        assert_eq!(known.absorb(&growing), Absorbed::Nothing);
-        assert_eq!(known.end(), ChunkEnd::Final);
-    }
-
-    #[test]
-    fn what_is_deleted_is_what_was_read() {
-        let known = RecordingChunk {
-            locations: ChunkLocations {
-                content: Some("a".into()),
-                ..Default::default()
-            },
-            ..chunk()
-        };
-        let with = |content: Option<&str>| {
-            let locations = ChunkLocations {
-                content: content.map(str::to_owned),
-                metadata: None,
-                delete: Some("d".into()),
-            };
-            RecordingChunk {
-                locations,
-                ..chunk()
-            }
-        };
-        assert_eq!(known.clone().absorb(&with(Some("b"))), Absorbed::Conflict);
-        assert_eq!(known.clone().absorb(&with(None)), Absorbed::Nothing);
-        assert_eq!(known.clone().absorb(&with(Some("a"))), Absorbed::Something);
-    }
-
-    #[rstest::rstest]
-    #[case::year_1("0001-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
-    #[case::the_future("2027-01-01T00:00:00Z", "2026-03-02T10:05:00Z", "2026-03-03T10:05:00Z")]
-    #[case::years_before_its_event(
-        "2023-01-01T00:00:00Z",
-        "2026-03-02T10:05:00Z",
-        "2026-03-03T10:05:00Z"
-    )]
-    #[case::an_event_of_year_1(
-        "2026-03-02T10:00:00Z",
-        "0001-01-01T00:00:00Z",
-        "2026-03-03T10:01:00Z"
-    )]
-    #[case::an_event_of_the_future(
-        "2026-03-02T10:00:00Z",
-        "2030-01-01T00:00:00Z",
-        "2026-03-03T10:01:00Z"
-    )]
-    #[case::an_old_event_that_is_replayed(
-        "2026-02-01T10:00:00Z",
-        "2026-02-01T10:05:00Z",
-        "2026-02-02T10:01:00Z"
-    )]
-    fn times_that_cannot_be_decide_neither_folder_nor_expiry(
-        #[case] start: &str,
-        #[case] event: &str,
-        #[case] expires_at: &str,
-    ) {
-        let recorded_at = at("2026-03-02T10:06:00Z");
-        let chunk = RecordingChunk {
-            started_at: Some(at(start)),
-            duration_ms: Some(60_000),
-            event_time: Some(at(event)),
-            ..chunk()
-        };
-        assert_eq!(chunk.expires_at(recorded_at, DAY), at(expires_at));
-        let filed_at = chunk.filed_at(recorded_at);
-        assert!(
-            filed_at <= recorded_at && filed_at > at("2022-12-31T00:00:00Z"),
-            "{filed_at}"
-        );
-    }
-
-    #[test]
-    fn members_of_events_that_come_again_do_not_add_up_without_end() {
-        let mut known = chunk();
-        for number in 0..1000 {
-            let mut newer = chunk();
-            let value = "x".repeat(1000);
-            newer.other.insert(format!("member{number}"), value.into());
-            known.absorb(&newer);
-        }
-        let size_bytes = serde_json::to_vec(&known.other).unwrap().len();
-        assert!(
-            (1000..=OTHER_LIMIT_BYTES).contains(&size_bytes),
-            "{size_bytes}"
-        );
-    }
-}
+pub(crate) mod tests;

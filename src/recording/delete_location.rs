@@ -12,7 +12,7 @@
 
 use url::Url;
 
-use super::chunk::RecordingChunk;
+use super::chunk::{ChunkLocations, RecordingChunk};
 use super::id::DocumentId;
 
 /// What becomes of a source whose `deleteLocation` names another object than its document (event documentation of 2022-12).
@@ -133,6 +133,12 @@ impl DeleteLocation {
     }
 }
 
+/// Whether the media lies where ACS keeps the document's own object.
+pub fn names_own_object(document: &DocumentId, locations: &ChunkLocations) -> bool {
+    let content = locations.content.as_deref();
+    content.is_some_and(|content| is_content_of(document, "contentLocation", content).is_ok())
+}
+
 fn named<'a>(name: &'static str, location: Option<&'a str>) -> Result<&'a str, SourceKept> {
     location.ok_or(SourceKept::NotNamed(name))
 }
@@ -198,7 +204,7 @@ fn url_as_sent(location: &str) -> Result<Url, NotAnObject> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recording::chunk::{ChunkLocations, tests::chunk};
+    use crate::recording::chunk::tests::chunk;
 
     const OWN: &str = "0-eus-d12-801b3f3fc462fe8a01e6810cbff729b8";
     const VICTIM: &str = "0-eus-d12-00000000000000000000000000000bad";

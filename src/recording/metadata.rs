@@ -13,6 +13,9 @@ use serde_json::Value;
 use super::lenient::Fields;
 use super::media::{ChannelKind, ContentKind, FormatKind, MediaKind};
 
+/// Participants of one file that the ledger keeps and the index has; their file has all of them.
+const PARTICIPANTS_KEPT: usize = 1000;
+
 /// The readable part of a metadata file; whatever is missing or odd is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordingMetadata {
@@ -57,7 +60,33 @@ pub struct MetadataSummary {
     pub channels: Option<ChannelKind>,
     pub duration_ms: Option<u64>,
     pub participants: Vec<Participant>,
+    /// Further participants, whom only the metadata file names.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub participants_omitted: usize,
     pub pauses: Vec<PauseInterval>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+impl MetadataSummary {
+    /// Adds somebody, as far as there is room. The same one twice is one.
+    pub fn add_participant(&mut self, participant: Participant) {
+        let is_known = |known: &Participant| known.id.eq_ignore_ascii_case(&participant.id);
+        if self.participants.iter().any(is_known) {
+            return;
+        }
+        if self.participants.len() < PARTICIPANTS_KEPT {
+            self.participants.push(participant);
+        } else {
+            self.participants_omitted = self.participants_omitted.saturating_add(1);
+        }
+    }
 }
 
 impl RecordingMetadata {
@@ -99,8 +128,11 @@ impl RecordingMetadata {
     }
 
     /// What is kept of it in the ledger.
-    pub fn summary(self) -> MetadataSummary {
+    pub fn summary(mut self) -> MetadataSummary {
+        let participants_omitted = self.participants.len().saturating_sub(PARTICIPANTS_KEPT);
+        self.participants.truncate(PARTICIPANTS_KEPT);
         MetadataSummary {
+            participants_omitted,
             content: self.content,
             format: self.format,
             channels: self.channels,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use recording_vault::clock::Clock as _;
-use recording_vault::export::ledger::{Recorded, Retried};
+use recording_vault::export::ledger::{OtherFile, Recorded, Retried};
 use recording_vault::export::{Budget, ChunkState, DriveOutcome, ProofAge};
 use recording_vault::recording::{ContentKind, FormatKind};
 use recording_vault::store::audit::Operator;
@@ -286,7 +286,7 @@ async fn a_dead_letter_gets_another_chance_when_its_event_comes_again_or_an_oper
 }
 
 #[tokio::test]
-async fn an_event_that_names_another_place_for_a_known_document_changes_nothing() {
+async fn an_event_that_names_another_place_for_a_known_document_does_not_move_it() {
     let pipeline = Pipeline::new();
     let mut wrong = chunk("a", 0);
     wrong.locations.delete = None;
@@ -301,7 +301,7 @@ async fn an_event_that_names_another_place_for_a_known_document_changes_nothing(
         .record(chunk("a", 0))
         .await
         .expect("the ledger works");
-    assert_eq!(recorded, Recorded::Conflicting);
+    assert_eq!(recorded, Recorded::OtherFile(OtherFile::Elsewhere));
     assert_eq!(
         pipeline.sweep().await.deleted,
         0,

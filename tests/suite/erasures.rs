@@ -17,6 +17,7 @@ use recording_vault::control::entry::{Erased, RegisteredRecording};
 use recording_vault::control::start::Start;
 use recording_vault::control::{ControlPolicy, RecordingControl};
 use recording_vault::export::ledger::Recorded;
+use recording_vault::export::source::RecordingSource;
 use recording_vault::export::{ChunkState, ExportSweep};
 use recording_vault::intake::{Intake, Origin};
 use recording_vault::recording::{DocumentId, RecordingChunk};
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::chunk;
-use crate::support::fake_source::PARTICIPANT;
+use crate::support::fake_source::{FakeSource, PARTICIPANT};
 use crate::support::simulation::{Durable, Fault, Plan, budget, deliver, planned};
 
 fn now() -> jiff::Timestamp {
@@ -193,7 +194,8 @@ fn intake(durable: &Durable, plan: &Arc<Plan>) -> Intake {
     };
     let store = planned(&durable.store(), plan);
     let control = RecordingControl::new(client, store, Arc::clone(&clock), policy);
-    Intake::new(&durable.ledger(), &Arc::new(control), None, &clock)
+    let source: Arc<dyn RecordingSource> = Arc::new(FakeSource::default());
+    Intake::new(&durable.ledger(), &Arc::new(control), &source, None, &clock)
 }
 
 fn event_of(chunk: &RecordingChunk) -> Value {
@@ -336,4 +338,53 @@ async fn an_erasure_that_meets_an_export_takes_no_marker_from_it() {
         }
         assert!(number > 20, "{number} calls: is it the whole export?");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_that_could_not_be_read_and_name_the_person_or_an_erased_recording_are_erased() {
+    let chunks = [chunk_of("0-eus-d12-0001", 0)];
+    let durable = Durable::new(&chunks);
+    register(&durable, &chunks).await;
+    deliver(&durable.instance(&Plan::calm()), &chunks).await;
+    let ledger = durable.ledger();
+    let events = [
+        json!({"data": {"rawId": PARTICIPANT.to_uppercase()}}),
+        json!(format!("no JSON, but {PARTICIPANT}")),
+        json!({"subject": "/recording/call/c/recordingId/mine"}),
+        json!({"data": {"documentId": "0-eus-d12-00012"}, "subject": "determined"}),
+        json!({"data": {"rawId": "8:acs:somebody-else"}}),
+    ];
+    for event in &events {
+        let kept = ledger.keep_poison(event, "it is odd").await;
+        kept.expect("there is room");
+    }
+    let erasure = erase(&durable).await;
+    assert_eq!(erasure.erased, ["mine"]);
+    assert_eq!((erasure.events, erasure.events_left), (3, 0));
+    let left = ledger.poisoned().await.expect("the ledger works");
+    assert_eq!(left.len(), 2, "those of others stay");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_beyond_the_index_is_found_by_the_metadata_files() {
+    let chunks = [chunk_of("a", 0)];
+    let durable = Durable::new(&chunks);
+    register(&durable, &chunks).await;
+    let others = (0..1500).map(|number| json!({"participantId": format!("8:acs:{number}")}));
+    let people: Vec<Value> = others
+        .chain([json!({"participantId": PARTICIPANT})])
+        .collect();
+    let metadata = json!({"participants": people}).to_string();
+    let id = &chunks[0].document_id;
+    durable.source.put_with_metadata(id, vec![1; 100], metadata);
+    deliver(&durable.instance(&Plan::calm()), &chunks).await;
+    let catalogue = durable.catalogue(&Plan::calm());
+    let find = async |person: &str| {
+        let person: Person = person.parse().expect("it is a participant");
+        let found = catalogue.find_person(&person).await;
+        found.expect("the ledger works").recordings.len()
+    };
+    assert_eq!(find(PARTICIPANT).await, 1);
+    assert_eq!(find("8:acs:7").await, 1);
+    assert_eq!(find("8:acs:nobody").await, 0);
 }

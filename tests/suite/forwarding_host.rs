@@ -10,8 +10,10 @@ const PART_BYTES: u64 = 8 << 20;
 #[tokio::test]
 async fn a_part_is_as_large_as_a_forwarding_host_can_hold_and_a_player_reaches_the_end() {
     let world = World::new().await;
-    let call = json!({"chunks": [{"sizeBytes": PART_BYTES + 1000}]});
-    let event = world.recording(json!({"call": call})).await;
+    let call = json!({"chunks": [{"sizeBytes": PART_BYTES + 700_000}]});
+    let event = world
+        .recording(json!({"format": "mp4", "call": call}))
+        .await;
     world.event(&event).await;
     let id = document_ids(&event).remove(0);
     let host = world

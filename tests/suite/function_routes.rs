@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use crate::support::world::World;
 
 /// Method, path, function. Paths are written as callers write them.
-const ROUTES: [(&str, &str, &str); 34] = [
+const ROUTES: [(&str, &str, &str); 35] = [
     ("POST", "/api/recordings/callbacks", "RecordingCallbacks"),
     ("POST", "/api/Recordings/Callbacks/", "RecordingCallbacks"),
     ("POST", "/api/recordings", "RecordingControl"),
@@ -48,6 +48,11 @@ const ROUTES: [(&str, &str, &str); 34] = [
     ("GET", "/api/vault/chunks/{documentId}/media", "Vault"),
     ("GET", "/api/vault/chunks/{documentId}/metadata", "Vault"),
     ("GET", "/api/vault/chunks/{documentId}/ticket", "Vault"),
+    (
+        "GET",
+        "/api/vault/recordings/{recordingId}/evidence",
+        "Vault",
+    ),
     ("GET", "/api/vault/days", "Vault"),
     ("GET", "/api/vault/deadlines", "Vault"),
     ("GET", "/api/vault/poison", "Vault"),

@@ -389,6 +389,8 @@ async fn an_idle_app_writes_nothing_and_its_cost_is_documented() {
         world.console().contains("Listening on").then_some(())
     })
     .await;
+    // The first of a day makes the report of the day before.
+    world.sweep().await;
     let before = world.console().lines().count();
     for _ in 0..SWEEPS {
         let url = format!("{}/admin/functions/ExportSweep", world.host.url());
@@ -417,5 +419,22 @@ async fn an_idle_app_writes_nothing_and_its_cost_is_documented() {
     assert!(
         operations.contains(&written),
         "OPERATIONS does not say {written}"
+    );
+}
+
+#[tokio::test]
+async fn without_an_identity_the_answer_comes_soon_and_names_the_key_setting() {
+    let world = World::with(&[("ACS_ACCESS_KEY", "")]).await;
+    let began = std::time::Instant::now();
+    let start = json!({"serverCallId": "aHR0cHM6Ly9jYWxs"});
+    let (status, answer) = world.api("POST", "/recordings", Some(start)).await;
+    assert_eq!(status, 502, "{answer}");
+    let message = answer["error"]["message"].as_str().unwrap_or_default();
+    assert!(message.contains("set ACS_ACCESS_KEY"), "{answer}");
+    // The library alone asks for 20 s and more.
+    assert!(
+        began.elapsed() < std::time::Duration::from_secs(10),
+        "{:?}",
+        began.elapsed()
     );
 }

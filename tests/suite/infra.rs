@@ -24,8 +24,12 @@ const LEFT_OUT: [(&[&str], &str); 8] = [
         "set where a bot is served",
     ),
     (
-        &["DELETE_OTHER_OBJECT"],
-        "a source of another object is left to ACS unless somebody decides otherwise",
+        &[
+            "DELETE_OTHER_OBJECT",
+            "DELETE_UNSOLICITED",
+            "POISON_RETENTION",
+        ],
+        "right as they are, unless somebody decides otherwise",
     ),
     (
         &["OPERATOR_ACTIONS"],

@@ -35,6 +35,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
+//! | `readme` | README's commands, run as written |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -65,6 +66,7 @@ mod acs_credentials;
 mod audit_contention;
 mod auto_record;
 mod backup_vault;
+mod caps;
 mod catalogue;
 mod command_line;
 mod completeness;
@@ -94,6 +96,7 @@ mod infra;
 mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod large_events;
 mod legacy_generations;
 mod media_truth;
 mod memory_bound;
@@ -101,10 +104,12 @@ mod operations_guide;
 mod operator_actions;
 mod operator_page;
 mod operator_verbs;
+mod other_files;
 mod overdue_sweep;
 mod own_storage;
 mod package;
 mod python_sdk;
+mod readme;
 mod rebuilding;
 mod recording_callbacks;
 mod recording_control;

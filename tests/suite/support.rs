@@ -19,7 +19,7 @@ pub mod world;
 
 use std::time::Duration;
 
-use recording_vault::recording::{ChunkLocations, RecordingChunk};
+use recording_vault::recording::{ChunkLocations, FileNumber, RecordingChunk};
 
 /// After this long an awaited condition is a failure.
 pub const PATIENCE: Duration = Duration::from_mins(3);
@@ -46,6 +46,7 @@ pub fn chunk(id: &str, index: u32) -> RecordingChunk {
     let object = format!("https://us-storage.asm.skype.com/v1/objects/{id}");
     RecordingChunk {
         document_id: id.parse().expect("a test's document id is valid"),
+        file_number: FileNumber::FIRST,
         index,
         call_id: "7c62cca0-0000-4444-8888-000000000001".parse().ok(),
         server_call_id: None,

@@ -45,13 +45,44 @@ async fn a_copy_that_was_made_while_the_file_grew_is_no_reason_to_delete_the_fil
     pipeline.clock.advance(RETENTION / 2);
     pipeline.sweep().await;
     assert!(pipeline.has(&growing, &content(100, 1)));
-    pipeline.record(&ended("SessionEnded")).await;
-    pipeline.sweep().await;
     pipeline.clock.advance(RETENTION + Duration::from_mins(1));
     pipeline.sweep().await;
     let state = pipeline.state(id).await;
     assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
     assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_was_copied_while_it_grew_is_exported_again_with_its_final_event() {
+    let pipeline = Pipeline::new();
+    let growing = ended("ChunkIsBeingRecorded");
+    let id = &growing.document_id;
+    pipeline.source.put(id, content(100, 1));
+    pipeline.record(&growing).await;
+    pipeline.clock.advance(RETENTION / 2);
+    pipeline.sweep().await;
+    let whole = content(5000, 1);
+    pipeline.source.put(id, whole.clone());
+    pipeline.record(&ended("SessionEnded")).await;
+    assert!(pipeline.source.model().deleted.is_empty());
+    pipeline.sweep().await;
+    let files = pipeline.vault.files();
+    let final_form = files
+        .iter()
+        .find(|(name, _)| name.as_str().ends_with(".a.2.wav"));
+    assert_eq!(final_form.map(|(_, content)| content.to_vec()), Some(whole));
+    let state = pipeline.state(id).await;
+    assert!(
+        matches!(state, ChunkState::SourceDeleted { .. }),
+        "{state:?}"
+    );
+    assert_eq!(pipeline.source.model().deleted.len(), 1);
+    pipeline.record(&growing).await;
+    assert_eq!(
+        pipeline.sweep().await.seen,
+        0,
+        "its first event again is not news"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,9 +33,12 @@ pub fn routes(shared: &Shared) -> Router<Shared> {
 }
 
 async fn authorized(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match shared.keys.open_admin(request.uri(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(refused) => refused,
+    let refused = shared
+        .keys
+        .refused_by_admin(request.uri(), request.headers());
+    match refused {
+        Some(refused) => refused,
+        None => next.run(request).await,
     }
 }
 

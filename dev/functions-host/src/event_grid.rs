@@ -31,7 +31,7 @@ pub async fn answer(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Err(refused) = shared.keys.open_webhook(&uri, &headers) {
+    if let Some(refused) = shared.keys.refused_by_webhook(&uri, &headers) {
         return refused;
     }
     let wanted = query(&uri).remove("functionName").unwrap_or_default();

@@ -82,7 +82,7 @@ pub async fn answer(State(shared): State<Shared>, request: Request) -> Response 
     if needs_key
         && !shared
             .keys
-            .open_function(&function.name, request.uri(), request.headers())
+            .opens_function(&function.name, request.uri(), request.headers())
     {
         return StatusCode::UNAUTHORIZED.into_response();
     }

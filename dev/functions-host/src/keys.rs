@@ -43,8 +43,8 @@ impl Keys {
         }
     }
 
-    /// Whether a request may reach a function that asks for a key.
-    pub fn open_function(&self, function: &str, uri: &Uri, headers: &HeaderMap) -> bool {
+    /// Whether the key of a request opens a function that asks for one.
+    pub fn opens_function(&self, function: &str, uri: &Uri, headers: &HeaderMap) -> bool {
         match self.caller(uri, headers) {
             Caller::Anybody | Caller::Master | Caller::Host => true,
             Caller::Functions(names) => names.iter().any(|name| name == function),
@@ -52,23 +52,21 @@ impl Keys {
         }
     }
 
-    /// # Errors
-    /// With the host's answer, where the key does not open `/admin`.
-    pub fn open_admin(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Response> {
+    /// The host's answer to a request whose key does not open `/admin`.
+    pub fn refused_by_admin(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
         match self.caller(uri, headers) {
-            Caller::Anybody | Caller::Master => Ok(()),
-            Caller::Host | Caller::System => Err(StatusCode::FORBIDDEN.into_response()),
-            Caller::Functions(_) | Caller::Stranger => Err(unauthorized()),
+            Caller::Anybody | Caller::Master => None,
+            Caller::Host | Caller::System => Some(StatusCode::FORBIDDEN.into_response()),
+            Caller::Functions(_) | Caller::Stranger => Some(unauthorized()),
         }
     }
 
-    /// # Errors
-    /// With the host's answer, where the key does not open an extension's webhook.
-    pub fn open_webhook(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Response> {
+    /// The host's answer to a request whose key does not open an extension's webhook.
+    pub fn refused_by_webhook(&self, uri: &Uri, headers: &HeaderMap) -> Option<Response> {
         match self.caller(uri, headers) {
-            Caller::Anybody | Caller::Master | Caller::System => Ok(()),
-            Caller::Host => Err(StatusCode::FORBIDDEN.into_response()),
-            Caller::Functions(_) | Caller::Stranger => Err(unauthorized()),
+            Caller::Anybody | Caller::Master | Caller::System => None,
+            Caller::Host => Some(StatusCode::FORBIDDEN.into_response()),
+            Caller::Functions(_) | Caller::Stranger => Some(unauthorized()),
         }
     }
 

@@ -67,10 +67,9 @@ impl Arguments {
                 master: self.master_key,
                 functions: self.function_key.into_iter().collect(),
             },
-            generation: if self.forwarding {
-                Generation::Forwarding
-            } else {
-                Generation::Proxying
+            generation: match (self.proxying, self.forwarding) {
+                (false, true) => Generation::Forwarding,
+                (true, _) | (false, false) => Generation::Proxying,
             },
             state_dir: Some(state_dir(&self.script_root)),
             console: Console::new(|line| println!("{line}")),

@@ -25,7 +25,7 @@ pub fn normalised(json: &RawValue) -> Raw {
             let (string, after) = rest.split_at(string_length(rest));
             let is_name = after.trim_start().starts_with(':');
             match Some(string).filter(|_| !is_name).and_then(normalised_date) {
-                Some(date) => out.push_str(&format!("\"{date}\"")),
+                Some(date) => out.extend(["\"", &date, "\""]),
                 None => out.push_str(string),
             }
             rest = after;

@@ -149,8 +149,8 @@ impl Host {
 
     /// Where Event Grid delivers to a function, with the system key where there is one.
     pub fn event_grid_url(&self, function: &str) -> String {
-        let key = self.keys.system.iter();
-        let key: String = key.map(|key| format!("&code={key}")).collect();
+        let key = self.keys.system.as_ref();
+        let key = key.map_or_else(String::new, |key| format!("&code={key}"));
         format!(
             "{}/runtime/webhooks/eventgrid?functionName={function}{key}",
             self.url()

@@ -7,7 +7,7 @@ use crate::catalogue::row::{KnownChunk, KnownRecording};
 use crate::control::entry::{Erased, RegisteredRecording};
 use crate::export::removal::{Ground, Removal};
 use crate::export::{Budget, ChunkState, LedgerEntry};
-use crate::recording::{DocumentId, RecordingChunk};
+use crate::recording::{DocumentId, Participant, RecordingChunk};
 use crate::store::holds;
 
 /// How the erasure of a recording, or of a part of it, ended.
@@ -251,11 +251,8 @@ fn left(index: u32, problem: &str) -> Outcome {
 }
 
 fn names(entry: &LedgerEntry, person: &Person) -> bool {
-    let participants = entry
-        .metadata
-        .iter()
-        .flat_map(|metadata| &metadata.participants);
-    participants
-        .into_iter()
-        .any(|participant| participant.id.eq_ignore_ascii_case(person.id()))
+    entry.metadata.as_ref().is_some_and(|metadata| {
+        let is_person = |known: &Participant| known.id.eq_ignore_ascii_case(person.id());
+        metadata.participants_omitted > 0 || metadata.participants.iter().any(is_person)
+    })
 }

@@ -49,7 +49,7 @@ pub(super) async fn compare(
         .map(|entry| (entry.chunk.document_id.as_str(), &entry.state))
         .collect();
     for name in files {
-        let Some(document_id) = document_of(name) else {
+        let Some(document_id) = layout::document_of(name) else {
             let problem = "this product gives no file such a name".to_owned();
             findings.push(Finding {
                 kind: FindingKind::FileWithoutEntry,
@@ -87,18 +87,18 @@ pub(super) async fn compare(
 
 /// Files of a copy that are not there. A copy in the backup vault is verified, not reconciled.
 fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
-    let Some(receipt) = entry
-        .state
-        .receipt()
-        .filter(|receipt| receipt.vault() == VaultName::Home)
-    else {
-        return Vec::new();
-    };
-    let names = std::iter::once(receipt.media())
-        .chain(receipt.metadata())
-        .map(VerifiedFile::name)
-        .cloned();
-    let names = names.chain([layout::receipt(&entry.folder, &entry.chunk)]);
+    let at_home = entry
+        .copies()
+        .filter(|(_, receipt)| receipt.vault() == VaultName::Home);
+    let names = at_home.flat_map(|(chunk, receipt)| {
+        let kept_at = layout::receipt(&entry.folder, &chunk);
+        std::iter::once(receipt.media())
+            .chain(receipt.metadata())
+            .map(VerifiedFile::name)
+            .cloned()
+            .chain([kept_at])
+            .collect::<Vec<_>>()
+    });
     let found = names
         .filter(|name| !files.contains(name))
         .map(|name| Finding {
@@ -153,16 +153,5 @@ fn unaccounted(
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. },
         ) => None,
-    }
-}
-
-/// `<index>-<what>.<documentId>.<extension>`.
-fn document_of(name: &BlobName) -> Option<DocumentId> {
-    let mut parts = name.as_str().rsplit('/').next()?.split('.');
-    let (_, id, _) = (parts.next()?, parts.next()?, parts.next()?);
-    if parts.next().is_some() {
-        None
-    } else {
-        id.parse().ok()
     }
 }

@@ -48,6 +48,10 @@ impl Surroundings {
     }
 
     /// Waits until what is on the screen stays there.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "nothing else runs any more: the process is about to end"
+    )]
     pub fn let_it_be_read(self) {
         match self {
             Self::Terminal => std::thread::sleep(LAST_WORD_AFTER),

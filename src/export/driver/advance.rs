@@ -31,6 +31,7 @@ impl ExportDriver {
     async fn take(&self, run: &mut Run<'_>, step: NextStep) -> Result<Step, LedgerError> {
         match step {
             NextStep::Export => self.export_step(run).await,
+            NextStep::ExportFurther { number } => self.export_further(run, number).await,
             NextStep::MoveHome { receipt } => self.move_home_step(run, &receipt).await,
             NextStep::ClearBackup { receipt } => self.clear_backup(run, &receipt).await,
             NextStep::Catalogue => self.look_in_place(run).await,

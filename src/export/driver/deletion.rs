@@ -140,7 +140,10 @@ impl ExportDriver {
                 *retry_after
             }
             // Refused, or past its retention: the copy is safe, ACS drops its own by itself.
-            SourceError::Transient { .. } | SourceError::Refused(_) | SourceError::Gone { .. } => {
+            SourceError::Transient { .. }
+            | SourceError::Refused(_)
+            | SourceError::Gone { .. }
+            | SourceError::TooLarge { .. } => {
                 let id = &run.entry.chunk.document_id;
                 warn!(document.id = %id, error = %reason, "Chunk `{id}` is safe, but is not deleted at ACS");
                 return self

@@ -114,6 +114,10 @@ fn failure(error: DestinationError) -> SourceError {
 
 #[async_trait]
 impl RecordingSource for BackupSource<'_> {
+    fn admits(&self, _location: &str) -> bool {
+        false
+    }
+
     async fn open(
         &self,
         _chunk: &RecordingChunk,

@@ -8,7 +8,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
-use crate::recording::{ChunkEnd, OnOtherObject};
+use crate::recording::{ChunkEnd, FileNumber, OnOtherObject};
 
 /// When a source may be deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +18,38 @@ pub struct DeletionPolicy {
     pub anomalies: OnAnomaly,
     pub unknown_media: OnUnknownMedia,
     pub other_objects: OnOtherObject,
+    pub unsolicited: OnUnsolicited,
+}
+
+/// What becomes of the source of a recording that nobody asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnsolicited {
+    Delete,
+    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    Keep,
 }
 
 impl DeletionPolicy {
+    /// Why the source of a copy stays until an operator says otherwise, if it does.
+    pub fn objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
+        let disputed = entry.disputed_places().map(|places| {
+            format!("events name {places} places for it; `accept --place` says which is right")
+        });
+        disputed
+            .or_else(|| self.origin_objection(entry))
+            .or_else(|| self.media_objection(entry, receipt))
+    }
+
+    fn origin_objection(self, entry: &LedgerEntry) -> Option<String> {
+        let is_kept = match self.unsolicited {
+            OnUnsolicited::Keep => entry.unsolicited && entry.anomaly_accepted_at.is_none(),
+            OnUnsolicited::Delete => false,
+        };
+        is_kept.then(|| {
+            "nobody asked for its recording: it was not started through this app, and no CallStarted announced its call".to_owned()
+        })
+    }
+
     /// Why the media of a copy keeps its source from being deleted, if it does.
     pub fn media_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<String> {
         if entry.anomaly_accepted_at.is_some() {
@@ -61,6 +90,10 @@ pub enum OnUnknownMedia {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     Export,
+    /// Another file of the document, beside its own.
+    ExportFurther {
+        number: FileNumber,
+    },
     /// The files lie in the customer's own storage: look at them there.
     Catalogue,
     /// The copy lies in the backup vault: bring it home.
@@ -88,6 +121,45 @@ pub enum NextStep {
 
 /// Decides what is due for `entry` at `now`.
 pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) -> NextStep {
+    let own = next_step_of_own_file(entry, deletion, now);
+    let Some(further) = entry.next_further() else {
+        return own;
+    };
+    let due_at = further.not_before.filter(|until| now < *until);
+    match (own, due_at) {
+        (
+            own @ (NextStep::Export
+            | NextStep::ExportFurther { .. }
+            | NextStep::Catalogue
+            | NextStep::MoveHome { .. }
+            | NextStep::ClearBackup { .. }),
+            _,
+        ) => own,
+        // Before the source is deleted, too: it may be the only place of that file.
+        (
+            NextStep::Wait { .. }
+            | NextStep::DeleteSource { .. }
+            | NextStep::LeaveSource { .. }
+            | NextStep::Nothing,
+            None,
+        ) => NextStep::ExportFurther {
+            number: further.file.number,
+        },
+        (NextStep::Wait { until }, Some(due_at)) => NextStep::Wait {
+            until: until.min(due_at),
+        },
+        (NextStep::DeleteSource { .. } | NextStep::Nothing, Some(due_at)) => {
+            NextStep::Wait { until: due_at }
+        }
+        (own @ NextStep::LeaveSource { .. }, Some(_)) => own,
+    }
+}
+
+fn next_step_of_own_file(
+    entry: &LedgerEntry,
+    deletion: DeletionPolicy,
+    now: Timestamp,
+) -> NextStep {
     if let Some(until) = entry
         .not_before
         .filter(|until| now < *until && !entry.state.is_settled())
@@ -127,6 +199,7 @@ pub fn next_step(entry: &LedgerEntry, deletion: DeletionPolicy, now: Timestamp) 
 /// A place of its metadata is known, and none is in the vault, while ACS may still have it.
 fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> bool {
     receipt.metadata().is_none()
+        && !entry.metadata_too_large
         && entry.chunk.locations.metadata.is_some()
         && !entry.is_surely_gone(now)
 }
@@ -145,9 +218,12 @@ fn incomplete(entry: &LedgerEntry) -> Option<&'static str> {
     match entry.chunk.end() {
         ChunkEnd::Failed => Some("ACS reports that it could not store all of it"),
         ChunkEnd::BeingRecorded => Some("it was copied while it was still recorded"),
+        ChunkEnd::Final if entry.copied_unfinished => {
+            Some("it was copied while it was still recorded")
+        }
         ChunkEnd::Final => entry
-            .copied_unfinished
-            .then_some("it was copied while it was still recorded"),
+            .has_failed_form()
+            .then_some("a later event reports that ACS could not store all of it"),
     }
 }
 
@@ -180,7 +256,7 @@ fn after_export(
             reason: reason.to_owned(),
         };
     }
-    if let Some(reason) = deletion.media_objection(entry, receipt) {
+    if let Some(reason) = deletion.objection(entry, receipt) {
         if now < entry.surely_gone_at {
             return NextStep::Wait {
                 until: entry.surely_gone_at,
@@ -205,269 +281,4 @@ fn after_export(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::export::entry::tests::entry;
-    use crate::export::receipt::VerifiedFile;
-    use crate::export::state::SourceEnd;
-    use crate::media::plausibility::Plausibility;
-    use crate::media::{MediaExamination, MediaProbe};
-    use crate::store::digest::Sha256Digest;
-
-    const HOUR: DeletionPolicy = DeletionPolicy {
-        delay: Duration::from_hours(1),
-        anomalies: OnAnomaly::Keep,
-        unknown_media: OnUnknownMedia::Delete,
-        other_objects: OnOtherObject::Keep,
-    };
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn receipt() -> ExportReceipt {
-        let media = VerifiedFile::new(
-            "a/b.wav".parse().unwrap(),
-            1,
-            Sha256Digest::of(b"a"),
-            "e".into(),
-        );
-        ExportReceipt::new(
-            media,
-            None,
-            VaultName::Home,
-            None,
-            at("2026-03-02T10:00:00Z"),
-        )
-    }
-
-    fn doubtful() -> LedgerEntry {
-        let media = receipt().media().clone();
-        let examination = Some(MediaExamination::of(
-            &MediaProbe::new(0).finish(),
-            0,
-            Plausibility::Disagrees("the file is a web page".to_owned()),
-        ));
-        let receipt = ExportReceipt::new(
-            media,
-            None,
-            VaultName::Home,
-            examination,
-            at("2026-03-02T10:00:00Z"),
-        );
-        LedgerEntry {
-            state: ChunkState::Exported { receipt },
-            ..exported()
-        }
-    }
-
-    #[test]
-    fn a_doubtful_source_stays_until_somebody_accepts_it_or_it_is_gone() {
-        let mut entry = doubtful();
-        let later = at("2026-03-02T12:00:00Z");
-        assert_eq!(
-            next_step(&entry, HOUR, later),
-            NextStep::Wait {
-                until: entry.surely_gone_at
-            }
-        );
-        let step = next_step(&entry, HOUR, entry.surely_gone_at);
-        assert!(
-            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")),
-            "{step:?}"
-        );
-        let careless = DeletionPolicy {
-            anomalies: OnAnomaly::Delete,
-            ..HOUR
-        };
-        assert!(matches!(
-            next_step(&entry, careless, later),
-            NextStep::DeleteSource { .. }
-        ));
-        entry.anomaly_accepted_at = Some(later);
-        assert!(matches!(
-            next_step(&entry, HOUR, later),
-            NextStep::DeleteSource { .. }
-        ));
-    }
-
-    #[test]
-    fn a_source_of_unknown_media_stays_only_where_the_policy_says_so() {
-        let mut entry = exported();
-        let now = at("2026-03-02T12:00:00Z");
-        assert!(matches!(
-            next_step(&entry, HOUR, now),
-            NextStep::DeleteSource { .. }
-        ));
-        let careful = DeletionPolicy {
-            unknown_media: OnUnknownMedia::Keep,
-            ..HOUR
-        };
-        let until = entry.surely_gone_at;
-        assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
-        let step = next_step(&entry, careful, until);
-        assert!(
-            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not be checked")),
-            "{step:?}"
-        );
-        entry.anomaly_accepted_at = Some(now);
-        assert!(matches!(
-            next_step(&entry, careful, now),
-            NextStep::DeleteSource { .. }
-        ));
-    }
-
-    #[test]
-    fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
-        let mut entry = exported();
-        let media = receipt().media().clone();
-        let receipt = ExportReceipt::new(
-            media,
-            None,
-            VaultName::Backup,
-            None,
-            at("2026-03-02T10:00:00Z"),
-        );
-        entry.state = ChunkState::Exported {
-            receipt: receipt.clone(),
-        };
-        assert_eq!(
-            next_step(&entry, HOUR, at("2026-03-02T12:00:00Z")),
-            NextStep::MoveHome { receipt }
-        );
-    }
-
-    fn exported() -> LedgerEntry {
-        let mut entry = entry();
-        entry.chunk.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
-        entry.state = ChunkState::Exported { receipt: receipt() };
-        entry
-    }
-
-    #[test]
-    fn a_copy_without_metadata_is_exported_again_once_a_place_for_it_is_known_until_it_is_gone() {
-        let mut entry = exported();
-        entry.chunk.locations.metadata =
-            Some("https://us-storage.asm.skype.com/v1/objects/x/content/acsmetadata".into());
-        let now = at("2026-03-02T12:00:00Z");
-        assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
-        let step = next_step(&entry, HOUR, entry.surely_gone_at);
-        assert!(matches!(step, NextStep::DeleteSource { .. }), "{step:?}");
-    }
-
-    #[test]
-    fn a_pending_chunk_is_exported_unless_it_backs_off() {
-        let mut entry = entry();
-        let now = at("2026-03-02T10:00:00Z");
-        assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
-        entry.not_before = Some(at("2026-03-02T10:00:01Z"));
-        assert_eq!(
-            next_step(&entry, HOUR, now),
-            NextStep::Wait {
-                until: at("2026-03-02T10:00:01Z")
-            }
-        );
-    }
-
-    #[test]
-    fn deletion_waits_for_its_delay() {
-        let due = at("2026-03-02T11:00:00Z");
-        assert_eq!(
-            next_step(&exported(), HOUR, at("2026-03-02T10:59:59Z")),
-            NextStep::Wait { until: due }
-        );
-        assert_eq!(
-            next_step(&exported(), HOUR, due),
-            NextStep::DeleteSource { receipt: receipt() }
-        );
-    }
-
-    #[test]
-    fn a_chunk_that_is_still_recorded_is_copied_at_half_time_and_never_deleted() {
-        let mut entry = entry();
-        entry.chunk.end_reason = Some("ChunkIsBeingRecorded".to_owned());
-        let half = at("2026-03-02T21:00:00Z");
-        let before = at("2026-03-02T20:59:59Z");
-        assert_eq!(
-            next_step(&entry, HOUR, before),
-            NextStep::Wait { until: half }
-        );
-        assert_eq!(next_step(&entry, HOUR, half), NextStep::Export);
-        let copied = LedgerEntry {
-            copied_unfinished: true,
-            ..exported()
-        };
-        let wait = NextStep::Wait {
-            until: copied.surely_gone_at,
-        };
-        assert_eq!(next_step(&copied, HOUR, half), wait);
-        let step = next_step(&copied, HOUR, copied.surely_gone_at);
-        assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
-    }
-
-    #[test]
-    fn a_chunk_that_acs_could_not_store_whole_is_copied_and_left() {
-        let mut entry = exported();
-        entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
-        let step = next_step(&entry, HOUR, at("2026-03-02T12:00:00Z"));
-        assert!(
-            matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not store")),
-            "{step:?}"
-        );
-    }
-
-    #[test]
-    fn without_a_delete_location_the_source_is_left() {
-        let mut entry = exported();
-        entry.chunk.locations.delete = None;
-        let step = next_step(&entry, HOUR, at("2026-03-02T10:00:00Z"));
-        assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
-    }
-
-    #[test]
-    fn nothing_is_due_for_a_settled_chunk() {
-        let now = at("2026-03-02T10:00:00Z");
-        let states = [
-            ChunkState::SourceDeleted {
-                receipt: receipt(),
-                deleted_at: now,
-            },
-            ChunkState::SourceLeft {
-                receipt: receipt(),
-                reason: String::new(),
-            },
-            ChunkState::Removing {
-                receipt: Some(receipt()),
-                source: SourceEnd::Deleted { deleted_at: now },
-                began_at: now,
-            },
-            ChunkState::Removed {
-                receipt: Some(receipt()),
-                removed_at: now,
-                reason: String::new(),
-            },
-            ChunkState::Expired {
-                seen_at: now,
-                reason: String::new(),
-            },
-            ChunkState::DeadLettered {
-                at: now,
-                reason: String::new(),
-            },
-        ];
-        for state in states {
-            assert!(state.is_settled());
-            assert_eq!(
-                next_step(
-                    &LedgerEntry {
-                        state,
-                        ..exported()
-                    },
-                    HOUR,
-                    now
-                ),
-                NextStep::Nothing
-            );
-        }
-    }
-}
+mod tests;

@@ -32,6 +32,9 @@ impl ExportDriver {
             NextStep::Export if entry.state.receipt().is_some() => {
                 return keeps("its metadata is not in the vault yet".to_owned());
             }
+            NextStep::ExportFurther { .. } => {
+                return keeps("another file of it is not in the vault yet".to_owned());
+            }
             NextStep::Export => return keeps("it is not proved to be in the vault".to_owned()),
             NextStep::Catalogue => {
                 return keeps(
@@ -90,7 +93,7 @@ impl ExportDriver {
             (state, false) => {
                 let objection = state
                     .receipt()
-                    .and_then(|receipt| self.policy.deletion.media_objection(entry, receipt));
+                    .and_then(|receipt| self.policy.deletion.objection(entry, receipt));
                 objection.map_or_else(
                     || "DELETE_DELAY is not over".to_owned(),
                     |objection| format!("{objection}; `accept` lets it go"),

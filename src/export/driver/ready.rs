@@ -64,7 +64,10 @@ impl ExportDriver {
                     let proof = ProofAge::Earlier;
                     return Ok(Ready::not_due(DriveOutcome::Settled { state, proof }, risk));
                 }
-                NextStep::Export | NextStep::Catalogue | NextStep::MoveHome { .. } => 0,
+                NextStep::Export
+                | NextStep::ExportFurther { .. }
+                | NextStep::Catalogue
+                | NextStep::MoveHome { .. } => 0,
                 NextStep::ClearBackup { .. }
                 | NextStep::DeleteSource { .. }
                 | NextStep::LeaveSource { .. } => SAFE,

@@ -83,6 +83,7 @@ impl ExportDriver {
                 receipt: receipt.clone(),
             };
             entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
+            entry.announce_final_form(now);
             entry.begin_attempts_anew();
             entry.vault_failures = 0;
             let is_deleted_next = matches!(
@@ -111,7 +112,7 @@ impl ExportDriver {
         let source = match error {
             TransferError::Ledger(error) => return Err(error),
             TransferError::Source {
-                source: SourceError::Refused(_),
+                source: SourceError::Refused(_) | SourceError::TooLarge { .. },
                 ..
             }
             | TransferError::Unproved(_) => {
@@ -210,8 +211,10 @@ impl ExportDriver {
         let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason.to_owned());
         let ended = self.settle_with(run, state, note).await?;
         // Its marker stays until the end is reported: where this fails, or a kill comes before it, the next sweep reports it.
+        // Another file of it may still come to stand for it.
         if matches!(ended, Step::Done(_))
             && let Some(found) = run.claim.latest()
+            && !found.entry.is_open()
             && let Err(error) = self.report_end(found).await
         {
             let id = &run.entry.chunk.document_id;
@@ -244,6 +247,11 @@ impl ExportDriver {
                 return AfterUpdate::KeepClaim;
             }
             entry.state = state.clone();
+            if let Some(successor) = entry.successor().filter(|_| state.is_loss()) {
+                change(entry);
+                entry.exchange(successor, now);
+                return AfterUpdate::KeepClaim;
+            }
             // What another holder has sent may still arrive: whoever adds a hold is to see that.
             let is_in_doubt = |intent: &Intent| {
                 intent.may_still_act(now) && intent.in_doubt_since(token).is_some()

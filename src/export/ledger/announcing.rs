@@ -1,21 +1,64 @@
 //! What events announce: chunks become durable, and later events add what was not known.
+//!
+//! An event never moves a known document. What it announces elsewhere, or tells of a file that is in the vault already, is
+//! another file of the document (`announcing/other_files.rs`).
+
+mod other_files;
 
 use futures::FutureExt as _;
+use jiff::Timestamp;
 
+use self::other_files::Told;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::state::ChunkState;
-use crate::recording::{Absorbed, RecordingChunk};
+use crate::recording::{Absorbed, AnnouncedFile, RecordingChunk};
 use crate::store::audit::AuditAction;
+
+/// Why an event tells of another file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherFile {
+    /// It lies elsewhere.
+    Elsewhere,
+    /// It lies where the first does, and is longer or ends otherwise.
+    Longer,
+}
+
+/// Whether credentials may go to the places that an event names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    Admitted,
+    Refused,
+}
+
+/// Whether somebody asked for the recording of a chunk: through this app, or by a call whose start was announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Solicitation {
+    Solicited,
+    Unsolicited,
+    /// It could not be looked up. A chunk that is new counts as unsolicited until it is known.
+    Unknown,
+}
+
+/// What is known of a chunk besides what its event says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Circumstances {
+    pub admission: Admission,
+    pub solicitation: Solicitation,
+}
 
 /// What recording a chunk found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     New,
     AlreadyKnown,
-    /// The event names another place for a document that is known. The entry keeps the place it has.
-    Conflicting,
+    /// It tells of another file of a document that is known: that is exported beside the first.
+    OtherFile(OtherFile),
+    /// It names another place for a document that is known, and no credential may go there.
+    NotAdmitted,
+    /// The document has as many files as are exported.
+    TooManyFiles,
     /// Its recording was erased: the chunk is not exported.
     Erased,
     /// Its recording was erased, and the chunk was recorded before that was known: it may be in the vault.
@@ -29,10 +72,28 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails or the entry of this chunk is unreadable.
     pub async fn record(&self, chunk: RecordingChunk) -> Result<Recorded, LedgerError> {
+        let circumstances = Circumstances {
+            admission: Admission::Admitted,
+            solicitation: Solicitation::Solicited,
+        };
+        self.record_as(chunk, circumstances).await
+    }
+
+    /// The same for a chunk whose places may not be admitted, or that nobody asked for. A document that is known gets no place
+    /// that is not admitted.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn record_as(
+        &self,
+        chunk: RecordingChunk,
+        circumstances: Circumstances,
+    ) -> Result<Recorded, LedgerError> {
         let document_id = chunk.document_id.clone();
         let changed = self
             .change(&document_id, None, |found| {
-                self.decide_announced(found, chunk.clone()).boxed()
+                self.decide_announced(found, chunk.clone(), circumstances)
+                    .boxed()
             })
             .await?;
         Ok(changed.outcome)
@@ -97,9 +158,16 @@ impl ChunkLedger {
         &self,
         found: Option<LedgerEntry>,
         chunk: RecordingChunk,
+        circumstances: Circumstances,
     ) -> Result<Change<Recorded>, LedgerError> {
+        let Circumstances {
+            admission,
+            solicitation,
+        } = circumstances;
+        let now = self.clock.now();
         let Some(before) = found else {
-            let mut entry = LedgerEntry::new(chunk.clone(), self.clock.now(), self.retention);
+            let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
+            entry.unsolicited = solicitation != Solicitation::Solicited;
             entry.note_audited(self.audit_recorded(AuditAction::Recorded, &chunk).await?);
             return Ok(Change::Write {
                 entry: Box::new(entry),
@@ -112,38 +180,47 @@ impl ChunkLedger {
             return Ok(Change::Leave(Recorded::AlreadyKnown));
         }
         let mut entry = before.clone();
-        reopen_dead_letter(&mut entry, &chunk);
-        if entry.chunk.absorb(&chunk) == Absorbed::Conflict {
-            return Ok(Change::Leave(Recorded::Conflicting));
-        }
+        entry.unsolicited &= solicitation != Solicitation::Solicited;
+        let surely_gone_at = now.checked_add(self.retention).unwrap_or(Timestamp::MAX);
+        let announced = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
+        let outcome = match other_files::told_of(&entry, &announced.file) {
+            Told::OwnFile => {
+                if matches!(entry.state, ChunkState::DeadLettered { .. }) {
+                    entry.try_again();
+                }
+                if entry.chunk.absorb(&chunk) == Absorbed::Something {
+                    reopen_for_what_was_added(&mut entry);
+                }
+                Recorded::AlreadyKnown
+            }
+            Told::Known(number) => {
+                other_files::tell_again(&mut entry, number, announced);
+                Recorded::AlreadyKnown
+            }
+            Told::NotExported => Recorded::AlreadyKnown,
+            Told::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
+                return Ok(Change::Leave(Recorded::NotAdmitted));
+            }
+            Told::Another(why) => match other_files::add(&mut entry, announced) {
+                Some(()) => Recorded::OtherFile(why),
+                None => return Ok(Change::Leave(Recorded::TooManyFiles)),
+            },
+        };
         if entry == before {
-            if !entry.state.is_settled() {
+            if entry.is_open() {
                 self.put_marker(&entry).await?;
             }
-            return Ok(Change::Leave(Recorded::AlreadyKnown));
+            return Ok(Change::Leave(outcome));
         }
-        reopen_for_what_was_added(&mut entry);
         entry.note_audited(
             self.audit_recorded(AuditAction::AnnouncedAgain, &chunk)
                 .await?,
         );
         Ok(Change::Write {
             entry: Box::new(entry),
-            outcome: Recorded::AlreadyKnown,
+            outcome,
             marker: MarkerCheck::Ensure,
         })
-    }
-}
-
-/// A chunk that was given up gets another chance when its event comes again, with the places that this one names. One that names
-/// the same content may name less: what is known beside it stays.
-fn reopen_dead_letter(entry: &mut LedgerEntry, newer: &RecordingChunk) {
-    if matches!(entry.state, ChunkState::DeadLettered { .. }) {
-        let content = &newer.locations.content;
-        if content.is_some() && *content != entry.chunk.locations.content {
-            entry.chunk.locations = newer.locations.clone();
-        }
-        entry.try_again();
     }
 }
 

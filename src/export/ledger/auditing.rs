@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{ChunkLedger, LedgerError};
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::intent::IntendedDeletion;
 use crate::export::receipt::{ExportReceipt, VerifiedFile};
 use crate::export::state::ChunkState;
@@ -69,6 +69,19 @@ impl ChunkLedger {
             let number = self
                 .audit_step(action_of(&after.state), &id, detail)
                 .await?;
+            after.note_audited(number);
+        }
+        let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
+        let further: Vec<Value> = after
+            .further
+            .iter()
+            .filter_map(FurtherFile::receipt)
+            .filter(|receipt| !known.contains(receipt))
+            .map(proof)
+            .collect();
+        for detail in further {
+            let action = AuditAction::OtherFileExported;
+            let number = self.audit_step(action, &id, detail).await?;
             after.note_audited(number);
         }
         let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);

@@ -17,6 +17,9 @@ use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
+/// Stands in the index for participants that it does not have: whoever looks for a person reads the metadata of these chunks.
+pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
+
 impl LedgerEntry {
     /// The time that the index has it under.
     pub fn filed_at(&self) -> jiff::Timestamp {
@@ -114,6 +117,10 @@ impl ChunkLedger {
         let mut hashes = Vec::new();
         for participant in metadata.flat_map(|metadata| &metadata.participants) {
             hashes.push(self.people.hash(&participant.id).await?);
+        }
+        let metadata = after.metadata.as_ref();
+        if metadata.is_some_and(|metadata| metadata.participants_omitted > 0) {
+            hashes.push(self.people.hash(BEYOND_THE_INDEX).await?);
         }
         Ok(hashes)
     }

@@ -1,19 +1,14 @@
-//! All that the ledger holds, for an operator: entries whatever their state, and events that could not be read.
+//! All that the ledger holds, for an operator: entries whatever their state.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use futures::StreamExt as _;
 
 use super::{CHUNKS, ChunkLedger, LedgerEntry, LedgerError, document_of_entry};
 use crate::recording::DocumentId;
-use crate::store::digest::Sha256Digest;
-use crate::store::document_store::Precondition;
 use crate::store::holds::Holds;
-use crate::store::index::Count;
 
-const POISON: &str = "poison/";
-const PAGE: usize = 500;
+pub(super) const PAGE: usize = 500;
 /// Entries that are read together when all are looked at.
 const AT_ONCE: usize = 16;
 
@@ -29,78 +24,6 @@ impl ChunkLedger {
     /// What must not be deleted: it lies in the same storage, so that whoever has the one has the other.
     pub fn holds(&self) -> Holds {
         Holds::new(Arc::clone(&self.store))
-    }
-
-    /// Keeps an event that could not be read, whole, once.
-    ///
-    /// # Errors
-    /// When the storage fails: the event must then not be acknowledged.
-    pub async fn keep_poison(
-        &self,
-        event: &serde_json::Value,
-        reason: &str,
-    ) -> Result<(), LedgerError> {
-        let text = event.to_string();
-        let sha256 = Sha256Digest::of(text.as_bytes());
-        let kept = serde_json::json!({
-            "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
-        });
-        // A conflict means that the same event is kept already.
-        self.store
-            .put(
-                &format!("{POISON}{sha256}.json"),
-                Bytes::from(kept.to_string()),
-                Precondition::Absent,
-            )
-            .await?;
-        Ok(())
-    }
-
-    /// An event that was kept, by its SHA-256.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn poison(&self, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
-        let Ok(sha256) = Sha256Digest::try_from(sha256.to_owned()) else {
-            return Ok(None);
-        };
-        Ok(self
-            .store
-            .find(&format!("{POISON}{sha256}.json"))
-            .await?
-            .map(|stored| stored.content))
-    }
-
-    /// SHA-256s of all events that were kept.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn poisoned(&self) -> Result<Vec<String>, LedgerError> {
-        self.names(POISON).await
-    }
-
-    /// How many events were kept, counted up to `cap`.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn count_poison(&self, cap: usize) -> Result<Count, LedgerError> {
-        let count = self.store.list(POISON, None, cap + 1).await?.len();
-        Ok(Count {
-            count: count.min(cap),
-            is_capped: count > cap,
-        })
-    }
-
-    /// SHA-256s of events that were kept, at most `limit`.
-    ///
-    /// # Errors
-    /// When the storage fails.
-    pub async fn some_poisoned(&self, limit: usize) -> Result<Vec<String>, LedgerError> {
-        let keys = self.store.list(POISON, None, limit).await?;
-        Ok(keys
-            .iter()
-            .filter_map(|key| Some(key.strip_prefix(POISON)?.strip_suffix(".json")?.to_owned()))
-            .collect())
     }
 
     /// A page of all document ids, and after which the next begins.

@@ -80,7 +80,7 @@ impl ChunkLedger {
             }
             return Ok(());
         };
-        if !found.entry.state.is_settled() {
+        if found.entry.is_open() {
             return Ok(self.put_marker(&found.entry).await?);
         }
         if !found.entry.is_done() {
@@ -104,7 +104,7 @@ impl ChunkLedger {
         let written = self.entries.write(&key, Some(&revision), entry).await?;
         Ok(match written {
             WriteOutcome::Written(stored) => {
-                stored.document.state.is_settled() && stored.document.openings >= opening
+                !stored.document.is_open() && stored.document.openings >= opening
             }
             WriteOutcome::Conflict(_) => false,
         })

@@ -1,14 +1,14 @@
 //! What an operator changes in an entry: another attempt, an accepted doubt.
 
 use futures::FutureExt as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, FileNumber};
 use crate::store::audit::{AuditAction, Operator};
 
 /// What an operator's retry found.
@@ -34,6 +34,22 @@ pub enum Accepted {
     AlreadyAccepted,
     /// It has no doubtful copy whose source could be deleted.
     NotDoubtful,
+    Unknown,
+}
+
+/// What an operator's choice of a place found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlaceAccepted {
+    /// The file of that place is the document's, and its source may be deleted.
+    Accepted,
+    /// An earlier choice did it.
+    AlreadyAccepted,
+    /// Events name one place only: there is nothing to choose.
+    OnePlace,
+    /// The document has no file of this number.
+    NoSuchPlace,
+    /// The file of that place is not in the vault.
+    NotInVault,
     Unknown,
 }
 
@@ -133,7 +149,7 @@ impl ChunkLedger {
         let Some(mut entry) = found else {
             return Ok(Change::Leave(Accepted::Unknown));
         };
-        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if receipt.media_verdict() != MediaVerdict::Agrees);
+        let is_doubtful = matches!(&entry.state, ChunkState::Exported { receipt } if entry.unsolicited || receipt.media_verdict() != MediaVerdict::Agrees);
         if entry.anomaly_accepted_at.is_some() {
             return Ok(Change::Leave(Accepted::AlreadyAccepted));
         }
@@ -143,6 +159,73 @@ impl ChunkLedger {
         entry.anomaly_accepted_at = Some(self.clock.now());
         let signed = (AuditAction::Accepted, operator);
         self.by_operator(signed, entry, Accepted::Accepted).await
+    }
+
+    /// Says which of the places that events name is the document's. Its file takes the document's place, and its source may be
+    /// deleted; the files of the other places stay in the vault beside it.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn accept_place(
+        &self,
+        document_id: &DocumentId,
+        place: FileNumber,
+        operator: &Operator,
+    ) -> Result<PlaceAccepted, LedgerError> {
+        let changed = self
+            .change(document_id, None, |found| {
+                self.decide_place(found, place, operator).boxed()
+            })
+            .await?;
+        Ok(changed.outcome)
+    }
+
+    async fn decide_place(
+        &self,
+        found: Option<LedgerEntry>,
+        place: FileNumber,
+        operator: &Operator,
+    ) -> Result<Change<PlaceAccepted>, LedgerError> {
+        let Some(mut entry) = found else {
+            return Ok(Change::Leave(PlaceAccepted::Unknown));
+        };
+        if entry.accepted_place == Some(place) {
+            return Ok(Change::Leave(PlaceAccepted::AlreadyAccepted));
+        }
+        let is_own = entry.chunk.file_number == place;
+        if !is_own && entry.further(place).is_none() {
+            return Ok(Change::Leave(PlaceAccepted::NoSuchPlace));
+        }
+        if entry.accepted_place.is_none() && entry.disputed_places().is_none() {
+            return Ok(Change::Leave(PlaceAccepted::OnePlace));
+        }
+        let is_in_vault = if is_own {
+            entry.state.receipt().is_some()
+        } else {
+            entry.exchange(place, self.clock.now())
+        };
+        if !is_in_vault {
+            return Ok(Change::Leave(PlaceAccepted::NotInVault));
+        }
+        // Its source was left, perhaps because nobody had said this; the drive decides anew.
+        if let ChunkState::SourceLeft { receipt, .. } = &entry.state {
+            entry.state = ChunkState::Exported {
+                receipt: receipt.clone(),
+            };
+        }
+        entry.begin_attempts_anew();
+        entry.accepted_place = Some(place);
+        let document_id = entry.chunk.document_id.clone();
+        let detail = operator.sign(json!({"place": place}));
+        let number = self
+            .audit_operator(AuditAction::Accepted, document_id.as_str(), detail)
+            .await?;
+        entry.note_audited(number);
+        Ok(Change::Write {
+            entry: Box::new(entry),
+            outcome: PlaceAccepted::Accepted,
+            marker: MarkerCheck::Ensure,
+        })
     }
 
     async fn by_operator<O>(

@@ -85,7 +85,7 @@ impl ChunkLedger {
         let WriteOutcome::Written(stored) = written else {
             return Ok(Rebuilt::Changed);
         };
-        if !stored.document.state.is_settled() {
+        if stored.document.is_open() {
             self.put_marker(&stored.document).await?;
         }
         Ok(Rebuilt::Rebuilt)

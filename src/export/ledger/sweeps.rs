@@ -128,7 +128,7 @@ mod tests {
     async fn an_overdue_sweep_is_taken_by_one_process_every_five_minutes() {
         let clock = Arc::new(ManualClock::starting_at(Timestamp::UNIX_EPOCH));
         let store = Arc::new(MemoryDocumentStore::default());
-        let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_secs(60));
+        let new = || ChunkLedger::new(store.clone(), clock.clone(), HOUR, Duration::from_mins(1));
         let (one, other) = (new(), new());
         assert_eq!(
             take(&one, Duration::from_secs(299)).await,

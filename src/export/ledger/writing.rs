@@ -116,8 +116,8 @@ impl ChunkLedger {
         after: &mut LedgerEntry,
         marker: MarkerCheck,
     ) -> Result<MarkedAhead, LedgerError> {
-        if !after.state.is_settled() {
-            let is_opened = before.is_none_or(|before| before.state.is_settled());
+        if after.is_open() {
+            let is_opened = before.is_none_or(|before| !before.is_open());
             if is_opened {
                 let openings = before.map_or(after.openings, |before| before.openings);
                 after.openings = openings.saturating_add(1);
@@ -137,7 +137,7 @@ impl ChunkLedger {
             stale,
         } = written;
         self.index().remove_seen(stale).await?;
-        let was_open = before.is_some_and(|before| !before.state.is_settled());
+        let was_open = before.is_some_and(|before| before.is_open());
         if was_open && after.is_done() {
             self.remove_marker(&after).await?;
         }

@@ -8,7 +8,7 @@ use crate::export::destination::{
     BlobProperties, BlobVersion, DestinationError, ExportDestination as _, RemoveOutcome,
     ReplaceOutcome, TouchOutcome,
 };
-use crate::export::entry::LedgerEntry;
+use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::fence::Fence;
 use crate::export::layout::{self, BlobName};
 use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
@@ -62,7 +62,8 @@ pub(super) enum Proof {
 /// vault that refuses is refusing; the receipts last, because they tell what there was.
 pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Vec<Place> {
     let mut places = Vec::new();
-    if let Some(receipt) = receipt {
+    let further = entry.further.iter().filter_map(FurtherFile::receipt);
+    for receipt in receipt.into_iter().chain(further) {
         let files = std::iter::once(receipt.media()).chain(receipt.metadata());
         places.extend(files.map(|file| Place {
             vault: receipt.vault(),
@@ -78,7 +79,11 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
     for vault in vaults {
         places.extend(all_in(*vault, entry));
     }
-    let is_receipt = |place: &Place| place.name == layout::receipt(&entry.folder, &entry.chunk);
+    let names = entry.chunks();
+    let receipts: Vec<BlobName> = names
+        .map(|chunk| layout::receipt(&entry.folder, &chunk))
+        .collect();
+    let is_receipt = |place: &Place| receipts.contains(&place.name);
     let (receipts, mut ordered): (Vec<_>, Vec<_>) = places.into_iter().partition(is_receipt);
     ordered.extend(receipts);
     let mut once: Vec<Place> = Vec::with_capacity(ordered.len());
@@ -92,8 +97,9 @@ pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Ve
 
 /// Every place in one vault.
 pub(super) fn all_in(vault: VaultName, entry: &LedgerEntry) -> impl Iterator<Item = Place> {
-    layout::all_names(&entry.folder, &entry.chunk)
-        .into_iter()
+    let names = entry.chunks();
+    names
+        .flat_map(|chunk| layout::all_names(&entry.folder, &chunk))
         .map(move |name| Place { vault, name })
 }
 

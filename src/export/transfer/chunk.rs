@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::clock::Clock;
+use crate::error_chain::ErrorChain;
 use crate::export::block::BlockPolicy;
 use crate::export::destination::{
     BlobProperties, CommitOutcome, DestinationError, ExportDestination, ReplaceOutcome,
@@ -22,7 +23,9 @@ use crate::export::transfer::file::{Transfer, TransferOutcome, Transferred};
 use crate::export::transfer::verify;
 use crate::export::vaults::Vaults;
 use crate::media::PassingMedia;
-use crate::recording::{ContentKind, FormatKind, MediaKind, MetadataSummary, RecordingMetadata};
+use crate::recording::{
+    ContentKind, FormatKind, MediaKind, MetadataSummary, Participant, RecordingMetadata,
+};
 
 /// Replacements of one receipt that are tried in a row while others write it.
 const RECEIPT_CONFLICTS: u32 = 4;
@@ -89,7 +92,8 @@ impl ChunkExporter {
             MediaName::AfterMetadata => return metadata.map(|_| ChunkExport::OutOfTime),
         };
         // The name is durable before the first byte under it: whoever goes on after us uses the same.
-        let kind = attempt.fence.name_media(kind).await?;
+        let number = attempt.entry.chunk.file_number;
+        let kind = attempt.fence.name_media(number, kind).await?;
         let media = self.export_media(attempt, kind).await?;
         self.conclude(attempt, metadata, media).await
     }
@@ -109,6 +113,13 @@ impl ChunkExporter {
             Ok(Copied::OutOfTime) => return Ok(ChunkExport::OutOfTime),
             // The media is safe; ACS has dropped the metadata for good.
             Err(error) if is_gone(&error) && attempt.entry.is_surely_gone(self.clock.now()) => None,
+            // It is a thousand times what ACS writes; the media is what counts, and the source keeps both.
+            Err(error) if is_too_large(&error) => {
+                let id = &attempt.entry.chunk.document_id;
+                tracing::error!(document.id = %id, error = %ErrorChain(&error), "The metadata of chunk `{id}` is not archived: it is larger than any that ACS writes. The source is kept");
+                attempt.fence.note_large_metadata().await?;
+                None
+            }
             Err(error) => return Err(error),
         };
         let vault = &attempt.fence.around(self.vault(attempt)?);
@@ -201,7 +212,11 @@ impl ChunkExporter {
             }
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(MediaName::Known(guess)),
             // The media comes first: a name that may be wrong is better than no copy.
-            Err(error) if is_refused(error) || entry.attempts >= ATTEMPTS_BEFORE_GUESSING => {
+            Err(error)
+                if is_refused(error)
+                    || is_too_large(error)
+                    || entry.attempts >= ATTEMPTS_BEFORE_GUESSING =>
+            {
                 Ok(MediaName::Known(guess))
             }
             Err(_) => Ok(MediaName::AfterMetadata),
@@ -308,6 +323,17 @@ pub async fn summary_of(
     examination::summary_of(vault, file).await
 }
 
+/// Everybody whom a metadata file of a vault names.
+///
+/// # Errors
+/// When the vault does not give what it holds.
+pub async fn people_of(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+) -> Result<Vec<Participant>, DestinationError> {
+    examination::people_of(vault, file).await
+}
+
 /// What the media is called after.
 enum MediaName {
     Known(MediaKind),
@@ -328,6 +354,16 @@ fn is_refused(error: &TransferError) -> bool {
         TransferError::Source {
             source: SourceError::Refused(_),
             ..
+        }
+    )
+}
+
+fn is_too_large(error: &TransferError) -> bool {
+    matches!(
+        error,
+        TransferError::Source {
+            part: ChunkPart::Metadata,
+            source: SourceError::TooLarge { .. },
         }
     )
 }

@@ -9,7 +9,7 @@ use crate::export::receipt::VerifiedFile;
 use crate::export::transfer::file::Transferred;
 use crate::media::plausibility::{ReportedMedia, examine};
 use crate::media::{MediaExamination, MediaNotice, MediaProbe};
-use crate::recording::{MetadataSummary, RecordingChunk, RecordingMetadata};
+use crate::recording::{MetadataSummary, Participant, RecordingChunk, RecordingMetadata};
 
 /// More of a metadata file is archived, but not read.
 const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
@@ -64,6 +64,20 @@ pub(in crate::export) async fn summary_of(
         .read(file.name(), 0..file.size_bytes().min(METADATA_READ_LIMIT))
         .await?;
     Ok(RecordingMetadata::parse(&content).summary())
+}
+
+/// Everybody whom a metadata file that was proved before names.
+///
+/// # Errors
+/// When the vault does not give what it holds.
+pub(in crate::export) async fn people_of(
+    vault: &dyn ExportDestination,
+    file: &VerifiedFile,
+) -> Result<Vec<Participant>, DestinationError> {
+    let content = vault
+        .read(file.name(), 0..file.size_bytes().min(METADATA_READ_LIMIT))
+        .await?;
+    Ok(RecordingMetadata::parse(&content).participants)
 }
 
 /// A part of a file: what passed by just now, or else what the vault holds.

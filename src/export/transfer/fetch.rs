@@ -169,6 +169,14 @@ impl Fetcher<'_> {
                 Extent::ToTheEnd => u64::MAX,
             };
             let opened = self.source.open(self.chunk, self.part, from..to).await?;
+            let (total_bytes, limit_bytes) = (opened.total_bytes, self.part.limit_bytes());
+            if total_bytes > limit_bytes {
+                return Err(SourceError::TooLarge {
+                    total_bytes,
+                    limit_bytes,
+                }
+                .into());
+            }
             if opened.offset < from {
                 self.turn.be_patient();
             }

@@ -91,7 +91,7 @@ pub(crate) struct ReplayAnswer {
     problem: Option<String>,
 }
 
-fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
+pub(super) fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
     if app.operator_actions {
         return Ok(Operator::Api {
             principal: principal(headers),
@@ -101,7 +101,7 @@ fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
     Err(Problem::new(StatusCode::FORBIDDEN, "ActionsOff", message))
 }
 
-fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     // By way of a map: a struct would also be read from an array.
     serde_json::from_slice::<Map<String, Value>>(body)
         .and_then(|body| serde_json::from_value(Value::Object(body)))

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use super::InvalidEvent;
 use crate::recording::chunk::{ChunkLocations, RecordingChunk, is_plausible};
+use crate::recording::file_number::FileNumber;
 use crate::recording::id::RecordingId;
 use crate::recording::lenient::Fields;
 use crate::recording::media::{ContentKind, FormatKind};
@@ -93,6 +94,7 @@ impl SharedFields {
             .parse()?;
         Ok(RecordingChunk {
             document_id,
+            file_number: FileNumber::FIRST,
             index: fields
                 .count("index")
                 .or_else(|| u32::try_from(position).ok())

@@ -13,6 +13,8 @@ pub enum AuditAction {
     AnnouncedAgain,
     Pending,
     Exported,
+    /// Another file of a known document, beside its own.
+    OtherFileExported,
     DeletingSource,
     SourceDeleted,
     /// ACS had the source no more when it was to be deleted.
@@ -73,6 +75,7 @@ mod tests {
             (AuditAction::AnnouncedAgain, "announcedAgain"),
             (AuditAction::Pending, "pending"),
             (AuditAction::Exported, "exported"),
+            (AuditAction::OtherFileExported, "otherFileExported"),
             (AuditAction::DeletingSource, "deletingSource"),
             (AuditAction::SourceDeleted, "sourceDeleted"),
             (AuditAction::SourceWasGone, "sourceWasGone"),

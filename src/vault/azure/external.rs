@@ -79,6 +79,10 @@ fn failure(error: &azure_core::Error) -> SourceError {
 
 #[async_trait]
 impl RecordingSource for ExternalStorage {
+    fn admits(&self, location: &str) -> bool {
+        self.blob(location).is_ok()
+    }
+
     async fn open(
         &self,
         chunk: &RecordingChunk,

@@ -111,7 +111,9 @@ impl Process {
     ) -> Done {
         let recorded = match registered {
             Ok(Announcement::OfErasedRecording) => self.ledger.record_erased(event.chunk()).await,
-            Ok(Announcement::Registered) | Err(_) => self.ledger.record(event.chunk()).await,
+            Ok(Announcement::Registered | Announcement::StartedPastUs) | Err(_) => {
+                self.ledger.record(event.chunk()).await
+            }
         };
         if let Err(error) = recorded {
             return Done::failed(error);

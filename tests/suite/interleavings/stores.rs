@@ -325,6 +325,10 @@ pub struct GatedSource {
 
 #[async_trait]
 impl RecordingSource for GatedSource {
+    fn admits(&self, location: &str) -> bool {
+        self.world.source.admits(location)
+    }
+
     async fn open(
         &self,
         chunk: &RecordingChunk,

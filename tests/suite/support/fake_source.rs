@@ -53,6 +53,8 @@ pub struct FakeSource(Mutex<Model>);
 #[derive(Default)]
 pub struct Model {
     chunks: HashMap<DocumentId, (Bytes, Bytes)>,
+    /// What lies at one content location, whatever its document is.
+    places: HashMap<String, (Bytes, Bytes)>,
     pub faults: VecDeque<Fault>,
     pub metadata_faults: VecDeque<Fault>,
     pub delete_faults: VecDeque<Fault>,
@@ -90,6 +92,15 @@ impl FakeSource {
         self.model()
             .chunks
             .insert(id.clone(), (media.into(), metadata.into()));
+    }
+
+    /// Keeps another file of a document, at its own place.
+    pub fn put_at(&self, chunk: &RecordingChunk, media: impl Into<Bytes>) {
+        let place = chunk.locations.content.clone();
+        let file = (media.into(), Bytes::from_static(b"{}"));
+        self.model()
+            .places
+            .insert(place.expect("the chunk has a place"), file);
     }
 
     /// As if ACS had dropped it.
@@ -148,6 +159,10 @@ fn trickle(
 )]
 #[async_trait]
 impl RecordingSource for FakeSource {
+    fn admits(&self, location: &str) -> bool {
+        location.starts_with("https://") && location.contains(".asm.skype.com/")
+    }
+
     async fn open(
         &self,
         chunk: &RecordingChunk,
@@ -171,9 +186,13 @@ impl RecordingSource for FakeSource {
         {
             chunk.0 = media.clone();
         }
-        let (media, metadata) = model
-            .chunks
-            .get(&chunk.document_id)
+        let at_place = |place: &String| model.places.get(place);
+        let (media, metadata) = chunk
+            .locations
+            .content
+            .as_ref()
+            .and_then(at_place)
+            .or_else(|| model.chunks.get(&chunk.document_id))
             .cloned()
             .ok_or(SourceError::Gone { status: 404 })?;
         let content = if part == ChunkPart::Media {

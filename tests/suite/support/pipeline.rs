@@ -9,7 +9,7 @@ use recording_vault::export::block::BlockPolicy;
 use recording_vault::export::retention::{Retention, RetentionPolicy};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
-    ExportSweep, OnAnomaly, OnUnknownMedia, Sources, SweepReport, Vaults,
+    ExportSweep, OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, SweepReport, Vaults,
 };
 use recording_vault::recording::{DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -35,6 +35,7 @@ pub fn policy() -> ExportPolicy {
             anomalies: OnAnomaly::Delete,
             unknown_media: OnUnknownMedia::Delete,
             other_objects: OnOtherObject::Keep,
+            unsolicited: OnUnsolicited::Delete,
         },
         attempts: RetryPolicy {
             first_delay: Duration::from_secs(10),

@@ -29,7 +29,7 @@ use recording_vault::export::source::{
 };
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
-    ExportSweep, OnAnomaly, OnUnknownMedia, Sources, Vaults,
+    ExportSweep, OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, Vaults,
 };
 use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
@@ -399,6 +399,10 @@ struct AuditedSource {
 
 #[async_trait]
 impl RecordingSource for AuditedSource {
+    fn admits(&self, location: &str) -> bool {
+        self.planned.inner.admits(location)
+    }
+
     async fn open(
         &self,
         chunk: &RecordingChunk,
@@ -680,6 +684,7 @@ impl Durable {
                 anomalies: OnAnomaly::Delete,
                 unknown_media: OnUnknownMedia::Delete,
                 other_objects: OnOtherObject::Keep,
+                unsolicited: OnUnsolicited::Delete,
             },
             attempts: RetryPolicy {
                 first_delay: Duration::from_secs(10),

@@ -1,0 +1,226 @@
+//! Exports a file of a document beside its own: one that an event announced elsewhere, or a longer form of it.
+//!
+//! It goes to the vault at home only. Whatever becomes of it, the document's own copy stays what it is.
+
+use jiff::Timestamp;
+use tracing::{error, info, warn};
+
+use super::run::{Run, Step};
+use super::{AFTER_VAULT_FAILURE, DriveOutcome, ExportDriver, ProofAge};
+use crate::error_chain::ErrorChain;
+use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
+use crate::export::ledger::{AfterUpdate, LedgerError};
+use crate::export::receipt::VaultName;
+use crate::export::source::SourceError;
+use crate::export::state::ChunkState;
+use crate::export::transfer::chunk::{Attempt, ChunkExport, Proved};
+use crate::export::transfer::error::TransferError;
+use crate::metrics;
+use crate::recording::{FileNumber, MetadataSummary};
+
+/// What a failed attempt comes to.
+enum Failed {
+    Ends(FurtherState),
+    TriedAgain { until: Timestamp, attempts: u32 },
+}
+
+impl ExportDriver {
+    pub(super) async fn export_further(
+        &self,
+        run: &mut Run<'_>,
+        number: FileNumber,
+    ) -> Result<Step, LedgerError> {
+        if let Some(over) = self.out_of_budget(run).await? {
+            return Ok(over);
+        }
+        let Some(entry) = run.entry.with_further(number) else {
+            return Ok(Step::Next);
+        };
+        let exported = match run.attempt(&self.ledger, VaultName::Home) {
+            None => return Ok(Step::Next),
+            Some(attempt) => {
+                let attempt = Attempt {
+                    entry: &entry,
+                    is_first: false,
+                    ..attempt
+                };
+                self.exporter.export(attempt).await
+            }
+        };
+        match exported {
+            Ok(ChunkExport::Proved(proved)) => self.settle_further(run, number, *proved).await,
+            Ok(ChunkExport::OutOfTime) => {
+                run.end_turn();
+                Ok(Step::Next)
+            }
+            Err(TransferError::Ledger(error)) => Err(error),
+            Err(error) => self.settle_failed_further(run, number, error).await,
+        }
+    }
+
+    /// The copy is durable, and takes the document's place where it is the better one.
+    async fn settle_further(
+        &self,
+        run: &mut Run<'_>,
+        number: FileNumber,
+        proved: Proved,
+    ) -> Result<Step, LedgerError> {
+        let Proved { receipt, metadata } = proved;
+        let now = self.clock.now();
+        let settle = |entry: &mut LedgerEntry| {
+            if let Some(further) = entry.further_mut(number) {
+                further.state = FurtherState::Proved {
+                    receipt: receipt.clone(),
+                };
+            }
+            if let Some(metadata) = metadata.clone() {
+                add_people(entry, metadata);
+            }
+            if let Some(successor) = entry.successor() {
+                entry.exchange(successor, now);
+            }
+        };
+        run.entry = self
+            .ledger
+            .update(run.claim, AfterUpdate::KeepClaim, settle)
+            .await?;
+        let id = &run.entry.chunk.document_id;
+        info!(document.id = %id, chunk.index = run.entry.chunk.index, blob = %receipt.media().name(), size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported another file of chunk `{id}` beside the first");
+        if run.entry.chunk.file_number == number {
+            run.proof = ProofAge::ThisDrive;
+            warn!(document.id = %id, chunk.index = run.entry.chunk.index, blob = %receipt.media().name(), "File {number} of chunk `{id}` stands for it now");
+        }
+        Ok(Step::Next)
+    }
+
+    async fn settle_failed_further(
+        &self,
+        run: &mut Run<'_>,
+        number: FileNumber,
+        error: TransferError,
+    ) -> Result<Step, LedgerError> {
+        let now = self.clock.now();
+        let reason = ErrorChain(&error).to_string();
+        let Some(further) = run.entry.further(number) else {
+            return Ok(Step::Next);
+        };
+        let id = run.entry.chunk.document_id.clone();
+        match self.what_follows(&run.entry, further, &error, now) {
+            Failed::Ends(state) => {
+                // A place that is not used, or a file that was deleted with its source, is what was to be expected.
+                if matches!(state, FurtherState::Missing { .. }) && !is_gone(&error) {
+                    error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and is not tried again");
+                } else {
+                    warn!(document.id = %id, error = %reason, "File {number} of chunk `{id}` is not there");
+                }
+                let end = |entry: &mut LedgerEntry| {
+                    entry.note_failure(now, format!("file {number}: {reason}"));
+                    if let Some(further) = entry.further_mut(number) {
+                        further.state = state.clone();
+                    }
+                };
+                run.entry = self
+                    .ledger
+                    .update(run.claim, AfterUpdate::KeepClaim, end)
+                    .await?;
+                Ok(Step::Next)
+            }
+            Failed::TriedAgain { until, attempts } => {
+                let back_off = |entry: &mut LedgerEntry| {
+                    entry.note_failure(now, format!("file {number}: {reason}"));
+                    if let Some(further) = entry.further_mut(number) {
+                        further.not_before = Some(until);
+                        further.attempts = attempts;
+                    }
+                };
+                self.ledger
+                    .update(run.claim, AfterUpdate::Release, back_off)
+                    .await?;
+                metrics::ATTEMPTS_FAILED.increment(&["source"]);
+                warn!(document.id = %id, attempts, error = %reason, "File {number} of chunk `{id}` has to be tried again");
+                Ok(Step::done(DriveOutcome::Failed { reason, until }))
+            }
+        }
+    }
+
+    fn what_follows(
+        &self,
+        entry: &LedgerEntry,
+        further: &FurtherFile,
+        error: &TransferError,
+        now: Timestamp,
+    ) -> Failed {
+        let reason = ErrorChain(error).to_string();
+        let is_over = now >= further.surely_gone_at;
+        let missing = || {
+            Failed::Ends(FurtherState::Missing {
+                at: now,
+                reason: reason.clone(),
+            })
+        };
+        let attempts = further.attempts.saturating_add(1);
+        let (delay, attempts) = match error {
+            TransferError::Source {
+                source: SourceError::Refused(_),
+                ..
+            } => {
+                return Failed::Ends(FurtherState::Refused { at: now, reason });
+            }
+            TransferError::Unproved(_)
+            | TransferError::Source {
+                source: SourceError::TooLarge { .. },
+                ..
+            } => return missing(),
+            TransferError::Source {
+                source: SourceError::Gone { .. },
+                ..
+            } if is_over || went_with_its_source(entry, further) => return missing(),
+            TransferError::Source { source, .. } => {
+                let delay =
+                    self.policy
+                        .attempts
+                        .delay(attempts, source.retry_after(), rand::random());
+                if delay.is_none() && is_over {
+                    return missing();
+                }
+                let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
+                (delay, attempts)
+            }
+            TransferError::Destination(_)
+            | TransferError::Vanished(_)
+            | TransferError::Ledger(_) => (AFTER_VAULT_FAILURE, further.attempts),
+        };
+        Failed::TriedAgain {
+            until: now.checked_add(delay).unwrap_or(Timestamp::MAX),
+            attempts,
+        }
+    }
+}
+
+/// Whether the document's source, which lay at the same place, is deleted already.
+fn went_with_its_source(entry: &LedgerEntry, further: &FurtherFile) -> bool {
+    matches!(entry.state, ChunkState::SourceDeleted { .. })
+        && entry.chunk.locations.is_same_place(&further.file.locations)
+}
+
+fn is_gone(error: &TransferError) -> bool {
+    matches!(
+        error,
+        TransferError::Source {
+            source: SourceError::Gone { .. } | SourceError::Refused(_),
+            ..
+        }
+    )
+}
+
+/// Whoever is named by any of its files is found by this document.
+fn add_people(entry: &mut LedgerEntry, told: MetadataSummary) {
+    let Some(known) = &mut entry.metadata else {
+        entry.metadata = Some(told);
+        return;
+    };
+    known.participants_omitted = known.participants_omitted.max(told.participants_omitted);
+    for participant in told.participants {
+        known.add_participant(participant);
+    }
+}

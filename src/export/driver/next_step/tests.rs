@@ -1,0 +1,292 @@
+//! What is due for a chunk, state by state.
+
+use super::*;
+use crate::export::entry::tests::entry;
+use crate::export::receipt::VerifiedFile;
+use crate::export::state::SourceEnd;
+use crate::media::plausibility::Plausibility;
+use crate::media::{MediaExamination, MediaProbe};
+use crate::store::digest::Sha256Digest;
+
+const HOUR: DeletionPolicy = DeletionPolicy {
+    delay: Duration::from_hours(1),
+    anomalies: OnAnomaly::Keep,
+    unknown_media: OnUnknownMedia::Delete,
+    other_objects: OnOtherObject::Keep,
+    unsolicited: OnUnsolicited::Delete,
+};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+fn receipt() -> ExportReceipt {
+    let media = VerifiedFile::new(
+        "a/b.wav".parse().unwrap(),
+        1,
+        Sha256Digest::of(b"a"),
+        "e".into(),
+    );
+    ExportReceipt::new(
+        media,
+        None,
+        VaultName::Home,
+        None,
+        at("2026-03-02T10:00:00Z"),
+    )
+}
+
+fn doubtful() -> LedgerEntry {
+    let media = receipt().media().clone();
+    let examination = Some(MediaExamination::of(
+        &MediaProbe::new(0).finish(),
+        0,
+        Plausibility::Disagrees("the file is a web page".to_owned()),
+    ));
+    let receipt = ExportReceipt::new(
+        media,
+        None,
+        VaultName::Home,
+        examination,
+        at("2026-03-02T10:00:00Z"),
+    );
+    LedgerEntry {
+        state: ChunkState::Exported { receipt },
+        ..exported()
+    }
+}
+
+#[test]
+fn a_doubtful_source_stays_until_somebody_accepts_it_or_it_is_gone() {
+    let mut entry = doubtful();
+    let later = at("2026-03-02T12:00:00Z");
+    assert_eq!(
+        next_step(&entry, HOUR, later),
+        NextStep::Wait {
+            until: entry.surely_gone_at
+        }
+    );
+    let step = next_step(&entry, HOUR, entry.surely_gone_at);
+    assert!(
+        matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("a web page")),
+        "{step:?}"
+    );
+    let careless = DeletionPolicy {
+        anomalies: OnAnomaly::Delete,
+        ..HOUR
+    };
+    assert!(matches!(
+        next_step(&entry, careless, later),
+        NextStep::DeleteSource { .. }
+    ));
+    entry.anomaly_accepted_at = Some(later);
+    assert!(matches!(
+        next_step(&entry, HOUR, later),
+        NextStep::DeleteSource { .. }
+    ));
+}
+
+#[test]
+fn a_source_of_unknown_media_stays_only_where_the_policy_says_so() {
+    let mut entry = exported();
+    let now = at("2026-03-02T12:00:00Z");
+    assert!(matches!(
+        next_step(&entry, HOUR, now),
+        NextStep::DeleteSource { .. }
+    ));
+    let careful = DeletionPolicy {
+        unknown_media: OnUnknownMedia::Keep,
+        ..HOUR
+    };
+    let until = entry.surely_gone_at;
+    assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
+    let step = next_step(&entry, careful, until);
+    assert!(
+        matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not be checked")),
+        "{step:?}"
+    );
+    entry.anomaly_accepted_at = Some(now);
+    assert!(matches!(
+        next_step(&entry, careful, now),
+        NextStep::DeleteSource { .. }
+    ));
+}
+
+#[test]
+fn a_source_that_nobody_asked_for_stays_where_the_policy_says_so_until_it_is_accepted() {
+    let now = at("2026-03-02T12:00:00Z");
+    let mut entry = exported();
+    let careful = DeletionPolicy {
+        unsolicited: OnUnsolicited::Keep,
+        ..HOUR
+    };
+    let is_deleted = |entry: &LedgerEntry, policy| {
+        matches!(next_step(entry, policy, now), NextStep::DeleteSource { .. })
+    };
+    assert!(is_deleted(&entry, careful));
+    entry.unsolicited = true;
+    assert!(is_deleted(&entry, HOUR));
+    let until = entry.surely_gone_at;
+    assert_eq!(next_step(&entry, careful, now), NextStep::Wait { until });
+    let left = next_step(&entry, careful, until);
+    assert!(
+        matches!(&left, NextStep::LeaveSource { reason, .. } if reason.contains("CallStarted")),
+        "{left:?}"
+    );
+    entry.anomaly_accepted_at = Some(now);
+    assert!(is_deleted(&entry, careful));
+}
+
+#[test]
+fn a_copy_in_the_backup_vault_is_moved_home_before_its_source_is_deleted() {
+    let mut entry = exported();
+    let media = receipt().media().clone();
+    let receipt = ExportReceipt::new(
+        media,
+        None,
+        VaultName::Backup,
+        None,
+        at("2026-03-02T10:00:00Z"),
+    );
+    entry.state = ChunkState::Exported {
+        receipt: receipt.clone(),
+    };
+    assert_eq!(
+        next_step(&entry, HOUR, at("2026-03-02T12:00:00Z")),
+        NextStep::MoveHome { receipt }
+    );
+}
+
+fn exported() -> LedgerEntry {
+    let mut entry = entry();
+    entry.chunk.locations.delete = Some("https://us-storage.asm.skype.com/v1/objects/x".into());
+    entry.state = ChunkState::Exported { receipt: receipt() };
+    entry
+}
+
+#[test]
+fn a_copy_without_metadata_is_exported_again_once_a_place_for_it_is_known_until_it_is_gone() {
+    let mut entry = exported();
+    entry.chunk.locations.metadata =
+        Some("https://us-storage.asm.skype.com/v1/objects/x/content/acsmetadata".into());
+    let now = at("2026-03-02T12:00:00Z");
+    assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
+    let step = next_step(&entry, HOUR, entry.surely_gone_at);
+    assert!(matches!(step, NextStep::DeleteSource { .. }), "{step:?}");
+}
+
+#[test]
+fn a_pending_chunk_is_exported_unless_it_backs_off() {
+    let mut entry = entry();
+    let now = at("2026-03-02T10:00:00Z");
+    assert_eq!(next_step(&entry, HOUR, now), NextStep::Export);
+    entry.not_before = Some(at("2026-03-02T10:00:01Z"));
+    assert_eq!(
+        next_step(&entry, HOUR, now),
+        NextStep::Wait {
+            until: at("2026-03-02T10:00:01Z")
+        }
+    );
+}
+
+#[test]
+fn deletion_waits_for_its_delay() {
+    let due = at("2026-03-02T11:00:00Z");
+    assert_eq!(
+        next_step(&exported(), HOUR, at("2026-03-02T10:59:59Z")),
+        NextStep::Wait { until: due }
+    );
+    assert_eq!(
+        next_step(&exported(), HOUR, due),
+        NextStep::DeleteSource { receipt: receipt() }
+    );
+}
+
+#[test]
+fn a_chunk_that_is_still_recorded_is_copied_at_half_time_and_never_deleted() {
+    let mut entry = entry();
+    entry.chunk.end_reason = Some("ChunkIsBeingRecorded".to_owned());
+    let half = at("2026-03-02T21:00:00Z");
+    let before = at("2026-03-02T20:59:59Z");
+    assert_eq!(
+        next_step(&entry, HOUR, before),
+        NextStep::Wait { until: half }
+    );
+    assert_eq!(next_step(&entry, HOUR, half), NextStep::Export);
+    let copied = LedgerEntry {
+        copied_unfinished: true,
+        ..exported()
+    };
+    let wait = NextStep::Wait {
+        until: copied.surely_gone_at,
+    };
+    assert_eq!(next_step(&copied, HOUR, half), wait);
+    let step = next_step(&copied, HOUR, copied.surely_gone_at);
+    assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
+}
+
+#[test]
+fn a_chunk_that_acs_could_not_store_whole_is_copied_and_left() {
+    let mut entry = exported();
+    entry.chunk.end_reason = Some("ChunkUploadFailure".to_owned());
+    let step = next_step(&entry, HOUR, at("2026-03-02T12:00:00Z"));
+    assert!(
+        matches!(&step, NextStep::LeaveSource { reason, .. } if reason.contains("could not store")),
+        "{step:?}"
+    );
+}
+
+#[test]
+fn without_a_delete_location_the_source_is_left() {
+    let mut entry = exported();
+    entry.chunk.locations.delete = None;
+    let step = next_step(&entry, HOUR, at("2026-03-02T10:00:00Z"));
+    assert!(matches!(step, NextStep::LeaveSource { .. }), "{step:?}");
+}
+
+#[test]
+fn nothing_is_due_for_a_settled_chunk() {
+    let now = at("2026-03-02T10:00:00Z");
+    let states = [
+        ChunkState::SourceDeleted {
+            receipt: receipt(),
+            deleted_at: now,
+        },
+        ChunkState::SourceLeft {
+            receipt: receipt(),
+            reason: String::new(),
+        },
+        ChunkState::Removing {
+            receipt: Some(receipt()),
+            source: SourceEnd::Deleted { deleted_at: now },
+            began_at: now,
+        },
+        ChunkState::Removed {
+            receipt: Some(receipt()),
+            removed_at: now,
+            reason: String::new(),
+        },
+        ChunkState::Expired {
+            seen_at: now,
+            reason: String::new(),
+        },
+        ChunkState::DeadLettered {
+            at: now,
+            reason: String::new(),
+        },
+    ];
+    for state in states {
+        assert!(state.is_settled());
+        assert_eq!(
+            next_step(
+                &LedgerEntry {
+                    state,
+                    ..exported()
+                },
+                HOUR,
+                now
+            ),
+            NextStep::Nothing
+        );
+    }
+}

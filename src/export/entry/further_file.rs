@@ -1,0 +1,357 @@
+//! Files of a document beside its own: an event never moves a document, so what it announces elsewhere is exported beside it.
+//!
+//! ```text
+//! entry.chunk, entry.state    the document's file, as the catalogue shows it and as its source is deleted
+//! entry.further               at most three more: Pending ─▶ Proved ∎ | Missing ∎ | Refused ∎
+//! ```
+//! A further file is exported under a name of its own (`….<documentId>.2.mp4`) with a receipt of its own. It is never deleted
+//! at ACS by itself. It takes the document's place, and the document's file becomes a further one, where
+//!
+//! - the document's own file ended without a copy,
+//! - it is the final form of a file that was copied while it was still recorded,
+//! - its object is the document's, and that of the document's file so far is another, or
+//! - an operator says so (`accept --place`).
+//!
+//! It knows no vault, no source and no clock.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::LedgerEntry;
+use crate::export::receipt::ExportReceipt;
+use crate::export::state::ChunkState;
+use crate::recording::{
+    AnnouncedFile, ChunkEnd, FileNumber, MediaKind, RecordingChunk, names_own_object,
+};
+
+/// A file that an event announced for a document that was known already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FurtherFile {
+    #[serde(flatten)]
+    pub file: AnnouncedFile,
+    pub recorded_at: Timestamp,
+    /// When ACS has dropped it by any reading.
+    pub surely_gone_at: Timestamp,
+    pub state: FurtherState,
+    /// What it is called after, decided once and before its first byte goes to a vault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_kind: Option<MediaKind>,
+    /// Its copy was begun while the file still grew.
+    #[serde(default)]
+    pub copied_unfinished: bool,
+    /// Failed attempts at the source.
+    #[serde(default)]
+    pub attempts: u32,
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
+}
+
+/// How far a further file is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "name",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum FurtherState {
+    Pending,
+    /// In the vault, beside the document's file.
+    Proved {
+        receipt: ExportReceipt,
+    },
+    /// It could not be had. That is no loss of the document.
+    Missing {
+        at: Timestamp,
+        reason: String,
+    },
+    /// Its location may not be used. It does not count as a place.
+    Refused {
+        at: Timestamp,
+        reason: String,
+    },
+}
+
+impl FurtherFile {
+    /// A file that nobody has been at.
+    pub fn new(file: AnnouncedFile, recorded_at: Timestamp, surely_gone_at: Timestamp) -> Self {
+        Self {
+            media_kind: file.media_kind(),
+            copied_unfinished: file.end() == ChunkEnd::BeingRecorded,
+            file,
+            recorded_at,
+            surely_gone_at,
+            state: FurtherState::Pending,
+            attempts: 0,
+            not_before: None,
+        }
+    }
+
+    pub fn is_pending(&self) -> bool {
+        self.state == FurtherState::Pending
+    }
+
+    /// The proof of its copy.
+    pub fn receipt(&self) -> Option<&ExportReceipt> {
+        match &self.state {
+            FurtherState::Proved { receipt } => Some(receipt),
+            FurtherState::Pending | FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
+                None
+            }
+        }
+    }
+
+    /// Why it is not in the vault, where that is final.
+    pub fn problem(&self) -> Option<&str> {
+        match &self.state {
+            FurtherState::Missing { reason, .. } | FurtherState::Refused { reason, .. } => {
+                Some(reason)
+            }
+            FurtherState::Pending | FurtherState::Proved { .. } => None,
+        }
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.state, FurtherState::Refused { .. })
+    }
+}
+
+impl FurtherState {
+    /// The state's name as the ledger writes it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Proved { .. } => "proved",
+            Self::Missing { .. } => "missing",
+            Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// What becomes of the document's file when another takes its place. `None` where nothing may.
+    fn of(state: &ChunkState, now: Timestamp) -> Option<Self> {
+        Some(match state {
+            ChunkState::Pending => Self::Pending,
+            ChunkState::Exported { receipt }
+            | ChunkState::SourceDeleted { receipt, .. }
+            | ChunkState::SourceLeft { receipt, .. } => Self::Proved {
+                receipt: receipt.clone(),
+            },
+            ChunkState::Expired { seen_at, reason } => Self::Missing {
+                at: *seen_at,
+                reason: reason.clone(),
+            },
+            ChunkState::DeadLettered { at, reason } => Self::Missing {
+                at: *at,
+                reason: reason.clone(),
+            },
+            ChunkState::InPlace { .. } => Self::Missing {
+                at: now,
+                reason: "it lies in your own storage".to_owned(),
+            },
+            ChunkState::Removing { .. } | ChunkState::Removed { .. } => return None,
+        })
+    }
+}
+
+impl LedgerEntry {
+    /// Whether something is still to be done for it by itself.
+    pub fn is_open(&self) -> bool {
+        !self.state.is_settled() || self.next_further().is_some()
+    }
+
+    /// The further file that is due next. None of what is removed is.
+    pub fn next_further(&self) -> Option<&FurtherFile> {
+        if matches!(
+            self.state,
+            ChunkState::Removing { .. } | ChunkState::Removed { .. }
+        ) {
+            return None;
+        }
+        self.further
+            .iter()
+            .filter(|further| further.is_pending())
+            .min_by_key(|further| further.not_before)
+    }
+
+    /// Every copy in a vault: the chunk that each tells of, and its proof. The document's own comes first.
+    pub fn copies(&self) -> impl Iterator<Item = (RecordingChunk, &ExportReceipt)> {
+        let own = self.state.receipt();
+        let own = own.map(|receipt| (self.chunk.clone(), receipt));
+        let further = self.further.iter().filter_map(|further| {
+            let receipt = further.receipt()?;
+            Some((self.chunk.with_file(&further.file), receipt))
+        });
+        own.into_iter().chain(further)
+    }
+
+    /// The chunk with each of its files, the document's own first.
+    pub fn chunks(&self) -> impl Iterator<Item = RecordingChunk> {
+        let further = self.further.iter();
+        let further = further.map(|further| self.chunk.with_file(&further.file));
+        std::iter::once(self.chunk.clone()).chain(further)
+    }
+
+    /// The entry as the export of this further file sees it.
+    pub(in crate::export) fn with_further(&self, number: FileNumber) -> Option<Self> {
+        let further = self.further(number)?;
+        Some(Self {
+            chunk: self.chunk.with_file(&further.file),
+            state: ChunkState::Pending,
+            media_kind: further.media_kind,
+            attempts: further.attempts,
+            surely_gone_at: further.surely_gone_at,
+            copied_unfinished: further.copied_unfinished,
+            ..self.clone()
+        })
+    }
+
+    pub(in crate::export) fn further(&self, number: FileNumber) -> Option<&FurtherFile> {
+        self.further
+            .iter()
+            .find(|further| further.file.number == number)
+    }
+
+    pub(in crate::export) fn further_mut(
+        &mut self,
+        number: FileNumber,
+    ) -> Option<&mut FurtherFile> {
+        self.further
+            .iter_mut()
+            .find(|further| further.file.number == number)
+    }
+
+    /// The first number that no file has.
+    pub(in crate::export) fn free_number(&self) -> Option<FileNumber> {
+        let is_free = |number: &FileNumber| {
+            *number != self.chunk.file_number && self.further(*number).is_none()
+        };
+        FileNumber::all().find(is_free)
+    }
+
+    /// Names what the media of one of its files is called after, unless that is decided.
+    pub(in crate::export) fn name_media(
+        &mut self,
+        number: FileNumber,
+        kind: MediaKind,
+    ) -> Option<MediaKind> {
+        if self.chunk.file_number == number {
+            return Some(*self.media_kind.get_or_insert(kind));
+        }
+        let further = self.further_mut(number)?;
+        Some(*further.media_kind.get_or_insert(kind))
+    }
+
+    /// The places that events name for this document, where they are more than one and nobody has said which is right.
+    pub fn disputed_places(&self) -> Option<usize> {
+        if self.accepted_place == Some(self.chunk.file_number) {
+            return None;
+        }
+        let mut places = vec![&self.chunk.locations];
+        for further in self.further.iter().filter(|further| !further.is_refused()) {
+            if !places
+                .iter()
+                .any(|place| place.is_same_place(&further.file.locations))
+            {
+                places.push(&further.file.locations);
+            }
+        }
+        (places.len() > 1).then_some(places.len())
+    }
+
+    /// Whether another form of the document's file says that ACS could not store all of it.
+    pub(in crate::export) fn has_failed_form(&self) -> bool {
+        self.further.iter().any(|further| {
+            further.file.end() == ChunkEnd::Failed
+                && self.chunk.locations.is_same_place(&further.file.locations)
+        })
+    }
+
+    /// A further file that is in the vault and is to take the document's place by itself.
+    pub(in crate::export) fn successor(&self) -> Option<FileNumber> {
+        let precedes = |further: &&FurtherFile| {
+            further.receipt().is_some()
+                && match &self.state {
+                    ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => true,
+                    ChunkState::Exported { .. } | ChunkState::SourceLeft { .. } => {
+                        self.is_final_form(further) || self.is_own_object_of(further)
+                    }
+                    ChunkState::Pending
+                    | ChunkState::SourceDeleted { .. }
+                    | ChunkState::InPlace { .. }
+                    | ChunkState::Removing { .. }
+                    | ChunkState::Removed { .. } => false,
+                }
+        };
+        self.further
+            .iter()
+            .find(precedes)
+            .map(|further| further.file.number)
+    }
+
+    /// Has the final form of a file exported that was copied while it was still recorded, and has ended since.
+    pub(in crate::export) fn announce_final_form(&mut self, now: Timestamp) {
+        let is_known = self.further.iter().any(|further| {
+            let locations = &further.file.locations;
+            self.chunk.locations.is_same_place(locations)
+        });
+        if !self.copied_unfinished || self.chunk.end() != ChunkEnd::Final || is_known {
+            return;
+        }
+        if let Some(number) = self.free_number() {
+            let file = AnnouncedFile {
+                number,
+                ..AnnouncedFile::of(&self.chunk)
+            };
+            self.further
+                .push(FurtherFile::new(file, now, self.surely_gone_at));
+        }
+    }
+
+    fn is_final_form(&self, further: &FurtherFile) -> bool {
+        let own_is_unfinished =
+            self.copied_unfinished || self.chunk.end() == ChunkEnd::BeingRecorded;
+        own_is_unfinished
+            && !further.copied_unfinished
+            && further.file.end() == ChunkEnd::Final
+            && self.chunk.locations.is_same_place(&further.file.locations)
+    }
+
+    fn is_own_object_of(&self, further: &FurtherFile) -> bool {
+        let is_own = |locations| names_own_object(&self.chunk.document_id, locations);
+        is_own(&further.file.locations) && !is_own(&self.chunk.locations)
+    }
+
+    /// Puts a proved further file in the document's place, and the document's file beside it. What was proved or accepted of
+    /// the one is not true of the other. Says whether it did.
+    pub(in crate::export) fn exchange(&mut self, number: FileNumber, now: Timestamp) -> bool {
+        let (Some(receipt), Some(own)) = (
+            self.further(number).and_then(FurtherFile::receipt).cloned(),
+            FurtherState::of(&self.state, now),
+        ) else {
+            return false;
+        };
+        let own = FurtherFile {
+            file: AnnouncedFile::of(&self.chunk),
+            recorded_at: self.recorded_at,
+            surely_gone_at: self.surely_gone_at,
+            state: own,
+            media_kind: self.media_kind,
+            copied_unfinished: self.copied_unfinished,
+            attempts: self.attempts,
+            not_before: None,
+        };
+        let Some(further) = self.further_mut(number) else {
+            return false;
+        };
+        let successor = std::mem::replace(further, own);
+        self.surely_gone_at = self.surely_gone_at.max(successor.surely_gone_at);
+        self.media_kind = successor.media_kind;
+        self.copied_unfinished = successor.copied_unfinished;
+        successor.file.put_into(&mut self.chunk);
+        self.state = ChunkState::Exported { receipt };
+        self.anomaly_accepted_at = None;
+        self.accepted_place = None;
+        self.begin_attempts_anew();
+        true
+    }
+}

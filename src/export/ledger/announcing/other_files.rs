@@ -1,0 +1,204 @@
+//! Whether an event tells of the document's file, of one beside it, or of another. Pure.
+
+use super::OtherFile;
+use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
+use crate::export::state::ChunkState;
+use crate::recording::{AnnouncedFile, ChunkEnd, FileNumber, names_own_object};
+
+/// Which file an event tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    OwnFile,
+    /// One that an event announced before.
+    Known(FileNumber),
+    Another(OtherFile),
+    /// Of a document whose files are being removed, or that lies where nothing is copied from.
+    NotExported,
+}
+
+/// Which file of a known document an event tells of.
+pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
+    let own = AnnouncedFile::of(&entry.chunk);
+    let is_own_place = is_place_of(entry, newer);
+    // Nothing of it is in a vault yet: what is exported is what lies there then.
+    let has_copy = match &entry.state {
+        ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. } => true,
+        ChunkState::Pending
+        | ChunkState::InPlace { .. }
+        | ChunkState::Expired { .. }
+        | ChunkState::DeadLettered { .. } => false,
+        ChunkState::Removing { .. } | ChunkState::Removed { .. } => {
+            return if is_own_place {
+                Told::OwnFile
+            } else {
+                Told::NotExported
+            };
+        }
+    };
+    if is_own_place && (!has_copy || own.covers(newer) || is_late_word_of_growth(&own, newer)) {
+        return Told::OwnFile;
+    }
+    let same_place = entry
+        .further
+        .iter()
+        .filter(|further| further.file.locations.is_same_place(&newer.locations));
+    let mut is_known_place = is_own_place;
+    for further in same_place {
+        is_known_place = true;
+        if further.is_pending() || further.file.covers(newer) {
+            return Told::Known(further.file.number);
+        }
+    }
+    Told::Another(if is_known_place {
+        OtherFile::Longer
+    } else {
+        OtherFile::Elsewhere
+    })
+}
+
+/// `ChunkIsBeingRecorded` that comes after the final event tells of nothing that is not known.
+fn is_late_word_of_growth(own: &AnnouncedFile, newer: &AnnouncedFile) -> bool {
+    newer.end() == ChunkEnd::BeingRecorded && own.end() == ChunkEnd::Final
+}
+
+/// Whether an event names the place of the document's file. Where none was named, and nobody has been at it, the document's own
+/// object is that place.
+fn is_place_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> bool {
+    let known = &entry.chunk.locations;
+    let is_first_place = known.content.is_none()
+        && entry.claims == 0
+        && names_own_object(&entry.chunk.document_id, &newer.locations);
+    known.is_same_place(&newer.locations) || is_first_place
+}
+
+/// Adds what an event tells of a file that is known already; one that could not be had is tried again.
+pub(super) fn tell_again(entry: &mut LedgerEntry, number: FileNumber, newer: FurtherFile) {
+    let Some(known) = entry.further_mut(number) else {
+        return;
+    };
+    known.file.locations.complete(&newer.file.locations);
+    match known.state {
+        FurtherState::Pending if !known.file.covers(&newer.file) => {
+            known.file.end_reason = newer.file.end_reason.or(known.file.end_reason.take());
+            known.file.duration_ms = known.file.duration_ms.max(newer.file.duration_ms);
+        }
+        FurtherState::Missing { .. } | FurtherState::Refused { .. } => {
+            known.state = FurtherState::Pending;
+            known.attempts = 0;
+            known.not_before = None;
+            known.surely_gone_at = newer.surely_gone_at;
+        }
+        FurtherState::Pending | FurtherState::Proved { .. } => {}
+    }
+}
+
+/// Adds a file. Where nobody has been at the document yet, its own object comes first. `None`: it has as many as are exported.
+pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option<()> {
+    let number = entry.free_number()?;
+    let document = &entry.chunk.document_id;
+    let own = &entry.chunk.locations;
+    if own.is_same_place(&announced.file.locations) {
+        announced.file.locations.complete(own);
+    }
+    let is_own_object = names_own_object(document, &announced.file.locations)
+        && !names_own_object(document, &entry.chunk.locations);
+    if entry.claims == 0 && entry.state == ChunkState::Pending && is_own_object {
+        announced.file.number = entry.chunk.file_number;
+        let first = AnnouncedFile::of(&entry.chunk);
+        announced.file.put_into(&mut entry.chunk);
+        announced = FurtherFile::new(first, entry.recorded_at, entry.surely_gone_at);
+    }
+    announced.file.number = number;
+    // With another place known, what was accepted is to be looked at again.
+    entry.accepted_place = None;
+    entry.further.push(announced);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::export::entry::tests::entry;
+    use crate::recording::ChunkLocations;
+
+    const OBJECTS: &str = "https://us-storage.asm.skype.com/v1/objects";
+
+    fn at(object: &str) -> ChunkLocations {
+        ChunkLocations {
+            content: Some(format!("{OBJECTS}/{object}/content/video")),
+            metadata: None,
+            delete: Some(format!("{OBJECTS}/{object}")),
+        }
+    }
+
+    fn file(locations: ChunkLocations) -> AnnouncedFile {
+        AnnouncedFile {
+            locations,
+            ..AnnouncedFile::of(&entry().chunk)
+        }
+    }
+
+    fn known_at(object: &str) -> LedgerEntry {
+        let mut entry = entry();
+        entry.chunk.locations = at(object);
+        entry
+    }
+
+    fn announced(object: &str) -> FurtherFile {
+        let entry = entry();
+        FurtherFile::new(file(at(object)), entry.recorded_at, entry.surely_gone_at)
+    }
+
+    #[test]
+    fn the_documents_own_object_comes_first_while_nobody_has_been_at_another() {
+        let mut entry = known_at("other");
+        let own = entry.chunk.document_id.to_string();
+        add(&mut entry, announced(&own)).unwrap();
+        assert_eq!(entry.chunk.locations, at(&own));
+        assert_eq!(entry.chunk.file_number, FileNumber::FIRST);
+        assert_eq!(entry.further[0].file.locations, at("other"));
+
+        let mut claimed = known_at("other");
+        claimed.claims = 1;
+        add(&mut claimed, announced(&own)).unwrap();
+        assert_eq!(
+            claimed.chunk.locations,
+            at("other"),
+            "its bytes may be on their way"
+        );
+        assert_eq!(claimed.further[0].file.locations, at(&own));
+    }
+
+    #[test]
+    fn a_document_has_no_more_than_four_files() {
+        let mut entry = known_at("a");
+        for object in ["b", "c", "d"] {
+            assert_eq!(add(&mut entry, announced(object)), Some(()), "{object}");
+        }
+        let before = entry.clone();
+        assert_eq!(add(&mut entry, announced("e")), None);
+        assert_eq!(entry, before);
+    }
+
+    #[test]
+    fn what_was_accepted_is_no_longer_when_another_place_is_announced() {
+        let mut entry = known_at("a");
+        add(&mut entry, announced("b")).unwrap();
+        assert_eq!(entry.disputed_places(), Some(2));
+        entry.accepted_place = Some(FileNumber::FIRST);
+        assert_eq!(entry.disputed_places(), None);
+        add(&mut entry, announced("c")).unwrap();
+        assert_eq!(entry.disputed_places(), Some(3));
+    }
+
+    #[test]
+    fn a_place_that_no_event_named_is_not_taken_from_one_that_names_another_object() {
+        let unnamed = entry();
+        let own = unnamed.chunk.document_id.to_string();
+        let told = |object: &str| told_of(&unnamed, &file(at(object)));
+        assert_eq!(told(&own), Told::OwnFile);
+        assert_eq!(told("other"), Told::Another(OtherFile::Elsewhere));
+    }
+}

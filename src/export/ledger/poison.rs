@@ -1,0 +1,308 @@
+//! Events that could not be read, kept whole: `poison/<sha256>.json`. It knows nothing of what is in an event.
+//!
+//! There is room for a stated number of them. Poison that is younger than ACS keeps its files is never dropped: without room
+//! its delivery fails, and comes again. Older poison is dropped after `POISON_RETENTION`.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+
+use super::{ChunkLedger, LedgerError};
+use crate::store::digest::Sha256Digest;
+use crate::store::document_store::Precondition;
+use crate::store::index::Count;
+
+const POISON: &str = "poison/";
+/// Events that are kept.
+const MOST_POISON: usize = 10_000;
+/// Other processes keep poison too: it is counted again after this time.
+const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
+
+/// What an erasure found among the events that are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ErasedEvents {
+    pub erased: usize,
+    /// They name what is to stay, too.
+    pub left: usize,
+}
+
+/// How many events are kept, as far as this process knows.
+#[derive(Debug, Default)]
+pub(super) struct PoisonRoom(Mutex<Option<Counted>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Counted {
+    at: Timestamp,
+    count: usize,
+}
+
+/// A part of a look through all poison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoisonDropped {
+    pub count: usize,
+    /// After which the next part begins; `None` when all was looked at.
+    pub next: Option<String>,
+}
+
+impl PoisonRoom {
+    fn known(&self, now: Timestamp) -> Option<usize> {
+        let counted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted
+            .filter(|counted| now.duration_since(counted.at) < COUNTED_FOR)
+            .map(|counted| counted.count)
+    }
+
+    fn set(&self, counted: Option<Counted>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = counted;
+    }
+
+    fn add_one(&self) {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = counted.as_mut() {
+            counted.count += 1;
+        }
+    }
+}
+
+impl ChunkLedger {
+    /// Keeps an event that could not be read, whole, once.
+    ///
+    /// # Errors
+    /// When the storage fails, or there is no room: the event must then not be acknowledged.
+    pub async fn keep_poison(&self, event: &Value, reason: &str) -> Result<(), LedgerError> {
+        let text = event.to_string();
+        let sha256 = Sha256Digest::of(text.as_bytes());
+        let key = format!("{POISON}{sha256}.json");
+        if !self.has_room_for_poison().await? {
+            // The same event again needs none.
+            return match self.store.find(&key).await? {
+                Some(_) => Ok(()),
+                None => Err(LedgerError::PoisonFull { most: MOST_POISON }),
+            };
+        }
+        let kept = serde_json::json!({
+            "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
+        });
+        // A conflict means that the same event is kept already.
+        let content = Bytes::from(kept.to_string());
+        let outcome = self.store.put(&key, content, Precondition::Absent).await?;
+        if outcome.is_written() {
+            self.poison_room.add_one();
+        }
+        Ok(())
+    }
+
+    async fn has_room_for_poison(&self) -> Result<bool, LedgerError> {
+        let now = self.clock.now();
+        if let Some(count) = self.poison_room.known(now) {
+            return Ok(count < MOST_POISON);
+        }
+        let count = self.count_poison(MOST_POISON).await?.count;
+        self.poison_room.set(Some(Counted { at: now, count }));
+        Ok(count < MOST_POISON)
+    }
+
+    /// An event that was kept, by its SHA-256.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn poison(&self, sha256: &str) -> Result<Option<Bytes>, LedgerError> {
+        let Ok(sha256) = Sha256Digest::try_from(sha256.to_owned()) else {
+            return Ok(None);
+        };
+        Ok(self
+            .store
+            .find(&format!("{POISON}{sha256}.json"))
+            .await?
+            .map(|stored| stored.content))
+    }
+
+    /// SHA-256s of all events that were kept.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn poisoned(&self) -> Result<Vec<String>, LedgerError> {
+        self.names(POISON).await
+    }
+
+    /// How many events were kept, counted up to `cap`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn count_poison(&self, cap: usize) -> Result<Count, LedgerError> {
+        let (mut count, mut after): (usize, Option<String>) = (0, None);
+        while count <= cap {
+            let limit = (cap + 1 - count).min(super::inventory::PAGE);
+            let keys = self.store.list(POISON, after.as_deref(), limit).await?;
+            count += keys.len();
+            after = keys.last().cloned();
+            if keys.len() < limit {
+                break;
+            }
+        }
+        Ok(Count {
+            count: count.min(cap),
+            is_capped: count > cap,
+        })
+    }
+
+    /// SHA-256s of events that were kept, at most `limit`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn some_poisoned(&self, limit: usize) -> Result<Vec<String>, LedgerError> {
+        let keys = self.store.list(POISON, None, limit).await?;
+        Ok(keys
+            .iter()
+            .filter_map(|key| Some(key.strip_prefix(POISON)?.strip_suffix(".json")?.to_owned()))
+            .collect())
+    }
+
+    /// Removes an event that was kept: it is taken since, or erased.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn remove_poison(&self, sha256: &str) -> Result<(), LedgerError> {
+        self.poison_room.set(None);
+        let key = format!("{POISON}{sha256}.json");
+        Ok(self.store.remove(&key).await?)
+    }
+
+    /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one of
+    /// `spared` too stays.
+    ///
+    /// # Errors
+    /// When the storage fails. A repeat goes on.
+    pub async fn erase_kept_events(
+        &self,
+        names: &[String],
+        spared: &[String],
+    ) -> Result<ErasedEvents, LedgerError> {
+        let mut erased = ErasedEvents::default();
+        for prefix in [POISON, super::kept_events::EVENTS] {
+            for name in self.names(prefix).await? {
+                let key = format!("{prefix}{name}.json");
+                let Some(stored) = self.store.find(&key).await? else {
+                    continue;
+                };
+                let text = searchable(&stored.content);
+                let is_named = |names: &[String]| {
+                    names.iter().any(|name| {
+                        let name = normal(name.trim_end_matches('='));
+                        has_word(&text, &name)
+                    })
+                };
+                if !is_named(names) {
+                    continue;
+                }
+                if is_named(spared) {
+                    erased.left += 1;
+                    continue;
+                }
+                self.store.remove(&key).await?;
+                erased.erased += 1;
+            }
+        }
+        self.poison_room.set(None);
+        Ok(erased)
+    }
+
+    /// Drops events that are older than `keep_for`, and older than ACS keeps a file; looks at `limit` of them.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn drop_old_poison(
+        &self,
+        keep_for: Duration,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<PoisonDropped, LedgerError> {
+        let keep_for = keep_for.max(self.retention);
+        let now = self.clock.now();
+        let keys = self.store.list(POISON, after, limit).await?;
+        let mut count = 0;
+        for key in &keys {
+            let Some(stored) = self.store.find(key).await? else {
+                continue;
+            };
+            let kept: Option<Value> = serde_json::from_slice(&stored.content).ok();
+            let kept_at = kept.as_ref().and_then(|kept| kept["keptAt"].as_str());
+            let kept_at: Option<Timestamp> = kept_at.and_then(|at| at.parse().ok());
+            let is_old = |at: &Timestamp| at.checked_add(keep_for).is_ok_and(|until| until <= now);
+            if kept_at.is_some_and(|at| is_old(&at)) {
+                self.store.remove_unchanged(key, &stored.version).await?;
+                self.poison_room.set(None);
+                count += 1;
+            }
+        }
+        let next = keys.last().cloned().filter(|_| keys.len() == limit);
+        Ok(PoisonDropped { count, next })
+    }
+}
+
+/// All that a kept event says, in the form of [`normal`]: as it lies there, and decoded where it was kept as text or base64.
+fn searchable(content: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(content).into_owned();
+    let kept: Value = serde_json::from_slice(content).unwrap_or_default();
+    let event = &kept["event"];
+    let inner = |text: &str| serde_json::from_str::<Value>(text).ok();
+    let decoded = |text: &str| {
+        let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    // By way of a value: escapes of letters are gone then.
+    text.push_str(&event.to_string());
+    if let Some(raw) = event.as_str() {
+        text.push_str(raw);
+        text.extend(inner(raw).map(|value| value.to_string()));
+        text.extend(decoded(raw));
+    }
+    if let Some(data) = event["data_base64"].as_str() {
+        text.extend(decoded(data));
+    }
+    if let Some(data) = event["data"].as_str() {
+        text.extend(inner(data).map(|value| value.to_string()));
+    }
+    normal(&text)
+}
+
+/// Whether a text holds a name that is no part of a longer word.
+fn has_word(text: &str, name: &str) -> bool {
+    let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+    !name.is_empty()
+        && text.match_indices(name).any(|(at, _)| {
+            let (before, after) = (&text[..at], &text[at + name.len()..]);
+            !is_part(before.chars().next_back()) && !is_part(after.chars().next())
+        })
+}
+
+/// Without regard to case and to the alphabet of base64: an id is one id however it is written.
+fn normal(text: &str) -> String {
+    text.to_lowercase().replace('+', "-").replace('/', "_")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[rstest::rstest]
+    #[case::as_it_is(json!({"data": {"rawId": "8:ACS:Anna_1"}}))]
+    #[case::as_text(json!("{\"rawId\": \"8:acs:anna_1\""))]
+    #[case::escaped_in_text(json!("{\"rawId\": \"8:\\u0061cs:anna_1\"}"))]
+    #[case::encoded_twice(json!({"data": "{\"rawId\": \"8:\\u0061cs:anna_1\"}"}))]
+    #[case::base64(json!({"data_base64": BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")}))]
+    #[case::a_body_in_base64(json!(BASE64_STANDARD.encode("{\"rawId\": \"8:acs:anna_1\"}")))]
+    fn a_person_is_found_however_an_event_was_kept(#[case] event: Value) {
+        let kept = json!({"reason": "r", "event": event}).to_string();
+        let text = searchable(kept.as_bytes());
+        let is_found = |name: &str| has_word(&text, &normal(name));
+        assert!(is_found("8:acs:Anna_1"));
+        assert!(!is_found("8:acs:bert") && !is_found("8:acs:anna_"));
+    }
+}

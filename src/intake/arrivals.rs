@@ -1,0 +1,129 @@
+//! Events that end the process each time: large ones are noted before they are taken, and what processes ended over is taken
+//! alone, and then set aside. It knows no event types.
+//!
+//! ```text
+//! arrival 1, 2   beside others
+//! arrival 3      alone, its chunks first: ids and places only
+//! arrival 4      kept as poison; the sweep tries it until its source expires
+//! ```
+//! Only arrivals over which a process ended count, so a small event, or one that was only in flight beside it, is never set
+//! aside.
+
+use std::future::Future;
+use std::io;
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
+
+use crate::error_chain::ErrorChain;
+use crate::export::ChunkLedger;
+use crate::export::ledger::{LedgerError, SAYS_SO_EVERY};
+use crate::store::digest::Sha256Digest;
+
+/// Events above this size are noted: smaller ones cannot take much.
+const NOTED_ABOVE_BYTES: usize = 64 << 10;
+/// Events that are taken at once; one that is taken alone takes all of these.
+const TURNS: u32 = 1 << 16;
+
+/// The turns in which events are taken.
+pub(super) struct Turns(Semaphore);
+
+/// An arrival that is noted in the ledger. Where it is dropped before its end, the process goes on, and it does not count.
+pub(super) struct NotedArrival {
+    ledger: ChunkLedger,
+    event: Sha256Digest,
+    token: Uuid,
+    is_over: bool,
+}
+
+impl Turns {
+    pub fn new() -> Self {
+        Self(Semaphore::new(TURNS as usize))
+    }
+
+    pub async fn beside_others(&self) -> SemaphorePermit<'_> {
+        self.of(1).await
+    }
+
+    /// Waits until nothing else is taken, and lets nothing else begin.
+    pub async fn alone(&self) -> SemaphorePermit<'_> {
+        self.of(TURNS).await
+    }
+
+    async fn of(&self, turns: u32) -> SemaphorePermit<'_> {
+        let permit = self.0.acquire_many(turns).await;
+        permit.expect("the semaphore is never closed")
+    }
+}
+
+impl NotedArrival {
+    pub fn new(ledger: &ChunkLedger, event: Sha256Digest, token: Uuid) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            event,
+            token,
+            is_over: false,
+        }
+    }
+
+    /// Says that the process is at work for as long as `taking` runs.
+    pub async fn during<T>(&self, taking: impl Future<Output = T>) -> T {
+        let renewing = async {
+            loop {
+                tokio::time::sleep(SAYS_SO_EVERY).await;
+                let renewed = self.ledger.renew_arrival(self.event, self.token);
+                if let Err(error) = renewed.await {
+                    tracing::debug!(error = %ErrorChain(&error), "Could not renew the note of a large event");
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            taken = taking => taken,
+            () = renewing => unreachable!("it goes on for ever"),
+        }
+    }
+
+    /// The event is taken, or set aside.
+    pub async fn end(mut self) -> Result<(), LedgerError> {
+        self.is_over = true;
+        self.ledger.forget_arrivals(self.event).await
+    }
+}
+
+impl Drop for NotedArrival {
+    fn drop(&mut self) {
+        let (false, Ok(runtime)) = (self.is_over, tokio::runtime::Handle::try_current()) else {
+            return;
+        };
+        let (ledger, event, token) = (self.ledger.clone(), self.event, self.token);
+        // Not awaited: where it fails, the arrival counts, and the event is taken more carefully than it need be.
+        runtime.spawn(async move {
+            if let Err(error) = ledger.forget_arrival(event, token).await {
+                tracing::debug!(error = %ErrorChain(&error), "Could not take back the note of a large event");
+            }
+        });
+    }
+}
+
+/// What an event is noted under; `None` for one that is small.
+pub(super) fn digest_of_large(event: &Value) -> Option<Sha256Digest> {
+    let mut length = Length(0);
+    // It counts, and cannot fail.
+    let _ = serde_json::to_writer(&mut length, event);
+    (length.0 > NOTED_ABOVE_BYTES).then(|| crate::export::ledger::digest_of(event))
+}
+
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

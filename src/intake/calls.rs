@@ -1,0 +1,88 @@
+//! Events of calls: one that starts may be recorded by the policy, one that ends is a reason to ask ACS.
+
+use tracing::{error, warn};
+
+use super::{Delivery, LATEST_START, Origin};
+use crate::control::ControlError;
+use crate::error_chain::ErrorChain;
+use crate::recording::call_event::{CallEnded, CallStarted};
+
+impl Delivery<'_> {
+    /// Remembers that the start of a call was announced: its recordings are not unsolicited.
+    pub(super) async fn note_call(&self, call: &CallStarted) {
+        let at = call.event_time.unwrap_or_else(|| self.intake.clock.now());
+        let noted = self
+            .intake
+            .ledger
+            .note_call(&call.server_call_id.key(), at)
+            .await;
+        if let Err(error) = noted {
+            warn!(error = %ErrorChain(&error), "Could not note that the start of a call was announced");
+        }
+    }
+
+    /// Starts the recording of a call. A start that may succeed later makes Event Grid deliver again: a call that is not
+    /// recorded is a loss too.
+    pub(super) async fn auto_record(&mut self, call: &CallStarted) {
+        if let Some(text) = self.is_past(call) {
+            self.logs.push(text);
+            return;
+        }
+        let started = match &self.intake.auto_record {
+            Some(policy) => self.intake.control.auto_record(policy, call).await,
+            None => None,
+        };
+        let text = match started {
+            None => "The policy records nothing of this call".to_owned(),
+            Some(Ok(view)) => format!("Recording {} of the call", view.recording_id),
+            Some(Err(ControlError::AlreadyInProgress { .. })) => {
+                "The call is being recorded already".to_owned()
+            }
+            Some(Err(error)) => {
+                let text = format!("the call could not be recorded: {}", ErrorChain(&error));
+                error!(error = %ErrorChain(&error), "Could not start the recording of a call that the policy records");
+                if error.may_succeed_later() {
+                    self.again.get_or_insert(text.clone());
+                }
+                text
+            }
+        };
+        self.logs.push(text);
+    }
+
+    /// Why a call is not recorded although the policy might: nobody expects a recording to start long after its call did.
+    fn is_past(&self, call: &CallStarted) -> Option<String> {
+        let policy = self.intake.auto_record.as_ref()?;
+        if self.origin == Origin::Replay {
+            return Some("A replayed event starts no recording".to_owned());
+        }
+        let age = self.intake.clock.now().duration_since(call.event_time?);
+        if age <= LATEST_START || !policy.records(call) {
+            return None;
+        }
+        error!(
+            age_s = age.as_secs(),
+            "A call that the policy records was announced more than an hour late; it is not recorded"
+        );
+        Some("The call was announced more than an hour late, and is not recorded".to_owned())
+    }
+
+    pub(super) async fn close(&mut self, call: &CallEnded) {
+        let at = call.ended_at.unwrap_or_else(|| self.intake.clock.now());
+        match self
+            .intake
+            .control
+            .call_ended(call.server_call_id.as_str(), at)
+            .await
+        {
+            Ok(Some(id)) => self.logs.push(format!("The call of recording {id} ended")),
+            Ok(None) => self
+                .logs
+                .push("A call ended that this app did not record".to_owned()),
+            // The sweep asks ACS about running recordings, and closes it then.
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "Could not register the end of a call");
+            }
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Records the chunks that an event announces.
+
+use tracing::{error, info, warn};
+
+use super::event_problems::EventProblems;
+use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging};
+use crate::control::Announcement;
+use crate::error_chain::ErrorChain;
+use crate::export::ledger::{
+    Admission, Circumstances, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
+};
+use crate::metrics;
+use crate::recording::{IncomingEvent, MOST_FILES, RecordingChunk, RecordingFileStatusUpdated};
+use serde_json::Value;
+
+/// Whose files an event announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ChunkOrigin {
+    Recording(Solicitation),
+    /// Of a recording that was erased on request.
+    Erased,
+}
+
+impl Intake {
+    /// Whether credentials may go to the places of a chunk.
+    fn admission_of(&self, chunk: &RecordingChunk) -> Admission {
+        let locations = &chunk.locations;
+        let mut named = locations.content.iter().chain(&locations.metadata);
+        if named.all(|location| self.source.admits(location)) {
+            Admission::Admitted
+        } else {
+            Admission::Refused
+        }
+    }
+}
+
+impl Delivery<'_> {
+    pub(super) async fn record(
+        &mut self,
+        event: &Value,
+        mut update: RecordingFileStatusUpdated,
+    ) -> Result<(), LedgerError> {
+        let Some(announcement) = self.register(&update).await else {
+            return Ok(());
+        };
+        if update.chunks.is_empty() && update.refused.is_empty() {
+            warn!(event_id = update.event_id, "An event announced no chunk");
+            self.logs.push("The event announced no chunk".to_owned());
+        }
+        let mut problems = EventProblems::of(&update);
+        let chunk_count = update.chunks.len();
+        let logging = if chunk_count <= CHUNKS_LOGGED_EACH {
+            Logging::Each
+        } else {
+            Logging::Together
+        };
+        let mut failed = None;
+        if chunk_count > CHUNKS_AT_ONCE {
+            let ledger = &self.intake.ledger;
+            let kept = ledger.keep_event(event, WhyKept::Continued, CHUNKS_AT_ONCE);
+            kept.await?;
+            self.logs.push(format!(
+                "The sweep goes on with {} more chunks",
+                chunk_count - CHUNKS_AT_ONCE
+            ));
+        }
+        let origin = self.origin_of(announcement, &update).await;
+        for chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
+            let id = chunk.document_id.clone();
+            match self.record_chunk(chunk, origin, logging).await {
+                Ok(Recorded::NotAdmitted) => problems.add(|| {
+                    format!("chunk `{id}` is known already, and this event names another location for it, which is not one of ACS's")
+                }),
+                Ok(Recorded::TooManyFiles) => problems.add(|| {
+                    format!("chunk `{id}` has {MOST_FILES} files already, and this event tells of another")
+                }),
+                Ok(
+                    Recorded::New
+                    | Recorded::AlreadyKnown
+                    | Recorded::OtherFile(_)
+                    | Recorded::Erased
+                    | Recorded::LeftToErasure,
+                ) => {}
+                Err(error) => failed = Some(error),
+            }
+        }
+        if logging == Logging::Together {
+            info!(chunks = chunk_count, "Recorded the chunks of one event");
+        }
+        // Once for the event, however many of its chunks are wrong.
+        if let Some(reason) = problems.reason() {
+            failed = self.keep_poison(event, &reason).await.err().or(failed);
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    pub(super) async fn record_chunk(
+        &mut self,
+        chunk: RecordingChunk,
+        origin: ChunkOrigin,
+        logging: Logging,
+    ) -> Result<Recorded, LedgerError> {
+        let (id, index) = (chunk.document_id.clone(), chunk.index);
+        let recording_id = chunk.recording_id.clone();
+        let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
+        let recorded = match origin {
+            ChunkOrigin::Erased => self.intake.ledger.record_erased(chunk).await?,
+            ChunkOrigin::Recording(solicitation) => {
+                let admission = self.intake.admission_of(&chunk);
+                let circumstances = Circumstances {
+                    admission,
+                    solicitation,
+                };
+                self.intake.ledger.record_as(chunk, circumstances).await?
+            }
+        };
+        metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
+            Recorded::Erased | Recorded::LeftToErasure => "erased",
+            Recorded::New => "new",
+            Recorded::AlreadyKnown => "duplicate",
+            Recorded::OtherFile(_) => "other",
+            Recorded::NotAdmitted | Recorded::TooManyFiles => "conflicting",
+        }]);
+        match (recorded, logging) {
+            (Recorded::Erased, Logging::Each) => {
+                info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
+                self.logs.push(format!(
+                    "Chunk {id} is not exported: its recording was erased"
+                ));
+            }
+            (Recorded::LeftToErasure, _) => {
+                error!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` belongs to an erased recording, and its export was begun before that was known. Run `recording-vault gdpr erase` again when it is exported.");
+                self.logs.push(format!(
+                    "Chunk {id} belongs to an erased recording, and its export was begun before that was known"
+                ));
+            }
+            (Recorded::New, Logging::Each) => {
+                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Recorded chunk `{id}`");
+            }
+            (Recorded::AlreadyKnown, Logging::Each) => {
+                info!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` is known already");
+            }
+            (Recorded::OtherFile(OtherFile::Elsewhere), _) => {
+                error!(document.id = %id, chunk.index = index, recording.id = recording_id, "An event names another place for chunk `{id}`; its file is exported beside the first, and nothing of it is deleted at ACS until `recording-vault accept {id} --place <n>`");
+            }
+            (Recorded::OtherFile(OtherFile::Longer), _) => {
+                warn!(document.id = %id, chunk.index = index, recording.id = recording_id, "A later event tells of chunk `{id}` that it is longer or ends otherwise; its file is exported once more, beside the first");
+            }
+            // The event's poison says it.
+            (Recorded::NotAdmitted | Recorded::TooManyFiles, _) | (_, Logging::Together) => {}
+        }
+        if matches!(recorded, Recorded::Erased | Recorded::LeftToErasure) {
+            return Ok(recorded);
+        }
+        if self.known.insert(id.clone()) {
+            self.recorded.push(id);
+        }
+        Ok(recorded)
+    }
+
+    /// Records ids and places of the chunks of an event, and nothing else of it.
+    pub(super) async fn record_bare(&mut self, event: &Value) -> Result<(), LedgerError> {
+        let Ok(IncomingEvent::RecordingFileStatusUpdated(mut update)) = IncomingEvent::parse(event)
+        else {
+            return Ok(());
+        };
+        let Some(announcement) = self.look_up(&update).await else {
+            return Ok(());
+        };
+        let origin = self.origin_of(announcement, &update).await;
+        for mut chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
+            chunk.other.clear();
+            self.record_chunk(chunk, origin, Logging::Together).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes over into the register what an event announces. `None`: whether its recording was erased is unknown, and Event
+    /// Grid delivers again.
+    async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announcement> {
+        match self.intake.control.announced(update).await {
+            Ok(announcement) => Some(announcement),
+            Err(error) => {
+                // The chunks come first; a second delivery of this event lets the register catch up.
+                warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
+                self.again
+                    .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
+                self.look_up(update).await
+            }
+        }
+    }
+
+    /// What the register knows of the recording of an event. `None`: it cannot be read.
+    pub(super) async fn look_up(
+        &mut self,
+        update: &RecordingFileStatusUpdated,
+    ) -> Option<Announcement> {
+        match self.intake.control.look_up_announced(update).await {
+            Ok(announcement) => Some(announcement),
+            // Nothing is exported before it is known whether the recording was erased.
+            Err(error) => {
+                let error = ErrorChain(&error);
+                self.again
+                    .get_or_insert(format!("the register failed: {error}"));
+                warn!(%error, "Did not record the chunks of an event: it is unknown whether their recording was erased");
+                None
+            }
+        }
+    }
+
+    /// Whether somebody asked for the recording: through this app, or by a call whose start was announced.
+    pub(super) async fn origin_of(
+        &self,
+        announcement: Announcement,
+        update: &RecordingFileStatusUpdated,
+    ) -> ChunkOrigin {
+        match announcement {
+            Announcement::OfErasedRecording => return ChunkOrigin::Erased,
+            Announcement::Registered => {
+                return ChunkOrigin::Recording(Solicitation::Solicited);
+            }
+            Announcement::StartedPastUs => {}
+        }
+        let calls = [
+            update.server_call_id.as_ref().map(|id| id.key()),
+            update
+                .chunks
+                .iter()
+                .find_map(|chunk| chunk.call_id.as_ref())
+                .map(|id| id.key()),
+        ];
+        let at = update
+            .started_at
+            .or(update.event_time)
+            .unwrap_or_else(|| self.intake.clock.now());
+        let calls = calls.iter().flatten().map(AsRef::as_ref);
+        let seen = self.intake.ledger.has_seen_call(calls, at).await;
+        ChunkOrigin::Recording(match seen {
+            Ok(true) => Solicitation::Solicited,
+            Ok(false) => Solicitation::Unsolicited,
+            Err(error) => {
+                warn!(error = %ErrorChain(&error), "Could not look whether the start of a call was announced");
+                Solicitation::Unknown
+            }
+        })
+    }
+}

@@ -1,0 +1,76 @@
+//! Removes what events left behind and nothing needs any more: old poison, and old notes of calls.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tracing::info;
+
+use super::Intake;
+use crate::export::ledger::LedgerError;
+
+/// How often a process looks through all poison.
+const EVERY: SignedDuration = SignedDuration::from_hours(6);
+/// Poison that one sweep looks at.
+const LOOKED_AT: usize = 200;
+
+/// How far this process is.
+#[derive(Debug, Default)]
+pub(super) struct Housekeeping(Mutex<Place>);
+
+#[derive(Debug, Default, Clone)]
+struct Place {
+    /// When the next look begins.
+    next_at: Option<Timestamp>,
+    /// After which poison this one goes on.
+    after: Option<String>,
+}
+
+impl Housekeeping {
+    fn place(&self) -> Place {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note(&self, place: Place) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }
+}
+
+impl Intake {
+    /// Looks through a part of the poison, if a look is due.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn housekeep(&self, keep_poison_for: Duration) -> Result<(), LedgerError> {
+        let (place, now) = (self.housekeeping.place(), self.clock.now());
+        if place.next_at.is_some_and(|next_at| now < next_at) {
+            return Ok(());
+        }
+        if place.after.is_none() {
+            self.ledger.forget_old_calls().await?;
+        }
+        let after = place.after.as_deref();
+        let dropping = self
+            .ledger
+            .drop_old_poison(keep_poison_for, after, LOOKED_AT);
+        let dropped = dropping.await?;
+        if dropped.count > 0 {
+            info!(
+                events = dropped.count,
+                "Removed events from poison that are older than POISON_RETENTION"
+            );
+        }
+        let next_at = match &dropped.next {
+            Some(_) => None,
+            None => now.checked_add(EVERY).ok(),
+        };
+        self.housekeeping.note(Place {
+            next_at,
+            after: dropped.next,
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,112 @@
+//! Goes on with events that are kept whole: those with more chunks than one delivery takes, and those that were set aside.
+
+use tracing::{error, info, warn};
+
+use super::{CHUNKS_AT_ONCE, Delivery, Intake, Logging, Origin};
+use crate::error_chain::ErrorChain;
+use crate::export::Budget;
+use crate::export::ledger::{KeptEvent, LedgerError, WhyKept};
+use crate::recording::IncomingEvent;
+use crate::store::digest::Sha256Digest;
+
+impl Intake {
+    /// Goes on with the events that are kept, until the budget is spent. One that fails does not stop the others.
+    ///
+    /// # Errors
+    /// When the list of kept events cannot be read.
+    pub async fn continue_events(&self, budget: Budget) -> Result<(), LedgerError> {
+        for event in self.ledger.kept_events().await? {
+            if budget.is_spent() {
+                break;
+            }
+            let continued = match self.ledger.begin_kept_event(event).await {
+                Ok(Some(kept)) => self.continue_event(event, &kept, budget).await,
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = continued {
+                warn!(event = %event, error = %ErrorChain(&error), "Could not go on with a kept event; a later sweep tries again");
+            }
+        }
+        Ok(())
+    }
+
+    async fn continue_event(
+        &self,
+        event: Sha256Digest,
+        kept: &KeptEvent,
+        budget: Budget,
+    ) -> Result<(), LedgerError> {
+        match kept.why {
+            WhyKept::Continued => {
+                let _turn = self.turns.beside_others().await;
+                let mut delivery = self.begin(Origin::Replay);
+                Box::pin(delivery.go_on(event, kept, budget)).await
+            }
+            WhyKept::SetAside => self.try_set_aside(event, kept).await,
+        }
+    }
+
+    /// Tries an event alone that was set aside, while ACS may have its files.
+    async fn try_set_aside(
+        &self,
+        event: Sha256Digest,
+        kept: &KeptEvent,
+    ) -> Result<(), LedgerError> {
+        let until = kept.kept_at.checked_add(self.ledger.retention());
+        if until.is_ok_and(|until| until < self.clock.now()) {
+            error!(event = %event, "An event that was set aside was not taken before ACS dropped its files; it stays as poison");
+            self.ledger.forget_arrivals(event).await?;
+            return self.ledger.finish_kept_event(event).await;
+        }
+        let _turn = self.turns.alone().await;
+        let mut delivery = self.begin(Origin::Replay);
+        delivery.record_bare(&kept.event).await?;
+        let chunk_count = delivery.process(&kept.event).await?;
+        if chunk_count <= CHUNKS_AT_ONCE {
+            self.ledger.finish_kept_event(event).await?;
+        }
+        self.ledger.remove_poison(&event.to_string()).await?;
+        self.ledger.forget_arrivals(event).await?;
+        info!(event = %event, "Took an event that was set aside");
+        Ok(())
+    }
+}
+
+impl Delivery<'_> {
+    /// Records the chunks of an event that one delivery did not take.
+    async fn go_on(
+        &mut self,
+        event: Sha256Digest,
+        kept: &KeptEvent,
+        budget: Budget,
+    ) -> Result<(), LedgerError> {
+        let ledger = &self.intake.ledger;
+        let Ok(IncomingEvent::RecordingFileStatusUpdated(mut update)) =
+            IncomingEvent::parse(&kept.event)
+        else {
+            return ledger.finish_kept_event(event).await;
+        };
+        let count = update.chunks.len();
+        let Some(announcement) = self.look_up(&update).await else {
+            return Ok(());
+        };
+        let origin = self.origin_of(announcement, &update).await;
+        let mut done = kept.next;
+        for chunk in update.chunks.drain(..).skip(kept.next) {
+            self.record_chunk(chunk, origin, Logging::Together).await?;
+            done += 1;
+            if done.is_multiple_of(CHUNKS_AT_ONCE) || budget.is_spent() {
+                ledger.advance_kept_event(event, done).await?;
+            }
+            if budget.is_spent() && done < count {
+                return Ok(());
+            }
+        }
+        info!(
+            chunks = count,
+            "Recorded the rest of the chunks of one event"
+        );
+        ledger.finish_kept_event(event).await
+    }
+}

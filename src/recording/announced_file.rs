@@ -1,0 +1,138 @@
+//! One file of a document, as an event announced it: where it lies, and how it ended. Pure; it knows no vault.
+//!
+//! A document has one file in practice. Events that name another place for it, or tell of a longer file, announce another one,
+//! and each file has a number of its own.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::chunk::{ChunkEnd, ChunkLocations, RecordingChunk, end_of};
+use super::file_number::FileNumber;
+use super::media::{ContentKind, FormatKind, MediaKind};
+
+/// A file of a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnnouncedFile {
+    #[serde(rename = "place")]
+    pub number: FileNumber,
+    pub locations: ChunkLocations,
+    #[serde(default)]
+    pub end_reason: Option<String>,
+    #[serde(default)]
+    pub duration_ms: Option<u64>,
+    #[serde(default)]
+    pub content: Option<ContentKind>,
+    #[serde(default)]
+    pub format: Option<FormatKind>,
+    #[serde(default)]
+    pub event_id: Option<String>,
+    #[serde(default)]
+    pub event_time: Option<Timestamp>,
+}
+
+impl AnnouncedFile {
+    /// The file that a chunk tells of.
+    pub fn of(chunk: &RecordingChunk) -> Self {
+        Self {
+            number: chunk.file_number,
+            locations: chunk.locations.clone(),
+            end_reason: chunk.end_reason.clone(),
+            duration_ms: chunk.duration_ms,
+            content: chunk.content,
+            format: chunk.format,
+            event_id: chunk.event_id.clone(),
+            event_time: chunk.event_time,
+        }
+    }
+
+    /// Makes a chunk tell of this file.
+    pub fn put_into(self, chunk: &mut RecordingChunk) {
+        chunk.file_number = self.number;
+        chunk.locations = self.locations;
+        chunk.end_reason = self.end_reason;
+        chunk.duration_ms = self.duration_ms;
+        chunk.content = self.content;
+        chunk.format = self.format;
+        chunk.event_id = self.event_id;
+        chunk.event_time = self.event_time;
+    }
+
+    /// How far the file is.
+    pub fn end(&self) -> ChunkEnd {
+        end_of(self.end_reason.as_deref())
+    }
+
+    /// What the event says about the file; metadata may know more.
+    pub fn media_kind(&self) -> Option<MediaKind> {
+        MediaKind::from_parts(self.content, self.format)
+    }
+
+    /// Whether `newer`, from the same place, is no other file: it is not longer, and does not end otherwise.
+    pub fn covers(&self, newer: &Self) -> bool {
+        let is_longer = matches!((self.duration_ms, newer.duration_ms), (Some(known), Some(newer)) if newer > known);
+        let ends_otherwise = match (&self.end_reason, &newer.end_reason) {
+            (Some(known), Some(newer)) => !known.eq_ignore_ascii_case(newer),
+            (None, Some(_)) => newer.end() != ChunkEnd::Final,
+            (Some(_) | None, None) => false,
+        };
+        !is_longer && !ends_otherwise
+    }
+}
+
+impl RecordingChunk {
+    /// The same chunk with another of its files.
+    #[must_use]
+    pub fn with_file(&self, file: &AnnouncedFile) -> Self {
+        let mut chunk = self.clone();
+        file.clone().put_into(&mut chunk);
+        chunk
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::recording::chunk::tests::chunk;
+
+    fn file(end_reason: Option<&str>, duration_ms: Option<u64>) -> AnnouncedFile {
+        AnnouncedFile::of(&RecordingChunk {
+            end_reason: end_reason.map(str::to_owned),
+            duration_ms,
+            ..chunk()
+        })
+    }
+
+    #[rstest::rstest]
+    #[case::the_same(file(Some("SessionEnded"), Some(5)), true)]
+    #[case::another_case(file(Some("sessionended"), Some(5)), true)]
+    #[case::shorter(file(Some("SessionEnded"), Some(4)), true)]
+    #[case::nothing_said(file(None, None), true)]
+    #[case::longer(file(Some("SessionEnded"), Some(6)), false)]
+    #[case::failed(file(Some("ChunkUploadFailure"), Some(5)), false)]
+    #[case::longer_without_an_end(file(None, Some(6)), false)]
+    fn a_file_that_is_longer_or_ends_otherwise_is_another(
+        #[case] newer: AnnouncedFile,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(file(Some("SessionEnded"), Some(5)).covers(&newer), expected);
+    }
+
+    #[test]
+    fn an_end_that_was_not_told_before_is_another_file_only_if_it_is_not_final() {
+        let silent = file(None, None);
+        assert!(silent.covers(&file(Some("SessionEnded"), Some(5))));
+        assert!(!silent.covers(&file(Some("ChunkUploadFailure"), None)));
+    }
+
+    #[test]
+    fn a_chunk_tells_of_each_of_its_files() {
+        let other = AnnouncedFile {
+            number: FileNumber::try_from(2).unwrap(),
+            ..file(Some("SessionEnded"), Some(7))
+        };
+        let with = chunk().with_file(&other);
+        assert_eq!(AnnouncedFile::of(&with), other);
+        assert_eq!(with.document_id, chunk().document_id);
+    }
+}

@@ -1,0 +1,86 @@
+//! Files that are larger than any that ACS makes: nothing is lost, and nothing is deleted at ACS.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use recording_vault::export::ChunkState;
+
+use crate::support::fake_source::Fault;
+use crate::support::pipeline::{Pipeline, RETENTION};
+use crate::support::{chunk, content};
+
+#[tokio::test(start_paused = true)]
+async fn media_beyond_its_limit_is_not_proved_and_its_source_is_spared() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    pipeline.source.put(&chunk.document_id, content(100, 1));
+    pipeline.source.with_faults([Fault::Total((64 << 30) + 1)]);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(
+        matches!(&state, ChunkState::DeadLettered { reason, .. } if reason.contains("more than")),
+        "{state:?}"
+    );
+    pipeline.clock.advance(RETENTION * 2);
+    pipeline.sweep().await;
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn metadata_beyond_its_limit_is_not_archived_but_its_media_is_and_its_source_is_spared() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let media = content(100, 1);
+    let metadata = vec![b' '; (4 << 20) + 1];
+    pipeline
+        .source
+        .put_with_metadata(&chunk.document_id, media.clone(), metadata);
+    pipeline.record(&chunk).await;
+    pipeline.drive(&chunk.document_id).await;
+    assert!(pipeline.has(&chunk, &media));
+    let opened = pipeline.source.model().opened.len();
+    pipeline.clock.advance(Duration::from_hours(1));
+    pipeline.sweep().await;
+    assert_eq!(
+        pipeline.source.model().opened.len(),
+        opened,
+        "it is not read again"
+    );
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(matches!(state, ChunkState::SourceLeft { .. }), "{state:?}");
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sixty_thousand_participants_are_kept_as_metadata_and_indexed_up_to_a_cap() {
+    let pipeline = Pipeline::new();
+    let chunk = chunk("a", 0);
+    let id = &chunk.document_id;
+    let mut people = String::new();
+    for number in 0..60_000 {
+        let comma = if number == 0 { "" } else { "," };
+        write!(people, "{comma}{{\"participantId\":\"8:acs:{number}\"}}").expect("it is a text");
+    }
+    let metadata = format!("{{\"participants\":[{people}]}}");
+    pipeline
+        .source
+        .put_with_metadata(id, content(100, 1), metadata.clone());
+    pipeline.record(&chunk).await;
+    pipeline.drive(id).await;
+    let files = pipeline.vault.files();
+    let archived = files
+        .iter()
+        .find(|(name, _)| name.as_str().contains("-acsmetadata."));
+    assert_eq!(
+        archived.map(|(_, file)| file.to_vec()),
+        Some(metadata.into_bytes())
+    );
+    let found = pipeline.driver.ledger().find(id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let summary = entry.metadata.expect("it was read");
+    assert_eq!(
+        (summary.participants.len(), summary.participants_omitted),
+        (1000, 59_000)
+    );
+}
