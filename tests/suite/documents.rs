@@ -92,6 +92,26 @@ fn the_readme_has_the_four_settings_that_one_cannot_start_without() {
 }
 
 #[test]
+fn the_readme_is_one_page_and_docs_are_few() {
+    let words = read("README.md").split_whitespace().count();
+    assert!(words <= 1000, "README.md has {words} words");
+    let documents = fs::read_dir(repository().join("docs")).expect("docs can be listed");
+    let documents = documents
+        .map(|entry| entry.expect("docs can be listed").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let index = read("docs/README.md");
+    let mut count = 0;
+    for document in documents {
+        count += 1;
+        let name = document.file_name().expect("a file has a name");
+        let name = name.to_string_lossy();
+        let is_linked = name == "README.md" || index.contains(&format!("]({name})"));
+        assert!(is_linked, "docs/README.md does not link to {name}");
+    }
+    assert!(count <= 10, "docs has {count} documents");
+}
+
+#[test]
 fn the_openapi_document_is_that_of_the_code() {
     let written = read("docs/openapi.json");
     let how = "write it anew: cargo run -- openapi > docs/openapi.json";
@@ -279,9 +299,12 @@ fn links_between_documents_lead_somewhere() {
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/README.md",
+        "docs/API.md",
         "docs/ARCHITECTURE.md",
         "docs/OPERATIONS.md",
         "docs/NOTIFICATIONS.md",
+        "docs/PERFORMANCE.md",
         "docs/SETTINGS.md",
         "docs/VERBS.md",
         "docs/SCALING.md",
