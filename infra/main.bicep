@@ -1,8 +1,8 @@
-// Everything recording-vault needs in Azure but the event subscription: that one names a function, which has to be
+// Everything recording-vault needs in Azure except the event subscription, which names a function that must be
 // deployed first (subscription.bicep, the second phase).
 //
-// Names of resources are computed here and handed down, so that what-if predicts every module. Parameters that cannot work
-// together are refused before anything is made.
+// Names of resources are computed here and passed to the modules, so that what-if predicts all of them. Parameters
+// that cannot work together are rejected before anything is created.
 targetScope = 'subscription'
 
 import { accessRule, appSettings, existingNetworkIds, signInOptions } from 'types.bicep'
@@ -16,7 +16,7 @@ param environmentName string
 @minLength(1)
 param location string
 
-@description('Resource group, made if it does not exist. Empty: rg-<environmentName>.')
+@description('Resource group, created if it does not exist. Empty: rg-<environmentName>.')
 param resourceGroupName string = ''
 
 @description('Name of the Azure Communication Services resource whose recordings are kept.')
@@ -36,7 +36,7 @@ param vaultContainerName string = 'recordings'
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS', 'Standard_RAGRS', 'Standard_RAGZRS'])
 param vaultSku string = 'Standard_ZRS'
 
-@description('Days for which deleted and replaced files can be brought back; then they are gone.')
+@description('Days for which deleted and replaced files can be restored.')
 @minValue(1)
 @maxValue(365)
 param undeleteDays int = 14
@@ -55,7 +55,7 @@ param auditPolicyLocked bool = false
 @description('Whether a CanNotDelete lock protects the storage account of the recordings, the ledger and the audit log.')
 param lockStorage bool = false
 
-@description('Role of the app at the container of the recordings where tags, policies or legal holds are written: owner is the built-in Storage Blob Data Owner, custom a role that is made for it, which needs the right to write role definitions.')
+@description('Role of the app at the container of the recordings where tags, policies or legal holds are written: owner is the built-in Storage Blob Data Owner, custom a role that the template creates, which needs the right to write role definitions.')
 @allowed(['owner', 'custom'])
 param tagsAndPoliciesRole string = 'owner'
 
@@ -63,20 +63,20 @@ param tagsAndPoliciesRole string = 'owner'
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('How many instances there are at most.')
+@description('Maximum number of instances.')
 @minValue(40)
 @maxValue(1000)
 param maximumInstanceCount int = 100
 
-@description('Who gets the alerts: addresses, comma-separated. Empty: nobody.')
+@description('Recipients of the alerts: addresses, comma-separated. Empty: none.')
 param alertEmails string = ''
 
-@description('Days for which logs are kept, who read and deleted recordings among them.')
+@description('Days for which logs are kept, including the logs of who read and deleted recordings.')
 @minValue(30)
 @maxValue(730)
 param logRetentionDays int = 90
 
-@description('Who reaches the app: public is everybody, restricted is Event Grid and siteAllowedRanges. Keys and tokens are asked for in either case.')
+@description('Who reaches the app: public is every address, restricted is Event Grid and siteAllowedRanges. Keys and tokens are required in either case.')
 @allowed(['public', 'restricted', 'private'])
 param siteAccess string = 'public'
 
@@ -90,7 +90,7 @@ param storageAccess string = 'public'
 @description('IPv4 addresses and ranges that reach private storage accounts from the Internet, such as those of operators.')
 param storageAllowedAddresses string[] = []
 
-@description('Range of the network that is made for private storage, /26 or larger.')
+@description('Range of the network that is created for private storage, /26 or larger.')
 @minLength(9)
 param networkAddressPrefix string = '10.80.0.0/26'
 
@@ -106,7 +106,7 @@ param keyVaultResourceGroupName string = ''
 @description('App Service Authentication in front of the app. Left out: none.')
 param signIn signInOptions?
 
-// The following are settings of recording-vault; README.md says what each means.
+// The following are settings of recording-vault; docs/SETTINGS.md describes them.
 
 @description('EXPORT_SWEEP_SCHEDULE')
 @minLength(1)
@@ -175,11 +175,11 @@ param eventGridOpenIdUrl string = ''
 @description('Whether the package has ExportChunk (cargo xtask package --export-queue), which reads a queue of the host storage.')
 param exportQueue bool = false
 
-@description('Any further settings of recording-vault, by name; there may be keys among them.')
+@description('Other settings of recording-vault, by name; they may contain keys.')
 @secure()
 param otherSettings appSettings = {}
 
-@description('Ends the names of resources: the same for the same subscription, environment and region.')
+@description('Suffix of the names of resources: the same for the same subscription, environment and region.')
 var suffix = toLower(uniqueString(subscription().id, environmentName, location))
 
 @description('Names of the resources.')
@@ -245,7 +245,7 @@ var settings = {
 @description('Settings that are set.')
 var givenSettings = toObject(filter(items(settings), setting => !empty(setting.value)), setting => setting.key, setting => setting.value)
 
-@description('Settings that only the template sets: it makes roles, queues or event types to go with them, or Azure knows the value.')
+@description('Settings that only the template sets: it creates the roles, queues or event types that they need, or Azure has the value.')
 var reservedSettings = [
   'ACS_ENDPOINT'
   'ACS_RESOURCE_ID'
@@ -263,17 +263,17 @@ var reservedSettings = [
   'VAULT_TAGS'
 ]
 
-// App settings are told apart without regard to case.
+// Names of app settings are not case-sensitive.
 @description('Names of settings that cannot be in otherSettings.')
 var takenSettings = map(concat(objectKeys(givenSettings), reservedSettings), name => toLower(name))
 
 @description('Settings of otherSettings that are given twice or reserved.')
 var refusedSettings = filter(objectKeys(otherSettings), name => contains(takenSettings, toLower(name)))
 
-@description('Whether the storage accounts are closed.')
+@description('Whether the storage accounts are private.')
 var isPrivate = storageAccess == 'private'
 
-@description('What cannot work together, a sentence each.')
+@description('Conflicts between parameters, one sentence each.')
 var problems = filter(
   [
     siteAccess == 'private' ? 'siteAccess cannot be private: Event Grid delivers to public addresses only, and ACS calls back from the Internet. Set it to restricted.' : ''
@@ -292,13 +292,13 @@ var problems = filter(
 @description('Name of the resource group.')
 var groupName = empty(resourceGroupName) ? 'rg-${environmentName}' : resourceGroupName
 
-@description('Whether the custom role is made.')
+@description('Whether the custom role is created.')
 var usesCustomRole = tagsAndPoliciesRole == 'custom' && (vaultTags || vaultLegalHold || !empty(vaultImmutableFor))
 
 @description('Name of the definition of the custom role.')
 var customRoleName = guid(subscription().id, suffix, 'recordings')
 
-// Storage Blob Data Owner where tags or policies are written, else Storage Blob Data Contributor.
+// Storage Blob Data Owner if tags or policies are written, otherwise Storage Blob Data Contributor.
 @description('Role of the app at the container of the recordings.')
 var recordingsRole = usesCustomRole ? customRoleName : (vaultTags || vaultLegalHold || !empty(vaultImmutableFor) ? 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b' : 'ba92f5b4-2d11-453d-a403-e96b0029c9fe')
 
@@ -316,7 +316,7 @@ var networkIds = existingNetwork ?? {
   queueZoneId: resourceId(subscriptionId, groupName, 'Microsoft.Network/privateDnsZones', zoneNames[1])
 }
 
-// Everything is made in this group, so nothing is made when a parameter is refused.
+// All resources are created in this group, so nothing is created when a parameter is rejected.
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: groupName
   location: empty(problems) ? location : fail(join(problems, ' '))
@@ -447,7 +447,7 @@ module keyVault 'modules/key-vault.bicep' = if (!empty(keyVaultName)) {
   }
 }
 
-// After the roles and the endpoints: the host reads its storage as soon as it is there, and settings are resolved then.
+// After the roles and the endpoints: the host reads its storage and resolves settings as soon as it exists.
 module app 'modules/app.bicep' = {
   scope: group
   dependsOn: [roles, acs, keyVault, privateEndpoints]
@@ -486,7 +486,7 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
-// azd keeps the outputs as variables for the second phase.
+// azd stores the outputs as variables for the second phase.
 
 @description('Resource group of the app.')
 output AZURE_RESOURCE_GROUP string = group.name

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The second phase of a deployment: the Event Grid subscription, made once the function is there.
-# azd runs it after each deployment with its variables; by hand, give them yourself. It is harmless to repeat.
+# The second phase of a deployment: creates the Event Grid subscription, once the function exists.
+# azd runs it after each deployment with its variables; if you run it by hand, set them yourself. You can repeat it safely.
 set -eu
 cd "$(dirname "$0")"
 
@@ -18,7 +18,7 @@ subscribe() {
         existingSystemTopicName="${ACS_SYSTEM_TOPIC:-}" autoRecord="${AUTO_RECORD:-}"
 }
 
-# A function that was just deployed, and a role that was just given, take a minute to be known everywhere.
+# A new function and a new role assignment take a minute to become effective everywhere.
 for pause in 20 40 60 0; do
     if subscribe; then
         echo "Event Grid delivers to $FUNCTION_APP_NAME"

@@ -32,7 +32,7 @@ param deadLetterContainerName string
 @description('Action group of the alerts.')
 param actionGroupName string = 'ag-recording-vault'
 
-@description('System topic that the resource has already; a resource can have only one. It needs a system-assigned identity. Empty: a topic is made.')
+@description('System topic that the resource has already; a resource can have only one. It needs a system-assigned identity. Empty: a topic is created.')
 param existingSystemTopicName string = ''
 
 @description('What AUTO_RECORD is set to; unless empty or off, the starts and ends of calls are delivered too.')

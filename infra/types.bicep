@@ -1,7 +1,7 @@
 // Types of parameters that several files share.
 
 @export()
-@description('Names of the resources in the resource group of the app. main.bicep computes them once and hands them down, so that what-if can predict every module.')
+@description('Names of the resources in the resource group of the app. main.bicep computes them once and passes them to the modules, so that what-if can predict all of them.')
 type resourceNames = {
   @description('Identity that the app runs as.')
   identity: string

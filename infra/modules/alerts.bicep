@@ -1,4 +1,4 @@
-// Alerts on what recording-vault logs. A test holds the sentences together with the sources.
+// Alerts on the log lines of recording-vault. A test compares the sentences with the sources.
 import { resourceNames } from '../types.bicep'
 
 @description('Region of the alert rules.')
@@ -16,8 +16,8 @@ param emails string[]
 @description('Tags of each resource.')
 var tags = { 'azd-env-name': environmentName }
 
-// Those with a standing wait for the line that each sweep writes while there are such recordings.
-@description('Severity 0: a recording is lost or will be; 1: act while there is time; 2: look at it.')
+// Alerts with a standing match the line that each sweep writes while there are such recordings.
+@description('Severity 0: a recording is lost or will be; 1: act while there is time; 2: investigate.')
 var alarms = [
   {
     name: 'lost'
@@ -153,7 +153,7 @@ resource sentences 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = [
   }
 ]
 
-// The line that a sweep gives the host when it has ended: it is written whatever LOG says.
+// The line that a sweep returns to the host at its end: it is written whatever the value of LOG is.
 resource sweep 'Microsoft.Insights/scheduledQueryRules@2026-03-01' = {
   name: 'recording-vault-sweep-not-running'
   location: location

@@ -13,7 +13,7 @@ param names resourceNames
 @description('Memory of an instance, in MB.')
 param instanceMemoryMB int
 
-@description('How many instances there are at most.')
+@description('Maximum number of instances.')
 param maximumInstanceCount int
 
 @description('Name of the Azure Communication Services resource.')
@@ -56,7 +56,7 @@ resource acs 'Microsoft.Communication/communicationServices@2025-09-01' existing
   scope: resourceGroup(acsResourceGroupName)
 }
 
-@description('Settings whose values Azure knows. On Flex Consumption the runtime is in functionAppConfig, not here.')
+@description('Settings whose values come from Azure. On Flex Consumption the runtime is in functionAppConfig, not here.')
 var platformSettings = {
   AzureWebJobsStorage__accountName: names.hostStorage
   AzureWebJobsStorage__credential: 'managedidentity'
@@ -84,7 +84,7 @@ var ranges = [
 var restrictions = concat([{ name: 'Event Grid', action: 'Allow', priority: 100, tag: 'ServiceTag', ipAddress: 'AzureEventGrid' }], ranges)
 
 resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
-  // checkov:skip=CKV_AZURE_225:zone redundancy of Flex Consumption costs always-ready instances; what fails is delivered again
+  // checkov:skip=CKV_AZURE_225:zone redundancy of Flex Consumption costs always-ready instances; failed events are redelivered
   name: names.plan
   location: location
   tags: { 'azd-env-name': environmentName }
@@ -105,7 +105,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   // checkov:skip=CKV_AZURE_213:the platform probes the host and replaces instances; the app has no health route of its own
   name: names.app
   location: location
-  // azd finds by this tag where to deploy to.
+  // azd finds the app to deploy to by this tag.
   tags: { 'azd-env-name': environmentName, 'azd-service-name': 'recording-vault' }
   kind: 'functionapp,linux'
   identity: {
@@ -127,7 +127,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
       http20Enabled: true
       ipSecurityRestrictionsDefaultAction: isRestricted ? 'Deny' : 'Allow'
       ipSecurityRestrictions: isRestricted ? restrictions : []
-      // Deployments sign in with Microsoft Entra, from wherever they run.
+      // Deployments sign in with Microsoft Entra, from any address.
       scmIpSecurityRestrictionsUseMain: false
       scmIpSecurityRestrictionsDefaultAction: 'Allow'
       appSettings: map(items(union(settings, platformSettings)), setting => { name: setting.key, value: setting.value })

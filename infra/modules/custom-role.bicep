@@ -1,11 +1,11 @@
 // A role for the container of the recordings that is narrower than Storage Blob Data Owner: it adds index tags or policies
-// to reading, writing and deleting, and nothing else.
+// to the rights to read, write and delete, and nothing else.
 targetScope = 'subscription'
 
 @description('Name of the role definition, a GUID.')
 param roleDefinitionName string
 
-@description('Name that people see; unique in the tenant.')
+@description('Display name; unique in the tenant.')
 param displayName string
 
 @description('Resource group in which the role can be assigned.')

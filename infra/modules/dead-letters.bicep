@@ -1,4 +1,4 @@
-// Lets Event Grid keep what it cannot deliver, and alerts people when it does.
+// Lets Event Grid store undeliverable events, and alerts operators when it does.
 
 @description('Storage account of the undelivered events.')
 param storageName string
@@ -15,7 +15,7 @@ param topicResourceGroupName string
 @description('Action group of the alerts.')
 param actionGroupName string
 
-@description('Storage Blob Data Contributor: what Event Grid asks for; on this container only.')
+@description('Storage Blob Data Contributor, which Event Grid requires; on this container only.')
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
 resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' existing = {
@@ -31,7 +31,7 @@ resource people 'Microsoft.Insights/actionGroups@2023-01-01' existing = {
   name: actionGroupName
 }
 
-@description('System-assigned identity of the topic; empty where the topic has none.')
+@description('System-assigned identity of the topic; empty if the topic has none.')
 var principalId = topic.?identity.?principalId ?? ''
 
 resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
@@ -47,7 +47,7 @@ resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
 resource alert 'Microsoft.Insights/metricAlerts@2018-03-01' = {
   name: 'recording-vault-undelivered-events'
   location: 'global'
-  // After the role: nothing is made for a topic that is refused.
+  // After the role: nothing is created for a topic that is rejected.
   dependsOn: [onContainer]
   properties: {
     description: 'Event Grid gave up on an event and kept it: recording-vault replay <URL of the container>'

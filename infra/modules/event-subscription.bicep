@@ -1,4 +1,4 @@
-// Which events go to the function, how long Event Grid tries, and where it keeps what it cannot deliver.
+// Which events go to the function, how long Event Grid retries, and where it stores undeliverable events.
 
 @description('System topic of the Azure Communication Services resource.')
 param topicName string
@@ -27,14 +27,14 @@ resource recordings 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02
       endpointType: 'AzureFunction'
       properties: {
         resourceId: functionId
-        // One by one: a batch is delivered again as a whole.
+        // One by one: Event Grid redelivers a batch as a whole.
         maxEventsPerBatch: 1
         preferredBatchSizeInKilobytes: 64
       }
     }
     eventDeliverySchema: 'EventGridSchema'
     filter: { includedEventTypes: eventTypes }
-    // The longest there is: a day, as long as ACS keeps a recording.
+    // The maximum: a day, as long as ACS keeps a recording.
     retryPolicy: {
       maxDeliveryAttempts: 30
       eventTimeToLiveInMinutes: 1440

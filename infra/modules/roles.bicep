@@ -1,4 +1,4 @@
-// The rights of the two identities: at each place the least role that is enough, and nothing above that place.
+// The rights of the two identities: on each resource the smallest sufficient role, and nothing above that resource.
 import { resourceNames } from '../types.bicep'
 
 @description('Names of the resources.')
@@ -10,7 +10,7 @@ param recordingsRole string
 @description('Whether a queue of the host storage is written and read.')
 param usesExportQueue bool
 
-// Storage Blob Data Owner: what the Functions host asks for at its own storage (leases, timers, keys). Contributor is not
+// Storage Blob Data Owner: the Functions host requires it for its own storage (leases, timers, keys). Contributor is not
 // documented to be enough there. No table role: there are no blob triggers.
 @description('Storage Blob Data Owner.')
 var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
@@ -18,7 +18,7 @@ var blobDataOwner = 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
 @description('Storage Blob Data Contributor: reads, writes and deletes blobs; writes neither tags nor policies.')
 var blobDataContributor = 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
 
-@description('Storage Queue Data Contributor: sends messages, makes the queue, and lets the host read it and its poison queue.')
+@description('Storage Queue Data Contributor: sends messages, creates the queue, and lets the host read it and its poison queue.')
 var queueDataContributor = '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
 
 @description('Monitoring Metrics Publisher: the one role that lets an identity send to Application Insights.')
@@ -96,7 +96,7 @@ resource onLedger 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-// The policy of the container, not the role, keeps what was written from being changed.
+// The policy of the container, not the role, prevents changes to documents.
 resource onAudit 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   name: guid(audit.id, runtime.id, blobDataContributor)
   scope: audit

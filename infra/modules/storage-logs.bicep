@@ -1,4 +1,4 @@
-// Who read, wrote and deleted in the storage accounts, into the workspace.
+// Logs of who read, wrote and deleted in the storage accounts, sent to the workspace.
 import { resourceNames } from '../types.bicep'
 
 @description('Names of the resources.')
@@ -33,7 +33,7 @@ resource vaultLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = 
   }
 }
 
-// Whoever replaces the package replaces the code.
+// A replaced package is replaced code.
 resource packageLogs 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
   name: 'recording-vault'
   scope: packageBlobs

@@ -1,4 +1,4 @@
-// Three storage accounts without shared keys: what the Functions host writes, and the code that runs, are apart from the
+// Three storage accounts without shared keys: the host's data and the deployed code are separate from the
 // recordings.
 
 @description('Region of the accounts.')
@@ -42,7 +42,7 @@ resource host 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   // checkov:skip=CKV_AZURE_43:main.bicep makes the name of letters and the 13 of uniqueString
   // checkov:skip=CKV_AZURE_59:networkAcls close the account; Disabled would close it to storageAllowedAddresses too
   // checkov:skip=CKV_AZURE_35:open unless storageAccess is private; there are no keys, so an identity with a role is needed
-  // checkov:skip=CKV_AZURE_206:locks and timer state are made anew; the recordings have their own account
+  // checkov:skip=CKV_AZURE_206:locks and timer state are created again; the recordings have their own account
   name: hostStorageName
   location: location
   tags: tags
@@ -126,7 +126,7 @@ resource vault 'Microsoft.Storage/storageAccounts@2025-08-01' = {
     supportsHttpsTrafficOnly: true
     publicNetworkAccess: 'Enabled'
     networkAcls: {
-      // Event Grid writes what it cannot deliver as a trusted service, with the identity of its topic.
+      // Event Grid writes undeliverable events as a trusted service, with the identity of its topic.
       bypass: 'AzureServices'
       defaultAction: isPrivate ? 'Deny' : 'Allow'
       ipRules: [for address in addresses: { value: trim(address), action: 'Allow' }]

@@ -1,4 +1,4 @@
-// The Event Grid topic of the Azure Communication Services resource. Its identity writes what cannot be delivered.
+// The Event Grid topic of the Azure Communication Services resource. Its identity writes undeliverable events.
 
 @description('Name of the Azure Communication Services resource.')
 param acsName string

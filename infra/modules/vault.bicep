@@ -1,4 +1,4 @@
-// The containers of the vault's account, and how long what was deleted or replaced there can be brought back.
+// The containers of the vault's account, and how long deleted or replaced files there can be restored.
 
 @description('Account of the recordings, the ledger and the audit log.')
 param vaultStorageName string
@@ -15,7 +15,7 @@ param auditName string
 @description('Container of the events that could not be delivered.')
 param undeliveredName string
 
-@description('Days for which deleted and replaced files can be brought back.')
+@description('Days for which deleted and replaced files can be restored.')
 param undeleteDays int
 
 @description('Whether the container of the recordings has version-level immutability.')
@@ -24,7 +24,7 @@ param isImmutable bool
 @description('Days for which a document of the audit log can be neither changed nor deleted.')
 param auditRetentionDays int
 
-@description('Whether the policy of the audit log is locked: then Azure refuses to have it written again.')
+@description('Whether the policy of the audit log is locked: then Azure rejects writes to it.')
 param isAuditPolicyLocked bool
 
 resource vault 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
@@ -57,7 +57,7 @@ resource ledger 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-
   properties: { publicAccess: 'None' }
 }
 
-// Each document of the audit log is created once; what changes lies in the ledger.
+// Each document of the audit log is created once; documents that change are in the ledger.
 resource audit 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-08-01' = {
   parent: blobs
   name: auditName
@@ -81,7 +81,7 @@ resource undelivered 'Microsoft.Storage/storageAccounts/blobServices/containers@
   properties: { publicAccess: 'None' }
 }
 
-// The ledger's entries are replaced often, and what VAULT_RETENTION deletes has to be gone in the end.
+// The ledger's entries are replaced often, and files that VAULT_RETENTION deletes must not be kept.
 resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-08-01' = {
   parent: vault
   name: 'default'

@@ -1,4 +1,4 @@
-// A network for closed storage accounts: a subnet that the app sends from, one for private endpoints, and their DNS zones.
+// A network for private storage accounts: a subnet that the app sends from, one for private endpoints, and their DNS zones.
 import { resourceNames } from '../types.bicep'
 
 @description('Region of the network.')
@@ -32,7 +32,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-09-01' = {
           addressPrefix: cidrSubnet(addressPrefix, 27, 0)
           // ACS, Microsoft Entra and Application Insights are reached over the Internet.
           defaultOutboundAccess: true
-          // What Flex Consumption asks for.
+          // Flex Consumption requires this delegation.
           delegations: [
             {
               name: 'flex-consumption'
