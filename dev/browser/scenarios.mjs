@@ -1,4 +1,4 @@
-// What the operator's page has to do, one function a scenario. They find things as a person does: by role and by name.
+// Scenarios of the operator's page, one function each. They find elements as a person does: by role and by name.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -23,7 +23,7 @@ async function shows(locator, expected) {
   assert.fail(`expected ${expected}, it shows: ${text}`);
 }
 
-/** The next poll, without waiting for it: as when somebody comes back to the tab. */
+/** Triggers the next poll without waiting for it, as when a person returns to the tab. */
 const poll = (tab) => Promise.all([
   tab.waitForResponse((response) => response.url().endsWith('/summary')),
   tab.evaluate(() => document.dispatchEvent(new Event('visibilitychange'))),
@@ -32,7 +32,7 @@ const poll = (tab) => Promise.all([
 /** Nothing that axe calls serious, and nothing wider than the window. */
 async function isAccessible(tab, where) {
   const client = await tab.context().newCDPSession(tab);
-  // By the debugger: the page's own policy lets no foreign script in.
+  // Through the debugger: the page's policy blocks foreign scripts.
   await client.send('Runtime.evaluate', { expression: axe });
   const { result } = await client.send('Runtime.evaluate', { expression: 'axe.run().then((found) => JSON.stringify(found.violations))', awaitPromise: true, returnByValue: true });
   const serious = JSON.parse(result.value).filter(({ impact }) => ['serious', 'critical'].includes(impact));
@@ -42,7 +42,7 @@ async function isAccessible(tab, where) {
   assert.ok(wide <= window, `${where} is ${wide} wide in a window of ${window}`);
 }
 
-/** The overview tells what the summary says, and leads on. `verified`: how many chunks; `doubtful`: a recording to open. */
+/** The overview shows the summary, with links. `verified`: how many chunks; `doubtful`: a recording to open. */
 export async function overview({ page, open, verified }) {
   const tab = await open();
   await tab.goto(page);
@@ -138,7 +138,7 @@ export async function play({ page, open, recordingId, videoId, channels }) {
   await tab.waitForFunction(() => document.querySelector('video').readyState > 0);
 }
 
-/** A ticket that no longer counts is replaced once; what fails then is told, with a way on. */
+/** An expired ticket is replaced once; a further failure is reported, with a next step. */
 export async function mediaFails({ page, open, recordingId }) {
   const tab = await open();
   let tickets = 0;
@@ -280,7 +280,7 @@ export async function many({ page, open, count }) {
   await button(tab, 'Load more').focus();
   await tab.keyboard.press('Enter');
   await isLoaded(200);
-  // Whoever scrolls gets more, to the last; and the page is as quick as before.
+  // Scrolling loads more, to the last; and the page stays as fast as before.
   for (let loaded = await rows(tab).count(); loaded < count; loaded = await rows(tab).count()) {
     await tab.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     await isLoaded(Math.min(count, loaded + 100));
@@ -315,7 +315,7 @@ export async function many({ page, open, count }) {
   assert.equal(await tab.evaluate(() => document.activeElement.dataset.index), String(count - 6));
 }
 
-/** What is not there, no longer there, or not to be reached is told, and the page never goes blank. */
+/** The page reports what is missing, gone or unreachable, and never goes blank. */
 export async function badInput({ page, open, recordingId }) {
   const tab = await open();
   await tab.goto(at(page, '#/recordings/nobody-knows-it'));
@@ -326,7 +326,7 @@ export async function badInput({ page, open, recordingId }) {
   await shows(tab.getByRole('heading', { level: 1 }), 'Everything recorded is safe');
   await tab.goto(at(page, '#/recordings?from=yesterday'));
   await shows(tab.locator('#list-end'), 'from');
-  // Erased while somebody looks at it.
+  // Erased while it is open.
   await tab.goto(recordingAt(page, recordingId));
   await shows(tab.locator('.detail-head'), 'Every file is in the vault');
   await tab.route('**/vault/recordings/*', (route) => route.fulfill({ status: 410, contentType: 'application/json', body: JSON.stringify({ error: { code: 'RecordingErased', message: 'It was erased.' } }) }));
@@ -352,7 +352,7 @@ export async function badInput({ page, open, recordingId }) {
   await tab.unroute('**/vault/**');
   await poll(tab);
   await tab.getByText('The vault cannot be reached').waitFor({ state: 'detached' });
-  // What is no answer of ours: a proxy's error page.
+  // A response that is not ours: a proxy's error page.
   await tab.route('**/vault/recordings?*', (route) => route.fulfill({ status: 502, contentType: 'text/html', body: '<h1>Bad Gateway</h1>' }));
   await tab.goto(at(page, '#/recordings?q=a'));
   await shows(tab.locator('#list-end'), '502');

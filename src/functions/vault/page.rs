@@ -1,5 +1,5 @@
-//! `VaultPage`: the operator's page, one document put together from the files in `page/`. It is nothing without a key; what it
-//! may load and run is written into its policy.
+//! `VaultPage`: the operator's page, one document assembled from the files in `page/`. It shows no data without a key;
+//! its content security policy says what it may load and run.
 
 use std::sync::LazyLock;
 
@@ -11,13 +11,13 @@ use base64::prelude::BASE64_STANDARD;
 use super::conditions;
 use crate::store::digest::Sha256Digest;
 
-/// With one place each for the style and the script.
+/// Has one placeholder for the style and one for the script.
 const SHELL: &str = include_str!("page/shell.html");
 const STYLE: &str = concat!(
     include_str!("page/style.css"),
     include_str!("page/views.css")
 );
-/// One script: what stands below may use what stands above.
+/// One script: later files may use earlier ones.
 const SCRIPT: &str = concat!(
     include_str!("page/dom.js"),
     include_str!("page/format.js"),
@@ -48,7 +48,7 @@ static ETAG: LazyLock<String> =
 const OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
-/// Nothing but the page's own script and style runs, and nothing is asked of anybody but us.
+/// Allows only the page's own script and style, and requests to this app only.
 static POLICY: LazyLock<String> = LazyLock::new(|| {
     format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; media-src 'self'; img-src data:; \
@@ -58,7 +58,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// How a policy names what stands inline.
+/// Source expression of a policy for inline content.
 fn source(inline: &str) -> String {
     format!(
         "sha256-{}",
