@@ -18,13 +18,13 @@ use crate::operator_actions::OperatorActions;
 use crate::secret::SharedSecret;
 use crate::timestamps::TimestampAuthority;
 
-/// The application: one service for each thing that it does.
+/// The application: one service for each of its tasks.
 pub struct App {
     pub clock: Arc<dyn Clock>,
     pub ledger: ChunkLedger,
     pub vaults: Vaults,
     pub control: Arc<RecordingControl>,
-    /// Takes events from any door.
+    /// Takes events from any source.
     pub intake: Intake,
     /// Exports the chunks that a delivery announced.
     pub dispatch: Arc<Dispatch>,
@@ -42,9 +42,9 @@ pub struct App {
     pub callback_tokens: Option<TokenValidator>,
     /// Takes the commands of bots; `None` where they are off.
     pub telephony: Option<TelephonyDoor>,
-    /// Tells others of recordings; `None` where nobody is told.
+    /// Notifies other systems about recordings; `None` where notifications are off.
     pub notifier: Option<Arc<Notifier>>,
-    /// Stamps checkpoints of the audit log; `None` where nobody does.
+    /// Stamps checkpoints of the audit log; `None` where no authority is set.
     pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
     /// How long events that could not be read are kept.
@@ -55,7 +55,7 @@ pub struct App {
 }
 
 impl App {
-    /// Tells others what a delivery brought about, without keeping its answer.
+    /// Sends the notifications of a delivery, without delaying its response.
     pub fn notify_soon(&self) {
         if let Some(notifier) = &self.notifier {
             notifier.send_soon();

@@ -1,4 +1,4 @@
-//! A bot's own endpoint, where activities are posted.
+//! Client for a bot's endpoint, to which activities are posted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Bot {
     client: reqwest::Client,
     url: Url,
-    /// A token for the bot's application, where it checks who calls. It goes to the configured URL only.
+    /// A token for the bot's application, where the bot authenticates callers. It is sent to the configured URL only.
     sign_in: Option<(Arc<dyn TokenCredential>, String)>,
 }
 
@@ -54,7 +54,7 @@ impl Bot {
     /// Posts an activity.
     ///
     /// # Errors
-    /// When the bot cannot be reached, or answers anything but success.
+    /// When the bot cannot be reached, or its response is not a success.
     pub async fn post(&self, activity: &Value) -> Result<(), BotError> {
         tokio::time::timeout(TIMEOUT, self.send(activity))
             .await
@@ -75,7 +75,7 @@ impl Bot {
             .send()
             .await
             .map_err(|error| BotError::Post(error.without_url()))?;
-        // A redirect is no success: it leads elsewhere, and nothing is posted there.
+        // A redirect is not a success: nothing is posted to another address.
         if response.status().is_success() {
             Ok(())
         } else {

@@ -1,10 +1,10 @@
-//! The catalogue: every recording, as the register and the ledger have it together. It finds, shows and plays; what it costs
-//! grows with what is asked for, never with the vault.
+//! The catalogue: every recording, as the register and the ledger together describe it. It finds, shows and plays; its
+//! cost grows with the result, never with the vault.
 //!
 //! ```text
 //! index (newest first) ─▶ account in the register ─▶ entries in the ledger ─▶ a row, or one recording with all that is known
 //! ```
-//! It knows no HTTP. What it finds in the index it looks at again: a marker that no longer fits is skipped.
+//! It knows no HTTP. It checks what it finds in the index: a marker that no longer matches is skipped.
 
 pub mod archive;
 pub mod check;
@@ -51,7 +51,7 @@ use known::{KnownRecording, Reading, Registration};
 /// Recordings, or chunks, that are read together.
 const AT_ONCE: usize = 16;
 
-/// Every recording there is.
+/// All recordings.
 #[derive(Clone)]
 pub struct Catalogue {
     ledger: ChunkLedger,
@@ -60,7 +60,7 @@ pub struct Catalogue {
     clock: Arc<dyn Clock>,
 }
 
-/// Why the catalogue cannot tell.
+/// Why the catalogue cannot return a result.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     #[error(transparent)]
@@ -88,7 +88,7 @@ impl Catalogue {
         }
     }
 
-    /// By which time and limits recordings are judged now.
+    /// The time and limits by which standings are determined now.
     pub fn rules(&self) -> Rules {
         Rules {
             now: self.clock.now(),

@@ -1,5 +1,5 @@
-//! The command line: one file for each verb, with its arguments, its report and its exit code; and the one place that
-//! dispatches them. A verb knows the library; nothing in the library knows a verb.
+//! The command line: one file for each verb, with its arguments, its report and its exit code, and the dispatch of all
+//! verbs. A verb knows the library; nothing in the library knows a verb.
 
 mod accept;
 mod acknowledge;
@@ -53,7 +53,7 @@ const VERSION: &str = concat!(
     env!("RECORDING_VAULT_COMMIT"),
     ")"
 );
-/// Turns colours off; read before the command line is, because that may be wrong.
+/// Turns colours off; read before the command line, which may be invalid.
 const NO_COLOR: &str = "--no-color";
 
 /// Keeps every call recording of Azure Communication Services.
@@ -153,7 +153,7 @@ pub fn main() -> ExitCode {
     dispatch(verb, format.output(), &source).into()
 }
 
-/// The command line; ends the process where it is wrong.
+/// Parses the command line; ends the process if it is invalid.
 fn parsed() -> CommandLine {
     let is_plain = std::env::args_os().any(|argument| argument == NO_COLOR);
     let colors = if is_plain {
@@ -203,7 +203,7 @@ async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Ex
     }
 }
 
-/// What serves has its settings from the platform that starts it, and from nowhere else.
+/// Commands that serve take their settings only from the platform that starts them.
 fn of_the_environment(
     source: &SettingsSource,
     serve: impl FnOnce(Vec<(String, String)>) -> Exit,
@@ -215,7 +215,7 @@ fn of_the_environment(
     serve(settings::variables())
 }
 
-/// The end of a verb that only prints.
+/// The exit of a verb that only prints.
 fn printed(outcome: anyhow::Result<Exit>) -> Exit {
     outcome.unwrap_or_else(|error| {
         complain(&format!("{error:#}\n"));

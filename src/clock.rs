@@ -10,7 +10,7 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
 
-    /// Waits before something is looked at again. A clock that is moved by hand may let that time pass at once.
+    /// Waits before the next check. With a manual clock the time may pass at once.
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
         Box::pin(tokio::time::sleep(duration))
     }
@@ -26,7 +26,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved: for tests and simulations.
+/// A clock that only moves by hand: for tests and simulations.
 #[derive(Debug)]
 pub struct ManualClock(Mutex<Timestamp>);
 

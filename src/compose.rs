@@ -62,7 +62,7 @@ pub enum BuildError {
     },
 }
 
-/// The app's identity, made anew for each client that needs one.
+/// Creates the app's identity, once for each client that needs one.
 type NewIdentity<'a> = &'a dyn Fn() -> Result<Arc<dyn TokenCredential>, BuildError>;
 
 /// Puts the application together; sends nothing.
@@ -160,7 +160,7 @@ fn catalogue(
     Catalogue::new(ledger.clone(), register, vaults.clone(), Arc::clone(clock))
 }
 
-/// What lies in Blob Storage or a directory.
+/// The stores in Blob Storage or a directory.
 struct OpenedStorage {
     store: Arc<dyn DocumentStore>,
     audit: Option<Arc<dyn DocumentStore>>,
@@ -218,7 +218,7 @@ impl AcsClients {
     }
 }
 
-/// Opens a container or directory that is not ours, to read from.
+/// Opens a foreign container or directory for reading.
 ///
 /// # Errors
 /// When a client cannot be set up.

@@ -58,7 +58,7 @@ pub struct TokenConfig {
     pub audience: String,
 }
 
-/// What a delivery to the webhook has to show besides the host's function key.
+/// What a delivery to the webhook must carry besides the host's function key.
 #[derive(Debug, Clone)]
 pub struct EventGridConfig {
     pub secret: Option<SharedSecret>,
@@ -78,16 +78,16 @@ pub struct TelephonyConfig {
     pub bot_audience: Option<String>,
 }
 
-/// Where recordings and the ledger lie.
+/// The storage of recordings and the ledger.
 #[derive(Debug)]
 pub struct StorageConfig {
     pub vault: VaultUrl,
-    /// Takes copies while the vault is not available.
+    /// Stores copies while the vault is not available.
     pub backup_vault: Option<VaultUrl>,
     /// How files are kept in a vault that is a container.
     pub vault_options: AzureVaultOptions,
     pub ledger: VaultUrl,
-    /// Takes the documents of the audit log; `None`: they lie in the ledger.
+    /// Stores the documents of the audit log; `None`: the ledger stores them.
     pub audit: Option<VaultUrl>,
     /// The customer's own containers that ACS writes into.
     pub external: Vec<ContainerUrl>,
@@ -165,7 +165,7 @@ impl fmt::Display for InvalidConfig {
 }
 
 impl Config {
-    /// Reads settings from name-value pairs, as the environment gives them. Empty ones count as not given.
+    /// Reads settings from name-value pairs, as the environment gives them. Empty ones count as missing.
     ///
     /// # Errors
     /// With every problem found.
@@ -184,7 +184,7 @@ impl Config {
 }
 
 impl Reader {
-    /// Reads every setting before it gives up on one, so that every problem is found.
+    /// Reads every setting before it fails, so that every problem is found.
     fn config(&mut self) -> Option<Config> {
         let acs = self.acs();
         let identity = IdentityConfig {

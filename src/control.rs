@@ -1,7 +1,8 @@
-//! Recording control: what a caller asks, checked, carried out at ACS, and kept in the register. Knows no HTTP server.
+//! Recording control: checks requests of callers, executes them at ACS, and keeps them in the register. Knows no HTTP
+//! server.
 //!
-//! ACS decides what runs; the register knows what ACS does not tell: who asked, on what ground, that `inactive` means
-//! paused, and that `404` means stopped.
+//! ACS decides what runs; the register knows what ACS does not report: the caller and the reason, that `inactive`
+//! means paused, and that `404` means stopped.
 
 mod acs_answers;
 mod announced;
@@ -70,7 +71,7 @@ pub struct RecordingControl {
     acs_answers: AcsAnswers,
 }
 
-/// What recording control decides by.
+/// Limits of recording control.
 #[derive(Debug, Clone, Copy)]
 pub struct ControlPolicy {
     pub requires_consent: bool,
@@ -97,7 +98,7 @@ impl RecordingControl {
         }
     }
 
-    /// The same control, which keeps notices of what others are told.
+    /// The same control, which also writes notices for other systems.
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
         Self {
@@ -119,7 +120,7 @@ impl RecordingControl {
         &self.client
     }
 
-    /// What the register knows; nothing if it fails, because ACS is what decides.
+    /// What the register knows; nothing if it fails, because ACS decides.
     async fn known(&self, id: &RecordingId) -> Option<RegisteredRecording> {
         best_effort(
             "look a recording up in the register",

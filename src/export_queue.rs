@@ -39,7 +39,7 @@ pub struct ExportQueue {
 #[error("could not put a message into the export queue")]
 pub struct NotSent(#[source] Box<dyn Error + Send + Sync>);
 
-/// What a message says: which chunk is to be driven.
+/// Content of a message: the chunk to drive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChunkMessage {
@@ -60,12 +60,12 @@ impl QueueUrl {
 impl FromStr for QueueUrl {
     type Err = String;
 
-    /// Says what is wrong without repeating the URL, which may hold a SAS.
+    /// Describes the problem without repeating the URL, which may contain a SAS.
     fn from_str(text: &str) -> Result<Self, String> {
         let expected = format!(
             "expected https://<account>.queue.core.windows.net/{QUEUE_NAME}, with or without a SAS"
         );
-        // The rules of a container hold for a queue as well: https, a name, no token over plain http.
+        // The rules of a container apply to a queue too: https, a name, no token over plain http.
         match text.parse() {
             Ok(VaultUrl::Container(url)) => {
                 let is_the_queue = url
@@ -121,7 +121,7 @@ impl ExportQueue {
         })
     }
 
-    /// Has a chunk driven after that long. The first message makes the queue.
+    /// Sends a message that drives a chunk after this delay. Creates the queue for the first message.
     ///
     /// # Errors
     /// When the queue does not take it.
@@ -148,7 +148,7 @@ impl ExportQueue {
             document_id: document_id.clone(),
         };
         let text = serde_json::to_vec(&message).expect("a message has string keys only");
-        // The host's queue trigger reads base64 unless it is told otherwise.
+        // The host's queue trigger reads base64 by default.
         let message = QueueMessage {
             message_text: Some(BASE64_STANDARD.encode(text)),
         };

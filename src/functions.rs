@@ -1,4 +1,4 @@
-//! The host boundary: what the Functions host and its callers send, and what they get back. Knows nothing of storage.
+//! The host boundary: requests of the Functions host and its callers, and the responses. Knows no storage.
 //!
 //! The host calls the functions in two forms: an envelope, `POST /<FunctionName>`, for every trigger, and the
 //! forwarded request itself, `/api/…`, for HTTP triggers.
@@ -58,8 +58,8 @@ const REQUEST_LIMIT_BYTES: usize = 64 << 10;
 
 /// What the listener serves: `GET /` at once, everything else as soon as the application is put together.
 ///
-/// The host polls `GET /` from the first moment and takes any answer as "ready"; loading the platform's certificates takes
-/// longer than that. A request that comes before waits; `functions` never yields `None` again once it was set.
+/// The host polls `GET /` from the start and treats any response as "ready"; loading the platform's certificates takes
+/// longer than that. An earlier request waits; `functions` never yields `None` again once it was set.
 pub fn front(functions: watch::Receiver<Option<Router>>, in_flight: &InFlight) -> Router {
     let wait_and_answer = move |request: Request| {
         let mut functions = functions.clone();
@@ -92,7 +92,7 @@ pub fn front(functions: watch::Receiver<Option<Router>>, in_flight: &InFlight) -
         .fallback_service(requests)
 }
 
-/// The HTTP side alone: no triggers, so that it may stand where others than the Functions host can reach it.
+/// The HTTP routes without triggers, so that they may be exposed to callers other than the Functions host.
 pub fn http_router(app: &Arc<App>) -> Router {
     let memory = request_memory();
     let functions = people_functions(app).into_iter();
@@ -101,7 +101,7 @@ pub fn http_router(app: &Arc<App>) -> Router {
     guarded(with_one_form(routes))
 }
 
-/// Whom the host gives a function's requests from.
+/// Callers whose requests the host passes to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
     /// Callers with a key of the function.
@@ -109,7 +109,7 @@ enum Door {
     Anonymous,
 }
 
-/// An HTTP function: its own routes, which its envelope reaches, and no others.
+/// An HTTP function with its routes; its envelope reaches only these.
 struct HttpFunction {
     name: &'static str,
     door: Door,
@@ -137,7 +137,7 @@ impl HttpFunction {
         }
     }
 
-    /// Has overdue sweeps looked for behind what callers with a key are answered.
+    /// Checks for overdue sweeps after responses to callers with a key.
     fn looking_out(self, lookout: &Arc<SweepLookout>) -> Self {
         match self.door {
             Door::Anonymous => self,
@@ -159,7 +159,7 @@ impl HttpFunction {
     }
 }
 
-/// What people, bots and ACS call; events come by the host's own doors.
+/// Functions that people, bots and ACS call; events arrive at the host's own endpoints.
 fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
     vec![
@@ -251,7 +251,7 @@ pub fn router(app: &Arc<App>) -> Router {
     guarded(with_one_form(all).layer(from_fn(host_form::noted)))
 }
 
-/// The functions that no request of people reaches.
+/// The functions that only triggers of the host call.
 fn triggers(app: &Arc<App>, lookout: &Arc<SweepLookout>) -> Router {
     let trigger = |function: &'static str, trigger, handler: MethodRouter<Arc<App>>| {
         let traced = Traced { function, trigger };
@@ -271,7 +271,7 @@ fn triggers(app: &Arc<App>, lookout: &Arc<SweepLookout>) -> Router {
     )
 }
 
-/// Looks for an overdue sweep behind each answer that is a success.
+/// Checks for an overdue sweep after each successful response.
 fn looking_out(routes: Router, lookout: &Arc<SweepLookout>) -> Router {
     let lookout = Arc::clone(lookout);
     routes.layer(map_response(move |response: Response| {
@@ -282,7 +282,7 @@ fn looking_out(routes: Router, lookout: &Arc<SweepLookout>) -> Router {
     }))
 }
 
-/// Routes with the answers for what is not one.
+/// Adds the responses for unknown routes and methods.
 fn finished(routes: Router) -> Router {
     routes
         .method_not_allowed_fallback(method_not_offered)
@@ -293,7 +293,7 @@ fn request_memory() -> RequestMemory {
     RequestMemory::new(REQUEST_LIMIT_BYTES, OnTooLarge::Refuse)
 }
 
-/// Requests of people and bots.
+/// Limits the bodies of requests of people and bots.
 fn limited(routes: Router, memory: &RequestMemory) -> Router {
     routes
         .layer(DefaultBodyLimit::disable())
@@ -304,7 +304,7 @@ fn limited(routes: Router, memory: &RequestMemory) -> Router {
         )))
 }
 
-/// A layer that reads each body within the process's memory for requests.
+/// A layer that reads each body within the process's memory budget for requests.
 fn reserving(
     memory: &RequestMemory,
     limit_bytes: usize,
@@ -314,7 +314,8 @@ fn reserving(
     move |request, next| memory.clone().reserve(request, next).boxed()
 }
 
-/// Responses with recording data must not be cached, and are of the type they say. What is public says so itself.
+/// Responses with recording data must not be cached, and browsers must not guess their type. Public responses set their
+/// own cache header.
 async fn with_recording_data(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers

@@ -16,9 +16,9 @@ use crate::error_chain::ErrorChain;
 
 /// Where there is a managed identity, its endpoint is on the same machine. A laptop's network may drop the request silently.
 const MANAGED_WITHIN: Duration = Duration::from_secs(3);
-/// The same where no other login is tried: somebody waits for the answer.
+/// The same where no other login is tried: a caller waits for the token.
 const MACHINE_WITHIN: Duration = Duration::from_millis(1500);
-/// A token is used no longer when it ends within this time.
+/// A token that expires within this time is not used.
 const SPARE: Duration = Duration::from_mins(5);
 
 /// Which identity to use.
@@ -33,16 +33,16 @@ pub struct IdentityConfig {
 /// Where a managed identity's tokens come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdentityEndpoint {
-    /// The platform named it: it is there, though it may be slow at first.
+    /// Named by the platform: it exists, but may be slow at first.
     OfThePlatform,
-    /// An address that every virtual machine of Azure has, and that no other machine answers at.
+    /// An address that responds on every virtual machine of Azure, and nowhere else.
     OfTheMachine,
 }
 
 /// Which logins may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Login {
-    /// The app's own, and no other: the handler never acts in the name of a person.
+    /// The app's own login only: the handler never acts on behalf of a person.
     ManagedIdentity,
     /// At a shell: that of the person who runs the command, where there is no managed identity.
     ManagedIdentityOrAzureCli,
@@ -78,7 +78,7 @@ pub fn credential(config: &IdentityConfig) -> azure_core::Result<Arc<dyn TokenCr
 }
 
 impl Identity {
-    /// Asks for nothing.
+    /// Sends no request.
     ///
     /// # Errors
     /// As [`credential`].
@@ -111,7 +111,7 @@ impl Identity {
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Some(used);
     }
 
-    /// The first token, where it is not known whether there is an identity.
+    /// Requests the first token, while it is unknown whether there is an identity.
     async fn machine_token(&self, scopes: &[&str]) -> azure_core::Result<AccessToken> {
         let asking = self.managed.get_token(scopes, None);
         match tokio::time::timeout(MACHINE_WITHIN, asking).await {
@@ -123,7 +123,7 @@ impl Identity {
         }
     }
 
-    /// Both logins, one after the other.
+    /// Tries both logins, one after the other.
     async fn token_of_either(
         &self,
         cli: &CliLogin,

@@ -1,14 +1,14 @@
-//! A count of things under way, and a wait until there are none. Leaf: it must not know what is counted.
+//! Counts things in progress, and waits until there are none. Leaf: it must not know what is counted.
 
 use tokio::sync::watch;
 
-/// What is under way. Clones count the same things.
+/// Counter of things in progress. Clones share the count.
 #[derive(Debug, Clone)]
 pub struct InFlight {
     count: watch::Sender<usize>,
 }
 
-/// One thing under way, until it is dropped.
+/// One thing in progress, until it is dropped.
 #[derive(Debug)]
 pub struct Counted(watch::Sender<usize>);
 
@@ -26,7 +26,7 @@ impl InFlight {
         Counted(self.count.clone())
     }
 
-    /// Waits until none is under way.
+    /// Waits until nothing is in progress.
     pub async fn none(&self) {
         let mut count = self.count.subscribe();
         // Fails only when the sender is gone, and `self` is one.

@@ -1,7 +1,7 @@
-//! What becomes of an event: a chunk is recorded in the ledger, a call is recorded by the policy, and an event that cannot
-//! be read is kept as poison.
+//! Handles events: records chunks in the ledger, starts recordings of calls by the policy, and keeps unreadable events
+//! as poison.
 //!
-//! It knows no HTTP and no envelope: `functions` parses those and hands over events.
+//! It knows no HTTP and no envelope: `functions` parses those and passes events.
 
 mod arrivals;
 pub mod backpressure;
@@ -34,16 +34,16 @@ use crate::recording::{DocumentId, IncomingEvent};
 
 pub use events_in::events_in;
 
-/// Chunks of one event that a delivery records; the sweep goes on with more.
+/// Chunks of one event that a delivery records; the sweep records the others.
 const CHUNKS_AT_ONCE: usize = 1000;
-/// Of an event with more chunks the log has one line for all.
+/// An event with more chunks gets one log line for all of them.
 const CHUNKS_LOGGED_EACH: usize = 50;
 /// Characters of an unknown event type that the log repeats.
 const REPEATED_CHARS: usize = 200;
-/// A call that began longer ago is not recorded by its event.
+/// The event of a call that began longer ago starts no recording.
 const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
 
-/// Takes events from any door: Event Grid's trigger, its webhook, and an operator who replays them.
+/// Takes events from any source: Event Grid's trigger, its webhook, and an operator who replays them.
 pub struct Intake {
     ledger: ChunkLedger,
     control: Arc<RecordingControl>,
@@ -52,7 +52,7 @@ pub struct Intake {
     clock: Arc<dyn Clock>,
     turns: Turns,
     housekeeping: Housekeeping,
-    /// This process, among those that take events.
+    /// Identifies this process among those that take events.
     process: Uuid,
 }
 
@@ -63,7 +63,7 @@ enum Logging {
     Together,
 }
 
-/// Who hands events over.
+/// The source of events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
     EventGrid,
@@ -71,7 +71,7 @@ pub enum Origin {
     Replay,
 }
 
-/// The events of one delivery, taken one after the other, and what became of them.
+/// The events of one delivery, taken one after the other, and their outcomes.
 pub struct Delivery<'a> {
     intake: &'a Intake,
     origin: Origin,
@@ -125,13 +125,13 @@ impl Delivery<'_> {
     /// Keeps a delivery that holds no events as poison, whole.
     ///
     /// # Errors
-    /// When the ledger fails: the delivery must then come again.
+    /// When the ledger fails: the delivery must then be retried.
     pub async fn take_unreadable(&mut self, body: &[u8], reason: &str) -> Result<(), LedgerError> {
         let text = Value::String(String::from_utf8_lossy(body).into_owned());
         self.keep_poison(&text, reason).await
     }
 
-    /// Takes events as Event Grid delivers them. One that fails does not keep the others from being recorded.
+    /// Takes events as Event Grid delivers them. A failed event does not prevent the recording of the others.
     ///
     /// # Errors
     /// As [`Delivery::take_unreadable`].
@@ -143,7 +143,7 @@ impl Delivery<'_> {
         failed.map_or(Ok(()), Err)
     }
 
-    /// Takes one event. A large one is noted first: it may be one that ends the process each time.
+    /// Takes one event. Notes a large one first, because it may crash the process each time.
     async fn take(&mut self, event: &Value) -> Result<(), LedgerError> {
         let intake = self.intake;
         let Some(digest) = arrivals::digest_of_large(event) else {
@@ -176,12 +176,12 @@ impl Delivery<'_> {
         noted.during(taking).await?;
         match arrival {
             Arrival::Ordinary | Arrival::Alone => noted.end().await,
-            // Until a sweep has taken it, it stays set aside however often it comes.
+            // It stays set aside, however often it is delivered, until a sweep has taken it.
             Arrival::SetAside => Ok(()),
         }
     }
 
-    /// Takes one event, and says how many chunks it announces.
+    /// Takes one event, and returns how many chunks it announces.
     async fn process(&mut self, event: &Value) -> Result<usize, LedgerError> {
         match IncomingEvent::parse(event) {
             Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => {
@@ -217,7 +217,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Keeps an event as poison that ended the process each time, and has the sweep try it.
+    /// Keeps an event that crashed the process each time as poison, and lets the sweep try it.
     async fn set_aside(&mut self, event: &Value) -> Result<(), LedgerError> {
         let ledger = &self.intake.ledger;
         ledger.keep_event(event, WhyKept::SetAside, 0).await?;

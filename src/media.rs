@@ -1,8 +1,8 @@
 //! What a media file says about itself: its container, tracks and how long it plays, from few and bounded reads.
 //!
-//! Sans-IO: the probe names the bytes it wants, the caller brings them. It never needs the whole file, and whatever the
-//! file holds, it ends after a bounded number of bounded reads. It knows nothing of recordings: what the file *should*
-//! be is compared in [`crate::media::plausibility`].
+//! Sans-IO: the probe requests bytes, and the caller provides them. It never needs the whole file, and for any content
+//! it ends after a bounded number of bounded reads. It knows nothing of recordings: what the file *should* be is
+//! compared in [`crate::media::plausibility`].
 
 mod examined;
 mod found;
@@ -39,12 +39,12 @@ pub const MAX_READS: u32 = 64;
 pub const MAX_READ_BYTES: u64 = TAIL_BYTES;
 /// Bytes of one file that are read, at most.
 pub const MAX_BYTES: u64 = MAX_READS as u64 * READ_BYTES + TAIL_BYTES;
-/// Parts (boxes or chunks) of one file that are looked at.
+/// Parts (boxes or chunks) of one file that are read.
 const MAX_PARTS: u32 = 50_000;
 /// How much of a file must be text before it counts as one, in bytes.
 const TEXT_HEAD_BYTES: usize = 1024;
 
-/// A look into one file.
+/// Probe of one file.
 ///
 /// ```
 /// # use recording_vault::media::{Container, MediaProbe};
@@ -71,7 +71,7 @@ impl MediaProbe {
         Self::with_parts::<&[u8]>(total_bytes, &[])
     }
 
-    /// Begins with parts of the file that are in memory already: they count as no read.
+    /// Begins with parts of the file that are already in memory: they do not count as reads.
     pub fn with_parts<T: AsRef<[u8]>>(total_bytes: u64, parts: &[(u64, T)]) -> Self {
         let mut seen = Seen::new(total_bytes);
         for (start, bytes) in parts {
@@ -133,7 +133,7 @@ impl MediaProbe {
         range.start..range.end.min(range.start.saturating_add(most))
     }
 
-    /// How loud a wav is by what was kept of it.
+    /// The loudness of a wav, from the kept samples.
     pub fn hear(&self, passing: &PassingMedia) -> Option<SoundLevels> {
         sound::hear(&self.seen, passing.sound_parts())
     }
@@ -144,7 +144,7 @@ impl MediaProbe {
     }
 }
 
-/// Reads the file anew from all that is known of it: up to the first bytes that are missing.
+/// Parses the file again from all known bytes, up to the first missing ones.
 fn look(seen: &Seen) -> Looked {
     let nothing = || (ProbedMedia::of(Container::Unrecognised), Ok(()));
     if seen.total_bytes() == 0 {

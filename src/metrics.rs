@@ -1,7 +1,7 @@
-//! Every metric there is: counted anywhere, read by the OpenMetrics endpoint and by OpenTelemetry. A leaf that knows neither.
+//! All metrics: counted anywhere, read by the OpenMetrics endpoint and by OpenTelemetry. A leaf that knows neither.
 //!
-//! What is counted is this process's own, since its start. The table in `docs/OPERATIONS.md` names the same; a test holds
-//! them together.
+//! Values are those of this process since its start. The table in `docs/OPERATIONS.md` lists the same metrics; a test
+//! compares them.
 
 pub mod instrument;
 pub mod openmetrics;
@@ -42,13 +42,13 @@ macro_rules! metrics {
 
 metrics! {
     EVENTS: Counter = "recording_vault.events", "{event}", ["outcome"],
-        "Events that came: taken, ignored (of another type) or poison (kept, not readable)";
+        "Events received: taken, ignored (of another type) or poison (kept, not readable)";
     DELIVERIES_REFUSED: Counter = "recording_vault.deliveries.refused", "{delivery}", [],
         "Webhook deliveries without the right secret or token";
     CALLBACKS: Counter = "recording_vault.callbacks", "{callback}", ["outcome"],
         "Reports of ACS about recordings: taken, or refused for their token";
     CHUNKS_ANNOUNCED: Counter = "recording_vault.chunks.announced", "{chunk}", ["outcome"],
-        "Chunks that events announced: new, duplicate (known already), other (of a known document, and exported beside the first), conflicting (known, and said to lie where nothing is read, or a fifth file) or erased (of a recording that was erased, and not exported)";
+        "Chunks that events announced: new, duplicate (known already), other (of a known document, and exported beside the first), conflicting (known, at a place that is not read, or a fifth file) or erased (of a recording that was erased, and not exported)";
     CHUNKS_EXPORTED: Counter = "recording_vault.chunks.exported", "{chunk}", ["vault"],
         "Chunks copied and proved, into the vault (home) or the backup vault (backup)";
     CHUNKS_DELETED: Counter = "recording_vault.chunks.deleted", "{chunk}", [],
@@ -56,13 +56,13 @@ metrics! {
     CHUNKS_LEFT: Counter = "recording_vault.chunks.left", "{chunk}", [],
         "Chunks that are in the vault and were not deleted at ACS";
     CHUNKS_IN_PLACE: Counter = "recording_vault.chunks.in_place", "{chunk}", [],
-        "Chunks catalogued where they lie, in your own storage";
+        "Chunks catalogued in place, in your own storage";
     CHUNKS_DOUBTFUL: Counter = "recording_vault.chunks.doubtful", "{chunk}", [],
         "Chunks in the vault whose media is not what the event and metadata report";
     CHUNKS_NOTICED: Counter = "recording_vault.chunks.noticed", "{chunk}", [],
         "Chunks in the vault with a notice on their media, such as a silent channel";
     CHUNKS_DEAD_LETTERED: Counter = "recording_vault.chunks.dead_lettered", "{chunk}", [],
-        "Chunks given up without a copy until somebody retries them";
+        "Chunks given up without a copy until an operator retries them";
     CHUNKS_EXPIRED: Counter = "recording_vault.chunks.expired", "{chunk}", [],
         "Chunks LOST: ACS had dropped them before they were copied";
     ATTEMPTS_FAILED: Counter = "recording_vault.attempts.failed", "{attempt}", ["cause"],
@@ -140,7 +140,7 @@ pub fn export_bytes_per_second() -> u64 {
         .per_second(now)
 }
 
-/// A status by its class: few label values, and what an alert asks for.
+/// A status by its class: few label values, and enough for an alert.
 pub fn status_class(status: Option<u16>) -> &'static str {
     match status.map(|status| status / 100) {
         Some(1) => "1xx",

@@ -28,9 +28,9 @@ use event::Telling;
 
 /// Notices that are read at a time.
 const PAGE: usize = 100;
-/// Who does not take an event within this time gets it no more. Standard Webhooks advises to try for days.
+/// An event that the receiver does not accept within this time is given up. Standard Webhooks advises to try for days.
 const TRIED_FOR: SignedDuration = SignedDuration::from_hours(72);
-/// A notice of what did not come true within this time is of a write that failed.
+/// A notice whose fact is not true after this time belongs to a failed write.
 const COMES_TRUE_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 /// How long events are sent right after a delivery; the sweep sends the rest.
 const SOON: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ pub enum Receiver {
     Queue(queue::NotifyQueue),
 }
 
-/// What is sent, to whom, and in whose name.
+/// Receiver and sender of notifications.
 pub struct Sending {
     pub outbox: Outbox,
     pub receiver: Receiver,
@@ -49,10 +49,10 @@ pub struct Sending {
     pub source: String,
 }
 
-/// Why an event was not taken.
+/// Why an event was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum NotTaken {
-    /// Others would not be taken either.
+    /// Other events would not be accepted either.
     #[error("the receiver cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error("the receiver answered {0}")]
@@ -60,7 +60,7 @@ pub enum NotTaken {
 }
 
 impl NotTaken {
-    /// Whether this event is refused, and not the receiver down.
+    /// Whether the receiver refused this event, as opposed to being down.
     fn is_refusal(&self) -> bool {
         match self {
             Self::Unavailable(_) => false,
@@ -69,7 +69,7 @@ impl NotTaken {
     }
 }
 
-/// Sends what waits in the outbox.
+/// Sends the notices in the outbox.
 pub struct Notifier {
     ledger: ChunkLedger,
     register: RecordingRegister,
@@ -81,7 +81,7 @@ pub struct Notifier {
     sending: Mutex<()>,
 }
 
-/// What one pass did.
+/// Result of one pass.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct SentReport {
     pub sent: usize,
@@ -119,7 +119,7 @@ impl Notifier {
         }
     }
 
-    /// Sends what waits, for a short while and without keeping the caller. The sweep sends what is left.
+    /// Sends waiting notices in the background, for a short while. The sweep sends the others.
     pub fn send_soon(self: &Arc<Self>) {
         let this = Arc::clone(self);
         tokio::spawn(async move {
@@ -129,7 +129,7 @@ impl Notifier {
         });
     }
 
-    /// Sends what waits, until the budget is spent or the receiver is down.
+    /// Sends waiting notices until the budget is spent or the receiver is down.
     ///
     /// # Errors
     /// When the outbox cannot be read.

@@ -1,4 +1,4 @@
-//! Bearer tokens that others send us: signature, issuer, audience and lifetime, by the sender's OpenID configuration.
+//! Validates bearer tokens of callers: signature, issuer, audience and lifetime, by the issuer's OpenID configuration.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -11,16 +11,16 @@ use url::Url;
 
 use crate::error_chain::ErrorChain;
 
-/// Keys are rotated over days; an unknown key is looked for sooner.
+/// Keys are rotated over days; an unknown key triggers an earlier fetch.
 const KEYS_LAST: Duration = Duration::from_hours(6);
-/// Keys that are older are not used before the issuer was asked again.
+/// Older keys are not used before they are fetched again.
 const KEYS_KNOWN_FOR: Duration = Duration::from_hours(24);
 /// Characters of a stranger's issuer that are repeated.
 const ISSUER_CHARS: usize = 200;
 /// An unknown key makes us fetch the keys again, at most this often.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(30);
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the clocks of two machines may be apart.
+/// Allowed difference between the clocks of two machines.
 const LEEWAY: Duration = Duration::from_mins(2);
 const LONGEST_DOCUMENT: usize = 256 << 10;
 
@@ -79,7 +79,7 @@ pub enum InvalidToken {
     WrongIssuer { found: String, expected: String },
     #[error("the token was issued to another application")]
     OtherCaller,
-    /// All else is right: a sender's queue, or a clock, may be the reason.
+    /// Everything else is valid: a sender's queue, or a clock, may be the reason.
     #[error("the token has expired, or is not valid yet; check this machine's clock")]
     NotNow,
     /// Nothing is wrong with the token: the same caller may be authorized later.
@@ -102,7 +102,7 @@ pub enum KeysError {
     Insecure,
 }
 
-/// The members of an OpenID configuration that matter here.
+/// The members of an OpenID configuration that are used here.
 #[derive(Deserialize)]
 struct Configuration {
     issuer: String,
@@ -110,7 +110,7 @@ struct Configuration {
 }
 
 impl TokenValidator {
-    /// Sets up; fetches nothing before the first token comes.
+    /// Sets up; fetches nothing before the first token arrives.
     ///
     /// # Errors
     /// When the platform offers no TLS.
@@ -143,13 +143,13 @@ impl TokenValidator {
     /// Checks the value of an `Authorization` header.
     ///
     /// # Errors
-    /// When there is no token, when it is not right, or when the issuer's keys cannot be had.
+    /// When there is no token, when it is invalid, or when the issuer's keys cannot be fetched.
     pub async fn validate(&self, authorization: Option<&str>) -> Result<(), InvalidToken> {
         let token = authorization
             .and_then(bearer)
             .ok_or(InvalidToken::Missing)?;
         let header = decode_header(token).map_err(InvalidToken::Invalid)?;
-        // RFC 7515, section 4.1.11: what is critical and not understood refuses the whole.
+        // RFC 7515, section 4.1.11: a critical header that is not understood invalidates the token.
         if header.crit.is_some() {
             return Err(InvalidToken::Unsupported(
                 "names critical extensions, and none is understood",
@@ -168,7 +168,7 @@ impl TokenValidator {
         let mut validation = Validation::new_for_family(AlgorithmFamily::Rsa);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "aud", "iss"]);
-        // These two are checked below: their answers differ from that for a token of an unknown issuer.
+        // These two are checked below: their errors differ from that for a token of an unknown issuer.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         let claims = decode::<Claims>(token, &key, &validation)
@@ -191,7 +191,7 @@ impl TokenValidator {
         #[expect(clippy::cast_precision_loss, reason = "seconds of our time are exact")]
         let now = now as f64;
         let leeway = LEEWAY.as_secs_f64();
-        // Written so that a number that is none refuses.
+        // Written so that NaN is refused.
         let has_begun = claims.nbf.is_none_or(|nbf| nbf <= now + leeway);
         let goes_on = claims.exp >= now - leeway;
         if has_begun && goes_on {

@@ -1,4 +1,4 @@
-//! How often and how patiently something is tried again. Pure arithmetic: the caller waits.
+//! How often, and with which delays, an operation is retried. Pure arithmetic: the caller waits.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ pub struct RetryPolicy {
     /// Delay after the first failure, before jitter.
     pub first_delay: Duration,
     pub longest_delay: Duration,
-    /// Failures in a row after which one gives up.
+    /// Failures in a row after which the caller gives up.
     pub failures: u32,
 }
 
@@ -23,7 +23,7 @@ impl RetryPolicy {
     /// How long to wait after the `failures`-th failure in a row (counted from 1), or `None` to give up.
     ///
     /// The server's `retry_after` is honoured when it is longer than our own delay. `jitter` is a random number in `0.0..1.0`;
-    /// the delay is between half and all of the exponential step, so that clients spread without ever hammering.
+    /// the delay is between half and all of the exponential step, so that clients spread and never retry too fast.
     pub fn delay(
         &self,
         failures: u32,

@@ -1,4 +1,4 @@
-//! Secrets that others present to us, or that we present without knowing what they mean.
+//! Secrets that callers present to us, or that we send without knowing their meaning.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// Shared with authorized callers. It has no `Display` and does not show itself in `Debug`.
+/// A secret that is shared with authorized callers. Has no `Display`, and its `Debug` is redacted.
 #[derive(Clone)]
 pub struct SharedSecret([u8; 32]);
 
@@ -17,7 +17,7 @@ impl SharedSecret {
         Self(Sha256::digest(text).into())
     }
 
-    /// Whether `given` is it; takes the same time whatever it is.
+    /// Whether `given` is the secret; compares in constant time.
     pub fn is(&self, given: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(given).into();
         self.0.ct_eq(&given).into()
@@ -30,11 +30,11 @@ impl fmt::Debug for SharedSecret {
     }
 }
 
-/// Headers of requests, such as keys of a service. No `Display`, and they do not show themselves in `Debug`.
+/// Headers of requests, such as keys of a service. Has no `Display`, and its `Debug` is redacted.
 #[derive(Clone, Default)]
 pub struct SecretHeaders(HashMap<String, String>);
 
-/// Text that is no list of headers; it does not say which, for it is secret.
+/// Error for text that is not a list of headers; does not repeat the text, because it is secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("is no list such as name=value,name2=value2, values percent-encoded")]
 pub struct InvalidHeaders;

@@ -2,7 +2,7 @@
 //!
 //! A standing is a pure function of a recording's account, its chunk entries and the time. The page, the HTTP API, `list`,
 //! `report`, `reconcile`, the nightly report, the metrics and the alerts use it and compute nothing of their own. Lists in the
-//! ledger are made of stored states, and a standing changes with time: readers classify what a list gives them.
+//! ledger contain stored states, but a standing changes with time: readers classify what a list returns.
 //!
 //! It must not know where accounts and entries are read from.
 
@@ -48,13 +48,13 @@ pub enum Standing {
     Removed,
 }
 
-/// What a standing asks of people.
+/// The attention that a standing needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Concern {
     /// A person must act.
     Attention,
-    /// Nothing is wrong, and it is not in the vault at home yet.
+    /// There is no problem, but it is not in the home vault yet.
     UnderWay,
     /// A loss that a person has acknowledged.
     Acknowledged,
@@ -97,7 +97,7 @@ pub struct Assessment {
     pub next_step: OperatorStep,
 }
 
-/// How many there are of each standing.
+/// Counts by standing.
 pub type Counts = BTreeMap<Standing, usize>;
 
 impl Standing {
@@ -293,7 +293,7 @@ impl OperatorStep {
 }
 
 impl Assessment {
-    /// A standing of which nothing else is to be said.
+    /// A standing without reason or suggestion.
     pub(crate) fn plain(standing: Standing) -> Self {
         Self {
             standing,
@@ -324,7 +324,7 @@ impl Assessment {
         }
     }
 
-    /// An account that is not readable: nothing is known of its recording.
+    /// The standing for an unreadable account: its recording is unknown.
     pub fn of_unreadable(problem: String) -> Self {
         Self::because(Standing::Unknown, problem, OperatorStep::Rebuild)
     }
@@ -349,7 +349,7 @@ impl Assessment {
     }
 }
 
-/// How many of these there are of each standing.
+/// Counts these by standing.
 pub fn count(standings: impl IntoIterator<Item = Standing>) -> Counts {
     let mut counts = Counts::new();
     for standing in standings {

@@ -1,4 +1,4 @@
-//! Small JSON documents under conditional writes, and what is kept in them for everybody: index, holds, audit log.
+//! Small JSON documents under conditional writes, and what they store for other modules: index, holds, audit log.
 //!
 //! The foundation that control, export, catalogue and vault share. It knows no chunk, no ACS and no storage service.
 

@@ -1,6 +1,6 @@
 //! "Did you mean …?" for words of a closed set: members of a body, parameters of a query. Pure.
 
-/// Words that people take for another one although they are spelled differently.
+/// Words that people confuse with another one although the spelling differs.
 const CONFUSED: [(&str, &str); 6] = [
     ("callId", "serverCallId"),
     ("groupId", "groupCallId"),
@@ -9,10 +9,10 @@ const CONFUSED: [(&str, &str); 6] = [
     ("since", "from"),
     ("until", "to"),
 ];
-/// Words that are less alike are not meant.
+/// The smallest similarity of a suggestion.
 const ALIKE: f64 = 0.8;
 
-/// The word of `known` that `given` probably stands for.
+/// The word of `known` that `given` probably means.
 pub fn meant<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
     let find = |word: &str| known.iter().find(|known| known.eq_ignore_ascii_case(word));
     let confused = CONFUSED
@@ -31,7 +31,7 @@ pub fn meant<'a>(given: &str, known: &[&'a str]) -> Option<&'a str> {
         letters.sort_unstable();
         letters
     };
-    // `form` is a slip of `from`, and not short for `format`.
+    // `form` is a typo of `from`, and not short for `format`.
     let swapped = known.iter().find(|word| letters(word) == letters(given));
     find(given).or(confused).or(swapped).or_else(alike).copied()
 }

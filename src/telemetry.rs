@@ -1,4 +1,4 @@
-//! Logging as the Functions host reads it, and OpenTelemetry.
+//! Logging in the format of the Functions host, and OpenTelemetry.
 //!
 //! The host takes stdout as information and stderr as errors (or warnings, when the line says so), line by line. Spans are
 //! for traces: they do not show in the lines.

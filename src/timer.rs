@@ -1,7 +1,7 @@
 //! What the timer does: sweep open chunks, look after running recordings and bots' commands, report what is missing, and
 //! make the report of yesterday.
 //!
-//! It knows no HTTP. What the timer's own message says does not matter: the ledger knows what is due.
+//! It knows no HTTP. The content of the timer's message does not matter: the ledger knows what is due.
 
 pub mod overdue;
 mod standing_report;
@@ -21,9 +21,9 @@ use crate::timestamps::{StampError, TimestampAuthority};
 
 /// A slice of the complete check takes at most this long.
 const CHECK_BUDGET: Duration = Duration::from_secs(20);
-/// A bot that does not answer keeps no sweep from ending.
+/// A bot that does not respond must not delay the end of a sweep.
 const BOTS_BUDGET: Duration = Duration::from_secs(30);
-/// Nor does a receiver of notifications.
+/// Nor must a receiver of notifications.
 const NOTIFICATIONS_BUDGET: Duration = Duration::from_secs(30);
 
 /// What one run of the timer did.
@@ -95,7 +95,7 @@ async fn check(app: &App) {
     }
 }
 
-/// Goes on with events that one delivery could not take.
+/// Continues events that one delivery could not take.
 async fn sweep_events(app: &App, budget: Budget) {
     if let Err(error) = app.intake.continue_events(budget).await {
         tracing::error!(error = %ErrorChain(&error), "The sweep could not look for kept events");
@@ -105,8 +105,8 @@ async fn sweep_events(app: &App, budget: Budget) {
     }
 }
 
-/// One line where something happened. An idle app is quiet: `last-sweep.json` and the host's own account of invocations say
-/// that sweeps run.
+/// Logs one line if something happened. An idle app logs nothing: `last-sweep.json` and the host's list of invocations
+/// show that sweeps run.
 fn log(report: &SweepReport) {
     if !report.is_eventful() {
         tracing::debug!(seen = report.seen, "A sweep had nothing to do");
@@ -133,7 +133,7 @@ async fn sweep_bots(app: &App) {
     }
 }
 
-/// Tells others what they were not told right after the events.
+/// Sends notifications that were not sent right after the events.
 async fn send_notifications(app: &App) {
     let Some(notifier) = &app.notifier else {
         return;
@@ -197,7 +197,7 @@ async fn checkpoint_audit_log(app: &App) -> Option<CheckpointRef> {
     }
 }
 
-/// Writes down when the sweep ended, for those who ask whether it runs.
+/// Stores when the sweep ended, for checks of whether it runs.
 async fn note_sweep(app: &App, began: Instant, audit_checkpoint: Option<CheckpointRef>) {
     let sweep = LastSweep {
         at: app.clock.now(),

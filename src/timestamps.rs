@@ -1,5 +1,5 @@
-//! A time-stamping authority (RFC 3161) over HTTP: it says that a digest existed at a time. It gets the digest and nothing else:
-//! no credential, no header of ours. It must not know what is stamped.
+//! Client for a time-stamping authority (RFC 3161) over HTTP, which attests that a digest existed at a time. It
+//! receives only the digest: no credential, no header of ours. It must not know what is stamped.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use url::Url;
 use crate::store::digest::Sha256Digest;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// A token with its certificates has some thousand bytes.
+/// A token with its certificates has several thousand bytes.
 const ANSWER_LIMIT: usize = 256 * 1024;
 
-/// Where stamps come from.
+/// The authority that issues stamps.
 #[derive(Debug, Clone)]
 pub struct TimestampAuthority {
     url: Url,
@@ -48,8 +48,8 @@ impl TimestampAuthority {
     /// Has a digest stamped. Returns the token, as DER.
     ///
     /// # Errors
-    /// When the authority does not answer, refuses, or answers to something else. Whether its signature holds is not looked at:
-    /// whoever relies on the token does.
+    /// When the authority does not respond, refuses, or stamps something else. The signature is not checked here, but
+    /// where the token is used.
     pub async fn stamp(&self, sha256: Sha256Digest) -> Result<Vec<u8>, StampError> {
         let nonce: u64 = rand::random();
         let response = self

@@ -1,5 +1,5 @@
 // One scenario in Debian's Chromium: node run.mjs <scenario> '{"page": "http://…/api/vault/", …}'
-// tests/suite/operator_page.rs calls it against the real handler. What goes wrong ends it with a message and exit code 1.
+// tests/suite/operator_page.rs calls it against the real handler. A failure ends it with a message and exit code 1.
 import { chromium } from 'playwright-core';
 
 import * as scenarios from './scenarios.mjs';
@@ -10,18 +10,18 @@ if (!scenario) throw new Error(`there is no scenario ${name}`);
 const executablePath = process.env.TEST_CHROMIUM;
 if (!executablePath) throw new Error('TEST_CHROMIUM is not set: run the tests by `cargo xtask test`');
 
-// As root there is no sandbox to be had; what is opened here is our own page.
+// As root there is no sandbox; only our own page is opened here.
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--mute-audio'] });
 const wrong = [];
 
-/** A tab of its own, with its own key. What the page does wrong is remembered. */
+/** A tab of its own, with its own key. Collects errors of the page. */
 async function open(options = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.on('pageerror', (error) => wrong.push(`error in the page: ${error.message}`));
   page.on('console', (message) => {
-    // An answer that is no success is a line of the browser's own, and what scenarios are about.
+    // The browser logs failed responses itself; scenarios expect them.
     if (message.type() === 'error' && !message.text().startsWith('Failed to load resource')) wrong.push(`console: ${message.text()}`);
   });
   page.on('request', (request) => {

@@ -11,7 +11,7 @@ import connector from 'botframework-connector';
 
 const RECORDING = 'channel/vnd.microsoft.telephony.recording.';
 
-// The bot's own endpoint. Without an application id the SDK lets everybody in.
+// The bot's own endpoint. Without an application id the SDK accepts every caller.
 const adapter = new CloudAdapter(new ConfigurationBotFrameworkAuthentication({}));
 adapter.onTurnError = (_, error) => { console.error(error); process.exit(1); };
 const waiting = new Map();
@@ -36,7 +36,7 @@ console.log(`listening http://127.0.0.1:${server.address().port}/api/messages`);
 const [line] = await once(createInterface({ input: process.stdin }), 'line');
 const { serviceUrl, token, conversationId, serverCallId } = JSON.parse(line);
 
-// The token that Microsoft Entra would give.
+// The token that Microsoft Entra would issue.
 class IssuedCredentials extends connector.AppCredentials {
   async getToken() { return token; }
 }

@@ -1,5 +1,5 @@
-//! `recording-vault accept`: lets the sources of doubtful chunks be deleted, after somebody has looked at the copies; with
-//! `--place`, says which of the places that events name for a document is right.
+//! `recording-vault accept`: allows the deletion of the sources of doubtful chunks after a review of the copies; with
+//! `--place`, selects the right one of the places that events name for a document.
 
 use std::fmt;
 
@@ -34,7 +34,7 @@ struct AcceptReport {
     accepted: Vec<DocumentId>,
     /// Their copies are accepted; their sources stay at ACS, which drops them by itself.
     source_left: Vec<DocumentId>,
-    /// Their copies are accepted; ACS has their sources no more.
+    /// Their copies are accepted; ACS no longer has their sources.
     source_gone: Vec<DocumentId>,
     /// They are not doubtful, or events name one place for them.
     nothing: Vec<DocumentId>,
@@ -106,7 +106,7 @@ impl fmt::Display for AcceptReport {
                 &self.source_left,
                 "is accepted; its source is left at ACS, which drops it by itself",
             ),
-            (&self.source_gone, "is accepted; ACS has its source no more"),
+            (&self.source_gone, "is accepted; ACS no longer has its source"),
             (&self.nothing, "is not in doubt; there is nothing to accept"),
             (&self.no_such_place, "has no such place; `show` lists them"),
             (

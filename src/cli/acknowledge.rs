@@ -1,4 +1,4 @@
-//! `recording-vault acknowledge` and `dismiss`: write down, with a reason, that a loss or an unreadable event is known.
+//! `recording-vault acknowledge` and `dismiss`: record, with a reason, that a loss or an unreadable event is known.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use super::output::Output;
 pub struct Acknowledge {
     /// A recording or a chunk that is lost, failed, missing or incomplete
     id: String,
-    /// Why nobody looks for it any longer; it must not name a person
+    /// Why it needs no further search; it must not name a person
     #[arg(long, value_parser = reason)]
     reason: String,
 }
@@ -140,7 +140,7 @@ impl fmt::Display for DismissReport {
     }
 }
 
-/// A reason that says something.
+/// A reason that is not empty.
 fn reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() {

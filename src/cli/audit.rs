@@ -1,4 +1,4 @@
-//! `recording-vault audit`: checks the audit log, and prints what it says of one thing.
+//! `recording-vault audit`: checks the audit log, and prints its records of one subject.
 
 mod comparison;
 mod history;

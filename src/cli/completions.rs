@@ -1,5 +1,5 @@
-//! `recording-vault completions`: the script by which a shell completes the words of a command line; and the answers that
-//! the script asks this program for, ids from the ledger among them.
+//! `recording-vault completions`: the script that completes a command line in a shell, and the completions that the
+//! script requests from this program, such as ids from the ledger.
 
 mod ids;
 
@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::output::print;
 
 const BINARY: &str = "recording-vault";
-/// By which a shell's script says that it asks for completions.
+/// Variable by which a shell's script requests completions.
 const VARIABLE: &str = "RECORDING_VAULT_COMPLETE";
 
 /// The arguments of `completions`.
@@ -37,7 +37,7 @@ impl Completions {
     }
 }
 
-/// Answers a shell that asks for completions, and ends the process then. Returns at once otherwise.
+/// Prints completions if a shell requests them, and ends the process. Returns at once otherwise.
 pub fn answer(command_line: impl Fn() -> Command) {
     CompleteEnv::with_factory(|| with_ids(command_line()))
         .var(VARIABLE)
@@ -45,7 +45,7 @@ pub fn answer(command_line: impl Fn() -> Command) {
         .complete();
 }
 
-/// The command line, with the words that the ledger knows.
+/// The command line, with completions from the ledger.
 fn with_ids(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let words = match argument.get_id().as_str() {

@@ -1,4 +1,4 @@
-//! `recording-vault delete-source`: deletes sources at ACS that are due, in the way of a sweep, and says why others are not.
+//! `recording-vault delete-source`: deletes due sources at ACS, as a sweep does, and reports why others stay.
 
 use std::fmt;
 use std::time::Duration;
@@ -25,7 +25,7 @@ use super::progress;
 use super::table::Table;
 use super::unreadable;
 
-/// Chunks that are looked at, or driven, together.
+/// Chunks that are read, or driven, at once.
 const AT_ONCE: usize = 8;
 
 /// The arguments of `delete-source`.
@@ -68,7 +68,7 @@ impl DeleteSource {
     }
 }
 
-/// What became, or would become, of what ACS may still have.
+/// Outcome, or expected outcome, for the sources that ACS may still have.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct DeletionReport {
@@ -138,7 +138,7 @@ impl fmt::Display for DeletionReport {
     }
 }
 
-/// Looks at everything that ACS may still have, and, unless it is a dry run, drives what is due.
+/// Reads every chunk that ACS may still have, and drives the due ones unless it is a dry run.
 async fn delete_sources(
     app: &App,
     mode: Mode,
@@ -191,7 +191,7 @@ async fn delete_sources(
     Ok(report)
 }
 
-/// What would happen to each of these chunks, which ACS may still have.
+/// Previews the deletion of each of these chunks, which ACS may still have.
 async fn previews(
     app: &App,
     entries: Vec<LedgerEntry>,

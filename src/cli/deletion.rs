@@ -1,4 +1,4 @@
-//! What every verb that deletes has in common: `--yes`, `--dry-run`, and the question in between.
+//! Shared by all verbs that delete: `--yes`, `--dry-run`, and the confirmation.
 
 use std::io::{self, Write as _};
 

@@ -1,4 +1,4 @@
-//! `recording-vault evidence`: a package that proves recordings to somebody who has neither this program nor the vault.
+//! `recording-vault evidence`: a package that proves recordings to readers without this program and without the vault.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -110,7 +110,7 @@ impl Evidence {
     }
 }
 
-/// All recordings that a filter lets through, newest first.
+/// All recordings that match a filter, newest first.
 async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<RecordingId>> {
     let mut found = Vec::new();
     let mut filter = ListFilter {

@@ -1,5 +1,5 @@
-//! Opens the application for verbs that look at what there is. A vault that does not exist, or was never used, is no vault where
-//! all is well: such verbs say so, and create nothing.
+//! Opens the application for verbs that only read. For a vault that does not exist, or was never used, they report
+//! that, instead of "nothing is wrong", and create nothing.
 
 use recording_vault::app::App;
 use recording_vault::compose;
@@ -9,7 +9,7 @@ use recording_vault::standing::verdict::StorageUse;
 use super::output::complain;
 
 /// # Errors
-/// When there is nothing to look at, or the storage cannot be read.
+/// When there is nothing to read, or the storage cannot be read.
 pub async fn open(config: Config) -> anyhow::Result<App> {
     let app = compose::app(config)?;
     match app.catalogue.storage_use().await? {

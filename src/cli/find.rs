@@ -1,4 +1,4 @@
-//! `recording-vault find`: recordings by whatever is known of them, newest first. The search is that of the API and the page.
+//! `recording-vault find`: searches recordings by any known property, newest first, as the API and the page do.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! `recording-vault gdpr`: a person's recordings, found, handed out, erased.
+//! `recording-vault gdpr`: finds, exports and erases a person's recordings.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

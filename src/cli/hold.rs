@@ -184,7 +184,7 @@ struct ReleaseReport {
 impl From<Releasing> for ReleaseReport {
     fn from(releasing: Releasing) -> Self {
         let was_held = match releasing.outcome {
-            // A release that is repeated because its answer was lost has the same answer.
+            // A release that is repeated because its response was lost gets the same response.
             ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => true,
             ReleaseOutcome::NeverHeld => false,
         };

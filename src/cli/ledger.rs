@@ -1,4 +1,4 @@
-//! `recording-vault ledger`: rewrites entries that are not readable from the receipts in the vault, and the index from all
+//! `recording-vault ledger`: rebuilds unreadable entries from the receipts in the vault, and the index from all
 //! entries.
 
 use std::fmt;

@@ -128,7 +128,8 @@ impl List {
         Ok(listing)
     }
 
-    /// Recordings that stand worse than their chunks say: without files, not started, incomplete, not readable.
+    /// Recordings whose standing is worse than that of their chunks: without files, not started, incomplete, not
+    /// readable.
     async fn recordings(&self, app: &App) -> Result<Vec<Row>, CatalogueError> {
         if self.state.is_some() || self.doubtful || self.at_risk || self.notices {
             return Ok(Vec::new());
@@ -210,7 +211,7 @@ struct ListedChunk {
     pub document_id: DocumentId,
     pub state: &'static str,
     pub standing: Standing,
-    /// Why it stands so.
+    /// The reasons of its standing.
     pub reasons: Vec<String>,
     pub next_step: OperatorStep,
     pub advice: Option<&'static str>,
@@ -226,15 +227,15 @@ struct ListedChunk {
     pub call_id: Option<String>,
     pub server_call_id: Option<String>,
     pub expires_at: Timestamp,
-    /// Where the copy lies.
+    /// The place of the copy.
     pub file: Option<String>,
     /// The vault that has the copy.
     pub vault: Option<VaultName>,
     /// How its media contradicts its event or metadata.
     pub anomaly: Option<String>,
-    /// What of its media is worth knowing.
+    /// Notices on its media.
     pub notices: Vec<String>,
-    /// Nobody asked for its recording.
+    /// No caller requested its recording.
     pub unsolicited: bool,
     /// The last failure.
     pub reason: Option<String>,

@@ -1,4 +1,4 @@
-//! A file that a verb writes: it never replaces another one, and has its name only when it is complete.
+//! A file that a verb writes: it never replaces another file, and gets its name only when it is complete.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
@@ -27,7 +27,7 @@ pub struct NewFile {
 }
 
 impl NewFile {
-    /// Begins a file; `extension` is the one that its name must have.
+    /// Creates a file; its name must have this extension.
     ///
     /// # Errors
     /// When the name has another extension, the file exists, or its folder cannot be written.
@@ -51,7 +51,7 @@ impl NewFile {
         }
     }
 
-    /// Where its content is written.
+    /// Opens it for writing its content.
     ///
     /// # Errors
     /// When the file cannot be opened a second time.

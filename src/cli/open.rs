@@ -64,7 +64,7 @@ impl AppUrl {
 #[serde(rename_all = "camelCase")]
 struct Address {
     url: Url,
-    /// Until when it is good; `None`: it asks for a key, and is good for as long as the app runs.
+    /// When it expires; `None`: it requires a key and does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
 }
@@ -148,7 +148,7 @@ impl PlayUrl {
             ChunkFile::None => Some("has no media in the vault".to_owned()),
             ChunkFile::GivenUp { reason } => Some(format!("was given up: {reason}")),
             ChunkFile::Lost { reason } => Some(format!("is lost: {reason}")),
-            ChunkFile::Removed { reason } => Some(format!("is in the vault no more: {reason}")),
+            ChunkFile::Removed { reason } => Some(format!("is no longer in the vault: {reason}")),
             ChunkFile::InPlace { location } => {
                 Some(format!("is in your own storage, at {location}"))
             }

@@ -1,4 +1,4 @@
-//! What verbs print: reports on stdout, complaints on stderr. A reader that closes its end of the pipe is no failure.
+//! Output of verbs: reports on stdout, errors on stderr. A reader that closes its end of the pipe is not a failure.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// In which form reports are printed, as the command line says it.
+/// The form of reports, as selected on the command line.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct OutputFormat {
     /// Print JSON instead of text
@@ -18,7 +18,7 @@ pub struct OutputFormat {
     jsonl: bool,
 }
 
-/// For whom reports are printed.
+/// The audience of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     /// People.
@@ -43,7 +43,7 @@ impl Output {
     /// Prints a report.
     ///
     /// # Errors
-    /// When stdout cannot be written, for another reason than that nobody reads it any more.
+    /// When stdout cannot be written, unless its reader has closed it.
     pub fn report(self, report: &(impl Serialize + fmt::Display)) -> io::Result<()> {
         const WHY: &str = "reports have string keys only";
         print(&match self {
@@ -102,7 +102,7 @@ pub fn print(text: &str) -> io::Result<()> {
     ignore_closed_pipe(write_all(&mut io::stdout().lock(), text))
 }
 
-/// Prints a complaint. If stderr is closed, nobody can be told.
+/// Prints an error to stderr. Ignores a closed stderr.
 pub fn complain(text: &str) {
     let _ = write_all(&mut io::stderr().lock(), text);
 }

@@ -29,7 +29,7 @@ use super::progress;
 use super::table::Table;
 
 const LONGEST_DAYS: i32 = 366;
-/// Chunks that are looked up together.
+/// Chunks that are looked up at once.
 const AT_ONCE: usize = 16;
 
 /// The arguments of `reconcile`.
@@ -86,7 +86,7 @@ pub struct Period {
     to: Date,
 }
 
-/// Why two days are no period.
+/// Why two days do not form a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NoPeriod {
     #[error("--from {from} is after --to {to}")]
@@ -173,7 +173,7 @@ pub struct Finding {
     /// A recording, a chunk, a file, or a call.
     pub subject: String,
     pub problem: String,
-    /// What a person recognises the recording by.
+    /// What identifies the recording for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recording: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -192,7 +192,7 @@ impl Finding {
     }
 }
 
-/// Of which days its chunk is, is unknown.
+/// The day of its chunk is unknown.
 fn unreadable_entry(id: &DocumentId) -> Finding {
     let problem = "its ledger entry is not readable; run `recording-vault ledger rebuild`";
     Finding::new(FindingKind::EntryNotReadable, id.to_string(), problem)
@@ -248,7 +248,7 @@ impl fmt::Display for Reconciliation {
     }
 }
 
-/// Compares what the register, the ledger and the vault say of these days, and whether each of `calls` has a recording.
+/// Compares the register, the ledger and the vault for these days, and checks that each of `calls` has a recording.
 async fn reconcile(
     app: &App,
     period: Period,

@@ -1,4 +1,4 @@
-//! `recording-vault replay`: processes events again, from wherever they were kept. Idempotent, as every delivery is.
+//! `recording-vault replay`: processes kept events again, from any place. Idempotent, as every delivery is.
 //!
 //! A file or a container may hold what Event Grid delivers (one event or an array, of either schema), what it
 //! dead-letters (the same, with reasons added), what we keep as poison, or a queue message (the same in base64).
@@ -58,7 +58,7 @@ impl Replay {
     }
 }
 
-/// What was read, and what came of it.
+/// What was read, and the outcome.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ReplayReport {

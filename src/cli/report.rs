@@ -35,7 +35,7 @@ impl Report {
     }
 }
 
-/// Why there is nothing to report of a day.
+/// Why there is no report of a day.
 pub fn no_data(coverage: DayCoverage) -> Option<String> {
     match coverage {
         DayCoverage::Covered => None,

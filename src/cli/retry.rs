@@ -1,4 +1,4 @@
-//! `recording-vault retry`: opens failed chunks again.
+//! `recording-vault retry`: reopens failed chunks.
 
 use std::fmt;
 

@@ -24,12 +24,12 @@ use ending::{Ending, Endings, Surroundings};
 use host_watch::HostWatch;
 
 const PORT: &str = "FUNCTIONS_CUSTOMHANDLER_PORT";
-/// How long work goes on after the host is gone. What is not done then goes on at another instance, when its claim runs out.
+/// How long work continues after the host ended. Another instance resumes unfinished work when its claim expires.
 const LEAVES_WITHIN: Duration = Duration::from_secs(10);
-/// Writes to a directory that are under way when everything else has ended.
+/// Time for writes to a directory that are in progress when everything else has ended.
 const BLOCKING_ENDS_WITHIN: Duration = Duration::from_secs(1);
 
-/// Serves until a signal comes, or the host is gone.
+/// Serves until a signal arrives, or the host has ended.
 pub fn run(variables: Vec<(String, String)>) -> Exit {
     let host = HostWatch::begin(&variables);
     let surroundings = Surroundings::of(&variables);
@@ -112,7 +112,8 @@ async fn serve(config: Config, port: u16, endings: Endings) -> anyhow::Result<En
     Ok(ending)
 }
 
-/// Ends what is under way: the listener takes nothing new, exports stop at their next piece and give their claims back.
+/// Ends the work in progress: the listener accepts nothing new, exports stop at their next piece and release their
+/// claims.
 async fn leave(in_flight: &InFlight, app: Option<&Arc<App>>) {
     tracing::warn!("The Functions host is gone; this handler ends");
     Budget::end_all();
@@ -124,7 +125,7 @@ async fn leave(in_flight: &InFlight, app: Option<&Arc<App>>) {
     };
     if tokio::time::timeout(LEAVES_WITHIN, ended).await.is_err() {
         tracing::warn!(
-            "Work was under way when this handler ended; it goes on when its claims run out"
+            "Work was in progress when this handler ended; it resumes when its claims expire"
         );
     }
 }

@@ -46,11 +46,11 @@ pub struct GivenSettings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     Environment,
-    /// What it does not have comes from the environment.
+    /// Settings that it lacks come from the environment.
     EnvFile(PathBuf),
     /// No setting comes from the environment.
     AppSettings(PathBuf),
-    /// The same, piped in.
+    /// The same, from standard input.
     StandardInput,
 }
 
@@ -125,7 +125,7 @@ fn env_file(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
     })
 }
 
-/// An app's settings are complete: one of the environment beside them would be another app's.
+/// An app's settings are complete: a setting from the environment would belong to another app.
 fn app_settings(path: &Path) -> Result<GivenSettings, UnreadableSettings> {
     let (text, origin) = if path == Path::new(STDIN) {
         (standard_input()?, Origin::StandardInput)

@@ -1,14 +1,14 @@
-//! How tables look for people: columns that align, and sentences that wrap at the width of the terminal, at most at 100
-//! columns. No colours: output is read in logs too.
+//! Text tables: aligned columns, and sentences that wrap at the width of the terminal, at most at 100 columns. No
+//! colours, because output is also read in logs.
 
 use std::fmt::{self, Write as _};
 use std::sync::OnceLock;
 
 use console::Term;
 
-/// Sentences that are longer are hard to read; and the width where there is no terminal.
+/// The widest line that is easy to read; also the width without a terminal.
 const WIDEST: usize = 100;
-/// Nothing reads well in less.
+/// The narrowest readable width.
 const NARROWEST: usize = 40;
 /// A column of sentences that is narrower begins on a line of its own.
 const SENTENCE: usize = 20;
@@ -16,7 +16,7 @@ const GAP: &str = "  ";
 
 static WIDTH: OnceLock<usize> = OnceLock::new();
 
-/// Learns how wide tables may be: `COLUMNS`, or else the terminal's width. Called once, before anything is printed.
+/// Sets the width of tables: `COLUMNS`, or else the terminal's width. Called once, before anything is printed.
 pub fn fit(variables: &[(String, String)]) {
     let given = variables.iter().find(|(name, _)| name == "COLUMNS");
     let given = given.and_then(|(_, columns)| columns.trim().parse().ok());
@@ -27,7 +27,7 @@ pub fn fit(variables: &[(String, String)]) {
     }
 }
 
-/// What is longer than this by itself, such as a name in the vault, is not broken: it is there to be copied.
+/// A longer word, such as a name in the vault, is not broken, so that it can be copied.
 fn width() -> usize {
     WIDTH.get().copied().unwrap_or(WIDEST)
 }

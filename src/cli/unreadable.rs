@@ -1,4 +1,4 @@
-//! Entries that a verb could not read: named in its report, and never passed over as "nothing".
+//! Entries that a verb could not read: named in its report, and never counted as "nothing".
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub fn exit(otherwise: Exit, unreadable: &[DocumentId]) -> Exit {
     }
 }
 
-/// Writes a line for each, and how many they are.
+/// Writes a line for each, and their number.
 pub fn write(f: &mut fmt::Formatter<'_>, unreadable: &[DocumentId]) -> fmt::Result {
     let entries = match unreadable.len() {
         0 => return Ok(()),

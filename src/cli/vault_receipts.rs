@@ -1,4 +1,4 @@
-//! The receipts that lie in the vault, by chunk. Lists the whole vault.
+//! The receipts in the vault, by chunk. Lists the whole vault.
 
 use std::collections::BTreeMap;
 

@@ -21,7 +21,7 @@ use super::exit::Exit;
 use super::output::Output;
 use super::progress;
 
-/// Copies that are looked at together.
+/// Copies that are checked at once.
 const AT_ONCE: usize = 4;
 
 /// The arguments of `verify`: which copies to verify, and how closely.
@@ -52,9 +52,9 @@ struct VerifyReport {
     /// The seed that selects the same copies again.
     #[serde(skip_serializing_if = "Option::is_none")]
     seed: Option<u64>,
-    /// Copies that are not what their receipts say.
+    /// Copies that do not match their receipts.
     wrong: Vec<ProblemCopy>,
-    /// Copies that could not be looked at: nothing is known of them.
+    /// Copies that could not be checked: their state is unknown.
     not_checked: Vec<ProblemCopy>,
 }
 

@@ -9,7 +9,7 @@ use crate::control::auto_record::{AutoRecord, Scope};
 use crate::identity::IdentityEndpoint;
 
 impl Reader {
-    /// By the platform's own variable, which is no setting of ours.
+    /// Reads a variable of the platform, which is not one of our settings.
     pub(super) fn identity_endpoint(&self) -> IdentityEndpoint {
         if self.text("IDENTITY_ENDPOINT").is_some() {
             IdentityEndpoint::OfThePlatform

@@ -1,10 +1,10 @@
-//! Settings of the doors that check a caller themselves: Event Grid's webhook, ACS's callbacks, bots.
+//! Settings of the endpoints that authenticate callers themselves: Event Grid's webhook, ACS's callbacks, bots.
 
 use super::reader::Reader;
 use super::{EventGridConfig, TelephonyConfig, TokenConfig};
 use crate::secret::SharedSecret;
 
-/// Whoever knows the URL may try secrets as fast as the host answers.
+/// A caller who knows the URL can try secrets as fast as the host responds.
 const SHORTEST_SECRET: usize = 16;
 
 impl Reader {

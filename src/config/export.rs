@@ -13,8 +13,8 @@ use crate::export::{DeletionPolicy, OnAnomaly, OnUnknownMedia, OnUnsolicited};
 use crate::recording::OnOtherObject;
 use crate::retry::RetryPolicy;
 
-/// Blob Storage takes blocks up to 4,000 MiB, but a block lies in memory and its upload has a minute; and 50,000 blocks, so
-/// that 64 KiB is enough for twice ACS's largest file.
+/// Blob Storage accepts blocks up to 4,000 MiB, but a block is kept in memory and its upload has a minute. It accepts
+/// 50,000 blocks, so 64 KiB is enough for twice ACS's largest file.
 const BLOCK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 20;
 
 impl Reader {
@@ -84,7 +84,7 @@ impl Reader {
         })
     }
 
-    /// The host reads the schedule, and disables the timer where it cannot: then nothing continues what was interrupted.
+    /// The host reads the schedule, and disables the timer if it is invalid: then no sweep resumes interrupted work.
     /// An empty value is invalid too: the host does not know the default.
     pub(super) fn schedule(&mut self) {
         const NAME: &str = "EXPORT_SWEEP_SCHEDULE";

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::reader::Reader;
 
-/// A request to the vault begins only while half of a claim is left, and is cut off when the claim is over: with less than this
-/// a slow storage would hardly get anything done.
+/// A request to the vault starts only while half of a claim is left, and is cut off when the claim expires: with a
+/// shorter claim, slow storage would hardly make progress.
 const SHORTEST_CLAIM: Duration = Duration::from_secs(3);
 
 /// How long work may take, and how long a claim and a source last.

@@ -15,9 +15,9 @@ use super::settings::SETTINGS;
 /// Reads settings and collects every problem; an invalid setting reads as `None`.
 pub(super) struct Reader {
     values: BTreeMap<String, String>,
-    /// Settings that are there and say nothing: treated as missing, except by the few that ask.
+    /// Settings that are present but empty: treated as missing, except by the few that check.
     blank: BTreeSet<String>,
-    /// Settings that refer to a secret which the platform did not resolve.
+    /// Settings that refer to a secret that the platform did not resolve.
     unresolved: BTreeSet<String>,
     pub(super) problems: Vec<String>,
 }
@@ -56,7 +56,7 @@ impl Reader {
             .or_else(|| default.map(str::to_owned))
     }
 
-    /// Whether a setting is there, with nothing in its value.
+    /// Whether a setting is present, with an empty value.
     pub(super) fn is_blank(&self, name: &str) -> bool {
         self.blank.contains(name)
     }

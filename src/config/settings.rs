@@ -4,7 +4,7 @@
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
     pub name: &'static str,
-    /// `None`: there is none, or it has to be given.
+    /// `None`: there is no default, or the setting is required.
     pub default: Option<&'static str>,
 }
 
@@ -12,7 +12,7 @@ const fn setting(name: &'static str, default: Option<&'static str>) -> Setting {
     Setting { name, default }
 }
 
-/// All settings. `local.settings.sample.json` and docs/SETTINGS.md name the same; a test holds them together.
+/// All settings. `local.settings.sample.json` and docs/SETTINGS.md list the same; a test compares them.
 pub const SETTINGS: &[Setting] = &[
     setting("ACS_ENDPOINT", None),
     setting("ACS_ACCESS_KEY", None),

@@ -55,7 +55,7 @@ impl Reader {
             .ok()
     }
 
-    /// A policy of its container that forbids changes would stop whatever else lies there.
+    /// A policy that makes its container immutable would block anything else that is stored there.
     fn audit(&mut self, others: &[(&str, Option<&VaultUrl>)]) -> Option<VaultUrl> {
         let audit = self.parsed("AUDIT_URL", VaultUrl::from_str)?;
         for (name, other) in others {
@@ -133,7 +133,7 @@ impl Reader {
         })
     }
 
-    /// At least a day: what is shorter is a slip of the unit, and would empty the vault.
+    /// At least a day: a shorter value has a wrong unit, and would empty the vault.
     pub(super) fn retention(&mut self) -> Option<RetentionPolicy> {
         self.duration("VAULT_RETENTION", Duration::from_hours(24))
             .map(|keep_for| RetentionPolicy { keep_for })

@@ -10,10 +10,10 @@ use super::reader::Reader;
 use crate::secret::SecretHeaders;
 use crate::telemetry::{LogFormat, OtlpConfig};
 
-/// Writes a line for each token, and several for each that fails.
+/// Logs a line for each token, and several for each failure.
 const TALKATIVE: &str = "azure_identity";
 
-/// The filter with warnings only of what talks too much, unless the filter says otherwise.
+/// Limits verbose targets to warnings, unless the filter names them.
 fn quieted(filter: &str) -> String {
     if filter.contains(TALKATIVE) {
         filter.to_owned()

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::reader::Reader;
 
-/// Who stamps checkpoints of the audit log, and who is trusted for it.
+/// The authority that stamps checkpoints of the audit log, and the trusted certificates.
 #[derive(Debug, Clone, Default)]
 pub struct TimestampConfig {
     /// `None`: nothing is stamped.
@@ -23,7 +23,7 @@ impl Reader {
         }
     }
 
-    /// Many authorities have no https, and need none: what goes there is a digest, and what comes back is signed.
+    /// Many authorities have no https, and need none: the request is a digest, and the response is signed.
     fn timestamp_url(&mut self) -> Option<Url> {
         self.parsed("TIMESTAMP_URL", |text| match Url::parse(text) {
             Ok(url) if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() => {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::app::App;
 
-/// The description; `docs/openapi.json` is it, written down.
+/// The description; `docs/openapi.json` is a copy of it.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -70,12 +70,12 @@ use crate::app::App;
         (name = "events", description = "For Event Grid, with the host's key and what `EVENT_GRID_SECRET` or `EVENT_GRID_AUDIENCE` asks for"),
         (name = "callbacks", description = "For ACS, with ACS's own token"),
         (name = "telephony", description = "For bots of the Bot Framework, with their own token or the key"),
-        (name = "operations", description = "For whoever operates it; the host asks for a function key"),
+        (name = "operations", description = "For operators; the host asks for a function key"),
     )
 )]
 pub struct ApiDescription;
 
-/// The document: what the annotations say, and what holds of every operation.
+/// Builds the document from the annotations and from what every operation has in common.
 fn document() -> Value {
     let mut document =
         serde_json::to_value(ApiDescription::openapi()).expect("the document has string keys only");

@@ -1,10 +1,11 @@
-//! Which answers are compressed: JSON and text that is worth it. Media is not: it is compressed already, and read by `Range`.
+//! Which responses are compressed: JSON and text of some length. Media is not: it is compressed already, and read by
+//! `Range`.
 
 use axum::http::{HeaderMap, StatusCode, header};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{And, Predicate, SizeAbove};
 
-/// Below this an answer fits a packet anyway.
+/// A smaller response fits into one packet anyway.
 const WORTH_IT_BYTES: u64 = 1024;
 const COMPRESSED: [&str; 4] = [
     "application/json",

@@ -1,6 +1,6 @@
 //! `EventGridWebhook`: the same events through a plain webhook subscription, with both of Event Grid's handshakes.
 //!
-//! Event Grid drops an event that is answered with 400, 401, 403 or 413, so an authentic delivery never is.
+//! Event Grid drops an event that is answered with 400, 401, 403 or 413, so an authentic delivery never gets these.
 //! <https://learn.microsoft.com/azure/event-grid/end-point-validation-event-grid-events-schema>,
 //! <https://learn.microsoft.com/azure/event-grid/end-point-validation-cloud-events-schema>
 
@@ -27,7 +27,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::intake::{Delivery, Origin};
 
-/// Event Grid's batches have 1 MB at most; what is larger is not from there.
+/// Event Grid's batches have 1 MB at most; a larger body does not come from Event Grid.
 pub(super) const DELIVERY_LIMIT_BYTES: usize = 8 << 20;
 const EVENT_TYPE_HEADER: &str = "aeg-event-type";
 

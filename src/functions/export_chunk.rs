@@ -1,6 +1,6 @@
 //! `ExportChunk`: the queue trigger. One message, one chunk, the same `drive` as everywhere else.
 //!
-//! What is left to do comes back as another message, when it is due; the sweep goes on with what no message tells of.
+//! Remaining work becomes another message that is visible when it is due; the sweep does the work that has no message.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,11 +19,12 @@ use crate::export_queue::ChunkMessage;
 use crate::intake::dispatch::described;
 use crate::recording::DocumentId;
 
-/// What waits for a slot is due at once, and would come back at once for as long as the slots are taken.
+/// A chunk that waits for a slot is due at once: without a delay, its message would return at once until a slot is
+/// free.
 const NOT_BEFORE: Duration = Duration::from_secs(30);
 
-/// Answers success where nothing is gained by the same message again; the host moves a message to the poison queue that fails
-/// five times, and the sweep has its chunk all the same.
+/// Returns success where a retry of the same message does not help. The host moves a message that fails five times to
+/// the poison queue; the sweep still exports its chunk.
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
     let message = Invocation::parse(&body)
         .ok()
@@ -68,11 +69,11 @@ async fn send_again(app: &App, document_id: &DocumentId, after: Duration) {
         return;
     };
     if let Err(error) = queue.send(document_id, after).await {
-        warn!(document.id = %document_id, error = %ErrorChain(&error), "A message could not be sent; the sweep goes on with chunk `{document_id}`");
+        warn!(document.id = %document_id, error = %ErrorChain(&error), "A message could not be sent; the sweep continues with chunk `{document_id}`");
     }
 }
 
-/// A message that names no chunk would never succeed: it is kept where unreadable events are.
+/// Keeps a message that names no chunk with the unreadable events: it would never succeed.
 async fn keep(app: &App, message: &Value) -> InvocationResponse {
     let reason = "a message of the export queue names no chunk";
     match app.ledger.keep_poison(message, reason).await {

@@ -9,7 +9,7 @@ use crate::app::App;
 use crate::error_chain::ErrorChain;
 use crate::timer;
 
-/// Answers success unless the ledger could not be read: then the host counts the invocation as failed.
+/// Returns success unless the ledger could not be read: then the host counts the invocation as failed.
 pub async fn invoke(State(app): State<Arc<App>>) -> InvocationResponse {
     let report = Box::pin(timer::run(&app)).await;
     let recordings = match &report.recordings {

@@ -1,7 +1,7 @@
 //! How the host passes HTTP requests on: by proxying them, by forwarding them, or not at all. Knows no route.
 //!
-//! A host that forwards (host.json without `enableProxyingHttpRequest`, or a host from before 2025) holds each answer whole
-//! in its memory and never gives that memory back.
+//! A host that forwards (host.json without `enableProxyingHttpRequest`, or a host from before 2025) buffers each
+//! response in memory and never frees that memory.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -16,10 +16,10 @@ use super::origin::INVOCATION_ID;
 
 /// What a host that forwards appends to the caller's user agent.
 const FORWARDING_AGENT: &str = "Azure-Functions-Host/";
-/// Tells `doctor` how its own request came.
+/// Tells `doctor` how its own request arrived.
 pub const FORM_HEADER: HeaderName = HeaderName::from_static("x-recording-vault-host");
 
-/// How a request came.
+/// How a request arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum HostForm {
@@ -29,7 +29,7 @@ pub enum HostForm {
     Proxied,
 }
 
-/// How the last request from outside came; one process has one host.
+/// How the last request from outside arrived; one process has one host.
 static LAST: AtomicU8 = AtomicU8::new(0);
 
 impl HostForm {
@@ -45,7 +45,7 @@ impl HostForm {
         }
     }
 
-    /// How the last request came that a host passed on; `Direct` before the first.
+    /// How the last request that a host passed on arrived; `Direct` before the first.
     pub fn last() -> Self {
         match LAST.load(Ordering::Relaxed) {
             1 => Self::Forwarded,
@@ -62,7 +62,7 @@ impl HostForm {
         }
     }
 
-    /// Notes how a request came; warns of the first one that was forwarded.
+    /// Records how a request arrived; warns at the first one that was forwarded.
     fn note(self) {
         let number = match self {
             Self::Direct => return,
@@ -78,7 +78,7 @@ impl HostForm {
     }
 }
 
-/// Notes how each HTTP request came, and says so in its answer. An envelope is the host's own request.
+/// Records how each HTTP request arrived, and reports it in the response. An envelope is the host's own request.
 pub async fn noted(request: Request, next: Next) -> Response {
     let path = request.uri().path().as_bytes();
     let is_envelope = !path

@@ -1,4 +1,4 @@
-//! HTTP triggers in the envelope form: unfolded into the request they stand for, served by the same routes, folded back.
+//! HTTP triggers in the envelope form: unwraps the request, serves it by the same routes, and wraps the response.
 
 use axum::Router;
 use axum::body::Body;
@@ -11,9 +11,9 @@ use tower::ServiceExt as _;
 use super::invocation::{Invocation, InvocationResponse};
 use super::problem::Problem;
 
-/// The largest answer of our own routes that an envelope carries.
+/// The largest response of our own routes that an envelope carries.
 const ANSWER_LIMIT_BYTES: usize = 4 << 20;
-/// What the host's text of a URL may hold and a URL may not.
+/// Characters that the host's text of a URL may contain and a URL may not.
 const NOT_IN_A_URL: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -47,7 +47,7 @@ const READ_HEADERS: [HeaderName; 17] = [
     HeaderName::from_static("tracestate"),
 ];
 
-/// `Data.req` holds the request, `Outputs.res` takes the answer. `first_segment` is where our routes begin in its URL.
+/// `Data.req` holds the request, `Outputs.res` takes the response. In its URL, our routes begin at `first_segment`.
 pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> InvocationResponse {
     let request = Invocation::parse(body)
         .map_err(|error| error.to_string())
@@ -76,7 +76,7 @@ pub async fn invoke(routes: Router, first_segment: &str, body: &[u8]) -> Invocat
 fn unfolded(request: &Value, first_segment: &str) -> Result<Request<Body>, String> {
     let text = |name: &str| request.get(name).and_then(Value::as_str);
     let url = text("Url").ok_or("it has no `Url`")?;
-    // The path only: a host may be called like a route.
+    // The path only: a host name may equal a route.
     let from = url.find("://").map_or(0, |scheme| scheme + 3);
     let url = &url[from + url[from..].find('/').ok_or("its `Url` has no path")?..];
     let url = url.split('#').next().unwrap_or_default();
@@ -119,7 +119,7 @@ fn header_of<'a>(request: &'a Value, wanted: &HeaderName) -> Option<&'a str> {
     value.as_str().or_else(|| value.get(0)?.as_str())
 }
 
-/// The answer as the host's HTTP output binding wants it.
+/// The response in the form of the host's HTTP output binding.
 async fn folded(response: Response) -> Value {
     let is_media = |kind: &HeaderValue| {
         kind.as_bytes().starts_with(b"audio/") || kind.as_bytes().starts_with(b"video/")

@@ -19,7 +19,7 @@ pub struct Invocation {
     data: Map<String, Value>,
 }
 
-/// A body that is no invocation.
+/// Error for a body that is not an invocation.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidInvocation {
     #[error("the body is not JSON, or not an object")]
@@ -29,7 +29,7 @@ pub enum InvalidInvocation {
 }
 
 impl Invocation {
-    /// Reads the envelope; its keys in any casing, a byte order mark in front of it or not.
+    /// Reads the envelope, with keys in any casing, with or without a byte order mark.
     ///
     /// # Errors
     /// When the body is not JSON, or has no `Data`.
@@ -54,7 +54,7 @@ impl Invocation {
     }
 }
 
-/// `Data` alone: `Metadata` holds the event once more, and is passed over without being built.
+/// `Data` alone: `Metadata` holds the event once more, and is skipped without being built.
 struct Envelope {
     data: Option<Value>,
 }
@@ -104,7 +104,7 @@ pub fn unwrapped(value: Value) -> Value {
     }
 }
 
-/// What a function answers to the host.
+/// Response of a function to the host.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct InvocationResponse {
@@ -117,8 +117,8 @@ pub struct InvocationResponse {
 }
 
 impl InvocationResponse {
-    /// The invocation did its work. The report is for those who call the handler without a host: no binding takes it, and the
-    /// host would write `Logs` beside the lines that tell the same.
+    /// The invocation did its work. The report is for callers without a host: no binding takes it, and the host would
+    /// write `Logs` in addition to log lines with the same content.
     pub fn success(report: Vec<String>) -> Self {
         Self {
             status: StatusCode::OK,

@@ -1,4 +1,4 @@
-//! The listener of the handler: HTTP/1.1 on loopback, with a time within which a request's headers have to arrive.
+//! The listener of the handler: HTTP/1.1 on loopback, with a timeout for a request's headers.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tracing::{debug, warn};
 
-/// The host closes its own idle connections after a minute; a connection that is closed here first may lose a request.
+/// The host closes its own idle connections after a minute; if we close a connection first, a request may be lost.
 const HEADERS_WITHIN: Duration = Duration::from_secs(75);
-/// After a failed `accept`, such as one for want of file descriptors.
+/// Delay after a failed `accept`, such as one without a free file descriptor.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Serves connections until it is dropped.

@@ -1,4 +1,4 @@
-//! `Metrics`: what this instance counts, as OpenMetrics text.
+//! `Metrics`: the metrics of this instance, as OpenMetrics text.
 
 use std::sync::Arc;
 

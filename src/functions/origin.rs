@@ -1,8 +1,9 @@
-//! Keeps web pages off the loopback listener: a browser on this machine sends what a page of another site tells it to.
+//! Refuses requests of web pages at the loopback listener: a browser on this machine sends what a page of any site asks
+//! for.
 //!
-//! Behind the host every request carries an invocation id, which no page can add without a preflight that nothing here
-//! answers. `Host` and `Origin` are not compared: behind the proxying host `Host` is `127.0.0.1:port`, and the `Origin` of
-//! the operator's page is the site's.
+//! Behind the host every request carries an invocation id, which a page can only add after a preflight, and nothing
+//! here answers one. `Host` and `Origin` are not compared: behind the proxying host `Host` is `127.0.0.1:port`, and the
+//! `Origin` of the operator's page is the site's.
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, StatusCode, header};
@@ -12,14 +13,14 @@ use axum::response::{IntoResponse, Response};
 use super::problem::Problem;
 
 pub const INVOCATION_ID: &str = "x-azure-functions-invocationid";
-/// What a page may send to another site without asking first.
+/// Content types that a page may send to another site without a preflight.
 const SIMPLE_TYPES: [&str; 3] = [
     "application/x-www-form-urlencoded",
     "multipart/form-data",
     "text/plain",
 ];
 
-/// Refuses a request that changes something and that a page of another site may have sent.
+/// Refuses a request that changes something if a page of another site may have sent it.
 pub(super) async fn refuse_pages(request: Request, next: Next) -> Response {
     if is_refused(request.method(), request.headers()) {
         return Problem::new(

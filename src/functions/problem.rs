@@ -1,4 +1,4 @@
-//! Errors as our HTTP callers get them: ACS's own shape, ACS's own code where it gave one.
+//! Errors of the HTTP API: in ACS's shape, and with ACS's code where it returned one.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::store::documents::DocumentError;
 pub struct Problem {
     status: StatusCode,
     error: Value,
-    /// When the same request makes sense again.
+    /// When the caller may send the same request again.
     retry_after: Option<Duration>,
 }
 
@@ -37,7 +37,7 @@ impl Problem {
         }
     }
 
-    /// The recording is in no state for this. What ACS said about it comes along.
+    /// The state of the recording does not allow this. Includes what ACS reported.
     fn conflict(
         code: &str,
         message: &str,
@@ -88,7 +88,7 @@ struct ErrorBody {
     details: Option<Value>,
     /// `X-Microsoft-Skype-Chain-ID`, which Microsoft's support asks for.
     chain_id: Option<String>,
-    /// The recording that stands in the way.
+    /// The recording that conflicts with the request.
     recording_id: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! Query parameters that a route does not know are refused: a filter with a misspelt name would list everything, as if it
-//! matched. Knows the parameters of each route, and no value.
+//! Refuses query parameters that a route does not know: a filter with a misspelt name would list everything, as if all
+//! of it matched. Knows the parameters of each route, and no value.
 
 use std::collections::BTreeSet;
 
@@ -12,9 +12,9 @@ use url::form_urlencoded;
 use super::problem::Problem;
 use crate::suggestion;
 
-/// What the Functions host, or who calls it, may add to every request.
+/// Parameters that the Functions host, or its caller, may add to every request.
 const ALWAYS: [&str; 3] = ["code", "clientId", "secret"];
-/// Routes whose callers decide what they send: ACS, bots; and a browser's address line.
+/// Routes that accept any parameter: those for ACS and bots, and the page, which is opened in a browser.
 const ANYTHING: [&str; 5] = [
     "/api/recordings/callbacks",
     "/api/telephony/v3/conversations/{conversationId}/activities",
@@ -50,7 +50,7 @@ const PARAMETERS: [(&str, &[&str]); 5] = [
     ("/api/vault/deadlines", &["hours"]),
 ];
 
-/// Answers 400 to a parameter that the route does not know, or that is there twice.
+/// Responds with 400 to a parameter that is unknown to the route, or is given twice.
 pub async fn refuse_unknown(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>();
     let query = request.uri().query().unwrap_or_default();
@@ -90,7 +90,7 @@ fn problem(method: &Method, route: &str, query: &str) -> Option<Problem> {
     None
 }
 
-/// A parameter in whose value a `+` may have been sent unencoded, which reads as a space: ids have no spaces.
+/// A parameter whose value may contain an unencoded `+`, which is decoded as a space: ids have no spaces.
 pub fn with_plus(text: &str) -> String {
     text.replace(' ', "+")
 }

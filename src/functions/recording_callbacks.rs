@@ -1,7 +1,7 @@
-//! `RecordingCallbacks`: what ACS reports to `recordingStateCallbackUri`, authorized by ACS's own token.
+//! `RecordingCallbacks`: receives ACS's reports to `recordingStateCallbackUri`, authorized by ACS's own token.
 //!
-//! The host gives a request to the first function, by name, whose route and method match: this name sorts before
-//! `RecordingControl`, so that no function key is asked for.
+//! The host passes a request to the first function, by name, whose route and method match. This name sorts before
+//! `RecordingControl`, so the host requires no function key.
 //!
 //! <https://learn.microsoft.com/azure/communication-services/how-tos/call-automation/secure-webhook-endpoint>
 

@@ -1,5 +1,5 @@
 //! `RecordingControl` starts, pauses, resumes and stops recordings over HTTP; `RecordingReads` lists and shows them. They are
-//! two functions, so that a key of the one opens nothing of the other.
+//! two functions, so that a key of one does not authorize calls of the other.
 
 mod answer;
 
@@ -29,7 +29,7 @@ use crate::control::telephony;
 use crate::recording::RecordingId;
 pub use answer::{RecordingAnswer, RecordingList};
 
-/// The largest page of the list, and the one that is given unless another is asked for.
+/// The largest page of the list, and the default.
 const PAGE: usize = 100;
 
 /// Routes of `RecordingControl`.
@@ -204,7 +204,7 @@ pub(crate) async fn pause(
     let wish: PauseRecording = if body.trim_ascii().is_empty() {
         PauseRecording::default()
     } else {
-        // By way of a map: a struct would also be read from an array.
+        // Through a map: serde would also read a struct from an array.
         serde_json::from_slice::<Map<String, Value>>(&body)
             .and_then(|body| serde_json::from_value(Value::Object(body)))
             .map_err(|error| {
@@ -269,7 +269,7 @@ fn requester(headers: &HeaderMap) -> Requester {
     }
 }
 
-/// Who asks, where App Service's authentication stands in front of us.
+/// The caller's name, where App Service's authentication is enabled.
 pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
     let name = headers
         .get("x-ms-client-principal-name")?
@@ -279,7 +279,7 @@ pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
     (!name.is_empty()).then(|| name.chars().take(256).collect())
 }
 
-/// ACS takes UUIDs only; a key of another form is turned into one, the same for the same key.
+/// ACS accepts UUIDs only; a key of another form is converted to one, always the same for the same key.
 fn request_id(headers: &HeaderMap) -> Uuid {
     const KEYS: Uuid = Uuid::from_u128(0x8d0c_9a57_3f0e_5b6a_b8a3_7b1e_22d1_60c4);
     let Some(key) = headers.get("idempotency-key") else {

@@ -1,7 +1,7 @@
 //! `RecordingFileStatusUpdated`: the Event Grid trigger. Records first, then exports within the budget.
 //!
 //! Event Grid waits 30 s and then delivers again while the first run continues. So the next sweep does what is not done within
-//! `EVENT_BUDGET`, from the staged blocks; and each delivery of a burst is answered at once (`intake::dispatch`).
+//! `EVENT_BUDGET`, from the staged blocks; and each delivery of a burst gets its response at once (`intake::dispatch`).
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::export::ledger::LedgerError;
 use crate::intake::{Delivery, Origin};
 use serde_json::Value;
 
-/// Answers success once every chunk is in the ledger and every unreadable event is kept; 500 where another delivery helps:
-/// the ledger failed, or a call that is to be recorded could not be.
+/// Returns success once every chunk is in the ledger and every unreadable event is kept; 500 where another delivery
+/// helps: the ledger failed, or the recording of a call could not be started.
 pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationResponse {
     let budget = Budget::of(app.event_budget);
     let mut delivery = app.intake.begin(Origin::EventGrid);
@@ -26,7 +26,7 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
         error!(error = %ErrorChain(&error), "An event could not be recorded; it will be delivered again");
         return InvocationResponse::failure(format!("the ledger failed: {}", ErrorChain(&error)));
     }
-    // Its exports may take a while; what they were read from is not needed for it.
+    // The exports may take a while and do not need the request body.
     drop(body);
     let Delivery {
         recorded,
@@ -45,7 +45,7 @@ pub async fn invoke(State(app): State<Arc<App>>, body: Bytes) -> InvocationRespo
 /// Takes the events of an Event Grid trigger's envelope, one or many.
 ///
 /// # Errors
-/// When the ledger fails: the delivery must then come again.
+/// When the ledger fails: the delivery must then be retried.
 async fn take_envelope(delivery: &mut Delivery<'_>, body: &[u8]) -> Result<(), LedgerError> {
     match Invocation::parse(body).map(|invocation| invocation.binding("event")) {
         Ok(Some(Value::Array(events))) => Box::pin(delivery.take_all(&events)).await,

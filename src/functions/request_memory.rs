@@ -1,7 +1,8 @@
 //! Memory for request bodies: a process-wide budget, from which each request takes its worst case before it is parsed.
 //!
-//! A body of a megabyte of JSON may take a hundred times that when it is parsed; the platform ends a process that takes too
-//! much, and after three such ends the host gives up the whole app. A request without room is told to come again.
+//! A body of a megabyte of JSON may take a hundred times that when it is parsed. The platform kills a process that
+//! takes too much, and after three kills the host gives up on the whole app. A request that does not fit is asked to
+//! retry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,24 +18,25 @@ use tracing::warn;
 
 use super::problem::Problem;
 
-/// All bodies together, with what is made of them. The smallest plan of Azure Functions has 512 MB, of which the host takes 210.
+/// Limit of all bodies together, parsed values included. The smallest plan of Azure Functions has 512 MB, and its host
+/// takes 210 MB of them.
 const BUDGET_BYTES: usize = 160 << 20;
-/// The budget is counted in these.
+/// The unit of the budget.
 const UNIT_BYTES: usize = 1024;
-/// A body is there as it came, as text of its binding, as poison, and as what the storage sends.
+/// Copies of a body: as received, as text of its binding, as poison, and as sent to the storage.
 const COPIES: usize = 4;
-/// An object in memory, whatever it holds: `serde_json` keeps members in nodes of eleven.
+/// Size of an object in memory, whatever it contains: `serde_json` keeps members in nodes of eleven.
 const OBJECT_BYTES: usize = 700;
-/// A value in memory.
+/// Size of a value in memory.
 const VALUE_BYTES: usize = 80;
-/// A body comes from this machine's host, or from a caller whose connection has to do better than this.
+/// Time to receive a body: it comes from the host on this machine, or from a caller who must be faster than this.
 const READING_DEADLINE: Duration = Duration::from_secs(30);
 /// The largest body that the host itself accepts is 100 MiB.
 const DRAINED_BYTES: usize = 104 << 20;
 const DRAINING_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("30");
 
-/// The memory that requests may take.
+/// Memory budget of requests.
 #[derive(Clone)]
 pub struct RequestMemory {
     room: Arc<Semaphore>,
@@ -42,22 +44,22 @@ pub struct RequestMemory {
     on_too_large: OnTooLarge,
 }
 
-/// How a body beyond the limit is answered.
+/// Response to a body beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTooLarge {
-    /// 413: the caller is told.
+    /// 413, for callers who can act on it.
     Refuse,
-    /// 503: Event Grid drops an event that is answered with 413.
+    /// 503, because Event Grid drops an event that is answered with 413.
     AskAgain,
 }
 
-/// What one request has taken; given back when it is dropped.
+/// Share of one request in the budget; returned on drop.
 struct Reservation {
     room: Arc<Semaphore>,
     taken: Option<OwnedSemaphorePermit>,
 }
 
-/// Why a request's body is not read.
+/// Why the body of a request was not read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refused {
     NoRoom,
@@ -85,7 +87,7 @@ impl RequestMemory {
         }
     }
 
-    /// Reads the body of a request within the budget, and keeps what it takes until the response is there.
+    /// Reads the body of a request within the budget, and keeps its share until the response is complete.
     pub async fn reserve(self, request: Request, next: Next) -> Response {
         let (parts, body) = request.into_parts();
         if body.is_end_stream() {
@@ -112,7 +114,7 @@ impl RequestMemory {
         }
     }
 
-    /// Reads a body whose length the sender may have announced; one that is read piece by piece takes its room piece by piece.
+    /// Reads a body. Takes its memory at once if the sender announced the length, otherwise piece by piece.
     async fn read(
         &self,
         pieces: &mut BodyDataStream,
@@ -152,8 +154,8 @@ impl RequestMemory {
     }
 }
 
-/// Reads the rest of a refused body and drops it, within bounds. The host writes the whole body before it reads the answer:
-/// a connection that is closed on it turns our answer into a 502 of the host.
+/// Reads the rest of a refused body and drops it, within bounds. The host writes the whole body before it reads the
+/// response: if the connection closes meanwhile, the host responds with 502 instead of our response.
 async fn drain(mut pieces: BodyDataStream) {
     let draining = async {
         let mut drained_bytes = 0;
@@ -164,12 +166,12 @@ async fn drain(mut pieces: BodyDataStream) {
             }
         }
     };
-    // A body that does not end in time is cut off; the answer is the same.
+    // A body that does not end in time is cut off; the response is the same.
     let _ = tokio::time::timeout(DRAINING_DEADLINE, draining).await;
 }
 
 impl Reservation {
-    /// Takes more; a request never waits for room while it holds some.
+    /// Takes more; a request never waits for memory while it holds some.
     fn grow(&mut self, bytes: usize) -> Result<(), Refused> {
         let units = u32::try_from(bytes.div_ceil(UNIT_BYTES)).map_err(|_| Refused::NoRoom)?;
         let more = Arc::clone(&self.room)
@@ -183,7 +185,7 @@ impl Reservation {
     }
 }
 
-/// The most that JSON takes when it is parsed, by what it is made of.
+/// The most memory that JSON takes when it is parsed, estimated from its elements.
 fn parsed_bytes(content: &[u8]) -> usize {
     content.iter().fold(0, |bytes: usize, byte| {
         bytes.saturating_add(match byte {
@@ -212,7 +214,7 @@ impl Refused {
         }
         warn!(
             error = code,
-            "A request was not read; its sender is asked to come again"
+            "A request was not read; its sender is asked to retry"
         );
         let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, message);
         let mut response = problem.into_response();

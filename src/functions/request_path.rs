@@ -1,8 +1,8 @@
-//! The path of a request, as it really arrives: in any case, with or without a slash at its end, with ids encoded once or, by
-//! a host that proxies, twice. It becomes the one form that the routes are written in. Pure; knows no route's handler.
+//! Normalizes the path of a request as it arrives: in any case, with or without a trailing slash, with ids encoded once
+//! or, by a host that proxies, twice. The result has the one form of our routes. Pure; knows no route's handler.
 //!
-//! The path is split before it is decoded, and each segment is decoded once: an encoded slash ends no segment, so that no
-//! path that the host gave to an anonymous function leads to one with a key.
+//! The path is split before it is decoded, and each segment is decoded once: an encoded slash does not end a segment,
+//! so a path that the host passed to an anonymous function never reaches one with a key.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use super::host_form::HostForm;
 use super::problem::Problem;
 
-/// RFC 3986 §2.3, and what else stands in our routes as it is.
+/// All but the unreserved characters of RFC 3986 §2.3 and those that our routes contain unencoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -37,7 +37,7 @@ pub enum InvalidPath {
     EncodedTwice,
 }
 
-/// Serves `routes` with every request's path in its one form.
+/// Serves `routes` with the normalized path of every request.
 pub fn with_one_form(routes: Router) -> Router {
     Router::new().fallback(move |mut request: Request| {
         let routes = routes.clone();
@@ -95,7 +95,7 @@ fn one_form(uri: &Uri, form: HostForm) -> Result<Uri, InvalidPath> {
     Ok(Uri::from_parts(parts).expect("only the path is another"))
 }
 
-/// Whether the segment after these is an id, or a ticket: every other one is a word of a route, in any case.
+/// Whether the segment after these is an id or a ticket. Every other segment is a word of a route, in any case.
 fn is_id(before: &[String], segment: &str) -> bool {
     let second = before.get(1).map_or("", String::as_str);
     match (second, before.len()) {
@@ -105,7 +105,7 @@ fn is_id(before: &[String], segment: &str) -> bool {
     }
 }
 
-/// A host that proxies encodes the `%` of `%2F` again, and of nothing else.
+/// A host that proxies encodes the `%` of `%2F` again, and no other `%`.
 fn id(decoded: Cow<'_, str>, form: HostForm) -> Result<String, InvalidPath> {
     let id = match form {
         HostForm::Proxied => decoded.replace("%2F", "/").replace("%2f", "/"),
@@ -145,7 +145,7 @@ mod tests {
         "/api/Telephony/v3/Conversations/A%20b;c/Activities/X",
         "/api/telephony/v3/conversations/A%20b%3Bc/activities/X"
     )]
-    // A word of a route is not put together from parts.
+    // A route word must not be assembled from parts.
     #[case("/api/vault%2Fsummary", "/api/vault%2Fsummary")]
     #[case("/api/vault//summary", "/api/vault//summary")]
     #[case("/RecordingControl", "/RecordingControl")]

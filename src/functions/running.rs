@@ -1,5 +1,5 @@
-//! Requests under way. Each runs in a task of its own to its end, also when its caller leaves or its host dies: an export
-//! that is dropped half-way keeps its claim until the claim runs out.
+//! Requests under way. Each runs in a task of its own to its end, even when its caller disconnects or its host dies: an
+//! export that is dropped half-way keeps its claim until the claim expires.
 
 use axum::extract::Request;
 use axum::middleware::Next;
@@ -17,7 +17,7 @@ pub async fn to_its_end(in_flight: InFlight, request: Request, next: Next) -> Re
         drop(counted);
         response
     };
-    // A panic below is an answer already; what fails here is the runtime, which is ending.
+    // A panic in a handler is already a response. A failure here means that the runtime is shutting down.
     tokio::spawn(running.in_current_span())
         .await
         .unwrap_or_else(|_| InvocationResponse::failure("the handler is ending").into_response())

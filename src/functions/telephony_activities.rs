@@ -2,8 +2,8 @@
 //!
 //! <https://learn.microsoft.com/azure/bot-service/rest-api/bot-framework-rest-connector-api-reference#send-to-conversation>
 //!
-//! The function is anonymous at the host, because a bot's connector client can show no function key: the bot is let in by its
-//! token (`TELEPHONY_APP_ID`) or by a key (`TELEPHONY_KEY`), shown as a function key is.
+//! The function is anonymous at the host, because a bot's connector client cannot send a function key. A token
+//! (`TELEPHONY_APP_ID`) or a key (`TELEPHONY_KEY`), sent like a function key, authorizes the bot.
 
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ pub(crate) async fn reply(
     send(app, Path(path.0), query, headers, body).await
 }
 
-/// The key, where one is set and shown; else the bot's token.
+/// Checks the key, where one is set and sent; otherwise the bot's token.
 async fn authorize(
     door: &TelephonyDoor,
     query: Option<&str>,

@@ -1,4 +1,4 @@
-//! A span around each invocation, below the one of the caller: the host, or the host's caller.
+//! A span for each invocation, as a child of the span of the host or of the host's caller.
 
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
@@ -8,7 +8,7 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::telemetry;
 
-/// What an invocation is called in traces.
+/// Name of an invocation in traces.
 #[derive(Debug, Clone, Copy)]
 pub struct Traced {
     pub function: &'static str,
@@ -22,7 +22,7 @@ impl Traced {
         Self { function, trigger }
     }
 
-    /// One span for each invocation: a request that was unfolded from an envelope has its own already, if the host traces.
+    /// One span for each invocation: a request from an envelope already has one if the host traces.
     pub async fn trace(self, request: Request, next: Next) -> Response {
         if !Span::current().is_none() {
             return next.run(request).await;
@@ -36,7 +36,8 @@ impl Traced {
         response
     }
 
-    /// For the envelopes of HTTP triggers: where the host does not trace, the request inside may name its caller's trace.
+    /// For the envelopes of HTTP triggers: where the host does not trace, the inner request may carry its caller's
+    /// trace.
     pub async fn trace_if_the_host_does(self, request: Request, next: Next) -> Response {
         if request.headers().contains_key("traceparent") {
             self.trace(request, next).await

@@ -1,11 +1,11 @@
-//! The vault over HTTP: what there is, one recording with all that is known of it, its media, and, where `OPERATOR_ACTIONS`
-//! is on, what an operator may do.
+//! The vault over HTTP: lists, one recording in detail, its media, and, where `OPERATOR_ACTIONS` is on, the actions of
+//! an operator.
 //!
 //! | function | routes |
 //! |---|---|
 //! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`; the host asks for a function key |
-//! | `VaultActions` | `POST` of the same: what an operator may do; its key is another one |
-//! | `VaultPlay` | `vault/play/{ticket}`: media for whoever has a ticket |
+//! | `VaultActions` | `POST` of the same: actions of an operator; has a key of its own |
+//! | `VaultPlay` | `vault/play/{ticket}`: media, for callers with a ticket |
 //! | `VaultPage` | `vault`: the page |
 
 pub mod acceptance;
@@ -92,7 +92,7 @@ pub fn action_routes() -> Router<Arc<App>> {
             "/api/vault/poison/{sha256}/dismiss",
             post(acknowledgements::dismiss),
         )
-        // As before it could be read with a reader's key; the same ticket.
+        // The route from before a reader's key was accepted; issues the same ticket.
         .route(
             "/api/vault/chunks/{document_id}/ticket",
             post(media::ticket),
@@ -119,7 +119,7 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
     http_envelope::invoke(routes, "vault", &body).await
 }
 
-/// A browser tells nobody where it was.
+/// The browser sends no referrer.
 async fn without_referrer(mut response: Response) -> Response {
     response.headers_mut().insert(
         header::REFERRER_POLICY,

@@ -1,5 +1,5 @@
-//! Events that end the process each time: large ones are noted before they are taken, and what processes ended over is taken
-//! alone, and then set aside. It knows no event types.
+//! Handles events that crash the process each time: notes large ones before they are taken; an event over which
+//! processes ended is taken alone, and then set aside. It knows no event types.
 //!
 //! ```text
 //! arrival 1, 2   beside others
@@ -29,7 +29,8 @@ const TURNS: u32 = 1 << 16;
 /// The turns in which events are taken.
 pub(super) struct Turns(Semaphore);
 
-/// An arrival that is noted in the ledger. Where it is dropped before its end, the process goes on, and it does not count.
+/// An arrival that is noted in the ledger. If it is dropped early, the process still runs, and the arrival does not
+/// count.
 pub(super) struct NotedArrival {
     ledger: ChunkLedger,
     event: Sha256Digest,
@@ -46,7 +47,7 @@ impl Turns {
         self.of(1).await
     }
 
-    /// Waits until nothing else is taken, and lets nothing else begin.
+    /// Waits until no other event is being taken, and blocks new ones.
     pub async fn alone(&self) -> SemaphorePermit<'_> {
         self.of(TURNS).await
     }
@@ -67,7 +68,7 @@ impl NotedArrival {
         }
     }
 
-    /// Says that the process is at work for as long as `taking` runs.
+    /// Renews the note while `taking` runs, to show that the process still works on the event.
     pub async fn during<T>(&self, taking: impl Future<Output = T>) -> T {
         let renewing = async {
             loop {
@@ -81,7 +82,7 @@ impl NotedArrival {
         tokio::select! {
             biased;
             taken = taking => taken,
-            () = renewing => unreachable!("it goes on for ever"),
+            () = renewing => unreachable!("renewing never ends"),
         }
     }
 
@@ -98,7 +99,7 @@ impl Drop for NotedArrival {
             return;
         };
         let (ledger, event, token) = (self.ledger.clone(), self.event, self.token);
-        // Not awaited: where it fails, the arrival counts, and the event is taken more carefully than it need be.
+        // Not awaited: if it fails, the arrival counts, and the event is handled more carefully than necessary.
         runtime.spawn(async move {
             if let Err(error) = ledger.forget_arrival(event, token).await {
                 tracing::debug!(error = %ErrorChain(&error), "Could not take back the note of a large event");
@@ -107,7 +108,7 @@ impl Drop for NotedArrival {
     }
 }
 
-/// What an event is noted under; `None` for one that is small.
+/// The key of the note of an event; `None` for a small event.
 pub(super) fn digest_of_large(event: &Value) -> Option<Sha256Digest> {
     let mut length = Length(0);
     // It counts, and cannot fail.

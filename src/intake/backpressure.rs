@@ -1,6 +1,6 @@
 //! Limits how many deliveries wait for their exports.
 //!
-//! Event Grid wants its answer within 30 s, and delivers a burst faster the faster it is answered.
+//! Event Grid expects a response within 30 s, and the faster we respond, the faster it delivers a burst.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +12,7 @@ const AT_WORK: usize = 256;
 
 /// The deliveries that are in flight in this process.
 pub struct DeliveryBackpressure {
-    /// As many deliveries may wait at once.
+    /// Allows this many deliveries to wait at once.
     comfortable: usize,
     waiting: AtomicUsize,
     exceeded: Notify,
@@ -29,7 +29,7 @@ impl Drop for Presence<'_> {
 }
 
 impl DeliveryBackpressure {
-    /// As many as can export at once may wait.
+    /// Allows as many waiting deliveries as can export at once.
     pub fn new(comfortable: usize) -> Self {
         let at_work = Arc::new(Semaphore::new(AT_WORK));
         Self {
@@ -40,7 +40,7 @@ impl DeliveryBackpressure {
         }
     }
 
-    /// One more waits, until what is returned is dropped.
+    /// Counts one more waiting delivery until the returned value is dropped.
     pub fn enter(&self) -> Presence<'_> {
         if self.waiting.fetch_add(1, Ordering::SeqCst) >= self.comfortable {
             self.exceeded.notify_waiters();
@@ -48,12 +48,12 @@ impl DeliveryBackpressure {
         Presence(self)
     }
 
-    /// Room for one more delivery's exports, until what is returned is dropped.
+    /// Reserves a slot for one more delivery's exports until the returned value is dropped.
     pub fn begin_work(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.at_work).try_acquire_owned().ok()
     }
 
-    /// Resolves as soon as more deliveries wait than may.
+    /// Resolves as soon as more deliveries wait than allowed.
     pub async fn exceeded(&self) {
         let mut notified = std::pin::pin!(self.exceeded.notified());
         notified.as_mut().enable();

@@ -1,4 +1,4 @@
-//! Events of calls: one that starts may be recorded by the policy, one that ends is a reason to ask ACS.
+//! Events of calls: the policy may record a call that starts; the end of a call is a reason to query ACS.
 
 use tracing::{error, warn};
 
@@ -21,7 +21,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Starts the recording of a call. A start that may succeed later makes Event Grid deliver again: a call that is not
+    /// Starts the recording of a call. If a later start may succeed, Event Grid must deliver again: a call that is not
     /// recorded is a loss too.
     pub(super) async fn auto_record(&mut self, call: &CallStarted) {
         if let Some(text) = self.is_past(call) {
@@ -50,7 +50,7 @@ impl Delivery<'_> {
         self.logs.push(text);
     }
 
-    /// Why a call is not recorded although the policy might: nobody expects a recording to start long after its call did.
+    /// Why a call is not recorded although the policy might: a recording must not start long after its call did.
     fn is_past(&self, call: &CallStarted) -> Option<String> {
         let policy = self.intake.auto_record.as_ref()?;
         if self.origin == Origin::Replay {

@@ -13,7 +13,7 @@ use crate::metrics;
 use crate::recording::{IncomingEvent, MOST_FILES, RecordingChunk, RecordingFileStatusUpdated};
 use serde_json::Value;
 
-/// Whose files an event announces.
+/// The owner of the files that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChunkOrigin {
     Recording(Solicitation),
@@ -60,7 +60,7 @@ impl Delivery<'_> {
             let kept = ledger.keep_event(event, WhyKept::Continued, CHUNKS_AT_ONCE);
             kept.await?;
             self.logs.push(format!(
-                "The sweep goes on with {} more chunks",
+                "The sweep continues with {} more chunks",
                 chunk_count - CHUNKS_AT_ONCE
             ));
         }
@@ -72,7 +72,7 @@ impl Delivery<'_> {
                     format!("chunk `{id}` is known already, and this event names another location for it, which is not one of ACS's")
                 }),
                 Ok(Recorded::TooManyFiles) => problems.add(|| {
-                    format!("chunk `{id}` has {MOST_FILES} files already, and this event tells of another")
+                    format!("chunk `{id}` has {MOST_FILES} files already, and this event announces another")
                 }),
                 Ok(
                     Recorded::New
@@ -87,7 +87,7 @@ impl Delivery<'_> {
         if logging == Logging::Together {
             info!(chunks = chunk_count, "Recorded the chunks of one event");
         }
-        // Once for the event, however many of its chunks are wrong.
+        // Once for the event, however many of its chunks are invalid.
         if let Some(reason) = problems.reason() {
             failed = self.keep_poison(event, &reason).await.err().or(failed);
         }
@@ -144,9 +144,9 @@ impl Delivery<'_> {
                 error!(document.id = %id, chunk.index = index, recording.id = recording_id, "An event names another place for chunk `{id}`; its file is exported beside the first, and nothing of it is deleted at ACS until `recording-vault accept {id} --place <n>`");
             }
             (Recorded::OtherFile(OtherFile::Longer), _) => {
-                warn!(document.id = %id, chunk.index = index, recording.id = recording_id, "A later event tells of chunk `{id}` that it is longer or ends otherwise; its file is exported once more, beside the first");
+                warn!(document.id = %id, chunk.index = index, recording.id = recording_id, "A later event reports that chunk `{id}` is longer or ends otherwise; its file is exported once more, beside the first");
             }
-            // The event's poison says it.
+            // The event's poison contains it.
             (Recorded::NotAdmitted | Recorded::TooManyFiles, _) | (_, Logging::Together) => {}
         }
         if matches!(recorded, Recorded::Erased | Recorded::LeftToErasure) {
@@ -175,13 +175,13 @@ impl Delivery<'_> {
         Ok(())
     }
 
-    /// Takes over into the register what an event announces. `None`: whether its recording was erased is unknown, and Event
+    /// Records what an event announces in the register. `None`: whether its recording was erased is unknown, and Event
     /// Grid delivers again.
     async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announcement> {
         match self.intake.control.announced(update).await {
             Ok(announcement) => Some(announcement),
             Err(error) => {
-                // The chunks come first; a second delivery of this event lets the register catch up.
+                // The chunks were recorded first; a second delivery of this event updates the register.
                 warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
                 self.again
                     .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
@@ -208,7 +208,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// Whether somebody asked for the recording: through this app, or by a call whose start was announced.
+    /// Whether the recording was requested: through this app, or by a call whose start was announced.
     pub(super) async fn origin_of(
         &self,
         announcement: Announcement,

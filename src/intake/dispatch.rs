@@ -1,6 +1,7 @@
 //! Exports the chunks of a delivery. Waits for them unless too many deliveries are in flight.
 //!
-//! Everything announced is durable before: an export that continues behind its answer loses nothing if the process is killed.
+//! Everything announced is durable before: an export that continues after the response loses nothing if the process is
+//! killed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -114,7 +115,7 @@ impl Dispatch {
     }
 }
 
-/// Says in one sentence where a drive left its chunk.
+/// Describes the outcome of a drive in one sentence.
 pub fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) -> String {
     match outcome {
         Ok(DriveOutcome::Exported { receipt }) => {
@@ -129,7 +130,7 @@ pub fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) ->
                 format!("Chunk {id} is in the vault and deleted at ACS")
             }
             ChunkState::InPlace { files, .. } => format!(
-                "Chunk {id} lies in your own storage: SHA-256 {}",
+                "Chunk {id} is in your own storage: SHA-256 {}",
                 files.media.sha256
             ),
             ChunkState::SourceLeft { reason, .. } => {
@@ -152,7 +153,7 @@ pub fn described(id: &DocumentId, outcome: Result<DriveOutcome, LedgerError>) ->
         Ok(DriveOutcome::Failed { reason, until }) => {
             format!("Chunk {id} is tried again at {until}: {reason}")
         }
-        Ok(DriveOutcome::OutOfBudget) => format!("Chunk {id} goes on with the next sweep"),
+        Ok(DriveOutcome::OutOfBudget) => format!("The next sweep continues chunk {id}"),
         Ok(DriveOutcome::Busy | DriveOutcome::ClaimLost) => {
             format!("Chunk {id} is exported by another invocation")
         }

@@ -1,8 +1,8 @@
-//! What is wrong with the chunks of one event: one sentence of bounded length, however many there are.
+//! The problems of the chunks of one event: one sentence of bounded length, however many there are.
 
 use crate::recording::RecordingFileStatusUpdated;
 
-/// Wrong chunks of one event that are named.
+/// Invalid chunks of one event that are named.
 const NAMED: usize = 5;
 
 /// The first problems of an event, and how many there are.
@@ -33,7 +33,7 @@ impl EventProblems {
         }
     }
 
-    /// All of it; `None` where nothing is wrong.
+    /// The whole sentence; `None` if there is no problem.
     pub fn reason(&self) -> Option<String> {
         let named = self.named.join("; ");
         match (self.named.is_empty(), self.count - self.named.len()) {

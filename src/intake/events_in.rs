@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::Value;
 
-/// Returns the events of a document, whatever it is wrapped in; `None` when it holds none.
+/// Returns the events of a document, in any wrapping; `None` if it has none.
 pub fn events_in(content: &[u8]) -> Option<Vec<Value>> {
     let content = content
         .strip_prefix(b"\xef\xbb\xbf")

@@ -1,4 +1,4 @@
-//! Removes what events left behind and nothing needs any more: old poison, and old notes of calls.
+//! Removes leftovers of events: old poison, and old notes of calls.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,15 +14,15 @@ const EVERY: SignedDuration = SignedDuration::from_hours(6);
 /// Poison that one sweep looks at.
 const LOOKED_AT: usize = 200;
 
-/// How far this process is.
+/// Progress of this process.
 #[derive(Debug, Default)]
 pub(super) struct Housekeeping(Mutex<Place>);
 
 #[derive(Debug, Default, Clone)]
 struct Place {
-    /// When the next look begins.
+    /// When the next pass begins.
     next_at: Option<Timestamp>,
-    /// After which poison this one goes on.
+    /// The poison after which this pass continues.
     after: Option<String>,
 }
 
@@ -40,7 +40,7 @@ impl Housekeeping {
 }
 
 impl Intake {
-    /// Looks through a part of the poison, if a look is due.
+    /// Checks a part of the poison, if a pass is due.
     ///
     /// # Errors
     /// When the storage fails.

@@ -1,4 +1,4 @@
-//! Goes on with events that are kept whole: those with more chunks than one delivery takes, and those that were set aside.
+//! Continues events that are kept whole: those with more chunks than one delivery takes, and those that were set aside.
 
 use tracing::{error, info, warn};
 
@@ -10,7 +10,7 @@ use crate::recording::IncomingEvent;
 use crate::store::digest::Sha256Digest;
 
 impl Intake {
-    /// Goes on with the events that are kept, until the budget is spent. One that fails does not stop the others.
+    /// Continues the kept events until the budget is spent. A failed one does not stop the others.
     ///
     /// # Errors
     /// When the list of kept events cannot be read.
@@ -25,7 +25,7 @@ impl Intake {
                 Err(error) => Err(error),
             };
             if let Err(error) = continued {
-                warn!(event = %event, error = %ErrorChain(&error), "Could not go on with a kept event; a later sweep tries again");
+                warn!(event = %event, error = %ErrorChain(&error), "Could not continue with a kept event; a later sweep tries again");
             }
         }
         Ok(())
@@ -47,7 +47,7 @@ impl Intake {
         }
     }
 
-    /// Tries an event alone that was set aside, while ACS may have its files.
+    /// Tries a set-aside event on its own, while ACS may have its files.
     async fn try_set_aside(
         &self,
         event: Sha256Digest,
@@ -66,7 +66,7 @@ impl Intake {
         if chunk_count <= CHUNKS_AT_ONCE {
             self.ledger.finish_kept_event(event).await?;
         }
-        // Where something of it cannot be read, it is poison for that.
+        // If a part of it cannot be read, it stays poison for that reason.
         if delivery.unreadable.is_empty() {
             self.ledger.remove_poison(&event.to_string()).await?;
         }

@@ -1,4 +1,4 @@
-//! What a notice tells, as a CloudEvent, looked up when it is sent: only what is true is told.
+//! Builds the CloudEvent of a notice when it is sent, from the current state: only true facts are sent.
 
 use std::error::Error;
 
@@ -35,7 +35,7 @@ pub(super) enum Telling {
         data: Value,
     },
     NotYet,
-    /// It is not true any more, or what it names is gone.
+    /// It is no longer true, or its subject no longer exists.
     NoMore,
 }
 
@@ -62,7 +62,7 @@ impl CloudEvent {
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// Looks up what a notice tells.
+/// Looks up the fact of a notice.
 pub(super) async fn telling(
     ledger: &ChunkLedger,
     register: &RecordingRegister,
@@ -142,7 +142,7 @@ fn of_chunk(notice: &Notice, document_id: &DocumentId, entry: &LedgerEntry) -> T
     }
 }
 
-/// What is known of a chunk, and nothing of who took part.
+/// The known facts of a chunk, without its participants.
 fn chunk_data(entry: &LedgerEntry) -> Value {
     let chunk = &entry.chunk;
     let mut data = json!({

@@ -17,7 +17,7 @@ use crate::vault::VaultUrl;
 use crate::vault::azure::redacted;
 use crate::vault::url::ContainerUrl;
 
-/// The client's own repetitions included.
+/// Includes the client's own retries.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The URL of a queue; with a SAS it is a secret.
@@ -34,11 +34,11 @@ impl NotifyQueueUrl {
 impl FromStr for NotifyQueueUrl {
     type Err = String;
 
-    /// Says what is wrong without repeating the URL, which may hold a SAS.
+    /// Describes the problem without repeating the URL, which may contain a SAS.
     fn from_str(text: &str) -> Result<Self, String> {
         let expected =
             "expected https://<account>.queue.core.windows.net/<queue>, with or without a SAS";
-        // The rules of a container hold for a queue as well: https, a name, no token over plain http.
+        // The rules of a container apply to a queue too: https, a name, no token over plain http.
         match text.parse() {
             Ok(VaultUrl::Container(url)) => Ok(Self(url)),
             Ok(VaultUrl::Directory(_)) => Err(format!("is a directory; {expected}")),
@@ -73,7 +73,7 @@ impl NotifyQueue {
         })
     }
 
-    /// Puts an event into the queue, which the first one makes.
+    /// Puts an event into the queue; creates the queue for the first one.
     ///
     /// # Errors
     /// When the queue does not take it.

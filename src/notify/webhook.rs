@@ -1,4 +1,5 @@
-//! The webhook: a CloudEvent in structured mode, signed as Standard Webhooks says. It must not know what events tell.
+//! The webhook: a CloudEvent in structured mode, signed according to Standard Webhooks. It must not know the content of
+//! events.
 //!
 //! <https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md>
 
@@ -16,16 +17,16 @@ use url::Url;
 use super::{CloudEvent, NotTaken};
 
 const PREFIX: &str = "whsec_";
-/// Of a secret, as the specification demands.
+/// Length of a secret that the specification requires.
 const KEY_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 /// Standard Webhooks advises 15 to 30 s.
 const DEADLINE: Duration = Duration::from_secs(15);
 
-/// Signs events. It has no `Display` and does not show itself in `Debug`.
+/// Signs events. Has no `Display`, and its `Debug` is redacted.
 #[derive(Clone)]
 pub struct WebhookSecret(Vec<u8>);
 
-/// What is wrong with a secret. Never repeats it.
+/// Problem of a secret. Never repeats the secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "is not `whsec_` and 24 to 64 bytes in base64; make one: echo whsec_$(openssl rand -base64 32)"
@@ -59,7 +60,7 @@ impl WebhookSecret {
     }
 }
 
-/// Where events are posted, and how they are signed. The URL may hold a secret of the receiver: it is in no log.
+/// Where events are posted, and how they are signed. The URL may contain a secret of the receiver: it is never logged.
 #[derive(Clone)]
 pub struct WebhookConfig {
     pub url: Url,

@@ -9,10 +9,10 @@
 //! ```
 //! Each process has a log of its own, so no two compete for its end, and what processes write adds up. What is missing of one
 //! log, or a whole log that is gone, shows in the checkpoints; what is missing of those shows where a checkpoint was noted
-//! elsewhere: in the receipts in the vault, and by whoever keeps what `audit verify` prints.
+//! elsewhere: in the receipts in the vault, and where the output of `audit verify` is kept.
 //!
-//! A record is written *before* what it tells takes effect: after a kill it may stand there twice, or for something that was
-//! done only later, but nothing is done without it.
+//! A record is written *before* its action takes effect: after a kill the log may have it twice, or before an action
+//! that was only done later, but no action is done without it.
 
 mod access;
 mod action;
@@ -48,26 +48,26 @@ pub use record::{Actor, AuditRecord};
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use verification::AuditReport;
 
-/// Logs that a sweep may close in a row before something is written into one.
+/// How many logs in a row a sweep may close before a record is written into one.
 const CLOSINGS_TOLERATED: u32 = 4;
 
 /// Records of access in one document.
 const RECORDS_AT_ONCE: usize = 1000;
 
-/// Appends to the log. Records that come at once go into one document.
+/// Appends to the log. Simultaneous records go into one document.
 pub struct AuditLog {
     store: Arc<dyn DocumentStore>,
     clock: Arc<dyn Clock>,
     waiting: Mutex<Vec<Waiting>>,
-    /// Held while a document is written. `None` until something is.
+    /// Locked while a document is written. `None` before the first write.
     own: tokio::sync::Mutex<Option<OwnLog>>,
     known: Mutex<KnownNewest>,
     accesses: Mutex<Accesses>,
-    /// The day whose stamp is known to be there.
+    /// The day whose stamp is known to exist.
     stamped_day: Mutex<Option<String>>,
 }
 
-/// A record on its way, and who waits for it.
+/// A record that is being written, and its waiting caller.
 struct Waiting {
     record: AuditRecord,
     done: oneshot::Sender<Result<AuditPosition, String>>,
@@ -103,7 +103,7 @@ impl AuditLog {
     /// Appends a record; returns when it is durable, with the place of the document that has it.
     ///
     /// # Errors
-    /// When the storage fails: what the record tells must then not be done.
+    /// When the storage fails: the action of the record must then not be done.
     pub async fn append(
         &self,
         actor: Actor,
@@ -123,14 +123,14 @@ impl AuditLog {
         let mut own = self.own.lock().await;
         match written.try_recv() {
             Err(TryRecvError::Empty) => {}
-            // The writer before us has written ours along.
+            // The previous writer has written our record too.
             outcome => return received(outcome),
         }
         let mut batch = Batch {
             log: self,
             waiting: std::mem::take(&mut *self.waiting()),
         };
-        // One whose caller has gone need not be written: what it tells is not done.
+        // A record whose caller has gone need not be written: its action is not done.
         batch.waiting.retain(|waiting| !waiting.done.is_closed());
         let records: Vec<AuditRecord> = batch
             .waiting
@@ -142,7 +142,7 @@ impl AuditLog {
             .await
             .map_err(|error| ErrorChain(&error).to_string());
         for waiting in std::mem::take(&mut batch.waiting) {
-            // A caller that has gone needs no answer.
+            // A caller that has gone needs no result.
             let _ = waiting.done.send(outcome.clone());
         }
         received(written.try_recv())

@@ -1,8 +1,8 @@
-//! SHA-256 that can be put down after any whole block and taken up again by another process.
+//! SHA-256 that can be suspended after any whole block and resumed by another process.
 //!
 //! The chaining value of FIPS 180-4 §6.2 is all the state there is between 64-byte words: 32 bytes that travel in the
-//! [`BlockId`](crate::export::block::BlockId) of every staged block. That is how an export that was killed goes on without reading
-//! the staged bytes back, and still ends with the SHA-256 of the whole.
+//! [`BlockId`](crate::export::block::BlockId) of every staged block. So an export that was killed resumes without
+//! reading the staged bytes back, and still ends with the SHA-256 of the whole.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ const INITIAL: [u32; 8] = [
 pub struct Sha256Digest([u8; 32]);
 
 impl Sha256Digest {
-    /// What stands where there is nothing to digest.
+    /// Placeholder where there is nothing to digest.
     pub const ZERO: Self = Self([0; 32]);
 
     /// The digest of bytes that are all in memory.
@@ -93,7 +93,8 @@ impl ChainingValue {
     /// The state after a block that is not the last.
     ///
     /// # Panics
-    /// When the block is not a whole number of 64-byte words: blocks are cut so, and `BLOCK_SIZE` is checked at the door.
+    /// When the block is not a whole number of 64-byte words: blocks are cut to such sizes, and `BLOCK_SIZE` is
+    /// validated when settings are read.
     #[must_use]
     pub fn after(self, block: &[u8]) -> Self {
         let (words, rest) = block.as_chunks::<WORD>();

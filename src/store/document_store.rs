@@ -1,4 +1,4 @@
-//! What the ledger asks of its storage: small documents, written only under a condition.
+//! The storage that the ledger needs: small documents, written only under a condition.
 
 use std::error::Error;
 
@@ -19,19 +19,19 @@ pub struct Versioned {
 /// Under which condition a write may take effect. There is no unconditional write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Precondition {
-    /// Nothing stands under the key.
+    /// The key has no document.
     Absent,
-    /// What stands there is what was read.
+    /// The document still has the version that was read.
     Unchanged(Version),
 }
 
-/// What became of a conditional write.
+/// Outcome of a conditional write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutOutcome {
     /// The document has this version now.
     Written(Version),
-    /// The condition does not hold: another writer was first. Nothing was changed by this request, but a repetition of it that
-    /// the client library made by itself may have been the other writer.
+    /// The condition does not hold: another writer was first. This request changed nothing, but a retry of it by the
+    /// client library may have been the other writer.
     Conflict,
 }
 
@@ -41,7 +41,7 @@ impl PutOutcome {
     }
 }
 
-/// What became of a conditional removal.
+/// Outcome of a conditional removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DocumentRemoval {
     /// There is no such document, whether this request or an earlier one removed it.
@@ -76,7 +76,7 @@ pub trait DocumentStore: Send + Sync {
         condition: Precondition,
     ) -> Result<PutOutcome, StoreError>;
 
-    /// Removes the document under `key`; one that is not there is removed already.
+    /// Removes the document under `key`; succeeds if it does not exist.
     async fn remove(&self, key: &str) -> Result<(), StoreError>;
 
     /// Removes the document under `key` if it has this version.

@@ -1,8 +1,8 @@
-//! JSON documents in the ledger's storage, and the one compare-and-swap loop by which all of them change.
+//! JSON documents in the ledger's storage, and the compare-and-swap loop for all changes to them.
 //!
-//! Each write leaves its id in the document (`recentWrites`), for two reasons. A client library repeats requests by itself, so
-//! a conflict may be our own write whose answer was lost: we read again and find its id. And no two versions of a document
-//! have the same content, so a version that is a hash of the content never comes back.
+//! Each write leaves its id in the document (`recentWrites`), for two reasons. A client library retries requests by
+//! itself, so a conflict may be our own write whose response was lost: we read again and find its id. And no two
+//! versions of a document have the same content, so a version that is a hash of the content never comes back.
 
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ pub enum Decision<T, O> {
     Leave(O),
 }
 
-/// What a change came to.
+/// Outcome of a change.
 #[derive(Debug)]
 pub struct Decided<T, O> {
     pub outcome: O,
@@ -64,12 +64,12 @@ pub struct Decided<T, O> {
     pub stored: Option<Stored<T>>,
 }
 
-/// What became of one conditional write.
+/// Outcome of one conditional write.
 #[derive(Debug)]
 pub enum WriteOutcome<T> {
     /// Written. Other writers may have changed the document since.
     Written(Stored<T>),
-    /// Another writer was first; this is what is there now.
+    /// Another writer was first; this is the current document.
     Conflict(Option<Stored<T>>),
 }
 
@@ -136,13 +136,13 @@ impl Documents {
         Ok(decided.outcome)
     }
 
-    /// The compare-and-swap loop: decides on the document as it is, writes if nobody wrote meanwhile, else decides anew.
+    /// The compare-and-swap loop: decides on the current document, and writes; after a conflict it decides again.
     ///
-    /// `known` spares the first read; a version that is outdated costs a conflict and nothing else.
+    /// `known` saves the first read; an outdated version only costs a conflict.
     ///
     /// # Errors
     /// When the storage or a decision fails, the document is unreadable, or too many others write it. After a failed write
-    /// the change may be there.
+    /// the change may have taken effect.
     pub async fn decide<'a, T, O, E>(
         &self,
         key: &str,
@@ -181,7 +181,7 @@ impl Documents {
         .into())
     }
 
-    /// One conditional write: `revision` is what is replaced, `None` means that nothing is there.
+    /// One conditional write: `revision` is what is replaced; `None` means that there is no document.
     ///
     /// # Errors
     /// When the storage fails, and a look afterwards does not find the write.

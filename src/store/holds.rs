@@ -73,7 +73,7 @@ impl Holds {
         };
         let changed = self.documents.change(&key(held), add).await;
         let changed = changed.map_err(store_error)?;
-        // A case that equals this one was written by this call, also when the answer to the write was lost.
+        // A case that equals this one was written by this call, even if the response to the write was lost.
         let is_ours = changed.is_some_and(|hold| hold.cases.contains(case));
         Ok(if is_ours {
             Added::Added
@@ -190,7 +190,7 @@ impl Holds {
     }
 }
 
-/// Takes the case out that was found first; where that is gone, another release has done it.
+/// Removes the case that was found first; if it is gone, another release removed it.
 fn decide_released(
     known: Option<Hold>,
     tag: &CaseTag,
@@ -221,7 +221,7 @@ fn key(held: &Held) -> String {
     format!("{HOLDS}{}.json", held.digest())
 }
 
-/// For a deletion there is one answer to all of them: it must not happen.
+/// A deletion handles all of them alike: it must not happen.
 fn store_error(error: DocumentError) -> StoreError {
     match error {
         DocumentError::Store(error) => error,

@@ -1,13 +1,14 @@
-//! The index: markers, keys without content, by which recordings are found newest first, by call, by participant, and by
-//! what is wrong with them. It knows nothing of what it points at.
+//! The index: markers (keys without content) that list recordings newest first, by call, by participant, and by
+//! problem. It knows nothing about the recordings.
 //!
 //! ```text
 //! catalogue/<list>/<5 digits>/<8 digits>-<sha256 of the recordingId>[-<documentId>]
 //! ```
-//! The 13 digits are a time in milliseconds, counted backwards, so that listing order is newest first; they are cut in two, so
-//! that a folder of a directory holds about a day. A marker is written before what it tells becomes true, and removed after:
-//! one too many is skipped by readers, one too few there never is. A removal names the version of the marker that was read
-//! before the write which made it untrue; a writer who relies on a marker writes it, which gives it another version.
+//! The 13 digits are a time in milliseconds, counted backwards, so that listing order is newest first; they are cut in
+//! two, so that a folder of a directory holds about a day. A marker is written before its fact becomes true, and
+//! removed after the fact ends: readers skip an extra marker, and a marker is never missing. A removal names the
+//! version of the marker that was read before the write which made it untrue; a writer who relies on a marker writes
+//! it, which gives it another version.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -31,14 +32,14 @@ const LATEST_MS: i64 = 9_999_999_999_999;
 const DIGITS: usize = 13;
 const DIGITS_OF_FOLDER: usize = 5;
 const SHA256_LENGTH: usize = 64;
-/// Markers of one change that are written at once.
+/// Markers of one change that are written concurrently.
 const AT_ONCE: usize = 16;
 /// Writes of one marker that are tried in a row while others write it.
 const CONFLICTS_TOLERATED: u32 = 16;
 /// Keys that are counted with one request.
 const PAGE: usize = 5000;
 
-/// By what recordings are listed.
+/// A list of recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listed {
     All,
@@ -51,14 +52,14 @@ pub enum Listed {
     Proved,
 }
 
-/// What somebody has to look after.
+/// A problem that needs attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attention {
     /// A chunk is dead-lettered; or, without a chunk, ACS could not start the recording.
     Failed,
     /// A chunk expired.
     Lost,
-    /// A recording's files never came.
+    /// A recording's files were never announced.
     Missing,
     /// Files of a recording were not announced, or ACS could not store all of one.
     Incomplete,
@@ -247,10 +248,10 @@ impl Index {
         Self { store }
     }
 
-    /// Writes markers. One that is there already is written anew: a removal of it that was decided before has no effect then.
+    /// Writes markers. Rewrites an existing one, so that a removal that was decided before has no effect.
     ///
     /// # Errors
-    /// When the storage fails: what they tell must then not become true.
+    /// When the storage fails: the facts of the markers must then not become true.
     pub async fn put(&self, markers: impl IntoIterator<Item = String>) -> Result<(), StoreError> {
         self.put_seen(markers).await.map(drop)
     }
@@ -288,7 +289,7 @@ impl Index {
     }
 
     /// Markers that are about to become untrue, as they are now. Read them before the write that makes them untrue, and
-    /// remove them after it: a writer who relies on one meanwhile has written it anew, or its own write conflicts.
+    /// remove them after it: a writer that relies on one meanwhile has rewritten it, or its own write conflicts.
     ///
     /// # Errors
     /// When the storage fails.
@@ -307,10 +308,10 @@ impl Index {
         Ok(seen.into_iter().flatten().collect())
     }
 
-    /// Removes markers that nobody has written since they were seen.
+    /// Removes markers that were not rewritten since they were read.
     ///
     /// # Errors
-    /// When the storage fails: one too many is left.
+    /// When the storage fails: extra markers remain.
     pub async fn remove_seen(
         &self,
         markers: impl IntoIterator<Item = SeenMarker>,
@@ -322,7 +323,7 @@ impl Index {
         removals.buffer_unordered(AT_ONCE).try_collect().await
     }
 
-    /// At most `limit` places of a list, newest first, that come after `after` and lie in the period.
+    /// At most `limit` places of a list, newest first, that come after `after` and are in the period.
     ///
     /// # Errors
     /// When the storage fails.
@@ -351,7 +352,7 @@ impl Index {
             .collect())
     }
 
-    /// How many places of a list lie in the period; counted up to `cap`.
+    /// The number of places of a list in the period; counts up to `cap`.
     ///
     /// # Errors
     /// When the storage fails.

@@ -1,4 +1,4 @@
-//! Keys of our own, each made once and kept in the ledger's storage, so that all instances have the same.
+//! Keys that the app generates once and keeps in the ledger's storage, so that all instances have the same.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use sha2::Sha256;
 
 use super::document_store::{DocumentStore, Precondition, StoreError};
 
-/// A key. It does not show itself.
+/// A key. Has no `Display`, and its `Debug` is redacted.
 pub(crate) struct Key([u8; 32]);
 
 #[derive(Serialize, Deserialize)]
@@ -25,7 +25,7 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// A signature of `text`, for a purpose: what is signed for one is nothing for another.
+    /// Signs `text` for a purpose. The signature is invalid for any other purpose.
     pub(crate) fn mac(&self, purpose: &str, text: &str) -> Hmac<Sha256> {
         let mut mac = Hmac::new_from_slice(&self.0).expect("HMAC takes a key of any length");
         mac.update(purpose.as_bytes());
@@ -35,10 +35,10 @@ impl Key {
     }
 }
 
-/// The key of that name. Of instances that make one at once, all use the first.
+/// Returns the key of this name. If instances generate it concurrently, all use the first.
 ///
 /// # Errors
-/// When the storage fails, or what stands there is no key.
+/// When the storage fails, or the document is not a key.
 pub(crate) async fn key(store: &dyn DocumentStore, name: &str) -> Result<Key, StoreError> {
     if let Some(found) = find(store, name).await? {
         return Ok(found);
@@ -66,7 +66,7 @@ async fn find(store: &dyn DocumentStore, name: &str) -> Result<Option<Key>, Stor
     };
     let kept = serde_json::from_slice::<KeptKey>(&stored.content).ok();
     let key = kept.and_then(|kept| BASE64_STANDARD.decode(kept.key).ok()?.try_into().ok());
-    // Without its content: what stands there may be a key all the same.
+    // Without its content: the document may still contain a key.
     key.map(|key| Some(Key(key))).ok_or_else(|| {
         unreadable(
             name,

@@ -1,7 +1,8 @@
-//! The outbox: notices of what others want to learn at once. A notice is written before what it tells becomes true, and
-//! removed after it was sent; so none is lost, whatever is killed in between. It must not know how notices are sent.
+//! The outbox: notices for other systems. A notice is written before its fact becomes true, and removed after it was
+//! sent, so no notice is lost if the process is killed in between. It must not know how notices are sent.
 //!
-//! `outbox/<id>.json` in the ledger's storage. The id is a function of what the notice tells: to write it twice makes one.
+//! `outbox/<id>.json` in the ledger's storage. The id is derived from the content of the notice: writing it twice makes
+//! one.
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ const OUTBOX: &str = "outbox/";
 /// Hex digits of an id: no two notices share them.
 const ID_LENGTH: usize = 40;
 
-/// What is told.
+/// The content of a notice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "kind",
@@ -90,7 +91,7 @@ impl Outbox {
         let key = format!("{OUTBOX}{}.json", id_of(&notice));
         let kept = KeptNotice { notice, noted_at };
         let content = serde_json::to_vec(&kept).expect("a notice has string keys only");
-        // One that is there already tells the same.
+        // An existing notice has the same content.
         self.store
             .put(&key, Bytes::from(content), Precondition::Absent)
             .await

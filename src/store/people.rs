@@ -1,5 +1,5 @@
 //! How people are named in keys of the ledger's storage and in the audit log: by keyed hashes. A plain hash of a phone number
-//! would tell it to everybody who tries them all.
+//! could be reversed by trying all numbers.
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl fmt::Display for PersonHash {
     }
 }
 
-/// Names people. The key is made once and lies in the ledger's storage, so that all instances have the same.
+/// Names people. The key is generated once and kept in the ledger's storage, so that all instances have the same.
 pub struct People {
     store: Arc<dyn DocumentStore>,
     key: OnceCell<Key>,

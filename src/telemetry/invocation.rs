@@ -25,7 +25,7 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// Puts a span that has just been made below the one that the caller's headers name, if they name one.
+/// Makes a new span a child of the one in the caller's headers, if they have one.
 pub fn adopt_parent(span: &Span, traceparent: Option<&str>, tracestate: Option<&str>) {
     if span.is_none() {
         return;
@@ -35,7 +35,7 @@ pub fn adopt_parent(span: &Span, traceparent: Option<&str>, tracestate: Option<&
         tracestate,
     });
     if parent.span().span_context().is_valid() {
-        // Fails where no trace is made: there is nothing to be below then.
+        // Fails where tracing is off: then there is no parent.
         let _ = span.set_parent(parent);
     }
 }

@@ -1,5 +1,5 @@
-//! One line for each event: the host makes an entry of every line. A host that is gone closed the other end; what is written
-//! then is lost, and no failure.
+//! One line for each event: the host makes an entry of every line. A host that has ended has closed the other end;
+//! lines are lost then, which is not a failure.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::writer::MakeWriter;
 #[derive(Debug, Clone)]
 pub struct OneLine<M>(pub M);
 
-/// Writes one event, which comes as a whole.
+/// Writes one event, which arrives in one piece.
 #[derive(Debug)]
 pub struct Line<W>(W);
 

@@ -1,8 +1,8 @@
-//! Metrics and traces to an OpenTelemetry collector, by OTLP over HTTP. They come second: an endpoint that is slow, refuses or
-//! is missing does not slow the exports, and causes one log line in a while.
+//! Metrics and traces to an OpenTelemetry collector, by OTLP over HTTP. They have low priority: an endpoint that is
+//! slow, refuses or is missing does not slow the exports, and causes an occasional log line.
 //!
-//! The SDK's own threads gather and encode; what waits on the network waits on the runtime. Nothing is flushed at the end: a
-//! process is killed, and what it had to say of the last seconds with it.
+//! The SDK's own threads collect and encode; network requests run on the runtime. Nothing is flushed at the end: the
+//! process is killed, and the telemetry of its last seconds is lost.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,12 +36,12 @@ use crate::metrics::instrument::Metric;
 const SCOPE: &str = "recording-vault";
 /// How long a span or a count waits to be sent; a kill loses no more.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How long an endpoint may take; the next batch waits meanwhile, and what comes then is dropped when the queue is full.
+/// How long an endpoint may take; the next batch waits meanwhile, and later data is dropped when the queue is full.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How often a failing endpoint is reported.
 const TELL_EVERY: Duration = Duration::from_mins(30);
 
-/// Starts sending; gives what makes spans. Has to be called within the runtime.
+/// Starts sending; returns the source of spans. Must be called within the runtime.
 pub(super) fn start(config: &OtlpConfig) -> Result<SdkTracer, ExporterBuildError> {
     let resource = Resource::builder()
         .with_service_name(config.service_name.clone())
@@ -86,7 +86,7 @@ pub(super) fn start(config: &OtlpConfig) -> Result<SdkTracer, ExporterBuildError
         .with_reader(reader)
         .build();
     observe_all(&meters.meter(SCOPE));
-    // Keeps it: one that is dropped stops.
+    // Keeps the provider: it stops when it is dropped.
     global::set_meter_provider(meters);
     Ok(tracers.tracer(SCOPE))
 }
@@ -231,7 +231,7 @@ impl Sender {
         Ok(Response::new(Bytes::new()))
     }
 
-    /// Both signals fail every few seconds while an endpoint is away.
+    /// Both signals fail every few seconds while an endpoint is unavailable.
     fn tell(&self, error: &SendError) {
         let mut told_at = self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
         if told_at.is_none_or(|told_at| told_at.elapsed() >= TELL_EVERY) {

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: the main job, whole, on this machine.
+//! `cargo xtask demo`: the complete main job, on this machine.
 //!
 //! ACS simulator, stand-in Functions host, the real handler, a directory as vault. Two calls are recorded; their events
 //! arrive; every chunk is exported, proved, and, at the timer's next tick, deleted at the source.
@@ -20,7 +20,7 @@ use crate::demo::bars::Bars;
 use crate::paths;
 use crate::tools::run_cargo;
 
-/// After this long something is wrong.
+/// A run that takes longer has failed.
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Both calls have ended before the first event arrives. At the service the event takes minutes.
 const EVENT_DELAY: Duration = Duration::from_secs(4);

@@ -1,4 +1,4 @@
-//! `cargo xtask <verb>`: the one door for people.
+//! `cargo xtask <verb>`: the entry point for all tasks of developers.
 
 mod bench;
 mod check;
@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Everything there is to do with this repository.
+/// Tasks of this repository.
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]

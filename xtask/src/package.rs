@@ -1,7 +1,7 @@
 //! `cargo xtask package`: the zip that is deployed, with a binary that starts on the platform's images.
 //!
-//! The platform runs Debian with glibc 2.31 or later; a binary of this machine may ask for more. So the linker is zig,
-//! which links against any glibc that is asked for, and the result is looked into before it is packed.
+//! The platform runs Debian with glibc 2.31 or later; a binary of this machine may require more. So the linker is
+//! zig, which links against any requested glibc, and the result is checked before it is packed.
 
 mod bare;
 
@@ -22,7 +22,7 @@ const CARGO_ZIGBUILD_SHA256: &str =
     "3b86eef6428a2c4554e1ecdb8b193a698732f242bb15a245bf12c7935914802a";
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Where the zip comes from and how hard it is looked at.
+/// The source of the zip, and how thoroughly it is checked.
 #[derive(Args)]
 pub struct Options {
     /// Also run what is in the zip in a bare Debian 11 and 12, which needs root and debootstrap
@@ -71,7 +71,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where what is released lies.
+/// The folder of release files.
 pub fn folder() -> anyhow::Result<PathBuf> {
     let folder = paths::target().join("package");
     fs::create_dir_all(&folder)?;
@@ -97,7 +97,7 @@ fn build() -> anyhow::Result<PathBuf> {
     Ok(paths::target().join(TARGET).join("release").join(BINARY))
 }
 
-/// Keeps this machine's folders out of the binary: the same sources give the same bytes wherever they lie.
+/// Keeps this machine's folders out of the binary: the same sources give the same bytes in any folder.
 fn remap_paths() -> anyhow::Result<String> {
     let home = tools::cargo_home().context("cargo has no home")?;
     let remap = |from: &Path, to: &str| format!("--remap-path-prefix={}={to}", from.display());

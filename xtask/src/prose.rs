@@ -1,6 +1,6 @@
 //! Finds wording in the repository's texts that `prose.txt` lists, with what to write instead.
 //!
-//! It knows nothing of grammar: it holds out the patterns that made texts hard to read before.
+//! It knows no grammar: it finds the patterns that made texts hard to read before.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::paths;
 
 /// The list: a regular expression and a hint on each line, with a tab between them.
 const LIST: &str = "prose.txt";
-/// Where people read.
+/// The places that are checked.
 const PLACES: [&str; 9] = [
     "README.md",
     "CONTRIBUTING.md",
@@ -25,7 +25,7 @@ const PLACES: [&str; 9] = [
     "local.settings.sample.json",
 ];
 const KINDS: [&str; 6] = ["rs", "md", "html", "js", "bicep", "json"];
-/// Folders of other people's text.
+/// Folders of third-party text.
 const FOREIGN: [&str; 3] = ["node_modules", "target", "fixtures"];
 
 struct Pattern {
@@ -33,7 +33,7 @@ struct Pattern {
     hint: String,
 }
 
-/// A place whose wording the list refuses.
+/// A place with wording from the list.
 #[derive(Debug, PartialEq, Eq)]
 struct Finding {
     line: usize,

@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::{package, paths};
 
-/// Holds the tag against Cargo.toml and CHANGELOG.md, and writes the notes beside the zip.
+/// Compares the tag with Cargo.toml and CHANGELOG.md, and writes the notes beside the zip.
 pub fn run(tag: &str) -> anyhow::Result<()> {
     let changelog = fs::read_to_string(paths::root().join("CHANGELOG.md"))?;
     let notes = notes(tag, &paths::version()?, &changelog)?;
@@ -16,7 +16,7 @@ pub fn run(tag: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What the changelog says of the version that the tag names.
+/// The changelog section of the version in the tag.
 fn notes(tag: &str, version: &str, changelog: &str) -> anyhow::Result<String> {
     let tagged = tag
         .strip_prefix('v')

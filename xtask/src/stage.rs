@@ -36,7 +36,7 @@ pub fn run(export_queue: bool) -> anyhow::Result<()> {
     let dist = paths::root().join("dist");
     fs::create_dir_all(&dist)?;
     if has_settings {
-        // Before host.json, which a running host starts again at.
+        // Before host.json: a running host restarts when that changes.
         fs::copy(settings, dist.join("local.settings.json"))?;
     }
     script_root::update(

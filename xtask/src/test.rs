@@ -11,7 +11,7 @@ use crate::tools::{self, Azurite};
 struct Counts {
     passed: u64,
     failed: u64,
-    /// Suites that never came to their closing line.
+    /// Suites that never printed their closing line.
     broken: u64,
 }
 

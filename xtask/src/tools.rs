@@ -132,7 +132,7 @@ pub fn is_root() -> bool {
         .is_ok_and(|output| output.stdout.trim_ascii() == b"0")
 }
 
-/// Whether there is an rclone: on the PATH, or installed where root has apt.
+/// Whether rclone is available: on the PATH, or installed where root has apt.
 pub fn rclone() -> bool {
     runs("rclone", &["version"]).is_some() || installed("rclone")
 }

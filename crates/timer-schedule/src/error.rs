@@ -1,4 +1,4 @@
-//! Why a schedule is not one, in words for the person who set it.
+//! Why a schedule is invalid, described for the person who set it.
 
 use std::fmt;
 

@@ -152,7 +152,7 @@ impl Field {
     }
 }
 
-/// Digits only: `+5` is a number to a parser.
+/// Accepts digits only: the parser would accept `+5`.
 fn number(text: &str) -> Option<u16> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()

@@ -22,7 +22,7 @@ pub fn parse_time_span(text: &str) -> Option<Duration> {
         .map(Duration::from_secs)
 }
 
-/// Digits only: `+5` is a number to a parser.
+/// Accepts digits only: the parser would accept `+5`.
 fn number(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().ok()).flatten()

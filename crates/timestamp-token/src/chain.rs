@@ -11,7 +11,7 @@ use crate::TokenError;
 use crate::signature::Signed;
 
 const TIME_STAMPING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.8");
-/// Longer chains are nobody's.
+/// No authority uses a longer chain.
 const LONGEST: usize = 8;
 
 /// The certificates of authorities that are trusted.

@@ -1,4 +1,4 @@
-//! Time-stamp tokens of RFC 3161: what is sent to an authority, what it answers, and whether a token holds.
+//! Time-stamp tokens of RFC 3161: the request to an authority, its response, and the validation of a token.
 //!
 //! It knows no network, no clock and no file: bytes in, bytes out. Structures are read by the crates of RustCrypto; signatures
 //! are checked by AWS-LC.
@@ -17,7 +17,7 @@ use x509_tsp::{MessageImprint, TimeStampReq, TimeStampResp, TspVersion};
 
 pub use chain::TrustAnchors;
 
-/// Why there is no token, or why it does not hold.
+/// Why there is no token, or why it is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
     #[error("{what} is not readable: {reason}")]
@@ -55,10 +55,10 @@ pub fn request(sha256: [u8; 32], nonce: u64) -> Vec<u8> {
     request.to_der().expect("a request can be encoded")
 }
 
-/// The token in an authority's answer, if it stamps what was asked for.
+/// Returns the token in an authority's response, if it stamps what was requested.
 ///
 /// # Errors
-/// When the authority refused, or its answer is to something else. The signature is not looked at.
+/// When the authority refused, or its response is to another request. The signature is not checked.
 pub fn token_in(answer: &[u8], sha256: [u8; 32], nonce: u64) -> Result<Vec<u8>, TokenError> {
     let answer = TimeStampResp::from_der(answer)
         .map_err(TokenError::unreadable("the authority's answer"))?;
@@ -80,7 +80,7 @@ pub fn token_in(answer: &[u8], sha256: [u8; 32], nonce: u64) -> Result<Vec<u8>, 
 /// Checks that a trusted authority has stamped a SHA-256. Returns when, as time since 1970.
 ///
 /// # Errors
-/// When the token is of something else, its signature does not hold, or nobody trusted has signed it.
+/// When the token is for another digest, its signature is invalid, or its signer is not trusted.
 pub fn verify(
     token: &[u8],
     sha256: [u8; 32],

@@ -1,4 +1,4 @@
-//! Digests and signatures by their object identifiers. What is not listed is refused.
+//! Digests and signatures by their object identifiers. Others are refused.
 
 use aws_lc_rs::digest as hash;
 use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};

@@ -1,4 +1,4 @@
-//! A token taken apart: what was stamped, and who signed it. <https://www.rfc-editor.org/rfc/rfc3161#section-2.4.2>
+//! Parses a token: what was stamped, and who signed it. <https://www.rfc-editor.org/rfc/rfc3161#section-2.4.2>
 
 use cms::cert::CertificateChoices;
 use cms::signed_data::{SignedData, SignerIdentifier, SignerInfo};
@@ -25,7 +25,7 @@ const SIGNING_CERTIFICATE_V2: ObjectIdentifier =
 /// A token.
 pub struct Token {
     pub info: TstInfo,
-    /// In the order in which they lie in it.
+    /// In the order of the token.
     pub certificates: Vec<Certificate>,
     /// What is signed, byte for byte.
     content: Vec<u8>,

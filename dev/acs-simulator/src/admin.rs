@@ -1,4 +1,4 @@
-//! What a test or the demo arranges and looks at. No authorization: this is no part of ACS.
+//! Routes by which a test or the demo sets up and inspects the simulator. No authorization: this is not part of ACS.
 //!
 //! | route | does |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! Who may: HMAC-SHA256 recomputed from the request, or a bearer token. Written apart from the handler's own signer, so
-//! that one checks the other.
+//! Authorization: HMAC-SHA256 recomputed from the request, or a bearer token. Written independently of the handler's
+//! signer, so that one checks the other.
 
 use axum::http::{HeaderMap, Method, Uri};
 use base64::Engine as _;
@@ -14,7 +14,7 @@ use crate::world::World;
 /// How far a request's date may be off; not known of ACS, taken from App Configuration's sister scheme.
 const SKEW_SECONDS: i64 = 15 * 60;
 
-/// Why a request is turned away, with the code the control plane gives.
+/// Why a request is refused, with the code of the control plane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Denied {
     Missing,

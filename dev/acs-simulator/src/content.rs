@@ -22,7 +22,7 @@ use crate::faults::{FaultKind, Plane};
 use crate::media::Media;
 use crate::world::{LogLine, Object, World};
 
-/// What faults count in.
+/// The unit of faults.
 const PIECE_BYTES: usize = 64 * 1024;
 /// Undisturbed content goes out in pieces that cost less.
 const LARGE_PIECE_BYTES: usize = 4 * PIECE_BYTES;
@@ -196,7 +196,7 @@ impl Exchange {
     }
 }
 
-/// The whole answer of a fault that replaces the file's; none if it disturbs the file only.
+/// The complete response of a fault that replaces the file's; `None` if it only disturbs the file.
 fn answer_of_fault(fault: &FaultKind) -> Option<Response> {
     match fault {
         FaultKind::Status {

@@ -12,20 +12,20 @@ pub enum Plane {
     Delete,
 }
 
-/// What goes wrong, and how often.
+/// A fault, and how often it occurs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fault {
     pub plane: Plane,
-    /// For so many requests; every one unless given.
+    /// Number of requests; by default every one.
     pub times: Option<u32>,
-    /// For some of them only; those that are spared do not count.
+    /// Affects some of them only; unaffected requests do not count.
     pub chance: Option<Chance>,
     #[serde(flatten)]
     pub kind: FaultKind,
 }
 
-/// Which requests are struck: the same ones for the same seed, if they come in the same order.
+/// Which requests are affected: the same ones for the same seed, if they arrive in the same order.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Chance {
     pub percent: u8,
@@ -48,11 +48,11 @@ pub enum FaultKind {
     },
     /// Answers with this status and a page for people.
     Page { status: u16 },
-    /// Sends so many bytes less than its `Content-Range` says.
+    /// Sends this many bytes less than its `Content-Range` says.
     Short { by_bytes: u64 },
-    /// Says that the whole file has so many bytes.
+    /// Claims that the whole file has this many bytes.
     Total { bytes: u64 },
-    /// Cuts the connection after so many bytes of the body.
+    /// Cuts the connection after this many bytes of the body.
     DropAfter { bytes: u64 },
     /// Answers a `Range` with the whole file and 200.
     IgnoreRange,
@@ -60,7 +60,7 @@ pub enum FaultKind {
     Empty,
     /// 302 to this location.
     Redirect { location: String },
-    /// Sends so many pieces of 64 KiB a second.
+    /// Sends this many pieces of 64 KiB a second.
     Slow { pieces_per_second: u32 },
 }
 

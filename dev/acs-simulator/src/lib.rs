@@ -10,9 +10,9 @@
 //! | `storing` | the end of a recording: its chunks become stored objects |
 //! | `media` | WAV synthesised on the fly at the exact data rate, real MP3 and MP4 |
 //! | `tls` | the TLS door, with a throw-away certificate authority |
-//! | `admin` | `/admin/…`: what a test wants to arrange and to see; no authorization |
+//! | `admin` | `/admin/…`: setup and inspection by tests; no authorization |
 //!
-//! Where the real service's answer is not publicly known, the code says so at the place.
+//! Where the real service's response is not publicly known, a comment in the code says so.
 
 mod admin;
 mod auth;

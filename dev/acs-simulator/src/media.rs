@@ -1,4 +1,4 @@
-//! The media of a chunk: real files, any range of which costs nothing to make and nothing to keep.
+//! The media of a chunk: real files whose ranges are computed on demand, at almost no cost in time and memory.
 
 mod filler;
 mod mp4;
@@ -22,7 +22,7 @@ pub enum Media {
         frames: u64,
     },
     Mp4(mp4::Mp4),
-    /// Bytes a test brought along.
+    /// Bytes that a test provides.
     Given(Arc<[u8]>),
 }
 

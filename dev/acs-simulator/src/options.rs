@@ -18,7 +18,7 @@ pub struct Options {
     pub retention: Duration,
     pub redelivery_scale: f64,
     pub any_call: bool,
-    /// Content may be read without credentials: for programs that know none. The real service never allows it.
+    /// Content may be read without credentials: for programs that do not support any. The real service never allows it.
     pub open_content: bool,
 }
 

@@ -131,7 +131,7 @@ mod tests {
         },
     ];
 
-    /// What the files, the metadata and the event of a recording say, in milliseconds.
+    /// Durations in the files, the metadata and the event of a recording, in milliseconds.
     fn durations(plan: ChunkPlan, options: RecordingOptions, paused_ms: i64) -> (u64, f64, u64) {
         let world = World::new(Options::default(), Vec::new(), String::new());
         let now = Timestamp::UNIX_EPOCH;

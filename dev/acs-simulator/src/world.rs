@@ -111,7 +111,7 @@ pub struct Object {
     pub metadata: Bytes,
     pub stored_at: Timestamp,
     pub deleted_at: Option<Timestamp>,
-    /// Bytes of its media that were handed to connections.
+    /// Bytes of its media that were passed to connections.
     pub served_bytes: Arc<AtomicU64>,
 }
 

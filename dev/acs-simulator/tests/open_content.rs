@@ -1,4 +1,4 @@
-//! Content for programs that know no credentials, and what is counted of it.
+//! Content for programs without credentials, and its counters.
 
 use std::error::Error;
 

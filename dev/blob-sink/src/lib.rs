@@ -29,7 +29,7 @@ pub const ACCOUNT: &str = "devstoreaccount1";
 pub struct Options {
     pub http: SocketAddr,
     pub https: Option<SocketAddr>,
-    /// Of larger blocks no more than so much of their beginning is kept.
+    /// Keeps only this many first bytes of a larger block.
     pub keep_bytes: usize,
     /// How long every answer takes at least, as if there were a network and a disk.
     pub latency: Duration,
@@ -90,7 +90,7 @@ impl Sink {
         })
     }
 
-    /// Where `/admin` and the accounts lie.
+    /// The base URL of `/admin` and the accounts.
     pub fn http_url(&self) -> String {
         format!("http://{}", self.http)
     }

@@ -20,7 +20,7 @@ struct Arguments {
     /// Writes the certificate authority's certificate here (PEM)
     #[arg(long)]
     ca_file: Option<PathBuf>,
-    /// Of larger blocks no more than their beginning is kept, in bytes
+    /// Bytes of a larger block that are kept
     #[arg(long, default_value_t = 65_536)]
     keep_bytes: usize,
     /// How long every answer takes at least, in milliseconds

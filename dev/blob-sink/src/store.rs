@@ -12,7 +12,7 @@ pub struct Block {
     pub size_bytes: u64,
     /// CRC-64/NVME, which is what Azure Storage calls `x-ms-content-crc64`.
     pub crc64: u64,
-    /// How it begins: all of a small one, of a large one no more than there is room for.
+    /// Its first bytes: all of a small one, of a large one as many as are kept.
     pub content: Bytes,
 }
 
@@ -67,14 +67,14 @@ impl Blob {
     }
 }
 
-/// The place of a blob: it may have been staged for, and not be there yet.
+/// The place of a blob: it may have staged blocks and no blob yet.
 #[derive(Debug, Default)]
 pub struct Slot {
     pub blob: Option<Blob>,
     pub staged: BTreeMap<String, Block>,
 }
 
-/// Why a request is turned down, by the service's own error codes
+/// Why a request is refused, by the service's own error codes
 /// (<https://learn.microsoft.com/rest/api/storageservices/blob-service-error-codes>).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -101,7 +101,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// Whether a write may replace what is there.
+    /// Whether a write may replace the existing blob.
     pub fn check_write(&self, there: Option<&Blob>) -> Result<(), Refusal> {
         self.check_match(there)?;
         match (&self.if_none_match, there) {
@@ -111,7 +111,7 @@ impl Conditions {
         }
     }
 
-    /// Whether a read gets what is there.
+    /// Whether a read returns the existing blob.
     pub fn check_read(&self, there: &Blob) -> Result<(), Refusal> {
         self.check_match(Some(there))?;
         let unwanted = self
@@ -138,11 +138,11 @@ impl Conditions {
     }
 }
 
-/// Everything there is.
+/// All stored state.
 #[derive(Debug, Default)]
 pub struct Store {
     pub containers: BTreeMap<String, BTreeMap<String, Slot>>,
-    /// How often each operation was asked for.
+    /// How often each operation was requested.
     pub requests: BTreeMap<&'static str, u64>,
     /// Bytes of content received.
     pub received_bytes: u64,

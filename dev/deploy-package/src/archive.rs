@@ -1,7 +1,7 @@
 //! The zip that is deployed: the same bytes from the same files, on every machine and on every day.
 //!
-//! Names are sorted, times are one fixed time, modes are two. The files are named one by one, so nothing else that lies
-//! in the script root (local.settings.json, with its keys) ever gets in.
+//! Names are sorted, times are one fixed time, modes are two. The files are named one by one, so no other file of
+//! the script root (local.settings.json, with its keys) is ever included.
 
 use std::fs;
 use std::io::{self, Cursor, Read as _, Write as _};
@@ -32,7 +32,7 @@ pub enum ArchiveError {
 /// Packs a script root.
 ///
 /// # Errors
-/// When a file that has to be in it is not there.
+/// When a required file is missing.
 pub fn pack(script_root: &Path) -> Result<Vec<u8>, ArchiveError> {
     let mut names = function_files(script_root)?;
     names.extend(["host.json".to_owned(), BINARY.to_owned()]);
@@ -84,7 +84,7 @@ pub struct Packed {
 /// The files of a zip, in its order.
 ///
 /// # Errors
-/// When it is no zip.
+/// When it is not a zip.
 pub fn unpack(zip: &[u8]) -> Result<Vec<Packed>, ArchiveError> {
     let mut archive = ZipArchive::new(Cursor::new(zip))?;
     let mut files = Vec::new();
@@ -105,7 +105,7 @@ pub fn unpack(zip: &[u8]) -> Result<Vec<Packed>, ArchiveError> {
 /// Unpacks a zip into a folder, with the modes it gives.
 ///
 /// # Errors
-/// When it is no zip, or the folder cannot be written to.
+/// When it is not a zip, or the folder cannot be written to.
 pub fn unpack_into(zip: &[u8], folder: &Path) -> Result<(), ArchiveError> {
     Ok(ZipArchive::new(Cursor::new(zip))?.extract(folder)?)
 }

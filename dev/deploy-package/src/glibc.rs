@@ -1,4 +1,4 @@
-//! Which glibc a binary asks for. One that asks for a newer one than the platform has does not start there at all.
+//! Which glibc a binary requires. A binary that requires a newer one than the platform has does not start there.
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,10 +56,10 @@ pub enum NotPortable {
     },
 }
 
-/// The newest glibc the binary asks for; `None`: it is linked statically.
+/// The newest glibc that the binary requires; `None`: it is linked statically.
 ///
 /// # Errors
-/// When it asks for a newer one than `ceiling`, or is no binary for the platform.
+/// When it requires a newer one than `ceiling`, or is not a binary for the platform.
 pub fn check(binary: &[u8], ceiling: GlibcVersion) -> Result<Option<GlibcVersion>, NotPortable> {
     let header = FileHeader64::<LittleEndian>::parse(binary)?;
     let endian = header.endian()?;

@@ -1,11 +1,11 @@
-//! What is deployed: the script root, the zip of it, and which C library its binary asks for. The host is not known here.
+//! The deployment package: the script root, its zip, and the C library that its binary requires. Knows no host.
 //!
 //! | module | does |
 //! |---|---|
 //! | `script_root` | assembles host.json, the function folders and the binary |
 //! | `archive` | makes the zip, the same bytes from the same files |
-//! | `glibc` | reads which glibc a binary asks for, and holds it against the platform's |
-//! | `sbom` | holds the list of what the binary is made of against `Cargo.lock` |
+//! | `glibc` | reads which glibc a binary requires, and compares it with the platform's |
+//! | `sbom` | compares the list of the binary's components with `Cargo.lock` |
 
 pub mod archive;
 pub mod glibc;

@@ -1,4 +1,4 @@
-//! Holds a CycloneDX document against `Cargo.lock`: what it lists is what is built, and nothing of the machine is in it.
+//! Compares a CycloneDX document with `Cargo.lock`: it lists what is built, and nothing about the machine.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ struct Locked {
     sha256: Option<String>,
 }
 
-/// Every way in which the document is not what it should be, a sentence each.
+/// All problems of the document, one sentence each.
 ///
 /// `direct`: the dependencies that have to be in it.
 #[must_use]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::BINARY;
 
-/// The function of the export queue is off unless it is asked for: without its queue the host would complain for ever.
+/// The function of the export queue is off by default: without its queue the host would log errors without end.
 const OF_THE_QUEUE: &str = "ExportChunk";
 
 /// What `func azure functionapp publish` leaves out of the package.
@@ -26,7 +26,7 @@ pub enum Functions {
     WithExportQueue,
 }
 
-/// Makes `folder` anew from the repository and a binary.
+/// Recreates `folder` from the repository and a binary.
 ///
 /// # Errors
 /// When something cannot be read or written.
@@ -58,8 +58,8 @@ pub fn assemble(
     Ok(())
 }
 
-/// Brings `folder` up to date while a host may run on it: no directory is removed that is still needed, each file is renamed
-/// into place, and host.json comes last, so that the host starts again once, with everything in place.
+/// Brings `folder` up to date while a host may run on it: no required directory is removed, each file is renamed into
+/// place, and host.json comes last, so that the host restarts once, with everything in place.
 ///
 /// # Errors
 /// When something cannot be read or written.
@@ -105,7 +105,7 @@ fn replace(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(beside, to)
 }
 
-/// The host starts again at every write of a function.json.
+/// The host restarts at every write of a function.json.
 fn replace_if_changed(from: &Path, to: &Path) -> io::Result<()> {
     if fs::read(to).is_ok_and(|now| fs::read(from).is_ok_and(|new| new == now)) {
         return Ok(());

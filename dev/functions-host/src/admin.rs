@@ -54,7 +54,7 @@ async fn list(State(shared): State<Shared>) -> Json<Value> {
     )
 }
 
-/// Runs a function by hand: `{"input": "<text>"}`. Answers at once; the invocation goes on.
+/// Runs a function by hand: `{"input": "<text>"}`. Responds at once; the invocation continues.
 async fn run(State(shared): State<Shared>, Path(name): Path<String>, body: Bytes) -> Response {
     let Some(function) = shared
         .invoker
@@ -91,7 +91,7 @@ async fn run(State(shared): State<Shared>, Path(name): Path<String>, body: Bytes
     StatusCode::ACCEPTED.into_response()
 }
 
-/// Timers stop; everything else goes on.
+/// Stops timers; everything else continues.
 async fn drain(State(shared): State<Shared>) -> StatusCode {
     shared.draining.send_replace(true);
     StatusCode::ACCEPTED

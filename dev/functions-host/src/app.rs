@@ -36,7 +36,7 @@ pub struct FunctionApp {
     pub passing: Passing,
 }
 
-/// How the host passes HTTP requests on, of functions that are nothing but HTTP.
+/// How the host passes on HTTP requests to pure HTTP functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passing {
     Proxying,
@@ -44,7 +44,7 @@ pub enum Passing {
     Envelopes,
 }
 
-/// Which host is played.
+/// Which host is simulated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Generation {
     /// Today's: it knows `enableProxyingHttpRequest`.
@@ -177,7 +177,7 @@ fn local_settings(root: &Path) -> Result<BTreeMap<String, String>, AppError> {
         .collect())
 }
 
-/// Relative to the root if it is there, else from the PATH.
+/// Relative to the root if it exists there, else from the PATH.
 fn executable(
     root: &Path,
     named: &str,
@@ -197,7 +197,7 @@ fn executable(
     found.ok_or_else(|| AppError::ExecutableNotFound(named.to_owned()))
 }
 
-/// Replaces `%NAME%`; what is not set becomes nothing.
+/// Replaces `%NAME%`; an unset name becomes empty.
 fn expanded(text: &str, environment: &BTreeMap<String, String>) -> String {
     let parts: Vec<&str> = text.split('%').collect();
     if parts.len().is_multiple_of(2) {

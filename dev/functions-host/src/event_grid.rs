@@ -80,7 +80,7 @@ fn event_grid(function: &Function) -> Option<(&Function, &str, bool)> {
     }
 }
 
-/// An array of events, or one; `None` for what the extension fails at: nothing, no JSON, JSON that is neither.
+/// An array of events, or one; `None` where the extension fails: an empty body, no JSON, JSON that is neither.
 fn events_of(body: &[u8]) -> Option<Vec<Raw>> {
     let whole: &RawValue = serde_json::from_slice(body).ok()?;
     let whole = normalised(whole);

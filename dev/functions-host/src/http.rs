@@ -13,9 +13,9 @@ use serde_json::Value;
 use crate::app::{Function, FunctionApp, Passing, Trigger};
 use crate::shared::Shared;
 
-/// The host answers a larger body with 500 and nothing in it.
+/// The host responds to a larger body with an empty 500.
 const BODY_LIMIT_BYTES: u64 = 100 << 20;
-/// RFC 9110 §7.6.1, and what the two connections say of themselves.
+/// Hop-by-hop headers: RFC 9110 §7.6.1, and those that the two connections set.
 const HOP_BY_HOP: [&str; 5] = [
     "connection",
     "keep-alive",
@@ -32,7 +32,7 @@ pub struct Matched<'a> {
     parameters: Vec<(String, Value)>,
 }
 
-/// The function that the host gives a request to: of several that match, the one whose name sorts first.
+/// The function that the host passes a request to: of several that match, the one whose name sorts first.
 pub fn matched<'a>(app: &'a FunctionApp, method: &str, path: &str) -> Option<Matched<'a>> {
     if path.contains("//") {
         return None;

@@ -16,7 +16,7 @@ use crate::console::Console;
 use crate::raw_json::{Raw, raw};
 use crate::worker::Worker;
 
-/// The version the stand-in says it is.
+/// The version that the stand-in reports.
 pub const HOST_VERSION: &str = "4.1052.200";
 
 /// Members of `Data` or `Metadata`.
@@ -112,7 +112,7 @@ impl Invoker {
         }
     }
 
-    /// One stuck invocation takes the whole process, and everything that runs in it, along.
+    /// One stuck invocation ends the whole process, with everything that runs in it.
     pub fn kill_after_timeout(&self, function: &str, timeout: Duration) -> String {
         self.worker.kill();
         format!(

@@ -1,4 +1,4 @@
-//! The host's keys: which one opens what. Knows no route.
+//! The host's keys, and what each one authorizes. Knows no route.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::query::query;
 
 const HEADER: &str = "x-functions-key";
 
-/// The keys there are. As with `func`, none is asked for where there are none.
+/// All keys. As with `func`, no key is required if there are none.
 #[derive(Debug, Clone, Default)]
 pub struct Keys {
     /// Opens every function.
@@ -22,7 +22,7 @@ pub struct Keys {
     pub functions: BTreeMap<String, String>,
 }
 
-/// Whose the key of a request is.
+/// The owner of the key of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Caller {
     /// No keys are asked for.

@@ -3,7 +3,7 @@
 //! It follows the host's source (Azure/azure-functions-host, Azure/azure-functions-core-tools) where a handler can tell
 //! the difference: start-up and readiness, restart rules, SIGKILL, the invocation envelope and its answers, HTTP
 //! proxying, the Event Grid webhook, timers, `functionTimeout`, what it prints.
-//! Not played: scale-out, keys in storage, a restart in place, other bindings, Easy Auth, Application Insights.
+//! Not simulated: scale-out, keys in storage, a restart in place, other bindings, Easy Auth, Application Insights.
 //!
 //! | module | plays |
 //! |---|---|

@@ -35,7 +35,8 @@ pub struct Options {
     /// As with `func`, none is asked for by default.
     pub keys: Keys,
     pub generation: Generation,
-    /// Where timers keep their status, if anywhere. Never in the script root: the real host starts again at a new folder there.
+    /// Where timers keep their status, if anywhere. Never in the script root: the real host restarts at a new folder
+    /// there.
     pub state_dir: Option<PathBuf>,
     pub console: Console,
 }
@@ -160,7 +161,7 @@ impl Host {
     /// Waits until the handler answers.
     ///
     /// # Errors
-    /// When the host has given up on it.
+    /// When the host has given up on the handler.
     pub async fn ready(&self) -> Result<(), String> {
         self.invoker.worker.port().await.map(drop)
     }

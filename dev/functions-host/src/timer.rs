@@ -58,7 +58,7 @@ pub async fn run(
             "IsPastDue": past_due,
         });
         let data = Members::from_iter([(binding.clone(), raw(&info))]);
-        // A failure is logged and ignored; the next occurrence comes all the same.
+        // A failure is logged and ignored; the timer still fires at the next occurrence.
         let _ = invoker
             .invoke(&function, "Timer fired", data, Members::new())
             .await;
@@ -106,7 +106,7 @@ async fn read(path: &std::path::Path) -> Option<Status> {
     serde_json::from_slice(&tokio::fs::read(path).await.ok()?).ok()
 }
 
-/// Without it the timer is past due after the next start, or forgets that it was: no more.
+/// If this fails, the timer is past due after the next start, or forgets that it was: nothing worse.
 async fn write(path: &std::path::Path, status: &Status) {
     if let Some(folder) = path.parent() {
         let _ = tokio::fs::create_dir_all(folder).await;

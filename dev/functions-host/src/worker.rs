@@ -23,7 +23,7 @@ const ERRORS_TOLERATED: usize = 3;
 const EXIT_RESTART: i32 = 200;
 const STDERR_LINES_KEPT: usize = 3;
 
-/// Where the process stands.
+/// State of the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WorkerState {
     Starting,
@@ -187,7 +187,7 @@ async fn run_once(
         tokio::spawn(copy_lines(stream, console.clone(), tail))
     });
     let ending = run_until_the_end(app, state, kill, &mut child, port).await;
-    // In this order: who sees the process gone must not take its port for ready any more.
+    // In this order: a reader that sees that the process has ended must not see its port as ready.
     state.send_replace(WorkerState::Starting);
     process_id.send_replace(None);
     for lines in [out, err].into_iter().flatten() {
@@ -247,7 +247,7 @@ fn ending(app: &FunctionApp, status: std::io::Result<ExitStatus>, port: u16) -> 
 }
 
 async fn spawn(app: &FunctionApp) -> std::io::Result<(Child, u16)> {
-    // As the host does: a port that is free now. Nobody else is told of it.
+    // As the host does: a port that is free now. No other process learns it.
     let port = TcpListener::bind(("127.0.0.1", 0))
         .await?
         .local_addr()?

@@ -1,4 +1,4 @@
-//! Compares the ledger's entries and the vault's receipts with what the audit log says of them.
+//! Compares the ledger's entries and the vault's receipts with their records in the audit log.
 //!
 //! The log is read before the entries: a record is written before its entry. So an entry may only be newer than the log as it
 //! was read; then the records that it refers to are read once more.
@@ -27,7 +27,7 @@ pub struct Comparison {
     pub entries: u64,
     pub receipts: u64,
     pub problems: Vec<String>,
-    /// What could not be looked at, and why.
+    /// What could not be checked, and why.
     pub not_checked: Vec<String>,
     /// The checkpoints that receipts name, each with one of the receipts.
     pub anchors: BTreeMap<u64, Anchor>,
@@ -40,7 +40,7 @@ pub struct Anchor {
     pub named_by: String,
 }
 
-/// What was found of one entry.
+/// Findings of one entry.
 struct EntryCheck {
     problems: Vec<String>,
     not_checked: Vec<String>,
@@ -69,7 +69,7 @@ pub async fn compare(app: &App, logged: &LoggedChunks) -> Result<Comparison, Led
         }
     }
     for id in logged.documents().filter(|id| !known.contains(*id)) {
-        // It may have come meanwhile.
+        // It may have been written meanwhile.
         if is_missing(app, id).await? {
             comparison.problems.push(format!(
                 "the log has chunk {id}, and the ledger has no entry of it"
@@ -134,7 +134,7 @@ impl Comparison {
             self.problems.push(format!(
                 "the vault has a receipt of chunk {id}, and the ledger has no entry of it"
             ));
-            // It tells no less of the log than others do.
+            // It proves as much about the log as the others.
             let kept = recheck::kept_receipt(app.vaults.home(), &name).await;
             let checkpoint = kept.ok().flatten().and_then(|kept| kept.audit_checkpoint);
             if let Some(checkpoint) = checkpoint {
@@ -200,7 +200,7 @@ async fn check_entry(
     Ok(check)
 }
 
-/// Whether the log says what the entry says.
+/// Whether the log agrees with the entry.
 async fn is_logged(
     app: &App,
     logged: &LoggedChunks,
@@ -294,7 +294,7 @@ fn missing_receipt(id: &DocumentId, name: &BlobName) -> String {
     format!("the receipt of chunk {id}, `{name}`, is missing or not readable")
 }
 
-/// Whether its copies are gone, or going.
+/// Whether its copies are deleted, or being deleted.
 fn is_leaving(state: &ChunkState) -> bool {
     match state {
         ChunkState::Removing { .. } | ChunkState::Removed { .. } => true,

@@ -1,4 +1,4 @@
-//! `recording-vault audit show`: what the log says of a recording, a document, a participant or an operator, in sentences.
+//! `recording-vault audit show`: the records of a recording, a document, a participant or an operator, as sentences.
 //! Reads the whole log.
 
 use std::collections::BTreeSet;
@@ -70,7 +70,7 @@ async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
     Ok(found)
 }
 
-/// The subjects under which a thing of this name is in the log.
+/// The subjects under which the log has records of this name.
 async fn subjects_named(app: &App, what: &str) -> anyhow::Result<BTreeSet<String>> {
     let mut subjects = BTreeSet::from([
         what.to_owned(),
@@ -127,7 +127,7 @@ impl fmt::Display for FoundRecord {
     }
 }
 
-/// Who did it, as far as it is known.
+/// Who did it, as far as known.
 fn who(actor: Actor, detail: &Value) -> String {
     let name = NAMES.iter().find_map(|member| detail[*member].as_str());
     let door = detail["through"].as_str();
@@ -137,7 +137,7 @@ fn who(actor: Actor, detail: &Value) -> String {
         (Actor::Handler, _, Some("auto-record")) => "AUTO_RECORD".to_owned(),
         (Actor::Handler, _, Some("bot")) => "a bot".to_owned(),
         (Actor::Handler, _, Some(door)) | (Actor::Operator, None, Some(door)) => {
-            format!("somebody at the {door}")
+            format!("a person at the {door}")
         }
         (Actor::Handler, Some(name), None) | (Actor::Operator, Some(name), None) => name.to_owned(),
         (Actor::Operator, Some(name), Some(door)) if detail["claimedBy"] == name => {
@@ -193,7 +193,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::RetentionApplied => "had the retention policy applied",
         AuditAction::DeletesSources => "sources are being deleted at ACS",
         AuditAction::Rebuilt => "had its entry rebuilt from its receipt",
-        AuditAction::Indexed => "was indexed anew",
+        AuditAction::Indexed => "was reindexed",
         AuditAction::PersonSearched => "was searched for",
         AuditAction::PersonExported => "was exported into an archive",
         AuditAction::EvidenceExported => "was packed as evidence",
@@ -254,7 +254,7 @@ mod tests {
                 AuditAction::Retried,
                 json!({"through": "shell"})
             ),
-            "2026-03-02 10:00:00 UTC  somebody at the shell: recording r was opened again"
+            "2026-03-02 10:00:00 UTC  a person at the shell: recording r was opened again"
         );
     }
 }

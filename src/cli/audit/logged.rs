@@ -1,4 +1,4 @@
-//! What the audit log says of each chunk, in so few bytes that a long log fits into memory.
+//! The audit log's records of each chunk, in so few bytes that a long log fits into memory.
 
 use std::collections::BTreeMap;
 
@@ -19,7 +19,7 @@ pub struct Fingerprint([u8; 16]);
 
 impl Fingerprint {
     pub fn of(action: &AuditAction, detail: &Value) -> Self {
-        // An entry that is rebuilt from its receipt is as good as exported.
+        // A rebuild of an entry from its receipt counts as its export.
         let action = match action {
             AuditAction::Rebuilt => &AuditAction::Exported,
             other => other,
@@ -32,7 +32,7 @@ impl Fingerprint {
 
 impl LoggedChunks {
     pub fn add(&mut self, record: &AuditRecord) {
-        // What is not done to a chunk has another kind of subject.
+        // Actions on anything but a chunk have another kind of subject.
         let Ok(id) = record.subject.parse::<DocumentId>() else {
             return;
         };

@@ -1,4 +1,4 @@
-//! Time stamps of checkpoints: who is trusted, and what a stamp proves.
+//! Time stamps of checkpoints: which authorities are trusted, and what a stamp proves.
 
 use std::path::PathBuf;
 
@@ -9,15 +9,15 @@ use recording_vault::store::audit::{CheckpointRef, CheckpointStamp};
 use serde::Serialize;
 use timestamp_token::TrustAnchors;
 
-/// What became of all stamps.
+/// The outcome for all stamps.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StampsReport {
-    /// Stamps that hold.
+    /// Stamps that are valid.
     pub hold: u64,
-    /// Stamps that were not looked at, because nobody is trusted.
+    /// Stamps that were not checked, because no authority is trusted.
     pub not_checked: u64,
-    /// The newest checkpoint that a stamp holds for.
+    /// The newest checkpoint with a valid stamp.
     pub newest: Option<StampedCheckpoint>,
     #[serde(skip)]
     pub problems: Vec<String>,

@@ -25,9 +25,9 @@ struct VerifyReport {
     receipts: u64,
     /// The newest checkpoint that is named outside of the log, and still there. Up to it, nothing was rewritten.
     anchor: Option<FoundAnchor>,
-    /// What authorities say of when checkpoints existed.
+    /// When checkpoints existed, according to time-stamping authorities.
     stamps: StampsReport,
-    /// What could not be looked at, and why.
+    /// What could not be checked, and why.
     not_checked: Vec<String>,
 }
 
@@ -52,7 +52,7 @@ pub async fn run(
     let report = verify(app, noted, trusted).await?;
     let is_empty = report.entries == 0 && report.receipts == 0 && report.log.is_empty();
     if is_empty && report.not_checked.is_empty() {
-        complain("there is no audit log here, and nothing in the ledger that one would tell of\n");
+        complain("there is no audit log here, and the ledger has nothing that one would cover\n");
         return Ok(Exit::NotDone);
     }
     output.report(&report)?;
@@ -114,7 +114,7 @@ async fn verify(
             AnchorCheck::Broken { problem } => log.problems.push(problem),
         }
     }
-    // It lies in the ledger itself, so it must be right and proves nothing.
+    // It is stored in the ledger itself: it must be right, but proves nothing.
     if let Some(named) = of_sweep
         && let AnchorCheck::Broken { problem } = check_anchor(app, named).await?
     {
@@ -130,7 +130,7 @@ async fn verify(
     })
 }
 
-/// What became of a checkpoint that is named elsewhere.
+/// The check of a checkpoint that is named elsewhere.
 enum AnchorCheck {
     Holds(FoundAnchor),
     /// It is missing, or another one has its number.

@@ -1,4 +1,4 @@
-//! Words from the ledger: documents, recordings, calls, cases. A ledger that cannot be read in time has none.
+//! Completions from the ledger: documents, recordings, calls, cases. None if the ledger cannot be read in time.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -11,9 +11,9 @@ use recording_vault::compose;
 
 use super::super::settings::SettingsSource;
 
-/// A person waits at the shell.
+/// Short, because a user waits at the shell.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// More are of no use to a person.
+/// More completions would not help a user.
 const MOST: usize = 100;
 
 pub fn documents(begun: &OsStr) -> Vec<CompletionCandidate> {
@@ -54,7 +54,7 @@ async fn newest(app: &App) -> Option<Vec<recording_vault::catalogue::row::Row>> 
     Some(app.catalogue.list(&filter).await.ok()?.recordings)
 }
 
-/// The words that begin as the one on the command line does.
+/// The completions that begin with the word on the command line.
 fn candidates(
     begun: &OsStr,
     words: impl AsyncFnOnce(&App) -> Option<Vec<String>>,
@@ -76,7 +76,7 @@ fn known(words: impl AsyncFnOnce(&App) -> Option<Vec<String>>) -> Option<Vec<Str
         let app = compose::app(config).ok()?;
         tokio::time::timeout(DEADLINE, words(&app)).await.ok()?
     });
-    // What still runs, such as a lookup of a name, must not keep the person waiting.
+    // Tasks that still run, such as a DNS lookup, must not keep the user waiting.
     runtime.shutdown_background();
     found
 }

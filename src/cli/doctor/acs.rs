@@ -1,4 +1,4 @@
-//! Identity and ACS: is there a token where one is needed, and does ACS accept it, or our key?
+//! Identity and ACS: is a token available where one is needed, and does ACS accept it, or our key?
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const STORAGE_SCOPE: &str = "https://storage.azure.com/.default";
 /// Where there is a managed identity, its endpoint is on the same machine; the Azure CLI takes seconds to start.
 const TOKEN_DEADLINE: Duration = Duration::from_secs(20);
 
-/// A recording that no service ever made: base64url of its two ids, both nil.
+/// A recording that cannot exist: base64url of its two ids, both nil.
 const NO_RECORDING: &str = "eyJQbGF0Zm9ybUVuZHBvaW50SWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAiLCJSZXNvdXJjZVNwZWNpZmljSWQiOiIwMDAwMDAwMC0wMDAwLTAwMDAtMDAwMC0wMDAwMDAwMDAwMDAifQ";
 
 /// Whether the identity returns the tokens that are needed.

@@ -1,4 +1,4 @@
-//! Our clock against the others': the `Date` of an answer to a request that carries no credential.
+//! Compares our clock with the services': the `Date` of a response to a request without credentials.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::{Check, Targets, advice, within};
 use recording_vault::clock::Clock;
 use recording_vault::vault::VaultUrl;
 
-/// The services refuse signatures that are a quarter of an hour off; a clock that is this far off will be there soon.
+/// The services refuse signatures that are 15 minutes off; a clock with this deviation will soon be.
 const TOLERATED_SECONDS: i64 = 5 * 60;
 
 /// One check per place that has a clock of its own.

@@ -1,4 +1,4 @@
-//! What only the Functions host knows: which functions are loaded, and whether its own door for Event Grid answers.
+//! Checks what only the Functions host knows: which functions are loaded, and whether its Event Grid endpoint responds.
 
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ const NEEDED: [&str; 2] = ["RecordingFileStatusUpdated", "ExportSweep"];
 const WHERE: &str = "az functionapp function list --name <app> --resource-group <group> --query \"[].{name:name,isDisabled:isDisabled}\"";
 
 impl Handler {
-    /// Which functions the host has loaded; it says so to the master key only.
+    /// Checks which functions the host has loaded; the host requires the master key for this.
     pub(super) async fn functions(&self, client: &Client) -> Check {
         let request = self.request(client, Method::GET, "/admin/functions", &[]);
         let answer = match request.send().await {

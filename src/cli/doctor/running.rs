@@ -14,7 +14,7 @@ const EVENTS: &str = "events";
 const SETTING: &str = "EXPORT_SWEEP_SCHEDULE";
 /// A sweep may take `SWEEP_BUDGET`, and the host may be a little late.
 const LATE_AFTER: SignedDuration = SignedDuration::from_mins(10);
-/// Recordings that are looked at for the last event.
+/// Recordings that are searched for the last event.
 const LOOKED_AT: usize = 20;
 
 /// The host reads the schedule from the app setting, and disables the timer where there is none.
@@ -69,7 +69,7 @@ fn readable(age: SignedDuration) -> String {
     }
 }
 
-/// Whether files of recordings were ever announced: that there is a subscription cannot be seen from here.
+/// Whether files of recordings were ever announced. The subscription itself is not visible from here.
 pub(super) async fn events(app: &App) -> Check {
     let newest = ListFilter {
         top: LOOKED_AT,

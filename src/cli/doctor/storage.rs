@@ -1,4 +1,5 @@
-//! Rights to vault and ledger: a probe is written, not overwritten, read, found and removed, by the very calls of the export.
+//! Rights to vault and ledger: writes, reads, finds and removes a probe and does not overwrite it, by the calls of the
+//! export.
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
@@ -26,10 +27,10 @@ const EXTRAS: &str = "vault extras";
 /// Probes that were left behind may be listed before ours.
 const PROBES: usize = 1000;
 
-/// What is wrong with a storage.
+/// A problem of a storage.
 enum Trouble {
     Failed(String, Box<dyn Error + Send + Sync>),
-    /// It does not keep a promise that nothing is safe without.
+    /// It breaks a guarantee that the export relies on.
     Unsafe(&'static str),
 }
 
@@ -118,7 +119,7 @@ pub(super) async fn ledger(url: &VaultUrl, ledger: &dyn DocumentStore) -> Check 
     .await
 }
 
-/// What is written into the container of the audit log may have to stay there for years, so nothing is.
+/// Writes nothing into the container of the audit log: it might have to stay there for years.
 pub(super) async fn audit(url: &VaultUrl, container: &dyn DocumentStore) -> Check {
     const NAME: &str = "audit log";
     within(NAME, async {
@@ -161,7 +162,7 @@ async fn try_vault(vault: &dyn ExportDestination) -> Result<Removed, Trouble> {
         }
         Ok(())
     };
-    // Whatever was found out, the probe goes.
+    // Remove the probe in any case.
     let (tried, removed) = (tried.await, remove_probe(vault, &probe).await);
     tried?;
     match removed {

@@ -1,4 +1,4 @@
-//! The list as text: a line for each chunk, and what a person recognises it by.
+//! The list as text: a line for each chunk, with what identifies it for a person.
 
 use std::fmt::{self, Write as _};
 
@@ -79,7 +79,7 @@ fn note(chunk: &ListedChunk) -> String {
     };
     let mut text = format!("{what}{place}");
     if let Some(anomaly) = &chunk.anomaly {
-        // Writing into a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, " (doubtful: {anomaly})");
     }
     for notice in &chunk.notices {

@@ -25,7 +25,7 @@ pub enum InvalidCalls {
 }
 
 impl ExpectedCall {
-    /// Its ids without what they come with and without: the padding of a `serverCallId`.
+    /// Its ids, without the optional padding of a `serverCallId`.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|name| plain(name))
     }
@@ -37,7 +37,7 @@ impl fmt::Display for ExpectedCall {
     }
 }
 
-/// A `serverCallId` comes with padding from a call's properties, and without in an event's subject.
+/// A `serverCallId` has padding in a call's properties, and none in an event's subject.
 pub(super) fn plain(name: &str) -> &str {
     name.trim_end_matches('=')
 }
@@ -45,7 +45,7 @@ pub(super) fn plain(name: &str) -> &str {
 /// Reads a list.
 ///
 /// # Errors
-/// When the file cannot be read, or names no call: nothing would be missing then, whatever is.
+/// When the file cannot be read, or names no call: then nothing could be reported as missing.
 pub fn read(path: &Path) -> Result<Vec<ExpectedCall>, InvalidCalls> {
     let name = || path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|source| InvalidCalls::File {

@@ -14,7 +14,7 @@ use recording_vault::recording::DocumentId;
 /// Names in the folders of these days.
 pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<BlobName>> {
     let mut files = BTreeSet::new();
-    // The folder's own name comes right before everything in it.
+    // The folder's own name sorts right before everything in it.
     let mut after: Option<BlobName> = Some(period.first_folder().parse()?);
     loop {
         let listed = app.vaults.home().list(after.as_ref(), PAGE).await?;
@@ -35,7 +35,7 @@ pub(super) async fn files(app: &App, period: Period) -> anyhow::Result<BTreeSet<
     }
 }
 
-/// Both ways.
+/// Compares in both directions.
 pub(super) async fn compare(
     app: &App,
     entries: &[LedgerEntry],
@@ -86,7 +86,7 @@ pub(super) async fn compare(
     Ok(findings)
 }
 
-/// Files of a copy that are not there. A copy in the backup vault is verified, not reconciled.
+/// Files of a copy that are missing. Copies in the backup vault are verified, not reconciled.
 fn missing(entry: &LedgerEntry, files: &BTreeSet<BlobName>) -> Vec<Finding> {
     let at_home = entry
         .copies()

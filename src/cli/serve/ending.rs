@@ -6,9 +6,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::host_watch::HostWatch;
 
-/// Set by `func` and by the stand-in: the process runs at somebody's terminal.
+/// Set by `func` and by the stand-in: the process runs at a terminal.
 const CORE_TOOLS: &str = "FUNCTIONS_CORETOOLS_ENVIRONMENT";
-/// `func` prints its list of functions meanwhile; without the wait our sentences scroll away above it.
+/// `func` prints its list of functions meanwhile; without the wait our lines scroll away above it.
 const LAST_WORD_AFTER: Duration = Duration::from_secs(2);
 
 /// Where the process runs.
@@ -27,7 +27,7 @@ pub enum Ending {
     HostGone,
 }
 
-/// Everything that may end it.
+/// All causes that may end it.
 pub struct Endings {
     surroundings: Surroundings,
     terminate: Signal,
@@ -47,7 +47,7 @@ impl Surroundings {
         }
     }
 
-    /// Waits until what is on the screen stays there.
+    /// Waits until the screen no longer scrolls.
     #[expect(
         clippy::disallowed_methods,
         reason = "nothing else runs any more: the process is about to end"
@@ -82,7 +82,8 @@ impl Endings {
     }
 }
 
-/// At a terminal the first Ctrl-C is the host's: it lets calls in flight end and then kills the handler. The second is ours.
+/// At a terminal the host handles the first Ctrl-C: it waits for calls in flight and then kills the handler. We handle
+/// the second.
 async fn interrupted(interrupt: &mut Signal, surroundings: Surroundings) {
     interrupt.recv().await;
     if surroundings == Surroundings::Terminal {

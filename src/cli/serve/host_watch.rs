@@ -1,4 +1,4 @@
-//! Whether the Functions host that started this process is still there.
+//! Watches whether the Functions host that started this process still runs.
 //!
 //! A host that is killed, or that gives up on a timer's invocation, leaves its handler running, listening without a key.
 
@@ -15,7 +15,7 @@ pub struct HostWatch {
 }
 
 impl HostWatch {
-    /// Notes the parent as it is at the start. Its number says nothing by itself: in a container the host may be process 1.
+    /// Records the parent at the start. Its id alone means nothing: in a container the host may be process 1.
     pub fn begin(variables: &[(String, String)]) -> Self {
         let is_started_by_host = variables
             .iter()
@@ -25,7 +25,7 @@ impl HostWatch {
         }
     }
 
-    /// Waits until the host is gone: another process is the parent then. Without a host it waits for ever.
+    /// Waits until the host has ended: then another process is the parent. Without a host it never returns.
     pub async fn gone(self) {
         let Some(parent) = self.parent else {
             return std::future::pending().await;

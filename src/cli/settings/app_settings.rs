@@ -21,7 +21,7 @@ pub enum InvalidAppSettings {
     NotText(String),
 }
 
-/// Reads the settings in whichever form they have.
+/// Reads the settings in any of the forms.
 ///
 /// # Errors
 /// When the text has none of these forms, or is encrypted.

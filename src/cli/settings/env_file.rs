@@ -11,7 +11,7 @@ pub enum InvalidLine {
     Quote(usize),
 }
 
-/// Reads the lines. Of a name that is there twice the last one counts.
+/// Reads the lines. If a name occurs twice, the last one wins.
 ///
 /// # Errors
 /// At the first line that is no setting, comment or blank.

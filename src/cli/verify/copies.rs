@@ -1,4 +1,4 @@
-//! Which copies `verify` looks at: those of the ledger, and those whose receipts lie in the vault without an entry.
+//! Which copies `verify` checks: those of the ledger, and those with a receipt in the vault and no entry.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use super::ProblemCopy;
 use crate::cli::list::is_of;
 use crate::cli::vault_receipts::vault_receipts;
 
-/// One copy to look at.
+/// One copy to check.
 pub struct Copy {
     pub document_id: DocumentId,
     pub proved: ProvedCopy,
     pub depth: Depth,
 }
 
-/// Copies to look at, and chunks that have none although they should.
+/// Copies to check, and chunks that have none although they should.
 pub struct Selection {
     pub copies: Vec<Copy>,
     pub wrong: Vec<ProblemCopy>,
@@ -98,7 +98,7 @@ async fn all(app: &App, of: Option<&str>) -> anyhow::Result<Selection> {
     })
 }
 
-/// The copies of receipts that lie in the vault and have no entry.
+/// The copies of receipts in the vault that have no entry.
 async fn unknown_to_the_ledger(
     app: &App,
     receipts: BTreeMap<String, BlobName>,

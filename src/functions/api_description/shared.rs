@@ -1,8 +1,9 @@
-//! What holds of every operation of the API: who may call it, how an error looks, and examples. Works on the document alone.
+//! What all operations of the API have in common: who may call, how an error looks, and examples. Works on the document
+//! alone.
 
 use serde_json::{Map, Value, json};
 
-/// Operations that a DELETE carries out as well as their own method.
+/// Operations that DELETE carries out too, besides their own method.
 const ALSO_DELETE: (&str, &str) = (
     "/api/recordings/{recordingId}/stop",
     "/api/recordings/{recordingId}",
@@ -67,7 +68,7 @@ fn complete_operation(path: &str, operation: &mut Value) {
     }
 }
 
-/// Any one of these lets a caller in.
+/// Any one of these authorizes a caller.
 fn security(path: &str, tag: &str) -> Value {
     let any_of = |schemes: &[&str]| {
         let one =

@@ -12,9 +12,9 @@ use crate::metrics;
 use crate::oidc::InvalidToken;
 use crate::secret::SharedSecret;
 
-/// Authorizes a delivery. Where neither a secret nor tokens are configured, the host's function key stands alone.
+/// Authorizes a delivery. Where neither a secret nor tokens are configured, only the host's function key protects us.
 ///
-/// Event Grid drops an event that is answered with 401: only a delivery that cannot be genuine is.
+/// Event Grid drops an event that is answered with 401, so only a delivery that cannot be genuine gets one.
 pub(super) async fn authorize(
     app: &App,
     query: Option<&str>,
@@ -37,7 +37,7 @@ pub(super) async fn authorize(
         .and_then(|value| value.to_str().ok());
     match tokens.validate(authorization).await {
         Ok(()) => Ok(()),
-        // It may be authentic: Event Grid is to come again.
+        // It may be authentic: Event Grid must retry.
         Err(error @ InvalidToken::NoKeys(_)) => {
             error!(error = %ErrorChain(&error), "A delivery's token could not be checked");
             let message = "The token cannot be checked now; deliver again.";

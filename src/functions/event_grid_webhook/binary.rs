@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 const PREFIX: &str = "ce-";
 
-/// The event as its structured form, whole: also what cannot be read is kept with its attributes, for a replay. `None` for
-/// a delivery in another form.
+/// The whole event in structured form: an unreadable one is also kept with its attributes, for a replay. `None` for a
+/// delivery in another form.
 pub(super) fn event(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
     if !headers.contains_key("ce-type") || !headers.contains_key("ce-specversion") {
         return None;

@@ -22,7 +22,7 @@ const EVENT_GRID_DOMAINS: [&str; 3] = [
 const REQUEST_ORIGIN: &str = "webhook-request-origin";
 const REQUEST_RATE: &str = "webhook-request-rate";
 
-/// The handshake of CloudEvents: who asks may deliver, as fast as it likes.
+/// Handshake of CloudEvents: allows the origin to deliver, without a rate limit.
 #[utoipa::path(
     options, path = "/api/eventgrid/webhook", operation_id = "allowDeliveries", tag = "events",
     params(("WebHook-Request-Origin" = String, Header, description = "Who wants to deliver")),
@@ -90,7 +90,7 @@ pub(super) fn confirmed(app: &Arc<App>, data: &Value) -> Option<Value> {
     Some(json!({}))
 }
 
-/// Anybody may ask for a validation; we visit nobody else's hosts.
+/// The URL, if it is one of Event Grid's hosts: anyone can send a validation event, and no other host is visited.
 fn event_grid_url(text: &str) -> Option<Url> {
     let url = Url::parse(text)
         .ok()

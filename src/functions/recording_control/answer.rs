@@ -1,4 +1,4 @@
-//! Recordings as our HTTP callers get them.
+//! Recordings in responses of the HTTP API.
 
 use serde::Serialize;
 use serde_json::Value;

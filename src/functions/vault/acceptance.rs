@@ -1,5 +1,5 @@
-//! `accept` over HTTP: an operator has looked at the copy of a doubtful chunk, or says which of its places is right. It words
-//! outcomes; it must not decide what may be accepted.
+//! `accept` over HTTP: an operator accepts the copy of a doubtful chunk, or selects the right one of its places. Turns
+//! outcomes into text; it must not decide what may be accepted.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The HTTP door for losses and unreadable events that somebody has looked at: acknowledges and dismisses them; open where
-//! `OPERATOR_ACTIONS` is on. It parses requests and words outcomes; it must not decide what may be acknowledged.
+//! HTTP routes that acknowledge losses and dismiss unreadable events after a review; enabled where `OPERATOR_ACTIONS`
+//! is on. Parses requests and turns outcomes into text; it must not decide what may be acknowledged.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The HTTP door of [`crate::operator_actions`], open where `OPERATOR_ACTIONS` is on: retry, verify, hold, release, replay.
-//! It parses requests and words outcomes; it must not decide what may be done.
+//! HTTP routes of [`crate::operator_actions`], enabled where `OPERATOR_ACTIONS` is on: retry, verify, hold, release,
+//! replay. Parses requests and turns outcomes into text; it must not decide what is allowed.
 
 use std::sync::Arc;
 
@@ -102,7 +102,7 @@ pub(super) fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Prob
 }
 
 pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    // By way of a map: a struct would also be read from an array.
+    // Through a map: serde would also read a struct from an array.
     serde_json::from_slice::<Map<String, Value>>(body)
         .and_then(|body| serde_json::from_value(Value::Object(body)))
         .map_err(|error| {
@@ -154,7 +154,7 @@ pub(crate) async fn retry(
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
-        // A request that is repeated because its answer was lost has the same answer.
+        // A request that is repeated because its response was lost gets the same response.
         Retried::Opened | Retried::AlreadyOpen => None,
         Retried::Unknown => return Err(unknown_chunk()),
         Retried::Safe => Some("The chunk is in the vault and proved; it needs no retry."),

@@ -1,4 +1,4 @@
-//! Conditions of a request on the version of what it asks for (RFC 9110 §13). Knows nothing of what that is.
+//! Conditional requests (RFC 9110 §13): compares the versions that a request names. Knows no resource.
 
 use axum::http::{HeaderMap, header};
 use headers::{ETag, HeaderMapExt as _, IfNoneMatch, IfRange};
@@ -12,7 +12,7 @@ pub fn is_known(headers: &HeaderMap, etag: &str) -> bool {
         .is_some_and(|(condition, etag)| !condition.precondition_passes(&etag))
 }
 
-/// Whether a range is wanted of another version: `If-Range` is there and is not this strong tag. Dates are not given out.
+/// Whether the range is of another version: `If-Range` is present and is not this strong tag. We never send dates.
 pub fn is_range_of_another_version(headers: &HeaderMap, etag: &str) -> bool {
     if !headers.contains_key(header::IF_RANGE) {
         return false;

@@ -24,9 +24,9 @@ use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
 use crate::store::audit::Operator;
 
-/// Pieces between the package and the connection.
+/// Pieces that are buffered between the package and the connection.
 const PIECES: usize = 4;
-/// The package is sent in pieces of at least this size.
+/// The smallest piece of the package that is sent.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// How times are shown.
@@ -125,7 +125,7 @@ pub(crate) async fn evidence(
         };
         if let Err(error) = Box::pin(app.catalogue.evidence(&[id], &request, writer)).await {
             tracing::error!(error = %ErrorChain(&error), "An evidence package could not be completed");
-            // A caller who is gone needs no error; others see a broken download.
+            // A disconnected caller needs no error; others see a broken download.
             let _ = sender.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
         }
     });

@@ -1,4 +1,4 @@
-//! What there is: numbers, recordings, days, deadlines, events that could not be read.
+//! Lists of the vault: summary, recordings, days, deadlines, events that could not be read.
 
 use std::sync::Arc;
 
@@ -21,16 +21,16 @@ use crate::functions::query::with_plus;
 use crate::standing::verdict::Verdict;
 use crate::store::index::Period;
 
-/// The page of a list unless another is asked for, and the largest one.
+/// The default size of a page, and the largest one.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 200;
-/// Days that are told of unless others are asked for.
+/// Days that are listed by default.
 const DAYS: i32 = 30;
 const HOURS: i64 = 24;
-/// A source lives no longer.
+/// The lifetime of a source at ACS.
 const MOST_HOURS: i64 = 24 * 30;
 
-/// How everything stands.
+/// The state of the vault.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Summary {
     #[schema(value_type = String, format = DateTime)]
@@ -46,7 +46,7 @@ pub(crate) struct Summary {
     tiles: Tiles,
 }
 
-/// How everything stands, in a few numbers.
+/// Returns a summary of the state of the vault.
 #[utoipa::path(
     get, path = "/api/vault/summary", operation_id = "getVaultSummary", tag = "vault",
     responses((status = 200, description = "The numbers", body = Summary))
@@ -91,7 +91,7 @@ pub(crate) struct ListQuery {
     continuation: Option<String>,
 }
 
-/// Lists recordings, newest first. A page may hold fewer than `top` and have a next one all the same.
+/// Lists recordings, newest first. A page may have fewer than `top` recordings although there is a next page.
 #[utoipa::path(
     get, path = "/api/vault/recordings", operation_id = "listVaultRecordings", tag = "vault", params(ListQuery),
     responses(
@@ -166,7 +166,7 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     })
 }
 
-/// A time; or the beginning of a day (UTC), so many days later.
+/// A time; or the beginning of a day (UTC), plus `days_later` days.
 fn moment(text: &str, days_later: i32) -> Result<Timestamp, String> {
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);

@@ -29,7 +29,7 @@ use crate::store::audit::AuditAction;
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Ticket {
-    /// Where its media is, for whoever has this.
+    /// The URL of its media; it works without a key.
     #[schema(example = "/api/vault/play/0-eus-d1-a.1772449200.6b1f…")]
     url: String,
     #[schema(value_type = String, format = DateTime)]
@@ -45,7 +45,7 @@ pub(crate) struct Ticket {
         (status = 200, description = "Where its media is, for an hour", body = Ticket),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "It is not in the vault", body = crate::functions::problem::ErrorAnswer),
-        (status = 410, description = "It is in the vault no more", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It is no longer in the vault", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn ticket(
@@ -79,8 +79,8 @@ pub(crate) async fn ticket(
         (status = 206, description = "A part of it", content_type = "application/octet-stream"),
         (status = 404, description = "There is no such chunk", body = crate::functions::problem::ErrorAnswer),
         (status = 409, description = "It is not in the vault", body = crate::functions::problem::ErrorAnswer),
-        (status = 410, description = "It is in the vault no more", body = crate::functions::problem::ErrorAnswer),
-        (status = 416, description = "Nothing of it lies in the range", body = crate::functions::problem::ErrorAnswer),
+        (status = 410, description = "It is no longer in the vault", body = crate::functions::problem::ErrorAnswer),
+        (status = 416, description = "No byte of the file is in the range", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn media(
@@ -122,15 +122,15 @@ pub(crate) async fn metadata(
     Ok(response)
 }
 
-/// Gives a chunk's media to whoever has a ticket.
+/// Returns a chunk's media to callers with a ticket.
 #[utoipa::path(
     get, path = "/api/vault/play/{ticket}", operation_id = "play", tag = "vault",
     params(("ticket" = String, Path), ("Range" = Option<String>, Header, description = "One range of bytes")),
     responses(
         (status = 200, description = "The whole file", content_type = "application/octet-stream"),
         (status = 206, description = "A part of it", content_type = "application/octet-stream"),
-        (status = 403, description = "The ticket's time is over, or it is none", body = crate::functions::problem::ErrorAnswer),
-        (status = 416, description = "Nothing of it lies in the range", body = crate::functions::problem::ErrorAnswer),
+        (status = 403, description = "The ticket has expired or is invalid", body = crate::functions::problem::ErrorAnswer),
+        (status = 416, description = "No byte of the file is in the range", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn play(
@@ -154,13 +154,13 @@ pub(crate) async fn play(
         }
         TicketStatus::Expired => refused(
             "TicketExpired",
-            "This ticket's hour is over; ask for another.",
+            "This ticket has expired; ask for another one.",
         ),
         TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
     }
 }
 
-/// Writes down that a file was read, if some of it was. What the log has not yet, a kill within the second may lose.
+/// Records in the audit log that a file was read, if any of it was. A kill within a second may lose the record.
 fn note_access(
     app: &App,
     id: &DocumentId,
@@ -194,7 +194,7 @@ async fn find(app: &App, id: &DocumentId, which: FileKind) -> Result<ProvedFile,
         ChunkFile::InPlace { location } => conflict(
             "InPlace",
             format!(
-                "The chunk lies in your own storage, at {location}; it is not served from here."
+                "The chunk is in your own storage, at {location}, and is not served from here."
             ),
         ),
         ChunkFile::Lost { reason } => gone(
@@ -203,7 +203,7 @@ async fn find(app: &App, id: &DocumentId, which: FileKind) -> Result<ProvedFile,
         ),
         ChunkFile::Removed { reason } => gone(
             "ChunkRemoved",
-            format!("The chunk is in the vault no more: {reason}."),
+            format!("The chunk is no longer in the vault: {reason}."),
         ),
         ChunkFile::None => Problem::new(
             StatusCode::NOT_FOUND,
@@ -260,7 +260,7 @@ async fn served(
         Ok(Some(stream)) => Ok(response(status, answer, Body::from_stream(stream))),
         Ok(None) => {
             tracing::error!(document.id = %id, "The copy of chunk `{id}` is not in the vault any more");
-            let message = "The file is not in the vault any more, although the ledger has it there: somebody has to look.";
+            let message = "The file is missing from the vault, although the ledger lists it there: this needs attention.";
             Err(Problem::new(StatusCode::GONE, "FileVanished", message))
         }
         Err(error) => {

@@ -1,4 +1,4 @@
-//! Which part of a file is wanted (RFC 9110 §14): one range, or the whole. Pure.
+//! Which part of a file a request asks for (RFC 9110 §14): one range, or the whole. Pure.
 
 use std::ops::Range;
 
@@ -7,31 +7,31 @@ use axum::http::{HeaderMap, header};
 use super::conditions;
 use crate::functions::host_form::HostForm;
 
-/// What to answer with.
+/// What to respond with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestedRange {
     Whole,
     Part(Range<u64>),
-    /// Nothing of the file lies in the range.
+    /// No byte of the file is in the range.
     Unsatisfiable,
     /// The caller has it already.
     NotModified,
 }
 
-/// What a host that forwards gets of a file at once: it holds the answer whole in its memory.
+/// The most that a host that forwards gets in one response: it buffers the whole response in memory.
 const FORWARDED_PART_BYTES: u64 = 8 << 20;
 const FORWARDED_WHOLE_BYTES: u64 = 64 << 20;
 
-/// What is answered where the host cannot take everything that was asked for.
+/// Response where the host cannot take all of the requested bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Served {
     As(RequestedRange),
-    /// It has to be asked for in parts.
+    /// The caller must request parts.
     TooLargeForHost,
 }
 
 impl RequestedRange {
-    /// A part is cut short, as RFC 9110 §14.2 allows: a player asks for the next. A whole file cannot be.
+    /// Shortens a part, as RFC 9110 §14.2 allows: a player requests the next one. A whole file cannot be shortened.
     pub fn within_host(self, form: HostForm, size_bytes: u64) -> Served {
         match (form, self) {
             (HostForm::Forwarded, Self::Part(part)) => {
@@ -50,7 +50,7 @@ impl RequestedRange {
     }
 }
 
-/// What the headers ask for of a file of this length and `ETag`.
+/// What the headers request of a file with this length and `ETag`.
 pub fn requested(headers: &HeaderMap, size_bytes: u64, etag: &str) -> RequestedRange {
     if conditions::is_known(headers, etag) {
         return RequestedRange::NotModified;
@@ -75,7 +75,7 @@ fn parse(range: &str, size_bytes: u64) -> RequestedRange {
     if !unit.trim().eq_ignore_ascii_case("bytes") || spec.contains(',') {
         return RequestedRange::Whole;
     }
-    // Digits only: `+5` is a number to a parser.
+    // Digits only: the parser would accept `+5`.
     let number = |text: &str| {
         let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
         is_number.then(|| text.parse().unwrap_or(u64::MAX))

@@ -1,4 +1,4 @@
-//! One recording with all that is known of it.
+//! One recording in detail.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! Who looked at recordings. These records are written a moment later, so that nobody waits for them, and may lose that moment
-//! when the process ends. What is dropped otherwise is counted, and the count is a record.
+//! Records who accessed recordings. They are written a moment later, so that no caller waits, and those of that moment
+//! may be lost when the process ends. Other dropped records are counted, and the count becomes a record.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,13 +13,13 @@ use super::record::{Actor, AuditRecord};
 use super::{AuditLog, StoreError};
 use crate::error_chain::ErrorChain;
 
-/// Records wait so long for others.
+/// How long records wait for others.
 const DELAY: Duration = Duration::from_secs(1);
-/// More are dropped, and counted.
+/// Records beyond this number are dropped, and counted.
 const WAITING_AT_MOST: usize = 10_000;
-/// A player asks for a file in many parts: the same access by the same caller is one record in so long a time.
+/// A player requests a file in many parts: within this time, repeated access by the same caller is one record.
 const SAME_ACCESS: Duration = Duration::from_mins(10);
-/// Accesses that are remembered to recognise the same; beyond them all are forgotten at once.
+/// Accesses that are remembered to detect repeated ones; beyond this number all are dropped at once.
 const REMEMBERED_AT_MOST: usize = 10_000;
 
 /// Records of access on their way.
@@ -45,7 +45,7 @@ impl Accesses {
         self.dropped += 1;
     }
 
-    /// Whether the same access was noted a moment ago.
+    /// Whether the same access was recorded a moment ago.
     fn is_repeated(&mut self, record: &AuditRecord) -> bool {
         if !matches!(record.action, AuditAction::Played | AuditAction::Downloaded) {
             return false;
@@ -65,8 +65,7 @@ impl Accesses {
 }
 
 impl AuditLog {
-    /// Notes that somebody looked at something. Returns at once; the record is written a second later at most, unless the
-    /// storage fails.
+    /// Records an access. Returns at once; the record is written at most a second later, unless the storage fails.
     pub fn note_access(self: &Arc<Self>, action: AuditAction, subject: &str, detail: Value) {
         let record = AuditRecord {
             at: self.clock.now(),
@@ -82,7 +81,8 @@ impl AuditLog {
         accesses.add(record);
         if !std::mem::replace(&mut accesses.is_writing, true) {
             let log = Arc::clone(self);
-            // One task at a time. It ends when nothing waits; one that is cut off loses what may be lost.
+            // One task at a time. It ends when no record waits. If it is cut off, the records of that moment may be
+            // lost.
             tokio::spawn(async move { log.write_accesses_as_they_come().await });
         }
     }
@@ -101,7 +101,7 @@ impl AuditLog {
         }
     }
 
-    /// Writes the records of access that wait. What was dropped before becomes a record of its own.
+    /// Writes the waiting records of access, and a record of the number that was dropped before.
     ///
     /// # Errors
     /// When the storage fails; they wait again then.

@@ -1,4 +1,4 @@
-//! What the audit log says happened. The stored words are a promise: old logs are read for years.
+//! Actions in the audit log. The stored words must not change: old logs are read for years.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub enum AuditAction {
     OtherFileExported,
     DeletingSource,
     SourceDeleted,
-    /// ACS had the source no more when it was to be deleted.
+    /// ACS no longer had the source when it was to be deleted.
     SourceWasGone,
     SourceLeft,
     InPlace,
@@ -39,7 +39,7 @@ pub enum AuditAction {
     // What operators do.
     Retried,
     Accepted,
-    /// A loss, by somebody who knows of it.
+    /// An operator acknowledged a loss.
     Acknowledged,
     /// An event that could not be read, and by which nothing is lost.
     Dismissed,
@@ -63,7 +63,7 @@ pub enum AuditAction {
     Played,
     Downloaded,
     TicketIssued,
-    /// So many records of access could not be written.
+    /// A number of records of access could not be written.
     AccessesDropped,
     /// A word of another version.
     #[serde(untagged)]

@@ -21,21 +21,21 @@ use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
-/// A log to which nothing was added for so long is closed. Its writer does not mind.
+/// A log without new records for this long is closed. Its writer can continue in another log.
 const QUIET: Duration = Duration::from_mins(30);
-/// Sweeps that may be faster in a row.
+/// How often in a row other sweeps may be faster.
 const CONFLICTS_TOLERATED: u32 = 8;
 const LOGS_AT_ONCE: usize = 8;
 const PAGE: usize = 1000;
-/// The newest checkpoint is looked up so often at most.
+/// The shortest time between two lookups of the newest checkpoint.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checkpointed {
-    /// A new checkpoint has all that was logged until now.
+    /// A new checkpoint covers all records until now.
     Written(CheckpointRef),
-    /// The newest checkpoint, if there is one, has it already.
+    /// The newest checkpoint, if any, already covers them.
     NothingNew(Option<CheckpointRef>),
 }
 
@@ -49,7 +49,7 @@ impl Checkpointed {
     }
 }
 
-/// The newest checkpoint, and what it says. One that is not readable says nothing; the chain goes on after it.
+/// The newest checkpoint and its ends. An unreadable one has no ends; the chain continues after it.
 struct Newest {
     reference: CheckpointRef,
     ends: BTreeMap<WriterName, LogEnd>,
@@ -113,7 +113,7 @@ impl AuditLog {
         }
     }
 
-    /// Notes what was looked up; a look that found less than is known changes nothing.
+    /// Caches the result of a lookup, unless it is older than the known one.
     fn remember(&self, found: Option<CheckpointRef>) -> Option<CheckpointRef> {
         let mut known = self.known.lock().expect("no holder of this lock panics");
         known.looked_at = Some(tokio::time::Instant::now());
@@ -137,7 +137,7 @@ impl AuditLog {
     async fn newest(&self) -> Result<Option<Newest>, StoreError> {
         let hint = self.hint().await?.map_or(0, |hint| hint.number);
         let found = match last_from(&*self.store, hint, name::checkpoint).await? {
-            // The hint points to what is gone: begin at the beginning.
+            // The hint names a missing checkpoint: search from the first one.
             None if hint > 0 => last_from(&*self.store, 0, name::checkpoint).await?,
             found => found,
         };
@@ -229,7 +229,7 @@ impl AuditLog {
         since: Option<Timestamp>,
     ) -> Result<Option<LogEnd>, StoreError> {
         let now = self.clock.now();
-        // A time that lies far ahead is of a clock that was wrong; to close too early costs the writer two requests.
+        // A time in the far future comes from a wrong clock. Closing a log too early costs its writer two requests.
         let is_quiet = since.is_none_or(|since| now.duration_since(since).unsigned_abs() >= QUIET);
         if !is_quiet
             || end
@@ -254,7 +254,7 @@ impl AuditLog {
             .await?
         {
             PutOutcome::Written(_) => Ok(Some(LogEnd::of(number, &content))),
-            // Its writer, or another sweep, was first: the next sweep sees what came of it.
+            // Its writer, or another sweep, was first: the next sweep sees the result.
             PutOutcome::Conflict => Ok(end),
         }
     }
@@ -278,7 +278,7 @@ impl AuditLog {
             Err(error) => Some(error),
         };
         match (self.store.find(&key).await, failure) {
-            // Our own write, whose answer was lost.
+            // Our own write, whose response was lost.
             (Ok(Some(found)), _) if found.content == content => Ok(Some(written)),
             (_, Some(failure)) | (Err(failure), None) => Err(failure),
             (Ok(_), None) => Ok(None),
@@ -319,7 +319,7 @@ impl AuditLog {
 }
 
 /// The last document of a chain, from number `from` on: by doubling steps, then by halving them. `None` where `from` is above 0
-/// and is not there, or nothing is.
+/// and does not exist, or the chain is empty.
 async fn last_from(
     store: &dyn DocumentStore,
     from: u64,

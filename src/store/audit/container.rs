@@ -1,5 +1,6 @@
-//! The audit log in a container of its own, whose policy keeps documents from being changed or deleted. What the log itself
-//! replaces or removes lies beside the ledger's entries instead. Knows keys, and neither chains nor records.
+//! The audit log in a container of its own, whose policy keeps documents from being changed or deleted. Documents that
+//! the log itself replaces or removes are stored with the ledger's entries instead. Knows keys, but no chains and no
+//! records.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
-/// Where the keys of documents begin that are not created once and left alone.
+/// Key prefixes of documents that are replaced or removed after their creation.
 const CHANGING: [&str; 2] = ["audit/live/", "audit/newest-checkpoint.json"];
 
 /// Two stores as one.
@@ -20,7 +21,7 @@ pub struct AuditContainer {
 }
 
 impl AuditContainer {
-    /// `container` takes what is created once; `ledger` what changes.
+    /// `container` stores documents that are only created; `ledger` stores the others.
     pub fn new(container: Arc<dyn DocumentStore>, ledger: Arc<dyn DocumentStore>) -> Self {
         Self { container, ledger }
     }

@@ -1,4 +1,4 @@
-//! How logs, checkpoints and places in them are named, and under which keys they lie. It reads and writes nothing.
+//! Names and storage keys of logs, checkpoints and places in them. It reads and writes nothing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -40,7 +40,7 @@ pub struct CheckpointRef {
     pub sha256: Sha256Digest,
 }
 
-/// A text that names nothing of the log.
+/// Text that is not a name in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected {0}")]
 pub struct InvalidName(&'static str);
@@ -104,7 +104,7 @@ impl AuditPosition {
         self.writer.document(self.number)
     }
 
-    /// The position whose document lies under this key; `None` for a checkpoint or a marker.
+    /// The position of the document with this key; `None` for a checkpoint or a marker.
     pub(super) fn of_key(key: &str) -> Option<Self> {
         key.strip_prefix(AUDIT)?.strip_suffix(".json")?.parse().ok()
     }

@@ -1,4 +1,4 @@
-//! Reads records: of one place, or all there are.
+//! Reads records: of one place, or all.
 
 use futures::{Stream, TryStreamExt as _};
 
@@ -11,7 +11,7 @@ pub(super) const AT_ONCE: usize = 16;
 const PAGE: usize = 1000;
 
 impl AuditLog {
-    /// The records of one document; none where it is not there or not readable.
+    /// The records of one document; none if it is missing or not readable.
     ///
     /// # Errors
     /// When the storage fails.
@@ -22,7 +22,7 @@ impl AuditLog {
             .unwrap_or_default())
     }
 
-    /// All records, log by log, with the place of each document. What is not readable is left out.
+    /// All records, log by log, with the place of each document. Unreadable documents are left out.
     pub fn documents(
         &self,
     ) -> impl Stream<Item = Result<(AuditPosition, Vec<AuditRecord>), StoreError>> + Send {
@@ -34,8 +34,8 @@ impl AuditLog {
             .try_filter_map(|document| std::future::ready(Ok(document)))
     }
 
-    /// The keys of all documents of logs, in their order, with what lies there; `None` where it vanished meanwhile. What is no
-    /// document of a log has its key here too, unless its place is the checkpoints' or the markers'.
+    /// The keys of all documents of logs, in order, with their contents; `None` if a document was removed meanwhile.
+    /// Includes the keys of foreign documents, except in the places of checkpoints and markers.
     pub(super) fn contents(
         &self,
     ) -> impl Stream<Item = Result<(String, Option<bytes::Bytes>), StoreError>> + Send {

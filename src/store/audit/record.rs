@@ -1,4 +1,4 @@
-//! What lies in the documents of the audit log. The stored members are a promise: old logs are read for years.
+//! The documents of the audit log. The stored members must not change: old logs are read for years.
 
 use std::collections::BTreeMap;
 
@@ -99,14 +99,14 @@ pub(super) enum LogState {
     Closed,
 }
 
-/// What is written while a log is open, and tells when it began.
+/// The marker of an open log, with the time when the log began.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct LiveMarker {
     pub began: Timestamp,
 }
 
 impl LogEnd {
-    /// The end that a document makes; one that is not readable ends the log as well as any other.
+    /// The log end after this document; an unreadable document counts too.
     pub fn of(number: u64, content: &[u8]) -> Self {
         let document = serde_json::from_slice::<LogDocument>(content).ok();
         let state = match document.as_ref().map(|document| &document.content) {

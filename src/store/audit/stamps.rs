@@ -1,5 +1,5 @@
-//! Time stamps of checkpoints: proof by somebody else that a checkpoint existed at a time. They lie beside the checkpoints as the
-//! authority gave them (DER), so any tool can check them:
+//! Time stamps of checkpoints: proof by a third party that a checkpoint existed at a time. They are stored beside the
+//! checkpoints as the authority issued them (DER), so any tool can check them:
 //!
 //! ```text
 //! audit/timestamps/20260303-000000000042.tst   of checkpoint 42, made on that day
@@ -34,7 +34,7 @@ pub struct CheckpointStamp {
 }
 
 impl AuditLog {
-    /// The checkpoint that is to be stamped today. `None`: there is none, or today's stamp is there.
+    /// The checkpoint that is to be stamped today. `None`: there is none, or today's stamp exists.
     ///
     /// # Errors
     /// When the storage fails.

@@ -1,4 +1,4 @@
-//! Follows all chains from their beginnings, and names every place where one does not hold.
+//! Follows all chains from their beginnings, and reports every break.
 //!
 //! Checkpoints are read before the logs: the ledger is alive, so a log may have more than a checkpoint says, and never less.
 
@@ -16,7 +16,7 @@ use crate::store::digest::Sha256Digest;
 
 const PAGE: usize = 1000;
 
-/// What a look at the whole log found.
+/// Result of a check of the whole log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditReport {
@@ -28,14 +28,14 @@ pub struct AuditReport {
     pub newest: Option<CheckpointRef>,
     /// When it was written, by the clock of its writer.
     pub newest_at: Option<Timestamp>,
-    /// Records after the newest checkpoint. Their chains hold, but a cut of them would not be seen.
+    /// Records after the newest checkpoint. Their chains are intact, but a truncation would not be detected.
     pub records_after_newest: u64,
-    /// A sentence each; none means that all chains hold.
+    /// One sentence for each problem; none means that all chains are intact.
     pub problems: Vec<String>,
 }
 
 impl AuditReport {
-    /// Nothing of a log is there: no document, no checkpoint, and no trace of one.
+    /// There is no log: no document, no checkpoint, and no trace of one.
     pub fn is_empty(&self) -> bool {
         self.documents == 0 && self.checkpoints == 0 && self.problems.is_empty()
     }
@@ -58,7 +58,7 @@ impl AuditLog {
         }))
     }
 
-    /// Reads the whole log and looks for edits, gaps, reorderings, cuts and logs that are gone.
+    /// Reads the whole log and checks for edits, gaps, reorderings, truncations and missing logs.
     ///
     /// # Errors
     /// When the storage fails.
@@ -66,7 +66,7 @@ impl AuditLog {
         self.verify_each(|_, _| {}).await
     }
 
-    /// The same; `visit` gets every record that is readable.
+    /// The same; calls `visit` with every readable record.
     ///
     /// # Errors
     /// When the storage fails.
@@ -195,7 +195,7 @@ impl CheckpointWalk {
 
 struct LogWalk {
     report: AuditReport,
-    /// Where the checkpoints have logs end that were not looked at yet.
+    /// Ends of logs in checkpoints that were not checked yet.
     expected: BTreeMap<WriterName, LogEnd>,
     current: Option<CurrentLog>,
 }

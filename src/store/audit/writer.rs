@@ -1,10 +1,10 @@
-//! The log that one process extends. No other process writes into it, but for the one document that closes it.
+//! The log that one process extends. No other process writes into it, except for the one document that closes it.
 //!
 //! ```text
 //! live marker ─▶ document 1 ─▶ document 2 ─▶ … ─▶ closed, by a sweep: the writer begins another log
 //! ```
-//! Each document is created under the condition that there is none of its number. So a number that is taken is either an
-//! earlier attempt of ours, whose answer was lost, or the end.
+//! Each document is created on the condition that its number is free. So a number that is taken is either an earlier
+//! attempt of ours, whose response was lost, or the end.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use super::record::{AuditRecord, ChainEnd, LiveMarker, LogContent, LogDocument};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{DocumentStore, Precondition, PutOutcome, StoreError};
 
-/// Earlier attempts that may have been written after all; a process has one attempt on its way at a time.
+/// Earlier attempts that may have been written after all; a process makes one attempt at a time.
 const LOST_ANSWERS_TOLERATED: u32 = 64;
 
 /// The log of this process.
@@ -24,7 +24,7 @@ pub(super) struct OwnLog {
     end: ChainEnd,
 }
 
-/// What became of records.
+/// Outcome of an append.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Appended {
     At {
@@ -41,7 +41,7 @@ impl OwnLog {
         let name = WriterName::beginning_at(now);
         let marker =
             serde_json::to_vec(&LiveMarker { began: now }).expect("it has string keys only");
-        // A conflict is our own write whose answer was lost: no other process has this name.
+        // A conflict is our own write whose response was lost: no other process has this name.
         store
             .put(&name.live_marker(), marker.into(), Precondition::Absent)
             .await?;
@@ -51,7 +51,7 @@ impl OwnLog {
         })
     }
 
-    /// Appends a document. After a failure it may be there: the next append finds it.
+    /// Appends a document. After a failure it may exist: the next append finds it.
     pub async fn append(
         &mut self,
         store: &dyn DocumentStore,
@@ -101,7 +101,7 @@ impl OwnLog {
         let found = match (store.find(&key).await, failure) {
             (Ok(Some(found)), _) => found.content,
             (_, Some(failure)) | (Err(failure), None) => return Err(failure),
-            // Somebody removed it: what is missing here will be found. We go on elsewhere.
+            // It was removed: a check will find the gap. We continue in another log.
             (Ok(None), None) => return Ok(Created::Closed),
         };
         let end = end_at(number, &found);
@@ -121,10 +121,10 @@ impl OwnLog {
     }
 }
 
-/// Whose document has the number.
+/// Who wrote the document with the number.
 enum Created {
     Ours,
-    /// Ours as well, of an append whose caller was told that it failed.
+    /// Also ours, from an append that was reported as failed.
     EarlierAttempt,
     /// A sweep's, or a stranger's.
     Closed,

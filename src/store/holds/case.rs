@@ -1,4 +1,4 @@
-//! What is held and for which case. It knows no storage.
+//! Subjects of holds, and their cases. It knows no storage.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -27,7 +27,7 @@ pub enum Held {
 #[serde(try_from = "String", into = "String")]
 pub struct CaseTag(String);
 
-/// A text that names no case.
+/// Text that is not a valid case name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected 1 to {MAX_TAG_LENGTH} characters, none of them a control character")]
 pub struct InvalidTag;
@@ -49,7 +49,7 @@ pub struct Case {
 pub struct Hold {
     pub held: Held,
     pub cases: Vec<Case>,
-    /// Cases that were released and hold it no more: a release that is repeated finds that it was done.
+    /// Released cases, which no longer hold it: a repeated release finds that it was already done.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub released: Vec<CaseTag>,
 }

@@ -1,4 +1,4 @@
-//! How long Event Grid waits for its answers while the exports behind them crawl.
+//! How long Event Grid waits for responses while the exports behind them are slow.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::servers::Servers;
 use super::table::{Table, goal, ms, percentile};
 use super::{Extent, Report};
 
-/// Deliveries that are on their way at once.
+/// Concurrent deliveries.
 const AT_ONCE: usize = 64;
 /// Sixteen pieces, one a second.
 const SIZE_BYTES: u64 = 1 << 20;

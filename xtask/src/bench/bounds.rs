@@ -1,4 +1,4 @@
-//! Memory stays within its bound, however many chunks there are and however they come.
+//! Memory stays within its bound, however many chunks there are and however they arrive.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const ALLOWANCE_BYTES: u64 = 40 * MIB;
 /// The defaults: `BLOCK_SIZE` × `BLOCKS_IN_FLIGHT` × `CHUNKS_IN_FLIGHT`.
 const BLOCKS_BYTES: u64 = 8 * MIB * 4 * 4;
 const BOUND_BYTES: u64 = BLOCKS_BYTES + ALLOWANCE_BYTES;
-/// Small chunks that come at once, each in an event of its own.
+/// Small chunks that arrive at once, each in an event of its own.
 const SMALL_EVENTS: u64 = 500;
 const SMALL_BYTES: u64 = 100_000;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -44,7 +44,7 @@ pub async fn run(
     Ok(())
 }
 
-/// One way in which chunks come.
+/// One way in which chunks arrive.
 struct Scenario {
     what: String,
     events: Vec<Event>,

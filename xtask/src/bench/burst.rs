@@ -11,7 +11,7 @@ use super::table::{Sample, Standing, Table, gb, goal, mib, ms, percentile, ratio
 use super::{Extent, Report};
 
 const SIZE_BYTES: u64 = 1_000_000;
-/// Deliveries that are on their way at once.
+/// Concurrent deliveries.
 const AT_ONCE: usize = 16;
 const NODE: f64 = 2.0;
 

@@ -1,4 +1,4 @@
-//! From exec to the first `GET /` answered: what Event Grid waits for where the host scales from nothing.
+//! From exec to the first response to `GET /`: what Event Grid waits for where the host scales from zero.
 
 use std::time::Instant;
 

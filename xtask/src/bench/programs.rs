@@ -1,4 +1,4 @@
-//! What is measured: ours, and what else one would run.
+//! The measured programs: ours, and its alternatives.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,7 +25,7 @@ pub struct RecordingVault {
     ledger: Ledger,
 }
 
-/// Where its ledger lies.
+/// The place of its ledger.
 #[derive(Clone, Copy)]
 enum Ledger {
     /// In the sink, beside the vault: as deployed.
@@ -206,7 +206,7 @@ impl Running {
         Ok(())
     }
 
-    /// The host's timer, in a hurry: ours finishes then what an event left undone.
+    /// The host's timer at a short interval: our program then finishes what an event left undone.
     pub async fn sweep(&self, client: &reqwest::Client) -> anyhow::Result<()> {
         self.tick(client).await?;
         tokio::time::sleep(SWEEP_EVERY).await;

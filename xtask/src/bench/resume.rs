@@ -1,4 +1,4 @@
-//! What a crash wastes: the process is killed in the middle of a chunk, and another one resumes.
+//! The cost of a crash: the process is killed in the middle of a chunk, and another one resumes.
 
 use std::time::{Duration, Instant};
 

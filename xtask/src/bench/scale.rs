@@ -1,7 +1,8 @@
-//! Several handler processes on one ledger: how much more they do together, and that no chunk is done twice.
+//! Several handler processes on one ledger: how their throughput grows, and that no chunk is exported twice.
 //!
-//! What is measured is how they agree, not this machine: content comes slowly on every connection and the storage takes its
-//! time, so that processes wait most of the time, as instances in a data centre do. Every event is delivered to two of them.
+//! Measures how they share the work, not this machine: content comes slowly on every connection and the storage takes
+//! its time, so that processes wait most of the time, as instances in a data centre do. Every event is delivered to two
+//! of them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -17,7 +18,7 @@ use super::table::{Table, ratio};
 use super::{Extent, Report};
 
 const PROCESSES: [usize; 3] = [1, 2, 4];
-/// One piece of what a slow source sends: it takes a second, whatever else is under way.
+/// One piece of what a slow source sends: it takes a second, whatever else is in progress.
 const SIZE_BYTES: u64 = 50_000;
 const STORAGE_LATENCY_MS: &str = "10";
 const AT_ONCE: usize = 16;

@@ -1,4 +1,4 @@
-//! The simulator and the sink as processes, and what a benchmark asks of them.
+//! The simulator and the sink as processes, with the requests of a benchmark to them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tokio::process::Command;
 
 use super::process::Process;
 
-/// No export takes so long that is going to end.
+/// An export that takes longer will never end.
 const REQUEST_TIMEOUT: Duration = Duration::from_mins(5);
 /// Longest wait for blobs that were promised.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_mins(2);
@@ -43,7 +43,7 @@ pub struct Event {
 
 /// The processes at both ends of an exporter.
 pub struct Servers {
-    /// Scratch space that goes with this value.
+    /// Scratch space that is removed with this value.
     pub folder: tempfile::TempDir,
     pub client: reqwest::Client,
     /// The certificate authorities of both.
@@ -245,7 +245,7 @@ impl Servers {
         }
     }
 
-    /// Waits until a container holds that many blobs of media; sizes and checksums are compared when the clock stands.
+    /// Waits until a container holds that many blobs of media; sizes and checksums are compared after the measurement.
     pub async fn arrived(
         &self,
         container: &str,

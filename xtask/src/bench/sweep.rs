@@ -142,11 +142,11 @@ async fn swept(
     Ok(elapsed)
 }
 
-/// Adds entries such as the ledger wrote one, until there are so many or time is up; returns how many there are.
+/// Adds copies of an entry of the ledger until there are that many or the time is up; returns how many there are.
 async fn fill(chunks: PathBuf, written: String, count: usize) -> anyhow::Result<usize> {
     let filling = tokio::task::spawn_blocking(move || {
         let filled = copy_entry(&chunks, &written, count)?;
-        // What is on its way to the disk is not the sweep's to wait for.
+        // The sweep must not wait for pending writes to the disk.
         fs::File::open(&chunks)?.sync_all()?;
         Ok(filled)
     });

@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Bars {
-    /// Takes a line of the host's console: what the handler says of a chunk moves its bar, a warning is shown.
+    /// Takes a line of the host's console: a line about a chunk moves its bar, a warning is shown.
     pub fn read(&self, line: &str) {
         let json = line
             .find('{')
@@ -74,7 +74,7 @@ impl Bars {
         }
     }
 
-    /// Leaves the bars as they stand.
+    /// Leaves the bars as they are.
     pub fn finish(&self) {
         let state = self.0.lock().expect("no holder of this lock panics");
         state

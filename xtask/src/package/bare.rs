@@ -1,4 +1,5 @@
-//! Runs what is in the zip in a bare Debian, as old as the platform's images may be: nothing of this machine helps it.
+//! Runs the content of the zip in a bare Debian, as old as the platform's images may be, without anything of this
+//! machine.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::tools::{is_root, run_command};
 const SUITES: [&str; 2] = ["bullseye", "bookworm"];
 /// In the bare system.
 const SCRIPT_ROOT: &str = "home/site/wwwroot";
-/// After this long the binary is ended, whatever it does.
+/// The binary is killed after this time.
 const LONGEST: &str = "60";
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(50);

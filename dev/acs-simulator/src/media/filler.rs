@@ -1,4 +1,5 @@
-//! What fills a file up to its size: pages that are not all alike, so that a swapped block shows. Made once, then lent.
+//! Fills a file up to its size: with pages that differ, so that a swapped block is detected. Created once, then
+//! borrowed.
 
 use std::sync::LazyLock;
 
@@ -9,7 +10,7 @@ const PAGE_BYTES: u64 = 4096;
 /// A prime, so that blocks of whole pages differ from their neighbours.
 const PAGES: u64 = 251;
 const PERIOD_BYTES: u64 = PAGE_BYTES * PAGES;
-/// Pieces up to this size are lent, not copied.
+/// Pieces up to this size are borrowed, not copied.
 const LENT_BYTES: u64 = 256 * 1024;
 
 static POOL: LazyLock<Bytes> = LazyLock::new(|| (0..PERIOD_BYTES + LENT_BYTES).map(byte).collect());

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::filler;
 
 const SAMPLE: &[u8] = include_bytes!("../../samples/sample.mp4");
-/// The sample's own length: what is shown, whatever the headers say.
+/// The sample's own length: what a player shows, whatever the headers say.
 const SAMPLE_MS: u64 = 2000;
 /// Size and type of a box.
 const BOX_HEADER: usize = 8;
@@ -16,7 +16,7 @@ const BYTES_PER_SECOND: u64 = 125_000;
 
 /// The sample with another length in its headers, and a `free` box that makes it `size_bytes` long.
 ///
-/// A player shows the sample's 2 s, and stands still for the rest.
+/// A player shows the sample's 2 s, and then a still image.
 #[derive(Debug, Clone, Copy)]
 pub struct Mp4 {
     size_bytes: u64,
@@ -76,7 +76,7 @@ impl Mp4 {
     }
 }
 
-/// A place in the sample where a length stands, and the unit it has there.
+/// The position of a length in the sample, and its unit.
 struct Clock {
     length_at: usize,
     ticks_per_second: u64,
@@ -109,7 +109,7 @@ fn find_clocks(start: usize, end: usize, movie_ticks: &mut u64, clocks: &mut Vec
                 length_at: body + 16,
                 ticks_per_second: number(body + 12).into(),
             }),
-            // These two count in the movie's unit, which stands before them.
+            // These two use the movie's unit, which precedes them.
             b"tkhd" => clocks.push(Clock {
                 length_at: body + 20,
                 ticks_per_second: *movie_ticks,

@@ -1,4 +1,4 @@
-//! What a request says, and its content as it comes in: counted, and kept only when small.
+//! A request and its incoming content: counted, and kept only when small.
 
 use axum::body::Body;
 use axum::http::HeaderMap;

@@ -63,7 +63,7 @@ impl HostJson {
         }
     }
 
-    /// What stands before every route; `api` unless said otherwise.
+    /// The prefix of every route; `api` by default.
     pub fn route_prefix(&self) -> String {
         self.extensions
             .as_ref()

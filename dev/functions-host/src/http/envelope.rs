@@ -22,7 +22,7 @@ pub async fn answer(
     request: Request,
 ) -> Response {
     let (parts, body) = request.into_parts();
-    // A body without Content-Length is lost: so it is with the host.
+    // A body without Content-Length is lost, as at the real host.
     let has_body = content_length(&parts.headers).is_some_and(|length| length > 0);
     let limit = usize::try_from(BODY_LIMIT_BYTES).unwrap_or(usize::MAX);
     let Ok(body) = axum::body::to_bytes(body, limit).await else {

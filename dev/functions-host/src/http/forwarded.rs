@@ -1,4 +1,4 @@
-//! The forwarding host: it builds the request anew, and holds the whole answer before it passes any of it on.
+//! The forwarding host: it rebuilds the request, and buffers the whole response before it passes any of it on.
 
 use axum::body::Body;
 use axum::extract::Request;

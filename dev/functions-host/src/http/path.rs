@@ -2,7 +2,7 @@
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-/// RFC 3986 §3.3: what a path holds as it is.
+/// RFC 3986 §3.3: characters that a path contains unencoded.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -25,7 +25,7 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Decoded but for `%2F`, without `.` and `..`.
 pub fn decoded(path: &str) -> String {
-    // A mark that no path holds keeps the slashes apart that are encoded.
+    // A character that no path contains marks encoded slashes.
     let marked = path.replace("%2F", "\0").replace("%2f", "\0");
     let text = percent_decode_str(&marked).decode_utf8_lossy();
     let mut segments: Vec<&str> = Vec::new();

@@ -1,4 +1,5 @@
-//! The proxying host: method, path, query, headers and body, streaming both ways; and a second try of what has no body.
+//! The proxying host: method, path, query, headers and body, streaming both ways; and a retry of requests without a
+//! body.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::{HOP_BY_HOP, content_length, path};
 use crate::app::Function;
 use crate::invocation::{HOST_VERSION, Invoker};
 
-/// The host tries again after any failure of the connection, also where only the answer was lost.
+/// The host retries after any failure of the connection, even if only the response was lost.
 const TRIES: u32 = 11;
 const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 

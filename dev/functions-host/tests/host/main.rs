@@ -1,4 +1,4 @@
-//! The host's own rules, tried with a scripted handler.
+//! The host's own rules, tested with a scripted handler.
 
 mod program;
 mod rows;

@@ -1,4 +1,4 @@
-//! What the real host was seen to do where a stand-in is easily mistaken, a test for each.
+//! Observed behaviour of the real host that a stand-in easily gets wrong, one test for each.
 
 use functions_host::{Generation, Keys, Options};
 use reqwest::{Method, Response};
@@ -297,7 +297,7 @@ async fn a_host_that_stops_leaves_no_handler_behind() {
     host.stop().await;
     let is_gone = || {
         let stat = std::fs::read_to_string(format!("/proc/{process_id}/stat"));
-        // A zombie has ended; nobody has asked how.
+        // A zombie has ended; its exit status was not collected yet.
         stat.map_or(true, |stat| stat.contains(") Z "))
     };
     let mut ticks = tokio::time::interval(std::time::Duration::from_millis(20));

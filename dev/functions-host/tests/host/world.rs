@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
-/// Runs handler.py, which lies beside it.
+/// Runs handler.py, which is in the same folder.
 pub const PYTHON: &str = "exec python3 handler.py";
 
 /// A script root with four functions, a handler that is this shell script, and the host on it.
