@@ -1,6 +1,6 @@
-//! Recording control: what a caller asks, checked, carried out at ACS, and kept in the register. Knows no HTTP server.
+//! Recording control: checks a caller's request, carries it out at ACS, and registers it. Knows no HTTP server.
 //!
-//! ACS decides what runs; the register knows what ACS does not tell: who asked, on what ground, that `inactive` means
+//! ACS decides what runs; the register knows what ACS does not report: who asked, on what ground, that `inactive` means
 //! paused, and that `404` means stopped.
 
 mod acs_answers;
@@ -59,7 +59,7 @@ pub use announced::Announcement;
 pub use error::ControlError;
 pub use view::RecordingView;
 
-/// Starts, pauses, resumes and stops recordings, and knows about them.
+/// Starts, pauses, resumes and stops recordings, and keeps track of them.
 pub struct RecordingControl {
     client: CallRecordingClient,
     register: RecordingRegister,
@@ -70,7 +70,7 @@ pub struct RecordingControl {
     acs_answers: AcsAnswers,
 }
 
-/// What recording control decides by.
+/// Settings of recording control.
 #[derive(Debug, Clone, Copy)]
 pub struct ControlPolicy {
     pub requires_consent: bool,
@@ -97,7 +97,7 @@ impl RecordingControl {
         }
     }
 
-    /// The same control, which keeps notices of what others are told.
+    /// Returns the same control, with notices of changes for subscribers.
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
         Self {
@@ -114,12 +114,12 @@ impl RecordingControl {
         &self.register
     }
 
-    /// The client that recordings are controlled with.
+    /// Returns the client that controls recordings.
     pub fn acs(&self) -> &CallRecordingClient {
         &self.client
     }
 
-    /// What the register knows; nothing if it fails, because ACS is what decides.
+    /// Returns what the register knows; nothing if it fails, because ACS is what decides.
     async fn known(&self, id: &RecordingId) -> Option<RegisteredRecording> {
         best_effort(
             "look a recording up in the register",
@@ -129,7 +129,7 @@ impl RecordingControl {
     }
 }
 
-/// The recording itself comes first: what only the register lacks is logged.
+/// Logs a failure of the register: the recording itself is more important.
 fn best_effort<T>(what: &str, result: Result<T, DocumentError>) -> Option<T> {
     result
         .inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}"))
