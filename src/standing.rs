@@ -222,7 +222,7 @@ impl Standing {
         }
     }
 
-    /// A step that a person may have to take.
+    /// Returns the steps that a person may have to take.
     pub fn steps(self) -> &'static [OperatorStep] {
         match self {
             Self::Lost => &[OperatorStep::Acknowledge],

@@ -238,7 +238,7 @@ impl AcsErrorAnswer {
         }
     }
 
-    /// Returns what the headers of an answer tell.
+    /// Reads an answer's headers alone.
     pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let header = |name: &str| {
             headers

@@ -47,7 +47,7 @@ pub struct AcsRequest {
 }
 
 impl AcsRequest {
-    /// Adds a request id, which stays the same when the request is sent again.
+    /// Creates a request with its own id, which stays the same when the request is sent again.
     pub fn new(operation: &'static str, method: Method, url: Url) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(

@@ -209,7 +209,7 @@ impl Catalogue {
         Ok(Some(ShownConversation { id, sessions }))
     }
 
-    /// A recording with the cases that hold it.
+    /// Returns a recording with the cases that hold it.
     pub(crate) async fn find(
         &self,
         id: &RecordingId,

@@ -46,7 +46,7 @@ impl KnownRecording {
         self.chunks.iter().filter_map(|chunk| chunk.entry.found())
     }
 
-    /// Returns every name under which it may be held.
+    /// Returns every id by which a hold may cover it.
     pub fn holdable(&self) -> Vec<Held> {
         let mut held = vec![Held::RecordingId(self.account.recording_id.clone())];
         held.extend(self.account.call_id.clone().map(Held::CallId));
@@ -115,7 +115,7 @@ impl KnownRecording {
             .or_else(|| first.and_then(|entry| entry.chunk.started_at))
     }
 
-    /// By its duration where that is known, else by when it was seen to end.
+    /// Returns when it ended: by its duration if that is known, else by when it was seen to end.
     pub fn ended_at(&self) -> Option<Timestamp> {
         let stopped_at = match &self.account.status {
             RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => *at,
@@ -148,7 +148,7 @@ impl KnownRecording {
     }
 }
 
-/// An account that cannot be classified, and the name under which it is shown.
+/// Returns the name and the standing of a recording whose account is unreadable.
 pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> (String, Assessment) {
     let problem = format!("its account `{key}` in the ledger is not readable");
     (name.to_string(), Assessment::of_unreadable(problem))

@@ -57,7 +57,7 @@ pub struct ReportedRecording {
     pub call: Option<RecordedCall>,
     pub call_id: Option<String>,
     pub server_call_id: Option<String>,
-    /// Who was in the call, where that is known. Not kept: kept reports name nobody.
+    /// Who was in the call, where that is known. Not stored: stored reports name no person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<String>,
     pub size_bytes: Option<u64>,

@@ -222,7 +222,7 @@ impl Catalogue {
         }))
     }
 
-    /// A recording that the register does not have, from its chunks in the ledger.
+    /// Builds a recording that the register does not have from its chunks in the ledger.
     async fn unregistered(
         &self,
         name: &Sha256Digest,

@@ -1,6 +1,6 @@
 //! What ACS reports to `recordingStateCallbackUri`: CloudEvents `RecordingStateChanged` and `StartRecordingFailed`.
 //!
-//! They often are lost, late or out of order, so they are only a reason to ask ACS for a recording's state.
+//! They are often lost, late or out of order, so they are only a reason to ask ACS for a recording's state.
 //! Shapes: `communicationservicescallautomation.json`, stable 2026-03-12.
 
 use jiff::Timestamp;

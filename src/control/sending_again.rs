@@ -42,7 +42,7 @@ impl RecordingControl {
             };
             match sent {
                 Ok(()) => self.record(id, deed(decision), &Requester::Sweep).await,
-                // ACS refuses a change for a recording that is already in the decided state.
+                // A recording in the wrong state for this request is already in the decided state.
                 Err(error) if error.is_wrong_state() => {}
                 Err(error) => {
                     warn!(recording.id = %id, error = %ErrorChain(&error), "Could not ask ACS again to pause or resume recording `{id}`; the sweep tries again");

@@ -259,7 +259,7 @@ impl RecordingControl {
         }
     }
 
-    /// Handles a request id that ACS has answered with the recording of another call.
+    /// Returns an error if ACS has answered the request id with the recording of another call.
     async fn key_reused(&self, start: &Start, id: &RecordingId) -> Option<ControlError> {
         let call = self.known(id).await?.call?;
         call.is_another(&start.request.call)

@@ -184,7 +184,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// Removes personal data. What is left prevents that the next event brings the recording back.
+    /// Removes personal data. What is left prevents the next event from bringing the recording back.
     pub fn erase(&mut self, erased: Erased) {
         self.started_by = None;
         self.conversation = None;

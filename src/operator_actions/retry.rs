@@ -31,7 +31,7 @@ impl OperatorActions {
         self.ledger.accept(id, operator).await
     }
 
-    /// Selects which of the places that events name for a document is right.
+    /// Selects the right one of the places that events name for a document.
     ///
     /// # Errors
     /// When the ledger fails.

@@ -155,7 +155,7 @@ fn pauses_ms(fields: Fields<'_>) -> f64 {
         .unwrap_or_default()
         .iter()
         .filter_map(Fields::of);
-    // A loop, because a sum of no floats is -0.0, and a sum of finite ones may not be finite.
+    // Not `sum`: a sum of no floats is -0.0. A sum of finite floats may not be finite.
     let sum = pauses
         .filter_map(|pause| pause.number("duration"))
         .filter(|ms| *ms > 0.0)

@@ -82,7 +82,7 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
     Assessment::of_parts(parts.into_iter().flatten().collect())
 }
 
-/// Events name several places for one document: an operator decides which file is right.
+/// Handles several places for one document: an operator decides which file is right.
 fn disputed(entry: &LedgerEntry) -> Option<Assessment> {
     let places = entry.disputed_places()?;
     let reason = format!("has {places} places by its events; `accept --place` says which is right");
@@ -107,7 +107,7 @@ fn lost(reason: &str) -> Assessment {
     Assessment::because(Standing::Lost, reason, OperatorStep::Acknowledge)
 }
 
-/// An acknowledged standing keeps its reason, and asks for nothing any more.
+/// Applies an acknowledgement: the standing keeps its reason, and no longer asks for anything.
 fn acknowledged_or(entry: &LedgerEntry, part: Assessment) -> Assessment {
     let Some(acknowledgement) = &entry.acknowledged else {
         return part;

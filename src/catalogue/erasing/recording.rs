@@ -181,7 +181,7 @@ impl Eraser {
         }
     }
 
-    /// A recording some of whose files are not announced yet; after ACS's retention none can follow.
+    /// Returns what is missing while files may still be announced; after ACS's retention none can follow.
     fn incompleteness(&self, recorded: &KnownRecording) -> Option<String> {
         let now = self.catalogue.clock.now();
         let until = recorded.entries().map(|entry| entry.surely_gone_at).max()?;

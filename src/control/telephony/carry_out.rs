@@ -187,7 +187,7 @@ fn bot(conversation: &Conversation) -> Requester {
     }
 }
 
-/// Handles ACS's answer that the recording no longer exists.
+/// Whether the error says that the recording no longer exists.
 fn is_over(error: &ControlError) -> bool {
     match error {
         ControlError::NotStarted { .. } => true,

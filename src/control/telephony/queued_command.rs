@@ -99,7 +99,7 @@ impl Ids {
 }
 
 impl QueuedCommand {
-    /// A new command. `is_posted`: its result goes to the bot's endpoint.
+    /// Creates a command that has not begun. `is_posted`: its result goes to the bot's endpoint.
     pub(super) fn new(
         activity: &Activity,
         command: &Command,

@@ -82,7 +82,7 @@ impl RegisteredRecording {
             self.pauses.last_mut().filter(|pause| pause.is_open()),
         ) {
             (StateAtAcs::Active, Some(open)) => open.end(asked_at, PauseEnd::Observed),
-            // A recording that runs and is `inactive` for long is paused, no matter by which caller.
+            // A recording that runs and is `inactive` for long is paused, no matter who paused it.
             (StateAtAcs::Inactive, None) => self.begin_pause(asked_at, None),
             (StateAtAcs::Active | StateAtAcs::Inactive | StateAtAcs::Unknown, _) => {}
         }

@@ -118,7 +118,7 @@ impl SharedFields {
         })
     }
 
-    /// Gives the members around the chunks to all of them or, if they are large, to the first; the others name it.
+    /// Gives the members around the chunks to all of them or, if they are large, only to the first; the others name it.
     pub fn distribute(self, chunks: &mut [RecordingChunk]) {
         let Some((first, rest)) = chunks.split_first_mut() else {
             return;
