@@ -1,4 +1,5 @@
-//! Azure Communication Services call recording over REST: the only place that knows its JSON, URLs, versions and signatures.
+//! Azure Communication Services call recording over REST.
+//! No other module knows ACS's JSON, URLs, versions and signatures.
 
 pub mod api_version;
 pub mod client;

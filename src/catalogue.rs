@@ -1,10 +1,10 @@
-//! The catalogue: every recording, as the register and the ledger together describe it. It finds, shows and plays; its
-//! cost grows with the result, never with the vault.
+//! The catalogue: every recording, as the register and the ledger know it. Finds, shows and plays recordings. Its cost
+//! grows with the question, never with the vault.
 //!
 //! ```text
 //! index (newest first) ─▶ account in the register ─▶ entries in the ledger ─▶ a row, or one recording with all that is known
 //! ```
-//! It knows no HTTP. It checks what it finds in the index: a marker that no longer matches is skipped.
+//! It knows no HTTP. It reads again what it finds in the index: a marker that no longer matches is skipped.
 
 pub mod archive;
 pub mod check;
@@ -48,10 +48,10 @@ use crate::store::document_store::StoreError;
 use crate::store::documents::DocumentError;
 use known::{KnownRecording, Reading, Registration};
 
-/// Recordings, or chunks, that are read together.
+/// Recordings, or chunks, that are read at a time.
 const AT_ONCE: usize = 16;
 
-/// All recordings.
+/// The catalogue of all recordings.
 #[derive(Clone)]
 pub struct Catalogue {
     ledger: ChunkLedger,
@@ -60,7 +60,7 @@ pub struct Catalogue {
     clock: Arc<dyn Clock>,
 }
 
-/// Why the catalogue cannot return a result.
+/// Why the catalogue cannot answer.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     #[error(transparent)]
@@ -88,7 +88,7 @@ impl Catalogue {
         }
     }
 
-    /// The time and limits by which standings are determined now.
+    /// The time and the limits by which recordings are classified now.
     pub fn rules(&self) -> Rules {
         Rules {
             now: self.clock.now(),
@@ -97,7 +97,7 @@ impl Catalogue {
         }
     }
 
-    /// Writes into a recording's account what an operator has acknowledged of it.
+    /// Writes an operator's acknowledgement into a recording's account.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
@@ -113,7 +113,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// A recording by its name in the index. One whose account is not readable is reported and left out.
+    /// Returns a recording by its name in the index. One whose account is unreadable is reported and skipped.
     async fn recorded(
         &self,
         name: &Sha256Digest,
@@ -124,7 +124,7 @@ impl Catalogue {
         })
     }
 
-    /// What register and ledger have under a name of the index.
+    /// Reads what register and ledger have under a name of the index.
     async fn read(&self, name: &Sha256Digest) -> Result<Reading, CatalogueError> {
         let account = match self.register.by_name(&name.to_string()).await {
             Ok(Some(account)) => account,
@@ -164,7 +164,7 @@ impl Catalogue {
         chunks.buffered(AT_ONCE).try_collect().await
     }
 
-    /// The entry of a chunk. One that is not readable is reported and counts as none.
+    /// Returns the entry of a chunk. An unreadable entry is reported and counts as none.
     async fn entry(&self, document_id: &DocumentId) -> Result<Option<LedgerEntry>, LedgerError> {
         Ok(match self.chunk_entry(document_id).await? {
             ChunkEntry::Found(entry) => Some(*entry),

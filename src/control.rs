@@ -1,8 +1,7 @@
-//! Recording control: checks requests of callers, executes them at ACS, and keeps them in the register. Knows no HTTP
-//! server.
+//! Recording control: checks a caller's request, carries it out at ACS, and registers it. Knows no HTTP server.
 //!
-//! ACS decides what runs; the register knows what ACS does not report: the caller and the reason, that `inactive`
-//! means paused, and that `404` means stopped.
+//! ACS decides what runs; the register knows what ACS does not report: who asked, on what ground, that `inactive` means
+//! paused, and that `404` means stopped.
 
 mod acs_answers;
 mod announced;
@@ -60,7 +59,7 @@ pub use announced::Announcement;
 pub use error::ControlError;
 pub use view::RecordingView;
 
-/// Starts, pauses, resumes and stops recordings, and knows about them.
+/// Starts, pauses, resumes and stops recordings, and keeps track of them.
 pub struct RecordingControl {
     client: CallRecordingClient,
     register: RecordingRegister,
@@ -71,7 +70,7 @@ pub struct RecordingControl {
     acs_answers: AcsAnswers,
 }
 
-/// Limits of recording control.
+/// Settings of recording control.
 #[derive(Debug, Clone, Copy)]
 pub struct ControlPolicy {
     pub requires_consent: bool,
@@ -98,7 +97,7 @@ impl RecordingControl {
         }
     }
 
-    /// The same control, which also writes notices for other systems.
+    /// Returns the same control, with notices of changes for subscribers.
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
         Self {
@@ -115,12 +114,12 @@ impl RecordingControl {
         &self.register
     }
 
-    /// The client that recordings are controlled with.
+    /// Returns the client that controls recordings.
     pub fn acs(&self) -> &CallRecordingClient {
         &self.client
     }
 
-    /// What the register knows; nothing if it fails, because ACS decides.
+    /// Returns what the register knows; nothing if it fails, because ACS is what decides.
     async fn known(&self, id: &RecordingId) -> Option<RegisteredRecording> {
         best_effort(
             "look a recording up in the register",
@@ -130,7 +129,7 @@ impl RecordingControl {
     }
 }
 
-/// The recording itself comes first: what only the register lacks is logged.
+/// Logs a failure of the register: the recording itself is more important.
 fn best_effort<T>(what: &str, result: Result<T, DocumentError>) -> Option<T> {
     result
         .inspect_err(|error| warn!(error = %ErrorChain(error), "Could not {what}"))

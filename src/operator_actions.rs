@@ -1,9 +1,9 @@
-//! Actions of an operator, implemented once for shell, HTTP API and page. Each of these parses the request and puts the
-//! outcome into words; checks, audit record and cost are the same for all of them.
+//! An operator's actions, one implementation for every door: shell, HTTP API and page. A door parses the request and
+//! words the outcome; checks, audit record and cost are the same for all doors.
 //!
-//! Every action that changes something writes exactly one audit record, before it takes effect, with the caller and the
-//! entry point ([`Operator`]). An erasure writes a second one when it has ended. An action whose work is already done
-//! succeeds, reports that, and writes none.
+//! Every action that changes something writes exactly one audit record before it takes effect, with the requester and
+//! the door ([`Operator`]). An erasure writes a second one when it has ended. An action that finds its work already
+//! done succeeds, says so, and writes none.
 //!
 //! ```text
 //! cli ──────────────▶ operator_actions ─▶ catalogue, export::ledger, store::holds, intake

@@ -1,7 +1,6 @@
 //! The vocabulary of call recording: pure values, no IO, no async, no clock.
 //!
-//! All external data about a recording is parsed into one of these types at the boundary and is not checked again
-//! inside.
+//! Every input about a recording is parsed into one of these types at the door and is not checked again inside.
 
 pub mod acknowledgement;
 mod announced_file;

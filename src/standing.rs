@@ -1,8 +1,8 @@
 //! The standing of chunks and recordings: the one definition of what is safe, what is lost and what needs a person.
 //!
 //! A standing is a pure function of a recording's account, its chunk entries and the time. The page, the HTTP API, `list`,
-//! `report`, `reconcile`, the nightly report, the metrics and the alerts use it and compute nothing of their own. Lists in the
-//! ledger contain stored states, but a standing changes with time: readers classify what a list returns.
+//! `report`, `reconcile`, the nightly report, the metrics and the alerts use it and compute no standing of their own.
+//! Lists in the ledger are made of stored states, and a standing changes with time: readers classify its recordings.
 //!
 //! It must not know where accounts and entries are read from.
 
@@ -48,13 +48,13 @@ pub enum Standing {
     Removed,
 }
 
-/// The attention that a standing needs.
+/// What a standing asks of people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Concern {
     /// A person must act.
     Attention,
-    /// There is no problem, but it is not in the home vault yet.
+    /// Nothing is wrong, but it is not in the vault at home yet.
     UnderWay,
     /// A loss that a person has acknowledged.
     Acknowledged,
@@ -76,7 +76,7 @@ pub enum OperatorStep {
     Rebuild,
 }
 
-/// By which time and limits standings are determined.
+/// The time and the limits by which standings are determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rules {
     pub now: Timestamp,
@@ -86,18 +86,18 @@ pub struct Rules {
     pub source_retention: Duration,
 }
 
-/// A standing with what a person must know of it.
+/// A standing with what a person must know about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     pub standing: Standing,
-    /// Why, a sentence each; empty where there is nothing to say.
+    /// The reasons, a sentence each; empty if there are none.
     pub reasons: Vec<String>,
     /// When it gets worse by itself.
     pub deadline: Option<Timestamp>,
     pub next_step: OperatorStep,
 }
 
-/// Counts by standing.
+/// Number of parts or recordings by standing.
 pub type Counts = BTreeMap<Standing, usize>;
 
 impl Standing {
@@ -123,7 +123,7 @@ impl Standing {
         Self::Removed,
     ];
 
-    /// The word in JSON, in filters and in metrics.
+    /// Returns its name in JSON, in filters and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Lost => "lost",
@@ -147,7 +147,7 @@ impl Standing {
         }
     }
 
-    /// What it means, in half a sentence.
+    /// Returns what it means, in half a sentence.
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Lost => "ACS has dropped a file, and no copy of it is proved",
@@ -200,7 +200,7 @@ impl Standing {
         matches!(self.concern(), Concern::Safe | Concern::Acknowledged)
     }
 
-    /// What the deadline of this standing is, if it has one.
+    /// Returns what happens at the deadline of this standing, if it has one.
     pub fn deadline(self) -> Option<&'static str> {
         match self {
             Self::Failed | Self::AtRisk | Self::Exporting | Self::Waiting => {
@@ -222,7 +222,7 @@ impl Standing {
         }
     }
 
-    /// What a person may have to do.
+    /// Returns the steps that a person may have to take.
     pub fn steps(self) -> &'static [OperatorStep] {
         match self {
             Self::Lost => &[OperatorStep::Acknowledge],
@@ -267,7 +267,7 @@ impl FromStr for Standing {
 }
 
 impl OperatorStep {
-    /// What to do, in a sentence; `None` where there is nothing to do.
+    /// Returns what to do, in a sentence; `None` if there is nothing to do.
     pub fn advice(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
@@ -293,7 +293,7 @@ impl OperatorStep {
 }
 
 impl Assessment {
-    /// A standing without reason or suggestion.
+    /// A standing without a reason.
     pub(crate) fn plain(standing: Standing) -> Self {
         Self {
             standing,
@@ -324,12 +324,12 @@ impl Assessment {
         }
     }
 
-    /// The standing for an unreadable account: its recording is unknown.
+    /// The standing of a recording with an unreadable account: nothing is known of it.
     pub fn of_unreadable(problem: String) -> Self {
         Self::because(Standing::Unknown, problem, OperatorStep::Rebuild)
     }
 
-    /// The standing of the whole from those of its parts: the worst, with the reasons of all.
+    /// Combines the standings of the parts: the worst, with the reasons of all.
     pub(crate) fn of_parts(mut parts: Vec<Self>) -> Self {
         parts.sort_by_key(|part| part.standing);
         let Some(worst) = parts.first() else {
@@ -349,7 +349,7 @@ impl Assessment {
     }
 }
 
-/// Counts these by standing.
+/// Counts the standings.
 pub fn count(standings: impl IntoIterator<Item = Standing>) -> Counts {
     let mut counts = Counts::new();
     for standing in standings {

@@ -1,6 +1,6 @@
-//! Which version of ACS's REST API we speak, and what it can.
+//! The version of ACS's REST API that the client uses, and its features.
 //!
-//! Compared over the models of the official SDKs 1.0.0 to 1.6.0; the versions of 2021 as public session records show them.
+//! Taken from the models of the official SDKs 1.0.0 to 1.6.0; the versions of 2021 from public session records.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ pub enum Generation {
     Current,
 }
 
-/// A version this product speaks.
+/// A supported version.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ApiVersion(&'static Known);
 
@@ -24,11 +24,11 @@ pub struct ApiVersion(&'static Known);
 struct Known {
     name: &'static str,
     generation: Generation,
-    /// Members of a start's body that this version has, besides those of the version before it.
+    /// Members of a start's body that this version adds to those of the version before it.
     adds: &'static [&'static str],
 }
 
-/// In the order they came, so that a version has what stands above it, within its generation.
+/// In order of release: a version also has the members of the versions above it in its generation.
 static KNOWN: [Known; 11] = [
     known(
         "2021-04-15-preview1",
@@ -72,7 +72,7 @@ const fn known(name: &'static str, generation: Generation, adds: &'static [&'sta
     }
 }
 
-/// A version we do not speak.
+/// An unsupported version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("is `{given}`; expected one of {}", KNOWN.each_ref().map(|known| known.name).join(", "))]
 pub struct UnknownVersion {
@@ -103,7 +103,7 @@ impl ApiVersion {
             .any(|added| *added == field)
     }
 
-    /// The first version of today's generation that has this member of a start's body.
+    /// Returns the first version of the current generation that has this member of a start's body.
     pub fn that_takes(field: &str) -> Option<&'static str> {
         let current = KNOWN
             .iter()

@@ -17,7 +17,7 @@ use super::operation::{Action, Operation, RecordingAddress};
 use super::wire::{RecordingStateResponse, StartRecordingRequest, StartRecordingResponse};
 use crate::retry::RetryPolicy;
 
-/// All attempts of one operation together; the host's caller waits for it.
+/// Deadline for all attempts of one operation together; the host's caller waits for it.
 pub const TOTAL_DEADLINE: Duration = Duration::from_secs(20);
 
 /// An answer is a few hundred bytes.
@@ -31,7 +31,7 @@ pub struct CallRecordingClient {
     api_version: ApiVersion,
 }
 
-/// What makes a start repeat-safe: the same over all its repetitions, ours and our caller's.
+/// Identifies a start: the same for all its repetitions, both our retries and those of our caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StartAttempt {
     /// `Repeatability-Request-ID`.
@@ -49,7 +49,7 @@ impl CallRecordingClient {
         self.api_version
     }
 
-    /// Starts a recording. Repeat-safe since the versions of 2022: ACS answers a repeat with what it answered first.
+    /// Starts a recording. Repeat-safe since the versions of 2022: ACS gives a repeated request its first answer.
     ///
     /// # Errors
     /// When ACS refuses, or cannot be reached in time.
@@ -75,7 +75,7 @@ impl CallRecordingClient {
         read(response).await
     }
 
-    /// The state of a recording.
+    /// Returns the state of a recording.
     ///
     /// # Errors
     /// As [`CallRecordingClient::start`]; 404 `8522` for a recording that is unknown or stopped.
@@ -94,7 +94,7 @@ impl CallRecordingClient {
         self.operation(recording, Action::Pause).await.map(drop)
     }
 
-    /// Lets a paused recording go on.
+    /// Resumes a paused recording.
     ///
     /// # Errors
     /// As [`CallRecordingClient::state`].
@@ -102,7 +102,7 @@ impl CallRecordingClient {
         self.operation(recording, Action::Resume).await.map(drop)
     }
 
-    /// Ends a recording; its files are not touched.
+    /// Ends a recording; does not touch its files.
     ///
     /// # Errors
     /// As [`CallRecordingClient::state`].
@@ -122,7 +122,7 @@ impl CallRecordingClient {
         .await
     }
 
-    /// Sends until ACS gives a final answer, each attempt signed anew.
+    /// Sends until ACS gives a final answer. Signs each attempt again.
     async fn exchange(
         &self,
         operation: Operation,
@@ -136,7 +136,7 @@ impl CallRecordingClient {
             let (error, asked) =
                 match tokio::time::timeout_at(deadline, self.http.send(&request)).await {
                     Ok(Ok(response)) if response.status().is_success() => return Ok(response),
-                    // An attempt before this one stopped the recording, and its answer was lost.
+                    // An earlier attempt stopped the recording, and its answer was lost.
                     Ok(Ok(response)) if failures > 0 && is_gone(&operation, response.status()) => {
                         return Ok(response);
                     }
@@ -199,7 +199,7 @@ fn is_gone(operation: &Operation, status: StatusCode) -> bool {
     operation.method == Method::DELETE && status == StatusCode::NOT_FOUND
 }
 
-/// ACS did not answer before the deadline; the caller is told so as by a gateway.
+/// ACS did not answer before the deadline; the caller gets the status of a gateway timeout.
 fn timed_out() -> AcsError {
     let message = format!("no answer within {TOTAL_DEADLINE:?}");
     let answer = super::error::AcsErrorAnswer {

@@ -1,6 +1,7 @@
 //! Recording files at ACS: the [`RecordingSource`] of production.
 //!
-//! Every location, also each redirect's, passes the [`ContentGuard`] before anything is sent, and every hop is signed anew.
+//! Every location, including each redirect's, passes the [`ContentGuard`] before a request is sent. Every hop is signed
+//! separately.
 
 mod answer;
 
@@ -21,9 +22,9 @@ use crate::export::source::{
 };
 use crate::recording::{DeleteLocation, RecordingChunk};
 
-/// Hops that are followed; the service is known to make one, to a regional host.
+/// Redirects that are followed; the service is known to make one, to a regional host.
 const REDIRECTS: usize = 5;
-/// A deletion that takes longer is not waited for: its requests leave while the claim they were decided under lasts.
+/// Deadline of a deletion: its requests are sent while the claim that they were decided under is valid.
 const DELETION_DEADLINE: Duration = Duration::from_secs(20);
 /// The version whose events name no locations.
 const LEGACY_API_VERSION: &str = "2021-04-15-preview1";
@@ -35,7 +36,7 @@ pub struct AcsContent {
     guard: ContentGuard,
 }
 
-/// Where a file is, and how that host wants to be signed to.
+/// Where a file is, and how requests to that host are signed.
 struct Target {
     url: AdmittedUrl,
     date_header: DateHeader,
@@ -73,7 +74,7 @@ impl AcsContent {
         })
     }
 
-    /// Reads, following redirects within the guard.
+    /// Reads, and follows redirects within the guard.
     async fn read(&self, target: Target, range: &Range<u64>) -> Result<Response, SourceError> {
         let mut url = target.url;
         for _ in 0..=REDIRECTS {
@@ -119,12 +120,12 @@ impl AcsContent {
 
     fn headers(&self, range: Option<&Range<u64>>) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        // The content host has to be told whose key or token this is (.NET and JavaScript SDKs).
+        // The content host needs to know whose key or token this is (.NET and JavaScript SDKs).
         let host = HeaderValue::from_str(self.http.endpoint().authority())
             .expect("a parsed host is a valid header value");
         headers.insert(HeaderName::from_static("x-ms-host"), host);
         if let Some(range) = range {
-            // The last byte is named, not the one behind it.
+            // The end is inclusive: the last byte, not the one behind it.
             let last = if range.end == u64::MAX {
                 String::new()
             } else {
@@ -166,7 +167,7 @@ impl RecordingSource for AcsContent {
         self.guard.admit(location).is_ok()
     }
 
-    /// Always asks by `Range`: the answer's `Content-Range` is the only statement of the total the service makes.
+    /// Always requests a `Range`: only the answer's `Content-Range` states the total size.
     async fn open(
         &self,
         chunk: &RecordingChunk,
@@ -175,7 +176,7 @@ impl RecordingSource for AcsContent {
     ) -> Result<OpenedContent, SourceError> {
         let mut response = self.read(self.target(chunk, part)?, &range).await?;
         if response.status() == StatusCode::RANGE_NOT_SATISFIABLE && range.start > 0 {
-            // The file has become shorter than what was read of it: its new length is in the answer from the beginning.
+            // The file is now shorter than what was already read: an answer from the beginning has its new length.
             let from_the_beginning = 0..range.end - range.start;
             response = self
                 .read(self.target(chunk, part)?, &from_the_beginning)
@@ -221,7 +222,7 @@ impl RecordingSource for AcsContent {
 }
 
 impl AcsContent {
-    /// Sends exactly the URL that was decided on; a redirect is followed to the same object only.
+    /// Sends exactly the URL that was decided on; follows a redirect to the same object only.
     async fn delete_object(
         &self,
         location: &DeleteLocation,

@@ -1,4 +1,4 @@
-//! What we prove our identity to ACS with: an access key or a Microsoft Entra token.
+//! The credential for ACS: an access key or a Microsoft Entra token.
 
 use std::fmt;
 use std::str::FromStr;
@@ -51,7 +51,8 @@ impl fmt::Debug for AccessKey {
     }
 }
 
-/// A Microsoft Entra credential that can be made anew: the libraries keep a token until it expires, also one that is refused.
+/// A Microsoft Entra credential that can be replaced: the libraries keep a token until it expires, even a refused
+/// one.
 #[derive(Clone)]
 pub struct EntraCredential {
     make: Arc<MakeCredential>,
@@ -61,7 +62,7 @@ pub struct EntraCredential {
 type MakeCredential = dyn Fn() -> azure_core::Result<Arc<dyn TokenCredential>> + Send + Sync;
 
 impl EntraCredential {
-    /// Makes the first credential; asks for no token.
+    /// Creates the first credential; requests no token.
     ///
     /// # Errors
     /// As `make`.
@@ -75,15 +76,15 @@ impl EntraCredential {
         })
     }
 
-    /// The credential in use.
+    /// Returns the current credential.
     pub(super) fn current(&self) -> Arc<dyn TokenCredential> {
         Arc::clone(&self.lock())
     }
 
-    /// A credential that has not seen the refused one's token. Of many requests that were refused at once, the first makes it.
+    /// Returns a credential without the refused token. If many requests are refused at once, the first one creates it.
     ///
     /// # Errors
-    /// When none can be made.
+    /// When none can be created.
     pub(super) fn renewed(
         &self,
         refused: &Arc<dyn TokenCredential>,
@@ -102,7 +103,7 @@ impl EntraCredential {
     }
 }
 
-/// The closed set of ways to sign in at ACS.
+/// The ways to sign in at ACS.
 #[derive(Clone)]
 pub enum AcsCredential {
     /// HMAC-SHA256 over method, path, date, host and body.

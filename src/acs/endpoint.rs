@@ -30,7 +30,7 @@ impl AcsEndpoint {
         &self.0[Position::BeforeHost..Position::AfterPort]
     }
 
-    /// The URL of a path and query below the endpoint, both percent-encoded already.
+    /// Returns the URL of a path and query below the endpoint. Both are percent-encoded already.
     pub fn join(&self, path_and_query: &str) -> Url {
         let mut url = self.0.clone();
         let (path, query) = path_and_query

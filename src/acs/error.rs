@@ -1,4 +1,4 @@
-//! What ACS answers when it does not do what was asked.
+//! Errors that ACS answers with.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::operation::NoConversation;
 
 /// An error body is a few hundred bytes; more of it is not read.
 const BODY_LIMIT: usize = 64 * 1024;
-/// Characters of an answer's message that failures and logs repeat.
+/// Characters of an answer's message that errors and logs include.
 const REPEATED_CHARS: usize = 300;
 
 /// Why a recording operation did not succeed.
@@ -23,14 +23,14 @@ pub enum AcsError {
         status: StatusCode,
         answer: Box<AcsErrorAnswer>,
     },
-    #[error("ACS answered {status} with something that is not what its API describes")]
+    #[error("ACS answered {status} with a body that its API does not describe")]
     Unreadable {
         status: StatusCode,
         source: serde_json::Error,
     },
     #[error(transparent)]
     Exchange(#[from] ExchangeError),
-    #[error("ACS broke off its answer")]
+    #[error("ACS's answer was cut off")]
     Interrupted(#[source] reqwest::Error),
     #[error("ACS's answer is longer than any it describes")]
     TooLong,
@@ -114,7 +114,7 @@ impl fmt::Display for AcsErrorAnswer {
     }
 }
 
-/// One line of bounded length, whatever the answer was.
+/// Returns one line of bounded length, whatever the answer was.
 fn repeated(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())
@@ -122,7 +122,7 @@ fn repeated(text: &str) -> String {
         .collect()
 }
 
-/// Statuses by which ACS refuses whoever asks, not what is asked.
+/// Statuses with which ACS refuses the credential, not the request.
 pub fn is_credential_refused(status: StatusCode) -> bool {
     matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
@@ -138,7 +138,7 @@ impl AcsError {
         }
     }
 
-    /// Adds to the message of ACS's answer what we know and ACS does not say.
+    /// Adds a hint to the message of ACS's answer.
     pub(super) fn with_hint(
         mut self,
         hint: impl FnOnce(&AcsErrorAnswer) -> Option<String>,
@@ -154,7 +154,7 @@ impl AcsError {
         self
     }
 
-    /// ACS does not know the recording (`8522`), or not any more.
+    /// ACS does not know the recording (`8522`), or no longer knows it.
     pub fn is_not_found(&self) -> bool {
         matches!(self.answer(), Some((StatusCode::NOT_FOUND, _)))
     }
@@ -164,7 +164,7 @@ impl AcsError {
         self.has_code(&["8553", "8559"])
     }
 
-    /// ACS does not accept our credential, which says nothing about what was asked for.
+    /// ACS does not accept our credential; the request itself may be valid.
     pub fn is_unauthorized(&self) -> bool {
         matches!(
             self.answer(),
@@ -177,18 +177,19 @@ impl AcsError {
         self.has_code(&["8501"])
     }
 
-    /// The recording is in no state for this: `8571` Recording Operation Conflict, `8573` Pause Resume Method Not Allowed.
+    /// The recording's state does not allow this: `8571` Recording Operation Conflict,
+    /// `8573` Pause Resume Method Not Allowed.
     pub fn is_wrong_state(&self) -> bool {
         self.has_code(&["8571", "8573"])
     }
 
-    /// ACS refused our credential, and not what was asked: mended by an operator, the same request may succeed.
+    /// ACS refused our credential, not the request: the same request may succeed once an operator has fixed it.
     pub fn is_credential_refused(&self) -> bool {
         self.answer()
             .is_some_and(|(status, _)| is_credential_refused(status))
     }
 
-    /// Whether what was asked for may have happened all the same.
+    /// Whether ACS may have done what was asked despite the error.
     pub fn may_have_taken_effect(&self) -> bool {
         match self {
             Self::Answered { status, .. } => is_transient(*status),
@@ -206,12 +207,12 @@ impl AcsError {
             .is_some_and(|code| codes.contains(&code))
     }
 
-    /// ACS's error object, to be passed on.
+    /// Returns ACS's error object, for callers.
     pub fn own_answer(&self) -> Option<Box<AcsErrorAnswer>> {
         self.answer().map(|(_, answer)| Box::new(answer.clone()))
     }
 
-    /// ACS's status and subcode, if it was ACS that answered.
+    /// Returns ACS's status and subcode, if ACS answered.
     pub fn answer(&self) -> Option<(StatusCode, &AcsErrorAnswer)> {
         match self {
             Self::Answered { status, answer } => Some((*status, answer)),
@@ -237,7 +238,7 @@ impl AcsErrorAnswer {
         }
     }
 
-    /// What is known of an answer without its body.
+    /// Reads an answer's headers alone.
     pub(super) fn from_headers(headers: &HeaderMap) -> Self {
         let header = |name: &str| {
             headers
@@ -253,7 +254,7 @@ impl AcsErrorAnswer {
         }
     }
 
-    /// `{"error":{…}}`, or flat as in the generation of 2021; nothing for anything else.
+    /// Reads `{"error":{…}}`, or the flat form of the generation of 2021; returns nothing for anything else.
     fn parse(body: &[u8]) -> Self {
         let flat = serde_json::from_slice::<Wrapped>(body).map(|wrapped| wrapped.error);
         let Ok(flat) = flat.or_else(|_| serde_json::from_slice::<Flat>(body)) else {
@@ -275,7 +276,7 @@ impl AcsErrorAnswer {
     }
 }
 
-/// Statuses that another attempt may change (the official SDKs' list).
+/// Statuses that a retry may change (the official SDKs' list).
 pub fn is_transient(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }

@@ -1,4 +1,4 @@
-//! Which hosts may see our credentials. An event names URLs, and anybody may have made the event up.
+//! Decides which hosts may receive our credentials. An event names URLs, and anyone may have forged the event.
 //!
 //! The built-in list is that of the official SDKs 1.6.0 (Python `recording_url_validator.py`).
 
@@ -9,14 +9,14 @@ use url::{Host, Position, Url};
 
 use super::endpoint::AcsEndpoint;
 
-/// Domains of ACS's recording storage; a host has to lie below one of them.
+/// Domains of ACS's recording storage; a host must be a subdomain of one of them.
 pub const CONTENT_DOMAINS: [&str; 3] = [
     ".asm.skype.com",
     ".asyncgw.teams.microsoft.com",
     ".ams.gov.teams.microsoft.us",
 ];
 
-/// A host allowed besides the built-in list, from `ACS_CONTENT_HOSTS`.
+/// A host that is allowed in addition to the built-in list, from `ACS_CONTENT_HOSTS`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentHost {
     scheme: &'static str,
@@ -30,7 +30,7 @@ pub struct ContentHost {
 pub struct InvalidContentHost;
 
 impl ContentHost {
-    /// Whether what goes there is not encrypted; then it is on this machine.
+    /// Whether requests to it are not encrypted; it is then on this machine.
     pub fn is_plain(&self) -> bool {
         self.scheme == "http"
     }
@@ -71,12 +71,12 @@ impl FromStr for ContentHost {
     }
 }
 
-/// A URL that may be sent a credential: admitted by the [`ContentGuard`], or our own endpoint's.
+/// A URL that may receive a credential: admitted by the [`ContentGuard`], or at our own endpoint.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AdmittedUrl(Url);
 
 impl AdmittedUrl {
-    /// A path of the configured ACS endpoint, which no event can change.
+    /// Returns the URL of a path at the configured ACS endpoint; no event can change it.
     pub(super) fn own_endpoint(endpoint: &AcsEndpoint, path_and_query: &str) -> Self {
         Self(endpoint.join(path_and_query))
     }
@@ -92,7 +92,7 @@ impl fmt::Debug for AdmittedUrl {
     }
 }
 
-/// Why a URL may not be used.
+/// Why a URL is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     #[error("the location is not a URL ({0})")]
@@ -121,7 +121,7 @@ impl ContentGuard {
     /// Admits a location that an event or a redirect named.
     ///
     /// # Errors
-    /// When a credential must not go there. Nothing has been sent then.
+    /// When the location must not receive a credential. No request has been sent then.
     pub fn admit(&self, location: &str) -> Result<AdmittedUrl, Refusal> {
         self.admit_url(Url::parse(location).map_err(Refusal::NotAUrl)?)
     }
@@ -153,7 +153,7 @@ impl ContentGuard {
             Some(_) | None => Err(Refusal::ForeignHost(authority.to_owned())),
         }
     }
-    /// Admits a location whose object is to be deleted: besides, no port is taken that nobody listed.
+    /// Admits a location whose object is to be deleted. Also refuses a port that is not listed.
     ///
     /// # Errors
     /// As [`ContentGuard::admit`].
@@ -173,7 +173,7 @@ impl ContentGuard {
     }
 }
 
-/// Whether a host lies below a domain, which begins with a dot.
+/// Whether a host is a subdomain of a domain, which begins with a dot.
 fn has_label_before(name: &str, domain: &str) -> bool {
     name.strip_suffix(domain)
         .is_some_and(|label| !label.is_empty() && !label.ends_with('.'))

@@ -28,7 +28,7 @@ impl DateHeader {
     }
 }
 
-/// What a signature covers. Path, query and host exactly as they go over the wire: encoding them again breaks it.
+/// What a signature covers. Path, query and host exactly as they are sent: encoding them again breaks it.
 #[derive(Debug, Clone, Copy)]
 pub struct Signed<'a> {
     pub method: &'a str,
@@ -36,7 +36,7 @@ pub struct Signed<'a> {
     /// IMF-fixdate, GMT.
     pub date: &'a str,
     pub date_header: DateHeader,
-    /// The ACS endpoint's authority, also when the request goes to a content host.
+    /// The ACS endpoint's authority, even when the request is sent to a content host.
     pub host: &'a str,
     pub content_sha256: &'a str,
 }

@@ -1,4 +1,4 @@
-//! One signed exchange with ACS. Redirects are off: who wants to follow one signs anew.
+//! One signed exchange with ACS. Redirects are off: a caller that follows one signs again.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -23,13 +23,13 @@ use crate::error_chain::ErrorChain;
 use crate::metrics;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without a byte for this long an exchange is dead.
+/// An exchange without a byte for this long has failed.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is asked for beyond this is not meant.
+/// The longest wait that is honoured: a server hardly means a longer one.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_hours(1);
 
-/// A refused credential fails every request: it is reported at once, and then this often.
+/// A refused credential fails every request: it is reported at once, and then at this interval.
 const REPORT_REFUSED_EVERY: Duration = Duration::from_mins(5);
 
 /// "HMAC-SHA256 validation failed" (recorded in June 2025).
@@ -37,7 +37,7 @@ const SIGNATURE_REFUSED: &str = "7509";
 
 /// A request to be signed and sent.
 pub struct AcsRequest {
-    /// What it is for, in a word: for metrics and traces.
+    /// Its purpose in one word, for metrics and traces.
     pub operation: &'static str,
     pub method: Method,
     pub url: Url,
@@ -47,7 +47,7 @@ pub struct AcsRequest {
 }
 
 impl AcsRequest {
-    /// With a request id of its own, which stays the same when the request is sent again.
+    /// Creates a request with its own id, which stays the same when the request is sent again.
     pub fn new(operation: &'static str, method: Method, url: Url) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(
@@ -89,7 +89,7 @@ impl AcsHttp {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
-            // Ranges of a file come over connections of their own: streams of one connection share its window.
+            // Each range of a file uses its own connection: streams of one connection share its window.
             .http1_only()
             .user_agent(concat!("recording-vault/", env!("CARGO_PKG_VERSION")))
             .build()?;
@@ -110,7 +110,7 @@ impl AcsHttp {
         http_date(self.clock.now())
     }
 
-    /// What may be wrong where ACS says that our signature is: what was signed, and how far the clocks are apart.
+    /// Explains a signature that ACS refuses: what was signed, and the difference of the clocks.
     pub fn signature_hint(&self, request: &AcsRequest, answer: &AcsErrorAnswer) -> Option<String> {
         if answer.code.as_deref() != Some(SIGNATURE_REFUSED) {
             return None;
@@ -131,13 +131,13 @@ impl AcsHttp {
         );
         let host = self.endpoint.authority();
         Some(format!(
-            "signed were {} `{signed}` for host `{host}` at {}; {clocks}; check ACS_ENDPOINT and ACS_ACCESS_KEY",
+            "the client signed {} `{signed}` for host `{host}` at {}; {clocks}; check ACS_ENDPOINT and ACS_ACCESS_KEY",
             request.method,
             self.http_date()
         ))
     }
 
-    /// Reports a refused credential: nothing can be recorded, exported or deleted until a human has acted.
+    /// Reports a refused credential: nothing can be recorded, exported or deleted until an operator acts.
     pub(super) fn report_refused(&self, status: StatusCode, host: &str, answer: &AcsErrorAnswer) {
         let mut reported_at = self
             .refused_reported_at
@@ -164,12 +164,12 @@ impl AcsHttp {
         );
     }
 
-    /// Signs and sends; with a token that is refused, once more with a new one. Any status is an answer.
+    /// Signs and sends; if the token is refused, sends once more with a new one. Returns an answer with any status.
     ///
     /// # Errors
     /// When there is no token, or no answer.
     pub async fn send(&self, request: &AcsRequest) -> Result<Response, ExchangeError> {
-        // Not the path: it names who was called.
+        // Not the path: it tells who was called.
         let span = info_span!(
             "acs", otel.name = format!("ACS {}", request.operation), otel.kind = "client", otel.status_code = Empty,
             http.request.method = %request.method, server.address = request.url.host_str(), http.response.status_code = Empty,
@@ -258,7 +258,7 @@ impl AcsHttp {
             .entry(ACCEPT)
             .or_insert(HeaderValue::from_static("application/json"));
         if request.body.is_empty() && request.method != Method::GET {
-            // Left to itself the client says nothing of an empty body, and front ends answer that with 411.
+            // By default the client sends no length for an empty body, and front ends answer that with 411.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         headers.extend(authorization);
@@ -277,7 +277,7 @@ impl AcsHttp {
     }
 }
 
-/// A time as the headers of HTTP write it.
+/// Formats a time for HTTP headers.
 pub fn http_date(time: Timestamp) -> String {
     DateTimePrinter::new()
         .timestamp_to_rfc9110_string(&time)
@@ -294,7 +294,7 @@ fn text(value: &str) -> HeaderValue {
     HeaderValue::from_str(value).expect("dates and base64 are valid header values")
 }
 
-/// A header that does not show itself in `Debug`.
+/// Makes a header value that `Debug` does not show.
 fn secret(value: &str) -> HeaderValue {
     let mut value =
         HeaderValue::from_str(value).expect("base64 and tokens are valid header values");
@@ -302,7 +302,7 @@ fn secret(value: &str) -> HeaderValue {
     value
 }
 
-/// How long the server asks us to wait: `Retry-After` in seconds (a date is not used by ACS), an hour at most.
+/// How long the server asks us to wait: `Retry-After` in seconds (ACS uses no dates), an hour at most.
 pub fn retry_after(response: &Response) -> Option<Duration> {
     let value = response.headers().get(reqwest::header::RETRY_AFTER)?;
     value

@@ -1,4 +1,4 @@
-//! A recording operation as the wire writes it, for each generation of the API. Pure.
+//! A recording operation on the wire, for each generation of the API. Pure.
 
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -9,24 +9,24 @@ use super::api_version::{ApiVersion, Generation};
 use super::wire::{CallLocator, RecordedCall, StartRecordingRequest};
 use crate::recording::RecordingId;
 
-/// RFC 3986 unreserved characters stay; everything else of an id is encoded, as both official SDKs do.
+/// RFC 3986 unreserved characters stay; everything else in an id is encoded, as both official SDKs do.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-/// The generation of 2021-04 wants a context with every operation, and gives it back in its callbacks.
+/// The generation of 2021-04 requires a context with every operation, and returns it in its callbacks.
 const OPERATION_CONTEXT: &str = "recording-vault";
 
 /// A recording, with what the generation of 2021-04 needs to find it.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordingAddress<'a> {
     pub recording_id: &'a RecordingId,
-    /// The call's conversation id; later generations do not ask for it.
+    /// The call's conversation id; later generations do not need it.
     pub conversation_id: Option<&'a str>,
 }
 
-/// What is done to a recording that exists.
+/// An operation on an existing recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     State,
@@ -38,17 +38,17 @@ pub enum Action {
 /// Method, path with query, and body; ready to be signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operation {
-    /// In a word, for metrics and traces.
+    /// One word, for metrics and traces.
     pub name: &'static str,
     pub method: Method,
     pub path_and_query: String,
     /// JSON, or empty.
     pub body: Bytes,
-    /// Whether sending it twice does no more than sending it once.
+    /// Whether sending it twice has the same effect as sending it once.
     pub is_repeatable: bool,
 }
 
-/// The generation of 2021-04 addresses a recording within its conversation, and nobody said which that is.
+/// The generation of 2021-04 addresses a recording by its conversation, and the conversation is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this version of ACS's API finds a recording by its conversation, which is not known")]
 pub struct NoConversation;
@@ -57,7 +57,7 @@ impl Operation {
     /// `POST …/recordings`.
     ///
     /// # Errors
-    /// When the generation starts by conversation id and the call is given in another way.
+    /// When the generation starts by conversation id and the call is named in another way.
     pub fn start(
         version: ApiVersion,
         request: &StartRecordingRequest,
@@ -93,7 +93,7 @@ impl Operation {
         })
     }
 
-    /// An operation on a recording that exists.
+    /// An operation on an existing recording.
     ///
     /// # Errors
     /// When the generation needs the conversation and it is not known.

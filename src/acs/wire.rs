@@ -29,7 +29,7 @@ pub enum RecordedCall {
 }
 
 impl RecordedCall {
-    /// Whether this is surely another call: one call has several names, and its server call id comes with and without padding.
+    /// Whether this is surely another call: one call has several names, and a server call id may have padding or not.
     pub fn is_another(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Connection(one), Self::Connection(other)) => one != other,
@@ -74,7 +74,7 @@ pub struct StartRecordingRequest {
     pub options: StartRecordingOptions,
 }
 
-/// Everything of a start but the call; what is `None` is not sent, and ACS takes its default.
+/// All options of a start except the call. `None` is not sent, and ACS uses its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartRecordingOptions {
@@ -100,12 +100,12 @@ pub struct StartRecordingOptions {
 }
 
 impl StartRecordingOptions {
-    /// For keeping: a function key or a SAS stands in the query of a URL.
+    /// Removes what must not be stored: the query of a URL may hold a function key or a SAS.
     #[must_use]
     pub fn without_secrets(&self) -> Self {
         let without_query = |text: &str| {
             let path = text.split(['?', '#']).next().unwrap_or_default();
-            // Before an `@` stands a user name or a password.
+            // A user name or a password may precede the `@`.
             match path.split_once("://") {
                 Some((scheme, rest)) => format!(
                     "{scheme}://{}",
@@ -130,12 +130,12 @@ impl StartRecordingOptions {
     }
 }
 
-/// State of a recording in ACS's words. A paused recording is `inactive`, and so is one in its first seconds.
+/// State of a recording in ACS's words. A paused recording is `inactive`, and so is a recording in its first seconds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StateAtAcs {
     Active,
     Inactive,
-    /// ACS did not say, or said something that its API does not describe.
+    /// ACS did not say, or answered with a state that its API does not describe.
     #[default]
     Unknown,
 }
@@ -153,7 +153,7 @@ impl<'de> Deserialize<'de> for StateAtAcs {
     }
 }
 
-/// `RecordingStateResponse`, as a start answers it.
+/// `RecordingStateResponse`, as the answer to a start.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StartRecordingResponse {

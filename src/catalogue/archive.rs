@@ -1,4 +1,4 @@
-//! One archive of a person's recordings: a tar, written as it is read; no media is ever whole in memory.
+//! An archive of a person's recordings: a tar, written while it is read; no media file is ever in memory as a whole.
 //!
 //! ```text
 //! manifest.json                            what is in it, with the SHA-256 of every file, and what is not; comes last
@@ -34,7 +34,7 @@ pub struct ArchivedFile {
     pub sha256: Sha256Digest,
 }
 
-/// What should be in the archive and is not.
+/// A file that should be in the archive and is missing.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct NotArchived {
@@ -43,13 +43,13 @@ pub struct NotArchived {
     pub reason: String,
 }
 
-/// What the archive holds.
+/// The content of the archive.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     pub participant: String,
     pub made_at: Timestamp,
-    /// The newest checkpoint of the audit log that was known then.
+    /// The newest checkpoint of the audit log at that time.
     pub audit_checkpoint: Option<CheckpointRef>,
     /// In the order of their folders.
     pub recordings: Vec<String>,
@@ -66,7 +66,7 @@ pub enum ArchiveError {
     Vault(#[from] DestinationError),
     #[error(transparent)]
     Packing(#[from] PackingError),
-    #[error("`{name}` is {found} in the vault, and was proved as {expected}")]
+    #[error("`{name}` has SHA-256 {found} in the vault, and {expected} in its receipt")]
     Changed {
         name: String,
         expected: Sha256Digest,
@@ -74,7 +74,7 @@ pub enum ArchiveError {
     },
 }
 
-/// The archive while it is written; moves into a blocking task and back with every file.
+/// The archive while it is written; moves into a blocking task and back for every file.
 struct Archive<W: Write> {
     tar: tar::Builder<W>,
     manifest: Manifest,
@@ -129,7 +129,7 @@ impl<W: Write + Send + 'static> Archive<W> {
             serde_json::to_vec_pretty(&self.manifest).expect("a manifest has string keys only"),
         );
         let mut archive = self.append("manifest.json", Content::of(content)).await?;
-        // It does not list itself.
+        // The manifest does not list itself.
         archive.manifest.files.pop();
         let Self { tar, manifest } = archive;
         let finishing = tokio::task::spawn_blocking(move || tar.into_inner());
@@ -142,10 +142,10 @@ impl<W: Write + Send + 'static> Archive<W> {
 }
 
 impl Catalogue {
-    /// Writes the archive of a person's recordings. Returns the manifest and the writer when everything is written.
+    /// Writes the archive of a person's recordings. Returns the manifest and the writer when all of it is written.
     ///
     /// # Errors
-    /// When something cannot be read, is not what was proved, or cannot be written: the archive is then incomplete.
+    /// When a file cannot be read, does not match its receipt, or cannot be written: the archive is then incomplete.
     pub async fn archive<W: Write + Send + 'static>(
         &self,
         person: &Person,
@@ -252,7 +252,7 @@ impl Catalogue {
 }
 
 impl Manifest {
-    /// Compares the file that was appended last with its proof.
+    /// Compares the last appended file with its receipt.
     fn check_last(&self, media: &ProvedFile) -> Result<(), ArchiveError> {
         match self.files.last() {
             Some(file) if file.sha256 != media.sha256() => Err(ArchiveError::Changed {

@@ -1,11 +1,11 @@
-//! The complete check: once a day, every recording is classified, every chunk's entry is read, and every receipt and media
-//! file of the vault is listed and compared. The verdict says "safe" only on top of a recent one.
+//! The complete check: once a day, it classifies every recording, reads every chunk's entry, and lists and compares
+//! every receipt and media file of the vault. The verdict says "safe" only if a complete check is recent.
 //!
 //! ```text
 //! complete-check.json   the last check that ended, with what it saw; and the one under way, with its cursor
 //! ```
-//! It is made in slices, with a budget of its own. A slice is written down only if no other process has written one meanwhile,
-//! so any number of processes may make slices, and a kill costs one.
+//! A check runs in slices, with its own budget. A slice is stored only if no other process has stored one meanwhile,
+//! so any number of processes may run slices, and a kill loses one slice.
 
 mod chunks;
 mod files;
@@ -24,16 +24,16 @@ use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 
 const KEY: &str = "complete-check.json";
-/// A check begins this long after the one before: two are never further apart than the verdict allows.
+/// The interval between the starts of two checks: they are never further apart than the verdict allows.
 const EVERY: SignedDuration = SignedDuration::from_hours(22);
-/// Findings that are kept; all are counted.
+/// Findings that are stored; all are counted.
 const FINDINGS_KEPT: usize = 100;
 /// Findings that a summary names.
 const FINDINGS_NAMED: usize = 10;
-/// Names of recordings that are not settled; lists of the ledger name nearly all of them too.
+/// Stored names of recordings that are not settled; lists of the ledger name nearly all of them too.
 const NOTEWORTHY_KEPT: usize = 500;
 
-/// A complete check that has ended.
+/// A finished complete check.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckRecord {
@@ -42,12 +42,12 @@ pub struct CheckRecord {
     pub seen: Seen,
 }
 
-/// What a check has seen so far.
+/// What a check has found so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
     pub recordings: usize,
-    /// How many recordings stood how.
+    /// Number of recordings by standing.
     pub standings: Counts,
     pub chunks: usize,
     /// Files of the vault.
@@ -59,7 +59,7 @@ pub struct Seen {
     pub finding_count: usize,
 }
 
-/// Something that is missing, or that has no counterpart.
+/// A file or entry that is missing or has no counterpart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckFinding {
     /// A chunk or a file.
@@ -67,7 +67,7 @@ pub struct CheckFinding {
     pub problem: String,
 }
 
-/// How far a check is. The stages come in this order.
+/// The position of a check. The stages are in this order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase")]
 enum Stage {
@@ -77,7 +77,7 @@ enum Stage {
     Done,
 }
 
-/// A check under way.
+/// A check in progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RunningCheck {
@@ -92,7 +92,7 @@ struct CheckState {
     running: Option<RunningCheck>,
 }
 
-/// When a check is made.
+/// When a check runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckStart {
     /// If the last one began long enough ago.
@@ -100,11 +100,11 @@ pub enum CheckStart {
     Now,
 }
 
-/// What became of a slice.
+/// Outcome of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SliceOutcome {
     NotDue,
-    /// There is more to look at.
+    /// There is more to check.
     Unfinished,
     Finished,
 }
@@ -122,7 +122,7 @@ impl Seen {
 }
 
 impl CheckRecord {
-    /// What the verdict needs of it.
+    /// Returns what the verdict needs.
     pub fn summary(&self) -> CheckSummary {
         let named = self.seen.findings.iter().take(FINDINGS_NAMED);
         CheckSummary {
@@ -140,7 +140,7 @@ impl CheckRecord {
 }
 
 impl Catalogue {
-    /// The last complete check that ended. One that is not readable is reported and counts as none.
+    /// Returns the last finished complete check. An unreadable one is reported and counts as none.
     ///
     /// # Errors
     /// When the storage fails.
@@ -158,7 +158,7 @@ impl Catalogue {
         }
     }
 
-    /// Makes a slice of the complete check.
+    /// Runs a slice of the complete check.
     ///
     /// # Errors
     /// When the ledger or the vault cannot be read: the next slice begins where this one did.
@@ -215,7 +215,7 @@ impl Catalogue {
         Ok(outcome)
     }
 
-    /// Writes a slice down, unless another process was first.
+    /// Stores a slice, unless another process was first.
     async fn keep_check(
         &self,
         before: Option<&CheckState>,

@@ -1,4 +1,4 @@
-//! What a hold covers, found by the index instead of by looking at every entry.
+//! What a hold covers, found with the index instead of by reading every entry.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
@@ -14,30 +14,30 @@ use crate::store::index::{Listed, Period, recording_name};
 
 const PAGE: usize = 500;
 
-/// Chunks that something held consists of, as far as they are known.
+/// The known chunks of what is held.
 #[derive(Debug, Default)]
 pub struct Covered {
     /// Recordings that the register knows.
     pub recordings: usize,
     pub entries: Vec<LedgerEntry>,
-    /// Every case that holds any of it.
+    /// Every case that holds any part of it.
     pub cases: Vec<Case>,
-    /// Accounts and entries that may belong to it, and are not readable.
+    /// Unreadable accounts and entries that may belong to it.
     pub unreadable: Vec<String>,
 }
 
-/// Recordings of a list of the index.
+/// Recordings in a list of the index.
 #[derive(Debug, Default)]
 pub(super) struct RecordingsAt {
     pub found: Vec<KnownRecording>,
-    /// Accounts that are not readable.
+    /// Unreadable accounts.
     pub unreadable: Vec<String>,
 }
 
 impl Catalogue {
-    /// What is known of something that is, or may be, held.
+    /// Returns what is known about something that is, or may be, held.
     ///
-    /// Where no account of it is found, or one is not readable, its chunks are looked for among all that are open.
+    /// Where no account of it is found, or one is unreadable, searches all open chunks.
     ///
     /// # Errors
     /// When the storage fails.
@@ -74,7 +74,7 @@ impl Catalogue {
         Ok(covered)
     }
 
-    /// The recording of this name in the index, if it is wanted, with what holds it.
+    /// Returns the recording of this name in the index, if it is wanted, with the cases that hold it.
     async fn recording_at(
         &self,
         name: &Sha256Digest,
@@ -111,7 +111,7 @@ impl Catalogue {
         }
     }
 
-    /// All recordings of a list of the index, newest first, each once, with what holds them.
+    /// Returns all recordings of a list of the index, newest first, each once, with the cases that hold them.
     pub(super) async fn recordings_at(
         &self,
         list: &Listed,

@@ -1,4 +1,4 @@
-//! The recordings of a day (UTC), read and classified: what `report`, the nightly report, the page and the API count.
+//! Reads and classifies the recordings of a day (UTC), for `report`, the nightly report, the page and the API.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -17,7 +17,7 @@ pub(super) struct Judged {
     pub name: Sha256Digest,
     pub reading: Reading,
     pub assessment: Assessment,
-    /// As of when.
+    /// The time of this classification.
     pub now: Timestamp,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Judged {
 pub(super) struct DayNumbers {
     pub recordings: usize,
     pub minutes: f64,
-    /// Recordings that are not settled: running and waiting ones are among them.
+    /// Recordings that are not settled, including running and waiting ones.
     pub incomplete: usize,
 }
 
@@ -39,7 +39,7 @@ impl DayNumbers {
 }
 
 impl Judged {
-    /// Its length, as far as it is known.
+    /// Returns its length, as far as it is known.
     #[expect(
         clippy::cast_precision_loss,
         reason = "a recording lasts no 2^53 milliseconds"
@@ -58,7 +58,7 @@ impl Judged {
 }
 
 impl Catalogue {
-    /// Recordings that began on a day, at most `limit` after `after`; and where the next page begins.
+    /// Returns recordings that began on a day, at most `limit` after `after`, and where the next page begins.
     pub(super) async fn judged(
         &self,
         day: Timestamp,
@@ -77,7 +77,7 @@ impl Catalogue {
         Ok((judged.into_iter().flatten().collect(), next))
     }
 
-    /// A recording as it stands. `None`: there is none of this name.
+    /// Returns a recording in its current state. `None`: no recording has this name.
     pub(super) async fn judge(
         &self,
         name: Sha256Digest,

@@ -1,4 +1,4 @@
-//! Days in numbers: as they are now. The nightly report of a day answers for it only where nothing of it was open.
+//! The current numbers of days. The nightly report of a day is used only where all of the day was settled in it.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::civil::Date;
@@ -11,9 +11,9 @@ use super::day_numbers::DayNumbers;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::control::day_summary::DaySummary;
 
-/// The most days of one answer.
+/// The most days in one answer.
 pub const MOST_DAYS: usize = 92;
-/// Recordings that are looked at for all days that are not final; the newest days' first.
+/// Recordings that are read for all days that are not final, newest days first.
 const LOOKED_AT: usize = 2000;
 /// Recordings of a day that are counted.
 const COUNTED: usize = 10_000;
@@ -40,7 +40,7 @@ pub struct Days {
 }
 
 impl Catalogue {
-    /// The days from `from` to `to`, at most [`MOST_DAYS`].
+    /// Returns the days from `from` to `to`, at most [`MOST_DAYS`].
     ///
     /// # Errors
     /// When the storage fails.
@@ -111,7 +111,7 @@ impl Catalogue {
         Ok(day)
     }
 
-    /// Whether the numbers that were kept of a day are those of now: nothing of it was open, and nothing came later.
+    /// Whether the stored numbers of a day are current: nothing was open in them, and nothing changed later.
     async fn is_final(&self, kept: &DaySummary) -> Result<bool, CatalogueError> {
         Ok(kept.incomplete == 0 && !self.register.is_report_due(&kept.day).await?)
     }

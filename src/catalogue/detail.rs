@@ -1,4 +1,4 @@
-//! One recording with all that is known of it.
+//! One recording with everything known about it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -117,7 +117,7 @@ pub struct ShownChunk {
     pub receipt_file: Option<String>,
     /// `home`, `backup` or `external`.
     pub vault: Option<&'static str>,
-    /// The proof, as it lies beside the file.
+    /// The receipt, as it is stored with the file.
     #[schema(value_type = Option<Object>)]
     pub receipt: Option<Value>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -209,7 +209,7 @@ impl Catalogue {
         Ok(Some(ShownConversation { id, sessions }))
     }
 
-    /// A recording with what holds it.
+    /// Returns a recording with the cases that hold it.
     pub(crate) async fn find(
         &self,
         id: &RecordingId,
@@ -267,7 +267,7 @@ fn detail(
     }
 }
 
-/// Everybody once; with the channel that the first chunk tells.
+/// Lists each participant once, with the channel from the first chunk that has one.
 fn participants(recorded: &KnownRecording) -> Vec<ShownParticipant> {
     let mut all: Vec<ShownParticipant> = Vec::new();
     let told = recorded
@@ -289,7 +289,7 @@ fn participants(recorded: &KnownRecording) -> Vec<ShownParticipant> {
     all
 }
 
-/// A case for those who read it over HTTP.
+/// A case, as HTTP callers see it.
 pub fn shown_case(case: &Case) -> ShownCase {
     ShownCase {
         case: case.tag.to_string(),
@@ -334,7 +334,7 @@ fn shown_chunk(chunk: &KnownChunk, now: Timestamp) -> ShownChunk {
     with_metadata(with_files(shown, entry), entry)
 }
 
-/// Adds where its files lie.
+/// Adds where its files are.
 fn with_files(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
     if let ChunkState::InPlace { files, .. } = &entry.state {
         let metadata = files.metadata.as_ref();
@@ -394,7 +394,7 @@ fn with_metadata(shown: ShownChunk, entry: &LedgerEntry) -> ShownChunk {
     }
 }
 
-/// The files of a document, the one that stands for it first; none where it has one only.
+/// Returns the files of a document, the one that represents it first; none if it has only one.
 fn places(entry: &LedgerEntry) -> Vec<ShownPlace> {
     if entry.further.is_empty() {
         return Vec::new();
@@ -436,7 +436,7 @@ fn content_type(entry: &LedgerEntry) -> Option<&'static str> {
     })
 }
 
-/// A chunk that an event announced, and of which nothing else is known.
+/// A chunk of which only its event is known.
 fn unknown_chunk(index: u32, document_id: String) -> ShownChunk {
     ShownChunk {
         document_id,

@@ -1,13 +1,13 @@
-//! A person's recordings erased: from the vault, and who was in them from register and ledger.
+//! Erases a person's recordings from the vault, and the people in them from register and ledger.
 //!
 //! ```text
 //! what is exported is driven to its end at ACS ─▶ copies removed, the retention's way ─▶ account without people
 //!        └─ runs, held, not exported: named, and left                                  └─▶ entries without people, their
 //!                                                                                          markers with them
 //! ```
-//! Erased is final: once the account says so, no chunk of the recording is exported any more, whenever it is announced.
-//! A person is found by the markers of entries: those go last, so a repeat finds whatever a kill has left undone. What stays
-//! are ids, times and digests: without them the recording would come back with its next event.
+//! An erasure is final: once the account says so, no chunk of the recording is exported, whenever it is announced.
+//! A person is found by the markers of entries. They are removed last, so a repeat finds what a kill left undone. Ids,
+//! times and digests stay: without them the next event would bring the recording back.
 
 mod recording;
 
@@ -34,7 +34,7 @@ pub struct Eraser {
     catalogue: Catalogue,
     driver: Arc<ExportDriver>,
     removals: Removals,
-    /// How long one chunk may be driven to its end at ACS.
+    /// How long the deletion of one chunk at ACS may take.
     budget: std::time::Duration,
 }
 
@@ -42,20 +42,20 @@ pub struct Eraser {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Erasure {
-    /// Recordings of which nothing of the person is left here.
+    /// Recordings that no longer have any data of the person here.
     pub erased: Vec<String>,
     pub left: Vec<LeftRecording>,
-    /// Chunks that ACS has still and drops by itself; we cannot delete them there.
+    /// Chunks that ACS still has and drops by itself; we cannot delete them there.
     pub at_acs: Vec<DocumentId>,
-    /// Events that could not be read, and named the person or an erased recording.
+    /// Unreadable events that named the person or an erased recording.
     #[serde(skip_serializing_if = "is_zero")]
     pub events: usize,
-    /// Such events that name a recording that is left, too.
+    /// Such events that also name a recording that is left.
     #[serde(skip_serializing_if = "is_zero")]
     pub events_left: usize,
 }
 
-/// A recording that is as it was, or partly erased; a repeat goes on with it.
+/// A recording that is unchanged, or partly erased; a repeat continues its erasure.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeftRecording {
@@ -85,7 +85,7 @@ impl Eraser {
     /// Erases every recording of a person that may be erased.
     ///
     /// # Errors
-    /// When the storage fails. What was begun goes on with a repeat.
+    /// When the storage fails. A repeat continues what was begun.
     pub async fn erase(
         &self,
         person: &Person,
@@ -133,7 +133,7 @@ impl Eraser {
         let spared: Vec<String> = left.map(|left| left.recording_id.clone()).collect();
         let events = ledger.erase_kept_events(&names, &spared).await?;
         (erasure.events, erasure.events_left) = (events.erased, events.left);
-        // The record before says who, why and what; this one says only that it ended.
+        // The earlier record says who, why and what; this one says only that it ended.
         let (erased, left) = (erasure.erased.len(), erasure.left.len());
         let detail = json!({"erased": erased, "left": left, "events": events.erased});
         ledger
@@ -142,8 +142,8 @@ impl Eraser {
         Ok(erasure)
     }
 
-    /// Markers that a kill left of entries that say nothing of the person any more. What says it still, or is not readable, is
-    /// left, and told of: its marker is all that leads there.
+    /// Removes markers that a kill left of entries that no longer name the person. An entry that still names the
+    /// person, or is unreadable, is left and reported: its marker is the only way to find it.
     async fn clear_markers(
         &self,
         list: &Listed,
@@ -159,7 +159,7 @@ impl Eraser {
             after = places.last().cloned();
             for place in places {
                 let key = list.key(&place);
-                // The marker first, then the entry: a writer who comes in between writes both anew.
+                // The marker first, then the entry: a process that writes in between writes both again.
                 let seen = index.seen([key.clone()]).await?;
                 if !self.is_untrue(&place, &key).await? {
                     report_left(&place, erasure);
@@ -173,8 +173,8 @@ impl Eraser {
         }
     }
 
-    /// Whether what a marker leads to does not say what the marker says, and is not about to. `false` where that cannot be
-    /// read.
+    /// Whether the entry of a marker no longer says what the marker says, and is not about to. `false` where that
+    /// cannot be read.
     async fn is_untrue(&self, place: &Place, key: &str) -> Result<bool, CatalogueError> {
         let Some(document_id) = &place.document else {
             return Ok(true);

@@ -1,4 +1,4 @@
-//! The evidence package of recordings: a ZIP, written as it is read, that can be checked with `sha256sum` alone.
+//! The evidence package of recordings: a ZIP, written while it is read, that can be checked with `sha256sum` alone.
 //!
 //! ```text
 //! 0001/0000-audiowav.<documentId>.wav      media, ACS's metadata and receipt, byte for byte as in the vault
@@ -43,7 +43,7 @@ const RECEIPT_BYTES: u64 = 1 << 20;
 const PLAIN: u32 = 0o644;
 const EXECUTABLE: u32 = 0o755;
 
-/// Who wants a package, and how its times are shown.
+/// Who requests a package, and how its times are shown.
 #[derive(Debug, Clone)]
 pub struct EvidenceRequest {
     /// As the sheet names them, such as `ada@laptop`.
@@ -63,13 +63,13 @@ pub struct PackedFile {
     pub sha256: Sha256Digest,
 }
 
-/// What the package holds.
+/// The content of the package.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceReport {
     pub made_at: Timestamp,
     pub made_by: String,
-    /// The newest checkpoint of the audit log that was known then.
+    /// The newest checkpoint of the audit log at that time.
     pub audit_checkpoint: Option<CheckpointRef>,
     /// In the order of their folders.
     pub recordings: Vec<String>,
@@ -183,10 +183,10 @@ impl<W: Write + Send + 'static> Package<W> {
 }
 
 impl Catalogue {
-    /// Writes the evidence package of recordings. Returns what it holds, and the writer when everything is written.
+    /// Writes the evidence package of recordings. Returns its content, and the writer when all of it is written.
     ///
     /// # Errors
-    /// When a recording is unknown or erased, something cannot be read, or the package cannot be written: it is then
+    /// When a recording is unknown or erased, a file cannot be read, or the package cannot be written: it is then
     /// incomplete.
     pub async fn evidence<W: Write + Send + 'static>(
         &self,
@@ -241,7 +241,7 @@ impl Catalogue {
         Ok(found)
     }
 
-    /// Records in the audit log, for each chunk, that its evidence was handed to somebody.
+    /// Records in the audit log, for each chunk, that its evidence was packaged, and for whom.
     async fn note_evidence(
         &self,
         found: &[KnownRecording],
@@ -323,7 +323,7 @@ impl Catalogue {
         self.append_receipt(package, folder, chunk).await
     }
 
-    /// Appends the receipt as it is in the vault; where it is missing there, the ledger's.
+    /// Appends the receipt as it is in the vault, or the ledger's if it is missing there.
     async fn append_receipt<W: Write + Send + 'static>(
         &self,
         mut package: Package<W>,

@@ -1,4 +1,4 @@
-//! A recording as register and ledger have it together. Pure.
+//! A recording as register and ledger know it. Pure.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::store::index::Listed;
 #[derive(Debug, Clone)]
 pub enum Reading {
     Known(Box<KnownRecording>),
-    /// There is an account, and it is not readable.
+    /// Its account exists and is unreadable.
     Unreadable {
         key: String,
     },
@@ -26,18 +26,18 @@ pub enum Reading {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Registration {
     Registered,
-    /// The ledger has chunks of it, and the register nothing.
+    /// The ledger has chunks of it, and the register has no account.
     Unregistered,
 }
 
-/// A recording as register and ledger have it.
+/// A recording as register and ledger know it.
 #[derive(Debug, Clone)]
 pub struct KnownRecording {
     pub account: RegisteredRecording,
     pub registration: Registration,
     /// In order of their index.
     pub chunks: Vec<KnownChunk>,
-    /// What holds it.
+    /// The cases that hold it.
     pub cases: Vec<Case>,
 }
 
@@ -46,7 +46,7 @@ impl KnownRecording {
         self.chunks.iter().filter_map(|chunk| chunk.entry.found())
     }
 
-    /// Everything by which it may be held.
+    /// Returns every id by which a hold may cover it.
     pub fn holdable(&self) -> Vec<Held> {
         let mut held = vec![Held::RecordingId(self.account.recording_id.clone())];
         held.extend(self.account.call_id.clone().map(Held::CallId));
@@ -61,7 +61,7 @@ impl KnownRecording {
         held
     }
 
-    /// The one marker of a list at which it is shown, however many it has there.
+    /// Returns the one marker of a list at which it is shown, however many it has there.
     pub fn shown_at(&self, list: &Listed) -> Option<String> {
         let prefix = list.prefix();
         let mut markers: BTreeSet<String> = self.account.markers();
@@ -78,7 +78,7 @@ impl KnownRecording {
             .collect()
     }
 
-    /// Its standing.
+    /// Returns its standing.
     pub fn assessment(&self, rules: Rules) -> Assessment {
         match self.registration {
             Registration::Registered => of_recording(&self.account, &self.chunks, rules),
@@ -115,7 +115,7 @@ impl KnownRecording {
             .or_else(|| first.and_then(|entry| entry.chunk.started_at))
     }
 
-    /// By its duration where that is known, else when it was seen to end.
+    /// Returns when it ended: by its duration if that is known, else by when it was seen to end.
     pub fn ended_at(&self) -> Option<Timestamp> {
         let stopped_at = match &self.account.status {
             RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => *at,
@@ -148,13 +148,13 @@ impl KnownRecording {
     }
 }
 
-/// Why an account cannot be judged, and by what name it is shown.
+/// Returns the name and the standing of a recording whose account is unreadable.
 pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> (String, Assessment) {
     let problem = format!("its account `{key}` in the ledger is not readable");
     (name.to_string(), Assessment::of_unreadable(problem))
 }
 
-/// What is to be known of a chunk besides its standing.
+/// Returns notices about a chunk that its standing does not include.
 pub(super) fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
     let mut problems = Vec::new();
     if let Some(places) = entry.disputed_places() {

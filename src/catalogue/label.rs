@@ -1,14 +1,14 @@
-//! How a recording is named for people: by when it began, its call, who was in it and how large it is. Ids of 170 characters
-//! alone name it for nobody. Pure.
+//! How people recognize a recording: by its start, its call, its participants and its size. Ids of 170 characters alone
+//! tell people nothing. Pure.
 
 use std::fmt;
 
 use jiff::Timestamp;
 
-/// Characters of an id that are shown before and after what is left out.
+/// Characters of an id that are shown before and after the omitted part.
 const ID_BEGINS: usize = 12;
 const ID_ENDS: usize = 6;
-/// Participants that are named; of more the others are counted.
+/// Participants that are named; further ones are counted.
 const PEOPLE_NAMED: usize = 3;
 
 /// What people recognise a recording by.

@@ -1,7 +1,7 @@
 //! Recordings in pages, newest first.
 //!
-//! What narrows the search most decides which list of the index is read; the other wishes are looked at row by row, within a
-//! bound: a page may be short, or empty, and still have a next one.
+//! The most selective condition decides which list of the index is read; the other conditions are checked row by row,
+//! within a bound: a page may be short, or empty, and still have a next one.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
@@ -15,20 +15,20 @@ use crate::recording::{FormatKind, RecordingId};
 use crate::standing::{Rules, Standing};
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
 
-/// Recordings that one page looks at.
+/// Recordings that one page reads.
 const LOOKED_AT: usize = 500;
 
-/// What is wanted; what is `None` does not matter.
+/// The conditions of a list; `None` matches everything.
 #[derive(Debug, Clone, Default)]
 pub struct ListFilter {
-    /// By when it started.
+    /// Range of its start.
     pub period: Period,
     /// Any of its call's names.
     pub call: Option<String>,
     pub participant: Option<String>,
     pub status: Option<Standing>,
     pub format: Option<FormatKind>,
-    /// The id of a recording or call, or how it begins.
+    /// The id of a recording or call, or its beginning.
     pub id: Option<String>,
     pub top: usize,
     pub after: Option<Place>,
@@ -44,7 +44,7 @@ pub struct Page {
 }
 
 impl Catalogue {
-    /// A page of recordings.
+    /// Returns a page of recordings.
     ///
     /// # Errors
     /// When the storage fails.
@@ -95,8 +95,8 @@ impl Catalogue {
         }
     }
 
-    /// Recordings of a standing that is not settled, from the same survey as the numbers of the summary. `None`: another list
-    /// narrows the search more, or there are more than a survey looks at.
+    /// Returns recordings of a standing that is not settled, from the same survey as the numbers of the summary.
+    /// `None`: another list is more selective, or there are more than a survey reads.
     async fn by_survey(&self, wanted: &ListFilter) -> Result<Option<Page>, CatalogueError> {
         let is_surveyed =
             |standing: Standing| !standing.is_settled() || standing == Standing::Acknowledged;
@@ -140,7 +140,7 @@ impl Catalogue {
         Ok(Some(Page::of(rows, last.filter(|_| is_more))))
     }
 
-    /// The row at a place, unless its recording is shown at another, or there is none (any more).
+    /// Returns the row at a place, unless its recording is shown at another place or does not exist (any more).
     async fn shown(
         &self,
         place: Place,
@@ -192,7 +192,7 @@ impl Catalogue {
         Ok((is_in_period && wanted.names(&recorded) && wanted.fits(&row)).then_some(row))
     }
 
-    /// The list of the index that has all that is wanted, and the least besides.
+    /// Chooses the list of the index that has all matches and the fewest others.
     async fn narrowest(
         &self,
         index: &Index,
@@ -219,7 +219,7 @@ impl Catalogue {
     }
 }
 
-/// How the places of a list are looked at.
+/// How the places of a list are read.
 #[derive(Clone, Copy)]
 struct Look<'a> {
     list: &'a Listed,
@@ -228,13 +228,13 @@ struct Look<'a> {
     has_holds: bool,
 }
 
-/// A list of the index that has every recording of this standing, and some besides. `None`: all recordings.
+/// Returns a list of the index that has every recording of this standing, and some others. `None`: all recordings.
 fn listed(standing: Standing) -> Option<Listed> {
     match standing {
         Standing::Failed => Some(Listed::Attention(Attention::Failed)),
         Standing::Doubtful => Some(Listed::Attention(Attention::Doubtful)),
         Standing::Acknowledged => Some(Listed::Attention(Attention::Acknowledged)),
-        // Time alone makes these of others.
+        // Time alone moves recordings into these standings.
         Standing::Lost
         | Standing::AtRisk
         | Standing::Unknown
@@ -267,12 +267,12 @@ impl ListFilter {
         self.period.from.is_none_or(|from| from <= at) && self.period.to.is_none_or(|to| at < to)
     }
 
-    /// Whether a recording without a name may be what is wanted.
+    /// Whether a recording without a name may match.
     fn is_for_any_name(&self) -> bool {
         self.call.is_none() && self.participant.is_none() && self.id.is_none()
     }
 
-    /// Whether the names of a recording are those wanted.
+    /// Whether the names of a recording match.
     fn names(&self, recorded: &KnownRecording) -> bool {
         let is_call = |wanted: &String| {
             let wanted = comparable(wanted);
@@ -300,7 +300,7 @@ impl ListFilter {
             && self.id.as_ref().is_none_or(begins)
     }
 
-    /// Whether a row that was found otherwise is among those wanted.
+    /// Whether a row that was found in another way matches.
     pub(super) fn admits(&self, row: &Row) -> bool {
         let started_at = row.started_at;
         let is_in_period = (self.period.from)

@@ -1,4 +1,4 @@
-//! The media of a chunk, to be played: where it lies, and parts of it as a stream.
+//! The media of a chunk for playback: where it is, and parts of it as a stream.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::export::{ChunkState, ExportReceipt};
 use crate::recording::DocumentId;
 use crate::store::digest::Sha256Digest;
 
-/// Which file of a chunk.
+/// Selects a file of a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     Media,
@@ -21,14 +21,14 @@ pub enum FileKind {
     Metadata,
 }
 
-/// A file that is in a vault, and proved.
+/// A proved file in a vault.
 #[derive(Debug, Clone)]
 pub struct ProvedFile {
     file: VerifiedFile,
     vault: VaultName,
 }
 
-/// What there is of a chunk's file.
+/// The state of a chunk's file.
 #[derive(Debug, Clone)]
 pub enum ChunkFile {
     Proved(ProvedFile),
@@ -40,7 +40,7 @@ pub enum ChunkFile {
     Removed {
         reason: String,
     },
-    /// There is no copy, and none is made unless somebody retries it.
+    /// There is no copy, and none is made unless an operator retries it.
     GivenUp {
         reason: String,
     },
@@ -48,11 +48,11 @@ pub enum ChunkFile {
     Lost {
         reason: String,
     },
-    /// It lies in the customer's own storage.
+    /// It is in the customer's own storage.
     InPlace {
         location: String,
     },
-    /// There is a copy, and it has no such file.
+    /// There is a copy, without this file.
     None,
 }
 
@@ -81,7 +81,7 @@ impl ProvedFile {
 }
 
 impl Catalogue {
-    /// Where a chunk's file is.
+    /// Returns where a chunk's file is.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -128,10 +128,10 @@ impl Catalogue {
         })
     }
 
-    /// A part of a file as a stream; `None` when the vault does not have it (any more).
+    /// Returns a part of a file as a stream; `None` when the vault does not have it (any more).
     ///
     /// # Errors
-    /// When the vault cannot be asked.
+    /// When the vault cannot be read.
     pub async fn stream(
         &self,
         media: &ProvedFile,

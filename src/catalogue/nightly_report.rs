@@ -1,11 +1,11 @@
-//! The nightly report: the completeness report of a day, kept, and made again when something of that day comes later.
+//! The nightly report: the completeness report of a day, stored, and made again when that day changes later.
 //!
 //! ```text
 //! reports/<day>.json           the report; the only one that is made from the register
 //! reports/<day>-summary.json   its numbers, derived from it, with its SHA-256
 //! reports/<day>.txt            the same to be read, derived from it, with its SHA-256
 //! ```
-//! A day's marker is removed after all three are written: what a kill leaves undone the next sweep does again.
+//! A day's marker is removed after all three are written: the next sweep repeats what a kill left undone.
 
 use bytes::Bytes;
 use jiff::civil::Date;
@@ -24,10 +24,10 @@ use crate::store::outbox::Notice;
 const FORMS: usize = 3;
 /// Days whose reports are made again in one sweep.
 const MOST_DAYS: usize = 8;
-/// A report is not made again for so long for each of its recordings: a day of many is not read every minute.
+/// Minimum age of a report before it is made again, per recording: a day of many is not read every minute.
 const REST_PER_RECORDING: SignedDuration = SignedDuration::from_secs(1);
 
-/// How a report compares with the one that was kept before.
+/// How a report compares with the stored one.
 #[derive(Debug, PartialEq, Eq)]
 enum News {
     First,
@@ -36,7 +36,7 @@ enum News {
 }
 
 impl Catalogue {
-    /// Makes the report of yesterday, and those of days that something came for later.
+    /// Makes the report of yesterday, and again those of days that changed later.
     ///
     /// # Errors
     /// As [`Catalogue::report`].
@@ -62,7 +62,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Makes and keeps the report of a day. One that was begun later is not replaced.
+    /// Makes and stores the report of a day. Does not replace one that was begun later.
     async fn keep_report(&self, day: Date) -> Result<(), CatalogueError> {
         let mut report = self.report(day).await?;
         // It is kept for years, and an erasure does not find it.
@@ -90,7 +90,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Writes the other forms of a day's report from what is kept of it.
+    /// Derives the other forms of a day's report from the stored report.
     async fn derive(&self, day: Date) -> Result<(), CatalogueError> {
         let documents = self.register.documents();
         let text_key = format!("reports/{day}.txt");
@@ -159,7 +159,7 @@ fn log(report: &CompletenessReport, key: &str) {
         0 => info!(
             recordings,
             chunks = report.chunk_count,
-            "Nothing is missing of {day}"
+            "Nothing is missing for {day}"
         ),
         1 => error!(
             incomplete = 1,

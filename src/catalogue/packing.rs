@@ -19,7 +19,7 @@ pub struct Content {
     pub stream: BoxStream<'static, Result<Bytes, DestinationError>>,
 }
 
-/// Why a file is not in the archive.
+/// Why a file could not be added to the archive.
 #[derive(Debug, thiserror::Error)]
 pub enum PackingError {
     #[error(transparent)]
@@ -30,14 +30,14 @@ pub enum PackingError {
     Length { expected: u64, found: u64 },
 }
 
-/// The reading end for a writer that blocks.
+/// The reading end for a blocking writer.
 struct BlockingReader {
     pieces: mpsc::Receiver<Bytes>,
     current: Bytes,
 }
 
 impl Content {
-    /// A small file that is in memory.
+    /// A small file in memory.
     pub fn of(bytes: Bytes) -> Self {
         Self {
             size_bytes: bytes.len() as u64,
@@ -60,7 +60,7 @@ impl Read for BlockingReader {
     }
 }
 
-/// Writes a file into `archive` while it is read. Returns the archive and the SHA-256 of what was written.
+/// Writes a file into `archive` while it is read. Returns the archive and the SHA-256 of the written content.
 ///
 /// # Errors
 /// When the file cannot be read, is longer or shorter than announced, or the archive cannot be written.

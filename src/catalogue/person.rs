@@ -1,4 +1,5 @@
-//! The recordings a person was in, by the index that is kept from ACS's metadata. What is not exported yet is not known here.
+//! The recordings a person was in, by the index that is built from ACS's metadata. Chunks that are not exported yet are
+//! unknown here.
 
 use serde::Serialize;
 
@@ -11,13 +12,13 @@ use crate::export::{ExportReceipt, LedgerEntry};
 use crate::store::audit::AuditAction;
 use crate::store::index::Listed;
 
-/// A participant's id as it was given, and how it is named where it must not stand.
+/// A participant's id as it was given, and a substitute for places where it must not appear.
 #[derive(Debug, Clone)]
 pub struct Person {
     id: String,
 }
 
-/// A text that names nobody.
+/// A text that names no person.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected a participant's id as ACS writes it, such as 8:acs:… or 4:+15551230001")]
 pub struct NoPerson;
@@ -49,7 +50,7 @@ impl std::str::FromStr for Person {
 }
 
 impl Catalogue {
-    /// The recordings of a person. That somebody looked is written down.
+    /// Returns the recordings of a person. The search is recorded in the audit log.
     ///
     /// # Errors
     /// When the storage fails.
@@ -93,7 +94,7 @@ impl Catalogue {
         for recorded in self.recordings_at(&beyond).await?.found {
             let id = &recorded.account.recording_id;
             let is_found = found.iter().any(|known| known.account.recording_id == *id);
-            // What is being erased is found until it is: its files may be gone already.
+            // A recording that is being erased is found until it is erased: its files may be gone already.
             let is_begun = recorded.account.erased.is_some();
             if !is_found && (is_begun || self.is_named_in_files(person, &recorded).await?) {
                 found.push(recorded);
@@ -103,7 +104,7 @@ impl Catalogue {
         Ok(found)
     }
 
-    /// Whether the metadata files of a recording name a person, where the index has not all of its participants.
+    /// Whether the metadata files of a recording name a person, where the index does not have all of its participants.
     async fn is_named_in_files(
         &self,
         person: &Person,

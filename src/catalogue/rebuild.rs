@@ -1,5 +1,5 @@
-//! The index made anew from accounts and entries: for a vault from before there was one, or a marker that somebody removed.
-//! It looks at everything there is. May be repeated, and interrupted.
+//! Rebuilds the index from accounts and entries: for a vault from before there was an index, or after a marker was
+//! removed by hand. Reads everything. May be repeated, and interrupted.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::export::transfer::chunk;
 use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::{AuditAction, AuditPosition};
 
-/// What was looked at.
+/// What was read.
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IndexReport {
@@ -25,7 +25,7 @@ pub struct IndexReport {
 }
 
 impl Catalogue {
-    /// Writes every marker there should be.
+    /// Writes every marker that should exist.
     ///
     /// # Errors
     /// When the storage fails.
@@ -71,7 +71,7 @@ impl Catalogue {
         }
     }
 
-    /// Where the audit log tells of which chunk.
+    /// Where the audit log has the records of each chunk.
     async fn positions(&self) -> Result<HashMap<DocumentId, Vec<AuditPosition>>, CatalogueError> {
         let mut positions: HashMap<DocumentId, Vec<AuditPosition>> = HashMap::new();
         let mut documents = self.ledger.audit().documents().boxed();

@@ -22,7 +22,7 @@ use crate::standing::{self, ChunkEntry, Counts, KnownChunk, OperatorStep, Standi
 
 const PAGE: usize = 500;
 
-/// A day's recordings and whether all of it is in the vault.
+/// A day's recordings, and whether all of them are in the vault.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CompletenessReport {
@@ -42,7 +42,7 @@ pub struct CompletenessReport {
     pub minutes: f64,
     /// Chunks in the vault whose media disagrees with event or metadata.
     pub doubtful: usize,
-    /// Chunks in the vault whose media could not be compared; that is no agreement.
+    /// Chunks in the vault whose media could not be compared; that does not mean that it agrees.
     pub media_unknown: usize,
 }
 
@@ -57,7 +57,7 @@ pub struct ReportedRecording {
     pub call: Option<RecordedCall>,
     pub call_id: Option<String>,
     pub server_call_id: Option<String>,
-    /// Who was in the call, where that is known. Not kept: kept reports name nobody.
+    /// Who was in the call, where that is known. Not stored: stored reports name no person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub participants: Vec<String>,
     pub size_bytes: Option<u64>,
@@ -99,7 +99,7 @@ pub struct ReportedChunk {
     pub notices: Vec<String>,
 }
 
-/// Whether there is anything to report of a day.
+/// Whether a day has anything to report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DayCoverage {
     Covered,
@@ -161,7 +161,7 @@ impl Catalogue {
         })
     }
 
-    /// Whether there is anything to report of a day.
+    /// Whether a day has anything to report.
     ///
     /// # Errors
     /// When the register cannot be read.

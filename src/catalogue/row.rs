@@ -114,7 +114,7 @@ impl KnownRecording {
 }
 
 impl Row {
-    /// The row of a recording whose account is not readable: all that is known of it.
+    /// Returns the row of a recording whose account is unreadable.
     pub(super) fn unreadable(name: &Sha256Digest, key: &str) -> Self {
         let (recording_id, assessment) = known::unreadable(name, key);
         Self {

@@ -1,5 +1,5 @@
-//! One search box for everything: an id of any kind, a day or days, a state, a person, the text of a case. What is typed at
-//! the shell, into the page and into the API's `q` finds the same. It must not know who asks.
+//! One search for everything: an id of any kind, a day or days, a state, a person, the text of a case. The shell, the
+//! page and the API's `q` find the same. It must not know who asks.
 
 use std::str::FromStr as _;
 
@@ -21,7 +21,7 @@ use crate::store::index::{Listed, Period, recording_name};
 enum Asked {
     Period(Period),
     Standing(Standing),
-    /// What it names is not evident.
+    /// Its form does not tell what it names.
     Name,
 }
 
@@ -35,8 +35,8 @@ impl Asked {
 }
 
 impl Catalogue {
-    /// A page of the recordings that `text` finds, newest first, among those of `filter`. A search for a person is written
-    /// into the audit log.
+    /// Returns a page of the recordings that `text` finds, newest first, among those of `filter`. A search for a person
+    /// is recorded in the audit log.
     ///
     /// # Errors
     /// When the storage fails.
@@ -72,7 +72,7 @@ impl Catalogue {
         self.list(&ListFilter { id, ..filter }).await
     }
 
-    /// The recording of a chunk.
+    /// Returns the recording of a chunk.
     async fn of_document(&self, text: &str) -> Result<Option<RecordingId>, CatalogueError> {
         let Ok(id) = text.parse::<DocumentId>() else {
             return Ok(None);
@@ -81,7 +81,7 @@ impl Catalogue {
         Ok(entry.and_then(|entry| entry.chunk.recording_id))
     }
 
-    /// The recordings of a person; `None` where nobody of that name took part in one.
+    /// Returns the recordings of a person; `None` if that person was in none.
     async fn of_someone(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
         let Ok(person) = text.parse::<Person>() else {
             return Ok(None);
@@ -95,7 +95,7 @@ impl Catalogue {
         Ok(Some(self.find_person(&person).await?.recordings))
     }
 
-    /// The recordings that are held for cases whose tag contains the text; `None` where there is no such case.
+    /// Returns the recordings that are held for cases whose tag contains the text; `None` if there is no such case.
     async fn of_cases(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
         let text = text.to_lowercase();
         let mut holds = self.ledger.holds().all().await?;
@@ -133,7 +133,7 @@ impl Catalogue {
     }
 }
 
-/// Rows of an answer that is no list of the index: all on one page, as far as `top` goes.
+/// Rows of an answer that is not a list of the index: all on one page, up to `top`.
 fn page_of(mut rows: Vec<Row>, filter: &ListFilter) -> Page {
     rows.retain(|row| filter.admits(row));
     rows.sort_by_key(|row| std::cmp::Reverse(row.started_at));
@@ -144,7 +144,7 @@ fn page_of(mut rows: Vec<Row>, filter: &ListFilter) -> Page {
     }
 }
 
-/// `2026-03-02`, `2026-03`, or two of them with `..` between; both ends included (UTC).
+/// Reads `2026-03-02`, `2026-03`, or two of them with `..` between; both ends included (UTC).
 fn period(text: &str) -> Option<Period> {
     let (from, to) = text.split_once("..").unwrap_or((text, text));
     let (from, to) = (from.trim(), to.trim());
@@ -179,7 +179,7 @@ fn days(text: &str) -> Option<(Timestamp, Timestamp)> {
     Some((beginning(first)?, beginning(next)?))
 }
 
-/// What is in both.
+/// Returns the intersection.
 fn narrowed(one: Period, other: Period) -> Period {
     let later = |one: Option<Timestamp>, other: Option<Timestamp>| match (one, other) {
         (Some(one), Some(other)) => Some(one.max(other)),

@@ -18,7 +18,7 @@ use crate::store::index::{Count, Listed, Period};
 
 /// Markers that are counted; there may be more.
 const COUNTED: usize = 10_000;
-/// Entries that are looked at for one number.
+/// Entries that are read for one number.
 const LOOKED_AT: usize = 500;
 /// How far back `verified` counts.
 const VERIFIED_HOURS: i64 = 24;
@@ -135,7 +135,7 @@ pub struct PoisonList {
     pub is_capped: bool,
 }
 
-/// Numbers that are not of recordings that are unsettled.
+/// Numbers that do not count unsettled recordings.
 struct Beside {
     verified: Count,
     held: Count,
@@ -144,7 +144,7 @@ struct Beside {
 }
 
 impl Catalogue {
-    /// The verdict and the numbers as they are now.
+    /// Returns the current verdict and numbers.
     ///
     /// # Errors
     /// When the storage fails.
@@ -190,10 +190,10 @@ impl Catalogue {
         })
     }
 
-    /// Whether ledger and vault hold anything, and whether they fit together.
+    /// Whether ledger and vault hold anything, and whether they match.
     ///
     /// # Errors
-    /// When the ledger's storage fails. A vault that cannot be asked is not called empty.
+    /// When the ledger's storage fails. A vault that cannot be read is not called empty.
     pub async fn storage_use(&self) -> Result<StorageUse, CatalogueError> {
         let (chunks, _) = self.ledger.open_chunks(None, 1).await?;
         let is_ledger_empty = chunks.is_empty()
@@ -207,7 +207,7 @@ impl Catalogue {
         }
         let proved = self.proved_media().await?;
         let looking = futures::stream::iter(proved.clone()).map(|media| async move {
-            // A vault that cannot be asked is not called empty.
+            // A vault that cannot be read is not called empty.
             let found = self.vaults.home().version(&media).await;
             found.map_or(true, |found| found.is_some())
         });
@@ -218,12 +218,12 @@ impl Catalogue {
         let files = self.vaults.home().list(None, 1).await;
         Ok(match files {
             Ok(files) if files.is_empty() => StorageUse::VaultEmpty,
-            // The complete check names the files that are gone.
+            // The complete check names the missing files.
             Ok(_) | Err(_) => StorageUse::Used,
         })
     }
 
-    /// The media of the copies at home that were proved last: a few of them.
+    /// Returns the media of a few copies at home: those that were proved last.
     async fn proved_media(&self) -> Result<Vec<BlobName>, CatalogueError> {
         let index = self.ledger.index();
         let places = index.places(&Listed::Proved, Period::default(), None, AT_ONCE);
@@ -238,7 +238,7 @@ impl Catalogue {
         Ok(entries.into_iter().flatten().filter_map(at_home).collect())
     }
 
-    /// Chunks that are not in the vault and that ACS drops before `until`, nearest first.
+    /// Returns chunks that are not in the vault and that ACS drops before `until`, earliest expiry first.
     ///
     /// # Errors
     /// When the storage fails.
@@ -272,7 +272,7 @@ impl Catalogue {
         })
     }
 
-    /// Events that could not be read, with the reasons.
+    /// Returns unreadable events, with the reasons.
     ///
     /// # Errors
     /// When the storage fails.
@@ -341,7 +341,7 @@ fn tiles(survey: &Survey, beside: &Beside) -> Tiles {
     }
 }
 
-/// Names of the numbers that are lower bounds.
+/// Returns the names of the numbers that are lower bounds.
 fn capped(survey: &Survey, beside: &Beside, counts: &Counts) -> Vec<&'static str> {
     let of_recordings = counts.keys().map(|standing| standing.name());
     let others = [

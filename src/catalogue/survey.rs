@@ -1,5 +1,5 @@
-//! A survey of all recordings that are not settled: found by the lists of what is open or needs a person, read, and
-//! classified. Its cost grows with what is not settled, never with what was ever stored.
+//! A survey of all recordings that are not settled: found with the lists of what is open or needs a person, read, and
+//! classified. Its cost grows with the number of unsettled recordings, never with the size of the vault.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::standing::{self, Assessment, ChunkEntry, Counts, Rules, Standing};
 use crate::store::digest::Sha256Digest;
 use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
-/// Recordings, and markers of a list, that one survey looks at.
+/// Recordings, and markers of a list, that one survey reads.
 const LOOKED_AT: usize = 500;
 
 /// Recordings that are not settled, or were not when their markers were written.
@@ -24,9 +24,9 @@ const LOOKED_AT: usize = 500;
 pub struct Survey {
     pub rules: Rules,
     pub recordings: Vec<Surveyed>,
-    /// There are more; they were not looked at.
+    /// There are more that were not read.
     pub is_capped: bool,
-    /// Open chunks whose entries are not readable, and that no surveyed recording has.
+    /// Open chunks with unreadable entries that belong to no surveyed recording.
     pub unreadable_chunks: Vec<DocumentId>,
 }
 
@@ -58,12 +58,12 @@ impl Candidates {
 }
 
 impl Survey {
-    /// How many recordings stand how: those that are not settled, and those that were acknowledged.
+    /// Number of recordings by standing: those that are not settled, and those that were acknowledged.
     pub fn counts(&self) -> Counts {
         standing::count(self.recordings.iter().map(|one| one.assessment.standing))
     }
 
-    /// The nearest deadline.
+    /// Returns the nearest deadline.
     pub fn first_deadline(&self) -> Option<Timestamp> {
         let deadlines = self.recordings.iter();
         deadlines.filter_map(|one| one.assessment.deadline).min()
@@ -80,7 +80,7 @@ impl Surveyed {
         }
     }
 
-    /// Where it is in the list of all recordings.
+    /// Returns its place in the list of all recordings.
     pub fn place(&self) -> Place {
         let at = match &self.reading {
             Reading::Known(recorded) => recorded.account.filed_at(),
@@ -91,7 +91,7 @@ impl Surveyed {
 }
 
 impl Catalogue {
-    /// Looks at everything that is not settled.
+    /// Reads everything that is not settled.
     ///
     /// # Errors
     /// When the storage fails.
@@ -158,12 +158,12 @@ impl Catalogue {
                 candidates.add(name, None);
             }
         }
-        // What a check found and no marker tells of.
+        // What a check found and no marker names.
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
             candidates.add(*name, None);
         }
         candidates.is_capped |= candidates.order.len() > LOOKED_AT;
-        // Last: of those that need nobody, some may be left out.
+        // Last: of those that need no person, some may be left out.
         for kind in acknowledged {
             let list = Listed::Attention(kind);
             let places = index.places(&list, Period::default(), None, LOOKED_AT);
@@ -196,7 +196,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// A candidate as it is now. `None`: neither register nor ledger has anything of it.
+    /// Reads a candidate. `None`: neither register nor ledger has anything of it.
     async fn surveyed(
         &self,
         name: Sha256Digest,
@@ -222,7 +222,7 @@ impl Catalogue {
         }))
     }
 
-    /// A recording that the register does not have, by its chunks in the ledger.
+    /// Builds a recording that the register does not have from its chunks in the ledger.
     async fn unregistered(
         &self,
         name: &Sha256Digest,

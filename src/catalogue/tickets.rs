@@ -1,6 +1,6 @@
 //! Tickets: the right to one chunk's media for an hour, in a URL, because a player can send no header.
 //!
-//! `<documentId>.<expiry in seconds>.<HMAC-SHA256 of both, in hex>`; the key is made once and lies in the ledger's storage.
+//! `<documentId>.<expiry in seconds>.<HMAC-SHA256 of both, in hex>`; the key is created once, in the ledger's storage.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use crate::store::document_store::{DocumentStore, StoreError};
 use crate::store::keys::{self, Key};
 
 const KEY: &str = "keys/play.json";
-/// How long a ticket is good for.
+/// How long a ticket is valid.
 pub const VALID_FOR: Duration = Duration::from_hours(1);
 
-/// Makes tickets, and looks at them.
+/// Issues and checks tickets.
 pub struct Tickets {
     store: Arc<dyn DocumentStore>,
     key: OnceCell<Key>,
 }
 
-/// Whether a text is a valid ticket.
+/// Outcome of a check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TicketStatus {
     Valid(DocumentId),
-    /// It was one, and its time is over.
+    /// It has expired.
     Expired,
-    /// Nobody made it here.
+    /// It was not issued here.
     Forged,
 }
 
@@ -49,16 +49,16 @@ impl Tickets {
         }
     }
 
-    /// A ticket for one chunk, and when its time is over.
+    /// Returns a ticket for one chunk, and when it expires.
     ///
     /// # Errors
-    /// When the key cannot be had.
+    /// When the key cannot be read.
     pub async fn issue(
         &self,
         document_id: &DocumentId,
         now: Timestamp,
     ) -> Result<(String, Timestamp), StoreError> {
-        // By the minute, so that a request which the host repeats mostly gets the same ticket.
+        // Rounded to a minute, so that a request which the host repeats usually gets the same ticket.
         let minute = now.as_second() - now.as_second().rem_euclid(60);
         let until = minute.saturating_add_unsigned(VALID_FOR.as_secs());
         let mut ticket = format!("{document_id}.{until}");
@@ -71,10 +71,10 @@ impl Tickets {
         ))
     }
 
-    /// Whether a text is a valid ticket; takes the same time whatever its signature is.
+    /// Checks a ticket; takes the same time whatever its signature is.
     ///
     /// # Errors
-    /// When the key cannot be had.
+    /// When the key cannot be read.
     pub async fn check(&self, ticket: &str, now: Timestamp) -> Result<TicketStatus, StoreError> {
         let key = self.key().await?;
         let parts = ticket
@@ -103,7 +103,7 @@ impl Tickets {
     }
 }
 
-/// For what it is good, so that no other signature with this key is ever one.
+/// The purpose of the signature, so that no other signature with this key is ever a ticket.
 fn mac(key: &Key, signed: &str) -> Hmac<Sha256> {
     key.mac("play", signed)
 }

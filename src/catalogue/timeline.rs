@@ -1,4 +1,4 @@
-//! What the audit log tells of a recording, in words.
+//! What the audit log says about a recording, in words.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use super::known::KnownRecording;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::store::audit::{AuditAction, AuditPosition, AuditRecord};
 
-/// Documents of the log that are read for one recording; of one with more the newest are.
+/// Documents of the log that are read for one recording; if there are more, the newest.
 const READ_AT_MOST: usize = 1000;
 
 /// Something that happened.
@@ -30,7 +30,7 @@ pub struct Happening {
 }
 
 impl Catalogue {
-    /// What happened to the chunks of a recording, and what holds it, oldest first.
+    /// Returns what happened to the chunks of a recording, and the cases that hold it, oldest first.
     pub(super) async fn timeline(
         &self,
         recorded: &KnownRecording,
@@ -77,7 +77,7 @@ impl Catalogue {
         Ok(happened)
     }
 
-    /// The records of the audit log that tell of a recording's chunks.
+    /// Returns the records of the audit log about a recording's chunks.
     pub(super) async fn audit_records(
         &self,
         recorded: &KnownRecording,
@@ -105,7 +105,7 @@ impl Catalogue {
             .flatten()
             .filter(|record| ids.contains(record.subject.as_str()))
             .collect();
-        // Each process has a log of its own.
+        // Each process has its own log.
         records.sort_by_key(|record| record.at);
         Ok(records)
     }
@@ -120,7 +120,7 @@ fn happening(record: &AuditRecord, index: u32) -> Happening {
     }
 }
 
-/// Says in one sentence what was done to a chunk.
+/// Describes in one sentence what was done to a chunk.
 fn sentence(record: &AuditRecord, index: u32) -> String {
     let reason = record.detail["reason"]
         .as_str()
@@ -159,16 +159,14 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         AuditAction::Removed => {
             format!("The copy of chunk {index} was deleted from the vault{reason}")
         }
-        AuditAction::Retried => format!("Somebody opened chunk {index} again"),
+        AuditAction::Retried => format!("An operator opened chunk {index} again"),
         AuditAction::Accepted => {
-            format!("Somebody accepted the media of chunk {index}, which is doubtful")
+            format!("An operator accepted the doubtful media of chunk {index}")
         }
         AuditAction::Acknowledged => {
-            format!("Somebody acknowledged that chunk {index} has no whole copy")
+            format!("An operator acknowledged that chunk {index} has no whole copy")
         }
-        AuditAction::Rebuilt => {
-            format!("The entry of chunk {index} was written anew from its receipt")
-        }
+        AuditAction::Rebuilt => format!("The entry of chunk {index} was rebuilt from its receipt"),
         AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
         other @ (AuditAction::Verified
         | AuditAction::Replayed

@@ -1,4 +1,4 @@
-//! What Event Grid announces of recordings and calls, taken over into the register.
+//! Registers what Event Grid announces about recordings and calls.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ use crate::error_chain::ErrorChain;
 use crate::recording::{RecordingChunk, RecordingFileStatusUpdated, RecordingId};
 use crate::store::documents::DocumentError;
 
-/// So long an event waits for ACS's answer.
+/// How long an event waits for ACS's answer.
 const ASKED_WITHIN: Duration = Duration::from_secs(3);
 
-/// What a recording's account makes of the files that an event announces.
+/// What a recording's account says about the files that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Announcement {
     Registered,
@@ -27,8 +27,8 @@ pub enum Announcement {
 }
 
 impl RecordingControl {
-    /// Takes over what an event says about a recording's files. That no more files are to come is only a reason to ask ACS
-    /// whether the recording has ended.
+    /// Registers what an event says about a recording's files. An event that says that no more files follow is only a
+    /// reason to ask ACS whether the recording has ended.
     ///
     /// # Errors
     /// When the register fails.
@@ -69,7 +69,7 @@ impl RecordingControl {
     /// Whether the recording of an event was erased, where its account could not be changed.
     ///
     /// # Errors
-    /// When the register fails. An account that is not readable is no error: nothing says that the recording was erased.
+    /// When the register fails. An unreadable account is no error: nothing says that the recording was erased.
     pub async fn look_up_announced(
         &self,
         update: &RecordingFileStatusUpdated,
@@ -86,8 +86,8 @@ impl RecordingControl {
         }
     }
 
-    /// Whether the register has the recording of a chunk, and the chunk among its files. An account that is not readable is
-    /// there: reports say what is wrong with it.
+    /// Whether the register has the recording of a chunk, and the chunk among its files. An unreadable account counts
+    /// as existing: reports say what is wrong with it.
     ///
     /// # Errors
     /// When the register fails.
@@ -106,10 +106,11 @@ impl RecordingControl {
         }
     }
 
-    /// An event says that the call has ended: a reason to ask ACS whether its recording has ended. Returns that recording.
+    /// Handles an event that says that the call has ended: a reason to ask ACS whether its recording has ended. Returns
+    /// that recording.
     ///
     /// # Errors
-    /// When the register fails. ACS that cannot be asked is no error: the recording counts as running, and the sweep asks.
+    /// When the register fails. An unreachable ACS is no error: the recording counts as running, and the sweep asks.
     pub async fn call_ended(
         &self,
         server_call_id: &str,
@@ -129,7 +130,7 @@ impl RecordingControl {
         Ok(Some(id))
     }
 
-    /// Asks ACS for a recording of which an event says that it ended at that time.
+    /// Asks ACS about a recording that, by an event, ended at that time.
     async fn ask_whether_it_ended(
         &self,
         account: &RegisteredRecording,
@@ -178,7 +179,7 @@ fn is_believable(started_at: Timestamp, now: Timestamp) -> bool {
         && started_at.duration_since(now) <= SignedDuration::from_hours(24)
 }
 
-/// The recording whose account an event changes. Events of 2021 name none: then it is what its chunks are filed under.
+/// The recording whose account an event changes. Events of 2021 name none: then its chunks' substitute id.
 fn account_of(update: &RecordingFileStatusUpdated) -> Option<RecordingId> {
     let filed_under = || update.chunks.first().map(RecordingChunk::filed_under);
     update.recording_id.clone().or_else(filed_under)

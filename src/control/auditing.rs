@@ -10,7 +10,7 @@ use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::audit::AuditAction;
 
-/// Something that ACS did, and what is worth keeping of it.
+/// An operation that ACS carried out, with the details to record.
 #[derive(Debug)]
 pub(super) struct Deed {
     action: AuditAction,
@@ -38,8 +38,8 @@ impl Deed {
 }
 
 impl RecordingControl {
-    /// Records what ACS did, before the register and the caller hear of it: after a kill it may be recorded twice. ACS has
-    /// done it, so a log that fails is reported and keeps nothing from going on.
+    /// Records what ACS did, before the register and the caller know of it: after a kill it may be recorded twice. ACS
+    /// has done it, so a failure of the log is reported and does not stop the operation.
     pub(super) async fn record(&self, id: &RecordingId, deed: Deed, by: &Requester) {
         let Deed { action, detail } = deed;
         let (subject, word) = (format!("recording {id}"), action.to_string());
@@ -48,7 +48,7 @@ impl RecordingControl {
             .append(by.actor(), action, &subject, by.sign(detail))
             .await;
         if let Err(error) = appended {
-            error!(recording.id = %id, error = %ErrorChain(&error), "The audit log failed: that recording `{id}` was {word} is not in it");
+            error!(recording.id = %id, error = %ErrorChain(&error), "Could not record in the audit log that recording `{id}` was {word}");
         }
     }
 }

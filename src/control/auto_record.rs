@@ -1,4 +1,4 @@
-//! Which calls are recorded without being asked for: a policy in the settings, asked at `CallStarted`.
+//! Which calls are recorded automatically: a policy in the settings, applied at `CallStarted`.
 //!
 //! <https://learn.microsoft.com/azure/communication-services/how-tos/call-automation/record-every-call>
 
@@ -13,14 +13,14 @@ use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall, StartRecordingRequest};
 use crate::recording::call_event::CallStarted;
 
-/// Namespace of request ids that are made from events.
+/// Namespace of request ids that are derived from events.
 const EVENTS: Uuid = Uuid::from_u128(0x1f2a_6c3b_74d5_5e86_97a8_b9ca_db0e_cf11);
 
 /// Off, or which calls, and how.
 #[derive(Debug, Clone)]
 pub struct AutoRecord {
     scope: Scope,
-    /// The start of a call, as it is made for each; its own call is a placeholder.
+    /// The start that is made for each call; its own call is a placeholder.
     template: Start,
 }
 
@@ -48,7 +48,7 @@ impl CallSelection {
 }
 
 impl AutoRecord {
-    /// Which calls, and how: `options` are a start's body without its call.
+    /// Reads which calls, and how: `options` are a start's body without its call.
     ///
     /// # Errors
     /// With what is wrong with the options.
@@ -66,13 +66,13 @@ impl AutoRecord {
 
     fn template(options: &str, version: ApiVersion) -> Result<Start, String> {
         let mut body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(options)
-            .map_err(|error| format!("are no JSON object: {error}"))?;
+            .map_err(|error| format!("are not a JSON object: {error}"))?;
         body.entry("startedBy").or_insert("auto-record".into());
         let call = CallLocator::ServerCall {
             server_call_id: "the call's own".to_owned(),
         };
         Start::of(RecordedCall::Locator(call), body, version)
-            .map_err(|error| format!("are no options of a start: {error}"))
+            .map_err(|error| format!("are not options of a start: {error}"))
     }
 
     /// Whether this call is recorded.
@@ -80,7 +80,7 @@ impl AutoRecord {
         self.start_of(call).is_some()
     }
 
-    /// The start for this call, if it is one of those that are recorded.
+    /// Returns the start for this call, if the policy records it.
     fn start_of(&self, call: &CallStarted) -> Option<Start> {
         let is_wanted = match &self.scope {
             Scope::All => true,
@@ -141,7 +141,7 @@ impl Scope {
 }
 
 impl RecordingControl {
-    /// Starts the recording of a call that the policy wants; `None` when it does not. The same event again is the same start.
+    /// Starts the recording of a call that the policy covers; else `None`. The same event again is the same start.
     ///
     /// # Errors
     /// As [`RecordingControl::start`].
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case("[]", "no JSON object")]
+    #[case("[]", "not a JSON object")]
     #[case(r#"{"recordingFormatType": "ogg"}"#, "`ogg` is not one of")]
     #[case(r#"{"roomId": "1"}"#, "more than one call")]
     fn options_that_cannot_be_say_why(#[case] options: &str, #[case] expected: &str) {

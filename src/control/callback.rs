@@ -1,6 +1,6 @@
 //! What ACS reports to `recordingStateCallbackUri`: CloudEvents `RecordingStateChanged` and `StartRecordingFailed`.
 //!
-//! They often do not come, come late or out of order, so they are only a reason to ask ACS for a recording's state.
+//! They are often lost, late or out of order, so they are only a reason to ask ACS for a recording's state.
 //! Shapes: `communicationservicescallautomation.json`, stable 2026-03-12.
 
 use jiff::Timestamp;
@@ -16,7 +16,7 @@ use crate::recording::lenient::Fields;
 const STATE_CHANGED: &str = "Microsoft.Communication.RecordingStateChanged";
 const START_FAILED: &str = "Microsoft.Communication.StartRecordingFailed";
 
-/// One reported event.
+/// A reported event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StateCallback {
     StateChanged {
@@ -33,7 +33,7 @@ pub enum StateCallback {
 }
 
 impl StateCallback {
-    /// Reads one event; `None` for what is no event.
+    /// Reads one event; `None` for anything else.
     pub fn parse(event: &Value) -> Option<Self> {
         let fields = Fields::of(event)?;
         let event_type = fields.text("type").or_else(|| fields.text("eventType"))?;
@@ -79,10 +79,10 @@ fn reason(data: Fields<'_>) -> String {
 }
 
 impl RecordingControl {
-    /// Takes a report over into the register.
+    /// Registers a report.
     ///
     /// # Errors
-    /// When the register fails. An ACS that cannot be asked is no error: the sweep asks again.
+    /// When the register fails. An unreachable ACS is no error: the sweep asks again.
     pub async fn reported(&self, callback: StateCallback) -> Result<(), ControlError> {
         let now = self.clock.now();
         match callback {
@@ -104,7 +104,7 @@ impl RecordingControl {
                     Ok(_) => {}
                     Err(error @ ControlError::Register(_)) => return Err(error),
                     Err(error) => {
-                        warn!(recording.id = %recording_id, error = %ErrorChain(&error), "ACS could not be asked for a recording it reported");
+                        warn!(recording.id = %recording_id, error = %ErrorChain(&error), "Could not ask ACS about a recording that it reported");
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! One call, one recording: who starts, or started, the recording of a call.
+//! One call, one recording: which start may record a call, or has recorded it.
 //!
 //! ```text
 //! calls/<sha256 of the call>.json                         the call's last start, and what it gave
@@ -8,8 +8,8 @@
 //!               ├────ACS refused it───▶ refused ∎
 //!               └────not known for RESERVED_FOR──▶ freed ∎ (an error names it)
 //! ```
-//! A start reserves its call before ACS is asked, with everything that is needed to ask again: ACS gives the same recording
-//! for the same request id. Markers are written before the reservation and removed after it is settled.
+//! A start reserves its call before ACS is asked, with everything that is needed to ask again: ACS returns the same
+//! recording for the same request id. Markers are written before the reservation and removed after it is settled.
 
 mod document;
 
@@ -29,7 +29,7 @@ use crate::store::documents::{DocumentError, Documents};
 use document::{CallDocument, FreedStart, key, key_of};
 
 const STARTING: &str = "starting/";
-/// A reservation takes far less than this from its marker to its write; after longer the marker is written again.
+/// A reservation usually needs far less time from its marker to its write; after longer the marker is written again.
 const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 const PAGE: usize = 100;
 
@@ -58,7 +58,7 @@ pub enum Origin {
     Repeated,
 }
 
-/// A start whose outcome is unknown, with all that is needed to ask ACS for it again.
+/// A start whose outcome is unknown, with everything that is needed to ask ACS for it again.
 #[derive(Debug)]
 pub struct PendingStart {
     pub reservation: Reservation,
@@ -71,23 +71,23 @@ pub struct PendingStart {
 #[derive(Debug)]
 pub enum Reserved {
     Yes(Reservation),
-    /// This very start was made before, and gave this recording.
+    /// The same start was made before, and returned this recording.
     AlreadyMade(RecordingId),
-    /// This is the call's last recording; whether it runs, ACS knows.
+    /// This is the call's last recording; ACS knows whether it runs.
     Recorded(RecordingId),
     /// Another start was sent, or is about to be, and its outcome is unknown.
     Pending(Box<PendingStart>),
 }
 
-/// What a marker of a start leads to.
+/// The start that a marker refers to.
 #[derive(Debug)]
 pub enum Marked {
-    /// Nothing is open there.
+    /// There is no open start.
     Settled,
     /// Its reservation is about to be written, or was replaced; the marker stays for a while.
     Elsewhere,
     Pending(Box<PendingStart>),
-    /// Its reservation has expired; this look freed the call.
+    /// Its reservation has expired; this call freed it.
     Freed(FreedReservation),
 }
 
@@ -147,7 +147,7 @@ impl CallRegister {
         Ok(reserved)
     }
 
-    /// Registers that the reserved start gave this recording. What was kept to ask again is dropped.
+    /// Registers that the reserved start returned this recording. Drops what was stored to ask again.
     ///
     /// # Errors
     /// When the storage fails.
@@ -160,7 +160,7 @@ impl CallRegister {
             .await
     }
 
-    /// Registers that ACS refused the reserved start, so that the next one need not wait.
+    /// Registers that ACS refused the reserved start, so that the next start need not wait.
     ///
     /// # Errors
     /// When the storage fails.
@@ -168,7 +168,7 @@ impl CallRegister {
         self.settle(reservation, CallDocument::refused).await
     }
 
-    /// The last recording of a call.
+    /// Returns the last recording of a call.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -180,8 +180,8 @@ impl CallRegister {
         Ok(document.and_then(|document| document.last_recording().cloned()))
     }
 
-    /// Removes the consent that came with starts of this recording, which ended at `ended_at`. A start whose answer is lost may
-    /// be its own if it was sent before.
+    /// Removes the consent of starts of this recording, which ended at `ended_at`. A start whose answer was lost may
+    /// have begun this recording if it was sent before that.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -199,7 +199,7 @@ impl CallRegister {
         Ok(())
     }
 
-    /// A page of markers of starts whose outcome is unknown, the oldest first.
+    /// Returns a page of markers of starts whose outcome is unknown, oldest first.
     ///
     /// # Errors
     /// When the storage fails.
@@ -207,7 +207,7 @@ impl CallRegister {
         Ok(self.documents.store.list(STARTING, after, PAGE).await?)
     }
 
-    /// Looks at the start that a marker leads to, and frees its call when the reservation has expired.
+    /// Reads the start that a marker refers to, and frees its call if the reservation has expired.
     ///
     /// # Errors
     /// When the storage fails or the register is unreadable.
@@ -239,7 +239,7 @@ impl CallRegister {
         Ok(freed.unwrap_or(Marked::Settled))
     }
 
-    /// Removes the marker of a start that is settled.
+    /// Removes the marker of a settled start.
     ///
     /// # Errors
     /// When the storage fails.
@@ -256,7 +256,7 @@ impl CallRegister {
         Ok(())
     }
 
-    /// Changes the document if its last start is this reservation's, and removes the marker.
+    /// Changes the document if its last start belongs to this reservation, and removes the marker.
     async fn settle(
         &self,
         reservation: &Reservation,
@@ -272,7 +272,7 @@ impl CallRegister {
     }
 }
 
-/// Reports a start whose outcome ACS did not tell in time.
+/// Reports a start whose outcome ACS did not report in time.
 pub fn report_freed(freed: &FreedReservation) {
     let call = serde_json::to_string(&freed.call).unwrap_or_default();
     let FreedReservation {

@@ -1,4 +1,4 @@
-//! On what ground a call is recorded: evidence that is kept with the recording.
+//! The ground on which a call is recorded: evidence that is stored with the recording.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::invalid::InvalidRequest;
 
-/// A name or a reference; more is a document, and belongs elsewhere.
+/// Enough for a name or a reference; a longer text is a document, which belongs elsewhere.
 const LONGEST: usize = 512;
 
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
@@ -30,7 +30,7 @@ pub struct Consent {
 }
 
 impl Consent {
-    /// Checks that every part says something, and that it was given already.
+    /// Checks that every part has a value, and that it was given already.
     ///
     /// # Errors
     /// With the part that is empty, too long, or in the future.

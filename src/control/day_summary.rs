@@ -20,7 +20,7 @@ pub struct DaySummary {
     pub report_sha256: Sha256Digest,
 }
 
-/// Key of a day's numbers in the ledger.
+/// Returns the key of a day's numbers in the ledger.
 pub fn summary_key(day: &str) -> String {
     format!("reports/{day}-summary.json")
 }

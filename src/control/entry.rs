@@ -1,4 +1,4 @@
-//! What the register keeps of a recording: what was asked for, by whom, on what ground, when it paused, and its state.
+//! The account of a recording in the register: what was asked for, by whom, on what ground, its pauses and its state.
 
 use std::collections::BTreeSet;
 
@@ -20,12 +20,12 @@ use crate::store::index::{Attention, Listed, recording_name};
 #[serde(rename_all = "camelCase")]
 pub struct RegisteredRecording {
     pub recording_id: RecordingId,
-    /// `None` for a recording that was started past us.
+    /// `None` for a recording that was not started through this app.
     pub call: Option<RecordedCall>,
     pub options: StartRecordingOptions,
     /// Who asked for it: a caller's name, `api`, `auto-record`, `telephony`.
     pub started_by: Option<String>,
-    /// The bot's conversation that asked for it; its other recordings are those of the same call.
+    /// The bot's conversation that asked for it; the conversation's other recordings are of the same call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation: Option<String>,
     pub started_at: Option<Timestamp>,
@@ -33,28 +33,28 @@ pub struct RegisteredRecording {
     pub consent: Option<Consent>,
     pub status: RecordingStatus,
     pub pauses: Vec<Pause>,
-    /// What ACS was asked for and has not answered yet, or whose answer was lost.
+    /// Requests that ACS has not answered yet, or whose answer was lost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub intentions: Vec<Intention>,
     /// When ACS was last asked to pause and to resume it.
     #[serde(default, skip_serializing_if = "SentRequests::is_empty")]
     pub sent: SentRequests,
-    /// When ACS was last heard of it.
+    /// When ACS last reported on it.
     pub heard_at: Timestamp,
     pub files: Files,
     /// The call as events name it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_id: Option<CallId>,
-    /// When ACS answered the start that we sent; `None` for a recording that was started past us.
+    /// When ACS answered the start that we sent; `None` for a recording that was not started through this app.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<Timestamp>,
     /// When its account was opened: it is listed under this time while its start is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opened_at: Option<Timestamp>,
-    /// What is wrong with it as a whole, and an operator has acknowledged.
+    /// Problems of the recording as a whole that an operator has acknowledged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<AcknowledgedProblems>,
-    /// It was erased on request; what stands here is what is left.
+    /// It was erased on request; the account has only what is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub erased: Option<Erased>,
 }
@@ -66,7 +66,7 @@ pub struct Erased {
     pub reason: String,
 }
 
-/// Problems of a recording that an operator has acknowledged; one that comes later is not among them.
+/// Problems of a recording that an operator has acknowledged; a later problem is not included.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcknowledgedProblems {
     #[serde(flatten)]
@@ -91,7 +91,7 @@ pub enum RecordingStatus {
     Stopped {
         at: Timestamp,
     },
-    /// ACS took the start and then reported that it failed.
+    /// ACS accepted the start and then reported that it failed.
     Failed {
         at: Timestamp,
         reason: String,
@@ -99,7 +99,7 @@ pub enum RecordingStatus {
 }
 
 impl RegisteredRecording {
-    /// A recording of which nothing is known but that it runs.
+    /// A recording of which nothing is known except that it runs.
     pub fn unknown(recording_id: RecordingId, now: Timestamp) -> Self {
         Self {
             recording_id,
@@ -128,13 +128,13 @@ impl RegisteredRecording {
         self.status == RecordingStatus::Running
     }
 
-    /// It ended, and its files are still to be announced.
+    /// Whether it ended, and its files are still to be announced.
     pub fn is_awaited(&self) -> bool {
         let has_ended = matches!(self.status, RecordingStatus::Stopped { .. });
         has_ended && self.files.announced_at.is_none() && self.files.missing_since.is_none()
     }
 
-    /// When it ended.
+    /// Returns when it ended.
     pub fn ended_at(&self) -> Option<Timestamp> {
         match &self.status {
             RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. } => Some(*at),
@@ -142,19 +142,19 @@ impl RegisteredRecording {
         }
     }
 
-    /// The time that the index has it under.
+    /// Returns its time in the index.
     pub fn filed_at(&self) -> Timestamp {
         self.started_at
             .or(self.opened_at)
             .unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
-    /// No event announced its files in time.
+    /// Whether no event announced its files in time.
     pub fn is_missing(&self) -> bool {
         self.files.missing_since.is_some() && self.files.announced_at.is_none()
     }
 
-    /// Every name that its call is known by.
+    /// Returns every name of its call.
     pub fn call_names(&self) -> impl Iterator<Item = &str> {
         let asked_for = self.call.as_ref().map(|call| match call {
             RecordedCall::Locator(
@@ -169,7 +169,7 @@ impl RegisteredRecording {
             .chain(self.call_id.as_ref().map(CallId::as_str))
     }
 
-    /// The keys of all its markers in the index.
+    /// Returns the keys of all its markers in the index.
     pub fn markers(&self) -> BTreeSet<String> {
         let (at, name) = (self.filed_at(), recording_name(&self.recording_id));
         let calls = self.call_names().map(|id| Listed::Call(id.to_owned()));
@@ -179,8 +179,8 @@ impl RegisteredRecording {
         lists.map(|list| list.marker(at, &name, None)).collect()
     }
 
-    /// The list of what needs a person that it is in, whatever becomes of its chunks. Time does not change it: one that is
-    /// incomplete may only be awaited still.
+    /// Returns the list of what needs a person that it belongs to, whatever happens to its chunks. Time does not change
+    /// it: an incomplete recording may only be awaited still.
     fn attention(&self) -> Option<Attention> {
         let attention = match &self.status {
             RecordingStatus::Running => return None,
@@ -197,7 +197,7 @@ impl RegisteredRecording {
         })
     }
 
-    /// The pause it is in.
+    /// Returns its open pause.
     pub fn open_pause(&self) -> Option<&Pause> {
         self.pauses.last().filter(|pause| pause.is_open())
     }

@@ -1,4 +1,4 @@
-//! Why recording control did not do what was asked.
+//! Errors of recording control.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::acs::error::AcsErrorAnswer;
 use crate::recording::RecordingId;
 use crate::store::DocumentError;
 
-/// Why what was asked for did not happen.
+/// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     #[error(transparent)]
@@ -20,13 +20,13 @@ pub enum ControlError {
         recording_id: Option<RecordingId>,
         acs: Option<Box<AcsErrorAnswer>>,
     },
-    /// A start of this call was sent, and its answer was lost or has not come. The same recording is asked for again.
+    /// A start of this call was sent, and its answer was lost or has not arrived. Its recording is asked for again.
     #[error("whether the recording of this call was started is not known yet")]
     StartUnknown {
         retry_after: Duration,
         source: Option<AcsError>,
     },
-    /// The `Idempotency-Key` was used for another call; ACS answered with that call's recording, and this one is not recorded.
+    /// The `Idempotency-Key` was used for another call; ACS answered with its recording. This call is not recorded.
     #[error("the idempotency key belongs to the start of another call")]
     KeyReused { recording_id: RecordingId },
     #[error("recording has not started")]
@@ -41,8 +41,9 @@ pub enum ControlError {
 }
 
 impl ControlError {
-    /// Whether the same request may succeed a little later: ACS or the register is not well, ACS does not accept our
-    /// credential (an operator can fix that while events are delivered again), or the call is not established yet.
+    /// Whether the same request may succeed a little later: ACS or the register fails at the moment, ACS does not
+    /// accept our credential (an operator can fix that while events are delivered again), or the call is not
+    /// established yet.
     pub fn may_succeed_later(&self) -> bool {
         match self {
             Self::Acs(AcsError::NoConversation(_)) => false,

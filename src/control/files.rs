@@ -1,4 +1,4 @@
-//! Which files of a recording its events announced, and what is wrong with the list.
+//! The files of a recording that its events announced, and what is wrong with the list.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::recording::{DocumentId, RecordingFileStatusUpdated};
 
-/// Reasons that are kept; an event may refuse thousands of chunks.
+/// Stored reasons; an event may refuse thousands of chunks.
 const REFUSALS_KEPT: usize = 20;
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Files {
-    /// Documents by index; one at each, if all is well.
+    /// Documents by index; normally one at each.
     pub chunks: BTreeMap<u32, BTreeSet<DocumentId>>,
-    /// When the first event with a chunk came.
+    /// When the first event with a chunk arrived.
     pub announced_at: Option<Timestamp>,
-    /// An event said that no more chunks are to come.
+    /// An event said that no more chunks follow.
     pub has_last: bool,
     /// An event announced no chunk at all.
     pub has_empty_event: bool,
     /// Why chunk entries of its events could not be read; the events are kept as poison.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub refused: BTreeSet<String>,
-    /// When the sweep reported that no event came.
+    /// When the sweep reported that no event arrived.
     pub missing_since: Option<Timestamp>,
 }
 
@@ -38,7 +38,7 @@ impl Files {
                 .or_default()
                 .insert(chunk.document_id.clone());
         }
-        // An event without chunks announces no file: it must not keep the missing ones from being reported.
+        // An event without chunks announces no file: it must not prevent the report of missing files.
         if !update.chunks.is_empty() {
             self.announced_at = self.announced_at.or(Some(now));
         }
@@ -58,14 +58,14 @@ impl Files {
             .flat_map(|(index, documents)| documents.iter().map(|document| (*index, document)))
     }
 
-    /// What is wrong with the list; empty when nothing is.
+    /// Returns what is wrong with the list; empty if nothing is.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         if self.chunks.is_empty() {
             problems.push("no event announced a file".to_owned());
         }
         let last = self.chunks.keys().next_back().copied().unwrap_or_default();
-        // An index is whatever an event says: a gap may be wide.
+        // An event may claim any index: a gap may be wide.
         let missing: Vec<u32> = (0..last)
             .filter(|index| !self.chunks.contains_key(index))
             .take(20)

@@ -1,4 +1,4 @@
-//! What a caller wants of a recording, written down before ACS is asked, so that a kill or a lost answer leaves a trace.
+//! A caller's request, stored before ACS is asked, so that a kill or a lost answer leaves a trace.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ pub enum IntendedAction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Noted {
     Written(Intention),
-    /// The register failed; ACS is asked nevertheless.
+    /// The register failed; ACS is asked anyway.
     NotWritten(Intention),
 }
 
@@ -62,7 +62,7 @@ impl Intention {
         }
     }
 
-    /// When the pause that it intends must end, for a pause.
+    /// When the intended pause must end, for a pause.
     pub fn resume_at(&self) -> Option<Timestamp> {
         match self.action {
             IntendedAction::Pause { resume_at } => resume_at,

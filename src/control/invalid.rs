@@ -1,10 +1,10 @@
-//! A request that is refused before ACS is asked.
+//! A request that is rejected before ACS is asked.
 
-/// What is wrong, where, and what would be right.
+/// What is wrong, where, and what is expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidRequest {
-    /// The member of the request that is wrong, if it is one.
+    /// The invalid member of the request, if there is one.
     pub target: Option<String>,
     pub message: String,
 }
@@ -17,7 +17,7 @@ impl InvalidRequest {
         }
     }
 
-    /// `target` names the member that is wrong.
+    /// `target` names the invalid member.
     pub fn of(target: &str, message: impl Into<String>) -> Self {
         Self {
             target: Some(target.to_owned()),

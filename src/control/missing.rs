@@ -1,4 +1,4 @@
-//! Recordings that ended and whose files were never announced: reported while there is still time.
+//! Recordings that ended and whose files were never announced: reported before ACS drops the files.
 
 use jiff::Timestamp;
 use tracing::error;

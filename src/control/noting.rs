@@ -1,4 +1,4 @@
-//! Writes down what ACS is about to be asked for, so that a kill or a lost answer leaves a trace. Asks ACS nothing but whether a
+//! Stores what ACS is about to be asked for, so that a kill or a lost answer leaves a trace. Asks ACS only whether a
 //! recording exists that the register does not know.
 
 use tracing::warn;
@@ -19,12 +19,12 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// The pause that the account had open before.
+    /// Returns the pause that was open in the account before.
     pub fn open_pause(&self) -> Option<&Pause> {
         self.account.as_ref()?.open_pause()
     }
 
-    /// Whether its last pause ended so short a time ago that ACS may still report it.
+    /// Whether its last pause ended so recently that ACS may still report it.
     pub fn was_just_resumed(&self) -> bool {
         let last = self
             .account
@@ -36,8 +36,8 @@ impl Target {
 }
 
 impl RecordingControl {
-    /// Writes an intention down before ACS is asked. If the register fails, ACS is asked nevertheless, unless the guard
-    /// must end the pause.
+    /// Stores an intention before ACS is asked. If the register fails, ACS is asked anyway, unless the guard must end
+    /// the pause.
     pub(super) async fn intend(
         &self,
         id: &RecordingId,
@@ -77,7 +77,7 @@ impl RecordingControl {
             }
         };
         let noted = noted.inspect_err(|error| {
-            warn!(recording.id = %id, error = %ErrorChain(error), "Could not write an intention down; ACS is asked nevertheless");
+            warn!(recording.id = %id, error = %ErrorChain(error), "Could not store an intention; ACS is asked anyway");
         });
         noted.unwrap_or(Target {
             account: known,
@@ -85,7 +85,7 @@ impl RecordingControl {
         })
     }
 
-    /// An ended recording takes no intention; what ACS says of it counts nevertheless.
+    /// An ended recording takes no intention; ACS's answer about it still counts.
     async fn try_note(
         &self,
         id: &RecordingId,
@@ -112,8 +112,8 @@ impl RecordingControl {
         })
     }
 
-    /// What the register knows. A recording that it does not know is asked for at ACS, so that an intention has an account to
-    /// be written into; `None` if the register or ACS fails.
+    /// Returns what the register knows. Asks ACS about a recording that the register does not know, so that an
+    /// intention has an account; `None` if the register or ACS fails.
     pub(super) async fn find_or_adopt(
         &self,
         id: &RecordingId,

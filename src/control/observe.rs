@@ -1,4 +1,4 @@
-//! The state of recordings: asked at ACS, and read together with the register. Asks ACS for no change.
+//! The state of recordings: read from ACS and the register together. Asks ACS for no change.
 
 use std::time::Duration;
 
@@ -12,19 +12,19 @@ use super::{ControlError, RecordingControl, RecordingView, address, best_effort}
 use crate::acs::wire::StateAtAcs;
 use crate::recording::RecordingId;
 
-/// A pause that is to last longer is none that the guard would end in time.
+/// The guard does not end a longer pause in time.
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
-/// A recording as ACS and the register have it.
+/// A recording as ACS and the register know it.
 #[derive(Debug)]
 pub(super) struct Look {
     pub view: RecordingView,
-    /// What was decided last, if a late request of ours undid it at ACS.
+    /// The last decision, if a late request of ours undid it at ACS.
     pub undone: Option<Decision>,
 }
 
 impl RecordingControl {
-    /// Returns a recording's state, by ACS and the register together.
+    /// Returns a recording's state, from ACS and the register together.
     ///
     /// # Errors
     /// When ACS refuses; 404 only for a recording that the register does not know either.
@@ -103,10 +103,10 @@ fn is_news(account: &RegisteredRecording, at_acs: StateAtAcs, asked_at: Timestam
         || account.is_to_be_checked(asked_at)
 }
 
-/// How long a pause may last, from a caller's text: `90s`, `5m`, `PT5M`.
+/// Parses how long a pause may last: `90s`, `5m`, `PT5M`.
 ///
 /// # Errors
-/// With what would be right.
+/// With what is expected.
 pub fn resume_after(text: &str) -> Result<Duration, String> {
     let duration = text
         .parse::<SignedDuration>()

@@ -1,4 +1,4 @@
-//! A pause of a recording, kept as evidence. When it began identifies it.
+//! A pause of a recording, kept as evidence. Its start identifies it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub struct Pause {
 pub enum PauseEnd {
     /// A caller resumed the recording through this API.
     Caller,
-    /// `resumeAfter` was over, and the sweep resumed it.
+    /// `resumeAfter` had passed, and the sweep resumed it.
     Guard,
     /// ACS reports that it is recording: it was resumed by other means.
     Observed,

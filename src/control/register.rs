@@ -7,9 +7,10 @@
 //! days/<YYYYMMDD>/<sha256>                      a marker under the day it began
 //! reports-due/<day>/<seconds>-<sha256>          a marker when a report of that day may have been made without it
 //! ```
-//! and in the index: under its start, its call's names, and while its files are missing. Markers are written before the account, and those of `running/` removed after it is closed: one too many is cleared, one too
-//! few there never is.
-//! The register never decides whether a recording runs: ACS does, and is asked.
+//! and in the index: under its start, its call's names, and while its files are missing. Markers are written before the
+//! account, and those of `running/` removed after it is closed: there may be one too many, which is removed, but never
+//! one too few.
+//! The register never decides whether a recording runs: it asks ACS.
 
 pub mod days;
 pub mod running;
@@ -41,7 +42,7 @@ const PAGE: usize = 500;
 pub struct RecordingRegister {
     documents: Documents,
     missing_after: Duration,
-    /// Where others are told of missing files and of days; `None` where nobody is.
+    /// Notices for subscribers about missing files and days; `None` if there are no subscribers.
     outbox: Option<Outbox>,
 }
 
@@ -61,13 +62,13 @@ impl RecordingRegister {
         }
     }
 
-    /// The same register, which keeps notices of what changes.
+    /// Returns the same register, with notices of changes for subscribers.
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
         Self { outbox, ..self }
     }
 
-    /// Keeps a notice before what it tells is written.
+    /// Stores a notice, before the change that it reports is written.
     pub(crate) async fn keep_notice(
         &self,
         notice: Notice,
@@ -79,7 +80,7 @@ impl RecordingRegister {
         }
     }
 
-    /// The account of a recording.
+    /// Returns the account of a recording.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
@@ -90,7 +91,7 @@ impl RecordingRegister {
         self.documents.find(&account_key(&name(id))).await
     }
 
-    /// Changes the account of a recording; one that does not exist yet is opened.
+    /// Changes the account of a recording; opens one if it does not exist yet.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
@@ -106,7 +107,7 @@ impl RecordingRegister {
                 .cloned()
                 .unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), now));
             change(&mut recording);
-            // Erased is final, whatever a late write brings.
+            // An erasure is final, whatever a late write brings.
             if let Some(erased) = known.and_then(|known| known.erased.clone()) {
                 recording.erase(erased);
             }
@@ -114,7 +115,7 @@ impl RecordingRegister {
         };
         let began = Instant::now();
         let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
-        // Markers first: what a kill leaves behind is a marker too many, never one too few.
+        // Markers first: a kill may leave one marker too many, never one too few.
         let expected = changed(known.as_ref());
         let index = self.index();
         let listed = known.as_ref().map(keys).unwrap_or_default();
@@ -159,7 +160,7 @@ impl RecordingRegister {
         Ok(recording)
     }
 
-    /// What recordings are found by.
+    /// Returns the index that recordings are found by.
     pub fn index(&self) -> Index {
         Index::new(Arc::clone(&self.documents.store))
     }
@@ -190,7 +191,7 @@ impl RecordingRegister {
         Ok(self.index().put(keys(recording)).await?)
     }
 
-    /// Makes the marker of a running recording true, whatever other processes did meanwhile.
+    /// Corrects the marker of a running recording, whatever other processes did meanwhile.
     async fn mark_running(
         &self,
         id: &RecordingId,
@@ -202,7 +203,7 @@ impl RecordingRegister {
             self.put_marker(marker).await?;
         } else if was_running {
             self.documents.store.remove(marker).await?;
-            // Another process may have found it running again in between.
+            // Another process may have found it running again meanwhile.
             let now = self.find(id).await?;
             if now.is_some_and(|recording| recording.is_running()) {
                 self.put_marker(marker).await?;
@@ -235,7 +236,7 @@ impl RecordingRegister {
         Ok(())
     }
 
-    /// Recordings whose files were to be announced by now, at most `limit`.
+    /// Returns recordings whose files should have been announced by now, at most `limit`.
     ///
     /// # Errors
     /// When the storage fails or an account is unreadable.
@@ -276,7 +277,7 @@ impl RecordingRegister {
         Ok(self.documents.store.remove(marker).await?)
     }
 
-    /// The account of that name.
+    /// Returns the account of that name.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
@@ -284,7 +285,7 @@ impl RecordingRegister {
         self.documents.find(&account_key(name)).await
     }
 
-    /// A page of the names of all accounts, and after which the next begins.
+    /// Returns a page of the names of all accounts, and after which name the next page begins.
     ///
     /// # Errors
     /// When the storage fails.
@@ -300,7 +301,7 @@ impl RecordingRegister {
         Ok((names.map(str::to_owned).collect(), next))
     }
 
-    /// Names of recordings of which more is to come, at most `limit` each: those that run, and those whose files are awaited.
+    /// Returns names of recordings with more to come, at most `limit` each: running ones, and those that await files.
     ///
     /// # Errors
     /// When the storage fails.
@@ -321,7 +322,7 @@ impl RecordingRegister {
         self.missing_after
     }
 
-    /// The documents of the storage that the register is kept in.
+    /// Returns the documents of the register's storage.
     pub(crate) fn documents(&self) -> &Documents {
         &self.documents
     }
@@ -331,7 +332,7 @@ fn name(id: &RecordingId) -> String {
     recording_name(id).to_string()
 }
 
-/// All keys that an account is found by: its day, and its places in the index.
+/// Returns all keys that an account is found by: its day, and its places in the index.
 fn keys(recording: &RegisteredRecording) -> BTreeSet<String> {
     let mut keys = recording.markers();
     let name = recording_name(&recording.recording_id);

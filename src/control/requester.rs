@@ -1,19 +1,19 @@
-//! Who asks for something to be done to a recording, and through which door. Knows neither the register nor ACS.
+//! The requester of an operation on a recording, and its door. Knows neither the register nor ACS.
 
 use serde_json::{Map, Value};
 
 use crate::store::audit::Actor;
 use crate::store::digest::Sha256Digest;
 
-/// Who asks for a start, a pause, a resume or a stop.
+/// The requester of a start, a pause, a resume or a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
-    /// A caller of the HTTP API, who has a key. The principal is what a header claims: the host sets it where people sign in,
-    /// and hands it through as it came where they do not.
+    /// A caller of the HTTP API with a key. The principal is what a header claims: the host sets the header where
+    /// people sign in, and passes it on unchanged where they do not.
     Api { principal: Option<String> },
     /// A bot, in this conversation.
     Bot { conversation_id: String },
-    /// The policy that records calls by itself.
+    /// The auto-record policy.
     AutoRecord,
     /// The timer.
     Sweep,
@@ -27,8 +27,9 @@ impl Requester {
         }
     }
 
-    /// Adds the door (`through`) and what is known of who asks to the detail of an audit record. Of a conversation only its
-    /// digest is kept, by which its document in the ledger is named: a conversation's id may name people.
+    /// Adds the door (`through`) and what is known about the requester to the detail of an audit record. Of a
+    /// conversation it keeps only the digest, which names its document in the ledger: a conversation's id may name
+    /// people.
     pub(super) fn sign(&self, mut detail: Map<String, Value>) -> Value {
         let through = match self {
             Self::Api { principal } => {

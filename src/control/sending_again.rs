@@ -1,4 +1,4 @@
-//! Asks ACS again for what was decided last, where a late request of ours may have undone it.
+//! Sends the last decision to ACS again, if a late request of ours may have undone it.
 
 use tracing::warn;
 
@@ -10,12 +10,12 @@ use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 use crate::store::audit::AuditAction;
 
-/// So often ACS is asked while callers change their mind; the sweep looks again.
+/// Times that ACS is asked while callers change their mind; the sweep asks again.
 const MOST_ROUNDS: u32 = 3;
 
 impl RecordingControl {
-    /// Pauses or resumes a recording again, as long as that is what was decided last. A decision that comes while ACS is asked
-    /// is sent after it.
+    /// Pauses or resumes a recording again, as long as that is the last decision. A decision that is made while ACS is
+    /// asked is sent after it.
     pub(super) async fn send_again(&self, id: &RecordingId, decision: Decision) {
         let mut decision = decision;
         for _ in 0..MOST_ROUNDS {
@@ -42,7 +42,7 @@ impl RecordingControl {
             };
             match sent {
                 Ok(()) => self.record(id, deed(decision), &Requester::Sweep).await,
-                // In the wrong state it is in the state that was decided.
+                // A recording in the wrong state for this request is already in the decided state.
                 Err(error) if error.is_wrong_state() => {}
                 Err(error) => {
                     warn!(recording.id = %id, error = %ErrorChain(&error), "Could not ask ACS again to pause or resume recording `{id}`; the sweep tries again");

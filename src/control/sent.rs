@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::intention::{IntendedAction, Intention};
 
-/// How long after it was sent a request may have arrived at ACS late: our own deadline for all its attempts is 20 s, the
-/// network between us and ACS keeps a request for a few minutes at most, and a sweep that is killed is followed by another.
+/// How late a request may arrive at ACS after it was sent: our own deadline for all its attempts is 20 s, the network
+/// between us and ACS keeps a request for a few minutes at most, and a sweep that is killed is followed by another.
 const MAY_ARRIVE_FOR: SignedDuration = SignedDuration::from_mins(10);
 
-/// The last pause and the last resume that were sent to ACS, whatever became of them.
+/// The last pause and the last resume that were sent to ACS, whatever their outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SentRequests {
@@ -40,7 +40,7 @@ impl SentRequests {
         self.last_resume = self.last_resume.max(Some(at));
     }
 
-    /// When the last of all was sent.
+    /// Returns when the last of all was sent.
     pub fn last(&self) -> Option<Timestamp> {
         self.last_pause.max(self.last_resume)
     }

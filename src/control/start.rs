@@ -17,7 +17,7 @@ pub use rules::call as checked_call;
 /// The longest name of a caller.
 const LONGEST_NAME: usize = 256;
 
-/// What is to be recorded, for whom, on what ground.
+/// What to record, for whom, on what ground.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Start {
     pub request: StartRecordingRequest,
@@ -104,7 +104,7 @@ impl Start {
         })
     }
 
-    /// The start of a call that is known, by what else a start's body says.
+    /// Builds the start of a known call from the other members of a start's body.
     ///
     /// # Errors
     /// As [`Start::parse`].
@@ -123,11 +123,11 @@ impl Start {
 }
 
 impl Locator {
-    /// The members that a body may have.
+    /// Returns the members that a body may have.
     const MEMBERS: [&str; 4] = ["kind", "serverCallId", "groupCallId", "roomId"];
 }
 
-/// Names the first member that nothing here reads, and the one that is probably meant.
+/// Rejects the first unknown member, and suggests the one that is probably meant.
 fn refuse_unknown(path: &str, body: &Value, members: &[&str]) -> Result<(), InvalidRequest> {
     let names = body.as_object().into_iter().flat_map(Map::keys);
     let Some(name) = names
@@ -141,7 +141,7 @@ fn refuse_unknown(path: &str, body: &Value, members: &[&str]) -> Result<(), Inva
 }
 
 impl StartRecording {
-    /// The members that a body may have.
+    /// Returns the members that a body may have.
     const MEMBERS: [&str; 15] = [
         "serverCallId",
         "groupCallId",
@@ -168,7 +168,7 @@ impl StartRecording {
         }
         let not_json = |error| InvalidRequest::new(format!("The body is not JSON: {error}."));
         let body: Value = serde_json::from_slice(body).map_err(not_json)?;
-        // Objects only: a struct would also be read from an array.
+        // Accepts objects only: serde would also read a struct from an array.
         let nested = ["callLocator", "consent"]
             .into_iter()
             .find(|name| body.get(name).is_some_and(Value::is_array));

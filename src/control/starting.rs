@@ -26,12 +26,12 @@ use crate::recording::RecordingId;
 use crate::store::DocumentError;
 use crate::store::audit::AuditAction;
 
-/// So often, five seconds long, a start looks whether another start of the same call has ended.
+/// Times, within five seconds, that a start checks whether another start of the same call has ended.
 const LOOKS_AT_OTHERS: u32 = 25;
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Whether the call's last recording runs must not keep the call from being recorded for longer.
+/// The question whether the call's last recording runs must not delay a start for longer.
 const LOOK_WITHIN: Duration = Duration::from_secs(5);
-/// When a caller may ask again for a start whose outcome is unknown.
+/// When a caller may ask again about a start whose outcome is unknown.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 
 /// Whether the call's last recording runs.
@@ -39,11 +39,11 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(5);
 enum LastRecording {
     Runs,
     Over,
-    /// ACS does not say; its answer to a start will.
+    /// ACS does not say; its answer to a start decides.
     Unknown,
 }
 
-/// What ACS says of a start whose outcome was unknown.
+/// ACS's answer about a start whose outcome was unknown.
 #[derive(Debug)]
 enum Resolved {
     Recording(RecordingId),
@@ -63,13 +63,13 @@ struct StartedAtAcs<'a> {
 }
 
 impl RecordingControl {
-    /// Starts the recording of a call. With the same `request_id` again, it is the same start.
+    /// Starts the recording of a call. A repetition with the same `request_id` is the same start.
     ///
-    /// A register that fails does not keep a call from being recorded, unless there is evidence that has to be kept.
+    /// A failing register does not prevent a recording, unless there is evidence that must be stored.
     ///
     /// # Errors
-    /// When consent is missing, when the call is being recorded already, when ACS refuses, or when it is not known yet what
-    /// became of this start or of another one.
+    /// When consent is missing, when the call is being recorded already, when ACS refuses, or when the outcome of this
+    /// start or of another one is still unknown.
     pub async fn start(
         &self,
         start: &Start,
@@ -120,7 +120,7 @@ impl RecordingControl {
         }
     }
 
-    /// Asks ACS again for starts whose outcome is unknown, and frees calls whose reservation has expired.
+    /// Asks ACS again about starts whose outcome is unknown, and frees calls whose reservation has expired.
     ///
     /// # Errors
     /// When the register fails.
@@ -162,7 +162,7 @@ impl RecordingControl {
         }
     }
 
-    /// Finds out what became of another start of the same call. Returns if it began no recording.
+    /// Finds the outcome of another start of the same call. Returns if it began no recording.
     async fn make_way(&self, pending: &PendingStart) -> Result<(), ControlError> {
         match self.resolve(pending).await {
             Resolved::Recording(id) => Err(in_progress(Some(id), None)),
@@ -175,7 +175,7 @@ impl RecordingControl {
         }
     }
 
-    /// Sends a start again as it was: ACS answers with what it answered first.
+    /// Sends a start again unchanged: ACS gives its first answer again.
     async fn resolve(&self, pending: &PendingStart) -> Resolved {
         let PendingStart {
             reservation, start, ..
@@ -259,7 +259,7 @@ impl RecordingControl {
         }
     }
 
-    /// A request id that ACS has answered with the recording of another call.
+    /// Returns an error if ACS has answered the request id with the recording of another call.
     async fn key_reused(&self, start: &Start, id: &RecordingId) -> Option<ControlError> {
         let call = self.known(id).await?.call?;
         call.is_another(&start.request.call)
@@ -287,7 +287,7 @@ impl RecordingControl {
         }
     }
 
-    /// The recording of an earlier start with the same key, unless that start asked for something else.
+    /// Returns the recording of an earlier start with the same key, unless that start asked for something else.
     async fn already_made(
         &self,
         start: &Start,
@@ -304,8 +304,8 @@ impl RecordingControl {
         Ok(RecordingView::in_state(&id, state, account))
     }
 
-    /// Registers what ACS started. It runs, so nothing that fails here may look like a failed start. What was kept of the
-    /// start stays until the recording's account has it. An erased account takes nothing of people.
+    /// Registers what ACS started. The recording runs, so no failure here may look like a failed start. What was stored
+    /// of the start stays until the recording's account has it. An erased account takes no data about people.
     async fn registered(
         &self,
         started: StartedAtAcs<'_>,
@@ -376,7 +376,7 @@ fn refused(error: AcsError, may_run: Option<RecordingId>) -> ControlError {
     }
 }
 
-/// `starting/<seconds>-…`: a start that has not written its reservation by then begins again.
+/// Returns `starting/<seconds>-…`: a start that has not written its reservation by then begins again.
 fn is_older_than_any_start(marker: &str, now: Timestamp) -> bool {
     let seconds = marker
         .split('/')

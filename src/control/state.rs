@@ -21,7 +21,7 @@ pub enum RecordingState {
 }
 
 impl RecordingState {
-    /// The word that stands for it in JSON.
+    /// The JSON name of the state.
     pub fn name(self) -> &'static str {
         match self {
             Self::Active => "active",

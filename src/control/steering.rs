@@ -1,4 +1,4 @@
-//! Pause, resume and stop: written down as an intention, carried out at ACS, registered.
+//! Pause, resume and stop: stored as an intention, carried out at ACS, registered.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ use crate::store::audit::AuditAction;
 #[derive(Debug)]
 pub enum StopOutcome {
     Stopped(RecordingView),
-    /// ACS has no such recording any more, and the register took it for running.
+    /// ACS no longer has the recording, and the register considered it running.
     EndedBefore(RecordingView),
-    /// It is known as stopped; ACS was not asked.
+    /// The register has it as stopped; ACS was not asked.
     WasStopped(RecordingView),
 }
 
@@ -40,10 +40,10 @@ impl StopOutcome {
 }
 
 impl RecordingControl {
-    /// Pauses a recording, until `resume_after` at the latest if that is given.
+    /// Pauses a recording, at most until `resume_after` if that is given.
     ///
     /// # Errors
-    /// When ACS refuses, or the pause cannot be written down although the guard is to end it.
+    /// When ACS refuses, or the pause cannot be stored although the guard must end it.
     pub async fn pause(
         &self,
         id: &RecordingId,
@@ -78,7 +78,7 @@ impl RecordingControl {
             })
             .await;
         let account = match (registered, resume_at) {
-            // The intention is written: the guard ends this pause whatever becomes of this write.
+            // The intention is stored: the guard ends this pause even if this write fails.
             (Err(error), Some(_)) if matches!(target.noted, Noted::NotWritten(_)) => {
                 return Err(error.into());
             }
@@ -106,7 +106,7 @@ impl RecordingControl {
             Some(StateAtAcs::Inactive) => {
                 let (now, last_resume) = (self.clock.now(), account.sent.last_resume);
                 let registered = self.register.change(id, now, |account| {
-                    // A resume that was sent since that look may have ended this pause.
+                    // A resume that was sent after ACS's answer may have ended this pause.
                     if account.sent.last_resume == last_resume {
                         account.paused_after_all(target.noted.intention(), now);
                     }
@@ -172,7 +172,7 @@ impl RecordingControl {
             },
             Ok(_) => return Ok(None),
             Err(error) => {
-                warn!(recording.id = %id, error = %ErrorChain(&error), "Could not write down that a pause is about to be ended");
+                warn!(recording.id = %id, error = %ErrorChain(&error), "Could not store the intention to end a pause");
                 let known = self.register.find(id).await?;
                 if !known.as_ref().is_some_and(is_due) {
                     return Ok(None);
@@ -188,7 +188,7 @@ impl RecordingControl {
             .map(Some)
     }
 
-    /// Ends a recording. Its files follow by event. A recording that is known as stopped stays as it is.
+    /// Ends a recording. Its files are announced by event. A recording that is registered as stopped is not changed.
     ///
     /// # Errors
     /// When ACS refuses.
@@ -239,7 +239,7 @@ impl RecordingControl {
         let was_just_paused = target
             .open_pause()
             .is_some_and(|open| now.duration_since(open.started_at) < SETTLES);
-        // What ACS says of its state right after a change may be the past.
+        // ACS's answer right after a change may be outdated.
         let is_inactive = error.is_wrong_state()
             && (was_just_paused
                 || self.state_at_acs(id, account).await == Some(StateAtAcs::Inactive));
@@ -293,7 +293,7 @@ impl RecordingControl {
         if let Some(account) = &account
             && account.is_paused_after(target.noted.intention())
         {
-            // What was to be left out stays left out.
+            // What callers wanted to exclude stays excluded.
             self.send_again(id, Decision::Pause).await;
             return Ok(RecordingView::in_state(
                 id,
@@ -304,7 +304,7 @@ impl RecordingControl {
         Ok(RecordingView::in_state(id, RecordingState::Active, account))
     }
 
-    /// What a refusal of ACS means for a recording that we know, or do not know.
+    /// Handles a refusal of ACS for a known or an unknown recording.
     async fn refused(&self, id: &RecordingId, target: &Target, error: AcsError) -> ControlError {
         let (now, intention) = (self.clock.now(), target.noted.intention());
         if error.is_not_found() && target.account.is_some() {
@@ -318,7 +318,7 @@ impl RecordingControl {
             best_effort("register the end of a recording", closed);
             return not_started(id, error.own_answer());
         }
-        // Where the answer was lost the intention stays: the sweep finds out.
+        // If the answer was lost, the intention stays: the sweep finds out.
         if target.account.is_some() && !error.may_have_taken_effect() {
             let withdrawn = self
                 .register

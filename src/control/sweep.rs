@@ -12,10 +12,10 @@ use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::store::documents::DocumentError;
 
-/// A running recording is asked for this often, so that one that ended by itself does not stay in the list.
+/// Interval at which ACS is asked about a running recording: one that ended by itself must leave the list.
 pub(super) const ASK_EVERY: SignedDuration = SignedDuration::from_mins(5);
 const PAGE: usize = 100;
-/// Recordings that are looked after at once.
+/// Recordings that are checked at once.
 const AT_ONCE: usize = 8;
 
 /// What the sweep did for running recordings.
@@ -23,14 +23,14 @@ const AT_ONCE: usize = 8;
 #[serde(rename_all = "camelCase")]
 pub struct RecordingsReport {
     pub running: u64,
-    /// Forgotten pauses that were ended.
+    /// Overdue pauses that were ended.
     pub resumed: u64,
     /// Recordings that had ended without an event.
     pub closed: u64,
     pub failed: u64,
 }
 
-/// What the check of one recording found.
+/// Outcome of the check of one recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CheckOutcome {
     Fine,
@@ -52,7 +52,7 @@ impl RecordingsReport {
 }
 
 impl RecordingControl {
-    /// Ends pauses that are due, and asks ACS for recordings that it was not asked for lately.
+    /// Ends pauses that are due, and asks ACS about recordings that it was not asked about lately.
     ///
     /// # Errors
     /// When the list of running recordings cannot be read.
@@ -64,7 +64,7 @@ impl RecordingControl {
         let mut cursor = None;
         loop {
             let (page, next) = self.register.running(cursor.as_ref(), PAGE).await?;
-            // Forgotten pauses first: what is not recorded meanwhile is lost.
+            // Overdue pauses first: whatever is not recorded meanwhile is lost.
             let (due, rest): (Vec<_>, Vec<_>) = page
                 .into_iter()
                 .partition(|recording| recording.overdue_pause(self.clock.now()).is_some());
@@ -96,16 +96,16 @@ impl RecordingControl {
             if matches!(error, ControlError::NotStarted { .. }) {
                 return CheckOutcome::Closed;
             }
-            error!(recording.id = %id, error = %ErrorChain(&error), "Could not look after recording `{id}`");
+            error!(recording.id = %id, error = %ErrorChain(&error), "Could not check recording `{id}`");
             CheckOutcome::Failed
         })
     }
 
-    /// Asks ACS for a recording's state, settles what is unknown, and asks again for what a late request undid.
+    /// Asks ACS for a recording's state, settles unknown outcomes, and sends again what a late request undid.
     async fn ask(&self, recording: &RegisteredRecording) -> Result<CheckOutcome, ControlError> {
         let id = &recording.recording_id;
         if let Some(resume) = recording.late_resume(self.clock.now()) {
-            // Whether that resume came before the newer pause or after it, ACS does not tell.
+            // ACS does not report whether that resume came before the newer pause or after it.
             self.send_again(id, Decision::Pause).await;
             self.register
                 .change(id, self.clock.now(), |account| account.withdraw(&resume))
@@ -127,7 +127,7 @@ impl RecordingControl {
     }
 }
 
-/// ACS has not been asked for a while, or the outcome of a request is unknown.
+/// Whether ACS has not been asked for a while, or the outcome of a request is unknown.
 fn is_due(recording: &RegisteredRecording, now: Timestamp) -> bool {
     now.duration_since(recording.heard_at) >= ASK_EVERY
         || recording.has_unsettled(now)

@@ -4,7 +4,7 @@
 //! telephony/<sha256 of the conversation's id>.json   the conversation: its call, its recordings, its commands
 //! telephony-open/<sha256>                            a marker while a command is not carried out, or its result not delivered
 //! ```
-//! A command is written down before it is answered, so that it survives a kill; markers are written before what they mark.
+//! A command is stored before it is answered, so that it survives a kill; markers are written before what they mark.
 
 pub mod activity;
 mod carry_out;
@@ -39,14 +39,14 @@ use queued_command::{Ids, QueuedCommand};
 
 const OPEN: &str = "telephony-open/";
 const PAGE: usize = 100;
-/// Conversations that are driven behind their answers; more are left to the sweep.
+/// Conversations that are processed after their responses; further ones are left to the sweep.
 const AT_ONCE: usize = 128;
-/// Conversations that a sweep drives at once.
+/// Conversations that a sweep processes at once.
 const SWEPT_AT_ONCE: usize = 8;
-/// How long a response waits for its result while another invocation carries the command out.
+/// How long a response waits for its result while another invocation carries out the command.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// As many as there can be within that time.
+/// The most that fit into that time.
 const LOOKS: u32 = 250;
 
 /// Bots' conversations.
@@ -57,15 +57,15 @@ pub struct Telephony {
     at_work: Arc<Semaphore>,
 }
 
-/// An activity was taken.
+/// An activity was accepted.
 #[derive(Debug)]
 pub struct Taken {
     pub activity_id: String,
-    /// The `commandResult` that was wanted in the response.
+    /// The `commandResult` that the bot requested in the response.
     pub result: Option<Value>,
 }
 
-/// Why an activity was not taken.
+/// Why an activity was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum TelephonyError {
     #[error(transparent)]
@@ -74,7 +74,7 @@ pub enum TelephonyError {
     UnknownConversation,
     #[error("too many commands of the conversation wait")]
     TooMany,
-    /// It continues, and the same command finds its result later.
+    /// It continues, and a repetition of the command finds its result later.
     #[error("the command is still being carried out")]
     UnderWay,
     #[error(transparent)]
@@ -95,10 +95,10 @@ impl Telephony {
         }
     }
 
-    /// Takes an activity that a bot sends to a conversation. The same command again is not carried out again.
+    /// Accepts an activity that a bot sends to a conversation. A repeated command is not carried out again.
     ///
     /// # Errors
-    /// When the activity is wrong or its conversation unknown, and when the register fails; nothing was begun then.
+    /// When the activity is invalid or its conversation unknown, and when the register fails; nothing has begun then.
     pub async fn take(
         self: &Arc<Self>,
         conversation_id: &str,
@@ -125,7 +125,7 @@ impl Telephony {
             .queue(conversation_id, &activity, &command, &ids)
             .await?
         else {
-            // A bot leaves a conversation that is not known.
+            // A bot leaves an unknown conversation.
             return Ok(Taken {
                 activity_id: ids.activity,
                 result: None,
@@ -180,7 +180,7 @@ impl Telephony {
         }
     }
 
-    /// An activity of another kind may still say which call the conversation is.
+    /// An activity of another kind may still name the call of the conversation.
     async fn tie(
         &self,
         conversation_id: &str,
@@ -285,7 +285,7 @@ impl Telephony {
     }
 }
 
-/// The recordings of a bot's conversation, the oldest first.
+/// Returns the recordings of a bot's conversation, oldest first.
 ///
 /// # Errors
 /// When the storage fails or the conversation is unreadable.
@@ -300,7 +300,7 @@ pub async fn recordings_of(
         .unwrap_or_default())
 }
 
-/// A name for documents of a conversation, whatever characters its id has.
+/// Returns a name for documents of a conversation, whatever characters its id has.
 fn name(conversation_id: &str) -> String {
     Sha256Digest::of(conversation_id.as_bytes()).to_string()
 }

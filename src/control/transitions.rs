@@ -1,4 +1,4 @@
-//! How an account changes: what was intended, what ACS did, what ACS says. Pure.
+//! How an account changes: by intentions, by what ACS did, and by what ACS reports. Pure.
 //!
 //! ```text
 //!          intend ─▶ ask ACS ─▶ paused / resumed / stopped      ACS did it
@@ -19,12 +19,12 @@ use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use super::intention::{IntendedAction, Intention, Noted};
 use super::pause::{Pause, PauseEnd};
 
-/// ACS reports a change of state some seconds late (12 s were recorded after a start); what it says before is the past.
+/// ACS reports a change of state some seconds late (12 s were recorded after a start); an earlier answer is outdated.
 pub const SETTLES: SignedDuration = SignedDuration::from_secs(60);
-/// Intentions of one recording whose outcome is unknown; more are a caller's loop against an ACS that fails.
+/// Intentions of one recording whose outcome is unknown; more mean a caller's loop against a failing ACS.
 const MOST_INTENTIONS: usize = 16;
 
-/// How ACS took a pause.
+/// ACS's answer to a pause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PauseAnswer {
     Paused,
@@ -32,11 +32,11 @@ pub enum PauseAnswer {
     WasPaused,
 }
 
-/// How ACS took a resume.
+/// ACS's answer to a resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResumeAnswer {
     Resumed,
-    /// The recording was not paused. A pause that is on its way to ACS is still to come.
+    /// The recording was not paused. A pause that is on its way to ACS may still arrive.
     WasActive,
 }
 
@@ -60,29 +60,29 @@ impl RegisteredRecording {
             by: PauseEnd::Caller,
         } = &mut intention.action
         {
-            // The pause of this version of the account: another may have begun since the caller's was read.
+            // The pause in this version of the account: another may have begun since the caller read it.
             *pause = self.pause_to_end();
         }
         self.sent.note(&intention);
         self.intentions.push(intention);
     }
 
-    /// An intention as the account has it.
+    /// Returns an intention as the account has it.
     pub fn intended(&self, id: Uuid) -> Option<&Intention> {
         self.intentions.iter().find(|known| known.id == id)
     }
 
-    /// ACS surely did not do what was intended.
+    /// Removes an intention that ACS certainly did not carry out.
     pub fn withdraw(&mut self, intention: &Intention) {
         self.take_out(intention);
         if intention.is_pause() {
-            // A stop that came in between took it for a pause.
+            // A stop that came in between counted it as a pause.
             self.pauses
                 .retain(|pause| pause.started_at != intention.at || pause.is_open());
         }
     }
 
-    /// ACS paused it. A pause within a pause is one pause, and may set when it ends.
+    /// Registers that ACS paused it. A pause within a pause is one pause, and may set when it ends.
     pub fn paused(&mut self, noted: &Noted, answer: PauseAnswer) {
         match self.answered(noted) {
             Answered::Intended => self.begin_intended_pause(noted.intention(), answer),
@@ -91,7 +91,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// ACS paused it, as a look at ACS confirms, although the account says that it records.
+    /// Registers that ACS paused it, as ACS's state confirms, although the account says that it records.
     pub fn paused_after_all(&mut self, intention: &Intention, now: Timestamp) {
         if self.is_running() && self.open_pause().is_none() {
             self.take_out(intention);
@@ -99,7 +99,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// ACS resumed it: the pause that the intention names ends, and no other.
+    /// Registers that ACS resumed it: ends the pause that the intention names, and no other.
     pub fn resumed(&mut self, noted: &Noted, answer: ResumeAnswer, at: Timestamp) {
         match self.answered(noted) {
             Answered::Intended => {}
@@ -116,7 +116,7 @@ impl RegisteredRecording {
         match answer {
             ResumeAnswer::Resumed => self.end_pause(began, at, by),
             ResumeAnswer::WasActive => {
-                // A pause that was sent just now may reach ACS after this resume: then it holds.
+                // A pause that was just sent may reach ACS after this resume: then it holds.
                 self.intentions
                     .retain(|known| !known.is_pause() || known.at != began || !is_old(known, at));
                 if let Some(open) = self.pauses.last_mut()
@@ -128,8 +128,8 @@ impl RegisteredRecording {
         }
     }
 
-    /// ACS did something with it that it does with running recordings only, asked at this time. That counts against an end
-    /// that was registered well before.
+    /// Registers that ACS, asked at this time, did something that it does with running recordings only. That counts
+    /// against an end that was registered well before.
     pub fn runs_at_acs(&mut self, asked_at: Timestamp) {
         match &self.status {
             RecordingStatus::Stopped { at } | RecordingStatus::Failed { at, .. }
@@ -143,13 +143,13 @@ impl RegisteredRecording {
         }
     }
 
-    /// Ends it. The first end stays the end.
+    /// Ends it. The first end is kept.
     pub fn stop(&mut self, at: Timestamp) {
         self.heard_at = self.heard_at.max(at);
         if !self.is_running() {
             return;
         }
-        // Whether these took effect, ACS tells no more; what may have been left out is evidence.
+        // ACS no longer reports whether these took effect; what may have been left out is evidence.
         for intention in std::mem::take(&mut self.intentions) {
             match intention.action {
                 IntendedAction::Pause { resume_at } => self.begin_pause(intention.at, resume_at),
@@ -162,13 +162,13 @@ impl RegisteredRecording {
         self.status = RecordingStatus::Stopped { at };
     }
 
-    /// Ends it: ACS said so, heard at `heard_at`, and an event said since when.
+    /// Ends it: ACS said so, heard at `heard_at`, and an event reported the time of the end.
     pub fn ended(&mut self, at: Timestamp, heard_at: Timestamp) {
         self.stop(at);
         self.heard_at = self.heard_at.max(heard_at);
     }
 
-    /// ACS reported that it never came to be.
+    /// Registers ACS's report that the recording never began.
     pub fn fail(&mut self, at: Timestamp, reason: String) {
         self.heard_at = self.heard_at.max(at);
         if self.is_running() {
@@ -177,14 +177,14 @@ impl RegisteredRecording {
         }
     }
 
-    /// It starts paused. A start that is registered again changes nothing.
+    /// Registers that it starts paused. A start that is registered again changes nothing.
     pub fn start_paused(&mut self, at: Timestamp) {
         if self.is_running() && self.pauses.is_empty() {
             self.begin_pause(at, None);
         }
     }
 
-    /// Removes personal data. What is left keeps the recording from coming back with its next event.
+    /// Removes personal data. What is left prevents the next event from bringing the recording back.
     pub fn erase(&mut self, erased: Erased) {
         self.started_by = None;
         self.conversation = None;
@@ -192,7 +192,7 @@ impl RegisteredRecording {
         self.acknowledged = None;
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
-        // A text of ACS may name a person.
+        // A message of ACS may name a person.
         if let RecordingStatus::Failed { reason, .. } = &mut self.status {
             "erased".clone_into(reason);
         }
@@ -222,7 +222,7 @@ impl RegisteredRecording {
         self.heard_at = self.heard_at.max(intention.at);
         let (mut began, mut resume_at) = (intention.at, intention.resume_at());
         match answer {
-            // What was intended before and has no answer yet did not pause it: it may still come.
+            // Earlier intentions without an answer did not pause it: they may still arrive.
             PauseAnswer::Paused => {}
             PauseAnswer::WasPaused => {
                 let earlier = self.take_out_pauses_before(intention.at);
@@ -235,7 +235,7 @@ impl RegisteredRecording {
         self.begin_pause(began, resume_at);
     }
 
-    /// A pause was answered after its intention was settled otherwise: by a resume, by another pause, or by a look at ACS.
+    /// Handles an answer to a pause whose intention was settled otherwise: by a resume, another pause, or ACS's state.
     fn keep_late_pause(&mut self, intention: &Intention, answer: PauseAnswer) {
         let is_known = |pause: &Pause| pause.started_at == intention.at;
         if self.pauses.iter().any(is_known) {
@@ -247,7 +247,7 @@ impl RegisteredRecording {
             }
             // ACS paused it, it was resumed, and the open pause is another one.
             Some(_) => {}
-            // A look at ACS says whether it is in effect.
+            // ACS's state decides whether it is in effect.
             None => self.intentions.push(intention.clone()),
         }
     }
@@ -322,7 +322,7 @@ fn is_resume(intention: &Intention) -> bool {
     matches!(intention.action, IntendedAction::Resume { .. })
 }
 
-/// Whether its request can no longer be on its way, and ACS reports what it did.
+/// Whether its request can no longer be on its way, and ACS reports its effect.
 fn is_old(intention: &Intention, now: Timestamp) -> bool {
     now.duration_since(intention.at) >= SETTLES
 }

@@ -1,8 +1,8 @@
 //! Decisions that a late request of ours undid at ACS. Pure.
 //!
-//! The register knows what was decided last: the recording is paused, or it records. If ACS says the opposite, and a request
-//! of ours for the opposite was sent lately, that request arrived after the decision, or a second time. Then ACS is asked
-//! again for what was decided. Without such a request the recording was changed by other means, and the register follows ACS.
+//! The register knows what was decided last: the recording is paused, or it records. If ACS says the opposite, and we
+//! sent a request for the opposite lately, that request arrived after the decision, or a second time. Then ACS is asked
+//! again for the decision. Without such a request the recording was changed by other means, and ACS is right.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use super::entry::RegisteredRecording;
 use super::transitions::SETTLES;
 use crate::acs::wire::StateAtAcs;
 
-/// What was decided last for a recording that runs.
+/// The last decision for a running recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
     Pause,
@@ -18,7 +18,7 @@ pub enum Decision {
 }
 
 impl RegisteredRecording {
-    /// What was decided last; `None` for a recording that has ended.
+    /// Returns the last decision; `None` for a recording that has ended.
     pub fn decision(&self) -> Option<Decision> {
         self.is_running().then(|| match self.open_pause() {
             Some(_) => Decision::Pause,
@@ -26,7 +26,7 @@ impl RegisteredRecording {
         })
     }
 
-    /// The decision that a late request of ours undid, by what ACS answered to a question of that time.
+    /// Returns the decision that a late request of ours undid, by ACS's answer to a question of that time.
     pub fn undone(&self, at_acs: StateAtAcs, asked_at: Timestamp) -> Option<Decision> {
         let is_undone = match (self.decision()?, at_acs) {
             (Decision::Pause, StateAtAcs::Active) => self.sent.resume_may_arrive(asked_at),
@@ -38,7 +38,7 @@ impl RegisteredRecording {
             .filter(|_| is_undone && self.has_settled(asked_at))
     }
 
-    /// Notes that ACS is about to be asked again for what was decided, if that is still decided.
+    /// Notes that ACS is about to be asked again for the decision, if it is still the last one.
     pub fn sends_again(&mut self, decision: Decision, now: Timestamp) {
         match self.decision() {
             Some(Decision::Pause) if decision == Decision::Pause => self.sent.note_pause(now),
@@ -47,7 +47,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// Whether ACS has not been asked since its answers tell what became of our last request, and a late one may matter.
+    /// Whether a late request may matter, and ACS was not asked since our last request settled.
     pub fn is_to_be_checked(&self, now: Timestamp) -> bool {
         let sent = &self.sent;
         let may_be_undone = sent.pause_may_arrive(now) || sent.resume_may_arrive(now);
@@ -55,7 +55,7 @@ impl RegisteredRecording {
         may_be_undone && settled_at.is_some_and(|at| at <= now && self.heard_at < at)
     }
 
-    /// Whether ACS's answer to a question of that time tells what became of everything that was asked for before.
+    /// Whether ACS's answer to a question of that time shows the outcome of all earlier requests.
     pub fn has_settled(&self, asked_at: Timestamp) -> bool {
         let changed_at = self.changed_at().max(self.sent.last());
         let has_settled = changed_at.is_none_or(|at| asked_at.duration_since(at) >= SETTLES);

@@ -10,7 +10,7 @@ pub struct RecordingView {
     pub recording_id: RecordingId,
     pub state: RecordingState,
     pub recording_kind: Option<String>,
-    /// What the register knows, if it knows this recording.
+    /// What the register knows, if it has the recording.
     pub account: Option<RegisteredRecording>,
 }
 

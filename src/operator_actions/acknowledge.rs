@@ -1,4 +1,4 @@
-//! Acknowledges losses, and dismisses events that could not be read: both need a reason, and are counted apart from then on.
+//! Acknowledges losses, and dismisses unreadable events: both need a reason, and are counted separately from then on.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -12,17 +12,17 @@ use crate::recording::{Acknowledgement, DocumentId, RecordingId};
 use crate::standing::{self, Standing};
 use crate::store::audit::AuditAction;
 
-/// What became of an acknowledgement.
+/// Outcome of an acknowledgement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", rename_all = "camelCase")]
 pub enum Acknowledging {
     Acknowledged {
         chunks: Vec<DocumentId>,
-        /// What is wrong with the recording as a whole.
+        /// The problems of the recording as a whole.
         problems: Vec<String>,
     },
     AlreadyAcknowledged,
-    /// It stands so, and that is no loss.
+    /// It has this standing, which is not a loss.
     NothingToAcknowledge {
         standing: Standing,
     },
@@ -58,7 +58,7 @@ impl OperatorActions {
         })
     }
 
-    /// Acknowledges everything that is lost of a recording now; what is lost later is not covered.
+    /// Acknowledges all current losses of a recording; later losses are not covered.
     ///
     /// # Errors
     /// When the ledger or the register fails.
@@ -93,7 +93,7 @@ impl OperatorActions {
         })
     }
 
-    /// Acknowledges what is wrong with a recording as a whole. Returns what was acknowledged now.
+    /// Acknowledges the problems of a recording as a whole. Returns those that were acknowledged now.
     async fn acknowledge_whole(
         &self,
         recorded: &KnownRecording,
@@ -106,7 +106,7 @@ impl OperatorActions {
             .acknowledged
             .as_ref()
             .is_some_and(|known| known.covers(&problems));
-        // What is only awaited may still come.
+        // A recording that is only awaited may still be completed.
         let rules = self.catalogue.rules();
         let is_open = recorded.assessment(rules).standing == Standing::AwaitingFiles;
         if problems.is_empty() || is_covered || is_open {
@@ -130,7 +130,7 @@ impl OperatorActions {
         Ok(problems)
     }
 
-    /// Takes an event that could not be read out of those that need a person.
+    /// Removes an unreadable event from those that need a person.
     ///
     /// # Errors
     /// When the ledger fails.

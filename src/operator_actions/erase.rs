@@ -1,22 +1,22 @@
 //! Erases a person's recordings.
 //!
-//! The record that is written before anything is erased says who asked, through which door and why. An erasure takes minutes
-//! and may be cut off between two recordings, so a second record says that it came to its end, and with which numbers. It says
-//! nothing else: what became of each chunk is in that chunk's own records.
+//! The record that is written before anything is erased has the requester, the door and the reason. An erasure takes
+//! minutes and may be interrupted between two recordings, so a second record says that it ended, and with which
+//! numbers. It says nothing else: the outcome of each chunk is in that chunk's own records.
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
 use crate::catalogue::erasing::{Eraser, Erasure};
 use crate::catalogue::person::Person;
 
-/// An erasure that was asked for.
+/// A requested erasure.
 #[derive(Debug, Clone)]
 pub struct ErasureRequest {
     person: Person,
     reason: String,
 }
 
-/// Why a reason cannot be kept: the audit log outlives the erasure.
+/// Why a reason is rejected: the audit log outlives the erasure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidReason {
     #[error("the reason is empty")]
@@ -51,7 +51,7 @@ impl OperatorActions {
     /// Erases every recording of a person that may be erased; names the others.
     ///
     /// # Errors
-    /// When the storage fails. What was begun goes on with a repeat.
+    /// When the storage fails. A repeat continues what was begun.
     pub async fn erase(
         &self,
         request: &ErasureRequest,

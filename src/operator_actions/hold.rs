@@ -16,12 +16,12 @@ use crate::recording::DocumentId;
 use crate::store::audit::{Actor, AuditAction};
 use crate::store::holds::{Added, Case, CaseTag, Held, Released};
 
-/// A hold that was asked for.
+/// A requested hold.
 #[derive(Debug, Clone)]
 pub struct HoldRequest {
     pub held: Held,
     pub tag: CaseTag,
-    /// Who wants it; the principal, unless somebody is named.
+    /// The person who wants it; the principal, unless a name is given.
     pub by: Option<String>,
     pub note: Option<String>,
 }
@@ -32,13 +32,13 @@ pub struct Holding {
     pub held: Held,
     pub tag: CaseTag,
     pub added: Added,
-    /// Chunks that are known and held.
+    /// Known chunks that are held.
     pub chunks: Vec<DocumentId>,
-    /// Chunks whose copies were deleted before, or are being deleted now: the hold came too late for them.
+    /// Chunks whose copies were deleted before, or are being deleted now: the hold was too late for them.
     pub gone: Vec<DocumentId>,
     /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
     pub in_doubt: Vec<DoubtfulHold>,
-    /// Accounts and entries that may belong to it and are not readable: whether they are held is unknown.
+    /// Unreadable accounts and entries that may belong to it: whether they are held is unknown.
     pub unreadable: Vec<String>,
     /// Every case that holds it, this one included.
     pub cases: Vec<Case>,
@@ -50,7 +50,7 @@ pub struct Holding {
 pub struct DoubtfulHold {
     pub document_id: DocumentId,
     pub deletion_began_at: Timestamp,
-    /// Until then the deletion may still arrive at ACS; `None` if it can no longer, and may have arrived.
+    /// Until then the deletion may still arrive at ACS; `None` if it no longer can, but may have arrived.
     pub may_arrive_until: Option<Timestamp>,
 }
 
@@ -70,12 +70,12 @@ impl fmt::Display for DoubtfulHold {
 }
 
 impl Holding {
-    /// Whether all that is known is held, and was before any deletion of it began.
+    /// Whether everything known is held, and was held before any deletion of it began.
     pub fn is_complete(&self) -> bool {
         self.gone.is_empty() && self.in_doubt.is_empty() && self.unreadable.is_empty()
     }
 
-    /// What is not held, or may not be: a sentence for each.
+    /// Returns what is not held, or may not be: a sentence for each.
     pub fn problems(&self) -> Vec<String> {
         let gone = self.gone.iter().map(|id| {
             format!("chunk {id} of it was deleted from the vault, or is being deleted now")
@@ -88,7 +88,7 @@ impl Holding {
     }
 }
 
-/// A case that does not hold something any more.
+/// A case that no longer holds something.
 #[derive(Debug)]
 pub struct Releasing {
     pub held: Held,
@@ -100,7 +100,7 @@ pub struct Releasing {
     pub recordings: usize,
 }
 
-/// What a release found.
+/// Outcome of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReleaseOutcome {
     Released,
@@ -141,7 +141,7 @@ impl OperatorActions {
                 .await?;
             self.ledger.holds().add(&held, &case).await?
         };
-        // After the hold is durable: a deletion that did not find it is found here.
+        // After the hold is durable: this finds a deletion that did not see the hold.
         let covered = self.catalogue.covered_by(&held).await?;
         let mut holding = Holding {
             held,
@@ -194,7 +194,7 @@ impl OperatorActions {
             Released::NotHeld => ReleaseOutcome::NeverHeld,
         };
         let covered = self.catalogue.covered_by(&held).await?;
-        // What waited because it was held is due with the next sweep.
+        // Work that waited for the hold is due with the next sweep.
         for entry in &covered.entries {
             if matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some() {
                 self.ledger.wake(&entry.chunk.document_id).await?;
@@ -228,7 +228,8 @@ fn is_deleted(entry: &LedgerEntry) -> bool {
     }
 }
 
-/// A deletion that began and is not settled: whether ACS has the source is unknown, and a request may still be on its way.
+/// Returns a deletion that has begun and is not settled: whether ACS has the source is unknown, and a request may still
+/// be on its way.
 fn doubt_about(entry: &LedgerEntry, now: Timestamp) -> Option<DoubtfulHold> {
     let intent = entry.intent.as_ref()?;
     Some(DoubtfulHold {

@@ -1,4 +1,4 @@
-//! Processes events again that were kept: dead letters, poison, copies of deliveries. Idempotent, as every delivery is.
+//! Processes stored events again: dead letters, poison, copies of deliveries. Idempotent, as every delivery is.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use crate::intake::{Intake, Origin, events_in};
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 
-/// What came of a document.
+/// Outcome of a document.
 #[derive(Debug)]
 pub enum Replayed {
     /// It holds no events: it is neither JSON nor base64 of JSON.
@@ -16,19 +16,19 @@ pub enum Replayed {
     Taken(ReplayedEvents),
 }
 
-/// What came of the events of a document.
+/// Outcome of the events of a document.
 #[derive(Debug, Default)]
 pub struct ReplayedEvents {
-    /// Chunks that are in the ledger now.
+    /// Chunks that are now in the ledger.
     pub chunks: Vec<DocumentId>,
     /// The reason of each event or chunk that could not be read.
     pub unreadable: Vec<String>,
-    /// Why it must be replayed once more, although everything announced is durable.
+    /// Why it must be replayed once more, although everything it announced is durable.
     pub again: Option<String>,
 }
 
 impl Replayed {
-    /// Everything in it was read, and nothing of it has to be replayed once more.
+    /// Whether everything in it was read, and none of it must be replayed once more.
     fn is_whole(&self) -> bool {
         match self {
             Self::NoEvents => false,
@@ -37,16 +37,16 @@ impl Replayed {
     }
 }
 
-/// What came of poison.
+/// Outcome of a poison event.
 #[derive(Debug)]
 pub enum ReplayedPoison {
-    /// None is kept under this name.
+    /// No event is stored under this name.
     Unknown,
     Known(Replayed),
 }
 
 impl OperatorActions {
-    /// Processes the events of a document that was kept as `name`.
+    /// Processes the events of a document that was stored as `name`.
     ///
     /// # Errors
     /// When the ledger fails. What was recorded before stays.
@@ -72,7 +72,7 @@ impl OperatorActions {
         }))
     }
 
-    /// Processes an event again that was kept as poison.
+    /// Processes an event again that was stored as poison.
     ///
     /// # Errors
     /// As [`OperatorActions::replay`].

@@ -1,5 +1,5 @@
-//! Deletes copies that are past the retention policy. One record says who asked, through which door, and how many copies were
-//! past it; what became of each is in its chunk's own records.
+//! Deletes copies that are past the retention policy. One record has the requester, the door, and the number of copies;
+//! the outcome of each is in its chunk's own records.
 
 use super::{Operator, OperatorActions};
 use crate::export::ledger::LedgerError;
@@ -9,7 +9,7 @@ impl OperatorActions {
     /// Removes every copy that is past its policy and not held.
     ///
     /// # Errors
-    /// When the ledger cannot be listed. To repeat it continues the work.
+    /// When the ledger cannot be listed. Repeating it continues the work.
     pub async fn apply_retention(
         &self,
         retention: &Retention,

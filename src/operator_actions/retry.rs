@@ -1,5 +1,5 @@
-//! Opens failed chunks again, and accepts doubtful ones. What may be opened or accepted, the ledger decides on the entry that
-//! it writes.
+//! Opens failed chunks again, and accepts doubtful ones. The ledger decides whether a chunk may be opened or accepted,
+//! on the entry that it writes.
 
 use super::{Operator, OperatorActions};
 use crate::export::StateKind;
@@ -19,7 +19,7 @@ impl OperatorActions {
         self.ledger.retry(id, operator).await
     }
 
-    /// Lets the source of a doubtful chunk be deleted, after somebody has looked at the copy.
+    /// Allows that the source of a doubtful chunk is deleted, after a person has checked the copy.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -31,7 +31,7 @@ impl OperatorActions {
         self.ledger.accept(id, operator).await
     }
 
-    /// Says which of the places that events name for a document is right.
+    /// Selects the right one of the places that events name for a document.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -44,7 +44,7 @@ impl OperatorActions {
         self.ledger.accept_place(id, place, operator).await
     }
 
-    /// The state of a chunk; `None` where the ledger has no such chunk.
+    /// Returns the state of a chunk; `None` if the ledger has no such chunk.
     ///
     /// # Errors
     /// When the ledger fails.

@@ -1,5 +1,5 @@
-//! Compares a copy with its receipt: is it still the one that was proved? A storage that cannot be asked proves nothing wrong:
-//! such a copy is "not checked".
+//! Compares a copy with its receipt: is it still the one that was proved? If the storage does not answer, the copy is
+//! not wrong but "not checked".
 
 use serde_json::Value;
 
@@ -13,28 +13,28 @@ use crate::export::{ChunkState, ExportReceipt, LedgerEntry, Vaults};
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 
-/// A copy that can be looked at.
+/// A copy that can be verified.
 #[derive(Debug, Clone)]
 pub struct ProvedCopy {
     pub receipt: ExportReceipt,
-    /// Where the receipt should lie in the vault.
+    /// Where the receipt should be in the vault.
     pub kept_at: BlobName,
 }
 
-/// What a look at a copy found. Nothing in both lists: it is the one that was proved.
+/// Result of a verification. Both lists are empty: the copy is the one that was proved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopyCheck {
     /// What is missing or different.
     pub wrong: Vec<String>,
-    /// What could not be looked at, and why.
+    /// What could not be checked, and why.
     pub not_checked: Vec<String>,
 }
 
-/// What `verify` found of one chunk.
+/// Result of `verify` for one chunk.
 #[derive(Debug)]
 pub enum Verified {
     Unknown,
-    /// There is no copy to look at; the state says why.
+    /// There is no copy to verify; the state says why.
     NoCopy {
         problem: String,
     },
@@ -45,14 +45,14 @@ pub enum Verified {
 }
 
 impl CopyCheck {
-    /// Whether all of it was looked at, and is the same.
+    /// Whether all of it was checked, and matches.
     pub fn is_same(&self) -> bool {
         self.wrong.is_empty() && self.not_checked.is_empty()
     }
 }
 
 impl ProvedCopy {
-    /// The copy of an entry; `None` where its state has none.
+    /// Returns the copy of an entry; `None` if its state has none.
     pub fn of(entry: &LedgerEntry) -> Option<Self> {
         Some(Self {
             receipt: entry.state.receipt()?.clone(),
@@ -60,7 +60,7 @@ impl ProvedCopy {
         })
     }
 
-    /// Looks at media, metadata and receipt.
+    /// Checks media, metadata and receipt.
     pub async fn check(&self, vaults: &Vaults, depth: Depth) -> CopyCheck {
         let receipt = &self.receipt;
         let mut check = CopyCheck::default();
@@ -95,7 +95,7 @@ impl ProvedCopy {
 }
 
 impl OperatorActions {
-    /// Verifies the copy of one chunk by what the vault says of its files.
+    /// Verifies the copy of one chunk by what the vault reports about its files.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -125,7 +125,7 @@ impl OperatorActions {
         })
     }
 
-    /// Writes into the audit log that copies were verified: one chunk, or `vault` for many.
+    /// Records in the audit log that copies were verified: one chunk, or `vault` for many.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -142,7 +142,7 @@ impl OperatorActions {
     }
 }
 
-/// What a receipt says of its files' content.
+/// What a receipt says about its files' content.
 fn contents(receipt: &ExportReceipt) -> impl Iterator<Item = (&BlobName, u64, String)> {
     receipt
         .files()

@@ -1,9 +1,9 @@
-//! A loss that an operator has acknowledged. Knows neither what was lost nor where it is written down.
+//! A loss that an operator has acknowledged. Knows neither what was lost nor where it is stored.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Who acknowledged a loss, when, and why it is not looked for any longer.
+/// Who acknowledged a loss, when, and why it is no longer searched for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
     pub at: Timestamp,

@@ -1,7 +1,7 @@
-//! One file of a document, as an event announced it: where it lies, and how it ended. Pure; it knows no vault.
+//! One file of a document, as an event announced it: its location, and how it ended. Pure; it knows no vault.
 //!
-//! A document has one file in practice. Events that name another place for it, or tell of a longer file, announce another one,
-//! and each file has a number of its own.
+//! A document has one file in practice. Events that name another location for it, or a longer file, announce another
+//! one, and each file has its own number.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct AnnouncedFile {
 }
 
 impl AnnouncedFile {
-    /// The file that a chunk tells of.
+    /// Returns the file that a chunk describes.
     pub fn of(chunk: &RecordingChunk) -> Self {
         Self {
             number: chunk.file_number,
@@ -46,7 +46,7 @@ impl AnnouncedFile {
         }
     }
 
-    /// Makes a chunk tell of this file.
+    /// Makes a chunk describe this file.
     pub fn put_into(self, chunk: &mut RecordingChunk) {
         chunk.file_number = self.number;
         chunk.locations = self.locations;
@@ -58,7 +58,7 @@ impl AnnouncedFile {
         chunk.event_time = self.event_time;
     }
 
-    /// How far the file is.
+    /// Returns the progress of the file.
     pub fn end(&self) -> ChunkEnd {
         end_of(self.end_reason.as_deref())
     }
@@ -68,7 +68,7 @@ impl AnnouncedFile {
         MediaKind::from_parts(self.content, self.format)
     }
 
-    /// Whether `newer`, from the same place, is no other file: it is not longer, and does not end otherwise.
+    /// Whether `newer`, from the same place, is the same file: it is not longer, and has no other end.
     pub fn covers(&self, newer: &Self) -> bool {
         let is_longer = matches!((self.duration_ms, newer.duration_ms), (Some(known), Some(newer)) if newer > known);
         let ends_otherwise = match (&self.end_reason, &newer.end_reason) {
@@ -81,7 +81,7 @@ impl AnnouncedFile {
 }
 
 impl RecordingChunk {
-    /// The same chunk with another of its files.
+    /// Returns the same chunk with another of its files.
     #[must_use]
     pub fn with_file(&self, file: &AnnouncedFile) -> Self {
         let mut chunk = self.clone();

@@ -1,4 +1,4 @@
-//! Events about calls: what auto-record begins and ends with.
+//! Events about calls, which start and end automatic recordings.
 //!
 //! <https://learn.microsoft.com/azure/event-grid/communication-services-voice-video-events>; `CallLegStateChanged` is the
 //! generation of 2021.
@@ -47,7 +47,7 @@ impl CallStarted {
         })
     }
 
-    /// `None` for a leg that is not being established.
+    /// Returns `None` for a leg that is not being established.
     pub(super) fn from_leg(event: Fields<'_>, data: Fields<'_>) -> Option<Self> {
         let is_established = data
             .text("CallState")
@@ -79,7 +79,7 @@ fn event_time(event: Fields<'_>) -> Option<Timestamp> {
     event.time("eventTime").or_else(|| event.time("time"))
 }
 
-/// In `data`, or in the subject `call/{serverCallId}/startedBy/{rawId}`.
+/// Reads it from `data`, or from the subject `call/{serverCallId}/startedBy/{rawId}`.
 fn server_call_id(event: Fields<'_>, data: Fields<'_>) -> Option<ServerCallId> {
     let in_subject = || subject::server_call_id(event.text("subject")?);
     data.text("serverCallId").or_else(in_subject)?.parse().ok()

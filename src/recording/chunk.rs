@@ -19,19 +19,19 @@ const BLOB_DOMAINS: [&str; 3] = [
 
 /// ACS records since 2021.
 const EARLIEST_SECONDS: i64 = 1_577_836_800;
-/// How far the clocks of ACS, Event Grid and this machine may be apart.
+/// The largest difference between the clocks of ACS, Event Grid and this machine.
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
-/// Longer than ACS keeps a file, a recording's end is not before its announcement.
+/// Longer than ACS keeps a file: no recording ends this long before its announcement.
 const LONGEST_UNANNOUNCED: SignedDuration = SignedDuration::from_hours(7 * 24);
-/// Members that later events add to a chunk, all together.
+/// Limit for all members together that later events add to a chunk.
 const OTHER_LIMIT_BYTES: usize = 64 << 10;
 
-/// Characters of a recording's stand-in whose call has an id of greatest length: at most four bytes each.
+/// Characters of a recording's substitute id for a call with the longest id: at most four bytes each.
 const STAND_IN_CHARS: usize = 250;
 
-/// Where the parts of a chunk lie at ACS: the event's texts, verbatim.
+/// The locations of a chunk's parts at ACS: the event's texts, verbatim.
 ///
-/// They are claims of an event that anybody may have made up; nothing is sent to them before the source has admitted them.
+/// They are claims of an event that anyone may have forged; no request is sent to them before the source admits them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChunkLocations {
@@ -46,7 +46,7 @@ pub struct ChunkLocations {
 #[serde(rename_all = "camelCase")]
 pub struct RecordingChunk {
     pub document_id: DocumentId,
-    /// Which of the document's files this tells of.
+    /// The number of the document's file that this describes.
     #[serde(
         default,
         rename = "place",
@@ -67,29 +67,29 @@ pub struct RecordingChunk {
     /// `SessionEnded`, `ChunkMaximumSizeExceeded`, …
     pub end_reason: Option<String>,
     pub locations: ChunkLocations,
-    /// Where the files lie, if not at ACS: the event's `storageType`, `AzureBlob` for one.
+    /// Where the files are, if not at ACS: the event's `storageType`, for example `AzureBlob`.
     #[serde(default)]
     pub storage_type: Option<String>,
     pub event_id: Option<String>,
     pub event_time: Option<Timestamp>,
-    /// What else the event said, kept as it came: members of the chunk by their names, those around it as `data.…` and
+    /// Other members of the event, unchanged: those of the chunk by their names, those around it as `data.…` and
     /// `event.…`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub other: Map<String, Value>,
 }
 
-/// How far the file of a chunk is, as its event says.
+/// Progress of a chunk's file, by its event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ChunkEnd {
-    /// It does not change any more. So it is where an event says nothing of it.
+    /// It no longer changes. The default if an event says nothing.
     Final,
-    /// `ChunkIsBeingRecorded`: it grows, and another event comes when it is final.
+    /// `ChunkIsBeingRecorded`: it grows, and another event follows when it is final.
     BeingRecorded,
-    /// `ChunkUploadFailure`: what ACS has is not all that was recorded.
+    /// `ChunkUploadFailure`: ACS has only a part of what was recorded.
     Failed,
 }
 
-/// What became of a later event's word on a chunk.
+/// What a later event added to a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Absorbed {
     Nothing,
@@ -97,7 +97,7 @@ pub enum Absorbed {
 }
 
 impl ChunkLocations {
-    /// Whether a later event that names `newer` tells of the same files. One that names no place tells of them; one that names
+    /// Whether a later event that names `newer` describes the same files. One that names no place does; one that names
     /// a place where none was known does not.
     pub fn is_same_place(&self, newer: &Self) -> bool {
         let is_same_content = match (&self.content, &newer.content) {
@@ -112,8 +112,8 @@ impl ChunkLocations {
         is_same_content && is_same_metadata
     }
 
-    /// Takes over what `newer`, which tells of the same files, names besides. What is deleted must be what was read: a delete
-    /// location comes only with a content location.
+    /// Adds what `newer`, which describes the same files, names in addition. What is deleted must be what was read: a
+    /// delete location comes only with a content location.
     pub fn complete(&mut self, newer: &Self) {
         let names_what_is_read = newer.content.is_some();
         self.content = self.content.take().or_else(|| newer.content.clone());
@@ -124,7 +124,7 @@ impl ChunkLocations {
     }
 }
 
-/// How far a file is that ended for this reason.
+/// Returns the progress of a file that ended for this reason.
 pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
     let reason = end_reason.unwrap_or_default();
     if reason.eq_ignore_ascii_case("ChunkIsBeingRecorded") {
@@ -137,7 +137,7 @@ pub(super) fn end_of(end_reason: Option<&str>) -> ChunkEnd {
 }
 
 impl RecordingChunk {
-    /// How far its file is.
+    /// Returns the progress of its file.
     pub fn end(&self) -> ChunkEnd {
         end_of(self.end_reason.as_deref())
     }
@@ -192,14 +192,15 @@ impl RecordingChunk {
             || self.locations.content.as_deref().is_some_and(is_blob_host)
     }
 
-    /// What its recording is kept under. Events of 2021 name no recording: then the call, or else the document, stands for it.
+    /// Returns the id that its recording is filed under. Events of 2021 name no recording: then an id derived from the
+    /// call, or from the document.
     pub fn filed_under(&self) -> RecordingId {
         let stand_in = || self.stand_in_of_call();
         let recording = self.recording_id.clone().or_else(stand_in);
         recording.unwrap_or_else(|| self.stand_in_of_document())
     }
 
-    /// Every name that its recording is filed under, or was before an event added the call or the recording.
+    /// Returns every name that its recording is filed under, or was before an event added the call or the recording.
     pub fn filing_names(&self) -> impl Iterator<Item = RecordingId> + Send {
         let stand_ins = [self.stand_in_of_call(), Some(self.stand_in_of_document())];
         [self.recording_id.clone()]
@@ -217,7 +218,7 @@ impl RecordingChunk {
         stand_in(&format!("document {}", self.document_id))
     }
 
-    /// When the recording began, by its event, unless that cannot be.
+    /// Returns when the recording began, by its event, unless that is implausible.
     pub fn plausible_start(&self, recorded_at: Timestamp) -> Option<Timestamp> {
         self.started_at
             .filter(|at| is_plausible(*at, Some(recorded_at)))
@@ -228,15 +229,16 @@ impl RecordingChunk {
             .filter(|at| is_plausible(*at, Some(recorded_at)))
     }
 
-    /// The day it is filed under: of its start, else of its event, else of its arrival.
+    /// Returns the day it is filed under: of its start, else of its event, else of its arrival.
     pub fn filed_at(&self, recorded_at: Timestamp) -> Timestamp {
         self.plausible_start(recorded_at)
             .or_else(|| self.plausible_event_time(recorded_at))
             .unwrap_or(recorded_at)
     }
 
-    /// When ACS drops the file, by the most cautious reading: `retention` after the recording's end or the event's time,
-    /// whichever is earlier; after `recorded_at` when the event tells neither. The event carries no expiry of its own.
+    /// Returns when ACS drops the file, by the most cautious reading: `retention` after the recording's end or the
+    /// event's time, whichever is earlier; after `recorded_at` if the event has neither. The event names no
+    /// expiry.
     pub fn expires_at(&self, recorded_at: Timestamp, retention: Duration) -> Timestamp {
         let event_time = self.plausible_event_time(recorded_at);
         let announced_at = event_time.unwrap_or(recorded_at);
@@ -260,8 +262,8 @@ impl RecordingChunk {
         ready_at.checked_add(retention).unwrap_or(Timestamp::MAX)
     }
 
-    /// Takes over what `newer` knows and `self` lacks (a later event may add the delete location). Only for an event that
-    /// tells of the same files.
+    /// Adds what `newer` knows and `self` lacks (a later event may add the delete location). Only for an event that
+    /// describes the same files.
     pub fn absorb(&mut self, newer: &Self) -> Absorbed {
         let before = self.clone();
         let newer = newer.clone();
@@ -285,7 +287,7 @@ impl RecordingChunk {
         }
     }
 
-    /// Unknown members of events that come again and again do not add up without end.
+    /// Limits the unknown members of repeated events, so that they do not add up without end.
     fn absorb_other(&mut self, newer: Map<String, Value>) {
         let is_new = |name: &String| !self.other.contains_key(name);
         let added: Map<String, Value> =
@@ -306,7 +308,7 @@ pub(super) fn is_plausible(at: Timestamp, followed_at: Option<Timestamp>) -> boo
         && followed_at.is_none_or(|followed_at| at.duration_since(followed_at) <= CLOCK_SKEW)
 }
 
-/// The id that stands for a recording that no event names. A call's id that leaves no room for a word before it is cut.
+/// Returns the substitute id of a recording that no event names. A call's id that is too long for the prefix is cut.
 fn stand_in(text: &str) -> RecordingId {
     let cut = || text.chars().take(STAND_IN_CHARS).collect::<String>();
     text.parse()

@@ -1,5 +1,5 @@
-//! Which object a deletion at ACS would delete, decided by URLs in exactly the form in which they are sent. Pure: it knows
-//! neither hosts that may be trusted, nor holds, nor what is in the vault.
+//! Decides which object a deletion at ACS would delete, by URLs in exactly the form in which they are sent. Pure: it
+//! knows neither trusted hosts, nor holds, nor what is in the vault.
 //!
 //! ```text
 //! documentId          0-eus-d12-801b…
@@ -7,15 +7,15 @@
 //! metadataLocation    https://<host>/v1/objects/0-eus-d12-801b…/content/acsmetadata
 //! deleteLocation      https://<host>/v1/objects/0-eus-d12-801b…[/content/deletedata]
 //! ```
-//! An event is not trusted: one that reads object X, files it as Y and deletes Z would lose a recording. So all four have
-//! to name one object; hosts may differ.
+//! An event is not trusted: one that reads object X, files it as Y and deletes Z would lose a recording. So all four
+//! must name one object; hosts may differ.
 
 use url::Url;
 
 use super::chunk::{ChunkLocations, RecordingChunk};
 use super::id::DocumentId;
 
-/// What becomes of a source whose `deleteLocation` names another object than its document (event documentation of 2022-12).
+/// What to do if a `deleteLocation` names another object than its document (event documentation of 2022-12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnOtherObject {
     /// It stays at ACS until ACS drops it.
@@ -32,7 +32,7 @@ pub struct DeleteLocation {
     document: DocumentId,
 }
 
-/// Why the source of a chunk is not deleted by us.
+/// Why we do not delete the source of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SourceKept {
     #[error("the event named no {0}")]
@@ -57,7 +57,7 @@ pub enum SourceKept {
     },
 }
 
-/// Why a text is not the URL of an object. The text itself may hold anything, and is not repeated.
+/// Why a text is not the URL of an object. The text may hold anything, and is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotAnObject {
     #[error("is not a URL")]
@@ -76,7 +76,7 @@ const OBJECTS: &str = "/v1/objects/";
 const DELETE_DATA: &str = "/content/deletedata";
 
 impl DeleteLocation {
-    /// The location by which the source of `chunk` may be deleted.
+    /// Returns the location by which the source of `chunk` may be deleted.
     ///
     /// # Errors
     /// When an id or a location does not name the chunk's own object: its source is left to ACS's own expiry.
@@ -107,22 +107,22 @@ impl DeleteLocation {
         })
     }
 
-    /// What is sent, unchanged.
+    /// Returns what is sent, unchanged.
     pub fn url(&self) -> &Url {
         &self.url
     }
 
-    /// The chunk whose source this is.
+    /// Returns the chunk whose source this is.
     pub fn document_id(&self) -> &DocumentId {
         &self.document
     }
 
-    /// The object that is deleted.
+    /// Returns the object that is deleted.
     pub fn object_id(&self) -> &DocumentId {
         &self.object
     }
 
-    /// The object that is deleted where it is not the chunk's document.
+    /// Returns the object that is deleted if it is not the chunk's document.
     pub fn other_object(&self) -> Option<&DocumentId> {
         (self.object != self.document).then_some(&self.object)
     }
@@ -133,7 +133,7 @@ impl DeleteLocation {
     }
 }
 
-/// Whether the media lies where ACS keeps the document's own object.
+/// Whether the media is where ACS keeps the document's own object.
 pub fn names_own_object(document: &DocumentId, locations: &ChunkLocations) -> bool {
     let content = locations.content.as_deref();
     content.is_some_and(|content| is_content_of(document, "contentLocation", content).is_ok())
@@ -185,8 +185,8 @@ fn content_object(location: &str) -> Result<DocumentId, NotAnObject> {
         .ok_or(NotAnObject::Path("/content/<name>"))
 }
 
-/// Parsed only if parsing changes nothing: what was compared is what goes out. That leaves no room for dot segments, tabs,
-/// newlines, backslashes, default ports, upper-case or Unicode hosts.
+/// Parses a URL only if parsing changes nothing: what was compared is what is sent. That leaves no room for dot
+/// segments, tabs, newlines, backslashes, default ports, upper-case or Unicode hosts.
 fn url_as_sent(location: &str) -> Result<Url, NotAnObject> {
     let url = Url::parse(location).map_err(|_| NotAnObject::NotAUrl)?;
     if url.as_str() != location {

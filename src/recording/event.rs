@@ -19,19 +19,19 @@ use shared::SharedFields;
 /// The event type, compared without regard to case.
 pub const EVENT_TYPE: &str = "Microsoft.Communication.RecordingFileStatusUpdated";
 
-/// An event of any type, as far as this product cares.
+/// An event of any type, as far as this product uses it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum IncomingEvent {
     RecordingFileStatusUpdated(RecordingFileStatusUpdated),
     CallStarted(CallStarted),
     CallEnded(CallEnded),
-    /// Somebody else's: acknowledged and ignored.
+    /// An event for another product: acknowledged and ignored.
     Other {
         event_type: String,
     },
 }
 
-/// The chunks that one event announces. A bad chunk does not spoil its neighbours.
+/// The chunks that one event announces. An invalid chunk does not affect the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingFileStatusUpdated {
     pub event_id: Option<String>,
@@ -40,7 +40,7 @@ pub struct RecordingFileStatusUpdated {
     pub recording_id: Option<RecordingId>,
     pub server_call_id: Option<ServerCallId>,
     pub started_at: Option<Timestamp>,
-    /// Whether it says that the recording is over, so that no more chunks are to come.
+    /// Whether it says that the recording has ended, so that no more chunks follow.
     pub is_last: bool,
     pub chunks: Vec<RecordingChunk>,
     /// The first of the refused chunks.
@@ -162,10 +162,10 @@ impl RecordingFileStatusUpdated {
     }
 }
 
-/// Whether the recording is over, by the reasons of its session and of its chunks.
+/// Whether the recording has ended, by the reasons of its session and of its chunks.
 fn is_last(data: Fields<'_>, chunks: &[RecordingChunk]) -> bool {
     let is_end = |reason: &str| reason.eq_ignore_ascii_case("SessionEnded");
-    // A chunk of a recording that goes on may come with a reason of its own.
+    // A chunk of a recording that continues may have its own reason.
     let goes_on = |reason: &str| {
         reason.starts_with("ChunkMaximum") || reason.eq_ignore_ascii_case("ChunkIsBeingRecorded")
     };
@@ -180,7 +180,7 @@ fn is_last(data: Fields<'_>, chunks: &[RecordingChunk]) -> bool {
     has_reason(&is_end) || session_ended && !has_reason(&goes_on)
 }
 
-/// `data_base64` of CloudEvents: JSON whose sender did not say so.
+/// Reads `data_base64` of CloudEvents: JSON whose sender did not declare it as JSON.
 fn decoded_data(event: Fields<'_>) -> Option<Value> {
     let decoded = BASE64_STANDARD
         .decode(event.text("data_base64")?.trim())

@@ -1,4 +1,4 @@
-//! Which of a document's files: pure, and it knows neither events nor vaults.
+//! The number of a document's file: pure, and it knows neither events nor vaults.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Files of one document that are exported.
 pub const MOST_FILES: u8 = 4;
 
-/// Which file of its document: 1, or 2 to 4 for one that a later event announced beside it.
+/// Number of a file of its document: 1, or 2 to 4 for a file that a later event announced in addition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct FileNumber(u8);

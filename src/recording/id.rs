@@ -1,7 +1,7 @@
-//! Identifiers as newtypes. `FromStr` is the only door: an id that reached a type is valid.
+//! Identifiers as newtypes. `FromStr` is the only constructor: an id of such a type is valid.
 //!
-//! ACS's ids are base64, and one id is written with and without its padding, in the one alphabet and in the other. A type
-//! keeps the text for the wire; `Eq`, `Ord`, `Hash` and keys use [`canonical`].
+//! ACS's ids are base64, and one id is written with and without its padding, and in either alphabet. A type keeps the
+//! text for the wire; `Eq`, `Ord`, `Hash` and keys use [`canonical`].
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -60,7 +60,7 @@ fn check(
     }
 }
 
-/// The one form of an id: base64 in the URL alphabet, without padding. A text that is no base64 is its own form.
+/// Returns the one form of an id: base64 in the URL alphabet, without padding. Text that is not base64 stays as it is.
 pub fn canonical(id: &str) -> Cow<'_, str> {
     let body = id.trim_end_matches('=');
     let is_base64 = !body.is_empty()
@@ -87,12 +87,12 @@ macro_rules! id {
         pub struct $name(String);
 
         impl $name {
-            /// The id as text, exactly as it was received.
+            /// Returns the id as text, exactly as it was received.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// The form that is compared, hashed and used in keys.
+            /// Returns the form that is compared, hashed and used in keys.
             pub fn key(&self) -> Cow<'_, str> {
                 canonical(&self.0)
             }

@@ -1,4 +1,4 @@
-//! Reading JSON as ACS and Event Grid really write it: any key casing, numbers as number, float or string, nulls for "absent".
+//! Reads JSON as ACS and Event Grid write it: any key casing, numbers as number, float or string, null as absent.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ impl<'a> Fields<'a> {
             .filter(|value| !value.is_null())
     }
 
-    /// The members that are none of `known`, with `prefix` before their names.
+    /// Returns the members that are not `known`, with `prefix` before their names.
     pub(crate) fn others(
         self,
         known: &'a [&str],
@@ -48,14 +48,14 @@ impl<'a> Fields<'a> {
             .map(Vec::as_slice)
     }
 
-    /// A non-empty text.
+    /// Returns a non-empty text.
     pub(crate) fn text(self, name: &str) -> Option<&'a str> {
         self.value(name)
             .and_then(Value::as_str)
             .filter(|text| !text.is_empty())
     }
 
-    /// A number written as `0`, `0.0` or `"0"`.
+    /// Returns a number written as `0`, `0.0` or `"0"`.
     pub(crate) fn number(self, name: &str) -> Option<f64> {
         match self.value(name)? {
             Value::Number(number) => number.as_f64(),
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
         .filter(|number| number.is_finite())
     }
 
-    /// A whole, non-negative number that fits 32 bits, in any of the forms of [`Fields::number`].
+    /// Returns a whole, non-negative number that fits 32 bits, in any of the forms of [`Fields::number`].
     pub(crate) fn count(self, name: &str) -> Option<u32> {
         let number = self.number(name)?;
         let whole = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);

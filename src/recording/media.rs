@@ -51,7 +51,7 @@ kind!(
     FormatKind { Wav = "wav", Mp3 = "mp3", Mp4 = "mp4" }
 );
 
-/// Content and format together: what decides a file's name and media type.
+/// Content and format together, which decide a file's name and media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MediaKind {
     pub content: ContentKind,
@@ -59,7 +59,7 @@ pub struct MediaKind {
 }
 
 impl MediaKind {
-    /// ACS's default when nothing was asked for: audio and video, mixed, mp4.
+    /// ACS's default if nothing was asked for: audio and video, mixed, mp4.
     pub const DEFAULT: Self = Self {
         content: ContentKind::AudioVideo,
         format: FormatKind::Mp4,
@@ -72,7 +72,7 @@ impl MediaKind {
             (None, Some(FormatKind::Mp4)) => (ContentKind::AudioVideo, FormatKind::Mp4),
             (None, Some(format)) => (ContentKind::Audio, format),
             (Some(ContentKind::AudioVideo), None) => (ContentKind::AudioVideo, FormatKind::Mp4),
-            // Audio is wav or mp3: the format has to come from elsewhere.
+            // Audio is wav or mp3: the format must come from elsewhere.
             (Some(ContentKind::Audio), None) | (None, None) => return None,
         };
         Some(Self { content, format })

@@ -1,8 +1,8 @@
 //! The metadata file ACS writes beside each chunk (`acsmetadata`).
 //!
-//! Its bytes are archived unchanged; this is only a lenient reading of the parts the export decides by.
-//! Wire traps (recorded answers of the service): durations are floats, `sampleRate` may be a string, and files of
-//! mid-2021 have the values of `contentType` and `channelType` swapped.
+//! Its bytes are archived unchanged; this is a lenient reading of only the parts that the export needs for its
+//! decisions. Wire traps (recorded answers of the service): durations are floats, `sampleRate` may be a string, and
+//! files of mid-2021 have the values of `contentType` and `channelType` swapped.
 
 use std::collections::HashSet;
 
@@ -13,17 +13,17 @@ use serde_json::Value;
 use super::lenient::Fields;
 use super::media::{ChannelKind, ContentKind, FormatKind, MediaKind};
 
-/// Participants of one file that the ledger keeps and the index has; their file has all of them.
+/// Participants of one file that the ledger and the index keep; the file has all of them.
 const PARTICIPANTS_KEPT: usize = 1000;
 
-/// The readable part of a metadata file; whatever is missing or odd is `None`.
+/// The readable part of a metadata file; whatever is missing or implausible is `None`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordingMetadata {
     pub content: Option<ContentKind>,
     pub format: Option<FormatKind>,
     /// Length of the chunk in milliseconds, pauses included.
     pub chunk_duration_ms: Option<f64>,
-    /// The pauses among it in milliseconds, summed up; 0 where none are told.
+    /// The sum of its pauses in milliseconds; 0 if there are none.
     pub pauses_ms: f64,
     pub channels: Option<ChannelKind>,
     /// `audioConfiguration.channels`.
@@ -51,7 +51,7 @@ pub struct PauseInterval {
     pub duration_ms: u64,
 }
 
-/// What the ledger keeps of a metadata file, so that no list has to read files.
+/// What the ledger keeps of a metadata file, so that no list needs to read files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MetadataSummary {
@@ -75,7 +75,7 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl MetadataSummary {
-    /// Adds somebody, as far as there is room. The same one twice is one.
+    /// Adds a participant, if there is room. Duplicates are ignored.
     pub fn add_participant(&mut self, participant: Participant) {
         let is_known = |known: &Participant| known.id.eq_ignore_ascii_case(&participant.id);
         if self.participants.iter().any(is_known) {
@@ -127,7 +127,7 @@ impl RecordingMetadata {
         }
     }
 
-    /// What is kept of it in the ledger.
+    /// Returns what the ledger keeps.
     pub fn summary(mut self) -> MetadataSummary {
         let participants_omitted = self.participants.len().saturating_sub(PARTICIPANTS_KEPT);
         self.participants.truncate(PARTICIPANTS_KEPT);
@@ -142,20 +142,20 @@ impl RecordingMetadata {
         }
     }
 
-    /// What the chunk holds, if the metadata tells.
+    /// Returns what the chunk holds, if the metadata says.
     pub fn media_kind(&self) -> Option<MediaKind> {
         MediaKind::from_parts(self.content, self.format)
     }
 }
 
-/// Sums up `pauseResumeIntervals`, an array of `{"startTime", "duration"}`; an odd one counts as nothing.
+/// Sums up `pauseResumeIntervals`, an array of `{"startTime", "duration"}`; an implausible one counts as nothing.
 fn pauses_ms(fields: Fields<'_>) -> f64 {
     let pauses = fields
         .array("pauseResumeIntervals")
         .unwrap_or_default()
         .iter()
         .filter_map(Fields::of);
-    // Written out, as a sum of no floats is -0.0; and a sum of finite ones may not be finite.
+    // Not `sum`: a sum of no floats is -0.0. A sum of finite floats may not be finite.
     let sum = pauses
         .filter_map(|pause| pause.number("duration"))
         .filter(|ms| *ms > 0.0)
@@ -163,7 +163,7 @@ fn pauses_ms(fields: Fields<'_>) -> f64 {
     sum.min(f64::MAX)
 }
 
-/// `participants[{participantId, channel?}]`; the same one twice is one.
+/// Reads `participants[{participantId, channel?}]`; ignores duplicates.
 fn participants(fields: Fields<'_>) -> Vec<Participant> {
     let mut seen = HashSet::new();
     let told = fields
@@ -187,7 +187,7 @@ fn participants(fields: Fields<'_>) -> Vec<Participant> {
     .collect()
 }
 
-/// The pauses whose place within the chunk can be told.
+/// Returns the pauses whose place within the chunk is known.
 fn pauses(fields: Fields<'_>) -> Vec<PauseInterval> {
     let Some(began_at) = fields.time("chunkStartTime") else {
         return Vec::new();
@@ -209,7 +209,7 @@ fn pauses(fields: Fields<'_>) -> Vec<PauseInterval> {
     .collect()
 }
 
-/// Milliseconds without their fraction; what is negative or absurd is not told.
+/// Returns milliseconds without their fraction; `None` for what is negative or implausible.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

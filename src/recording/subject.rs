@@ -1,6 +1,6 @@
-//! The ids in an event's subject, found by their markers: every generation of events has another number of segments.
+//! Finds the ids in an event's subject by their markers: every generation of events has another number of segments.
 //!
-//! An id may hold slashes itself (a server call id is base64): it ends at the next marker, not at the next slash.
+//! An id may contain slashes itself (a server call id is base64): it ends at the next marker, not at the next slash.
 
 use super::id::{CallId, RecordingId, ServerCallId};
 
@@ -38,11 +38,11 @@ pub(super) fn server_call_id(subject: &str) -> Option<&str> {
     value_after(subject, "call", &CALL_MARKERS)
 }
 
-/// What stands between `marker` and the next of the other `markers`, or the end.
+/// Returns the text between `marker` and the next of the other `markers`, or the end.
 fn value_after<'a>(subject: &'a str, marker: &str, markers: &[&str]) -> Option<&'a str> {
     let mut start = None;
     let mut offset = 0;
-    // Each marker stands once: what is spelled like one that was there already belongs to an id.
+    // Each marker occurs once: a repetition of its spelling belongs to an id.
     let mut ahead: Vec<&str> = markers.to_vec();
     for segment in subject.split('/') {
         let next = offset + segment.len() + 1;

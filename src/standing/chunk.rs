@@ -7,7 +7,7 @@ use crate::export::entry::LedgerEntry;
 use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 
-/// The standing of a chunk at a time.
+/// Returns the standing of a chunk at a time.
 pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     match &entry.state {
         ChunkState::Pending => pending(entry, now),
@@ -53,7 +53,7 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     assessment.until(entry.expires_at)
 }
 
-/// There is a proved copy: in which vault, and is it what it should be?
+/// Classifies a proved copy: which vault has it, and is it what it should be?
 fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
     let place = match receipt.vault() {
         VaultName::Home => Assessment::plain(Standing::Verified),
@@ -82,7 +82,7 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
     Assessment::of_parts(parts.into_iter().flatten().collect())
 }
 
-/// Events name several places for one document: which file is right, an operator says.
+/// Handles several places for one document: an operator decides which file is right.
 fn disputed(entry: &LedgerEntry) -> Option<Assessment> {
     let places = entry.disputed_places()?;
     let reason = format!("has {places} places by its events; `accept --place` says which is right");
@@ -107,7 +107,7 @@ fn lost(reason: &str) -> Assessment {
     Assessment::because(Standing::Lost, reason, OperatorStep::Acknowledge)
 }
 
-/// What a person has acknowledged keeps its reason, and asks for nothing any more.
+/// Applies an acknowledgement: the standing keeps its reason, and no longer asks for anything.
 fn acknowledged_or(entry: &LedgerEntry, part: Assessment) -> Assessment {
     let Some(acknowledgement) = &entry.acknowledged else {
         return part;

@@ -27,7 +27,7 @@ pub enum ChunkEntry {
 }
 
 impl ChunkEntry {
-    /// The entry, where there is a readable one.
+    /// Returns the entry, if there is a readable one.
     pub fn found(&self) -> Option<&LedgerEntry> {
         match self {
             Self::Found(entry) => Some(entry),
@@ -36,7 +36,7 @@ impl ChunkEntry {
     }
 }
 
-/// The standing of a recording at a time.
+/// Returns the standing of a recording at a time.
 pub fn of_recording(
     account: &RegisteredRecording,
     chunks: &[KnownChunk],
@@ -47,7 +47,7 @@ pub fn of_recording(
     Assessment::of_parts(parts)
 }
 
-/// A chunk as a part of its recording: its reasons name it.
+/// Classifies a chunk as a part of its recording: its reasons name it.
 fn of_known(chunk: &KnownChunk, rules: Rules) -> Assessment {
     let KnownChunk {
         index, document_id, ..
@@ -65,7 +65,7 @@ fn of_known(chunk: &KnownChunk, rules: Rules) -> Assessment {
     part
 }
 
-/// What the account alone says. `None`: nothing, its chunks decide.
+/// Returns the standing by the account alone. `None`: its chunks decide.
 fn of_account(
     account: &RegisteredRecording,
     chunks: &[KnownChunk],
@@ -137,7 +137,7 @@ fn of_account(
     Some(acknowledged_or(account, &problems, part))
 }
 
-/// What is wrong with a recording as a whole, whatever becomes of its single chunks. Time does not change it.
+/// Returns what is wrong with a recording as a whole, whatever happens to its single chunks. Time does not change it.
 pub fn problems(account: &RegisteredRecording, chunks: &[KnownChunk]) -> Vec<String> {
     match &account.status {
         RecordingStatus::Running => Vec::new(),
@@ -153,7 +153,7 @@ pub fn problems(account: &RegisteredRecording, chunks: &[KnownChunk]) -> Vec<Str
     }
 }
 
-/// Says how much of the recording its files lack, by what event and metadata say of their lengths.
+/// Says how much of the recording its files lack, by the lengths in event and metadata.
 fn gap(chunks: &[KnownChunk]) -> Option<String> {
     let entries = chunks.iter().map(|chunk| chunk.entry.found());
     let entries = entries.collect::<Option<Vec<&LedgerEntry>>>()?;

@@ -1,6 +1,6 @@
 //! The verdict: is everything safe, and if not, what is wrong, worst first, and what is not known. Pure.
 //!
-//! "Safe" is said only of what was looked at: every recording is settled, everything announced was readable, the sweep runs,
+//! "Safe" covers only what was checked: every recording is settled, everything announced was readable, the sweep runs,
 //! and a complete check is recent. It must not know how any of that is found out.
 
 use std::fmt;
@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 
 use super::{Concern, Counts, Standing};
 
-/// A complete check is made each night; older than this it says nothing of today.
+/// A complete check runs each night; an older one says nothing about today.
 pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
-/// The timer sweeps each minute; after longer something keeps it from running.
+/// The timer sweeps each minute; a longer interval means that something prevents it.
 pub const SWEEP_IS_LATE: SignedDuration = SignedDuration::from_mins(10);
 
 /// The verdict in one word.
@@ -38,13 +38,13 @@ pub struct Facts {
     pub as_of: Timestamp,
     /// Recordings by standing: all that are not settled, and those that were acknowledged.
     pub recordings: Counts,
-    /// There are more; they were not looked at.
+    /// There are more that were not read.
     pub is_capped: bool,
     /// The nearest deadline of a recording that is not settled.
     pub first_deadline: Option<Timestamp>,
     /// Chunks with unreadable entries, of which no recording is known.
     pub unreadable_chunks: usize,
-    /// Events that could not be read and were not dealt with.
+    /// Unreadable events that are not handled yet.
     pub poison: usize,
     pub last_sweep: Option<Timestamp>,
     pub check: Option<CheckSummary>,
@@ -137,7 +137,7 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// Judges what is known.
+/// Derives the verdict from what is known.
 pub fn verdict(facts: Facts) -> Verdict {
     let problems = problems(&facts);
     let not_checked = not_checked(&facts);
@@ -190,7 +190,7 @@ pub fn verdict(facts: Facts) -> Verdict {
     }
 }
 
-/// What needs a person, worst first.
+/// Lists what needs a person, worst first.
 fn problems(facts: &Facts) -> Vec<String> {
     let mut problems = Vec::new();
     match facts.storage {
@@ -234,7 +234,7 @@ fn problems(facts: &Facts) -> Vec<String> {
     problems
 }
 
-/// What the verdict says nothing of.
+/// Lists what the verdict does not cover.
 fn not_checked(facts: &Facts) -> Vec<String> {
     let mut unchecked = Vec::new();
     if facts.is_capped {

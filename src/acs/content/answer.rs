@@ -1,4 +1,4 @@
-//! What a content host's answer says: how much of which version of the file it holds, or why it holds nothing.
+//! What a content host's answer says: how much of which version of the file it has, or why it has nothing.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use crate::acs::error::{AcsErrorAnswer, is_credential_refused};
 use crate::acs::http::{AcsHttp, retry_after};
 use crate::export::source::{SourceError, Validator};
 
-/// An error's body is a few hundred bytes; a host that does not send it is not waited for.
+/// An error's body is a few hundred bytes; a host that does not send it in this time is not waited for.
 const READING_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Which bytes an answer holds.
+/// The bytes that an answer has.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ContentRange {
     pub first: u64,
@@ -23,7 +23,7 @@ pub(super) struct ContentRange {
     pub total_bytes: u64,
 }
 
-/// Checks that an answer holds bytes of the file, as they lie at ACS, and says which.
+/// Checks that an answer has unencoded bytes of the file, and returns which.
 pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError> {
     let status = response.status();
     if header(response, &CONTENT_TYPE).is_some_and(is_page) {
@@ -31,7 +31,7 @@ pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError>
             "ACS answered {status} with a web page"
         )));
     }
-    // We ask for none, and the archive is byte for byte: an encoded body would be kept as it is on the wire.
+    // We ask for no encoding, and the archive is byte for byte: an encoded body would be stored as it is on the wire.
     if let Some(encoding) = header(response, &CONTENT_ENCODING).filter(|it| !is_identity(it)) {
         let encoding: String = encoding.chars().take(40).collect();
         return Err(SourceError::transient(format!(
@@ -41,7 +41,7 @@ pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError>
     let range = header(response, &CONTENT_RANGE).and_then(parse_content_range);
     match (range, response.content_length()) {
         (Some(range), Some(length)) if length > range.end - range.first => {
-            Err(SourceError::transient("ACS sends more than it says"))
+            Err(SourceError::transient("ACS sends more than its range"))
         }
         (Some(range), _) => Ok(range),
         (None, Some(length)) if status == StatusCode::OK => Ok(ContentRange {
@@ -55,7 +55,7 @@ pub(super) fn range_of(response: &Response) -> Result<ContentRange, SourceError>
     }
 }
 
-/// The version of the file: `ETag`, or else `Last-Modified`. ACS was never seen to send one.
+/// Returns the version of the file: `ETag`, or else `Last-Modified`. ACS has never been seen to send an `ETag`.
 pub(super) fn validator_of(response: &Response) -> Option<Validator> {
     [ETAG, LAST_MODIFIED]
         .iter()
@@ -73,7 +73,7 @@ pub(super) async fn failure(http: &AcsHttp, response: Response) -> SourceError {
     }
     let retry_after = retry_after(&response);
     let host = response.url().host_str().unwrap_or_default().to_owned();
-    // What the headers say is known before the body is.
+    // The headers are available before the body.
     let known = AcsErrorAnswer::from_headers(response.headers());
     let reading = AcsErrorAnswer::from_response(response);
     let answer = tokio::time::timeout(READING_DEADLINE, reading)
@@ -101,7 +101,7 @@ fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
         .and_then(|value| value.to_str().ok())
 }
 
-/// Files come as `application/octet-stream`; a page for people is an error of the front end, whatever its status.
+/// Files have the type `application/octet-stream`; an HTML page is an error of the front end, whatever its status.
 fn is_page(content_type: &str) -> bool {
     content_type.to_ascii_lowercase().starts_with("text/html")
 }

@@ -1,4 +1,4 @@
-//! The complete check of accounts and entries: each is read and classified, and each copy at home must be there.
+//! The complete check of accounts and entries: each is read and classified, and each copy at home must exist.
 
 use futures::{StreamExt as _, TryStreamExt as _};
 
@@ -15,7 +15,7 @@ use crate::store::documents::DocumentError;
 type Problem = Option<(String, String)>;
 
 impl Catalogue {
-    /// A page of all recordings. Returns after which the next begins.
+    /// Checks a page of all recordings. Returns after which name the next page begins.
     pub(super) async fn check_recordings(
         &self,
         after: Option<&str>,
@@ -41,7 +41,7 @@ impl Catalogue {
         Ok(next)
     }
 
-    /// A page of all chunks. Returns after which the next begins.
+    /// Checks a page of all chunks. Returns after which name the next page begins.
     pub(super) async fn check_chunks(
         &self,
         after: Option<&str>,
@@ -90,7 +90,7 @@ impl Catalogue {
         })
     }
 
-    /// Whether an account names the chunk. One that is not readable counts as unknown elsewhere.
+    /// Whether an account names the chunk. An unreadable account counts as unknown elsewhere.
     async fn is_registered(&self, entry: &LedgerEntry) -> Result<bool, CatalogueError> {
         let document_id = &entry.chunk.document_id;
         match self.register.find(&entry.chunk.filed_under()).await {

@@ -1,4 +1,4 @@
-//! The complete check of the vault: its files are listed, and compared with what the ledger has proofs of.
+//! The complete check of the vault: lists its files, and compares them with the receipts in the ledger.
 
 use std::collections::BTreeMap;
 
@@ -15,16 +15,16 @@ use crate::standing::ChunkEntry;
 const PAGE: usize = 2000;
 
 impl Catalogue {
-    /// A page of the vault's files. Returns after which the next begins.
+    /// Checks a page of the vault's files. Returns after which name the next page begins.
     pub(super) async fn check_files(
         &self,
         after: Option<&BlobName>,
         seen: &mut Seen,
     ) -> Result<Option<BlobName>, CatalogueError> {
         let mut listed = self.vaults.home().list(after, PAGE).await?;
-        // Names that are none of ours are left out, so that a page may be short and still have a next one.
+        // Files that are not ours are skipped, so a page may be short and still have a next one.
         if listed.len() == PAGE {
-            // The files of a chunk lie together; those of the last one may go on in the next page.
+            // The files of a chunk are adjacent; those of the last chunk may continue on the next page.
             let last = listed
                 .last()
                 .and_then(|blob| layout::document_of(&blob.name));
@@ -39,7 +39,7 @@ impl Catalogue {
         seen.files += listed.len();
         let mut by_chunk: BTreeMap<DocumentId, Vec<ListedBlob>> = BTreeMap::new();
         for blob in listed {
-            // What has another name is none of ours.
+            // A file with another name is not ours.
             if let Some(id) = layout::document_of(&blob.name) {
                 by_chunk.entry(id).or_default().push(blob);
             }
@@ -58,7 +58,7 @@ impl Catalogue {
     ) -> Result<(), CatalogueError> {
         let entry = match self.chunk_entry(id).await? {
             ChunkEntry::Found(entry) => entry,
-            // The check of the chunks has found it.
+            // The check of the chunks has reported it.
             ChunkEntry::Unreadable => return Ok(()),
             ChunkEntry::Absent => {
                 let subject = files
@@ -82,7 +82,7 @@ impl Catalogue {
                     ),
                 ),
                 (Some(_), _) => {}
-                // It may have been written since the list was read.
+                // It may have been written after the list was read.
                 (None, _) if self.vaults.home().version(&name).await?.is_some() => {}
                 (None, _) if !self.is_expected(id, &name).await? => {}
                 (None, _) => seen.find(
@@ -96,7 +96,7 @@ impl Catalogue {
 }
 
 impl Catalogue {
-    /// Whether the ledger still has a proof of this file at home: it may have been removed since its entry was read.
+    /// Whether the ledger still has a receipt of this file at home: it may have been removed since its entry was read.
     pub(super) async fn is_expected(
         &self,
         id: &DocumentId,
@@ -107,7 +107,7 @@ impl Catalogue {
     }
 }
 
-/// The files that the vault at home must have of a chunk; with their sizes, where those are proved.
+/// Returns the files of a chunk that the vault at home must have, with their sizes where receipts state them.
 fn expected(entry: &LedgerEntry) -> Vec<(BlobName, Option<u64>)> {
     let proved = |file: &VerifiedFile| (file.name().clone(), Some(file.size_bytes()));
     let mut files = Vec::new();

@@ -1,4 +1,4 @@
-//! One recording erased: copies, account, entries, in this order; and what is announced of it while that goes on.
+//! Erases one recording: copies, account, entries, in this order; and handles what is announced of it meanwhile.
 
 use super::Eraser;
 use crate::catalogue::CatalogueError;
@@ -18,7 +18,7 @@ pub(super) enum Outcome {
     Left(String),
 }
 
-/// What became of one recording.
+/// Outcome for one recording.
 pub(super) struct RecordingErasure {
     pub outcome: Outcome,
     /// Chunks that ACS still has and drops by itself.
@@ -74,7 +74,7 @@ impl Eraser {
             reason: reason.to_owned(),
         };
         self.catalogue.register.erase(id, &erased).await?;
-        // From now on no chunk is recorded to be exported. Those that were announced until now are in the account.
+        // From now on no new chunk is exported. The account has those that were announced until now.
         let Some(account) = self.catalogue.register.find(id).await? else {
             return Ok(Outcome::Done);
         };
@@ -84,7 +84,7 @@ impl Eraser {
         self.forget_people(person, recorded, &account).await
     }
 
-    /// Sees to it that no chunk of an erased recording is exported, whatever was announced meanwhile.
+    /// Ensures that no chunk of an erased recording is exported, whatever was announced meanwhile.
     async fn close_announced(
         &self,
         account: &RegisteredRecording,
@@ -102,8 +102,7 @@ impl Eraser {
         Ok(Outcome::Done)
     }
 
-    /// Takes out of the entries what they say of people. Those that name the person come last: by them a repeat finds the
-    /// recording.
+    /// Removes people from the entries. Entries that name the person come last: a repeat finds the recording by them.
     async fn forget_people(
         &self,
         person: &Person,
@@ -120,13 +119,13 @@ impl Eraser {
         let (naming, others): (Vec<_>, Vec<_>) = documents.partition(|(_, id)| names_person(id));
         for (index, id) in others.into_iter().chain(naming) {
             if !self.catalogue.ledger.forget_people(id).await? {
-                return Ok(left(index, "another process is at work on it; run again"));
+                return Ok(left(index, "another process is working on it; run again"));
             }
         }
         Ok(Outcome::Done)
     }
 
-    /// What keeps a recording from being touched at all.
+    /// Returns why a recording must not be erased at all.
     fn objection(&self, recorded: &KnownRecording) -> Option<String> {
         if !recorded.cases.is_empty() {
             return Some(format!("it is held for {}", holds::tags(&recorded.cases)));
@@ -134,7 +133,7 @@ impl Eraser {
         if recorded.account.is_running() {
             return Some("it is still running; run again when it has ended and is exported".into());
         }
-        // What was begun is finished: nothing more of it is exported.
+        // An erasure that was begun is finished: nothing more of it is exported.
         if recorded.account.erased.is_some() {
             return None;
         }
@@ -157,11 +156,11 @@ impl Eraser {
                 "chunk {index} is not exported yet; run again when it is"
             )),
             ChunkState::InPlace { .. } => Some(format!(
-                "chunk {index} lies in your own storage, where nothing is deleted from here"
+                "chunk {index} is in your own storage, where nothing is deleted from here"
             )),
             ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } if entry.is_external() => {
                 Some(format!(
-                    "chunk {index} lies in your own storage, where nothing is deleted from here"
+                    "chunk {index} is in your own storage, where nothing is deleted from here"
                 ))
             }
             ChunkState::Expired { .. } | ChunkState::DeadLettered { .. }
@@ -182,7 +181,7 @@ impl Eraser {
         }
     }
 
-    /// A recording of which files are still to be announced; after ACS's retention nothing more can come.
+    /// Returns what is missing while files may still be announced; after ACS's retention none can follow.
     fn incompleteness(&self, recorded: &KnownRecording) -> Option<String> {
         let now = self.catalogue.clock.now();
         let until = recorded.entries().map(|entry| entry.surely_gone_at).max()?;
@@ -196,7 +195,7 @@ impl Eraser {
         ))
     }
 
-    /// Deletes at ACS what is proved and still there, as every drive does.
+    /// Deletes at ACS what is proved and still there, as every export does.
     async fn settle(&self, id: &DocumentId) -> Result<Outcome, CatalogueError> {
         let is_exported = async || {
             let entry = self.catalogue.entry(id).await?;
@@ -235,7 +234,7 @@ impl Eraser {
             }
             Removal::NotDue => Outcome::Left("it was opened again meanwhile; run again".to_owned()),
             Removal::Busy => {
-                Outcome::Left("another process is at work on it; run again".to_owned())
+                Outcome::Left("another process is working on it; run again".to_owned())
             }
             Removal::Failed { reason, .. } => {
                 Outcome::Left(format!("the vault did not delete it: {reason}"))

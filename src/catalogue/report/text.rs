@@ -85,7 +85,7 @@ impl CompletenessReport {
         if !unsolicited.is_empty() {
             write!(
                 f,
-                "\nNot started through this app, and of no announced call: {}.",
+                "\nNot started through this app, and no event announced the call: {}.",
                 unsolicited.join(", ")
             )?;
         }

@@ -1,4 +1,4 @@
-//! What is kept of a call: its last start, and the recording that it gave. Pure.
+//! The document of a call: its last start, and the recording that it returned. Pure.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::recording::RecordingId;
 use crate::recording::id::canonical;
 use crate::store::digest::Sha256Digest;
 
-/// A start that has not come back after this long will not.
+/// A start without an answer after this long gets none.
 const ASKED_FOR: Duration = TOTAL_DEADLINE.saturating_mul(2);
-/// So long ACS is asked again for a start whose outcome is unknown; then its call is free.
+/// How long ACS is asked again for a start whose outcome is unknown; then its call is free.
 pub const RESERVED_FOR: Duration = Duration::from_mins(5);
-/// Starts that are kept although their outcome stayed unknown.
+/// Stored starts whose outcome stayed unknown.
 const MOST_FREED: usize = 8;
 
 /// `calls/<sha256 of the call>.json`.
@@ -27,16 +27,16 @@ const MOST_FREED: usize = 8;
 #[serde(rename_all = "camelCase")]
 pub(super) struct CallDocument {
     pub call: RecordedCall,
-    /// The last start, whatever became of it.
+    /// The last start, whatever its outcome.
     pub request_id: Uuid,
     pub first_sent: Timestamp,
     /// Until then the process that reserved it may still be asking.
     reserved_until: Timestamp,
-    /// What the last start gave.
+    /// What the last start returned.
     pub recording_id: Option<RecordingId>,
-    /// Kept before ACS is asked, until the recording's account has it.
+    /// Stored before ACS is asked, until the recording's account has it.
     consent: Option<Consent>,
-    /// The recording before, while the last start has not given another.
+    /// The previous recording, while the last start has not returned another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     previous: Option<RecordingId>,
     /// While the outcome of the last start is unknown.
@@ -57,7 +57,7 @@ struct OpenStart {
     started_by: Option<String>,
 }
 
-/// A start that was given up without knowing what became of it.
+/// A start that was given up with an unknown outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct FreedStart {
@@ -100,7 +100,7 @@ impl CallDocument {
         let Some(known) = known else { return Some(new) };
         let (now, is_same) = (attempt.first_sent, known.request_id == attempt.request_id);
         if known.open.is_some() && !known.is_free(now) {
-            // The same start again keeps what was written first.
+            // A repetition of the start keeps what was written first.
             return is_same.then(|| Self {
                 reserved_until: new.reserved_until,
                 ..known.clone()
@@ -141,7 +141,7 @@ impl CallDocument {
         self.open.as_ref().is_some_and(|open| open.marker == marker)
     }
 
-    /// Whether the time has passed in which ACS recognizes a repetition of the last start.
+    /// Whether ACS no longer recognizes a repetition of the last start.
     pub fn is_free(&self, now: Timestamp) -> bool {
         let until = self.first_sent.checked_add(RESERVED_FOR);
         until.is_ok_and(|until| now >= until)
@@ -151,7 +151,7 @@ impl CallDocument {
         self.recording_id.as_ref().or(self.previous.as_ref())
     }
 
-    /// The start whose outcome is unknown. It is asked for again without a callback: the key in its query is not kept.
+    /// Returns the start whose outcome is unknown. It has no callback: the key in its query is not stored.
     pub fn pending(&self, key: &str) -> Option<PendingStart> {
         let open = self.open.as_ref()?;
         Some(PendingStart {
@@ -197,7 +197,7 @@ impl CallDocument {
         }
     }
 
-    /// Gives the last start up. Who asked for it, and on what ground, is kept.
+    /// Gives up the last start. Who requested it, and on what ground, is kept.
     pub fn freed(&self, by: Uuid) -> Self {
         let mut document = self.refused();
         let Some(open) = &self.open else {
@@ -221,7 +221,7 @@ impl CallDocument {
         self.freed.iter().rev().find(|freed| freed.freed_by == by)
     }
 
-    /// Without what is kept of people who started this recording, which ended at `ended_at`.
+    /// Removes what is stored about people who started this recording, which ended at `ended_at`.
     pub fn without_consent(&self, id: &RecordingId, ended_at: Option<Timestamp>) -> Self {
         let mut document = self.clone();
         // Where the answer to its start was lost, the start was sent before it ended.
@@ -247,12 +247,12 @@ impl CallDocument {
     }
 }
 
-/// Key of a call's document. A server call id is one id in all its spellings.
+/// Returns the key of a call's document. A server call id is one id in all its spellings.
 pub(super) fn key(call: &RecordedCall) -> String {
     format!("calls/{}.json", name(call))
 }
 
-/// Key of the document that the rest of a marker, `<seconds>-<sha256>-<start>`, leads to.
+/// Returns the key of the document that the rest of a marker, `<seconds>-<sha256>-<start>`, refers to.
 pub(super) fn key_of(rest: &str) -> Option<String> {
     let name = rest.split('-').nth(1)?;
     Some(format!("calls/{name}.json"))

@@ -18,9 +18,9 @@ use crate::store::documents::DocumentError;
 
 const DUE: &str = "reports-due/";
 const PAGE: usize = 500;
-/// A day is reported on when the files of its last recordings have come, or are missing.
+/// A day is reported on when the files of its last recordings have arrived, or are missing.
 pub const REPORTED_AFTER: SignedDuration = SignedDuration::from_hours(2);
-/// A change takes far less than this from its marker to its account; after longer the marker is written again.
+/// A change usually needs far less time from its marker to its account; after longer the marker is written again.
 pub(super) const MARKER_SURELY_SEEN: Duration = Duration::from_mins(1);
 /// A change whose marker is older than this is in the account, or has written another marker.
 const MARKER_IS_OLD: SignedDuration = SignedDuration::from_mins(2);
@@ -40,7 +40,7 @@ pub struct DueDay {
 }
 
 impl LateChange {
-    /// The days of a change that come too late for the reports of those days.
+    /// Returns the days whose reports may have been made before the change.
     pub fn of(
         known: Option<&RegisteredRecording>,
         changed: &RegisteredRecording,
@@ -63,7 +63,7 @@ impl LateChange {
 }
 
 impl RecordingRegister {
-    /// Names of the accounts of recordings that began on a day (UTC), at most `limit` after `after`.
+    /// Returns names of the accounts of recordings that began on a day (UTC), at most `limit` after `after`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -87,15 +87,15 @@ impl RecordingRegister {
             .collect())
     }
 
-    /// What was kept of a day, if its report was made.
+    /// Returns the stored numbers of a day, if its report was made.
     ///
     /// # Errors
-    /// When the storage fails or it is unreadable.
+    /// When the storage fails or they are unreadable.
     pub async fn day_summary(&self, day: &str) -> Result<Option<DaySummary>, DocumentError> {
         self.documents.find(&summary_key(day)).await
     }
 
-    /// Whether something of a day came later than its report.
+    /// Whether something of a day changed after its report.
     ///
     /// # Errors
     /// When the storage fails.
@@ -105,7 +105,7 @@ impl RecordingRegister {
         Ok(!due.is_empty())
     }
 
-    /// The first day (UTC) of which there is a recording.
+    /// Returns the first day (UTC) with a recording.
     ///
     /// # Errors
     /// When the storage fails.
@@ -127,7 +127,7 @@ impl RecordingRegister {
             .await
     }
 
-    /// Days whose reports must be made again, at most `limit`.
+    /// Returns days whose reports must be made again, at most `limit`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -155,8 +155,8 @@ impl RecordingRegister {
         Ok(due)
     }
 
-    /// Removes the markers of a day whose report was begun at `began`; young ones stay, because their changes may not have
-    /// been in the accounts yet.
+    /// Removes the markers of a day whose report was begun at `began`; recent ones stay, because their changes may not
+    /// have been in the accounts yet.
     ///
     /// # Errors
     /// When the storage fails.
@@ -204,7 +204,7 @@ fn is_reported(day: Date, now: Timestamp) -> bool {
     end.is_ok_and(|end| now.duration_since(end.timestamp()) >= REPORTED_AFTER)
 }
 
-/// Whether a report says the same of both.
+/// Whether a report is the same for both.
 fn is_reported_alike(known: &RegisteredRecording, changed: &RegisteredRecording) -> bool {
     let reported = |recording: &RegisteredRecording| {
         (

@@ -9,7 +9,7 @@ use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 use crate::store::index::Count;
 
-/// A place in the list of running recordings.
+/// A position in the list of running recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningCursor(String);
 
@@ -27,7 +27,7 @@ impl FromStr for RunningCursor {
 }
 
 impl RecordingRegister {
-    /// How many recordings run, counted up to `cap`.
+    /// Counts running recordings, up to `cap`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -44,10 +44,10 @@ impl RecordingRegister {
         })
     }
 
-    /// Recordings that run, always in the same order, at most `limit` after `after`; and where the next page begins.
+    /// Returns running recordings in a stable order, at most `limit` after `after`, and where the next page begins.
     ///
     /// # Errors
-    /// When the storage fails. An account that is unreadable is logged and left out.
+    /// When the storage fails. An unreadable account is logged and skipped.
     pub async fn running(
         &self,
         after: Option<&RunningCursor>,

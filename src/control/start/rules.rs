@@ -1,4 +1,4 @@
-//! What ACS would refuse, or worse, misunderstand, is refused here with a text that says what would be right.
+//! Rejects what ACS would refuse or, worse, misunderstand, with a text that says what is expected.
 //!
 //! Combinations: <https://learn.microsoft.com/azure/communication-services/concepts/voice-video-calling/call-recording>.
 
@@ -16,7 +16,7 @@ use crate::recording::id::canonical;
 use crate::recording::media::ChannelKind;
 use crate::recording::{ContentKind, FormatKind};
 
-/// What ACS records: content, channels, format.
+/// What ACS can record: content, channels, format.
 const OFFERED: [(ContentKind, ChannelKind, FormatKind); 4] = [
     (ContentKind::AudioVideo, ChannelKind::Mixed, FormatKind::Mp4),
     (ContentKind::Audio, ChannelKind::Mixed, FormatKind::Mp3),
@@ -26,7 +26,7 @@ const OFFERED: [(ContentKind, ChannelKind, FormatKind); 4] = [
 /// Channels 0 to 4 of an unmixed recording.
 const CHANNELS: usize = 5;
 
-/// The call in the form ACS takes: a conversation URL is encoded for the caller.
+/// Returns the call in the form ACS takes: encodes a conversation URL for the caller.
 ///
 /// # Errors
 /// For an empty id, and for a call id where a server call id is needed.
@@ -80,10 +80,10 @@ fn is_server_call_id(text: &str) -> bool {
     is_url(text) || decoded.is_some_and(|decoded| is_url(&decoded))
 }
 
-/// Checks everything of a start but the call.
+/// Checks everything in a start except the call.
 ///
 /// # Errors
-/// With the field that is wrong, and what would be right.
+/// With the invalid field, and what is expected.
 pub fn check(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
     combination(options)?;
     channels(options)?;
@@ -94,7 +94,7 @@ pub fn check(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
             let field = "recordingStateCallbackUri";
             Err(InvalidRequest::of(
                 field,
-                format!("`{field}` is no https URL; ACS calls back over https only."),
+                format!("`{field}` is not an https URL; ACS calls back over https only."),
             ))
         }
         None => Ok(()),
@@ -157,7 +157,7 @@ fn storage(options: &StartRecordingOptions) -> Result<(), InvalidRequest> {
         Some(_) | None => {
             let field = "externalStorage.recordingDestinationContainerUrl";
             let message = format!(
-                "`{field}` is to be the https URL of a container, such as https://<account>.blob.core.windows.net/<container>."
+                "`{field}` must be the https URL of a container, such as https://<account>.blob.core.windows.net/<container>."
             );
             Err(InvalidRequest::of(field, message))
         }

@@ -11,14 +11,14 @@ use crate::acs::ApiVersion;
 use crate::acs::wire::{CallLocator, RecordedCall};
 use crate::control::start::{self, Start};
 
-/// Every command of the Telephony channel begins so.
+/// Prefix of every command of the Telephony channel.
 const RECORDING: &str = "channel/vnd.microsoft.telephony.recording.";
 /// A bot that transfers a call leaves it:
 /// <https://github.com/microsoft/botframework-telephony/blob/main/TransferCallOut.md>.
 const TRANSFER: &str = "handoff.initiate";
-/// Ids and URLs are opaque, but no documents.
+/// Limit for ids and URLs, which are opaque.
 const LONGEST_ID: usize = 2048;
-/// What of a start's body a bot may give in `value.data`.
+/// Members of a start's body that a bot may give in `value.data`.
 const START_MEMBERS: [&str; 6] = [
     "recordingContentType",
     "recordingChannelType",
@@ -28,19 +28,19 @@ const START_MEMBERS: [&str; 6] = [
     "startedBy",
 ];
 
-/// An activity, and which call its conversation is.
+/// An activity, and the call of its conversation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Activity {
     pub id: Option<String>,
     pub kind: ActivityKind,
-    /// The call that the conversation is tied to from now on.
+    /// The call that the conversation belongs to from now on.
     pub call: Option<RecordedCall>,
     /// The result is wanted in the response (`deliveryMode: expectReplies`), not at the bot's endpoint.
     pub expects_replies: bool,
     pub addresses: Addresses,
 }
 
-/// Who speaks to whom; a result goes the other way.
+/// Sender and recipient; a result swaps them.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Addresses {
@@ -48,22 +48,22 @@ pub struct Addresses {
     pub from: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipient: Option<Value>,
-    /// Where the bot takes the channel to be; returned to it, and never called.
+    /// The channel's URL as the bot knows it; returned to the bot, and never called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_url: Option<String>,
 }
 
-/// What it asks for.
+/// What the activity asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ActivityKind {
     Command(Command),
     /// The bot leaves the call: its recording ends.
     End,
-    /// None of our business.
+    /// Irrelevant for recording.
     Other,
 }
 
-/// What is wrong with a request, as the Bot Connector says it.
+/// An error in a request, in the Bot Connector's words.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct InvalidActivity {
@@ -92,7 +92,7 @@ impl Activity {
     /// Reads the body of a request to a conversation.
     ///
     /// # Errors
-    /// With what is wrong. Nothing of an activity that is wrong takes effect.
+    /// With what is wrong. No part of an invalid activity takes effect.
     pub fn parse(
         conversation_id: &str,
         body: &[u8],
@@ -105,12 +105,12 @@ impl Activity {
         }
         let syntax = |what: String| InvalidActivity {
             code: "BadSyntax",
-            message: format!("The body is no activity: {what}."),
+            message: format!("The body is not an activity: {what}."),
         };
         let body: Value =
             serde_json::from_slice(body).map_err(|error| syntax(error.to_string()))?;
         let Value::Object(body) = body else {
-            return Err(syntax("it is no JSON object".to_owned()));
+            return Err(syntax("it is not a JSON object".to_owned()));
         };
         if object(&body, "conversation")?
             .map(|conversation| text(conversation, "id"))
@@ -129,7 +129,7 @@ impl Activity {
             service_url: text(&body, "serviceUrl")?.map(str::to_owned),
         };
         let is_transfer = kind == "event" && text(&body, "name")? == Some(TRANSFER);
-        // Of what is none of our business nothing is refused.
+        // Irrelevant activities are never rejected.
         let lenient = kind != "command";
         let (call, kind) = match kind {
             "command" => command(&body, version)?,
@@ -194,7 +194,7 @@ fn command(
     ))
 }
 
-/// The members of a start that the bot gives; checked with a call that stands for any.
+/// Returns the members of a start that the bot gives; checked with a placeholder call.
 fn start_options(
     data: Option<&Map<String, Value>>,
     version: ApiVersion,
@@ -213,10 +213,10 @@ fn start_options(
     Ok(options)
 }
 
-/// The start that a bot's options stand for.
+/// Returns the start that a bot's options describe.
 ///
 /// # Errors
-/// With the member that is wrong.
+/// With the invalid member.
 pub fn start(
     options: &Map<String, Value>,
     call: RecordedCall,
@@ -230,7 +230,7 @@ pub fn start(
     Start::of(call, body, version).map_err(wrong)
 }
 
-/// Which call a conversation is, if this says so.
+/// Returns the call of a conversation, if this text names it.
 fn call_of(data: &Map<String, Value>) -> Result<Option<RecordedCall>, InvalidActivity> {
     let server_call =
         |id: String| RecordedCall::Locator(CallLocator::ServerCall { server_call_id: id });
@@ -265,7 +265,9 @@ fn object<'a>(
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object)),
         Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(InvalidActivity::argument(format!("`{name}` is no object.")))
+            Err(InvalidActivity::argument(format!(
+                "`{name}` is not an object."
+            )))
         }
     }
 }
@@ -281,7 +283,9 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
         )),
         Some(Value::String(text)) => Ok(Some(text)),
         Some(Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_)) => {
-            Err(InvalidActivity::argument(format!("`{name}` is no text.")))
+            Err(InvalidActivity::argument(format!(
+                "`{name}` is not a string."
+            )))
         }
     }
 }
@@ -340,15 +344,15 @@ mod tests {
     #[rstest::rstest]
     #[case(json!({"type": "command"}), "MissingProperty", "no `name`")]
     #[case(json!({"name": "x"}), "MissingProperty", "no `type`")]
-    #[case(json!({"type": 7}), "BadArgument", "`type` is no text")]
-    #[case(json!({"type": "command", "name": ["x"]}), "BadArgument", "`name` is no text")]
-    #[case(json!({"type": "command", "name": "x", "value": "text"}), "BadArgument", "`value` is no object")]
-    #[case(json!({"type": "command", "name": "x", "value": {"commandId": 1}}), "BadArgument", "`commandId` is no text")]
-    #[case(json!({"type": "command", "name": "x", "value": {"data": []}}), "BadArgument", "`data` is no object")]
-    #[case(json!({"type": "command", "name": "x", "channelData": 1}), "BadArgument", "`channelData` is no object")]
+    #[case(json!({"type": 7}), "BadArgument", "`type` is not a string")]
+    #[case(json!({"type": "command", "name": ["x"]}), "BadArgument", "`name` is not a string")]
+    #[case(json!({"type": "command", "name": "x", "value": "text"}), "BadArgument", "`value` is not an object")]
+    #[case(json!({"type": "command", "name": "x", "value": {"commandId": 1}}), "BadArgument", "`commandId` is not a string")]
+    #[case(json!({"type": "command", "name": "x", "value": {"data": []}}), "BadArgument", "`data` is not an object")]
+    #[case(json!({"type": "command", "name": "x", "channelData": 1}), "BadArgument", "`channelData` is not an object")]
     #[case(json!({"type": "command", "name": "x", "value": {"data": {"serverCallId": "0b1a9a3e-2c7d-4d51-9d4e-0f4f8c1f2a3b"}}}), "BadArgument", "plain call id")]
     #[case(json!({"type": "message", "conversation": {"id": "other"}}), "BadArgument", "another conversation")]
-    #[case(json!([]), "BadSyntax", "no JSON object")]
+    #[case(json!([]), "BadSyntax", "not a JSON object")]
     #[case(
         json!({"type": "command", "name": "channel/vnd.microsoft.telephony.recording.start", "value": {"data": {"recordingFormatType": "ogg"}}}),
         "BadArgument", "`ogg` is not one of"

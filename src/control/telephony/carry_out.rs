@@ -1,4 +1,4 @@
-//! A command is carried out on the recording of its conversation.
+//! Carries out a command on the recording of its conversation.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -14,23 +14,23 @@ use crate::control::steering::StopOutcome;
 use crate::control::{ControlError, RecordingControl, RecordingView, best_effort};
 use crate::recording::RecordingId;
 
-/// Namespace of request ids that are made from commands: the same command again is the same start.
+/// Namespace of request ids that are derived from commands: the same command again is the same start.
 const COMMANDS: Uuid = Uuid::from_u128(0x5b1e_88f0_2c6d_5d3f_9a41_07c3_6ee2_b954);
-/// How often the end of a call is tried at ACS before it is left to ACS, which ends recordings with their calls.
+/// Attempts to end a call's recording at ACS before it is left to ACS, which ends recordings with their calls.
 const END_TRIES: u32 = 10;
-/// How often anything else is tried while ACS, the register or the call is not ready for it: a bot waits for the result.
+/// Attempts of any other command while ACS, the register or the call is not ready for it: a bot waits for the result.
 const MOST_TRIES: u32 = 3;
 
-/// What came of one try.
+/// Outcome of one attempt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Attempt {
     Done(Outcome),
-    /// To be tried again in a while.
+    /// To be retried later.
     TryAgain,
 }
 
 impl RecordingControl {
-    /// Carries out a command of a conversation; `tries` tells how often that was begun before. The same command again has the
+    /// Carries out a command of a conversation; `tries` is the number of earlier attempts. A repeated command has the
     /// same effect.
     pub(super) async fn carry_out(
         &self,
@@ -119,7 +119,7 @@ impl RecordingControl {
             Action::Pause => self.pause(id, None, by).await,
             Action::Resume => self.resume(id, by).await,
             Action::Stop | Action::End | Action::Start { .. } | Action::Unsupported => {
-                // A try of this command may have been killed after it had stopped the recording.
+                // An attempt at this command may have been killed after it had stopped the recording.
                 let may_be_own = tries > 0 && session.is_own;
                 let outcome = self.stop(id, by).await?;
                 match &outcome {
@@ -137,8 +137,8 @@ impl RecordingControl {
         }
     }
 
-    /// The recordings that a conversation's commands may be for: its own last one, and whatever else records its call. Those
-    /// that run as far as the register knows; it may not know yet that one has ended.
+    /// Returns the recordings that a conversation's commands may be for: its own last one, and any other recording of
+    /// its call. Only those that run as far as the register knows; it may not know yet that one has ended.
     async fn sessions(&self, conversation: &Conversation) -> Vec<Session> {
         let own = conversation.sessions.last();
         let of_call = match &conversation.call {
@@ -187,7 +187,7 @@ fn bot(conversation: &Conversation) -> Requester {
     }
 }
 
-/// ACS says that there is no such recording any more.
+/// Whether the error says that the recording no longer exists.
 fn is_over(error: &ControlError) -> bool {
     match error {
         ControlError::NotStarted { .. } => true,
@@ -204,6 +204,6 @@ fn is_over(error: &ControlError) -> bool {
 /// The recording that a command is for.
 struct Session {
     recording_id: RecordingId,
-    /// It is the conversation's own.
+    /// Whether the recording belongs to the conversation.
     is_own: bool,
 }

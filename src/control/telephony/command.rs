@@ -1,4 +1,4 @@
-//! A command of a bot, and what came of it.
+//! A command of a bot, and its outcome.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -9,7 +9,7 @@ use crate::control::{ControlError, RecordingView};
 use crate::error_chain::ErrorChain;
 use crate::recording::RecordingId;
 
-/// What a bot wants done.
+/// A bot's request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
     /// `None`: the bot gave none.
@@ -18,7 +18,7 @@ pub struct Command {
     pub action: Action,
 }
 
-/// What is to be done with the recording of a conversation.
+/// The action for the recording of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase")]
 pub enum Action {
@@ -34,7 +34,7 @@ pub enum Action {
     Unsupported,
 }
 
-/// What came of a command: the recording and its state, or what went wrong.
+/// The outcome of a command: the recording and its state, or an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
@@ -62,7 +62,7 @@ impl Outcome {
         Self::error("NotSupported", format!("Command {name} is not supported"))
     }
 
-    /// The `value` of a `commandResult`; `error` is there if and only if it failed (A11300, A11301).
+    /// The `value` of a `commandResult`; has `error` if and only if the command failed (A11300, A11301).
     pub fn value(&self, command_id: &str) -> Value {
         match self {
             Self::Done {
@@ -88,7 +88,7 @@ impl From<RecordingView> for Outcome {
 }
 
 impl From<ControlError> for Outcome {
-    /// Texts as the channel has them: <https://github.com/microsoft/botframework-telephony/blob/main/CallRecording.md>.
+    /// The channel's texts: <https://github.com/microsoft/botframework-telephony/blob/main/CallRecording.md>.
     /// It publishes no codes for them.
     fn from(error: ControlError) -> Self {
         match error {
@@ -123,7 +123,7 @@ impl From<ControlError> for Outcome {
     }
 }
 
-/// The outcome of a command for a recording that does not exist.
+/// Returns the outcome of a command for a recording that does not exist.
 pub(super) fn not_started() -> Outcome {
     Outcome::error("RecordingNotStarted", "Recording has not started")
 }

@@ -1,12 +1,12 @@
-//! A conversation of a bot: the call it is tied to, its recordings, and its commands in their order. Pure.
+//! A conversation of a bot: its call, its recordings, and its commands in order. Pure.
 //!
 //! ```text
 //!  accept ─▶ Queued ──carry out──▶ Undelivered ──post to the bot──▶ Finished ∎
 //!               │ (the first alone)   │ (any)                     ▲
 //!               └─ wanted in the response, or not at all ──────────┘
 //! ```
-//! An instance that is about to carry out a command, or to post a result, notes that here first, with a time until which no
-//! other instance does the same.
+//! Before an instance carries out a command, or posts a result, it notes that here, with a time until which no other
+//! instance does the same.
 
 use std::time::Duration;
 
@@ -19,25 +19,25 @@ use super::queued_command::{CARRIED_OUT_WITHIN, DELIVERED_WITHIN, Progress, Queu
 use crate::acs::wire::RecordedCall;
 use crate::recording::RecordingId;
 
-/// Commands that are kept so that a repetition finds its outcome.
+/// Stored commands, so that a repetition finds its outcome.
 const KEPT: usize = 64;
-/// More commands than that do not wait.
+/// The most commands that wait.
 const MOST_UNFINISHED: usize = 32;
-/// What is kept of a conversation.
+/// The stored document of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Conversation {
     pub id: String,
     pub call: Option<RecordedCall>,
-    /// Its recordings, the oldest first: a start after a stop makes another.
+    /// Its recordings, oldest first: a start after a stop makes another.
     pub sessions: Vec<RecordingId>,
     pub(super) commands: Vec<QueuedCommand>,
 }
 
-/// Why an activity is not taken.
+/// Why an activity is rejected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NotTaken {
-    /// Nothing says which call it is.
+    /// Its call is unknown.
     NoCall,
     TooMany,
 }
@@ -52,7 +52,7 @@ impl Conversation {
         }
     }
 
-    /// Takes a command, and the call that its activity names; a command that is there already is not taken twice.
+    /// Takes a command, and the call that its activity names; a command that is already stored is not taken twice.
     pub(super) fn take(
         &mut self,
         call: Option<&RecordedCall>,
@@ -95,7 +95,7 @@ impl Conversation {
         self.commands.iter().any(|command| !command.is_finished())
     }
 
-    /// The next step: commands one after the other in their order, and then results.
+    /// Returns the next step: commands one after the other in their order, then results.
     pub(super) fn next(&self, now: Timestamp) -> Step {
         let first_queued = self
             .commands
@@ -147,7 +147,7 @@ impl Conversation {
             .is_some_and(|known| known.is_begun_by(by))
     }
 
-    /// A command was carried out.
+    /// Stores the outcome of a command.
     pub(super) fn carried_out(&mut self, command: &QueuedCommand, by: Uuid, outcome: Outcome) {
         if let (Action::Start { .. }, Outcome::Done { recording_id, .. }) =
             (&command.action, &outcome)
@@ -170,7 +170,7 @@ impl Conversation {
         }
     }
 
-    /// A step did not succeed; it is due again at that time.
+    /// Schedules a failed step again, at that time.
     pub(super) fn postpone(&mut self, command: &QueuedCommand, by: Uuid, until: Timestamp) {
         let Some(known) = self.known(command).filter(|known| known.is_begun_by(by)) else {
             return;
@@ -183,7 +183,7 @@ impl Conversation {
         }
     }
 
-    /// The bot has the result, or delivery was given up.
+    /// Notes that the bot has the result, or that delivery was given up.
     pub(super) fn delivered(&mut self, command: &QueuedCommand, by: Uuid, outcome: Outcome) {
         if let Some(known) = self.known(command).filter(|known| known.is_begun_by(by)) {
             known.finish(outcome);

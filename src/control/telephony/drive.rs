@@ -1,4 +1,4 @@
-//! A conversation is driven: its commands carried out one after the other, and their results posted to the bot.
+//! Processes a conversation: carries out its commands one after the other, and posts their results to the bot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,12 @@ use crate::error_chain::ErrorChain;
 use crate::store::document_store::Precondition;
 use crate::store::documents::DocumentError;
 
-/// What is due later than this is left to the sweep.
+/// Steps that are due later than this are left to the sweep.
 const STAY_FOR: Duration = Duration::from_secs(30);
-/// What ACS was not ready for is tried again after this long.
+/// Delay before a retry if ACS was not ready.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(2);
 
-/// How much of a conversation is driven.
+/// Which steps of a conversation are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     /// Its commands alone: a response must not wait for the bot's endpoint.
@@ -31,10 +31,10 @@ pub(super) enum Part {
 }
 
 impl Telephony {
-    /// Continues after the response, as long as something is due soon.
+    /// Continues after the response, as long as a step is due soon.
     pub(super) fn go_on_behind(self: &Arc<Self>, name: String) {
         let Ok(permit) = Arc::clone(&self.at_work).try_acquire_owned() else {
-            return info!("A bot's command is left to the sweep: many are at work");
+            return info!("A bot's command is left to the sweep: too many at once");
         };
         let telephony = Arc::clone(self);
         tokio::spawn(async move {
@@ -58,7 +58,7 @@ impl Telephony {
         })
     }
 
-    /// Does what is due in a conversation; returns when the rest is.
+    /// Does the due steps of a conversation; returns when the next step is due.
     pub(super) async fn drive(
         &self,
         name: &str,
@@ -154,7 +154,7 @@ impl Telephony {
                 bot.post(&result::result(&conversation.id, command, &outcome))
                     .await
             }
-            // TELEPHONY_BOT_URL was taken away since.
+            // TELEPHONY_BOT_URL has been removed since.
             None => Ok(()),
         };
         let again = DELIVERY.delay(tries.saturating_add(1), None, rand::random());

@@ -1,4 +1,4 @@
-//! A command of a conversation and how far it is. Pure.
+//! A command of a conversation and its progress. Pure.
 
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use super::activity::{Activity, Addresses};
 use super::command::{Action, Command, Outcome};
 use crate::retry::RetryPolicy;
 
-/// A command that is carried out by a process that was killed is taken up after this long; ACS is asked for 20 s at most.
+/// A command of a killed process is continued after this long; ACS is asked for 20 s at most.
 pub(super) const CARRIED_OUT_WITHIN: Duration = Duration::from_mins(1);
-/// The bot's endpoint is tried for about a day.
+/// Delivery to the bot's endpoint is tried for about a day.
 pub(super) const DELIVERY: RetryPolicy = RetryPolicy {
     first_delay: Duration::from_secs(2),
     longest_delay: Duration::from_mins(15),
@@ -21,7 +21,7 @@ pub(super) const DELIVERY: RetryPolicy = RetryPolicy {
 /// Longer than a request to the bot may take: no other instance posts the same result meanwhile.
 pub(super) const DELIVERED_WITHIN: Duration = crate::bot::TIMEOUT.saturating_mul(2);
 
-/// A command and how far it is.
+/// A command and its progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct QueuedCommand {
@@ -39,7 +39,7 @@ pub(super) struct QueuedCommand {
     pub progress: Progress,
 }
 
-/// How far a command is.
+/// Progress of a command.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "camelCase")]
 pub(super) enum Progress {
@@ -60,7 +60,7 @@ pub(super) enum Progress {
     },
 }
 
-/// What is to be done next.
+/// The next step.
 #[derive(Debug, PartialEq)]
 pub(super) enum Step {
     CarryOut {
@@ -72,14 +72,14 @@ pub(super) enum Step {
         outcome: Outcome,
         tries: u32,
     },
-    /// Another process has begun it, or it is too early.
+    /// Another process has begun it, or it is not due yet.
     Wait {
         until: Timestamp,
     },
     Nothing,
 }
 
-/// Ids of a new command: the bot's own where it gave them.
+/// Returns the ids of a new command: the bot's own where it gave them.
 #[derive(Debug, Clone)]
 pub(super) struct Ids {
     pub activity: String,
@@ -99,7 +99,7 @@ impl Ids {
 }
 
 impl QueuedCommand {
-    /// A command that has not begun. `is_posted`: its result goes to the bot's endpoint.
+    /// Creates a command that has not begun. `is_posted`: its result goes to the bot's endpoint.
     pub(super) fn new(
         activity: &Activity,
         command: &Command,
@@ -124,7 +124,7 @@ impl QueuedCommand {
         }
     }
 
-    /// What came of it, once that is known.
+    /// Returns its outcome, once that is known.
     pub(super) fn outcome(&self) -> Option<&Outcome> {
         match &self.progress {
             Progress::Queued { .. } => None,
@@ -132,7 +132,7 @@ impl QueuedCommand {
         }
     }
 
-    /// What is to be done with it, and not before when.
+    /// Returns its next step, and the earliest time for it.
     pub(super) fn step(&self) -> (Option<Timestamp>, Step) {
         let command = || self.clone();
         match &self.progress {
@@ -175,7 +175,7 @@ impl QueuedCommand {
         }
     }
 
-    /// Keeps the outcome alone: addresses and a start's consent name people, and are no longer needed.
+    /// Keeps only the outcome: addresses and a start's consent name people, and are no longer needed.
     pub(super) fn finish(&mut self, outcome: Outcome) {
         self.addresses = Addresses::default();
         if let Action::Start { options } = &mut self.action {

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 use super::command::Outcome;
 use super::queued_command::QueuedCommand;
 
-/// The sender, where the bot's activity named no recipient.
+/// The sender, if the bot's activity named no recipient.
 const OWN_ID: &str = "recording-vault";
 
-/// The `commandResult` activity; always the same for the same outcome.
+/// Builds the `commandResult` activity; always the same for the same outcome.
 pub(super) fn result(conversation_id: &str, command: &QueuedCommand, outcome: &Outcome) -> Value {
     let addresses = &command.addresses;
     let mut activity = json!({

@@ -1,4 +1,4 @@
-//! What an account tells of its pauses and of what is still unknown. Changes nothing.
+//! What an account says about its pauses and unknown outcomes. Changes nothing.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::control::entry::RegisteredRecording;
 use crate::control::intention::Intention;
 
 impl RegisteredRecording {
-    /// Returns the pause, or intended pause, that is due to end; when it began.
+    /// Returns when the pause, or intended pause, began that is due to end.
     pub fn overdue_pause(&self, now: Timestamp) -> Option<Timestamp> {
         let is_over = |resume_at: Option<Timestamp>| resume_at.is_some_and(|at| at <= now);
         let open = self
@@ -32,7 +32,7 @@ impl RegisteredRecording {
             .is_none_or(|open| open.started_at <= intention.at)
     }
 
-    /// The pause that a resume decided now ends; when it began.
+    /// Returns when the pause began that a resume decided now would end.
     pub fn pause_to_end(&self) -> Option<Timestamp> {
         let intended = self.intentions.iter().rev().find(|known| known.is_pause());
         self.open_pause()
@@ -51,7 +51,7 @@ impl RegisteredRecording {
                 .any(|began| began > intention.at)
     }
 
-    /// A resume whose outcome is unknown and that must not end the newer pause that the recording is in.
+    /// Returns a resume whose outcome is unknown and that must not end the newer pause of the recording.
     pub fn late_resume(&self, now: Timestamp) -> Option<Intention> {
         let open = self.open_pause()?;
         let mut resumes = self
@@ -61,7 +61,7 @@ impl RegisteredRecording {
         resumes.next().cloned()
     }
 
-    /// Whether the outcome of something that was asked for long ago is still unknown.
+    /// Whether the outcome of a request of long ago is still unknown.
     pub fn has_unsettled(&self, now: Timestamp) -> bool {
         self.intentions
             .iter()
@@ -74,7 +74,7 @@ impl RegisteredRecording {
             .is_some_and(|started_at| now.duration_since(started_at) >= SETTLES)
     }
 
-    /// When its state last changed, as far as the register knows.
+    /// Returns when its state last changed, as far as the register knows.
     pub(in crate::control) fn changed_at(&self) -> Option<Timestamp> {
         let pause = self.pauses.last();
         pause

@@ -1,4 +1,4 @@
-//! Settles by ACS's answers what is unknown: requests whose own answers never came, and changes by other means.
+//! Settles unknown outcomes by ACS's state: requests whose own answers never arrived, and changes by other means.
 
 use jiff::Timestamp;
 
@@ -9,8 +9,8 @@ use crate::control::intention::{IntendedAction, Intention};
 use crate::control::pause::PauseEnd;
 
 impl RegisteredRecording {
-    /// Takes over what ACS answered to a question that was sent at `asked_at`, unless it may still speak of what was before
-    /// the last change.
+    /// Registers ACS's answer to a question that was sent at `asked_at`, unless the answer may describe the state
+    /// before the last change.
     pub fn observe(&mut self, at_acs: StateAtAcs, asked_at: Timestamp) {
         if at_acs == StateAtAcs::Active {
             self.runs_at_acs(asked_at);
@@ -18,7 +18,7 @@ impl RegisteredRecording {
         if self.is_running() {
             self.settle_old_intentions(at_acs, asked_at);
         }
-        // The sweep looks again until ACS does what was decided.
+        // The sweep asks again until ACS does what was decided.
         if self.undone(at_acs, asked_at).is_some() {
             return;
         }
@@ -28,7 +28,7 @@ impl RegisteredRecording {
         }
     }
 
-    /// Decides by ACS's answer what became of requests whose own answers never came.
+    /// Decides by ACS's answer the outcome of requests whose own answers never arrived.
     fn settle_old_intentions(&mut self, at_acs: StateAtAcs, asked_at: Timestamp) {
         if at_acs == StateAtAcs::Unknown {
             return;
@@ -82,7 +82,7 @@ impl RegisteredRecording {
             self.pauses.last_mut().filter(|pause| pause.is_open()),
         ) {
             (StateAtAcs::Active, Some(open)) => open.end(asked_at, PauseEnd::Observed),
-            // A recording that runs and is `inactive` for long is paused, by whomever.
+            // A recording that runs and is `inactive` for long is paused, no matter who paused it.
             (StateAtAcs::Inactive, None) => self.begin_pause(asked_at, None),
             (StateAtAcs::Active | StateAtAcs::Inactive | StateAtAcs::Unknown, _) => {}
         }

@@ -11,13 +11,13 @@ use crate::recording::lenient::Fields;
 use crate::recording::media::{ContentKind, FormatKind};
 use crate::recording::subject::SubjectIds;
 
-/// Shared members up to this size are kept with every chunk, larger ones with the first only: 2,000 chunks do not multiply
-/// half a megabyte.
+/// Shared members up to this size are stored with every chunk, larger ones with the first only: 2,000 chunks do not
+/// multiply half a megabyte.
 const KEPT_WITH_EACH_BYTES: usize = 1024;
 /// Characters of a shared text that every chunk repeats.
 const REPEATED_CHARS: usize = 256;
 
-/// Members that have a place of their own.
+/// Members that have their own fields.
 const CHUNK_MEMBERS: [&str; 7] = [
     "documentId",
     "index",
@@ -36,7 +36,7 @@ const DATA_MEMBERS: [&str; 6] = [
     "recordingId",
 ];
 const EVENT_MEMBERS: [&str; 6] = ["id", "subject", "data", "data_base64", "eventTime", "time"];
-/// Names the chunk that keeps what an event's chunks share.
+/// Names the chunk that stores what an event's chunks share.
 const SHARED_WITH: &str = "event.sharedWith";
 
 /// The fields of an event around its chunks.
@@ -45,7 +45,7 @@ pub(super) struct SharedFields {
     pub event_time: Option<Timestamp>,
     pub ids: SubjectIds,
     pub recording_id: Option<RecordingId>,
-    /// Only if it is plausible; otherwise it is kept with the other members.
+    /// Only if it is plausible; otherwise it is stored with the other members.
     pub started_at: Option<Timestamp>,
     duration_ms: Option<u64>,
     content: Option<ContentKind>,
@@ -62,7 +62,7 @@ impl SharedFields {
             .others(&DATA_MEMBERS, "data.")
             .chain(event.others(&EVENT_MEMBERS, "event."))
             .collect();
-        // Year 1, or a time after the event: it must not decide where and when the recording is looked for.
+        // Year 1, or a time after the event: it must not decide where and when the recording is searched for.
         let started_at = data
             .time("recordingStartTime")
             .filter(|at| is_plausible(*at, event_time));
@@ -85,7 +85,7 @@ impl SharedFields {
         }
     }
 
-    /// A chunk with the members of its own; [`SharedFields::distribute`] adds the shared ones.
+    /// Returns a chunk with its own members; [`SharedFields::distribute`] adds the shared ones.
     pub fn chunk(&self, entry: &Value, position: usize) -> Result<RecordingChunk, InvalidEvent> {
         let fields = Fields::of(entry).ok_or(InvalidEvent::NotAnObject)?;
         let document_id = fields
@@ -118,7 +118,7 @@ impl SharedFields {
         })
     }
 
-    /// Gives the members around the chunks to all of them, or, where they are many, to the first; the others name it.
+    /// Gives the members around the chunks to all of them or, if they are large, only to the first; the others name it.
     pub fn distribute(self, chunks: &mut [RecordingChunk]) {
         let Some((first, rest)) = chunks.split_first_mut() else {
             return;
