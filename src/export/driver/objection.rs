@@ -1,10 +1,10 @@
-//! Why a source at ACS is not deleted although its copy is proved. It decides nothing: `next_step` and the driver do.
+//! Reasons not to delete a source at ACS although its copy is proved. Decides nothing: `next_step` and the driver do.
 
 use jiff::Timestamp;
 
 use crate::recording::{DocumentId, SourceKept};
 
-/// What speaks against the deletion of a source. As text it is the reason of
+/// Reason not to delete a source. As text it is the reason of
 /// [`SourceLeft`](crate::export::ChunkState::SourceLeft).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Objection {
