@@ -24,7 +24,7 @@ impl Budget {
     }
 
     /// Ends every budget of this process, including those of later invocations: exports stop where they are and release
-    /// their claims back.
+    /// their claims.
     pub fn end_all() {
         ENDED.send_replace(true);
     }

@@ -93,7 +93,7 @@ pub enum LedgerError {
         document_id: DocumentId,
         source: serde_json::Error,
     },
-    #[error("`{key}` in the ledger is written by too many at once")]
+    #[error("`{key}` in the ledger has too many concurrent writers")]
     Contended { key: String },
     #[error(
         "{most} events that could not be read are kept already, and none is old enough to be dropped"

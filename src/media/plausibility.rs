@@ -144,7 +144,7 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia)
     let unknown = |why: &str| Plausibility::Unknown(why.to_owned());
     match (probed.coverage, probed.container) {
         (Coverage::ReadsRanOut, _) => {
-            unknown("the file has more parts than the reads of one look suffice for")
+            unknown("the file has more parts than one examination can read")
         }
         (Coverage::Complete, Container::Unrecognised) => {
             unknown("no format is reported, and the file is none of wav, mp3 and mp4")

@@ -107,7 +107,7 @@ impl ExportDriver {
         receipt: ExportReceipt,
     ) -> Result<LedgerEntry, LedgerError> {
         let entry = self.put_exported(claim, receipt, None).await?;
-        info!(document.id = %entry.chunk.document_id, "Chunk `{}` came home from the backup vault", entry.chunk.document_id);
+        info!(document.id = %entry.chunk.document_id, "Chunk `{}` was moved home from the backup vault", entry.chunk.document_id);
         Ok(entry)
     }
 
@@ -123,7 +123,7 @@ impl ExportDriver {
             TransferError::Ledger(error) => return Err(error),
             // The backup vault does not return it: as long as ACS may have it, it is exported from there.
             TransferError::Source { .. } if !run.entry.is_surely_gone(self.clock.now()) => {
-                warn!(document.id = %id, error = %reason, "Chunk `{id}` does not come home from the backup vault; it is exported from ACS again");
+                warn!(document.id = %id, error = %reason, "Chunk `{id}` could not be moved home from the backup vault; it is exported from ACS again");
                 return self.reopen(run, reason).await;
             }
             TransferError::Source { .. } => {

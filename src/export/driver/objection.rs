@@ -28,7 +28,7 @@ pub enum Objection {
     #[error("events name {places} places for it; `accept --place` says which is right")]
     Disputed { places: usize },
     #[error(
-        "nobody asked for its recording: it was not started through this app, and no CallStarted announced its call"
+        "its recording is unsolicited: it was not started through this app, and no CallStarted announced its call"
     )]
     Unsolicited,
     #[error("it was copied while it was still recorded")]

@@ -161,7 +161,7 @@ impl fmt::Display for WhyKept {
             Self::Objection(objection) => write!(f, "{objection}"),
             Self::Held(cases) => write!(f, "it is held for {}", holds::tags(cases)),
             Self::Waits { cause, until } => {
-                write!(f, "{cause}; it is looked at again at {until:.0}")
+                write!(f, "{cause}; it is checked again at {until:.0}")
             }
             Self::CopyLost(mismatch) => {
                 write!(
@@ -190,7 +190,7 @@ impl fmt::Display for WaitCause {
             ),
             Self::WasHeld => f.write_str("it was held at the last check"),
             Self::Acceptance(objection) => write!(f, "{objection}; `accept` allows its deletion"),
-            Self::Delay => f.write_str("DELETE_DELAY is not over"),
+            Self::Delay => f.write_str("DELETE_DELAY has not passed"),
         }
     }
 }

@@ -84,7 +84,7 @@ impl ExportDriver {
         Ok(entry)
     }
 
-    /// `metadata` of `None` keeps what is known. Where its deletion at ACS is due at once, the intent to delete it is
+    /// `metadata` of `None` keeps what is known. Where the deletion at ACS is due at once, the intent to delete it is
     /// in the same write.
     pub(super) async fn put_exported(
         &self,

@@ -2,7 +2,6 @@
 //!
 //! A claim orders the writes of an entry. The vault and ACS do not know it, so code that acts there calls
 //! [`ChunkLedger::ensure_time`], checks what could forbid the action, calls [`ChunkLedger::has_time`], and acts under
-//!
 //! [`Claim::while_it_lasts`].
 //!
 //! Two clocks measure a claim, and the shorter remaining time counts: the monotonic clock runs on in a process that was

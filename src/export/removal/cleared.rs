@@ -65,7 +65,7 @@ impl Removals {
                     },
                 };
                 if let Err(error) = looked {
-                    warn!(document.id = %id, error = %ErrorChain(&error), "Whether something of chunk `{id}` came back into the vault is unknown; a later sweep looks again");
+                    warn!(document.id = %id, error = %ErrorChain(&error), "Could not check whether files of chunk `{id}` came back into the vault; a later sweep checks again");
                 }
             })
             .await;
@@ -85,7 +85,7 @@ impl Removals {
             Ok(true) => return Ok(Look::Empty),
             Ok(false) => {}
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be looked at");
+                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be checked");
                 return Ok(Look::Later);
             }
         }
@@ -120,7 +120,7 @@ impl Removals {
             Cleared::InBackup { at_home } => self.clear_backup_late(claim, entry, at_home).await?,
         };
         if matches!(cleared, Look::Empty) {
-            info!(document.id = %id, "Deleted what had come back into the vault of chunk `{id}`");
+            info!(document.id = %id, "Deleted files of chunk `{id}` that had come back into the vault");
         }
         Ok(cleared)
     }
@@ -131,7 +131,7 @@ impl Removals {
         let seen = match self.vaults.see(places.clone()).await {
             Ok(seen) => seen,
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be looked at");
+                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be checked");
                 return Ok(Look::Later);
             }
         };
@@ -139,13 +139,13 @@ impl Removals {
             Removed::All => {}
             Removed::Held(_) => return Ok(Look::Later),
             Removed::Stopped { reason, .. } => {
-                warn!(document.id = %id, error = %reason, "What came back into the vault of chunk `{id}` cannot be deleted");
+                warn!(document.id = %id, error = %reason, "Files of chunk `{id}` that came back into the vault cannot be deleted");
                 return Ok(Look::Later);
             }
         }
         let fence = Fence::new(&self.ledger, claim);
         if let Err(error) = self.vaults.discard_staged_at(fence, &places).await {
-            warn!(document.id = %id, error = %ErrorChain(&error), "What is staged of chunk `{id}` cannot be discarded");
+            warn!(document.id = %id, error = %ErrorChain(&error), "Staged blocks of chunk `{id}` cannot be discarded");
             return Ok(Look::Later);
         }
         Ok(Look::Empty)
@@ -170,7 +170,7 @@ impl Removals {
                 Ok(Look::Later)
             }
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "What came back into the backup vault of chunk `{id}` cannot be deleted");
+                warn!(document.id = %id, error = %ErrorChain(&error), "Files of chunk `{id}` that came back into the backup vault cannot be deleted");
                 Ok(Look::Later)
             }
         }

@@ -313,7 +313,7 @@ impl ChunkExporter {
         Err(TransferError::Destination(DestinationError {
             action: "write",
             name,
-            source: "it is written by too many at once".into(),
+            source: "it has too many concurrent writers".into(),
         }))
     }
 }

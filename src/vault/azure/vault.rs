@@ -443,7 +443,7 @@ impl ExportDestination for AzureVault {
         Err(DestinationError {
             action: "touch",
             name: name.clone(),
-            source: "too many others write it at the same time".into(),
+            source: "it has too many concurrent writers".into(),
         })
     }
 

@@ -57,7 +57,7 @@ impl DirectoryDocumentStore {
         if safe {
             Ok(self.root.join(key))
         } else {
-            Err(io::Error::other("the key is no safe name"))
+            Err(io::Error::other("the key is not a safe name"))
         }
     }
 
