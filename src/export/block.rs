@@ -1,6 +1,6 @@
-//! Blocks: the staged pieces of a blob, and the ids that make a half-done export resumable.
+//! Blocks: the staged pieces of a blob, and the ids that make an interrupted export resumable.
 //!
-//! An id holds all that must survive a kill. It is written with the block in one step, so it can never disagree with it:
+//! An id holds all that must survive a kill. It is written with the block in one step, so the two never disagree:
 //!
 //! ```text
 //!  0        4        8               16               24               32                              64
@@ -20,7 +20,7 @@ use crate::store::digest::{ChainingValue, Sha256Digest, WORD};
 /// Length of every block id in bytes.
 pub const ID_LENGTH: usize = 64;
 const LAST: u32 = 1 << 31;
-/// A multiple of the digest's word that lies in any processor's second-level cache.
+/// A multiple of the digest's word that fits in the second-level cache of any processor.
 const HASH_SLICE: usize = 64 * 1024;
 
 /// How a file is cut and how much of it is in memory.
@@ -36,7 +36,7 @@ pub fn crc64(bytes: &[u8]) -> u64 {
     crc_fast::checksum(crc_fast::CrcAlgorithm::Crc64Nvme, bytes)
 }
 
-/// What a block is, in 64 bytes.
+/// The identity of a block, in 64 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BlockId {
     index: u32,
@@ -61,7 +61,7 @@ impl BlockId {
         bytes
     }
 
-    /// Reads an id back; `None` for one that is not ours.
+    /// Parses an id; `None` for one that this product did not write.
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; ID_LENGTH] = bytes.try_into().ok()?;
         let index = u32::from_be_bytes(bytes[0..4].try_into().ok()?);
@@ -76,7 +76,7 @@ impl BlockId {
         })
     }
 
-    /// Its place in the blob, counted from 0.
+    /// Position in the blob, counted from 0.
     pub fn index(&self) -> usize {
         self.index as usize
     }
@@ -114,9 +114,10 @@ pub struct Block {
     pub content: Bytes,
 }
 
-/// A position in a blob: which blocks lie before it, and the SHA-256 state there.
+/// A position in a blob: the blocks before it, and the SHA-256 state there.
 ///
-/// Every block is made by, and checked against, the chain before it: swapped, missing or foreign blocks do not fit.
+/// Every block is created from, and checked against, the chain before it: swapped, missing or foreign
+/// blocks do not fit.
 #[derive(Debug, Clone)]
 pub struct BlockChain {
     total_bytes: u64,
@@ -138,7 +139,7 @@ impl BlockChain {
         }
     }
 
-    /// The chain that the given ids form from the beginning, in whatever order they come: of several beginnings the one that
+    /// The chain that the given ids form from the beginning, in any order: of several beginnings the one that
     /// leads furthest, of several blocks for one place the first that fits.
     ///
     /// `None` when no block fits the start; the total is then still unknown.
@@ -160,7 +161,7 @@ impl BlockChain {
         chain
     }
 
-    /// Appends, of what is staged already, whatever fits.
+    /// Appends the blocks that are already staged and fit.
     pub fn append_staged(&mut self, ids: &[BlockId]) {
         let mut ids: Vec<&BlockId> = ids.iter().collect();
         ids.sort_by_key(|id| id.index);
@@ -214,7 +215,7 @@ impl BlockChain {
         (self, Block { id, content })
     }
 
-    /// Both sums in one pass, slice by slice, while a slice is in the processor's cache.
+    /// Computes both checksums in one pass, slice by slice, while a slice is in the processor's cache.
     fn hash(&self, content: &[u8], is_last: bool) -> (ChainingValue, u64) {
         let mut crc64 = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
         let mut state = self.state;
@@ -234,7 +235,7 @@ impl BlockChain {
         (state, crc64.finalize())
     }
 
-    /// Appends an id that fits; says whether it did.
+    /// Appends an id if it fits. Returns whether it did.
     fn append(&mut self, id: BlockId) -> bool {
         let end = self.offset + id.size_bytes();
         let fits = self.digest.is_none()

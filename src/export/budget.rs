@@ -6,25 +6,25 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Whether the process is about to end: no budget has anything left then.
+/// Whether the process is about to end. If so, every budget is spent.
 static ENDED: LazyLock<watch::Sender<bool>> = LazyLock::new(|| watch::Sender::new(false));
 
-/// A deadline that work checks at every block boundary.
+/// A deadline that is checked at every block boundary.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
     deadline: Instant,
 }
 
 impl Budget {
-    /// A budget that starts now.
+    /// Starts a budget now.
     pub fn of(duration: Duration) -> Self {
         Self {
             deadline: Instant::now() + duration,
         }
     }
 
-    /// Ends every budget of this process, those of later invocations included: exports stop where they are, and give their
-    /// claims back.
+    /// Ends every budget of this process, including those of later invocations: exports stop where they are and release
+    /// their claims.
     pub fn end_all() {
         ENDED.send_replace(true);
     }
@@ -38,7 +38,7 @@ impl Budget {
         let mut ended = ENDED.subscribe();
         tokio::select! {
             () = tokio::time::sleep_until(self.deadline) => {}
-            // Fails only when the sender is gone, and it is static.
+            // Fails only when the sender is dropped, and it is static.
             _ = ended.wait_for(|ended| *ended) => {}
         }
     }
@@ -47,7 +47,7 @@ impl Budget {
         self.deadline
     }
 
-    /// What is left, zero once spent.
+    /// Time left; zero once spent.
     pub fn remaining(self) -> Duration {
         if *ENDED.borrow() {
             return Duration::ZERO;

@@ -1,4 +1,4 @@
-//! The seam to where recordings go.
+//! The seam to the storage that recordings are exported to.
 
 use std::error::Error;
 use std::fmt;
@@ -20,11 +20,11 @@ pub struct BlobProperties {
     pub content_type: &'static str,
     /// Names are C# identifiers, as Blob Storage demands.
     pub metadata: Vec<(&'static str, String)>,
-    /// What to find it by, where the vault keeps an index of such things.
+    /// Keys to find it by, where the vault has an index of them.
     pub tags: Vec<(&'static str, String)>,
 }
 
-/// What keeps a file of the vault from being deleted or replaced, where the settings ask for it.
+/// Protection of a file in the vault against deletion and replacement, where the settings ask for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Protection {
@@ -71,7 +71,7 @@ pub struct ListedBlob {
     pub size_bytes: u64,
 }
 
-/// What became of a block.
+/// Outcome of staging a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum StageOutcome {
@@ -102,39 +102,39 @@ pub enum ExtraOutcome {
     },
 }
 
-/// What became of a commit.
+/// Outcome of a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CommitOutcome {
     Committed,
-    /// A blob of that name is there already; it was not touched.
+    /// A blob of that name already exists. It was not changed.
     AlreadyThere,
 }
 
-/// The state of a committed blob. Each write gives it another one, and so does [`ExportDestination::touch`].
+/// The version of a committed blob. Each write changes it, and so does [`ExportDestination::touch`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BlobVersion(pub String);
 
-/// What became of a conditional removal.
+/// Outcome of a conditional removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum RemoveOutcome {
-    /// No blob of that name is there, whether this request or an earlier one removed it.
+    /// No blob of that name exists, whether this request or an earlier one removed it.
     Removed,
     /// The blob has another version: it was not removed.
     Changed,
 }
 
-/// What became of a touch.
+/// Outcome of a touch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum TouchOutcome {
     Touched,
     NotThere,
-    /// An immutability policy or a legal hold refuses the touch, and a removal just as well.
+    /// An immutability policy or a legal hold refuses the touch, and would refuse a removal too.
     Protected,
 }
 
-/// What became of a conditional replacement.
+/// Outcome of a conditional replacement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub enum ReplaceOutcome {
@@ -145,7 +145,7 @@ pub enum ReplaceOutcome {
     Protected,
 }
 
-/// The vault did not do what was asked; it may or may not have taken effect. Trying again is safe.
+/// A request to the vault failed. It may or may not have taken effect. Retrying is safe.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {action} `{name}` in the vault")]
 pub struct DestinationError {
@@ -156,7 +156,7 @@ pub struct DestinationError {
 }
 
 impl DestinationError {
-    /// Why it did not, on one line, without what was asked.
+    /// The reason on one line, without the request.
     pub fn reason(&self) -> String {
         let reason = ErrorChain(&*self.source).to_string();
         let lines = reason.lines().map(str::trim);
@@ -164,10 +164,10 @@ impl DestinationError {
     }
 }
 
-/// Where files are put. Every implementation passes `tests/suite/export_destination_contract.rs`.
+/// Storage that files are exported to. Every implementation passes `tests/suite/export_destination_contract.rs`.
 ///
-/// A blob comes into being in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
-/// writer; a commit makes the named ones, in order, the blob, all at once, and never replaces an existing one.
+/// A blob is created in two steps, as in Blob Storage: blocks are staged in any order and survive a kill of the
+/// writer; a commit atomically creates the blob from the named ones, in order, and never replaces an existing blob.
 #[async_trait]
 pub trait ExportDestination: Send + Sync {
     /// Ids of the blocks staged for `name` and not committed, in any order. Foreign ids are left out.
@@ -176,7 +176,7 @@ pub trait ExportDestination: Send + Sync {
     /// Stages a block; its content is checked against the id's CRC-64. Staging it again replaces it.
     async fn stage(&self, name: &BlobName, block: Block) -> Result<StageOutcome, DestinationError>;
 
-    /// Makes `blocks`, in this order, the blob `name`. Durable when it returns; what else was staged is discarded.
+    /// Creates the blob `name` from `blocks`, in this order. Durable on return; other staged blocks are discarded.
     async fn commit(
         &self,
         name: &BlobName,
@@ -184,11 +184,11 @@ pub trait ExportDestination: Send + Sync {
         properties: &BlobProperties,
     ) -> Result<CommitOutcome, DestinationError>;
 
-    /// Describes the committed blob `name`, if there is one, from what the vault itself holds.
+    /// Describes the committed blob `name`, if it exists, from what the vault itself holds.
     async fn inspect(&self, name: &BlobName) -> Result<Option<CommittedBlob>, DestinationError>;
 
-    /// The protection that the settings ask for and that the committed blob `name` was made without, because the storage
-    /// refused it. A vault that is asked for none lacks none.
+    /// The protection that the settings ask for and that the committed blob `name` was made without, because the
+    /// storage refused it. Empty for a vault that is asked for none.
     async fn missing_protection(
         &self,
         _name: &BlobName,
@@ -196,8 +196,8 @@ pub trait ExportDestination: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// Tries each of the extras that the settings ask for on a probe whose name begins with `probe`, and clears it again. A
-    /// vault that is asked for none tries none.
+    /// Tries each of the extras that the settings ask for on a probe whose name begins with `probe`, and clears it
+    /// again. A vault that is asked for none tries none.
     async fn try_extras(&self, _probe: &BlobName) -> Vec<TriedExtra> {
         Vec::new()
     }
@@ -205,14 +205,14 @@ pub trait ExportDestination: Send + Sync {
     /// A part of a committed blob, in bytes; a range that ends beyond it is clipped.
     async fn read(&self, name: &BlobName, range: Range<u64>) -> Result<Bytes, DestinationError>;
 
-    /// The same as a stream that holds little of it at a time; `None` where there is no such blob.
+    /// Like [`read`](Self::read), but as a stream that buffers little; `None` if there is no such blob.
     async fn stream(
         &self,
         name: &BlobName,
         range: Range<u64>,
     ) -> Result<Option<BoxStream<'static, Result<Bytes, DestinationError>>>, DestinationError>;
 
-    /// Writes a small document, unless one of that name is there.
+    /// Writes a small document, unless one of that name exists.
     async fn put(
         &self,
         name: &BlobName,
@@ -230,7 +230,7 @@ pub trait ExportDestination: Send + Sync {
     /// The version of the committed blob `name`, if there is one.
     async fn version(&self, name: &BlobName) -> Result<Option<BlobVersion>, DestinationError>;
 
-    /// Replaces a small document that has this version, by one write.
+    /// Replaces a small document that has this version, in one write.
     async fn replace(
         &self,
         name: &BlobName,
@@ -239,19 +239,19 @@ pub trait ExportDestination: Send + Sync {
         properties: &BlobProperties,
     ) -> Result<ReplaceOutcome, DestinationError>;
 
-    /// Removes the committed blob if it has this version. There is no unconditional removal: a request that was decided
-    /// long ago may arrive late.
+    /// Removes the committed blob if it has this version. There is no unconditional removal, because a request that was
+    /// decided long ago may arrive late.
     async fn remove(
         &self,
         name: &BlobName,
         version: &BlobVersion,
     ) -> Result<RemoveOutcome, DestinationError>;
 
-    /// Gives the committed blob another version and changes nothing else. Removals that were decided before have no effect
-    /// from then on.
+    /// Gives the committed blob a new version and changes nothing else. Removals that were decided before have no
+    /// effect from then on.
     async fn touch(&self, name: &BlobName) -> Result<TouchOutcome, DestinationError>;
 
-    /// Throws away what is staged for `name`, where the vault keeps it until it is told not to. Blob Storage drops it by
+    /// Discards what is staged for `name`, where the vault would keep it without limit. Blob Storage drops it by
     /// itself within a week.
     async fn discard_staged(&self, name: &BlobName) -> Result<(), DestinationError>;
 }

@@ -1,4 +1,4 @@
-//! The one way a chunk moves: for the event, for the timer, for the operator.
+//! The only code that moves a chunk: for the event, for the timer and for the operator.
 
 mod advance;
 mod backup;
@@ -41,21 +41,21 @@ use crate::metrics;
 use crate::recording::DocumentId;
 use crate::retry::RetryPolicy;
 
-/// How soon a chunk is tried again after the vault, not the source, failed.
+/// Delay before the next attempt after a failure of the vault, not of the source.
 const AFTER_VAULT_FAILURE: Duration = Duration::from_secs(15);
 
-/// What the driver decides by.
+/// Settings that the driver's decisions depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct ExportPolicy {
     pub blocks: BlockPolicy,
-    /// Chunks that are transferred at once in this process.
+    /// Chunks that are transferred concurrently in this process.
     pub chunks_in_flight: usize,
     pub deletion: DeletionPolicy,
-    /// Attempts at the source, and the delays between them; a chunk that has spent them is dead-lettered.
+    /// Attempts at the source, and the delays between them. A chunk without attempts left is dead-lettered.
     pub attempts: RetryPolicy,
 }
 
-/// Moves chunks, any number at once, each under its claim.
+/// Moves chunks, any number concurrently, each under its claim.
 pub struct ExportDriver {
     ledger: ChunkLedger,
     source: Arc<dyn RecordingSource>,
@@ -76,24 +76,24 @@ pub struct Sources {
     pub external: Arc<dyn RecordingSource>,
 }
 
-/// Where a drive left the chunk.
+/// State in which a drive left the chunk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum DriveOutcome {
     /// The ledger has no such chunk.
     Unknown,
-    /// Another instance is at it.
+    /// Another instance is working on it.
     Busy,
     /// Nothing is due before `until`.
     Waiting { until: Timestamp },
-    /// In the vault and proved; the deletion is not due yet.
+    /// In the vault and proved. The deletion is not due yet.
     Exported { receipt: ExportReceipt },
-    /// At its end.
+    /// In a final state.
     Settled { state: ChunkState, proof: ProofAge },
-    /// Progress is kept; the next drive goes on.
+    /// Progress is kept. The next drive continues.
     OutOfBudget,
     /// This attempt failed; the next is due at `until`.
     Failed { reason: String, until: Timestamp },
-    /// Another instance took over while we were at it.
+    /// Another instance took over during the drive.
     ClaimLost,
 }
 
@@ -105,11 +105,11 @@ pub enum ProofAge {
     Earlier,
 }
 
-/// One drive of a chunk, as a watcher sees it.
+/// One drive of a chunk, as an observer sees it.
 #[derive(Debug)]
 pub struct Driven {
     pub outcome: Result<DriveOutcome, LedgerError>,
-    /// The risk that the chunk was at when the drive looked at it.
+    /// The risk of the chunk when the drive checked it.
     pub risk: Option<Risk>,
 }
 
@@ -131,7 +131,7 @@ impl DriveOutcome {
 }
 
 impl ExportDriver {
-    /// How long a copy is kept proved before its source is deleted.
+    /// Delay between the proof of a copy and the deletion of its source.
     pub fn delete_delay(&self) -> Duration {
         self.policy.deletion.delay
     }
@@ -171,12 +171,12 @@ impl ExportDriver {
         &self.ledger
     }
 
-    /// Where the copies lie.
+    /// The vaults with the copies.
     pub fn vaults(&self) -> &Vaults {
         &self.exporter.vaults
     }
 
-    /// What removes files from these vaults.
+    /// Removes files from these vaults.
     pub(super) fn removals(&self) -> Removals {
         let (ledger, vaults) = (self.ledger.clone(), self.vaults().clone());
         Removals::new(ledger, vaults, Arc::clone(&self.clock))
@@ -196,13 +196,13 @@ impl ExportDriver {
         self.drive_watched(document_id, budget).await.outcome
     }
 
-    /// The same, and tells what risk the chunk was at.
+    /// Like [`drive`](Self::drive), and also returns the risk of the chunk.
     pub async fn drive_watched(&self, document_id: &DocumentId, budget: Budget) -> Driven {
         let (risk, outcome) = match self.ready(document_id, budget).await {
             Ok(Ready::Due { found, slot, risk }) => {
                 let chunk = &found.entry.chunk;
                 let span = info_span!("drive", document.id = %document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty);
-                // On the heap: who waits for drives keeps many of them, and most do not get this far.
+                // On the heap: a caller waits for many drives at once, and most do not get this far.
                 let advancing = Box::pin(self.claim_and_advance(*found, Turn::new(slot, budget)));
                 let outcome = advancing.instrument(span.clone()).await;
                 span.record("outcome", DriveOutcome::name_of(outcome.as_ref().ok()));

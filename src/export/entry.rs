@@ -1,4 +1,4 @@
-//! One durable record per chunk: what is known, where it stands, who is at it.
+//! One durable record per chunk: what is known, its state, and the claim on it.
 
 mod further_file;
 
@@ -22,12 +22,12 @@ use crate::store::people::PersonHash;
 
 pub use further_file::{FurtherFile, FurtherState};
 
-/// Failures kept as history; older ones make room.
+/// Failures kept as history. Older ones are dropped.
 const FAILURES_KEPT: usize = 20;
-/// Places in the audit log that are remembered; older ones make room.
+/// Positions in the audit log that are kept. Older ones are dropped.
 const AUDITED_KEPT: usize = 100;
 
-/// The account of one chunk.
+/// Ledger entry of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntry {
@@ -35,11 +35,11 @@ pub struct LedgerEntry {
     pub recorded_at: Timestamp,
     /// When ACS drops the file, by the most cautious reading; orders the sweep.
     pub expires_at: Timestamp,
-    /// When ACS has dropped the file by any reading: what is not there then is lost, before then it may only be late.
+    /// When ACS has dropped the file by any reading. A file that is missing then is lost; before, it may only be late.
     pub surely_gone_at: Timestamp,
     /// Folder in the vault, decided once: a later event must not move a half-done export.
     pub folder: String,
-    /// Folders that were given up because another program writes there. Files of an attempt may lie in them.
+    /// Folders that were given up because another program writes there. They may hold files of an attempt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) former_folders: Vec<String>,
     pub state: ChunkState,
@@ -48,46 +48,46 @@ pub struct LedgerEntry {
     /// How often it was opened: the number of its marker.
     #[serde(default)]
     pub(super) openings: u64,
-    /// What its media is called after, decided once and before the first byte goes to a vault: a file has one name.
+    /// The kind of media that its file is named after, decided once, before the first byte is sent to a vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
     /// Of which versions of its files blocks are staged, where the source names versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) staged_versions: Vec<StagedVersion>,
-    /// Its copy was begun while its file still grew: it may end before the file does.
+    /// Its copy began while its file was still growing, so it may end before the file does.
     #[serde(default)]
     pub copied_unfinished: bool,
-    /// Its metadata is larger than what is copied.
+    /// Its metadata exceeds the size limit for copies.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub metadata_too_large: bool,
-    /// What is about to be deleted, or was when its holder was cut off.
+    /// What is about to be deleted, or was when its holder was interrupted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<Intent>,
     /// Who keeps its files at their source.
     #[serde(default)]
     pub source_keeper: SourceKeeper,
-    /// How often it was claimed; nothing of a chunk that never was can be in the vault.
+    /// How often it was claimed. Nothing of a chunk that was never claimed can be in the vault.
     #[serde(default)]
     pub claims: u32,
-    /// Failures of the vault in a row.
+    /// Consecutive failures of the vault.
     #[serde(default)]
     pub vault_failures: u32,
-    /// Something of it may lie in the backup vault.
+    /// The backup vault may hold files of it.
     #[serde(default)]
     pub uses_backup: bool,
-    /// When somebody said that the source may be deleted although its media is doubtful.
+    /// When an operator accepted that the source may be deleted although its media is doubtful.
     #[serde(default)]
     pub anomaly_accepted_at: Option<Timestamp>,
-    /// An operator knows that it has no whole copy, and why.
+    /// An operator's acknowledgement that it has no whole copy, with the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledgement>,
-    /// Nobody asked for its recording: it was not started through this app, and no start of its call was announced.
+    /// Its recording is unsolicited: it was not started through this app, and no start of its call was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
-    /// Which of its places an operator said is right.
+    /// Which of its locations an operator accepted as the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_place: Option<FileNumber>,
-    /// Its other files, where events announced some.
+    /// Other files that events announced for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<FurtherFile>,
     pub not_before: Option<Timestamp>,
@@ -98,26 +98,26 @@ pub struct LedgerEntry {
     #[serde(default, rename = "toldEnd")]
     pub reported_end: bool,
     pub failures: Vec<Failure>,
-    /// What its metadata says, since it was read.
+    /// What its metadata says, once it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataSummary>,
     /// Its participants, as keys of the index name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) participant_hashes: Vec<PersonHash>,
-    /// Places in the audit log that tell of it.
+    /// Positions in the audit log of records about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audited: Vec<AuditPosition>,
     pub(super) claim: Option<ClaimRecord>,
 }
 
-/// The version of a file that blocks in a vault are staged of.
+/// The version of a file whose blocks are staged in a vault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StagedVersion {
     pub name: BlobName,
     pub vault: VaultName,
     pub validator: Validator,
-    /// Blocks of another version may be staged too: none of them is used again.
+    /// Blocks of another version may be staged too, so none of them is reused.
     #[serde(default)]
     pub is_mixed: bool,
 }
@@ -139,7 +139,7 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// How much of its time at ACS is over for a chunk that is not in the vault.
+/// How much of its time at ACS has passed for a chunk that is not in the vault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Risk {
@@ -166,7 +166,7 @@ pub(super) struct ClaimRecord {
     pub until: Timestamp,
 }
 
-/// Why a copied file may not be all that was recorded.
+/// Why a copied file may be incomplete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CutShort {
     #[error("ACS reports that it could not store all of it")]
@@ -178,7 +178,7 @@ pub enum CutShort {
 }
 
 impl LedgerEntry {
-    /// The entry of a chunk seen for the first time.
+    /// Creates the entry of a chunk seen for the first time.
     pub fn new(chunk: RecordingChunk, recorded_at: Timestamp, retention: Duration) -> Self {
         Self {
             expires_at: chunk.expires_at(recorded_at, retention),
@@ -215,13 +215,13 @@ impl LedgerEntry {
         }
     }
 
-    /// Every folder in which a file of it may lie, the one in use first.
+    /// Every folder that may hold a file of it, the one in use first.
     pub fn folders(&self) -> impl Iterator<Item = &str> {
         let former = self.former_folders.iter().map(String::as_str);
         std::iter::once(self.folder.as_str()).chain(former)
     }
 
-    /// Takes another folder: another program writes in the one that is in use.
+    /// Switches to another folder: another program writes in the one that is in use.
     pub(super) fn leave_folder(&mut self) {
         let first = self.former_folders.first().unwrap_or(&self.folder);
         let number = self.former_folders.len() + 2;
@@ -231,7 +231,7 @@ impl LedgerEntry {
         self.staged_versions.clear();
     }
 
-    /// The version of a file that blocks in this vault are staged of, as far as it is known.
+    /// The version of a file whose blocks are staged in this vault, as far as it is known.
     pub(super) fn staged_version(
         &self,
         name: &BlobName,
@@ -248,13 +248,13 @@ impl LedgerEntry {
         self.staged_versions.push(version);
     }
 
-    /// Is due at once, with all its attempts before it.
+    /// Makes it due at once, with all its attempts available again.
     pub(in crate::export) fn begin_attempts_anew(&mut self) {
         self.attempts = 0;
         self.not_before = None;
     }
 
-    /// Opens it for another export: it was given up, or more is to be copied than there is.
+    /// Opens it for another export: it was given up, or there is more to copy.
     pub(super) fn try_again(&mut self) {
         self.reported_end = false;
         self.acknowledged = None;
@@ -262,7 +262,7 @@ impl LedgerEntry {
         self.begin_attempts_anew();
     }
 
-    /// Remembers where in the audit log it is told of.
+    /// Notes the position of an audit record about it.
     pub fn note_audited(&mut self, position: AuditPosition) {
         if self.audited.len() >= AUDITED_KEPT {
             self.audited.remove(0);
@@ -270,7 +270,7 @@ impl LedgerEntry {
         self.audited.push(position);
     }
 
-    /// Writes a failure into the history.
+    /// Adds a failure to the history.
     pub fn note_failure(&mut self, at: Timestamp, reason: String) {
         if self.failures.len() >= FAILURES_KEPT {
             self.failures.remove(0);
@@ -278,22 +278,22 @@ impl LedgerEntry {
         self.failures.push(Failure { at, reason });
     }
 
-    /// Whether its files lie in the customer's own storage. The place decides, not what the event calls it.
+    /// Whether its files are in the customer's own storage. The location decides, not what the event calls it.
     pub fn is_external(&self) -> bool {
         self.source_keeper == SourceKeeper::AsReported && self.chunk.is_external()
     }
 
-    /// ACS has dropped the file by any reading; one that is not there before may only be late.
+    /// Whether ACS has dropped the file by any reading. A file that is missing before then may only be late.
     pub fn is_surely_gone(&self, now: Timestamp) -> bool {
         now >= self.surely_gone_at
     }
 
-    /// ACS has dropped the file for good. A file in the customer's own storage is never dropped by ACS.
+    /// Whether ACS has dropped the file for good. ACS never drops a file in the customer's own storage.
     pub fn is_doomed(&self, now: Timestamp) -> bool {
         !self.chunk.is_external() && self.is_surely_gone(now)
     }
 
-    /// Why the file that was copied may not be all that was recorded.
+    /// The reason why the copied file may be incomplete, if there is one.
     pub fn cut_short(&self) -> Option<CutShort> {
         match self.chunk.end() {
             ChunkEnd::Failed => Some(CutShort::NotStoredWhole),
@@ -308,7 +308,7 @@ impl LedgerEntry {
         self.state.is_loss() || (self.state.receipt().is_some() && self.cut_short().is_some())
     }
 
-    /// What contradicts the media of its copy, unless an operator has accepted that.
+    /// The anomaly of its copy, unless an operator has accepted it.
     pub fn open_anomaly(&self) -> Option<&str> {
         match self.anomaly_accepted_at {
             Some(_) => None,
@@ -316,17 +316,17 @@ impl LedgerEntry {
         }
     }
 
-    /// Nothing is to be done for it by itself: it is settled, and an end without a copy is reported.
+    /// Whether no automatic work is left: it is settled, and an end without a copy has been reported.
     pub(super) fn is_done(&self) -> bool {
         !self.is_open() && (self.reported_end || !self.state.is_loss())
     }
 
-    /// Half of its time is over, and it is not in the vault.
+    /// Whether half of its time has passed and it is not in the vault.
     pub fn is_at_risk(&self, now: Timestamp) -> bool {
         self.risk(now).is_some()
     }
 
-    /// In the vault, or at an end: no deadline threatens it any more.
+    /// Whether it is in the vault or in a final state, so that no deadline threatens it any more.
     pub fn is_safe(&self) -> bool {
         match &self.state {
             ChunkState::Pending => self.is_external(),
@@ -341,7 +341,7 @@ impl LedgerEntry {
         }
     }
 
-    /// How far its time is over, while it is not in the vault.
+    /// How much of its time has passed, while it is not in the vault.
     pub fn risk(&self, now: Timestamp) -> Option<Risk> {
         if self.is_safe() {
             return None;
@@ -351,7 +351,7 @@ impl LedgerEntry {
             .duration_since(self.recorded_at)
             .as_secs_f64();
         let left = self.expires_at.duration_since(now).as_secs_f64();
-        // A chunk that was announced after its deadline has no time left at all.
+        // A chunk that was announced after its deadline has no time left.
         let over = if kept > 0.0 { 1.0 - left / kept } else { 1.0 };
         [Risk::NinetyPercent, Risk::ThreeQuarters, Risk::Half]
             .into_iter()
@@ -369,7 +369,7 @@ impl LedgerEntry {
     }
 }
 
-/// How long a recording is: as its events say, else as the metadata of all its chunks does.
+/// Duration of a recording: from its events, else from the metadata of all its chunks.
 pub fn recording_duration_ms<'a>(
     entries: impl Iterator<Item = &'a LedgerEntry> + Clone,
 ) -> Option<u64> {

@@ -1,5 +1,5 @@
-//! A fence around what happens outside the ledger: the vault does not know claims, so each write there asks first whether the
-//! claim lasts longer than a request takes, and is cut off when the claim ends.
+//! A fence around actions outside the ledger: the vault does not know claims, so each write there checks first whether
+//! the claim lasts longer than a request takes, and is cut off when the claim ends.
 
 use std::future::Future;
 use std::ops::Range;
@@ -18,7 +18,7 @@ use super::layout::BlobName;
 use super::ledger::{AfterUpdate, ChunkLedger, Claim, ClaimOver, LedgerError};
 use crate::recording::{FileNumber, MediaKind};
 
-/// What a claim's holder has to ask before it acts outside the ledger.
+/// Check that the holder of a claim makes before it acts outside the ledger.
 #[derive(Clone, Copy)]
 pub struct Fence<'a> {
     ledger: &'a ChunkLedger,
@@ -30,7 +30,7 @@ impl<'a> Fence<'a> {
         Self { ledger, claim }
     }
 
-    /// Sees to it that the claim lasts longer than a request takes; renews it if need be.
+    /// Ensures that the claim lasts longer than a request takes, and renews it if necessary.
     ///
     /// # Errors
     /// [`LedgerError::ClaimLost`] when another has it; otherwise when the storage fails.
@@ -38,13 +38,13 @@ impl<'a> Fence<'a> {
         self.ledger.ensure_time(self.claim).await
     }
 
-    /// Whether there is time for a request. It never waits: what was looked at just before is still so.
+    /// Whether there is time for a request. It never waits, so what was checked just before still holds.
     pub fn has_time(&self) -> bool {
         self.ledger.has_time(self.claim)
     }
 
-    /// Decides what the media of a file is called after, durably, unless that is decided already. Gives what it is called
-    /// after.
+    /// Durably decides the kind of media that a file is named after, unless already decided. Returns the kind that it
+    /// is named after.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -63,7 +63,7 @@ impl<'a> Fence<'a> {
         Ok(entry.name_media(number, kind).unwrap_or(kind))
     }
 
-    /// Notes durably that the chunk's metadata is larger than what is copied: it is not asked for again.
+    /// Durably notes that the chunk's metadata exceeds the size limit for copies: it is not requested again.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -75,7 +75,7 @@ impl<'a> Fence<'a> {
             .map(drop)
     }
 
-    /// Keeps which version of a file is about to be staged, durably.
+    /// Durably notes which version of a file is about to be staged.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -85,7 +85,7 @@ impl<'a> Fence<'a> {
         keeping.await.map(drop)
     }
 
-    /// A vault whose writes ask this fence first. Its removals never wait for a renewal: they fail where there is no time.
+    /// A vault whose writes check this fence first. Its removals never wait for a renewal: they fail without time.
     pub fn around(self, vault: &'a dyn ExportDestination) -> FencedVault<'a> {
         FencedVault { vault, fence: self }
     }

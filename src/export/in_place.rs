@@ -1,4 +1,4 @@
-//! Bring-your-own storage: files that ACS wrote into the customer's own storage are looked at where they lie, never moved
+//! Bring-your-own storage: files that ACS wrote into the customer's own storage are checked where they are, never moved
 //! and never deleted.
 
 use futures::StreamExt as _;
@@ -10,20 +10,20 @@ use crate::export::source::{ChunkPart, RecordingSource, SourceError};
 use crate::recording::{MetadataSummary, RecordingChunk, RecordingMetadata};
 use crate::store::digest::Sha256Digest;
 
-/// More of a metadata file is hashed, but not looked into.
+/// Bytes of a metadata file that are parsed; the rest is only hashed.
 const METADATA_READ_LIMIT: usize = 4 * 1024 * 1024;
 
 /// A file in the customer's own storage, read from end to end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FileInPlace {
-    /// Without a query: a SAS would stand there.
+    /// Without the query, which would hold a SAS.
     pub location: String,
     pub size_bytes: u64,
     pub sha256: Sha256Digest,
 }
 
-/// A chunk's files where they lie.
+/// A chunk's files in the customer's own storage.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InPlace {
@@ -32,10 +32,10 @@ pub struct InPlace {
     pub metadata: Option<FileInPlace>,
 }
 
-/// How a look without an error ended.
+/// Outcome of a check without an error.
 #[derive(Debug)]
 pub enum Look {
-    /// Both files were read from end to end; what the metadata says comes along.
+    /// Both files were read from end to end. Includes what the metadata says.
     Whole {
         files: InPlace,
         metadata: Option<MetadataSummary>,
@@ -46,7 +46,7 @@ pub enum Look {
 /// Reads both files of a chunk.
 ///
 /// # Errors
-/// When one is not there, not of our storage, or cannot be read whole.
+/// When one does not exist, is not in a configured container, or cannot be read whole.
 pub async fn look(
     source: &dyn RecordingSource,
     chunk: &RecordingChunk,
@@ -55,7 +55,7 @@ pub async fn look(
     let reading = async {
         let Some(media) = &chunk.locations.content else {
             return Err(SourceError::Refused(
-                "the event names no place of the file".to_owned(),
+                "the event names no location of the file".to_owned(),
             ));
         };
         let (media, _) = read(source, chunk, ChunkPart::Media, media, 0).await?;

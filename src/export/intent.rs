@@ -1,7 +1,8 @@
-//! Intents: what is about to be deleted is written down first.
+//! Intents: what is about to be deleted is recorded first.
 //!
-//! A deletion goes in three steps: the intent, durably and audited; then a look at the holds; then the request. So a hold that
-//! is added meanwhile is either found by that look, or its adder finds the intent. It knows no ledger and no vault.
+//! A deletion has three steps: the intent, durable and audited; then a check of the holds; then the request. So a hold
+//! that is added meanwhile is either found by that check, or its adder finds the intent. It knows no ledger and no
+//! vault.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use uuid::Uuid;
 
 use crate::recording::{DeleteLocation, DocumentId};
 
-/// The longest time that a request may live after the claim under which it was sent, clocks that are wrong included: the
+/// The longest time that a request may live after the claim under which it was sent, including clock errors: the
 /// client's own deadlines are seconds, a proxy's minutes.
 pub(in crate::export) const REQUEST_LIVES: Duration = Duration::from_mins(15);
 
@@ -36,16 +37,16 @@ impl From<&DeleteLocation> for IntendedDeletion {
     }
 }
 
-/// An intent to delete something of a chunk.
+/// Intent to delete something of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Intent {
     pub deletes: IntendedDeletion,
     pub began_at: Timestamp,
-    /// Until then a request of its owner may still arrive.
+    /// A request of its owner may still arrive until then.
     acts_until: Timestamp,
     claim: Uuid,
-    /// When an earlier holder began to delete the same, whose outcome is unknown.
+    /// When an earlier holder began the same deletion, whose outcome is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     in_doubt_since: Option<Timestamp>,
 }
@@ -61,7 +62,7 @@ impl Intent {
         }
     }
 
-    /// An intent that takes over from another, whose requests may still arrive.
+    /// Takes over from another intent, whose requests may still arrive.
     #[must_use]
     pub(super) fn after(mut self, previous: Option<&Self>) -> Self {
         if let Some(previous) = previous {
@@ -75,7 +76,7 @@ impl Intent {
         self
     }
 
-    /// The owner's claim lasts until then.
+    /// Extends the intent with the owner's claim, which lasts until then.
     pub(super) fn extend(&mut self, claim: Uuid, claimed_until: Timestamp) {
         if self.claim == claim {
             let acts_until = claimed_until
@@ -85,12 +86,12 @@ impl Intent {
         }
     }
 
-    /// Whether the holder of this claim has it.
+    /// Whether it belongs to the holder of this claim.
     pub(super) fn is_of(&self, claim: Uuid) -> bool {
         self.claim == claim
     }
 
-    /// Since when another holder than that of this claim may have deleted it: its outcome is unknown.
+    /// When a holder other than that of this claim began the deletion. Its outcome is unknown.
     pub(super) fn in_doubt_since(&self, claim: Uuid) -> Option<Timestamp> {
         if self.claim == claim {
             self.in_doubt_since
@@ -99,12 +100,12 @@ impl Intent {
         }
     }
 
-    /// Until when what it deletes may still go, whoever looks for holds now.
+    /// Until when the deletion may still take effect, whichever process checks the holds now.
     pub fn acts_until(&self) -> Timestamp {
         self.acts_until
     }
 
-    /// Whether a request of its owner may still arrive: then nothing may be called "held, and still there".
+    /// Whether a request of its owner may still arrive. If so, nothing may be reported as "held, and still there".
     pub fn may_still_act(&self, now: Timestamp) -> bool {
         now < self.acts_until
     }

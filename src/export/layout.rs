@@ -1,8 +1,8 @@
 //! Names in the vault. Pure; the structure is the one ACS itself uses for bring-your-own storage.
 //!
 //! `YYYYMMDD/<callId>/<first 8 of recordingId>-<uuid>/<index>-audiovideomp4.<documentId>.mp4`, beside it
-//! `<index>-acsmetadata.<documentId>.json` and `<index>-receipt.<documentId>.json`. Another file of the same document has its
-//! number behind the id: `….<documentId>.2.mp4`.
+//! `<index>-acsmetadata.<documentId>.json` and `<index>-receipt.<documentId>.json`. Another file of the same document
+//! has its number behind the id: `….<documentId>.2.mp4`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ use crate::recording::{
     CallId, ContentKind, DocumentId, FileNumber, FormatKind, MediaKind, RecordingChunk, RecordingId,
 };
 
-/// Room for one folder name; ACS's ids of this kind have 36.
+/// Longest folder name. ACS's ids of this kind have 36 characters.
 const MAX_SEGMENT: usize = 64;
 /// A name space of our own for name-based UUIDs.
 const RECORDING_NAMESPACE: Uuid = Uuid::from_u128(0x5f1d_7d3e_6c1b_5a0e_9d58_0a4c_3b7e_2f91);
@@ -47,7 +47,7 @@ const MEDIA_KINDS: [MediaKind; 4] = [
 #[serde(try_from = "String", into = "String")]
 pub struct BlobName(String);
 
-/// A text that would not stay inside the vault.
+/// A name that could lead outside the vault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a safe name in the vault")]
 pub struct UnsafeName(String);
@@ -104,7 +104,7 @@ pub fn folder(chunk: &RecordingChunk, recorded_at: Timestamp) -> String {
         .call_id
         .as_ref()
         .map_or("unknown-call".into(), CallId::key);
-    // Events of 2021 name no recording; its call and start identify it as well.
+    // Events of 2021 name no recording. Its call and start identify it too.
     let started = chunk
         .started_at
         .map(|time| time.to_string())
@@ -152,7 +152,7 @@ pub fn receipt(folder: &str, chunk: &RecordingChunk) -> BlobName {
     file(folder, chunk, "receipt", "json")
 }
 
-/// Every name a file of the chunk may have: what its media is may have been guessed.
+/// Every name a file of the chunk may have: the kind of its media may have been guessed.
 pub fn all_names(folder: &str, chunk: &RecordingChunk) -> Vec<BlobName> {
     MEDIA_KINDS
         .into_iter()
@@ -161,13 +161,13 @@ pub fn all_names(folder: &str, chunk: &RecordingChunk) -> Vec<BlobName> {
         .collect()
 }
 
-/// What a media file was called after.
+/// The kind of media that a media file was named after.
 pub fn media_kind(name: &BlobName) -> Option<MediaKind> {
     let is_named_after = |kind: &MediaKind| name.as_str().contains(&format!("-{}.", stem(*kind)));
     MEDIA_KINDS.into_iter().find(is_named_after)
 }
 
-/// What a file is, by its name.
+/// Content type of a file, by its name.
 pub fn content_type(name: &BlobName) -> &'static str {
     match name.as_str().rsplit('.').next() {
         Some("json") => "application/json",
@@ -209,7 +209,7 @@ fn is_safe(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')
 }
 
-/// `text` as one folder name. What had to be changed is marked by a hash, so that two texts never share a name.
+/// `text` as one folder name. A changed text gets a hash, so that two texts never share a name.
 fn safe_segment(text: &str) -> String {
     let safe: String = text
         .chars()

@@ -5,9 +5,9 @@
 //! open/<expiry>-<documentId>-<n>    a marker of opening n, while the entry is not settled; the sweep's work list, in order
 //! doomed/<time>-<documentId>        a marker of a chunk that was given up, until its loss is reported
 //! poison/<sha256>.json              an event that could not be read, whole
-//! dismissed/<sha256>.json           one that was dealt with
-//! events/<sha256>.json              an event that the sweep goes on with, whole
-//! begun/<sha256>.json               who took a large event, and did not end
+//! dismissed/<sha256>.json           one that was resolved
+//! events/<sha256>.json              an event that the sweep continues with, whole
+//! begun/<sha256>.json               processes that took a large event and have not finished it
 //! calls-seen/<day>-<sha256>         a call whose start was announced
 //! audit/<log>/<number>.json         what happened, in chains; see store/audit.rs
 //! ```
@@ -61,7 +61,7 @@ pub use sweeps::{LastSweep, OverdueSweep};
 
 const CHUNKS: &str = "chunks/";
 
-/// The chunks and the state of each.
+/// Ledger of all chunks and the state of each.
 #[derive(Clone)]
 pub struct ChunkLedger {
     entries: Documents,
@@ -71,19 +71,19 @@ pub struct ChunkLedger {
     people: Arc<People>,
     retention: Duration,
     claim_ttl: Duration,
-    /// Where others are told of what changes; `None` where nobody is.
+    /// Outbox for notices of changes; `None` where none are sent.
     outbox: Option<Outbox>,
     poison_room: Arc<poison::PoisonRoom>,
 }
 
-/// An entry as it was read, with the revision that a conditional write refers to.
+/// An entry as read, with the revision for a conditional write.
 #[derive(Debug, Clone)]
 pub struct Found {
     pub entry: LedgerEntry,
     revision: Revision,
 }
 
-/// Why the ledger could not do what was asked.
+/// Failure of a ledger operation.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     #[error(transparent)]
@@ -93,13 +93,13 @@ pub enum LedgerError {
         document_id: DocumentId,
         source: serde_json::Error,
     },
-    #[error("`{key}` in the ledger is written by too many at once")]
+    #[error("`{key}` in the ledger has too many concurrent writers")]
     Contended { key: String },
     #[error(
         "{most} events that could not be read are kept already, and none is old enough to be dropped"
     )]
     PoisonFull { most: usize },
-    /// Another holder took over: stop, it goes on from what is durable.
+    /// Another holder took over: stop. It continues from the durable state.
     #[error("the claim on chunk `{document_id}` was lost")]
     ClaimLost { document_id: DocumentId },
 }
@@ -172,13 +172,13 @@ impl ChunkLedger {
         }
     }
 
-    /// The same ledger, which keeps notices of what changes.
+    /// Adds an outbox that keeps notices of changes.
     #[must_use]
     pub fn with_outbox(self, outbox: Option<Outbox>) -> Self {
         Self { outbox, ..self }
     }
 
-    /// Keeps notices of a change before it is written.
+    /// Stores the notices of a change before the change is written.
     async fn keep_notices(
         &self,
         before: Option<&LedgerEntry>,
@@ -215,9 +215,9 @@ impl ChunkLedger {
         Ok(found.map(Found::from))
     }
 
-    /// Writes down what was reported of an entry, so that it is reported once, and removes the marker of one that waited for
-    /// nothing else. Gives the entry as it is now: where another
-    /// writer was first, nothing is written down, and it is reported again.
+    /// Records what was reported for an entry, so that it is reported once, and removes the marker of an entry that
+    /// waited for nothing else. Returns the entry as it is now: where another writer was first, nothing is recorded,
+    /// and it is reported again.
     ///
     /// # Errors
     /// When the storage fails.

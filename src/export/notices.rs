@@ -1,4 +1,4 @@
-//! The notices of a chunk, by what changed in its entry. Pure; it must not know how they are sent.
+//! The notices for a change of a chunk's entry. Pure; it must not know how they are sent.
 
 use crate::export::entry::{LedgerEntry, Risk};
 use crate::export::receipt::ExportReceipt;

@@ -1,4 +1,4 @@
-//! The proof that a chunk lies in the vault. Deletion at ACS asks for it.
+//! The proof that a chunk is in the vault. Deletion at ACS requires it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +19,7 @@ pub struct VerifiedFile {
 }
 
 impl VerifiedFile {
-    /// Only [`verify`](crate::export::transfer::verify) makes one.
+    /// Only [`verify`](crate::export::transfer::verify) creates one.
     pub(super) fn new(name: BlobName, size_bytes: u64, sha256: Sha256Digest, etag: String) -> Self {
         Self {
             name,
@@ -48,7 +48,8 @@ impl VerifiedFile {
 
 /// Proof of a chunk's copy: its media and its metadata are committed in the vault and verified.
 ///
-/// It cannot be made outside `export`; [`RecordingSource::delete`](super::source::RecordingSource::delete) takes it by reference.
+/// It cannot be created outside `export`; [`RecordingSource::delete`](super::source::RecordingSource::delete) takes it
+/// by reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExportReceipt {
@@ -56,19 +57,19 @@ pub struct ExportReceipt {
     /// `None` when the event named no metadata, or ACS dropped it before the media.
     metadata: Option<VerifiedFile>,
     verified_at: Timestamp,
-    /// In which vault the files lie.
+    /// The vault that holds the files.
     #[serde(default)]
     vault: VaultName,
-    /// What is doubtful: the copy is exact, but its source may not be right, or the copy is not protected.
+    /// What is doubtful: the copy is exact, but its source may be wrong, or the copy is not protected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     anomaly: Option<String>,
-    /// The metadata is not that of the chunk, or no metadata.
+    /// The metadata is not that of the chunk, or is not metadata.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     metadata_anomaly: Option<String>,
     /// The protection that the settings ask for and the vault refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     unprotected: Vec<Protection>,
-    /// What a look into the media has shown.
+    /// Result of the media examination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     examination: Option<MediaExamination>,
 }
@@ -104,7 +105,7 @@ impl ExportReceipt {
         receipt.with_doubts(None, Vec::new())
     }
 
-    /// Adds what is wrong with the metadata, and the protection that the files lack.
+    /// Adds the metadata's anomaly, and the protection that the files lack.
     pub(super) fn with_doubts(
         mut self,
         metadata_anomaly: Option<String>,
@@ -124,7 +125,7 @@ impl ExportReceipt {
         self
     }
 
-    /// The same proof of files that were proved again.
+    /// The same proof for files that were proved again.
     pub(super) fn with_files(&self, media: VerifiedFile, metadata: Option<VerifiedFile>) -> Self {
         Self {
             media,
@@ -142,7 +143,7 @@ impl ExportReceipt {
         self.metadata_anomaly.as_deref()
     }
 
-    /// One sentence on the protection that the settings ask for and the vault refused, if there is some.
+    /// One sentence on the protection that the settings ask for and the vault refused, if any.
     pub fn missing_protection(&self) -> Option<String> {
         let missing: Vec<String> = self.unprotected.iter().map(Protection::to_string).collect();
         (!missing.is_empty()).then(|| {
@@ -158,18 +159,18 @@ impl ExportReceipt {
         self.anomaly.as_deref()
     }
 
-    /// What a look into the media has shown.
+    /// Result of the media examination.
     pub fn examination(&self) -> Option<&MediaExamination> {
         self.examination.as_ref()
     }
 
-    /// What of the media is worth a notice.
+    /// Notices about the media.
     pub fn notices(&self) -> &[MediaNotice] {
         let examination = self.examination.as_ref();
         examination.map_or(&[], |examination| &examination.notices)
     }
 
-    /// The verdict of a look into the media; a look that was never made is no agreement.
+    /// The verdict of the media examination. Without an examination there is no agreement.
     pub fn media_verdict(&self) -> MediaVerdict {
         let examination = self.examination.as_ref();
         examination.map_or(MediaVerdict::Unknown, |examination| examination.verdict)

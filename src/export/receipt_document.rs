@@ -1,4 +1,4 @@
-//! The receipt as it lies beside the files, written and read back.
+//! The receipt as stored beside the files, written and read back.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -7,22 +7,22 @@ use super::receipt::ExportReceipt;
 use crate::recording::RecordingChunk;
 use crate::store::audit::CheckpointRef;
 
-/// A receipt has a few thousand bytes, and what its event said besides.
+/// A receipt has a few thousand bytes plus the content of its event.
 pub const RECEIPT_READ_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// The receipt as it is written.
+/// The receipt as written.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ReceiptDocument<'a> {
     pub receipt: &'a ExportReceipt,
     pub chunk: &'a RecordingChunk,
     pub recorded_at: Timestamp,
-    /// The newest checkpoint of the audit log that was known then: what it covers cannot be rewritten unseen any more.
+    /// The newest known checkpoint of the audit log: what it covers can no longer be rewritten without detection.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_checkpoint: Option<CheckpointRef>,
 }
 
-/// A receipt as it is read back from the vault.
+/// A receipt as read back from the vault.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptReceipt {

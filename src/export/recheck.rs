@@ -1,4 +1,4 @@
-//! Looks again, later, at what was proved: is the copy still what its receipt says?
+//! Checks a proved copy again later: is it still what its receipt says?
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,28 +10,28 @@ use super::vaults::Vaults;
 use crate::export::transfer::verify::{self, Mismatch};
 use crate::store::digest::Sha256Digest;
 
-/// Bytes that are read at a time.
+/// Bytes per read.
 const PIECE: u64 = 8 << 20;
 
-/// How closely to look.
+/// Depth of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// What the vault says of the file: length, `ETag`, block list. A directory's files are read all the same.
+    /// What the vault reports for the file: length, `ETag`, block list. A directory's files are read anyway.
     Described,
     /// The content too, from end to end.
     Read,
 }
 
-/// What a look at a proved copy, or at one file of it, came to.
+/// Result of checking a proved copy, or one file of it.
 #[derive(Debug)]
 pub enum Rechecked {
-    /// It is the one that was proved.
+    /// It is still the proved one.
     Same,
     /// A file of it is not in the vault.
     Missing(Mismatch),
-    /// A file of it is another one than was proved.
+    /// A file of it is not the one that was proved.
     Different(Mismatch),
-    /// The vault could not be asked, so nothing is known.
+    /// The vault could not be read, so the result is unknown.
     NotChecked(DestinationError),
 }
 
@@ -52,7 +52,7 @@ impl Rechecked {
 }
 
 impl Vaults {
-    /// Looks at the files of a copy, up to the first that is not the one that was proved.
+    /// Checks the files of a copy, up to the first that is not the one that was proved.
     pub async fn recheck(&self, receipt: &ExportReceipt, depth: Depth) -> Rechecked {
         for file in receipt.files() {
             let rechecked = self.recheck_file(receipt, file, depth).await;
@@ -96,7 +96,7 @@ impl Vaults {
     }
 }
 
-/// The receipt of that name beside the files, if one is there and readable.
+/// The receipt of that name beside the files, if it exists and is readable.
 ///
 /// # Errors
 /// When the vault cannot be asked.

@@ -1,17 +1,17 @@
-//! The one way by which a chunk's files leave a vault.
+//! The only code that removes a chunk's files from a vault.
 //!
 //! Under the chunk's claim:
 //! ```text
 //! Removing, durable and audited ─▶ files seen ─▶ claim renewed ─▶ holds ─▶ each file removed at its version ─▶ Removed, audited
-//!                                                    ▲              │         ├─ half of the claim is over ─┐
+//!                                                    ▲              │         ├─ half of the claim is spent ┐
 //!                                                    └──────────────┼─────────┼────────────────────────────┘
 //!                                        held, or not past its policy         refused: removals broken, files proved again
 //!                                                                   └─────────┴─▶ all there ─▶ back to what it was
 //!                                                                                 else, or unknown: it stays Removing
 //! ```
-//! Nothing counts as a copy that may be gone, and the next removal finishes what a kill interrupted. A hold that is added
-//! meanwhile is found here, or its adder finds the chunk `Removing`. A process that was frozen in here while another took its
-//! claim over removes nothing that was given back: see `removal/files.rs`.
+//! A chunk whose files may be gone has no copy, and the next removal finishes what a kill interrupted. A hold that is
+//! added meanwhile is found here, or its adder finds the chunk `Removing`. A process that was frozen during a removal
+//! while another took over its claim removes nothing that was restored: see `removal/files.rs`.
 
 mod cleared;
 mod files;
@@ -50,36 +50,36 @@ pub struct Removals {
     clock: Arc<dyn Clock>,
 }
 
-/// On what ground files are removed.
+/// Ground for a removal.
 #[derive(Debug, Clone, Copy)]
 pub enum Ground<'a> {
     Policy(RetentionPolicy),
-    /// Somebody's right, or an operator's decision. A chunk without a copy is removed only when ACS cannot have it any more.
+    /// A person's right, or an operator's decision. A chunk without a copy is removed only once ACS cannot have it.
     Request {
         reason: &'a str,
     },
-    /// Its recording is erased: whatever is still to be exported is not.
+    /// Its recording is erased: a pending export is not carried out.
     ErasedRecording {
         reason: &'a str,
     },
 }
 
-/// What became of one chunk.
+/// Outcome of the removal of one chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Removal {
     Removed,
-    /// Nothing more is removed. `is_whole`: the copy is in the vault as it was; else parts of it may be gone.
+    /// Nothing more is removed. `is_whole`: the copy is in the vault as it was. Otherwise parts of it may be gone.
     Held {
         cases: Vec<Case>,
         is_whole: bool,
     },
-    /// There is nothing to remove, it is not past its policy, or it is being driven again.
+    /// It has nothing to remove, is not past its policy, or is being driven again.
     NotDue,
-    /// Another process finished the removal while this one was cut off.
+    /// Another process finished the removal while this one was interrupted.
     FinishedByAnother,
-    /// Another process has its claim.
+    /// Another process holds its claim.
     Busy,
-    /// It may be tried again. `is_whole`: the copy is in the vault as it was.
+    /// It may be retried. `is_whole`: the copy is in the vault as it was.
     Failed {
         reason: String,
         is_whole: bool,
@@ -91,22 +91,22 @@ struct Begun {
     entry: LedgerEntry,
     before: Removable,
     places: Vec<Place>,
-    /// Another removal began before this one, and may still act.
+    /// Another removal began before this one, and may still take effect.
     is_taken_over: bool,
 }
 
-/// What becomes of a chunk that is not removed, or not to the end.
+/// State of a chunk whose removal was not completed.
 enum Restored {
-    /// All of it is in the vault: it is what it was.
+    /// All of it is in the vault: its former state is restored.
     Whole(Box<ChunkState>),
     InPart,
-    /// The vault could not be asked.
+    /// The vault could not be read.
     Unknown {
         reason: String,
     },
 }
 
-/// How far the removal of seen files came.
+/// Progress of the removal of seen files.
 enum Removed {
     All,
     Held(Vec<Case>),
@@ -132,14 +132,14 @@ impl Removals {
         }
     }
 
-    /// Removes what lies in the vaults of one chunk, if the ground suffices and nothing holds it.
+    /// Removes the files of one chunk from the vaults, if the ground suffices and nothing holds it.
     ///
-    /// Cancel-safe: what was begun is durable, and the claim runs out.
+    /// Cancel-safe: what was begun is durable, and the claim expires.
     pub async fn remove(&self, ground: Ground<'_>, id: &DocumentId) -> Removal {
         let removal = match Box::pin(self.try_remove(ground, id)).await {
             Ok(removal) => removal,
             Err(LedgerError::ClaimLost { .. }) => Removal::Busy,
-            // What was done is known to the next removal, not to this one.
+            // The next removal knows what was done; this one does not.
             Err(error) => Removal::Failed {
                 reason: ErrorChain(&error).to_string(),
                 is_whole: false,
@@ -155,7 +155,7 @@ impl Removals {
         removal
     }
 
-    /// Whether the ledger says that the chunk is removed. Who lost its claim looks here for what its successor did.
+    /// Whether the ledger says that the chunk is removed. A process that lost its claim checks its successor's result.
     async fn is_removed(&self, id: &DocumentId) -> bool {
         let found = self.ledger.find(id).await;
         let is_removed = |found: Found| matches!(found.entry.state, ChunkState::Removed { .. });
@@ -218,7 +218,7 @@ impl Removals {
                 .await?;
             return Ok(Removal::NotDue);
         };
-        // The policy may have become a longer one since a removal began.
+        // The policy may have become longer since a removal began.
         let is_still_due = match ground {
             Ground::Policy(policy) => policy.is_past(&begun.entry, self.clock.now()),
             Ground::Request { .. } | Ground::ErasedRecording { .. } => true,
@@ -252,8 +252,8 @@ impl Removals {
         self.record(claim, begun, ground).await
     }
 
-    /// Removes what was seen. Before each stretch of removals the claim is renewed if need be, and then the holds are looked at:
-    /// between that look and a removal nothing waits but removals.
+    /// Removes the seen files. Before each batch of removals the claim is renewed if necessary, and then the holds are
+    /// checked: between that check and a removal nothing waits but removals.
     async fn remove_unless_held(
         &self,
         claim: &Claim,
@@ -275,7 +275,7 @@ impl Removals {
         }
     }
 
-    /// A removal began under a shorter policy than today's. Nothing more is removed, whatever the vault says.
+    /// Ends a removal that began under a shorter policy than today's. Nothing more is removed, whatever the vault says.
     async fn keep(&self, claim: &Claim, begun: &Begun) -> Result<Removal, LedgerError> {
         const KEPT: &str = "a removal began under an earlier policy, and today's keeps it longer";
         let reason = match self.give_back(claim, begun, &[]).await? {
@@ -291,7 +291,7 @@ impl Removals {
         })
     }
 
-    /// Makes the intent durable. `None`: the chunk changed meanwhile, and is not to be removed as it is.
+    /// Makes the intent durable. `None`: the chunk changed meanwhile, and must not be removed in its new state.
     async fn begin(&self, claim: &Claim, found: LedgerEntry) -> Result<Option<Begun>, LedgerError> {
         let Some(before) = found.state.removable() else {
             return Ok(None);
@@ -302,7 +302,7 @@ impl Removals {
             began_at: self.clock.now(),
         };
         let begin = |current: &mut LedgerEntry| {
-            // An event may have opened it again since it was found.
+            // An event may have opened it again since it was read.
             if current.state == found.state {
                 current.state = removing.clone();
             }
@@ -325,7 +325,7 @@ impl Removals {
         begun: Begun,
         ground: Ground<'_>,
     ) -> Result<Removal, LedgerError> {
-        // Requests of an export that lost its claim may still arrive: the places are looked at once more.
+        // Requests of an export that lost its claim may still arrive: the places are checked once more later.
         self.ledger.note_cleared(claim.document_id()).await?;
         let reason = match ground {
             Ground::Policy(policy) => format!(
@@ -364,7 +364,8 @@ impl Removals {
         Ok(Removal::Failed { reason, is_whole })
     }
 
-    /// Makes the chunk what it was before, if all of it is in the vault; what an event has added meanwhile is still to be done.
+    /// Restores the chunk's former state, if all of it is in the vault. Work that an event has added meanwhile is still
+    /// to be done.
     async fn give_back(
         &self,
         claim: &Claim,
@@ -376,7 +377,7 @@ impl Removals {
         } else {
             sent
         };
-        // Who lost the claim touches nothing: its new holder has given back, or proved, what is there.
+        // A process that lost the claim touches nothing: the new holder has restored or proved the files.
         self.ledger.ensure_time(claim).await?;
         let restored = self.restored(claim, begun, broken).await;
         let now = self.clock.now();
@@ -422,8 +423,8 @@ impl Removals {
         restored.map_or(Restored::InPart, |state| Restored::Whole(Box::new(state)))
     }
 
-    /// Writes the new `ETag`s into the receipt beside the files. Where that fails the ledger still has them, and the receipt
-    /// still names the content.
+    /// Writes the new `ETag`s into the receipt beside the files. If that fails, the ledger still has them, and the
+    /// receipt still names the content.
     async fn rewrite_receipt(
         &self,
         fence: Fence<'_>,
@@ -438,7 +439,7 @@ impl Removals {
     }
 }
 
-/// Logs what became of a removal.
+/// Logs the outcome of a removal.
 fn report(id: &DocumentId, removal: &Removal) {
     match removal {
         Removal::Removed => {

@@ -1,5 +1,6 @@
-//! Retention of the vault's own copies: what is past its policy, and the removal of that. Nothing is removed by itself; an
-//! operator applies the policy. What is held is never removed. It deletes nothing itself: see [`removal`](super::removal).
+//! Retention of the vault's own copies: lists and removes those past their policy. Nothing is removed automatically; an
+//! operator applies the policy. Held copies are never removed. It deletes nothing itself: see
+//! [`removal`](super::removal).
 
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::store::holds::Case;
 
 pub use super::removal::{Removal, RetentionPolicy};
 
-/// Chunks that are removed at once.
+/// Chunks that are removed concurrently.
 const AT_ONCE: usize = 8;
 
 /// Applies a policy to the vault.
@@ -35,11 +36,11 @@ pub struct PastPolicy {
     pub entry: LedgerEntry,
     pub counted_from: Timestamp,
     pub past_at: Timestamp,
-    /// What holds it.
+    /// Cases that hold it.
     pub cases: Vec<Case>,
 }
 
-/// What is past a policy.
+/// The copies past a policy.
 #[derive(Debug)]
 pub struct RetentionPlan {
     /// Oldest first.
@@ -48,7 +49,7 @@ pub struct RetentionPlan {
     pub unreadable: Vec<DocumentId>,
 }
 
-/// What became of what is past a policy.
+/// Outcome of applying a policy.
 #[derive(Debug)]
 pub struct AppliedRetention {
     pub removals: Vec<(DocumentId, Removal)>,
@@ -71,7 +72,7 @@ impl Retention {
         }
     }
 
-    /// Every copy that is past its policy, oldest first, with what holds it. Looks at every entry in the ledger.
+    /// Every copy that is past its policy, oldest first, with the cases that hold it. Reads every entry in the ledger.
     ///
     /// # Errors
     /// When the ledger fails.

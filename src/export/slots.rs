@@ -1,6 +1,7 @@
-//! How many chunks transfer at once in this process, and whose turn it is: nearest expiry first, and nobody for ever.
+//! Limits how many chunks transfer concurrently in this process, and schedules them: nearest expiry first,
+//! without starving any.
 //!
-//! A chunk that has worked for a [slice](SLICE) makes room when another waits, and queues again behind all that had fewer
+//! A chunk that has worked for a [slice](SLICE) yields when another waits, and queues again behind all that had fewer
 //! turns: a slow or huge file delays each of the others by a slice.
 
 use std::collections::BTreeMap;
@@ -32,7 +33,7 @@ struct Queue {
 /// Fewest turns first, then nearest expiry, then first come.
 type Ticket = (u32, Timestamp, u64);
 
-/// The right to transfer one chunk; dropped, it goes to whoever is next.
+/// The right to transfer one chunk. When dropped, it is passed to the next in the queue.
 pub struct Slot {
     slots: Arc<Slots>,
 }
@@ -50,7 +51,7 @@ impl Slots {
         })
     }
 
-    /// A slot, if one is free.
+    /// Takes a slot, if one is free.
     pub fn try_acquire(self: &Arc<Self>) -> Option<Slot> {
         let mut queue = self.queue();
         queue.free = queue.free.checked_sub(1)?;
@@ -59,7 +60,7 @@ impl Slots {
         })
     }
 
-    /// Waits for a slot, having had so many turns. Cancel-safe: dropped, it leaves the queue.
+    /// Waits for a slot; `turns`: how many the chunk has had. Cancel-safe: when dropped, it leaves the queue.
     pub async fn acquire(self: &Arc<Self>, turns: u32, expires_at: Timestamp) -> Slot {
         let (ticket, receiver) = {
             let mut queue = self.queue();
@@ -104,7 +105,7 @@ impl Slots {
             next
         };
         if let Some((_, sender)) = next {
-            // Who has given up meanwhile drops the slot, and it goes on to the next.
+            // A waiter that has given up meanwhile drops the slot, which is passed to the next.
             drop(sender.send(Slot {
                 slots: Arc::clone(self),
             }));
@@ -132,17 +133,17 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// How long a chunk may work this time.
+/// One turn of a chunk, limited by a slice and the budget.
 pub struct Turn {
     budget: Budget,
     slice_ends: Mutex<Instant>,
-    /// Only the budget ends it: what was read would be lost.
+    /// Only the budget ends it, because what was read would be lost.
     is_patient: AtomicBool,
     slot: Slot,
 }
 
 impl Turn {
-    /// A turn that begins now.
+    /// Starts a turn now.
     pub fn new(slot: Slot, budget: Budget) -> Self {
         Self {
             budget,
@@ -152,7 +153,7 @@ impl Turn {
         }
     }
 
-    /// Another slice: what this one was spent on has come to nothing.
+    /// Starts another slice: the work of this one was lost.
     pub fn begin_again(&self) {
         *self
             .slice_ends
@@ -160,7 +161,7 @@ impl Turn {
             .expect("no holder of this lock panics") = Instant::now() + SLICE;
     }
 
-    /// From now on only the budget ends it: a source that knows no ranges has to be read from its beginning every time.
+    /// Lets only the budget end it from now on: a source without ranges must be read from its beginning every time.
     pub fn be_patient(&self) {
         self.is_patient.store(true, Ordering::Relaxed);
     }
@@ -189,7 +190,7 @@ impl Turn {
             while Instant::now() < self.slice_ends() {
                 tokio::time::sleep_until(self.slice_ends()).await;
             }
-            // Fails only when the sender is gone, and the slot keeps it.
+            // Fails only when the sender is dropped, and the slot keeps it.
             let _ = waiting.wait_for(|waiting| *waiting > 0).await;
             if self.is_patient.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;

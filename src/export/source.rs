@@ -1,4 +1,4 @@
-//! The seam to where recordings come from.
+//! The seam to the source of recordings.
 
 use std::error::Error;
 use std::ops::Range;
@@ -29,7 +29,7 @@ impl ChunkPart {
         }
     }
 
-    /// The largest file that is copied. ACS's largest recordings have a few GiB, its metadata a few KiB.
+    /// Size limit for copies. ACS's largest recordings have a few GiB, its metadata a few KiB.
     pub fn limit_bytes(self) -> u64 {
         match self {
             Self::Media => 64 << 30,
@@ -42,7 +42,7 @@ impl ChunkPart {
 pub struct OpenedContent {
     /// Where `stream` begins; a source that ignores ranges begins at 0.
     pub offset: u64,
-    /// Where `stream` ends, exclusive; a source that ignores ranges goes on to the end of the file.
+    /// Where `stream` ends, exclusive; a source that ignores ranges streams to the end of the file.
     pub end: u64,
     /// Length of the whole file, as the source announced it.
     pub total_bytes: u64,
@@ -51,11 +51,11 @@ pub struct OpenedContent {
     pub stream: BoxStream<'static, Result<Bytes, SourceError>>,
 }
 
-/// `ETag` or `Last-Modified`: two answers about one file with different ones are about two versions of it.
+/// `ETag` or `Last-Modified`: two responses about one file with different values refer to two versions of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Validator(String);
 
-/// A longer text is kept as its digest.
+/// Longest text that is kept; a longer one is kept as its digest.
 const LONGEST_VALIDATOR: usize = 256;
 
 impl Validator {
@@ -68,19 +68,19 @@ impl Validator {
     }
 }
 
-/// Why the source did not give, or not delete. One variant per decision of the caller.
+/// Failure of a read or deletion at the source. One variant per decision of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The location may not be used. Nothing was sent; trying again cannot help.
+    /// The location may not be used. Nothing was sent; a retry cannot help.
     #[error("refused: {0}")]
     Refused(String),
-    /// 404 or 410: not there, or not any more.
+    /// 404 or 410: it does not exist, or no longer does.
     #[error("there is no such file (HTTP {status})")]
     Gone { status: u16 },
-    /// Larger than anything that ACS makes: it is not copied.
+    /// Larger than any file of ACS: it is not copied.
     #[error("the file has {total_bytes} bytes, more than the {limit_bytes} that are copied")]
     TooLarge { total_bytes: u64, limit_bytes: u64 },
-    /// Worth another attempt, at the earliest after `retry_after`.
+    /// Can be retried, at the earliest after `retry_after`.
     #[error("{what}")]
     Transient {
         what: String,
@@ -91,7 +91,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// A passing failure without a cause of its own.
+    /// A transient failure without a cause of its own.
     pub fn transient(what: impl Into<String>) -> Self {
         Self::Transient {
             what: what.into(),
@@ -100,7 +100,7 @@ impl SourceError {
         }
     }
 
-    /// How long the source asks to be left alone.
+    /// Delay that the source asks for before a retry.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Transient { retry_after, .. } => *retry_after,
@@ -109,18 +109,18 @@ impl SourceError {
     }
 }
 
-/// What a deletion at the source found.
+/// Outcome of a deletion at the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SourceDeletion {
     Deleted,
-    /// The object was gone already, by ACS's expiry or by an attempt whose answer was lost.
+    /// The object was already gone, by ACS's expiry or by an attempt whose response was lost.
     WasGone,
 }
 
-/// Where chunks are read from and, with a receipt in hand, deleted.
+/// Source that chunks are read from and, with a receipt as proof, deleted at.
 #[async_trait]
 pub trait RecordingSource: Send + Sync {
-    /// Whether something may be sent to a location that an event names. It sends nothing.
+    /// Whether requests may be sent to a location that an event names. It sends nothing.
     fn admits(&self, location: &str) -> bool;
 
     /// Opens a part of a file, in bytes; a range that ends beyond the file is clipped.

@@ -5,15 +5,15 @@
 //!              │ │                             │
 //!              │ │                             └─ nothing to delete by, doubtful media, or deletion impossible ─▶ SourceLeft ∎
 //!              │ └─ refused location, attempts spent ─▶ DeadLettered ∎ (an operator may retry)
-//!              │ └─ (the customer's own storage) looked at where it lies ─▶ InPlace ∎
+//!              │ └─ (the customer's own storage) checked where it is ─▶ InPlace ∎
 //!              └─ ACS answers 404/410 after its retention ─▶ Expired ∎ (a loss: logged as an error)
 //!
 //!  SourceDeleted, SourceLeft ──the operator applies the retention──▶ Removing ──its files deleted──▶ Removed ∎
 //!              ▲                                                        │
 //!              └── held, or the vault refuses: its files are all there ─┘
 //! ```
-//! What is removed stays removed, also when its event comes again while ACS has it still: the policy counts from the
-//! recording, so that a new copy would be past it at once. ACS drops its own by itself.
+//! A removed chunk stays removed, even if its event is delivered again while ACS still has it: the policy counts from
+//! the recording, so a new copy would be past it at once. ACS drops its own file.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::receipt::ExportReceipt;
 use crate::export::in_place::InPlace;
 
-/// Facts, not activities: whether somebody is at work is told by the claim.
+/// Facts, not activities: the claim says whether a process is working on it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "name",
@@ -40,7 +40,7 @@ pub enum ChunkState {
         receipt: ExportReceipt,
         deleted_at: Timestamp,
     },
-    /// In the vault and proved; ACS drops its own copy by itself when its retention ends.
+    /// In the vault and proved; ACS drops its own copy when its retention ends.
     SourceLeft {
         receipt: ExportReceipt,
         reason: String,
@@ -48,19 +48,19 @@ pub enum ChunkState {
     /// Its files are being deleted from the vault, by policy or on request: some, or all, may be gone. The next
     /// `retention apply` or `gdpr erase` continues; no drive does.
     Removing {
-        /// `None`: there was no proved copy, only what an unfinished export left.
+        /// `None`: there was no proved copy, only the remains of an unfinished export.
         receipt: Option<ExportReceipt>,
         source: SourceEnd,
         began_at: Timestamp,
     },
     /// Its files were deleted from the vault, by policy or on request. It is never exported again.
     Removed {
-        /// What the copy was, if there was one.
+        /// The receipt of the copy, if there was one.
         receipt: Option<ExportReceipt>,
         removed_at: Timestamp,
         reason: String,
     },
-    /// In the customer's own storage, where ACS wrote it; looked at there, not moved, never deleted.
+    /// In the customer's own storage, where ACS wrote it; checked there, not moved, never deleted.
     InPlace {
         files: InPlace,
         seen_at: Timestamp,
@@ -75,7 +75,7 @@ pub enum ChunkState {
     },
 }
 
-/// How the source had ended when a removal began.
+/// State of the source when a removal began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum SourceEnd {
@@ -100,7 +100,7 @@ pub enum SourceEnd {
 }
 
 impl SourceEnd {
-    /// The state before the removal. `None` where that state needs a copy and there is none.
+    /// The state before the removal. `None` if that state needs a copy and there is none.
     pub fn restored(self, receipt: Option<ExportReceipt>) -> Option<ChunkState> {
         Some(match self {
             Self::Deleted { deleted_at } => ChunkState::SourceDeleted {
@@ -118,7 +118,7 @@ impl SourceEnd {
     }
 }
 
-/// What a removal begins with.
+/// Initial data of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removable {
     pub receipt: Option<ExportReceipt>,
@@ -126,7 +126,7 @@ pub struct Removable {
 }
 
 impl ChunkState {
-    /// A settled chunk is never due again by itself.
+    /// Whether it is settled: a settled chunk does not become due again by itself.
     pub fn is_settled(&self) -> bool {
         match self {
             Self::Pending | Self::Exported { .. } => false,
@@ -182,7 +182,7 @@ impl ChunkState {
         }
     }
 
-    /// What its removal begins with, or began with. `None`: it cannot be removed from this state.
+    /// Data that its removal begins with, or began with. `None`: it cannot be removed from this state.
     pub fn removable(&self) -> Option<Removable> {
         let removable = |receipt: Option<&ExportReceipt>, source| Removable {
             receipt: receipt.cloned(),
@@ -208,7 +208,7 @@ impl ChunkState {
         })
     }
 
-    /// Which state it is, without what belongs to it.
+    /// The state without its data.
     pub fn kind(&self) -> StateKind {
         match self {
             Self::Pending => StateKind::Pending,
@@ -229,7 +229,7 @@ impl ChunkState {
     }
 }
 
-/// A state without what belongs to it.
+/// A state without its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum StateKind {

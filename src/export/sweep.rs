@@ -1,4 +1,4 @@
-//! The timer's work: whatever is due, nearest expiry first, through the same `drive` as everything else.
+//! The timer's work: drives every chunk that is due, nearest expiry first, through the same `drive` as everything else.
 
 mod stale_claims;
 
@@ -17,9 +17,9 @@ use crate::error_chain::ErrorChain;
 use crate::recording::DocumentId;
 use stale_claims::{AfterWait, StaleClaims};
 
-/// Open chunks looked at in one go.
+/// Open chunks read per batch.
 const PAGE: usize = 500;
-/// Chunks driven at once; the driver's own slots bound how many of them transfer.
+/// Chunks driven concurrently; the driver's own slots limit how many of them transfer.
 const AT_ONCE: usize = 16;
 
 /// Drives what is due until nothing is, or the budget is spent.
@@ -27,20 +27,20 @@ pub struct ExportSweep {
     driver: Arc<ExportDriver>,
 }
 
-/// What to do about chunks that another drive holds.
+/// How to handle chunks that another drive holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnBusy {
     LeaveToNext,
     WaitForStaleClaims,
 }
 
-/// What a sweep did.
+/// Result of a sweep.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepReport {
-    /// Open chunks that were looked at.
+    /// Open chunks that were checked.
     pub seen: u64,
-    /// Of these, not in the vault although 50, 75 and 90 % of their time are over.
+    /// Of these, chunks that are not in the vault although 50, 75 and 90 % of their time has passed.
     pub at_risk_50: u64,
     pub at_risk_75: u64,
     pub at_risk_90: u64,
@@ -56,7 +56,7 @@ pub struct SweepReport {
     pub out_of_budget: bool,
 }
 
-/// One look at a chunk.
+/// One check of a chunk.
 struct Looked {
     document_id: DocumentId,
     /// `None` when the ledger failed.
@@ -69,8 +69,9 @@ impl ExportSweep {
         Self { driver }
     }
 
-    /// Passes over the open chunks for as long as they make progress, or until the budget is spent: chunks are announced, and
-    /// become due, while others are exported. One whose entry is unreadable is reported and does not stop the others.
+    /// Passes over the open chunks for as long as they make progress, or until the budget is spent: chunks are
+    /// announced, and become due, while others are exported. One whose entry is unreadable is reported and does not
+    /// stop the others.
     ///
     /// # Errors
     /// When the list of open chunks cannot be read.
@@ -78,7 +79,7 @@ impl ExportSweep {
         self.run_with(budget, OnBusy::LeaveToNext).await
     }
 
-    /// The same, and where there is time left, waits for claims that are about to run out: their holders died.
+    /// Like [`run`](Self::run), and if time is left, waits for claims that are about to expire: their holders died.
     ///
     /// # Errors
     /// As [`run`](Self::run).
@@ -87,8 +88,8 @@ impl ExportSweep {
     }
 
     async fn run_with(&self, budget: Budget, on_busy: OnBusy) -> Result<SweepReport, LedgerError> {
-        // Beside the drives: a sweep that always spends its budget on them looks all the same, and nothing that fails there
-        // spoils its report.
+        // Concurrently with the drives: a sweep that spends its budget on them still checks, and no failure there
+        // affects its report.
         let removals = self.driver.removals();
         let (report, ()) =
             tokio::join!(self.drive_all(budget, on_busy), removals.look_again(budget));
@@ -121,7 +122,7 @@ impl ExportSweep {
         }
     }
 
-    /// Looks at every open chunk once; returns those that another drive holds.
+    /// Drives every open chunk once. Returns those that another drive holds.
     async fn pass(
         &self,
         budget: Budget,
@@ -176,7 +177,7 @@ impl ExportSweep {
 }
 
 impl SweepReport {
-    /// Whether something got done, failed, was left undone or is at risk.
+    /// Whether anything was done, failed, was left undone or is at risk.
     pub fn is_eventful(&self) -> bool {
         self.progress()
             + self.failed
@@ -188,12 +189,12 @@ impl SweepReport {
             || self.out_of_budget
     }
 
-    /// What only grows when something got done.
+    /// Count that grows only when something was done.
     fn progress(&self) -> u64 {
         self.exported + self.deleted + self.dead_lettered + self.expired
     }
 
-    /// A chunk that is looked at again counts only for what got done: `once` is 0 then, else 1.
+    /// Adds one check. A chunk that is checked again counts only for what was done: `once` is then 0, else 1.
     fn count(&mut self, looked: &Looked, once: u64) {
         self.seen += once;
         match looked.risk {

@@ -1,4 +1,4 @@
-//! The vault, and the one that stands in for it while it is not available.
+//! The vault, and the backup vault that is used while it is not available.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::destination::{DestinationError, ExportDestination};
 use super::layout::BlobName;
 use super::receipt::VaultName;
 
-/// Where files may be put.
+/// The vaults that files may be written to.
 #[derive(Clone)]
 pub struct Vaults {
     home: Arc<dyn ExportDestination>,
@@ -33,7 +33,7 @@ impl Vaults {
         &*self.home
     }
 
-    /// The vault of this name. `file` is what is wanted there, for the error's text.
+    /// The vault of this name. `file` is the wanted file, for the error message.
     ///
     /// # Errors
     /// When it is the backup vault, and none is configured (any more).
@@ -49,7 +49,7 @@ impl Vaults {
         vault.map(|vault| &**vault).ok_or_else(|| DestinationError {
             action: "reach",
             name: file.clone(),
-            source: "it lies in the backup vault, and BACKUP_VAULT_URL is not set".into(),
+            source: "it is in the backup vault, and BACKUP_VAULT_URL is not set".into(),
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The outcome of a look into a media file, as a receipt keeps it: the verdict and what was found. It draws no conclusions.
+//! The result of a media examination as stored in a receipt: the verdict and the findings. It draws no conclusions.
 
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ pub struct ExaminedTrack {
 }
 
 impl MediaExamination {
-    /// Of a file of `total_bytes`.
+    /// Creates the examination of a file of `total_bytes`.
     pub fn of(probed: &ProbedMedia, total_bytes: u64, plausibility: Plausibility) -> Self {
         let (verdict, reason) = match plausibility {
             Plausibility::Agrees => (MediaVerdict::Agrees, None),
@@ -93,7 +93,7 @@ impl MediaExamination {
         }
     }
 
-    /// Adds what was seen and heard while the file passed by.
+    /// Adds the sound levels and zero runs found while the file was transferred.
     #[must_use]
     pub fn with_sound(mut self, sound: Option<SoundLevels>, zeros: ZeroRuns) -> Self {
         self.sound = sound;
@@ -102,14 +102,14 @@ impl MediaExamination {
         self
     }
 
-    /// Adds what an operator may want to know.
+    /// Adds notices for an operator.
     #[must_use]
     pub fn with_notices(mut self, notices: Vec<MediaNotice>) -> Self {
         self.notices = notices;
         self
     }
 
-    /// One sentence on what disagrees, if something does.
+    /// One sentence on the disagreement, if there is one.
     pub fn anomaly(&self) -> Option<&str> {
         match self.verdict {
             MediaVerdict::Disagrees => self.reason.as_deref(),

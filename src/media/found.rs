@@ -1,4 +1,4 @@
-//! What a look into a media file finds. It knows nothing of what the file should be.
+//! Findings of a media examination. It does not know what the file should be.
 
 use std::fmt;
 use std::time::Duration;
@@ -63,24 +63,24 @@ pub enum Length {
     Estimated(Duration),
 }
 
-/// How much of a file's structure was looked at.
+/// How much of a file's structure was examined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
     Complete,
-    /// The file has more parts than the reads suffice for.
+    /// The file has more parts than the limit of reads allows.
     ReadsRanOut,
 }
 
 /// Why a file cannot be complete, or is more than one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Flaw {
-    /// Its own headers speak of at least so many bytes, and it has fewer.
+    /// Its own headers declare at least this many bytes, and it has fewer.
     ShorterThanItsHeaders { declared_bytes: u64 },
-    /// An mp4 without the box that says what the rest is.
+    /// An mp4 without the box that describes the others.
     NoMoovBox,
     /// A `moov` without `mvhd` or without a track.
     EmptyMovie,
-    /// A track whose media does not lie where the headers say.
+    /// A track whose media is not where the headers say.
     MediaMissing { at_byte: u64 },
     /// An mp4 with a track, and no media of it.
     NoMedia,
@@ -88,11 +88,11 @@ pub enum Flaw {
     FewerFragments { promised: Duration, found: Duration },
     /// A wav without sound.
     NoDataChunk,
-    /// A wav that does not say how its sound is to be played.
+    /// A wav whose header does not say how to play it.
     NoPlayableFormat,
     /// Bytes that no player can use, where media should be.
     Hole { at_byte: u64 },
-    /// Another recording begins behind the first one.
+    /// Another recording begins after the first one.
     SecondFile { at_byte: u64 },
 }
 
@@ -139,14 +139,14 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// What a file says about itself.
+/// Properties of a file, read from the file itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbedMedia {
     pub container: Container,
     pub length: Length,
     /// When a fragmented file begins by its own clock, which may not begin at 0.
     pub starts_at: Duration,
-    /// Time that lies between fragments and is in none of them.
+    /// Time between fragments that is in none of them.
     pub gaps: Duration,
     pub tracks: Vec<Track>,
     pub flaw: Option<Flaw>,
@@ -185,7 +185,7 @@ impl ProbedMedia {
         self.tracks.iter().any(|track| track.kind == kind)
     }
 
-    /// Keeps the first flaw: what follows from it tells less.
+    /// Adds a flaw, unless there is one: the first says more than its consequences.
     pub(super) fn add_flaw(&mut self, flaw: Flaw) {
         self.flaw.get_or_insert(flaw);
     }

@@ -1,4 +1,4 @@
-//! Files of 4 GiB, made up as they are read: looks at them stay within reads, bytes and memory.
+//! Files of 4 GiB, generated as they are read: examinations stay within limits of reads, bytes and memory.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use super::*;
 const GIB: u64 = 1 << 30;
 const FRAGMENT_BYTES: u64 = 2 << 20;
 const BLOCK_BYTES: u64 = 8 << 20;
-/// What a look may take on a slow machine, without optimisation.
+/// Time limit of an examination on a slow machine, without optimisation.
 const TIME: Duration = Duration::from_secs(5);
 
 /// A file of pieces at their places, and sevens between them.
@@ -79,7 +79,7 @@ impl VirtualFile {
     }
 }
 
-/// Looks at a file, and says how many reads and bytes that took.
+/// Examines a file. Returns how many reads and bytes that took.
 fn look(file: &VirtualFile, mut probe: MediaProbe) -> (ProbedMedia, u32, u64) {
     let (began, mut reads, mut bytes) = (Instant::now(), 0, 0);
     while let Some(range) = probe.next_read() {

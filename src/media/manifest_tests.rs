@@ -1,4 +1,4 @@
-//! Every media file of the fixtures ends with the verdict that its manifest expects.
+//! Every media file of the fixtures gets the verdict that its manifest expects.
 
 use std::time::Duration;
 

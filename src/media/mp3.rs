@@ -12,22 +12,22 @@ use crate::media::found::{Container, Flaw, Length, ProbedMedia, Track, TrackKind
 use crate::media::seen::{READ_BYTES, Seen, Stop, TAIL_BYTES};
 use crate::media::{Looked, duration, plausibility};
 
-/// How far behind the tags the first frame may begin, in bytes: some writers pad.
+/// How far after the tags the first frame may begin, in bytes: some writers pad.
 const MAX_PADDING_BYTES: u64 = 64 * 1024;
-/// From here on a first frame has to be followed by two others: junk looks like a frame now and then.
+/// From this offset on, two others must follow a first frame: junk occasionally looks like a frame.
 const TRUSTED_PADDING_BYTES: u64 = 4096;
-/// Sound up to this size is looked at as a whole.
+/// Sound up to this size is scanned as a whole.
 const WHOLE_BYTES: u64 = TAIL_BYTES - READ_BYTES;
-/// Places of a larger one that are looked at, and how much there.
+/// Places of a larger one that are scanned, and how much there.
 const PLACES: u64 = 16;
 pub(super) const PLACE_BYTES: u64 = 16 * 1024;
-/// So many bytes without a frame are no accident of an encoder.
+/// Bytes without a frame that are more than an encoder's accident.
 const HOLE_BYTES: u64 = 8 * 1024;
-/// How far the bytes that a header declares and those that are there may lie apart: some count tags, or not themselves.
+/// Tolerance between declared and actual bytes: some headers count tags, or do not count themselves.
 const SLACK_BYTES: u64 = 4096;
 const SLACK_DIVISOR: u64 = 200;
 
-/// Where a file of `total_bytes` is looked at, besides its beginning and end.
+/// Offsets at which a file of `total_bytes` is scanned, besides its beginning and end.
 pub(super) fn places(total_bytes: u64) -> impl Iterator<Item = u64> {
     (1..PLACES).map(move |number| total_bytes / PLACES * number)
 }
@@ -47,7 +47,7 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
             Some((found, end))
         }
         Ok(None) => None,
-        // It is not an mp3 before its frames were seen.
+        // It is not an mp3 until its frames were seen.
         Err(stop) => Some((ProbedMedia::of(Container::Unrecognised), Err(stop))),
     }
 }
@@ -85,7 +85,7 @@ fn first_frame(seen: &Seen) -> Result<Option<(u64, Frame)>, Stop> {
     Ok(None)
 }
 
-/// A frame that others of its kind follow: one alone could be chance.
+/// A frame followed by others of its kind: a single one could be chance.
 fn frame_with_followers(seen: &Seen, start: u64, followers: u32) -> Result<Option<Frame>, Stop> {
     let header = |at: u64| match seen.at(at) {
         Ok(bytes) => Ok(Frame::read(bytes)),
@@ -154,7 +154,7 @@ fn scaled(bytes: u64, by: Duration, of: Duration) -> u64 {
     u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
-/// Compares the bytes that a header declares with those that are there.
+/// Compares the bytes that a header declares with the actual bytes.
 fn wrong_bytes(
     seen: &Seen,
     sound: &std::ops::Range<u64>,
@@ -212,7 +212,7 @@ fn measure_whole(
     Ok(plays.map_or(Length::Unknown, Length::Exact))
 }
 
-/// Bytes that are no frames: nothing, or the tag of another file.
+/// The flaw for bytes that are no frames: no media, or the tag of another file.
 fn hole(seen: &Seen, at_byte: u64) -> Result<Flaw, Stop> {
     Ok(match tags::tag_at(seen, at_byte)? {
         Some(_) => Flaw::SecondFile { at_byte },

@@ -1,4 +1,4 @@
-//! MP4: the boxes of ISO/IEC 14496-12. Reads headers and the tables that say where the media lies, never the media.
+//! MP4: the boxes of ISO/IEC 14496-12. Reads headers and the tables that locate the media, never the media.
 
 mod boxes;
 mod codec;
@@ -17,16 +17,16 @@ use crate::media::found::{Container, Coverage, Flaw, Length, ProbedMedia, Track}
 use crate::media::seen::{Seen, Stop, TAIL_BYTES};
 use crate::media::{Looked, MAX_PARTS, plausibility};
 
-/// What a file may begin with; `ftyp` is the rule, the others are written by old or streaming muxers.
+/// Boxes that a file may begin with: usually `ftyp`; old or streaming muxers write the others.
 const FIRST_TYPES: [&[u8; 4]; 16] = [
     b"ftyp", b"styp", b"moov", b"mdat", b"free", b"skip", b"wide", b"uuid", b"sidx", b"emsg",
     b"prft", b"pnot", b"moof", b"pdin", b"meta", b"ssix",
 ];
-/// A box of media that claims so many bytes too many does not matter, if all tracks begin their last chunk in it.
+/// Surplus bytes that a media box may declare, if all tracks begin their last chunk in it.
 const FEW_BYTES: u64 = 64;
-/// What of a fragmented file behind its last fragment may be no box.
+/// Bytes after the last fragment of a fragmented file that may be no box.
 const JUNK_BYTES: u64 = 64 * 1024;
-/// Fragments are followed one by one if it takes no more reads than these.
+/// Fragments are followed one by one if that takes no more reads than this.
 const READS_TO_FOLLOW: u64 = 56;
 /// Parts that are left for the end of the file.
 const PARTS_OF_TAIL: u32 = MAX_PARTS / 2;
@@ -49,14 +49,14 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
 #[derive(Default)]
 struct TopLevel {
     movie: Option<Movie>,
-    /// Where media lies, up to the end of the file.
+    /// Ranges of media, up to the end of the file.
     media: Vec<Range<u64>>,
-    /// A box claims more than the file has.
+    /// A box that declares more bytes than the file has.
     beyond: Option<BoxHeader>,
     fragments: Vec<Fragment>,
-    /// Not every fragment was looked at.
+    /// Not every fragment was read.
     has_unseen_fragments: bool,
-    /// Nor was the last one found.
+    /// The last one was not found either.
     has_unknown_end: bool,
     /// Where the boxes end and something else begins.
     junk_at: Option<u64>,
@@ -69,10 +69,10 @@ impl TopLevel {
     }
 }
 
-/// What follows a box of the file.
+/// What to do after a box of the file.
 enum Step {
     On,
-    /// Nothing behind this box is to be looked at.
+    /// Stop after this box.
     End,
 }
 
@@ -105,7 +105,7 @@ impl Walk<'_> {
         self.conclude()
     }
 
-    /// Where to go on in a fragmented file: at `at`, or, where too many fragments follow, at the first one of its end.
+    /// Where to continue in a fragmented file: at `at`, or, if too many fragments follow, at the first one of its end.
     fn pass_over_fragments(&mut self, at: u64) -> Result<u64, Stop> {
         let seen = self.boxes.seen;
         let total = seen.total_bytes();
@@ -127,7 +127,7 @@ impl Walk<'_> {
         Ok(first.map_or(total, |first| tail_start.saturating_add(first as u64)))
     }
 
-    /// Whether what is to be read of the box at `at` is in memory.
+    /// Whether the required part of the box at `at` is in memory.
     fn knows(&self, at: u64) -> bool {
         let seen = self.boxes.seen;
         let is_known = |read: Result<&[u8], Stop>| !matches!(read, Err(Stop::Want(_)));
@@ -140,7 +140,7 @@ impl Walk<'_> {
         }
     }
 
-    /// How many reads following the fragments up to `end` takes, by those before `at`.
+    /// Estimates how many reads it takes to follow the fragments up to `end`, by those before `at`.
     fn reads_to(&self, end: u64, at: u64) -> u64 {
         let (Some(first), count) = (self.top.fragments.first(), self.top.fragments.len() as u64)
         else {
@@ -176,7 +176,7 @@ impl Walk<'_> {
         Ok(Step::On)
     }
 
-    /// All boxes are known: decides what they tell.
+    /// Evaluates the boxes once all are known.
     fn conclude(&mut self) -> Result<(), Stop> {
         if let Some(at_byte) = self.top.begins_twice_at {
             self.found.add_flaw(Flaw::SecondFile { at_byte });
@@ -237,7 +237,7 @@ impl Walk<'_> {
                 let cut = beyond.filter(|_| offset >= total);
                 return Ok(Some(cut.map_or(elsewhere, cut_off)));
             }
-            // Where a header speaks of more than there is, all media has to be shown to be there.
+            // If a header declares more bytes than there are, all media must be shown to exist.
             if let Some(overrun) = overrun
                 && track
                     .last_chunk_end(&self.boxes)?
@@ -308,7 +308,7 @@ impl Walk<'_> {
         if let Some(declared_bytes) = ends.clone().flatten().filter(|end| *end > total).max() {
             return Some(Flaw::ShorterThanItsHeaders { declared_bytes });
         }
-        // What cannot be shown to be there counts as cut off.
+        // Media that cannot be shown to exist counts as cut off.
         let is_shown = ends.next_back().is_some_and(|end| end.is_some());
         match &self.top.beyond {
             Some(beyond) if &beyond.kind == b"mdat" && is_shown => None,

@@ -1,5 +1,5 @@
-//! Keeps of a file that passes by, block after block, what a look at it is going to ask for. So a look at a file that has
-//! just been copied needs no request. It draws no conclusions.
+//! Keeps the parts of a transferred file that its examination will read, block by block. So the examination of a file
+//! that has just been copied needs no request. It draws no conclusions.
 
 use std::ops::Range;
 
@@ -9,19 +9,19 @@ use crate::media::{mp3, sound};
 
 /// A file up to this size is kept as a whole.
 const WHOLE_BYTES: u64 = TAIL_BYTES;
-/// Boxes of an mp4 whose headers are kept.
+/// Maximum number of mp4 boxes whose headers are kept.
 const MAX_BOXES: u32 = 20_000;
-/// Bytes of fragment headers that are kept, and of one of them.
+/// Maximum bytes of all fragment headers that are kept, and of one of them.
 const FRAGMENTS_BYTES: u64 = 2 * 1024 * 1024;
 const FRAGMENT_BYTES: u64 = 64 * 1024;
 /// A box header with a 64-bit size.
 const BOX_HEADER_BYTES: usize = 16;
 
-/// What was kept of one file.
+/// The kept parts of one file.
 #[derive(Debug, Default)]
 pub struct PassingMedia {
     total_bytes: u64,
-    /// What is still to be kept.
+    /// Ranges still to be kept.
     awaited: Vec<Range<u64>>,
     boxes: Option<BoxFollower>,
     parts: Vec<(u64, Vec<u8>)>,
@@ -34,14 +34,14 @@ pub struct PassingMedia {
 #[derive(Debug)]
 struct BoxFollower {
     at: u64,
-    /// As far as it has passed by.
+    /// The part of its header that has passed so far.
     header: Vec<u8>,
     boxes_left: u32,
     fragment_bytes_left: u64,
 }
 
 impl PassingMedia {
-    /// Takes the bytes that pass by at `offset` of a file of `total_bytes`. Blocks come in the order of the file, and some
+    /// Takes the bytes at `offset` of a file of `total_bytes`. Blocks come in the order of the file, and some
     /// may be left out.
     pub fn pass(&mut self, total_bytes: u64, offset: u64, bytes: &[u8]) {
         if offset == 0 || self.total_bytes != total_bytes {
@@ -70,7 +70,7 @@ impl PassingMedia {
         self.zeros.pass(offset, bytes);
     }
 
-    /// The stretches that are listened to, as far as they passed by.
+    /// The stretches for the sound levels, as far as they passed by.
     pub(super) fn sound_parts(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let kept = self.sound.iter().flatten();
         let whole = self
@@ -88,12 +88,12 @@ impl PassingMedia {
         self.zeros.runs()
     }
 
-    /// What was kept: where each part begins, and its bytes.
+    /// The kept parts: the offset of each, and its bytes.
     pub fn parts(&self) -> &[(u64, Vec<u8>)] {
         &self.parts
     }
 
-    /// The bytes of `range`, where they were kept in one piece.
+    /// The bytes of `range`, if they were kept in one piece.
     pub fn get(&self, range: &Range<u64>) -> Option<&[u8]> {
         self.parts.iter().find_map(|(start, bytes)| {
             let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
@@ -102,7 +102,7 @@ impl PassingMedia {
         })
     }
 
-    /// Decides by the beginning of a file what to keep of it.
+    /// Decides from the beginning of a file what to keep of it.
     fn plan(total_bytes: u64, head: &[u8]) -> Self {
         let mut awaited = vec![
             0..READ_BYTES.min(total_bytes),
@@ -113,7 +113,7 @@ impl PassingMedia {
             awaited.clear();
             awaited.push(0..total_bytes);
         } else if head.starts_with(b"RIFF") || head.starts_with(b"RF64") {
-            // Format and sound stand at the beginning.
+            // Format and sound are at the beginning.
             sound = Some(Vec::new());
         } else if is_mp4(head) {
             awaited = vec![
@@ -127,7 +127,7 @@ impl PassingMedia {
                 fragment_bytes_left: FRAGMENTS_BYTES,
             });
         } else {
-            // What begins in the middle may be a wav.
+            // A file whose beginning is missing may be a wav.
             sound = head.is_empty().then(Vec::new);
             awaited.extend(mp3::places(total_bytes).map(|at| at..at + mp3::PLACE_BYTES));
         }
@@ -152,7 +152,7 @@ fn keep(parts: &mut Vec<(u64, Vec<u8>)>, at: u64, bytes: &[u8]) {
     }
 }
 
-/// Keeps the stretches that lie in this block; one that a border cuts is kept as far as it goes.
+/// Keeps the stretches in this block. One that crosses its border is kept in part.
 fn keep_sound(sound: &mut Vec<(u64, Vec<u8>)>, total_bytes: u64, offset: u64, bytes: &[u8]) {
     let end = offset.saturating_add(bytes.len() as u64);
     for place in sound::places(total_bytes) {
@@ -176,7 +176,7 @@ fn is_mp4(head: &[u8]) -> bool {
     )
 }
 
-/// Where a `moov` box ends that stands before the media; 0 where none does.
+/// End of a `moov` box before the media; 0 if there is none.
 fn movie_end(head: &[u8]) -> u64 {
     let mut at = 0_u64;
     for _ in 0..16 {
@@ -186,7 +186,7 @@ fn movie_end(head: &[u8]) -> u64 {
         };
         let end = at.saturating_add(u64::from(u32::from_be_bytes([*s0, *s1, *s2, *s3])).max(8));
         match kind {
-            // The header of what follows belongs to it.
+            // Includes the header of the next box.
             b"moov" => return end.saturating_add(BOX_HEADER_BYTES as u64),
             b"mdat" => return 0,
             _ => at = end,
@@ -196,7 +196,7 @@ fn movie_end(head: &[u8]) -> u64 {
 }
 
 impl BoxFollower {
-    /// Keeps the headers of the boxes that begin in this block; `false` when there is nothing more to follow.
+    /// Keeps the headers of the boxes that begin in this block; `false` when no more boxes can follow.
     fn follow(
         &mut self,
         offset: u64,
@@ -239,7 +239,7 @@ impl BoxFollower {
     }
 }
 
-/// The size of a box by its header, and whether it is the header of a fragment; `None` where no box can follow.
+/// The size of a box by its header, and whether it is a fragment header; `None` if no box can follow.
 fn size_of(header: &[u8]) -> Option<(u64, bool)> {
     let short = u32::from_be_bytes(*header.first_chunk()?);
     let is_fragment = header.get(4..8)? == b"moof";
@@ -256,7 +256,7 @@ mod tests {
     use super::*;
     use crate::media::MediaProbe;
 
-    /// Passes a file in blocks of this size, and looks at it with what was kept.
+    /// Passes a file in blocks of this size, and examines it with what was kept.
     fn look(file: &[u8], block_bytes: usize) -> (MediaProbe, usize) {
         let (mut passing, total) = (PassingMedia::default(), file.len() as u64);
         for (number, block) in file.chunks(block_bytes).enumerate() {

@@ -1,6 +1,6 @@
-//! Whether a file is what the event and the metadata say it is: the right kind, whole, and as long as it should be.
+//! Checks whether a file is what the event and the metadata report: the right kind, complete, and of the right length.
 //!
-//! A proof that the copy equals the source says nothing of the source: a file the service cut short copies well. Pure;
+//! A proof that the copy equals the source says nothing about the source: a truncated file copies well. Pure;
 //! what the file says about itself comes from [`crate::media`].
 
 use std::time::Duration;
@@ -9,35 +9,35 @@ use crate::media::found::{Container, Coverage, Length, ProbedMedia, TrackKind};
 use crate::recording::media::{ChannelKind, ContentKind, FormatKind};
 use crate::recording::{RecordingChunk, RecordingMetadata};
 
-/// How far two lengths may lie apart: encoders round to frames, and start late.
+/// Tolerance between two lengths: encoders round to frames, and start late.
 const TOLERANCE: Duration = Duration::from_secs(2);
-/// The same as a share of the length: clocks drift. An hour that lost a minute is beyond it.
+/// The tolerance as a share of the length: clocks drift. An hour that lost a minute exceeds it.
 const TOLERANCE_PER_MILLE: u32 = 2;
-/// How far an estimate may be off.
+/// Tolerance of an estimate.
 const ESTIMATE_TOLERANCE: Duration = Duration::from_secs(5);
 const ESTIMATE_TOLERANCE_PERCENT: u32 = 15;
 /// How long before the end of a recording its sound may end.
 const SOUND_TOLERANCE: Duration = Duration::from_secs(5);
 const SOUND_TOLERANCE_PERCENT: u32 = 5;
-/// From this length on a file must play at all.
+/// From this reported length on, a file must have a duration.
 const MEANINGFUL: Duration = Duration::from_secs(2);
-/// Channels of a mixed recording, at most.
+/// Maximum channels of a mixed recording.
 const MIXED_CHANNELS: u16 = 2;
-/// The member of an event, as a chunk keeps it, that tells the kind of channels.
+/// The member of an event, as a chunk keeps it, with the kind of channels.
 const EVENT_CHANNEL_TYPE: &str = "data.recordingChannelType";
 
-/// What a look at a file has shown.
+/// Result of examining a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plausibility {
-    /// All that could be compared agrees.
+    /// Everything that could be compared agrees.
     Agrees,
-    /// There was nothing to compare, or the look did not reach far enough; one sentence says which.
+    /// There was nothing to compare, or the examination was incomplete; one sentence says which.
     Unknown(String),
     /// One sentence for an operator; it names what was reported and what was found.
     Disagrees(String),
 }
 
-/// What event and metadata say of a chunk's media.
+/// What event and metadata report for a chunk's media.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ReportedMedia {
     pub format: Option<FormatKind>,
@@ -56,7 +56,7 @@ pub struct ReportedLength {
 }
 
 impl ReportedMedia {
-    /// The event counts first, then the metadata.
+    /// Combines event and metadata. The event takes precedence.
     pub fn of(chunk: &RecordingChunk, metadata: &RecordingMetadata) -> Self {
         let by_event = || chunk.other.get(EVENT_CHANNEL_TYPE)?.as_str()?.parse().ok();
         let kind = chunk.media_kind().map(|kind| kind.format);
@@ -81,7 +81,7 @@ impl ReportedLength {
         })
     }
 
-    /// Whether a file plays as long; its clock may be meant to count from 0 wherever it starts.
+    /// Whether a file's duration matches; its clock may count from 0 wherever it starts.
     fn allows(self, probed: &ProbedMedia) -> Option<bool> {
         let (plays, tolerance): (Duration, fn(Duration) -> Duration) = match probed.length {
             Length::Unknown => return None,
@@ -101,24 +101,24 @@ impl ReportedLength {
     }
 }
 
-/// How far a measured length may lie from this one.
+/// Tolerance of a measured length from this one.
 pub(super) fn tolerance(length: Duration) -> Duration {
     TOLERANCE.max(length / 1000 * TOLERANCE_PER_MILLE)
 }
 
-/// How far an estimated length may lie from this one.
+/// Tolerance of an estimated length from this one.
 pub(super) fn estimate_tolerance(length: Duration) -> Duration {
     ESTIMATE_TOLERANCE.max(length / 100 * ESTIMATE_TOLERANCE_PERCENT)
 }
 
-/// How one property compares.
+/// Result of comparing one property.
 enum Comparison {
     Nothing,
     Agrees,
     Disagrees(String),
 }
 
-/// Compares a file of `total_bytes` with what is reported of it.
+/// Compares a file of `total_bytes` with what is reported for it.
 pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia) -> Plausibility {
     if let Comparison::Disagrees(what) = compare_kinds(probed, reported.format) {
         return Plausibility::Disagrees(what);
@@ -144,7 +144,7 @@ pub fn examine(probed: &ProbedMedia, total_bytes: u64, reported: &ReportedMedia)
     let unknown = |why: &str| Plausibility::Unknown(why.to_owned());
     match (probed.coverage, probed.container) {
         (Coverage::ReadsRanOut, _) => {
-            unknown("the file has more parts than the reads of one look suffice for")
+            unknown("the file has more parts than one examination can read")
         }
         (Coverage::Complete, Container::Unrecognised) => {
             unknown("no format is reported, and the file is none of wav, mp3 and mp4")
@@ -168,11 +168,11 @@ fn compare_kinds(probed: &ProbedMedia, reported: Option<FormatKind>) -> Comparis
     };
     match (probed.container, reported) {
         (Container::Text, _) => disagrees("a web page or another text"),
-        // Whether it is one is not known when the reads ran out.
+        // After the last permitted read the container may still be unknown.
         (Container::Unrecognised, Some(_)) if probed.coverage == Coverage::Complete => {
             disagrees("none of wav, mp3 and mp4")
         }
-        // A format that may be new: nothing says that it is wrong.
+        // The format may be new, so it is not necessarily wrong.
         (Container::Unrecognised, _) => Comparison::Nothing,
         (Container::Wav | Container::Mp4 | Container::Mp3, None) => Comparison::Nothing,
         (Container::Wav | Container::Mp4 | Container::Mp3, Some(_)) => {
@@ -185,7 +185,7 @@ fn compare_kinds(probed: &ProbedMedia, reported: Option<FormatKind>) -> Comparis
     }
 }
 
-/// Picture and sound of a recording that should have both.
+/// Compares picture and sound of a recording that should have both.
 fn compare_tracks(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison {
     let should_have_both = reported.content == Some(ContentKind::AudioVideo);
     if !should_have_both || probed.container != Container::Mp4 || probed.tracks.is_empty() {
@@ -258,7 +258,7 @@ fn compare_lengths(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison
     }
 }
 
-/// Time that is in no fragment may be a pause; more of it is missing.
+/// Time that is in no fragment may be a pause. Time beyond the pauses is missing.
 fn compare_gaps(probed: &ProbedMedia, reported: &ReportedMedia) -> Comparison {
     let pauses = reported
         .length

@@ -2,12 +2,12 @@
 
 use crate::media::{MediaProbe, ProbedMedia};
 
-/// Looks into a file that lies in memory.
+/// Examines a file in memory.
 pub(crate) fn probe(file: &[u8]) -> ProbedMedia {
     probe_in_pieces(file, usize::MAX)
 }
 
-/// The same from a source that brings at most `most` bytes at once.
+/// Examines a file from a source that returns at most `most` bytes per read.
 pub(crate) fn probe_in_pieces(file: &[u8], most: usize) -> ProbedMedia {
     run(file, most).0
 }
@@ -27,7 +27,7 @@ fn run(file: &[u8], most: usize) -> (ProbedMedia, u32) {
     (probe.finish(), reads)
 }
 
-/// A real file of the simulator's.
+/// A real file of the simulator.
 pub(crate) fn sample(name: &str) -> Vec<u8> {
     std::fs::read(format!(
         "{}/dev/acs-simulator/samples/{name}",
@@ -83,7 +83,7 @@ pub(crate) fn long_mp4_box(kind: &str, body: &[u8]) -> Vec<u8> {
 
 /// A file's first box.
 pub(crate) const FTYP: &[u8] = b"\0\0\0\x10ftypisom\0\0\0\0";
-/// Where the media of an `mdat` behind that begins.
+/// Where the media of an `mdat` after that begins.
 pub(crate) const MEDIA_AT: u32 = 24;
 
 /// A file with a picture of this length: `ftyp`, `mdat`, `moov`.

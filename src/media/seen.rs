@@ -1,22 +1,22 @@
-//! The parts of a file that are in memory: a parser takes bytes from here, or learns which to ask for. It knows no
+//! The parts of a file that are in memory: a parser takes bytes from here, or learns which to request. It knows no
 //! format.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// How much is asked for at once, in bytes: a round trip costs more than this does.
+/// Bytes per request: a round trip costs more than these.
 pub(super) const READ_BYTES: u64 = 64 * 1024;
-/// How much of a file's end may be asked for in one piece, in bytes.
+/// Maximum bytes of a file's end in one request.
 pub(super) const TAIL_BYTES: u64 = 3 * 1024 * 1024;
 
-/// Why a parser could not go on.
+/// Why a parser could not continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stop {
     /// These bytes of the file have to be read first.
     Want(Range<u64>),
-    /// What the parser looks for would lie beyond the end of the file.
+    /// The bytes that the parser needs would be beyond the end of the file.
     PastEnd,
-    /// The file has more parts than are worth looking at.
+    /// The file has more parts than are worth reading.
     TooMany,
 }
 
@@ -39,7 +39,7 @@ impl Seen {
         self.total_bytes
     }
 
-    /// Adds what was read at `start`; bytes that are known already and bytes behind the end of the file are left out.
+    /// Adds what was read at `start`. Known bytes and bytes after the end of the file are ignored.
     pub(super) fn add(&mut self, start: u64, bytes: &[u8]) {
         let room = self.total_bytes.saturating_sub(start);
         let bytes = &bytes[..bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
@@ -61,7 +61,7 @@ impl Seen {
         self.merge_following(key);
     }
 
-    /// Takes windows that the one at `key` has reached into it.
+    /// Merges windows that the one at `key` has reached into it.
     fn merge_following(&mut self, key: u64) {
         loop {
             let end = self
@@ -94,12 +94,12 @@ impl Seen {
             .ok_or(Stop::PastEnd)
     }
 
-    /// At least `length` bytes from `offset` on: as many as there are in one piece.
+    /// At least `length` bytes from `offset` on: as many as are in one piece.
     pub(super) fn some(&self, offset: u64, length: u64) -> Result<&[u8], Stop> {
         self.piece(offset, length, READ_BYTES)
     }
 
-    /// Exactly the bytes of `range`, asked for in one read however many they are.
+    /// Exactly the bytes of `range`, requested in one read regardless of their number.
     pub(super) fn whole(&self, range: Range<u64>) -> Result<&[u8], Stop> {
         let length = range.end.saturating_sub(range.start);
         let bytes = self.piece(range.start, length, length)?;

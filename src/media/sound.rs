@@ -1,4 +1,4 @@
-//! How loud the sound of a PCM wav is, by short stretches from across the file. It knows no names and no storage.
+//! Measures how loud a PCM wav is, by short stretches from across the file. It knows no names and no storage.
 
 use std::ops::Range;
 
@@ -10,15 +10,15 @@ use utoipa::ToSchema;
 use crate::media::seen::Seen;
 use crate::media::wav;
 
-/// Stretches of a file that are listened to.
+/// Stretches of a file that are measured.
 const PLACES: u64 = 1000;
 /// Points of a waveform.
 const POINTS: u64 = 500;
-/// The length of a stretch, at most.
+/// Maximum length of a stretch.
 const PLACE_BYTES: u64 = 1024;
 /// Below this root mean square a stretch is silent: -60 dB of full scale.
 const SILENCE: u64 = 33;
-/// Channels that are listened to: ACS records five at most.
+/// Maximum channels that are measured: ACS records at most five.
 const MAX_CHANNELS: u16 = 8;
 /// Tags of formats (<http://soundfile.sapp.org/doc/WaveFormat/>).
 const PCM: u16 = 1;
@@ -53,7 +53,7 @@ impl ChannelLevel {
     }
 }
 
-/// The stretches of a file of `total_bytes` that are listened to.
+/// The stretches of a file of `total_bytes` that are measured.
 pub(super) fn places(total_bytes: u64) -> impl Iterator<Item = Range<u64>> {
     let (step, count) = ((total_bytes / PLACES).max(64), PLACES);
     (0..count)
@@ -62,7 +62,7 @@ pub(super) fn places(total_bytes: u64) -> impl Iterator<Item = Range<u64>> {
         .map(move |at| at..(at + step.min(PLACE_BYTES)).min(total_bytes))
 }
 
-/// Listens to the parts of a wav, given where each begins. `None` where the format is not one of plain numbers.
+/// Measures the parts of a wav, given the offset of each. `None` if the samples are not plain numbers.
 pub(super) fn hear<'a>(
     seen: &Seen,
     parts: impl Iterator<Item = (u64, &'a [u8])>,
@@ -95,7 +95,7 @@ pub(super) fn hear<'a>(
     })
 }
 
-/// The whole frames of a part that are sound, and at which point of the waveform they stand.
+/// The complete sound frames of a part, and their point of the waveform.
 fn whole_frames<'a>(
     start: u64,
     bytes: &'a [u8],
@@ -115,7 +115,7 @@ fn whole_frames<'a>(
     (!bytes.is_empty()).then_some((bytes, point))
 }
 
-/// How a sample is written.
+/// Encoding of a sample.
 #[derive(Debug, Clone, Copy)]
 enum Sample {
     Unsigned8,

@@ -1,5 +1,5 @@
-//! WAV: the chunks of a RIFF file (<http://soundfile.sapp.org/doc/WaveFormat/>), and of its 64-bit form RF64, also called
-//! BW64 (EBU Tech 3306, ITU-R BS.2088). It decodes nothing.
+//! WAV: the chunks of a RIFF file (<http://soundfile.sapp.org/doc/WaveFormat/>), and of its 64-bit form RF64, also
+//! called BW64 (EBU Tech 3306, ITU-R BS.2088). It decodes nothing.
 
 use std::ops::Range;
 
@@ -11,16 +11,16 @@ use crate::media::{Looked, MAX_PARTS, duration};
 const RIFF_HEADER_BYTES: u64 = 12;
 /// The id and size of a chunk.
 const CHUNK_HEADER_BYTES: u64 = 8;
-/// A size that is told in `ds64`.
+/// Placeholder for a size that is in `ds64`.
 const SIZE_ELSEWHERE: u32 = u32::MAX;
-/// Sizes from here on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox `0x7FFF_F000`,
-/// ffmpeg `0xFFFF_FFFF`.
+/// Sizes from this value on that lead beyond the file were never filled in: `GStreamer` writes this and more, sox
+/// `0x7FFF_F000`, ffmpeg `0xFFFF_FFFF`.
 const PLACEHOLDER: u64 = 0x7fff_0000;
-/// The same for a size of 64 bits.
+/// The same limit for a size of 64 bits.
 const LONG_PLACEHOLDER: u64 = 0x7fff_0000_0000_0000;
-/// The tag of a format that names its codec at another place.
+/// The tag of a format that names its codec at another offset.
 const EXTENSIBLE: u16 = 0xfffe;
-/// Where that place is in a `fmt ` chunk.
+/// That offset in a `fmt ` chunk.
 const SUBFORMAT_AT: u64 = 24;
 
 /// The part of `fmt ` that counts here.
@@ -39,7 +39,7 @@ impl Format {
         self.channels > 0 && self.hertz > 0 && self.frame_bytes > 0
     }
 
-    /// Bytes of a second. Of a compressed format only the header knows; of the others the header is often wrong.
+    /// Bytes per second: from the header for a compressed format; else computed, because the header is often wrong.
     fn bytes_per_second(self) -> u64 {
         let by_frames = u64::from(self.hertz) * u64::from(self.frame_bytes);
         match self.tag {
@@ -60,11 +60,11 @@ impl Format {
     }
 }
 
-/// What the chunks tell.
+/// Content of the chunks.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     pub(super) format: Option<Format>,
-    /// Where the sound lies.
+    /// Range of the sound.
     pub(super) sound: Option<Range<u64>>,
     flaw: Option<Flaw>,
 }
@@ -80,14 +80,14 @@ pub(super) fn look(seen: &Seen) -> Option<Looked> {
     })
 }
 
-/// Finds format and sound of a wav by its beginning; `None` where they do not stand there.
+/// Finds format and sound of a wav from its beginning; `None` if it lacks them.
 pub(super) fn layout_of(seen: &Seen) -> Option<(Format, Range<u64>)> {
     let head = seen.head(12);
     if !matches!(head.first_chunk(), Some(b"RIFF" | b"RF64" | b"BW64")) {
         return None;
     }
     let mut layout = Layout::default();
-    // What lies behind the sound does not matter here.
+    // What follows the sound does not matter here.
     let _ = walk(seen, &mut layout);
     Some((
         layout.format.filter(|format| format.is_playable())?,
@@ -178,7 +178,7 @@ fn walk(seen: &Seen, layout: &mut Layout) -> Result<(), Stop> {
             b"data" if layout.sound.is_none() => {
                 end = layout.take_sound(total, &chunk, long_size);
             }
-            // What stands behind the sound may be zeros or anything.
+            // The bytes after the sound may be zeros or anything.
             _ if layout.sound.is_some() && (!Chunk::has_id(chunk.id) || end > total) => {
                 return Ok(());
             }
@@ -198,7 +198,7 @@ fn walk(seen: &Seen, layout: &mut Layout) -> Result<(), Stop> {
     Err(Stop::TooMany)
 }
 
-/// Where the chunk behind one that ends at `end` begins. Chunks begin at even offsets, and not every writer knows.
+/// Where the chunk after one that ends at `end` begins. Chunks begin at even offsets, but not every writer complies.
 fn behind(seen: &Seen, end: u64) -> Result<u64, Stop> {
     let padded = end.saturating_add(end % 2);
     if padded == end {
@@ -240,7 +240,7 @@ fn read_format(seen: &Seen, chunk: &Chunk) -> Result<Format, Stop> {
 }
 
 impl Layout {
-    /// Decides how much sound there is, and says where it ends.
+    /// Decides how much sound there is. Returns where it ends.
     fn take_sound(&mut self, total: u64, chunk: &Chunk, long_size: Option<u64>) -> u64 {
         let there = total.saturating_sub(chunk.body);
         let (declared, placeholder) = match (chunk.size, long_size) {

@@ -1,11 +1,11 @@
-//! Finds long runs of zero bytes in a file that passes by: a disk or a cache that never got the data. It knows no format.
+//! Finds long runs of zero bytes in a file that passes by: a disk or cache that never got the data. It knows no format.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What is looked at as one, in bytes.
+/// Page size in bytes.
 const PAGE_BYTES: usize = 4096;
-/// A run that is counted, in pages: encoders pad by less.
+/// Minimum run that counts, in pages: encoders pad by less.
 const LEAST_PAGES: u64 = 4;
 
 /// Runs of zero bytes.
@@ -20,18 +20,18 @@ pub struct ZeroRuns {
     pub longest_bytes: u64,
 }
 
-/// Looks for runs of zeros.
+/// Finds runs of zeros.
 #[derive(Debug, Default)]
 pub(super) struct ZeroFinder {
     runs: ZeroRuns,
-    /// The run that is not over: where it began, and its pages.
+    /// The current run: where it began, and its pages.
     begins: u64,
     pages: u64,
     ends: u64,
 }
 
 impl ZeroFinder {
-    /// Takes the bytes that pass by at `offset`.
+    /// Takes the bytes at `offset`.
     pub(super) fn pass(&mut self, offset: u64, bytes: &[u8]) {
         for (number, page) in bytes.chunks_exact(PAGE_BYTES).enumerate() {
             // Nearly every page shows by its first bytes that it is not empty.

@@ -1,4 +1,4 @@
-//! Azure Blob Storage through the official client: the only place that knows `azure_storage_blob`.
+//! Azure Blob Storage through the official client: the only module that knows `azure_storage_blob`.
 
 mod answers;
 mod bounded;
@@ -36,10 +36,10 @@ pub use ledger::AzureDocumentStore;
 pub use options::AzureVaultOptions;
 pub use vault::AzureVault;
 
-/// Attempts the client makes by itself; ours are the drives of the sweep.
+/// Attempts of the client itself; this product retries through the drives of the sweep.
 const SDK_RETRIES: u32 = 3;
 
-/// Makes clients that share one connection pool.
+/// Creates clients that share one connection pool.
 #[derive(Clone)]
 pub struct AzureStorage {
     credential: Option<Arc<dyn TokenCredential>>,
@@ -61,7 +61,7 @@ impl AzureStorage {
     /// A client for one container.
     ///
     /// # Errors
-    /// When the client refuses the URL (a token over plain http, for one).
+    /// When the client refuses the URL (for example a token over plain http).
     pub fn container(&self, url: &ContainerUrl) -> azure_core::Result<BlobContainerClient> {
         let retry = ExponentialRetryOptions {
             max_retries: SDK_RETRIES,
@@ -87,11 +87,11 @@ impl AzureStorage {
     }
 }
 
-/// The most a page of a listing may hold.
+/// Maximum entries of a page of a listing.
 const PAGE: usize = 5000;
 
-/// One request at a time, also of a large blob: what is at work at once is counted by its blocks in flight, and left to itself
-/// the client looks up the number of processors anew for every call.
+/// One request at a time, even for a large blob: concurrency is limited by the blocks in flight, and without this
+/// the client looks up the number of processors for every call.
 const SEQUENTIAL: Option<NonZero<usize>> = NonZero::new(1);
 
 fn sequential_download() -> BlobClientDownloadOptions<'static> {
@@ -121,10 +121,10 @@ async fn sized(
 ) -> azure_core::Result<Vec<(String, u64)>> {
     let options = BlobContainerClientListBlobsOptions {
         prefix: prefix.map(str::to_owned),
-        // Begins at `after` itself, where the service knows this; an emulator that does not begins at the front.
+        // Begins at `after` itself if the service supports this; an emulator that does not begins at the front.
         start_from: after.map(str::to_owned),
         maxresults: i32::try_from(limit.min(PAGE)).ok(),
-        // An account with a hierarchical namespace lists its directories too, and says so only there.
+        // An account with a hierarchical namespace lists its directories too, and marks them only there.
         include: Some(vec![ListBlobsIncludeItem::Metadata]),
         ..BlobContainerClientListBlobsOptions::default()
     };
@@ -170,7 +170,7 @@ fn has_code(error: &azure_core::Error, wanted: &str) -> bool {
     matches!(error.kind(), ErrorKind::HttpResponse { error_code: Some(code), .. } if code == wanted)
 }
 
-/// `None` where the storage says that there is no such blob.
+/// `None` if the storage reports that there is no such blob.
 fn if_there<T>(result: azure_core::Result<T>) -> azure_core::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -1,6 +1,7 @@
 //! A directory as vault and ledger: the embedded default.
 //!
-//! Files appear whole or not at all: written under a temporary name, synced, renamed; then the folder is synced.
+//! Files appear whole or not at all: each is written under a temporary name, synced and renamed; then its folder is
+//! synced.
 //!
 //! ```text
 //! <vault>/20260302/<callId>/…/0000-audiowav.<documentId>.wav   a committed file
@@ -34,11 +35,11 @@ async fn blocking<T: Send + 'static>(
         .unwrap_or_else(|error| Err(io::Error::other(error)))
 }
 
-/// Folders that this process knows to be durable. One that is merely there may have been made by a writer that was killed
+/// Folders that this process knows to be durable. One that merely exists may be from a writer that was killed
 /// before it could sync it.
 static SYNCED: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
 
-/// Recordings are for the account that runs the handler.
+/// Only the account that runs the handler may read recordings.
 fn private_folder() -> DirBuilder {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "modes are of Unix"))]
     let mut builder = DirBuilder::new();
@@ -47,7 +48,8 @@ fn private_folder() -> DirBuilder {
     builder
 }
 
-/// Refuses a path that leads over a symbolic link below `root`: it would lead out of the vault. The root itself may be one.
+/// Refuses a path that leads over a symbolic link below `root`: it would lead out of the vault. The root itself may be
+/// one.
 fn refuse_links(root: &Path, path: &Path) -> io::Result<()> {
     let below = path
         .ancestors()
@@ -55,7 +57,7 @@ fn refuse_links(root: &Path, path: &Path) -> io::Result<()> {
     for part in below {
         if if_there(fs::symlink_metadata(part))?.is_some_and(|found| found.is_symlink()) {
             return Err(io::Error::other(
-                "a symbolic link lies below the root of the vault or ledger; links are not followed",
+                "a symbolic link is below the root of the vault or ledger; links are not followed",
             ));
         }
     }
@@ -86,7 +88,7 @@ fn ensure_folder(root: &Path, path: &Path) -> io::Result<()> {
         return Ok(());
     }
     private_folder().recursive(true).create(folder)?;
-    // The root's own name lies in its parent.
+    // The root's own name is in its parent.
     let parents = folder
         .ancestors()
         .take_while(|ancestor| ancestor.starts_with(root))
@@ -110,7 +112,7 @@ fn sync_parent(path: &Path) -> io::Result<()> {
     path.parent().map_or(Ok(()), sync_folder)
 }
 
-/// A synced temporary file in `folder` that holds `content`; it is removed unless persisted.
+/// Creates a synced temporary file in `folder` with `content`; it is removed unless persisted.
 fn temporary(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(folder)?;
     file.write_all(content)?;
@@ -118,7 +120,7 @@ fn temporary(folder: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// `None` for a file or folder that is not there.
+/// `None` for a file or folder that does not exist.
 fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

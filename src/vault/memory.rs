@@ -21,7 +21,7 @@ use crate::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
-/// A vault that is gone when it is dropped.
+/// A vault whose content is lost when it is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryVault {
     blobs: Mutex<Blobs>,
@@ -79,7 +79,7 @@ impl MemoryVault {
         self.blobs.lock().expect("no holder of this lock panics")
     }
 
-    /// As if somebody had emptied it.
+    /// Loses all content, as if another program had deleted it.
     pub fn lose_everything(&self) {
         let mut blobs = self.blobs();
         *blobs = Blobs {
@@ -104,7 +104,7 @@ impl MemoryVault {
         self.blobs().refuses_removals = refuse;
     }
 
-    /// As if another program had staged blocks under this name.
+    /// Acts as if another program had staged blocks under this name.
     pub fn stage_foreign_blocks(&self, name: &BlobName) {
         self.blobs().foreign_blocks.insert(name.clone());
     }
@@ -242,7 +242,7 @@ impl ExportDestination for MemoryVault {
         let blobs = self.reach("read", name).await?;
         let blob = blobs.committed.get(name);
         let content = &blob
-            .ok_or_else(|| failed("read", name, "it is not there"))?
+            .ok_or_else(|| failed("read", name, "it does not exist"))?
             .content;
         let clipped = |offset: u64| {
             usize::try_from(offset)
@@ -361,7 +361,7 @@ impl ExportDestination for MemoryVault {
     }
 }
 
-/// A ledger store that is gone when it is dropped.
+/// A ledger store whose content is lost when it is dropped.
 #[derive(Debug, Default)]
 pub struct MemoryDocumentStore {
     documents: Mutex<Documents>,

@@ -1,4 +1,4 @@
-//! `VAULT_URL` and `LEDGER_URL`: which storage, and how to get in.
+//! `VAULT_URL` and `LEDGER_URL`: which storage, and how to authenticate to it.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::{Position, Url};
 
-/// A place that can hold a vault or a ledger.
+/// Location of a vault or a ledger.
 #[derive(Clone, PartialEq, Eq)]
 pub enum VaultUrl {
     /// `file:///dir`.
@@ -43,7 +43,7 @@ pub enum InvalidVaultUrl {
 }
 
 impl VaultUrl {
-    /// Whether only an identity's token opens it.
+    /// Whether it can be accessed only with an identity's token.
     pub fn needs_identity(&self) -> bool {
         match self {
             Self::Directory(_) => false,
@@ -51,7 +51,7 @@ impl VaultUrl {
         }
     }
 
-    /// Whether the other leads to the same place: by another SAS, letter case or link.
+    /// Whether the other refers to the same place, even with a different SAS, letter case or link.
     pub fn is_same_place(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Directory(one), Self::Directory(other)) => {
@@ -67,10 +67,10 @@ impl VaultUrl {
         }
     }
 
-    /// Where the ledger lies unless told otherwise: beside the vault, named `<name>-ledger`.
+    /// Default location of the ledger: beside the vault, named `<name>-ledger`.
     ///
     /// # Errors
-    /// When the vault's SAS is good for the vault's container only.
+    /// When the vault's SAS is valid for the vault's container only.
     pub fn ledger_beside(&self) -> Result<Self, InvalidVaultUrl> {
         match self {
             Self::Directory(path) => {

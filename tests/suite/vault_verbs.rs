@@ -324,7 +324,7 @@ async fn what_is_due_is_deleted_at_the_source_and_a_dry_run_says_so_before() {
         .collect();
     assert!(
         ids.iter()
-            .all(|id| why[id.as_str()].contains("DELETE_DELAY is not over")),
+            .all(|id| why[id.as_str()].contains("DELETE_DELAY has not passed")),
         "{waiting}"
     );
     assert_eq!(

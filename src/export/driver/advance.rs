@@ -1,4 +1,4 @@
-//! The steps of one drive, one after another, each decided on the entry as it was written last.
+//! The steps of one drive, one after another. Each is decided on the entry as last written.
 
 use super::backup::Exported;
 use super::move_home::MovedHome;

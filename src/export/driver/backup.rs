@@ -1,6 +1,6 @@
-//! While the vault is not available: into the backup vault, and home again.
+//! Exports to the backup vault while the vault is not available, and the cleanup after the move home.
 //!
-//! That something may lie in the backup vault is durable before anything does, so that nothing is forgotten there.
+//! The ledger records that the backup vault may hold files of a chunk before any are written, so none is forgotten.
 
 use tracing::{error, info, warn};
 
@@ -22,7 +22,7 @@ use crate::store::audit::AuditAction;
 /// How an export ended.
 pub(super) enum Exported {
     Proved(Box<Proved>),
-    /// The turn was over; the next one goes on in this vault.
+    /// The turn ended. The next one continues in this vault.
     OutOfTime {
         vault: VaultName,
     },
@@ -30,13 +30,13 @@ pub(super) enum Exported {
 }
 
 impl ExportDriver {
-    /// Into the vault; or, when that has failed before and fails again, into the backup vault.
+    /// Exports into the vault; or, when that has failed before and fails again, into the backup vault.
     ///
-    /// Before an export ends without a copy, the backup vault is asked too, if something may lie there.
+    /// Before an export ends without a copy, the backup vault is tried too, if it may hold files of the chunk.
     pub(super) async fn export(&self, run: &mut Run<'_>) -> Result<Exported, LedgerError> {
         let id = run.entry.chunk.document_id.clone();
         if !run.entry.uses_backup {
-            // It was cleared since this drive began: nothing goes there before that is durable again.
+            // It was cleared since this drive began: nothing is written there before the ledger records it again.
             run.vault = VaultName::Home;
         }
         if run.vault == VaultName::Backup {
@@ -76,14 +76,14 @@ impl ExportDriver {
             .ledger
             .update(run.claim, AfterUpdate::KeepClaim, uses_backup)
             .await?;
-        // What the vault's timeouts took is not taken from the one that stands in.
+        // The time that the vault's timeouts took does not count against the backup vault.
         run.begin_turn_again();
         run.is_first = false;
         match self.export_into(run, VaultName::Backup).await? {
             Exported::Failed(taken @ TransferError::ForeignBlocks(_)) => {
                 Ok(Exported::Failed(taken))
             }
-            // Whatever the trouble is there, it is the vault's that decides.
+            // Whatever fails there, the vault's own failure decides.
             Exported::Failed(_) => Ok(Exported::Failed(error)),
             exported @ (Exported::Proved(_) | Exported::OutOfTime { .. }) => Ok(exported),
         }
@@ -107,7 +107,7 @@ impl ExportDriver {
         receipt: ExportReceipt,
     ) -> Result<LedgerEntry, LedgerError> {
         let entry = self.put_exported(claim, receipt, None).await?;
-        info!(document.id = %entry.chunk.document_id, "Chunk `{}` came home from the backup vault", entry.chunk.document_id);
+        info!(document.id = %entry.chunk.document_id, "Chunk `{}` was moved home from the backup vault", entry.chunk.document_id);
         Ok(entry)
     }
 
@@ -121,9 +121,9 @@ impl ExportDriver {
         let id = run.entry.chunk.document_id.clone();
         match error {
             TransferError::Ledger(error) => return Err(error),
-            // The backup vault does not give it: as long as ACS may have it, that is where to get it.
+            // The backup vault does not return it: as long as ACS may have it, it is exported from there.
             TransferError::Source { .. } if !run.entry.is_surely_gone(self.clock.now()) => {
-                warn!(document.id = %id, error = %reason, "Chunk `{id}` does not come home from the backup vault; it is exported from ACS again");
+                warn!(document.id = %id, error = %reason, "Chunk `{id}` could not be moved home from the backup vault; it is exported from ACS again");
                 return self.reopen(run, reason).await;
             }
             TransferError::Source { .. } => {
@@ -131,10 +131,10 @@ impl ExportDriver {
                 if let Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) = &rechecked {
                     return self.export_again(run, mismatch).await;
                 }
-                error!(document.id = %id, error = %reason, "Chunk `{id}` lies in the backup vault and does not come home");
+                error!(document.id = %id, error = %reason, "Chunk `{id}` is in the backup vault and could not be moved home");
             }
             TransferError::Unproved(_) => {
-                error!(document.id = %id, error = %reason, "Chunk `{id}` lies in the backup vault and does not come home");
+                error!(document.id = %id, error = %reason, "Chunk `{id}` is in the backup vault and could not be moved home");
             }
             TransferError::ForeignBlocks(_)
             | TransferError::Destination(_)
@@ -147,13 +147,13 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// Removes from the backup vault what is at home.
+    /// Removes files from the backup vault that have been moved home.
     pub(super) async fn clear_backup(
         &self,
         run: &mut Run<'_>,
         receipt: &ExportReceipt,
     ) -> Result<Step, LedgerError> {
-        // That something lies there is the intent; holds are looked at as before every removal.
+        // The record that files may be there is the intent. Holds are checked as before every removal.
         if let Some(withheld) = self.withheld(run, receipt).await? {
             return Ok(withheld);
         }
@@ -173,14 +173,14 @@ impl ExportDriver {
                 .ledger
                 .update(run.claim, AfterUpdate::KeepClaim, is_cleared)
                 .await?;
-            // Something was removed: the copy is looked at before its source is deleted.
+            // Something was removed: the copy is checked before its source is deleted.
             run.proof = super::ProofAge::Earlier;
             return Ok(Step::Next);
         };
         let reason = ErrorChain(&error).to_string();
         if run.entry.is_surely_gone(self.clock.now()) {
             let id = &run.entry.chunk.document_id;
-            error!(document.id = %id, error = %reason, "Chunk `{id}` is in the vault; what lies in the backup vault too cannot be removed");
+            error!(document.id = %id, error = %reason, "Chunk `{id}` is in the vault; its files in the backup vault cannot be removed");
             let state = ChunkState::SourceLeft {
                 receipt: receipt.clone(),
                 reason: format!("a copy is left in the backup vault: {reason}"),

@@ -1,15 +1,16 @@
-//! The end of a source: deleted by its location with the receipt in hand, or left, with the reason.
+//! The end of a source: deleted by its location with the receipt as proof, or left with a reason.
 //!
-//! A deletion goes in this order, each step under the claim:
+//! A deletion runs in this order, each step under the claim:
 //! ```text
 //! the copy is looked at ─▶ intent, durable and audited ─▶ claim renewed ─▶ holds ─▶ time left? ─▶ DELETE ─▶ settled
-//!   (or was proved in this drive)                        (where half is over)        └─ no: once more from the intent
+//!   (or was proved in this drive)                        (where half is spent)       └─ no: once more from the intent
 //! ```
-//! Where nothing is waited for, the intent is in the write that says `exported`. Between the look at the holds and the request
-//! nothing waits but that look itself, and the request goes out only while the claim lasts.
+//! Without a delay, the intent is part of the write that says `exported`. Between the check of the holds and the
+//! request nothing waits but that check itself, and the request is sent only while the claim lasts.
 //!
-//! A hold that is added before the look at the holds is found by it; whoever adds one after it finds the intent. What remains:
-//! ACS has no conditional DELETE, so a process that freezes between its last look at the time and the request can send it late.
+//! The check finds a hold that is added before it. A caller that adds one after it finds the intent. What remains:
+//! ACS has no conditional DELETE, so a process that freezes between its last check of the time and the request can
+//! send it late.
 
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ use crate::export::transfer::verify::Mismatch;
 use crate::recording::{DeleteLocation, SourceKept};
 use crate::store::holds::{self, Case};
 
-/// How soon a held chunk is looked at again.
+/// Delay before a held chunk is checked again.
 const WHILE_HELD: Duration = Duration::from_mins(15);
 
 impl ExportDriver {
@@ -52,7 +53,7 @@ impl ExportDriver {
             }
         };
         if !has_intent(run, &location) {
-            // Without this look a held chunk would get an intent every quarter of an hour.
+            // Without this check a held chunk would get an intent every quarter of an hour.
             if let Some(withheld) = self.withheld(run, &receipt).await? {
                 return Ok(withheld);
             }
@@ -74,8 +75,8 @@ impl ExportDriver {
         self.request_deletion(run, &location, receipt).await
     }
 
-    /// A proof that is not from this drive is looked at again: what lies in a vault may be moved or replaced. `None` when the
-    /// copy is there.
+    /// Checks again a proof that is not from this drive: files in a vault may be moved or replaced. `None` when the
+    /// copy exists.
     async fn look_at_copy(
         &self,
         run: &mut Run<'_>,
@@ -96,7 +97,7 @@ impl ExportDriver {
         }
     }
 
-    /// Writes the intent down, if the entry that is written is still to be deleted at this location.
+    /// Records the intent, if the source of the entry being written is still to be deleted at this location.
     async fn intend_deletion(
         &self,
         claim: &Claim,
@@ -125,7 +126,7 @@ impl ExportDriver {
         receipt: ExportReceipt,
     ) -> Result<Step, LedgerError> {
         let deleting = self.source.delete(location, &receipt);
-        // An answer that comes when the claim is over is no answer.
+        // An answer after the end of the claim does not count.
         let deleting = run.claim.while_it_lasts(deleting);
         let deleted = deleting.instrument(info_span!("delete")).await;
         let error = match deleted {
@@ -140,7 +141,7 @@ impl ExportDriver {
             {
                 *retry_after
             }
-            // Refused, or past its retention: the copy is safe, ACS drops its own by itself.
+            // Refused, or past its retention: the copy is safe, and ACS drops its own.
             SourceError::Transient { .. }
             | SourceError::Refused(_)
             | SourceError::Gone { .. }
@@ -156,7 +157,7 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// What becomes of a chunk that is held: it waits, until ACS itself has dropped the source. `None` when nothing holds it.
+    /// Handles a chunk that is held: it waits until ACS itself has dropped the source. `None` when nothing holds it.
     pub(super) async fn withheld(
         &self,
         run: &mut Run<'_>,
@@ -190,7 +191,8 @@ impl ExportDriver {
         let until = others_act_until.unwrap_or(looked_at_again);
         let wait = |entry: &mut LedgerEntry| {
             entry.not_before = Some(until);
-            // Nothing was sent under our own intent. What another holder has sent may still arrive, or has: that stays known.
+            // Nothing was sent under our own intent. What another holder has sent may still arrive, or has: that stays
+            // known.
             let intent = entry.intent.take();
             entry.intent = intent.filter(|intent| intent.in_doubt_since(token).is_some());
         };
@@ -214,7 +216,7 @@ impl ExportDriver {
     pub(super) async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
         let holds = self.ledger.holds();
         let mut cases = holds.on(&entry.chunk).await?;
-        // By its location the document of another chunk goes too.
+        // Deleting this location deletes the document of another chunk too.
         if let Ok(location) = self.location_of(entry)
             && let Some(other) = location.other_object()
             && let Some(found) = self.ledger.find(other).await?
@@ -224,7 +226,7 @@ impl ExportDriver {
         Ok(cases)
     }
 
-    /// The vault has lost the copy, or has another one.
+    /// Exports again a chunk whose copy the vault has lost or replaced.
     pub(super) async fn export_again(
         &self,
         run: &mut Run<'_>,
@@ -236,7 +238,7 @@ impl ExportDriver {
         self.reopen(run, reason).await
     }
 
-    /// What was proved or accepted of a copy is not true of the next one.
+    /// Opens the chunk again. What was proved or accepted for a copy does not apply to the next one.
     pub(super) async fn reopen(
         &self,
         run: &mut Run<'_>,
@@ -257,7 +259,7 @@ impl ExportDriver {
         DeleteLocation::of(&entry.chunk, self.policy.deletion.other_objects)
     }
 
-    /// Whether this receipt is the right to delete this source, and at which location.
+    /// Whether this receipt permits the deletion of this source, and at which location.
     pub(super) async fn permission(
         &self,
         entry: &LedgerEntry,
@@ -303,7 +305,7 @@ fn has_copy(state: &ChunkState) -> bool {
     }
 }
 
-/// Whether the deletion at this location is written down under this claim.
+/// Whether the intent to delete at this location is recorded under this claim.
 fn has_intent(run: &Run<'_>, location: &DeleteLocation) -> bool {
     run.entry.intent.as_ref().is_some_and(|intent| {
         intent.is_of(run.claim.token()) && intent.deletes == IntendedDeletion::from(location)

@@ -9,11 +9,11 @@ use crate::export::entry::{LedgerEntry, Risk};
 use crate::export::ledger::{Found, LedgerError};
 use crate::export::state::ChunkState;
 
-/// Chunks that are looked at in one go.
+/// Chunks that are checked in one batch.
 const PAGE: usize = 100;
 
 impl ExportDriver {
-    /// Reports a chunk that has come closer to its expiry. Returns the entry as it is now.
+    /// Reports a chunk whose risk of expiry has grown. Returns the entry as it is now.
     pub(super) async fn watch(&self, found: Found) -> Result<Option<Found>, LedgerError> {
         let entry = &found.entry;
         let Some(risk) = entry
@@ -60,7 +60,7 @@ impl ExportDriver {
         }
     }
 
-    /// Reports a chunk that ended without a copy, unless that was reported: whoever settled it may have been killed before.
+    /// Reports a chunk that ended without a copy, unless already reported: a kill may have come after its settlement.
     pub(super) async fn report_end(&self, found: Found) -> Result<(), LedgerError> {
         if found.entry.reported_end || !alarm(&found.entry) {
             return Ok(());
@@ -90,7 +90,7 @@ fn report_risk(entry: &LedgerEntry, risk: Risk) {
     }
 }
 
-/// Reports a chunk that ended without a copy; says whether it is one.
+/// Reports a chunk if it ended without a copy. Returns whether it did.
 pub(super) fn alarm(entry: &LedgerEntry) -> bool {
     let id = &entry.chunk.document_id;
     let (index, attempts) = (entry.chunk.index, entry.failures.len());

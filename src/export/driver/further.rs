@@ -1,6 +1,6 @@
 //! Exports a file of a document beside its own: one that an event announced elsewhere, or a longer form of it.
 //!
-//! It goes to the vault at home only. Whatever becomes of it, the document's own copy stays what it is.
+//! It is exported to the home vault only. Its outcome does not affect the document's own copy.
 
 use jiff::Timestamp;
 use tracing::{error, info, warn};
@@ -18,7 +18,7 @@ use crate::export::transfer::error::TransferError;
 use crate::metrics;
 use crate::recording::{FileNumber, MetadataSummary};
 
-/// What a failed attempt comes to.
+/// Consequence of a failed attempt.
 enum Failed {
     Ends(FurtherState),
     TriedAgain { until: Timestamp, attempts: u32 },
@@ -58,7 +58,7 @@ impl ExportDriver {
         }
     }
 
-    /// The copy is durable, and takes the document's place where it is the better one.
+    /// Makes the copy durable, and makes it the document's file where it is the better one.
     async fn settle_further(
         &self,
         run: &mut Run<'_>,
@@ -88,7 +88,7 @@ impl ExportDriver {
         info!(document.id = %id, chunk.index = run.entry.chunk.index, blob = %receipt.media().name(), size_bytes = receipt.media().size_bytes(), sha256 = %receipt.media().sha256(), "Exported another file of chunk `{id}` beside the first");
         if run.entry.chunk.file_number == number {
             run.proof = ProofAge::ThisDrive;
-            warn!(document.id = %id, chunk.index = run.entry.chunk.index, blob = %receipt.media().name(), "File {number} of chunk `{id}` stands for it now");
+            warn!(document.id = %id, chunk.index = run.entry.chunk.index, blob = %receipt.media().name(), "File {number} of chunk `{id}` is now the document's file");
         }
         Ok(Step::Next)
     }
@@ -107,11 +107,11 @@ impl ExportDriver {
         let id = run.entry.chunk.document_id.clone();
         match self.what_follows(&run.entry, further, &error, now) {
             Failed::Ends(state) => {
-                // A place that is not used, or a file that was deleted with its source, is what was to be expected.
+                // A location that is not used, or a file that was deleted with its source, is expected.
                 if matches!(state, FurtherState::Missing { .. }) && !is_gone(&error) {
                     error!(document.id = %id, error = %reason, "File {number} of chunk `{id}` was not exported and is not tried again");
                 } else {
-                    warn!(document.id = %id, error = %reason, "File {number} of chunk `{id}` is not there");
+                    warn!(document.id = %id, error = %reason, "File {number} of chunk `{id}` is missing");
                 }
                 let end = |entry: &mut LedgerEntry| {
                     entry.note_failure(now, format!("file {number}: {reason}"));
@@ -198,7 +198,7 @@ impl ExportDriver {
     }
 }
 
-/// Whether the document's source, which lay at the same place, is deleted already.
+/// Whether the document's source, which was at the same location, is already deleted.
 fn went_with_its_source(entry: &LedgerEntry, further: &FurtherFile) -> bool {
     matches!(entry.state, ChunkState::SourceDeleted { .. })
         && entry.chunk.locations.is_same_place(&further.file.locations)
@@ -214,7 +214,7 @@ fn is_gone(error: &TransferError) -> bool {
     )
 }
 
-/// Whoever is named by any of its files is found by this document.
+/// Adds the people that one of its files names, so that the document is found by all of them.
 fn add_people(entry: &mut LedgerEntry, told: MetadataSummary) {
     let Some(known) = &mut entry.metadata else {
         entry.metadata = Some(told);

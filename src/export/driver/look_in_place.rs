@@ -1,5 +1,5 @@
-//! Looks at files in the customer's own storage. ACS keeps none, so there is nothing to expire and nothing to delete: it is tried
-//! as often as the policy says, whatever time that takes.
+//! Checks files in the customer's own storage. ACS keeps none, so nothing expires and nothing is deleted. The check is
+//! retried as often as the policy says, however long that takes.
 
 use tracing::info;
 
@@ -19,7 +19,7 @@ impl ExportDriver {
         let error = match in_place::look(&*self.external, &run.entry.chunk, run.budget()).await {
             Ok(Look::Whole { files, metadata }) => {
                 let (id, media) = (&run.entry.chunk.document_id, &files.media);
-                info!(document.id = %id, chunk.index = run.entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` lies in your own storage");
+                info!(document.id = %id, chunk.index = run.entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` is in your own storage");
                 run.proof = ProofAge::ThisDrive;
                 let state = ChunkState::InPlace {
                     files,

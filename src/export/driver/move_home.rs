@@ -1,4 +1,4 @@
-//! Brings a copy home that was made in the backup vault while the other was not available.
+//! Moves a copy home that was made in the backup vault while the home vault was not available.
 
 use std::ops::Range;
 
@@ -23,15 +23,15 @@ struct BackupSource<'a> {
     receipt: &'a ExportReceipt,
 }
 
-/// How a move home ended without an error.
+/// Outcome of a move home without an error.
 pub enum MovedHome {
     /// All of it is at home, with a proof of its own.
     Proved(Box<ExportReceipt>),
-    /// The turn was over; what is staged is kept.
+    /// The turn ended. Staged blocks are kept.
     OutOfTime,
 }
 
-/// The same of one file.
+/// Outcome of moving one file home.
 enum FileHome {
     Proved(VerifiedFile),
     OutOfTime,
@@ -40,7 +40,7 @@ enum FileHome {
 impl ChunkExporter {
     /// Copies both files into the home vault and proves them against the receipt.
     ///
-    /// Every step can be repeated: what is home already is found there.
+    /// Every step can be repeated: files that are already home are found there.
     ///
     /// # Errors
     /// When one of the vaults fails, or what is home is not what the receipt says.

@@ -22,16 +22,16 @@ pub struct DeletionPolicy {
     pub unsolicited: OnUnsolicited,
 }
 
-/// What becomes of the source of a recording that nobody asked for.
+/// What to do with the source of an unsolicited recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnsolicited {
     Delete,
-    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    /// It stays at ACS until an operator accepts it, or ACS drops it.
     Keep,
 }
 
 impl DeletionPolicy {
-    /// Why the source of a copy stays until an operator says otherwise, if it does.
+    /// The reason why the source of a copy stays until an operator accepts it, if there is one.
     pub fn objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
         let disputed = entry.disputed_places();
         disputed
@@ -48,12 +48,12 @@ impl DeletionPolicy {
         is_kept.then_some(Objection::Unsolicited)
     }
 
-    /// Why a copy keeps its source from being deleted until somebody accepts it, if it does.
+    /// The reason why a copy prevents the deletion of its source until an operator accepts it, if there is one.
     fn copy_objection(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
         if entry.anomaly_accepted_at.is_some() {
             return None;
         }
-        // Whatever is made of anomalies: a copy that has to be protected and is not does not replace its source.
+        // Whatever the policy for anomalies: a copy that lacks a required protection does not replace its source.
         if let Some(missing) = receipt.missing_protection() {
             return Some(Objection::Unprotected(missing));
         }
@@ -72,19 +72,19 @@ impl DeletionPolicy {
     }
 }
 
-/// What becomes of a source whose media is not what is said of it.
+/// What to do with a source whose media contradicts what is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnAnomaly {
-    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    /// It stays at ACS until an operator accepts it, or ACS drops it.
     Keep,
     Delete,
 }
 
-/// What becomes of a source whose media could not be compared with what is reported of it.
+/// What to do with a source whose media could not be compared with what is reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnknownMedia {
     Delete,
-    /// It stays at ACS until somebody accepts it, or ACS drops it.
+    /// It stays at ACS until an operator accepts it, or ACS drops it.
     Keep,
 }
 
@@ -96,21 +96,21 @@ pub enum NextStep {
     ExportFurther {
         number: FileNumber,
     },
-    /// The files lie in the customer's own storage: look at them there.
+    /// The files are in the customer's own storage: check them there.
     Catalogue,
-    /// The copy lies in the backup vault: bring it home.
+    /// The copy is in the backup vault: move it home.
     MoveHome {
         receipt: ExportReceipt,
     },
-    /// The copy is at home, and something of it may lie in the backup vault still.
+    /// The copy is at home, and the backup vault may still hold files of it.
     ClearBackup {
         receipt: ExportReceipt,
     },
-    /// By the event's `deleteLocation`, verbatim; the receipt is the right to use it.
+    /// By the event's `deleteLocation`, verbatim. The receipt permits its use.
     DeleteSource {
         receipt: ExportReceipt,
     },
-    /// Not to be deleted by us: nothing to do but to say so.
+    /// Not to be deleted by this product: only record that.
     LeaveSource {
         receipt: ExportReceipt,
         objection: Objection,
@@ -171,7 +171,7 @@ fn next_step_of_own_file(
     match &entry.state {
         ChunkState::Pending if entry.is_external() => NextStep::Catalogue,
         ChunkState::Pending => match half_time(entry) {
-            // Its final event may come before; a copy of half of it is better than none.
+            // Its final event may come before that; a partial copy is better than none.
             until if entry.chunk.end() == ChunkEnd::BeingRecorded && now < until => {
                 NextStep::Wait { until }
             }
@@ -185,7 +185,7 @@ fn next_step_of_own_file(
         ChunkState::Exported { receipt } if entry.uses_backup => NextStep::ClearBackup {
             receipt: receipt.clone(),
         },
-        // An event has named the metadata's place since: what is proved is not all there is.
+        // An event has named the location of the metadata since: what is proved is incomplete.
         ChunkState::Exported { receipt } if lacks_metadata(entry, receipt, now) => NextStep::Export,
         ChunkState::Exported { receipt } => after_export(entry, receipt, deletion, now),
         ChunkState::SourceDeleted { .. }
@@ -198,7 +198,7 @@ fn next_step_of_own_file(
     }
 }
 
-/// A place of its metadata is known, and none is in the vault, while ACS may still have it.
+/// Whether a location of its metadata is known, none is in the vault, and ACS may still have it.
 fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) -> bool {
     receipt.metadata().is_none()
         && !entry.metadata_too_large
@@ -206,7 +206,7 @@ fn lacks_metadata(entry: &LedgerEntry, receipt: &ExportReceipt, now: Timestamp) 
         && !entry.is_surely_gone(now)
 }
 
-/// Half of the time that ACS keeps it is over then.
+/// The middle of the time that ACS keeps it.
 fn half_time(entry: &LedgerEntry) -> Timestamp {
     let kept = entry.expires_at.duration_since(entry.recorded_at);
     entry
@@ -215,7 +215,7 @@ fn half_time(entry: &LedgerEntry) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
-/// Why the file that was copied may not be all that was recorded: then it is never deleted at ACS.
+/// The reason why the copied file may be incomplete: such a source is never deleted at ACS.
 fn incomplete(entry: &LedgerEntry) -> Option<Objection> {
     entry.cut_short().map(|cut_short| match cut_short {
         CutShort::NotStoredWhole => Objection::NotStoredWhole,

@@ -1,10 +1,10 @@
-//! Why a source at ACS is not deleted although its copy is proved. It decides nothing: `next_step` and the driver do.
+//! Reasons not to delete a source at ACS although its copy is proved. Decides nothing: `next_step` and the driver do.
 
 use jiff::Timestamp;
 
 use crate::recording::{DocumentId, SourceKept};
 
-/// What speaks against the deletion of a source. As text it is the reason of
+/// Reason not to delete a source. As text it is the reason of
 /// [`SourceLeft`](crate::export::ChunkState::SourceLeft).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Objection {
@@ -28,7 +28,7 @@ pub enum Objection {
     #[error("events name {places} places for it; `accept --place` says which is right")]
     Disputed { places: usize },
     #[error(
-        "nobody asked for its recording: it was not started through this app, and no CallStarted announced its call"
+        "its recording is unsolicited: it was not started through this app, and no CallStarted announced its call"
     )]
     Unsolicited,
     #[error("it was copied while it was still recorded")]

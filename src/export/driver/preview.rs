@@ -1,4 +1,4 @@
-//! What a drive would do about a source now, without doing it: by the same rules, in the same order.
+//! Previews what a drive would do with a source now, by the same rules in the same order.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ use crate::store::holds::{self, Case};
 #[derive(Debug)]
 pub enum Preview {
     Deletes,
-    /// Not now, or never; and why.
+    /// Not now, or never, with the reason.
     Keeps {
         why: WhyKept,
     },
@@ -36,9 +36,9 @@ pub enum WhyKept {
     FurtherNotInVault,
     InOwnStorage,
     InBackupVault,
-    /// Another process has its claim.
+    /// Another process holds its claim.
     Claimed,
-    /// Never by us.
+    /// Never by this product.
     Objection(Objection),
     Held(Vec<Case>),
     /// Nothing is due before `until`.
@@ -50,7 +50,7 @@ pub enum WhyKept {
     CopyLost(Mismatch),
     /// The vault could not be asked about the copy.
     CopyNotChecked(DestinationError),
-    /// The chunk is at its end; the state says how.
+    /// The chunk is in a final state.
     Ended(Box<ChunkState>),
 }
 
@@ -64,16 +64,16 @@ pub enum WaitCause {
     Deletion {
         last_failure: String,
     },
-    /// It was held when it was looked at last.
+    /// It was held at the last check.
     WasHeld,
-    /// Somebody has to accept it.
+    /// An operator has to accept it.
     Acceptance(Objection),
     /// `DELETE_DELAY`.
     Delay,
 }
 
 impl ExportDriver {
-    /// Looks; changes nothing. A drive looks again, and what it finds counts.
+    /// Changes nothing. A drive checks again, and its result counts.
     ///
     /// # Errors
     /// When the ledger cannot be read.
@@ -152,16 +152,16 @@ impl fmt::Display for WhyKept {
             Self::MetadataNotInVault => f.write_str("its metadata is not in the vault yet"),
             Self::FurtherNotInVault => f.write_str("another file of it is not in the vault yet"),
             Self::InOwnStorage => {
-                f.write_str("it lies in your own storage, where nothing is ever deleted")
+                f.write_str("it is in your own storage, where nothing is ever deleted")
             }
             Self::InBackupVault => {
-                f.write_str("its copy has to come home from the backup vault first")
+                f.write_str("its copy has to be moved home from the backup vault first")
             }
             Self::Claimed => f.write_str("another process works on it"),
             Self::Objection(objection) => write!(f, "{objection}"),
             Self::Held(cases) => write!(f, "it is held for {}", holds::tags(cases)),
             Self::Waits { cause, until } => {
-                write!(f, "{cause}; it is looked at again at {until:.0}")
+                write!(f, "{cause}; it is checked again at {until:.0}")
             }
             Self::CopyLost(mismatch) => {
                 write!(
@@ -188,9 +188,9 @@ impl fmt::Display for WaitCause {
                 f,
                 "it waits for its next attempt; the last failure: {last_failure}"
             ),
-            Self::WasHeld => f.write_str("it was held when it was looked at last"),
-            Self::Acceptance(objection) => write!(f, "{objection}; `accept` lets it go"),
-            Self::Delay => f.write_str("DELETE_DELAY is not over"),
+            Self::WasHeld => f.write_str("it was held at the last check"),
+            Self::Acceptance(objection) => write!(f, "{objection}; `accept` allows its deletion"),
+            Self::Delay => f.write_str("DELETE_DELAY has not passed"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a chunk can be driven now: something is due for it, and there is a slot to do it in.
+//! Whether a chunk can be driven now: a step is due, and a slot is free for it.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::export::ledger::{Found, LedgerError};
 use crate::export::slots::Slot;
 use crate::recording::DocumentId;
 
-/// How long a chunk that is safe waits for a slot to be deleted in, before it lets others go first.
+/// How long a safe chunk waits for a slot for its deletion before it lets others go first.
 const DELETION_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Turns of what is safe: it waits until everything else has had its turns.
+/// Turns that a safe chunk counts as having had: it waits until everything else has had its turns.
 const SAFE: u32 = u32::MAX;
 
 /// Whether a chunk can be driven now.
@@ -39,7 +39,7 @@ impl Ready {
 }
 
 impl ExportDriver {
-    /// Whether ACS keeps the files of a chunk that is said to lie in the customer's own storage.
+    /// Whether ACS keeps the files of a chunk that is reported to be in the customer's own storage.
     fn is_kept_by_acs(&self, entry: &LedgerEntry) -> bool {
         let Some(location) = entry.chunk.locations.content.as_deref() else {
             return false;
@@ -47,7 +47,7 @@ impl ExportDriver {
         entry.chunk.is_external() && !self.external.admits(location) && self.source.admits(location)
     }
 
-    /// The entry, if something is due for it, and a slot to do it in.
+    /// Returns the entry and a slot, if a step is due for it.
     pub(super) async fn ready(
         &self,
         document_id: &DocumentId,
@@ -97,10 +97,10 @@ impl ExportDriver {
             };
             tokio::select! {
                 biased;
-                // What was found may have changed while we waited: it is looked at again.
+                // The entry may have changed during the wait: it is read again.
                 granted = self.slots.acquire(turns, found.entry.expires_at) => slot = Some(granted),
                 () = budget.spent() => return Ok(Ready::not_due(DriveOutcome::OutOfBudget, risk)),
-                // While it queues it keeps the sweep from what is behind it, and that may not be safe.
+                // While it queues it keeps the sweep from chunks behind it, which may not be safe.
                 () = tokio::time::sleep(patience) => {
                     let until = self.clock.now();
                     return Ok(Ready::not_due(DriveOutcome::Waiting { until }, risk));

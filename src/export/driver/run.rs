@@ -1,4 +1,4 @@
-//! What one drive carries from step to step.
+//! State that one drive carries from step to step.
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -16,22 +16,22 @@ use crate::export::transfer::chunk::Attempt;
 /// One drive of a chunk, under its claim.
 pub(super) struct Run<'a> {
     pub claim: &'a Claim,
-    /// The entry as it was written last: every step is decided on it.
+    /// The entry as last written. Every step is decided on it.
     pub entry: LedgerEntry,
     pub proof: ProofAge,
-    /// Nobody has ever been at it: nothing of it can be in a vault.
+    /// It was never claimed before: nothing of it can be in a vault.
     pub is_first: bool,
-    /// Where an export goes first.
+    /// The vault that an export tries first.
     pub vault: VaultName,
     pub began: Instant,
-    /// Until then a deletion at ACS that another holder began may still take effect.
+    /// A deletion at ACS that another holder began may still take effect until then.
     pub others_act_until: Option<Timestamp>,
     turns: Turns,
 }
 
-/// Where a step left the drive.
+/// State in which a step left the drive.
 pub(super) enum Step {
-    /// What is due now is decided anew.
+    /// The next step is decided again.
     Next,
     Done(Box<DriveOutcome>),
 }
@@ -85,14 +85,14 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Another slice: what this one was spent on has come to nothing.
+    /// Starts another slice: the work of this one was lost.
     pub fn begin_turn_again(&self) {
         if let Some(turn) = &self.turns.current {
             turn.begin_again();
         }
     }
 
-    /// The turn was over before the work was done.
+    /// Ends the turn before the work was done.
     pub fn end_turn(&mut self) {
         self.turns.current = None;
     }
@@ -105,7 +105,7 @@ impl Step {
 }
 
 impl ExportDriver {
-    /// Waits for a turn, unless one goes on. `Some` when there is no time left: the claim is given back then.
+    /// Waits for a turn, unless one is running. `Some` when no time is left: the claim has been released.
     pub(super) async fn out_of_budget(
         &self,
         run: &mut Run<'_>,

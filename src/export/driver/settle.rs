@@ -1,4 +1,4 @@
-//! What a drive writes into the ledger when a step is done, or has failed.
+//! Writes to the ledger after a step of a drive succeeded or failed.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use crate::metrics;
 use crate::recording::MetadataSummary;
 use crate::store::audit::AuditAction;
 
-/// Folders that are tried for one chunk; more is no accident.
+/// Folders that are tried for one chunk. More conflicts are no accident.
 const FOLDERS_TRIED: usize = 8;
 
-/// Whose failure it was.
+/// Which side failed.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Blame {
     Source,
@@ -41,7 +41,7 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    /// The vault failed: that is not the chunk's fault, and the next attempt is soon.
+    /// A failure of the vault. It does not count against the chunk, and the next attempt is soon.
     pub fn of_vault(reason: String) -> Self {
         Self {
             delay: AFTER_VAULT_FAILURE,
@@ -61,7 +61,7 @@ impl Blame {
 }
 
 impl ExportDriver {
-    /// Durable before anything may be deleted.
+    /// Makes the export durable before anything may be deleted.
     pub(super) async fn settle_exported(
         &self,
         claim: &Claim,
@@ -84,8 +84,8 @@ impl ExportDriver {
         Ok(entry)
     }
 
-    /// `metadata` that says nothing leaves what is known. Where its deletion at ACS is due at once, the intent to delete it is in
-    /// the same write.
+    /// `metadata` of `None` keeps what is known. Where the deletion at ACS is due at once, the intent to delete it is
+    /// in the same write.
     pub(super) async fn put_exported(
         &self,
         claim: &Claim,
@@ -147,13 +147,13 @@ impl ExportDriver {
             }
             TransferError::ForeignBlocks(name) => return self.take_another_name(run, &name).await,
             TransferError::Source { source, .. } => source,
-            // The vault's trouble is not the chunk's: it spends no attempt.
+            // A failure of the vault does not count against the chunk: no attempt is spent.
             TransferError::Destination(_) | TransferError::Vanished(_) => {
                 return self.back_off(run, Failed::of_vault(reason)).await;
             }
         };
         let attempts = run.entry.attempts + 1;
-        // As long as ACS may have it, nothing is given up.
+        // As long as ACS may have it, the chunk is not given up.
         if is_gone && attempts >= self.policy.attempts.failures {
             let reason = format!("{attempts} attempts failed, the last: {reason}");
             return self
@@ -164,7 +164,7 @@ impl ExportDriver {
         self.back_off(run, failed).await
     }
 
-    /// Blocks of another program are in the way of a file, so the chunk's files go into another folder.
+    /// Moves the chunk's files to another folder, because blocks of another program prevent a commit.
     async fn take_another_name(
         &self,
         run: &mut Run<'_>,
@@ -185,14 +185,14 @@ impl ExportDriver {
         Ok(Step::Next)
     }
 
-    /// The delay after so many failures in a row. The longest one stays where the policy would give up.
+    /// The delay after this many consecutive failures. Where the policy would give up, the longest delay applies.
     pub(super) fn delay_after(&self, failures: u32, retry_after: Option<Duration>) -> Duration {
         let attempts = self.policy.attempts;
         let delay = attempts.delay(failures, retry_after, rand::random());
         delay.unwrap_or(attempts.longest_delay)
     }
 
-    /// Another attempt at the source has failed.
+    /// Records another failed attempt at the source.
     pub(super) fn failed_at_source(
         &self,
         entry: &LedgerEntry,
@@ -237,8 +237,8 @@ impl ExportDriver {
         Ok(Step::done(DriveOutcome::Failed { reason, until }))
     }
 
-    /// Ends the attempts. Where the media is in the vault and only its metadata is missing, the copy counts; else the chunk
-    /// ends in `state`, without a receipt, and a human must act.
+    /// Ends the attempts. If the media is in the vault and only its metadata is missing, the copy counts. Otherwise the
+    /// chunk ends in `state`, without a receipt, and a human must act.
     pub(super) async fn give_up(
         &self,
         run: &mut Run<'_>,
@@ -255,8 +255,8 @@ impl ExportDriver {
         let now = self.clock.now();
         let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason.to_owned());
         let ended = self.settle_with(run, state, note).await?;
-        // Its marker stays until the end is reported: where this fails, or a kill comes before it, the next sweep reports it.
-        // Another file of it may still come to stand for it.
+        // Its marker stays until the end is reported: if this fails, or a kill comes first, the next sweep reports it.
+        // Another file may still become the document's file.
         if matches!(ended, Step::Done(_))
             && let Some(found) = run.claim.latest()
             && !found.entry.is_open()
@@ -268,7 +268,7 @@ impl ExportDriver {
         Ok(ended)
     }
 
-    /// Ends the chunk in `state`, unless an event has added something meanwhile that is still to be done: then that is next.
+    /// Ends the chunk in `state`, unless an event has meanwhile added work that is still to be done: then that is next.
     pub(super) async fn settle(
         &self,
         run: &mut Run<'_>,
@@ -277,7 +277,7 @@ impl ExportDriver {
         self.settle_with(run, state, |_| {}).await
     }
 
-    /// The same with another change in the same write.
+    /// Like [`settle`](Self::settle), with another change in the same write.
     pub(super) async fn settle_with(
         &self,
         run: &mut Run<'_>,
@@ -297,7 +297,7 @@ impl ExportDriver {
                 entry.exchange(successor, now);
                 return AfterUpdate::KeepClaim;
             }
-            // What another holder has sent may still arrive: whoever adds a hold is to see that.
+            // A request of another holder may still arrive: a caller that adds a hold must see that.
             let is_in_doubt = |intent: &Intent| {
                 intent.may_still_act(now) && intent.in_doubt_since(token).is_some()
             };
@@ -317,7 +317,7 @@ impl ExportDriver {
         }))
     }
 
-    /// The source is deleted: whatever an event has added meanwhile, that is the end.
+    /// Ends a chunk whose source is deleted, whatever an event has added meanwhile.
     pub(super) async fn settle_deleted(
         &self,
         run: &Run<'_>,
@@ -364,7 +364,7 @@ impl ExportDriver {
             .map(drop)
     }
 
-    /// A delay that leaves time for another attempt: never more than half of what is left at ACS.
+    /// A delay that leaves time for another attempt: at most half of the time that is left at ACS.
     pub(super) fn within_retention(
         &self,
         entry: &LedgerEntry,

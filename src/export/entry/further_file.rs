@@ -1,11 +1,11 @@
-//! Files of a document beside its own: an event never moves a document, so what it announces elsewhere is exported beside it.
+//! Further files of a document: an event never moves a document, so a file announced elsewhere is exported beside it.
 //!
 //! ```text
 //! entry.chunk, entry.state    the document's file, as the catalogue shows it and as its source is deleted
 //! entry.further               at most three more: Pending ─▶ Proved ∎ | Missing ∎ | Refused ∎
 //! ```
-//! A further file is exported under a name of its own (`….<documentId>.2.mp4`) with a receipt of its own. It is never deleted
-//! at ACS by itself. It takes the document's place, and the document's file becomes a further one, where
+//! A further file is exported under a name of its own (`….<documentId>.2.mp4`) with a receipt of its own. It is never
+//! deleted at ACS by itself. It takes the document's place, and the document's file becomes a further one, where
 //!
 //! - the document's own file ended without a copy,
 //! - it is the final form of a file that was copied while it was still recorded,
@@ -24,7 +24,7 @@ use crate::recording::{
     AnnouncedFile, ChunkEnd, FileNumber, MediaKind, RecordingChunk, names_own_object,
 };
 
-/// A file that an event announced for a document that was known already.
+/// A file that an event announced for a document that was already known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FurtherFile {
@@ -34,10 +34,10 @@ pub struct FurtherFile {
     /// When ACS has dropped it by any reading.
     pub surely_gone_at: Timestamp,
     pub state: FurtherState,
-    /// What it is called after, decided once and before its first byte goes to a vault.
+    /// The kind of media that it is named after, decided once, before its first byte is sent to a vault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_kind: Option<MediaKind>,
-    /// Its copy was begun while the file still grew.
+    /// Its copy began while the file was still growing.
     #[serde(default)]
     pub copied_unfinished: bool,
     /// Failed attempts at the source.
@@ -47,7 +47,7 @@ pub struct FurtherFile {
     pub not_before: Option<Timestamp>,
 }
 
-/// How far a further file is.
+/// State of a further file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(
     tag = "name",
@@ -60,12 +60,12 @@ pub enum FurtherState {
     Proved {
         receipt: ExportReceipt,
     },
-    /// It could not be had. That is no loss of the document.
+    /// It could not be read. The document is not lost by that.
     Missing {
         at: Timestamp,
         reason: String,
     },
-    /// Its location may not be used. It does not count as a place.
+    /// Its location may not be used. It does not count as a location of the document.
     Refused {
         at: Timestamp,
         reason: String,
@@ -73,7 +73,7 @@ pub enum FurtherState {
 }
 
 impl FurtherFile {
-    /// A file that nobody has been at.
+    /// Creates a file without any attempt.
     pub fn new(file: AnnouncedFile, recorded_at: Timestamp, surely_gone_at: Timestamp) -> Self {
         Self {
             media_kind: file.media_kind(),
@@ -127,7 +127,7 @@ impl FurtherState {
         }
     }
 
-    /// What becomes of the document's file when another takes its place. `None` where nothing may.
+    /// The state of the document's file when another replaces it. `None` where none may.
     fn of(state: &ChunkState, now: Timestamp) -> Option<Self> {
         Some(match state {
             ChunkState::Pending => Self::Pending,
@@ -146,7 +146,7 @@ impl FurtherState {
             },
             ChunkState::InPlace { .. } => Self::Missing {
                 at: now,
-                reason: "it lies in your own storage".to_owned(),
+                reason: "it is in your own storage".to_owned(),
             },
             ChunkState::Removing { .. } | ChunkState::Removed { .. } => return None,
         })
@@ -154,12 +154,12 @@ impl FurtherState {
 }
 
 impl LedgerEntry {
-    /// Whether something is still to be done for it by itself.
+    /// Whether automatic work is left for it.
     pub fn is_open(&self) -> bool {
         !self.state.is_settled() || self.next_further().is_some()
     }
 
-    /// The further file that is due next. None of what is removed is.
+    /// The further file that is due next. No file of a removed chunk is.
     pub fn next_further(&self) -> Option<&FurtherFile> {
         if matches!(
             self.state,
@@ -173,7 +173,7 @@ impl LedgerEntry {
             .min_by_key(|further| further.not_before)
     }
 
-    /// Every copy in a vault: the chunk that each tells of, and its proof. The document's own comes first.
+    /// Every copy in a vault: the chunk that it belongs to, and its proof. The document's own comes first.
     pub fn copies(&self) -> impl Iterator<Item = (RecordingChunk, &ExportReceipt)> {
         let own = self.state.receipt();
         let own = own.map(|receipt| (self.chunk.clone(), receipt));
@@ -220,7 +220,7 @@ impl LedgerEntry {
             .find(|further| further.file.number == number)
     }
 
-    /// The first number that no file has.
+    /// The first unused file number.
     pub(in crate::export) fn free_number(&self) -> Option<FileNumber> {
         let is_free = |number: &FileNumber| {
             *number != self.chunk.file_number && self.further(*number).is_none()
@@ -228,7 +228,7 @@ impl LedgerEntry {
         FileNumber::all().find(is_free)
     }
 
-    /// Names what the media of one of its files is called after, unless that is decided.
+    /// Sets the kind of media that one of its files is named after, unless that is decided.
     pub(in crate::export) fn name_media(
         &mut self,
         number: FileNumber,
@@ -241,7 +241,7 @@ impl LedgerEntry {
         Some(*further.media_kind.get_or_insert(kind))
     }
 
-    /// The places that events name for this document, where they are more than one and nobody has said which is right.
+    /// The number of locations that events name for this document, if more than one and no operator has chosen one.
     pub fn disputed_places(&self) -> Option<usize> {
         if self.accepted_place == Some(self.chunk.file_number) {
             return None;
@@ -258,7 +258,7 @@ impl LedgerEntry {
         (places.len() > 1).then_some(places.len())
     }
 
-    /// Whether another form of the document's file says that ACS could not store all of it.
+    /// Whether another form of the document's file reports that ACS could not store all of it.
     pub(in crate::export) fn has_failed_form(&self) -> bool {
         self.further.iter().any(|further| {
             further.file.end() == ChunkEnd::Failed
@@ -266,7 +266,7 @@ impl LedgerEntry {
         })
     }
 
-    /// A further file that is in the vault and is to take the document's place by itself.
+    /// A further file in the vault that becomes the document's file without an operator.
     pub(in crate::export) fn successor(&self) -> Option<FileNumber> {
         let precedes = |further: &&FurtherFile| {
             further.receipt().is_some()
@@ -288,7 +288,7 @@ impl LedgerEntry {
             .map(|further| further.file.number)
     }
 
-    /// Has the final form of a file exported that was copied while it was still recorded, and has ended since.
+    /// Schedules the export of the final form of a file that was copied while still recorded, and has since ended.
     pub(in crate::export) fn announce_final_form(&mut self, now: Timestamp) {
         let is_known = self.further.iter().any(|further| {
             let locations = &further.file.locations;
@@ -321,8 +321,8 @@ impl LedgerEntry {
         is_own(&further.file.locations) && !is_own(&self.chunk.locations)
     }
 
-    /// Puts a proved further file in the document's place, and the document's file beside it. What was proved or accepted of
-    /// the one is not true of the other. Says whether it did.
+    /// Swaps a proved further file and the document's file. What was proved or accepted for
+    /// the one does not apply to the other. Returns whether it did.
     pub(in crate::export) fn exchange(&mut self, number: FileNumber, now: Timestamp) -> bool {
         let (Some(receipt), Some(own)) = (
             self.further(number).and_then(FurtherFile::receipt).cloned(),

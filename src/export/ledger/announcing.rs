@@ -1,7 +1,7 @@
-//! What events announce: chunks become durable, and later events add what was not known.
+//! Records what events announce: makes chunks durable, and adds what later events report.
 //!
-//! An event never moves a known document. What it announces elsewhere, or tells of a file that is in the vault already, is
-//! another file of the document (`announcing/other_files.rs`).
+//! An event never moves a known document. A file that it announces elsewhere, or another form of a file in the vault,
+//! is another file of the document (`announcing/other_files.rs`).
 
 mod other_files;
 
@@ -16,48 +16,48 @@ use crate::export::state::ChunkState;
 use crate::recording::{Absorbed, AnnouncedFile, RecordingChunk};
 use crate::store::audit::AuditAction;
 
-/// Why an event tells of another file.
+/// Why an event announces another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OtherFile {
-    /// It lies elsewhere.
+    /// It is at another location.
     Elsewhere,
-    /// It lies where the first does, and is longer or ends otherwise.
+    /// It is at the location of the first, and is longer or ends differently.
     Longer,
 }
 
-/// Whether credentials may go to the places that an event names.
+/// Whether credentials may be sent to the locations that an event names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     Admitted,
     Refused,
 }
 
-/// Whether somebody asked for the recording of a chunk: through this app, or by a call whose start was announced.
+/// Whether the recording of a chunk was requested: through this app, or by a call whose start was announced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Solicitation {
     Solicited,
     Unsolicited,
-    /// It could not be looked up. A chunk that is new counts as unsolicited until it is known.
+    /// The lookup failed. A new chunk counts as unsolicited until it is known.
     Unknown,
 }
 
-/// What is known of a chunk besides what its event says.
+/// Facts about a chunk that its event does not contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Circumstances {
     pub admission: Admission,
     pub solicitation: Solicitation,
 }
 
-/// What recording a chunk found.
+/// Outcome of recording a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     New,
     AlreadyKnown,
-    /// It tells of another file of a document that is known: that is exported beside the first.
+    /// It announces another file of a known document, which is exported beside the first.
     OtherFile(OtherFile),
-    /// It names another place for a document that is known, and no credential may go there.
+    /// It names another location for a known document, and no credential may be sent there.
     NotAdmitted,
-    /// The document has as many files as are exported.
+    /// The document already has the maximum number of exported files.
     TooManyFiles,
     /// Its recording was erased: the chunk is not exported.
     Erased,
@@ -66,7 +66,7 @@ pub enum Recorded {
 }
 
 impl ChunkLedger {
-    /// Makes a chunk durable; returns only when it is. A repeat adds what was not known yet, and sees to it that an open
+    /// Makes a chunk durable, and returns only then. A repeat adds what was not known yet, and ensures that an open
     /// entry has its marker.
     ///
     /// # Errors
@@ -79,8 +79,8 @@ impl ChunkLedger {
         self.record_as(chunk, circumstances).await
     }
 
-    /// The same for a chunk whose places may not be admitted, or that nobody asked for. A document that is known gets no place
-    /// that is not admitted.
+    /// Like [`record`](Self::record), for a chunk whose locations may not be admitted, or that may be unsolicited. A
+    /// known document gets no location that is not admitted.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -99,8 +99,8 @@ impl ChunkLedger {
         Ok(changed.outcome)
     }
 
-    /// Notes a chunk of an erased recording, without anything of a person, and so that it is never exported. So is one that
-    /// was recorded before, and that nobody has begun to export. Any other is left to the erasure.
+    /// Notes a chunk of an erased recording without personal data, so that it is never exported. The same applies to
+    /// one that was recorded before and whose export has not begun. Any other is left to the erasure.
     ///
     /// # Errors
     /// As [`record`](Self::record).
@@ -128,7 +128,7 @@ impl ChunkLedger {
             Some(entry) if matches!(entry.state, ChunkState::Removed { .. }) => {
                 return Ok(Change::Leave(Recorded::Erased));
             }
-            // What was claimed may be in a vault; what is held stays as it is.
+            // A chunk that was claimed may be in a vault; one that is held is not changed.
             Some(entry) if entry.claims > 0 || !self.holds().on(&entry.chunk).await?.is_empty() => {
                 return Ok(Change::Leave(Recorded::LeftToErasure));
             }
@@ -175,7 +175,7 @@ impl ChunkLedger {
                 marker: MarkerCheck::Ensure,
             });
         };
-        // Nothing is added to what is gone: it may have been erased.
+        // Nothing is added to a removed chunk: it may have been erased.
         if matches!(before.state, ChunkState::Removed { .. }) {
             return Ok(Change::Leave(Recorded::AlreadyKnown));
         }
@@ -224,7 +224,7 @@ impl ChunkLedger {
     }
 }
 
-/// A metadata location that came late is read; a delete location that came late makes a left source deletable again.
+/// A late metadata location is read; a late delete location makes a left source deletable again.
 pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
     let locations = &entry.chunk.locations;
     match &entry.state {

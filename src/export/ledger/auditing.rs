@@ -1,4 +1,4 @@
-//! What of the ledger's writes goes into the audit log, before they take effect.
+//! Records ledger writes in the audit log before they take effect.
 
 use std::sync::Arc;
 
@@ -18,15 +18,15 @@ impl ChunkLedger {
         &self.audit
     }
 
-    /// The same, to keep.
+    /// Like [`audit`](Self::audit), as an owned handle.
     pub fn audit_log(&self) -> Arc<AuditLog> {
         Arc::clone(&self.audit)
     }
 
-    /// An operator is about to do something. Returns the place in the log.
+    /// Records what an operator is about to do. Returns the position in the log.
     ///
     /// # Errors
-    /// When the storage fails: it must then not be done.
+    /// When the storage fails: the action must then not be taken.
     pub async fn audit_operator(
         &self,
         action: AuditAction,
@@ -39,10 +39,10 @@ impl ChunkLedger {
             .await?)
     }
 
-    /// The handler is about to do something to a chunk. Returns the place in the log.
+    /// Records what the handler is about to do to a chunk. Returns the position in the log.
     ///
     /// # Errors
-    /// When the storage fails: it must then not be done.
+    /// When the storage fails: the action must then not be taken.
     pub async fn audit_step(
         &self,
         action: AuditAction,
@@ -64,7 +64,7 @@ impl ChunkLedger {
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
-    /// Writes down what a change makes true, before it is: another state, an intent to delete at ACS.
+    /// Records a change before it is written: another state, an intent to delete at ACS.
     pub(super) async fn audit_change(
         &self,
         before: &LedgerEntry,
@@ -107,7 +107,7 @@ impl ChunkLedger {
     }
 }
 
-/// What the log says of a chunk that comes into this state.
+/// The audit record of a chunk that enters this state.
 pub fn audited_state(state: &ChunkState) -> (AuditAction, Value) {
     (action_of(state), described(state))
 }
@@ -126,7 +126,7 @@ fn action_of(state: &ChunkState) -> AuditAction {
     }
 }
 
-/// A state in the log.
+/// A state, as the log records it.
 fn described(state: &ChunkState) -> Value {
     match state {
         ChunkState::Pending => Value::Null,

@@ -1,10 +1,11 @@
 //! Claims: the exclusive, time-bound right to move one entry.
 //!
-//! A claim orders the writes of an entry. The vault and ACS do not know it, so whoever acts there asks [`ChunkLedger::ensure_time`]
-//! first, looks at what could forbid the act, checks [`ChunkLedger::has_time`], and acts under [`Claim::while_it_lasts`].
+//! A claim orders the writes of an entry. The vault and ACS do not know it, so code that acts there calls
+//! [`ChunkLedger::ensure_time`], checks what could forbid the action, calls [`ChunkLedger::has_time`], and acts under
+//! [`Claim::while_it_lasts`].
 //!
-//! Two clocks measure a claim, and the smaller of what they say is left counts: the monotonic one goes on in a process that was
-//! stopped, and stands still in a machine that was; the wall clock goes on in both, and may be set.
+//! Two clocks measure a claim, and the shorter remaining time counts: the monotonic clock runs on in a process that was
+//! stopped, and pauses in a machine that was; the wall clock runs on in both, and may be set.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -30,7 +31,7 @@ use crate::recording::{ChunkEnd, DocumentId};
 
 /// The exclusive, time-bound right to move one entry. Clones are the same claim.
 ///
-/// Nothing has to be cleaned up when its holder dies: it runs out.
+/// No cleanup is necessary when its holder dies: it expires.
 #[derive(Debug, Clone)]
 pub struct Claim {
     document_id: DocumentId,
@@ -41,34 +42,34 @@ pub struct Claim {
 struct Shared {
     clock: Arc<dyn Clock>,
     held: Mutex<Held>,
-    /// The write that gives it back has begun.
+    /// The write that releases it has begun.
     is_releasing: AtomicBool,
 }
 
 #[derive(Debug)]
 struct Held {
-    /// The entry as this claim wrote it last, so that it need not be read again.
+    /// The entry as this claim last wrote it, so that it need not be read again.
     latest: Option<Found>,
-    /// `None`: it was given back, or lost, and nothing brings it back.
+    /// `None`: it was released or lost, for good.
     term: Option<Term>,
 }
 
 /// How long a claim lasts unless renewed.
 #[derive(Debug, Clone, Copy)]
 struct Term {
-    /// By the wall clock, as it stands in the entry.
+    /// By the wall clock, as recorded in the entry.
     until: Timestamp,
     runs_out: Instant,
 }
 
-/// How long a claim lasts that may be another process's.
+/// Remaining time of a claim that another process may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClaimLeft {
     pub until: Timestamp,
     pub remaining: Duration,
 }
 
-/// The claim ended before what was done under it.
+/// The claim ended before the action under it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it took longer than the claim on the chunk lasted")]
 pub struct ClaimOver;
@@ -80,11 +81,11 @@ pub enum AfterUpdate {
     Release,
 }
 
-/// Who writes under a claim.
+/// The writer under a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Writer {
     Holder,
-    /// It runs beside the holder, and says nothing of what the holder is about to do.
+    /// It runs beside the holder, and does not know what the holder is about to do.
     Renewal,
 }
 
@@ -98,7 +99,7 @@ impl Claim {
         Intent::new(deletes, self.token, now)
     }
 
-    /// How long it lasts unless renewed, by the clock that says less.
+    /// How long it lasts unless renewed, by the clock with less time left.
     pub fn remaining(&self) -> Duration {
         let Some(Term { until, runs_out }) = self.held().term else {
             return Duration::ZERO;
@@ -109,11 +110,11 @@ impl Claim {
             .min(Duration::try_from(by_wall_clock).unwrap_or_default())
     }
 
-    /// Waits for what acts outside the ledger, for as long as the claim lasts: a renewal lengthens it. In a process that was
-    /// frozen until the claim was over, `acting` does not get another turn.
+    /// Awaits an action outside the ledger for as long as the claim lasts; a renewal extends it. In a process that was
+    /// frozen until the claim had ended, `acting` is not polled again.
     ///
     /// # Errors
-    /// When the claim ended first. What `acting` has sent may still take effect.
+    /// When the claim ended first. Requests that `acting` has sent may still take effect.
     pub async fn while_it_lasts<F: Future>(&self, acting: F) -> Result<F::Output, ClaimOver> {
         let mut acting = pin!(acting);
         let mut guarded = pin!(poll_fn(|context| {
@@ -131,7 +132,7 @@ impl Claim {
         }
     }
 
-    /// The entry as this claim's holder wrote it last.
+    /// The entry as this claim's holder last wrote it.
     pub(in crate::export) fn entry(&self) -> Option<LedgerEntry> {
         self.latest().map(|found| found.entry)
     }
@@ -149,14 +150,14 @@ impl Claim {
         flag.store(is_releasing, Ordering::Relaxed);
     }
 
-    /// The same with the revision that a later write refers to.
+    /// Like [`entry`](Self::entry), with the revision for a later write.
     pub(in crate::export) fn latest(&self) -> Option<Found> {
         self.held().latest.clone()
     }
 
     fn note(&self, latest: Option<Found>, term: Term) {
         let mut held = self.held();
-        // What a renewal notes late does not bring a claim back.
+        // A late note of a renewal does not revive a claim.
         if held.term.is_some() {
             let term = Some(term);
             *held = Held { latest, term };
@@ -193,10 +194,10 @@ impl fmt::Debug for Shared {
 }
 
 impl ChunkLedger {
-    /// Claims an entry as it was found. `None` when another holder has it or was faster.
+    /// Claims an entry as found. `None` when another holder has it or was faster.
     ///
-    /// The same write names the media where the event tells what it is, and notes whether the file still grows: both are durable
-    /// before the first byte goes to the vault.
+    /// The same write names the media if the event says what it is, and notes whether the file still grows: both are
+    /// durable before the first byte goes to the vault.
     ///
     /// # Errors
     /// When the storage fails.
@@ -240,7 +241,7 @@ impl ChunkLedger {
         }))
     }
 
-    /// What is left of the claim on a chunk; `None` where nobody has one.
+    /// Remaining time of the claim on a chunk; `None` where there is none.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -279,8 +280,8 @@ impl ChunkLedger {
         .await
     }
 
-    /// The same, where it depends on the entry that is written whether this was the last write under the claim: an event may
-    /// have added something that is still to be done.
+    /// Like [`update`](Self::update), but the written entry decides whether this was the last write under the claim: an
+    /// event may have added work that is still to be done.
     ///
     /// # Errors
     /// As [`update`](Self::update).
@@ -317,7 +318,7 @@ impl ChunkLedger {
                     claim.set_releasing(false);
                 }
                 self.audit_change(&before, &mut entry).await?;
-                // The audit log may keep it waiting; from here on nothing does, and nothing is to cut it off.
+                // The audit log may delay it. From here on nothing does, and nothing may cancel it.
                 if writer == Writer::Holder {
                     claim.set_releasing(after == AfterUpdate::Release);
                 }
@@ -350,9 +351,9 @@ impl ChunkLedger {
         })
     }
 
-    /// Renews a claim for as long as it is awaited; returns when the claim is lost, with what it was lost by.
+    /// Renews a claim for as long as it is awaited. Returns when the claim is lost, with the cause.
     ///
-    /// Once the write that gives the claim back has begun, it neither renews nor returns: what follows that write belongs to it.
+    /// Once the write that releases the claim has begun, it neither renews nor returns: that write owns the follow-up.
     pub async fn keep_claimed(&self, claim: &Claim) -> LedgerError {
         loop {
             tokio::time::sleep(self.claim_ttl / 3).await;
@@ -364,7 +365,7 @@ impl ChunkLedger {
                 Ok(_) => {}
                 Err(_) if claim.is_releasing() => {}
                 Err(lost @ LedgerError::ClaimLost { .. }) => return lost,
-                // A storage that fails for a moment costs nothing: there is time for another try before the claim runs out.
+                // A short storage failure does no harm: there is time for another try before the claim expires.
                 Err(error) if claim.remaining().is_zero() => return error,
                 Err(error) => {
                     tracing::debug!(error = %ErrorChain(&error), "Could not renew a claim");
@@ -373,12 +374,12 @@ impl ChunkLedger {
         }
     }
 
-    /// Sees to it that the claim lasts longer than a request to the vault or to ACS takes: else it is renewed first. It may
-    /// wait, so what could forbid an act is looked at after it.
+    /// Ensures that the claim lasts longer than a request to the vault or to ACS takes, and renews it if necessary. It
+    /// may wait, so check what could forbid an action after it.
     ///
     /// # Errors
-    /// [`LedgerError::ClaimLost`] when the claim is no longer ours, or the renewal itself took too long; otherwise when the
-    /// storage fails.
+    /// [`LedgerError::ClaimLost`] when the claim is no longer ours, or the renewal itself took too long; otherwise when
+    /// the storage fails.
     pub async fn ensure_time(&self, claim: &Claim) -> Result<(), LedgerError> {
         if self.has_time(claim) {
             return Ok(());

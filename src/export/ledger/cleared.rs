@@ -1,4 +1,4 @@
-//! `cleared/<time>-<documentId>`: chunks whose files were removed from a vault, by when the places are looked at once more.
+//! `cleared/<time>-<documentId>`: chunks whose files were removed from a vault, by the time of the check that follows.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::store::document_store::{Precondition, PutOutcome};
 
 const CLEARED: &str = "cleared/";
 
-/// A chunk whose places are to be looked at once more.
+/// A chunk whose places are to be checked once more.
 #[derive(Debug, Clone)]
 pub struct ClearedPlaces {
     pub document_id: DocumentId,
@@ -18,10 +18,10 @@ pub struct ClearedPlaces {
 }
 
 impl ChunkLedger {
-    /// Notes that places of a chunk are cleared; they are looked at once more later.
+    /// Notes that places of a chunk are cleared. They are checked once more later.
     ///
     /// # Errors
-    /// When the storage fails: the removal must then not be called done.
+    /// When the storage fails: the removal must then not be reported as done.
     pub(in crate::export) async fn note_cleared(
         &self,
         document_id: &DocumentId,
@@ -43,12 +43,12 @@ impl ChunkLedger {
             .store
             .put(&marker, Bytes::new(), Precondition::Absent)
             .await?;
-        // One that is there already says the same.
+        // An existing one says the same.
         let (PutOutcome::Written(_) | PutOutcome::Conflict) = putting;
         Ok(marker)
     }
 
-    /// Puts a chunk whose places cannot be cleared yet behind all others that are due.
+    /// Moves a chunk whose places cannot be cleared yet behind all others that are due.
     ///
     /// # Errors
     /// When the storage fails.
@@ -65,7 +65,7 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// Chunks whose places are due to be looked at, the earliest first, at most `limit`.
+    /// Chunks whose places are due for a check, earliest first, at most `limit`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -98,7 +98,7 @@ impl ChunkLedger {
         Ok(self.store.remove(&cleared.marker).await?)
     }
 
-    /// Gives a claim back without a change.
+    /// Releases a claim without a change.
     ///
     /// # Errors
     /// As [`update`](Self::update).

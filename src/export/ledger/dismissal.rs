@@ -1,4 +1,4 @@
-//! Events that could not be read, and were dealt with: replayed and read, or dismissed by an operator with a reason.
+//! Events that could not be read and were resolved: replayed and read, or dismissed by an operator with a reason.
 //!
 //! ```text
 //! dismissed/<sha256>.json   the event as it was kept, with who dismissed it and why; it is not kept as poison again
@@ -16,7 +16,7 @@ use crate::store::document_store::Precondition;
 
 pub(super) const DISMISSED: &str = "dismissed/";
 
-/// What became of an event that was to be dismissed.
+/// Outcome of a dismissal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dismissed {
     Dismissed,
@@ -26,7 +26,8 @@ pub enum Dismissed {
 }
 
 impl ChunkLedger {
-    /// Takes an event out of those that need a person: an operator says that nothing is lost by it, or it was read after all.
+    /// Removes an event from those that need attention: an operator says that nothing is lost, or it was read after
+    /// all.
     ///
     /// # Errors
     /// When the storage fails.
@@ -56,7 +57,7 @@ impl ChunkLedger {
             json!({"event": text})
         });
         kept["dismissed"] = json!(why);
-        // A conflict means that it was dismissed already; what remains is to remove it.
+        // A conflict means that it is already dismissed; only the removal remains.
         let content = Bytes::from(kept.to_string());
         let key = key(digest);
         let putting = self.store.put(&key, content, Precondition::Absent);

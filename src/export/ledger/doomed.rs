@@ -3,8 +3,8 @@
 //! ```text
 //! doomed/<seconds>-<documentId>   a marker, until the loss is reported
 //! ```
-//! It is a marker like those of the index: written before the entry says so, removed after it says so no more, and only in the
-//! version that was seen. A retry, or a repeated event, takes it back.
+//! It is a marker like those of the index: written before the entry says so, removed after it no longer does, and only
+//! in the version that was seen. A retry or a repeated event removes it.
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -29,7 +29,7 @@ pub struct DoomedChunk {
 #[derive(Debug, Clone)]
 pub struct DoomedCursor(String);
 
-/// The marker of an entry that ended without a copy, and whose loss is still to be seen or reported.
+/// The marker of an entry that ended without a copy and whose loss is still to be detected or reported.
 pub(super) fn marker(entry: &LedgerEntry) -> Option<String> {
     let is_marked = match &entry.state {
         ChunkState::DeadLettered { .. } => true,
@@ -70,7 +70,7 @@ impl ChunkLedger {
             if seconds > now {
                 return Ok((doomed, None));
             }
-            // Seen before the entry is read: a writer who relies on it writes it again.
+            // Seen before the entry is read: a writer that relies on it writes it again.
             let marker = self.index().seen([key]).await?;
             doomed.push(DoomedChunk {
                 document_id,
@@ -80,8 +80,8 @@ impl ChunkLedger {
         Ok((doomed, next.map(DoomedCursor)))
     }
 
-    /// Turns a chunk that was given up into a loss, if ACS has dropped its file. Returns the entry if its loss is still to be
-    /// reported. A marker that its entry does not need is removed.
+    /// Turns a chunk that was given up into a loss, if ACS has dropped its file. Returns the entry if its loss is still
+    /// to be reported. A marker that its entry does not need is removed.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -129,7 +129,7 @@ fn lost(entry: &LedgerEntry, now: Timestamp) -> Option<LedgerEntry> {
             seen_at: now,
             reason: format!("it was given up ({reason}), and ACS has dropped it since"),
         },
-        // Who has acknowledged it knows.
+        // An operator who has acknowledged it knows.
         reported_end: entry.acknowledged.is_some(),
         ..entry.clone()
     })

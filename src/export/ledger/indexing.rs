@@ -1,4 +1,4 @@
-//! What of the ledger's entries goes into the index, and how the two are kept together.
+//! Keeps the index consistent with the ledger's entries.
 
 use std::collections::BTreeSet;
 
@@ -17,18 +17,18 @@ use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
-/// Stands in the index for participants that it does not have: whoever looks for a person reads the metadata of these chunks.
+/// Index entry for participants that are not indexed: a search for a person reads the metadata of these chunks.
 pub const BEYOND_THE_INDEX: &str = "participants beyond the index";
 
 impl LedgerEntry {
-    /// The time that the index has it under.
+    /// The time under which it is indexed.
     pub fn filed_at(&self) -> jiff::Timestamp {
         self.chunk
             .plausible_start(self.recorded_at)
             .unwrap_or(self.recorded_at)
     }
 
-    /// Whether nothing that its markers tell of differs: most changes are of claims and attempts.
+    /// Whether the other entry has the same markers: most changes are of claims and attempts.
     fn is_filed_as(&self, other: &Self) -> bool {
         self.state == other.state
             && self.participant_hashes == other.participant_hashes
@@ -41,7 +41,7 @@ impl LedgerEntry {
             && self.further == other.further
     }
 
-    /// The list of what needs a person that it is in. Time does not change it.
+    /// The attention list that it is on. Time does not change it.
     fn attention(&self) -> Option<Attention> {
         let attention = match &self.state {
             ChunkState::DeadLettered { .. } => Attention::Failed,
@@ -73,7 +73,7 @@ impl LedgerEntry {
         let mut markers: BTreeSet<String> = self
             .participant_hashes
             .iter()
-            // Of the chunk's own: with one for the recording, who unmarks a chunk would unmark the others.
+            // Per chunk: with one marker per recording, unmarking a chunk would unmark the others.
             .map(|name| Listed::Participant(*name).marker(at, &recording, Some(document)))
             .collect();
         markers.extend(
@@ -91,12 +91,12 @@ impl LedgerEntry {
 }
 
 impl ChunkLedger {
-    /// What recordings are found by.
+    /// The index by which recordings are found.
     pub fn index(&self) -> Index {
         Index::new(std::sync::Arc::clone(&self.store))
     }
 
-    /// The documents of the ledger, for what is kept beside it.
+    /// The document store of the ledger, for other data in the same storage.
     pub fn store(&self) -> std::sync::Arc<dyn DocumentStore> {
         std::sync::Arc::clone(&self.store)
     }
@@ -106,8 +106,8 @@ impl ChunkLedger {
         &self.people
     }
 
-    /// Writes the markers of what an entry is about to say and did not say before. Returns them, and those that it will no
-    /// longer say, as they are before that write.
+    /// Writes the markers that an entry is about to need and did not need before. Returns them, and those that it will
+    /// no longer need, as they are before that write.
     pub(super) async fn mark_new(
         &self,
         before: Option<&LedgerEntry>,
@@ -147,7 +147,7 @@ impl ChunkLedger {
         Ok(hashes)
     }
 
-    /// Makes writers on their way to an entry begin anew, unless the entry has this marker: they write their markers again
+    /// Makes pending writers of an entry start again, unless the entry has this marker: they write their markers again
     /// then. Returns whether the entry does not have it.
     ///
     /// # Errors
@@ -171,8 +171,8 @@ impl ChunkLedger {
         Ok(fenced.await?.outcome)
     }
 
-    /// Takes markers back that were written for a write which did not come to be. A marker that the entry says by now stays,
-    /// and so does one that somebody else has written anew. What cannot be taken back is a marker too many: readers skip it.
+    /// Removes markers that were written for a write that did not happen. A marker that the entry needs by now stays,
+    /// and so does one that another writer has rewritten. One that cannot be removed is surplus: readers skip it.
     pub(super) async fn take_back(&self, document_id: &DocumentId, markers: Vec<SeenMarker>) {
         for marker in markers {
             let taken = match self.fence_off_marker(document_id, marker.key()).await {
@@ -185,12 +185,12 @@ impl ChunkLedger {
                 Err(error) => Err(error),
             };
             if let Err(error) = taken {
-                tracing::debug!(document.id = %document_id, error = %ErrorChain(&error), "Could not take a marker of the index back");
+                tracing::debug!(document.id = %document_id, error = %ErrorChain(&error), "Could not remove a marker of the index");
             }
         }
     }
 
-    /// Adds to an entry what one from before the index lacks, and writes all its markers.
+    /// Adds what an entry from before the index lacks, and writes all its markers.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -215,8 +215,9 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// Takes out of an entry what it says of people: who was there, and texts that may name them. Its last markers go with it,
-    /// so this comes after everything by which it has to be found. One that is at work, or that has a copy, is left: `false`.
+    /// Removes personal data from an entry: participants, and texts that may name them. Its last markers are removed
+    /// too, so this comes after every step that has to find it. An entry that is claimed or has a copy is left:
+    /// `false`.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -270,14 +271,14 @@ impl ChunkLedger {
     }
 }
 
-/// An entry with what one from before the index lacks.
+/// Adds what an entry from before the index lacks.
 fn completed(
     before: &LedgerEntry,
     metadata: Option<&MetadataSummary>,
     audited: &[AuditPosition],
 ) -> Change<Option<LedgerEntry>> {
     let mut entry = before.clone();
-    // What has no copy any more may have been erased meanwhile.
+    // A chunk that no longer has a copy may have been erased meanwhile.
     let read = metadata.filter(|_| entry.state.receipt().is_some());
     entry.metadata = entry.metadata.take().or_else(|| read.cloned());
     if entry.audited.is_empty() {

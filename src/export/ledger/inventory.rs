@@ -1,4 +1,4 @@
-//! All entries that the ledger holds, whatever their state, for an operator.
+//! All entries in the ledger, in any state, for an operator.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use crate::recording::DocumentId;
 use crate::store::holds::Holds;
 
 pub(super) const PAGE: usize = 500;
-/// Entries that are read together when all are looked at.
+/// Entries that are read concurrently when all are read.
 const AT_ONCE: usize = 16;
 
-/// What a look at every entry found.
+/// Result of reading every entry.
 #[derive(Debug, Default)]
 pub struct Entries {
     pub found: Vec<LedgerEntry>,
-    /// Chunks whose entries are not readable: whether they are among what was looked for is unknown.
+    /// Chunks whose entries are not readable: whether they match is unknown.
     pub unreadable: Vec<DocumentId>,
 }
 
 impl ChunkLedger {
-    /// What must not be deleted: it lies in the same storage, so that whoever has the one has the other.
+    /// The holds: in the same storage, so that a caller with access to the ledger has access to them.
     pub fn holds(&self) -> Holds {
         Holds::new(Arc::clone(&self.store))
     }
@@ -34,7 +34,7 @@ impl ChunkLedger {
         Ok(self.store.list(CHUNKS, None, 1).await?.is_empty())
     }
 
-    /// A page of all document ids, and after which the next begins.
+    /// A page of all document ids, and the id after which the next page begins.
     ///
     /// # Errors
     /// When the storage fails.
@@ -48,10 +48,10 @@ impl ChunkLedger {
         Ok((ids.collect(), next))
     }
 
-    /// Entries that are `wanted`. Looks at every one there is.
+    /// Entries that are `wanted`. Reads every entry.
     ///
     /// # Errors
-    /// When the storage fails. An entry that is not readable is logged, and named.
+    /// When the storage fails. An entry that is not readable is logged and named.
     pub async fn entries(
         &self,
         wanted: impl Fn(&LedgerEntry) -> bool + Send + Sync,
@@ -80,7 +80,7 @@ impl ChunkLedger {
         Ok(entries)
     }
 
-    /// What stands between `prefix` and `.json` in the keys that begin so.
+    /// The part between `prefix` and `.json` of the keys that begin with `prefix`.
     pub(super) async fn names(&self, prefix: &str) -> Result<Vec<String>, LedgerError> {
         let mut names = Vec::new();
         let mut after: Option<String> = None;

@@ -1,8 +1,8 @@
-//! Events that are kept whole because they could not be taken in one go: the sweep goes on with them.
+//! Events that are kept whole because they could not be processed in one delivery: the sweep continues with them.
 //!
 //! ```text
-//! begun/<sha256>.json     who is at work on a large event, and who was when its process ended
-//! events/<sha256>.json    an event that goes on behind its delivery, from a chunk on; or one that was set aside
+//! begun/<sha256>.json     processes that are working on a large event, or were when they ended
+//! events/<sha256>.json    an event that continues after its delivery, from a chunk on; or one that was set aside
 //! ```
 //! It knows nothing of what is in an event.
 
@@ -21,26 +21,26 @@ use crate::store::documents::{Decision, DocumentError};
 const BEGUN: &str = "begun/";
 pub(super) const EVENTS: &str = "events/";
 
-/// Who is at work on an event says so this often.
+/// Interval at which a process renews its arrival while it works on an event.
 pub const SAYS_SO_EVERY: Duration = Duration::from_secs(1);
-/// Whoever has not said so for this long is gone.
+/// A process that has not renewed its arrival for this long has ended.
 const GONE_AFTER: SignedDuration = SignedDuration::from_secs(3);
-/// Arrivals of one event that are remembered.
+/// Arrivals of one event that are kept.
 const ARRIVALS_KEPT: usize = 8;
-/// At its third arrival an event is taken alone.
+/// At its third arrival an event is processed alone.
 const LOST_BEFORE_ALONE: usize = 2;
 
 /// A kept event is tried again this long after an attempt began, and twice as long after each further one.
 const FIRST_DELAY: SignedDuration = SignedDuration::from_mins(15);
 const LONGEST_DELAY: SignedDuration = SignedDuration::from_hours(6);
 
-/// How a large event that arrives is taken.
+/// How an arriving large event is processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Arrival {
     Ordinary,
-    /// Two processes ended over it: nothing else is taken beside it.
+    /// Two processes ended over it: nothing else is processed beside it.
     Alone,
-    /// So did the one that took it alone.
+    /// So did the one that processed it alone.
     SetAside,
 }
 
@@ -48,13 +48,13 @@ pub enum Arrival {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum WhyKept {
-    /// It announces more chunks than one delivery takes.
+    /// It announces more chunks than one delivery processes.
     Continued,
     /// Processes ended over it.
     SetAside,
 }
 
-/// A kept event, with how far it is.
+/// A kept event, with its progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptEvent {
@@ -67,7 +67,7 @@ pub struct KeptEvent {
     not_before: Option<Timestamp>,
 }
 
-/// Who took an event.
+/// Processes that took an event.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Arrivals {
@@ -84,8 +84,8 @@ struct NotedArrival {
 }
 
 impl Arrivals {
-    /// How the next arrival is taken, by the processes that ended over the earlier ones. One that is at work, or this process
-    /// itself, did not end.
+    /// Decides how to process the next arrival, by the processes that ended over earlier ones. One that is working, or
+    /// this process itself, did not end.
     fn decide(&self, process: Uuid, now: Timestamp) -> Arrival {
         let lost = self
             .arrivals
@@ -107,10 +107,10 @@ impl Arrivals {
 }
 
 impl ChunkLedger {
-    /// Notes that a process begins with a large event, and tells how to take it. `token` is of this arrival.
+    /// Notes that a process begins with a large event, and returns how to process it. `token` identifies this arrival.
     ///
     /// # Errors
-    /// When the storage fails: the event must then come again.
+    /// When the storage fails: the event must then be delivered again.
     pub async fn note_arrival(
         &self,
         event: Sha256Digest,
@@ -140,7 +140,7 @@ impl ChunkLedger {
         Ok(decided.outcome)
     }
 
-    /// Says that the process is still at work on an event.
+    /// Renews an arrival: the process is still working on the event.
     ///
     /// # Errors
     /// When the storage fails.
@@ -160,7 +160,7 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// The process did not end over this arrival, though the event is not taken.
+    /// Removes an arrival that the process did not end over, although the event is not processed.
     ///
     /// # Errors
     /// When the storage fails.
@@ -180,7 +180,7 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// The event is taken, or set aside: its arrivals do not matter any more.
+    /// Removes all arrivals of an event that is processed or set aside.
     ///
     /// # Errors
     /// When the storage fails.
@@ -188,7 +188,7 @@ impl ChunkLedger {
         Ok(self.store.remove(&begun_key(event)).await?)
     }
 
-    /// Keeps an event for the sweep, which goes on with it from this chunk.
+    /// Keeps an event for the sweep, which continues with it from this chunk.
     ///
     /// # Errors
     /// When the storage fails: the event must then not be acknowledged.
@@ -202,7 +202,7 @@ impl ChunkLedger {
         self.entries
             .change(&event_key(digest_of(event)), |known: Option<&KeptEvent>| {
                 Some(match known {
-                    // What was set aside goes on where its attempt ends.
+                    // An event that was set aside continues where its attempt ends.
                     Some(known) => KeptEvent {
                         why,
                         next: known.next.max(next),
@@ -231,8 +231,8 @@ impl ChunkLedger {
         Ok(names.filter_map(|name| name.try_into().ok()).collect())
     }
 
-    /// Begins an attempt at a kept event: durably, so that one that ends the process is not tried by each sweep. `None` when
-    /// it is not due, or another process is at it.
+    /// Durably begins an attempt at a kept event, so that one that ends the process is not tried by each sweep. `None`
+    /// when it is not due, or another process is working on it.
     ///
     /// # Errors
     /// When the storage fails.
@@ -259,7 +259,7 @@ impl ChunkLedger {
         Ok(decided.outcome)
     }
 
-    /// Notes how far a kept event is; the next sweep goes on at once.
+    /// Notes the progress of a kept event. The next sweep continues at once.
     ///
     /// # Errors
     /// When the storage fails.
@@ -282,7 +282,7 @@ impl ChunkLedger {
         Ok(())
     }
 
-    /// Nothing is left to do for a kept event.
+    /// Removes a kept event that is finished.
     ///
     /// # Errors
     /// When the storage fails.
@@ -291,7 +291,7 @@ impl ChunkLedger {
     }
 }
 
-/// What an event is kept under.
+/// The digest under which an event is kept.
 pub fn digest_of(event: &Value) -> Sha256Digest {
     Sha256Digest::of(event.to_string().as_bytes())
 }

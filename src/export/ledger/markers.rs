@@ -1,17 +1,19 @@
-//! Markers of open entries: the sweep's work list.
+//! Markers of open entries, which are the sweep's work list.
 //!
-//! An entry counts its openings, and opening *n* has the marker `open/<expiry>-<documentId>-<n>`. One whose chunk expires so soon
-//! that the marker must outlast the expiry is named `open/<expiry>.<stays until>-<documentId>-<n>`. So the list is in the order in
-//! which ACS drops the files. Why an open entry always has its marker, whatever else writes at the same time:
+//! An entry counts its openings, and opening *n* has the marker `open/<expiry>-<documentId>-<n>`. One whose chunk
+//! expires so soon that the marker must outlast the expiry is named `open/<expiry>.<stays until>-<documentId>-<n>`. So
+//! the list is in the order in which ACS drops the files. Why an open entry always has its marker, whatever else writes
+//! at the same time:
 //!
 //! - To open an entry, write marker *n + 1* first, then the entry with `openings = n + 1`, conditionally.
-//! - A marker *m* is removed only where the entry is settled and `m <= openings`. An opening that comes later uses a higher
-//!   number, so no removal can hurt it, however late the request arrives.
-//! - Where *m* is higher than `openings`, an opener may be about to write the entry. The sweep first writes the entry with
-//!   `openings = m`, still settled. The opener's write then conflicts, and it begins again with marker *m + 1*.
+//! - A marker *m* is removed only where the entry is settled and `m <= openings`. A later opening uses a higher
+//!   number, so no removal can affect it, however late the request arrives.
+//! - Where *m* is higher than `openings`, an opener may be about to write the entry. The sweep first writes the entry
+//!   with `openings = m`, still settled. The opener's write then conflicts, and it begins again with marker *m + 1*.
 //! - The marker of a chunk that ended without a copy stays until that end is reported: no kill hides a loss.
-//! - A marker without an entry stays until both times in its name have passed: at least [`ORPHAN_STAYS`] after it was written.
-//! - A write that finds or leaves an entry open without being at work on it writes the marker again, in case it is missing.
+//! - A marker without an entry stays until both times in its name have passed: at least [`ORPHAN_STAYS`] after the
+//!   write.
+//! - A write that finds or leaves an entry open without working on it rewrites the marker, in case it is missing.
 
 use std::time::Duration;
 
@@ -24,15 +26,15 @@ use crate::store::document_store::{Precondition, StoreError};
 
 const OPEN: &str = "open/";
 
-/// A marker is never cleared as an orphan sooner than this after it was written: its opener writes the entry right after it,
-/// and no request lives that long, nor is any clock that wrong.
+/// A marker is never cleared as an orphan sooner than this after it was written: its opener writes the entry right
+/// after it, and no request lives that long, nor is any clock that wrong.
 const ORPHAN_STAYS: Duration = Duration::from_hours(1);
 
 /// A marker of the sweep's work list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenChunk {
     pub document_id: DocumentId,
-    /// Until then it stays without an entry.
+    /// It stays without an entry until then.
     stays_until_s: i64,
     opening: u64,
     key: String,
@@ -71,7 +73,7 @@ impl ChunkLedger {
         Ok((chunks, next))
     }
 
-    /// Removes a marker that is no longer needed: what a kill left behind. One of an open entry stays.
+    /// Removes a marker that is no longer needed, such as one that a kill left behind. One of an open entry stays.
     ///
     /// # Errors
     /// When the storage fails.
@@ -89,13 +91,13 @@ impl ChunkLedger {
             return Ok(());
         }
         if marker.opening > found.entry.openings && !self.outnumber(found, marker.opening).await? {
-            // Another writer was first: the next sweep looks again.
+            // Another writer was first: the next sweep checks again.
             return Ok(());
         }
         Ok(self.store.remove(&marker.key).await?)
     }
 
-    /// Makes the write of an opener that has written this marker conflict. Says whether it does.
+    /// Makes the write of an opener that has written this marker conflict. Returns whether it does.
     async fn outnumber(&self, found: Found, opening: u64) -> Result<bool, LedgerError> {
         let Found {
             mut entry,
@@ -112,7 +114,7 @@ impl ChunkLedger {
         })
     }
 
-    /// Sees to it that an open entry has its marker.
+    /// Ensures that an open entry has its marker.
     pub(super) async fn put_marker(&self, entry: &LedgerEntry) -> Result<(), StoreError> {
         self.store
             .put(&marker_key(entry), Bytes::new(), Precondition::Absent)
@@ -120,8 +122,8 @@ impl ChunkLedger {
             .map(drop)
     }
 
-    /// Writes a marker that leads to an entry before and after that is written, however long ago its chunk was recorded. A
-    /// sweep clears it when the entry is settled.
+    /// Writes a marker that leads to an entry before and after the entry is written, however long ago its chunk was
+    /// recorded. A sweep clears it when the entry is settled.
     pub(super) async fn put_marker_of_rebuilt(
         &self,
         entry: &LedgerEntry,

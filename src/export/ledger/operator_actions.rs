@@ -1,4 +1,4 @@
-//! What an operator changes in an entry: another attempt, an accepted doubt.
+//! Changes by an operator to an entry, such as another attempt or an accepted anomaly.
 
 use futures::FutureExt as _;
 use jiff::Timestamp;
@@ -12,7 +12,7 @@ use crate::media::MediaVerdict;
 use crate::recording::{Acknowledgement, DocumentId, FileNumber};
 use crate::store::audit::{AuditAction, Operator};
 
-/// What an operator's retry found.
+/// Outcome of an operator's retry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retried {
     /// The next sweep drives it.
@@ -21,52 +21,52 @@ pub enum Retried {
     AlreadyOpen,
     /// It is in the vault and proved; there is nothing to try.
     Safe,
-    /// It was deleted from the vault by policy, and stays so.
+    /// It was deleted from the vault by policy, for good.
     Removed,
     Unknown,
 }
 
-/// What an operator's acceptance found.
+/// Outcome of an operator's acceptance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepted {
     /// The next sweep deletes its source.
     Accepted,
-    /// The copy is accepted. Its source stays at ACS, which drops it by itself then.
+    /// The copy is accepted. Its source stays at ACS until ACS drops it.
     SourceLeft {
         until: Timestamp,
     },
-    /// The copy is accepted. ACS has its source no more.
+    /// The copy is accepted. ACS no longer has its source.
     SourceGone,
-    /// An earlier acceptance did it.
+    /// It was already accepted.
     AlreadyAccepted,
     /// It has no doubtful copy.
     NotDoubtful,
     Unknown,
 }
 
-/// What an operator's acknowledgement of a loss found.
+/// Outcome of an operator's acknowledgement of a loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcknowledgedChunk {
     Acknowledged,
-    /// An earlier acknowledgement did it.
+    /// It was already acknowledged.
     AlreadyAcknowledged,
     /// It has a whole copy, or may still get one.
     NothingToAcknowledge,
     Unknown,
 }
 
-/// What an operator's choice of a place found.
+/// Outcome of an operator's choice of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaceAccepted {
-    /// The file of that place is the document's, and its source may be deleted.
+    /// The file of that location is the document's, and its source may be deleted.
     Accepted,
-    /// An earlier choice did it.
+    /// It was already chosen.
     AlreadyAccepted,
-    /// Events name one place only: there is nothing to choose.
+    /// Events name only one location: there is nothing to choose.
     OnePlace,
     /// The document has no file of this number.
     NoSuchPlace,
-    /// The file of that place is not in the vault.
+    /// The file of that location is not in the vault.
     NotInVault,
     Unknown,
 }
@@ -90,7 +90,7 @@ impl ChunkLedger {
         Ok(changed.outcome)
     }
 
-    /// Makes a proved chunk due at once: it waited because it was held, and is not any more.
+    /// Makes a proved chunk due at once that waited because of a hold that has ended.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -142,7 +142,7 @@ impl ChunkLedger {
         self.by_operator(signed, entry, Retried::Opened).await
     }
 
-    /// Lets the source of a doubtful chunk be deleted: somebody has looked at the copy.
+    /// Allows the deletion of a doubtful chunk's source: an operator has checked the copy.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -179,7 +179,7 @@ impl ChunkLedger {
         self.by_operator(signed, entry, accepted).await
     }
 
-    /// Writes down that an operator knows of a loss, and why nobody looks for it any longer.
+    /// Records that an operator knows of a loss, and why the search for it has ended.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -218,8 +218,8 @@ impl ChunkLedger {
             .await
     }
 
-    /// Says which of the places that events name is the document's. Its file takes the document's place, and its source may be
-    /// deleted; the files of the other places stay in the vault beside it.
+    /// Chooses which of the locations that events name is the document's. Its file becomes the document's, and its
+    /// source may be deleted; the files of the other locations stay in the vault beside it.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable.
@@ -264,7 +264,7 @@ impl ChunkLedger {
         if !is_in_vault {
             return Ok(Change::Leave(PlaceAccepted::NotInVault));
         }
-        // Its source was left, perhaps because nobody had said this; the drive decides anew.
+        // Its source was left, perhaps for lack of this choice. The drive decides again.
         if let ChunkState::SourceLeft { receipt, .. } = &entry.state {
             entry.state = ChunkState::Exported {
                 receipt: receipt.clone(),
@@ -304,7 +304,7 @@ impl ChunkLedger {
     }
 }
 
-/// What becomes of the source of a doubtful copy that is accepted now. `None`: its copy is not doubtful.
+/// What happens to the source of a doubtful copy that is accepted now. `None`: its copy is not doubtful.
 fn acceptance(entry: &LedgerEntry, now: Timestamp) -> Option<Accepted> {
     match &entry.state {
         ChunkState::Exported { receipt }

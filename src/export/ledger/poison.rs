@@ -1,7 +1,7 @@
 //! Events that could not be read, kept whole: `poison/<sha256>.json`. It knows nothing of what is in an event.
 //!
-//! There is room for a stated number of them. Poison that is younger than ACS keeps its files is never dropped: without room
-//! its delivery fails, and comes again. Older poison is dropped after `POISON_RETENTION`.
+//! Their number is limited. Poison that is younger than ACS's retention is never dropped: without room
+//! its delivery fails, and is retried. Older poison is dropped after `POISON_RETENTION`.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,16 +18,16 @@ use crate::store::document_store::Precondition;
 use crate::store::index::Count;
 
 pub(super) const POISON: &str = "poison/";
-/// Events that are kept.
+/// Limit of kept events.
 const MOST_POISON: usize = 10_000;
 /// Other processes keep poison too: it is counted again after this time.
 const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
 
-/// What an erasure found among the events that are kept.
+/// Result of an erasure among the kept events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ErasedEvents {
     pub erased: usize,
-    /// They name what is to stay, too.
+    /// They also name something that is to stay.
     pub left: usize,
 }
 
@@ -41,11 +41,11 @@ struct Counted {
     count: usize,
 }
 
-/// A part of a look through all poison.
+/// One part of a scan through all poison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoisonDropped {
     pub count: usize,
-    /// After which the next part begins; `None` when all was looked at.
+    /// Key after which the next part begins; `None` when all was scanned.
     pub next: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl PoisonRoom {
 }
 
 impl ChunkLedger {
-    /// Keeps an event that could not be read, whole, once; not again after it was dismissed.
+    /// Keeps an event that could not be read, whole and once; not again after it was dismissed.
     ///
     /// # Errors
     /// When the storage fails, or there is no room: the event must then not be acknowledged.
@@ -82,7 +82,7 @@ impl ChunkLedger {
         }
         let key = format!("{POISON}{sha256}.json");
         if !self.has_room_for_poison().await? {
-            // The same event again needs none.
+            // A repeat of the same event needs no room.
             return match self.store.find(&key).await? {
                 Some(_) => Ok(()),
                 None => Err(LedgerError::PoisonFull { most: MOST_POISON }),
@@ -91,7 +91,7 @@ impl ChunkLedger {
         let kept = serde_json::json!({
             "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
         });
-        // A conflict means that the same event is kept already.
+        // A conflict means that the same event is already kept.
         let content = Bytes::from(kept.to_string());
         let outcome = self.store.put(&key, content, Precondition::Absent).await?;
         if outcome.is_written() {
@@ -166,7 +166,7 @@ impl ChunkLedger {
             .collect())
     }
 
-    /// Removes an event that was kept: it is taken since, or erased.
+    /// Removes a kept event that has since been processed or erased.
     ///
     /// # Errors
     /// When the storage fails.
@@ -176,11 +176,11 @@ impl ChunkLedger {
         Ok(self.store.remove(&key).await?)
     }
 
-    /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one of
-    /// `spared` too stays.
+    /// Removes every kept event that names one of `names`: ids of people, recordings and documents. One that names one
+    /// of `spared` too stays.
     ///
     /// # Errors
-    /// When the storage fails. A repeat goes on.
+    /// When the storage fails. A repeat continues.
     pub async fn erase_kept_events(
         &self,
         names: &[String],
@@ -219,7 +219,7 @@ impl ChunkLedger {
         Ok(erased)
     }
 
-    /// Drops events that are older than `keep_for`, and older than ACS keeps a file; looks at `limit` of them.
+    /// Drops events that are older than `keep_for` and than ACS's retention. Checks at most `limit` of them.
     ///
     /// # Errors
     /// When the storage fails.
@@ -252,7 +252,7 @@ impl ChunkLedger {
     }
 }
 
-/// All that a kept event says, in the form of [`normal`]: as it lies there, and decoded where it was kept as text or base64.
+/// The whole text of a kept event, in the form of [`normal`]: as stored, and decoded if kept as text or base64.
 fn searchable(content: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(content).into_owned();
     let kept: Value = serde_json::from_slice(content).unwrap_or_default();
@@ -262,7 +262,7 @@ fn searchable(content: &[u8]) -> String {
         let bytes = BASE64_STANDARD.decode(text.trim()).ok()?;
         Some(String::from_utf8_lossy(&bytes).into_owned())
     };
-    // By way of a value: escapes of letters are gone then.
+    // Via a value, which resolves escaped letters.
     text.push_str(&event.to_string());
     if let Some(raw) = event.as_str() {
         text.push_str(raw);
@@ -278,7 +278,7 @@ fn searchable(content: &[u8]) -> String {
     normal(&text)
 }
 
-/// Whether a text holds a name that is no part of a longer word.
+/// Whether a text contains a name that is not part of a longer word.
 fn has_word(text: &str, name: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     !name.is_empty()
@@ -288,7 +288,7 @@ fn has_word(text: &str, name: &str) -> bool {
         })
 }
 
-/// Without regard to case and to the alphabet of base64: an id is one id however it is written.
+/// Normalizes case and base64 alphabet: an id is one id however it is written.
 fn normal(text: &str) -> String {
     text.to_lowercase().replace('+', "-").replace('/', "_")
 }

@@ -1,4 +1,4 @@
-//! Entries that are not readable, and how they are written anew from the receipt that lies beside the copy.
+//! Finds entries that are not readable, and rebuilds them from the receipt beside the copy.
 
 use bytes::Bytes;
 
@@ -14,7 +14,7 @@ use crate::store::audit::AuditAction;
 use crate::store::document_store::Precondition;
 use crate::store::documents::{Revision, WriteOutcome};
 
-/// What became of an entry that should be rebuilt.
+/// Outcome of rebuilding an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rebuilt {
     /// The next sweep continues with it.
@@ -26,7 +26,7 @@ pub enum Rebuilt {
 }
 
 impl ChunkLedger {
-    /// Document ids of all entries that are not readable. Looks at every one there is.
+    /// Document ids of all entries that are not readable. Reads every entry.
     ///
     /// # Errors
     /// When the storage fails.
@@ -47,9 +47,9 @@ impl ChunkLedger {
         Ok(unreadable)
     }
 
-    /// Writes an entry anew from its receipt; what was there is kept under `corrupt/`.
+    /// Rebuilds an entry from its receipt. The old content is kept under `corrupt/`.
     ///
-    /// It is `Exported` then: whether its source is deleted shows when it is deleted again.
+    /// Its state is then `Exported`: the next deletion shows whether its source is already deleted.
     ///
     /// # Errors
     /// When the storage fails.
@@ -61,7 +61,7 @@ impl ChunkLedger {
         self.rebuild_with(document_id, kept, Vec::new()).await
     }
 
-    /// The same for a document of which several files lie in the vault; `kept` tells of the one that stands for it.
+    /// Like [`rebuild`](Self::rebuild), for a document with several files in the vault. `kept`: that of its own file.
     ///
     /// # Errors
     /// As [`rebuild`](Self::rebuild).
@@ -92,8 +92,8 @@ impl ChunkLedger {
             )
             .await?;
         entry.note_audited(number);
-        // Before the entry, so that an open entry has a marker. Its own marker has a time that is over, and a sweep that finds
-        // no entry yet may remove it.
+        // Before the entry, so that an open entry has a marker. The time in its own marker has passed, and a sweep that
+        // finds no entry yet may remove it.
         self.put_marker_of_rebuilt(&entry).await?;
         self.index().put(entry.markers()).await?;
         let written = self.entries.write(&key, revision.as_ref(), entry).await?;
@@ -112,7 +112,7 @@ impl ChunkLedger {
             folder.clone_into(&mut entry.folder);
         }
         entry.claims = 1;
-        // Higher than any opening before it: a removal of one of their markers may still be on its way.
+        // Higher than any opening before it: a removal of one of their markers may still be in flight.
         entry.openings = u64::try_from(self.clock.now().as_second()).unwrap_or_default();
         entry.media_kind = layout::media_kind(kept.receipt.media().name());
         entry.uses_backup = kept.receipt.vault() == VaultName::Backup;

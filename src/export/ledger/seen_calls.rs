@@ -1,4 +1,4 @@
-//! Calls whose start was announced: recordings of theirs are not unsolicited. `calls-seen/<day>-<sha256 of the call>`.
+//! Calls whose start was announced: their recordings are not unsolicited. `calls-seen/<day>-<sha256 of the call>`.
 //!
 //! It knows no calls, only their ids.
 
@@ -13,9 +13,9 @@ use crate::store::document_store::Precondition;
 
 const SEEN: &str = "calls-seen/";
 const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// No recording is announced so long after its call began.
+/// No recording is announced this long after its call began.
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// Notes that one look removes.
+/// Notes that one cleanup removes.
 const REMOVED_AT_ONCE: usize = 500;
 
 impl ChunkLedger {
@@ -53,7 +53,7 @@ impl ChunkLedger {
         Ok(found.iter().any(Option::is_some))
     }
 
-    /// Removes notes that no recording needs any more, some at a time.
+    /// Removes notes that no recording needs any more, a limited number at a time.
     ///
     /// # Errors
     /// When the storage fails.

@@ -1,4 +1,4 @@
-//! When the sweep ran last, and whose it is where it is overdue.
+//! The last sweep, and which process takes an overdue one.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::store::document_store::{Precondition, StoreError};
 const LAST_SWEEP: &str = "last-sweep.json";
 const TAKEN_SWEEP: &str = "taken-sweep.json";
 
-/// The timer's last work.
+/// The last sweep by the timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSweep {
@@ -23,24 +23,24 @@ pub struct LastSweep {
     pub audit_checkpoint: Option<CheckpointRef>,
 }
 
-/// A sweep that a process took upon itself, because the timer's did not come.
+/// A sweep that a process took over, because the timer did not start one.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TakenSweep {
     at: Timestamp,
 }
 
-/// What a look for an overdue sweep found.
+/// Outcome of the check for an overdue sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverdueSweep {
     NotOverdue,
     TakenByAnother,
-    /// It is this process's.
+    /// This process takes it.
     Taken,
 }
 
 impl ChunkLedger {
-    /// Notes when a sweep ended and how long it took; of two at once one is noted.
+    /// Notes when a sweep ended and how long it took. Of two concurrent ones, one is noted.
     ///
     /// # Errors
     /// When the storage fails: nothing depends on it.
@@ -56,7 +56,7 @@ impl ChunkLedger {
             .map(drop)
     }
 
-    /// The sweep that was noted last.
+    /// The last sweep that was noted.
     ///
     /// # Errors
     /// When the storage fails.
@@ -65,8 +65,8 @@ impl ChunkLedger {
         Ok(stored.and_then(|stored| serde_json::from_slice(&stored.content).ok()))
     }
 
-    /// Takes the sweep if none ended and none was taken within `overdue_after`. Of all processes one gets it: the write is
-    /// conditional on what was read. Where none was ever noted, it is overdue once this process has waited so long for one.
+    /// Takes the sweep if none ended and none was taken within `overdue_after`. Only one process gets it: the write is
+    /// conditional on what was read. If none was ever noted, it is overdue once this process has waited that long.
     ///
     /// # Errors
     /// When the storage fails.

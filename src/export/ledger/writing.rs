@@ -1,4 +1,4 @@
-//! The one way in which an entry changes: decided anew on what is there, its markers before it, what it no longer needs after it.
+//! The only way to change an entry: decides on its current content, writes its markers first, and cleans up after it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -11,7 +11,7 @@ use crate::recording::DocumentId;
 use crate::store::documents::{Decided, Decision};
 use crate::store::index::{MarkedAhead, SeenMarker};
 
-/// What to do with an entry.
+/// Decision about an entry.
 pub(super) enum Change<O> {
     Leave(O),
     Write {
@@ -21,15 +21,15 @@ pub(super) enum Change<O> {
     },
 }
 
-/// Whether a write that leaves an open entry open looks after its marker.
+/// Whether a write that leaves an open entry open ensures its marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MarkerCheck {
     Ensure,
-    /// The writer is at work on the entry, and ends with a write that ensures it.
+    /// The writer is working on the entry, and ends with a write that ensures it.
     Skip,
 }
 
-/// What a change came to.
+/// Outcome of a change.
 pub(super) struct Changed<O> {
     pub outcome: O,
     /// The entry as this change wrote it; `None` when it wrote nothing.
@@ -42,12 +42,12 @@ pub(super) struct Changed<O> {
 struct Written {
     before: Option<LedgerEntry>,
     after: LedgerEntry,
-    /// Index markers that it made untrue.
+    /// Index markers that it invalidated.
     stale: Vec<SeenMarker>,
 }
 
 impl ChunkLedger {
-    /// Changes an entry by what `decide` makes of it. `known` spares the first read.
+    /// Changes an entry to what `decide` returns for it. `known` saves the first read.
     pub(super) async fn change<'a, O: Send + 'a>(
         &'a self,
         document_id: &DocumentId,
@@ -56,7 +56,7 @@ impl ChunkLedger {
         + Send,
     ) -> Result<Changed<O>, LedgerError> {
         let key = entry_key(document_id);
-        // Index markers of every attempt: those of an attempt that did not come to be are taken back.
+        // Index markers of every attempt: those of a failed attempt are removed.
         let ahead = Arc::new(Mutex::new(Vec::new()));
         // On the heap: it holds several entries.
         let deciding = Box::pin(self.entries.decide(&key, known.map(Into::into), |before| {
@@ -109,7 +109,7 @@ impl ChunkLedger {
         })
     }
 
-    /// What has to be there before the entry says so.
+    /// Writes what must exist before the entry refers to it.
     async fn prepare(
         &self,
         before: Option<&LedgerEntry>,
@@ -130,7 +130,8 @@ impl ChunkLedger {
         Ok(self.mark_new(before, after).await?)
     }
 
-    /// What the entry no longer needs. A kill in between leaves markers too many; readers and sweeps see to them.
+    /// Removes what the entry no longer needs. A kill in between leaves surplus markers, which readers and sweeps
+    /// handle.
     async fn follow_up(&self, written: Written) -> Result<LedgerEntry, LedgerError> {
         let Written {
             before,

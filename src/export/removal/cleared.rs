@@ -1,5 +1,5 @@
-//! Places that were cleared are looked at once more, after the longest time that a request may live: an export that lost its
-//! claim may have written there late, and nobody else would account for that.
+//! Checks cleared places once more, after the longest time that a request may live: an export that lost its
+//! claim may have written there late, and nothing else would account for that.
 
 use futures::StreamExt as _;
 use tracing::{error, info, warn};
@@ -16,34 +16,34 @@ use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::store::audit::AuditAction;
 
-/// Chunks that one sweep looks at; those that have to wait go to the end of the list.
+/// Chunks that one sweep checks. Those that have to wait move to the end of the list.
 const LOOKED_AT: usize = 200;
-/// Chunks that are looked at at once.
+/// Chunks that are checked concurrently.
 const AT_ONCE: usize = 4;
 
-/// What a look found.
+/// Result of a check.
 enum Look {
-    /// Nothing of the chunk lies where it was cleared.
+    /// The cleared places hold nothing of the chunk.
     Empty,
-    /// A later sweep looks again.
+    /// A later sweep checks again.
     Later,
 }
 
-/// Where nothing of a chunk is to lie.
+/// The places that must hold nothing of a chunk.
 enum Cleared<'a> {
-    /// It was removed: nowhere.
+    /// It was removed: every place must be empty.
     Everywhere,
-    /// It is proved at home: not in the backup vault.
+    /// It is proved at home: the backup vault must hold nothing of it.
     InBackup { at_home: &'a ExportReceipt },
-    /// It is being exported or removed: what will be cleared is decided by that.
+    /// It is being exported or removed: that decides which places will be cleared.
     NotYet,
-    /// There is a copy, or what may become one, in each place.
+    /// Each place has a copy, or files that may become one.
     Nowhere,
 }
 
 impl Removals {
-    /// Looks at places that were cleared some time ago, and removes what came there late. One that cannot be looked at does not
-    /// stop the others; what the budget does not suffice for is left to the next sweep.
+    /// Checks places that were cleared some time ago, and removes files that arrived late. One that cannot be checked
+    /// does not stop the others; what exceeds the budget is left to the next sweep.
     pub async fn look_again(&self, budget: Budget) {
         let due = match self.ledger.cleared_due(LOOKED_AT).await {
             Ok(due) => due,
@@ -65,7 +65,7 @@ impl Removals {
                     },
                 };
                 if let Err(error) = looked {
-                    warn!(document.id = %id, error = %ErrorChain(&error), "Whether something of chunk `{id}` came back into the vault is unknown; a later sweep looks again");
+                    warn!(document.id = %id, error = %ErrorChain(&error), "Could not check whether files of chunk `{id}` came back into the vault; a later sweep checks again");
                 }
             })
             .await;
@@ -85,14 +85,14 @@ impl Removals {
             Ok(true) => return Ok(Look::Empty),
             Ok(false) => {}
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be looked at");
+                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be checked");
                 return Ok(Look::Later);
             }
         }
         let Some(claim) = self.ledger.claim(&found).await? else {
             return Ok(Look::Later);
         };
-        // Under the claim all is decided anew.
+        // Everything is decided again under the claim.
         let entry = claim.entry().unwrap_or(found.entry);
         let look = tokio::select! {
             biased;
@@ -120,7 +120,7 @@ impl Removals {
             Cleared::InBackup { at_home } => self.clear_backup_late(claim, entry, at_home).await?,
         };
         if matches!(cleared, Look::Empty) {
-            info!(document.id = %id, "Deleted what had come back into the vault of chunk `{id}`");
+            info!(document.id = %id, "Deleted files of chunk `{id}` that had come back into the vault");
         }
         Ok(cleared)
     }
@@ -131,7 +131,7 @@ impl Removals {
         let seen = match self.vaults.see(places.clone()).await {
             Ok(seen) => seen,
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be looked at");
+                warn!(document.id = %id, error = %ErrorChain(&error), "A vault that was cleared cannot be checked");
                 return Ok(Look::Later);
             }
         };
@@ -139,19 +139,19 @@ impl Removals {
             Removed::All => {}
             Removed::Held(_) => return Ok(Look::Later),
             Removed::Stopped { reason, .. } => {
-                warn!(document.id = %id, error = %reason, "What came back into the vault of chunk `{id}` cannot be deleted");
+                warn!(document.id = %id, error = %reason, "Files of chunk `{id}` that came back into the vault cannot be deleted");
                 return Ok(Look::Later);
             }
         }
         let fence = Fence::new(&self.ledger, claim);
         if let Err(error) = self.vaults.discard_staged_at(fence, &places).await {
-            warn!(document.id = %id, error = %ErrorChain(&error), "What is staged of chunk `{id}` cannot be discarded");
+            warn!(document.id = %id, error = %ErrorChain(&error), "Staged blocks of chunk `{id}` cannot be discarded");
             return Ok(Look::Later);
         }
         Ok(Look::Empty)
     }
 
-    /// Only where the copy at home is there: else what lies in the backup vault may be the only one.
+    /// Clears the backup vault only if the copy at home exists: otherwise the backup may be the only one.
     async fn clear_backup_late(
         &self,
         claim: &Claim,
@@ -166,11 +166,11 @@ impl Removals {
         match self.vaults.clear_backup(fence, entry, at_home).await {
             Ok(BackupCleared::Done) => Ok(Look::Empty),
             Ok(BackupCleared::LostAtHome(mismatch)) => {
-                error!(document.id = %id, error = %mismatch, "The copy of chunk `{id}` is not in the vault as it was proved; what lies in the backup vault may be the only one, and is kept");
+                error!(document.id = %id, error = %mismatch, "The copy of chunk `{id}` is not in the vault as it was proved; the copy in the backup vault may be the only one, and is kept");
                 Ok(Look::Later)
             }
             Err(error) => {
-                warn!(document.id = %id, error = %ErrorChain(&error), "What came back into the backup vault of chunk `{id}` cannot be deleted");
+                warn!(document.id = %id, error = %ErrorChain(&error), "Files of chunk `{id}` that came back into the backup vault cannot be deleted");
                 Ok(Look::Later)
             }
         }

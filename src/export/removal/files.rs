@@ -1,8 +1,9 @@
-//! Files on their way out of a vault: seen first, then removed at the version that was seen. It knows no ledger and no holds.
+//! Removes files from a vault: reads their versions first, then removes each at that version. It knows no ledger and
+//! no holds.
 //!
-//! Why that is safe: the versions are read after the intent is durable and before the holds are looked at. Somebody who finds
-//! a hold breaks the removals of others with a touch. A removal whose version was read before the touch has no effect; one
-//! whose version is read after it looks at the holds after that, and finds the hold.
+//! Why that is safe: the versions are read after the intent is durable and before the holds are checked. A process that
+//! finds a hold breaks the removals of others with a touch. A removal whose version was read before the touch has no
+//! effect; one whose version is read after the touch checks the holds after that, and finds the hold.
 
 use crate::export::destination::{
     BlobProperties, BlobVersion, DestinationError, ExportDestination as _, RemoveOutcome,
@@ -17,24 +18,24 @@ use crate::export::recheck::{Depth, Rechecked};
 use crate::export::transfer::verify::{self, Mismatch};
 use crate::export::vaults::Vaults;
 
-/// A name under which a file of a chunk may lie.
+/// A name that a file of a chunk may have in a vault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     pub vault: VaultName,
     pub name: BlobName,
 }
 
-/// A file as it was seen, with the version that its removal names.
+/// A file as seen, with the version that its removal names.
 #[derive(Debug, Clone)]
 pub(super) struct SeenFile {
     place: Place,
     version: BlobVersion,
 }
 
-/// How far a removal came.
+/// Progress of a removal.
 pub(super) enum Act {
     Done,
-    /// The claim has no time left for a request: after a renewal, and another look at the holds, these are next.
+    /// The claim has no time left for a request: these are next, after a renewal and another check of the holds.
     OutOfTime {
         rest: Vec<SeenFile>,
     },
@@ -45,22 +46,22 @@ pub(super) enum Act {
     },
 }
 
-/// What clearing the backup vault found.
+/// Outcome of clearing the backup vault.
 pub(in crate::export) enum BackupCleared {
     Done,
-    /// The copy at home is gone: what lies in the backup vault may be the only one.
+    /// The copy at home is gone: the one in the backup vault may be the only one.
     LostAtHome(Mismatch),
 }
 
-/// Whether the files of a receipt are there.
+/// Whether the files of a receipt exist.
 pub(super) enum Proof {
     /// As they were proved, perhaps with another `ETag`.
     Holds(Box<ExportReceipt>),
     Broken,
 }
 
-/// Every place where something of a chunk may lie, in the order of their removal: the media first, because it is what a
-/// vault that refuses is refusing; the receipts last, because they tell what there was.
+/// Every place that may hold a file of a chunk, in the order of removal: the media first, because that is what a
+/// protected vault refuses to remove; the receipts last, because they say what there was.
 pub(super) fn places(entry: &LedgerEntry, receipt: Option<&ExportReceipt>) -> Vec<Place> {
     let mut places = Vec::new();
     let further = entry.further.iter().filter_map(FurtherFile::receipt);
@@ -119,7 +120,7 @@ impl Vaults {
         Ok(seen)
     }
 
-    /// Removes files, each at the version that was seen, one after the other, while the claim has time for it.
+    /// Removes files one after the other, each at the version that was seen, while the claim has time left.
     pub(super) async fn remove_seen(&self, fence: Fence<'_>, files: Vec<SeenFile>) -> Act {
         for (number, file) in files.iter().enumerate() {
             let name = &file.place.name;
@@ -144,8 +145,8 @@ impl Vaults {
         Act::Done
     }
 
-    /// Removes from the backup vault what lies there of a chunk that is proved at home. The copy at home is looked at after
-    /// the versions in the backup vault: what another process brings there later is not removed.
+    /// Removes from the backup vault the files of a chunk that is proved at home. The copy at home is checked after
+    /// the versions in the backup vault: files that another process writes there later are not removed.
     pub(in crate::export) async fn clear_backup(
         &self,
         fence: Fence<'_>,
@@ -154,7 +155,7 @@ impl Vaults {
     ) -> Result<BackupCleared, DestinationError> {
         let id = &entry.chunk.document_id;
         if !self.has_backup() {
-            tracing::error!(document.id = %id, "Something of chunk `{id}` may lie in the backup vault, and BACKUP_VAULT_URL is not set");
+            tracing::error!(document.id = %id, "Files of chunk `{id}` may be in the backup vault, and BACKUP_VAULT_URL is not set");
             return Ok(BackupCleared::Done);
         }
         let places: Vec<Place> = all_in(VaultName::Backup, entry).collect();
@@ -185,7 +186,7 @@ impl Vaults {
         }
     }
 
-    /// Throws away what is staged at these places.
+    /// Discards what is staged at these places.
     pub(super) async fn discard_staged_at(
         &self,
         fence: Fence<'_>,
@@ -209,7 +210,7 @@ impl Vaults {
         Ok(false)
     }
 
-    /// Takes the effect from removals of these files that were decided before. A protected file needs no touch: its removal is
+    /// Invalidates removals of these files that were decided before. A protected file needs no touch: its removal is
     /// refused as well.
     pub(super) async fn break_removals(
         &self,
@@ -225,7 +226,7 @@ impl Vaults {
         Ok(())
     }
 
-    /// Whether the files of a receipt are there, by their content.
+    /// Checks the files of a receipt by their content.
     pub(super) async fn prove_again(
         &self,
         receipt: &ExportReceipt,
@@ -243,7 +244,7 @@ impl Vaults {
         Ok(Proof::Holds(Box::new(receipt.with_files(media, metadata))))
     }
 
-    /// Puts a receipt in the place of the one that lies there, in one conditional write; the rest of that document stays.
+    /// Replaces the stored receipt in one conditional write. The rest of that document stays.
     pub(super) async fn rewrite_receipt(
         &self,
         fence: Fence<'_>,
@@ -271,7 +272,7 @@ impl Vaults {
         };
         let replacing = vault.replace(name, &version, content.into(), &properties);
         match replacing.await? {
-            // One that changed meanwhile is of a later proof.
+            // A receipt that changed meanwhile belongs to a later proof.
             ReplaceOutcome::Replaced | ReplaceOutcome::Changed => Ok(()),
             ReplaceOutcome::Protected => Err(DestinationError {
                 action: "rewrite",

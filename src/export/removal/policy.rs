@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 
-/// ACS records for a day and keeps the file for another: a start that is this much older than our knowledge of it is no time
-/// of a clock (`0001-01-01` for one), and must not make a new copy an old one.
+/// ACS records for a day and keeps the file for another: a start that is this much older than its event is no real
+/// time (`0001-01-01`, for example), and must not make a new copy look old.
 const START_BELIEVED_FOR: Duration = Duration::from_hours(7 * 24);
 
 /// How long a copy stays in the vault.
@@ -18,8 +18,8 @@ pub struct RetentionPolicy {
 }
 
 impl RetentionPolicy {
-    /// When a chunk's copy is past this policy: counted from the start of the recording, as far as that can be believed,
-    /// else from when its event came.
+    /// When a chunk's copy is past this policy: counted from the start of the recording if that is plausible,
+    /// else from the arrival of its event.
     pub fn past_at(self, entry: &LedgerEntry) -> Timestamp {
         counted_from(entry)
             .checked_add(self.keep_for)
@@ -30,14 +30,14 @@ impl RetentionPolicy {
         now >= self.past_at(entry)
     }
 
-    /// What a removal is to look at: copies that are past, and those whose removal has begun.
+    /// Whether a removal has to check it: copies past the policy, and those whose removal has begun.
     pub(in crate::export) fn concerns(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         let has_begun = matches!(entry.state, ChunkState::Removing { .. });
         has_begun || (entry.state.is_removable_copy() && self.is_past(entry, now))
     }
 }
 
-/// What the retention counts from: the start of the recording, as far as that can be believed, else when its event came.
+/// Start of the retention: the start of the recording if that is plausible, else the arrival of its event.
 pub(in crate::export) fn counted_from(entry: &LedgerEntry) -> Timestamp {
     let earliest = entry
         .recorded_at

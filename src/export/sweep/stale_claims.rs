@@ -1,5 +1,5 @@
-//! Waits for claims whose holders died. A holder renews its claim after each third of its length, so one that has less than
-//! half left is not renewed any more. Without the wait a killed export lies until the sweep after its claim ran out.
+//! Waits for claims whose holders died. A holder renews its claim after each third of its length, so one that has less
+//! than half left is no longer renewed. Without the wait a killed export rests until the sweep after its claim expires.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use crate::export::budget::Budget;
 use crate::export::ledger::{ChunkLedger, LedgerError};
 use crate::recording::DocumentId;
 
-/// What a sweep knows of the claims that kept it from chunks.
+/// Claims that kept a sweep from chunks.
 #[derive(Debug, Default)]
 pub struct StaleClaims {
     watched: HashMap<DocumentId, Watched>,
 }
 
-/// What is known of one claim.
+/// State of one watched claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watched {
-    /// It ends then, unless it is renewed before.
+    /// It ends at this time, unless it is renewed before.
     Until(Timestamp),
-    /// Its holder renewed it: it is at work.
+    /// Its holder renewed it, so it is working.
     Renewed,
-    /// It was waited for to its end, once.
+    /// It was awaited to its end once.
     Awaited,
 }
 
-/// Whether it makes sense to look at the chunks again.
+/// Whether to check the chunks again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AfterWait {
     LookAgain,
@@ -35,8 +35,8 @@ pub enum AfterWait {
 }
 
 impl StaleClaims {
-    /// Waits until the first of the claims on these chunks has run out, while there is time. A claim that is renewed meanwhile
-    /// is waited for no longer.
+    /// Waits until the first of the claims on these chunks has expired, while there is time. A claim that is renewed
+    /// meanwhile is no longer awaited.
     ///
     /// # Errors
     /// When the ledger fails.
@@ -69,7 +69,7 @@ impl StaleClaims {
         }
     }
 
-    /// How long to wait before the claim is looked at again; `None` where nothing is gained by it.
+    /// How long to wait before the claim is checked again; `None` if waiting gains nothing.
     fn wait_for(
         &mut self,
         id: &DocumentId,

@@ -1,10 +1,10 @@
-//! The blocks of one file on their way: fetched in parallel, hashed in order, staged.
+//! Transfers the blocks of one file: fetches them in parallel, hashes them in order, and stages them.
 //!
 //! ```text
 //!  source ─▶ fetching ─▶ ready ─▶ hashing (one at a time, off the async threads) ─▶ staging ─▶ vault
 //!            └────────────── at most `blocks_in_flight` blocks from here ──────────────┘
 //! ```
-//! A block leaves the window when it and all before it are staged: what a kill wastes is never more than the window.
+//! A block leaves the window when it and all before it are staged, so a kill never wastes more than the window.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -28,31 +28,31 @@ use crate::store::digest::WORD;
 
 /// Below this, handing a block to another thread costs more than hashing it.
 const WORTH_A_THREAD: usize = 256 * 1024;
-/// A source that changes its mind more often about a file's length is left alone for a while.
+/// Changes of a file's length by the source that are tolerated. After more, the transfer fails and is retried later.
 const LENGTH_CHANGES: u32 = 3;
-/// A file whose version changes between ranges is begun again so often, and then read in one stream.
+/// Restarts of a file whose version changes between ranges; after that it is read in one stream.
 const VERSION_CHANGES: u32 = 2;
-/// Blocks that take longer are fetched one less at a time: what is cut off by the end of a turn is lost.
+/// Blocks that take longer reduce the concurrency by one: a block that the end of a turn interrupts is lost.
 const SLOW: Duration = Duration::from_secs(12);
-/// Blocks that take less are fetched twice as many at a time.
+/// Blocks that take less double the concurrency.
 const FAST: Duration = Duration::from_secs(8);
 
-/// Fetches, hashes and stages what is missing of one file.
+/// Fetches, hashes and stages the missing blocks of one file.
 pub(in crate::export) struct Assembly<'a> {
     pub fetcher: Fetcher<'a>,
     pub destination: &'a dyn ExportDestination,
     pub name: &'a BlobName,
     pub blocks: BlockPolicy,
-    /// Keeps of which version the staged blocks are.
+    /// Records the version of the staged blocks.
     pub version: &'a KeptVersion<'a>,
-    /// The version of the blocks that are staged, where it is known.
+    /// The version of the staged blocks, if known.
     pub staged_validator: Option<&'a Validator>,
 }
 
 /// All blocks of a file, staged.
 pub(in crate::export) struct Assembled {
     pub chain: BlockChain,
-    /// What was kept of the file while it passed by.
+    /// Parts of the file that were kept during the transfer.
     pub passing: PassingMedia,
 }
 
@@ -60,17 +60,17 @@ pub(in crate::export) struct Assembled {
 enum Halt {
     Complete(BlockChain),
     OutOfTime,
-    /// What is staged behind a gap does not fit what was fetched into the gap.
+    /// Blocks that are staged after a gap do not fit what was fetched into the gap.
     Misfit(BlockChain),
     LengthChanged(u64),
     VersionChanged,
 }
 
 impl Assembly<'_> {
-    /// Stages everything that `staged` lacks; `None` when the turn was over before.
+    /// Stages every block that `staged` lacks; `None` when the turn ended first.
     ///
     /// # Errors
-    /// When the source or the vault fails. What is staged is kept.
+    /// When the source or the vault fails. Staged blocks are kept.
     pub async fn stage_all(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
         let mut chain = BlockChain::resume(staged);
         let mut reusable = staged.to_vec();
@@ -108,7 +108,7 @@ impl Assembly<'_> {
                         return Err(self.source_error(SourceError::transient(what)));
                     }
                     tracing::warn!(document.id = %self.fetcher.chunk.document_id, "The source changed a file between two ranges; it is read from its beginning");
-                    // What is staged may be of the version before.
+                    // The staged blocks may be of the previous version.
                     reusable.clear();
                     chain = None;
                     validator = None;
@@ -129,7 +129,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// `version`: that of the block, where another process may go on behind it.
+    /// `version`: that of the block, where another process may continue after it.
     async fn stage(
         &self,
         block: Block,
@@ -178,10 +178,10 @@ struct Window<'a> {
     staging: FuturesOrdered<BoxFuture<'a, Result<Bytes, TransferError>>>,
     /// How many may be fetched at a time.
     width: usize,
-    /// The source ignores ranges: one stream is read on and on.
+    /// The source ignores ranges: one stream is read continuously.
     stream: Option<Input>,
     is_one_stream: bool,
-    /// Nothing more is asked for, for this reason; what is on its way is kept, up to the first block that is not whole.
+    /// Reason to fetch no more blocks. Those in flight are kept, up to the first incomplete one.
     ending: Option<Result<Halt, FetchError>>,
 }
 
@@ -281,7 +281,7 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Passes over blocks that seem to be staged behind a gap. Whether they fit shows when the gap is filled.
+    /// Skips blocks that seem to be staged after a gap. Whether they fit is checked when the gap is filled.
     fn skip_staged(&mut self) {
         let is_next = |id: &&BlockId, window: &Self| {
             id.index() == window.next_index && id.size_bytes() == window.next_size() as u64
@@ -316,7 +316,7 @@ impl<'a> Window<'a> {
             self.chain = Some(BlockChain::start(fetched.total_bytes));
             self.next_offset = fetched.content.len() as u64;
         }
-        // Blocks that were asked for at once may have found different versions.
+        // Blocks that were requested concurrently may have different versions.
         if let (Some(known), Some(found)) = (&self.validator, &fetched.validator)
             && known != found
         {
@@ -345,7 +345,7 @@ impl<'a> Window<'a> {
         self.fetching.clear();
     }
 
-    /// Begins with one, so that a slow line loses nothing to blocks that do not get done.
+    /// Adapts the concurrency. It begins with one, so that a slow line wastes nothing on unfinished blocks.
     fn adapt(&mut self, took: Duration) {
         if self.is_one_stream {
             self.width = 1;
@@ -374,7 +374,7 @@ impl<'a> Window<'a> {
                 return;
             }
             if fetched.offset < chain.offset() {
-                // Found staged after all.
+                // It was already staged.
                 self.chain = Some(chain);
                 continue;
             }
@@ -401,7 +401,7 @@ impl<'a> Window<'a> {
     }
 }
 
-/// A block that has been hashed and looked at.
+/// A block that has been hashed and examined.
 struct Hashed {
     chain: BlockChain,
     passing: PassingMedia,
@@ -430,7 +430,7 @@ fn hash(chain: BlockChain, passing: PassingMedia, content: Bytes) -> BoxFuture<'
         .boxed()
 }
 
-/// Resolves when the block that is being hashed is; never where there is none.
+/// Resolves when the current block is hashed; never if there is none.
 async fn hashed(hashing: &mut Option<BoxFuture<'static, Hashed>>) -> Hashed {
     match hashing {
         Some(hashing) => hashing.await,

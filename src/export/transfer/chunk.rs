@@ -1,4 +1,4 @@
-//! One chunk's two files into the vault, and the receipt beside them.
+//! Moves one chunk's two files into the vault, and writes the receipt beside them.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ use crate::recording::{
 };
 use crate::store::audit::AuditLog;
 
-/// Replacements of one receipt that are tried in a row while others write it.
+/// Consecutive attempts to replace one receipt while others write it.
 const RECEIPT_CONFLICTS: u32 = 4;
-/// Then the media is saved under a guessed name, whatever its metadata does.
+/// Attempts after which the media is saved under a guessed name, even without its metadata.
 const ATTEMPTS_BEFORE_GUESSING: u32 = 3;
 
 /// Moves a chunk's metadata and media; knows nothing of claims and states.
 pub struct ChunkExporter {
-    /// Its newest checkpoint goes into receipts.
+    /// Source of the newest checkpoint for receipts.
     pub audit: Arc<AuditLog>,
     pub source: Arc<dyn RecordingSource>,
     pub vaults: Vaults,
@@ -44,24 +44,24 @@ pub struct ChunkExporter {
     pub blocks: BlockPolicy,
 }
 
-/// One try at a chunk.
+/// One attempt at a chunk.
 #[derive(Clone, Copy)]
 pub struct Attempt<'a> {
     pub entry: &'a LedgerEntry,
     pub turn: &'a Turn,
-    /// Nobody has ever tried before.
+    /// There was no earlier attempt.
     pub is_first: bool,
-    /// Where to.
+    /// Target vault.
     pub vault: VaultName,
-    /// Asked before each write there.
+    /// Checked before each write there.
     pub fence: Fence<'a>,
 }
 
-/// How an export ended without an error.
+/// Outcome of an export without an error.
 #[derive(Debug)]
 pub enum ChunkExport {
     Proved(Box<Proved>),
-    /// The turn was over; what is staged is kept.
+    /// The turn ended. Staged blocks are kept.
     OutOfTime,
 }
 
@@ -69,12 +69,12 @@ pub enum ChunkExport {
 #[derive(Debug)]
 pub struct Proved {
     pub receipt: ExportReceipt,
-    /// What its metadata says, where there is some.
+    /// What its metadata says, if there is any.
     pub metadata: Option<MetadataSummary>,
 }
 
 impl ChunkExporter {
-    /// Both files into the vault, and the receipt beside them.
+    /// Moves both files into the vault, and writes the receipt beside them.
     ///
     /// # Errors
     /// When one of the two files could not be moved or proved; the other may be in the vault already.
@@ -92,10 +92,10 @@ impl ChunkExporter {
         }
         let kind = match self.media_kind(attempt, &metadata).await? {
             MediaName::Known(kind) => kind,
-            // Without metadata the file has no name yet; its failure is the failure of this attempt.
+            // Without metadata the file has no name yet, so its failure fails this attempt.
             MediaName::AfterMetadata => return metadata.map(|_| ChunkExport::OutOfTime),
         };
-        // The name is durable before the first byte under it: whoever goes on after us uses the same.
+        // The name is durable before the first byte under it: a process that continues the export uses the same name.
         let number = attempt.entry.chunk.file_number;
         let kind = attempt.fence.name_media(number, kind).await?;
         let media = self.export_media(attempt, kind).await?;
@@ -174,7 +174,7 @@ impl ChunkExporter {
         }
     }
 
-    /// No place of metadata is known. A copy that was made before counts all the same: no receipt says less than there is.
+    /// Handles an unknown metadata location. An earlier copy still counts: no receipt says less than there is.
     async fn metadata_from_before(
         &self,
         attempt: Attempt<'_>,
@@ -204,7 +204,7 @@ impl ChunkExporter {
             .await
     }
 
-    /// What the file is: by the metadata, else by the location.
+    /// The kind of media, by the metadata, else by the location.
     async fn media_kind(
         &self,
         attempt: Attempt<'_>,
@@ -219,7 +219,7 @@ impl ChunkExporter {
                 Ok(MediaName::Known(metadata.media_kind().unwrap_or(guess)))
             }
             Ok(Copied::NotThere | Copied::OutOfTime) => Ok(MediaName::Known(guess)),
-            // The media comes first: a name that may be wrong is better than no copy.
+            // The media has priority: a name that may be wrong is better than no copy.
             Err(error)
                 if is_refused(error)
                     || is_too_large(error)
@@ -262,9 +262,9 @@ impl ChunkExporter {
         )
     }
 
-    /// Writes the receipt beside the files. One that is there already is from a run that was killed before it reached the ledger,
-    /// or of a copy that the vault has lost: it stays if it says no less, else it is replaced in one conditional write. So at no
-    /// time there is no receipt, and what another instance has written meanwhile is read before it is replaced.
+    /// Writes the receipt beside the files. An existing one is from a run that was killed before it reached the ledger,
+    /// or of a copy that the vault has lost: it stays if it says no less, else it is replaced in one conditional write.
+    /// So there is always a receipt, and one that another instance has written meanwhile is read before it is replaced.
     pub(in crate::export) async fn put_receipt(
         &self,
         vault: &dyn ExportDestination,
@@ -303,7 +303,7 @@ impl ChunkExporter {
                 ReplaceOutcome::Replaced => return Ok(()),
                 ReplaceOutcome::Changed => {}
                 ReplaceOutcome::Protected => {
-                    // What counts is in the ledger, and the copy must not wait for it forever.
+                    // The ledger has the data that counts, and the copy must not wait for the receipt forever.
                     let id = &entry.chunk.document_id;
                     tracing::error!(document.id = %id, blob = %name, "The receipt beside chunk `{id}` is of an earlier proof, and a policy of the vault protects it");
                     return Ok(());
@@ -313,7 +313,7 @@ impl ChunkExporter {
         Err(TransferError::Destination(DestinationError {
             action: "write",
             name,
-            source: "it is written by too many at once".into(),
+            source: "it has too many concurrent writers".into(),
         }))
     }
 }
@@ -335,7 +335,7 @@ pub(in crate::export) async fn missing_protection(
     Ok(missing)
 }
 
-/// The same media, and at least the metadata.
+/// Whether it has the same media, and at least the same metadata.
 fn says_no_less(there: &ExportReceipt, ours: &ExportReceipt) -> bool {
     there.media() == ours.media()
         && (ours.metadata().is_none() || there.metadata() == ours.metadata())
@@ -344,7 +344,7 @@ fn says_no_less(there: &ExportReceipt, ours: &ExportReceipt) -> bool {
 /// What a metadata file of a vault says.
 ///
 /// # Errors
-/// When the vault does not give what it holds.
+/// When the vault cannot be read.
 pub async fn summary_of(
     vault: &dyn ExportDestination,
     file: &VerifiedFile,
@@ -352,10 +352,10 @@ pub async fn summary_of(
     examination::summary_of(vault, file).await
 }
 
-/// Everybody whom a metadata file of a vault names.
+/// All people that a metadata file of a vault names.
 ///
 /// # Errors
-/// When the vault does not give what it holds.
+/// When the vault cannot be read.
 pub async fn people_of(
     vault: &dyn ExportDestination,
     file: &VerifiedFile,
@@ -363,14 +363,14 @@ pub async fn people_of(
     examination::people_of(vault, file).await
 }
 
-/// What the media is called after.
+/// The kind of media that a file is named after.
 enum MediaName {
     Known(MediaKind),
-    /// Only the metadata tells, and it could not be copied yet.
+    /// Only the metadata contains it, and could not be copied yet.
     AfterMetadata,
 }
 
-/// What became of a chunk's metadata.
+/// Outcome for a chunk's metadata.
 enum Copied {
     Verified(Box<Transferred>),
     NotThere,
@@ -407,7 +407,7 @@ fn is_gone(error: &TransferError) -> bool {
     )
 }
 
-/// `…/content/audio` or `…/content/video`: all that is left when neither event nor metadata tells.
+/// `…/content/audio` or `…/content/video`: the last resort when neither event nor metadata says.
 fn guess_from_location(content: Option<&str>) -> MediaKind {
     match content {
         Some(location) if location.ends_with("/audio") => MediaKind {

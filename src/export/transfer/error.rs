@@ -6,7 +6,7 @@ use crate::export::ledger::LedgerError;
 use crate::export::source::{ChunkPart, SourceError};
 use crate::export::transfer::verify::Mismatch;
 
-/// Why a transfer failed. What is staged is kept in any case.
+/// Why a transfer failed. Staged blocks are kept in any case.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
     #[error("could not read the {} at its source", part.as_str())]
@@ -18,7 +18,7 @@ pub enum TransferError {
     Destination(#[from] DestinationError),
     #[error("the copy could not be proved")]
     Unproved(#[source] Mismatch),
-    /// The claim is lost, or the ledger cannot say.
+    /// The claim is lost, or the ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     #[error("another program has staged blocks under the name `{0}`")]

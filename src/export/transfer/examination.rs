@@ -1,4 +1,4 @@
-//! Looks into the media that is in the vault: is it what the event and the metadata say it is?
+//! Examines the media in the vault: is it what the event and the metadata report?
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use crate::media::plausibility::{ReportedMedia, examine};
 use crate::media::{MediaExamination, MediaNotice, MediaProbe};
 use crate::recording::{MetadataSummary, Participant, RecordingChunk, RecordingMetadata};
 
-/// More of a metadata file is archived, but not read.
+/// Bytes of a metadata file that are parsed; the rest is only archived.
 const METADATA_READ_LIMIT: u64 = 4 * 1024 * 1024;
 
-/// Looks into a chunk's media and compares it with what is reported of it.
+/// Examines a chunk's media and compares it with what is reported for it.
 ///
 /// # Errors
-/// When the vault does not give what it holds.
+/// When the vault cannot be read.
 pub(in crate::export) async fn examine_media(
     vault: &dyn ExportDestination,
     chunk: &RecordingChunk,
@@ -38,7 +38,7 @@ pub(in crate::export) async fn examine_media(
         .with_notices(notices))
 }
 
-/// The content of a metadata file, as far as it is read.
+/// The part of a metadata file that is read.
 pub(in crate::export) struct MetadataContent {
     bytes: Bytes,
     is_whole: bool,
@@ -49,7 +49,7 @@ impl MetadataContent {
         &self.bytes
     }
 
-    /// All of it; `None` where the file is longer than what is read.
+    /// The whole file; `None` if it is longer than what is read.
     pub fn whole(&self) -> Option<&[u8]> {
         self.is_whole.then_some(&*self.bytes)
     }
@@ -58,7 +58,7 @@ impl MetadataContent {
 /// Reads a metadata file of the vault.
 ///
 /// # Errors
-/// When the vault does not give what it holds.
+/// When the vault cannot be read.
 pub(in crate::export) async fn metadata_content(
     vault: &dyn ExportDestination,
     metadata: &Transferred,
@@ -71,10 +71,10 @@ pub(in crate::export) async fn metadata_content(
     })
 }
 
-/// What a metadata file that was proved before says.
+/// What a previously proved metadata file says.
 ///
 /// # Errors
-/// When the vault does not give what it holds.
+/// When the vault cannot be read.
 pub(in crate::export) async fn summary_of(
     vault: &dyn ExportDestination,
     file: &VerifiedFile,
@@ -85,10 +85,10 @@ pub(in crate::export) async fn summary_of(
     Ok(RecordingMetadata::parse(&content).summary())
 }
 
-/// Everybody whom a metadata file that was proved before names.
+/// All people that a previously proved metadata file names.
 ///
 /// # Errors
-/// When the vault does not give what it holds.
+/// When the vault cannot be read.
 pub(in crate::export) async fn people_of(
     vault: &dyn ExportDestination,
     file: &VerifiedFile,
@@ -99,7 +99,7 @@ pub(in crate::export) async fn people_of(
     Ok(RecordingMetadata::parse(&content).participants)
 }
 
-/// A part of a file: what passed by just now, or else what the vault holds.
+/// Returns a part of a file: from the current transfer, or else from the vault.
 async fn read(
     vault: &dyn ExportDestination,
     from: &Transferred,

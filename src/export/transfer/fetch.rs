@@ -1,4 +1,4 @@
-//! One block from the source, by `Range`, however often the connection breaks.
+//! Reads one block from the source by `Range`, however often the connection breaks.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::retry::RetryPolicy;
 const STALL_LIMIT: Duration = Duration::from_secs(30);
 const LEAST_BYTES: u64 = 16 * 1024;
 
-/// Waits longer than this between two requests are not spent here.
+/// Longest wait between two requests here; the ledger schedules longer ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Reads blocks of one file.
@@ -30,48 +30,48 @@ pub(in crate::export) struct Fetcher<'a> {
     pub buffers: &'a Buffers,
 }
 
-/// Which bytes are request.
+/// The requested bytes.
 #[derive(Debug, Clone)]
 pub(in crate::export) struct BlockRequest {
     pub offset: u64,
     /// Clipped at the end of the file.
     pub size_bytes: usize,
-    /// What the source has announced before, if it has been asked before.
+    /// The length that the source announced before, if any.
     pub total_bytes: Option<u64>,
-    /// The version that the bytes before are of, where the source names one.
+    /// The version of the preceding bytes, where the source names one.
     pub validator: Option<Validator>,
     pub extent: Extent,
 }
 
-/// How much one request asks for.
+/// Extent of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::export) enum Extent {
     Block,
-    /// Everything from the block's beginning on: one answer is of one version.
+    /// Everything from the block's beginning on, because one response is of one version.
     ToTheEnd,
 }
 
-/// Bytes of the file, fewer than were wanted when the turn was over before.
+/// Bytes of the file; fewer than requested when the turn ended first.
 pub(in crate::export) struct Fetched {
     pub offset: u64,
     pub content: Bytes,
     pub is_whole: bool,
     pub total_bytes: u64,
     pub validator: Option<Validator>,
-    /// The source ignores ranges: its stream goes on behind the block.
+    /// The source ignores ranges: its stream continues after the block.
     pub rest: Option<Input>,
     pub took: Duration,
 }
 
-/// Why there is no block.
+/// Reason for a missing block.
 #[derive(Debug)]
 pub(in crate::export) enum FetchError {
     Source(SourceError),
-    /// The source announces another length than before.
+    /// The source announces a different length than before.
     LengthChanged {
         total_bytes: u64,
     },
-    /// The source names another version of the file than before.
+    /// The source names a different version of the file than before.
     VersionChanged,
 }
 
@@ -90,7 +90,7 @@ struct Filling {
 }
 
 impl Fetcher<'_> {
-    /// Reads a block, from `rest` where a stream is open there already. `None` when the turn was over before anything came.
+    /// Reads a block, from `rest` if a stream is already open there. `None` when the turn ended before any byte.
     pub async fn fetch(
         &self,
         request: BlockRequest,
@@ -154,7 +154,7 @@ impl Fetcher<'_> {
         }
     }
 
-    /// One request at most; what came before it failed is kept in `filling`.
+    /// Sends at most one request. Bytes that arrived before a failure are kept in `filling`.
     async fn fill_once(
         &self,
         request: &BlockRequest,
@@ -218,18 +218,18 @@ impl Fetcher<'_> {
             return None;
         };
         let delay = RetryPolicy::REQUEST.delay(failures, *retry_after, rand::random())?;
-        // A longer wait is the ledger's business: it keeps neither a slot nor a claim.
+        // The ledger schedules longer waits, which keep neither a slot nor a claim.
         (delay <= LONGEST_WAIT && delay < self.turn.budget().remaining()).then_some(delay)
     }
 }
 
-/// What is known of a file before it is opened again.
+/// Facts about a file that are known before it is opened again.
 struct Known<'a> {
     total_bytes: Option<u64>,
     validator: Option<&'a Validator>,
 }
 
-/// Checks what the source announces against what is known, and skips what was not asked for.
+/// Checks what the source announces against what is known, and skips bytes that were not requested.
 fn accept(opened: OpenedContent, from: u64, known: &Known<'_>) -> Result<Input, FetchError> {
     let OpenedContent {
         offset,
@@ -239,10 +239,10 @@ fn accept(opened: OpenedContent, from: u64, known: &Known<'_>) -> Result<Input, 
         stream,
     } = opened;
     if total_bytes == 0 {
-        // Seen on the service: the first download of the day is empty, a minute later it is right.
+        // Observed at the service: the first download of the day is empty, and a minute later it is right.
         return Err(SourceError::transient("ACS sent an empty file").into());
     }
-    // A front end that names no version says nothing about it.
+    // Some front ends name no version.
     let is_other = |known: &Validator| validator.as_ref().is_some_and(|found| found != known);
     if known.validator.is_some_and(is_other) {
         return Err(FetchError::VersionChanged);
@@ -271,12 +271,12 @@ pub(in crate::export) struct Input {
     stream: BoxStream<'static, Result<Bytes, SourceError>>,
     rest: Bytes,
     skip: u64,
-    /// Where in the file the next byte lies.
+    /// Offset of the next byte in the file.
     position: u64,
     total_bytes: u64,
     validator: Option<Validator>,
     ends_at: u64,
-    /// What came since when, for the stall limit.
+    /// Bytes received since when, for the stall limit.
     since: Instant,
     bytes: u64,
 }
@@ -313,7 +313,7 @@ impl Input {
     }
 }
 
-/// Memory of blocks that are staged, for the blocks to come: fresh pages cost a tenth of the whole transfer.
+/// Reuses the memory of staged blocks: fresh pages cost a tenth of the whole transfer.
 #[derive(Default)]
 pub(in crate::export) struct Buffers(Mutex<Vec<BytesMut>>);
 
@@ -329,7 +329,7 @@ impl Buffers {
         )
     }
 
-    /// Takes a block's memory back, unless somebody still reads it.
+    /// Recycles a block's memory, unless it is still in use.
     pub fn give_back(&self, content: Bytes) {
         if let Ok(mut buffer) = content.try_into_mut() {
             buffer.clear();

@@ -1,4 +1,4 @@
-//! One file from the source into the vault: assemble its blocks, commit, verify. Resumes from staged blocks.
+//! Moves one file from the source into the vault: assembles blocks, commits and verifies. Resumes from staged blocks.
 
 use crate::export::block::BlockPolicy;
 use crate::export::block::{BlockChain, BlockId};
@@ -27,12 +27,12 @@ pub struct Transfer<'a> {
     pub content_type: &'static str,
     pub blocks: BlockPolicy,
     pub turn: &'a Turn,
-    /// Keeps the version of the file that is staged.
+    /// Records the version of the file that is staged.
     pub fence: Fence<'a>,
     pub vault: VaultName,
-    /// The version that is staged, as far as it is known.
+    /// The staged version, if known.
     pub staged_version: Option<&'a StagedVersion>,
-    /// Nobody has been at this file yet: nothing can be staged or committed.
+    /// There was no earlier attempt at this file: nothing can be staged or committed.
     pub is_first_attempt: bool,
 }
 
@@ -40,25 +40,25 @@ pub struct Transfer<'a> {
 #[derive(Debug)]
 pub struct Transferred {
     pub file: VerifiedFile,
-    /// What was kept of it while it passed by.
+    /// Parts of it that were kept during the transfer.
     pub passing: PassingMedia,
 }
 
-/// How a transfer ended without an error.
+/// Outcome of a transfer without an error.
 #[derive(Debug)]
 pub enum TransferOutcome {
     Verified(Box<Transferred>),
-    /// The turn was over; what is staged is kept.
+    /// The turn ended. Staged blocks are kept.
     OutOfTime,
 }
 
 impl Transfer<'_> {
-    /// Moves the file, or finds that it was moved already.
+    /// Moves the file, or finds that it was already moved.
     ///
     /// Cancel-safe: dropped anywhere, it leaves staged blocks or the complete blob, never a part of one.
     ///
     /// # Errors
-    /// When the source or the vault fails, or what is committed cannot be proved. What is staged is kept.
+    /// When the source or the vault fails, or the committed blob cannot be proved. Staged blocks are kept.
     #[tracing::instrument(name = "transfer", skip_all, fields(part = self.part.as_str()))]
     pub async fn run(&self) -> Result<TransferOutcome, TransferError> {
         let mut staged = Vec::new();
@@ -94,7 +94,7 @@ impl Transfer<'_> {
             return Err(TransferError::Vanished(self.name.clone()));
         };
         if outcome == CommitOutcome::AlreadyThere {
-            // Cut into other blocks, perhaps: its own block list proves it, and its digest has to be ours.
+            // Its blocks may differ: its own block list proves it, and its digest must be ours.
             tracing::info!(document.id = %self.chunk.document_id, blob = %self.name, "Another instance committed `{}` first", self.name);
             return proved(verify::verify_same(&self.name, chain, &found), passing);
         }
@@ -111,7 +111,7 @@ impl Transfer<'_> {
             turn,
             buffers: &buffers,
         };
-        // What is known of a version says nothing where nothing of it is staged.
+        // A known version means nothing if nothing of it is staged.
         let known = self.staged_version.filter(|_| !staged.is_empty());
         let version = KeptVersion::new(self.fence, &self.name, self.vault, known.cloned());
         let assembly = Assembly {

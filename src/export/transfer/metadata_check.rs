@@ -1,16 +1,16 @@
-//! Whether a metadata file is the one of its chunk. Pure. What it says of the media is `media::plausibility`'s matter.
+//! Checks whether a metadata file belongs to its chunk. Pure. `media::plausibility` checks what it says of media.
 //!
-//! Its bytes are archived whatever they are, but a source whose metadata may be at ACS only is not deleted.
+//! Its bytes are archived in any case, but a source whose metadata may exist only at ACS is not deleted.
 
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::recording::RecordingChunk;
 
-/// Characters of a foreign id that a sentence repeats.
+/// Characters of a foreign id that a message repeats.
 const REPEATED_CHARS: usize = 100;
 
-/// What is wrong with a metadata file, in one sentence, if something is. What it leaves out is not wrong.
+/// The anomaly of a metadata file in one sentence, if there is one. Missing members are no anomaly.
 pub(super) fn metadata_anomaly(content: &[u8], chunk: &RecordingChunk) -> Option<String> {
     let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
     let is_markup = content.trim_ascii_start().first() == Some(&b'<');
@@ -51,14 +51,14 @@ fn foreign_index(members: &Map<String, Value>, chunk: &RecordingChunk) -> Option
     })
 }
 
-/// Only ids of the usual form are compared: other generations name calls in other ways.
+/// Compares only ids of the usual form: other generations name calls in other ways.
 fn foreign_call(members: &Map<String, Value>, chunk: &RecordingChunk) -> Option<String> {
     let theirs: Uuid = member(members, "callId")?.as_str()?.trim().parse().ok()?;
     let ours: Uuid = chunk.call_id.as_ref()?.to_string().parse().ok()?;
     (theirs != ours).then(|| format!("its metadata is of call `{theirs}`"))
 }
 
-/// A member whatever the casing of its name; `null` counts as absent.
+/// A member, ignoring the case of its name; `null` counts as absent.
 fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
     let found = members
         .iter()

@@ -1,4 +1,4 @@
-//! Makes the proof. The only maker of [`VerifiedFile`].
+//! Verifies copies. The only code that creates a [`VerifiedFile`].
 
 use crate::export::block::{BlockChain, BlockId};
 use crate::export::destination::CommittedBlob;
@@ -6,7 +6,7 @@ use crate::export::layout::BlobName;
 use crate::export::receipt::VerifiedFile;
 use crate::store::digest::Sha256Digest;
 
-/// What disagrees between what was read from the source and what the vault says it holds.
+/// Difference between what was read from the source and what the vault reports.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     #[error("`{name}` in the vault was not written by this product, or not completely: {why}")]
@@ -72,7 +72,7 @@ pub(in crate::export) fn verify(
     ))
 }
 
-/// Verifies a blob that was committed by an earlier run, killed before it could say so: its block list tells all.
+/// Verifies a blob that an earlier run committed before it was killed, by its block list.
 pub(in crate::export) fn verify_committed_before(
     name: &BlobName,
     found: &CommittedBlob,
@@ -87,7 +87,7 @@ pub(in crate::export) fn verify_committed_before(
     verify(name, &chain, found)
 }
 
-/// Verifies a blob that another instance committed while we staged the same content.
+/// Verifies a blob that another instance committed while this one staged the same content.
 pub(in crate::export) fn verify_same(
     name: &BlobName,
     chain: &BlockChain,
@@ -107,7 +107,7 @@ pub(in crate::export) fn verify_same(
     }
 }
 
-/// Checks that a file that was proved elsewhere is the same here.
+/// Checks that a file is the same as one that was proved elsewhere.
 pub(in crate::export) fn same_content(
     there: &VerifiedFile,
     here: VerifiedFile,
@@ -146,7 +146,7 @@ pub(in crate::export) fn unchanged(
     }
 }
 
-/// Proves a file again whose `ETag` changed: its block list still tells its content.
+/// Proves a file whose `ETag` changed again: its block list still identifies its content.
 pub(in crate::export) fn prove_again(
     proved: &VerifiedFile,
     found: &CommittedBlob,
@@ -157,7 +157,7 @@ pub(in crate::export) fn prove_again(
     same_content(proved, verify_committed_before(proved.name(), found)?)
 }
 
-/// Checks that what a file reads back as is what was proved.
+/// Checks that the content that was read back is what was proved.
 pub(in crate::export) fn same_digest(
     proved: &VerifiedFile,
     read_back: Sha256Digest,

@@ -1,8 +1,8 @@
-//! Which version of a file its staged blocks are of. It is kept in the entry before the first block of that version is staged, so
+//! The version of a file's staged blocks. It is noted in the entry before the first block of that version is staged, so
 //! that the next process finds out when the source has changed the file meanwhile.
 //!
-//! Blocks cannot be taken back from Blob Storage. Once two versions were staged under one name, nothing staged there is used by
-//! another process any more: which block is of which version cannot be told.
+//! Staged blocks cannot be removed from Blob Storage. Once two versions were staged under one name, no other process
+//! uses the blocks staged there any more, because the version of each block is unknown.
 
 use tokio::sync::Mutex;
 
@@ -22,7 +22,7 @@ pub(in crate::export) struct KeptVersion<'a> {
 }
 
 impl<'a> KeptVersion<'a> {
-    /// `staged`: the version of the blocks that are staged, as far as it is known.
+    /// `staged`: the version of the staged blocks, if known.
     pub fn new(
         fence: Fence<'a>,
         name: &'a BlobName,
@@ -37,7 +37,7 @@ impl<'a> KeptVersion<'a> {
         }
     }
 
-    /// Keeps the version of a block that is about to be staged.
+    /// Records the version of a block that is about to be staged.
     ///
     /// # Errors
     /// When the claim is lost or the storage fails: the block must then not be staged.

@@ -1,5 +1,5 @@
 //! One frame of MPEG-1, 2 and 2.5 layer III (ISO/IEC 11172-3, 13818-3;
-//! <http://www.mp3-tech.org/programmer/frame_header.html>), and the totals that a first frame may tell. It knows no file.
+//! <http://www.mp3-tech.org/programmer/frame_header.html>), and the totals in a first frame. It knows no file.
 
 /// Layer III in MPEG-1, and in MPEG-2 and 2.5.
 const KBPS_1: [u16; 15] = [
@@ -7,7 +7,7 @@ const KBPS_1: [u16; 15] = [
 ];
 const KBPS_2: [u16; 15] = [0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160];
 const HERTZ_1: [u16; 3] = [44_100, 48_000, 32_000];
-/// Where a `VBRI` header stands behind the frame's own.
+/// Offset of a `VBRI` header after the frame's own.
 const VBRI_AT: usize = 4 + 32;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Frame {
             3 => (Version::One, KBPS_1, 1),
             _ => return None,
         };
-        // A bit rate of 0 is "free format", which nobody writes.
+        // A bit rate of 0 is "free format", which no encoder writes.
         let kbps = bit_rates
             .get(usize::from(rates >> 4))
             .copied()
@@ -55,7 +55,7 @@ impl Frame {
         })
     }
 
-    /// The frame whose header stands at `at`.
+    /// The frame whose header is at `at`.
     pub(super) fn in_bytes(bytes: &[u8], at: usize) -> Option<Self> {
         Self::read(*bytes.get(at..)?.first_chunk()?)
     }
@@ -84,7 +84,7 @@ impl Frame {
         self.version == other.version && self.hertz == other.hertz
     }
 
-    /// Where a `Xing` header stands: behind the frame's header and its side information.
+    /// Offset of a `Xing` header: after the frame's header and its side information.
     fn xing_at(self) -> usize {
         4 + match (self.version, self.channels) {
             (Version::One, 1) => 17,
@@ -102,7 +102,7 @@ impl Frame {
     }
 }
 
-/// What the first frame may say of all of them; 0 is not known.
+/// Totals over all frames that the first one may contain; 0 means unknown.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Totals {
     pub(super) frames: Option<u32>,

@@ -2,17 +2,17 @@
 
 use super::frame::Frame;
 
-/// What lies in a stretch of bytes.
+/// Content of a stretch of bytes.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Scan {
     pub(super) frames: u64,
     /// Bytes of these frames.
     pub(super) bytes: u64,
-    /// The bit rate of all frames, or that they differ.
+    /// The common bit rate of all frames, or that it differs.
     pub(super) rate: Rate,
     /// Where the longest run of bytes that are no frames begins, and its length.
     pub(super) gap: (usize, usize),
-    /// Where, behind the first frame, another one with totals stands.
+    /// Offset of another frame with totals after the first frame.
     pub(super) other_totals: Option<usize>,
 }
 
@@ -35,7 +35,7 @@ impl Rate {
     }
 }
 
-/// Looks at all of `bytes`, in which frames like `first` are expected; they may begin and end inside of one.
+/// Scans all of `bytes`, in which frames like `first` are expected; they may begin and end inside a frame.
 pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
     let mut scan = Scan::default();
     let (mut at, mut gap_at) = (0, 0);
@@ -68,7 +68,7 @@ pub(super) fn scan(bytes: &[u8], first: Frame) -> Scan {
     scan
 }
 
-/// A frame is one when another follows it, or a tag, or the stretch ends.
+/// Whether it is a frame: another one, a tag, or the end of the stretch follows.
 fn is_frame(bytes: &[u8], at: usize, frame: Frame, first: Frame) -> bool {
     let next_at = at + frame.length_bytes();
     let is_followed = || match bytes.get(next_at..next_at + 4) {

@@ -1,26 +1,26 @@
-//! The tags around the sound of an mp3: `ID3v2` (<https://id3.org/id3v2.4.0-structure>) and `ID3v1`, `APEv1` and `APEv2`
-//! (<https://wiki.hydrogenaud.io/index.php?title=APEv2_specification>) and `Lyrics3` (<https://id3.org/Lyrics3v2>). It knows
-//! no frames.
+//! The tags around the sound of an mp3: `ID3v2` (<https://id3.org/id3v2.4.0-structure>) and `ID3v1`, `APEv1` and
+//! `APEv2` (<https://wiki.hydrogenaud.io/index.php?title=APEv2_specification>) and `Lyrics3`
+//! (<https://id3.org/Lyrics3v2>). It knows no frames.
 
 use crate::media::seen::{Seen, Stop};
 
-/// Tags on either side that are stepped over.
+/// Tags on either side that are skipped.
 const MAX_TAGS: u32 = 64;
 /// An `ID3v2` header, and its footer.
 const ID3V2_BYTES: u64 = 10;
 const ID3V1_BYTES: u64 = 128;
-/// What some writers put before an `ID3v1` tag to have more room.
+/// Extension that some writers put before an `ID3v1` tag.
 const ENHANCED_BYTES: u64 = 227;
 /// Header and footer of an APE tag.
 const APE_BYTES: u64 = 32;
 /// `LYRICS200` and the six digits before it.
 const LYRICS2_BYTES: u64 = 15;
-/// What the first version of `Lyrics3` holds at most, with its two marks.
+/// Maximum size of the first version of `Lyrics3`, with its two marks.
 const LYRICS1_BYTES: u64 = 5100 + 20;
-/// How much of the end is read for tags at once.
+/// How much of the end is read for tags in one read.
 const TAIL_BYTES: u64 = 16 * 1024;
 
-/// Where the sound may begin: behind the tags.
+/// Where the sound may begin: after the tags.
 pub(super) fn sound_start(seen: &Seen) -> Result<u64, Stop> {
     let mut at = 0;
     for _ in 0..MAX_TAGS {

@@ -1,10 +1,10 @@
-//! The headers of boxes, one after the other. It knows no box's content.
+//! Reads the headers of boxes, one after the other. It knows no box's content.
 
 use crate::media::seen::{Seen, Stop};
 
 /// The size and type of a box.
 pub(super) const HEADER_BYTES: u64 = 8;
-/// The same with a 64-bit size.
+/// Header with a 64-bit size.
 const LONG_HEADER_BYTES: u64 = 16;
 
 /// One box; its body may end beyond the file.
@@ -16,7 +16,7 @@ pub(super) struct BoxHeader {
     pub(super) end: u64,
 }
 
-/// What stands at a place where a box may begin.
+/// Content at an offset where a box may begin.
 pub(super) enum NextBox {
     Box(BoxHeader),
     /// Fewer bytes than a header has.
@@ -51,7 +51,7 @@ impl<'a> Boxes<'a> {
             0 => (end - at, HEADER_BYTES),
             1 => match self.seen.at(at + HEADER_BYTES) {
                 Ok(size) => (u64::from_be_bytes(size), LONG_HEADER_BYTES),
-                // The file ends inside of this header, so the box cannot be smaller than that.
+                // The file ends inside this header, so the box cannot be smaller than that.
                 Err(Stop::PastEnd) => (LONG_HEADER_BYTES, LONG_HEADER_BYTES),
                 Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
             },
@@ -68,7 +68,7 @@ impl<'a> Boxes<'a> {
         }))
     }
 
-    /// The boxes inside of `parent`, none of which ends behind it.
+    /// The boxes inside `parent`, none of which ends after it.
     pub(super) fn children(&mut self, parent: &BoxHeader) -> Result<Vec<BoxHeader>, Stop> {
         self.children_from(parent.body, parent.end)
     }
@@ -84,7 +84,7 @@ impl<'a> Boxes<'a> {
         Ok(children)
     }
 
-    /// The first box of this type inside of `parent`.
+    /// The first box of this type inside `parent`.
     pub(super) fn child(
         &mut self,
         parent: &BoxHeader,
@@ -123,7 +123,7 @@ impl<'a> Boxes<'a> {
         Ok(self.field::<1>(header, 0)?[0])
     }
 
-    /// The flags behind a version.
+    /// The flags after a version.
     pub(super) fn flags(&self, header: &BoxHeader) -> Result<u32, Stop> {
         Ok(self.u32(header, 0)? & 0x00ff_ffff)
     }

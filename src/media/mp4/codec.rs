@@ -1,4 +1,4 @@
-//! What a sample description says of codec and channels. It knows no samples.
+//! Reads codec and channels from a sample description. It knows no samples.
 
 use super::boxes::{BoxHeader, Boxes};
 use crate::media::found::TrackKind;
@@ -6,12 +6,12 @@ use crate::media::seen::Stop;
 
 /// Version, flags and the number of descriptions, before the first of them.
 const FIRST_ENTRY_AT: u64 = 8;
-/// Where a sound description says its version and its channels.
+/// Offsets of version and channels in a sound description.
 const VERSION_AT: u64 = 8;
 const CHANNELS_AT: u64 = 16;
-/// Where version 2 says its channels.
+/// Offset of the channels in version 2.
 const CHANNELS_2_AT: u64 = 40;
-/// What a sound description of version 0 holds before its boxes.
+/// Bytes of a sound description of version 0 before its boxes.
 const SOUND_BYTES: u64 = 28;
 
 /// The first description of a track.
@@ -72,7 +72,7 @@ fn channels(boxes: &mut Boxes<'_>, entry: &BoxHeader) -> Result<Option<u16>, Sto
         .filter(|channels| *channels > 0))
 }
 
-/// AAC says its channels in its own configuration; the field of the container is 2 whatever there is.
+/// AAC has its channels in its own configuration; the field of the container is always 2.
 fn aac_channels(boxes: &mut Boxes<'_>, entry: &BoxHeader) -> Result<Option<u16>, Stop> {
     let children = boxes.children_from(entry.body.saturating_add(SOUND_BYTES), entry.end)?;
     let Some(esds) = children.into_iter().find(|child| &child.kind == b"esds") else {

@@ -1,5 +1,5 @@
-//! `moof` boxes: how long the samples of each fragment last, and where their media ends. It knows nothing of the boxes
-//! around them.
+//! Reads `moof` boxes: how long the samples of each fragment last, and where their media ends. It knows nothing of the
+//! boxes around them.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::media::found::TrackKind;
 use crate::media::seen::Stop;
 use crate::media::{duration, plausibility};
 
-/// A larger fragment header is not looked into.
+/// Largest fragment header that is parsed.
 const MAX_BYTES: u64 = 1024 * 1024;
 /// Flags of `tfhd`.
 const HAS_BASE: u32 = 0x1;
@@ -31,7 +31,7 @@ pub(super) struct Fragment {
     parts: Vec<TrackPart>,
 }
 
-/// What a fragment holds of one track.
+/// The part of one track in a fragment.
 #[derive(Debug, Clone, Default)]
 struct TrackPart {
     track: u32,
@@ -42,14 +42,14 @@ struct TrackPart {
     runs: Vec<Run>,
 }
 
-/// Samples that lie one after the other.
+/// Contiguous samples.
 #[derive(Debug, Clone, Copy, Default)]
 struct Run {
     samples: u64,
-    /// The samples' own times and sizes, where they have any.
+    /// The samples' own times and sizes, if any.
     duration: Option<u64>,
     size: Option<u64>,
-    /// Where the media begins, where that is told.
+    /// Where the media begins, if known.
     media: Option<u64>,
 }
 
@@ -66,7 +66,7 @@ impl Fragment {
             if &traf.kind == b"traf" {
                 match TrackPart::read(boxes, &traf, moof.start) {
                     Ok(part) => fragment.parts.push(part),
-                    // A part that cannot be read plays nothing.
+                    // A part that cannot be read has no duration.
                     Err(Stop::PastEnd) => {}
                     Err(stop @ (Stop::Want(_) | Stop::TooMany)) => return Err(stop),
                 }
@@ -75,7 +75,7 @@ impl Fragment {
         Ok(fragment)
     }
 
-    /// Where its media ends; `None` where it does not say.
+    /// Where its media ends; `None` if it does not say.
     pub(super) fn media_end(&self, movie: &Movie) -> Option<u64> {
         let ends = self.parts.iter().flat_map(|part| {
             let size = part.default_size.unwrap_or(movie.defaults(part.track).size);
@@ -125,7 +125,7 @@ impl TrackPart {
         Ok(part)
     }
 
-    /// How long it lasts; `None` where its samples have no times.
+    /// How long it lasts; `None` if its samples have no times.
     fn lasts(&self, movie: &Movie) -> Option<u64> {
         let default = self
             .default_duration
@@ -193,12 +193,12 @@ pub(super) struct TrackTimes {
     ends: Option<Duration>,
     /// Time between its fragments that is in none of them.
     pub(super) gaps: Duration,
-    /// A fragment begins long before the end of the one before: it is of another recording.
+    /// A fragment begins long before the end of the previous one: it is of another recording.
     pub(super) goes_back: bool,
 }
 
 impl TrackTimes {
-    /// Of each track of `movie`; `is_complete`: no fragment is missing among these.
+    /// Computes it for each track of `movie`; `is_complete`: no fragment is missing among these.
     pub(super) fn of_all(movie: &Movie, fragments: &[Fragment], is_complete: bool) -> Vec<Self> {
         let of = |track| Self::of(movie, track, fragments, is_complete);
         movie.tracks.iter().map(of).collect()
@@ -221,7 +221,7 @@ impl TrackTimes {
         for part in parts.filter(|part| part.track == track.id) {
             let begins = match part.begins {
                 Some(begins) => begins,
-                // Without a time of its own it follows the one before.
+                // Without a time of its own it follows the previous one.
                 None if is_complete => end,
                 None => {
                     is_known = false;
@@ -244,7 +244,7 @@ impl TrackTimes {
         times.ends = seconds(end).filter(|_| is_known && times.begins.is_some());
         times.gaps = seconds(gaps).unwrap_or_default();
         if is_complete && times.begins.is_none() && is_known {
-            // A movie without fragments of this track plays nothing of it.
+            // A track without fragments has no duration.
             (times.begins, times.ends) = (Some(Duration::ZERO), Some(Duration::ZERO));
         }
         times

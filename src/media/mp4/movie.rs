@@ -1,4 +1,4 @@
-//! The `moov` box: lengths, tracks, and where the last media of each lies. It knows nothing of the boxes around it.
+//! Reads the `moov` box: lengths, tracks, and where the last media of each is. It knows nothing of the boxes around it.
 
 use std::time::Duration;
 
@@ -8,22 +8,22 @@ use crate::media::duration;
 use crate::media::found::{Track, TrackKind};
 use crate::media::seen::{READ_BYTES, Stop, TAIL_BYTES};
 
-/// Entries of a table that are added up, at most.
+/// Maximum number of table entries that are summed.
 const MAX_ENTRIES: u32 = 16_384;
 
-/// What `moov` tells.
+/// Content of `moov`.
 #[derive(Debug, Default)]
 pub(super) struct Movie {
     has_header: bool,
     timescale: u32,
-    /// In units of the timescale; 0 and all ones are not known.
+    /// In units of the timescale; 0 and all ones mean unknown.
     length: Option<u64>,
     pub(super) tracks: Vec<MovieTrack>,
-    /// The media goes on in fragments.
+    /// The media continues in fragments.
     pub(super) extends: Option<Extends>,
 }
 
-/// What `mvex` tells.
+/// Content of `mvex`.
 #[derive(Debug, Default)]
 pub(super) struct Extends {
     /// The length with all fragments, in units of the movie's timescale.
@@ -31,7 +31,7 @@ pub(super) struct Extends {
     defaults: Vec<SampleDefaults>,
 }
 
-/// What the samples of a track have in common.
+/// Defaults for the samples of a track.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct SampleDefaults {
     pub(super) track: u32,
@@ -52,12 +52,12 @@ pub(super) struct MovieTrack {
     ends: Option<u64>,
     /// Where the last chunk that `moov` names begins.
     pub(super) last_chunk: Option<u64>,
-    /// How long the media lasts that `moov` names, where it goes on in fragments.
+    /// Duration of the media in `moov` itself, if it continues in fragments.
     pub(super) own_length: u64,
     tables: Tables,
 }
 
-/// Where the tables of a track are.
+/// Boxes with the tables of a track.
 #[derive(Debug, Default)]
 struct Tables {
     times: Option<BoxHeader>,
@@ -138,7 +138,7 @@ impl Movie {
         Ok(())
     }
 
-    /// Whether nothing can be played by it.
+    /// Whether it has nothing to play.
     pub(super) fn is_empty(&self) -> bool {
         !self.has_header || self.tracks.is_empty()
     }
@@ -147,7 +147,7 @@ impl Movie {
         duration(self.length?, u64::from(self.timescale))
     }
 
-    /// How long a fragmented movie is by its header.
+    /// Duration of a fragmented movie, by its header.
     pub(super) fn promised(&self) -> Option<Duration> {
         let length = self.extends.as_ref()?.length?;
         duration(length, u64::from(self.timescale))
@@ -216,12 +216,12 @@ impl MovieTrack {
         Ok(())
     }
 
-    /// Whether its media has to be there: text and time codes do not matter.
+    /// Whether its media is required: text and time codes do not matter.
     pub(super) fn is_media(&self) -> bool {
         matches!(self.kind, TrackKind::Picture | TrackKind::Sound)
     }
 
-    /// Whether it says that it plays at all.
+    /// Whether it declares a duration.
     pub(super) fn plays(&self) -> bool {
         self.length.is_some()
     }
@@ -238,7 +238,7 @@ impl MovieTrack {
         }
     }
 
-    /// Where the last chunk ends, by the sizes of its samples; `None` where that cannot be told.
+    /// Where the last chunk ends, by the sizes of its samples; `None` if that is unknown.
     pub(super) fn last_chunk_end(&self, boxes: &Boxes<'_>) -> Result<Option<u64>, Stop> {
         let (Some(offset), Some(sizes), Some(chunks)) =
             (self.last_chunk, &self.tables.sizes, &self.tables.chunks)
@@ -249,7 +249,7 @@ impl MovieTrack {
         Ok(size.and_then(|size| offset.checked_add(size)))
     }
 
-    /// The sum of the times of its samples, in units of its timescale.
+    /// Sum of the durations of its samples, in units of its timescale.
     fn length_by_times(&self, boxes: &Boxes<'_>) -> Result<u64, Stop> {
         let Some(times) = &self.tables.times else {
             return Ok(0);
@@ -268,7 +268,7 @@ impl MovieTrack {
     }
 }
 
-/// Takes a box that is too short for its fields for one that is not there.
+/// Treats a box that is too short for its fields as missing.
 fn unless_short<T>(read: Result<T, Stop>) -> Result<Option<T>, Stop> {
     match read {
         Ok(read) => Ok(Some(read)),
@@ -288,7 +288,7 @@ fn last_chunk(boxes: &Boxes<'_>, table: &BoxHeader, entry_bytes: u64) -> Result<
     } else {
         boxes.u32(table, at).map(u64::from)
     };
-    // A table that is shorter than it says names a place that cannot be.
+    // A table that is shorter than it declares gets an impossible offset.
     Ok(Some(unless_short(offset)?.unwrap_or(u64::MAX)))
 }
 

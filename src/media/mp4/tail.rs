@@ -1,14 +1,14 @@
-//! Finds the last fragments of a file by its end: boxes that lead exactly there. It knows no fragment's content.
+//! Finds the last fragments of a file from its end: boxes that lead exactly there. It knows no fragment's content.
 
 use super::boxes::{HEADER_BYTES, is_kind};
 
-/// What may stand behind the last box: a few bytes.
+/// Bytes that may follow the last box.
 const FEW_BYTES: usize = 16;
 /// An `ID3v1` tag.
 const TAG_BYTES: usize = 128;
 
-/// Where, in the end of a file, the first of the `moof` boxes begins from which all boxes lead exactly to the end; or else
-/// the last one whose media does not end in the file.
+/// Where, in the end of a file, the first of the `moof` boxes begins from which all boxes lead exactly to the end; or
+/// else the last one whose media does not end in the file.
 pub(super) fn first_fragment(tail: &[u8]) -> Option<usize> {
     let (mut first, mut cut) = (None, None);
     let mut searched = tail.len();
@@ -29,7 +29,7 @@ pub(super) fn first_fragment(tail: &[u8]) -> Option<usize> {
     first.or(cut)
 }
 
-/// Whether the box at `at`, or the media behind it, ends beyond the file.
+/// Whether the box at `at`, or the media after it, ends beyond the file.
 fn is_cut(tail: &[u8], at: usize) -> bool {
     let Some(media_at) = size_at(tail, at).and_then(|size| at.checked_add(size)) else {
         return false;

@@ -179,7 +179,7 @@ fn boxes_in_boxes_end_where_their_parents_end() {
 #[test]
 fn sound_that_begins_late_ends_with_the_picture() {
     let mut sound = trak("soun", 0, 1000, 50_500, MEDIA_AT);
-    // The header of the track counts the wait before it; its first number is behind `trak` and `tkhd`.
+    // The header of the track includes the wait before it; its first number is after `trak` and `tkhd`.
     sound[8 + 8 + 20..8 + 8 + 24].copy_from_slice(&90_500_u32.to_be_bytes());
     let file = file(&[
         mdat(9),

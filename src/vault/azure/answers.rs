@@ -1,4 +1,5 @@
-//! What Blob Storage's answers to the vault's requests mean. Codes decide, not statuses: 412 may be a lease, 409 a policy.
+//! Interprets Blob Storage's responses to the vault's requests. Codes decide, not statuses: a 412 may be a lease, a 409
+//! a policy.
 
 use azure_core::http::StatusCode;
 
@@ -6,7 +7,7 @@ use super::{has_code, redacted, status};
 use crate::export::destination::{CommitOutcome, DestinationError};
 use crate::export::layout::BlobName;
 
-/// What a conditional create is answered where something is there; a lease or a policy may answer before the condition does.
+/// Error codes of a conditional create if a blob exists; a lease or a policy may answer before the condition does.
 const IS_THERE: [&str; 4] = [
     "BlobAlreadyExists",
     "ConditionNotMet",
@@ -20,7 +21,7 @@ pub(super) fn is_protected(error: &azure_core::Error) -> bool {
     has_code(error, "BlobImmutableDueToPolicy")
 }
 
-/// The blob has another `ETag`, or is gone; a lease also answers 412, with another code.
+/// The blob has a different `ETag`, or is gone; a lease also answers 412, with a different code.
 pub(super) fn is_changed(error: &azure_core::Error) -> bool {
     has_code(error, "ConditionNotMet") || has_code(error, "BlobNotFound")
 }
@@ -36,7 +37,7 @@ pub(super) fn failed<'a>(
     }
 }
 
-/// What became of a conditional create.
+/// Outcome of a conditional create.
 pub(super) fn created(result: azure_core::Result<()>) -> azure_core::Result<CommitOutcome> {
     match result {
         Ok(()) => Ok(CommitOutcome::Committed),
@@ -47,7 +48,7 @@ pub(super) fn created(result: azure_core::Result<()>) -> azure_core::Result<Comm
     }
 }
 
-/// An answer to a commit that a plainer one may not get: for want of a right, or of a feature.
+/// Whether a commit may have failed for lack of a right or a feature, so that a plainer one may succeed.
 pub(super) fn may_be_unsupported(error: &azure_core::Error) -> bool {
     matches!(
         status(error),

@@ -1,4 +1,4 @@
-//! A bound on what goes to the storage at once: a burst of events opens no more connections than that.
+//! Limits concurrent requests to the storage: a burst of events opens no more connections than that.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::metrics;
 
-/// Requests to the storage at once; more than the blocks in flight of a process with default settings, by far.
+/// Concurrent requests to the storage; far more than the blocks in flight of a process with default settings.
 const AT_ONCE: usize = 96;
 
 /// The official client's transport, with a queue before it.
@@ -69,7 +69,7 @@ mod tests {
     use azure_core::http::StatusCode;
     use azure_core::http::headers::Headers;
 
-    /// Answers after everything else had its turn; counts who waits for it.
+    /// Answers after everything else had its turn; counts its waiters.
     #[derive(Debug, Default)]
     struct Counting {
         now: AtomicUsize,

@@ -18,7 +18,7 @@ use crate::export::source::{
 use crate::recording::{DeleteLocation, RecordingChunk};
 use crate::vault::url::ContainerUrl;
 
-/// Containers that recordings may lie in; nothing is sent anywhere else.
+/// Containers that may hold recordings; no request is sent anywhere else.
 pub struct ExternalStorage {
     containers: Vec<(Url, BlobContainerClient)>,
 }
@@ -42,7 +42,7 @@ impl ExternalStorage {
                 .and_then(|url| url.host_str().map(str::to_owned))
                 .unwrap_or_default();
             SourceError::Refused(format!(
-                "a file at `{host}` lies in no container of EXTERNAL_STORAGE"
+                "a file at `{host}` is in no container of EXTERNAL_STORAGE"
             ))
         };
         let url = Url::parse(location).map_err(|_| refused())?;
@@ -55,7 +55,7 @@ impl ExternalStorage {
     }
 }
 
-/// The blob's name, if the location lies in the container.
+/// The blob's name, if the location is in the container.
 fn name_in(container: &Url, location: &Url) -> Option<String> {
     let origin = |url: &Url| url[..Position::BeforePath].to_owned();
     let name = location
@@ -95,7 +95,7 @@ impl RecordingSource for ExternalStorage {
         };
         let location = location
             .as_deref()
-            .ok_or_else(|| SourceError::Refused("the event names no place".to_owned()))?;
+            .ok_or_else(|| SourceError::Refused("the event names no location".to_owned()))?;
         let blob = self.blob(location)?;
         let properties = blob
             .get_properties(None)

@@ -1,5 +1,5 @@
-//! Why the storage did not do what was asked, without what nobody may read: transport errors print the URL they went to, and
-//! that may hold the signature of a SAS.
+//! Describes failures of the storage without secrets: transport errors print the URL of the request, and
+//! that may contain the signature of a SAS.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use azure_core::error::ErrorKind;
 use super::status;
 use crate::error_chain::ErrorChain;
 
-/// A failure of the storage: its text, and what a decision may go by.
+/// A failure of the storage: its text, and the cause for decisions.
 #[derive(Debug, thiserror::Error)]
 #[error("{text}")]
 pub struct StorageFailure {
@@ -24,9 +24,9 @@ pub enum Cause {
         status: u16,
         code: String,
     },
-    /// There is no token to ask it with.
+    /// There is no token for the request.
     NoToken,
-    /// It was not reached, or broke off.
+    /// It was not reached, or the connection broke.
     Unreachable,
     Other,
 }
@@ -50,7 +50,7 @@ pub fn redacted(error: &azure_core::Error) -> Box<dyn Error + Send + Sync> {
     Box::new(StorageFailure { text, cause })
 }
 
-/// What a code means for a blob, and the way out: answers that no repetition changes.
+/// What a code means for a blob, and how to fix it: responses that no retry changes.
 fn explained(code: &str) -> Option<&'static str> {
     Some(match code {
         "LeaseIdMissing" | "LeaseIdMismatchWithBlobOperation" | "LeaseAlreadyPresent" => {

@@ -1,4 +1,4 @@
-//! [`DocumentStore`] on a container: a blob a document, `ETag`s as versions.
+//! [`DocumentStore`] on a container: one blob per document, `ETag`s as versions.
 
 use async_trait::async_trait;
 use azure_core::http::Etag;
@@ -69,7 +69,7 @@ fn version(key: &str, action: &'static str, etag: Option<String>) -> Result<Vers
     })
 }
 
-/// A read of a ledger whose container is yet to be created finds nothing.
+/// Treats a missing container as an empty ledger.
 fn if_container<T>(result: azure_core::Result<Option<T>>) -> azure_core::Result<Option<T>> {
     match result {
         Err(error) if has_code(&error, "ContainerNotFound") => Ok(None),
@@ -112,7 +112,8 @@ impl DocumentStore for AzureDocumentStore {
         }
         match result {
             Ok(etag) => Ok(PutOutcome::Written(version(key, "write", etag)?)),
-            // 412 is also the answer to a write that lacks a lease: only these two codes say that the version is another one.
+            // 412 is also the answer to a write that lacks a lease: only these two codes say that the version is
+            // another one.
             Err(error)
                 if ["ConditionNotMet", "BlobAlreadyExists"]
                     .iter()
@@ -143,7 +144,7 @@ impl DocumentStore for AzureDocumentStore {
         let blob = self.container.blob_client(key);
         match if_container(if_there(blob.delete(Some(options)).await)) {
             Ok(_) => Ok(DocumentRemoval::Removed),
-            // A repetition of a removal that took effect may be told so too.
+            // The repetition of a removal that took effect may get this response too.
             Err(error) if has_code(&error, "ConditionNotMet") => Ok(match self.find(key).await? {
                 Some(_) => DocumentRemoval::Changed,
                 None => DocumentRemoval::Removed,

@@ -1,4 +1,4 @@
-//! How recordings are kept in Blob Storage, beyond their bytes.
+//! Storage options for recordings in Blob Storage, beyond their bytes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use azure_storage_blob::models::{
 
 use crate::export::destination::{BlobProperties, Protection};
 
-/// The metadata of a blob that was made without protection that was asked for; its value names what it lacks.
+/// Metadata name on a blob that was created without a requested protection; its value names what it lacks.
 const UNPROTECTED: &str = "unprotected";
 
-/// What a storage may refuse although it keeps the file.
+/// Options that a storage may refuse although it stores the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extra {
     Tags,
@@ -45,7 +45,7 @@ impl Extra {
     }
 }
 
-/// What the settings `VERIFY` and `VAULT_*` ask for.
+/// Options of the settings `VERIFY` and `VAULT_*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AzureVaultOptions {
     /// Read every file back and compare its SHA-256 before it counts as proved.
@@ -59,7 +59,7 @@ pub struct AzureVaultOptions {
 }
 
 impl AzureVaultOptions {
-    /// The same with less of what an account or container may not support, or an identity not be allowed: first each extra
+    /// Weaker options, for an account or container without support or an identity without permission: first each extra
     /// left out alone, tags and tier before protection, then two of them, at last all.
     pub(super) fn weaker(&self) -> Vec<Self> {
         let asked_for = Extra::ALL.into_iter().filter(|extra| self.has(*extra));
@@ -74,7 +74,7 @@ impl AzureVaultOptions {
             omissions.extend(with);
         }
         omissions.retain(|omitted| !omitted.is_empty());
-        // Stable: of as many, those with less to lose come first.
+        // Stable: among equally many, those with less to lose come first.
         omissions.sort_by_key(Vec::len);
         omissions
             .into_iter()
@@ -92,8 +92,8 @@ impl AzureVaultOptions {
         names.join(", ")
     }
 
-    /// The properties of a blob that is made with these options, where others were asked for: what protection it lacks stands
-    /// in its metadata.
+    /// The properties of a blob that is created with these options instead of the requested ones: its missing
+    /// protection is noted in its metadata.
     pub(super) fn note_missing_protection(
         &self,
         asked_for: &Self,
@@ -118,12 +118,12 @@ impl AzureVaultOptions {
         asked_for.any(|extra| self.has(extra))
     }
 
-    /// What is asked for besides the bytes of a file.
+    /// The options besides the bytes of a file.
     pub(super) fn extras(&self) -> impl Iterator<Item = Extra> + use<'_> {
         Extra::ALL.into_iter().filter(|extra| self.has(*extra))
     }
 
-    /// The same with this extra alone.
+    /// These options with this extra alone.
     pub(super) fn only(&self, extra: Extra) -> Self {
         let others = Extra::ALL.into_iter().filter(|other| *other != extra);
         others.fold(self.clone(), Self::without)
@@ -148,7 +148,7 @@ impl AzureVaultOptions {
         self
     }
 
-    /// The same without what an account or container may not support, and an identity not be allowed.
+    /// These options without any that an account or container may lack, or an identity may not be allowed to use.
     #[must_use]
     pub fn plain(&self) -> Self {
         Self {
@@ -157,7 +157,7 @@ impl AzureVaultOptions {
         }
     }
 
-    /// The options of a commit that creates a blob and replaces none. `now`: a retention is counted from it.
+    /// The options of a commit that creates a blob and replaces none. `now`: start of a retention.
     pub(super) fn commit(
         &self,
         properties: &BlobProperties,
@@ -184,7 +184,7 @@ impl AzureVaultOptions {
     }
 }
 
-/// What a blob with this metadata was made without.
+/// Protection that a blob with this metadata was created without.
 pub(super) fn missing_protection(metadata: &HashMap<String, String>) -> Vec<Protection> {
     let names = metadata
         .iter()
@@ -206,7 +206,8 @@ pub(super) fn metadata(properties: &BlobProperties) -> HashMap<String, String> {
 }
 
 /// `name=value&…`, values percent-encoded; characters that tags do not know become `_`
-/// (<https://learn.microsoft.com/rest/api/storageservices/set-blob-tags>: 256 characters of letters, digits and ` +-./:=_`).
+/// (<https://learn.microsoft.com/rest/api/storageservices/set-blob-tags>: 256 characters of letters, digits
+/// and ` +-./:=_`).
 fn tags(properties: &BlobProperties) -> String {
     let known = |c: char| {
         if c.is_ascii_alphanumeric() || " +-./:=_".contains(c) {

@@ -1,5 +1,5 @@
-//! Tries what the settings ask for besides the bytes of a file (tags, tier, retention, legal hold), each on a file of its own
-//! that is removed again. `doctor` asks for it: at the first recording it would be late to learn that a right is missing.
+//! Tries the settings' options besides the bytes of a file (tags, tier, retention, legal hold), each on a file of its
+//! own that is removed again. `doctor` uses it, so that a missing right is found before the first recording.
 
 use std::time::Duration;
 
@@ -18,12 +18,13 @@ use crate::export::destination::{
 };
 use crate::export::layout::BlobName;
 
-/// The shortest retention that is still ahead by a clock that is minutes wrong. It is not locked, and is removed at once.
+/// The shortest retention that is still in the future if a clock is minutes off. It is not locked, and is
+/// removed at once.
 const PROBE_RETENTION: Duration = Duration::from_mins(5);
 const CONTENT: &[u8] = b"written by `recording-vault doctor`; it may be deleted";
 
 impl AzureVault {
-    /// Tries each extra that is asked for.
+    /// Tries each requested extra.
     pub(super) async fn try_each_extra(&self, probe: &BlobName) -> Vec<TriedExtra> {
         let mut tried = Vec::new();
         for extra in self.options.extras() {
@@ -98,7 +99,7 @@ impl AzureVault {
         removing.await.map_err(|error| error.reason())
     }
 
-    /// The time by which a retention is counted.
+    /// The time from which a retention is counted.
     pub(super) fn now(&self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp(self.clock.now().as_second())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)

@@ -1,7 +1,7 @@
 //! [`ExportDestination`] on a container of block blobs.
 //!
-//! The service checks each block's CRC-64 as it comes and names every block in the committed list, so the list it gives
-//! back is its own word on what the blob consists of.
+//! The service checks each block's CRC-64 on arrival and names every block in the committed list, so the list it
+//! returns is its own statement of the blob's content.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -34,9 +34,9 @@ use crate::export::destination::{
 use crate::export::layout::BlobName;
 use crate::store::digest::Sha256Digest;
 
-/// What the names of a blob's own metadata begin with on the wire.
+/// Prefix of a blob's own metadata names on the wire.
 const METADATA_HEADER: &str = "x-ms-meta-";
-/// Touches that are tried in a row while others write the same blob.
+/// Consecutive attempts at a touch while others write the same blob.
 const TOUCHES_TRIED: u32 = 4;
 
 /// A vault in a container.
@@ -75,14 +75,14 @@ impl AzureVault {
         )
     }
 
-    /// Whether blocks are staged under this name whose ids have another length than ours: a blob takes ids of one length only
-    /// (<https://learn.microsoft.com/rest/api/storageservices/put-block>).
+    /// Whether blocks are staged under this name whose ids have another length than ours: a blob takes ids of one
+    /// length only (<https://learn.microsoft.com/rest/api/storageservices/put-block>).
     async fn has_foreign_blocks(&self, name: &BlobName) -> Result<bool, DestinationError> {
         let staged = self.staged_ids(name).await?;
         Ok(staged.iter().any(|id| id.len() != ID_LENGTH))
     }
 
-    /// The ids of all staged blocks, whoever staged them.
+    /// The ids of all staged blocks, from any program.
     async fn staged_ids(&self, name: &BlobName) -> Result<Vec<Vec<u8>>, DestinationError> {
         let failed = failed("list the staged blocks of", name);
         let response = self
@@ -232,7 +232,7 @@ impl ExportDestination for AzureVault {
             .map_err(&failed)?
             .committed_blocks
             .unwrap_or_default();
-        // No committed block: staged blocks only, which is no blob yet, or a blob somebody else put there in one piece.
+        // No committed block: only staged blocks, which are no blob yet, or a blob that another program wrote whole.
         if list.is_empty()
             && !self
                 .container
@@ -273,7 +273,7 @@ impl ExportDestination for AzureVault {
         self.try_each_extra(probe).await
     }
 
-    /// What a commit was made without is in the blob's own metadata: it is there as soon as the blob is.
+    /// Reads the missing protection from the blob's own metadata, which exists as soon as the blob does.
     async fn missing_protection(
         &self,
         name: &BlobName,
@@ -409,7 +409,7 @@ impl ExportDestination for AzureVault {
         let blob = self.container.blob_client(name.as_str());
         match if_there(blob.delete(Some(options)).await) {
             Ok(_) => Ok(RemoveOutcome::Removed),
-            // A repetition of a removal that took effect may be told so too.
+            // The repetition of a removal that took effect may get this response too.
             Err(error) if is_changed(&error) => Ok(match self.version(name).await? {
                 Some(_) => RemoveOutcome::Changed,
                 None => RemoveOutcome::Removed,
@@ -435,7 +435,7 @@ impl ExportDestination for AzureVault {
                 Ok(Some(_)) => return Ok(TouchOutcome::Touched),
                 Ok(None) => return Ok(TouchOutcome::NotThere),
                 Err(error) if is_protected(&error) => return Ok(TouchOutcome::Protected),
-                // Another write came in between; whether it was a repetition of this one is unknown.
+                // Another write happened in between; whether it was a repetition of this one is unknown.
                 Err(error) if is_changed(&error) => {}
                 Err(error) => return Err(failed(error)),
             }
@@ -443,7 +443,7 @@ impl ExportDestination for AzureVault {
         Err(DestinationError {
             action: "touch",
             name: name.clone(),
-            source: "too many others write it at the same time".into(),
+            source: "it has too many concurrent writers".into(),
         })
     }
 

@@ -1,4 +1,4 @@
-//! [`DocumentStore`] on a directory: any number of processes of one machine may share it.
+//! [`DocumentStore`] on a directory: any number of processes on one machine may share it.
 //!
 //! A conditional write holds the lock of its key's shard while it compares and renames. The kernel drops the lock of a
 //! killed process, so nothing has to be cleaned up.
@@ -27,7 +27,7 @@ pub struct DirectoryDocumentStore {
 }
 
 impl DirectoryDocumentStore {
-    /// A store in `root`, which is created when the first document comes.
+    /// A store in `root`, which is created with the first document.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -57,7 +57,7 @@ impl DirectoryDocumentStore {
         if safe {
             Ok(self.root.join(key))
         } else {
-            Err(io::Error::other("the key is no safe name"))
+            Err(io::Error::other("the key is not a safe name"))
         }
     }
 
@@ -99,7 +99,7 @@ impl DirectoryDocumentStore {
         Ok(PutOutcome::Written(version_of(content)))
     }
 
-    /// Folders are descended into in order, and only until there are enough: what a list costs is its folder, not the vault.
+    /// Descends into folders in order, and only until there are enough keys: a list costs its folder, not the vault.
     fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Vec<String>> {
         let (folder, _) = prefix.rsplit_once('/').unwrap_or_default();
         let keys_to_list = KeysToList {
@@ -107,7 +107,7 @@ impl DirectoryDocumentStore {
             after: after.unwrap_or_default(),
         };
         let mut keys = Vec::new();
-        // A stack: what is to come first lies on top.
+        // A stack: the next one is on top.
         let mut ahead = vec![if folder.is_empty() {
             String::new()
         } else {
@@ -158,7 +158,7 @@ impl DirectoryDocumentStore {
     }
 }
 
-/// Documents that change carry the id of each write, so no two writes of one have the same content.
+/// Documents that change contain the id of each write, so no two writes of one have the same content.
 fn version_of(content: &[u8]) -> Version {
     Version(Sha256Digest::of(content).to_string())
 }

@@ -35,7 +35,7 @@ pub struct DirectoryVault {
 }
 
 impl DirectoryVault {
-    /// A vault in `root`, which is created when the first file comes.
+    /// A vault in `root`, which is created with the first file.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -89,7 +89,7 @@ impl DirectoryVault {
     fn assemble(&self, name: &BlobName, blocks: &[BlockId]) -> io::Result<CommitOutcome> {
         let target = self.file(name);
         let staging = self.staging(name);
-        // One commit at a time: the block list has to be that of the file that wins.
+        // One commit at a time: the block list must be that of the file that wins.
         let _lock = self.lock(name)?;
         if target.try_exists()? {
             clear(&staging);
@@ -154,7 +154,7 @@ impl DirectoryVault {
     fn listed(&self, after: Option<&BlobName>, limit: usize) -> io::Result<Vec<ListedBlob>> {
         let names = self.names(after, limit)?.into_iter();
         let listed = names.map(|name| {
-            // One that was removed meanwhile is not there.
+            // One that was removed meanwhile is skipped.
             let found = if_there(fs::metadata(self.file(&name)))?;
             Ok(found.map(|found| ListedBlob {
                 size_bytes: found.len(),
@@ -176,7 +176,7 @@ impl DirectoryVault {
         Ok(file)
     }
 
-    /// Gives a synced temporary file its name, unless a file of that name is there.
+    /// Gives a synced temporary file its name, unless a file of that name exists.
     fn persist_new(&self, file: NamedTempFile, target: &Path) -> io::Result<CommitOutcome> {
         ensure_folder(&self.root, target)?;
         match file.persist_noclobber(target) {
@@ -192,15 +192,15 @@ impl DirectoryVault {
     }
 }
 
-/// Throws away what was staged for a file that is committed. Another writer may be at work there; it will find the file,
-/// and what it leaves behind is waste and no danger.
+/// Discards what was staged for a committed file. Another writer may still be working there; it will find the file,
+/// and what it leaves behind is harmless waste.
 fn clear(staging: &Path) {
     if let Err(error) = if_there(fs::remove_dir_all(staging)) {
         tracing::debug!(folder = %staging.display(), %error, "Could not clear a staging folder");
     }
 }
 
-/// Copies a staged block; one that has rotted is thrown away, so that it is fetched again.
+/// Copies a staged block. A corrupt one is discarded, so that it is fetched again.
 fn append_block(path: &Path, id: &BlockId, into: &mut File) -> io::Result<()> {
     let mut block = File::open(path)?;
     let mut checksum = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc64Nvme);
@@ -224,7 +224,7 @@ fn append_block(path: &Path, id: &BlockId, into: &mut File) -> io::Result<()> {
     )))
 }
 
-/// The next piece of a file, and the file behind it.
+/// The next piece of a file, and the rest of the file.
 fn piece_of(mut file: io::Take<File>) -> io::Result<Option<(Bytes, io::Take<File>)>> {
     let mut piece = Vec::with_capacity(COPY_BUFFER);
     io::Read::by_ref(&mut file)
@@ -272,7 +272,7 @@ impl ExportDestination for DirectoryVault {
             };
             let mut ids = Vec::new();
             for entry in entries {
-                // Names that are no id are leftovers of a killed writer; the next commit removes them.
+                // Names that are not ids are leftovers of a killed writer; the next commit removes them.
                 ids.extend(entry?.file_name().to_str().and_then(id_of_file));
             }
             Ok(ids)

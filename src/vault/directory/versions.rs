@@ -1,5 +1,5 @@
-//! Versions of a directory vault's files: what the file system tells of a file, without reading it. The caller holds the lock
-//! of the file's name.
+//! Versions of a directory vault's files: what the file system reports for a file, without reading it. The caller holds
+//! the lock of the file's name.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 use super::if_there;
 use crate::export::destination::{BlobVersion, TouchOutcome};
 
-/// File systems that keep times more coarsely than in nanoseconds still tell two times apart that differ by this much.
+/// File systems with times coarser than nanoseconds still distinguish two times that differ by this much.
 const TOUCH_STEP: Duration = Duration::from_millis(10);
 
-/// The version of a file, if there is one.
+/// The version of a file, if it exists.
 pub(super) fn of(path: &Path) -> io::Result<Option<BlobVersion>> {
     let Some(found) = if_there(fs::metadata(path))? else {
         return Ok(None);
@@ -25,7 +25,7 @@ pub(super) fn of(path: &Path) -> io::Result<Option<BlobVersion>> {
     Ok(Some(BlobVersion(text)))
 }
 
-/// Gives a file another version by its time of modification.
+/// Gives a file a new version by its time of modification.
 pub(super) fn touch(path: &Path) -> io::Result<TouchOutcome> {
     let Some(file) = if_there(File::open(path))? else {
         return Ok(TouchOutcome::NotThere);

@@ -1,26 +1,26 @@
-//! Whether an event tells of the document's file, of one beside it, or of another. Pure.
+//! Decides whether an event announces the document's file, a known further file, or another one. Pure.
 
 use super::OtherFile;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
 use crate::export::state::ChunkState;
 use crate::recording::{AnnouncedFile, ChunkEnd, FileNumber, names_own_object};
 
-/// Which file an event tells of.
+/// The file that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Told {
     OwnFile,
     /// One that an event announced before.
     Known(FileNumber),
     Another(OtherFile),
-    /// Of a document whose files are being removed, or that lies where nothing is copied from.
+    /// Of a document whose files are being removed, or that is in storage that nothing is copied from.
     NotExported,
 }
 
-/// Which file of a known document an event tells of.
+/// Returns which file of a known document an event announces.
 pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
     let own = AnnouncedFile::of(&entry.chunk);
     let is_own_place = is_place_of(entry, newer);
-    // Nothing of it is in a vault yet: what is exported is what lies there then.
+    // Nothing of it is in a vault yet: the export takes the file as it is then.
     let has_copy = match &entry.state {
         ChunkState::Exported { .. }
         | ChunkState::SourceDeleted { .. }
@@ -58,13 +58,13 @@ pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
     })
 }
 
-/// `ChunkIsBeingRecorded` that comes after the final event tells of nothing that is not known.
+/// Whether this is a `ChunkIsBeingRecorded` after the final event, which adds nothing new.
 fn is_late_word_of_growth(own: &AnnouncedFile, newer: &AnnouncedFile) -> bool {
     newer.end() == ChunkEnd::BeingRecorded && own.end() == ChunkEnd::Final
 }
 
-/// Whether an event names the place of the document's file. Where none was named, and nobody has been at it, the document's own
-/// object is that place.
+/// Whether an event names the location of the document's file. If none was named and it was never claimed, the
+/// document's own object is that location.
 fn is_place_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> bool {
     let known = &entry.chunk.locations;
     let is_first_place = known.content.is_none()
@@ -73,7 +73,7 @@ fn is_place_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> bool {
     known.is_same_place(&newer.locations) || is_first_place
 }
 
-/// Adds what an event tells of a file that is known already; one that could not be had is tried again.
+/// Adds what an event reports for a known file. One that could not be read is retried.
 pub(super) fn tell_again(entry: &mut LedgerEntry, number: FileNumber, newer: FurtherFile) {
     let Some(known) = entry.further_mut(number) else {
         return;
@@ -94,7 +94,7 @@ pub(super) fn tell_again(entry: &mut LedgerEntry, number: FileNumber, newer: Fur
     }
 }
 
-/// Adds a file. Where nobody has been at the document yet, its own object comes first. `None`: it has as many as are exported.
+/// Adds a file. If the document was never claimed, its own object comes first. `None`: it has the maximum number.
 pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option<()> {
     let number = entry.free_number()?;
     let document = &entry.chunk.document_id;
@@ -111,7 +111,7 @@ pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option
         announced = FurtherFile::new(first, entry.recorded_at, entry.surely_gone_at);
     }
     announced.file.number = number;
-    // With another place known, what was accepted is to be looked at again.
+    // With another location known, what was accepted must be reviewed again.
     entry.accepted_place = None;
     entry.further.push(announced);
     Some(())
