@@ -167,6 +167,8 @@ impl Delivery<'_> {
                 Arrival::Alone => {
                     warn!(event = %digest, "Two processes ended while they took an event; it is taken alone");
                     let _turn = intake.turns.alone().await;
+                    // Only now: a process that ends while it waits does not end over this event.
+                    intake.ledger.mark_alone(digest, token).await?;
                     self.record_bare(event).await?;
                     self.process(event).await.map(drop)
                 }

@@ -130,7 +130,7 @@ impl ChunkLedger {
                         token,
                         process,
                         at_work_until: at_work_until(now),
-                        is_alone: arrival == Arrival::Alone,
+                        is_alone: false,
                     });
                     Decision::Write(arrivals, arrival)
                 };
@@ -145,6 +145,25 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails.
     pub async fn renew_arrival(&self, event: Sha256Digest, token: Uuid) -> Result<(), LedgerError> {
+        self.change_arrival(event, token, |_| {}).await
+    }
+
+    /// Notes that nothing else is processed beside an event now.
+    ///
+    /// # Errors
+    /// When the storage fails: the event must then be delivered again.
+    pub async fn mark_alone(&self, event: Sha256Digest, token: Uuid) -> Result<(), LedgerError> {
+        self.change_arrival(event, token, |own| own.is_alone = true)
+            .await
+    }
+
+    /// Changes an arrival, and renews it.
+    async fn change_arrival(
+        &self,
+        event: Sha256Digest,
+        token: Uuid,
+        change: impl Fn(&mut NotedArrival) + Send + Sync,
+    ) -> Result<(), LedgerError> {
         let until = at_work_until(self.clock.now());
         self.entries
             .change(&begun_key(event), |known: Option<&Arrivals>| {
@@ -154,6 +173,7 @@ impl ChunkLedger {
                     .iter_mut()
                     .find(|arrival| arrival.token == token)?;
                 own.at_work_until = until;
+                change(own);
                 Some(arrivals)
             })
             .await?;
