@@ -10,7 +10,7 @@ use crate::export::ledger::{
     Admission, Circumstances, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
 };
 use crate::metrics;
-use crate::recording::{IncomingEvent, MOST_FILES, RecordingChunk, RecordingFileStatusUpdated};
+use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
 use serde_json::Value;
 
 /// The owner of the files that an event announces.
@@ -68,19 +68,7 @@ impl Delivery<'_> {
         for chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
             let id = chunk.document_id.clone();
             match self.record_chunk(chunk, origin, logging).await {
-                Ok(Recorded::NotAdmitted) => problems.add(|| {
-                    format!("chunk `{id}` is known already, and this event names another location for it, which is not one of ACS's")
-                }),
-                Ok(Recorded::TooManyFiles) => problems.add(|| {
-                    format!("chunk `{id}` has {MOST_FILES} files already, and this event announces another")
-                }),
-                Ok(
-                    Recorded::New
-                    | Recorded::AlreadyKnown
-                    | Recorded::OtherFile(_)
-                    | Recorded::Erased
-                    | Recorded::LeftToErasure,
-                ) => {}
+                Ok(recorded) => problems.add_conflict(&id, recorded),
                 Err(error) => failed = Some(error),
             }
         }
@@ -168,11 +156,13 @@ impl Delivery<'_> {
             return Ok(());
         };
         let origin = self.origin_of(announcement, &update).await;
+        let mut failed = None;
         for mut chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
             chunk.other.clear();
-            self.record_chunk(chunk, origin, Logging::Together).await?;
+            let recorded = self.record_chunk(chunk, origin, Logging::Together).await;
+            failed = recorded.err().or(failed);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     /// Records what an event announces in the register. `None`: whether its recording was erased is unknown, and Event

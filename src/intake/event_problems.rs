@@ -1,11 +1,13 @@
 //! The problems of the chunks of one event: one sentence of bounded length, however many there are.
 
-use crate::recording::RecordingFileStatusUpdated;
+use crate::export::ledger::Recorded;
+use crate::recording::{DocumentId, MOST_FILES, RecordingFileStatusUpdated};
 
 /// Invalid chunks of one event that are named.
 const NAMED: usize = 5;
 
 /// The first problems of an event, and how many there are.
+#[derive(Default)]
 pub(super) struct EventProblems {
     named: Vec<String>,
     count: usize,
@@ -26,7 +28,24 @@ impl EventProblems {
         }
     }
 
-    pub fn add(&mut self, problem: impl FnOnce() -> String) {
+    /// Adds a chunk whose file could not be recorded, because of what is known of the chunk.
+    pub fn add_conflict(&mut self, id: &DocumentId, recorded: Recorded) {
+        match recorded {
+            Recorded::NotAdmitted => self.add(|| {
+                format!("chunk `{id}` is known already, and this event names another location for it, which is not one of ACS's")
+            }),
+            Recorded::TooManyFiles => self.add(|| {
+                format!("chunk `{id}` has {MOST_FILES} files already, and this event announces another")
+            }),
+            Recorded::New
+            | Recorded::AlreadyKnown
+            | Recorded::OtherFile(_)
+            | Recorded::Erased
+            | Recorded::LeftToErasure => {}
+        }
+    }
+
+    fn add(&mut self, problem: impl FnOnce() -> String) {
         self.count += 1;
         if self.named.len() < NAMED {
             self.named.push(problem());

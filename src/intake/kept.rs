@@ -1,7 +1,9 @@
 //! Continues events that are kept whole: those with more chunks than one delivery takes, and those that were set aside.
 
+use serde_json::Value;
 use tracing::{error, info, warn};
 
+use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, Delivery, Intake, Logging, Origin};
 use crate::error_chain::ErrorChain;
 use crate::export::Budget;
@@ -63,6 +65,11 @@ impl Intake {
         let mut delivery = self.begin(Origin::Replay);
         delivery.record_bare(&kept.event).await?;
         let chunk_count = delivery.process(&kept.event).await?;
+        if let Some(why) = delivery.again.take() {
+            // Some of its chunks may not be recorded: the kept event, its poison and its arrivals stay.
+            warn!(event = %event, error = why, "A set-aside event is retried later");
+            return Ok(());
+        }
         if chunk_count <= CHUNKS_AT_ONCE {
             self.ledger.finish_kept_event(event).await?;
         }
@@ -85,31 +92,63 @@ impl Delivery<'_> {
         budget: Budget,
     ) -> Result<(), LedgerError> {
         let ledger = &self.intake.ledger;
-        let Ok(IncomingEvent::RecordingFileStatusUpdated(mut update)) =
-            IncomingEvent::parse(&kept.event)
-        else {
-            return ledger.finish_kept_event(event).await;
+        let mut update = match IncomingEvent::parse(&kept.event) {
+            Ok(IncomingEvent::RecordingFileStatusUpdated(update)) => update,
+            other => {
+                let why = other
+                    .err()
+                    .map_or_else(String::new, |why| format!(": {why}"));
+                let reason = format!("the rest of its chunks cannot be read{why}");
+                self.keep_poison(&kept.event, &reason).await?;
+                return ledger.finish_kept_event(event).await;
+            }
         };
         let count = update.chunks.len();
         let Some(announcement) = self.look_up(&update).await else {
             return Ok(());
         };
         let origin = self.origin_of(announcement, &update).await;
+        let (mut problems, mut failed) = (EventProblems::default(), None);
         let mut done = kept.next;
         for chunk in update.chunks.drain(..).skip(kept.next) {
-            self.record_chunk(chunk, origin, Logging::Together).await?;
+            let id = chunk.document_id.clone();
+            match self.record_chunk(chunk, origin, Logging::Together).await {
+                Ok(recorded) => problems.add_conflict(&id, recorded),
+                Err(error) => failed = Some(error),
+            }
             done += 1;
-            if done.is_multiple_of(CHUNKS_AT_ONCE) || budget.is_spent() {
-                ledger.advance_kept_event(event, done).await?;
+            let is_spent = budget.is_spent();
+            if is_spent || done.is_multiple_of(CHUNKS_AT_ONCE) {
+                self.keep_problems(&kept.event, &mut problems).await?;
+                // Never past a chunk that failed.
+                if failed.is_none() {
+                    ledger.advance_kept_event(event, done).await?;
+                }
             }
-            if budget.is_spent() && done < count {
-                return Ok(());
+            if is_spent && done < count {
+                return failed.map_or(Ok(()), Err);
             }
+        }
+        self.keep_problems(&kept.event, &mut problems).await?;
+        if let Some(error) = failed {
+            return Err(error);
         }
         info!(
             chunks = count,
             "Recorded the rest of the chunks of one event"
         );
         ledger.finish_kept_event(event).await
+    }
+
+    /// Keeps an event as poison if some of its chunks conflict with what is known; does so before its progress is noted.
+    async fn keep_problems(
+        &mut self,
+        event: &Value,
+        problems: &mut EventProblems,
+    ) -> Result<(), LedgerError> {
+        match std::mem::take(problems).reason() {
+            Some(reason) => self.keep_poison(event, &reason).await,
+            None => Ok(()),
+        }
     }
 }

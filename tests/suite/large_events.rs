@@ -1,5 +1,7 @@
 //! Events that are too large for one delivery, that end the process, that cannot be read, or that nobody asked for.
 
+mod continued;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +43,15 @@ impl World {
 
     /// A process whose ledger requests go through this store.
     fn intake_through(&self, store: Arc<dyn DocumentStore>) -> Intake {
+        self.intake_with(store, self.store.clone())
+    }
+
+    /// A process whose requests go through these stores.
+    fn intake_with(
+        &self,
+        store: Arc<dyn DocumentStore>,
+        register: Arc<dyn DocumentStore>,
+    ) -> Intake {
         let clock: Arc<dyn Clock> = self.clock.clone();
         let key = "a2V5".parse().expect("it is base64");
         let endpoint = "http://127.0.0.1:9".parse().expect("it is a URL");
@@ -51,8 +62,7 @@ impl World {
             requires_consent: false,
             missing_after: Duration::from_mins(30),
         };
-        let shared: Arc<dyn DocumentStore> = self.store.clone();
-        let control = RecordingControl::new(client, shared, Arc::clone(&clock), policy);
+        let control = RecordingControl::new(client, register, Arc::clone(&clock), policy);
         let source: Arc<dyn RecordingSource> = Arc::new(FakeSource::default());
         let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
         Intake::new(&ledger, &Arc::new(control), &source, None, &clock)
@@ -154,6 +164,43 @@ async fn an_event_that_ends_each_process_is_set_aside_and_the_sweep_takes_it_whe
         .expect("the ledger works");
     assert_eq!(world.chunk_count().await, 2);
     assert_eq!(world.kept("poison/").await + world.kept("events/").await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_while_an_event_waits_to_be_taken_alone_does_not_count_against_it() {
+    let world = World::new();
+    let event = event_of("innocent", 1, 70 << 10);
+    for _ in 0..2 {
+        world.ends_over(&event).await;
+    }
+    let held = HeldStore::holding(&world.store, Kind::Put, "chunks/", 0);
+    let intake: &'static Intake = Box::leak(Box::new(world.intake_through(held.clone())));
+    let (killer, waiting): (&'static Value, &'static Value) = (
+        Box::leak(Box::new(event_of("killer", 1, 0))),
+        Box::leak(Box::new(event.clone())),
+    );
+    let deliver = |event: &'static Value| {
+        Box::pin(async move {
+            let mut delivery = intake.begin(Origin::EventGrid);
+            delivery.take_all(std::slice::from_ref(event)).await
+        })
+    };
+    let (mut killing, mut waiting) = (deliver(killer), deliver(waiting));
+    tokio::select! {
+        biased;
+        () = held.reached() => {}
+        _ = &mut killing => panic!("its write is held"),
+    }
+    tokio::select! {
+        biased;
+        _ = &mut waiting => panic!("another event is taken"),
+        () = tokio::time::sleep(Duration::from_millis(100)) => {}
+    }
+    std::mem::forget((killing, waiting));
+    world.clock.advance(Duration::from_secs(10));
+
+    let (recorded, unreadable) = take(&world.intake(), &event).await;
+    assert_eq!((recorded.len(), unreadable.len()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
