@@ -59,6 +59,9 @@ pub use poison::{ErasedEvents, PoisonDropped};
 pub use rebuilding::Rebuilt;
 pub use sweeps::{LastSweep, OverdueSweep};
 
+const POISON: &str = "poison/";
+const DISMISSED: &str = "dismissed/";
+
 const CHUNKS: &str = "chunks/";
 
 /// Ledger of all chunks and the state of each.

@@ -4,7 +4,6 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tracing::info;
 
 use super::Intake;
 use crate::export::ledger::LedgerError;
@@ -57,12 +56,6 @@ impl Intake {
             .ledger
             .drop_old_poison(keep_poison_for, after, LOOKED_AT);
         let dropped = dropping.await?;
-        if dropped.count > 0 {
-            info!(
-                events = dropped.count,
-                "Removed events from poison that are older than POISON_RETENTION"
-            );
-        }
         let next_at = match &dropped.next {
             Some(_) => None,
             None => now.checked_add(EVERY).ok(),

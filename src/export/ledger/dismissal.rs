@@ -7,14 +7,11 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::poison::POISON;
-use super::{ChunkLedger, LedgerError};
+use super::{ChunkLedger, DISMISSED, LedgerError, POISON};
 use crate::recording::Acknowledgement;
 use crate::store::audit::{AuditAction, Operator};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
-
-pub(super) const DISMISSED: &str = "dismissed/";
 
 /// Outcome of a dismissal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

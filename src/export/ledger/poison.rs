@@ -12,12 +12,11 @@ use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::{ChunkLedger, LedgerError};
+use super::{ChunkLedger, DISMISSED, LedgerError, POISON};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
 use crate::store::index::Count;
 
-pub(super) const POISON: &str = "poison/";
 /// Limit of kept events.
 const MOST_POISON: usize = 10_000;
 /// Other processes keep poison too: it is counted again after this time.
@@ -187,11 +186,7 @@ impl ChunkLedger {
         spared: &[String],
     ) -> Result<ErasedEvents, LedgerError> {
         let mut erased = ErasedEvents::default();
-        for prefix in [
-            POISON,
-            super::dismissal::DISMISSED,
-            super::kept_events::EVENTS,
-        ] {
+        for prefix in [POISON, DISMISSED, super::kept_events::EVENTS] {
             for name in self.names(prefix).await? {
                 let key = format!("{prefix}{name}.json");
                 let Some(stored) = self.store.find(&key).await? else {
@@ -244,6 +239,11 @@ impl ChunkLedger {
             if kept_at.is_some_and(|at| is_old(&at)) {
                 self.store.remove_unchanged(key, &stored.version).await?;
                 self.poison_room.set(None);
+                let name = key.trim_start_matches(POISON).trim_end_matches(".json");
+                tracing::warn!(
+                    event = name,
+                    "Removed an event from poison that is older than POISON_RETENTION and was neither replayed nor dismissed"
+                );
                 count += 1;
             }
         }
