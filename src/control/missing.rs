@@ -5,6 +5,7 @@ use tracing::error;
 
 use super::RecordingControl;
 use super::entry::RegisteredRecording;
+use super::register::AwaitedAccount;
 use crate::export::Budget;
 use crate::metrics;
 use crate::store::documents::DocumentError;
@@ -19,14 +20,23 @@ impl RecordingControl {
     pub async fn report_missing(&self, budget: Budget) -> Result<u64, DocumentError> {
         let now = self.clock.now();
         let mut reported = 0;
+        let mut after: Option<String> = None;
         loop {
-            let due = self.register.overdue(now, PAGE).await?;
+            let due = self.register.overdue(now, after.as_deref(), PAGE).await?;
             let is_last = due.len() < PAGE;
+            after = due.last().map(|awaited| awaited.marker.clone());
             for awaited in due {
                 if budget.is_spent() {
                     return Ok(reported);
                 }
-                reported += u64::from(self.report_one(awaited.recording, now).await?);
+                match awaited.account {
+                    AwaitedAccount::Readable(recording) => {
+                        reported += u64::from(self.report_one(&recording, now).await?);
+                    }
+                    AwaitedAccount::Gone => {}
+                    // A later sweep looks again.
+                    AwaitedAccount::Unreadable => continue,
+                }
                 self.register.no_longer_awaited(&awaited.marker).await?;
             }
             if is_last {
@@ -37,12 +47,12 @@ impl RecordingControl {
 
     async fn report_one(
         &self,
-        recording: Option<RegisteredRecording>,
+        recording: &RegisteredRecording,
         now: Timestamp,
     ) -> Result<bool, DocumentError> {
-        let Some(recording) = recording.filter(RegisteredRecording::is_awaited) else {
+        if !recording.is_awaited() {
             return Ok(false);
-        };
+        }
         metrics::RECORDINGS_MISSING.increment(&[]);
         let id = &recording.recording_id;
         error!(

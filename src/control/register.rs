@@ -48,8 +48,16 @@ pub struct RecordingRegister {
 
 /// A recording whose files are overdue.
 pub struct Awaited {
-    pub recording: Option<RegisteredRecording>,
+    pub account: AwaitedAccount,
     pub marker: String,
+}
+
+/// The account of a recording whose files are overdue.
+pub enum AwaitedAccount {
+    Readable(Box<RegisteredRecording>),
+    Gone,
+    /// Its marker is the only trace of it, and stays.
+    Unreadable,
 }
 
 impl RecordingRegister {
@@ -236,17 +244,18 @@ impl RecordingRegister {
         Ok(())
     }
 
-    /// Returns recordings whose files should have been announced by now, at most `limit`.
+    /// Returns recordings whose files should have been announced by now, at most `limit`, after that marker.
     ///
     /// # Errors
-    /// When the storage fails or an account is unreadable.
+    /// When the storage fails.
     pub async fn overdue(
         &self,
         now: Timestamp,
+        after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Awaited>, DocumentError> {
         let mut overdue = Vec::new();
-        for marker in self.documents.store.list(AWAITING, None, limit).await? {
+        for marker in self.documents.store.list(AWAITING, after, limit).await? {
             let parts = marker
                 .strip_prefix(AWAITING)
                 .and_then(|rest| rest.split_once('-'));
@@ -259,14 +268,17 @@ impl RecordingRegister {
             {
                 break;
             }
-            let recording = match self.documents.find(&account_key(name)).await {
+            let account = match self.documents.find(&account_key(name)).await {
                 Err(DocumentError::Corrupt { key, source }) => {
                     tracing::error!(key, error = %ErrorChain(&source), "Could not check whether a recording's files were announced: its account is not readable");
-                    None
+                    AwaitedAccount::Unreadable
                 }
-                found => found?,
+                found => match found? {
+                    Some(recording) => AwaitedAccount::Readable(Box::new(recording)),
+                    None => AwaitedAccount::Gone,
+                },
             };
-            overdue.push(Awaited { recording, marker });
+            overdue.push(Awaited { account, marker });
         }
         Ok(overdue)
     }

@@ -8,7 +8,7 @@ use recording_vault::control::entry::Erased;
 use recording_vault::control::state::RecordingState;
 use recording_vault::export::Budget;
 use recording_vault::recording::RecordingId;
-use recording_vault::store::document_store::DocumentStore as _;
+use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -68,6 +68,38 @@ async fn an_event_without_chunks_does_not_keep_missing_files_from_being_reported
         .await;
     assert_eq!(missing.expect("the store works"), 1);
     assert!(world.account(&id).await.is_missing());
+}
+
+#[tokio::test]
+async fn a_recording_whose_account_is_not_readable_is_looked_at_again_and_holds_up_no_other() {
+    let world = World::new().await;
+    let first = world.recording().await;
+    world.control.stop(&first, &API).await.expect("ACS stops");
+    let keys = world.store.list("recordings/", None, 10).await;
+    let account = keys.expect("memory works").swap_remove(0);
+    let readable = world.document(&account).await.expect("it is there");
+    let put = async |content: String| {
+        let store = &world.store;
+        store.remove(&account).await.expect("memory works");
+        let put = store.put(&account, content.into(), Precondition::Absent);
+        put.await.expect("memory works");
+    };
+    let report = async || {
+        let budget = Budget::of(Duration::from_secs(30));
+        let reported = world.control.report_missing(budget).await;
+        reported.expect("the store works")
+    };
+    world.pass(60);
+    let second = world.recording().await;
+    world.control.stop(&second, &API).await.expect("ACS stops");
+    put("{".to_owned()).await;
+    world.pass(31 * 60);
+    assert_eq!(report().await, 1);
+    assert!(world.account(&second).await.is_missing());
+    put(readable).await;
+    assert_eq!(report().await, 1);
+    assert!(world.account(&first).await.is_missing());
+    assert_eq!(report().await, 0);
 }
 
 #[tokio::test]
