@@ -96,6 +96,26 @@ async fn no_sweep_is_started_where_one_came_or_anybody_may_ask(
     assert!(!world.console().contains(OVERDUE), "{}", world.console());
 }
 
+#[rstest::rstest]
+#[case::chunks("open")]
+#[case::running_recordings("running")]
+#[case::missing_recordings("awaiting")]
+#[tokio::test]
+async fn a_sweep_that_could_not_look_is_not_noted_as_one(#[case] folder: &str) {
+    let world = World::new().await;
+    let ledger = world.vault.with_file_name("vault-ledger");
+    let last_sweep = || fs::exists(ledger.join("last-sweep.json")).expect("the folder is ours");
+    let unlistable = ledger.join(folder);
+    fs::create_dir_all(&ledger).expect("the folder is ours");
+    fs::write(&unlistable, "").expect("the folder is ours");
+    let timer = json!({"Data": {"timer": {}}, "Metadata": {}}).to_string();
+    world.envelope("ExportSweep", timer).await;
+    assert!(!last_sweep());
+    fs::remove_file(&unlistable).expect("the folder is ours");
+    world.sweep().await;
+    assert!(last_sweep());
+}
+
 #[tokio::test]
 async fn a_sweep_waits_for_the_claim_of_a_process_that_was_killed() {
     let world = World::with(&[("CLAIM_TTL", "3s"), ("EVENT_BUDGET", "10s")]).await;
