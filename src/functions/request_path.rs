@@ -35,6 +35,8 @@ pub enum InvalidPath {
         "An id in the path holds `%` after it was decoded. Encode an id once: `/` as `%2F`, `+` as `%2B`, `=` as `%3D`."
     )]
     EncodedTwice,
+    #[error("The path is too long.")]
+    TooLong,
 }
 
 /// Serves `routes` with the normalized path of every request.
@@ -89,7 +91,8 @@ fn one_form(uri: &Uri, form: HostForm) -> Result<Uri, InvalidPath> {
         .map_or_else(String::new, |query| format!("?{query}"));
     let path: PathAndQuery = format!("/{path}{query}")
         .parse()
-        .expect("encoded segments and a query that was one are a path and a query");
+        // Encoded segments and a query that was one are a path and a query; only their length can be refused.
+        .map_err(|_| InvalidPath::TooLong)?;
     let mut parts = uri.clone().into_parts();
     parts.path_and_query = Some(path);
     Ok(Uri::from_parts(parts).expect("only the path is another"))
@@ -163,6 +166,12 @@ mod tests {
         for form in [HostForm::Direct, HostForm::Forwarded] {
             assert_eq!(arrived(path, form), Err(InvalidPath::EncodedTwice));
         }
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_once_it_is_encoded_is_refused() {
+        let path = format!("/api/recordings/{}", "+".repeat(30_000));
+        assert_eq!(arrived(&path, HostForm::Direct), Err(InvalidPath::TooLong));
     }
 
     #[rstest::rstest]
