@@ -122,11 +122,13 @@ impl AuditLog {
     }
 }
 
+/// Every end of one log that a checkpoint has: the number of its document then, and the document's SHA-256.
+type Ends = BTreeMap<u64, Sha256Digest>;
+
 struct CheckpointWalk {
     report: AuditReport,
     end: ChainEnd,
-    /// The last end of each log.
-    ends: BTreeMap<WriterName, LogEnd>,
+    ends: BTreeMap<WriterName, Ends>,
 }
 
 impl Default for CheckpointWalk {
@@ -180,23 +182,27 @@ impl CheckpointWalk {
     }
 
     fn extend(&mut self, number: u64, writer: WriterName, end: LogEnd) {
-        if let Some(before) = self.ends.get(&writer)
-            && before.number > end.number
-        {
-            let (was, is) = (before.number, end.number);
+        let ends = self.ends.entry(writer.clone()).or_default();
+        let last = ends.last_key_value().map_or(0, |(last, _)| *last);
+        let known = *ends.entry(end.number).or_insert(end.sha256);
+        let document = end.number;
+        if last > document {
             self.problem(format!(
-                "checkpoint {number} has log {writer} end at {is}, and one before has {was}"
+                "checkpoint {number} has log {writer} end at {document}, and one before has {last}"
             ));
-            return;
         }
-        self.ends.insert(writer, end);
+        if known != end.sha256 {
+            self.problem(format!(
+                "checkpoint {number} has another document {document} of log {writer} than one before"
+            ));
+        }
     }
 }
 
 struct LogWalk {
     report: AuditReport,
     /// Ends of logs in checkpoints that were not checked yet.
-    expected: BTreeMap<WriterName, LogEnd>,
+    expected: BTreeMap<WriterName, Ends>,
     current: Option<CurrentLog>,
 }
 
@@ -204,7 +210,7 @@ struct CurrentLog {
     writer: WriterName,
     end: ChainEnd,
     state: LogState,
-    expected: Option<LogEnd>,
+    expected: Ends,
 }
 
 impl LogWalk {
@@ -227,7 +233,7 @@ impl LogWalk {
             self.end_log();
             self.report.logs += 1;
             self.current = Some(CurrentLog {
-                expected: self.expected.remove(&position.writer),
+                expected: self.expected.remove(&position.writer).unwrap_or_default(),
                 writer: position.writer.clone(),
                 end: ChainEnd::START,
                 state: LogState::Open,
@@ -242,11 +248,7 @@ impl LogWalk {
         let records = log.follow(&position, content, &mut self.report);
         self.report.documents += 1;
         self.report.records += records.len() as u64;
-        if log
-            .expected
-            .as_ref()
-            .is_none_or(|end| position.number > end.number)
-        {
+        if last_of(&log.expected).is_none_or(|last| position.number > last) {
             self.report.records_after_newest += records.len() as u64;
         }
         for record in records {
@@ -259,22 +261,22 @@ impl LogWalk {
         let Some(log) = self.current.take() else {
             return;
         };
-        if let Some(expected) = log.expected.filter(|end| end.number > log.end.number) {
+        if let Some(last) = last_of(&log.expected).filter(|last| *last > log.end.number) {
             self.report.problems.push(format!(
-                "log {} ends with document {}, and a checkpoint has its document {}",
-                log.writer, log.end.number, expected.number
+                "log {} ends with document {}, and a checkpoint has its document {last}",
+                log.writer, log.end.number
             ));
         }
     }
 
     fn finish(mut self) -> AuditReport {
         self.end_log();
-        let gone = self.expected.into_iter().filter(|(_, end)| end.number > 0);
-        self.report.problems.extend(gone.map(|(writer, end)| {
-            format!(
-                "log {writer} is missing; a checkpoint has its document {}",
-                end.number
-            )
+        let gone = self
+            .expected
+            .iter()
+            .filter_map(|(writer, ends)| Some((writer, last_of(ends).filter(|last| *last > 0)?)));
+        self.report.problems.extend(gone.map(|(writer, last)| {
+            format!("log {writer} is missing; a checkpoint has its document {last}")
         }));
         self.report
     }
@@ -301,8 +303,8 @@ impl CurrentLog {
             ));
         }
         let sha256 = Sha256Digest::of(content);
-        let of_checkpoint = self.expected.as_ref().filter(|end| end.number == number);
-        if of_checkpoint.is_some_and(|end| end.sha256 != sha256) {
+        let of_checkpoint = self.expected.get(&number);
+        if of_checkpoint.is_some_and(|expected| *expected != sha256) {
             problem(format!(
                 "document {position} is not the one that a checkpoint has"
             ));
@@ -332,6 +334,10 @@ impl CurrentLog {
         self.end = ChainEnd { number, sha256 };
         records
     }
+}
+
+fn last_of(ends: &Ends) -> Option<u64> {
+    ends.last_key_value().map(|(last, _)| *last)
 }
 
 fn missing(what: &str, from: u64, to: u64) -> String {

@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 use recording_vault::store::audit::CheckpointRef;
+use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
+use serde_json::{Value, json};
 
 use super::{QUIET, World, append, checkpoint};
 
@@ -36,6 +38,10 @@ async fn documents(world: &World) -> Vec<String> {
 async fn content(world: &World, key: &str) -> Bytes {
     let found = world.store.find(key).await.expect("the store works");
     found.expect("it is there").content
+}
+
+async fn json_of(world: &World, key: &str) -> Value {
+    serde_json::from_slice(&content(world, key).await).expect("it is JSON")
 }
 
 async fn remove(world: &World, key: &str) {
@@ -164,6 +170,41 @@ async fn a_log_that_was_written_anew_as_a_whole_shows_by_a_noted_checkpoint() {
     let found = forged.find_checkpoint(noted.number).await;
     let (found, _) = found.expect("the store works").expect("there is one");
     assert_ne!(found, noted);
+}
+
+#[tokio::test]
+async fn a_log_that_was_rewritten_from_a_document_on_is_found_though_a_forged_checkpoint_has_it() {
+    let world = filled().await;
+    let keys = documents(&world).await;
+    edit(&world, &keys[2], "recorded", "retried").await;
+    let mut previous = Sha256Digest::of(&content(&world, &keys[2]).await);
+    for key in &keys[3..] {
+        let mut document = json_of(&world, key).await;
+        document["previous"] = json!(previous);
+        let rewritten = Bytes::from(document.to_string());
+        previous = Sha256Digest::of(&rewritten);
+        replace(&world, key, rewritten).await;
+    }
+    let last = world.keys("audit/checkpoints/").await.pop();
+    let last = last.expect("there is one");
+    let mut checkpoint = json_of(&world, &last).await;
+    let number = checkpoint["number"].as_u64().expect("it has a number");
+    checkpoint["previous"] = json!(Sha256Digest::of(&content(&world, &last).await));
+    checkpoint["number"] = json!(number + 1);
+    for (_, end) in checkpoint["ends"].as_object_mut().expect("it has ends") {
+        if end["number"] == DOCUMENTS {
+            end["sha256"] = json!(previous);
+        }
+    }
+    let next = last.replace(&format!("{number:012}"), &format!("{:012}", number + 1));
+    replace(&world, &next, checkpoint.to_string().into()).await;
+
+    let problems = world.problems().await;
+    let has = |part: &str| problems.iter().filter(|it| it.contains(part)).count();
+    assert_eq!(has("has another document 40"), 1, "{problems:?}");
+    let changed = has("is not the one that a checkpoint has");
+    assert_eq!(changed, 4, "10, 20, 30 and 40: {problems:?}");
+    assert_eq!(problems.len(), 5, "{problems:?}");
 }
 
 #[tokio::test]
