@@ -76,6 +76,22 @@ const ROUTES: [(&str, &str, &str); 35] = [
         "/api/vault/recordings/{recordingId}/release",
         "VaultActions",
     ),
+    (
+        "POST",
+        "/api/vault/chunks/{documentId}/accept",
+        "VaultActions",
+    ),
+    (
+        "POST",
+        "/api/vault/chunks/{documentId}/acknowledge",
+        "VaultActions",
+    ),
+    ("POST", "/api/vault/poison/{sha256}/dismiss", "VaultActions"),
+    (
+        "POST",
+        "/api/vault/recordings/{recordingId}/acknowledge",
+        "VaultActions",
+    ),
     ("POST", "/api/vault/poison/{sha256}/replay", "VaultActions"),
     ("GET", "/api/vault", "VaultPage"),
     ("GET", "/api/vault/play/{ticket}", "VaultPlay"),
