@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use crate::support::world::World;
 
 /// Method, path, function. Paths are written as callers write them.
-const ROUTES: [(&str, &str, &str); 35] = [
+const ROUTES: [(&str, &str, &str); 39] = [
     ("POST", "/api/recordings/callbacks", "RecordingCallbacks"),
     ("POST", "/api/Recordings/Callbacks/", "RecordingCallbacks"),
     ("POST", "/api/recordings", "RecordingControl"),
