@@ -138,7 +138,8 @@ impl Delivery<'_> {
     pub async fn take_all(&mut self, events: &[Value]) -> Result<(), LedgerError> {
         let mut failed = None;
         for event in events {
-            failed = self.take(event).await.err().or(failed);
+            // On the heap: it holds entries and accounts.
+            failed = Box::pin(self.take(event)).await.err().or(failed);
         }
         failed.map_or(Ok(()), Err)
     }

@@ -198,7 +198,7 @@ impl ExportDriver {
 
     /// Like [`drive`](Self::drive), and also returns the risk of the chunk.
     pub async fn drive_watched(&self, document_id: &DocumentId, budget: Budget) -> Driven {
-        let (risk, outcome) = match self.ready(document_id, budget).await {
+        let (risk, outcome) = match Box::pin(self.ready(document_id, budget)).await {
             Ok(Ready::Due { found, slot, risk }) => {
                 let chunk = &found.entry.chunk;
                 let span = info_span!("drive", document.id = %document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty);

@@ -292,7 +292,7 @@ fn of_bodies() -> Vec<Mistake> {
 
 fn of_routes() -> Vec<Mistake> {
     vec![
-        at("GET", "/recording", 404, "There is nothing at"),
+        at("GET", "/recording", 404, "There is no such route"),
         at("PUT", "/vault/summary", 405, "not offered here"),
         at("GET", &format!("/recordings/{NO_RECORDING}"), 404, ""),
         at(

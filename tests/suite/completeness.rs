@@ -135,7 +135,7 @@ async fn of_a_day_of_which_all_is_in_the_vault_nothing_is_missing() {
         (&json!(id), &json!("sourceDeleted")),
         "{report}"
     );
-    assert!(text.ends_with("Nothing is missing.\n"), "{text}");
+    assert!(text.contains("\nNothing is missing.\n"), "{text}");
     assert!(
         !world.console().contains("is not complete"),
         "{}",

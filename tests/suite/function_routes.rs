@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use crate::support::world::World;
 
 /// Method, path, function. Paths are written as callers write them.
-const ROUTES: [(&str, &str, &str); 35] = [
+const ROUTES: [(&str, &str, &str); 39] = [
     ("POST", "/api/recordings/callbacks", "RecordingCallbacks"),
     ("POST", "/api/Recordings/Callbacks/", "RecordingCallbacks"),
     ("POST", "/api/recordings", "RecordingControl"),
@@ -74,6 +74,22 @@ const ROUTES: [(&str, &str, &str); 35] = [
     (
         "POST",
         "/api/vault/recordings/{recordingId}/release",
+        "VaultActions",
+    ),
+    (
+        "POST",
+        "/api/vault/chunks/{documentId}/accept",
+        "VaultActions",
+    ),
+    (
+        "POST",
+        "/api/vault/chunks/{documentId}/acknowledge",
+        "VaultActions",
+    ),
+    ("POST", "/api/vault/poison/{sha256}/dismiss", "VaultActions"),
+    (
+        "POST",
+        "/api/vault/recordings/{recordingId}/acknowledge",
         "VaultActions",
     ),
     ("POST", "/api/vault/poison/{sha256}/replay", "VaultActions"),

@@ -264,11 +264,9 @@ fn object<'a>(
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::Object(object)) => Ok(Some(object)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(InvalidActivity::argument(format!(
-                "`{name}` is not an object."
-            )))
-        }
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => Err(
+            InvalidActivity::argument(format!("`{name}` is not an object.")),
+        ),
     }
 }
 
@@ -282,11 +280,9 @@ fn text<'a>(body: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>,
             format!("`{name}` is longer than {LONGEST_ID} bytes."),
         )),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_)) => {
-            Err(InvalidActivity::argument(format!(
-                "`{name}` is not a string."
-            )))
-        }
+        Some(Value::Bool(_) | Value::Number(_) | Value::Object(_) | Value::Array(_)) => Err(
+            InvalidActivity::argument(format!("`{name}` is not a string.")),
+        ),
     }
 }
 

@@ -161,7 +161,7 @@ impl fmt::Display for WhyKept {
             Self::Objection(objection) => write!(f, "{objection}"),
             Self::Held(cases) => write!(f, "it is held for {}", holds::tags(cases)),
             Self::Waits { cause, until } => {
-                write!(f, "{cause}; it is checked again at {until:.0}")
+                write!(f, "{cause}; its next check is due at {until:.0}")
             }
             Self::CopyLost(mismatch) => {
                 write!(

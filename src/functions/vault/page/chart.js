@@ -1,6 +1,6 @@
 // Charts: what is due in the next hours, and what was recorded on which day.
 
-const RISK = { ninetyPercent: ['90 % of the time is over', 'r90'], threeQuarters: ['75 % of the time is over', 'r75'], half: ['half of the time is over', 'r50'] };
+const RISK = { ninetyPercent: ['90 % of the time has passed', 'r90'], threeQuarters: ['75 % of the time has passed', 'r75'], half: ['half of the time has passed', 'r50'] };
 const riskText = (risk) => RISK[risk]?.[0] ?? 'enough time';
 const riskClass = (risk) => RISK[risk]?.[1] ?? 'r0';
 const RISK_ORDER = ['ninetyPercent', 'threeQuarters', 'half', null];

@@ -8,7 +8,7 @@ function toast(text, tone = 'good', { isTransient = false } = {}) {
   setTimeout(() => message.remove(), tone === 'good' ? read : read * 2);
 }
 
-/** A failure that is over when the vault answers again goes away then. */
+/** A failure disappears when the vault answers again. */
 function toastError(error) {
   const isTransient = error.isTransient ?? false;
   if (isTransient) vault.isFailing = true;
