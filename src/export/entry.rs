@@ -362,6 +362,11 @@ impl LedgerEntry {
         self.claim.as_ref().is_some_and(|claim| now < claim.until)
     }
 
+    /// Takes the entry away from its holder, who then finds that the claim is lost.
+    pub(super) fn give_up_claim(&mut self) {
+        self.claim = None;
+    }
+
     pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
         self.claim
             .as_ref()

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
-    Admission, Circumstances, OtherFile, PlaceAccepted, Recorded, Solicitation,
+    Admission, AfterUpdate, Circumstances, LedgerError, OtherFile, PlaceAccepted, Recorded,
+    Solicitation,
 };
 use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::operator_actions::Operator;
@@ -168,6 +169,39 @@ async fn a_place_is_accepted_only_where_there_is_a_choice_and_a_copy() {
     assert_eq!(accept(&pipeline, id, 2).await, PlaceAccepted::NotInVault);
     assert_eq!(accept(&pipeline, id, 4).await, PlaceAccepted::NoSuchPlace);
     assert_eq!(entry(&pipeline, id).await.accepted_place, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_not_accepted_while_a_drive_works_on_another() {
+    let pipeline = Pipeline::new();
+    let genuine = chunk("a", 0);
+    let id = &genuine.document_id;
+    pipeline.source.put_at(&genuine, content(1900, 2));
+    pipeline.source.put_at(&forged("other"), content(900, 1));
+    pipeline.record(&genuine).await;
+    record(&pipeline, &forged("other")).await;
+    pipeline.sweep().await;
+    let ledger = pipeline.driver.ledger();
+    let found = ledger.find(id).await.expect("the ledger works");
+    let claim = ledger.claim(&found.expect("it is there")).await;
+    let claim = claim.expect("the ledger works").expect("nobody has it");
+    let before = entry(&pipeline, id).await;
+    assert_eq!(accept(&pipeline, id, 2).await, PlaceAccepted::BeingExported);
+    assert_eq!(entry(&pipeline, id).await, before);
+
+    // Its holder is gone, or so it seems: what it still does under its claim does not count.
+    pipeline.clock.advance(Duration::from_hours(1));
+    assert_eq!(accept(&pipeline, id, 2).await, PlaceAccepted::Accepted);
+    let written = ledger.update(&claim, AfterUpdate::Release, |entry| {
+        entry.state = before.state.clone();
+    });
+    assert!(matches!(
+        written.await,
+        Err(LedgerError::ClaimLost { .. })
+    ));
+    let chosen = entry(&pipeline, id).await;
+    let receipt = chosen.state.receipt().expect("it is in the vault");
+    assert!(receipt.media().name().as_str().ends_with(".a.2.wav"));
 }
 
 #[tokio::test(start_paused = true)]

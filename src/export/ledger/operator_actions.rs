@@ -68,6 +68,8 @@ pub enum PlaceAccepted {
     NoSuchPlace,
     /// The file of that location is not in the vault.
     NotInVault,
+    /// A drive works on one of its files: the choice is possible when that has ended.
+    BeingExported,
     Unknown,
 }
 
@@ -256,6 +258,10 @@ impl ChunkLedger {
         if entry.accepted_place.is_none() && entry.disputed_places().is_none() {
             return Ok(Change::Leave(PlaceAccepted::OnePlace));
         }
+        // What a drive proves or deletes is of the file that it began with.
+        if entry.is_claimed(self.clock.now()) {
+            return Ok(Change::Leave(PlaceAccepted::BeingExported));
+        }
         let is_in_vault = if is_own {
             entry.state.receipt().is_some()
         } else {
@@ -270,6 +276,8 @@ impl ChunkLedger {
                 receipt: receipt.clone(),
             };
         }
+        // A holder that outlived its claim writes no more.
+        entry.give_up_claim();
         entry.begin_attempts_anew();
         entry.accepted_place = Some(place);
         let document_id = entry.chunk.document_id.clone();
