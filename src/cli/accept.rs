@@ -42,7 +42,7 @@ struct AcceptReport {
     no_such_place: Vec<DocumentId>,
     /// The file of this place is not in the vault.
     not_in_vault: Vec<DocumentId>,
-    /// A drive works on one of their files.
+    /// A drive works on one of their files, or moves their copy home from the backup vault.
     being_exported: Vec<DocumentId>,
     unknown: Vec<DocumentId>,
 }
@@ -123,7 +123,7 @@ impl fmt::Display for AcceptReport {
             ),
             (
                 &self.being_exported,
-                "is being exported; try again in a few minutes",
+                "is being exported or moved home; try again in a few minutes",
             ),
             (&self.unknown, "is not in the ledger"),
         ];
