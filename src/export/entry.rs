@@ -15,7 +15,7 @@ use super::source::Validator;
 use super::state::ChunkState;
 use crate::export::receipt::ExportReceipt;
 use crate::recording::{
-    Acknowledgement, ChunkEnd, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
+    Acknowledgement, ChunkEnd, ChunkLocations, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
 };
 use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
@@ -87,6 +87,9 @@ pub struct LedgerEntry {
     /// Which of its locations an operator accepted as the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_place: Option<FileNumber>,
+    /// The place that an event named last when there was no room for another file. Nothing is exported from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place_without_room: Option<ChunkLocations>,
     /// Other files that events announced for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<FurtherFile>,
@@ -203,6 +206,7 @@ impl LedgerEntry {
             acknowledged: None,
             unsolicited: false,
             accepted_place: None,
+            place_without_room: None,
             further: Vec::new(),
             not_before: None,
             reported_risk: None,

@@ -309,8 +309,34 @@ async fn a_document_has_four_places_at_most_and_none_that_is_not_admitted() {
         record(&pipeline, &forged("e")).await,
         Recorded::TooManyFiles
     );
-    assert_eq!(entry(&pipeline, id).await, before);
+    let after = entry(&pipeline, id).await;
+    assert_eq!(after.further, before.further);
+    assert_eq!(after.disputed_places(), Some(5));
     assert_eq!(record(&pipeline, &genuine).await, Recorded::AlreadyKnown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_without_room_spares_the_source_until_a_place_is_accepted() {
+    let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
+    let id = &lasting(1000).document_id;
+    pipeline.source.put(id, content(900, 1));
+    pipeline.record(&lasting(1000)).await;
+    pipeline.drive(id).await;
+    for duration_ms in [2000, 3000, 4000] {
+        record(&pipeline, &lasting(duration_ms)).await;
+        pipeline.drive(id).await;
+    }
+    let recorded = record(&pipeline, &forged("other")).await;
+    assert_eq!(recorded, Recorded::TooManyFiles);
+    pipeline.clock.advance(Duration::from_hours(2));
+    pipeline.sweep().await;
+    assert!(pipeline.source.model().deleted.is_empty());
+
+    assert_eq!(accept(&pipeline, id, 1).await, PlaceAccepted::Accepted);
+    let again = record(&pipeline, &forged("other")).await;
+    assert_eq!(again, Recorded::TooManyFiles);
+    pipeline.sweep().await;
+    assert_eq!(pipeline.source.model().deleted, [id.clone()]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -255,12 +255,11 @@ impl LedgerEntry {
             return None;
         }
         let mut places = vec![&self.chunk.locations];
-        for further in self.further.iter().filter(|further| !further.is_refused()) {
-            if !places
-                .iter()
-                .any(|place| place.is_same_place(&further.file.locations))
-            {
-                places.push(&further.file.locations);
+        let further = self.further.iter().filter(|further| !further.is_refused());
+        let further = further.map(|further| &further.file.locations);
+        for other in further.chain(&self.place_without_room) {
+            if !places.iter().any(|place| place.is_same_place(other)) {
+                places.push(other);
             }
         }
         (places.len() > 1).then_some(places.len())

@@ -3,7 +3,7 @@
 use super::OtherFile;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
 use crate::export::state::ChunkState;
-use crate::recording::{AnnouncedFile, ChunkEnd, FileNumber, names_own_object};
+use crate::recording::{AnnouncedFile, ChunkEnd, ChunkLocations, FileNumber, names_own_object};
 
 /// The file that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,12 +124,21 @@ pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option
     Some(())
 }
 
+/// Notes a place for which there is no room, so that the document's source is not deleted before an operator has looked.
+pub(super) fn note_place_without_room(entry: &mut LedgerEntry, newer: AnnouncedFile) {
+    let is_noted = |known: &ChunkLocations| known.is_same_place(&newer.locations);
+    if entry.place_without_room.as_ref().is_some_and(is_noted) {
+        return;
+    }
+    entry.accepted_place = None;
+    entry.place_without_room = Some(newer.locations);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::export::entry::tests::entry;
     use crate::export::receipt::tests::receipt;
-    use crate::recording::ChunkLocations;
 
     const OBJECTS: &str = "https://us-storage.asm.skype.com/v1/objects";
 
@@ -188,6 +197,18 @@ mod tests {
         let before = entry.clone();
         assert_eq!(add(&mut entry, announced("e")), None);
         assert_eq!(entry, before);
+    }
+
+    #[test]
+    fn a_place_without_room_is_disputed_until_it_is_accepted_once() {
+        let mut entry = known_at("a");
+        note_place_without_room(&mut entry, file(at("e")));
+        assert_eq!(entry.disputed_places(), Some(2));
+        entry.accepted_place = Some(FileNumber::FIRST);
+        note_place_without_room(&mut entry, file(at("e")));
+        assert_eq!(entry.disputed_places(), None, "it was told before");
+        note_place_without_room(&mut entry, file(at("f")));
+        assert_eq!(entry.disputed_places(), Some(2));
     }
 
     #[test]
