@@ -294,7 +294,7 @@ impl LedgerEntry {
 
     /// Whether ACS has dropped the file for good. ACS never drops a file in the customer's own storage.
     pub fn is_doomed(&self, now: Timestamp) -> bool {
-        !self.chunk.is_external() && self.is_surely_gone(now)
+        !self.is_external() && self.is_surely_gone(now)
     }
 
     /// The reason why the copied file may be incomplete, if there is one.
@@ -446,6 +446,18 @@ pub(crate) mod tests {
         assert!(entry.folders().eq(expected.iter().map(String::as_str)));
         let json = serde_json::to_vec(&entry).unwrap();
         assert_eq!(serde_json::from_slice::<LedgerEntry>(&json).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_file_that_acs_keeps_is_doomed_whatever_its_event_calls_its_storage() {
+        let mut entry = entry();
+        let at = "https://customer.blob.core.windows.net/recordings/a.wav";
+        entry.chunk.locations.content = Some(at.to_owned());
+        assert!(entry.chunk.is_external());
+        let gone = entry.surely_gone_at;
+        assert!(!entry.is_doomed(gone), "nobody drops it");
+        entry.source_keeper = SourceKeeper::Acs;
+        assert!(entry.is_doomed(gone));
     }
 
     #[test]
