@@ -165,7 +165,7 @@ impl ExportDriver {
     }
 
     /// Moves the chunk's files to another folder, because blocks of another program prevent a commit.
-    async fn take_another_name(
+    pub(super) async fn take_another_name(
         &self,
         run: &mut Run<'_>,
         taken: &BlobName,
