@@ -114,7 +114,10 @@ impl fmt::Display for AcceptReport {
                 &self.source_left,
                 "is accepted; its source is left at ACS, which drops it by itself",
             ),
-            (&self.source_gone, "is accepted; ACS no longer has its source"),
+            (
+                &self.source_gone,
+                "is accepted; ACS no longer has its source",
+            ),
             (&self.nothing, "is not in doubt; there is nothing to accept"),
             (&self.no_such_place, "has no such place; `show` lists them"),
             (

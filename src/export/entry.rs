@@ -15,7 +15,8 @@ use super::source::Validator;
 use super::state::ChunkState;
 use crate::export::receipt::ExportReceipt;
 use crate::recording::{
-    Acknowledgement, ChunkEnd, ChunkLocations, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
+    Acknowledgement, ChunkEnd, ChunkLocations, FileNumber, MediaKind, MetadataSummary,
+    RecordingChunk,
 };
 use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;

@@ -286,7 +286,8 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let (decided_on, token, now) = (&run.entry, run.claim.token(), self.clock.now());
         let settle = |entry: &mut LedgerEntry| {
-            let is_as_decided = entry.chunk.locations == decided_on.chunk.locations
+            let is_as_decided = entry.chunk.file_number == decided_on.chunk.file_number
+                && entry.chunk.locations == decided_on.chunk.locations
                 && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at;
             if !is_as_decided {
                 return AfterUpdate::KeepClaim;
