@@ -68,10 +68,10 @@ async fn blocks_of_two_versions_stay_unused_whatever_is_staged_after_them() {
     let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
     let chunk = recorded(&pipeline, &before).await;
     pipeline.source.model().has_validators = true;
-    cut_off_after(3, &pipeline, &chunk).await;
+    cut_off_after(2, &pipeline, &chunk).await;
     pipeline.source.put(&chunk.document_id, after.clone());
-    // Twice: the attempt that finds them mixed must not make the next one believe otherwise.
-    cut_off_after(1, &pipeline, &chunk).await;
+    cut_off_after(4, &pipeline, &chunk).await;
+    // The attempt that finds them mixed must not make the next one believe otherwise.
     cut_off_after(1, &pipeline, &chunk).await;
     pipeline.source.model().opened.clear();
     pipeline.another().drive(&chunk.document_id).await;

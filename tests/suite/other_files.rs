@@ -195,10 +195,7 @@ async fn a_place_is_not_accepted_while_a_drive_works_on_another() {
     let written = ledger.update(&claim, AfterUpdate::Release, |entry| {
         entry.state = before.state.clone();
     });
-    assert!(matches!(
-        written.await,
-        Err(LedgerError::ClaimLost { .. })
-    ));
+    assert!(matches!(written.await, Err(LedgerError::ClaimLost { .. })));
     let chosen = entry(&pipeline, id).await;
     let receipt = chosen.state.receipt().expect("it is in the vault");
     assert!(receipt.media().name().as_str().ends_with(".a.2.wav"));
