@@ -42,6 +42,8 @@ struct AcceptReport {
     no_such_place: Vec<DocumentId>,
     /// The file of this place is not in the vault.
     not_in_vault: Vec<DocumentId>,
+    /// A drive works on one of their files, or moves their copy home from the backup vault.
+    being_exported: Vec<DocumentId>,
     unknown: Vec<DocumentId>,
 }
 
@@ -55,7 +57,12 @@ impl Accept {
             None => accept(&app, self.documents).await?,
         };
         output.report(&report)?;
-        let failed = [&report.unknown, &report.no_such_place, &report.not_in_vault];
+        let failed = [
+            &report.unknown,
+            &report.no_such_place,
+            &report.not_in_vault,
+            &report.being_exported,
+        ];
         Ok(Exit::fine_if(failed.iter().all(|list| list.is_empty())))
     }
 }
@@ -73,6 +80,7 @@ async fn accept_place(
             PlaceAccepted::OnePlace => &mut report.nothing,
             PlaceAccepted::NoSuchPlace => &mut report.no_such_place,
             PlaceAccepted::NotInVault => &mut report.not_in_vault,
+            PlaceAccepted::BeingExported => &mut report.being_exported,
             PlaceAccepted::Unknown => &mut report.unknown,
         };
         list.push(id);
@@ -97,7 +105,7 @@ async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, L
 
 impl fmt::Display for AcceptReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let groups: [(&[_], _); 7] = [
+        let groups: [(&[_], _); 8] = [
             (
                 &self.accepted,
                 "is accepted; its source may be deleted at ACS",
@@ -115,6 +123,10 @@ impl fmt::Display for AcceptReport {
             (
                 &self.not_in_vault,
                 "is not in the vault from that place, so that it cannot be accepted",
+            ),
+            (
+                &self.being_exported,
+                "is being exported or moved home; try again in a few minutes",
             ),
             (&self.unknown, "is not in the ledger"),
         ];

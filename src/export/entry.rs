@@ -15,7 +15,8 @@ use super::source::Validator;
 use super::state::ChunkState;
 use crate::export::receipt::ExportReceipt;
 use crate::recording::{
-    Acknowledgement, ChunkEnd, FileNumber, MediaKind, MetadataSummary, RecordingChunk,
+    Acknowledgement, ChunkEnd, ChunkLocations, FileNumber, MediaKind, MetadataSummary,
+    RecordingChunk,
 };
 use crate::store::audit::AuditPosition;
 use crate::store::people::PersonHash;
@@ -87,6 +88,9 @@ pub struct LedgerEntry {
     /// Which of its locations an operator accepted as the right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_place: Option<FileNumber>,
+    /// The place that an event named last when there was no room for another file. Nothing is exported from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place_without_room: Option<ChunkLocations>,
     /// Other files that events announced for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub further: Vec<FurtherFile>,
@@ -203,6 +207,7 @@ impl LedgerEntry {
             acknowledged: None,
             unsolicited: false,
             accepted_place: None,
+            place_without_room: None,
             further: Vec::new(),
             not_before: None,
             reported_risk: None,
@@ -290,7 +295,7 @@ impl LedgerEntry {
 
     /// Whether ACS has dropped the file for good. ACS never drops a file in the customer's own storage.
     pub fn is_doomed(&self, now: Timestamp) -> bool {
-        !self.chunk.is_external() && self.is_surely_gone(now)
+        !self.is_external() && self.is_surely_gone(now)
     }
 
     /// The reason why the copied file may be incomplete, if there is one.
@@ -360,6 +365,11 @@ impl LedgerEntry {
 
     pub fn is_claimed(&self, now: Timestamp) -> bool {
         self.claim.as_ref().is_some_and(|claim| now < claim.until)
+    }
+
+    /// Takes the entry away from its holder, who then finds that the claim is lost.
+    pub(super) fn give_up_claim(&mut self) {
+        self.claim = None;
     }
 
     pub(super) fn is_claimed_by(&self, token: Uuid) -> bool {
@@ -437,6 +447,18 @@ pub(crate) mod tests {
         assert!(entry.folders().eq(expected.iter().map(String::as_str)));
         let json = serde_json::to_vec(&entry).unwrap();
         assert_eq!(serde_json::from_slice::<LedgerEntry>(&json).unwrap(), entry);
+    }
+
+    #[test]
+    fn a_file_that_acs_keeps_is_doomed_whatever_its_event_calls_its_storage() {
+        let mut entry = entry();
+        let at = "https://customer.blob.core.windows.net/recordings/a.wav";
+        entry.chunk.locations.content = Some(at.to_owned());
+        assert!(entry.chunk.is_external());
+        let gone = entry.surely_gone_at;
+        assert!(!entry.is_doomed(gone), "nobody drops it");
+        entry.source_keeper = SourceKeeper::Acs;
+        assert!(entry.is_doomed(gone));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::time::Duration;
 use recording_vault::export::ledger::AfterUpdate;
 use recording_vault::export::receipt::VaultName;
 use recording_vault::export::{ChunkState, DriveOutcome};
-use recording_vault::recording::RecordingChunk;
+use recording_vault::operator_actions::Operator;
+use recording_vault::recording::{FileNumber, RecordingChunk};
 
 use crate::support::pipeline::{BLOCK, Pipeline};
 use crate::support::{chunk, content};
@@ -83,6 +84,60 @@ async fn a_copy_that_is_lost_in_the_backup_vault_is_made_again() {
     }
     assert!(pipeline.has(&chunk, &media));
     assert_eq!(pipeline.source.model().deleted.len(), 1);
+}
+
+#[tokio::test]
+async fn a_copy_in_the_backup_vault_comes_home_before_another_file_takes_its_place() {
+    let pipeline = Pipeline::new();
+    let genuine = chunk("a", 0);
+    let forged = RecordingChunk {
+        locations: chunk("other", 0).locations,
+        ..genuine.clone()
+    };
+    let id = &genuine.document_id;
+    pipeline.source.put_at(&forged, content(900, 1));
+    pipeline.source.put_at(&genuine, content(1900, 2));
+    pipeline.record(&forged).await;
+    pipeline.vault.set_unavailable(true);
+    pipeline.drive(id).await;
+    pipeline.clock.advance(Duration::from_mins(1));
+    pipeline.drive(id).await;
+    let ledger = pipeline.driver.ledger();
+    let entry = || async {
+        let found = ledger.find(id).await.expect("the ledger works");
+        found.expect("it is there").entry
+    };
+    let receipt = entry().await.state.receipt().cloned();
+    assert_eq!(
+        receipt.expect("it is proved").vault(),
+        VaultName::Backup,
+        "the file of the forged event"
+    );
+    pipeline.record(&genuine).await;
+    pipeline.vault.set_unavailable(false);
+    // Its own move home waits for its next attempt; the other file is due at once.
+    pipeline.drive(id).await;
+    let two: FileNumber = 2.try_into().expect("it is a number");
+    let accepted = ledger.accept_place(id, two, &Operator::Shell).await;
+    let accepted = accepted.expect("the ledger works");
+    let is_in_vault = |bytes: &[u8]| {
+        let files = [pipeline.vault.files(), pipeline.backup.files()];
+        files
+            .iter()
+            .flatten()
+            .any(|(_, content)| content[..] == *bytes)
+    };
+    for _ in 0..3 {
+        assert!(is_in_vault(&content(900, 1)), "{accepted:?}");
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    let home = pipeline.vault.files();
+    for bytes in [content(900, 1), content(1900, 2)] {
+        assert!(home.iter().any(|(_, content)| content[..] == bytes[..]));
+    }
+    assert!(pipeline.backup.files().is_empty());
+    assert_eq!(entry().await.chunk.locations, genuine.locations);
 }
 
 #[tokio::test]

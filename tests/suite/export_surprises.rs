@@ -63,6 +63,23 @@ async fn a_file_that_changed_once_is_not_resumed_from_blocks_of_either_version()
 }
 
 #[tokio::test(start_paused = true)]
+async fn blocks_of_two_versions_stay_unused_whatever_is_staged_after_them() {
+    let pipeline = Pipeline::new();
+    let (before, after) = (content(5 * BLOCK, 1), content(5 * BLOCK, 2));
+    let chunk = recorded(&pipeline, &before).await;
+    pipeline.source.model().has_validators = true;
+    cut_off_after(2, &pipeline, &chunk).await;
+    pipeline.source.put(&chunk.document_id, after.clone());
+    cut_off_after(4, &pipeline, &chunk).await;
+    // The attempt that finds them mixed must not make the next one believe otherwise.
+    cut_off_after(1, &pipeline, &chunk).await;
+    pipeline.source.model().opened.clear();
+    pipeline.another().drive(&chunk.document_id).await;
+    assert!(pipeline.has(&chunk, &after));
+    assert_eq!(pipeline.source.model().opened[0].start, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_did_not_change_is_resumed() {
     let pipeline = Pipeline::new();
     let media = content(5 * BLOCK, 1);

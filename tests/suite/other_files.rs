@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
-    Admission, Circumstances, OtherFile, PlaceAccepted, Recorded, Solicitation,
+    Admission, AfterUpdate, Circumstances, LedgerError, OtherFile, PlaceAccepted, Recorded,
+    Solicitation,
 };
 use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::operator_actions::Operator;
@@ -171,6 +172,36 @@ async fn a_place_is_accepted_only_where_there_is_a_choice_and_a_copy() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_place_is_not_accepted_while_a_drive_works_on_another() {
+    let pipeline = Pipeline::new();
+    let genuine = chunk("a", 0);
+    let id = &genuine.document_id;
+    pipeline.source.put_at(&genuine, content(1900, 2));
+    pipeline.source.put_at(&forged("other"), content(900, 1));
+    pipeline.record(&genuine).await;
+    record(&pipeline, &forged("other")).await;
+    pipeline.sweep().await;
+    let ledger = pipeline.driver.ledger();
+    let found = ledger.find(id).await.expect("the ledger works");
+    let claim = ledger.claim(&found.expect("it is there")).await;
+    let claim = claim.expect("the ledger works").expect("nobody has it");
+    let before = entry(&pipeline, id).await;
+    assert_eq!(accept(&pipeline, id, 2).await, PlaceAccepted::BeingExported);
+    assert_eq!(entry(&pipeline, id).await, before);
+
+    // Its holder is gone, or so it seems: what it still does under its claim does not count.
+    pipeline.clock.advance(Duration::from_hours(1));
+    assert_eq!(accept(&pipeline, id, 2).await, PlaceAccepted::Accepted);
+    let written = ledger.update(&claim, AfterUpdate::Release, |entry| {
+        entry.state = before.state.clone();
+    });
+    assert!(matches!(written.await, Err(LedgerError::ClaimLost { .. })));
+    let chosen = entry(&pipeline, id).await;
+    let receipt = chosen.state.receipt().expect("it is in the vault");
+    assert!(receipt.media().name().as_str().ends_with(".a.2.wav"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_file_of_an_accepted_place_stands_for_the_document() {
     let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
     // Both name the document's object, on two hosts.
@@ -275,8 +306,34 @@ async fn a_document_has_four_places_at_most_and_none_that_is_not_admitted() {
         record(&pipeline, &forged("e")).await,
         Recorded::TooManyFiles
     );
-    assert_eq!(entry(&pipeline, id).await, before);
+    let after = entry(&pipeline, id).await;
+    assert_eq!(after.further, before.further);
+    assert_eq!(after.disputed_places(), Some(5));
     assert_eq!(record(&pipeline, &genuine).await, Recorded::AlreadyKnown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_without_room_spares_the_source_until_a_place_is_accepted() {
+    let pipeline = Pipeline::with_delete_delay(Duration::from_hours(1));
+    let id = &lasting(1000).document_id;
+    pipeline.source.put(id, content(900, 1));
+    pipeline.record(&lasting(1000)).await;
+    pipeline.drive(id).await;
+    for duration_ms in [2000, 3000, 4000] {
+        record(&pipeline, &lasting(duration_ms)).await;
+        pipeline.drive(id).await;
+    }
+    let recorded = record(&pipeline, &forged("other")).await;
+    assert_eq!(recorded, Recorded::TooManyFiles);
+    pipeline.clock.advance(Duration::from_hours(2));
+    pipeline.sweep().await;
+    assert!(pipeline.source.model().deleted.is_empty());
+
+    assert_eq!(accept(&pipeline, id, 1).await, PlaceAccepted::Accepted);
+    let again = record(&pipeline, &forged("other")).await;
+    assert_eq!(again, Recorded::TooManyFiles);
+    pipeline.sweep().await;
+    assert_eq!(pipeline.source.model().deleted, [id.clone()]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -168,7 +168,14 @@ impl ExportDriver {
         }
         let Err(error) = cleared else {
             self.ledger.note_cleared(run.claim.document_id()).await?;
-            let is_cleared = |entry: &mut LedgerEntry| entry.uses_backup = false;
+            let now = self.clock.now();
+            let is_cleared = |entry: &mut LedgerEntry| {
+                entry.uses_backup = false;
+                // Nothing took its place while its copy was in the backup vault.
+                if let Some(successor) = entry.successor() {
+                    entry.exchange(successor, now);
+                }
+            };
             run.entry = self
                 .ledger
                 .update(run.claim, AfterUpdate::KeepClaim, is_cleared)

@@ -54,6 +54,10 @@ impl ExportDriver {
                 Ok(Step::Next)
             }
             Err(TransferError::Ledger(error)) => Err(error),
+            // What is proved already stays in its folder.
+            Err(TransferError::ForeignBlocks(name)) if run.entry.copies().next().is_none() => {
+                self.take_another_name(run, &name).await
+            }
             Err(error) => self.settle_failed_further(run, number, error).await,
         }
     }

@@ -92,9 +92,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Ends the turn before the work was done.
+    /// Ends the turn before the work was done. The next one continues from what this one wrote to the ledger, such as
+    /// the version of the staged blocks.
     pub fn end_turn(&mut self) {
         self.turns.current = None;
+        if let Some(entry) = self.claim.entry() {
+            self.entry = entry;
+        }
     }
 }
 

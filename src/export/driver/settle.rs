@@ -165,7 +165,7 @@ impl ExportDriver {
     }
 
     /// Moves the chunk's files to another folder, because blocks of another program prevent a commit.
-    async fn take_another_name(
+    pub(super) async fn take_another_name(
         &self,
         run: &mut Run<'_>,
         taken: &BlobName,
@@ -286,7 +286,8 @@ impl ExportDriver {
     ) -> Result<Step, LedgerError> {
         let (decided_on, token, now) = (&run.entry, run.claim.token(), self.clock.now());
         let settle = |entry: &mut LedgerEntry| {
-            let is_as_decided = entry.chunk.locations == decided_on.chunk.locations
+            let is_as_decided = entry.chunk.file_number == decided_on.chunk.file_number
+                && entry.chunk.locations == decided_on.chunk.locations
                 && entry.anomaly_accepted_at == decided_on.anomaly_accepted_at;
             if !is_as_decided {
                 return AfterUpdate::KeepClaim;

@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::LedgerEntry;
-use crate::export::receipt::ExportReceipt;
+use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::recording::{
     AnnouncedFile, ChunkEnd, FileNumber, MediaKind, RecordingChunk, names_own_object,
@@ -127,10 +127,18 @@ impl FurtherState {
         }
     }
 
-    /// The state of the document's file when another replaces it. `None` where none may.
+    /// The state of the document's file when another replaces it. `None` where none may: it is being removed, or its
+    /// copy is in the backup vault, which only the document's own file comes home from.
     fn of(state: &ChunkState, now: Timestamp) -> Option<Self> {
         Some(match state {
             ChunkState::Pending => Self::Pending,
+            ChunkState::Exported { receipt }
+            | ChunkState::SourceDeleted { receipt, .. }
+            | ChunkState::SourceLeft { receipt, .. }
+                if receipt.vault() == VaultName::Backup =>
+            {
+                return None;
+            }
             ChunkState::Exported { receipt }
             | ChunkState::SourceDeleted { receipt, .. }
             | ChunkState::SourceLeft { receipt, .. } => Self::Proved {
@@ -247,12 +255,11 @@ impl LedgerEntry {
             return None;
         }
         let mut places = vec![&self.chunk.locations];
-        for further in self.further.iter().filter(|further| !further.is_refused()) {
-            if !places
-                .iter()
-                .any(|place| place.is_same_place(&further.file.locations))
-            {
-                places.push(&further.file.locations);
+        let further = self.further.iter().filter(|further| !further.is_refused());
+        let further = further.map(|further| &further.file.locations);
+        for other in further.chain(&self.place_without_room) {
+            if !places.iter().any(|place| place.is_same_place(other)) {
+                places.push(other);
             }
         }
         (places.len() > 1).then_some(places.len())

@@ -57,7 +57,7 @@ pub enum Recorded {
     OtherFile(OtherFile),
     /// It names another location for a known document, and no credential may be sent there.
     NotAdmitted,
-    /// The document already has the maximum number of exported files.
+    /// The document already has the maximum number of exported files. Another place of it is disputed nevertheless.
     TooManyFiles,
     /// Its recording was erased: the chunk is not exported.
     Erased,
@@ -201,10 +201,7 @@ impl ChunkLedger {
             Told::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
                 return Ok(Change::Leave(Recorded::NotAdmitted));
             }
-            Told::Another(why) => match other_files::add(&mut entry, announced) {
-                Some(()) => Recorded::OtherFile(why),
-                None => return Ok(Change::Leave(Recorded::TooManyFiles)),
-            },
+            Told::Another(why) => add_other(&mut entry, announced, why),
         };
         if entry == before {
             if entry.is_open() {
@@ -222,6 +219,19 @@ impl ChunkLedger {
             marker: MarkerCheck::Ensure,
         })
     }
+}
+
+/// Adds another file, or at least what it puts in dispute.
+fn add_other(entry: &mut LedgerEntry, announced: FurtherFile, why: OtherFile) -> Recorded {
+    let file = announced.file.clone();
+    if other_files::add(entry, announced).is_some() {
+        return Recorded::OtherFile(why);
+    }
+    match why {
+        OtherFile::Elsewhere => other_files::note_place_without_room(entry, file),
+        OtherFile::Longer => {}
+    }
+    Recorded::TooManyFiles
 }
 
 /// A late metadata location is read; a late delete location makes a left source deletable again.

@@ -44,7 +44,7 @@ pub(super) fn marker(entry: &LedgerEntry) -> Option<String> {
     };
     let seconds = entry.surely_gone_at.as_second().max(0);
     let id = &entry.chunk.document_id;
-    (is_marked && !entry.chunk.is_external()).then(|| format!("{DOOMED}{seconds:011}-{id}"))
+    (is_marked && !entry.is_external()).then(|| format!("{DOOMED}{seconds:011}-{id}"))
 }
 
 impl ChunkLedger {

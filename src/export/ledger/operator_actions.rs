@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::export::receipt::{ExportReceipt, VaultName};
 use crate::export::state::ChunkState;
 use crate::media::MediaVerdict;
 use crate::recording::{Acknowledgement, DocumentId, FileNumber};
@@ -68,6 +69,9 @@ pub enum PlaceAccepted {
     NoSuchPlace,
     /// The file of that location is not in the vault.
     NotInVault,
+    /// A drive works on one of its files, or its copy is still to be moved home from the backup vault: the choice is
+    /// possible when that has ended.
+    BeingExported,
     Unknown,
 }
 
@@ -256,6 +260,12 @@ impl ChunkLedger {
         if entry.accepted_place.is_none() && entry.disputed_places().is_none() {
             return Ok(Change::Leave(PlaceAccepted::OnePlace));
         }
+        let is_in_backup = |receipt: &ExportReceipt| receipt.vault() == VaultName::Backup;
+        let comes_home = !is_own && entry.state.receipt().is_some_and(is_in_backup);
+        // What a drive proves or deletes is of the file that it began with.
+        if comes_home || entry.is_claimed(self.clock.now()) {
+            return Ok(Change::Leave(PlaceAccepted::BeingExported));
+        }
         let is_in_vault = if is_own {
             entry.state.receipt().is_some()
         } else {
@@ -270,6 +280,8 @@ impl ChunkLedger {
                 receipt: receipt.clone(),
             };
         }
+        // A holder that outlived its claim writes no more.
+        entry.give_up_claim();
         entry.begin_attempts_anew();
         entry.accepted_place = Some(place);
         let document_id = entry.chunk.document_id.clone();

@@ -175,6 +175,19 @@ impl Vaults {
                 }
                 Rechecked::NotChecked(error) => return Err(error),
             }
+            // A file that was the document's own may have been in the backup vault, too.
+            for further in entry.further.iter().filter_map(FurtherFile::receipt) {
+                if further.vault() == VaultName::Backup {
+                    return Err(failed("it holds the only copy of a further file".into()));
+                }
+                match self.recheck(further, Depth::Described).await {
+                    Rechecked::Same => {}
+                    Rechecked::Missing(mismatch) | Rechecked::Different(mismatch) => {
+                        return Err(failed(mismatch.into()));
+                    }
+                    Rechecked::NotChecked(error) => return Err(error),
+                }
+            }
             match self.remove_seen(fence, seen).await {
                 Act::Done => {
                     self.discard_staged_at(fence, &places).await?;

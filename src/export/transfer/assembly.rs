@@ -71,7 +71,10 @@ impl Assembly<'_> {
     ///
     /// # Errors
     /// When the source or the vault fails. Staged blocks are kept.
-    pub async fn stage_all(&self, staged: &[BlockId]) -> Result<Option<Assembled>, TransferError> {
+    pub async fn stage_all(
+        &self,
+        mut staged: &[BlockId],
+    ) -> Result<Option<Assembled>, TransferError> {
         let mut chain = BlockChain::resume(staged);
         let mut reusable = staged.to_vec();
         let mut passing = PassingMedia::default();
@@ -109,6 +112,7 @@ impl Assembly<'_> {
                     }
                     tracing::warn!(document.id = %self.fetcher.chunk.document_id, "The source changed a file between two ranges; it is read from its beginning");
                     // The staged blocks may be of the previous version.
+                    staged = &[];
                     reusable.clear();
                     chain = None;
                     validator = None;

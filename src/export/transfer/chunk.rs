@@ -121,7 +121,8 @@ impl ChunkExporter {
             Err(error) if is_too_large(&error) => {
                 let id = &attempt.entry.chunk.document_id;
                 tracing::error!(document.id = %id, error = %ErrorChain(&error), "The metadata of chunk `{id}` is not archived: it is larger than any that ACS writes. The source is kept");
-                attempt.fence.note_large_metadata().await?;
+                let number = attempt.entry.chunk.file_number;
+                attempt.fence.note_large_metadata(number).await?;
                 None
             }
             Err(error) => return Err(error),

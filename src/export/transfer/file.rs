@@ -111,13 +111,17 @@ impl Transfer<'_> {
             turn,
             buffers: &buffers,
         };
-        // A known version means nothing if nothing of it is staged.
-        let known = self.staged_version.filter(|_| !staged.is_empty());
+        // A known version means nothing if nothing of it is staged. Once mixed, the staged blocks stay mixed.
+        let known = self
+            .staged_version
+            .filter(|version| version.is_mixed || !staged.is_empty());
         let version = KeptVersion::new(self.fence, &self.name, self.vault, known.cloned());
         let assembly = Assembly {
             fetcher,
             version: &version,
-            staged_validator: known.map(|known| &known.validator),
+            staged_validator: known
+                .filter(|known| !known.is_mixed)
+                .map(|known| &known.validator),
             destination: self.destination,
             name: &self.name,
             blocks: self.blocks,

@@ -92,6 +92,11 @@ pub(crate) async fn accept(
                 PlaceAccepted::NotInVault => {
                     return conflict("The file of that place is not in the vault.");
                 }
+                PlaceAccepted::BeingExported => {
+                    return conflict(
+                        "The chunk is being exported or moved home. Try again in a few minutes.",
+                    );
+                }
                 PlaceAccepted::Unknown => return Err(unknown_chunk()),
             }
         }

@@ -3,7 +3,7 @@
 use super::OtherFile;
 use crate::export::entry::{FurtherFile, FurtherState, LedgerEntry};
 use crate::export::state::ChunkState;
-use crate::recording::{AnnouncedFile, ChunkEnd, FileNumber, names_own_object};
+use crate::recording::{AnnouncedFile, ChunkEnd, ChunkLocations, FileNumber, names_own_object};
 
 /// The file that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
             };
         }
     };
-    if is_own_place && (!has_copy || own.covers(newer) || is_late_word_of_growth(&own, newer)) {
+    if is_own_place && (!has_copy || own.covers(newer) || is_word_of_growth(newer)) {
         return Told::OwnFile;
     }
     let same_place = entry
@@ -47,7 +47,12 @@ pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
     let mut is_known_place = is_own_place;
     for further in same_place {
         is_known_place = true;
-        if further.is_pending() || further.file.covers(newer) {
+        // A copy that was begun while the file grew is not its final form.
+        let is_final_form = further.copied_unfinished && newer.end() == ChunkEnd::Final;
+        if (further.is_pending() && !is_final_form)
+            || further.file.covers(newer)
+            || is_word_of_growth(newer)
+        {
             return Told::Known(further.file.number);
         }
     }
@@ -58,9 +63,9 @@ pub(super) fn told_of(entry: &LedgerEntry, newer: &AnnouncedFile) -> Told {
     })
 }
 
-/// Whether this is a `ChunkIsBeingRecorded` after the final event, which adds nothing new.
-fn is_late_word_of_growth(own: &AnnouncedFile, newer: &AnnouncedFile) -> bool {
-    newer.end() == ChunkEnd::BeingRecorded && own.end() == ChunkEnd::Final
+/// Whether this is a `ChunkIsBeingRecorded`: at a known place it tells of nothing to copy, and its final event follows.
+fn is_word_of_growth(newer: &AnnouncedFile) -> bool {
+    newer.end() == ChunkEnd::BeingRecorded
 }
 
 /// Whether an event names the location of the document's file. If none was named and it was never claimed, the
@@ -80,7 +85,9 @@ pub(super) fn tell_again(entry: &mut LedgerEntry, number: FileNumber, newer: Fur
     };
     known.file.locations.complete(&newer.file.locations);
     match known.state {
-        FurtherState::Pending if !known.file.covers(&newer.file) => {
+        FurtherState::Pending
+            if !known.file.covers(&newer.file) && !is_word_of_growth(&newer.file) =>
+        {
             known.file.end_reason = newer.file.end_reason.or(known.file.end_reason.take());
             known.file.duration_ms = known.file.duration_ms.max(newer.file.duration_ms);
         }
@@ -117,11 +124,21 @@ pub(super) fn add(entry: &mut LedgerEntry, mut announced: FurtherFile) -> Option
     Some(())
 }
 
+/// Notes a place for which there is no room, so that the document's source is not deleted before an operator has looked.
+pub(super) fn note_place_without_room(entry: &mut LedgerEntry, newer: AnnouncedFile) {
+    let is_noted = |known: &ChunkLocations| known.is_same_place(&newer.locations);
+    if entry.place_without_room.as_ref().is_some_and(is_noted) {
+        return;
+    }
+    entry.accepted_place = None;
+    entry.place_without_room = Some(newer.locations);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::export::entry::tests::entry;
-    use crate::recording::ChunkLocations;
+    use crate::export::receipt::tests::receipt;
 
     const OBJECTS: &str = "https://us-storage.asm.skype.com/v1/objects";
 
@@ -183,6 +200,18 @@ mod tests {
     }
 
     #[test]
+    fn a_place_without_room_is_disputed_until_it_is_accepted_once() {
+        let mut entry = known_at("a");
+        note_place_without_room(&mut entry, file(at("e")));
+        assert_eq!(entry.disputed_places(), Some(2));
+        entry.accepted_place = Some(FileNumber::FIRST);
+        note_place_without_room(&mut entry, file(at("e")));
+        assert_eq!(entry.disputed_places(), None, "it was told before");
+        note_place_without_room(&mut entry, file(at("f")));
+        assert_eq!(entry.disputed_places(), Some(2));
+    }
+
+    #[test]
     fn what_was_accepted_is_no_longer_when_another_place_is_announced() {
         let mut entry = known_at("a");
         add(&mut entry, announced("b")).unwrap();
@@ -191,6 +220,41 @@ mod tests {
         assert_eq!(entry.disputed_places(), None);
         add(&mut entry, announced("c")).unwrap();
         assert_eq!(entry.disputed_places(), Some(3));
+    }
+
+    #[test]
+    fn growth_uses_up_no_file_and_the_final_form_gets_one() {
+        let mut copied = known_at("a");
+        copied.chunk.end_reason = Some("ChunkIsBeingRecorded".to_owned());
+        copied.chunk.duration_ms = Some(1000);
+        copied.copied_unfinished = true;
+        copied.state = ChunkState::Exported { receipt: receipt() };
+        let told = |object: &str, end: &str, duration_ms| AnnouncedFile {
+            end_reason: Some(end.to_owned()),
+            duration_ms: Some(duration_ms),
+            ..file(at(object))
+        };
+        for duration_ms in [2000, 3000, 4000] {
+            let growth = told("a", "ChunkIsBeingRecorded", duration_ms);
+            assert_eq!(told_of(&copied, &growth), Told::OwnFile);
+        }
+        let finally = told("a", "ScheduleEnded", 5000);
+        let longer = Told::Another(OtherFile::Longer);
+        assert_eq!(told_of(&copied, &finally), longer);
+
+        // The same at a place of a further file.
+        let further = |file| FurtherFile::new(file, copied.recorded_at, copied.surely_gone_at);
+        let mut elsewhere = copied.clone();
+        let growing = told("b", "ChunkIsBeingRecorded", 1000);
+        add(&mut elsewhere, further(growing)).unwrap();
+        let known = Told::Known(elsewhere.further[0].file.number);
+        let growth = told("b", "ChunkIsBeingRecorded", 2000);
+        assert_eq!(told_of(&elsewhere, &growth), known);
+        let finally = told("b", "ScheduleEnded", 5000);
+        assert_eq!(told_of(&elsewhere, &finally), longer);
+        add(&mut elsewhere, further(finally.clone())).unwrap();
+        let known = Told::Known(elsewhere.further[1].file.number);
+        assert_eq!(told_of(&elsewhere, &finally), known);
     }
 
     #[test]
