@@ -28,7 +28,7 @@ pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
 }
 
 fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
-    if entry.chunk.is_external() {
+    if entry.is_external() {
         let reason = "waits to be looked at in your own storage";
         return Assessment::because(Standing::Waiting, reason, OperatorStep::Nothing);
     }
@@ -96,7 +96,7 @@ fn disputed(entry: &LedgerEntry) -> Option<Assessment> {
 fn failed(entry: &LedgerEntry, reason: &str) -> Assessment {
     let reason = format!("was given up: {reason}");
     let part = Assessment::because(Standing::Failed, reason, OperatorStep::Retry);
-    if entry.chunk.is_external() {
+    if entry.is_external() {
         return part;
     }
     part.until(entry.expires_at)
