@@ -324,7 +324,7 @@ async fn safe_is_said_after_a_complete_check_only_and_no_longer_when_a_file_is_g
 #[tokio::test]
 async fn a_recording_that_lacks_most_of_its_length_and_a_copy_that_is_gone_are_said_before_the_next_check()
  {
-    let world = World::new().await;
+    let world = World::with(&[("MISSING_AFTER", "0s")]).await;
     world.event(&recorded(&world).await).await;
     world.sweep().await;
     let status = run(&world, &["status"]).await;
