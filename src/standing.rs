@@ -155,7 +155,7 @@ impl Standing {
             Self::AtRisk => {
                 "half of the time at ACS or more has passed, and there is no proved copy"
             }
-            Self::Unknown => "an account or an entry is not readable, or not there",
+            Self::Unknown => "an account or an entry is not readable, or ACS does not confirm that it runs",
             Self::Missing => "it ended, and no event announced a file in time",
             Self::Incomplete => {
                 "files are announced, and not all of them, or ACS could not store all of one"
@@ -228,7 +228,7 @@ impl Standing {
             Self::Lost => &[OperatorStep::Acknowledge],
             Self::Failed => &[OperatorStep::Retry, OperatorStep::StartAgain],
             Self::AtRisk => &[OperatorStep::CheckExport],
-            Self::Unknown => &[OperatorStep::Rebuild],
+            Self::Unknown => &[OperatorStep::Rebuild, OperatorStep::CheckEvents],
             Self::Missing => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
             Self::Incomplete => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
             Self::Doubtful => &[OperatorStep::Accept],

@@ -91,7 +91,7 @@ async fn check(app: &App) {
     let budget = Budget::of(app.sweep_budget.min(CHECK_BUDGET));
     match app.catalogue.check(CheckStart::WhenDue, budget).await {
         Ok(SliceOutcome::Finished) => tracing::info!("Finished the complete check"),
-        Ok(SliceOutcome::NotDue | SliceOutcome::Unfinished) => {}
+        Ok(SliceOutcome::NotDue | SliceOutcome::Unfinished | SliceOutcome::Superseded) => {}
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "Could not continue the complete check; the next sweep does");
         }

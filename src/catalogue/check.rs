@@ -19,7 +19,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::Budget;
 use crate::export::layout::BlobName;
 use crate::standing::Counts;
-use crate::standing::verdict::CheckSummary;
+use crate::standing::verdict::{CheckSummary, is_ahead};
 use crate::store::digest::Sha256Digest;
 use crate::store::documents::DocumentError;
 
@@ -97,7 +97,8 @@ struct CheckState {
 pub enum CheckStart {
     /// If the last one began long enough ago.
     WhenDue,
-    Now,
+    /// If none began since somebody asked for one.
+    Now { asked_at: Timestamp },
 }
 
 /// Outcome of a slice.
@@ -107,9 +108,18 @@ pub enum SliceOutcome {
     /// There is more to check.
     Unfinished,
     Finished,
+    /// Another process stored a slice meanwhile; this one is lost.
+    Superseded,
 }
 
 impl Seen {
+    /// Whether more recordings were not settled than it names.
+    pub fn has_more_than_noteworthy(&self) -> bool {
+        let unsettled = self.standings.iter();
+        let unsettled = unsettled.filter(|(standing, _)| !standing.is_settled());
+        unsettled.map(|(_, count)| count).sum::<usize>() > self.noteworthy.len()
+    }
+
     fn find(&mut self, subject: impl Into<String>, problem: impl Into<String>) {
         self.finding_count += 1;
         if self.findings.len() < FINDINGS_KEPT {
@@ -170,12 +180,17 @@ impl Catalogue {
         let before = self.check_state().await?;
         let state = before.clone().unwrap_or_default();
         let now = self.clock.now();
-        let is_due = start == CheckStart::Now
-            || state
-                .last
-                .as_ref()
-                .is_none_or(|last| now.duration_since(last.began_at) >= EVERY);
-        let mut running = match state.running {
+        let is_due = state.last.as_ref().is_none_or(|last| match start {
+            CheckStart::WhenDue => {
+                now.duration_since(last.began_at) >= EVERY || is_ahead(last.began_at, now)
+            }
+            CheckStart::Now { asked_at } => last.began_at < asked_at,
+        });
+        let is_recent = |running: &RunningCheck| match start {
+            CheckStart::WhenDue => true,
+            CheckStart::Now { asked_at } => running.began_at >= asked_at,
+        };
+        let mut running = match state.running.filter(is_recent) {
             Some(running) => running,
             None if is_due => RunningCheck {
                 began_at: now,
@@ -211,23 +226,27 @@ impl Catalogue {
                 },
             ),
         };
-        self.keep_check(before.as_ref(), &after).await?;
-        Ok(outcome)
+        let is_kept = self.keep_check(before.as_ref(), &after).await?;
+        Ok(if is_kept {
+            outcome
+        } else {
+            SliceOutcome::Superseded
+        })
     }
 
-    /// Stores a slice, unless another process was first.
+    /// Stores a slice, unless another process was first. Returns whether it is stored.
     async fn keep_check(
         &self,
         before: Option<&CheckState>,
         after: &CheckState,
-    ) -> Result<(), CatalogueError> {
+    ) -> Result<bool, CatalogueError> {
         let documents = self.register.documents();
         if before.is_none() {
             self.clear_unreadable_check().await?;
         }
         let replace = |known: Option<&CheckState>| (known == before).then(|| after.clone());
-        documents.change(KEY, replace).await?;
-        Ok(())
+        let kept = documents.change(KEY, replace).await?;
+        Ok(kept.as_ref() == Some(after))
     }
 
     async fn clear_unreadable_check(&self) -> Result<(), CatalogueError> {

@@ -183,8 +183,14 @@ impl Catalogue {
             .as_deref()
             .and_then(|id| id.trim().parse::<RecordingId>().ok());
         let Some(id) = id else { return Ok(None) };
-        let Some(recorded) = self.recorded(&recording_name(&id)).await? else {
-            return Ok(None);
+        let name = recording_name(&id);
+        let recorded = match self.read(&name).await? {
+            Reading::Known(recorded) => *recorded,
+            Reading::Unreadable { key } => {
+                let row = Row::unreadable(&name, &key);
+                return Ok(wanted.fits(&row).then_some(row));
+            }
+            Reading::Absent => return Ok(None),
         };
         let recorded = self.with_cases(recorded).await?;
         let is_in_period = wanted.has_time(recorded.account.filed_at());

@@ -15,9 +15,11 @@ use tracing::{debug, error, info};
 use super::report::CompletenessReport;
 use super::{Catalogue, CatalogueError};
 use crate::control::day_summary::{DaySummary, summary_key};
-use crate::control::register::days::{REPORTED_AFTER, day_of};
+use crate::control::register::days::{DueDay, REPORTED_AFTER, day_of};
+use crate::error_chain::ErrorChain;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::{Precondition, PutOutcome};
+use crate::store::documents::DocumentError;
 use crate::store::outbox::Notice;
 
 /// A report, its numbers, and the same to be read.
@@ -43,7 +45,10 @@ impl Catalogue {
     pub async fn report_daily(&self) -> Result<(), CatalogueError> {
         let now = self.clock.now();
         let yesterday = day_of(now - REPORTED_AFTER - SignedDuration::from_hours(24));
-        let known = self.register.day_summary(&yesterday.to_string()).await?;
+        let known = match self.register.day_summary(&yesterday.to_string()).await {
+            Err(DocumentError::Corrupt { .. }) => None,
+            known => known?,
+        };
         let prefix = format!("reports/{yesterday}");
         let store = &self.register.documents().store;
         let is_whole = store.list(&prefix, None, FORMS).await?.len() == FORMS;
@@ -51,14 +56,24 @@ impl Catalogue {
             self.register.need_report(yesterday).await?;
         }
         for due in self.register.due_days(MOST_DAYS).await? {
-            let known = self.register.day_summary(&due.day.to_string()).await?;
-            if known.is_some_and(|known| is_resting(&known, now)) {
-                continue;
+            match self.report_due(&due, now).await {
+                Err(CatalogueError::Register(DocumentError::Corrupt { key, source })) => {
+                    error!(key, error = %ErrorChain(&source), "The report of {} cannot be made: `{key}` is not readable", due.day);
+                }
+                made => made?,
             }
-            let began = self.clock.now();
-            self.keep_report(due.day).await?;
-            self.register.reported(&due, began).await?;
         }
+        Ok(())
+    }
+
+    async fn report_due(&self, due: &DueDay, now: Timestamp) -> Result<(), CatalogueError> {
+        let known = self.register.day_summary(&due.day.to_string()).await?;
+        if known.is_some_and(|known| is_resting(&known, now)) {
+            return Ok(());
+        }
+        let began = self.clock.now();
+        self.keep_report(due.day).await?;
+        self.register.reported(due, began).await?;
         Ok(())
     }
 

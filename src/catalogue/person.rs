@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 
+use super::covered::RecordingsAt;
 use super::known::KnownRecording;
 use super::row::Row;
 use super::{Catalogue, CatalogueError};
@@ -28,6 +29,8 @@ pub struct NoPerson;
 pub struct FoundRecordings {
     /// Newest first.
     pub recordings: Vec<Row>,
+    /// Recordings that may be of this person and whose accounts are not readable.
+    pub unreadable: usize,
 }
 
 impl Person {
@@ -63,13 +66,11 @@ impl Catalogue {
             )
             .await?;
         let rules = self.rules();
-        let recordings = self
-            .of_person(person)
-            .await?
-            .iter()
-            .map(|recorded| recorded.row(rules))
-            .collect();
-        Ok(FoundRecordings { recordings })
+        let (found, unreadable) = self.recordings_of(person).await?;
+        Ok(FoundRecordings {
+            recordings: found.iter().map(|recorded| recorded.row(rules)).collect(),
+            unreadable,
+        })
     }
 
     /// How a person is named in the audit log.
@@ -87,11 +88,24 @@ impl Catalogue {
         &self,
         person: &Person,
     ) -> Result<Vec<KnownRecording>, CatalogueError> {
+        Ok(self.recordings_of(person).await?.0)
+    }
+
+    /// The recordings of a person, newest first, and how many more are unreadable.
+    async fn recordings_of(
+        &self,
+        person: &Person,
+    ) -> Result<(Vec<KnownRecording>, usize), CatalogueError> {
         let list = self.list_of(person).await?;
-        let mut found = self.recordings_at(&list).await?.found;
+        let RecordingsAt {
+            mut found,
+            mut unreadable,
+        } = self.recordings_at(&list).await?;
         let beyond = self.ledger.people().hash(BEYOND_THE_INDEX).await?;
         let beyond = Listed::Participant(beyond);
-        for recorded in self.recordings_at(&beyond).await?.found {
+        let beyond = self.recordings_at(&beyond).await?;
+        unreadable.extend(beyond.unreadable);
+        for recorded in beyond.found {
             let id = &recorded.account.recording_id;
             let is_found = found.iter().any(|known| known.account.recording_id == *id);
             // A recording that is being erased is found until it is erased: its files may be gone already.
@@ -101,7 +115,9 @@ impl Catalogue {
             }
         }
         found.sort_by_key(|recorded| std::cmp::Reverse(recorded.account.filed_at()));
-        Ok(found)
+        unreadable.sort();
+        unreadable.dedup();
+        Ok((found, unreadable.len()))
     }
 
     /// Whether the metadata files of a recording name a person, where the index does not have all of its participants.

@@ -7,11 +7,14 @@ use utoipa::ToSchema;
 
 use super::survey::Survey;
 use super::{AT_ONCE, Catalogue, CatalogueError};
+use crate::error_chain::ErrorChain;
 use crate::export::LedgerEntry;
+use crate::export::destination::DestinationError;
 use crate::export::entry::Risk;
 use crate::export::layout::BlobName;
 use crate::export::ledger::LastSweep;
 use crate::export::receipt::VaultName;
+use crate::recording::DocumentId;
 use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
 use crate::standing::{Counts, Standing, of_chunk};
 use crate::store::index::{Count, Listed, Period};
@@ -158,11 +161,12 @@ impl Catalogue {
         };
         let (index, holds) = (self.ledger.index(), self.ledger.holds());
         let check = self.last_check().await?;
-        let (survey, verified, held, poison, sweep, storage) = futures::try_join!(
+        let (survey, verified, held, poison, kept_events, sweep, storage) = futures::try_join!(
             self.survey(check.as_ref()),
             async { Ok(index.count(&Listed::Proved, recent, COUNTED).await?) },
             async { Ok(holds.count(LOOKED_AT).await?) },
             async { Ok(self.ledger.count_poison(COUNTED).await?) },
+            async { Ok(self.ledger.kept_events().await?.len()) },
             async { Ok(self.ledger.last_sweep().await?) },
             self.storage_use(),
         )?;
@@ -173,9 +177,10 @@ impl Catalogue {
             first_deadline: survey.first_deadline(),
             unreadable_chunks: survey.unreadable_chunks.len(),
             poison: poison.count,
+            kept_events,
             last_sweep: sweep.as_ref().map(|sweep| sweep.at),
             check: check.map(|check| check.summary()),
-            storage,
+            storage: storage.clone(),
         };
         let beside = Beside {
             verified,
@@ -202,29 +207,42 @@ impl Catalogue {
         if is_ledger_empty {
             return Ok(match self.vaults.home().list(None, 1).await {
                 Ok(files) if !files.is_empty() => StorageUse::LedgerEmpty,
-                Ok(_) | Err(_) => StorageUse::Unused,
+                Ok(_) => StorageUse::Unused,
+                Err(error) => unreadable(&error, true),
             });
         }
         let proved = self.proved_media().await?;
-        let looking = futures::stream::iter(proved.clone()).map(|media| async move {
-            // A vault that cannot be read is not called empty.
-            let found = self.vaults.home().version(&media).await;
-            found.map_or(true, |found| found.is_some())
-        });
-        let found: Vec<bool> = looking.buffered(AT_ONCE).collect().await;
-        if found.is_empty() || found.contains(&true) {
-            return Ok(StorageUse::Used);
+        let looked_at = proved.len();
+        let looking = futures::stream::iter(proved)
+            .map(|(id, media)| async move { self.is_there(&id, &media).await });
+        let looked: Vec<Result<bool, CatalogueError>> = looking.buffered(AT_ONCE).collect().await;
+        let (mut missing, mut failed) = (0, None);
+        for found in looked {
+            match found {
+                Ok(true) => {}
+                Ok(false) => missing += 1,
+                Err(CatalogueError::Vault(error)) => failed = Some(unreadable(&error, false)),
+                Err(error) => return Err(error),
+            }
+        }
+        if missing == 0 {
+            return Ok(failed.unwrap_or(StorageUse::Used));
         }
         let files = self.vaults.home().list(None, 1).await;
         Ok(match files {
             Ok(files) if files.is_empty() => StorageUse::VaultEmpty,
-            // The complete check names the missing files.
-            Ok(_) | Err(_) => StorageUse::Used,
+            Ok(_) | Err(_) => StorageUse::CopiesMissing { missing, looked_at },
         })
     }
 
+    /// Whether the vault at home has a copy, or it was moved or deleted meanwhile.
+    async fn is_there(&self, id: &DocumentId, media: &BlobName) -> Result<bool, CatalogueError> {
+        let found = self.vaults.home().version(media).await?;
+        Ok(found.is_some() || !self.is_expected(id, media).await?)
+    }
+
     /// Returns the media of a few copies at home: those that were proved last.
-    async fn proved_media(&self) -> Result<Vec<BlobName>, CatalogueError> {
+    async fn proved_media(&self) -> Result<Vec<(DocumentId, BlobName)>, CatalogueError> {
         let index = self.ledger.index();
         let places = index.places(&Listed::Proved, Period::default(), None, AT_ONCE);
         let documents = places.await?.into_iter().filter_map(|place| place.document);
@@ -233,7 +251,10 @@ impl Catalogue {
         let entries: Vec<Option<LedgerEntry>> = looking.buffered(AT_ONCE).try_collect().await?;
         let at_home = |entry: LedgerEntry| {
             let receipt = entry.state.receipt()?;
-            (receipt.vault() == VaultName::Home).then(|| receipt.media().name().clone())
+            (receipt.vault() == VaultName::Home).then(|| {
+                let media = receipt.media().name().clone();
+                (entry.chunk.document_id.clone(), media)
+            })
         };
         Ok(entries.into_iter().flatten().filter_map(at_home).collect())
     }
@@ -299,6 +320,13 @@ impl Catalogue {
         let mut poison: Vec<Poison> = kept.buffered(AT_ONCE).try_collect().await?;
         poison.sort_by(|one, other| other.kept_at.cmp(&one.kept_at));
         Ok(PoisonList { poison, is_capped })
+    }
+}
+
+fn unreadable(error: &DestinationError, is_ledger_empty: bool) -> StorageUse {
+    StorageUse::VaultUnreadable {
+        reason: ErrorChain(error).to_string(),
+        is_ledger_empty,
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::check::CheckRecord;
 use super::known::{self, KnownRecording, Reading, Registration};
@@ -18,6 +18,10 @@ use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
 /// Recordings, and markers of a list, that one survey reads.
 const LOOKED_AT: usize = 500;
+/// A marker says that a copy is proved this long, at most, before its entry does.
+const PROVED_LATE: SignedDuration = SignedDuration::from_mins(10);
+/// The entry of an open chunk follows its marker within this time.
+const ENTRY_FOLLOWS: SignedDuration = SignedDuration::from_mins(5);
 
 /// Recordings that are not settled, or were not when their markers were written.
 #[derive(Debug)]
@@ -162,17 +166,46 @@ impl Catalogue {
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
             candidates.add(*name, None);
         }
+        candidates.is_capped |= check.is_some_and(|check| check.seen.has_more_than_noteworthy());
         candidates.is_capped |= candidates.order.len() > LOOKED_AT;
         // Last: of those that need no person, some may be left out.
         for kind in acknowledged {
             let list = Listed::Attention(kind);
             let places = index.places(&list, Period::default(), None, LOOKED_AT);
-            for place in places.await? {
+            let places = places.await?;
+            candidates.is_capped |= places.len() == LOOKED_AT;
+            for place in places {
                 candidates.add(place.recording, place.document);
             }
         }
+        candidates.is_capped |= candidates.order.len() > LOOKED_AT;
         candidates.order.truncate(LOOKED_AT);
+        if let Some(check) = check {
+            self.add_proved_since(check.began_at, &mut candidates)
+                .await?;
+        }
         Ok(candidates)
+    }
+
+    /// Adds what was proved since the last check began: no marker says that the files of a recording are too short, and
+    /// the check has not read it.
+    async fn add_proved_since(
+        &self,
+        began_at: Timestamp,
+        candidates: &mut Candidates,
+    ) -> Result<(), CatalogueError> {
+        let since = Period {
+            from: began_at.checked_sub(PROVED_LATE).ok(),
+            to: None,
+        };
+        let index = self.ledger.index();
+        let places = index.places(&Listed::Proved, since, None, LOOKED_AT);
+        let places = places.await?;
+        candidates.is_capped |= places.len() == LOOKED_AT;
+        for place in places {
+            candidates.add(place.recording, place.document);
+        }
+        Ok(())
     }
 
     async fn add_open_chunks(&self, candidates: &mut Candidates) -> Result<(), CatalogueError> {
@@ -180,15 +213,23 @@ impl Catalogue {
         candidates.is_capped |= next.is_some();
         let entries = futures::stream::iter(open).map(|chunk| async move {
             let entry = self.chunk_entry(&chunk.document_id).await?;
-            Ok::<_, CatalogueError>((chunk.document_id, entry))
+            Ok::<_, CatalogueError>((chunk, entry))
         });
         let mut entries = entries.buffered(AT_ONCE);
-        while let Some((id, entry)) = entries.try_next().await? {
+        let retention = self.ledger.source_retention();
+        let written_before = self.clock.now().checked_sub(ENTRY_FOLLOWS).ok();
+        while let Some((chunk, entry)) = entries.try_next().await? {
             match entry {
                 ChunkEntry::Found(entry) => {
-                    candidates.add(recording_name(&entry.chunk.filed_under()), Some(id));
+                    let name = recording_name(&entry.chunk.filed_under());
+                    candidates.add(name, Some(chunk.document_id));
                 }
-                ChunkEntry::Unreadable => candidates.unreadable_chunks.push(id),
+                ChunkEntry::Unreadable => candidates.unreadable_chunks.push(chunk.document_id),
+                ChunkEntry::Absent
+                    if written_before.is_some_and(|at| chunk.is_from_before(at, retention)) =>
+                {
+                    candidates.unreadable_chunks.push(chunk.document_id);
+                }
                 // Its entry is about to be written.
                 ChunkEntry::Absent => {}
             }

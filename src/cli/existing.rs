@@ -23,6 +23,19 @@ pub async fn open(config: Config) -> anyhow::Result<App> {
         StorageUse::VaultEmpty => {
             complain("The ledger has proofs of copies, and the vault is empty: check VAULT_URL.\n")
         }
+        StorageUse::CopiesMissing { missing, looked_at } => complain(&format!(
+            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL.\n"
+        )),
+        StorageUse::VaultUnreadable {
+            reason,
+            is_ledger_empty: true,
+        } => anyhow::bail!(
+            "there is no ledger here, and the vault cannot be read: {reason}; check LEDGER_URL and VAULT_URL"
+        ),
+        StorageUse::VaultUnreadable {
+            reason,
+            is_ledger_empty: false,
+        } => complain(&format!("The vault cannot be read: {reason}.\n")),
     }
     Ok(app)
 }

@@ -7,10 +7,10 @@ use recording_vault::app::App;
 use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::catalogue::row::Row;
-use recording_vault::compose;
 use recording_vault::config::Config;
 use serde::Serialize;
 
+use super::existing;
 use super::exit::Exit;
 use super::output::Output;
 use super::table::Table;
@@ -46,7 +46,7 @@ impl Find {
     /// # Errors
     /// When the ledger fails.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
-        let app = compose::app(config)?;
+        let app = existing::open(config).await?;
         let found = find(&app, self.text.join(" "), self.top).await?;
         output.report(&found)?;
         Ok(Exit::fine_if(!found.recordings.is_empty()))

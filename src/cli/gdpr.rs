@@ -58,7 +58,8 @@ impl Gdpr {
             Self::Find { participant } => {
                 let report = FoundReport(app.catalogue.find_person(&participant).await?);
                 output.report(&report)?;
-                Ok(Exit::fine_if(!report.0.recordings.is_empty()))
+                let is_whole = report.0.unreadable == 0;
+                Ok(Exit::fine_if(is_whole && !report.0.recordings.is_empty()))
             }
             Self::Export { participant, to } => {
                 let report = export(&app, &participant, &to).await?;
@@ -120,6 +121,10 @@ impl fmt::Display for FoundReport {
                 "\n{started_at:<20}  {} ({} chunks{held})",
                 row.recording_id, row.chunks
             )?;
+        }
+        if self.0.unreadable > 0 {
+            let count = self.0.unreadable;
+            write!(f, "\nNot readable, and not among them: {count}")?;
         }
         Ok(())
     }

@@ -30,6 +30,10 @@ impl Report {
             return Ok(Exit::NeedsAttention);
         }
         let report = app.catalogue.report(day).await?;
+        if report.recordings.is_empty() {
+            complain(&format!("No data of {day}: no recording began on it.\n"));
+            return Ok(Exit::NeedsAttention);
+        }
         output.report(&report)?;
         Ok(Exit::fine_if(report.incomplete == 0))
     }

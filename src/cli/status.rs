@@ -12,8 +12,8 @@ use recording_vault::standing::verdict::VerdictKind;
 use super::exit::Exit;
 use super::output::Output;
 
-/// One slice of a check that an operator waits for.
-const SLICE: Duration = Duration::from_mins(5);
+/// One slice of a check that an operator waits for: shorter than the time between two sweeps, which store slices too.
+const SLICE: Duration = Duration::from_secs(20);
 
 /// The arguments of `status`.
 #[derive(Args)]
@@ -31,12 +31,12 @@ impl Status {
         let mut summary = app.catalogue.summary().await?;
         let is_used = summary.verdict.kind != VerdictKind::NoData;
         if self.check && is_used {
-            while app
-                .catalogue
-                .check(CheckStart::Now, Budget::of(SLICE))
-                .await?
-                == SliceOutcome::Unfinished
-            {}
+            let asked_at = app.clock.now();
+            let start = CheckStart::Now { asked_at };
+            while matches!(
+                app.catalogue.check(start, Budget::of(SLICE)).await?,
+                SliceOutcome::Unfinished | SliceOutcome::Superseded
+            ) {}
             summary = app.catalogue.summary().await?;
         }
         output.report(&summary.verdict)?;

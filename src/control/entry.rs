@@ -191,10 +191,26 @@ impl RegisteredRecording {
             RecordingStatus::Stopped { .. } if self.files.problems().is_empty() => return None,
             RecordingStatus::Stopped { .. } => Attention::Incomplete,
         };
-        Some(match self.acknowledged {
-            Some(_) => Attention::Acknowledged,
-            None => attention,
+        let is_covered = self
+            .acknowledged
+            .as_ref()
+            .is_some_and(|acknowledged| acknowledged.covers(&self.problems()));
+        Some(if is_covered {
+            Attention::Acknowledged
+        } else {
+            attention
         })
+    }
+
+    /// Returns what is wrong with it by its account alone.
+    pub fn problems(&self) -> Vec<String> {
+        match &self.status {
+            RecordingStatus::Running => Vec::new(),
+            RecordingStatus::Failed { reason, .. } => {
+                vec![format!("ACS could not start it: {reason}")]
+            }
+            RecordingStatus::Stopped { .. } => self.files.problems(),
+        }
     }
 
     /// Returns its open pause.
@@ -231,6 +247,30 @@ impl RegisteredRecording {
 mod tests {
     use super::*;
     use crate::control::intention::IntendedAction;
+
+    #[test]
+    fn a_problem_that_came_after_an_acknowledgement_needs_a_person() {
+        let now = Timestamp::UNIX_EPOCH;
+        let mut recording = RegisteredRecording::unknown("r".parse().unwrap(), now);
+        recording.status = RecordingStatus::Stopped { at: now };
+        recording.files.missing_since = Some(now);
+        assert_eq!(recording.attention(), Some(Attention::Missing));
+        recording.acknowledged = Some(AcknowledgedProblems {
+            said: Acknowledgement {
+                at: now,
+                by: None,
+                reason: "r".to_owned(),
+            },
+            problems: recording.problems(),
+        });
+        assert_eq!(recording.attention(), Some(Attention::Acknowledged));
+        recording.files.announced_at = Some(now);
+        recording
+            .files
+            .chunks
+            .insert(2, ["c".parse().unwrap()].into());
+        assert_eq!(recording.attention(), Some(Attention::Incomplete));
+    }
 
     #[test]
     fn a_registered_recording_survives_its_json() {

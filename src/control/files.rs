@@ -9,6 +9,8 @@ use crate::recording::{DocumentId, RecordingFileStatusUpdated};
 
 /// Stored reasons; an event may refuse thousands of chunks.
 const REFUSALS_KEPT: usize = 20;
+/// Missing chunks that are named one by one.
+const NAMED: usize = 20;
 
 /// A recording's chunks, as far as they were announced.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,12 +68,18 @@ impl Files {
         }
         let last = self.chunks.keys().next_back().copied().unwrap_or_default();
         // An event may claim any index: a gap may be wide.
-        let missing: Vec<u32> = (0..last)
-            .filter(|index| !self.chunks.contains_key(index))
-            .take(20)
-            .collect();
-        if !missing.is_empty() {
-            problems.push(format!("no event announced chunk {}", numbers(&missing)));
+        let missing = (0..last).filter(|index| !self.chunks.contains_key(index));
+        let known = self.chunks.len().saturating_sub(1);
+        let count = usize::try_from(last).map_or(usize::MAX, |last| last.saturating_sub(known));
+        if let (Some(first), Some(last)) = (missing.clone().next(), missing.clone().next_back()) {
+            let missing: Vec<u32> = missing.take(NAMED).collect();
+            let is_range = usize::try_from(last - first).is_ok_and(|width| width < count);
+            // An acknowledgement of this text covers no chunk that is missing later.
+            problems.push(match count {
+                ..=NAMED => format!("no event announced chunk {}", numbers(&missing)),
+                _ if is_range => format!("no event announced {count} chunks: {first}–{last}"),
+                _ => format!("no event announced {count} chunks between {first} and {last}"),
+            });
         }
         let several: Vec<u32> = self
             .chunks
@@ -139,6 +147,9 @@ mod tests {
     #[rstest::rstest]
     #[case(&[], true, "no event announced a file")]
     #[case(&[(0, "a"), (3, "d")], true, "no event announced chunk 1, 2")]
+    #[case(&[(0, "a"), (21, "b")], true, "no event announced chunk 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20")]
+    #[case(&[(0, "a"), (35, "b")], true, "no event announced 34 chunks: 1–34")]
+    #[case(&[(0, "a"), (9, "b"), (35, "c")], true, "no event announced 33 chunks between 1 and 34")]
     #[case(&[(0, "a"), (0, "b")], true, "more than one document claims to be chunk 0")]
     #[case(&[(0, "a")], false, "no event announced the end of the recording")]
     fn what_is_wrong_is_said(

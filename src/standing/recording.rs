@@ -1,5 +1,7 @@
 //! The standing of a recording, from its account, the entries of its chunks and the time. Pure.
 
+use jiff::SignedDuration;
+
 use super::{Assessment, OperatorStep, Rules, Standing, of_chunk};
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::LedgerEntry;
@@ -7,8 +9,11 @@ use crate::recording::DocumentId;
 
 /// Files may be shorter than their recording by this much, whatever its length: the clocks differ.
 const TOLERATED_GAP_MS: u64 = 30_000;
-/// … and by this share of its length.
+/// … and by this share of its length, if that is not more than `MOST_TOLERATED_MS`.
 const TOLERATED_GAP_SHARE: u64 = 20;
+const MOST_TOLERATED_MS: u64 = 60_000;
+/// The sweep asks ACS every few minutes whether a recording runs; a longer silence means that nobody knows.
+const CONFIRMED_FOR: SignedDuration = SignedDuration::from_mins(30);
 
 /// A chunk that an event announced.
 #[derive(Debug, Clone)]
@@ -76,6 +81,17 @@ fn of_account(
     }
     let problems = problems(account, chunks);
     let ended_at = match &account.status {
+        RecordingStatus::Running if rules.now.duration_since(account.heard_at) > CONFIRMED_FOR => {
+            let reason = format!(
+                "ACS has not confirmed since {:.0} that it runs; run `recording-vault doctor`",
+                account.heard_at
+            );
+            return Some(Assessment::because(
+                Standing::Unknown,
+                reason,
+                OperatorStep::CheckEvents,
+            ));
+        }
         RecordingStatus::Running if account.open_pause().is_some() => {
             let reason = "it is paused";
             return Some(Assessment::because(
@@ -139,18 +155,11 @@ fn of_account(
 
 /// Returns what is wrong with a recording as a whole, whatever happens to its single chunks. Time does not change it.
 pub fn problems(account: &RegisteredRecording, chunks: &[KnownChunk]) -> Vec<String> {
-    match &account.status {
-        RecordingStatus::Running => Vec::new(),
-        RecordingStatus::Failed { reason, .. } => vec![format!("ACS could not start it: {reason}")],
-        RecordingStatus::Stopped { .. } => {
-            let problems = account.files.problems();
-            if problems.is_empty() {
-                gap(chunks).into_iter().collect()
-            } else {
-                problems
-            }
-        }
+    let problems = account.problems();
+    if problems.is_empty() && matches!(account.status, RecordingStatus::Stopped { .. }) {
+        return gap(chunks).into_iter().collect();
     }
+    problems
 }
 
 /// Says how much of the recording its files lack, by the lengths in event and metadata.
@@ -168,9 +177,8 @@ fn gap(chunks: &[KnownChunk]) -> Option<String> {
         .into_iter()
         .fold(0, u64::saturating_add);
     let lacking_ms = announced_ms.checked_sub(held_ms)?;
-    let is_tolerated =
-        lacking_ms <= TOLERATED_GAP_MS || lacking_ms <= announced_ms / TOLERATED_GAP_SHARE;
-    (!is_tolerated).then(|| {
+    let share_ms = (announced_ms / TOLERATED_GAP_SHARE).min(MOST_TOLERATED_MS);
+    (lacking_ms > TOLERATED_GAP_MS.max(share_ms)).then(|| {
         let seconds = |ms: u64| ms / 1000;
         format!(
             "its files hold {} s of {} s",
@@ -266,6 +274,11 @@ mod tests {
         let mut account = account(&[], false);
         let ended = std::mem::replace(&mut account.status, RecordingStatus::Running);
         assert_eq!(standing(&account, &[], ENDED), Standing::Active);
+        assert_eq!(
+            standing(&account, &[], LATER),
+            Standing::Unknown,
+            "ACS has said nothing of it for 40 minutes"
+        );
         account.start_paused(at(ENDED));
         assert_eq!(standing(&account, &[], ENDED), Standing::Paused);
         account.pauses.clear();
@@ -378,6 +391,8 @@ mod tests {
     #[case(3_600_000, 3_590_000, 0, false)]
     #[case(3_600_000, 60_000, 3_540_000, false)]
     #[case(60_000, 35_000, 0, false)]
+    #[case(72_000_000, 71_941_000, 0, false)]
+    #[case(72_000_000, 71_939_000, 0, true)]
     fn files_that_hold_much_less_than_was_recorded_are_not_all(
         #[case] announced_ms: u64,
         #[case] held_ms: u64,
@@ -405,7 +420,7 @@ mod tests {
         let account = account(&[(0, "a")], true);
         let chunks = [chunk(0, "a", exported())];
         for days in 0..40 {
-            let now = at(ENDED) + jiff::SignedDuration::from_hours(24 * days);
+            let now = at(ENDED) + SignedDuration::from_hours(24 * days);
             let now: Timestamp = now;
             assert_eq!(
                 standing(&account, &chunks, &now.to_string()),

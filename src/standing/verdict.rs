@@ -16,6 +16,14 @@ pub const CHECK_LASTS: SignedDuration = SignedDuration::from_hours(26);
 /// The timer sweeps each minute; a longer interval means that something prevents it.
 pub const SWEEP_IS_LATE: SignedDuration = SignedDuration::from_mins(10);
 
+/// Clocks of several machines may differ by this much; a later time says nothing.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+
+/// Whether a stored time is so far in the future that a clock was moved.
+pub fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) > CLOCKS_DIFFER
+}
+
 /// The verdict in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -46,6 +54,8 @@ pub struct Facts {
     pub unreadable_chunks: usize,
     /// Unreadable events that are not handled yet.
     pub poison: usize,
+    /// Events that the sweep continues with.
+    pub kept_events: usize,
     pub last_sweep: Option<Timestamp>,
     pub check: Option<CheckSummary>,
     pub storage: StorageUse,
@@ -70,7 +80,7 @@ pub struct CheckSummary {
 }
 
 /// Whether ledger and vault hold anything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StorageUse {
     /// Neither was ever used.
     Unused,
@@ -79,6 +89,17 @@ pub enum StorageUse {
     VaultEmpty,
     /// The vault has files, and the ledger has no chunk.
     LedgerEmpty,
+    /// The vault does not have all of the copies that were looked for.
+    CopiesMissing {
+        missing: usize,
+        looked_at: usize,
+    },
+    /// The vault cannot be read, and the reason.
+    VaultUnreadable {
+        reason: String,
+        /// The ledger has nothing, so that nothing at all is known.
+        is_ledger_empty: bool,
+    },
 }
 
 /// Whether everything is safe.
@@ -143,15 +164,15 @@ pub fn verdict(facts: Facts) -> Verdict {
     let not_checked = not_checked(&facts);
     let under_way = of_concern(&facts.recordings, Concern::UnderWay);
     let under_way_sentence = sentence_of(&facts, Concern::UnderWay);
-    let kind = match facts.storage {
-        _ if !problems.is_empty() => VerdictKind::Attention,
-        StorageUse::Unused => VerdictKind::NoData,
-        StorageUse::Used | StorageUse::VaultEmpty | StorageUse::LedgerEmpty => {
-            match (not_checked.is_empty(), under_way) {
-                (false, _) => VerdictKind::Unknown,
-                (true, 0) => VerdictKind::Safe,
-                (true, _) => VerdictKind::UnderWay,
-            }
+    let kind = if !problems.is_empty() {
+        VerdictKind::Attention
+    } else if facts.storage == StorageUse::Unused && facts.kept_events == 0 {
+        VerdictKind::NoData
+    } else {
+        match (not_checked.is_empty(), under_way) {
+            (false, _) => VerdictKind::Unknown,
+            (true, 0) => VerdictKind::Safe,
+            (true, _) => VerdictKind::UnderWay,
         }
     };
     let headline = match kind {
@@ -193,13 +214,16 @@ pub fn verdict(facts: Facts) -> Verdict {
 /// Lists what needs a person, worst first.
 fn problems(facts: &Facts) -> Vec<String> {
     let mut problems = Vec::new();
-    match facts.storage {
+    match &facts.storage {
         StorageUse::VaultEmpty => problems.push(
             "the ledger has proofs of copies, and the vault is empty: check VAULT_URL".to_owned(),
         ),
         StorageUse::LedgerEmpty => problems
             .push("the vault has files, and the ledger is empty: check LEDGER_URL".to_owned()),
-        StorageUse::Unused | StorageUse::Used => {}
+        StorageUse::CopiesMissing { missing, looked_at } => problems.push(format!(
+            "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
+        )),
+        StorageUse::Unused | StorageUse::Used | StorageUse::VaultUnreadable { .. } => {}
     }
     for (standing, count) in &facts.recordings {
         if standing.concern() == Concern::Attention && *count > 0 {
@@ -241,9 +265,21 @@ fn not_checked(facts: &Facts) -> Vec<String> {
         unchecked
             .push("there are more recordings that are not settled than were looked at".to_owned());
     }
+    if let StorageUse::VaultUnreadable { reason, .. } = &facts.storage {
+        unchecked.push(format!("the vault cannot be read: {reason}"));
+    }
+    match facts.kept_events {
+        0 => {}
+        1 => unchecked.push("1 event is not wholly taken".to_owned()),
+        count => unchecked.push(format!("{count} events are not wholly taken")),
+    }
     let age = |at: Timestamp| facts.as_of.duration_since(at);
+    let is_ahead = |at: Timestamp| is_ahead(at, facts.as_of);
     match facts.last_sweep {
         None => unchecked.push("no sweep has ended yet; see that the timer runs".to_owned()),
+        Some(at) if is_ahead(at) => unchecked.push(format!(
+            "the time of the last sweep, {at:.0}, is in the future; check the clocks"
+        )),
         Some(at) if age(at) > SWEEP_IS_LATE => unchecked.push(format!(
             "the last sweep ended {} min ago, at {at:.0}; see that the timer runs",
             age(at).as_mins()
@@ -254,6 +290,10 @@ fn not_checked(facts: &Facts) -> Vec<String> {
         None => unchecked.push(
             "no complete check of all recordings and of the vault's files has ended yet".to_owned(),
         ),
+        Some(check) if is_ahead(check.began_at) => unchecked.push(format!(
+            "the time of the last complete check, {:.0}, is in the future; check the clocks",
+            check.began_at
+        )),
         Some(check) if age(check.began_at) > CHECK_LASTS => unchecked.push(format!(
             "the last complete check is of {:.0}, {} h ago",
             check.began_at,
@@ -331,133 +371,4 @@ fn counted(standing: Standing, count: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn facts(recordings: &[(Standing, usize)]) -> Facts {
-        let as_of = at("2026-03-02T12:00:00Z");
-        Facts {
-            as_of,
-            recordings: recordings.iter().copied().collect(),
-            is_capped: false,
-            first_deadline: None,
-            unreadable_chunks: 0,
-            poison: 0,
-            last_sweep: Some(at("2026-03-02T11:59:00Z")),
-            check: Some(CheckSummary {
-                began_at: at("2026-03-02T02:00:00Z"),
-                finished_at: at("2026-03-02T02:01:00Z"),
-                recordings: 7,
-                chunks: 7,
-                files: 21,
-                findings: 0,
-                examples: Vec::new(),
-            }),
-            storage: StorageUse::Used,
-        }
-    }
-
-    fn kind(facts: Facts) -> VerdictKind {
-        verdict(facts).kind
-    }
-
-    #[test]
-    fn safe_is_said_only_if_every_recording_is_and_everything_was_checked() {
-        assert_eq!(kind(facts(&[])), VerdictKind::Safe);
-        assert_eq!(
-            kind(facts(&[(Standing::Acknowledged, 1)])),
-            VerdictKind::Safe
-        );
-        for standing in Standing::ALL {
-            let found = kind(facts(&[(standing, 1)]));
-            let expected = match standing.concern() {
-                Concern::Attention => VerdictKind::Attention,
-                Concern::UnderWay => VerdictKind::UnderWay,
-                Concern::Acknowledged | Concern::Safe => VerdictKind::Safe,
-            };
-            assert_eq!(found, expected, "{standing}");
-        }
-    }
-
-    #[test]
-    fn what_was_not_checked_is_said_and_is_never_called_safe() {
-        let changes: [fn(&mut Facts); 5] = [
-            |facts| facts.is_capped = true,
-            |facts| facts.last_sweep = None,
-            |facts| facts.last_sweep = Some(at("2026-03-02T11:49:00Z")),
-            |facts| facts.check = None,
-            |facts| facts.check.as_mut().unwrap().began_at = at("2026-03-01T09:59:00Z"),
-        ];
-        for (number, change) in changes.into_iter().enumerate() {
-            let mut facts = facts(&[(Standing::Waiting, 1)]);
-            change(&mut facts);
-            let verdict = verdict(facts);
-            assert_eq!(
-                (verdict.kind, verdict.not_checked.len()),
-                (VerdictKind::Unknown, 1),
-                "{number}"
-            );
-        }
-    }
-
-    #[test]
-    fn whatever_cannot_be_read_needs_attention() {
-        let changes: [fn(&mut Facts); 5] = [
-            |facts| facts.poison = 1,
-            |facts| facts.unreadable_chunks = 1,
-            |facts| facts.check.as_mut().unwrap().findings = 2,
-            |facts| facts.storage = StorageUse::VaultEmpty,
-            |facts| facts.storage = StorageUse::LedgerEmpty,
-        ];
-        for (number, change) in changes.into_iter().enumerate() {
-            let mut facts = facts(&[]);
-            change(&mut facts);
-            assert_eq!(kind(facts), VerdictKind::Attention, "{number}");
-        }
-    }
-
-    #[test]
-    fn the_worst_comes_first_and_every_kind_is_counted() {
-        let mut facts = facts(&[
-            (Standing::Doubtful, 1),
-            (Standing::Lost, 2),
-            (Standing::Waiting, 3),
-            (Standing::Acknowledged, 4),
-        ]);
-        facts.poison = 1;
-        facts.first_deadline = Some(at("2026-03-02T15:00:00Z"));
-        let verdict = verdict(facts);
-        assert_eq!(
-            verdict.headline,
-            "Needs attention: 2 recordings lost, 1 recording with doubtful media, 1 event that could not be read"
-        );
-        assert_eq!(
-            verdict.details,
-            [
-                "On the way: 3 recordings waiting for export.",
-                "The first deadline is 2026-03-02T15:00:00Z, in 3 h.",
-                "Acknowledged losses: 4 recordings."
-            ]
-        );
-    }
-
-    #[test]
-    fn there_is_time_only_where_a_deadline_says_so() {
-        let mut facts = facts(&[(Standing::Failed, 1)]);
-        assert!(verdict(facts.clone()).details.is_empty());
-        facts.first_deadline = Some(at("2026-03-02T11:00:00Z"));
-        assert!(verdict(facts).details[0].ends_with("it has passed."));
-    }
-
-    #[test]
-    fn a_vault_that_was_never_used_has_no_data() {
-        let mut facts = facts(&[]);
-        facts.storage = StorageUse::Unused;
-        facts.check = None;
-        assert_eq!(kind(facts), VerdictKind::NoData);
-    }
-}
+mod tests;

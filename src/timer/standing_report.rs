@@ -7,7 +7,7 @@ use crate::app::App;
 use crate::catalogue::summary::Summary;
 use crate::error_chain::ErrorChain;
 use crate::metrics;
-use crate::standing::verdict::{CHECK_LASTS, StorageUse};
+use crate::standing::verdict::{CHECK_LASTS, StorageUse, VerdictKind, is_ahead};
 use crate::standing::{Concern, Standing};
 
 /// Looks at what is not settled, and reports it.
@@ -54,18 +54,32 @@ fn log(summary: &Summary) {
                 "Findings of the complete check need attention: {count} (`recording-vault status`)"
             );
         }
+        Some(check) if is_ahead(check.began_at, verdict.as_of) => {
+            let began_at = check.began_at;
+            warn!(%began_at, "The complete check is late: the last one began in the future, at {began_at}; check the clocks");
+        }
         Some(check) if verdict.as_of.duration_since(check.began_at) > CHECK_LASTS => {
             let began_at = check.began_at;
             warn!(%began_at, "The complete check is late: the last one began at {began_at}");
         }
-        Some(_) | None => {}
+        Some(_) => {}
+        None if verdict.kind == VerdictKind::NoData => {}
+        None => warn!("The complete check is late: none has ended yet"),
     }
-    match summary.storage {
+    match &summary.storage {
         StorageUse::VaultEmpty => {
             error!("The ledger has proofs of copies, and the vault is empty: check VAULT_URL");
         }
         StorageUse::LedgerEmpty => {
             error!("The vault has files, and the ledger is empty: check LEDGER_URL");
+        }
+        StorageUse::CopiesMissing { missing, looked_at } => {
+            error!(
+                "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL"
+            );
+        }
+        StorageUse::VaultUnreadable { reason, .. } => {
+            error!("The vault cannot be read: {reason}");
         }
         StorageUse::Unused | StorageUse::Used => {}
     }

@@ -322,6 +322,40 @@ async fn safe_is_said_after_a_complete_check_only_and_no_longer_when_a_file_is_g
 }
 
 #[tokio::test]
+async fn a_recording_that_lacks_most_of_its_length_and_a_copy_that_is_gone_are_said_before_the_next_check()
+ {
+    let world = World::with(&[("MISSING_AFTER", "0s")]).await;
+    world.event(&recorded(&world).await).await;
+    world.sweep().await;
+    let status = run(&world, &["status"]).await;
+    assert!(status.status.success(), "{}", text(&status));
+    let short = recorded(&world).await;
+    world.event(&short).await;
+    world.sweep().await;
+    edit(&world, &document_ids(&short)[0], |entry| {
+        entry["chunk"]["durationMs"] = 3_600_000.into();
+        entry["metadata"]["durationMs"] = 60_000.into();
+    });
+    let verdict = summary(&world).await["verdict"].clone();
+    assert_eq!(
+        (&verdict["kind"], &verdict["recordings"]["incomplete"]),
+        (&json!("attention"), &json!(1)),
+        "{verdict}"
+    );
+    let media = crate::support::world::files_by_path(&world.vault)
+        .into_keys()
+        .find(|name| name.ends_with(".wav") || name.ends_with(".mp4") || name.ends_with(".mp3"))
+        .expect("there is media");
+    std::fs::remove_file(world.vault.join(media)).expect("the folder is ours");
+    let status = run(&world, &["status"]).await;
+    assert!(
+        text(&status).contains("1 of 2 copies looked for are not in the vault"),
+        "{}",
+        text(&status)
+    );
+}
+
+#[tokio::test]
 async fn verbs_on_a_vault_that_is_not_there_say_so_and_create_nothing() {
     let world = World::new().await;
     let nowhere = world.vault.with_file_name("nowhere");

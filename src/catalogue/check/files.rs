@@ -97,7 +97,7 @@ impl Catalogue {
 
 impl Catalogue {
     /// Whether the ledger still has a receipt of this file at home: it may have been removed since its entry was read.
-    pub(super) async fn is_expected(
+    pub(in crate::catalogue) async fn is_expected(
         &self,
         id: &DocumentId,
         name: &BlobName,

@@ -36,6 +36,8 @@ pub struct OpenChunk {
     pub document_id: DocumentId,
     /// It stays without an entry until then.
     stays_until_s: i64,
+    /// That is later than its chunk's expiry.
+    has_own_stay: bool,
     opening: u64,
     key: String,
 }
@@ -140,6 +142,17 @@ impl ChunkLedger {
 }
 
 impl OpenChunk {
+    /// Whether its chunk was announced before this time, by when it expires or how long the marker stays.
+    pub fn is_from_before(&self, at: Timestamp, source_retention: Duration) -> bool {
+        let stays = if self.has_own_stay {
+            ORPHAN_STAYS
+        } else {
+            source_retention
+        };
+        at.checked_add(stays)
+            .is_ok_and(|at| self.stays_until_s < at.as_second())
+    }
+
     fn of(key: &str) -> Option<Self> {
         let (times, rest) = key.strip_prefix(OPEN)?.split_once('-')?;
         let (document_id, opening) = rest.rsplit_once('-')?;
@@ -147,6 +160,7 @@ impl OpenChunk {
         Some(Self {
             document_id: document_id.parse().ok()?,
             stays_until_s: stays_until.parse().ok()?,
+            has_own_stay: stays_until != times,
             opening: opening.parse().ok()?,
             key: key.to_owned(),
         })
