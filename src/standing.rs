@@ -155,7 +155,9 @@ impl Standing {
             Self::AtRisk => {
                 "half of the time at ACS or more has passed, and there is no proved copy"
             }
-            Self::Unknown => "an account or an entry is not readable, or ACS does not confirm that it runs",
+            Self::Unknown => {
+                "an account or an entry is not readable, or ACS does not confirm that it runs"
+            }
             Self::Missing => "it ended, and no event announced a file in time",
             Self::Incomplete => {
                 "files are announced, and not all of them, or ACS could not store all of one"
