@@ -21,7 +21,7 @@ const MISTAKES: [(&[&str], i32, &str); 34] = [
     (&["list", "everything"], 2, "unexpected argument"),
     (&["show"], 2, "<DOCUMENT>"),
     (&["show", "../../etc/passwd"], 2, "invalid value"),
-    (&["show", "0-eus-d1-none"], 2, "is not in the ledger"),
+    (&["show", "0-eus-d1-none"], 1, "there is no vault here"),
     (&["find"], 2, "<TEXT>"),
     (
         &["find", "2026-03-01..2026-02-01", "--top", "x"],
@@ -75,7 +75,7 @@ const MISTAKES: [(&[&str], i32, &str); 34] = [
     (
         &["gdpr", "erase", "8:acs:x", "--reason", " ", "--yes"],
         2,
-        "--reason is empty",
+        "the reason is empty",
     ),
     (
         &["gdpr", "export", "8:acs:x", "--to", "x.zip"],

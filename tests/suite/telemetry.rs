@@ -494,8 +494,8 @@ async fn what_a_chunk_and_an_idle_sweep_ask_of_blob_storage_is_what_the_guide_co
     world.event(&event).await;
     let of_a_chunk = storage_requests(&world).await - before - of_a_sweep;
     assert!(
-        (5.0..=7.0).contains(&of_a_sweep),
-        "a sweep asks {of_a_sweep} times; the guide counts with 6"
+        (33.0..=41.0).contains(&of_a_sweep),
+        "a sweep asks {of_a_sweep} times (the guide counts with 37), a chunk {of_a_chunk} times"
     );
     assert!(
         (32.0..=38.0).contains(&of_a_chunk),

@@ -135,7 +135,8 @@ async fn copies_are_verified_until_one_is_damaged_and_each_damage_is_named() {
 #[tokio::test]
 async fn a_receipt_that_the_ledger_does_not_know_is_verified_too() {
     let (world, ids) = exported(&[]).await;
-    world.forget_ledger();
+    std::fs::remove_dir_all(world.vault.with_file_name("vault-ledger").join("chunks"))
+        .expect("the folder is ours");
     let found = report(&run(&world, &["verify", "--json"]).await);
     assert_eq!(
         (&found["verified"], &found["wrong"]),
@@ -460,7 +461,7 @@ async fn shells_are_given_their_completions_without_any_setting() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         let output = command::run(&BTreeMap::new(), &["completions", shell]).await;
         assert!(
-            output.status.success() && text(&output).contains("delete-source"),
+            output.status.success() && text(&output).contains("recording-vault"),
             "{shell}: {}",
             text(&output)
         );

@@ -45,6 +45,8 @@ impl fmt::Display for Case {
     }
 }
 
+const STACK_BYTES: usize = 32 << 20;
+
 /// A setting of the environment.
 pub fn setting(name: &str) -> Option<String> {
     std::env::vars()
@@ -61,8 +63,23 @@ pub fn runtime() -> Runtime {
         .expect("a runtime needs nothing")
 }
 
+/// Runs `exploring` with room for the frames of two whole processes below one another, which are large without optimisation.
+pub fn with_large_stack(exploring: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(exploring)
+        .expect("a thread can be started");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
 /// Runs every case of the scenarios.
 pub fn explore(scenarios: &'static [Scenario]) {
+    with_large_stack(move || explore_here(scenarios));
+}
+
+fn explore_here(scenarios: &'static [Scenario]) {
     let (runtime, mut report) = (runtime(), Report::new());
     for scenario in scenarios {
         for case in runtime.block_on(cases(scenario)) {
