@@ -12,7 +12,7 @@ const TOLERATED_GAP_MS: u64 = 30_000;
 /// … and by this share of its length, if that is not more than `MOST_TOLERATED_MS`.
 const TOLERATED_GAP_SHARE: u64 = 20;
 const MOST_TOLERATED_MS: u64 = 60_000;
-/// The sweep asks ACS every few minutes whether a recording runs; a longer silence means that nobody knows.
+/// The sweep asks ACS every few minutes whether a recording runs; after a longer silence its state is unknown.
 const CONFIRMED_FOR: SignedDuration = SignedDuration::from_mins(30);
 
 /// A chunk that an event announced.

@@ -134,10 +134,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_repository_uses_no_listed_wording() {
+        run().unwrap();
+    }
+
+    #[test]
     fn a_listed_wording_is_found_with_its_line_and_hint() {
         let patterns = read_list(&paths::root()).unwrap();
-        let found = findings(&patterns, "Returns a chunk.\n// Whoever asks is served.\n");
+        let found = findings(
+            &patterns,
+            concat!("Returns a chunk.\n// Who", "ever asks is served.\n"),
+        );
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].line, &found[0].found[..]), (2, "Whoever"));
+        assert_eq!(
+            (found[0].line, &found[0].found[..]),
+            (2, concat!("Who", "ever"))
+        );
     }
 }
