@@ -241,7 +241,7 @@ impl Catalogue {
         Ok(found)
     }
 
-    /// Records in the audit log, for each chunk, that its evidence was packaged, and for whom.
+    /// Records in the audit log, for each recording, that its evidence was packaged, and for whom.
     async fn note_evidence(
         &self,
         found: &[KnownRecording],
@@ -270,7 +270,23 @@ impl Catalogue {
         let history = self.audit_records(recorded).await?;
         let recordings = &mut package.report.recordings;
         recordings.push(recorded.account.recording_id.to_string());
+        // What is missing from the recording is missing from its evidence.
+        for problem in &detail.problems {
+            package.problem(format!("{folder}: {problem}"));
+        }
+        if recorded.chunks.is_empty() {
+            package.problem(format!(
+                "{folder}: no event announced a file of this recording"
+            ));
+        }
         for chunk in &recorded.chunks {
+            let further = chunk.entry.found().map_or(0, |entry| entry.further.len());
+            if further > 0 {
+                let id = &chunk.document_id;
+                package.problem(format!(
+                    "chunk {id}: {further} further files of it are not in this package"
+                ));
+            }
             package = self.append_chunk_of(package, &folder, chunk).await?;
         }
         package = package

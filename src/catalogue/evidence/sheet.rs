@@ -134,7 +134,10 @@ impl Sheet<'_> {
 
     fn problems(&mut self, problems: &[String]) {
         if problems.is_empty() {
-            self.element("p", "Every packed file matches its receipt.");
+            self.element(
+                "p",
+                "Every packed file matches its receipt, and no file is known to be missing.",
+            );
         }
         for problem in problems {
             self.raw("<p class=\"problem\">");
