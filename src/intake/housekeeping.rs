@@ -1,4 +1,4 @@
-//! Removes leftovers of events: old poison, and old notes of calls.
+//! Removes leftovers of events: old poison, old notes of calls, and of large events that are no longer delivered.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -50,6 +50,7 @@ impl Intake {
         }
         if place.after.is_none() {
             self.ledger.forget_old_calls().await?;
+            self.ledger.forget_old_arrivals().await?;
         }
         let after = place.after.as_deref();
         let dropping = self

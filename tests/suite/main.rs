@@ -36,6 +36,7 @@
 //! | `control_answers` | recording control when answers of ACS come late or are lost |
 //! | `control_audit` | everything that is done to a recording at ACS is in the audit log, once |
 //! | `auto_record` | calls that are recorded without being asked for |
+//! | `leases` | a document of the ledger that cannot be written, and the alarm while there is time |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme` | README's commands, run as written |
 //! | `repeated_requests` | a request that the host sends again is the same request |
@@ -109,6 +110,7 @@ mod interleavings;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod large_events;
+mod leases;
 mod legacy_generations;
 mod media_truth;
 mod memory_bound;

@@ -54,9 +54,8 @@ impl ExportDriver {
                 Ok(Step::Next)
             }
             Err(TransferError::Ledger(error)) => Err(error),
-            // What is proved already stays in its folder.
-            Err(TransferError::ForeignBlocks(name)) if run.entry.copies().next().is_none() => {
-                self.take_another_name(run, &name).await
+            Err(TransferError::ForeignBlocks(name)) => {
+                self.take_another_name(run, number, &name).await
             }
             Err(error) => self.settle_failed_further(run, number, error).await,
         }

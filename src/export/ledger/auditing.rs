@@ -76,7 +76,8 @@ impl ChunkLedger {
             let position = self.audit_step(action, &id, detail).await?;
             after.note_audited(position);
         }
-        let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
+        let known = before.further.iter().filter_map(FurtherFile::receipt);
+        let known: Vec<&ExportReceipt> = known.chain(before.state.receipt()).collect();
         let further: Vec<Value> = after
             .further
             .iter()

@@ -18,6 +18,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::line::Line;
+use super::orders::{CarriedOut, Effect};
 use super::world::{ControlWorld, Told};
 use crate::interleavings::action::Done;
 use crate::interleavings::gate::Gate;
@@ -200,9 +201,11 @@ impl ControlProcess {
 
     async fn pause(&self, resume_after: Option<Duration>) -> Done {
         let until = resume_after.map(|after| self.world.now() + after);
+        let asked = self.world.facts.moment();
         match self.control.pause(&first(), resume_after, &API).await {
             Ok(view) if view.state == RecordingState::Paused => {
                 self.world.tell(Told::Paused { until });
+                self.carried_out(Effect::Pause { until }, asked);
                 Done::Done
             }
             Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
@@ -211,9 +214,11 @@ impl ControlProcess {
     }
 
     async fn resume(&self) -> Done {
+        let asked = self.world.facts.moment();
         match self.control.resume(&first(), &API).await {
             Ok(view) if view.state == RecordingState::Active => {
                 self.world.tell(Told::Resumed);
+                self.carried_out(Effect::Resume, asked);
                 Done::Done
             }
             Ok(view) => Done::nothing(format!("it is {:?}", view.state)),
@@ -221,10 +226,22 @@ impl ControlProcess {
         }
     }
 
+    /// Notes what the caller of an order of this moment is told now.
+    fn carried_out(&self, effect: Effect, asked: u64) {
+        let told = self.world.facts.moment();
+        self.world.orders.note(CarriedOut {
+            effect,
+            asked,
+            told,
+        });
+    }
+
     async fn stop(&self) -> Done {
+        let asked = self.world.facts.moment();
         match self.control.stop(&first(), &API).await {
             Ok(_) => {
                 self.world.tell(Told::Stopped);
+                self.carried_out(Effect::Stop, asked);
                 Done::Done
             }
             Err(error) => failed(error),
