@@ -29,6 +29,7 @@
 //! | `infra` | what is made in Azure fits the sources |
 //! | `supply_chain` | what workflows fetch is pinned; what is attested is built apart |
 //! | `interleavings` | each single request of one process disturbed, while another process works on the same chunk |
+//! | `interrupted_reads` | a source that breaks off, and an export that goes on where it was |
 //! | `recording_control` | the built binary's HTTP API against the ACS simulator |
 //! | `recording_register` | one call, one recording; consent, pauses, the list |
 //! | `recording_callbacks` | what ACS reports, let in by its token only |
@@ -107,6 +108,7 @@ mod host_protocol;
 mod import_graph;
 mod infra;
 mod interleavings;
+mod interrupted_reads;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod large_events;

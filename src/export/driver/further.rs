@@ -179,15 +179,10 @@ impl ExportDriver {
                 ..
             } if is_over || went_with_its_source(entry, further) => return missing(),
             TransferError::Source { source, .. } => {
-                let delay =
-                    self.policy
-                        .attempts
-                        .delay(attempts, source.retry_after(), rand::random());
-                if delay.is_none() && is_over {
+                if is_over && attempts >= self.policy.attempts.failures {
                     return missing();
                 }
-                let delay = delay.unwrap_or(self.policy.attempts.longest_delay);
-                (delay, attempts)
+                (self.delay_after(attempts, source.retry_after()), attempts)
             }
             TransferError::Destination(_)
             | TransferError::ForeignBlocks(_)

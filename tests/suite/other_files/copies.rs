@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use recording_vault::catalogue::Catalogue;
 use recording_vault::catalogue::archive::Manifest;
+use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
 use recording_vault::export::destination::ExportDestination as _;
 use recording_vault::export::layout::{self, BlobName};
@@ -27,9 +28,19 @@ async fn with_two_files() -> (Pipeline, DocumentId) {
 
 async fn with_one_file() -> (Pipeline, DocumentId) {
     let pipeline = Pipeline::with_delete_delay(HOUR);
-    let id = lasting(1000).document_id;
+    let first = lasting(1000);
+    let id = first.document_id.clone();
+    let announce = |account: &mut RegisteredRecording| {
+        account.started_at = first.started_at;
+        let documents = account.files.chunks.entry(first.index).or_default();
+        documents.insert(id.clone());
+    };
+    let register = RecordingRegister::new(pipeline.store.clone(), HOUR);
+    let now = pipeline.clock.now();
+    let account = register.change(&first.filed_under(), now, announce).await;
+    account.expect("the store works");
     pipeline.source.put(&id, content(900, 1));
-    pipeline.record(&lasting(1000)).await;
+    pipeline.record(&first).await;
     pipeline.drive(&id).await;
     (pipeline, id)
 }

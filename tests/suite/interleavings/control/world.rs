@@ -72,7 +72,7 @@ pub struct ControlWorld {
     pub clock: Arc<SteppingClock>,
     pub facts: Arc<Facts>,
     told: Arc<Mutex<Vec<Told>>>,
-    /// Pauses, resumes and stops that were carried out.
+    /// Pauses, resumes and stops that were asked for.
     pub orders: Orders,
 }
 
