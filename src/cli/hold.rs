@@ -6,7 +6,6 @@ use std::fmt;
 use clap::{Args, Subcommand};
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::hold::{
     DoubtfulHold, HoldRequest, Holding, ReleaseOutcome, Releasing,
 };
@@ -16,6 +15,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::Output;
+use super::shell_user;
 
 /// The verbs of `hold`.
 #[derive(Subcommand)]
@@ -85,14 +85,17 @@ impl Hold {
                     by,
                     note,
                 };
-                let holding = app.actions.hold(request, &Operator::Shell).await?;
+                let holding = app.actions.hold(request, &shell_user::operator()).await?;
                 let is_complete = holding.is_complete();
                 output.report(&HoldReport::from(holding))?;
                 Ok(Exit::fine_if(is_complete))
             }
             Self::Release { tag, subject } => {
                 let held = subject.held()?;
-                let releasing = app.actions.release(held, tag, &Operator::Shell).await?;
+                let releasing = app
+                    .actions
+                    .release(held, tag, &shell_user::operator())
+                    .await?;
                 let report = ReleaseReport::from(releasing);
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.was_held))
