@@ -124,7 +124,7 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
         }
         match page.continuation {
             Some(continuation) => {
-                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?)
+                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?);
             }
             None => return Ok(found),
         }

@@ -15,10 +15,7 @@ pub fn operator() -> Operator {
 
 /// The user and the host: `ada@desk`.
 pub fn user_and_host() -> String {
-    let user = user_of_process()
-        .or_else(|| std::env::var("USER").ok())
-        .filter(|user| !user.is_empty())
-        .unwrap_or_else(|| "unknown user".to_owned());
+    let user = user_of_process().unwrap_or_else(|| "unknown user".to_owned());
     let host = fs::read_to_string(HOST_NAME).unwrap_or_default();
     match host.trim() {
         "" => user,

@@ -239,13 +239,10 @@ async fn is_logged(
 ) -> Result<bool, LedgerError> {
     let id = &entry.chunk.document_id;
     // What is still to be exported claims nothing.
-    let state = match &entry.state {
-        ChunkState::Pending => None,
-        state => {
-            let (action, detail) = audited_state(state);
-            Some(Fingerprint::of(&action, &detail))
-        }
-    };
+    let state = (entry.state != ChunkState::Pending).then(|| {
+        let (action, detail) = audited_state(&entry.state);
+        Fingerprint::of(&action, &detail)
+    });
     // A chunk that was announced after the erasure of its recording is noted as removed at once.
     let erased = matches!(&entry.state, ChunkState::Removed { receipt: None, .. })
         .then(|| Fingerprint::of(&AuditAction::RecordedErased, &Value::Null));

@@ -55,9 +55,10 @@ impl Place {
 impl Fingerprint {
     pub fn of(action: &AuditAction, detail: &Value) -> Self {
         // A rebuild of an entry from its receipt counts as its export.
-        let action = match action {
-            AuditAction::Rebuilt => &AuditAction::Exported,
-            other => other,
+        let action = if *action == AuditAction::Rebuilt {
+            &AuditAction::Exported
+        } else {
+            action
         };
         let detail = match action {
             // Whatever chunk it was, its entry has no proof.
