@@ -134,12 +134,27 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
 /// The recordings that a case holds, each once.
 async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> {
     let mut found: Vec<RecordingId> = Vec::new();
-    for hold in app.ledger.holds().all().await? {
+    let held = app.ledger.holds().all().await?;
+    if let Some(key) = held.unreadable.first() {
+        anyhow::bail!(
+            "the hold `{key}` in the ledger is not readable: whether it is of this case is unknown"
+        );
+    }
+    for hold in held.holds {
         if !hold.cases.iter().any(|held| held.tag == *case) {
             continue;
         }
         let recordings = match hold.held {
             Held::RecordingId(id) => vec![id],
+            standing @ Held::Matching(_) => {
+                let held = app.catalogue.ids_held(&standing).await?;
+                if !held.is_all {
+                    anyhow::bail!(
+                        "{standing}: there are more recordings than one package can have, or accounts that are not readable; write packages of single days"
+                    );
+                }
+                held.recordings
+            }
             Held::CallId(call) => {
                 let filter = ListFilter {
                     call: Some(call.as_str().to_owned()),

@@ -138,6 +138,7 @@ mod sdk_traffic;
 mod shell_mistakes;
 mod shell_settings;
 mod source_deletion;
+mod standing_holds;
 mod standings;
 mod storms;
 mod supply_chain;
