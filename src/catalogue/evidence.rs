@@ -13,6 +13,7 @@
 mod sheet;
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use bytes::Bytes;
@@ -161,10 +162,11 @@ impl<W: Write + Send + 'static> Package<W> {
 
     /// `sha256sum`'s own format.
     fn sums(&self) -> String {
-        let files = self.report.files.iter();
-        files
-            .map(|file| format!("{}  {}\n", file.sha256, file.name))
-            .collect()
+        let mut sums = String::new();
+        for file in &self.report.files {
+            let _ = writeln!(sums, "{}  {}", file.sha256, file.name);
+        }
+        sums
     }
 
     async fn finish(self) -> Result<(EvidenceReport, W), EvidenceError> {
@@ -316,7 +318,12 @@ impl Catalogue {
             let file = match self.media(&chunk.document_id, which).await? {
                 ChunkFile::Proved(file) => file,
                 ChunkFile::None => continue,
-                absent => {
+                absent @ (ChunkFile::Unknown
+                | ChunkFile::NotYet
+                | ChunkFile::Removed { .. }
+                | ChunkFile::GivenUp { .. }
+                | ChunkFile::Lost { .. }
+                | ChunkFile::InPlace { .. }) => {
                     let reason = reason_of(&absent);
                     package.problem(format!("chunk {}: {reason}", chunk.document_id));
                     return Ok(package);

@@ -107,7 +107,9 @@ impl Catalogue {
             .collect();
         // Each process has its own log.
         records.sort_by_key(|record| record.at);
-        Ok(records)
+        let revealing = futures::stream::iter(records)
+            .map(|record| async move { Ok(self.ledger.audit().reveal(record).await?) });
+        revealing.buffered(AT_ONCE).try_collect().await
     }
 }
 
@@ -121,6 +123,7 @@ fn happening(record: &AuditRecord, index: u32) -> Happening {
 }
 
 /// Describes in one sentence what was done to a chunk.
+#[expect(clippy::too_many_lines, reason = "one arm for each action")]
 fn sentence(record: &AuditRecord, index: u32) -> String {
     let reason = record.detail["reason"]
         .as_str()

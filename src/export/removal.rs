@@ -143,7 +143,7 @@ impl Removals {
         if !self.suffices(ground, &found.entry) {
             return Ok(Removal::NotDue);
         }
-        let cases = self.ledger.holds().on(&found.entry.chunk).await?;
+        let cases = self.ledger.cases_on(&found.entry).await?;
         let has_begun = matches!(found.entry.state, ChunkState::Removing { .. });
         if !cases.is_empty() && !has_begun {
             return Ok(Removal::Held {
@@ -196,7 +196,7 @@ impl Removals {
         if !is_still_due {
             return self.keep(claim, &begun).await;
         }
-        let removing = self.remove_unless_held(claim, &begun.entry.chunk, &begun.places);
+        let removing = self.remove_unless_held(claim, &begun.entry, &begun.places);
         match removing.await? {
             Removed::All => self.record(claim, begun, ground).await,
             Removed::Held { cases, sent } => {

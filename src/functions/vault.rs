@@ -3,7 +3,7 @@
 //!
 //! | function | routes |
 //! |---|---|
-//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`; the host asks for a function key |
+//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`, `holds`; the host asks for a function key |
 //! | `VaultActions` | `POST` of the same: actions of an operator; has a key of its own |
 //! | `VaultPlay` | `vault/play/{ticket}`: media, for callers with a ticket |
 //! | `VaultPage` | `vault`: the page |
@@ -13,6 +13,7 @@ pub mod acknowledgements;
 pub mod actions;
 mod conditions;
 pub mod evidence;
+pub mod holds;
 pub mod list;
 pub mod media;
 pub mod page;
@@ -57,7 +58,8 @@ pub fn read_routes(app: &Arc<App>) -> Router<Arc<App>> {
         )
         .route("/api/vault/days", get(list::days))
         .route("/api/vault/deadlines", get(list::deadlines))
-        .route("/api/vault/poison", get(list::poison));
+        .route("/api/vault/poison", get(list::poison))
+        .route("/api/vault/holds", get(holds::list));
     finished(routes)
 }
 
@@ -66,11 +68,11 @@ pub fn action_routes(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
         .route(
             "/api/vault/recordings/{recording_id}/hold",
-            once(app, post(actions::hold)),
+            once(app, post(holds::hold_recording)),
         )
         .route(
             "/api/vault/recordings/{recording_id}/release",
-            once(app, post(actions::release)),
+            once(app, post(holds::release_recording)),
         )
         .route(
             "/api/vault/chunks/{document_id}/retry",
@@ -88,6 +90,8 @@ pub fn action_routes(app: &Arc<App>) -> Router<Arc<App>> {
             "/api/vault/poison/{sha256}/replay",
             once(app, post(actions::replay)),
         )
+        .route("/api/vault/holds", once(app, post(holds::add)))
+        .route("/api/vault/holds/release", once(app, post(holds::release)))
         .route(
             "/api/vault/recordings/{recording_id}/acknowledge",
             once(app, post(acknowledgements::acknowledge_recording)),

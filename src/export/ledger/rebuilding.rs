@@ -148,7 +148,7 @@ fn further_of(kept: KeptReceipt, folder: &str) -> FurtherFile {
     let own = own.map(|(own, _)| own.to_owned());
     further.folder = own.filter(|own| own != folder);
     further.state = FurtherState::Proved {
-        receipt: kept.receipt,
+        receipt: Box::new(kept.receipt),
     };
     further
 }

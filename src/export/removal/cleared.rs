@@ -128,7 +128,7 @@ impl Removals {
     async fn clear_removed(&self, claim: &Claim, entry: &LedgerEntry) -> Result<Look, LedgerError> {
         let places = self.places_cleared_of(entry);
         let id = claim.document_id();
-        let removing = self.remove_unless_held(claim, &entry.chunk, &places);
+        let removing = self.remove_unless_held(claim, entry, &places);
         Ok(match removing.await? {
             Removed::All => Look::Empty,
             Removed::Held { .. } => Look::Later,
@@ -147,7 +147,7 @@ impl Removals {
         at_home: &ExportReceipt,
     ) -> Result<Look, LedgerError> {
         let id = claim.document_id();
-        if !self.ledger.holds().on(&entry.chunk).await?.is_empty() {
+        if !self.ledger.cases_on(entry).await?.is_empty() {
             return Ok(Look::Later);
         }
         let fence = Fence::new(&self.ledger, claim);

@@ -6,9 +6,9 @@ use super::Removals;
 use super::files::{Act, Place};
 use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
+use crate::export::entry::LedgerEntry;
 use crate::export::fence::{Fence, is_cut_off};
 use crate::export::ledger::{Claim, LedgerError};
-use crate::recording::RecordingChunk;
 use crate::store::holds::Case;
 
 /// A removal is begun again so many times after its claim ended under it; then the next removal continues it.
@@ -54,12 +54,12 @@ impl Removals {
     pub(super) async fn remove_unless_held(
         &self,
         claim: &Claim,
-        chunk: &RecordingChunk,
+        entry: &LedgerEntry,
         places: &[Place],
     ) -> Result<Removed, LedgerError> {
         let (mut sent, mut cut_offs) = (Vec::new(), 0);
         loop {
-            match self.remove_once(claim, chunk, places).await? {
+            match self.remove_once(claim, entry, places).await? {
                 Round::Done => return Ok(Removed::All),
                 Round::Held(cases) => return Ok(Removed::Held { cases, sent }),
                 Round::CutOff { sent: late, .. } if cut_offs < MOST_CUT_OFFS => {
@@ -80,7 +80,7 @@ impl Removals {
     async fn remove_once(
         &self,
         claim: &Claim,
-        chunk: &RecordingChunk,
+        entry: &LedgerEntry,
         places: &[Place],
     ) -> Result<Round, LedgerError> {
         let fence = Fence::new(&self.ledger, claim);
@@ -90,7 +90,7 @@ impl Removals {
         };
         loop {
             self.ledger.ensure_time(claim).await?;
-            let cases = self.ledger.holds().on(chunk).await?;
+            let cases = self.ledger.cases_on(entry).await?;
             if !cases.is_empty() {
                 return Ok(Round::Held(cases));
             }
