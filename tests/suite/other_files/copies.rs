@@ -6,7 +6,7 @@ use recording_vault::catalogue::Catalogue;
 use recording_vault::catalogue::archive::Manifest;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::control::register::RecordingRegister;
-use recording_vault::export::destination::ExportDestination as _;
+use recording_vault::export::destination::{ExportDestination as _, RemoveOutcome};
 use recording_vault::export::layout::{self, BlobName};
 use recording_vault::operator_actions::OperatorActions;
 use recording_vault::operator_actions::verify::{CopyCheck, Verified};
@@ -78,7 +78,7 @@ async fn remove(pipeline: &Pipeline, ends_with: &str) {
     let version = pipeline.vault.version(&name).await;
     let version = version.expect("memory works").expect("it is there");
     let removed = pipeline.vault.remove(&name, &version).await;
-    removed.expect("memory works");
+    assert_eq!(removed.expect("memory works"), RemoveOutcome::Removed);
 }
 
 async fn archived(pipeline: &Pipeline) -> Manifest {
