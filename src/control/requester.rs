@@ -2,15 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::store::audit::Actor;
+use crate::store::audit::{Actor, Principal};
 use crate::store::digest::Sha256Digest;
 
 /// The requester of a start, a pause, a resume or a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
-    /// A caller of the HTTP API with a key. The principal is what a header claims: the host sets the header where
-    /// people sign in, and passes it on unchanged where they do not.
-    Api { principal: Option<String> },
+    /// A caller of the HTTP API with a key.
+    Api(Principal),
     /// A bot, in this conversation.
     Bot { conversation_id: String },
     /// The auto-record policy.
@@ -22,7 +21,7 @@ pub enum Requester {
 impl Requester {
     pub(super) fn actor(&self) -> Actor {
         match self {
-            Self::Api { .. } => Actor::Operator,
+            Self::Api(_) => Actor::Operator,
             Self::Bot { .. } | Self::AutoRecord | Self::Sweep => Actor::Handler,
         }
     }
@@ -32,10 +31,8 @@ impl Requester {
     /// people.
     pub(super) fn sign(&self, mut detail: Map<String, Value>) -> Value {
         let through = match self {
-            Self::Api { principal } => {
-                if let Some(principal) = principal {
-                    detail.insert("claimedBy".to_owned(), principal.clone().into());
-                }
+            Self::Api(principal) => {
+                principal.sign(&mut detail);
                 "api"
             }
             Self::Bot { conversation_id } => {
@@ -59,13 +56,16 @@ mod tests {
     #[test]
     fn a_record_names_the_door_and_marks_a_principal_as_claimed() {
         let signed = |requester: Requester| requester.sign(Map::new());
-        let principal = Some("ada".to_owned());
         assert_eq!(
-            signed(Requester::Api { principal }),
+            signed(Requester::Api(Principal::Verified("ada".to_owned()))),
+            json!({"through": "api", "by": "ada"})
+        );
+        assert_eq!(
+            signed(Requester::Api(Principal::Claimed("ada".to_owned()))),
             json!({"through": "api", "claimedBy": "ada"})
         );
         assert_eq!(
-            signed(Requester::Api { principal: None }),
+            signed(Requester::Api(Principal::Unnamed)),
             json!({"through": "api"})
         );
         assert_eq!(

@@ -303,20 +303,20 @@ async fn who_plays_and_downloads_is_in_the_log_once_for_each_of_them() {
     assert_eq!(
         by_of("played"),
         [
-            json!({"through": "api", "by": by.1}),
+            json!({"through": "api", "claimedBy": by.1}),
             json!({"through": "ticket"})
         ]
     );
     assert_eq!(
         by_of("downloaded"),
         [
-            json!({"through": "api", "by": by.1}),
-            json!({"through": "api", "by": by.1, "file": "metadata"})
+            json!({"through": "api", "claimedBy": by.1}),
+            json!({"through": "api", "claimedBy": by.1, "file": "metadata"})
         ]
     );
     let tickets = by_of("ticketIssued");
     assert_eq!(
-        (tickets.len(), &tickets[0]["by"]),
+        (tickets.len(), &tickets[0]["claimedBy"]),
         (1, &json!(by.1)),
         "{tickets:?}"
     );

@@ -7,19 +7,19 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{document_id, recording_id, unknown_chunk, unknown_recording};
+use super::{document_id, poison, recording_id, unknown_chunk, unknown_recording};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::catalogue::detail::{ShownCase, shown_case};
 use crate::export::ledger::Retried;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
 use crate::operator_actions::Operator;
 use crate::operator_actions::hold::{self, ReleaseOutcome};
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
@@ -91,11 +91,9 @@ pub(crate) struct ReplayAnswer {
     problem: Option<String>,
 }
 
-pub(super) fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
+pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> {
     if app.operator_actions {
-        return Ok(Operator::Api {
-            principal: principal(headers),
-        });
+        return Ok(Operator::Api(caller.principal));
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
     Err(Problem::new(StatusCode::FORBIDDEN, "ActionsOff", message))
@@ -148,9 +146,9 @@ pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, 
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<RetryAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
@@ -186,9 +184,9 @@ pub(crate) async fn retry(
 pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<VerifyAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -244,10 +242,10 @@ pub(crate) async fn verify(
 pub(crate) async fn hold(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let held = held(&id)?;
     let HoldRequest { case, by, note } = parsed(&body?)?;
     let request = hold::HoldRequest {
@@ -292,10 +290,10 @@ fn held(id: &str) -> Result<Held, Problem> {
 pub(crate) async fn release(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let ReleaseRequest { case } = parsed(&body?)?;
     let releasing = app
         .actions
@@ -324,22 +322,15 @@ pub(crate) async fn release(
 pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<ReplayAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let replayed = app
         .actions
         .replay_poison(&sha256, &app.intake, &operator)
         .await;
     let (chunks, problem) = match replayed.map_err(CatalogueError::from)? {
-        ReplayedPoison::Unknown => {
-            let message = "There is no such event.";
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "PoisonNotFound",
-                message,
-            ));
-        }
+        ReplayedPoison::Unknown => return Err(poison::unknown()),
         ReplayedPoison::Known(Replayed::NoEvents) => {
             (0, Some("it is neither JSON nor base64 of JSON".to_owned()))
         }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::range::{self, RequestedRange, Served};
@@ -20,8 +20,8 @@ use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
 use crate::functions::host_form::HostForm;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 
@@ -51,7 +51,7 @@ pub(crate) struct Ticket {
 pub(crate) async fn ticket(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
     let media = find(&app, &id, FileKind::Media).await?;
@@ -60,9 +60,9 @@ pub(crate) async fn ticket(
         .issue(&id, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
-    let detail = json!({"through": "api", "by": principal(&headers), "until": expires_at});
+    let detail = Map::from_iter([("until".to_owned(), json!(expires_at))]);
     let log = app.ledger.audit_log();
-    log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
+    log.note_access(AuditAction::TicketIssued, id.as_str(), caller.sign(detail));
     Ok(Json(Ticket {
         url: format!("/api/vault/play/{ticket}"),
         expires_at,
@@ -86,6 +86,7 @@ pub(crate) async fn ticket(
 pub(crate) async fn media(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    caller: Caller,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -95,7 +96,7 @@ pub(crate) async fn media(
         StatusCode::PARTIAL_CONTENT => AuditAction::Played,
         _ => AuditAction::Downloaded,
     };
-    let detail = json!({"through": "api", "by": principal(&headers)});
+    let detail = caller.sign(Map::new());
     note_access(&app, &id, (action, detail), &response);
     Ok(response)
 }
@@ -112,12 +113,13 @@ pub(crate) async fn media(
 pub(crate) async fn metadata(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    caller: Caller,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = document_id(&id)?;
     let response = served(&app, &id, FileKind::Metadata, &method, &headers).await?;
-    let detail = json!({"through": "api", "by": principal(&headers), "file": "metadata"});
+    let detail = caller.sign(Map::from_iter([("file".to_owned(), "metadata".into())]));
     note_access(&app, &id, (AuditAction::Downloaded, detail), &response);
     Ok(response)
 }

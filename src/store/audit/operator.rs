@@ -2,18 +2,59 @@
 
 use serde_json::{Map, Value};
 
+/// The caller of the HTTP API, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// App Service Authentication signed the caller in under this name.
+    Verified(String),
+    /// The caller gave this name; nothing verifies it.
+    Claimed(String),
+    /// A holder of a key who gave no name.
+    Unnamed,
+}
+
+impl Principal {
+    /// The name as people read it, with a mark where nothing verifies it.
+    pub fn label(&self) -> Option<String> {
+        match self {
+            Self::Verified(name) => Some(name.clone()),
+            Self::Claimed(name) => Some(format!("{name} (claimed)")),
+            Self::Unnamed => None,
+        }
+    }
+
+    /// Adds the principal to the detail of an audit record: `by` where the name is verified, else `claimedBy`. Where
+    /// the detail already names who requested it, a verified name is added only if it is another (`principal`).
+    pub fn sign(&self, detail: &mut Map<String, Value>) {
+        match self {
+            Self::Verified(name) => match detail.get("by") {
+                None | Some(Value::Null) => {
+                    detail.insert("by".to_owned(), name.clone().into());
+                }
+                Some(by) if by == name => {}
+                Some(_) => {
+                    detail.insert("principal".to_owned(), name.clone().into());
+                }
+            },
+            Self::Claimed(name) => {
+                detail.insert("claimedBy".to_owned(), name.clone().into());
+            }
+            Self::Unnamed => {}
+        }
+    }
+}
+
 /// An operator, and the door through which the action came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operator {
     /// A person at a shell that has the app's settings.
     Shell,
-    /// A caller of the HTTP API or its page; the principal is what the host says of who signed in.
-    Api { principal: Option<String> },
+    /// A caller of the HTTP API or its page.
+    Api(Principal),
 }
 
 impl Operator {
-    /// The detail of an audit record, with the door (`through`) and the principal (`by`) added. Where the detail already says
-    /// by whom something is wanted, the principal is added only if it is another (`principal`).
+    /// The detail of an audit record, with the door (`through`) and the principal added.
     pub fn sign(&self, detail: Value) -> Value {
         let mut detail = match detail {
             Value::Object(members) => members,
@@ -24,17 +65,8 @@ impl Operator {
         };
         let through = match self {
             Self::Shell => "shell",
-            Self::Api { principal } => {
-                let principal = Value::from(principal.clone());
-                match detail.get("by") {
-                    None | Some(Value::Null) => {
-                        detail.insert("by".to_owned(), principal);
-                    }
-                    Some(by) if *by == principal => {}
-                    Some(_) => {
-                        detail.insert("principal".to_owned(), principal);
-                    }
-                }
+            Self::Api(principal) => {
+                principal.sign(&mut detail);
                 "api"
             }
         };
@@ -42,11 +74,11 @@ impl Operator {
         Value::Object(detail)
     }
 
-    /// The principal, where one is known.
-    pub fn principal(&self) -> Option<&str> {
+    /// The operator's name, where one is known; marked where nothing verifies it.
+    pub fn label(&self) -> Option<String> {
         match self {
             Self::Shell => None,
-            Self::Api { principal } => principal.as_deref(),
+            Self::Api(principal) => principal.label(),
         }
     }
 }
@@ -56,10 +88,12 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn api(principal: &str) -> Operator {
-        Operator::Api {
-            principal: Some(principal.to_owned()),
-        }
+    fn verified(name: &str) -> Operator {
+        Operator::Api(Principal::Verified(name.to_owned()))
+    }
+
+    fn claimed(name: &str) -> Operator {
+        Operator::Api(Principal::Claimed(name.to_owned()))
     }
 
     #[test]
@@ -69,19 +103,34 @@ mod tests {
             json!({"through": "shell"})
         );
         assert_eq!(
-            api("ada").sign(Value::Null),
+            verified("ada").sign(Value::Null),
             json!({"through": "api", "by": "ada"})
         );
+        assert_eq!(
+            Operator::Api(Principal::Unnamed).sign(Value::Null),
+            json!({"through": "api"})
+        );
+    }
+
+    #[test]
+    fn a_name_that_nothing_verifies_is_recorded_and_shown_as_claimed() {
+        assert_eq!(
+            claimed("ada").sign(json!({"by": "legal"})),
+            json!({"through": "api", "by": "legal", "claimedBy": "ada"})
+        );
+        assert_eq!(claimed("ada").label().unwrap(), "ada (claimed)");
+        assert_eq!(verified("ada").label().unwrap(), "ada");
+        assert_eq!(Operator::Api(Principal::Unnamed).label(), None);
     }
 
     #[test]
     fn a_principal_who_acts_for_somebody_else_is_named_beside_them() {
         assert_eq!(
-            api("ada").sign(json!({"case": "A-1", "by": "legal"})),
+            verified("ada").sign(json!({"case": "A-1", "by": "legal"})),
             json!({"case": "A-1", "by": "legal", "principal": "ada", "through": "api"})
         );
         assert_eq!(
-            api("ada").sign(json!({"by": "ada"})),
+            verified("ada").sign(json!({"by": "ada"})),
             json!({"by": "ada", "through": "api"})
         );
     }
