@@ -176,7 +176,7 @@ impl Delivery<'_> {
                 Arrival::SetAside => self.set_aside(event).await,
             }
         };
-        noted.during(taking).await?;
+        Box::pin(noted.during(taking)).await?;
         match arrival {
             Arrival::Ordinary | Arrival::Alone => noted.end().await,
             // It stays set aside, however often it is delivered, until a sweep has taken it.

@@ -133,9 +133,9 @@ impl Catalogue {
         let unreadable_chunks = unreadable.filter(|id| !known.contains(id)).collect();
         Ok(Survey {
             rules,
+            recordings,
             is_capped,
             unreadable_chunks,
-            recordings,
         })
     }
 

@@ -137,6 +137,7 @@ fn happening(record: &AuditRecord, index: u32) -> Happening {
 }
 
 /// Describes in one sentence what was done to a chunk.
+#[expect(clippy::too_many_lines, reason = "one arm for each action")]
 fn sentence(record: &AuditRecord, index: u32) -> String {
     let reason = record.detail["reason"]
         .as_str()

@@ -125,7 +125,7 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
         }
         match page.continuation {
             Some(continuation) => {
-                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?)
+                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?);
             }
             None => return Ok(found),
         }
@@ -160,6 +160,10 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
 
 /// The person at the shell, as the system names them.
 fn user_and_host() -> String {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the name of the login is no setting"
+    )]
     let user = std::env::var("USER").unwrap_or_else(|_| "unknown user".to_owned());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match host.trim() {

@@ -29,6 +29,10 @@ const FAILURES_KEPT: usize = 20;
 const AUDITED_KEPT: usize = 100;
 
 /// Ledger entry of one chunk.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that is stored by its name"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntry {

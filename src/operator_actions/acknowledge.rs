@@ -87,9 +87,10 @@ impl OperatorActions {
             return Ok(Acknowledging::Acknowledged { chunks, problems });
         }
         let standing = recorded.assessment(self.catalogue.rules()).standing;
-        Ok(match standing {
-            Standing::Acknowledged => Acknowledging::AlreadyAcknowledged,
-            standing => Acknowledging::NothingToAcknowledge { standing },
+        Ok(if standing == Standing::Acknowledged {
+            Acknowledging::AlreadyAcknowledged
+        } else {
+            Acknowledging::NothingToAcknowledge { standing }
         })
     }
 

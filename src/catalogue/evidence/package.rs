@@ -1,5 +1,6 @@
 //! The ZIP of an evidence package while it is written, with the list of what is in it. Knows no recording.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -82,10 +83,11 @@ impl<W: Write + Send + 'static> Package<W> {
 
     /// `sha256sum`'s own format.
     pub fn sums(&self) -> String {
-        let files = self.report.files.iter();
-        files
-            .map(|file| format!("{}  {}\n", file.sha256, file.name))
-            .collect()
+        let mut sums = String::new();
+        for file in &self.report.files {
+            let _ = writeln!(sums, "{}  {}", file.sha256, file.name);
+        }
+        sums
     }
 
     pub async fn finish(self) -> Result<(EvidenceReport, W), EvidenceError> {

@@ -208,13 +208,10 @@ async fn is_logged(
 ) -> Result<bool, LedgerError> {
     let id = &entry.chunk.document_id;
     // What is still to be exported claims nothing.
-    let state = match &entry.state {
-        ChunkState::Pending => None,
-        state => {
-            let (action, detail) = audited_state(state);
-            Some(Fingerprint::of(&action, &detail))
-        }
-    };
+    let state = (entry.state != ChunkState::Pending).then(|| {
+        let (action, detail) = audited_state(&entry.state);
+        Fingerprint::of(&action, &detail)
+    });
     let says = |logged: &LoggedChunks| match state {
         None => logged.has(id),
         Some(state) => logged.has_state(id, state),

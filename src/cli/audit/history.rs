@@ -150,10 +150,8 @@ fn who(actor: Actor, detail: &Value) -> String {
 
 /// The copy that a record names.
 fn proved(detail: &Value) -> Option<String> {
-    let proof = match &detail["proof"] {
-        Value::Null => detail,
-        proof => proof,
-    };
+    let proof = detail.get("proof").filter(|proof| !proof.is_null());
+    let proof = proof.unwrap_or(detail);
     let (media, sha256) = (proof["media"].as_str()?, proof["sha256"].as_str()?);
     Some(format!("`{media}`, SHA-256 {sha256}"))
 }

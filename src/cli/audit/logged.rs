@@ -20,9 +20,10 @@ pub struct Fingerprint([u8; 16]);
 impl Fingerprint {
     pub fn of(action: &AuditAction, detail: &Value) -> Self {
         // A rebuild of an entry from its receipt counts as its export.
-        let action = match action {
-            AuditAction::Rebuilt => &AuditAction::Exported,
-            other => other,
+        let action = if *action == AuditAction::Rebuilt {
+            &AuditAction::Exported
+        } else {
+            action
         };
         let digest = Sha256Digest::of(format!("{action}\n{detail}").as_bytes()).to_bytes();
         let (half, _) = digest.split_at(16);
