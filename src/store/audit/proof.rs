@@ -19,7 +19,7 @@ use super::record::Checkpoint;
 use super::{AuditLog, CheckpointRef, CheckpointStamp, StoreError};
 
 /// Documents of logs in one proof.
-const MOST_DOCUMENTS: usize = 5000;
+const MOST_DOCUMENTS: usize = 20_000;
 /// Checkpoints between the first and the newest that are added, so that a reader can follow them.
 const MOST_CHECKPOINTS: u64 = 3000;
 /// The clocks of a writer and of a sweep may differ by this much.
