@@ -101,7 +101,10 @@ pub enum EvidenceError {
 struct PackedRecording {
     folder: String,
     detail: RecordingDetail,
-    history: Vec<(AuditPosition, AuditRecord)>,
+    /// As the audit log stores them.
+    records: Vec<(AuditPosition, AuditRecord)>,
+    /// The same, with names and texts.
+    history: Vec<AuditRecord>,
 }
 
 impl Catalogue {
@@ -203,7 +206,9 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = self.detail_of(recorded).await?;
-        let history = self.audited_records(recorded).await?;
+        let records = self.audited_records(recorded).await?;
+        let stored: Vec<AuditRecord> = records.iter().map(|(_, record)| record.clone()).collect();
+        let history = self.revealed(stored).await?;
         let recordings = &mut package.report.recordings;
         recordings.push(recorded.account.recording_id.to_string());
         // What is missing from the recording is missing from its evidence.
@@ -225,18 +230,18 @@ impl Catalogue {
             }
             package = Box::pin(self.append_chunk_of(package, &folder, chunk)).await?;
         }
-        let records: Vec<&AuditRecord> = history.iter().map(|(_, record)| record).collect();
         package = package
             .append_document(format!("{folder}/recording.json"), &detail)
             .await?;
         package = package
-            .append_document(format!("{folder}/history.json"), &records)
+            .append_document(format!("{folder}/history.json"), &history)
             .await?;
         Ok((
             package,
             PackedRecording {
                 folder,
                 detail,
+                records,
                 history,
             },
         ))

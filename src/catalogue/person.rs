@@ -100,6 +100,7 @@ impl Catalogue {
         let RecordingsAt {
             mut found,
             mut unreadable,
+            is_capped: _,
         } = self.recordings_at(&list).await?;
         let beyond = self.ledger.people().hash(BEYOND_THE_INDEX).await?;
         let beyond = Listed::Participant(beyond);

@@ -13,8 +13,7 @@ use super::row::Row;
 use super::{Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::Standing;
-use crate::store::holds::Held;
-use crate::store::index::{Listed, Period, recording_name};
+use crate::store::index::Period;
 
 /// What a text asks for by its form alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,7 +97,7 @@ impl Catalogue {
     /// Returns the recordings that are held for cases whose tag contains the text; `None` if there is no such case.
     async fn of_cases(&self, text: &str) -> Result<Option<Vec<Row>>, CatalogueError> {
         let text = text.to_lowercase();
-        let mut holds = self.ledger.holds().all().await?;
+        let mut holds = self.ledger.holds().all().await?.holds;
         holds.retain(|hold| {
             let mut cases = hold.cases.iter();
             cases.any(|case| case.tag.to_string().to_lowercase().contains(&text))
@@ -109,17 +108,7 @@ impl Catalogue {
         let rules = self.rules();
         let mut rows: Vec<Row> = Vec::new();
         for hold in holds {
-            let recordings = match &hold.held {
-                Held::RecordingId(id) => {
-                    let found = self.recorded(&recording_name(id)).await?;
-                    found.into_iter().collect()
-                }
-                Held::CallId(id) => {
-                    let list = Listed::Call(id.to_string());
-                    self.recordings_at(&list).await?.found
-                }
-            };
-            for recording in recordings {
+            for recording in self.recordings_held(&hold.held).await?.found {
                 let row = self.with_cases(recording).await?.row(rules);
                 if rows
                     .iter()

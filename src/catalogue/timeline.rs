@@ -83,10 +83,22 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<Vec<AuditRecord>, CatalogueError> {
         let records = self.audited_records(recorded).await?.into_iter();
-        Ok(records.map(|(_, record)| record).collect())
+        self.revealed(records.map(|(_, record)| record).collect())
+            .await
     }
 
-    /// The same, each with the position of the document that has it.
+    /// Returns records with the names and texts that they refer to.
+    pub(super) async fn revealed(
+        &self,
+        records: Vec<AuditRecord>,
+    ) -> Result<Vec<AuditRecord>, CatalogueError> {
+        let revealing = futures::stream::iter(records)
+            .map(|record| async move { Ok(self.ledger.audit().reveal(record).await?) });
+        revealing.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Returns the records of the audit log about a recording's chunks as they are stored, each with the position of
+    /// the document that has it.
     pub(super) async fn audited_records(
         &self,
         recorded: &KnownRecording,

@@ -9,7 +9,7 @@ use crate::store::digest::Sha256Digest;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
     /// A caller of the HTTP API with a key.
-    Api(Principal),
+    Api { principal: Option<Principal> },
     /// A bot, in this conversation.
     Bot { conversation_id: String },
     /// The auto-record policy.
@@ -21,7 +21,7 @@ pub enum Requester {
 impl Requester {
     pub(super) fn actor(&self) -> Actor {
         match self {
-            Self::Api(_) => Actor::Operator,
+            Self::Api { .. } => Actor::Operator,
             Self::Bot { .. } | Self::AutoRecord | Self::Sweep => Actor::Handler,
         }
     }
@@ -31,8 +31,10 @@ impl Requester {
     /// people.
     pub(super) fn sign(&self, mut detail: Map<String, Value>) -> Value {
         let through = match self {
-            Self::Api(principal) => {
-                principal.sign(&mut detail);
+            Self::Api { principal } => {
+                if let Some(principal) = principal {
+                    principal.sign(&mut detail);
+                }
                 "api"
             }
             Self::Bot { conversation_id } => {
@@ -54,18 +56,19 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_record_names_the_door_and_marks_a_principal_as_claimed() {
+    fn a_record_names_the_door_and_marks_an_unchecked_principal_as_claimed() {
         let signed = |requester: Requester| requester.sign(Map::new());
+        let api = |principal| signed(Requester::Api { principal });
         assert_eq!(
-            signed(Requester::Api(Principal::Verified("ada".to_owned()))),
-            json!({"through": "api", "by": "ada"})
-        );
-        assert_eq!(
-            signed(Requester::Api(Principal::Claimed("ada".to_owned()))),
+            api(Some(Principal::Claimed("ada".to_owned()))),
             json!({"through": "api", "claimedBy": "ada"})
         );
         assert_eq!(
-            signed(Requester::Api(Principal::Unnamed)),
+            api(Some(Principal::Verified("ada".to_owned()))),
+            json!({"through": "api", "by": "ada"})
+        );
+        assert_eq!(
+            signed(Requester::Api { principal: None }),
             json!({"through": "api"})
         );
         assert_eq!(

@@ -81,11 +81,10 @@ impl Retention {
     /// # Errors
     /// When the ledger fails.
     pub async fn plan(&self) -> Result<RetentionPlan, LedgerError> {
-        let holds = self.ledger.holds();
         let (past, with_people) = self.past_entries().await?;
         let mut copies = Vec::new();
         for entry in past.found {
-            let cases = holds.on(&entry.chunk).await?;
+            let cases = self.ledger.cases_on(&entry).await?;
             copies.push(PastPolicy {
                 counted_from: counted_from(&entry),
                 past_at: self.policy.past_at(&entry),

@@ -20,11 +20,11 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::problem::Problem;
 use crate::app::App;
-use crate::store::audit::Principal;
+use crate::store::audit::{Operator, Principal};
 
 /// The claims of the signed-in caller, as base64 of JSON.
 pub const CLAIMS: &str = "x-ms-client-principal";
@@ -62,7 +62,8 @@ enum Roles {
 /// The caller of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    pub principal: Principal,
+    /// `None`: a holder of a key who gave no name.
+    pub principal: Option<Principal>,
     roles: Roles,
 }
 
@@ -85,17 +86,14 @@ impl Caller {
     pub fn of(headers: &HeaderMap, signs_in: bool) -> Self {
         let (name, claimed) = (name_of(headers), claimed_name(headers));
         if !signs_in {
-            let principal = claimed.or(name).map(Principal::Claimed);
             return Self {
-                principal: principal.unwrap_or(Principal::Unnamed),
+                principal: claimed.or(name).map(Principal::Claimed),
                 roles: Roles::NotApplicable,
             };
         }
-        let principal = name.map(Principal::Verified);
+        let verified = name.map(Principal::Verified);
         Self {
-            principal: principal
-                .or(claimed.map(Principal::Claimed))
-                .unwrap_or(Principal::Unnamed),
+            principal: verified.or(claimed.map(Principal::Claimed)),
             roles: roles_of(headers),
         }
     }
@@ -113,7 +111,7 @@ impl Caller {
             Roles::NotApplicable | Roles::Known(Some(Right::Operate)) => Ok(()),
             Roles::Known(Some(Right::Read)) if right == Right::Read => Ok(()),
             Roles::Known(_) => {
-                let name = self.principal.label();
+                let name = self.name();
                 let name = name.unwrap_or_else(|| "The signed-in caller".to_owned());
                 let message = format!(
                     "{name} does not have the app role {role}. Ask an administrator to assign it in Microsoft Entra ID, then sign in again."
@@ -130,10 +128,14 @@ impl Caller {
     }
 
     /// The detail of an audit record, with the door and the principal added.
-    pub fn sign(&self, mut detail: Map<String, Value>) -> Value {
-        detail.insert("through".to_owned(), "api".into());
-        self.principal.sign(&mut detail);
-        Value::Object(detail)
+    pub fn sign(&self, detail: Value) -> Value {
+        let principal = self.principal.clone();
+        Operator::Api { principal }.sign(detail)
+    }
+
+    /// The name as people read it, with a mark where nothing verifies it.
+    pub fn name(&self) -> Option<String> {
+        self.principal.as_ref().map(Principal::label)
     }
 }
 
@@ -246,11 +248,11 @@ mod tests {
     fn a_platform_that_signs_nobody_in_verifies_no_name_and_no_role() {
         let sent = headers(&[(NAME, "ada"), (CLAIMS, &with_roles(&[]))]);
         let caller = Caller::of(&sent, false);
-        assert_eq!(caller.principal, Principal::Claimed("ada".to_owned()));
+        assert_eq!(caller.principal, Some(Principal::Claimed("ada".to_owned())));
         assert!(caller.check(Right::Operate).is_ok());
         assert_eq!(
             Caller::of(&sent, true).principal,
-            Principal::Verified("ada".to_owned())
+            Some(Principal::Verified("ada".to_owned()))
         );
     }
 
@@ -260,16 +262,16 @@ mod tests {
         for signs_in in [true, false] {
             assert_eq!(
                 Caller::of(&sent, signs_in).principal,
-                Principal::Claimed("Zoë".to_owned())
+                Some(Principal::Claimed("Zoë".to_owned()))
             );
         }
         let both = headers(&[(CLAIMED_NAME, "eve"), (NAME, "ada")]);
         assert_eq!(
             Caller::of(&both, true).principal,
-            Principal::Verified("ada".to_owned())
+            Some(Principal::Verified("ada".to_owned()))
         );
         let nothing = headers(&[(CLAIMED_NAME, "%20")]);
-        assert_eq!(Caller::of(&nothing, true).principal, Principal::Unnamed);
+        assert_eq!(Caller::of(&nothing, true).principal, None);
     }
 
     #[test]

@@ -78,8 +78,10 @@ pub(crate) async fn start(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let mut start = Start::parse(&body?, app.control.api_version())?;
-    start.started_by = start.started_by.or_else(|| caller.principal.label());
-    let by = Requester::Api(caller.principal);
+    start.started_by = start.started_by.or_else(|| caller.name());
+    let by = Requester::Api {
+        principal: caller.principal,
+    };
     let view = app.control.start(&start, request_id(&headers), &by).await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
@@ -218,7 +220,9 @@ pub(crate) async fn pause(
         .transpose();
     let resume_after =
         resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
-    let by = Requester::Api(caller.principal);
+    let by = Requester::Api {
+        principal: caller.principal,
+    };
     let view = app.control.pause(&id, resume_after, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
@@ -238,7 +242,12 @@ pub(crate) async fn resume(
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let (id, by) = (recording_id(&id)?, Requester::Api(caller.principal));
+    let (id, by) = (
+        recording_id(&id)?,
+        Requester::Api {
+            principal: caller.principal,
+        },
+    );
     let view = app.control.resume(&id, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
@@ -258,7 +267,12 @@ pub(crate) async fn stop(
     Path(id): Path<String>,
     caller: Caller,
 ) -> Result<Json<RecordingAnswer>, Problem> {
-    let (id, by) = (recording_id(&id)?, Requester::Api(caller.principal));
+    let (id, by) = (
+        recording_id(&id)?,
+        Requester::Api {
+            principal: caller.principal,
+        },
+    );
     let outcome = app.control.stop(&id, &by).await?;
     Ok(Json(outcome.into_view().into()))
 }

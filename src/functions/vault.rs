@@ -3,7 +3,7 @@
 //!
 //! | function | routes |
 //! |---|---|
-//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`, `evidence`; the host asks for a function key |
+//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`, `evidence`, `holds`; the host asks for a function key |
 //! | `VaultActions` | `POST` of the same, and of `vault/rights`: actions of an operator; has a key of its own |
 //! | `VaultPlay` | `vault/play/{ticket}`: media, for callers with a ticket |
 //! | `VaultPage` | `vault`: the page |
@@ -13,6 +13,7 @@ pub mod acknowledgements;
 pub mod actions;
 mod conditions;
 pub mod evidence;
+pub mod holds;
 pub mod list;
 pub mod media;
 pub mod page;
@@ -56,7 +57,8 @@ pub fn read_routes() -> Router<Arc<App>> {
         .route("/api/vault/deadlines", get(list::deadlines))
         .route("/api/vault/evidence", get(evidence::of_several))
         .route("/api/vault/poison", get(poison::list))
-        .route("/api/vault/poison/{sha256}", get(poison::show));
+        .route("/api/vault/poison/{sha256}", get(poison::show))
+        .route("/api/vault/holds", get(holds::list));
     finished(routes)
 }
 
@@ -66,11 +68,11 @@ pub fn action_routes() -> Router<Arc<App>> {
         .route("/api/vault/rights", post(rights::rights))
         .route(
             "/api/vault/recordings/{recording_id}/hold",
-            post(actions::hold),
+            post(holds::hold_recording),
         )
         .route(
             "/api/vault/recordings/{recording_id}/release",
-            post(actions::release),
+            post(holds::release_recording),
         )
         .route(
             "/api/vault/chunks/{document_id}/retry",
@@ -84,6 +86,8 @@ pub fn action_routes() -> Router<Arc<App>> {
             "/api/vault/chunks/{document_id}/verify",
             post(actions::verify),
         )
+        .route("/api/vault/holds", post(holds::add))
+        .route("/api/vault/holds/release", post(holds::release))
         .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
         .route(
             "/api/vault/recordings/{recording_id}/acknowledge",

@@ -22,7 +22,6 @@ use recording_vault::control::state::RecordingState;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::{Budget, ChunkLedger, Vaults};
 use recording_vault::recording::{IncomingEvent, RecordingFileStatusUpdated, RecordingId};
-use recording_vault::store::audit::Principal;
 use recording_vault::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
@@ -34,7 +33,7 @@ use crate::support::fake_acs::{FakeAcs, Op, Trouble};
 
 /// Attempts of one exchange with ACS.
 const ATTEMPTS: usize = 4;
-const API: Requester = Requester::Api(Principal::Unnamed);
+const API: Requester = Requester::Api { principal: None };
 const LOST: &Trouble = &Trouble::AnswerLost;
 
 struct World {

@@ -34,8 +34,8 @@ impl Catalogue {
             package.problem("the audit log has no checkpoint that proves the records".to_owned());
             return Ok(package);
         };
-        let history = packed.iter().flat_map(|recording| &recording.history);
-        let positions: BTreeMap<_, _> = history
+        let records = packed.iter().flat_map(|recording| &recording.records);
+        let positions: BTreeMap<_, _> = records
             .map(|(position, record)| (position.clone(), record.at))
             .collect();
         let proving = self.ledger.audit().prove(&positions, newest);
@@ -47,7 +47,7 @@ impl Catalogue {
                     "{}: {} of {} records are not proved by a checkpoint of the audit log",
                     recording.folder,
                     records.unproved,
-                    recording.history.len()
+                    recording.records.len()
                 ));
             }
             let name = format!("{}/records.txt", recording.folder);
@@ -95,7 +95,7 @@ fn listed(proof: &InclusionProof, recording: &PackedRecording) -> RecordList {
         lines: String::new(),
         unproved: 0,
     };
-    for (position, record) in &recording.history {
+    for (position, record) in &recording.records {
         let text = in_bytes(record);
         let document = proof.documents.get(position);
         if document.is_some_and(|document| contains(document, text.as_bytes())) {

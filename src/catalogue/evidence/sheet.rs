@@ -20,7 +20,8 @@ By hand: <code>sha256sum --check SHA256SUMS</code> compares every file with its 
 (<code>…-receipt.….json</code>) was written when the copy was proved; its <code>sha256</code> must be the digest of the file \
 that its <code>name</code> names. <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest. <code>records.txt</code> \
 has the audit log's records of a recording, each with the document of the log that has it (<code>audit/&lt;log&gt;/</code>); \
-the script looks it up there. Each document has the SHA-256 of the document before it (<code>previous</code>), \
+the script looks it up there. Names and free text are not in the log itself: \
+records refer to them by <code>person:</code> and <code>text:</code>, and <code>history.json</code> has them in words. Each document has the SHA-256 of the document before it (<code>previous</code>), \
 <code>audit/segments.txt</code> lists which documents lead to which checkpoint, a checkpoint has the SHA-256 of the last \
 document of every log, and each checkpoint that of the checkpoint before. So nobody could change a record without changing the \
 newest checkpoint: compare <code>sha256sum audit/checkpoints/&lt;newest&gt;.json</code> with a digest that was kept elsewhere \
@@ -178,7 +179,7 @@ impl Sheet<'_> {
         let history: Vec<Vec<String>> = recording
             .history
             .iter()
-            .map(|(_, record)| {
+            .map(|record| {
                 let (at, action) = (self.time(record.at), record.action.to_string());
                 vec![
                     at,

@@ -23,7 +23,6 @@ use crate::error_chain::ErrorChain;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::recording::RecordingId;
-use crate::store::audit::Operator;
 
 /// Pieces that are buffered between the package and the connection.
 const PIECES: usize = 4;
@@ -177,13 +176,11 @@ fn zone(name: Option<&str>) -> Result<TimeZone, Problem> {
 }
 
 fn request(caller: Caller, time_zone: TimeZone) -> EvidenceRequest {
+    let name = caller.name();
     EvidenceRequest {
-        made_by: caller
-            .principal
-            .label()
-            .unwrap_or_else(|| "a holder of the function key".to_owned()),
+        made_by: name.unwrap_or_else(|| "a holder of the function key".to_owned()),
         time_zone,
-        detail: Operator::Api(caller.principal).sign(Value::Null),
+        detail: caller.sign(Value::Null),
         absent: AbsentRecording::Refused,
     }
 }

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::range::{self, RequestedRange, Served};
@@ -60,9 +60,9 @@ pub(crate) async fn ticket(
         .issue(&id, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
-    let detail = Map::from_iter([("until".to_owned(), json!(expires_at))]);
+    let detail = caller.sign(json!({"until": expires_at}));
     let log = app.ledger.audit_log();
-    log.note_access(AuditAction::TicketIssued, id.as_str(), caller.sign(detail));
+    log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
     Ok(Json(Ticket {
         url: format!("/api/vault/play/{ticket}"),
         expires_at,
@@ -96,7 +96,7 @@ pub(crate) async fn media(
         StatusCode::PARTIAL_CONTENT => AuditAction::Played,
         _ => AuditAction::Downloaded,
     };
-    let detail = caller.sign(Map::new());
+    let detail = caller.sign(Value::Null);
     note_access(&app, &id, (action, detail), &response);
     Ok(response)
 }
@@ -119,7 +119,7 @@ pub(crate) async fn metadata(
 ) -> Result<Response, Problem> {
     let id = document_id(&id)?;
     let response = served(&app, &id, FileKind::Metadata, &method, &headers).await?;
-    let detail = caller.sign(Map::from_iter([("file".to_owned(), "metadata".into())]));
+    let detail = caller.sign(json!({"file": "metadata"}));
     note_access(&app, &id, (AuditAction::Downloaded, detail), &response);
     Ok(response)
 }

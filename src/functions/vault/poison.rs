@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde_json::{Map, Value};
+use serde_json::json;
 
 use crate::app::App;
 use crate::catalogue::summary::PoisonList;
@@ -44,7 +44,7 @@ pub(crate) async fn show(
         return Err(unknown());
     };
     // An event may name people.
-    let detail = caller.sign(Map::from_iter([("file".to_owned(), Value::from("event"))]));
+    let detail = caller.sign(json!({"file": "event"}));
     let subject = format!("poison:{sha256}");
     let log = app.ledger.audit_log();
     log.note_access(AuditAction::Downloaded, &subject, detail);

@@ -44,9 +44,9 @@ pub(crate) async fn rights(State(app): State<Arc<App>>, caller: Caller) -> Json<
     Json(RightsAnswer {
         actions: app.operator_actions,
         principal: match caller.principal {
-            Principal::Verified(name) => named(name, true),
-            Principal::Claimed(name) => named(name, false),
-            Principal::Unnamed => None,
+            Some(Principal::Verified(name)) => named(name, true),
+            Some(Principal::Claimed(name)) => named(name, false),
+            None => None,
         },
     })
 }

@@ -2,59 +2,59 @@
 
 use serde_json::{Map, Value};
 
-/// The caller of the HTTP API, as far as it is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Principal {
-    /// App Service Authentication signed the caller in under this name.
-    Verified(String),
-    /// The caller gave this name; nothing verifies it.
-    Claimed(String),
-    /// A holder of a key who gave no name.
-    Unnamed,
-}
-
-impl Principal {
-    /// The name as people read it, with a mark where nothing verifies it.
-    pub fn label(&self) -> Option<String> {
-        match self {
-            Self::Verified(name) => Some(name.clone()),
-            Self::Claimed(name) => Some(format!("{name} (claimed)")),
-            Self::Unnamed => None,
-        }
-    }
-
-    /// Adds the principal to the detail of an audit record: `by` where the name is verified, else `claimedBy`. Where
-    /// the detail already names who requested it, a verified name is added only if it is another (`principal`).
-    pub fn sign(&self, detail: &mut Map<String, Value>) {
-        match self {
-            Self::Verified(name) => match detail.get("by") {
-                None | Some(Value::Null) => {
-                    detail.insert("by".to_owned(), name.clone().into());
-                }
-                Some(by) if by == name => {}
-                Some(_) => {
-                    detail.insert("principal".to_owned(), name.clone().into());
-                }
-            },
-            Self::Claimed(name) => {
-                detail.insert("claimedBy".to_owned(), name.clone().into());
-            }
-            Self::Unnamed => {}
-        }
-    }
-}
-
 /// An operator, and the door through which the action came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operator {
-    /// A person at a shell that has the app's settings.
+    /// A person at a shell that has the app's settings; the system does not name them.
     Shell,
+    /// The same, as the system names them: `user@host`.
+    ShellUser(String),
     /// A caller of the HTTP API or its page.
-    Api(Principal),
+    Api { principal: Option<Principal> },
+}
+
+/// A caller's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Principal {
+    /// The host has authenticated the caller.
+    Verified(String),
+    /// A header or the caller says so; nobody has checked it.
+    Claimed(String),
+}
+
+impl Principal {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Verified(name) | Self::Claimed(name) => name,
+        }
+    }
+
+    /// The name as people read it, with a mark where nothing verifies it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Verified(name) => name.clone(),
+            Self::Claimed(name) => format!("{name} (claimed)"),
+        }
+    }
+
+    /// The member of an audit record's detail that has the name.
+    fn member(&self) -> &'static str {
+        match self {
+            Self::Verified(_) => "by",
+            Self::Claimed(_) => "claimedBy",
+        }
+    }
+
+    /// Adds the name to the detail of an audit record.
+    pub fn sign(&self, detail: &mut Map<String, Value>) {
+        detail.insert(self.member().to_owned(), self.name().into());
+    }
 }
 
 impl Operator {
-    /// The detail of an audit record, with the door (`through`) and the principal added.
+    /// The detail of an audit record, with the door (`through`) and the operator's name added: `by`, or `claimedBy` if
+    /// nobody has checked it. Where the detail already says by whom something is wanted, a checked name is added only
+    /// if it is another (`principal`).
     pub fn sign(&self, detail: Value) -> Value {
         let mut detail = match detail {
             Value::Object(members) => members,
@@ -64,21 +64,40 @@ impl Operator {
             }
         };
         let through = match self {
-            Self::Shell => "shell",
-            Self::Api(principal) => {
-                principal.sign(&mut detail);
-                "api"
-            }
+            Self::Shell | Self::ShellUser(_) => "shell",
+            Self::Api { .. } => "api",
         };
+        match self {
+            Self::Shell | Self::Api { principal: None } => {}
+            Self::ShellUser(name)
+            | Self::Api {
+                principal: Some(Principal::Verified(name)),
+            } => sign_verified(&mut detail, name),
+            Self::Api {
+                principal: Some(claimed @ Principal::Claimed(_)),
+            } => claimed.sign(&mut detail),
+        }
         detail.insert("through".to_owned(), through.into());
         Value::Object(detail)
     }
 
-    /// The operator's name, where one is known; marked where nothing verifies it.
+    /// The caller's name, where one is known; marked where nothing verifies it.
     pub fn label(&self) -> Option<String> {
         match self {
-            Self::Shell => None,
-            Self::Api(principal) => principal.label(),
+            Self::Shell | Self::ShellUser(_) => None,
+            Self::Api { principal } => principal.as_ref().map(Principal::label),
+        }
+    }
+}
+
+fn sign_verified(detail: &mut Map<String, Value>, name: &str) {
+    match detail.get("by") {
+        None | Some(Value::Null) => {
+            detail.insert("by".to_owned(), name.into());
+        }
+        Some(by) if by == name => {}
+        Some(_) => {
+            detail.insert("principal".to_owned(), name.into());
         }
     }
 }
@@ -88,49 +107,45 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn verified(name: &str) -> Operator {
-        Operator::Api(Principal::Verified(name.to_owned()))
-    }
-
-    fn claimed(name: &str) -> Operator {
-        Operator::Api(Principal::Claimed(name.to_owned()))
+    fn api(principal: &str) -> Operator {
+        Operator::Api {
+            principal: Some(Principal::Verified(principal.to_owned())),
+        }
     }
 
     #[test]
-    fn a_record_names_the_door_and_the_principal() {
+    fn a_record_names_the_door_and_the_operator() {
         assert_eq!(
             Operator::Shell.sign(Value::Null),
             json!({"through": "shell"})
         );
         assert_eq!(
-            verified("ada").sign(Value::Null),
-            json!({"through": "api", "by": "ada"})
+            Operator::ShellUser("ada@desk".to_owned()).sign(Value::Null),
+            json!({"through": "shell", "by": "ada@desk"})
         );
         assert_eq!(
-            Operator::Api(Principal::Unnamed).sign(Value::Null),
-            json!({"through": "api"})
+            api("ada").sign(Value::Null),
+            json!({"through": "api", "by": "ada"})
         );
     }
 
     #[test]
-    fn a_name_that_nothing_verifies_is_recorded_and_shown_as_claimed() {
+    fn a_name_that_nobody_has_checked_is_recorded_as_claimed() {
+        let principal = Some(Principal::Claimed("ada".to_owned()));
         assert_eq!(
-            claimed("ada").sign(json!({"by": "legal"})),
-            json!({"through": "api", "by": "legal", "claimedBy": "ada"})
+            Operator::Api { principal }.sign(json!({"case": "A-1", "by": "legal"})),
+            json!({"through": "api", "case": "A-1", "by": "legal", "claimedBy": "ada"})
         );
-        assert_eq!(claimed("ada").label().unwrap(), "ada (claimed)");
-        assert_eq!(verified("ada").label().unwrap(), "ada");
-        assert_eq!(Operator::Api(Principal::Unnamed).label(), None);
     }
 
     #[test]
     fn a_principal_who_acts_for_somebody_else_is_named_beside_them() {
         assert_eq!(
-            verified("ada").sign(json!({"case": "A-1", "by": "legal"})),
+            api("ada").sign(json!({"case": "A-1", "by": "legal"})),
             json!({"case": "A-1", "by": "legal", "principal": "ada", "through": "api"})
         );
         assert_eq!(
-            verified("ada").sign(json!({"by": "ada"})),
+            api("ada").sign(json!({"by": "ada"})),
             json!({"by": "ada", "through": "api"})
         );
     }

@@ -12,7 +12,6 @@ use recording_vault::control::telephony::Telephony;
 use recording_vault::control::{ControlError, ControlPolicy, RecordingControl};
 use recording_vault::export::{Budget, ChunkLedger, Vaults};
 use recording_vault::recording::{IncomingEvent, RecordingId};
-use recording_vault::store::audit::Principal;
 use recording_vault::store::document_store::DocumentStore;
 use recording_vault::vault::memory::MemoryVault;
 use serde_json::json;
@@ -35,7 +34,7 @@ pub const DOCUMENT: &str = "0-weu-d1-0123456789abcdef";
 /// How long a pause lasts that the guard is to end.
 pub const PAUSE: Duration = Duration::from_mins(5);
 
-const API: Requester = Requester::Api(Principal::Unnamed);
+const API: Requester = Requester::Api { principal: None };
 
 /// What a caller, or the timer, asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
