@@ -42,8 +42,8 @@ use crate::recording::DocumentId;
 
 pub(super) use files::BackupCleared;
 pub use outcome::Removal;
-pub use policy::RetentionPolicy;
 pub(super) use policy::counted_from;
+pub use policy::{RetentionKeeps, RetentionPolicy};
 
 /// Removes files of chunks from the vaults.
 #[derive(Clone)]
