@@ -71,21 +71,24 @@ impl Orders {
         let last = orders
             .iter()
             .filter(|order| order.told.is_some_and(is_last));
+        let states = last.flat_map(|order| match order.effect {
+            Effect::Resume => vec![AcsState::Active],
+            Effect::Stop => vec![AcsState::Ended],
+            Effect::Pause { until } if until.is_some_and(|until| until <= now) => {
+                vec![AcsState::Active]
+            }
+            Effect::Pause { .. } if is_within_a_pause_that_ended(&orders, order, now) => {
+                vec![AcsState::Active, AcsState::Paused]
+            }
+            Effect::Pause { .. } => vec![AcsState::Paused],
+        });
+        let mut states: Vec<AcsState> = states.collect();
         // An end is final, whether or not its caller was told of it.
-        let stops = orders.iter().filter(|order| order.effect == Effect::Stop);
-        last.chain(stops)
-            .flat_map(|order| match order.effect {
-                Effect::Resume => vec![AcsState::Active],
-                Effect::Stop => vec![AcsState::Ended],
-                Effect::Pause { until } if until.is_some_and(|until| until <= now) => {
-                    vec![AcsState::Active]
-                }
-                Effect::Pause { .. } if is_within_a_pause_that_ended(&orders, order, now) => {
-                    vec![AcsState::Active, AcsState::Paused]
-                }
-                Effect::Pause { .. } => vec![AcsState::Paused],
-            })
-            .collect()
+        let is_stopped = orders.iter().any(|order| order.effect == Effect::Stop);
+        if is_stopped && !states.is_empty() {
+            states.push(AcsState::Ended);
+        }
+        states
     }
 
     fn all(&self) -> Vec<Ordered> {
