@@ -6,7 +6,6 @@ Usage: client.py <URL of the host> <key> <participant>, with the generated packa
 import sys
 
 from vault_client import AuthenticatedClient
-from vault_client.api.recordings import get_recording
 from vault_client.api.vault import (
     add_hold,
     get_vault_recording,
@@ -55,7 +54,7 @@ def main(url: str, key: str, person: str) -> None:
     verified = verify_chunk.sync(document_id, client=client)
     check("a copy is verified", verified.verified is True)
 
-    missing = get_recording.sync("nobody", client=client)
+    missing = get_vault_recording.sync("nobody", client=client)
     check("an error has its schema", isinstance(missing, ErrorAnswer) and missing.error.code == "RecordingNotFound")
     wrong = list_vault_deadlines.sync_detailed(client=client, hours=0)
     check("a mistake is an error", wrong.status_code == 400)

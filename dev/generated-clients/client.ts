@@ -54,7 +54,7 @@ const verified = await client.POST("/api/vault/chunks/{documentId}/verify", {
 });
 check("a copy is verified", verified.data?.verified === true);
 
-const missing = await client.GET("/api/recordings/{recordingId}", {
+const missing = await client.GET("/api/vault/recordings/{recordingId}", {
   params: { path: { recordingId: "nobody" } },
 });
 check("an error has its schema", missing.error?.error.code === "RecordingNotFound");

@@ -315,7 +315,7 @@ async fn an_import_without_a_file_or_from_a_private_place_is_refused_with_the_re
         (&["import", "a.wav"], "--document"),
         (
             &["import", "a.wav", "--document", "a", "--call", "c"],
-            "--recording",
+            "cannot be used",
         ),
     ] {
         let output = run(&world, arguments);
