@@ -46,10 +46,20 @@ pub struct Import {
     #[arg(long, requires = "recording", conflicts_with = "document")]
     call: Option<CallId>,
     /// When that recording began, such as 2026-03-02T10:00:00Z
-    #[arg(long, requires = "recording", conflicts_with = "document", value_name = "TIME")]
+    #[arg(
+        long,
+        requires = "recording",
+        conflicts_with = "document",
+        value_name = "TIME"
+    )]
     start: Option<Timestamp>,
     /// The number of the file within that recording, from 0
-    #[arg(long, requires = "recording", conflicts_with = "document", default_value_t = 0)]
+    #[arg(
+        long,
+        requires = "recording",
+        conflicts_with = "document",
+        default_value_t = 0
+    )]
     index: u32,
     /// No file of that recording follows; the default for a recording that is not known yet
     #[arg(long, requires = "recording", conflicts_with = "document")]
