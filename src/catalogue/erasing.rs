@@ -123,6 +123,9 @@ impl Eraser {
                 }),
             }
         }
+        self.erase_texts(&erasure.erased, &documents).await?;
+        // The person may have been an operator too.
+        ledger.audit().erase_name(person.id()).await?;
         let list = self.catalogue.list_of(person).await?;
         self.clear_markers(&list, &mut erasure).await?;
         let names: Vec<String> = std::iter::once(person.id().to_owned())
@@ -140,6 +143,23 @@ impl Eraser {
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
         Ok(erasure)
+    }
+
+    /// Erases what operators wrote in the audit log about recordings and their chunks.
+    async fn erase_texts(
+        &self,
+        recordings: &[String],
+        documents: &[String],
+    ) -> Result<(), CatalogueError> {
+        let audit = self.catalogue.ledger.audit();
+        for recording in recordings {
+            audit.erase_texts(recording).await?;
+            audit.erase_texts(&format!("recording {recording}")).await?;
+        }
+        for document in documents {
+            audit.erase_texts(document).await?;
+        }
+        Ok(())
     }
 
     /// Removes markers that a kill left of entries that no longer name the person. An entry that still names the

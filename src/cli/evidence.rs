@@ -13,7 +13,6 @@ use recording_vault::catalogue::list::ListFilter;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::recording::RecordingId;
-use recording_vault::store::audit::Operator;
 use recording_vault::store::holds::{CaseTag, Held};
 use recording_vault::store::index::Period;
 use serde::Serialize;
@@ -22,6 +21,7 @@ use serde_json::Value;
 use super::exit::Exit;
 use super::new_file::NewFile;
 use super::output::{Output, complain};
+use super::shell_user;
 
 /// Recordings that one page of the search returns.
 const PAGE: usize = 200;
@@ -68,9 +68,9 @@ impl Evidence {
             return Ok(Exit::NeedsAttention);
         }
         let request = EvidenceRequest {
-            made_by: user_and_host(),
+            made_by: shell_user::user_and_host(),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
-            detail: Operator::Shell.sign(Value::Null),
+            detail: shell_user::operator().sign(Value::Null),
         };
         let evidence = app
             .catalogue
@@ -170,20 +170,6 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
         }
     }
     Ok(found)
-}
-
-/// The person at the shell, as the system names them.
-fn user_and_host() -> String {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the name of the login is no setting"
-    )]
-    let user = std::env::var("USER").unwrap_or_else(|_| "unknown user".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match host.trim() {
-        "" => user,
-        host => format!("{user}@{host}"),
-    }
 }
 
 impl fmt::Display for PackageReport {

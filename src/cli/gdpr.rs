@@ -12,7 +12,6 @@ use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::person::{FoundRecordings, Person};
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::erase::ErasureRequest;
 use serde::Serialize;
 
@@ -20,6 +19,7 @@ use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
 use super::new_file::NewFile;
 use super::output::{Output, complain};
+use super::shell_user;
 
 /// The verbs of `gdpr`.
 #[derive(Subcommand)]
@@ -230,6 +230,7 @@ async fn erase(app: &App, request: &ErasureRequest) -> Result<ErasureReport, Cat
         Arc::clone(&app.driver),
         app.sweep_budget,
     );
-    let erasing = app.actions.erase(request, &eraser, &Operator::Shell);
+    let operator = shell_user::operator();
+    let erasing = app.actions.erase(request, &eraser, &operator);
     erasing.await.map(ErasureReport)
 }

@@ -9,7 +9,6 @@ use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::hold::{
     DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, PeriodEdge, ReleaseOutcome,
     Releasing,
@@ -21,6 +20,7 @@ use serde::Serialize;
 use super::deletion::is_confirmed;
 use super::exit::Exit;
 use super::output::{Output, complain};
+use super::shell_user;
 
 /// The verbs of `hold`.
 #[derive(Subcommand)]
@@ -116,14 +116,15 @@ impl Hold {
                     by,
                     note,
                 };
-                let holding = app.actions.hold(request, &Operator::Shell).await?;
+                let holding = app.actions.hold(request, &shell_user::operator()).await?;
                 let is_complete = holding.is_complete();
                 output.report(&HoldReport::from(holding))?;
                 Ok(Exit::fine_if(is_complete))
             }
             Self::Release { tag, subject } => {
                 let held = subject.held(&app).await?;
-                let releasing = app.actions.release(held, tag, &Operator::Shell).await?;
+                let operator = shell_user::operator();
+                let releasing = app.actions.release(held, tag, &operator).await?;
                 let report = ReleaseReport::from(releasing);
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.was_held))
@@ -218,7 +219,7 @@ impl fmt::Display for HoldReport {
         match self.uncertain.len() {
             0 => {}
             1 => {
-                f.write_str("; 1 more counts as held, because it is not known whether it matches")?
+                f.write_str("; 1 more counts as held, because it is not known whether it matches")?;
             }
             count => write!(
                 f,
@@ -346,25 +347,23 @@ fn now(holds: &HoldsNow) -> String {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (recordings, chunks) = (holds.recordings, holds.chunks);
     let least = if holds.is_capped { "at least " } else { "" };
-    let mut text = format!(
+    let known = format!(
         "holds {least}{chunks} chunk{} of {recordings} recording{} now",
         plural(chunks),
         plural(recordings)
     );
-    if holds.uncertain_chunks > 0 {
-        let count = holds.uncertain_chunks;
-        text += &format!(
+    let uncertain = match holds.uncertain_chunks {
+        0 => String::new(),
+        count => format!(
             ", and {count} chunk{} of which it is not known whether they match",
             plural(count)
-        );
-    }
-    if holds.unreadable > 0 {
-        text += &format!(
-            "; {} accounts or entries that may belong to it are not readable",
-            holds.unreadable
-        );
-    }
-    text
+        ),
+    };
+    let unreadable = match holds.unreadable {
+        0 => String::new(),
+        count => format!("; {count} accounts or entries that may belong to it are not readable"),
+    };
+    format!("{known}{uncertain}{unreadable}")
 }
 
 fn is_held(held: &Held) -> String {

@@ -11,7 +11,6 @@ use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VerifiedFile;
 use recording_vault::export::retention::{PastPolicy, Removal, Retention};
 use recording_vault::export::{ChunkState, ExportReceipt, StateKind};
-use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use recording_vault::store::holds::{Case, tags};
 use serde::Serialize;
@@ -19,6 +18,7 @@ use serde::Serialize;
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
 use super::output::{Output, complain};
+use super::shell_user;
 use super::table::Table;
 use super::unreadable;
 
@@ -268,7 +268,8 @@ impl fmt::Display for ApplyReport {
 /// Deletes what is past its policy and not held.
 async fn apply(app: &App, retention: &Retention) -> Result<ApplyReport, LedgerError> {
     let mut report = ApplyReport::default();
-    let applying = app.actions.apply_retention(retention, &Operator::Shell);
+    let operator = shell_user::operator();
+    let applying = app.actions.apply_retention(retention, &operator);
     let applied = applying.await?;
     report.unreadable = applied.unreadable;
     for (document_id, removal) in applied.removals {

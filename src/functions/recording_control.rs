@@ -27,6 +27,7 @@ use crate::control::requester::Requester;
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
+use crate::store::audit::Principal;
 pub use answer::{RecordingAnswer, RecordingList};
 
 /// The largest page of the list, and the default.
@@ -76,7 +77,8 @@ pub(crate) async fn start(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let mut start = Start::parse(&body?, app.control.api_version())?;
-    start.started_by = start.started_by.or_else(|| principal(&headers));
+    let caller = principal(&headers).map(|principal| principal.name().to_owned());
+    start.started_by = start.started_by.or(caller);
     let view = app
         .control
         .start(&start, request_id(&headers), &requester(&headers))
@@ -269,14 +271,15 @@ fn requester(headers: &HeaderMap) -> Requester {
     }
 }
 
-/// The caller's name, where App Service's authentication is enabled.
-pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
+/// The caller's name, as a header claims it: the host sets the header where people sign in, and passes it on unchanged
+/// where they do not.
+pub(super) fn principal(headers: &HeaderMap) -> Option<Principal> {
     let name = headers
         .get("x-ms-client-principal-name")?
         .to_str()
         .ok()?
         .trim();
-    (!name.is_empty()).then(|| name.chars().take(256).collect())
+    (!name.is_empty()).then(|| Principal::Claimed(name.chars().take(256).collect()))
 }
 
 /// ACS accepts UUIDs only; a key of another form is converted to one, always the same for the same key.

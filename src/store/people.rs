@@ -25,6 +25,16 @@ impl fmt::Display for PersonHash {
     }
 }
 
+/// An operator's name, as the audit log refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperatorHash(Sha256Digest);
+
+impl fmt::Display for OperatorHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Names people. The key is generated once and kept in the ledger's storage, so that all instances have the same.
 pub struct People {
     store: Arc<dyn DocumentStore>,
@@ -55,6 +65,15 @@ impl People {
     pub async fn pseudonym(&self, participant_id: &str) -> Result<String, StoreError> {
         let digest = self.signed("person", participant_id).await?;
         Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
+    }
+
+    /// How the audit log refers to an operator.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub async fn operator(&self, name: &str) -> Result<OperatorHash, StoreError> {
+        let digest = self.signed("operator", name).await?;
+        Ok(OperatorHash(Sha256Digest::from_bytes(digest)))
     }
 
     async fn signed(&self, purpose: &str, participant_id: &str) -> Result<[u8; 32], StoreError> {

@@ -38,6 +38,7 @@
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme` | README's commands, run as written |
+//! | `request_costs` | what a recording costs in requests to the storage |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -132,6 +133,7 @@ mod recording_register;
 mod recording_source_contract;
 mod removals;
 mod repeated_requests;
+mod request_costs;
 mod retention;
 mod schedules;
 mod sdk_traffic;

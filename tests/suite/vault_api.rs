@@ -593,7 +593,7 @@ async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited
         assert_eq!(records.len(), count, "{action} of {subject}: {records:?}");
         for record in records {
             assert_eq!(
-                (&record["detail"]["by"], &record["detail"]["through"]),
+                (&record["detail"]["claimedBy"], &record["detail"]["through"]),
                 (&json!("ada@contoso.com"), &json!("api")),
                 "{record}"
             );

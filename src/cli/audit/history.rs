@@ -6,7 +6,7 @@ use std::fmt;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
-use recording_vault::store::audit::{Actor, AuditAction, AuditPosition, AuditRecord};
+use recording_vault::store::audit::{Actor, AuditAction, AuditLog, AuditPosition, AuditRecord};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -46,8 +46,10 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
 
 async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
     let mut subjects = subjects_named(app, what).await?;
+    let audit = app.ledger.audit();
+    let operator = audit.reference_to(what).await?;
     // The chunks of a recording or call: their first records name it.
-    let mut log = app.ledger.audit().documents().boxed();
+    let mut log = audit.documents().boxed();
     while let Some((_, records)) = log.try_next().await? {
         let belonging = records
             .into_iter()
@@ -55,15 +57,17 @@ async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
         subjects.extend(belonging.map(|record| record.subject));
     }
     let mut found = Vec::new();
-    let mut log = app.ledger.audit().documents().boxed();
+    let mut log = audit.documents().boxed();
     while let Some((place, records)) = log.try_next().await? {
-        let wanted =
-            |record: &AuditRecord| subjects.contains(&record.subject) || is_by(record, what);
-        let wanted = records.into_iter().filter(wanted);
-        found.extend(wanted.map(|record| FoundRecord {
-            place: place.clone(),
-            record,
-        }));
+        let wanted = |record: &AuditRecord| {
+            subjects.contains(&record.subject) || AuditLog::names(record, &operator)
+        };
+        for record in records.into_iter().filter(wanted) {
+            found.push(FoundRecord {
+                place: place.clone(),
+                record: audit.reveal(record).await?,
+            });
+        }
     }
     // Each process has a log of its own, and clocks that differ.
     found.sort_by_key(|found| found.record.at);
@@ -86,10 +90,6 @@ async fn subjects_named(app: &App, what: &str) -> anyhow::Result<BTreeSet<String
         subjects.insert(app.ledger.people().pseudonym(what).await?);
     }
     Ok(subjects)
-}
-
-fn is_by(record: &AuditRecord, name: &str) -> bool {
-    NAMES.iter().any(|member| record.detail[*member] == name)
 }
 
 impl fmt::Display for History {

@@ -15,7 +15,7 @@ use url::Url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A download without a byte for this long has failed.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 const MOST_REDIRECTS: usize = 5;
 
 /// Why a file is not downloaded.

@@ -121,14 +121,7 @@ impl ExportDriver {
             self.release(claim).await?;
             return Ok(why);
         }
-        let import = Import {
-            at: self.clock.now(),
-            from: files.from.clone(),
-        };
-        let proved = match self
-            .copy_imported(claim, &entry, &files, import, budget)
-            .await
-        {
+        let proved = match self.copy_imported(claim, &entry, &files, budget).await {
             Ok(ChunkExport::Proved(proved)) => *proved,
             Ok(ChunkExport::OutOfTime) => {
                 self.release(claim).await?;
@@ -151,9 +144,12 @@ impl ExportDriver {
         claim: &Claim,
         entry: &LedgerEntry,
         files: &FilesToImport,
-        import: Import,
         budget: Budget,
     ) -> Result<ChunkExport, TransferError> {
+        let import = Import {
+            at: self.clock.now(),
+            from: files.from.clone(),
+        };
         let exporter = ChunkExporter {
             audit: self.ledger.audit_log(),
             source: Arc::clone(&files.source),

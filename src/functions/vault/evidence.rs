@@ -22,7 +22,7 @@ use crate::catalogue::evidence::EvidenceRequest;
 use crate::error_chain::ErrorChain;
 use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
-use crate::store::audit::Operator;
+use crate::store::audit::{Operator, Principal};
 
 /// Pieces that are buffered between the package and the connection.
 const PIECES: usize = 4;
@@ -112,8 +112,9 @@ pub(crate) async fn evidence(
     let principal = principal(&headers);
     let request = EvidenceRequest {
         made_by: principal
-            .clone()
-            .unwrap_or_else(|| "a holder of the function key".to_owned()),
+            .as_ref()
+            .map_or("a holder of the function key", Principal::name)
+            .to_owned(),
         time_zone,
         detail: Operator::Api { principal }.sign(Value::Null),
     };

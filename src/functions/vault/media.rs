@@ -23,7 +23,7 @@ use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
 use crate::functions::recording_control::principal;
 use crate::recording::DocumentId;
-use crate::store::audit::AuditAction;
+use crate::store::audit::{AuditAction, Operator};
 
 /// The right to a chunk's media for a while.
 #[derive(Serialize, ToSchema)]
@@ -60,7 +60,7 @@ pub(crate) async fn ticket(
         .issue(&id, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
-    let detail = json!({"through": "api", "by": principal(&headers), "until": expires_at});
+    let detail = signed(&headers, json!({"until": expires_at}));
     let log = app.ledger.audit_log();
     log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
     Ok(Json(Ticket {
@@ -95,7 +95,7 @@ pub(crate) async fn media(
         StatusCode::PARTIAL_CONTENT => AuditAction::Played,
         _ => AuditAction::Downloaded,
     };
-    let detail = json!({"through": "api", "by": principal(&headers)});
+    let detail = signed(&headers, Value::Null);
     note_access(&app, &id, (action, detail), &response);
     Ok(response)
 }
@@ -117,7 +117,7 @@ pub(crate) async fn metadata(
 ) -> Result<Response, Problem> {
     let id = document_id(&id)?;
     let response = served(&app, &id, FileKind::Metadata, &method, &headers).await?;
-    let detail = json!({"through": "api", "by": principal(&headers), "file": "metadata"});
+    let detail = signed(&headers, json!({"file": "metadata"}));
     note_access(&app, &id, (AuditAction::Downloaded, detail), &response);
     Ok(response)
 }
@@ -158,6 +158,12 @@ pub(crate) async fn play(
         ),
         TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
     }
+}
+
+/// The detail of an audit record, with the caller's name added.
+fn signed(headers: &HeaderMap, detail: Value) -> Value {
+    let principal = principal(headers);
+    Operator::Api { principal }.sign(detail)
 }
 
 /// Records in the audit log that a file was read, if any of it was. A kill within a second may lose the record.
