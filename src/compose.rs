@@ -126,6 +126,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         event_budget: config.limits.event_budget,
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,
+        platform_signs_in: config.platform_signs_in,
         operator_actions: config.operator_actions,
         clock,
         ledger,

@@ -122,6 +122,8 @@ pub struct Config {
     pub retention: Option<RetentionPolicy>,
     pub limits: TimeLimits,
     pub export: ExportPolicy,
+    /// Whether App Service Authentication signs callers in: the platform sets `WEBSITE_AUTH_ENABLED`.
+    pub platform_signs_in: bool,
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
     pub timestamps: TimestampConfig,
@@ -223,6 +225,7 @@ impl Reader {
             retention,
             limits: limits?,
             export: export?,
+            platform_signs_in: self.platform_signs_in(),
             operator_actions: operator_actions?,
             timestamps,
             log: log?,

@@ -8,7 +8,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use recording_vault::app::App;
-use recording_vault::catalogue::evidence::{EvidenceReport, EvidenceRequest};
+use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceReport, EvidenceRequest};
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::compose;
 use recording_vault::config::Config;
@@ -71,6 +71,7 @@ impl Evidence {
             made_by: shell_user::user_and_host(),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
             detail: shell_user::operator().sign(Value::Null),
+            absent: AbsentRecording::Refused,
         };
         let evidence = app
             .catalogue

@@ -185,6 +185,29 @@ impl RecordingRegister {
         let account = self
             .change(id, erased.at, |account| account.erase(erased.clone()))
             .await?;
+        self.forget_consent(id, &account).await
+    }
+
+    /// Removes the people from a recording's account.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn forget_people(
+        &self,
+        id: &RecordingId,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        let account = self
+            .change(id, now, RegisteredRecording::forget_people)
+            .await?;
+        self.forget_consent(id, &account).await
+    }
+
+    async fn forget_consent(
+        &self,
+        id: &RecordingId,
+        account: &RegisteredRecording,
+    ) -> Result<(), DocumentError> {
         match &account.call {
             Some(call) => {
                 CallRegister::new(Arc::clone(&self.documents.store))

@@ -39,8 +39,8 @@ use crate::recording::DocumentId;
 use crate::store::holds::{self, Case};
 
 pub(super) use files::BackupCleared;
-pub use policy::RetentionPolicy;
 pub(super) use policy::counted_from;
+pub use policy::{RetentionKeeps, RetentionPolicy};
 
 /// Removes files of chunks from the vaults.
 #[derive(Clone)]

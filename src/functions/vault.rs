@@ -3,8 +3,8 @@
 //!
 //! | function | routes |
 //! |---|---|
-//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`, `holds`; the host asks for a function key |
-//! | `VaultActions` | `POST` of the same: actions of an operator; has a key of its own |
+//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`, `evidence`, `holds`; the host asks for a function key |
+//! | `VaultActions` | `POST` of the same, and of `vault/rights`: actions of an operator; has a key of its own |
 //! | `VaultPlay` | `vault/play/{ticket}`: media, for callers with a ticket |
 //! | `VaultPage` | `vault`: the page |
 
@@ -17,8 +17,10 @@ pub mod holds;
 pub mod list;
 pub mod media;
 pub mod page;
+pub mod poison;
 mod range;
 pub mod recording;
+pub mod rights;
 
 use std::sync::Arc;
 
@@ -53,7 +55,9 @@ pub fn read_routes() -> Router<Arc<App>> {
         )
         .route("/api/vault/days", get(list::days))
         .route("/api/vault/deadlines", get(list::deadlines))
-        .route("/api/vault/poison", get(list::poison))
+        .route("/api/vault/evidence", get(evidence::of_several))
+        .route("/api/vault/poison", get(poison::list))
+        .route("/api/vault/poison/{sha256}", get(poison::show))
         .route("/api/vault/holds", get(holds::list));
     finished(routes)
 }
@@ -61,6 +65,7 @@ pub fn read_routes() -> Router<Arc<App>> {
 /// Routes of `VaultActions`.
 pub fn action_routes() -> Router<Arc<App>> {
     let routes = Router::new()
+        .route("/api/vault/rights", post(rights::rights))
         .route(
             "/api/vault/recordings/{recording_id}/hold",
             post(holds::hold_recording),

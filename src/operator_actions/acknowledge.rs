@@ -148,7 +148,7 @@ impl OperatorActions {
     fn because(&self, reason: &str, operator: &Operator) -> Acknowledgement {
         Acknowledgement {
             at: self.clock.now(),
-            by: operator.principal().map(str::to_owned),
+            by: operator.label(),
             reason: reason.to_owned(),
         }
     }

@@ -245,7 +245,7 @@ impl OperatorActions {
             note,
         } = request;
         let case = Case {
-            by: by.or_else(|| operator.principal().map(str::to_owned)),
+            by: by.or_else(|| operator.label()),
             tag,
             note,
             since: self.clock.now(),

@@ -118,7 +118,7 @@ fn a_report_that_cannot_be_written_is_a_failure() {
 
 #[tokio::test]
 async fn a_hold_before_its_recording_is_known_has_one_record_of_the_same_form_at_each_door() {
-    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let world = World::with(&[("OPERATOR_ACTIONS", "on"), ("WEBSITE_AUTH_ENABLED", "True")]).await;
     for repeated in [false, true] {
         let shell = shell(
             &world,

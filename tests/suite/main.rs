@@ -53,6 +53,8 @@
 //! | `rebuilding` | entries that are lost or not readable are written again from receipts |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
+//! | `retention_people` | what is kept of people after retention removed their recordings; a fault at any call |
+//! | `rights` | what keys and app roles open, and whom an action is recorded under |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `shell_mistakes` | mistakes at the shell say what is wrong; `find` finds what the API finds |
 //! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
@@ -135,6 +137,8 @@ mod removals;
 mod repeated_requests;
 mod request_costs;
 mod retention;
+mod retention_people;
+mod rights;
 mod schedules;
 mod sdk_traffic;
 mod shell_mistakes;

@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{document_id, unknown_chunk};
+use super::{document_id, poison, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::export::ledger::Retried;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
 use crate::operator_actions::Operator;
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
@@ -55,10 +55,10 @@ pub(crate) struct ReplayAnswer {
     problem: Option<String>,
 }
 
-pub(super) fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
+pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> {
     if app.operator_actions {
         return Ok(Operator::Api {
-            principal: principal(headers),
+            principal: caller.principal,
         });
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
@@ -112,9 +112,9 @@ pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, 
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<RetryAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
@@ -150,9 +150,9 @@ pub(crate) async fn retry(
 pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<VerifyAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -208,22 +208,15 @@ pub(crate) async fn verify(
 pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<ReplayAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let replayed = app
         .actions
         .replay_poison(&sha256, &app.intake, &operator)
         .await;
     let (chunks, problem) = match replayed.map_err(CatalogueError::from)? {
-        ReplayedPoison::Unknown => {
-            let message = "There is no such event.";
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "PoisonNotFound",
-                message,
-            ));
-        }
+        ReplayedPoison::Unknown => return Err(poison::unknown()),
         ReplayedPoison::Known(Replayed::NoEvents) => {
             (0, Some("it is neither JSON nor base64 of JSON".to_owned()))
         }

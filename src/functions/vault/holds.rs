@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,6 +16,7 @@ use super::actions::{authorize, case_tag, parsed, short};
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::{ShownCase, shown_case};
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::operator_actions::hold::{
     self, Holding, HoldsNow, ListedHold, PeriodEdge, ReleaseOutcome,
@@ -213,10 +214,10 @@ fn edge(name: &'static str, text: Option<String>) -> Result<Option<PeriodEdge>, 
 pub(crate) async fn hold_recording(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let held = recording_id(&id).map(Held::RecordingId)?;
     let HoldRequest { case, by, note } = parsed(&body?)?;
     let request = hold::HoldRequest {
@@ -250,10 +251,10 @@ pub(crate) async fn hold_recording(
 pub(crate) async fn release_recording(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let ReleaseRequest { case } = parsed(&body?)?;
     let releasing = app
         .actions
@@ -319,10 +320,10 @@ fn shown(listed: ListedHold) -> ShownHold {
 )]
 pub(crate) async fn add(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let new: NewHold = parsed(&body?)?;
     let tag = case_tag(&new.case)?;
     let (by, note) = (short("by", new.by)?, short("note", new.note)?);
@@ -381,10 +382,10 @@ pub(super) fn incomplete(holding: &Holding) -> Option<Problem> {
 )]
 pub(crate) async fn release(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let released: HoldToRelease = parsed(&body?)?;
     let tag = case_tag(&released.case)?;
     let subject = Subject {

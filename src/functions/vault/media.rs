@@ -20,10 +20,10 @@ use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
 use crate::functions::host_form::HostForm;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
 use crate::recording::DocumentId;
-use crate::store::audit::{AuditAction, Operator};
+use crate::store::audit::AuditAction;
 
 /// The right to a chunk's media for a while.
 #[derive(Serialize, ToSchema)]
@@ -51,7 +51,7 @@ pub(crate) struct Ticket {
 pub(crate) async fn ticket(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
     let media = find(&app, &id, FileKind::Media).await?;
@@ -60,7 +60,7 @@ pub(crate) async fn ticket(
         .issue(&id, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
-    let detail = signed(&headers, json!({"until": expires_at}));
+    let detail = caller.sign(json!({"until": expires_at}));
     let log = app.ledger.audit_log();
     log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
     Ok(Json(Ticket {
@@ -86,6 +86,7 @@ pub(crate) async fn ticket(
 pub(crate) async fn media(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    caller: Caller,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -95,7 +96,7 @@ pub(crate) async fn media(
         StatusCode::PARTIAL_CONTENT => AuditAction::Played,
         _ => AuditAction::Downloaded,
     };
-    let detail = signed(&headers, Value::Null);
+    let detail = caller.sign(Value::Null);
     note_access(&app, &id, (action, detail), &response);
     Ok(response)
 }
@@ -112,12 +113,13 @@ pub(crate) async fn media(
 pub(crate) async fn metadata(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    caller: Caller,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = document_id(&id)?;
     let response = served(&app, &id, FileKind::Metadata, &method, &headers).await?;
-    let detail = signed(&headers, json!({"file": "metadata"}));
+    let detail = caller.sign(json!({"file": "metadata"}));
     note_access(&app, &id, (AuditAction::Downloaded, detail), &response);
     Ok(response)
 }
@@ -158,12 +160,6 @@ pub(crate) async fn play(
         ),
         TicketStatus::Forged => refused("TicketInvalid", "This is no ticket that was issued here."),
     }
-}
-
-/// The detail of an audit record, with the caller's name added.
-fn signed(headers: &HeaderMap, detail: Value) -> Value {
-    let principal = principal(headers);
-    Operator::Api { principal }.sign(detail)
 }
 
 /// Records in the audit log that a file was read, if any of it was. A kill within a second may lose the record.

@@ -29,6 +29,14 @@ impl Principal {
         }
     }
 
+    /// The name as people read it, with a mark where nothing verifies it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Verified(name) => name.clone(),
+            Self::Claimed(name) => format!("{name} (claimed)"),
+        }
+    }
+
     /// The member of an audit record's detail that has the name.
     fn member(&self) -> &'static str {
         match self {
@@ -73,11 +81,11 @@ impl Operator {
         Value::Object(detail)
     }
 
-    /// The caller's name, where one is known.
-    pub fn principal(&self) -> Option<&str> {
+    /// The caller's name, where one is known; marked where nothing verifies it.
+    pub fn label(&self) -> Option<String> {
         match self {
             Self::Shell | Self::ShellUser(_) => None,
-            Self::Api { principal } => principal.as_ref().map(Principal::name),
+            Self::Api { principal } => principal.as_ref().map(Principal::label),
         }
     }
 }
