@@ -122,8 +122,8 @@ impl RecordingRegister {
             recording
         };
         let began = Instant::now();
-        let read: Option<Stored<RegisteredRecording>> =
-            self.documents.read(&account_key(&name)).await?;
+        let key = account_key(&name);
+        let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
         let known = read.as_ref().map(|stored| stored.document.clone());
         // Markers first: a kill may leave one marker too many, never one too few.
         let expected = changed(known.as_ref());
@@ -150,7 +150,6 @@ impl RecordingRegister {
         let replace = |known: Option<&RegisteredRecording>| {
             Some(changed(known)).filter(|changed| known != Some(changed))
         };
-        let key = account_key(&name);
         let changing = self.documents.change_known(&key, read.into(), replace);
         let recording = changing.await?;
         let recording = recording.unwrap_or_else(|| changed(None));

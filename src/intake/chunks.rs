@@ -59,6 +59,29 @@ impl Intake {
     }
 }
 
+impl Intake {
+    async fn record_in_ledger(
+        &self,
+        chunk: RecordingChunk,
+        origin: ChunkOrigin,
+    ) -> Result<Recorded, LedgerError> {
+        match origin {
+            ChunkOrigin::Erased => self.ledger.record_erased(chunk).await,
+            ChunkOrigin::Recording {
+                solicitation,
+                expected,
+            } => {
+                let circumstances = Circumstances {
+                    admission: self.admission_of(&chunk),
+                    solicitation,
+                    expected,
+                };
+                self.ledger.record_as(chunk, circumstances).await
+            }
+        }
+    }
+}
+
 impl Delivery<'_> {
     pub(super) async fn record(
         &mut self,
@@ -120,21 +143,7 @@ impl Delivery<'_> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        let recorded = match origin {
-            ChunkOrigin::Erased => self.intake.ledger.record_erased(chunk).await?,
-            ChunkOrigin::Recording {
-                solicitation,
-                expected,
-            } => {
-                let admission = self.intake.admission_of(&chunk);
-                let circumstances = Circumstances {
-                    admission,
-                    solicitation,
-                    expected,
-                };
-                self.intake.ledger.record_as(chunk, circumstances).await?
-            }
-        };
+        let recorded = self.intake.record_in_ledger(chunk, origin).await?;
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
             Recorded::Erased | Recorded::LeftToErasure => "erased",
             Recorded::New => "new",

@@ -171,13 +171,13 @@ impl ChunkLedger {
             self.keep_notices(before, entry).await
         };
         // None is cut off by the failure of another: what was written is known, and taken back.
-        let (marked, indexed, recorded) = futures::join!(
+        let (opened, indexed, recorded) = futures::join!(
             marking,
             self.mark_new(before, entry),
             self.audit_steps(id, records)
         );
         let indexed = indexed?;
-        match marked.map_err(LedgerError::from).and(recorded) {
+        match opened.map_err(LedgerError::from).and(recorded) {
             Ok(position) => {
                 note_audited(after, position);
                 Ok(indexed)

@@ -303,6 +303,13 @@ impl Protocol {
                 after.has_source = false;
                 add(after.go(actor, Next::RecordEnd(End::Deleted)));
             }
+            _ => self.end_or_sweep(world, actor, add),
+        }
+    }
+
+    fn end_or_sweep(self, world: &World, actor: usize, add: &mut dyn FnMut(World)) {
+        let mut after = *world;
+        match world.actors[actor].next {
             Next::RecordEnd(end) => {
                 after.records |= record_of(end.phase());
                 add(after.go(actor, Next::WriteEnd(end)));
