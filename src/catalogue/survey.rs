@@ -145,10 +145,23 @@ impl Catalogue {
         let (acknowledged, open): (Vec<_>, Vec<_>) = Attention::ALL
             .into_iter()
             .partition(|kind| *kind == Attention::Acknowledged);
+        // Usually there are few.
+        let few = index.all_attention(LOOKED_AT - 1).await?;
+        let listed = async |kind| match &few {
+            Some(few) => Ok(few
+                .iter()
+                .filter(|(of, _)| *of == kind)
+                .map(|(_, place)| place.clone())
+                .collect::<Vec<_>>()),
+            None => {
+                let list = Listed::Attention(kind);
+                index
+                    .places(&list, Period::default(), None, LOOKED_AT)
+                    .await
+            }
+        };
         for kind in open {
-            let list = Listed::Attention(kind);
-            let places = index.places(&list, Period::default(), None, LOOKED_AT);
-            let places = places.await?;
+            let places = listed(kind).await?;
             candidates.is_capped |= places.len() == LOOKED_AT;
             for place in places {
                 candidates.add(place.recording, place.document);
@@ -170,9 +183,7 @@ impl Catalogue {
         candidates.is_capped |= candidates.order.len() > LOOKED_AT;
         // Last: of those that need no person, some may be left out.
         for kind in acknowledged {
-            let list = Listed::Attention(kind);
-            let places = index.places(&list, Period::default(), None, LOOKED_AT);
-            let places = places.await?;
+            let places = listed(kind).await?;
             candidates.is_capped |= places.len() == LOOKED_AT;
             for place in places {
                 candidates.add(place.recording, place.document);

@@ -51,6 +51,7 @@
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `package` | the zip that is deployed runs under the host |
+//! | `protocol_model` | the protocol of claim, marker, lists and log: every interleaving of a model |
 //! | `rebuilding` | entries that are lost or not readable are written again from receipts |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
@@ -103,12 +104,14 @@ mod frozen;
 mod function_routes;
 mod fuzz;
 mod gdpr;
+mod generated_clients;
 mod held_requests;
 mod hold_verbs;
 mod holds;
 mod host_death;
 mod host_protocol;
 mod import_graph;
+mod imports;
 mod infra;
 mod interleavings;
 mod interrupted_reads;
@@ -128,6 +131,7 @@ mod other_files;
 mod overdue_sweep;
 mod own_storage;
 mod package;
+mod protocol_model;
 mod python_sdk;
 mod readme;
 mod rebuilding;

@@ -13,7 +13,7 @@ use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary};
 use crate::store::audit::{AuditAction, AuditPosition};
 use crate::store::document_store::{DocumentStore, StoreError};
-use crate::store::documents::Decision;
+use crate::store::documents::{Decision, Known};
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 
@@ -122,9 +122,8 @@ impl ChunkLedger {
     pub(super) async fn mark_new(
         &self,
         before: Option<&LedgerEntry>,
-        after: &mut LedgerEntry,
+        after: &LedgerEntry,
     ) -> Result<MarkedAhead, StoreError> {
-        after.participant_hashes = self.participant_hashes(before, after).await?;
         if before.is_some_and(|before| before.is_filed_as(after)) {
             return Ok(MarkedAhead::default());
         }
@@ -136,7 +135,8 @@ impl ChunkLedger {
         Ok(MarkedAhead { new, stale })
     }
 
-    async fn participant_hashes(
+    /// The participants of an entry that is about to be written, as keys of the index name them.
+    pub(super) async fn participant_hashes(
         &self,
         before: Option<&LedgerEntry>,
         after: &LedgerEntry,
@@ -171,7 +171,7 @@ impl ChunkLedger {
         let key = entry_key(document_id);
         let fenced = self
             .entries
-            .decide(&key, None, |found: Option<LedgerEntry>| {
+            .decide(&key, Known::Nothing, |found: Option<LedgerEntry>| {
                 let decided = match found {
                     None => Decision::Leave(true),
                     Some(entry) if entry.markers().contains(marker) => Decision::Leave(false),
