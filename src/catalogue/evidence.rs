@@ -7,8 +7,8 @@
 //! 0001/records.txt                         the same records, each with the document of the log that has it
 //! audit/<log>/<number>.json                these documents, until one that a checkpoint names
 //! audit/checkpoints/<number>.json          these checkpoints, until the newest
-//! audit/timestamps/<day>-<number>.tst      time stamps of these checkpoints
-//! audit/segments.txt                       which documents lead to which checkpoint
+//! audit/timestamps/<day>-<number>.tst      timestamps of these checkpoints
+//! audit/segments.txt                       which checkpoint covers which documents
 //! index.html                               the sheet for people: times, lengths, digests, history, how to verify
 //! PROBLEMS.txt                             what is missing or does not match, if anything
 //! verify.sh                                checks the package offline

@@ -45,7 +45,7 @@ pub struct Row {
     pub chunks: usize,
     pub size_bytes: Option<u64>,
     pub participants: usize,
-    /// The first of the participants; the recording's detail has all.
+    /// The first participants; the recording's detail has all of them.
     pub participant_ids: Vec<String>,
     /// Who asked for the recording.
     pub started_by: Option<String>,

@@ -57,7 +57,7 @@ pub struct HoldsNow {
     pub recordings: usize,
     /// Chunks that are held; not those whose copies are deleted.
     pub chunks: usize,
-    /// Chunks that count as held because it is not known whether they belong to it.
+    /// Chunks that may match, and therefore count as held.
     pub uncertain_chunks: usize,
     /// There are more recordings than were counted.
     pub is_capped: bool,

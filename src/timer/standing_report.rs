@@ -98,7 +98,7 @@ fn log(summary: &Summary) {
     }
     match &summary.storage {
         StorageUse::VaultEmpty => {
-            error!("The ledger has proofs of copies, and the vault is empty: check VAULT_URL");
+            error!("The ledger has proofs of copies, but the vault is empty: check VAULT_URL");
         }
         StorageUse::LedgerEmpty => {
             error!("The vault has files, and the ledger is empty: check LEDGER_URL");

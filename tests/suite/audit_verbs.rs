@@ -346,7 +346,7 @@ async fn an_entry_that_was_put_back_to_an_earlier_one_is_found() {
     assert!(erased.status.success(), "{erased:?}");
     assert_eq!(shell.verify().0, Some(0), "an erasure is no tampering");
     std::fs::write(&entry, &whole).expect("the folder is ours");
-    shell.assert_found("it was put back to an earlier one");
+    shell.assert_found("it was reset to an earlier state");
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ pub enum Freshness {
     Newest,
     /// A single later record has another state: a process may have ended between the record and its write.
     Unclear,
-    /// Several later records have other states, so the entry had them: it was put back.
+    /// Several later records have other states, so the entry had them: it was reset to an earlier state.
     PutBack,
 }
 

@@ -112,8 +112,7 @@ impl Hold {
 }
 
 impl Case {
-    /// A case that stands for a standing hold whose document is not readable: what it holds is unknown, so it holds
-    /// everything.
+    /// Case of a standing hold whose document is not readable. What it covers is unknown, so it holds everything.
     pub(super) fn of_unreadable(key: &str) -> Self {
         let name = key.rsplit('/').next().unwrap_or(key);
         let short: String = name.chars().take(12).collect();
@@ -121,7 +120,7 @@ impl Case {
             tag: CaseTag(format!("unreadable hold {short}")),
             by: None,
             note: Some(format!(
-                "`{key}` in the ledger is not readable; until it is, everything counts as held"
+                "`{key}` in the ledger is not readable; everything counts as held until it is readable"
             )),
             since: Timestamp::UNIX_EPOCH,
         }
