@@ -47,7 +47,7 @@ pub struct Row {
     pub participants: usize,
     /// The first participants; the recording's detail has all of them.
     pub participant_ids: Vec<String>,
-    /// Who asked for the recording.
+    /// The caller who requested the recording.
     pub started_by: Option<String>,
     pub held: bool,
     /// The media of a chunk contradicts its event or metadata.

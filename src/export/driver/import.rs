@@ -46,7 +46,7 @@ pub enum ImportOutcome {
     Removed,
     /// The ledger has no such chunk.
     Unknown,
-    /// Another process works on it.
+    /// Another process is working on it.
     Busy,
     /// Nothing was imported.
     Failed {
@@ -105,7 +105,7 @@ impl ExportDriver {
         let kind = files.kind;
         let begin = |entry: &mut LedgerEntry| {
             if matches!(importable(entry), Importable::Yes) {
-                // Before its first claim nothing of it can be in a vault.
+                // Before its first claim, a vault cannot have a file of it.
                 if entry.claims > 1 {
                     entry.leave_folder();
                 }
@@ -230,7 +230,7 @@ impl ExportDriver {
 fn importable(entry: &LedgerEntry) -> Importable {
     Importable::No(match &entry.state {
         ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => return Importable::Yes,
-        // No event announced it: it was recorded for this import.
+        // No event announced it; this import recorded it.
         ChunkState::Pending if entry.chunk.locations.content.is_none() => return Importable::Yes,
         ChunkState::Pending => ImportOutcome::StillExported,
         ChunkState::Exported { .. }

@@ -38,7 +38,7 @@ function whyReadOnly() {
 
 const verifiedName = () => (rights.answer?.principal?.isVerified ? rights.answer.principal.name : null);
 
-/** The field that asks for a name, where none is known. */
+/** The field that asks for a name, if none is known. */
 const nameFields = () => (verifiedName() || operatorName.get() ? [] : [{ name: 'operatorName', label: 'Your name, for the audit log; it is not verified', required: true }]);
 
 function recordedAs() {
@@ -52,7 +52,7 @@ function takeName({ operatorName: given, ...values }) {
   return values;
 }
 
-/** Says in the header what the key lets the page do. */
+/** Shows in the header what the key allows. */
 function showRights() {
   const [text, title] = !vault.summary?.actions ? ['Read-only', whyReadOnly()]
     : canAct() ? ['Operator', `This key can read and act. ${recordedAs()}`]
