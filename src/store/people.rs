@@ -25,7 +25,7 @@ impl fmt::Display for PersonHash {
     }
 }
 
-/// An operator's name, as the audit log refers to it.
+/// Reference of the audit log to an operator's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OperatorHash(Sha256Digest);
 
@@ -52,7 +52,7 @@ impl People {
     /// The name of a participant in keys of the index.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or created.
     pub async fn hash(&self, participant_id: &str) -> Result<PersonHash, StoreError> {
         let digest = self.signed("index", participant_id).await?;
         Ok(PersonHash(Sha256Digest::from_bytes(digest)))
@@ -61,16 +61,16 @@ impl People {
     /// The name of a participant in the audit log, which outlives an erasure.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or created.
     pub async fn pseudonym(&self, participant_id: &str) -> Result<String, StoreError> {
         let digest = self.signed("person", participant_id).await?;
         Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
     }
 
-    /// How the audit log refers to an operator.
+    /// Returns the audit log's reference to an operator.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or created.
     pub async fn operator(&self, name: &str) -> Result<OperatorHash, StoreError> {
         let digest = self.signed("operator", name).await?;
         Ok(OperatorHash(Sha256Digest::from_bytes(digest)))
