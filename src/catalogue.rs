@@ -19,6 +19,7 @@ pub mod label;
 pub mod list;
 pub mod media;
 pub mod nightly_report;
+pub mod not_searched;
 mod packing;
 pub mod person;
 pub mod rebuild;
@@ -41,6 +42,7 @@ use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
+use crate::recording::country::Country;
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
@@ -58,6 +60,8 @@ pub struct Catalogue {
     register: RecordingRegister,
     vaults: Vaults,
     clock: Arc<dyn Clock>,
+    /// The country of phone numbers in national form.
+    default_country: Option<Country>,
 }
 
 /// Why the catalogue cannot answer.
@@ -85,6 +89,16 @@ impl Catalogue {
             register,
             vaults,
             clock,
+            default_country: None,
+        }
+    }
+
+    /// Returns the same catalogue, which reads phone numbers in national form as those of a country.
+    #[must_use]
+    pub fn with_default_country(self, default_country: Option<Country>) -> Self {
+        Self {
+            default_country,
+            ..self
         }
     }
 

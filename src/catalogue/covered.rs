@@ -10,7 +10,7 @@ use crate::recording::DocumentId;
 use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
 use crate::store::holds::{Case, Held};
-use crate::store::index::{Listed, Period, recording_name};
+use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
 
@@ -125,23 +125,48 @@ impl Catalogue {
                 .await?;
             let is_last = places.len() < PAGE;
             after = places.last().cloned();
-            let page = futures::stream::iter(places).map(|place| async move {
-                // A recording may have several markers here; the first counts.
-                let is_first = |known: &KnownRecording| {
-                    known.shown_at(list).as_ref() == Some(&list.key(&place))
-                };
-                self.recording_at(&place.recording, is_first).await
-            });
+            let page = futures::stream::iter(places)
+                .map(|place| async move { self.recording_at_place(list, place).await });
             let page: Vec<RecordingsAt> = page.buffered(AT_ONCE).try_collect().await?;
             for here in page {
-                recordings.found.extend(here.found);
-                recordings.unreadable.extend(here.unreadable);
+                recordings.append(here);
             }
             if is_last {
                 recordings.unreadable.dedup();
                 return Ok(recordings);
             }
         }
+    }
+}
+
+impl Catalogue {
+    /// Returns the recording at a place, if this is the one place of the list at which it is shown.
+    async fn recording_at_place(
+        &self,
+        list: &Listed,
+        place: Place,
+    ) -> Result<RecordingsAt, CatalogueError> {
+        let mut here = RecordingsAt::default();
+        match self.read(&place.recording).await? {
+            Reading::Known(recorded) => {
+                // A recording may have several markers here; the first counts.
+                if recorded.shown_at(list).as_ref() == Some(&list.key(&place)) {
+                    here.found.push(self.with_cases(*recorded).await?);
+                } else if let Some(id) = recorded.unreadable_chunk(place.document.as_ref()) {
+                    here.unreadable.push(format!("the entry of chunk {id}"));
+                }
+            }
+            Reading::Unreadable { key } => here.unreadable.push(format!("`{key}`")),
+            Reading::Absent => here.unreadable.extend(self.without_account(&place).await?),
+        }
+        Ok(here)
+    }
+}
+
+impl RecordingsAt {
+    pub fn append(&mut self, other: Self) {
+        self.found.extend(other.found);
+        self.unreadable.extend(other.unreadable);
     }
 }
 

@@ -6,7 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::{ChunkState, LedgerEntry, entry};
-use crate::standing::{Assessment, KnownChunk, OperatorStep, Rules, Standing, of_recording};
+use crate::recording::DocumentId;
+use crate::standing::{
+    Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_recording,
+};
 use crate::store::digest::Sha256Digest;
 use crate::store::holds::{Case, Held};
 use crate::store::index::Listed;
@@ -67,6 +70,17 @@ impl KnownRecording {
         let mut markers: BTreeSet<String> = self.account.markers();
         markers.extend(self.entries().flat_map(LedgerEntry::markers));
         markers.into_iter().find(|key| key.starts_with(&prefix))
+    }
+
+    /// Returns the id of a chunk of it if its entry is not readable.
+    pub fn unreadable_chunk<'a>(&self, id: Option<&'a DocumentId>) -> Option<&'a DocumentId> {
+        let is_unreadable = |id: &&DocumentId| {
+            let mut chunks = self.chunks.iter();
+            chunks.any(|chunk| {
+                chunk.document_id == **id && matches!(chunk.entry, ChunkEntry::Unreadable)
+            })
+        };
+        id.filter(is_unreadable)
     }
 
     /// Who was in the call.

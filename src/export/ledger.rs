@@ -26,7 +26,6 @@ mod markers;
 mod operator_actions;
 mod poison;
 mod rebuilding;
-mod seen_calls;
 mod sweeps;
 mod writing;
 

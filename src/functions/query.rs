@@ -34,6 +34,7 @@ const PARAMETERS: [(&str, &[&str]); 5] = [
             "from",
             "to",
             "call",
+            "person",
             "participant",
             "state",
             "format",

@@ -49,7 +49,7 @@ impl Intake {
             return Ok(());
         }
         if place.after.is_none() {
-            self.ledger.forget_old_calls().await?;
+            self.ledger.seen_calls().forget_old(now).await?;
         }
         let after = place.after.as_deref();
         let dropping = self

@@ -121,6 +121,7 @@ mod other_files;
 mod overdue_sweep;
 mod own_storage;
 mod package;
+mod people;
 mod python_sdk;
 mod readme;
 mod rebuilding;

@@ -31,7 +31,9 @@ use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
     ExportSweep, OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, Vaults,
 };
-use recording_vault::recording::{DeleteLocation, DocumentId, OnOtherObject, RecordingChunk};
+use recording_vault::recording::{
+    DeleteLocation, DocumentId, OnOtherObject, PersonKey, RecordingChunk,
+};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
@@ -629,7 +631,7 @@ impl Durable {
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
         let ledger = self.ledger();
-        let name = ledger.people().hash(participant).await;
+        let name = ledger.people().hash(&PersonKey::of(participant)).await;
         let prefix = Listed::Participant(name.expect("the store works")).prefix();
         self.store
             .list(&prefix, None, 100)
