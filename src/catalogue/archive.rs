@@ -14,11 +14,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::known::KnownRecording;
-use super::list::ListFilter;
+use super::list_filter::ListFilter;
 use super::media::{ChunkFile, FileKind, ProvedFile};
 use super::not_searched::NotSearched;
 use super::packing::{Content, PackingError, pack};
-use super::person::{Person, RecordingsOf};
+use super::people::RecordingsOf;
+use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;

@@ -17,9 +17,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::recording::Outcome;
-use super::list::ListFilter;
+use super::list_filter::ListFilter;
 use super::not_searched::NotSearched;
-use super::person::{Person, RecordingsOf};
+use super::people::RecordingsOf;
+use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::export::ExportDriver;
 use crate::export::ledger::LedgerError;

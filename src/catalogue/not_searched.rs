@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::known::{KnownRecording, Reading};
-use super::list::ListFilter;
+use super::list_filter::ListFilter;
 use super::person::Sought;
 use super::survey::Surveyed;
 use super::{Catalogue, CatalogueError};

@@ -135,6 +135,12 @@ impl Catalogue {
                 break;
             }
         }
+        for judged in self.judged_unregistered().await? {
+            if judged.is_of(day) {
+                numbers.add(&judged);
+                recordings.push(reported(&judged));
+            }
+        }
         recordings.sort_by(|one, other| {
             let key = |recording: &ReportedRecording| {
                 (recording.started_at, recording.recording_id.clone())
@@ -170,10 +176,16 @@ impl Catalogue {
         if day > today {
             return Ok(DayCoverage::Future);
         }
-        Ok(match self.register.first_day().await? {
+        let uncovered = match self.register.first_day().await? {
+            Some(first) if day >= first => return Ok(DayCoverage::Covered),
+            Some(first) => DayCoverage::BeforeFirst(first),
             None => DayCoverage::NoRecordings,
-            Some(first) if day < first => DayCoverage::BeforeFirst(first),
-            Some(_) => DayCoverage::Covered,
+        };
+        let unregistered = self.judged_unregistered().await?;
+        Ok(if unregistered.iter().any(|judged| judged.is_of(day)) {
+            DayCoverage::Covered
+        } else {
+            uncovered
         })
     }
 }

@@ -9,7 +9,8 @@ use jiff::{Timestamp, ToSpan as _};
 
 use super::known::KnownRecording;
 use super::list::{ListFilter, Page};
-use super::person::{Person, RecordingsOf};
+use super::people::RecordingsOf;
+use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::Standing;

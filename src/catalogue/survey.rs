@@ -18,8 +18,8 @@ use crate::store::index::{Attention, Listed, Period, Place, recording_name};
 
 /// Recordings, and markers of a list, that one survey reads.
 const LOOKED_AT: usize = 500;
-/// A marker says that a copy is proved this long, at most, before its entry does.
-const PROVED_LATE: SignedDuration = SignedDuration::from_mins(10);
+/// Places of what was proved of late, and read by no slice of the check, that one survey reads.
+const PROVED_LOOKED_AT: usize = 5000;
 /// The entry of an open chunk follows its marker within this time.
 const ENTRY_FOLLOWS: SignedDuration = SignedDuration::from_mins(5);
 
@@ -196,6 +196,9 @@ impl Catalogue {
         for name in check.iter().flat_map(|check| &check.seen.noteworthy) {
             candidates.add(*name, None);
         }
+        if let Some(check) = check {
+            self.add_unregistered(check, &mut candidates).await?;
+        }
         candidates.is_capped |= check.is_some_and(|check| check.seen.has_more_than_noteworthy());
         candidates.is_capped |= candidates.order.len() > limit;
         // Last: of those that need no person, some may be left out.
@@ -207,20 +210,39 @@ impl Catalogue {
         Ok(candidates)
     }
 
-    /// Adds what was proved since the last check began: no marker says that the files of a recording are too short, and
-    /// the check has not read it.
+    /// Adds what was proved since the last check began and no slice of it has found to be settled: no marker says that the
+    /// files of a recording are too short.
     async fn add_proved_since(
         &self,
         check: &CheckRecord,
         candidates: &mut Candidates,
     ) -> Result<(), CatalogueError> {
-        let since = Period {
-            from: check.began_at.checked_sub(PROVED_LATE).ok(),
-            to: None,
-        };
+        for name in &check.proved.noteworthy {
+            candidates.add(*name, None);
+        }
+        candidates.is_capped |= check.proved.is_full;
         let index = self.ledger.index();
-        let places = index.places(&Listed::Proved, since, None, LOOKED_AT);
-        candidates.add_places(places.await?, LOOKED_AT);
+        let since = check.proved_unread();
+        let places = index.places(&Listed::Proved, since, None, PROVED_LOOKED_AT);
+        candidates.add_places(places.await?, PROVED_LOOKED_AT);
+        Ok(())
+    }
+
+    /// Adds recordings that the register did not have when a check looked for them.
+    async fn add_unregistered(
+        &self,
+        check: &CheckRecord,
+        candidates: &mut Candidates,
+    ) -> Result<(), CatalogueError> {
+        let ids = check.seen.unregistered.clone();
+        let entries = futures::stream::iter(ids)
+            .map(|id| async move { Ok::<_, CatalogueError>((self.entry(&id).await?, id)) });
+        let entries: Vec<_> = entries.buffered(AT_ONCE).try_collect().await?;
+        for (entry, id) in entries {
+            if let Some(entry) = entry {
+                candidates.add(recording_name(&entry.chunk.filed_under()), Some(id));
+            }
+        }
         Ok(())
     }
 

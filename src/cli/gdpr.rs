@@ -10,10 +10,11 @@ use recording_vault::catalogue::CatalogueError;
 use recording_vault::catalogue::archive::Manifest;
 use recording_vault::catalogue::erasing::{Eraser, Erasure};
 use recording_vault::catalogue::not_searched::NotSearched;
-use recording_vault::catalogue::person::{FoundRecordings, Person};
+use recording_vault::catalogue::people::FoundRecordings;
+use recording_vault::catalogue::person::Person;
 use recording_vault::config::Config;
 use recording_vault::operator_actions::Operator;
-use recording_vault::operator_actions::erase::ErasureRequest;
+use recording_vault::operator_actions::erase::{ErasureRequest, InvalidReason};
 use serde::Serialize;
 
 use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
@@ -54,6 +55,10 @@ impl Gdpr {
     /// # Errors
     /// When the ledger fails, or the archive cannot be written.
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
+        if let Some(problem) = self.problem()? {
+            complain(&format!("Nothing was erased: {problem}.\n"));
+            return Ok(Exit::NeedsAttention);
+        }
         let app = existing::open(config).await?;
         if app.catalogue.lacks_country(self.person()) {
             complain(&format!(
@@ -115,6 +120,25 @@ impl Gdpr {
 }
 
 impl Gdpr {
+    /// What is wrong with the reason of an erasure.
+    ///
+    /// # Errors
+    /// When the archive of an export cannot have the name.
+    fn problem(&self) -> anyhow::Result<Option<InvalidReason>> {
+        match self {
+            Self::Find { .. } => Ok(None),
+            Self::Export { to, .. } => {
+                NewFile::create(to, "tar")?;
+                Ok(None)
+            }
+            Self::Erase {
+                participant,
+                reason,
+                ..
+            } => Ok(ErasureRequest::new(participant.clone(), reason).err()),
+        }
+    }
+
     fn person(&self) -> &Person {
         match self {
             Self::Find { participant }

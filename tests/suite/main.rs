@@ -75,6 +75,7 @@ mod audit_stamps;
 mod audit_verbs;
 mod auto_record;
 mod backup_vault;
+mod busy_vault;
 mod caps;
 mod catalogue;
 mod command_line;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
 use futures::FutureExt as _;
 
 use super::writing::{Change, MarkerCheck};
@@ -12,10 +13,11 @@ use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary, PersonKey};
 use crate::store::audit::{AuditAction, AuditPosition};
-use crate::store::document_store::{DocumentStore, StoreError};
+use crate::store::document_store::{DocumentStore, Precondition, StoreError};
 use crate::store::documents::Decision;
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
+use crate::store::reports_due::{self, day_of, is_reported};
 use crate::store::seen_calls::SeenCalls;
 
 /// Index entry for participants that are not indexed: a search for a person reads the metadata of these chunks.
@@ -149,12 +151,33 @@ impl ChunkLedger {
         if before.is_some_and(|before| before.is_filed_as(after)) {
             return Ok(MarkedAhead::default());
         }
+        self.mark_day(before, after).await?;
         let known = before.map(LedgerEntry::markers).unwrap_or_default();
         let markers = after.markers();
         let new = self.index().put_new(&known, &markers).await?;
         let stale = known.difference(&markers).cloned();
         let stale = self.index().seen(stale).await?;
         Ok(MarkedAhead { new, stale })
+    }
+
+    /// Notes that the report of its day lacks this change, if the chunk had ended before, or is new, and the report may have
+    /// been made.
+    async fn mark_day(
+        &self,
+        before: Option<&LedgerEntry>,
+        after: &LedgerEntry,
+    ) -> Result<(), StoreError> {
+        if before.is_some_and(|before| before.state == ChunkState::Pending) {
+            return Ok(());
+        }
+        let (day, now) = (day_of(after.filed_at()), self.clock.now());
+        if !is_reported(day, now) {
+            return Ok(());
+        }
+        let name = recording_name(&after.chunk.filed_under()).to_string();
+        let marker = reports_due::marker(day, now, &name);
+        let put = self.store.put(&marker, Bytes::new(), Precondition::Absent);
+        put.await.map(drop)
     }
 
     async fn participant_hashes(

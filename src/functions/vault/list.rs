@@ -181,7 +181,7 @@ fn wanted(query: ListQuery) -> Result<ListFilter, Problem> {
     })
 }
 
-/// The person of either parameter. An unencoded `+` reads as a space; ids have none, and phone numbers are read without.
+/// The person of either parameter. An unencoded `+` reads as a space, which phone numbers are read without.
 fn person(person: Option<String>, participant: Option<String>) -> Result<Option<Person>, Problem> {
     let (name, text) = match (person, participant) {
         (Some(_), Some(_)) => {
@@ -192,7 +192,7 @@ fn person(person: Option<String>, participant: Option<String>) -> Result<Option<
         (None, Some(text)) => ("participant", text),
         (None, None) => return Ok(None),
     };
-    let person = with_plus(&text).parse();
+    let person = text.parse();
     let invalid =
         |problem: NoPerson| Problem::invalid(Some(name), format!("`{name}` is wrong: {problem}."));
     person.map(Some).map_err(invalid)
