@@ -11,6 +11,7 @@ use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::export::Budget;
 use recording_vault::recording::{RecordingChunk, RecordingId};
 use recording_vault::standing::Standing;
+use recording_vault::store::audit::Operator;
 use recording_vault::store::digest::Sha256Digest;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::index::{Index, Listed, recording_name};
@@ -39,6 +40,9 @@ async fn vault() -> Durable {
         )
         .await
     );
+    // Its media is no media.
+    let accepted = durable.ledger().accept(&chunk.document_id, &Operator::Shell);
+    accepted.await.expect("the ledger works");
     let now = chunk.event_time.expect("a test's event has a time");
     let change = |account: &mut RegisteredRecording| {
         account.started_at = chunk.started_at;
