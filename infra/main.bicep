@@ -152,6 +152,10 @@ param vaultLegalHold bool = false
 @description('VAULT_RETENTION. Empty: copies are kept without a limit.')
 param vaultRetention string = ''
 
+@description('RETENTION_KEEPS: what stays of a recording after its copies were deleted by VAULT_RETENTION.')
+@allowed(['people', 'digests'])
+param retentionKeeps string = 'people'
+
 @description('EXTERNAL_STORAGE: URLs of containers, which may have a SAS. Empty: none.')
 @secure()
 param externalStorage string = ''
@@ -233,6 +237,7 @@ var settings = {
   VAULT_IMMUTABLE_FOR: vaultImmutableFor
   VAULT_LEGAL_HOLD: vaultLegalHold ? 'true' : ''
   VAULT_RETENTION: vaultRetention
+  RETENTION_KEEPS: retentionKeeps
   EXTERNAL_STORAGE: externalStorage
   DELETE_DELAY: deleteDelay
   EXPORT_QUEUE_URL: exportQueue ? 'https://${names.hostStorage}.queue.${environment().suffixes.storage}/recording-vault-chunks' : ''

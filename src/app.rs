@@ -50,6 +50,8 @@ pub struct App {
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,
     pub sweep_budget: Duration,
+    /// Whether App Service Authentication signs callers in.
+    pub platform_signs_in: bool,
     /// Whether the vault's API may change something.
     pub operator_actions: bool,
 }

@@ -12,6 +12,7 @@ pub mod covered;
 mod day_numbers;
 pub mod days;
 pub mod detail;
+pub mod dropping;
 pub mod erasing;
 pub mod evidence;
 pub mod known;

@@ -30,6 +30,7 @@ mod retention;
 mod retry;
 mod serve;
 mod settings;
+mod shell_user;
 mod show;
 mod status;
 mod table;

@@ -19,7 +19,7 @@ use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{
     AcsConfig, Config, EventGridConfig, SignIn, StorageConfig, TelephonyConfig, TimeLimits,
-    TokenConfig,
+    TimestampConfig, TokenConfig,
 };
 use crate::control::RecordingControl;
 use crate::control::telephony::Telephony;
@@ -121,21 +121,22 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         event_grid: event_grid(config.event_grid).map_err(BuildError::Http)?,
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
         telephony: telephony(config.telephony, &control, &store, &new_identity)?,
-        timestamps: config
-            .timestamps
-            .url
-            .map(TimestampAuthority::new)
-            .transpose()
-            .map_err(BuildError::Http)?,
+        timestamps: timestamp_authority(config.timestamps)?,
         event_budget: config.limits.event_budget,
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,
+        platform_signs_in: config.platform_signs_in,
         operator_actions: config.operator_actions,
         clock,
         ledger,
         vaults,
         control,
     })
+}
+
+fn timestamp_authority(config: TimestampConfig) -> Result<Option<TimestampAuthority>, BuildError> {
+    let authority = config.url.map(TimestampAuthority::new);
+    authority.transpose().map_err(BuildError::Http)
 }
 
 fn ledger(storage: &OpenedStorage, limits: &TimeLimits, clock: &Arc<dyn Clock>) -> ChunkLedger {

@@ -123,6 +123,8 @@ pub struct Config {
     pub retention: Option<RetentionPolicy>,
     pub limits: TimeLimits,
     pub export: ExportPolicy,
+    /// Whether App Service Authentication signs callers in: the platform sets `WEBSITE_AUTH_ENABLED`.
+    pub platform_signs_in: bool,
     /// Whether the operator's page may change something.
     pub operator_actions: bool,
     /// The country of phone numbers in national form; `None`: a number needs its country.
@@ -230,6 +232,7 @@ impl Reader {
             retention,
             limits: limits?,
             export: export?,
+            platform_signs_in: self.platform_signs_in(),
             operator_actions: operator_actions?,
             default_country,
             timestamps,

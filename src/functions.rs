@@ -14,6 +14,7 @@ pub mod invocation;
 pub mod listener;
 pub mod metrics;
 mod origin;
+mod principal;
 pub mod problem;
 mod query;
 pub mod recording_callbacks;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
-use axum::middleware::{Next, from_fn, map_response};
+use axum::middleware::{Next, from_fn, from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
@@ -104,7 +105,11 @@ pub fn http_router(app: &Arc<App>) -> Router {
 /// Callers whose requests the host passes to a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Door {
-    /// Callers with a key of the function.
+    /// Callers with a key of the function, unless their app roles exclude reading.
+    Readers,
+    /// Callers with a key of the function, unless their app roles exclude acting.
+    Operators,
+    /// Callers with a key of the function, whatever their app roles.
     Keyed,
     Anonymous,
 }
@@ -125,6 +130,12 @@ impl HttpFunction {
         envelope: MethodRouter<Router>,
     ) -> Self {
         let traced = Traced::http(name);
+        let state = Arc::clone(app);
+        let routes = match door {
+            Door::Readers => routes.layer(from_fn_with_state(state, principal::readers_only)),
+            Door::Operators => routes.layer(from_fn_with_state(state, principal::operators_only)),
+            Door::Keyed | Door::Anonymous => routes,
+        };
         Self {
             name,
             door,
@@ -141,7 +152,7 @@ impl HttpFunction {
     fn looking_out(self, lookout: &Arc<SweepLookout>) -> Self {
         match self.door {
             Door::Anonymous => self,
-            Door::Keyed => Self {
+            Door::Readers | Door::Operators | Door::Keyed => Self {
                 routes: looking_out(self.routes, lookout),
                 ..self
             },
@@ -164,12 +175,12 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes, envelope| HttpFunction::new(name, app, routes, envelope);
     vec![
         function(
-            ("RecordingControl", Door::Keyed),
+            ("RecordingControl", Door::Operators),
             recording_control::control_routes(),
             post(recording_control::invoke),
         ),
         function(
-            ("RecordingReads", Door::Keyed),
+            ("RecordingReads", Door::Readers),
             recording_control::read_routes(),
             post(recording_control::invoke),
         ),
@@ -199,8 +210,8 @@ fn people_functions(app: &Arc<App>) -> Vec<HttpFunction> {
 fn vault_functions(app: &Arc<App>) -> Vec<HttpFunction> {
     let function = |name, routes| HttpFunction::new(name, app, routes, post(vault::invoke));
     vec![
-        function(("Vault", Door::Keyed), vault::read_routes()),
-        function(("VaultActions", Door::Keyed), vault::action_routes()),
+        function(("Vault", Door::Readers), vault::read_routes()),
+        function(("VaultActions", Door::Operators), vault::action_routes()),
         function(("VaultPlay", Door::Anonymous), vault::play_routes()),
         function(("VaultPage", Door::Anonymous), vault::page_routes()),
     ]

@@ -42,6 +42,8 @@ const CHUNKS_LOGGED_EACH: usize = 50;
 const REPEATED_CHARS: usize = 200;
 /// The event of a call that began longer ago starts no recording.
 const LATEST_START: SignedDuration = SignedDuration::from_hours(1);
+/// Lines in the log of an invocation.
+const MOST_LINES: usize = 100;
 
 /// Takes events from any source: Event Grid's trigger, its webhook, and an operator who replays them.
 pub struct Intake {
@@ -144,6 +146,17 @@ impl Delivery<'_> {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Adds a line to the host's log of this invocation, which has a limit: a delivery may have very many events.
+    fn report(&mut self, line: String) {
+        match self.logs.len() {
+            0..MOST_LINES => self.logs.push(line),
+            MOST_LINES => self
+                .logs
+                .push("There are more lines in the app's own log".to_owned()),
+            _ => {}
+        }
+    }
+
     /// Takes one event. Notes a large one first, because it may crash the process each time.
     async fn take(&mut self, event: &Value) -> Result<(), LedgerError> {
         let intake = self.intake;
@@ -176,7 +189,7 @@ impl Delivery<'_> {
                 Arrival::SetAside => self.set_aside(event).await,
             }
         };
-        noted.during(taking).await?;
+        Box::pin(noted.during(taking)).await?;
         match arrival {
             Arrival::Ordinary | Arrival::Alone => noted.end().await,
             // It stays set aside, however often it is delivered, until a sweep has taken it.
@@ -211,8 +224,7 @@ impl Delivery<'_> {
                 metrics::EVENTS.increment(&["ignored"]);
                 let event_type: String = event_type.chars().take(REPEATED_CHARS).collect();
                 info!(event_type, "Ignored an event of another type");
-                self.logs
-                    .push(format!("Ignored an event of type {event_type}"));
+                self.report(format!("Ignored an event of type {event_type}"));
                 Ok(0)
             }
             Err(error) => self
@@ -238,7 +250,7 @@ impl Delivery<'_> {
             error = reason,
             "Kept an event that cannot be read as poison"
         );
-        self.logs.push(format!(
+        self.report(format!(
             "Kept an event that cannot be read as poison: {reason}"
         ));
         self.unreadable.push(reason.to_owned());

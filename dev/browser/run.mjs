@@ -14,9 +14,10 @@ if (!executablePath) throw new Error('TEST_CHROMIUM is not set: run the tests by
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--autoplay-policy=no-user-gesture-required', '--mute-audio'] });
 const wrong = [];
 
-/** A tab of its own, with its own key. Collects errors of the page. */
-async function open(options = {}) {
+/** A tab of its own, with its own key. Collects errors of the page. `operator`: the name that was given in it before. */
+async function open({ operator = 'Test operator', ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1360, height: 900 }, ...options });
+  if (operator) await context.addInitScript((name) => sessionStorage.setItem('recording-vault.operator', name), operator);
   context.setDefaultTimeout(60_000);
   const page = await context.newPage();
   page.on('pageerror', (error) => wrong.push(`error in the page: ${error.message}`));

@@ -15,9 +15,9 @@ use serde::Serialize;
 
 use super::known::KnownRecording;
 use super::list_filter::ListFilter;
-use super::media::{ChunkFile, FileKind, ProvedFile};
+use super::media::ProvedFile;
 use super::not_searched::NotSearched;
-use super::packing::{Content, PackingError, pack};
+use super::packing::{Content, PackedFile, PackingError, pack};
 use super::people::RecordingsOf;
 use super::person::Person;
 use super::{Catalogue, CatalogueError};
@@ -27,15 +27,6 @@ use crate::recording::DocumentId;
 use crate::standing::KnownChunk;
 use crate::store::audit::{AuditAction, CheckpointRef};
 use crate::store::digest::Sha256Digest;
-
-/// A file of the archive.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ArchivedFile {
-    pub name: String,
-    pub size_bytes: u64,
-    pub sha256: Sha256Digest,
-}
 
 /// A file that should be in the archive and is missing.
 #[derive(Debug, Serialize)]
@@ -56,7 +47,7 @@ pub struct Manifest {
     pub audit_checkpoint: Option<CheckpointRef>,
     /// In the order of their folders.
     pub recordings: Vec<String>,
-    pub files: Vec<ArchivedFile>,
+    pub files: Vec<PackedFile>,
     pub missing: Vec<NotArchived>,
     /// What may be of the person, and could not be looked into.
     pub not_searched: NotSearched,
@@ -99,7 +90,7 @@ impl<W: Write + Send + 'static> Archive<W> {
             archive.tar.append_data(&mut header, path, reader)
         })
         .await?;
-        archive.manifest.files.push(ArchivedFile {
+        archive.manifest.files.push(PackedFile {
             name: name.to_owned(),
             size_bytes,
             sha256,
@@ -221,22 +212,11 @@ impl Catalogue {
         chunk: &KnownChunk,
     ) -> Result<Archive<W>, ArchiveError> {
         let id = &chunk.document_id;
-        for which in [FileKind::Media, FileKind::Metadata] {
-            let media = match self.media(id, which).await? {
-                ChunkFile::Proved(media) => media,
-                ChunkFile::None => continue,
-                absent @ (ChunkFile::Unknown
-                | ChunkFile::NotYet
-                | ChunkFile::Removed { .. }
-                | ChunkFile::GivenUp { .. }
-                | ChunkFile::Lost { .. }
-                | ChunkFile::InPlace { .. }) => {
-                    if which == FileKind::Media {
-                        archive.miss(recorded, id, reason_of(&absent));
-                    }
-                    break;
-                }
-            };
+        let files = self.proved_files(id).await?;
+        if let Some(reason) = files.absent {
+            archive.miss(recorded, id, reason);
+        }
+        for media in files.proved {
             let Some(stream) = self.stream(&media, 0..media.size_bytes()).await? else {
                 let reason = format!("`{}` is no longer in the vault", media.file_name());
                 archive.miss(recorded, id, reason);
@@ -272,17 +252,5 @@ impl Manifest {
             }),
             Some(_) | None => Ok(()),
         }
-    }
-}
-
-pub(super) fn reason_of(absent: &ChunkFile) -> String {
-    match absent {
-        ChunkFile::Proved(_) | ChunkFile::None => String::new(),
-        ChunkFile::Unknown => "it is not in the ledger".to_owned(),
-        ChunkFile::NotYet => "it is not in the vault yet".to_owned(),
-        ChunkFile::Removed { reason } => format!("it was deleted from the vault: {reason}"),
-        ChunkFile::GivenUp { reason } => format!("it was given up: {reason}"),
-        ChunkFile::Lost { reason } => format!("it is lost: {reason}"),
-        ChunkFile::InPlace { location } => format!("it is in your own storage, at {location}"),
     }
 }

@@ -1,18 +1,22 @@
 //! What a hold covers, found with the index instead of by reading every entry.
 
+use std::collections::BTreeSet;
+
 use futures::{StreamExt as _, TryStreamExt as _};
 
 use super::known::{KnownRecording, Reading};
 use super::{AT_ONCE, Catalogue, CatalogueError};
-use crate::export::LedgerEntry;
-use crate::export::ledger::{Found, LedgerError};
-use crate::recording::DocumentId;
+use crate::export::ledger::LedgerError;
+use crate::export::{ChunkState, LedgerEntry};
+use crate::recording::{DocumentId, RecordingId};
 use crate::standing::ChunkEntry;
 use crate::store::digest::Sha256Digest;
-use crate::store::holds::{Case, Held};
+use crate::store::holds::{Case, Held, HoldRule, Match};
 use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
+/// Recordings of a standing hold that are read.
+const MOST_RECORDINGS: usize = 10_000;
 
 /// The known chunks of what is held.
 #[derive(Debug, Default)]
@@ -20,10 +24,33 @@ pub struct Covered {
     /// Recordings that the register knows.
     pub recordings: usize,
     pub entries: Vec<LedgerEntry>,
+    /// Chunks that count as held because it is not known whether they belong to it.
+    pub uncertain: Vec<LedgerEntry>,
     /// Every case that holds any part of it.
     pub cases: Vec<Case>,
     /// Unreadable accounts and entries that may belong to it.
     pub unreadable: Vec<String>,
+    /// There are more recordings than are read at a time.
+    pub is_capped: bool,
+    looked_at: BTreeSet<DocumentId>,
+}
+
+/// The recordings of a hold.
+#[derive(Debug)]
+pub struct HeldIds {
+    pub recordings: Vec<RecordingId>,
+    /// `false`: there are more than are read at a time, or accounts are not readable.
+    pub is_all: bool,
+}
+
+/// A chunk, compared with a hold.
+enum Looked {
+    Compared {
+        entry: Box<LedgerEntry>,
+        matches: Match,
+    },
+    Absent,
+    Unreadable(DocumentId),
 }
 
 /// Recordings in a list of the index.
@@ -32,35 +59,36 @@ pub(super) struct RecordingsAt {
     pub found: Vec<KnownRecording>,
     /// Unreadable accounts.
     pub unreadable: Vec<String>,
+    /// The list has more.
+    pub is_capped: bool,
 }
 
 impl Catalogue {
     /// Returns what is known about something that is, or may be, held.
     ///
-    /// Where no account of it is found, or one is unreadable, searches all open chunks.
+    /// Where no account of it is found, or one is unreadable, and for standing holds, searches all open chunks.
     ///
     /// # Errors
     /// When the storage fails.
     pub async fn covered_by(&self, held: &Held) -> Result<Covered, CatalogueError> {
-        let recordings = match held {
-            Held::RecordingId(id) => self.recording_at(&recording_name(id), |_| true).await?,
-            Held::CallId(id) => self.recordings_at(&Listed::Call(id.to_string())).await?,
-        };
+        let recordings = self.recordings_held(held).await?;
         let mut covered = Covered {
             recordings: recordings.found.len(),
             cases: self.ledger.holds().cases_of([held.clone()]).await?,
             unreadable: recordings.unreadable,
+            is_capped: recordings.is_capped,
             ..Covered::default()
         };
-        let is_all_known = covered.recordings > 0 && covered.unreadable.is_empty();
+        let is_all_known =
+            held.rule().is_none() && covered.recordings > 0 && covered.unreadable.is_empty();
         for recorded in recordings.found {
             for chunk in recorded.chunks {
-                match chunk.entry {
-                    ChunkEntry::Found(entry) => covered.add(held, *entry),
+                covered.add(match chunk.entry {
+                    ChunkEntry::Found(entry) => self.compare(held, *entry).await?,
                     ChunkEntry::Absent | ChunkEntry::Unreadable => {
-                        covered.add_found(held, self.ledger.find(&chunk.document_id).await)?;
+                        self.look_at(held, &chunk.document_id).await?
                     }
-                }
+                });
             }
             for case in recorded.cases {
                 if !covered.cases.contains(&case) {
@@ -74,7 +102,57 @@ impl Catalogue {
         Ok(covered)
     }
 
-    /// Returns the recording of this name in the index, if it is wanted, with the cases that hold it.
+    /// Returns the recordings of a hold that the register knows; those of a recording or call with all their cases.
+    pub(super) async fn recordings_held(
+        &self,
+        held: &Held,
+    ) -> Result<RecordingsAt, CatalogueError> {
+        match held {
+            Held::RecordingId(id) => {
+                let recordings = self.recording_at(&recording_name(id), |_| true).await?;
+                self.all_with_cases(recordings).await
+            }
+            Held::CallId(id) => self.recordings_at(&Listed::Call(id.to_string())).await,
+            Held::Matching(rule) => self.recordings_matching(rule).await,
+        }
+    }
+
+    /// Returns the ids of the recordings of a hold that the register knows, those that may belong to it included.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn ids_held(&self, held: &Held) -> Result<HeldIds, CatalogueError> {
+        let recordings = self.recordings_held(held).await?;
+        let found = recordings.found.into_iter();
+        Ok(HeldIds {
+            recordings: found.map(|known| known.account.recording_id).collect(),
+            is_all: !recordings.is_capped && recordings.unreadable.is_empty(),
+        })
+    }
+
+    /// Returns the newest recordings that a rule matches, or of which it is not known whether it does.
+    async fn recordings_matching(&self, rule: &HoldRule) -> Result<RecordingsAt, CatalogueError> {
+        let Some(person) = rule.person() else {
+            return self.newest_at(&Listed::All, rule.period()).await;
+        };
+        let list = Listed::Participant(person.name());
+        let mut recordings = self.newest_at(&list, rule.period()).await?;
+        let beyond = self.beyond_the_index().await?;
+        let beyond = self.newest_at(&beyond, rule.period()).await?;
+        recordings.is_capped |= beyond.is_capped;
+        for recorded in beyond.found {
+            let id = &recorded.account.recording_id;
+            let mut found = recordings.found.iter();
+            if !found.any(|known| known.account.recording_id == *id)
+                && recorded.matches(rule).holds()
+            {
+                recordings.found.push(recorded);
+            }
+        }
+        Ok(recordings)
+    }
+
+    /// Returns the recording of this name in the index, if it is wanted.
     async fn recording_at(
         &self,
         name: &Sha256Digest,
@@ -83,7 +161,7 @@ impl Catalogue {
         let mut recordings = RecordingsAt::default();
         match self.read(name).await? {
             Reading::Known(recorded) if is_wanted(&recorded) => {
-                recordings.found.push(self.with_cases(*recorded).await?);
+                recordings.found.push(*recorded);
             }
             Reading::Known(_) | Reading::Absent => {}
             Reading::Unreadable { key } => recordings.unreadable.push(format!("`{key}`")),
@@ -98,11 +176,11 @@ impl Catalogue {
             let (open, next) = self.ledger.open_chunks(after.as_ref(), PAGE).await?;
             let unknown = open.into_iter().map(|marker| marker.document_id);
             let unknown: Vec<DocumentId> = unknown.filter(|id| !covered.has(id)).collect();
-            let looking =
-                futures::stream::iter(unknown).map(|id| async move { self.ledger.find(&id).await });
+            let looking = futures::stream::iter(unknown)
+                .map(|id| async move { self.look_at(held, &id).await });
             let mut looking = looking.buffered(AT_ONCE);
-            while let Some(found) = looking.next().await {
-                covered.add_found(held, found)?;
+            while let Some(looked) = looking.try_next().await? {
+                covered.add(looked);
             }
             if next.is_none() {
                 return Ok(());
@@ -116,13 +194,42 @@ impl Catalogue {
         &self,
         list: &Listed,
     ) -> Result<RecordingsAt, CatalogueError> {
+        let recordings = self.recordings_within(list, Period::default(), usize::MAX);
+        self.all_with_cases(recordings.await?).await
+    }
+
+    async fn all_with_cases(
+        &self,
+        recordings: RecordingsAt,
+    ) -> Result<RecordingsAt, CatalogueError> {
+        let found = futures::stream::iter(recordings.found)
+            .map(|recorded| async move { self.with_cases(recorded).await });
+        let found = found.buffered(AT_ONCE).try_collect().await?;
+        Ok(RecordingsAt {
+            found,
+            ..recordings
+        })
+    }
+
+    async fn newest_at(
+        &self,
+        list: &Listed,
+        period: Period,
+    ) -> Result<RecordingsAt, CatalogueError> {
+        self.recordings_within(list, period, MOST_RECORDINGS).await
+    }
+
+    async fn recordings_within(
+        &self,
+        list: &Listed,
+        period: Period,
+        most: usize,
+    ) -> Result<RecordingsAt, CatalogueError> {
         let index = self.ledger.index();
         let mut recordings = RecordingsAt::default();
         let mut after = None;
         loop {
-            let places = index
-                .places(list, Period::default(), after.as_ref(), PAGE)
-                .await?;
+            let places = index.places(list, period, after.as_ref(), PAGE).await?;
             let is_last = places.len() < PAGE;
             after = places.last().cloned();
             let page = futures::stream::iter(places)
@@ -131,11 +238,31 @@ impl Catalogue {
             for here in page {
                 recordings.append(here);
             }
-            if is_last {
+            recordings.is_capped = !is_last && recordings.found.len() >= most;
+            if is_last || recordings.is_capped {
                 recordings.unreadable.dedup();
                 return Ok(recordings);
             }
         }
+    }
+
+    /// Compares a chunk with a hold.
+    async fn look_at(&self, held: &Held, id: &DocumentId) -> Result<Looked, LedgerError> {
+        let found = match self.ledger.find(id).await {
+            Ok(Some(found)) => found,
+            Ok(None) => return Ok(Looked::Absent),
+            Err(LedgerError::Corrupt { document_id, .. }) => {
+                return Ok(Looked::Unreadable(document_id));
+            }
+            Err(error) => return Err(error),
+        };
+        self.compare(held, found.entry).await
+    }
+
+    async fn compare(&self, held: &Held, entry: LedgerEntry) -> Result<Looked, LedgerError> {
+        let matches = self.ledger.is_held_by(held, &entry).await?;
+        let entry = Box::new(entry);
+        Ok(Looked::Compared { entry, matches })
     }
 }
 
@@ -151,7 +278,7 @@ impl Catalogue {
             Reading::Known(recorded) => {
                 // A recording may have several markers here; the first counts.
                 if recorded.shown_at(list).as_ref() == Some(&list.key(&place)) {
-                    here.found.push(self.with_cases(*recorded).await?);
+                    here.found.push(*recorded);
                 } else if let Some(id) = recorded.unreadable_chunk(place.document.as_ref()) {
                     here.unreadable.push(format!("the entry of chunk {id}"));
                 }
@@ -167,39 +294,36 @@ impl RecordingsAt {
     pub fn append(&mut self, other: Self) {
         self.found.extend(other.found);
         self.unreadable.extend(other.unreadable);
+        self.is_capped |= other.is_capped;
     }
 }
 
 impl Covered {
-    fn add(&mut self, held: &Held, entry: LedgerEntry) {
-        if held.covers(&entry.chunk) {
-            self.entries.push(entry);
-        }
-    }
-
-    fn add_found(
-        &mut self,
-        held: &Held,
-        found: Result<Option<Found>, LedgerError>,
-    ) -> Result<(), LedgerError> {
-        match found {
-            Ok(found) => found
-                .into_iter()
-                .for_each(|found| self.add(held, found.entry)),
-            Err(LedgerError::Corrupt { document_id, .. }) => {
-                let name = format!("the entry of chunk {document_id}");
-                if !self.unreadable.contains(&name) {
-                    self.unreadable.push(name);
-                }
-            }
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-
     fn has(&self, id: &DocumentId) -> bool {
-        self.entries
-            .iter()
-            .any(|entry| entry.chunk.document_id == *id)
+        self.looked_at.contains(id)
+    }
+
+    fn add(&mut self, looked: Looked) {
+        let (entry, matches) = match looked {
+            Looked::Absent => return,
+            Looked::Unreadable(id) => {
+                if self.looked_at.insert(id.clone()) {
+                    self.unreadable.push(format!("the entry of chunk {id}"));
+                }
+                return;
+            }
+            Looked::Compared { entry, matches } => (*entry, matches),
+        };
+        if !self.looked_at.insert(entry.chunk.document_id.clone()) {
+            return;
+        }
+        let is_removed = matches!(entry.state, ChunkState::Removed { .. });
+        match matches {
+            Match::Yes => self.entries.push(entry),
+            // Nothing of it is left, and who was in it may have been erased.
+            Match::Unknown if is_removed => {}
+            Match::Unknown => self.uncertain.push(entry),
+            Match::No => {}
+        }
     }
 }

@@ -114,7 +114,9 @@ impl Catalogue {
         let looked_at = names.len().min(*left);
         if looked_at > 0 {
             let (judged, _) = self.judged(start, None, looked_at).await?;
-            judged.iter().for_each(|judged| numbers.add(judged));
+            for recording in &judged {
+                numbers.add(recording);
+            }
         }
         *left -= looked_at;
         day.is_capped = looked_at < names.len();

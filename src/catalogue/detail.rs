@@ -27,7 +27,6 @@ use crate::store::index::recording_name;
 pub struct RecordingDetail {
     #[serde(flatten)]
     pub row: Row,
-    pub started_by: Option<String>,
     /// `{"callLocator": …}` or `{"callConnectionId": …}`, as its start asked for it.
     #[schema(value_type = Option<Object>)]
     pub call: Option<Value>,
@@ -249,7 +248,6 @@ fn detail(
     }
     RecordingDetail {
         row,
-        started_by: account.started_by.clone(),
         call: json(serde_json::to_value(account.call.as_ref())),
         options: json(serde_json::to_value(&account.options)),
         consent: account.consent.clone(),

@@ -139,6 +139,9 @@ impl Eraser {
                 }),
             }
         }
+        self.erase_texts(&erasure.erased, &documents).await?;
+        // The person may have been an operator too.
+        ledger.audit().erase_name(person.id()).await?;
         for list in sought.lists() {
             self.clear_markers(&list, &mut erasure).await?;
         }
@@ -159,6 +162,23 @@ impl Eraser {
             .audit_operator(AuditAction::PersonErased, &subject, detail)
             .await?;
         Ok(erasure)
+    }
+
+    /// Erases what operators wrote in the audit log about recordings and their chunks.
+    async fn erase_texts(
+        &self,
+        recordings: &[String],
+        documents: &[String],
+    ) -> Result<(), CatalogueError> {
+        let audit = self.catalogue.ledger.audit();
+        for recording in recordings {
+            audit.erase_texts(recording).await?;
+            audit.erase_texts(&format!("recording {recording}")).await?;
+        }
+        for document in documents {
+            audit.erase_texts(document).await?;
+        }
+        Ok(())
     }
 
     /// Removes markers that a kill left of entries and accounts that no longer name the person. One that still names

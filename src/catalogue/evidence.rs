@@ -4,44 +4,47 @@
 //! 0001/0000-audiowav.<documentId>.wav      media, ACS's metadata and receipt, byte for byte as in the vault
 //! 0001/recording.json                      everything known about the recording
 //! 0001/history.json                        the audit log's records of it
+//! 0001/records.txt                         the same records, each with the document of the log that has it
+//! audit/<log>/<number>.json                these documents, until one that a checkpoint names
+//! audit/checkpoints/<number>.json          these checkpoints, until the newest
+//! audit/timestamps/<day>-<number>.tst      time stamps of these checkpoints
+//! audit/segments.txt                       which documents lead to which checkpoint
 //! index.html                               the sheet for people: times, lengths, digests, history, how to verify
+//! PROBLEMS.txt                             what is missing or does not match, if anything
 //! verify.sh                                checks the package offline
 //! SHA256SUMS                               of all files before it
 //! ```
 //! A file that does not match its receipt is packed as it is, and reported as a problem.
 
+mod inclusion;
+mod package;
 mod sheet;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::json;
-use zip::write::{SimpleFileOptions, StreamWriter};
-use zip::{CompressionMethod, DateTime, ZipWriter};
 
-use super::archive::reason_of;
+use self::package::{PLAIN, Package};
 use super::detail::RecordingDetail;
 use super::known::KnownRecording;
-use super::media::{ChunkFile, FileKind};
-use super::packing::{Content, PackingError, pack};
+pub use super::packing::PackedFile;
+use super::packing::{Content, PackingError};
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
 use crate::export::layout;
 use crate::recording::RecordingId;
 use crate::standing::KnownChunk;
-use crate::store::audit::{AuditAction, AuditRecord, CheckpointRef};
-use crate::store::digest::Sha256Digest;
+use crate::store::audit::{AuditAction, AuditPosition, AuditRecord, CheckpointRef};
 
 /// Checks a package offline.
 const VERIFY: &str = include_str!("evidence/verify.sh");
 /// No receipt is larger.
 const RECEIPT_BYTES: u64 = 1 << 20;
-const PLAIN: u32 = 0o644;
-const EXECUTABLE: u32 = 0o755;
 
 /// Who requests a package, and how its times are shown.
 #[derive(Debug, Clone)]
@@ -52,15 +55,16 @@ pub struct EvidenceRequest {
     pub time_zone: TimeZone,
     /// For the audit log: the door and the principal.
     pub detail: serde_json::Value,
+    pub absent: AbsentRecording,
 }
 
-/// A file of the package.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct PackedFile {
-    pub name: String,
-    pub size_bytes: u64,
-    pub sha256: Sha256Digest,
+/// What becomes of a requested recording that is unknown or was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsentRecording {
+    /// There is no package.
+    Refused,
+    /// The package lists it as a problem.
+    Listed,
 }
 
 /// The content of the package.
@@ -97,89 +101,10 @@ pub enum EvidenceError {
 struct PackedRecording {
     folder: String,
     detail: RecordingDetail,
+    /// As the audit log stores them.
+    records: Vec<(AuditPosition, AuditRecord)>,
+    /// The same, with names and texts.
     history: Vec<AuditRecord>,
-}
-
-/// The package while it is written.
-struct Package<W: Write> {
-    zip: ZipWriter<StreamWriter<W>>,
-    report: EvidenceReport,
-}
-
-impl<W: Write + Send + 'static> Package<W> {
-    async fn append(
-        self,
-        name: String,
-        mode: u32,
-        content: Content,
-    ) -> Result<(Self, Sha256Digest), EvidenceError> {
-        let size_bytes = content.size_bytes;
-        let (mut package, sha256) = pack(self, content, {
-            let name = name.clone();
-            move |package: &mut Self, reader| {
-                let options = SimpleFileOptions::default()
-                    .compression_method(CompressionMethod::Stored)
-                    .last_modified_time(DateTime::default())
-                    .large_file(size_bytes >= u64::from(u32::MAX))
-                    .unix_permissions(mode);
-                package
-                    .zip
-                    .start_file(name, options)
-                    .map_err(io::Error::other)?;
-                io::copy(reader, &mut package.zip)?;
-                Ok(())
-            }
-        })
-        .await?;
-        package.report.files.push(PackedFile {
-            name,
-            size_bytes,
-            sha256,
-        });
-        Ok((package, sha256))
-    }
-
-    async fn append_text(self, name: String, text: String) -> Result<Self, EvidenceError> {
-        let mode = if name.ends_with(".sh") {
-            EXECUTABLE
-        } else {
-            PLAIN
-        };
-        let (package, _) = self.append(name, mode, Content::of(text.into())).await?;
-        Ok(package)
-    }
-
-    async fn append_document(
-        self,
-        name: String,
-        document: &impl Serialize,
-    ) -> Result<Self, EvidenceError> {
-        let text = serde_json::to_string_pretty(document)
-            .expect("the package's documents have string keys only");
-        self.append_text(name, text + "\n").await
-    }
-
-    /// `sha256sum`'s own format.
-    fn sums(&self) -> String {
-        let files = self.report.files.iter();
-        files
-            .map(|file| format!("{}  {}\n", file.sha256, file.name))
-            .collect()
-    }
-
-    async fn finish(self) -> Result<(EvidenceReport, W), EvidenceError> {
-        let Self { zip, report } = self;
-        let finishing = tokio::task::spawn_blocking(move || {
-            let mut writer = zip.finish()?.into_inner();
-            writer.flush()?;
-            Ok(writer)
-        });
-        let writer = finishing
-            .await
-            .unwrap_or_else(|error| Err(io::Error::other(error)))
-            .map_err(PackingError::Write)?;
-        Ok((report, writer))
-    }
 }
 
 impl Catalogue {
@@ -194,51 +119,65 @@ impl Catalogue {
         request: &EvidenceRequest,
         into: W,
     ) -> Result<(EvidenceReport, W), EvidenceError> {
-        let found = self.known(recordings).await?;
+        let (found, problems) = self.known(recordings, request.absent).await?;
         self.note_evidence(&found, request).await?;
-        let mut package = Package {
-            zip: ZipWriter::new_stream(into),
-            report: EvidenceReport {
-                made_at: self.clock.now(),
-                made_by: request.made_by.clone(),
-                audit_checkpoint: self.ledger.audit().anchor().await,
-                recordings: Vec::new(),
-                files: Vec::new(),
-                problems: Vec::new(),
-            },
+        let report = EvidenceReport {
+            made_at: self.clock.now(),
+            made_by: request.made_by.clone(),
+            audit_checkpoint: self.checkpoint_of_now().await,
+            recordings: Vec::new(),
+            files: Vec::new(),
+            problems,
         };
+        let mut package = Package::new(into, report);
         let mut packed = Vec::new();
         for (number, recorded) in (1..).zip(&found) {
             let folder = format!("{number:04}");
             let recording;
-            (package, recording) = self.append_all_of(package, folder, recorded).await?;
+            (package, recording) = Box::pin(self.append_all_of(package, folder, recorded)).await?;
             packed.push(recording);
         }
+        package = Box::pin(self.append_proof(package, &packed)).await?;
         let sheet = sheet::html(&package.report, &packed, &request.time_zone);
         package = package
             .append_text("verify.sh".to_owned(), VERIFY.to_owned())
             .await?;
         package = package.append_text("index.html".to_owned(), sheet).await?;
+        if !package.report.problems.is_empty() {
+            let problems = package.report.problems.join("\n") + "\n";
+            package = package
+                .append_text("PROBLEMS.txt".to_owned(), problems)
+                .await?;
+        }
         let sums = package.sums();
         package = package.append_text("SHA256SUMS".to_owned(), sums).await?;
         package.finish().await
     }
 
+    /// The requested recordings, and a problem for each one that is absent.
     async fn known(
         &self,
         recordings: &[RecordingId],
-    ) -> Result<Vec<KnownRecording>, EvidenceError> {
-        let mut found = Vec::new();
+        absent: AbsentRecording,
+    ) -> Result<(Vec<KnownRecording>, Vec<String>), EvidenceError> {
+        let (mut found, mut problems) = (Vec::new(), Vec::new());
         for id in recordings {
-            match self.find(id).await? {
-                None => return Err(EvidenceError::Unknown(id.clone())),
+            let error = match self.find(id).await? {
+                None => EvidenceError::Unknown(id.clone()),
                 Some(recorded) if recorded.account.erased.is_some() => {
-                    return Err(EvidenceError::Erased(id.clone()));
+                    EvidenceError::Erased(id.clone())
                 }
-                Some(recorded) => found.push(recorded),
+                Some(recorded) => {
+                    found.push(recorded);
+                    continue;
+                }
+            };
+            match absent {
+                AbsentRecording::Refused => return Err(error),
+                AbsentRecording::Listed => problems.push(error.to_string()),
             }
         }
-        Ok(found)
+        Ok((found, problems))
     }
 
     /// Records in the audit log, for each recording, that its evidence was packaged, and for whom.
@@ -267,7 +206,9 @@ impl Catalogue {
         recorded: &KnownRecording,
     ) -> Result<(Package<W>, PackedRecording), EvidenceError> {
         let detail = self.detail_of(recorded).await?;
-        let history = self.audit_records(recorded).await?;
+        let records = self.audited_records(recorded).await?;
+        let stored: Vec<AuditRecord> = records.iter().map(|(_, record)| record.clone()).collect();
+        let history = self.revealed(stored).await?;
         let recordings = &mut package.report.recordings;
         recordings.push(recorded.account.recording_id.to_string());
         // What is missing from the recording is missing from its evidence.
@@ -287,7 +228,7 @@ impl Catalogue {
                     "chunk {id}: {further} further files of it are not in this package"
                 ));
             }
-            package = self.append_chunk_of(package, &folder, chunk).await?;
+            package = Box::pin(self.append_chunk_of(package, &folder, chunk)).await?;
         }
         package = package
             .append_document(format!("{folder}/recording.json"), &detail)
@@ -300,6 +241,7 @@ impl Catalogue {
             PackedRecording {
                 folder,
                 detail,
+                records,
                 history,
             },
         ))
@@ -312,16 +254,11 @@ impl Catalogue {
         folder: &str,
         chunk: &KnownChunk,
     ) -> Result<Package<W>, EvidenceError> {
-        for which in [FileKind::Media, FileKind::Metadata] {
-            let file = match self.media(&chunk.document_id, which).await? {
-                ChunkFile::Proved(file) => file,
-                ChunkFile::None => continue,
-                absent => {
-                    let reason = reason_of(&absent);
-                    package.problem(format!("chunk {}: {reason}", chunk.document_id));
-                    return Ok(package);
-                }
-            };
+        let files = self.proved_files(&chunk.document_id).await?;
+        if let Some(reason) = files.absent {
+            package.problem(format!("chunk {}: {reason}", chunk.document_id));
+        }
+        for file in files.proved {
             let size_bytes = file.size_bytes();
             let name = format!("{folder}/{}", file.file_name());
             let Some(stream) = self.stream(&file, 0..size_bytes).await? else {
@@ -368,12 +305,6 @@ impl Catalogue {
         let content = Bytes::from(document.to_string());
         let (package, _) = package.append(name, PLAIN, Content::of(content)).await?;
         Ok(package)
-    }
-}
-
-impl<W: Write> Package<W> {
-    fn problem(&mut self, problem: String) {
-        self.report.problems.push(problem);
     }
 }
 

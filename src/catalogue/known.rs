@@ -11,7 +11,7 @@ use crate::standing::{
     Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_recording,
 };
 use crate::store::digest::Sha256Digest;
-use crate::store::holds::{Case, Held};
+use crate::store::holds::{Case, Held, HoldRule, KnownPeople, KnownStart, Match};
 use crate::store::index::Listed;
 
 /// What is found under a name of the index.
@@ -49,7 +49,7 @@ impl KnownRecording {
         self.chunks.iter().filter_map(|chunk| chunk.entry.found())
     }
 
-    /// Returns every id by which a hold may cover it.
+    /// Returns every id by which a hold may cover it. Rules of standing holds are apart: see `matches`.
     pub fn holdable(&self) -> Vec<Held> {
         let mut held = vec![Held::RecordingId(self.account.recording_id.clone())];
         held.extend(self.account.call_id.clone().map(Held::CallId));
@@ -62,6 +62,39 @@ impl KnownRecording {
             }
         }
         held
+    }
+
+    /// Whether the rule of a standing hold matches it. Of an erased recording nothing is left to hold.
+    pub fn matches(&self, rule: &HoldRule) -> Match {
+        if self.account.erased.is_some() {
+            return Match::No;
+        }
+        let mut is_unknown = false;
+        for chunk in &self.chunks {
+            match chunk.entry.found().map(|entry| entry.matches(rule)) {
+                Some(Match::Yes) => return Match::Yes,
+                Some(Match::No) => {}
+                Some(Match::Unknown) => is_unknown = true,
+                None => is_unknown |= self.matches_unread(rule).holds(),
+            }
+        }
+        if self.chunks.is_empty() {
+            return self.matches_unread(rule);
+        }
+        if is_unknown {
+            Match::Unknown
+        } else {
+            Match::No
+        }
+    }
+
+    /// Whether a rule matches a part of it of which only the account is known.
+    fn matches_unread(&self, rule: &HoldRule) -> Match {
+        let start = match self.account.started_at {
+            Some(at) => KnownStart::At(at),
+            None => KnownStart::NotAfter(self.account.filed_at()),
+        };
+        rule.matches(KnownPeople::Some(&[]), start)
     }
 
     /// Returns the one marker of a list at which it is shown, however many it has there.

@@ -16,6 +16,7 @@ use super::row::Row;
 use super::{AT_ONCE, Catalogue, CatalogueError};
 use crate::recording::RecordingId;
 use crate::standing::{ChunkEntry, Rules, Standing};
+use crate::store::holds::Scope;
 use crate::store::index::{Attention, Index, Listed, Period, Place, recording_name};
 
 /// Recordings that one page reads.
@@ -290,7 +291,18 @@ impl Catalogue {
         &self,
         mut recorded: KnownRecording,
     ) -> Result<KnownRecording, CatalogueError> {
-        recorded.cases = self.ledger.holds().cases_of(recorded.holdable()).await?;
+        let holds = self.ledger.holds();
+        let mut cases = holds.cases_of(recorded.holdable()).await?;
+        for hold in holds.standing().await? {
+            let is_covered = match &hold.scope {
+                Scope::Matching(rule) => recorded.matches(rule).holds(),
+                Scope::Everything => true,
+            };
+            if is_covered {
+                cases.extend(hold.cases);
+            }
+        }
+        recorded.cases = cases;
         Ok(recorded)
     }
 

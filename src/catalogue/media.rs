@@ -56,6 +56,14 @@ pub enum ChunkFile {
     None,
 }
 
+/// The files of a chunk that an archive packs.
+pub(super) struct ProvedFiles {
+    /// Media first.
+    pub proved: Vec<ProvedFile>,
+    /// Why some are missing.
+    pub absent: Option<String>,
+}
+
 impl ProvedFile {
     /// The last part of its name in the vault.
     pub fn file_name(&self) -> &str {
@@ -126,6 +134,38 @@ impl Catalogue {
                 location: files.media.location.clone(),
             },
         })
+    }
+
+    /// Returns the media and the metadata of a chunk, as far as they are proved.
+    pub(super) async fn proved_files(
+        &self,
+        document_id: &DocumentId,
+    ) -> Result<ProvedFiles, CatalogueError> {
+        let mut files = ProvedFiles {
+            proved: Vec::new(),
+            absent: None,
+        };
+        for which in [FileKind::Media, FileKind::Metadata] {
+            let absent = match self.media(document_id, which).await? {
+                ChunkFile::Proved(file) => {
+                    files.proved.push(file);
+                    continue;
+                }
+                // ACS gave no metadata.
+                ChunkFile::None => continue,
+                ChunkFile::Unknown => "it is not in the ledger".to_owned(),
+                ChunkFile::NotYet => "it is not in the vault yet".to_owned(),
+                ChunkFile::Removed { reason } => format!("it was deleted from the vault: {reason}"),
+                ChunkFile::GivenUp { reason } => format!("it was given up: {reason}"),
+                ChunkFile::Lost { reason } => format!("it is lost: {reason}"),
+                ChunkFile::InPlace { location } => {
+                    format!("it is in your own storage, at {location}")
+                }
+            };
+            files.absent = Some(absent);
+            break;
+        }
+        Ok(files)
     }
 
     /// Returns a part of a file as a stream; `None` when the vault does not have it (any more).

@@ -1,9 +1,11 @@
-//! Feeds an async stream to a blocking archive writer, and hashes it on the way. It knows no archive format.
+//! What archives of recordings have in common: the list of packed files, and a stream that feeds a blocking archive
+//! writer and is hashed on the way. Knows no archive format.
 
 use std::io::{self, Read};
 
 use bytes::{Buf as _, Bytes};
 use futures::{StreamExt as _, stream::BoxStream};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
@@ -12,6 +14,15 @@ use crate::store::digest::Sha256Digest;
 
 /// Pieces between the stream and the writer.
 const PIECES: usize = 4;
+
+/// A file of an archive, as its manifest lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PackedFile {
+    pub name: String,
+    pub size_bytes: u64,
+    pub sha256: Sha256Digest,
+}
 
 /// A file's content on its way into an archive.
 pub struct Content {

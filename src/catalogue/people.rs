@@ -16,6 +16,7 @@ use crate::export::{ExportReceipt, LedgerEntry};
 use crate::recording::PersonKey;
 use crate::store::audit::AuditAction;
 use crate::store::index::Listed;
+use crate::store::people::PersonHash;
 
 /// The recordings of a person.
 #[derive(Debug, Default)]
@@ -90,6 +91,17 @@ impl Catalogue {
         Ok(names)
     }
 
+    /// How lists name a person: by the most likely form of the id.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn name_of(&self, person: &Person) -> Result<PersonHash, CatalogueError> {
+        let keys = PersonKey::searched(person.id(), self.default_country);
+        let key = keys.into_iter().next();
+        let key = key.unwrap_or_else(|| PersonKey::of(person.id()));
+        Ok(self.ledger.people().hash(&key).await?)
+    }
+
     /// Whether a person's id is a phone number that `DEFAULT_COUNTRY` would have to complete.
     pub fn lacks_country(&self, person: &Person) -> bool {
         person.lacks_country(self.default_country)
@@ -118,6 +130,7 @@ impl Catalogue {
         let RecordingsAt {
             mut found,
             mut unreadable,
+            is_capped: _,
         } = at;
         unreadable.extend(beyond.unreadable);
         for recorded in beyond.found {

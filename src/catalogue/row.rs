@@ -11,6 +11,9 @@ use crate::recording::{ContentKind, FormatKind};
 use crate::standing::{Assessment, OperatorStep, Rules, Standing};
 use crate::store::digest::Sha256Digest;
 
+/// Participants that a row names.
+const PARTICIPANTS_IN_A_ROW: usize = 3;
+
 /// A recording in a list.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -42,6 +45,10 @@ pub struct Row {
     pub chunks: usize,
     pub size_bytes: Option<u64>,
     pub participants: usize,
+    /// The first of the participants; the recording's detail has all.
+    pub participant_ids: Vec<String>,
+    /// Who asked for the recording.
+    pub started_by: Option<String>,
     pub held: bool,
     /// The media of a chunk contradicts its event or metadata.
     pub doubtful: bool,
@@ -104,6 +111,13 @@ impl KnownRecording {
             chunks: self.chunks.len(),
             size_bytes: self.size_bytes(),
             participants: self.participants().len(),
+            participant_ids: self
+                .participants()
+                .into_iter()
+                .take(PARTICIPANTS_IN_A_ROW)
+                .map(str::to_owned)
+                .collect(),
+            started_by: self.account.started_by.clone(),
             held: !self.cases.is_empty(),
             unsolicited: self.entries().any(|entry| entry.unsolicited),
             doubtful: self.is_doubtful(),
@@ -134,6 +148,8 @@ impl Row {
             chunks: 0,
             size_bytes: None,
             participants: 0,
+            participant_ids: Vec::new(),
+            started_by: None,
             held: false,
             doubtful: false,
             unsolicited: false,

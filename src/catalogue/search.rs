@@ -14,8 +14,7 @@ use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::recording::{DocumentId, RecordingId};
 use crate::standing::Standing;
-use crate::store::holds::Held;
-use crate::store::index::{Listed, Period, recording_name};
+use crate::store::index::Period;
 
 /// What a text asks for by its form alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +123,7 @@ impl Catalogue {
     /// Returns the recordings that are held for cases whose tag contains the text; `None` if there is no such case.
     async fn of_cases(&self, text: &str) -> Result<Option<Vec<KnownRecording>>, CatalogueError> {
         let text = text.to_lowercase();
-        let mut holds = self.ledger.holds().all().await?;
+        let mut holds = self.ledger.holds().all().await?.holds;
         holds.retain(|hold| {
             let mut cases = hold.cases.iter();
             cases.any(|case| case.tag.to_string().to_lowercase().contains(&text))
@@ -134,17 +133,7 @@ impl Catalogue {
         }
         let mut found: Vec<KnownRecording> = Vec::new();
         for hold in holds {
-            let recordings = match &hold.held {
-                Held::RecordingId(id) => {
-                    let recorded = self.recorded(&recording_name(id)).await?;
-                    recorded.into_iter().collect()
-                }
-                Held::CallId(id) => {
-                    let list = Listed::Call(id.to_string());
-                    self.recordings_at(&list).await?.found
-                }
-            };
-            for recording in recordings {
+            for recording in self.recordings_held(&hold.held).await?.found {
                 let id = &recording.account.recording_id;
                 if found.iter().all(|known| known.account.recording_id != *id) {
                     found.push(recording);

@@ -17,6 +17,7 @@ use crate::export::receipt::VaultName;
 use crate::recording::DocumentId;
 use crate::standing::verdict::{Facts, StorageUse, Verdict, verdict};
 use crate::standing::{Counts, Standing, of_chunk};
+use crate::store::digest::Sha256Digest;
 use crate::store::index::{Count, Listed, Period};
 
 /// Markers that are counted; there may be more.
@@ -320,6 +321,25 @@ impl Catalogue {
         let mut poison: Vec<Poison> = kept.buffered(AT_ONCE).try_collect().await?;
         poison.sort_by(|one, other| other.kept_at.cmp(&one.kept_at));
         Ok(PoisonList { poison, is_capped })
+    }
+
+    /// Returns an unreadable event as JSON, in the bytes that its SHA-256 is of.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn poison_event(
+        &self,
+        sha256: Sha256Digest,
+    ) -> Result<Option<String>, CatalogueError> {
+        let Some(kept) = self.ledger.poison(&sha256.to_string()).await? else {
+            return Ok(None);
+        };
+        let kept = serde_json::from_slice::<serde_json::Value>(&kept);
+        // What was kept is written by this program; anything else is returned as it is.
+        Ok(Some(kept.map_or_else(
+            |_| "null".to_owned(),
+            |kept| kept["event"].to_string(),
+        )))
     }
 }
 

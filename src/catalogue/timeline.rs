@@ -82,6 +82,27 @@ impl Catalogue {
         &self,
         recorded: &KnownRecording,
     ) -> Result<Vec<AuditRecord>, CatalogueError> {
+        let records = self.audited_records(recorded).await?.into_iter();
+        self.revealed(records.map(|(_, record)| record).collect())
+            .await
+    }
+
+    /// Returns records with the names and texts that they refer to.
+    pub(super) async fn revealed(
+        &self,
+        records: Vec<AuditRecord>,
+    ) -> Result<Vec<AuditRecord>, CatalogueError> {
+        let revealing = futures::stream::iter(records)
+            .map(|record| async move { Ok(self.ledger.audit().reveal(record).await?) });
+        revealing.buffered(AT_ONCE).try_collect().await
+    }
+
+    /// Returns the records of the audit log about a recording's chunks as they are stored, each with the position of
+    /// the document that has it.
+    pub(super) async fn audited_records(
+        &self,
+        recorded: &KnownRecording,
+    ) -> Result<Vec<(AuditPosition, AuditRecord)>, CatalogueError> {
         let places: BTreeSet<&AuditPosition> = recorded
             .entries()
             .flat_map(|entry| &entry.audited)
@@ -92,21 +113,28 @@ impl Catalogue {
             .take(READ_AT_MOST)
             .cloned()
             .collect::<Vec<AuditPosition>>();
-        let documents = futures::stream::iter(places.into_iter().rev())
-            .map(|place| async move { self.ledger.audit().records(&place).await });
-        let documents: Vec<Vec<AuditRecord>> = documents.buffered(AT_ONCE).try_collect().await?;
+        let documents = futures::stream::iter(places.into_iter().rev()).map(|place| async move {
+            let records = self.ledger.audit().records(&place).await?;
+            Ok::<_, CatalogueError>((place, records))
+        });
+        let documents: Vec<(AuditPosition, Vec<AuditRecord>)> =
+            documents.buffered(AT_ONCE).try_collect().await?;
         let ids: BTreeSet<&str> = recorded
             .chunks
             .iter()
             .map(|chunk| chunk.document_id.as_str())
             .collect();
-        let mut records: Vec<AuditRecord> = documents
+        let mut records: Vec<(AuditPosition, AuditRecord)> = documents
             .into_iter()
-            .flatten()
-            .filter(|record| ids.contains(record.subject.as_str()))
+            .flat_map(|(place, records)| {
+                records
+                    .into_iter()
+                    .map(move |record| (place.clone(), record))
+            })
+            .filter(|(_, record)| ids.contains(record.subject.as_str()))
             .collect();
         // Each process has its own log.
-        records.sort_by_key(|record| record.at);
+        records.sort_by_key(|(_, record)| record.at);
         Ok(records)
     }
 }
@@ -121,6 +149,7 @@ fn happening(record: &AuditRecord, index: u32) -> Happening {
 }
 
 /// Describes in one sentence what was done to a chunk.
+#[expect(clippy::too_many_lines, reason = "one arm for each action")]
 fn sentence(record: &AuditRecord, index: u32) -> String {
     let reason = record.detail["reason"]
         .as_str()

@@ -7,13 +7,13 @@ use clap::Args;
 use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::{Accepted, LedgerError, PlaceAccepted};
-use recording_vault::operator_actions::Operator;
 use recording_vault::recording::{DocumentId, FileNumber};
 use serde::Serialize;
 
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
+use super::shell_user;
 
 /// The arguments of `accept`.
 #[derive(Args)]
@@ -74,7 +74,8 @@ async fn accept_place(
 ) -> Result<AcceptReport, LedgerError> {
     let mut report = AcceptReport::default();
     for id in documents {
-        let accepted = app.actions.accept_place(&id, place, &Operator::Shell);
+        let operator = shell_user::operator();
+        let accepted = app.actions.accept_place(&id, place, &operator);
         let list = match accepted.await? {
             PlaceAccepted::Accepted | PlaceAccepted::AlreadyAccepted => &mut report.accepted,
             PlaceAccepted::OnePlace => &mut report.nothing,
@@ -91,7 +92,7 @@ async fn accept_place(
 async fn accept(app: &App, documents: Vec<DocumentId>) -> Result<AcceptReport, LedgerError> {
     let mut report = AcceptReport::default();
     for id in documents {
-        let list = match app.actions.accept(&id, &Operator::Shell).await? {
+        let list = match app.actions.accept(&id, &shell_user::operator()).await? {
             Accepted::Accepted | Accepted::AlreadyAccepted => &mut report.accepted,
             Accepted::SourceLeft { .. } => &mut report.source_left,
             Accepted::SourceGone => &mut report.source_gone,

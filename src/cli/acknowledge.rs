@@ -6,7 +6,6 @@ use clap::Args;
 use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::Dismissed;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::acknowledge::Acknowledging;
 use recording_vault::recording::{DocumentId, RecordingId};
 use serde::Serialize;
@@ -14,6 +13,7 @@ use serde::Serialize;
 use super::existing;
 use super::exit::Exit;
 use super::output::Output;
+use super::shell_user;
 
 /// The arguments of `acknowledge`.
 #[derive(Args)]
@@ -68,7 +68,7 @@ impl Acknowledge {
 
 /// An id of a chunk that is in the ledger means that chunk, any other a recording.
 async fn acknowledge(app: &App, id: &str, reason: &str) -> anyhow::Result<Acknowledging> {
-    let operator = Operator::Shell;
+    let operator = shell_user::operator();
     if let Ok(document) = id.parse::<DocumentId>() {
         let chunk = app.actions.acknowledge_chunk(&document, reason, &operator);
         match chunk.await? {
@@ -93,7 +93,8 @@ impl Dismiss {
     pub async fn run(self, config: Config, output: Output) -> anyhow::Result<Exit> {
         let app = existing::open(config).await?;
         let sha256 = self.event.strip_prefix("poison:").unwrap_or(&self.event);
-        let dismissed = app.actions.dismiss(sha256, &self.reason, &Operator::Shell);
+        let operator = shell_user::operator();
+        let dismissed = app.actions.dismiss(sha256, &self.reason, &operator);
         let dismissed = dismissed.await?;
         output.report(&DismissReport {
             event: self.event,

@@ -14,7 +14,7 @@ use recording_vault::export::driver::Preview;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::{Budget, ChunkState, DriveOutcome, LedgerEntry, StateKind};
 use recording_vault::recording::DocumentId;
-use recording_vault::store::audit::{AuditAction, Operator};
+use recording_vault::store::audit::AuditAction;
 use serde::Serialize;
 use serde_json::json;
 
@@ -22,6 +22,7 @@ use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::progress;
+use super::shell_user;
 use super::table::Table;
 use super::unreadable;
 
@@ -165,7 +166,7 @@ async fn delete_sources(
         return Ok(report);
     }
     let driver = &app.driver;
-    let detail = Operator::Shell.sign(json!({"chunks": due.len()}));
+    let detail = shell_user::operator().sign(json!({"chunks": due.len()}));
     driver
         .ledger()
         .audit_operator(AuditAction::DeletesSources, "due", detail)

@@ -10,6 +10,7 @@ mod storage;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,10 +18,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use recording_vault::acs::guard::CONTENT_DOMAINS;
 use recording_vault::acs::{AcsEndpoint, ContentHost};
+use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::{Config, InvalidConfig, SignIn};
 use recording_vault::error_chain::ErrorChain;
 use recording_vault::identity::IdentityConfig;
+use recording_vault::store::DocumentStore;
 use recording_vault::telemetry;
 use recording_vault::vault::VaultUrl;
 use serde::Serialize;
@@ -227,7 +230,9 @@ async fn examine(
         .build()?;
     let targets = config.as_ref().ok().map(Targets::of);
     let mut checks = match (config, &targets) {
-        (Ok(config), Some(targets)) => with_settings(config, settings, targets, &client).await,
+        (Ok(config), Some(targets)) => {
+            Box::pin(with_settings(config, settings, targets, &client)).await
+        }
         (Err(invalid), _) => without_settings(&invalid, &settings.origin),
         (Ok(_), None) => Vec::new(),
     };
@@ -297,7 +302,28 @@ async fn with_settings(
     checks.extend(clocks);
     let has_token = tokens.iter().all(|check| check.result != Outcome::Failed);
     checks.extend(tokens);
+    checks.extend(services(&app, &documents, targets, has_token).await);
+    checks.push(content_hosts(targets));
+    checks.push(running::schedule(&settings.variables));
+    if checks
+        .iter()
+        .any(|check| check.name == "ledger" && check.result == Outcome::Fine)
+    {
+        checks.push(running::last_sweep(&app, &settings.variables).await);
+        checks.push(running::events(&app).await);
+    }
+    checks
+}
+
+/// Checks ACS and each storage, all at the same time.
+async fn services(
+    app: &App,
+    documents: &BTreeMap<&'static str, Arc<dyn DocumentStore>>,
+    targets: &Targets,
+    has_token: bool,
+) -> Vec<Check> {
     let vaults = &app.vaults;
+    let mut checks = Vec::new();
     let mut asking: Vec<BoxFuture<'_, Check>> = Vec::new();
     if has_token || matches!(targets.sign_in, SignIn::AccessKey(_)) {
         asking.push(acs::sign_in(targets, app.control.acs()).boxed());
@@ -325,15 +351,6 @@ async fn with_settings(
         }
     }
     checks.extend(futures::future::join_all(asking).await);
-    checks.push(content_hosts(targets));
-    checks.push(running::schedule(&settings.variables));
-    if checks
-        .iter()
-        .any(|check| check.name == "ledger" && check.result == Outcome::Fine)
-    {
-        checks.push(running::last_sweep(&app, &settings.variables).await);
-        checks.push(running::events(&app).await);
-    }
     checks
 }
 

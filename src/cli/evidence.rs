@@ -8,11 +8,10 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use recording_vault::app::App;
-use recording_vault::catalogue::evidence::{EvidenceReport, EvidenceRequest};
+use recording_vault::catalogue::evidence::{AbsentRecording, EvidenceReport, EvidenceRequest};
 use recording_vault::catalogue::list::ListFilter;
 use recording_vault::config::Config;
 use recording_vault::recording::RecordingId;
-use recording_vault::store::audit::Operator;
 use recording_vault::store::holds::{CaseTag, Held};
 use recording_vault::store::index::Period;
 use serde::Serialize;
@@ -22,6 +21,7 @@ use super::existing;
 use super::exit::Exit;
 use super::new_file::NewFile;
 use super::output::{Output, complain};
+use super::shell_user;
 
 /// Recordings that one page of the search returns.
 const PAGE: usize = 200;
@@ -68,9 +68,10 @@ impl Evidence {
             return Ok(Exit::NeedsAttention);
         }
         let request = EvidenceRequest {
-            made_by: user_and_host(),
+            made_by: shell_user::user_and_host(),
             time_zone: self.time_zone.unwrap_or_else(TimeZone::system),
-            detail: Operator::Shell.sign(Value::Null),
+            detail: shell_user::operator().sign(Value::Null),
+            absent: AbsentRecording::Refused,
         };
         let evidence = app
             .catalogue
@@ -124,7 +125,7 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
         }
         match page.continuation {
             Some(continuation) => {
-                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?)
+                filter.after = Some(continuation.parse().map_err(anyhow::Error::msg)?);
             }
             None => return Ok(found),
         }
@@ -134,12 +135,27 @@ async fn matching(app: &App, filter: ListFilter) -> anyhow::Result<Vec<Recording
 /// The recordings that a case holds, each once.
 async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> {
     let mut found: Vec<RecordingId> = Vec::new();
-    for hold in app.ledger.holds().all().await? {
+    let held = app.ledger.holds().all().await?;
+    if let Some(key) = held.unreadable.first() {
+        anyhow::bail!(
+            "the hold `{key}` in the ledger is not readable: whether it is of this case is unknown"
+        );
+    }
+    for hold in held.holds {
         if !hold.cases.iter().any(|held| held.tag == *case) {
             continue;
         }
         let recordings = match hold.held {
             Held::RecordingId(id) => vec![id],
+            standing @ Held::Matching(_) => {
+                let held = app.catalogue.ids_held(&standing).await?;
+                if !held.is_all {
+                    anyhow::bail!(
+                        "{standing}: there are more recordings than one package can have, or accounts that are not readable; write packages of single days"
+                    );
+                }
+                held.recordings
+            }
             Held::CallId(call) => {
                 let filter = ListFilter {
                     call: Some(call.as_str().to_owned()),
@@ -155,16 +171,6 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
         }
     }
     Ok(found)
-}
-
-/// The person at the shell, as the system names them.
-fn user_and_host() -> String {
-    let user = std::env::var("USER").unwrap_or_else(|_| "unknown user".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    match host.trim() {
-        "" => user,
-        host => format!("{user}@{host}"),
-    }
 }
 
 impl fmt::Display for PackageReport {

@@ -13,7 +13,6 @@ use recording_vault::catalogue::not_searched::NotSearched;
 use recording_vault::catalogue::people::FoundRecordings;
 use recording_vault::catalogue::person::Person;
 use recording_vault::config::Config;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::erase::{ErasureRequest, InvalidReason};
 use serde::Serialize;
 
@@ -22,6 +21,7 @@ use super::existing;
 use super::exit::Exit;
 use super::new_file::NewFile;
 use super::output::{Output, complain};
+use super::shell_user;
 
 /// The verbs of `gdpr`.
 #[derive(Subcommand)]
@@ -283,6 +283,7 @@ async fn erase(app: &App, request: &ErasureRequest) -> Result<ErasureReport, Cat
         Arc::clone(&app.driver),
         app.sweep_budget,
     );
-    let erasing = app.actions.erase(request, &eraser, &Operator::Shell);
+    let operator = shell_user::operator();
+    let erasing = app.actions.erase(request, &eraser, &operator);
     erasing.await.map(ErasureReport)
 }

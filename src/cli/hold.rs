@@ -2,26 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io::{self, IsTerminal as _};
 
 use clap::{Args, Subcommand};
+use recording_vault::app::App;
+use recording_vault::catalogue::person::Person;
 use recording_vault::compose;
 use recording_vault::config::Config;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::hold::{
-    DoubtfulHold, HoldRequest, Holding, ReleaseOutcome, Releasing,
+    DoubtfulHold, HoldRequest, Holding, HoldsNow, ListedHolds, PeriodEdge, ReleaseOutcome,
+    Releasing,
 };
 use recording_vault::recording::{CallId, DocumentId, RecordingId};
-use recording_vault::store::holds::{self, Added, CaseTag, Held, tags};
+use recording_vault::store::holds::{self, Added, CaseTag, Held, HoldRule, tags};
 use serde::Serialize;
 
+use super::deletion::is_confirmed;
 use super::existing;
 use super::exit::Exit;
-use super::output::Output;
+use super::output::{Output, complain};
+use super::shell_user;
 
 /// The verbs of `hold`.
 #[derive(Subcommand)]
 pub enum Hold {
-    /// Hold a recording, or all recordings of a call, for a case
+    /// Hold a recording, a call, or all recordings of a person or a period for a case
     Add {
         /// The case
         #[arg(long = "case")]
@@ -32,6 +37,9 @@ pub enum Hold {
         /// Why
         #[arg(long)]
         note: Option<String>,
+        /// Do not ask about a hold that matches nothing; without a terminal there is no question
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         subject: HoldSubject,
     },
@@ -43,27 +51,45 @@ pub enum Hold {
         #[command(flatten)]
         subject: HoldSubject,
     },
-    /// List holds and their cases
+    /// List holds, their cases, and what each holds now
     List,
 }
 
-/// One recording, or one call.
+/// One recording, one call, or all recordings of a person or of a period.
 #[derive(Args)]
-#[group(required = true, multiple = false)]
+#[group(required = true, multiple = true)]
 pub struct HoldSubject {
     /// The recording's `recordingId`
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["call", "person", "from", "to"])]
     recording: Option<RecordingId>,
     /// The call's `callId` or `serverCallId`, as events give them
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["person", "from", "to"])]
     call: Option<CallId>,
+    /// All recordings that this person takes part in, also later ones: a participant's id such as 8:acs:…, or a phone number
+    #[arg(long)]
+    person: Option<Person>,
+    /// All recordings that begin then or later: a day, a month (both UTC) or a time
+    #[arg(long, value_name = "DAY")]
+    from: Option<PeriodEdge>,
+    /// All recordings that begin not after this day or month, or before this time
+    #[arg(long, value_name = "DAY")]
+    to: Option<PeriodEdge>,
 }
 
 impl HoldSubject {
-    fn held(self) -> anyhow::Result<Held> {
-        let recording = self.recording.map(Held::RecordingId);
-        let held = recording.or(self.call.map(Held::CallId));
-        held.ok_or_else(|| anyhow::anyhow!("neither --recording nor --call is given"))
+    async fn held(self, app: &App) -> anyhow::Result<Held> {
+        if let Some(id) = self.recording {
+            return Ok(Held::RecordingId(id));
+        }
+        if let Some(id) = self.call {
+            return Ok(Held::CallId(id));
+        }
+        let person = match &self.person {
+            Some(person) => Some(app.actions.held_person(person).await?),
+            None => None,
+        };
+        let period = PeriodEdge::period(self.from, self.to);
+        Ok(Held::Matching(HoldRule::new(person, period)?))
     }
 }
 
@@ -81,34 +107,51 @@ impl Hold {
                 tag,
                 by,
                 note,
+                yes,
                 subject,
             } => {
-                let held = subject.held()?;
+                let held = subject.held(&app).await?;
+                if !yes && io::stdin().is_terminal() && !confirms(&app, &held).await? {
+                    complain("nothing was held\n");
+                    return Ok(Exit::NotDone);
+                }
                 let request = HoldRequest {
                     held,
                     tag,
                     by,
                     note,
                 };
-                let holding = app.actions.hold(request, &Operator::Shell).await?;
+                let holding = app.actions.hold(request, &shell_user::operator()).await?;
                 let is_complete = holding.is_complete();
                 output.report(&HoldReport::from(holding))?;
                 Ok(Exit::fine_if(is_complete))
             }
             Self::Release { tag, subject } => {
-                let held = subject.held()?;
-                let releasing = app.actions.release(held, tag, &Operator::Shell).await?;
+                let held = subject.held(&app).await?;
+                let operator = shell_user::operator();
+                let releasing = app.actions.release(held, tag, &operator).await?;
                 let report = ReleaseReport::from(releasing);
                 output.report(&report)?;
                 Ok(Exit::fine_if(report.was_held))
             }
             Self::List => {
-                let holds = app.ledger.holds().all().await?;
-                output.report(&HoldListing { holds })?;
-                Ok(Exit::Fine)
+                let listing = HoldListing::from(app.actions.holds().await?);
+                output.report(&listing)?;
+                Ok(Exit::fine_if(listing.unreadable.is_empty()))
             }
         }
     }
+}
+
+/// Asks about a hold that matches nothing: its id may be mistyped.
+async fn confirms(app: &App, held: &Held) -> anyhow::Result<bool> {
+    if !app.actions.holds_now(held).await?.is_nothing() {
+        return Ok(true);
+    }
+    let about_to = format!(
+        "Nothing that is known matches: {held}. The hold would apply to what is recorded from now on."
+    );
+    Ok(is_confirmed(&about_to, "hold")?)
 }
 
 /// A hold that is in force.
@@ -121,6 +164,10 @@ struct HoldReport {
     is_new: bool,
     /// Chunks that are known and held; others will be held when they are announced.
     chunks: Vec<DocumentId>,
+    /// Chunks that are held because it is not known whether they belong to it.
+    uncertain: Vec<DocumentId>,
+    /// Nothing that is known matches: the hold applies to what comes.
+    matches_nothing: bool,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
     /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
@@ -134,6 +181,7 @@ struct HoldReport {
 impl From<Holding> for HoldReport {
     fn from(holding: Holding) -> Self {
         let problems = holding.problems();
+        let matches_nothing = holding.matches_nothing();
         let Holding {
             held,
             tag,
@@ -142,6 +190,9 @@ impl From<Holding> for HoldReport {
             gone,
             in_doubt,
             unreadable,
+            uncertain,
+            is_capped: _,
+            recordings: _,
             cases: _,
         } = holding;
         Self {
@@ -149,6 +200,8 @@ impl From<Holding> for HoldReport {
             case: tag,
             is_new: added == Added::Added,
             chunks,
+            uncertain,
+            matches_nothing,
             gone,
             in_doubt,
             unreadable,
@@ -160,13 +213,23 @@ impl From<Holding> for HoldReport {
 impl fmt::Display for HoldReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
-        write!(f, "{held} is held for `{case}`")?;
+        write!(f, "{} for `{case}`", is_held(held))?;
         match (self.chunks.len(), self.problems.len()) {
-            (0, 0) => f.write_str(
+            (0, 0) if self.uncertain.is_empty() => f.write_str(
                 "; no chunk of it is known yet, and the hold applies as soon as one is announced",
             )?,
             (1, _) => f.write_str("; 1 known chunk of it is held")?,
             (count, _) => write!(f, "; {count} known chunks of it are held")?,
+        }
+        match self.uncertain.len() {
+            0 => {}
+            1 => {
+                f.write_str("; 1 more counts as held, because it is not known whether it matches")?
+            }
+            count => write!(
+                f,
+                "; {count} more count as held, because it is not known whether they match"
+            )?,
         }
         self.problems
             .iter()
@@ -206,10 +269,11 @@ impl From<Releasing> for ReleaseReport {
 impl fmt::Display for ReleaseReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { held, case, .. } = self;
+        let (is, was) = verbs(held);
         if self.was_held {
-            write!(f, "{held} is no longer held for `{case}`")?;
+            write!(f, "{held} {is} no longer held for `{case}`")?;
         } else {
-            write!(f, "{held} was never held for `{case}`")?;
+            write!(f, "{held} {was} never held for `{case}`")?;
         }
         self.still
             .iter()
@@ -220,34 +284,103 @@ impl fmt::Display for ReleaseReport {
 /// Everything that is held.
 #[derive(Debug, Serialize)]
 struct HoldListing {
-    holds: Vec<holds::Hold>,
+    holds: Vec<ListedReport>,
+    /// Documents of holds that are not readable: what they hold is not deleted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<String>,
+}
+
+/// A hold, and what it holds now.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ListedReport {
+    #[serde(flatten)]
+    hold: holds::Hold,
+    holds_now: HoldsNow,
+}
+
+impl From<ListedHolds> for HoldListing {
+    fn from(listed: ListedHolds) -> Self {
+        let holds = listed.holds.into_iter().map(|listed| ListedReport {
+            hold: listed.hold,
+            holds_now: listed.holds_now,
+        });
+        Self {
+            holds: holds.collect(),
+            unreadable: listed.unreadable,
+        }
+    }
 }
 
 impl fmt::Display for HoldListing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.holds.is_empty() {
+        if self.holds.is_empty() && self.unreadable.is_empty() {
             return f.write_str("Nothing is held.");
         }
-        let lines = self.holds.iter().map(|hold| {
-            let cases = hold.cases.iter().map(|case| {
-                let by = case
-                    .by
-                    .as_ref()
-                    .map(|by| format!(" by {by}"))
-                    .unwrap_or_default();
-                let note = case
-                    .note
-                    .as_ref()
-                    .map(|note| format!(": {note}"))
-                    .unwrap_or_default();
-                let since = case.since.strftime("%Y-%m-%dT%H:%M:%SZ");
-                format!(
-                    "\n  {} since {since}{by}{note}",
-                    tags(std::slice::from_ref(case))
-                )
-            });
-            format!("{}{}", hold.held, cases.collect::<String>())
+        let holds = self.holds.iter().map(ToString::to_string);
+        let unreadable = self.unreadable.iter().map(|key| {
+            format!("`{key}` is not readable; what it holds is unknown, and is not deleted")
         });
-        f.write_str(&lines.collect::<Vec<_>>().join("\n"))
+        let lines: Vec<String> = holds.chain(unreadable).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl fmt::Display for ListedReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  {}", self.hold.held, now(&self.holds_now))?;
+        for case in &self.hold.cases {
+            let since = case.since.strftime("%Y-%m-%dT%H:%M:%SZ");
+            let tag = tags(std::slice::from_ref(case));
+            write!(f, "\n  {tag} since {since}")?;
+            if let Some(by) = &case.by {
+                write!(f, " by {by}")?;
+            }
+            if let Some(note) = &case.note {
+                write!(f, ": {note}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a hold holds now, in words.
+fn now(holds: &HoldsNow) -> String {
+    if holds.is_nothing() {
+        return "holds nothing that is known yet".to_owned();
+    }
+    let plural = |count: usize| if count == 1 { "" } else { "s" };
+    let (recordings, chunks) = (holds.recordings, holds.chunks);
+    let least = if holds.is_capped { "at least " } else { "" };
+    let mut text = format!(
+        "holds {least}{chunks} chunk{} of {recordings} recording{} now",
+        plural(chunks),
+        plural(recordings)
+    );
+    if holds.uncertain_chunks > 0 {
+        let count = holds.uncertain_chunks;
+        text += &format!(
+            ", and {count} chunk{} of which it is not known whether they match",
+            plural(count)
+        );
+    }
+    if holds.unreadable > 0 {
+        text += &format!(
+            "; {} accounts or entries that may belong to it are not readable",
+            holds.unreadable
+        );
+    }
+    text
+}
+
+fn is_held(held: &Held) -> String {
+    format!("{held} {} held", verbs(held).0)
+}
+
+/// The verb after what is held: a rule names several recordings.
+fn verbs(held: &Held) -> (&'static str, &'static str) {
+    match held {
+        Held::RecordingId(_) | Held::CallId(_) => ("is", "was"),
+        Held::Matching(_) => ("are", "were"),
     }
 }

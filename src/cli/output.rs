@@ -85,10 +85,15 @@ fn json_lines(report: Value) -> String {
         for item in items {
             let mut line = match item {
                 Value::Object(members) => members,
-                item => Map::from_iter([("value".to_owned(), item)]),
+                item @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)) => Map::from_iter([("value".to_owned(), item)]),
             };
             line.insert("list".to_owned(), Value::String(list.clone()));
-            lines += &format!("{}\n", Value::Object(line));
+            lines += &Value::Object(line).to_string();
+            lines.push('\n');
         }
     }
     lines

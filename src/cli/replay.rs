@@ -11,7 +11,6 @@ use recording_vault::app::App;
 use recording_vault::compose;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
-use recording_vault::operator_actions::Operator;
 use recording_vault::operator_actions::replay::{Replayed, ReplayedPoison};
 use recording_vault::recording::DocumentId;
 use recording_vault::store::document_store::{DocumentStore, StoreError};
@@ -20,6 +19,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::output::Output;
+use super::shell_user;
 
 const PAGE: usize = 500;
 const POISON: &str = "poison:";
@@ -110,7 +110,7 @@ async fn replay(app: &App, kept: Kept<'_>, report: &mut ReplayReport) -> Result<
             let id = name.trim_start_matches(POISON);
             let actions = &app.actions;
             match actions
-                .replay_poison(id, &app.intake, &Operator::Shell)
+                .replay_poison(id, &app.intake, &shell_user::operator())
                 .await?
             {
                 ReplayedPoison::Unknown => Err(ReplayError::NoSuchPoison(id.to_owned())),
@@ -163,7 +163,7 @@ async fn replay_document(
 ) -> Result<(), ReplayError> {
     let actions = &app.actions;
     let replayed = actions
-        .replay(name, content, &app.intake, &Operator::Shell)
+        .replay(name, content, &app.intake, &shell_user::operator())
         .await?;
     report.add(name, replayed);
     Ok(())

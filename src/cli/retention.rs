@@ -5,12 +5,12 @@ use std::fmt;
 use clap::Subcommand;
 use jiff::Timestamp;
 use recording_vault::app::App;
+use recording_vault::catalogue::CatalogueError;
 use recording_vault::config::Config;
 use recording_vault::export::ledger::LedgerError;
 use recording_vault::export::receipt::VerifiedFile;
 use recording_vault::export::retention::{PastPolicy, Removal, Retention};
 use recording_vault::export::{ChunkState, ExportReceipt, StateKind};
-use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use recording_vault::store::holds::{Case, tags};
 use serde::Serialize;
@@ -19,6 +19,7 @@ use super::deletion::{DeletionArgs, DeletionMode, is_confirmed};
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
+use super::shell_user;
 use super::table::Table;
 use super::unreadable;
 
@@ -67,10 +68,9 @@ impl RetentionVerb {
                         output.report(&plan)?;
                         return Ok(unreadable::exit(Exit::Fine, &plan.unreadable));
                     }
-                    let about_to = format!(
-                        "{plan}\nThese copies are deleted permanently, except those that are held."
-                    );
-                    let is_empty = plan.copies.is_empty();
+                    let about_to =
+                        format!("{plan}\nThis is deleted permanently, except what is held.");
+                    let is_empty = plan.copies.is_empty() && plan.with_people.is_empty();
                     if !is_empty && !is_confirmed(&about_to, "delete")? {
                         complain("nothing was deleted\n");
                         return Ok(Exit::NotDone);
@@ -78,7 +78,8 @@ impl RetentionVerb {
                 }
                 let report = apply(&app, retention).await?;
                 output.report(&report)?;
-                let exit = Exit::fine_if(report.failed.is_empty());
+                let is_done = report.failed.is_empty() && report.people_left.is_empty();
+                let exit = Exit::fine_if(is_done);
                 Ok(unreadable::exit(exit, &report.unreadable))
             }
         }
@@ -90,6 +91,8 @@ impl RetentionVerb {
 #[serde(rename_all = "camelCase")]
 struct RetentionPlan {
     pub copies: Vec<PlannedCopy>,
+    /// Deleted before; the people in their recordings are to be dropped.
+    pub with_people: Vec<DocumentId>,
     /// Their entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
 }
@@ -114,6 +117,14 @@ pub struct PlannedCopy {
 
 impl fmt::Display for RetentionPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let people = self.with_people.len();
+        if people > 0 {
+            let chunks = if people == 1 { "chunk" } else { "chunks" };
+            writeln!(
+                f,
+                "The people in the recordings of {people} deleted {chunks} are to be dropped."
+            )?;
+        }
         if self.copies.is_empty() {
             if self.unreadable.is_empty() {
                 return f.write_str("No copy in the vault is past its policy.");
@@ -162,6 +173,7 @@ async fn plan(retention: &Retention, now: Timestamp) -> Result<RetentionPlan, Le
             .into_iter()
             .map(|copy| planned(copy, now))
             .collect(),
+        with_people: past.with_people,
         unreadable: past.unreadable,
     })
 }
@@ -200,8 +212,20 @@ pub struct ApplyReport {
     pub removed: Vec<DocumentId>,
     pub held: Vec<HeldCopy>,
     pub failed: Vec<FailedRemoval>,
+    /// The people in their recordings are dropped.
+    pub people_dropped: Vec<DocumentId>,
+    /// The people in their recordings are to be dropped, and are not yet.
+    pub people_left: Vec<PeopleLeft>,
     /// Their entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
+}
+
+/// A deleted copy whose recording still has its people.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PeopleLeft {
+    pub document_id: DocumentId,
+    pub reason: String,
 }
 
 /// A copy that is past its policy, and held.
@@ -230,6 +254,8 @@ impl fmt::Display for ApplyReport {
             removed,
             held,
             failed,
+            people_dropped,
+            people_left,
             unreadable,
         } = self;
         write!(
@@ -263,6 +289,21 @@ impl fmt::Display for ApplyReport {
             };
             write!(f, "\n{} {what}: {}", copy.document_id, copy.reason)
         })?;
+        if !people_dropped.is_empty() {
+            let count = people_dropped.len();
+            let chunks = if count == 1 { "chunk" } else { "chunks" };
+            write!(
+                f,
+                "\nThe people in the recordings of {count} deleted {chunks} are dropped."
+            )?;
+        }
+        people_left.iter().try_for_each(|left| {
+            write!(
+                f,
+                "\nThe people in the recording of {} are not dropped: {}",
+                left.document_id, left.reason
+            )
+        })?;
         if unreadable.is_empty() {
             return Ok(());
         }
@@ -272,10 +313,20 @@ impl fmt::Display for ApplyReport {
 }
 
 /// Deletes what is past its policy and not held.
-async fn apply(app: &App, retention: &Retention) -> Result<ApplyReport, LedgerError> {
+async fn apply(app: &App, retention: &Retention) -> Result<ApplyReport, CatalogueError> {
     let mut report = ApplyReport::default();
-    let applying = app.actions.apply_retention(retention, &Operator::Shell);
-    let applied = applying.await?;
+    let operator = shell_user::operator();
+    let applying = app.actions.apply_retention(retention, &operator);
+    let outcome = applying.await?;
+    report.people_dropped = outcome.people_dropped;
+    let left = outcome.people_left.into_iter();
+    report.people_left = left
+        .map(|(document_id, reason)| PeopleLeft {
+            document_id,
+            reason,
+        })
+        .collect();
+    let applied = outcome.applied;
     report.unreadable = applied.unreadable;
     for (document_id, removal) in applied.removals {
         match removal {

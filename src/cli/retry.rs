@@ -7,13 +7,13 @@ use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::ChunkState;
 use recording_vault::export::ledger::{LedgerError, Retried};
-use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
 use super::existing;
 use super::exit::Exit;
 use super::output::{Output, write_groups};
+use super::shell_user;
 use super::unreadable;
 
 /// The arguments of `retry`.
@@ -65,7 +65,7 @@ async fn retry(app: &App, named: Vec<DocumentId>) -> Result<RetryReport, LedgerE
         named
     };
     for id in ids {
-        let list = match app.actions.retry(&id, &Operator::Shell).await? {
+        let list = match app.actions.retry(&id, &shell_user::operator()).await? {
             Retried::Opened | Retried::AlreadyOpen => &mut report.opened,
             Retried::Safe => &mut report.safe,
             Retried::Removed => &mut report.removed,

@@ -10,7 +10,6 @@ use futures::StreamExt as _;
 use recording_vault::app::App;
 use recording_vault::config::Config;
 use recording_vault::export::recheck::Depth;
-use recording_vault::operator_actions::Operator;
 use recording_vault::recording::DocumentId;
 use serde::Serialize;
 
@@ -20,6 +19,7 @@ use super::existing;
 use super::exit::Exit;
 use super::output::{Output, complain};
 use super::progress;
+use super::shell_user;
 
 /// Copies that are checked at once.
 const AT_ONCE: usize = 4;
@@ -136,11 +136,13 @@ impl Verify {
             return Ok(());
         }
         if self.documents.is_empty() {
-            app.actions.note_verified("vault", &Operator::Shell).await?;
+            app.actions
+                .note_verified("vault", &shell_user::operator())
+                .await?;
         }
         for id in &self.documents {
             app.actions
-                .note_verified(id.as_str(), &Operator::Shell)
+                .note_verified(id.as_str(), &shell_user::operator())
                 .await?;
         }
         Ok(())

@@ -48,6 +48,13 @@ impl Reader {
         }
     }
 
+    /// The platform sets it where App Service Authentication is on, and removes `X-MS-CLIENT-PRINCIPAL*` from requests
+    /// then. <https://learn.microsoft.com/azure/app-service/reference-app-settings>
+    pub(super) fn platform_signs_in(&self) -> bool {
+        self.text("WEBSITE_AUTH_ENABLED")
+            .is_some_and(|text| text.eq_ignore_ascii_case("true"))
+    }
+
     /// Bots are off unless a token or a key authenticates them.
     pub(super) fn telephony(&mut self) -> Option<TelephonyConfig> {
         let (openid_url, bot_url) = (

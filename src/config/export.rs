@@ -38,7 +38,24 @@ impl Reader {
         let blocks_in_flight = self.count("BLOCKS_IN_FLIGHT", 64);
         let chunks_in_flight = self.count("CHUNKS_IN_FLIGHT", 256);
         let attempts = self.count("EXPORT_ATTEMPTS", 10_000);
-        let delete_delay = self.duration("DELETE_DELAY", Duration::ZERO);
+        let deletion = self.deletion();
+        Some(ExportPolicy {
+            blocks: BlockPolicy {
+                block_size_bytes: block_size_bytes?,
+                blocks_in_flight: blocks_in_flight?,
+            },
+            chunks_in_flight: chunks_in_flight?.get(),
+            deletion: deletion?,
+            attempts: RetryPolicy {
+                first_delay: Duration::from_secs(10),
+                longest_delay: Duration::from_mins(15),
+                failures: u32::try_from(attempts?.get()).unwrap_or(u32::MAX),
+            },
+        })
+    }
+
+    fn deletion(&mut self) -> Option<DeletionPolicy> {
+        let delay = self.duration("DELETE_DELAY", Duration::ZERO);
         let other_objects = self.boolean("DELETE_OTHER_OBJECT").map(|deletes| {
             if deletes {
                 OnOtherObject::Delete
@@ -63,24 +80,12 @@ impl Reader {
             "keep" => Ok(OnUnknownMedia::Keep),
             other => Err(format!("is `{other}`; expected delete or keep")),
         });
-        Some(ExportPolicy {
-            blocks: BlockPolicy {
-                block_size_bytes: block_size_bytes?,
-                blocks_in_flight: blocks_in_flight?,
-            },
-            chunks_in_flight: chunks_in_flight?.get(),
-            deletion: DeletionPolicy {
-                delay: delete_delay?,
-                anomalies: anomalies?,
-                unknown_media: unknown_media?,
-                other_objects: other_objects?,
-                unsolicited: unsolicited?,
-            },
-            attempts: RetryPolicy {
-                first_delay: Duration::from_secs(10),
-                longest_delay: Duration::from_mins(15),
-                failures: u32::try_from(attempts?.get()).unwrap_or(u32::MAX),
-            },
+        Some(DeletionPolicy {
+            delay: delay?,
+            anomalies: anomalies?,
+            unknown_media: unknown_media?,
+            other_objects: other_objects?,
+            unsolicited: unsolicited?,
         })
     }
 

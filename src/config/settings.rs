@@ -63,6 +63,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("VAULT_IMMUTABLE_FOR", None),
     setting("VAULT_LEGAL_HOLD", Some("false")),
     setting("VAULT_RETENTION", None),
+    setting("RETENTION_KEEPS", Some("people")),
     setting("LEDGER_URL", None),
     setting("AUDIT_URL", None),
     setting("EXTERNAL_STORAGE", None),

@@ -135,8 +135,12 @@ impl Reader {
 
     /// At least a day: a shorter value has a wrong unit, and would empty the vault.
     pub(super) fn retention(&mut self) -> Option<RetentionPolicy> {
-        self.duration("VAULT_RETENTION", Duration::from_hours(24))
-            .map(|keep_for| RetentionPolicy { keep_for })
+        let keep_for = self.duration("VAULT_RETENTION", Duration::from_hours(24));
+        let keeps = self.parsed("RETENTION_KEEPS", str::parse);
+        Some(RetentionPolicy {
+            keep_for: keep_for?,
+            keeps: keeps?,
+        })
     }
 
     fn external_storage(&mut self) -> Option<Vec<ContainerUrl>> {

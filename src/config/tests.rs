@@ -1,6 +1,7 @@
 //! What settings are valid, and how invalid ones are reported.
 
 use super::*;
+use crate::export::retention::RetentionKeeps;
 
 fn read(settings: &[(&str, &str)]) -> Result<Config, InvalidConfig> {
     Config::read(
@@ -77,7 +78,10 @@ fn a_retention_is_a_day_or_more() {
     let keep_for = Duration::from_hours(8760);
     assert_eq!(
         read(&with("8760h")).unwrap().retention,
-        Some(RetentionPolicy { keep_for })
+        Some(RetentionPolicy {
+            keep_for,
+            keeps: RetentionKeeps::People
+        })
     );
     for mistaken in ["365s", "365d", "0", "always"] {
         assert!(

@@ -194,7 +194,7 @@ impl RecordingRegister {
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.
-    pub async fn forget_people(&self, id: &RecordingId) -> Result<(), DocumentError> {
+    pub async fn clear_people(&self, id: &RecordingId) -> Result<(), DocumentError> {
         let Some(account) = self.find(id).await? else {
             return Ok(());
         };
@@ -231,6 +231,31 @@ impl RecordingRegister {
         let account = self
             .change(id, erased.at, |account| account.erase(erased.clone()))
             .await?;
+        self.forget_consent(id, &account).await
+    }
+
+    /// Removes the people from a recording's account.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn forget_people(
+        &self,
+        id: &RecordingId,
+        now: Timestamp,
+    ) -> Result<(), DocumentError> {
+        let forget = |account: &mut RegisteredRecording| {
+            account.forget_people();
+            account.people.clear();
+        };
+        let account = self.change(id, now, forget).await?;
+        self.forget_consent(id, &account).await
+    }
+
+    async fn forget_consent(
+        &self,
+        id: &RecordingId,
+        account: &RegisteredRecording,
+    ) -> Result<(), DocumentError> {
         match &account.call {
             Some(call) => {
                 CallRegister::new(Arc::clone(&self.documents.store))

@@ -2,15 +2,14 @@
 
 use serde_json::{Map, Value};
 
-use crate::store::audit::Actor;
+use crate::store::audit::{Actor, Principal};
 use crate::store::digest::Sha256Digest;
 
 /// The requester of a start, a pause, a resume or a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Requester {
-    /// A caller of the HTTP API with a key. The principal is what a header claims: the host sets the header where
-    /// people sign in, and passes it on unchanged where they do not.
-    Api { principal: Option<String> },
+    /// A caller of the HTTP API with a key.
+    Api { principal: Option<Principal> },
     /// A bot, in this conversation.
     Bot { conversation_id: String },
     /// The auto-record policy.
@@ -34,7 +33,7 @@ impl Requester {
         let through = match self {
             Self::Api { principal } => {
                 if let Some(principal) = principal {
-                    detail.insert("claimedBy".to_owned(), principal.clone().into());
+                    principal.sign(&mut detail);
                 }
                 "api"
             }
@@ -57,12 +56,16 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_record_names_the_door_and_marks_a_principal_as_claimed() {
+    fn a_record_names_the_door_and_marks_an_unchecked_principal_as_claimed() {
         let signed = |requester: Requester| requester.sign(Map::new());
-        let principal = Some("ada".to_owned());
+        let api = |principal| signed(Requester::Api { principal });
         assert_eq!(
-            signed(Requester::Api { principal }),
+            api(Some(Principal::Claimed("ada".to_owned()))),
             json!({"through": "api", "claimedBy": "ada"})
+        );
+        assert_eq!(
+            api(Some(Principal::Verified("ada".to_owned()))),
+            json!({"through": "api", "by": "ada"})
         );
         assert_eq!(
             signed(Requester::Api { principal: None }),

@@ -279,7 +279,7 @@ impl Telephony {
             }
             Err(TelephonyError::UnderWay)
         };
-        tokio::time::timeout(ANSWER_WITHIN, waiting)
+        tokio::time::timeout(ANSWER_WITHIN, Box::pin(waiting))
             .await
             .unwrap_or(Err(TelephonyError::UnderWay))
     }

@@ -186,17 +186,25 @@ impl RegisteredRecording {
 
     /// Removes personal data. What is left prevents the next event from bringing the recording back.
     pub fn erase(&mut self, erased: Erased) {
+        self.forget_people();
+        self.acknowledged = None;
+        self.erased.get_or_insert(erased);
+    }
+
+    /// Removes the people: who started it, who consented, who took part, who acknowledged a loss.
+    pub fn forget_people(&mut self) {
         self.started_by = None;
         self.conversation = None;
         self.consent = None;
-        self.acknowledged = None;
+        if let Some(acknowledged) = &mut self.acknowledged {
+            acknowledged.said.by = None;
+        }
         self.options.audio_channel_participant_ordering = None;
         self.options.channel_affinity = None;
         // A message of ACS may name a person.
         if let RecordingStatus::Failed { reason, .. } = &mut self.status {
             "erased".clone_into(reason);
         }
-        self.erased.get_or_insert(erased);
     }
 
     /// Whether an answer to this intention still counts. Takes the intention out.

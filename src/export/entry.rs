@@ -29,6 +29,10 @@ const FAILURES_KEPT: usize = 20;
 const AUDITED_KEPT: usize = 100;
 
 /// Ledger entry of one chunk.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own that is stored by its name"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LedgerEntry {
@@ -105,6 +109,12 @@ pub struct LedgerEntry {
     /// What its metadata says, once it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataSummary>,
+    /// The people in its recording were dropped after its copy was removed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub people_dropped: bool,
+    /// The people that are being dropped from it, until their markers in the index are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) dropping: Vec<PersonHash>,
     /// Its participants, as keys of the index name them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) participant_hashes: Vec<PersonHash>,
@@ -214,6 +224,8 @@ impl LedgerEntry {
             reported_end: false,
             failures: Vec::new(),
             metadata: None,
+            people_dropped: false,
+            dropping: Vec::new(),
             participant_hashes: Vec::new(),
             audited: Vec::new(),
             claim: None,

@@ -37,7 +37,7 @@ pub struct InPlace {
 pub enum Look {
     /// Both files were read from end to end. Includes what the metadata says.
     Whole {
-        files: InPlace,
+        files: Box<InPlace>,
         metadata: Option<MetadataSummary>,
     },
     OutOfTime,
@@ -74,7 +74,7 @@ pub async fn look(
         };
         let (metadata, content) = metadata.unzip();
         Ok(Look::Whole {
-            files: InPlace { media, metadata },
+            files: Box::new(InPlace { media, metadata }),
             metadata: content.map(|content| RecordingMetadata::parse(&content).summary()),
         })
     };

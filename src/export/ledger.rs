@@ -19,6 +19,7 @@ mod claiming;
 mod cleared;
 mod dismissal;
 mod doomed;
+mod holding;
 mod indexing;
 mod inventory;
 mod kept_events;

@@ -39,8 +39,8 @@ use crate::recording::DocumentId;
 use crate::store::holds::{self, Case};
 
 pub(super) use files::BackupCleared;
-pub use policy::RetentionPolicy;
 pub(super) use policy::counted_from;
+pub use policy::{RetentionKeeps, RetentionPolicy};
 
 /// Removes files of chunks from the vaults.
 #[derive(Clone)]
@@ -173,7 +173,7 @@ impl Removals {
         if !self.suffices(ground, &found.entry) {
             return Ok(Removal::NotDue);
         }
-        let cases = self.ledger.holds().on(&found.entry.chunk).await?;
+        let cases = self.ledger.cases_on(&found.entry).await?;
         let has_begun = matches!(found.entry.state, ChunkState::Removing { .. });
         if !cases.is_empty() && !has_begun {
             return Ok(Removal::Held {
@@ -263,7 +263,7 @@ impl Removals {
         let fence = Fence::new(&self.ledger, claim);
         loop {
             self.ledger.ensure_time(claim).await?;
-            let cases = self.ledger.holds().on(&entry.chunk).await?;
+            let cases = self.ledger.cases_on(entry).await?;
             if !cases.is_empty() {
                 return Ok(Removed::Held(cases));
             }

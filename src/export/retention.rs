@@ -16,7 +16,7 @@ use crate::recording::DocumentId;
 use crate::store::audit::{AuditAction, Operator};
 use crate::store::holds::Case;
 
-pub use super::removal::{Removal, RetentionPolicy};
+pub use super::removal::{Removal, RetentionKeeps, RetentionPolicy};
 
 /// Chunks that are removed concurrently.
 const AT_ONCE: usize = 8;
@@ -45,6 +45,8 @@ pub struct PastPolicy {
 pub struct RetentionPlan {
     /// Oldest first.
     pub copies: Vec<PastPolicy>,
+    /// Chunks that were removed before, and whose people are still to be dropped.
+    pub with_people: Vec<DocumentId>,
     /// Chunks whose entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
 }
@@ -53,6 +55,8 @@ pub struct RetentionPlan {
 #[derive(Debug)]
 pub struct AppliedRetention {
     pub removals: Vec<(DocumentId, Removal)>,
+    /// Removed chunks whose people are still to be dropped.
+    pub with_people: Vec<DocumentId>,
     /// Chunks whose entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
 }
@@ -77,11 +81,10 @@ impl Retention {
     /// # Errors
     /// When the ledger fails.
     pub async fn plan(&self) -> Result<RetentionPlan, LedgerError> {
-        let holds = self.ledger.holds();
-        let past = self.past_entries().await?;
+        let (past, with_people) = self.past_entries().await?;
         let mut copies = Vec::new();
         for entry in past.found {
-            let cases = holds.on(&entry.chunk).await?;
+            let cases = self.ledger.cases_on(&entry).await?;
             copies.push(PastPolicy {
                 counted_from: counted_from(&entry),
                 past_at: self.policy.past_at(&entry),
@@ -91,6 +94,7 @@ impl Retention {
         }
         Ok(RetentionPlan {
             copies,
+            with_people,
             unreadable: past.unreadable,
         })
     }
@@ -100,7 +104,7 @@ impl Retention {
     /// # Errors
     /// When the ledger cannot be listed.
     pub async fn apply(&self, operator: &Operator) -> Result<AppliedRetention, LedgerError> {
-        let past = self.past_entries().await?;
+        let (past, mut with_people) = self.past_entries().await?;
         let detail = operator.sign(serde_json::json!({"pastPolicy": past.found.len()}));
         self.ledger
             .audit_operator(AuditAction::RetentionApplied, "vault", detail)
@@ -110,8 +114,17 @@ impl Retention {
             let removal = Box::pin(self.remove(&id)).await;
             (id, removal)
         });
+        let removals: Vec<(DocumentId, Removal)> = removals.buffered(AT_ONCE).collect().await;
+        if self.policy.keeps == RetentionKeeps::Digests {
+            let is_removed = |removal: &Removal| {
+                matches!(removal, Removal::Removed | Removal::FinishedByAnother)
+            };
+            let removed = removals.iter().filter(|(_, removal)| is_removed(removal));
+            with_people.extend(removed.map(|(id, _)| id.clone()));
+        }
         Ok(AppliedRetention {
-            removals: removals.buffered(AT_ONCE).collect().await,
+            removals,
+            with_people,
             unreadable: past.unreadable,
         })
     }
@@ -122,11 +135,19 @@ impl Retention {
         Box::pin(removing).await
     }
 
-    async fn past_entries(&self) -> Result<Entries, LedgerError> {
+    /// The copies to remove, oldest first, and the removed chunks whose people are still to be dropped.
+    async fn past_entries(&self) -> Result<(Entries, Vec<DocumentId>), LedgerError> {
         let now = self.clock.now();
-        let is_past = |entry: &LedgerEntry| self.policy.concerns(entry, now);
-        let mut past = self.ledger.entries(is_past).await?;
+        let is_due = |entry: &LedgerEntry| {
+            self.policy.concerns(entry, now) || self.policy.drops_people_of(entry, now)
+        };
+        let mut past = self.ledger.entries(is_due).await?;
         past.found.sort_by_key(|entry| self.policy.past_at(entry));
-        Ok(past)
+        let with_people = past
+            .found
+            .extract_if(.., |entry| !self.policy.concerns(entry, now))
+            .map(|entry| entry.chunk.document_id)
+            .collect();
+        Ok((past, with_people))
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tower::ServiceExt as _;
 
 use super::invocation::{Invocation, InvocationResponse};
+use super::principal;
 use super::problem::Problem;
 
 /// The largest response of our own routes that an envelope carries.
@@ -26,12 +27,15 @@ const NOT_IN_A_URL: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 /// The caller's headers that our routes read.
-const READ_HEADERS: [HeaderName; 17] = [
+const READ_HEADERS: [HeaderName; 20] = [
     header::IF_NONE_MATCH,
     header::AUTHORIZATION,
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("x-functions-key"),
-    HeaderName::from_static("x-ms-client-principal-name"),
+    HeaderName::from_static(principal::CLAIMS),
+    HeaderName::from_static(principal::NAME),
+    HeaderName::from_static(principal::ID),
+    HeaderName::from_static(principal::CLAIMED_NAME),
     HeaderName::from_static("aeg-event-type"),
     HeaderName::from_static("webhook-request-origin"),
     HeaderName::from_static("webhook-request-rate"),

@@ -23,7 +23,7 @@ const ANYTHING: [&str; 5] = [
     "/api/vault/",
 ];
 /// Parameters by the route of a GET. The other routes have none.
-const PARAMETERS: [(&str, &[&str]); 5] = [
+const PARAMETERS: [(&str, &[&str]); 6] = [
     (
         "/api/recordings",
         &["state", "conversation", "continuation", "top"],
@@ -47,6 +47,7 @@ const PARAMETERS: [(&str, &[&str]); 5] = [
         "/api/vault/recordings/{recording_id}/evidence",
         &["timeZone"],
     ),
+    ("/api/vault/evidence", &["recordings", "timeZone"]),
     ("/api/vault/days", &["from", "to"]),
     ("/api/vault/deadlines", &["hours"]),
 ];

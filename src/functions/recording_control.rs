@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::http_envelope;
 use super::invocation::InvocationResponse;
+use super::principal::Caller;
 use super::problem::Problem;
 use crate::app::App;
 use crate::control::observe;
@@ -72,15 +73,16 @@ pub async fn invoke(State(routes): State<Router>, body: Bytes) -> InvocationResp
 )]
 pub(crate) async fn start(
     State(app): State<Arc<App>>,
+    caller: Caller,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let mut start = Start::parse(&body?, app.control.api_version())?;
-    start.started_by = start.started_by.or_else(|| principal(&headers));
-    let view = app
-        .control
-        .start(&start, request_id(&headers), &requester(&headers))
-        .await?;
+    start.started_by = start.started_by.or_else(|| caller.name());
+    let by = Requester::Api {
+        principal: caller.principal,
+    };
+    let view = app.control.start(&start, request_id(&headers), &by).await?;
     Ok(Json(RecordingAnswer::from(view)).into_response())
 }
 
@@ -196,7 +198,7 @@ pub struct PauseRecording {
 pub(crate) async fn pause(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
     let id = recording_id(&id)?;
@@ -218,7 +220,9 @@ pub(crate) async fn pause(
         .transpose();
     let resume_after =
         resume_after.map_err(|message| Problem::invalid(Some("resumeAfter"), message))?;
-    let by = requester(&headers);
+    let by = Requester::Api {
+        principal: caller.principal,
+    };
     let view = app.control.pause(&id, resume_after, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
@@ -236,9 +240,14 @@ pub(crate) async fn pause(
 pub(crate) async fn resume(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<(StatusCode, Json<RecordingAnswer>), Problem> {
-    let (id, by) = (recording_id(&id)?, requester(&headers));
+    let (id, by) = (
+        recording_id(&id)?,
+        Requester::Api {
+            principal: caller.principal,
+        },
+    );
     let view = app.control.resume(&id, &by).await?;
     Ok((StatusCode::ACCEPTED, Json(view.into())))
 }
@@ -256,27 +265,16 @@ pub(crate) async fn resume(
 pub(crate) async fn stop(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<RecordingAnswer>, Problem> {
-    let (id, by) = (recording_id(&id)?, requester(&headers));
+    let (id, by) = (
+        recording_id(&id)?,
+        Requester::Api {
+            principal: caller.principal,
+        },
+    );
     let outcome = app.control.stop(&id, &by).await?;
     Ok(Json(outcome.into_view().into()))
-}
-
-fn requester(headers: &HeaderMap) -> Requester {
-    Requester::Api {
-        principal: principal(headers),
-    }
-}
-
-/// The caller's name, where App Service's authentication is enabled.
-pub(super) fn principal(headers: &HeaderMap) -> Option<String> {
-    let name = headers
-        .get("x-ms-client-principal-name")?
-        .to_str()
-        .ok()?
-        .trim();
-    (!name.is_empty()).then(|| name.chars().take(256).collect())
 }
 
 /// ACS accepts UUIDs only; a key of another form is converted to one, always the same for the same key.

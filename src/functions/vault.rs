@@ -3,8 +3,8 @@
 //!
 //! | function | routes |
 //! |---|---|
-//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`; the host asks for a function key |
-//! | `VaultActions` | `POST` of the same: actions of an operator; has a key of its own |
+//! | `Vault` | `GET` of `vault/summary`, `recordings`, `chunks`, `days`, `deadlines`, `poison`, `evidence`, `holds`; the host asks for a function key |
+//! | `VaultActions` | `POST` of the same, and of `vault/rights`: actions of an operator; has a key of its own |
 //! | `VaultPlay` | `vault/play/{ticket}`: media, for callers with a ticket |
 //! | `VaultPage` | `vault`: the page |
 
@@ -13,11 +13,14 @@ pub mod acknowledgements;
 pub mod actions;
 mod conditions;
 pub mod evidence;
+pub mod holds;
 pub mod list;
 pub mod media;
 pub mod page;
+pub mod poison;
 mod range;
 pub mod recording;
+pub mod rights;
 
 use std::sync::Arc;
 
@@ -52,20 +55,24 @@ pub fn read_routes() -> Router<Arc<App>> {
         )
         .route("/api/vault/days", get(list::days))
         .route("/api/vault/deadlines", get(list::deadlines))
-        .route("/api/vault/poison", get(list::poison));
+        .route("/api/vault/evidence", get(evidence::of_several))
+        .route("/api/vault/poison", get(poison::list))
+        .route("/api/vault/poison/{sha256}", get(poison::show))
+        .route("/api/vault/holds", get(holds::list));
     finished(routes)
 }
 
 /// Routes of `VaultActions`.
 pub fn action_routes() -> Router<Arc<App>> {
     let routes = Router::new()
+        .route("/api/vault/rights", post(rights::rights))
         .route(
             "/api/vault/recordings/{recording_id}/hold",
-            post(actions::hold),
+            post(holds::hold_recording),
         )
         .route(
             "/api/vault/recordings/{recording_id}/release",
-            post(actions::release),
+            post(holds::release_recording),
         )
         .route(
             "/api/vault/chunks/{document_id}/retry",
@@ -79,6 +86,8 @@ pub fn action_routes() -> Router<Arc<App>> {
             "/api/vault/chunks/{document_id}/verify",
             post(actions::verify),
         )
+        .route("/api/vault/holds", post(holds::add))
+        .route("/api/vault/holds/release", post(holds::release))
         .route("/api/vault/poison/{sha256}/replay", post(actions::replay))
         .route(
             "/api/vault/recordings/{recording_id}/acknowledge",

@@ -55,7 +55,7 @@ impl Delivery<'_> {
     /// recorded is a loss too.
     pub(super) async fn auto_record(&mut self, call: &CallStarted) {
         if let Some(text) = self.is_past(call) {
-            self.logs.push(text);
+            self.report(text);
             return;
         }
         let started = match &self.intake.auto_record {
@@ -77,7 +77,7 @@ impl Delivery<'_> {
                 text
             }
         };
-        self.logs.push(text);
+        self.report(text);
     }
 
     /// Why a call is not recorded although the policy might: a recording must not start long after its call did.
@@ -105,10 +105,8 @@ impl Delivery<'_> {
             .call_ended(call.server_call_id.as_str(), at)
             .await
         {
-            Ok(Some(id)) => self.logs.push(format!("The call of recording {id} ended")),
-            Ok(None) => self
-                .logs
-                .push("A call ended that this app did not record".to_owned()),
+            Ok(Some(id)) => self.report(format!("The call of recording {id} ended")),
+            Ok(None) => self.report("A call ended that this app did not record".to_owned()),
             // The sweep asks ACS about running recordings, and closes it then.
             Err(error) => {
                 warn!(error = %ErrorChain(&error), "Could not register the end of a call");

@@ -46,7 +46,7 @@ impl Delivery<'_> {
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
             warn!(event_id = update.event_id, "An event announced no chunk");
-            self.logs.push("The event announced no chunk".to_owned());
+            self.report("The event announced no chunk".to_owned());
         }
         let mut problems = EventProblems::of(&update);
         let chunk_count = update.chunks.len();
@@ -60,7 +60,7 @@ impl Delivery<'_> {
             let ledger = &self.intake.ledger;
             let kept = ledger.keep_event(event, WhyKept::Continued, CHUNKS_AT_ONCE);
             kept.await?;
-            self.logs.push(format!(
+            self.report(format!(
                 "The sweep continues with {} more chunks",
                 chunk_count - CHUNKS_AT_ONCE
             ));
@@ -113,13 +113,13 @@ impl Delivery<'_> {
         match (recorded, logging) {
             (Recorded::Erased, Logging::Each) => {
                 info!(document.id = %id, chunk.index = index, "Chunk `{id}` is not exported: its recording was erased");
-                self.logs.push(format!(
+                self.report(format!(
                     "Chunk {id} is not exported: its recording was erased"
                 ));
             }
             (Recorded::LeftToErasure, _) => {
                 error!(document.id = %id, chunk.index = index, recording.id = recording_id, "Chunk `{id}` belongs to an erased recording, and its export was begun before that was known. Run `recording-vault gdpr erase` again when it is exported.");
-                self.logs.push(format!(
+                self.report(format!(
                     "Chunk {id} belongs to an erased recording, and its export was begun before that was known"
                 ));
             }

@@ -87,9 +87,10 @@ impl OperatorActions {
             return Ok(Acknowledging::Acknowledged { chunks, problems });
         }
         let standing = recorded.assessment(self.catalogue.rules()).standing;
-        Ok(match standing {
-            Standing::Acknowledged => Acknowledging::AlreadyAcknowledged,
-            standing => Acknowledging::NothingToAcknowledge { standing },
+        Ok(if standing == Standing::Acknowledged {
+            Acknowledging::AlreadyAcknowledged
+        } else {
+            Acknowledging::NothingToAcknowledge { standing }
         })
     }
 
@@ -147,7 +148,7 @@ impl OperatorActions {
     fn because(&self, reason: &str, operator: &Operator) -> Acknowledgement {
         Acknowledgement {
             at: self.clock.now(),
-            by: operator.principal().map(str::to_owned),
+            by: operator.label(),
             reason: reason.to_owned(),
         }
     }

@@ -1,6 +1,9 @@
-//! Holds a recording or a call for a case, and releases it.
+//! Holds a recording, a call, a person's recordings or those of a period for a case, and releases them.
 //!
-//! A hold may be placed before its recording is known: it applies as soon as an event announces a chunk of it.
+//! A hold may be placed before its recording is known: it applies as soon as an event announces a chunk of it. The audit
+//! log names a person by a substitute.
+
+mod edge;
 
 use std::fmt;
 
@@ -8,13 +11,18 @@ use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{Operator, OperatorActions};
 use crate::catalogue::CatalogueError;
+use crate::catalogue::covered::Covered;
+use crate::catalogue::person::Person;
 use crate::export::{ChunkState, LedgerEntry};
-use crate::recording::DocumentId;
+use crate::recording::{DocumentId, PersonKey};
 use crate::store::audit::{Actor, AuditAction};
-use crate::store::holds::{Added, Case, CaseTag, Held, Released};
+use crate::store::holds::{Added, Case, CaseTag, Held, HeldPerson, Hold, Released};
+
+pub use edge::{InvalidEdge, PeriodEdge};
 
 /// A requested hold.
 #[derive(Debug, Clone)]
@@ -26,6 +34,55 @@ pub struct HoldRequest {
     pub note: Option<String>,
 }
 
+/// Everything that is held.
+#[derive(Debug)]
+pub struct ListedHolds {
+    pub holds: Vec<ListedHold>,
+    /// Keys of holds that are not readable: what they hold is not deleted.
+    pub unreadable: Vec<String>,
+}
+
+/// A hold, and what it holds now.
+#[derive(Debug)]
+pub struct ListedHold {
+    pub hold: Hold,
+    pub holds_now: HoldsNow,
+}
+
+/// What a hold holds now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HoldsNow {
+    /// Recordings in the register.
+    pub recordings: usize,
+    /// Chunks that are held; not those whose copies are deleted.
+    pub chunks: usize,
+    /// Chunks that count as held because it is not known whether they belong to it.
+    pub uncertain_chunks: usize,
+    /// There are more recordings than were counted.
+    pub is_capped: bool,
+    /// Accounts and entries that may belong to it and are not readable.
+    pub unreadable: usize,
+}
+
+impl HoldsNow {
+    /// Whether nothing that is known belongs to it.
+    pub fn is_nothing(&self) -> bool {
+        self.recordings == 0 && self.chunks == 0 && self.uncertain_chunks == 0
+    }
+
+    fn of(covered: &Covered) -> Self {
+        let entries = covered.entries.iter();
+        Self {
+            recordings: covered.recordings,
+            chunks: entries.filter(|entry| !is_deleted(entry)).count(),
+            uncertain_chunks: covered.uncertain.len(),
+            is_capped: covered.is_capped,
+            unreadable: covered.unreadable.len(),
+        }
+    }
+}
+
 /// A hold that is in force.
 #[derive(Debug)]
 pub struct Holding {
@@ -34,6 +91,12 @@ pub struct Holding {
     pub added: Added,
     /// Known chunks that are held.
     pub chunks: Vec<DocumentId>,
+    /// Chunks that are held because it is not known whether they belong to it.
+    pub uncertain: Vec<DocumentId>,
+    /// More recordings match than were read: whether parts of the others were deleted is unknown.
+    pub is_capped: bool,
+    /// Recordings in the register that match.
+    pub recordings: usize,
     /// Chunks whose copies were deleted before, or are being deleted now: the hold was too late for them.
     pub gone: Vec<DocumentId>,
     /// Chunks whose deletion at ACS began before the hold: whether ACS has them, and keeps them, is unknown.
@@ -72,7 +135,19 @@ impl fmt::Display for DoubtfulHold {
 impl Holding {
     /// Whether everything known is held, and was held before any deletion of it began.
     pub fn is_complete(&self) -> bool {
-        self.gone.is_empty() && self.in_doubt.is_empty() && self.unreadable.is_empty()
+        self.gone.is_empty()
+            && self.in_doubt.is_empty()
+            && self.unreadable.is_empty()
+            && !self.is_capped
+    }
+
+    /// Whether nothing that is known matches: the hold applies to what comes.
+    pub fn matches_nothing(&self) -> bool {
+        self.recordings == 0
+            && self.chunks.is_empty()
+            && self.uncertain.is_empty()
+            && self.in_doubt.is_empty()
+            && self.gone.is_empty()
     }
 
     /// Returns what is not held, or may not be: a sentence for each.
@@ -84,7 +159,16 @@ impl Holding {
         let unreadable = self.unreadable.iter().map(|name| {
             format!("{name} is not readable: whether it belongs to what is held is unknown")
         });
-        gone.chain(in_doubt).chain(unreadable).collect()
+        let capped = self.is_capped.then(|| {
+            format!(
+                "it matches more than {} recordings; whether copies of the others were deleted before is not checked",
+                self.recordings
+            )
+        });
+        gone.chain(in_doubt)
+            .chain(unreadable)
+            .chain(capped)
+            .collect()
     }
 }
 
@@ -111,7 +195,41 @@ pub enum ReleaseOutcome {
 }
 
 impl OperatorActions {
-    /// Holds a recording or a call for a case.
+    /// Returns a person as holds name them: every spelling of an id is one person.
+    ///
+    /// # Errors
+    /// When the key of people's names cannot be read.
+    pub async fn held_person(&self, person: &Person) -> Result<HeldPerson, CatalogueError> {
+        let name = self.catalogue.name_of(person).await?;
+        Ok(HeldPerson::new(name, person.id().to_owned()))
+    }
+
+    /// Returns what a hold holds now, or would.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn holds_now(&self, held: &Held) -> Result<HoldsNow, CatalogueError> {
+        Ok(HoldsNow::of(&self.catalogue.covered_by(held).await?))
+    }
+
+    /// Lists everything that is held, and what each hold holds now.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn holds(&self) -> Result<ListedHolds, CatalogueError> {
+        let all = self.ledger.holds().all().await?;
+        let mut holds = Vec::new();
+        for hold in all.holds {
+            let holds_now = self.holds_now(&hold.held).await?;
+            holds.push(ListedHold { hold, holds_now });
+        }
+        Ok(ListedHolds {
+            holds,
+            unreadable: all.unreadable,
+        })
+    }
+
+    /// Holds a recording, a call, or what a rule matches for a case.
     ///
     /// # Errors
     /// When the storage fails. The hold may be in force then; repeating is harmless.
@@ -127,7 +245,7 @@ impl OperatorActions {
             note,
         } = request;
         let case = Case {
-            by: by.or_else(|| operator.principal().map(str::to_owned)),
+            by: by.or_else(|| operator.label()),
             tag,
             note,
             since: self.clock.now(),
@@ -137,7 +255,7 @@ impl OperatorActions {
         } else {
             let detail = operator.sign(json!({"case": case.tag, "by": case.by}));
             self.ledger
-                .audit_operator(AuditAction::Held, &held.to_string(), detail)
+                .audit_operator(AuditAction::Held, &self.audited_name(&held).await?, detail)
                 .await?;
             self.ledger.holds().add(&held, &case).await?
         };
@@ -152,21 +270,25 @@ impl OperatorActions {
             in_doubt: Vec::new(),
             unreadable: covered.unreadable,
             cases: covered.cases,
+            uncertain: Vec::new(),
+            is_capped: covered.is_capped,
+            recordings: covered.recordings,
         };
         let now = self.clock.now();
         for entry in covered.entries {
-            if is_deleted(&entry) {
-                holding.gone.push(entry.chunk.document_id);
-            } else if let Some(doubt) = doubt_about(&entry, now) {
-                holding.in_doubt.push(doubt);
-            } else {
-                holding.chunks.push(entry.chunk.document_id);
+            if let Some(id) = holding.add_begun(&entry, now) {
+                holding.chunks.push(id);
+            }
+        }
+        for entry in covered.uncertain {
+            if let Some(id) = holding.add_begun(&entry, now) {
+                holding.uncertain.push(id);
             }
         }
         Ok(holding)
     }
 
-    /// Releases a recording or a call from a case; other cases still hold it.
+    /// Releases what is held from a case; other cases still hold it.
     ///
     /// # Errors
     /// When the storage fails. Repeating is harmless.
@@ -176,7 +298,8 @@ impl OperatorActions {
         tag: CaseTag,
         operator: &Operator,
     ) -> Result<Releasing, CatalogueError> {
-        let (subject, detail) = (held.to_string(), operator.sign(json!({"case": tag})));
+        let subject = self.audited_name(&held).await?;
+        let detail = operator.sign(json!({"case": tag}));
         let audit = || {
             let log = self.ledger.audit();
             let auditing = log.append(
@@ -195,7 +318,7 @@ impl OperatorActions {
         };
         let covered = self.catalogue.covered_by(&held).await?;
         // Work that waited for the hold is due with the next sweep.
-        for entry in &covered.entries {
+        for entry in covered.entries.iter().chain(&covered.uncertain) {
             if matches!(entry.state, ChunkState::Exported { .. }) && entry.not_before.is_some() {
                 self.ledger.wake(&entry.chunk.document_id).await?;
             }
@@ -209,9 +332,36 @@ impl OperatorActions {
         })
     }
 
+    /// Returns the name of what is held for the audit log, which outlives an erasure.
+    async fn audited_name(&self, held: &Held) -> Result<String, CatalogueError> {
+        let Held::Matching(rule) = held else {
+            return Ok(held.to_string());
+        };
+        let person = match rule.person().and_then(HeldPerson::id) {
+            None => None,
+            Some(id) => Some(self.ledger.people().pseudonym(&PersonKey::of(id)).await?),
+        };
+        Ok(rule.described(person.as_deref()))
+    }
+
     async fn holds_for(&self, held: &Held, tag: &CaseTag) -> Result<bool, CatalogueError> {
         let cases = self.ledger.holds().cases_of([held.clone()]).await?;
         Ok(cases.iter().any(|case| case.tag == *tag))
+    }
+}
+
+impl Holding {
+    /// Notes a chunk whose deletion began before the hold; returns any other.
+    fn add_begun(&mut self, entry: &LedgerEntry, now: Timestamp) -> Option<DocumentId> {
+        let id = entry.chunk.document_id.clone();
+        if is_deleted(entry) {
+            self.gone.push(id);
+        } else if let Some(doubt) = doubt_about(entry, now) {
+            self.in_doubt.push(doubt);
+        } else {
+            return Some(id);
+        }
+        None
     }
 }
 

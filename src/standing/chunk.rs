@@ -73,9 +73,10 @@ fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
     let doubt = entry.open_anomaly().map(|anomaly| {
         let reason = format!("is doubtful: {anomaly}");
         let part = Assessment::because(Standing::Doubtful, reason, OperatorStep::Accept);
-        match entry.state {
-            ChunkState::Exported { .. } => part.until(entry.expires_at),
-            _ => part,
+        if matches!(entry.state, ChunkState::Exported { .. }) {
+            part.until(entry.expires_at)
+        } else {
+            part
         }
     });
     let parts = [Some(place), cut_short, doubt, disputed(entry)];
@@ -277,9 +278,9 @@ pub(super) mod tests {
 
     #[test]
     fn a_claimed_chunk_is_being_exported() {
-        let claimed = claimed_until(at(EARLY) + Duration::from_secs(60));
+        let claimed = claimed_until(at(EARLY) + Duration::from_mins(1));
         assert_eq!(standing(&claimed, EARLY), Standing::Exporting);
-        let claimed = claimed_until(at(HALF) + Duration::from_secs(60));
+        let claimed = claimed_until(at(HALF) + Duration::from_mins(1));
         assert_eq!(standing(&claimed, HALF), Standing::AtRisk);
     }
 }

@@ -81,33 +81,7 @@ fn of_account(
     }
     let problems = problems(account, chunks);
     let ended_at = match &account.status {
-        RecordingStatus::Running if rules.now.duration_since(account.heard_at) > CONFIRMED_FOR => {
-            let reason = format!(
-                "ACS has not confirmed since {:.0} that it runs; run `recording-vault doctor`",
-                account.heard_at
-            );
-            return Some(Assessment::because(
-                Standing::Unknown,
-                reason,
-                OperatorStep::CheckEvents,
-            ));
-        }
-        RecordingStatus::Running if account.open_pause().is_some() => {
-            let reason = "it is paused";
-            return Some(Assessment::because(
-                Standing::Paused,
-                reason,
-                OperatorStep::Nothing,
-            ));
-        }
-        RecordingStatus::Running => {
-            let reason = "it still runs";
-            return Some(Assessment::because(
-                Standing::Active,
-                reason,
-                OperatorStep::Nothing,
-            ));
-        }
+        RecordingStatus::Running => return Some(running(account, rules)),
         RecordingStatus::Failed { .. } => {
             let part = Assessment {
                 standing: Standing::Failed,
@@ -151,6 +125,22 @@ fn of_account(
         part
     };
     Some(acknowledged_or(account, &problems, part))
+}
+
+fn running(account: &RegisteredRecording, rules: Rules) -> Assessment {
+    if rules.now.duration_since(account.heard_at) > CONFIRMED_FOR {
+        let reason = format!(
+            "ACS has not confirmed since {:.0} that it runs; run `recording-vault doctor`",
+            account.heard_at
+        );
+        return Assessment::because(Standing::Unknown, reason, OperatorStep::CheckEvents);
+    }
+    let (standing, reason) = if account.open_pause().is_some() {
+        (Standing::Paused, "it is paused")
+    } else {
+        (Standing::Active, "it still runs")
+    };
+    Assessment::because(standing, reason, OperatorStep::Nothing)
 }
 
 /// Returns what is wrong with a recording as a whole, whatever happens to its single chunks. Time does not change it.

@@ -6,6 +6,7 @@
 //! audit/<log>/000000000002.json         {"writer", "sequence": 2, "previous": <SHA-256 of document 1, byte for byte>, …}
 //! audit/live/<log>                      a marker, while the log is open
 //! audit/checkpoints/000000000001.json   the ends of all logs; see `audit/checkpoint.rs`
+//! people/, audit-texts/                 names and free text of records, erasable; see `audit/private.rs`
 //! ```
 //! Each process has a log of its own, so no two compete for its end, and what processes write adds up. What is missing of one
 //! log, or a whole log that is gone, shows in the checkpoints; what is missing of those shows where a checkpoint was noted
@@ -20,6 +21,8 @@ mod checkpoint;
 mod container;
 mod name;
 mod operator;
+mod private;
+mod proof;
 mod reading;
 mod record;
 mod stamps;
@@ -34,6 +37,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 
 use self::access::Accesses;
 use self::checkpoint::KnownNewest;
+use self::private::PrivateTexts;
 use self::writer::{Appended, OwnLog};
 use crate::clock::Clock;
 use crate::error_chain::ErrorChain;
@@ -43,7 +47,8 @@ pub use action::AuditAction;
 pub use checkpoint::Checkpointed;
 pub use container::AuditContainer;
 pub use name::{AuditPosition, CheckpointRef, InvalidName, WriterName};
-pub use operator::Operator;
+pub use operator::{Operator, Principal};
+pub use proof::InclusionProof;
 pub use record::{Actor, AuditRecord};
 pub use stamps::{CheckpointStamp, UnstampedCheckpoint};
 pub use verification::AuditReport;
@@ -63,6 +68,7 @@ pub struct AuditLog {
     own: tokio::sync::Mutex<Option<OwnLog>>,
     known: Mutex<KnownNewest>,
     accesses: Mutex<Accesses>,
+    private: PrivateTexts,
     /// The day whose stamp is known to exist.
     stamped_day: Mutex<Option<String>>,
 }
@@ -90,6 +96,7 @@ impl Drop for Batch<'_> {
 impl AuditLog {
     pub fn new(store: Arc<dyn DocumentStore>, clock: Arc<dyn Clock>) -> Self {
         Self {
+            private: PrivateTexts::new(Arc::clone(&store)),
             store,
             clock,
             waiting: Mutex::default(),
@@ -166,6 +173,7 @@ impl AuditLog {
         own: &mut Option<OwnLog>,
         records: &[AuditRecord],
     ) -> Result<AuditPosition, StoreError> {
+        let records = &self.private.seal(records).await?;
         for _ in 0..CLOSINGS_TOLERATED {
             let log = match own {
                 Some(log) => log,

@@ -1,15 +1,22 @@
 //! Holds: what must not be deleted, neither at ACS nor in the vault, and for which case. They decide nothing by themselves:
-//! each deletion asks [`Holds::on`] after its intent is durable and before it acts.
+//! each deletion asks for them (`ChunkLedger::cases_on`) after its intent is durable and before it acts.
 //!
-//! `holds/<sha256 of "recording:<id>" or "call:<id>">.json` in the ledger's storage: what is held, and its cases. A document
-//! whose last case is released stays, empty: the storage removes without a condition, and a case may be added at any time.
+//! ```text
+//! holds/<sha256 of "recording:<id>" or "call:<id>">.json   a recording or call, found by its name
+//! holds/standing/<sha256 of the rule>.json                 a person's recordings, or those of a period; all are read
+//! ```
+//! Each document says what is held, and its cases. A document whose last case is released stays, empty: the storage
+//! removes without a condition, and a case may be added at any time.
 
 mod case;
+mod rule;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
-use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
+use futures::{FutureExt as _, StreamExt as _};
 
 use crate::recording::RecordingChunk;
 use crate::store::document_store::{DocumentStore, StoreError};
@@ -17,8 +24,10 @@ use crate::store::documents::{Decision, DocumentError, Documents};
 use crate::store::index::Count;
 
 pub use case::{Case, CaseTag, Held, Hold, InvalidTag, tags};
+pub use rule::{HeldPerson, HoldRule, InvalidRule, KnownPeople, KnownStart, Match};
 
 const HOLDS: &str = "holds/";
+const STANDING: &str = "holds/standing/";
 const PAGE: usize = 500;
 /// Holds that are read together.
 const AT_ONCE: usize = 16;
@@ -40,6 +49,29 @@ pub enum Released {
     ReleasedBefore { still: Vec<CaseTag> },
     /// The case never held it.
     NotHeld,
+}
+
+/// A standing hold that is in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingHold {
+    pub scope: Scope,
+    pub cases: Vec<Case>,
+}
+
+/// What a standing hold covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    Matching(HoldRule),
+    /// Its document is not readable.
+    Everything,
+}
+
+/// Every hold in force.
+#[derive(Debug, Default)]
+pub struct AllHolds {
+    pub holds: Vec<Hold>,
+    /// Keys of holds that are not readable: what they hold is not deleted.
+    pub unreadable: Vec<String>,
 }
 
 /// All holds in the ledger's storage.
@@ -67,6 +99,8 @@ impl Holds {
                 released: Vec::new(),
             });
             let is_known = document.cases.iter().any(|known| known.tag == case.tag);
+            // The id of a person is removed with the last case.
+            document.held.clone_from(held);
             document.cases.push(case.clone());
             document.released.retain(|tag| *tag != case.tag);
             (!is_known).then_some(document)
@@ -110,15 +144,11 @@ impl Holds {
         Ok(decided.map_err(store_error)?.outcome)
     }
 
-    /// The cases that hold a chunk: by its recording, or by its call under either name. One request while nothing was ever
-    /// held, five more at most.
+    /// The cases that hold a chunk by its recording, or by its call under either name. Standing holds are apart.
     ///
     /// # Errors
     /// When the storage fails or a hold is unreadable: then nothing may be deleted.
-    pub async fn on(&self, chunk: &RecordingChunk) -> Result<Vec<Case>, StoreError> {
-        if !self.is_any().await? {
-            return Ok(Vec::new());
-        }
+    pub async fn cases_by_name(&self, chunk: &RecordingChunk) -> Result<Vec<Case>, StoreError> {
         self.cases_of(Held::covering(chunk)).await
     }
 
@@ -130,10 +160,10 @@ impl Holds {
         Ok(!self.documents.store.list(HOLDS, None, 1).await?.is_empty())
     }
 
-    /// The cases that hold any of these.
+    /// The cases that hold any of these, by their names.
     ///
     /// # Errors
-    /// When the storage fails or a hold is unreadable.
+    /// When the storage fails or a hold is unreadable: then nothing may be deleted.
     pub async fn cases_of(
         &self,
         held: impl IntoIterator<Item = Held, IntoIter: Send>,
@@ -146,43 +176,83 @@ impl Holds {
         Ok(cases)
     }
 
-    /// How many holds are in force; of more than `cap` documents the rest is not looked at.
+    /// The standing holds in force. One that is not readable holds everything.
     ///
     /// # Errors
-    /// When the storage fails or a hold is unreadable.
+    /// When the storage fails: then nothing may be deleted.
+    pub async fn standing(&self) -> Result<Vec<StandingHold>, StoreError> {
+        let AllHolds { holds, unreadable } = self.below(STANDING).await?;
+        let readable = holds.into_iter().filter_map(|hold| match hold.held {
+            Held::Matching(rule) => Some(StandingHold {
+                scope: Scope::Matching(rule),
+                cases: hold.cases,
+            }),
+            Held::RecordingId(_) | Held::CallId(_) => None,
+        });
+        let unreadable = unreadable.iter().map(|key| StandingHold {
+            scope: Scope::Everything,
+            cases: vec![Case::of_unreadable(key)],
+        });
+        Ok(readable.chain(unreadable).collect())
+    }
+
+    /// How many holds are in force, those that are not readable included; of more than `cap` documents the rest is not
+    /// looked at.
+    ///
+    /// # Errors
+    /// When the storage fails.
     pub async fn count(&self, cap: usize) -> Result<Count, StoreError> {
-        let keys = self.documents.store.list(HOLDS, None, cap + 1).await?;
+        let mut keys = self.documents.store.list(HOLDS, None, cap + 1).await?;
         let is_capped = keys.len() > cap;
-        let holds = futures::stream::iter(keys.into_iter().take(cap))
-            .map(|key| async move { self.find(&key).await });
-        let holds: Vec<_> = holds.buffer_unordered(AT_ONCE).try_collect().await?;
-        let in_force = holds.into_iter().flatten();
-        let count = in_force.filter(|hold| !hold.cases.is_empty()).count();
-        Ok(Count { count, is_capped })
+        keys.truncate(cap);
+        let AllHolds { holds, unreadable } = self.read(keys).await?;
+        Ok(Count {
+            count: holds.len() + unreadable.len(),
+            is_capped,
+        })
     }
 
     /// Everything that is held by any case.
     ///
     /// # Errors
-    /// When the storage fails or a hold is unreadable.
-    pub async fn all(&self) -> Result<Vec<Hold>, StoreError> {
-        let mut holds = Vec::new();
+    /// When the storage fails.
+    pub async fn all(&self) -> Result<AllHolds, StoreError> {
+        self.below(HOLDS).await
+    }
+
+    async fn below(&self, prefix: &str) -> Result<AllHolds, StoreError> {
+        let mut all = AllHolds::default();
         let mut after: Option<String> = None;
         loop {
-            let keys = self
-                .documents
-                .store
-                .list(HOLDS, after.as_deref(), PAGE)
-                .await?;
-            for key in &keys {
-                let hold = self.find(key).await?;
-                holds.extend(hold.filter(|hold| !hold.cases.is_empty()));
-            }
+            let store = &self.documents.store;
+            let keys = store.list(prefix, after.as_deref(), PAGE).await?;
+            let is_last = keys.len() < PAGE;
             after = keys.last().cloned();
-            if keys.len() < PAGE {
-                return Ok(holds);
+            let AllHolds { holds, unreadable } = self.read(keys).await?;
+            all.holds.extend(holds);
+            all.unreadable.extend(unreadable);
+            if is_last {
+                return Ok(all);
             }
         }
+    }
+
+    /// The holds in force among these documents.
+    async fn read(&self, keys: Vec<String>) -> Result<AllHolds, StoreError> {
+        let reads = futures::stream::iter(keys).map(|key| async move {
+            let found = self.documents.find::<Hold>(&key).await;
+            (key, found)
+        });
+        let mut reads = reads.buffered(AT_ONCE);
+        let mut all = AllHolds::default();
+        while let Some((key, found)) = reads.next().await {
+            match found {
+                Ok(hold) => all.holds.extend(hold.filter(|hold| !hold.cases.is_empty())),
+                Err(DocumentError::Corrupt { .. }) => all.unreadable.push(key),
+                Err(error) => return Err(store_error(error)),
+            }
+        }
+        Ok(all)
     }
 
     async fn find(&self, key: &str) -> Result<Option<Hold>, StoreError> {
@@ -214,11 +284,16 @@ fn decide_released(
     if !hold.released.contains(tag) {
         hold.released.push(tag.clone());
     }
+    hold.forget_if_released();
     Decision::Write(hold, Released::Released { still })
 }
 
 fn key(held: &Held) -> String {
-    format!("{HOLDS}{}.json", held.digest())
+    let folder = match held {
+        Held::RecordingId(_) | Held::CallId(_) => HOLDS,
+        Held::Matching(_) => STANDING,
+    };
+    format!("{folder}{}.json", held.digest())
 }
 
 /// A deletion handles all of them alike: it must not happen.
@@ -235,232 +310,5 @@ fn store_error(error: DocumentError) -> StoreError {
             key,
             source: "too many others write it at the same time".into(),
         },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recording::chunk::tests::chunk;
-    use crate::store::document_store::Precondition;
-    use crate::vault::memory::MemoryDocumentStore;
-    use bytes::Bytes;
-    use jiff::Timestamp;
-
-    fn holds() -> (Holds, Arc<MemoryDocumentStore>) {
-        let store = Arc::new(MemoryDocumentStore::default());
-        (Holds::new(store.clone()), store)
-    }
-
-    fn recording(id: &str) -> Held {
-        Held::RecordingId(id.parse().unwrap())
-    }
-
-    fn call(id: &str) -> Held {
-        Held::CallId(id.parse().unwrap())
-    }
-
-    fn case(tag: &str) -> Case {
-        Case {
-            tag: tag.parse().unwrap(),
-            by: None,
-            note: None,
-            since: Timestamp::UNIX_EPOCH,
-        }
-    }
-
-    fn unaudited<'a>() -> BoxFuture<'a, Result<(), StoreError>> {
-        futures::future::ready(Ok(())).boxed()
-    }
-
-    #[tokio::test]
-    async fn a_chunk_that_names_no_recording_is_held_by_what_it_is_filed_under() {
-        let (holds, _) = holds();
-        let chunk = RecordingChunk {
-            recording_id: None,
-            ..known()
-        };
-        holds
-            .add(&Held::RecordingId(chunk.filed_under()), &case("a"))
-            .await
-            .unwrap();
-        assert_eq!(holds.on(&chunk).await.unwrap().len(), 1);
-        assert_eq!(chunk.filed_under().as_str(), "call c");
-    }
-
-    fn known() -> RecordingChunk {
-        RecordingChunk {
-            recording_id: "r".parse().ok(),
-            call_id: "c".parse().ok(),
-            server_call_id: "s".parse().ok(),
-            ..chunk()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_chunk_is_held_by_its_recording_and_by_either_name_of_its_call() {
-        for held in [recording("r"), call("c"), call("s")] {
-            let (holds, _) = holds();
-            assert!(holds.on(&known()).await.unwrap().is_empty());
-            assert_eq!(holds.add(&held, &case("A-1")).await.unwrap(), Added::Added);
-            assert_eq!(holds.on(&known()).await.unwrap(), [case("A-1")], "{held}");
-            assert!(held.covers(&known()));
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_of_another_recording_and_another_call_is_not_held() {
-        let (holds, _) = holds();
-        // A call of the recording's name is not the recording.
-        for held in [recording("c"), call("r"), recording("other"), call("other")] {
-            holds.add(&held, &case("A-1")).await.unwrap();
-            assert!(!held.covers(&known()));
-        }
-        assert!(holds.on(&known()).await.unwrap().is_empty());
-        assert!(
-            holds.on(&chunk()).await.unwrap().is_empty(),
-            "a chunk of which nothing is known"
-        );
-    }
-
-    #[tokio::test]
-    async fn it_is_held_until_the_last_case_is_released() {
-        let (holds, _) = holds();
-        for tag in ["A-1", "B-2"] {
-            holds.add(&recording("r"), &case(tag)).await.unwrap();
-        }
-        let still = vec!["B-2".parse().unwrap()];
-        let release = async |tag: &str| {
-            holds
-                .release(&recording("r"), &tag.parse().unwrap(), unaudited)
-                .await
-                .unwrap()
-        };
-        assert_eq!(
-            release("A-1").await,
-            Released::Released {
-                still: still.clone()
-            }
-        );
-        assert_eq!(release("A-1").await, Released::ReleasedBefore { still });
-        assert_eq!(release("C-3").await, Released::NotHeld);
-        assert_eq!(holds.on(&known()).await.unwrap(), [case("B-2")]);
-        assert_eq!(
-            release("B-2").await,
-            Released::Released { still: Vec::new() }
-        );
-        assert!(
-            holds.on(&known()).await.unwrap().is_empty() && holds.all().await.unwrap().is_empty()
-        );
-    }
-
-    #[tokio::test]
-    async fn a_hold_by_the_name_a_recording_was_filed_under_outlasts_the_event_that_names_it() {
-        let announced = RecordingChunk {
-            recording_id: None,
-            call_id: None,
-            ..known()
-        };
-        let with_call = RecordingChunk {
-            recording_id: None,
-            ..known()
-        };
-        for before in [announced, with_call] {
-            let (holds, _) = holds();
-            let held = Held::RecordingId(before.filed_under());
-            holds.add(&held, &case("A-1")).await.unwrap();
-            let mut after = before;
-            after.absorb(&known());
-            assert_eq!(after.filed_under().as_str(), "r");
-            assert_eq!(holds.on(&after).await.unwrap(), [case("A-1")], "{held}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_release_leaves_a_hold_that_was_added_after_another_release() {
-        let (holds, _) = holds();
-        let (held, tag) = (recording("r"), "A-1".parse().unwrap());
-        holds.add(&held, &case("A-1")).await.unwrap();
-        let newer = Case {
-            since: Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_secs(1),
-            ..case("A-1")
-        };
-        let mut audits = 0;
-        // While the first release is audited, another one takes effect, and the case is added again.
-        let released = holds.release(&held, &tag, || {
-            audits += 1;
-            async {
-                holds.release(&held, &tag, unaudited).await?;
-                holds.add(&held, &newer).await.map(drop)
-            }
-            .boxed()
-        });
-        let still = vec![tag.clone()];
-        assert_eq!(released.await.unwrap(), Released::ReleasedBefore { still });
-        assert_eq!(
-            holds.on(&known()).await.unwrap(),
-            std::slice::from_ref(&newer)
-        );
-        assert_eq!(audits, 1);
-    }
-
-    #[tokio::test]
-    async fn a_release_of_what_is_not_held_is_not_audited() {
-        let (holds, _) = holds();
-        let (held, tag) = (recording("r"), "A-1".parse().unwrap());
-        let audit = || panic!("nothing is released");
-        let released = holds.release(&held, &tag, audit).await.unwrap();
-        assert_eq!(released, Released::NotHeld);
-    }
-
-    #[tokio::test]
-    async fn a_case_that_is_added_again_stays_as_it_was_said_first() {
-        let (holds, _) = holds();
-        let first = Case {
-            by: Some("legal".to_owned()),
-            ..case("A-1")
-        };
-        holds.add(&call("c"), &first).await.unwrap();
-        assert_eq!(
-            holds.add(&call("c"), &case("A-1")).await.unwrap(),
-            Added::AlreadyHeld
-        );
-        assert_eq!(
-            holds.all().await.unwrap(),
-            [Hold {
-                held: call("c"),
-                cases: vec![first],
-                released: Vec::new(),
-            }]
-        );
-    }
-
-    #[tokio::test]
-    async fn of_cases_added_at_once_none_is_lost() {
-        let (holds, _) = holds();
-        let cases: Vec<Case> = (0..8).map(|number| case(&number.to_string())).collect();
-        let held = recording("r");
-        let added =
-            futures::future::join_all(cases.iter().map(|case| holds.add(&held, case))).await;
-        assert!(
-            added
-                .into_iter()
-                .all(|added| added.unwrap() == Added::Added)
-        );
-        assert_eq!(holds.on(&known()).await.unwrap().len(), cases.len());
-    }
-
-    #[tokio::test]
-    async fn a_hold_that_is_not_readable_is_an_error_and_not_no_hold() {
-        let (holds, store) = holds();
-        store
-            .put(
-                &key(&recording("r")),
-                Bytes::from_static(b"{"),
-                Precondition::Absent,
-            )
-            .await
-            .unwrap();
-        assert!(holds.on(&known()).await.is_err());
     }
 }

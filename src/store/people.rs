@@ -26,6 +26,16 @@ impl fmt::Display for PersonHash {
     }
 }
 
+/// An operator's name, as the audit log refers to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OperatorHash(Sha256Digest);
+
+impl fmt::Display for OperatorHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// Names people. The key is generated once and kept in the ledger's storage, so that all instances have the same.
 pub struct People {
     store: Arc<dyn DocumentStore>,
@@ -45,7 +55,7 @@ impl People {
     /// # Errors
     /// When the key cannot be read or made.
     pub async fn hash(&self, person: &PersonKey) -> Result<PersonHash, StoreError> {
-        let digest = self.signed("index", person).await?;
+        let digest = self.signed("index", person.as_str()).await?;
         Ok(PersonHash(Sha256Digest::from_bytes(digest)))
     }
 
@@ -54,14 +64,24 @@ impl People {
     /// # Errors
     /// When the key cannot be read or made.
     pub async fn pseudonym(&self, person: &PersonKey) -> Result<String, StoreError> {
-        let digest = self.signed("person", person).await?;
+        let digest = self.signed("person", person.as_str()).await?;
         Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
     }
 
-    async fn signed(&self, purpose: &str, person: &PersonKey) -> Result<[u8; 32], StoreError> {
+    /// How the audit log refers to an operator.
+    ///
+    /// # Errors
+    /// When the key cannot be read or made.
+    pub async fn operator(&self, name: &str) -> Result<OperatorHash, StoreError> {
+        let name = name.trim().to_lowercase();
+        let digest = self.signed("operator", &name).await?;
+        Ok(OperatorHash(Sha256Digest::from_bytes(digest)))
+    }
+
+    async fn signed(&self, purpose: &str, name: &str) -> Result<[u8; 32], StoreError> {
         let make = || keys::key(&*self.store, PERSON_KEY);
         let key = self.key.get_or_try_init(make).await?;
-        let mac = key.mac(purpose, person.as_str());
+        let mac = key.mac(purpose, name);
         Ok(mac.finalize().into_bytes().into())
     }
 }

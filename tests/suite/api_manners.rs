@@ -24,6 +24,7 @@ fn with(path: &str, body: Value, status: u16, part: &'static str) -> Mistake {
     ("POST", path.to_owned(), Some(body), status, part)
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of requests")]
 fn of_queries() -> Vec<Mistake> {
     vec![
         at(
@@ -176,6 +177,7 @@ fn of_queries() -> Vec<Mistake> {
     ]
 }
 
+#[expect(clippy::too_many_lines, reason = "a table of requests")]
 fn of_bodies() -> Vec<Mistake> {
     let pause = format!("/recordings/{NO_RECORDING}/pause");
     let hold = format!("/vault/recordings/{NO_RECORDING}/hold");

@@ -300,22 +300,80 @@ async fn who_plays_and_downloads_is_in_the_log_once_for_each_of_them() {
     assert_eq!(
         by_of("played"),
         [
-            json!({"through": "api", "by": by.1}),
+            json!({"through": "api", "claimedBy": by.1}),
             json!({"through": "ticket"})
         ]
     );
     assert_eq!(
         by_of("downloaded"),
         [
-            json!({"through": "api", "by": by.1}),
-            json!({"through": "api", "by": by.1, "file": "metadata"})
+            json!({"through": "api", "claimedBy": by.1}),
+            json!({"through": "api", "claimedBy": by.1, "file": "metadata"})
         ]
     );
     let tickets = by_of("ticketIssued");
     assert_eq!(
-        (tickets.len(), &tickets[0]["by"]),
+        (tickets.len(), &tickets[0]["claimedBy"]),
         (1, &json!(by.1)),
         "{tickets:?}"
     );
+    assert_eq!(shell.verify().0, Some(0));
+}
+
+#[tokio::test]
+async fn an_entry_that_was_put_back_to_an_earlier_one_is_found() {
+    let shell = Shell::new().await;
+    let entry = shell.entry(&shell.id);
+    let whole = std::fs::read(&entry).expect("it is there");
+    // As it was before the deletion at ACS.
+    let mut before: Value = serde_json::from_slice(&whole).expect("it is JSON");
+    before["state"]["name"] = "exported".into();
+    let audited = before["audited"].as_array_mut().expect("it is a list");
+    audited.pop().expect("its deletion was recorded last");
+    std::fs::write(&entry, before.to_string()).expect("the folder is ours");
+    shell.assert_found("and no marker leads to it");
+    std::fs::write(&entry, &whole).expect("the folder is ours");
+    assert_eq!(shell.verify().0, Some(0), "as it was");
+
+    // As it was before an erasure, which leaves the chunk as removed.
+    let document = shell.world.ledger_entry(&shell.id);
+    let person = document["metadata"]["participants"][0]["id"].as_str();
+    let person = person.expect("it has participants").to_owned();
+    let erased = shell.run(&["gdpr", "erase", &person, "--reason", "asked for", "--yes"]);
+    assert!(erased.status.success(), "{erased:?}");
+    assert_eq!(shell.verify().0, Some(0), "an erasure is no tampering");
+    std::fs::write(&entry, &whole).expect("the folder is ours");
+    shell.assert_found("it was put back to an earlier one");
+}
+
+#[tokio::test]
+async fn names_and_reasons_are_erased_and_the_log_stays_whole() {
+    let shell = Shell::new().await;
+    let hold = ["hold", "add", "--recording", "r-1", "--case", "A-1"];
+    let held = shell.run(&[&hold[..], &["--by", "ada@example.com"]].concat());
+    assert!(held.status.success(), "{held:?}");
+    let has = |text: &str, folder: &str| {
+        let files = files_by_path(&shell.ledger().join(folder));
+        files
+            .values()
+            .any(|content| String::from_utf8_lossy(content).contains(text))
+    };
+    assert!(!has("ada@example.com", "audit"), "the chain has no name");
+    assert!(has("ada@example.com", "people"));
+    let shown = || {
+        let output = shell.run(&["audit", "show", "r-1"]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(
+        shown().contains("ada@example.com at the shell"),
+        "{}",
+        shown()
+    );
+
+    let reason = ["--reason", "left the company", "--yes"];
+    let erased = shell.run(&[&["gdpr", "erase", "Ada@example.com"][..], &reason].concat());
+    assert!(erased.status.success(), "{erased:?}");
+    assert!(!has("ada@example.com", "people"));
+    assert!(shown().contains("(erased) at the shell"), "{}", shown());
     assert_eq!(shell.verify().0, Some(0));
 }

@@ -41,7 +41,8 @@ async fn vault() -> Durable {
         .await
     );
     // Its media is no media.
-    let accepted = durable.ledger().accept(&chunk.document_id, &Operator::Shell);
+    let ledger = durable.ledger();
+    let accepted = ledger.accept(&chunk.document_id, &Operator::Shell);
     accepted.await.expect("the ledger works");
     let now = chunk.event_time.expect("a test's event has a time");
     let change = |account: &mut RegisteredRecording| {

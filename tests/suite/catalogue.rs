@@ -249,7 +249,7 @@ async fn no_fault_at_any_call_leaves_a_recording_out_of_the_list_or_in_it_twice(
 }
 
 /// The account of chunks, as events announced them, with what is told of people.
-async fn announced(durable: &Durable, chunks: &[RecordingChunk]) {
+pub(crate) async fn announced(durable: &Durable, chunks: &[RecordingChunk]) {
     let register = durable.register(&Plan::calm());
     for chunk in chunks {
         let (index, document) = (chunk.index, chunk.document_id.clone());

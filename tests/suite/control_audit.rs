@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::support::audit::revealed;
 use crate::support::world::{World, json_answer};
 
 const KEY: &str = "the bot's key";
@@ -20,6 +21,7 @@ fn records(world: &World) -> Vec<Value> {
             let subject = record["subject"].as_str().unwrap_or_default();
             subject.starts_with("recording ")
         })
+        .map(|record| revealed(world, record))
         .collect();
     records.sort_by_key(|record| record["at"].to_string());
     records

@@ -118,6 +118,7 @@ async fn nobody() -> String {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one run, looked at from all sides")]
 async fn where_all_is_well_it_says_so_and_leaves_no_trace() {
     let world = World::new().await;
     let new = run(world.settings(), &["doctor", "--url", &world.host.url()]).await;

@@ -226,3 +226,154 @@ async fn the_api_streams_the_same_package() {
         (400, &json!("timeZone"))
     );
 }
+
+#[tokio::test]
+async fn one_package_has_several_recordings_and_lists_those_that_are_missing() {
+    let (world, id, _) = exported().await;
+    let url = format!(
+        "{}/api/vault/evidence?recordings={id},nobody,{id}&timeZone=Europe/Berlin",
+        world.handler_url().await
+    );
+    let answer = world.client.get(url).send().await;
+    let answer = answer.expect("the handler answers");
+    assert_eq!(answer.status(), 200);
+    let package = answer.bytes().await.expect("the package is complete");
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("evidence.zip");
+    fs::write(&to, package).expect("it can be written");
+    let unpacked = unpack(&to);
+    assert!(unpacked.path().join("0001/recording.json").is_file());
+    assert!(
+        !unpacked.path().join("0002").exists(),
+        "each recording once"
+    );
+    let problems = fs::read_to_string(unpacked.path().join("PROBLEMS.txt"));
+    let problems = problems.expect("what is missing is listed");
+    assert!(problems.contains("`nobody`"), "{problems}");
+    let (code, said) = verify(unpacked.path());
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("INCOMPLETE"), "{said}");
+
+    let many: Vec<String> = (0..26).map(|number| format!("r{number}")).collect();
+    for (query, target) in [
+        (format!("recordings={}", many.join(",")), "recordings"),
+        ("recordings=a,,b".to_owned(), "recordings"),
+        ("recordings=a&timeZone=Mars/Olympus".to_owned(), "timeZone"),
+    ] {
+        let (status, answer) = world
+            .api("GET", &format!("/vault/evidence?{query}"), None)
+            .await;
+        assert_eq!(
+            (status, &answer["error"]["target"]),
+            (400, &json!(target)),
+            "{query}: {answer}"
+        );
+    }
+}
+
+/// A package of the exported recording, unpacked.
+async fn packed() -> tempfile::TempDir {
+    let (world, id, _) = exported().await;
+    let folder = tempfile::tempdir().expect("there is room for temporary files");
+    let to = folder.path().join("evidence.zip");
+    let to_text = to.display().to_string();
+    let made = run(&world, &["evidence", &id, "--to", &to_text]).await;
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made));
+    unpack(&to)
+}
+
+/// Writes the list of digests again, as somebody would who changed a file.
+fn sum_again(folder: &Path) {
+    let list = fs::read_to_string(folder.join("SHA256SUMS")).expect("it can be read");
+    let lines = list.lines().filter_map(|line| {
+        let (_, name) = line.split_once("  ")?;
+        let content = fs::read(folder.join(name)).ok()?;
+        Some(format!(
+            "{}  {name}\n",
+            hex::encode(Sha256::digest(content))
+        ))
+    });
+    let lines: String = lines.collect();
+    fs::write(folder.join("SHA256SUMS"), lines).expect("it can be written");
+}
+
+fn only_file(folder: &Path) -> PathBuf {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder is there")
+        .map(|entry| entry.expect("it can be listed").path())
+        .collect();
+    files.sort();
+    files.pop().expect("there is a file")
+}
+
+fn logs(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder.join("audit")).expect("the log is in the package");
+    let paths = entries.map(|entry| entry.expect("it can be listed").path());
+    let is_log = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy());
+        name.is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    paths.filter(is_log).collect()
+}
+
+#[tokio::test]
+async fn the_records_of_a_package_are_proved_by_the_audit_log_offline() {
+    let unpacked = packed().await;
+    let folder = unpacked.path();
+    let (code, said) = verify(folder);
+    assert_eq!(code, Some(0), "{said}");
+    let records = fs::read_to_string(folder.join("0001/records.txt")).expect("it is there");
+    let count = records.lines().count();
+    let history = fs::read(folder.join("0001/history.json")).expect("it is there");
+    let history: Vec<Value> = serde_json::from_slice(&history).expect("it is JSON");
+    assert!(count > 4 && count == history.len(), "{records}");
+    assert!(
+        said.contains(&format!("{count} records are in the audit log")),
+        "{said}"
+    );
+    // The digest that a reader compares is the newest checkpoint's.
+    let newest = fs::read(only_file(&folder.join("audit/checkpoints"))).expect("it is there");
+    assert!(
+        said.contains(&hex::encode(Sha256::digest(newest))),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_forged_history_does_not_verify_however_consistently_it_was_forged() {
+    // A record that the log does not have.
+    let unpacked = packed().await;
+    let list = unpacked.path().join("0001/records.txt");
+    let records = fs::read_to_string(&list).expect("it can be read");
+    let forged = records.replacen("\"action\":\"exported\"", "\"action\":\"expired\"", 1);
+    assert_ne!(forged, records);
+    fs::write(&list, &forged).expect("it can be written");
+    sum_again(unpacked.path());
+    let (code, said) = verify(unpacked.path());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("NOT IN THE LOG"), "{said}");
+
+    // The same record forged in the log too: the checkpoint does not agree.
+    for log in logs(unpacked.path()) {
+        for document in fs::read_dir(log).expect("it can be listed") {
+            let path = document.expect("it can be listed").path();
+            let text = fs::read_to_string(&path).expect("it can be read");
+            let text = text.replace("\"action\":\"exported\"", "\"action\":\"expired\"");
+            fs::write(&path, text).expect("it can be written");
+        }
+    }
+    let all = records.replace("\"action\":\"exported\"", "\"action\":\"expired\"");
+    fs::write(&list, all).expect("it can be written");
+    sum_again(unpacked.path());
+    let (code, said) = verify(unpacked.path());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("BROKEN"), "{said}");
+
+    // A document without its way to a checkpoint proves nothing.
+    let unpacked = packed().await;
+    fs::write(unpacked.path().join("audit/segments.txt"), "").expect("it can be written");
+    sum_again(unpacked.path());
+    let (code, said) = verify(unpacked.path());
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("NOT PROVED"), "{said}");
+}

@@ -11,7 +11,7 @@ use utoipa::OpenApi as _;
 use crate::support::world::World;
 
 /// Method, path, function. Paths are written as callers write them.
-const ROUTES: [(&str, &str, &str); 39] = [
+const ROUTES: [(&str, &str, &str); 45] = [
     ("POST", "/api/recordings/callbacks", "RecordingCallbacks"),
     ("POST", "/api/Recordings/Callbacks/", "RecordingCallbacks"),
     ("POST", "/api/recordings", "RecordingControl"),
@@ -56,6 +56,9 @@ const ROUTES: [(&str, &str, &str); 39] = [
     ("GET", "/api/vault/days", "Vault"),
     ("GET", "/api/vault/deadlines", "Vault"),
     ("GET", "/api/vault/poison", "Vault"),
+    ("GET", "/api/vault/poison/{sha256}", "Vault"),
+    ("GET", "/api/vault/evidence", "Vault"),
+    ("POST", "/api/vault/rights", "VaultActions"),
     (
         "POST",
         "/api/vault/chunks/{documentId}/retry",
@@ -86,6 +89,9 @@ const ROUTES: [(&str, &str, &str); 39] = [
         "/api/vault/chunks/{documentId}/acknowledge",
         "VaultActions",
     ),
+    ("GET", "/api/vault/holds", "Vault"),
+    ("POST", "/api/vault/holds", "VaultActions"),
+    ("POST", "/api/vault/holds/release", "VaultActions"),
     ("POST", "/api/vault/poison/{sha256}/dismiss", "VaultActions"),
     (
         "POST",

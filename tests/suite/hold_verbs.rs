@@ -130,6 +130,30 @@ async fn a_hold_of_nothing_or_for_no_case_is_refused() {
             "r",
         ],
         &["hold", "release", "--case", "A-1"],
+        &[
+            "hold", "add", "--case", "A-1", "--call", "c", "--person", "p",
+        ],
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A-1",
+            "--recording",
+            "r",
+            "--from",
+            "2026-03-02",
+        ],
+        &["hold", "add", "--case", "A-1", "--from", "yesterday"],
+        &[
+            "hold",
+            "add",
+            "--case",
+            "A-1",
+            "--from",
+            "2026-03-03",
+            "--to",
+            "2026-03-02",
+        ],
     ] {
         let output = run(&world, arguments);
         assert!(
@@ -137,6 +161,58 @@ async fn a_hold_of_nothing_or_for_no_case_is_refused() {
             "{arguments:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn an_operator_holds_a_person_and_a_period_before_there_is_a_recording() {
+    let world = World::new().await;
+    let person = ["--person", "4:+15550000000"];
+    let add = |what: &[&str]| {
+        let arguments = [&["hold", "add", "--case", "A-1", "--json"], what].concat();
+        run(&world, &arguments)
+    };
+    let output = add(&person);
+    assert!(output.status.success(), "{}", text(&output));
+    assert_eq!(report(&output)["matchesNothing"], json!(true));
+    let output = add(&["--from", "2020-01", "--to", "2020-12-31"]);
+    assert!(output.status.success(), "{}", text(&output));
+
+    let event = world
+        .recording(json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    world.sweep().await;
+    let id = &document_ids(&event)[0];
+    assert_eq!(
+        world.ledger_entry(id)["state"]["name"],
+        "sourceDeleted",
+        "neither the person nor the period is that of this recording"
+    );
+    let output = add(&["--from", "2020-01"]);
+    assert_eq!(report(&output)["chunks"], json!([id]));
+    let listed = text(&run(&world, &["hold", "list"]));
+    for part in [
+        "recordings of 4:+15550000000",
+        "holds nothing that is known yet",
+        "from 2020-01-01T00:00:00Z until 2021-01-01T00:00:00Z",
+        "holds 1 chunk of 1 recording now",
+    ] {
+        assert!(listed.contains(part), "{part} is not in {listed}");
+    }
+    let released = [
+        "hold",
+        "release",
+        "--case",
+        "A-1",
+        "--person",
+        "4:+15550000000",
+    ];
+    let output = run(&world, &released);
+    assert!(
+        text(&output).contains("are no longer held for `A-1`"),
+        "{}",
+        text(&output)
+    );
 }
 
 /// As if a chunk had been recorded long ago.

@@ -38,6 +38,7 @@
 //! | `auto_record` | calls that are recorded without being asked for |
 //! | `legacy_generations` | the versions of 2021, from a start to a deleted or left source |
 //! | `readme` | README's commands, run as written |
+//! | `request_costs` | what a recording costs in requests to the storage |
 //! | `repeated_requests` | a request that the host sends again is the same request |
 //! | `lambda` | the HTTP side under `lambda_http` |
 //! | `media_truth` | exact copies of files that may not be what was recorded |
@@ -51,6 +52,8 @@
 //! | `rebuilding` | entries that are lost or not readable are written again from receipts |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
+//! | `retention_people` | what is kept of people after retention removed their recordings; a fault at any call |
+//! | `rights` | what keys and app roles open, and whom an action is recorded under |
 //! | `sdk_traffic` | our requests to ACS are those of the official SDK |
 //! | `shell_mistakes` | mistakes at the shell say what is wrong; `find` finds what the API finds |
 //! | `shell_settings` | where verbs read settings, how they sign in, and shell manners |
@@ -132,12 +135,16 @@ mod recording_register;
 mod recording_source_contract;
 mod removals;
 mod repeated_requests;
+mod request_costs;
 mod retention;
+mod retention_people;
+mod rights;
 mod schedules;
 mod sdk_traffic;
 mod shell_mistakes;
 mod shell_settings;
 mod source_deletion;
+mod standing_holds;
 mod standings;
 mod storms;
 mod supply_chain;

@@ -9,6 +9,7 @@ use recording_vault::control::files::Files;
 use recording_vault::store::index::{Listed, recording_name};
 use serde_json::{Value, json};
 
+use crate::support::audit::audit_records;
 use crate::support::eventually;
 use crate::support::world::{World, document_ids};
 
@@ -19,7 +20,9 @@ async fn in_browser(scenario: &str, world: &World, mut facts: Value) {
     #[expect(clippy::disallowed_methods, reason = "how xtask tells the tests")]
     let chromium = std::env::var("TEST_CHROMIUM")
         .expect("TEST_CHROMIUM is not set: run the tests by `cargo xtask test`");
-    facts["page"] = format!("{}/api/vault/", world.host.url()).into();
+    if facts["page"].is_null() {
+        facts["page"] = format!("{}/api/vault/", world.host.url()).into();
+    }
     let mut command = tokio::process::Command::new("node");
     command
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/dev/browser/run.mjs"))
@@ -216,17 +219,71 @@ async fn a_recording_is_verified_held_and_released_after_a_question() {
     in_browser("hold", &world, json!({"recordingId": id})).await;
 }
 
-#[tokio::test]
-async fn an_event_that_cannot_be_read_is_fed_in_again() {
-    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+/// An event that cannot be read; gives its SHA-256.
+async fn unreadable_event(world: &World) -> String {
     world.event(&json!({"eventType": "Microsoft.Communication.RecordingFileStatusUpdated", "data": "nothing"})).await;
     let poison = world.poison();
-    let sha256 = poison
-        .keys()
-        .next()
-        .and_then(|name| name.split('.').next())
-        .expect("the event is kept");
+    let name = poison.keys().next().and_then(|name| name.split('.').next());
+    name.expect("the event is kept").to_owned()
+}
+
+#[tokio::test]
+async fn an_event_that_cannot_be_read_is_shown_saved_and_replayed() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let sha256 = unreadable_event(&world).await;
     in_browser("replay", &world, json!({"sha256": sha256})).await;
+}
+
+#[tokio::test]
+async fn what_needs_a_decision_is_accepted_acknowledged_and_dismissed_under_a_name() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let shorter = json!({"chunks": [{"durationMs": 5000, "metadataDurationMs": 60_000}]});
+    let doubtful = world.recording(json!({"call": shorter})).await;
+    world.event(&doubtful).await;
+    let mut failed = world.recording(json!({"format": "wav"})).await;
+    failed["data"]["recordingStorageInfo"]["recordingChunks"][0]["contentLocation"] =
+        "https://evil.example/media".into();
+    world.event(&failed).await;
+    world.sweep().await;
+    let sha256 = unreadable_event(&world).await;
+    let facts = json!({
+        "doubtfulId": recording_id(&doubtful), "failedId": recording_id(&failed), "sha256": sha256,
+    });
+    in_browser("decide", &world, facts).await;
+    let (accepted, lost) = (&document_ids(&doubtful)[0], &document_ids(&failed)[0]);
+    assert!(!world.ledger_entry(accepted)["anomalyAcceptedAt"].is_null());
+    let acknowledged = &world.ledger_entry(lost)["acknowledged"];
+    assert_eq!(acknowledged["by"], "Zoë K (claimed)", "{acknowledged}");
+    assert!(world.poison().is_empty());
+    let records = audit_records(&world, "accepted", accepted);
+    assert_eq!(records[0]["detail"]["claimedBy"], "Zoë K", "{records:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_only_reads_is_offered_no_action() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let keys = functions_host::Keys {
+        host: Some("operator".to_owned()),
+        functions: [("Vault".to_owned(), "reader".to_owned())].into(),
+        ..functions_host::Keys::default()
+    };
+    let host = world.host_with(|options| options.keys = keys).await;
+    let facts = json!({
+        "page": format!("{}/api/vault/", host.url()), "recordingId": id, "reader": "reader", "operator": "operator",
+    });
+    in_browser("readers", &world, facts).await;
+}
+
+#[tokio::test]
+async fn every_screen_and_dialog_works_by_keyboard_alone() {
+    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let call = json!({"chunks": [{"durationMs": 2000}]});
+    let id = made_recording(&world, json!({"format": "wav", "call": call})).await;
+    let sha256 = unreadable_event(&world).await;
+    let facts = json!({"recordingId": id, "sha256": sha256});
+    in_browser("keyboardOnly", &world, facts).await;
 }
 
 #[tokio::test]

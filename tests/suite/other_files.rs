@@ -114,7 +114,7 @@ async fn a_forged_event_after_a_genuine_one_leaves_it_and_its_place_as_they_are(
         PlaceAccepted::AlreadyAccepted
     );
     pipeline.sweep().await;
-    assert_eq!(pipeline.source.model().deleted, [id.clone()]);
+    assert_eq!(pipeline.source.model().deleted, std::slice::from_ref(id));
     assert_eq!(media(&pipeline, 2), Some(content(900, 1)), "it stays");
 }
 
@@ -223,7 +223,7 @@ async fn the_file_of_an_accepted_place_stands_for_the_document() {
     assert!(receipt.media().name().as_str().ends_with(".a.2.wav"));
     pipeline.clock.advance(Duration::from_hours(2));
     pipeline.sweep().await;
-    assert_eq!(pipeline.source.model().deleted, [id.clone()]);
+    assert_eq!(pipeline.source.model().deleted, std::slice::from_ref(id));
     assert!(matches!(
         pipeline.state(id).await,
         ChunkState::SourceDeleted { .. }
@@ -333,7 +333,7 @@ async fn a_place_without_room_spares_the_source_until_a_place_is_accepted() {
     let again = record(&pipeline, &forged("other")).await;
     assert_eq!(again, Recorded::TooManyFiles);
     pipeline.sweep().await;
-    assert_eq!(pipeline.source.model().deleted, [id.clone()]);
+    assert_eq!(pipeline.source.model().deleted, std::slice::from_ref(id));
 }
 
 #[tokio::test(start_paused = true)]
@@ -405,7 +405,7 @@ async fn a_source_is_not_deleted_while_a_longer_form_of_it_is_still_to_be_export
     pipeline.clock.advance(Duration::from_mins(30));
     pipeline.sweep().await;
     assert_eq!(media(&pipeline, 2), Some(content(1900, 2)));
-    assert_eq!(pipeline.source.model().deleted, [id.clone()]);
+    assert_eq!(pipeline.source.model().deleted, std::slice::from_ref(id));
 }
 
 #[tokio::test(start_paused = true)]

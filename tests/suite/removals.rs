@@ -169,7 +169,7 @@ async fn put_into(vault: &MemoryVault, name: &BlobName) {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_given_up_chunk_left_is_removed_the_same_way_and_recorded() {
-    let (durable, chunk, _) = lost_with_remnants().await;
+    let (durable, chunk, _) = Box::pin(lost_with_remnants()).await;
     let removals = durable.removals(&Plan::calm());
     let removal = removals.remove(REQUEST, &chunk.document_id).await;
     assert_eq!(removal, Removal::Removed);
@@ -195,7 +195,7 @@ async fn a_hold_that_meets_the_removal_of_a_given_up_chunk_keeps_what_there_is_o
         let mut number = 0;
         loop {
             let what = format!("{fault:?} at call {number}");
-            let (durable, chunk, _) = lost_with_remnants().await;
+            let (durable, chunk, _) = Box::pin(lost_with_remnants()).await;
             let plan = Plan::at(number, fault);
             let removals = durable.removals(&plan);
             let mut removing = pin!(removals.remove(REQUEST, &chunk.document_id));
@@ -284,7 +284,7 @@ async fn late_in_the_backup_vault() -> (Durable, RecordingChunk) {
 #[tokio::test(start_paused = true)]
 async fn what_came_late_to_the_backup_vault_is_removed_only_while_the_copy_at_home_is_there() {
     for is_at_home in [true, false] {
-        let (durable, _chunk) = late_in_the_backup_vault().await;
+        let (durable, _chunk) = Box::pin(late_in_the_backup_vault()).await;
         if !is_at_home {
             durable.vault.lose_everything();
         }
@@ -361,7 +361,7 @@ async fn a_late_look_that_fails_does_not_spoil_the_report_of_the_sweep() {
     for fault in [Fault::FailBefore, Fault::FailAfter] {
         let mut number = 0;
         loop {
-            let (durable, _chunk) = late_in_the_backup_vault().await;
+            let (durable, _chunk) = Box::pin(late_in_the_backup_vault()).await;
             let plan = Plan::at(number, fault);
             let swept = ExportSweep::new(durable.instance(&plan))
                 .run(budget())

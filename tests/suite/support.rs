@@ -13,6 +13,7 @@ pub mod identity;
 pub mod issuer;
 pub mod open_metrics;
 pub mod pipeline;
+pub mod request_log;
 pub mod simulation;
 pub mod small_disk;
 pub mod world;

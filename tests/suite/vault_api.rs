@@ -473,7 +473,7 @@ async fn what_changes_something_is_refused_unless_actions_are_on() {
     reason = "one scenario, in the order in which it happens"
 )]
 async fn an_operator_holds_verifies_retries_and_replays_and_all_of_it_is_audited() {
-    let world = World::with(&[("OPERATOR_ACTIONS", "on")]).await;
+    let world = World::with(&[("OPERATOR_ACTIONS", "on"), ("WEBSITE_AUTH_ENABLED", "True")]).await;
     let event = archived(&world, &[ANNA]).await;
     let id = &document_ids(&event)[0];
     let recording = only_recording(&world).await["recordingId"]

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::paths;
-use crate::tools::{cargo, cargo_tool, run_cargo, run_command};
+use crate::tools::{self, cargo, cargo_tool, run_cargo, run_command};
 
 const CARGO_DENY: &str = "0.20.2";
 const TYPOS: &str = "1.52.0";
@@ -35,6 +35,8 @@ pub fn run(advisories: bool) -> anyhow::Result<()> {
     )?;
     step("wording");
     crate::prose::run()?;
+    step("prose");
+    tools::lint_prose()?;
     step("spelling");
     let typos = cargo_tool("typos-cli", "typos", TYPOS)?;
     run_command(Command::new(typos).current_dir(paths::root()))?;

@@ -125,6 +125,24 @@ pub fn telephony_bot() -> anyhow::Result<PathBuf> {
     Ok(folder.join("bot.mjs"))
 }
 
+/// Runs a prose linter, textlint with its rules in `dev/prose`, over the documents for people.
+///
+/// # Errors
+/// When it finds something, which it prints, or cannot be installed.
+pub fn lint_prose() -> anyhow::Result<()> {
+    let root = paths::root();
+    let folder = root.join("dev/prose");
+    let linter = folder.join("node_modules/textlint/bin/textlint.js");
+    npm_ci("the prose linter", &folder, &linter)?;
+    let mut lint = Command::new("node");
+    lint.arg(linter)
+        .arg("--config")
+        .arg(folder.join(".textlintrc.json"))
+        .args(["--format", "unix"])
+        .args(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs"]);
+    run_command(lint.current_dir(root))
+}
+
 pub fn is_root() -> bool {
     Command::new("id")
         .arg("-u")

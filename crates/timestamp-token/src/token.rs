@@ -83,32 +83,32 @@ impl Token {
         if outer.content_type != SIGNED_DATA {
             return Err(TokenError::Wrong("is not signed data"));
         }
-        let signed: SignedData = outer.content.decode_as().map_err(&unreadable)?;
-        let inner = &signed.encap_content_info;
+        let signed_data: SignedData = outer.content.decode_as().map_err(&unreadable)?;
+        let inner = &signed_data.encap_content_info;
         if inner.econtent_type != TST_INFO {
             return Err(TokenError::Wrong("has no time"));
         }
-        let content = inner
+        let encapsulated = inner
             .econtent
             .as_ref()
             .ok_or(TokenError::Wrong("has no content"))?;
-        let content = content
+        let octets = encapsulated
             .decode_as::<OctetString>()
             .map_err(&unreadable)?
             .into_bytes();
-        let info = TstInfo::from_der(&content).map_err(&unreadable)?;
-        let [signer] = signed.signer_infos.0.as_slice() else {
+        let stamped = TstInfo::from_der(&octets).map_err(&unreadable)?;
+        let [signer] = signed_data.signer_infos.0.as_slice() else {
             return Err(TokenError::Wrong("has not exactly one signer"));
         };
-        let choices = signed.certificates.iter().flat_map(|set| set.0.iter());
+        let choices = signed_data.certificates.iter().flat_map(|set| set.0.iter());
         let certificates = choices.filter_map(|choice| match choice {
             CertificateChoices::Certificate(certificate) => Some(certificate.clone()),
             CertificateChoices::Other(_) => None,
         });
         Ok(Self {
-            info,
+            info: stamped,
             certificates: certificates.collect(),
-            content: content.into(),
+            content: octets,
             signer: signer.clone(),
         })
     }
@@ -139,8 +139,8 @@ impl Token {
             return Err(TokenError::Wrong("is signed as something else"));
         }
         let digest = signature::digest(self.signer.digest_alg.oid, &self.content)?;
-        let said = self.attribute(MESSAGE_DIGEST)?.decode_as::<OctetString>();
-        if said.map(|said| said.as_bytes() == digest) != Ok(true) {
+        let signed = self.attribute(MESSAGE_DIGEST)?.decode_as::<OctetString>();
+        if !signed.is_ok_and(|signed| signed.as_bytes() == digest) {
             return Err(TokenError::Wrong("was changed after it was signed"));
         }
         self.check_meant(certificate)?;

@@ -124,7 +124,7 @@ impl Eraser {
         }
         // Last: a repeat finds the recording by the account, too.
         let id = &account.recording_id;
-        self.catalogue.register.forget_people(id).await?;
+        self.catalogue.register.clear_people(id).await?;
         Ok(Outcome::Done)
     }
 

@@ -18,8 +18,16 @@ const HOW_TO_VERIFY: &str = "<h2>How to verify this package</h2>\
 <p>Run <code>sh verify.sh</code> in the unpacked folder. It needs <code>sha256sum</code> or <code>openssl</code>, and no network. \
 By hand: <code>sha256sum --check SHA256SUMS</code> compares every file with its digest. Each receipt \
 (<code>…-receipt.….json</code>) was written when the copy was proved; its <code>sha256</code> must be the digest of the file \
-that its <code>name</code> names. <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest. <code>history.json</code> \
-has the audit log's records; <code>recording-vault audit verify</code> checks the log itself.</p>";
+that its <code>name</code> names. <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest. <code>records.txt</code> \
+has the audit log's records of a recording, each with the document of the log that has it (<code>audit/&lt;log&gt;/</code>); \
+the script looks it up there. Names and free text are not in the log itself: \
+records refer to them by <code>person:</code> and <code>text:</code>, and <code>history.json</code> has them in words. Each document has the SHA-256 of the document before it (<code>previous</code>), \
+<code>audit/segments.txt</code> lists which documents lead to which checkpoint, a checkpoint has the SHA-256 of the last \
+document of every log, and each checkpoint that of the checkpoint before. So nobody could change a record without changing the \
+newest checkpoint: compare <code>sha256sum audit/checkpoints/&lt;newest&gt;.json</code> with a digest that was kept elsewhere \
+(receipts have some), or check its time stamp: <code>openssl ts -verify -token_in -in audit/timestamps/&lt;day&gt;-&lt;number&gt;.tst \
+-data audit/checkpoints/&lt;number&gt;.json -CAfile &lt;certificates of the authority&gt;</code>. \
+<code>TIMESTAMP_CA=&lt;file&gt; sh verify.sh</code> does the same. <code>PROBLEMS.txt</code>, if there is one, lists what is missing.</p>";
 
 /// Text that is safe in HTML.
 struct Escaped<T>(T);
@@ -161,7 +169,7 @@ impl Sheet<'_> {
             ("Server call id", text(&row.server_call_id)),
             ("Started", self.optional_time(row.started_at)),
             ("Ended", self.optional_time(row.ended_at)),
-            ("Started by", text(&detail.started_by)),
+            ("Started by", text(&row.started_by)),
             ("Consent", consent(detail)),
             ("Participants", or_none(&participants)),
             ("Held for", or_none(&holds)),

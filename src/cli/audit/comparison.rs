@@ -13,9 +13,10 @@ use recording_vault::export::ledger::{LedgerError, audited_state};
 use recording_vault::export::recheck;
 use recording_vault::export::{ChunkState, ExportReceipt, LedgerEntry};
 use recording_vault::recording::DocumentId;
-use recording_vault::store::audit::CheckpointRef;
+use recording_vault::store::audit::{AuditAction, CheckpointRef};
+use serde_json::Value;
 
-use super::logged::{Fingerprint, LoggedChunks};
+use super::logged::{Fingerprint, Freshness, LoggedChunks};
 use crate::cli::vault_receipts::vault_receipts;
 
 /// Entries and receipts that are read together.
@@ -196,8 +197,38 @@ async fn check_entry(
             entry.state.name()
         ));
     }
+    check_freshness(app, logged, &entry, &mut check).await?;
     check_receipts(app, &entry, &mut check).await;
     Ok(check)
+}
+
+/// An entry may be an earlier one of its chunk, byte for byte: then the log has gone on without it, or it is open and no
+/// marker leads to it.
+async fn check_freshness(
+    app: &App,
+    logged: &LoggedChunks,
+    entry: &LedgerEntry,
+    check: &mut EntryCheck,
+) -> Result<(), LedgerError> {
+    let (id, state) = (&entry.chunk.document_id, entry.state.name());
+    let problem = match logged.freshness(id, &entry.audited) {
+        Freshness::PutBack => Some(format!(
+            "the entry of chunk {id} is {state}, and the log has later states of it: it was put back to an earlier one"
+        )),
+        _ if app.ledger.lacks_marker(id).await? => Some(format!(
+            "the entry of chunk {id} is {state}, and no marker leads to it: it was put back, or its marker was removed"
+        )),
+        Freshness::Unclear if !entry.is_open() => {
+            check.not_checked.push(format!(
+                "the entry of chunk {id} is {state}, and the log has a later state of it: it was put back, or a process \
+                 ended before it wrote that state"
+            ));
+            None
+        }
+        Freshness::Unclear | Freshness::Newest => None,
+    };
+    check.problems.extend(problem);
+    Ok(())
 }
 
 /// Whether the log agrees with the entry.
@@ -208,16 +239,19 @@ async fn is_logged(
 ) -> Result<bool, LedgerError> {
     let id = &entry.chunk.document_id;
     // What is still to be exported claims nothing.
-    let state = match &entry.state {
-        ChunkState::Pending => None,
-        state => {
-            let (action, detail) = audited_state(state);
-            Some(Fingerprint::of(&action, &detail))
-        }
-    };
+    let state = (entry.state != ChunkState::Pending).then(|| {
+        let (action, detail) = audited_state(&entry.state);
+        Fingerprint::of(&action, &detail)
+    });
+    // A chunk that was announced after the erasure of its recording is noted as removed at once.
+    let erased = matches!(&entry.state, ChunkState::Removed { receipt: None, .. })
+        .then(|| Fingerprint::of(&AuditAction::RecordedErased, &Value::Null));
     let says = |logged: &LoggedChunks| match state {
         None => logged.has(id),
-        Some(state) => logged.has_state(id, state),
+        Some(state) => {
+            let mut states = std::iter::once(state).chain(erased);
+            states.any(|state| logged.has_state(id, state))
+        }
     };
     if says(logged) {
         return Ok(true);
@@ -229,7 +263,7 @@ async fn is_logged(
             .iter()
             .filter(|record| record.subject == id.as_str())
         {
-            newer.add(record);
+            newer.add(position, record);
         }
         if says(&newer) {
             return Ok(true);

@@ -7,7 +7,7 @@ use std::fmt;
 use futures::{StreamExt as _, TryStreamExt as _};
 use recording_vault::app::App;
 use recording_vault::catalogue::person::Person;
-use recording_vault::store::audit::{Actor, AuditAction, AuditPosition, AuditRecord};
+use recording_vault::store::audit::{Actor, AuditAction, AuditLog, AuditPosition, AuditRecord};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -47,8 +47,10 @@ pub async fn run(app: &App, what: &str, output: Output) -> anyhow::Result<Exit> 
 
 async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
     let mut subjects = subjects_named(app, what).await?;
+    let audit = app.ledger.audit();
+    let operator = audit.reference_to(what).await?;
     // The chunks of a recording or call: their first records name it.
-    let mut log = app.ledger.audit().documents().boxed();
+    let mut log = audit.documents().boxed();
     while let Some((_, records)) = log.try_next().await? {
         let belonging = records
             .into_iter()
@@ -56,15 +58,17 @@ async fn find(app: &App, what: &str) -> anyhow::Result<Vec<FoundRecord>> {
         subjects.extend(belonging.map(|record| record.subject));
     }
     let mut found = Vec::new();
-    let mut log = app.ledger.audit().documents().boxed();
+    let mut log = audit.documents().boxed();
     while let Some((place, records)) = log.try_next().await? {
-        let wanted =
-            |record: &AuditRecord| subjects.contains(&record.subject) || is_by(record, what);
-        let wanted = records.into_iter().filter(wanted);
-        found.extend(wanted.map(|record| FoundRecord {
-            place: place.clone(),
-            record,
-        }));
+        let wanted = |record: &AuditRecord| {
+            subjects.contains(&record.subject) || AuditLog::names(record, &operator)
+        };
+        for record in records.into_iter().filter(wanted) {
+            found.push(FoundRecord {
+                place: place.clone(),
+                record: audit.reveal(record).await?,
+            });
+        }
     }
     // Each process has a log of its own, and clocks that differ.
     found.sort_by_key(|found| found.record.at);
@@ -84,10 +88,6 @@ async fn subjects_named(app: &App, what: &str) -> anyhow::Result<BTreeSet<String
         subjects.extend(app.catalogue.pseudonyms(&person).await?);
     }
     Ok(subjects)
-}
-
-fn is_by(record: &AuditRecord, name: &str) -> bool {
-    NAMES.iter().any(|member| record.detail[*member] == name)
 }
 
 impl fmt::Display for History {
@@ -148,10 +148,8 @@ fn who(actor: Actor, detail: &Value) -> String {
 
 /// The copy that a record names.
 fn proved(detail: &Value) -> Option<String> {
-    let proof = match &detail["proof"] {
-        Value::Null => detail,
-        proof => proof,
-    };
+    let proof = detail.get("proof").filter(|proof| !proof.is_null());
+    let proof = proof.unwrap_or(detail);
     let (media, sha256) = (proof["media"].as_str()?, proof["sha256"].as_str()?);
     Some(format!("`{media}`, SHA-256 {sha256}"))
 }

@@ -74,7 +74,7 @@ async fn verify(
     let mut log = app
         .ledger
         .audit()
-        .verify_each(|_, record| logged.add(&record))
+        .verify_each(|position, record| logged.add(position, &record))
         .await?;
     let is_empty = log.is_empty();
     let Comparison {

@@ -41,7 +41,7 @@ pub fn calls(begun: &OsStr) -> Vec<CompletionCandidate> {
 pub fn cases(begun: &OsStr) -> Vec<CompletionCandidate> {
     candidates(begun, async |app| {
         let holds = app.ledger.holds().all().await.ok()?;
-        let cases = holds.into_iter().flat_map(|hold| hold.cases);
+        let cases = holds.holds.into_iter().flat_map(|hold| hold.cases);
         Some(cases.map(|case| case.tag.to_string()).collect())
     })
 }

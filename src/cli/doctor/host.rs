@@ -17,9 +17,8 @@ impl Handler {
     /// Checks which functions the host has loaded; the host requires the master key for this.
     pub(super) async fn functions(&self, client: &Client) -> Check {
         let request = self.request(client, Method::GET, "/admin/functions", &[]);
-        let answer = match request.send().await {
-            Err(_) => return Check::not_checked(FUNCTIONS, "the host did not answer"),
-            Ok(answer) => answer,
+        let Ok(answer) = request.send().await else {
+            return Check::not_checked(FUNCTIONS, "the host did not answer");
         };
         match answer.status() {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Check::not_checked(
@@ -52,9 +51,8 @@ impl Handler {
             .request(client, Method::POST, "/runtime/webhooks/eventgrid", &query)
             .header("aeg-event-type", "SubscriptionValidation")
             .json(&event);
-        let answer = match request.send().await {
-            Err(_) => return Check::not_checked(TRIGGER, "the host did not answer"),
-            Ok(answer) => answer,
+        let Ok(answer) = request.send().await else {
+            return Check::not_checked(TRIGGER, "the host did not answer");
         };
         let status = answer.status();
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {

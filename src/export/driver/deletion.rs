@@ -214,14 +214,13 @@ impl ExportDriver {
 
     /// The cases that hold what this deletion would delete.
     pub(super) async fn cases_on(&self, entry: &LedgerEntry) -> Result<Vec<Case>, LedgerError> {
-        let holds = self.ledger.holds();
-        let mut cases = holds.on(&entry.chunk).await?;
+        let mut cases = self.ledger.cases_on(entry).await?;
         // Deleting this location deletes the document of another chunk too.
         if let Ok(location) = self.location_of(entry)
             && let Some(other) = location.other_object()
             && let Some(found) = self.ledger.find(other).await?
         {
-            cases.extend(holds.on(&found.entry.chunk).await?);
+            cases.extend(self.ledger.cases_on(&found.entry).await?);
         }
         Ok(cases)
     }

@@ -74,7 +74,7 @@ impl ExportDriver {
         let settle = |entry: &mut LedgerEntry| {
             if let Some(further) = entry.further_mut(number) {
                 further.state = FurtherState::Proved {
-                    receipt: receipt.clone(),
+                    receipt: Box::new(receipt.clone()),
                 };
             }
             if let Some(metadata) = metadata.clone() {

@@ -22,7 +22,7 @@ impl ExportDriver {
                 info!(document.id = %id, chunk.index = run.entry.chunk.index, size_bytes = media.size_bytes, sha256 = %media.sha256, "Chunk `{id}` is in your own storage");
                 run.proof = ProofAge::ThisDrive;
                 let state = ChunkState::InPlace {
-                    files,
+                    files: *files,
                     seen_at: now,
                 };
                 let note = |entry: &mut LedgerEntry| entry.metadata.clone_from(&metadata);

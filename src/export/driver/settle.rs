@@ -250,17 +250,17 @@ impl ExportDriver {
                 receipt: receipt.clone(),
                 reason: format!("its metadata could not be archived: {reason}"),
             };
-            return self.settle(run, left).await;
+            return Box::pin(self.settle(run, left)).await;
         }
         let now = self.clock.now();
         let note = |entry: &mut LedgerEntry| entry.note_failure(now, reason.to_owned());
-        let ended = self.settle_with(run, state, note).await?;
+        let ended = Box::pin(self.settle_with(run, state, note)).await?;
         // Its marker stays until the end is reported: if this fails, or a kill comes first, the next sweep reports it.
         // Another file may still become the document's file.
         if matches!(ended, Step::Done(_))
             && let Some(found) = run.claim.latest()
             && !found.entry.is_open()
-            && let Err(error) = self.report_end(found).await
+            && let Err(error) = Box::pin(self.report_end(found)).await
         {
             let id = &run.entry.chunk.document_id;
             warn!(document.id = %id, error = %ErrorChain(&error), "The end of chunk `{id}` is reported, but not noted as reported; the next sweep reports it again");

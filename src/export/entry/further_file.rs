@@ -58,7 +58,7 @@ pub enum FurtherState {
     Pending,
     /// In the vault, beside the document's file.
     Proved {
-        receipt: ExportReceipt,
+        receipt: Box<ExportReceipt>,
     },
     /// It could not be read. The document is not lost by that.
     Missing {
@@ -142,7 +142,7 @@ impl FurtherState {
             ChunkState::Exported { receipt }
             | ChunkState::SourceDeleted { receipt, .. }
             | ChunkState::SourceLeft { receipt, .. } => Self::Proved {
-                receipt: receipt.clone(),
+                receipt: Box::new(receipt.clone()),
             },
             ChunkState::Expired { seen_at, reason } => Self::Missing {
                 at: *seen_at,

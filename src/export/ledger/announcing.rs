@@ -129,7 +129,7 @@ impl ChunkLedger {
                 return Ok(Change::Leave(Recorded::Erased));
             }
             // A chunk that was claimed may be in a vault; one that is held is not changed.
-            Some(entry) if entry.claims > 0 || !self.holds().on(&entry.chunk).await?.is_empty() => {
+            Some(entry) if entry.claims > 0 || !self.cases_on(&entry).await?.is_empty() => {
                 return Ok(Change::Leave(Recorded::LeftToErasure));
             }
             Some(mut entry) => {

@@ -92,6 +92,17 @@ impl LedgerEntry {
         })
     }
 
+    /// The keys of the markers of the people that are being dropped from it.
+    fn dropping_markers(&self) -> impl Iterator<Item = String> {
+        let recording = recording_name(&self.chunk.filed_under());
+        let at = self.filed_at();
+        let names = self.dropping.iter();
+        names.map(move |name| {
+            let list = Listed::Participant(*name);
+            list.marker(at, &recording, Some(&self.chunk.document_id))
+        })
+    }
+
     /// The keys of all its markers.
     pub fn markers(&self) -> BTreeSet<String> {
         let recording = recording_name(&self.chunk.filed_under());
@@ -279,15 +290,66 @@ impl ChunkLedger {
     pub async fn forget_people(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
         let changed = self
             .change(document_id, None, |found| {
-                self.decide_forgotten(found).boxed()
+                self.decide_forgotten(found, |_, _| {}).boxed()
             })
             .await?;
         Ok(changed.outcome)
     }
 
+    /// The same, after a retention policy removed the copies of its recording. The entry says so once no marker of the
+    /// people is left.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable. A repeat continues.
+    pub async fn drop_people(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
+        let keep_hashes = |entry: &mut LedgerEntry, before: &LedgerEntry| {
+            if !before.participant_hashes.is_empty() {
+                entry.dropping.clone_from(&before.participant_hashes);
+            }
+        };
+        let forgotten = self
+            .change(document_id, None, |found| {
+                self.decide_forgotten(found, keep_hashes).boxed()
+            })
+            .await?;
+        if !forgotten.outcome {
+            return Ok(false);
+        }
+        let Some(found) = self.find(document_id).await? else {
+            return Ok(true);
+        };
+        // A kill after the write above may have left them.
+        let index = self.index();
+        let seen = index.seen(found.entry.dropping_markers()).await?;
+        index.remove_seen(seen).await?;
+        let dropped = self
+            .change(document_id, None, |found| {
+                futures::future::ready(Ok(self.decide_dropped(found))).boxed()
+            })
+            .await?;
+        Ok(dropped.outcome)
+    }
+
+    fn decide_dropped(&self, found: Option<LedgerEntry>) -> Change<bool> {
+        let Some(mut entry) = found else {
+            return Change::Leave(true);
+        };
+        if entry.is_claimed(self.clock.now()) {
+            return Change::Leave(false);
+        }
+        entry.dropping = Vec::new();
+        entry.people_dropped = true;
+        Change::Write {
+            entry: Box::new(entry),
+            outcome: true,
+            marker: MarkerCheck::Skip,
+        }
+    }
+
     async fn decide_forgotten(
         &self,
         found: Option<LedgerEntry>,
+        note: fn(&mut LedgerEntry, &LedgerEntry),
     ) -> Result<Change<bool>, LedgerError> {
         let Some(before) = found else {
             return Ok(Change::Leave(true));
@@ -310,6 +372,7 @@ impl ChunkLedger {
         entry.metadata = None;
         entry.failures = Vec::new();
         entry.chunk.other = serde_json::Map::new();
+        note(&mut entry, &before);
         if entry == before {
             return Ok(Change::Leave(true));
         }

@@ -385,10 +385,10 @@ mod tests {
 
     #[test]
     fn an_event_that_ends_processes_is_tried_ever_less_often() {
-        let hours = |attempts| delay_after(attempts).as_secs_f64() / 3600.0;
+        let minutes = |attempts| delay_after(attempts).as_secs() / 60;
         assert_eq!(
-            [hours(1), hours(2), hours(4), hours(40)],
-            [0.25, 0.5, 2.0, 6.0]
+            [minutes(1), minutes(2), minutes(4), minutes(40)],
+            [15, 30, 120, 360]
         );
     }
 }

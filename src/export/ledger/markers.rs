@@ -116,6 +116,24 @@ impl ChunkLedger {
         })
     }
 
+    /// Whether an entry is open and has no marker, so that no sweep finds it.
+    ///
+    /// # Errors
+    /// When the storage fails or the entry is unreadable.
+    pub async fn lacks_marker(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
+        let Some(before) = self.find(document_id).await? else {
+            return Ok(false);
+        };
+        let marker = marker_key(&before.entry);
+        if !before.entry.is_open() || self.store.find(&marker).await?.is_some() {
+            return Ok(false);
+        }
+        // A marker is removed after its entry is settled, and one that exists is of this opening.
+        let now = self.find(document_id).await?;
+        Ok(now
+            .is_some_and(|now| now.entry.is_open() && now.entry.openings == before.entry.openings))
+    }
+
     /// Ensures that an open entry has its marker.
     pub(super) async fn put_marker(&self, entry: &LedgerEntry) -> Result<(), StoreError> {
         self.store

@@ -10,6 +10,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{ChunkLedger, DISMISSED, LedgerError, POISON};
@@ -21,6 +22,16 @@ use crate::store::index::Count;
 const MOST_POISON: usize = 10_000;
 /// Other processes keep poison too: it is counted again after this time.
 const COUNTED_FOR: SignedDuration = SignedDuration::from_mins(1);
+
+/// A poison document. It borrows the event: a copy of a large one takes more memory than its request was given.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct KeptPoison<'a> {
+    reason: &'a str,
+    kept_at: Timestamp,
+    sha256: Sha256Digest,
+    event: &'a Value,
+}
 
 /// Result of an erasure among the kept events.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,8 +85,7 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails, or there is no room: the event must then not be acknowledged.
     pub async fn keep_poison(&self, event: &Value, reason: &str) -> Result<(), LedgerError> {
-        let text = event.to_string();
-        let sha256 = Sha256Digest::of(text.as_bytes());
+        let sha256 = Sha256Digest::of(event.to_string().as_bytes());
         if self.is_dismissed(sha256).await? {
             return Ok(());
         }
@@ -87,11 +97,15 @@ impl ChunkLedger {
                 None => Err(LedgerError::PoisonFull { most: MOST_POISON }),
             };
         }
-        let kept = serde_json::json!({
-            "reason": reason, "keptAt": self.clock.now().to_string(), "sha256": sha256.to_string(), "event": event,
-        });
+        let kept = KeptPoison {
+            reason,
+            kept_at: self.clock.now(),
+            sha256,
+            event,
+        };
+        let content = serde_json::to_vec(&kept).expect("it has string keys only");
+        let content = Bytes::from(content);
         // A conflict means that the same event is already kept.
-        let content = Bytes::from(kept.to_string());
         let outcome = self.store.put(&key, content, Precondition::Absent).await?;
         if outcome.is_written() {
             self.poison_room.add_one();

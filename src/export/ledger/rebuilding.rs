@@ -142,7 +142,7 @@ fn further_of(kept: KeptReceipt) -> FurtherFile {
     let mut further = FurtherFile::new(file, kept.recorded_at, kept.recorded_at);
     further.media_kind = layout::media_kind(kept.receipt.media().name());
     further.state = FurtherState::Proved {
-        receipt: kept.receipt,
+        receipt: Box::new(kept.receipt),
     };
     further
 }

@@ -52,13 +52,22 @@ impl ChunkLedger {
         &'a self,
         document_id: &DocumentId,
         known: Option<Found>,
+        decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>> + Send,
+    ) -> Result<Changed<O>, LedgerError> {
+        // On the heap: it holds several entries, and callers hold it within their own futures.
+        Box::pin(self.decide_and_write(document_id, known, decide)).await
+    }
+
+    async fn decide_and_write<'a, O: Send + 'a>(
+        &'a self,
+        document_id: &DocumentId,
+        known: Option<Found>,
         mut decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>>
         + Send,
     ) -> Result<Changed<O>, LedgerError> {
         let key = entry_key(document_id);
         // Index markers of every attempt: those of a failed attempt are removed.
         let ahead = Arc::new(Mutex::new(Vec::new()));
-        // On the heap: it holds several entries.
         let deciding = Box::pin(self.entries.decide(&key, known.map(Into::into), |before| {
             let decision = decide(before.clone());
             let ahead = Arc::clone(&ahead);

@@ -159,7 +159,7 @@ impl Removals {
         at_home: &ExportReceipt,
     ) -> Result<Look, LedgerError> {
         let id = claim.document_id();
-        if !self.ledger.holds().on(&entry.chunk).await?.is_empty() {
+        if !self.ledger.cases_on(entry).await?.is_empty() {
             return Ok(Look::Later);
         }
         let fence = Fence::new(&self.ledger, claim);

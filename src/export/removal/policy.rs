@@ -1,5 +1,6 @@
 //! When a copy is past the retention. Pure.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,10 +12,38 @@ use crate::export::state::ChunkState;
 /// time (`0001-01-01`, for example), and must not make a new copy look old.
 const START_BELIEVED_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// How long a copy stays in the vault.
+/// How long a copy stays in the vault, and what stays of its recording afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
     pub keep_for: Duration,
+    pub keeps: RetentionKeeps,
+}
+
+/// What stays of a recording whose copies were removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RetentionKeeps {
+    /// Everything that was known about it, with the people in it.
+    #[default]
+    People,
+    /// Ids, times and digests; neither who took part nor who started it.
+    Digests,
+}
+
+/// The value of a setting that is neither `people` nor `digests`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("is `{0}`; expected people or digests")]
+pub struct InvalidKeeps(String);
+
+impl FromStr for RetentionKeeps {
+    type Err = InvalidKeeps;
+
+    fn from_str(text: &str) -> Result<Self, InvalidKeeps> {
+        match text {
+            "people" => Ok(Self::People),
+            "digests" => Ok(Self::Digests),
+            other => Err(InvalidKeeps(other.to_owned())),
+        }
+    }
 }
 
 impl RetentionPolicy {
@@ -34,6 +63,14 @@ impl RetentionPolicy {
     pub(in crate::export) fn concerns(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         let has_begun = matches!(entry.state, ChunkState::Removing { .. });
         has_begun || (entry.state.is_removable_copy() && self.is_past(entry, now))
+    }
+
+    /// Whether its copy was removed, and the people in its recording are still to be dropped.
+    pub(in crate::export) fn drops_people_of(self, entry: &LedgerEntry, now: Timestamp) -> bool {
+        self.keeps == RetentionKeeps::Digests
+            && matches!(entry.state, ChunkState::Removed { .. })
+            && !entry.people_dropped
+            && self.is_past(entry, now)
     }
 }
 
@@ -61,6 +98,7 @@ mod tests {
 
     const YEAR: RetentionPolicy = RetentionPolicy {
         keep_for: Duration::from_hours(8760),
+        keeps: RetentionKeeps::People,
     };
 
     fn at(text: &str) -> Timestamp {
@@ -90,8 +128,39 @@ mod tests {
     fn a_policy_beyond_all_time_is_never_past() {
         let forever = RetentionPolicy {
             keep_for: Duration::MAX,
+            ..YEAR
         };
         assert!(!forever.is_past(&started(None), at("9999-01-01T00:00:00Z")));
+    }
+
+    #[test]
+    fn people_are_dropped_of_removed_copies_only_and_only_where_the_policy_keeps_digests() {
+        let digests = RetentionPolicy {
+            keeps: "digests".parse().unwrap(),
+            ..YEAR
+        };
+        let late = at("2030-01-01T00:00:00Z");
+        let removed = LedgerEntry {
+            state: ChunkState::Removed {
+                receipt: Some(receipt()),
+                removed_at: late,
+                reason: String::new(),
+            },
+            ..started(None)
+        };
+        assert!(digests.drops_people_of(&removed, late));
+        assert!(!YEAR.drops_people_of(&removed, late));
+        assert!(!digests.drops_people_of(&removed, at("2026-03-03T00:00:00Z")));
+        assert!(
+            !digests.drops_people_of(&started(None), late),
+            "it has a copy"
+        );
+        let dropped = LedgerEntry {
+            people_dropped: true,
+            ..removed
+        };
+        assert!(!digests.drops_people_of(&dropped, late), "it is done");
+        assert!("none".parse::<RetentionKeeps>().is_err());
     }
 
     #[test]

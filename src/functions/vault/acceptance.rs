@@ -7,7 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -16,6 +16,7 @@ use super::{document_id, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::export::ledger::{Accepted, PlaceAccepted};
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::recording::FileNumber;
 
@@ -51,10 +52,10 @@ pub(crate) struct AcceptAnswer {
 pub(crate) async fn accept(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcceptAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let body = body?;
     let AcceptRequest { place } = if body.trim_ascii().is_empty() {

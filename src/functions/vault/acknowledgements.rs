@@ -7,15 +7,16 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::actions::{authorize, parsed, short};
-use super::{document_id, recording_id, unknown_chunk, unknown_recording};
+use super::{document_id, poison, recording_id, unknown_chunk, unknown_recording};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
 use crate::export::ledger::Dismissed;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
 use crate::operator_actions::acknowledge::Acknowledging;
 
@@ -61,10 +62,10 @@ fn reason(body: &[u8]) -> Result<String, Problem> {
 pub(crate) async fn acknowledge_chunk(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let (id, reason) = (document_id(&id)?, reason(&body?)?);
     let outcome = app.actions.acknowledge_chunk(&id, &reason, &operator).await;
     acknowledged(&outcome.map_err(CatalogueError::from)?, unknown_chunk)
@@ -84,10 +85,10 @@ pub(crate) async fn acknowledge_chunk(
 pub(crate) async fn acknowledge_recording(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let (id, reason) = (recording_id(&id)?, reason(&body?)?);
     let outcome = app
         .actions
@@ -125,10 +126,10 @@ fn acknowledged(
 pub(crate) async fn dismiss(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let dismissed = app
         .actions
         .dismiss(&sha256, &reason(&body?)?, &operator)
@@ -136,13 +137,6 @@ pub(crate) async fn dismiss(
     match dismissed.map_err(CatalogueError::from)? {
         Dismissed::Dismissed => Ok(answer("The event is dismissed.")),
         Dismissed::AlreadyDismissed => Ok(answer("The event was dealt with before.")),
-        Dismissed::Unknown => {
-            let message = "There is no such event.";
-            Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "PoisonNotFound",
-                message,
-            ))
-        }
+        Dismissed::Unknown => Err(poison::unknown()),
     }
 }

@@ -1,64 +1,28 @@
-//! HTTP routes of [`crate::operator_actions`], enabled where `OPERATOR_ACTIONS` is on: retry, verify, hold, release,
-//! replay. Parses requests and turns outcomes into text; it must not decide what is allowed.
+//! HTTP routes of [`crate::operator_actions`], enabled where `OPERATOR_ACTIONS` is on: retry, verify, replay. Parses requests and turns outcomes into text; it must not decide what is allowed.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::{document_id, recording_id, unknown_chunk, unknown_recording};
+use super::{document_id, poison, unknown_chunk};
 use crate::app::App;
 use crate::catalogue::CatalogueError;
-use crate::catalogue::detail::{ShownCase, shown_case};
 use crate::export::ledger::Retried;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
 use crate::operator_actions::Operator;
-use crate::operator_actions::hold::{self, ReleaseOutcome};
 use crate::operator_actions::replay::{Replayed, ReplayedPoison};
 use crate::operator_actions::verify::Verified;
-use crate::store::holds::{CaseTag, Held};
+use crate::store::holds::CaseTag;
 
 /// The longest text about a person or a case.
 const TEXT_LIMIT: usize = 1000;
-
-/// A case to hold a recording for.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct HoldRequest {
-    #[schema(example = "A-2026-17")]
-    case: String,
-    /// Who wants the hold; by default the caller, where the host tells who that is.
-    by: Option<String>,
-    note: Option<String>,
-}
-
-/// A case to release a recording from.
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct ReleaseRequest {
-    #[schema(example = "A-2026-17")]
-    case: String,
-}
-
-/// What holds a recording now.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct HoldsAnswer {
-    holds: Vec<ShownCase>,
-    /// What the holds apply to, where that is not evident.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(
-        example = "No chunk of this recording is known yet. The hold applies as soon as one is announced."
-    )]
-    message: Option<&'static str>,
-}
 
 /// A chunk's state after a retry.
 #[derive(Serialize, ToSchema)]
@@ -91,10 +55,10 @@ pub(crate) struct ReplayAnswer {
     problem: Option<String>,
 }
 
-pub(super) fn authorize(app: &App, headers: &HeaderMap) -> Result<Operator, Problem> {
+pub(super) fn authorize(app: &App, caller: Caller) -> Result<Operator, Problem> {
     if app.operator_actions {
         return Ok(Operator::Api {
-            principal: principal(headers),
+            principal: caller.principal,
         });
     }
     let message = "Actions are off here; set OPERATOR_ACTIONS to on to allow them.";
@@ -113,7 +77,7 @@ pub(super) fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         })
 }
 
-fn case_tag(text: &str) -> Result<CaseTag, Problem> {
+pub(super) fn case_tag(text: &str) -> Result<CaseTag, Problem> {
     text.parse()
         .map_err(|error| Problem::invalid(Some("case"), format!("`case` is wrong: {error}.")))
 }
@@ -148,9 +112,9 @@ pub(super) fn short(name: &str, text: Option<String>) -> Result<Option<String>, 
 pub(crate) async fn retry(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<RetryAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let retried = app.actions.retry(&id, &operator).await;
     let problem = match retried.map_err(CatalogueError::from)? {
@@ -186,9 +150,9 @@ pub(crate) async fn retry(
 pub(crate) async fn verify(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<VerifyAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let id = document_id(&id)?;
     let answer = VerifyAnswer {
         document_id: id.to_string(),
@@ -231,86 +195,6 @@ pub(crate) async fn verify(
     }))
 }
 
-/// Holds a recording for a case: it is deleted neither at ACS nor in the vault. It need not be known yet.
-#[utoipa::path(
-    post, path = "/api/vault/recordings/{recordingId}/hold", operation_id = "holdRecording", tag = "vault",
-    params(("recordingId" = String, Path)), request_body = HoldRequest,
-    responses(
-        (status = 200, description = "What holds it now", body = HoldsAnswer),
-        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It holds, but some of it is deleted already, may still be deleted at ACS, or is not readable", body = crate::functions::problem::ErrorAnswer),
-    )
-)]
-pub(crate) async fn hold(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
-    let held = held(&id)?;
-    let HoldRequest { case, by, note } = parsed(&body?)?;
-    let request = hold::HoldRequest {
-        held,
-        tag: case_tag(&case)?,
-        by: short("by", by)?,
-        note: short("note", note)?,
-    };
-    let holding = app.actions.hold(request, &operator).await?;
-    if !holding.is_complete() {
-        let code = if holding.gone.is_empty() {
-            "HoldInDoubt"
-        } else {
-            "PartlyRemoved"
-        };
-        let problems = holding.problems().join("; ");
-        let message = format!("The recording is held, but {problems}.");
-        return Err(Problem::new(StatusCode::CONFLICT, code, message));
-    }
-    Ok(Json(HoldsAnswer {
-        holds: holding.cases.iter().map(shown_case).collect(),
-        message: holding.chunks.is_empty().then_some(
-            "No chunk of this recording is known yet. The hold applies as soon as one is announced.",
-        ),
-    }))
-}
-
-fn held(id: &str) -> Result<Held, Problem> {
-    recording_id(id).map(Held::RecordingId)
-}
-
-/// Releases a recording from a case; other cases still hold it. To repeat a release is no error.
-#[utoipa::path(
-    post, path = "/api/vault/recordings/{recordingId}/release", operation_id = "releaseRecording", tag = "vault",
-    params(("recordingId" = String, Path)), request_body = ReleaseRequest,
-    responses(
-        (status = 200, description = "What holds it still", body = HoldsAnswer),
-        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "There is no such recording, and nothing was held", body = crate::functions::problem::ErrorAnswer),
-    )
-)]
-pub(crate) async fn release(
-    State(app): State<Arc<App>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Json<HoldsAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
-    let ReleaseRequest { case } = parsed(&body?)?;
-    let releasing = app
-        .actions
-        .release(held(&id)?, case_tag(&case)?, &operator)
-        .await?;
-    match releasing.outcome {
-        ReleaseOutcome::NeverHeld if releasing.recordings == 0 => return Err(unknown_recording()),
-        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore | ReleaseOutcome::NeverHeld => {}
-    }
-    Ok(Json(HoldsAnswer {
-        holds: releasing.still.iter().map(shown_case).collect(),
-        message: None,
-    }))
-}
-
 /// Processes an event again that could not be read.
 #[utoipa::path(
     post, path = "/api/vault/poison/{sha256}/replay", operation_id = "replayPoison", tag = "vault",
@@ -324,22 +208,15 @@ pub(crate) async fn release(
 pub(crate) async fn replay(
     State(app): State<Arc<App>>,
     Path(sha256): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<ReplayAnswer>, Problem> {
-    let operator = authorize(&app, &headers)?;
+    let operator = authorize(&app, caller)?;
     let replayed = app
         .actions
         .replay_poison(&sha256, &app.intake, &operator)
         .await;
     let (chunks, problem) = match replayed.map_err(CatalogueError::from)? {
-        ReplayedPoison::Unknown => {
-            let message = "There is no such event.";
-            return Err(Problem::new(
-                StatusCode::NOT_FOUND,
-                "PoisonNotFound",
-                message,
-            ));
-        }
+        ReplayedPoison::Unknown => return Err(poison::unknown()),
         ReplayedPoison::Known(Replayed::NoEvents) => {
             (0, Some("it is neither JSON nor base64 of JSON".to_owned()))
         }
@@ -349,25 +226,4 @@ pub(crate) async fn replay(
         }
     };
     Ok(Json(ReplayAnswer { chunks, problem }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_that_is_wrong_is_told() {
-        for wrong in [
-            "",
-            "[]",
-            "[\"A-1\"]",
-            "{}",
-            r#"{"case": 7}"#,
-            r#"{"case": "A", "more": 1}"#,
-        ] {
-            assert!(parsed::<HoldRequest>(wrong.as_bytes()).is_err(), "{wrong}");
-        }
-        assert!(parsed::<HoldRequest>(br#"{"case": "A-1", "by": null}"#).is_ok());
-        assert!(case_tag(" ").is_err() && short("note", Some("x".repeat(1001))).is_err());
-    }
 }

@@ -1,4 +1,4 @@
-//! The evidence package of one recording over HTTP, streamed while it is made.
+//! Evidence packages over HTTP, of one recording or of several, streamed while they are made.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -18,11 +18,11 @@ use tokio::sync::mpsc;
 use super::{recording_id, unknown_recording};
 use crate::app::App;
 use crate::catalogue::detail::RecordingLookup;
-use crate::catalogue::evidence::EvidenceRequest;
+use crate::catalogue::evidence::{AbsentRecording, EvidenceRequest};
 use crate::error_chain::ErrorChain;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
-use crate::store::audit::Operator;
+use crate::recording::RecordingId;
 
 /// Pieces that are buffered between the package and the connection.
 const PIECES: usize = 4;
@@ -34,6 +34,25 @@ const PIECE_BYTES: usize = 64 << 10;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EvidenceQuery {
+    /// The sheet shows times in UTC and in this zone.
+    #[param(example = "Europe/Berlin")]
+    time_zone: Option<String>,
+    #[serde(rename = "code")]
+    _code: Option<String>,
+    #[serde(rename = "clientId")]
+    _client_id: Option<String>,
+}
+
+/// Recordings that one package has at most over HTTP: an address names them.
+const MOST_RECORDINGS: usize = 25;
+
+/// Of which recordings, and how times are shown.
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct SeveralQuery {
+    /// Recording ids with commas between, at most 25.
+    recordings: String,
     /// The sheet shows times in UTC and in this zone.
     #[param(example = "Europe/Berlin")]
     time_zone: Option<String>,
@@ -90,17 +109,11 @@ pub(crate) async fn evidence(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     query: Result<Query<EvidenceQuery>, QueryRejection>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
     let id = recording_id(&id)?;
-    let time_zone = match query.time_zone.as_deref() {
-        None => TimeZone::UTC,
-        Some(name) => TimeZone::get(name).map_err(|_| {
-            let message = format!("`timeZone` is `{name}`; expected a name such as Europe/Berlin.");
-            Problem::invalid(Some("timeZone"), message)
-        })?,
-    };
+    let time_zone = zone(query.time_zone.as_deref())?;
     match app.catalogue.show(&id).await? {
         RecordingLookup::Known(_) => {}
         RecordingLookup::Erased => {
@@ -109,21 +122,78 @@ pub(crate) async fn evidence(
         }
         RecordingLookup::Unknown => return Err(unknown_recording()),
     }
-    let principal = principal(&headers);
+    Ok(package(app, vec![id], request(caller, time_zone)))
+}
+
+/// Returns a ZIP with the same of several recordings. It lists what is missing, also recordings that are unknown or were
+/// erased.
+#[utoipa::path(
+    get, path = "/api/vault/evidence", operation_id = "getEvidenceOfSeveral", tag = "vault",
+    params(SeveralQuery),
+    responses(
+        (status = 200, description = "The package", content_type = "application/zip"),
+        (status = 400, description = "An id or the time zone is wrong, or there are more than 25 recordings", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn of_several(
+    State(app): State<Arc<App>>,
+    query: Result<Query<SeveralQuery>, QueryRejection>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::invalid(None, rejection.body_text()))?;
+    let time_zone = zone(query.time_zone.as_deref())?;
+    let mut recordings: Vec<RecordingId> = Vec::new();
+    for text in query.recordings.split(',') {
+        let id = text.trim().parse().map_err(|error| {
+            Problem::invalid(Some("recordings"), format!("`recordings`: the {error}."))
+        })?;
+        if !recordings.contains(&id) {
+            recordings.push(id);
+        }
+    }
+    if recordings.len() > MOST_RECORDINGS {
+        let count = recordings.len();
+        let message = format!(
+            "`recordings` names {count} recordings; one package has at most {MOST_RECORDINGS}. Ask for several packages."
+        );
+        return Err(Problem::invalid(Some("recordings"), message));
+    }
     let request = EvidenceRequest {
-        made_by: principal
-            .clone()
-            .unwrap_or_else(|| "a holder of the function key".to_owned()),
-        time_zone,
-        detail: Operator::Api { principal }.sign(Value::Null),
+        absent: AbsentRecording::Listed,
+        ..request(caller, time_zone)
     };
+    Ok(package(app, recordings, request))
+}
+
+fn zone(name: Option<&str>) -> Result<TimeZone, Problem> {
+    let Some(name) = name else {
+        return Ok(TimeZone::UTC);
+    };
+    TimeZone::get(name).map_err(|_| {
+        let message = format!("`timeZone` is `{name}`; expected a name such as Europe/Berlin.");
+        Problem::invalid(Some("timeZone"), message)
+    })
+}
+
+fn request(caller: Caller, time_zone: TimeZone) -> EvidenceRequest {
+    let name = caller.name();
+    EvidenceRequest {
+        made_by: name.unwrap_or_else(|| "a holder of the function key".to_owned()),
+        time_zone,
+        detail: caller.sign(Value::Null),
+        absent: AbsentRecording::Refused,
+    }
+}
+
+/// The response whose body is the package, while it is made.
+fn package(app: Arc<App>, recordings: Vec<RecordingId>, request: EvidenceRequest) -> Response {
     let (sender, receiver) = mpsc::channel(PIECES);
     tokio::spawn(async move {
         let writer = BodyWriter {
             pieces: sender.clone(),
             buffer: Vec::new(),
         };
-        if let Err(error) = Box::pin(app.catalogue.evidence(&[id], &request, writer)).await {
+        if let Err(error) = Box::pin(app.catalogue.evidence(&recordings, &request, writer)).await {
             tracing::error!(error = %ErrorChain(&error), "An evidence package could not be completed");
             // A disconnected caller needs no error; others see a broken download.
             let _ = sender.send(Err(io::ErrorKind::UnexpectedEof.into())).await;
@@ -140,5 +210,5 @@ pub(crate) async fn evidence(
             "attachment; filename=\"evidence.zip\"",
         ),
     ];
-    Ok((headers, Body::from_stream(pieces.boxed())).into_response())
+    (headers, Body::from_stream(pieces.boxed())).into_response()
 }

@@ -1,4 +1,4 @@
-//! Lists of the vault: summary, recordings, days, deadlines, events that could not be read.
+//! Lists of the vault: summary, recordings, days, deadlines.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::catalogue::days::{Days, MOST_DAYS};
 use crate::catalogue::list::{ListFilter, Page};
 use crate::catalogue::person::{NoPerson, Person};
-use crate::catalogue::summary::{self, Deadlines, PoisonList, Tiles};
+use crate::catalogue::summary::{self, Deadlines, Tiles};
 use crate::functions::host_form::HostForm;
 use crate::functions::problem::Problem;
 use crate::functions::query::with_plus;
@@ -296,15 +296,6 @@ pub(crate) async fn deadlines(
         .checked_add(SignedDuration::from_hours(hours))
         .unwrap_or(Timestamp::MAX);
     Ok(Json(app.catalogue.deadlines(until).await?))
-}
-
-/// Events that could not be read.
-#[utoipa::path(
-    get, path = "/api/vault/poison", operation_id = "listVaultPoison", tag = "vault",
-    responses((status = 200, description = "With the reasons", body = PoisonList))
-)]
-pub(crate) async fn poison(State(app): State<Arc<App>>) -> Result<Json<PoisonList>, Problem> {
-    Ok(Json(app.catalogue.poison().await?))
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use crate::catalogue::media::{ChunkFile, FileKind, ProvedFile};
 use crate::catalogue::tickets::TicketStatus;
 use crate::error_chain::ErrorChain;
 use crate::functions::host_form::HostForm;
+use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
-use crate::functions::recording_control::principal;
 use crate::recording::DocumentId;
 use crate::store::audit::AuditAction;
 
@@ -51,7 +51,7 @@ pub(crate) struct Ticket {
 pub(crate) async fn ticket(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    caller: Caller,
 ) -> Result<Json<Ticket>, Problem> {
     let id = document_id(&id)?;
     let media = find(&app, &id, FileKind::Media).await?;
@@ -60,7 +60,7 @@ pub(crate) async fn ticket(
         .issue(&id, app.clock.now())
         .await
         .map_err(CatalogueError::from)?;
-    let detail = json!({"through": "api", "by": principal(&headers), "until": expires_at});
+    let detail = caller.sign(json!({"until": expires_at}));
     let log = app.ledger.audit_log();
     log.note_access(AuditAction::TicketIssued, id.as_str(), detail);
     Ok(Json(Ticket {
@@ -86,6 +86,7 @@ pub(crate) async fn ticket(
 pub(crate) async fn media(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    caller: Caller,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -95,7 +96,7 @@ pub(crate) async fn media(
         StatusCode::PARTIAL_CONTENT => AuditAction::Played,
         _ => AuditAction::Downloaded,
     };
-    let detail = json!({"through": "api", "by": principal(&headers)});
+    let detail = caller.sign(Value::Null);
     note_access(&app, &id, (action, detail), &response);
     Ok(response)
 }
@@ -112,12 +113,13 @@ pub(crate) async fn media(
 pub(crate) async fn metadata(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
+    caller: Caller,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let id = document_id(&id)?;
     let response = served(&app, &id, FileKind::Metadata, &method, &headers).await?;
-    let detail = json!({"through": "api", "by": principal(&headers), "file": "metadata"});
+    let detail = caller.sign(json!({"file": "metadata"}));
     note_access(&app, &id, (AuditAction::Downloaded, detail), &response);
     Ok(response)
 }

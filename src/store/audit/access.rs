@@ -127,9 +127,10 @@ impl AuditLog {
             let mut accesses = self.accesses();
             let newer = std::mem::take(&mut accesses.waiting);
             let gap_at = records.len() - usize::from(dropped > 0);
-            let waiting = records.into_iter().take(gap_at).chain(newer);
             accesses.dropped += dropped;
-            waiting.for_each(|record| accesses.add(record));
+            for record in records.into_iter().take(gap_at).chain(newer) {
+                accesses.add(record);
+            }
         }
         writing
     }

@@ -1,18 +1,25 @@
 //! The audit log in a container of its own, whose policy keeps documents from being changed or deleted. Documents that
-//! the log itself replaces or removes are stored with the ledger's entries instead. Knows keys, but no chains and no
-//! records.
+//! the log itself replaces or removes, and those that an erasure removes, are stored with the ledger's entries instead.
+//! Knows keys, but no chains and no records.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::private::{PEOPLE, TEXTS};
 use crate::store::document_store::{
     DocumentRemoval, DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned,
 };
 
-/// Key prefixes of documents that are replaced or removed after their creation.
-const CHANGING: [&str; 2] = ["audit/live/", "audit/newest-checkpoint.json"];
+/// Key prefixes of documents that are replaced or removed after their creation, and of the ledger's keys.
+const CHANGING: [&str; 5] = [
+    "audit/live/",
+    "audit/newest-checkpoint.json",
+    PEOPLE,
+    TEXTS,
+    "keys/",
+];
 
 /// Two stores as one.
 pub struct AuditContainer {

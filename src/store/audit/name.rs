@@ -100,7 +100,8 @@ impl From<WriterName> for String {
 }
 
 impl AuditPosition {
-    pub(super) fn key(&self) -> String {
+    /// The key of the document in the log's storage.
+    pub fn key(&self) -> String {
         self.writer.document(self.number)
     }
 

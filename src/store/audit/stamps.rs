@@ -77,6 +77,22 @@ impl AuditLog {
     /// # Errors
     /// When the storage fails.
     pub async fn stamps(&self) -> Result<Vec<CheckpointStamp>, StoreError> {
+        self.read_stamps(|_| true).await
+    }
+
+    /// The stamps of certain checkpoints, oldest first.
+    pub(super) async fn stamps_of(
+        &self,
+        is_wanted: impl Fn(u64) -> bool + Send + Sync,
+    ) -> Result<Vec<CheckpointStamp>, StoreError> {
+        self.read_stamps(|number| number.is_some_and(&is_wanted))
+            .await
+    }
+
+    async fn read_stamps(
+        &self,
+        is_wanted: impl Fn(Option<u64>) -> bool + Send + Sync,
+    ) -> Result<Vec<CheckpointStamp>, StoreError> {
         let mut stamps = Vec::new();
         let mut after: Option<String> = None;
         loop {
@@ -84,14 +100,17 @@ impl AuditLog {
             let is_last = keys.len() < PAGE;
             after = keys.last().cloned();
             for key in keys {
-                let Some(stored) = self.store.find(&key).await? else {
-                    continue;
-                };
                 let name = key.trim_start_matches(TIMESTAMPS).to_owned();
                 let number = name
                     .strip_suffix(".tst")
                     .and_then(|name| name.split_once('-'))
                     .and_then(|(_, number)| number.parse().ok());
+                if !is_wanted(number) {
+                    continue;
+                }
+                let Some(stored) = self.store.find(&key).await? else {
+                    continue;
+                };
                 stamps.push(CheckpointStamp {
                     name,
                     number,

@@ -110,7 +110,7 @@ impl AuditLog {
                 match (name::checkpoint_of_key(&key), stored) {
                     (Some(number), Some(stored)) => walk.follow(number, &stored.content),
                     (Some(number), None) => {
-                        walk.problem(format!("checkpoint {number} vanished while it was read"))
+                        walk.problem(format!("checkpoint {number} vanished while it was read"));
                     }
                     (None, _) => walk.problem(format!("`{key}` is no checkpoint")),
                 }

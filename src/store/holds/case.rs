@@ -7,6 +7,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::rule::HoldRule;
 use crate::recording::{CallId, RecordingChunk, RecordingId};
 use crate::store::digest::Sha256Digest;
 
@@ -20,6 +21,8 @@ pub enum Held {
     RecordingId(RecordingId),
     /// The call as events name it (`callId`), or as Call Automation does (`serverCallId`).
     CallId(CallId),
+    /// Every recording that a rule matches, also one that does not exist yet.
+    Matching(HoldRule),
 }
 
 /// The name of a case.
@@ -55,7 +58,15 @@ pub struct Hold {
 }
 
 impl Held {
-    /// Everything by which a chunk may be held.
+    /// The rule of a standing hold.
+    pub fn rule(&self) -> Option<&HoldRule> {
+        match self {
+            Self::Matching(rule) => Some(rule),
+            Self::RecordingId(_) | Self::CallId(_) => None,
+        }
+    }
+
+    /// Every name by which a chunk may be held. Rules are apart.
     pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
         let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
         let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
@@ -65,7 +76,7 @@ impl Held {
         recordings.chain(calls.into_iter().flatten())
     }
 
-    /// Whether a chunk belongs to what is held.
+    /// Whether a chunk belongs to the recording or call that is held. No rule covers by name.
     pub fn covers(&self, chunk: &RecordingChunk) -> bool {
         Self::covering(chunk).any(|held| held == *self)
     }
@@ -75,6 +86,7 @@ impl Held {
         let name = match self {
             Self::RecordingId(id) => format!("recording:{}", id.key()),
             Self::CallId(id) => format!("call:{}", id.key()),
+            Self::Matching(rule) => return rule.digest(),
         };
         Sha256Digest::of(name.as_bytes())
     }
@@ -85,6 +97,33 @@ impl fmt::Display for Held {
         match self {
             Self::RecordingId(id) => write!(f, "recording {id}"),
             Self::CallId(id) => write!(f, "call {id}"),
+            Self::Matching(rule) => write!(f, "{rule}"),
+        }
+    }
+}
+
+impl Hold {
+    /// Removes what names people, once no case holds it any more.
+    pub(super) fn forget_if_released(&mut self) {
+        if let (Held::Matching(rule), true) = (&mut self.held, self.cases.is_empty()) {
+            rule.forget_names();
+        }
+    }
+}
+
+impl Case {
+    /// A case that stands for a standing hold whose document is not readable: what it holds is unknown, so it holds
+    /// everything.
+    pub(super) fn of_unreadable(key: &str) -> Self {
+        let name = key.rsplit('/').next().unwrap_or(key);
+        let short: String = name.chars().take(12).collect();
+        Self {
+            tag: CaseTag(format!("unreadable hold {short}")),
+            by: None,
+            note: Some(format!(
+                "`{key}` in the ledger is not readable; until it is, everything counts as held"
+            )),
+            since: Timestamp::UNIX_EPOCH,
         }
     }
 }

@@ -151,7 +151,7 @@ async fn run(at: usize, fault: Fault) -> bool {
     let acknowledged = std::sync::Mutex::default();
     // A killed process waits for an answer that never comes.
     let ended = tokio::time::timeout(
-        std::time::Duration::from_secs(3600),
+        std::time::Duration::from_hours(1),
         live(&world, &log, &acknowledged),
     );
     let ended = ended.await;

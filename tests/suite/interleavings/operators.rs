@@ -2,7 +2,7 @@
 
 use recording_vault::catalogue::erasing::Eraser;
 use recording_vault::export::ledger::{Accepted, Retried};
-use recording_vault::export::retention::{Removal, Retention, RetentionPolicy};
+use recording_vault::export::retention::{Removal, Retention, RetentionKeeps, RetentionPolicy};
 use recording_vault::operator_actions::hold::{HoldRequest, ReleaseOutcome};
 use recording_vault::operator_actions::{Operator, OperatorActions};
 use recording_vault::store::holds::Held;
@@ -84,6 +84,7 @@ impl Process {
     pub async fn apply_retention(&self) -> Done {
         let policy = RetentionPolicy {
             keep_for: self.world.settings.keep_copies_for,
+            keeps: RetentionKeeps::People,
         };
         let retention = Retention::new(
             self.ledger.clone(),

@@ -138,6 +138,7 @@ pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
     });
     let mut records: Vec<Value> = records
         .filter(|record| record["action"] == action && record["subject"] == subject)
+        .map(|record| revealed(world, record))
         .collect();
     // Each process has a log of its own.
     records.sort_by_key(|record| {
@@ -145,4 +146,31 @@ pub fn audit_records(world: &World, action: &str, subject: &str) -> Vec<Value> {
         at.unwrap_or(Timestamp::MIN)
     });
     records
+}
+
+/// A record with the names and texts that it refers to, as far as they are stored.
+pub fn revealed(world: &World, mut record: Value) -> Value {
+    let ledger = world.vault.with_file_name("vault-ledger");
+    let subject = record["subject"].as_str().map(str::as_bytes);
+    let subject = Sha256Digest::of(subject.unwrap_or_default());
+    let kept = |path: String, member: &str| -> Option<Value> {
+        let content = std::fs::read(ledger.join(path)).ok()?;
+        let document: Value = serde_json::from_slice(&content).expect("it is JSON");
+        Some(document[member].clone())
+    };
+    let members = record["detail"].as_object_mut().into_iter().flatten();
+    for (_, value) in members {
+        let Some((kind, hash)) = value.as_str().and_then(|text| text.split_once(':')) else {
+            continue;
+        };
+        let found = match kind {
+            "person" => kept(format!("people/{hash}.json"), "name"),
+            "text" => kept(format!("audit-texts/{subject}/{hash}.json"), "text"),
+            _ => None,
+        };
+        if let Some(found) = found {
+            *value = found;
+        }
+    }
+    record
 }

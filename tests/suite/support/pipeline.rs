@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use recording_vault::clock::ManualClock;
 use recording_vault::export::block::BlockPolicy;
-use recording_vault::export::retention::{Retention, RetentionPolicy};
+use recording_vault::export::retention::{Retention, RetentionKeeps, RetentionPolicy};
 use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, DriveOutcome, ExportDriver, ExportPolicy,
     ExportSweep, OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, SweepReport, Vaults,
@@ -217,7 +217,10 @@ impl Pipeline {
             self.driver.ledger().clone(),
             vaults,
             self.clock.clone(),
-            RetentionPolicy { keep_for },
+            RetentionPolicy {
+                keep_for,
+                keeps: RetentionKeeps::People,
+            },
         )
     }
 

@@ -23,7 +23,7 @@ use recording_vault::export::destination::{
 };
 use recording_vault::export::layout::BlobName;
 use recording_vault::export::removal::Removals;
-use recording_vault::export::retention::{Retention, RetentionPolicy};
+use recording_vault::export::retention::{Retention, RetentionKeeps, RetentionPolicy};
 use recording_vault::export::source::{
     ChunkPart, OpenedContent, RecordingSource, SourceDeletion, SourceError,
 };
@@ -31,6 +31,7 @@ use recording_vault::export::{
     Budget, ChunkLedger, ChunkState, DeletionPolicy, ExportDriver, ExportPolicy, ExportReceipt,
     ExportSweep, OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, Vaults,
 };
+use recording_vault::operator_actions::OperatorActions;
 use recording_vault::recording::{
     DeleteLocation, DocumentId, OnOtherObject, PersonKey, RecordingChunk,
 };
@@ -500,6 +501,12 @@ impl Durable {
 
     /// An operator's process that applies a retention policy to this state.
     pub fn retention(&self, plan: &Arc<Plan>, keep_for: Duration) -> Retention {
+        let keeps = RetentionKeeps::People;
+        self.retention_by(plan, RetentionPolicy { keep_for, keeps })
+    }
+
+    /// The same, by any policy.
+    pub fn retention_by(&self, plan: &Arc<Plan>, policy: RetentionPolicy) -> Retention {
         let store = Arc::new(Planned {
             inner: Arc::clone(&self.store),
             plan: Arc::clone(plan),
@@ -509,12 +516,7 @@ impl Durable {
             plan: Arc::clone(plan),
         });
         let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
-        Retention::new(
-            ledger,
-            Vaults::new(vault, None),
-            self.clock.clone(),
-            RetentionPolicy { keep_for },
-        )
+        Retention::new(ledger, Vaults::new(vault, None), self.clock.clone(), policy)
     }
 
     /// A process that removes files of this state.
@@ -554,6 +556,19 @@ impl Durable {
             Vaults::new(vault, None),
             self.clock.clone(),
         )
+    }
+
+    /// An operator's process on this state.
+    pub fn actions(&self, plan: &Arc<Plan>) -> OperatorActions {
+        let store = planned(&self.store, plan);
+        let vault = Arc::new(Planned {
+            inner: Arc::clone(&self.vault),
+            plan: Arc::clone(plan),
+        });
+        let ledger = ChunkLedger::new(store, self.clock.clone(), RETENTION, CLAIM_TTL);
+        let clock: Arc<dyn Clock> = self.clock.clone();
+        let vaults = Vaults::new(vault, None);
+        OperatorActions::new(&ledger, &self.catalogue(plan), &vaults, &clock)
     }
 
     /// Whether the index has every one of these.

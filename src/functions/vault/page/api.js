@@ -16,12 +16,17 @@ class ApiError extends Error {
   get isTransient() { return [0, 401, 408, 429].includes(this.status) || this.status >= 500; }
 }
 
-const key = {
-  inMemory: null,
-  get() { try { return sessionStorage.getItem('recording-vault.key') ?? this.inMemory; } catch { return this.inMemory; } },
-  set(value) { this.inMemory = value; try { sessionStorage.setItem('recording-vault.key', value); } catch { /* in memory then */ } },
-  forget() { this.inMemory = null; try { sessionStorage.removeItem('recording-vault.key'); } catch { /* it was in memory */ } },
-};
+/** A text that is kept until the tab is closed. */
+function keptForTheTab(name) {
+  let inMemory = null;
+  return {
+    get() { try { return sessionStorage.getItem(name) ?? inMemory; } catch { return inMemory; } },
+    set(value) { inMemory = value; try { sessionStorage.setItem(name, value); } catch { /* in memory then */ } },
+    forget() { inMemory = null; try { sessionStorage.removeItem(name); } catch { /* it was in memory */ } },
+  };
+}
+
+const key = keptForTheTab('recording-vault.key');
 
 /** A key that came in the address is taken out of it at once: addresses end in histories, logs and mails. */
 function takeKeyFromAddress() {
@@ -52,6 +57,7 @@ async function answerTo(path, { method = 'GET', body, signal, quiet = false } = 
 async function send(path, { method, body, signal, used }) {
   const headers = { accept: 'application/json, */*' };
   if (used) headers['x-functions-key'] = used;
+  if (operatorName.get()) headers['x-operator-name'] = encodeURIComponent(operatorName.get());
   if (body) headers['content-type'] = 'application/json';
   const patience = method === 'GET' ? PATIENCE : LONG_PATIENCE;
   // Only the answer's beginning is waited for so long; its body may be a large file.
@@ -69,15 +75,23 @@ async function send(path, { method, body, signal, used }) {
 }
 
 /** Saves a file exactly as the vault sends it. What breaks off is not saved, and can be started again. */
+async function save(path, name, { signal } = {}) {
+  const response = await answerTo(path, { signal });
+  if (!response.ok) await read(response);
+  const bytes = await response.blob().catch((error) => {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'Broken', `The download of ${name} broke off; nothing was saved. Start it again.`);
+  });
+  const address = URL.createObjectURL(bytes);
+  h('a', { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** The same by a button; a failure is reported. */
 async function download(path, name, button) {
   if (button) button.disabled = true;
   try {
-    const response = await answerTo(path);
-    if (!response.ok) await read(response);
-    const bytes = await response.blob().catch(() => { throw new ApiError(0, 'Broken', `The download of ${name} broke off; nothing was saved. Start it again.`); });
-    const address = URL.createObjectURL(bytes);
-    h('a', { href: address, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    await save(path, name);
   } catch (error) {
     toastError(error);
   } finally {

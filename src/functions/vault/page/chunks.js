@@ -8,13 +8,13 @@ const NO_FILE = {
   lost: 'ACS dropped the files before they were exported.', missing: 'No event announced a file.', removed: 'The retention policy deleted the files.', failed: 'ACS could not start the recording; there are no files.', acknowledged: 'There is no file; its loss was acknowledged.', unknown: 'Not known: the ledger is not readable.',
 };
 
-function chunksPart(recording, canAct) {
+function chunksPart(recording, mayAct) {
   const { chunkList, status: state } = recording;
   return h('section', { class: 'card', 'aria-labelledby': 'chunks-title' }, h('h2', { id: 'chunks-title' }, 'Files and their proof'),
-    chunkList.length === 0 ? h('p', { class: 'hint' }, NO_FILE[state] ?? 'No file has been announced yet.') : chunkList.map((chunk) => chunkPart(recording, chunk, canAct)));
+    chunkList.length === 0 ? h('p', { class: 'hint' }, NO_FILE[state] ?? 'No file has been announced yet.') : chunkList.map((chunk) => chunkPart(recording, chunk, mayAct)));
 }
 
-function chunkPart(recording, chunk, canAct) {
+function chunkPart(recording, chunk, mayAct) {
   const { documentId, index, state, sha256, doubts = [], claimed } = chunk;
   const failures = [...(chunk.failures ?? [])].sort((one, other) => Date.parse(other.at) - Date.parse(one.at));
   // Of a single chunk the buttons are where the standing is.
@@ -27,8 +27,8 @@ function chunkPart(recording, chunk, canAct) {
   return h('article', { class: 'chunk', 'aria-label': `Chunk ${index}` },
     h('div', { class: 'chunk-head' }, h('h3', null, `Chunk ${index}`), h('p', { class: `chunk-state ${tone}` }, says),
       h('div', { class: 'chunk-tools' },
-        canAct && isOpen && !isOne && button('Retry', () => retryChunks(recording, [chunk]), { picture: 'refresh', focus: `retry ${documentId}`, label: `Retry chunk ${index}` }),
-        canAct && sha256 && state !== 'removed' && !isOne && button('Verify', () => verifyChunks(recording, [chunk]), { picture: 'check', focus: `verify ${documentId}`, label: `Verify chunk ${index}` }))),
+        mayAct && isOpen && !isOne && button('Retry', () => retryChunks(recording, [chunk]), { picture: 'refresh', focus: `retry ${documentId}`, label: `Retry chunk ${index}` }),
+        mayAct && sha256 && state !== 'removed' && !isOne && button('Verify', () => verifyChunks(recording, [chunk]), { picture: 'check', focus: `verify ${documentId}`, label: `Verify chunk ${index}` }))),
     checked && h('p', { class: `checked ${checked.tone}` }, icon(checked.tone === 'good' ? 'check' : 'alert'), checked.text),
     facts(
       ['Length', chunkLength(chunk)], ['Size', chunk.sizeBytes == null ? null : `${bytes(chunk.sizeBytes)} (${number(chunk.sizeBytes)} bytes)`],

@@ -74,15 +74,15 @@ function buildRecording(recording) {
 function updateRecording(recording) {
   if (!shown.parts.head) return buildRecording(recording);
   shown.recording = recording;
-  const canAct = vault.summary?.actions ?? false;
+  const mayAct = canAct();
   const parts = {
     head: [() => headPart(recording), recording.startedAt],
-    standing: [() => standingPart(recording, canAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, canAct],
-    chunks: [() => chunksPart(recording, canAct), recording.chunkList, recording.status, recording.pauses, canAct],
+    standing: [() => standingPart(recording, mayAct), recording.status, recording.reasons, recording.nextStep, recording.chunkList, recording.pauses, recording.held, recording.doubtful, recording.nextDeadline, mayAct, whyReadOnly()],
+    chunks: [() => chunksPart(recording, mayAct), recording.chunkList, recording.status, recording.pauses, mayAct],
     timeline: [() => timelinePart(recording), recording.timeline, recording.pauses],
     facts: [() => factsPart(recording), { ...recording, chunkList: 0, timeline: 0, holds: 0 }],
     people: [() => peoplePart(recording), recording.participantList, recording.chunkList, recording.status],
-    holds: [() => holdsPart(recording, canAct), recording.holds, canAct],
+    holds: [() => holdsPart(recording, mayAct), recording.holds, mayAct],
   };
   for (const [name, [draw, ...from]] of Object.entries(parts)) {
     const written = JSON.stringify([inUtc, from]);
@@ -194,10 +194,10 @@ function peoplePart({ participantList = [], chunkList, status: state }) {
     h('table', { class: 'people' }, h('caption', { class: 'unseen' }, 'Participants'), channels.size > 0 ? tableHead('Channel', 'Participant') : tableHead('Participant'), h('tbody', null, ids.map(row))));
 }
 
-function holdsPart(recording, canAct) {
+function holdsPart(recording, mayAct) {
   const { holds } = recording;
   const row = (hold) => h('li', null, h('div', null, h('b', null, hold.case), hold.by && ` by ${hold.by}`, ', ', moment(hold.at), hold.note && h('p', { class: 'hint' }, hold.note)),
-    canAct && button('Release', () => releaseHold(recording, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
+    mayAct && button('Release', () => releaseHold(recording, hold.case), { focus: `release ${hold.case}`, label: `Release ${hold.case}` }));
   return h('section', { class: 'card', 'aria-labelledby': 'holds-title' }, h('h2', { id: 'holds-title' }, 'Holds'),
     holds.length > 0 ? h('ul', { class: 'holds' }, holds.map(row)) : h('p', { class: 'hint' }, 'None: the retention policy applies.'));
 }

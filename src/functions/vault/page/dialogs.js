@@ -118,28 +118,31 @@ function clearMessages() {
 
 /** A question belongs to the view it was asked in. */
 function closeQuestion() {
-  if ($('confirm').open) $('confirm').close();
+  for (const dialog of [$('confirm'), $('event-dialog')]) if (dialog.open) dialog.close();
 }
 
 /** On a shared machine neither the key nor anything seen with it may stay. */
 function forgetKey() {
   key.forget();
+  operatorName.forget();
   location.reload();
 }
 
 /** Asks before an action. Resolves to the fields' values, or to null. */
-async function ask({ title, text, about = '', go, fields = [], isDangerous = false }) {
+async function ask({ title, text, about = '', go, fields = [], isDangerous = false, isRead = false }) {
   say($('confirm-title'), title);
   say($('confirm-about'), about);
   $('confirm-about').hidden = !about;
   say($('confirm-text'), text);
   say($('confirm-go'), go);
   $('confirm-go').classList.toggle('danger', isDangerous);
-  replace($('confirm-fields'), fields.map((field) => [
+  const asked = [...fields, ...(isRead ? [] : nameFields())];
+  say($('confirm-as'), recordedAs());
+  replace($('confirm-fields'), asked.map((field) => [
     h('label', { for: `field-${field.name}` }, field.label, !field.required && h('span', { class: 'hint' }, ' (optional)')),
     h('input', { id: `field-${field.name}`, name: field.name, required: field.required ?? false, maxlength: 200, autocomplete: 'off', value: field.value, placeholder: field.hint }),
   ]));
-  return openDialog($('confirm'), () => Object.fromEntries(fields.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value)));
+  return openDialog($('confirm'), () => takeName(Object.fromEntries(asked.map(({ name }) => [name, $(`field-${name}`).value.trim()]).filter(([, value]) => value))));
 }
 
 /** Asks, acts, reports the outcome. Returns the answer, or null. */

@@ -170,7 +170,7 @@ function addRows(recordings) {
 }
 
 function listRow(recording, index) {
-  const { recordingId, callId, startedAt, durationMs, sizeBytes, held, doubtful, unsolicited, notices, nextDeadline } = recording;
+  const { recordingId, callId, startedAt, durationMs, sizeBytes, held, doubtful, unsolicited, notices, nextDeadline, participantIds = [] } = recording;
   const people = peopleCount(recording);
   const cell = (name, ...content) => h('div', { role: 'cell', class: `cell ${name}` }, content);
   const opens = h('a', { href: `#/${recordingPath(recordingId)}`, id: `row-${recordingId}`, 'data-index': index, 'aria-label': `${callId ?? recordingId}, ${startedAt ? dateTime(startedAt) : 'start not known'}, ${status(recording.status).name}` }, callId ?? recordingId);
@@ -180,10 +180,18 @@ function listRow(recording, index) {
     cell('started', moment(startedAt)),
     cell('length', playTime(durationMs)),
     cell('call mono', opens),
-    cell('people', people === 'unknown' ? h('abbr', { title: 'Unknown until exported: ACS names participants in the metadata' }, '–', h('span', { class: 'unseen' }, 'unknown until exported')) : people),
+    cell('people', participantIds.length > 0 ? peopleOfRow(recording) : people === 'unknown' ? h('abbr', { title: 'Unknown until exported: ACS names participants in the metadata' }, '–', h('span', { class: 'unseen' }, 'unknown until exported')) : people),
     cell('kind', kind(recording)),
     cell('size', bytes(sizeBytes)),
     cell('notes', held && h('span', { class: 'tag' }, icon('lock'), 'held'), doubtful && recording.status !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), unsolicited && h('span', { class: 'tag', title: 'Not started through this app' }, 'unsolicited'), notices > 0 && h('span', { class: 'tag' }, plural(notices, 'notice')), nextDeadline && h('span', { class: 'tag due' }, countdown(nextDeadline))));
+}
+
+/** The first participants by name, and how many there are. */
+function peopleOfRow({ participantIds, participants }) {
+  const more = participants - participantIds.length;
+  const others = participants - 1;
+  return h('span', { title: participantIds.join('\n') + (more > 0 ? `\nand ${number(more)} more` : '') },
+    h('span', { class: 'mono' }, shortId(participantIds[0])), others > 0 && ` and ${plural(others, 'other')}`);
 }
 
 function endOfList() {

@@ -44,15 +44,13 @@ async function pollSummary({ quiet = true } = {}) {
   try {
     const summary = await request('summary', { quiet });
     clockAhead = Date.parse(summary.now) - Date.now();
-    const couldAct = vault.summary?.actions;
+    const couldAct = canAct();
     vault.summary = summary;
     notice('stale', '');
     showSummary(summary);
     if (vault.isFailing) recover();
-    if (couldAct !== summary.actions) {
-      if (shown.recording) updateRecording(shown.recording);
-      if (list.isBuilt) updateSelection();
-    }
+    if (couldAct !== canAct()) showActions();
+    if (summary.actions) readRights().then((isNew) => isNew && showActions());
   } catch (error) {
     vault.isFailing = true;
     if (error.status === 401 && quiet && !isLocked && !asking) askForKey(key.get()).then((given) => given && pollSummary());
@@ -60,13 +58,18 @@ async function pollSummary({ quiet = true } = {}) {
   }
 }
 
-function showSummary({ now, version, actions, tiles }) {
+/** What may be done has changed: every view that offers actions is drawn again. */
+function showActions() {
+  showRights();
+  if (shown.recording) updateRecording(shown.recording);
+  if (list.isBuilt) updateSelection();
+  if (current === 'poison') showPoison();
+}
+
+function showSummary({ now, version, tiles }) {
   const loaded = document.querySelector('meta[name=version]').content;
   if (version !== loaded) notice('version', `The vault now runs version ${version}; this page is of version ${loaded}.`, button('Reload', () => location.reload(), { kind: 'primary' }));
-  $('mode').hidden = false;
-  say($('mode'), actions ? 'Actions on' : 'Read-only');
-  $('mode').className = `mode ${actions ? 'on' : ''}`;
-  $('mode').title = actions ? 'Actions such as retry, verify and hold are on (OPERATOR_ACTIONS)' : 'Set OPERATOR_ACTIONS=on to allow actions such as retry, verify and hold';
+  showRights();
   $('poison-count').hidden = tiles.poison === 0;
   say($('poison-count'), number(tiles.poison));
   say($('freshness'), `As of ${clockSeconds(now)} ${inUtc ? 'UTC' : 'local time'}; updated every 10 seconds.`);

@@ -1,4 +1,4 @@
-// Events that could not be read: kept whole, to be replayed when the cause is fixed, or dismissed with a reason.
+// Events that could not be read: kept whole, to be looked at, replayed when the cause is fixed, or dismissed with a reason.
 
 async function showPoison() {
   document.title = 'Unreadable events · Recording vault';
@@ -7,27 +7,54 @@ async function showPoison() {
   if ($('poison').childElementCount === 0) replace($('poison'), title, intro, h('p', { class: 'hint' }, 'Loading …'));
   try {
     const { poison, isCapped } = await request('poison');
-    replace($('poison'), title, intro, poison.length > 0 ? [poisonTable(poison), isCapped && h('p', { class: 'hint' }, 'The newest are shown; there are more.')] : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'Every event could be read.')));
+    const table = () => [poisonTable(poison), isCapped && h('p', { class: 'hint' }, 'The newest are shown; there are more.')];
+    replace($('poison'), title, intro, poison.length > 0 ? table() : h('div', { class: 'blank' }, h('h2', null, 'None'), h('p', null, 'Every event could be read.')));
   } catch (error) {
     replace($('poison'), title, failure(error, showPoison));
   }
 }
 
 function poisonTable(poison) {
-  const canAct = vault.summary?.actions ?? false;
-  const row = ({ sha256, keptAt, reason }) => h('tr', null, h('td', null, moment(keptAt)), h('td', null, reason), h('td', { class: 'mono' }, shortId(sha256), copyButton(sha256, 'SHA-256')),
-    canAct && h('td', null, button('Replay', () => replay({ sha256, keptAt }), { picture: 'refresh', focus: `replay ${sha256}`, label: `Replay the event of ${dateTime(keptAt)}` }),
-      button('Dismiss', () => dismiss({ sha256, keptAt, reason }), { focus: `dismiss ${sha256}`, label: `Dismiss the event of ${dateTime(keptAt)}` })));
-  return h('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-label': 'Unreadable events' }, h('table', null, h('caption', { class: 'unseen' }, 'Unreadable events'), canAct ? tableHead('Kept', 'Reason', 'SHA-256', 'Action') : tableHead('Kept', 'Reason', 'SHA-256'), h('tbody', null, poison.map(row))));
+  const row = (kept) => h('tr', null, h('td', null, moment(kept.keptAt)), h('td', null, kept.reason), h('td', { class: 'mono' }, shortId(kept.sha256), copyButton(kept.sha256, 'SHA-256')), h('td', null, poisonButtons(kept)));
+  return h('div', { class: 'card scroll', tabindex: 0, role: 'region', 'aria-label': 'Unreadable events' },
+    h('table', null, h('caption', { class: 'unseen' }, 'Unreadable events'), tableHead('Kept', 'Reason', 'SHA-256', 'Action'), h('tbody', null, poison.map(row))));
+}
+
+function poisonButtons(kept) {
+  const { sha256, keptAt } = kept;
+  const offer = (text, picture, onclick) => button(text, onclick, { picture, focus: `${text} ${sha256}`, label: `${text} the event of ${dateTime(keptAt)}` });
+  const save = offer('Download', 'down', () => download(poisonPath(sha256), `event-${sha256.slice(0, 8)}.json`, save));
+  return [offer('Show', 'search', () => showEvent(kept)), save,
+    canAct() && [offer('Replay', 'refresh', () => replay(kept)), offer('Dismiss', 'cross', () => dismiss(kept))]];
+}
+
+const poisonPath = (sha256) => `poison/${encodeURIComponent(sha256)}`;
+/** Of a longer event the beginning is shown; the download has all of it. */
+const EVENT_SHOWN = 20_000;
+
+/** The event as text: JSON in lines; what was kept as text as it is. */
+async function showEvent({ sha256, keptAt, reason }) {
+  try {
+    const response = await answerTo(poisonPath(sha256));
+    if (!response.ok) await read(response);
+    const event = JSON.parse(await response.text());
+    const text = typeof event === 'string' ? event : JSON.stringify(event, null, 2);
+    const more = text.length > EVENT_SHOWN && h('p', { class: 'hint' }, `The first ${number(EVENT_SHOWN)} of ${number(text.length)} characters. Download the event for all of it.`);
+    say($('event-about'), `Kept ${exactTime(keptAt)}: ${reason ?? 'no reason kept'}`);
+    replace($('event-text'), h('pre', { tabindex: 0 }, text.slice(0, EVENT_SHOWN)), more);
+    openDialog($('event-dialog'), () => null);
+  } catch (error) {
+    toastError(error);
+  }
 }
 
 async function replay({ sha256, keptAt }) {
   const question = { title: 'Replay this event?', about: `Event of ${exactTime(keptAt)}, SHA-256 ${shortId(sha256)}`, text: 'It is read again as if it had just arrived. To repeat it changes nothing.', go: 'Replay' };
   const outcome = ({ chunks, problem }) => (problem ? [`Still not readable: ${problem}`, 'bad'] : `${plural(chunks, 'chunk')} announced by it`);
-  if (await act(question, `poison/${encodeURIComponent(sha256)}/replay`, outcome)) { showPoison(); pollSummary(); }
+  if (await act(question, `${poisonPath(sha256)}/replay`, outcome)) { showPoison(); pollSummary(); }
 }
 
 async function dismiss({ sha256, keptAt, reason }) {
   const question = { title: 'Dismiss this event?', about: `Event of ${exactTime(keptAt)}: ${reason ?? 'no reason kept'}`, text: 'It is kept, and no longer counts as needing attention.', go: 'Dismiss', fields: [{ name: 'reason', label: 'Reason; it must not name a person', required: true }] };
-  if (await act(question, `poison/${encodeURIComponent(sha256)}/dismiss`, ({ message }) => message, (values) => values)) { showPoison(); pollSummary(); }
+  if (await act(question, `${poisonPath(sha256)}/dismiss`, ({ message }) => message, (values) => values)) { showPoison(); pollSummary(); }
 }

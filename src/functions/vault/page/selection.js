@@ -1,4 +1,4 @@
-// Recordings that are selected in the list, and what is done with all of them: hold, retry, verify, CSV.
+// Recordings that are selected in the list, and what is done with all of them: hold, retry, verify, CSV. ZIPs: packages.js
 
 /** Recordings that are worked on at once. */
 const AT_ONCE = 3;
@@ -15,14 +15,13 @@ function selectionBar() {
 
 function updateSelection() {
   const count = selection.rows.size;
-  const canAct = vault.summary?.actions ?? false;
   $('selection').hidden = count === 0;
   say($('selected-count'), `${number(count)} selected`);
   const isBusy = selection.work !== null;
   replace($('selection-tools'), isBusy
     ? button('Stop', () => selection.work.abort(), { focus: 'stop' })
-    : [canAct && [button('Hold', holdSelected, { picture: 'lock', focus: 'hold all' }), button('Retry', retrySelected, { picture: 'refresh', focus: 'retry all' }), button('Verify', verifySelected, { picture: 'check', focus: 'verify all' })],
-      button('CSV', saveCsv, { picture: 'down', focus: 'csv' }), button('Clear selection', clearSelection, { kind: 'quiet', focus: 'clear all' })]);
+    : [canAct() && [button('Hold', holdSelected, { picture: 'lock', focus: 'hold all' }), button('Retry', retrySelected, { picture: 'refresh', focus: 'retry all' }), button('Verify', verifySelected, { picture: 'check', focus: 'verify all' })],
+      button('ZIP', downloadSelected, { picture: 'down', focus: 'zip' }), button('CSV', saveCsv, { picture: 'down', focus: 'csv' }), button('Clear selection', clearSelection, { kind: 'quiet', focus: 'clear all' })]);
   const all = $('select-all');
   all.checked = count > 0 && count === list.rows.length;
   all.indeterminate = count > 0 && !all.checked;
@@ -119,7 +118,7 @@ async function verifySelected() {
   });
 }
 
-const CSV_COLUMNS = ['recordingId', 'callId', 'serverCallId', 'startedAt', 'endedAt', 'durationMs', 'status', 'reasons', 'nextStep', 'nextDeadline', 'participants', 'content', 'channels', 'format', 'chunks', 'sizeBytes', 'held', 'doubtful', 'unsolicited', 'notices'];
+const CSV_COLUMNS = ['recordingId', 'callId', 'serverCallId', 'startedAt', 'endedAt', 'durationMs', 'status', 'reasons', 'nextStep', 'nextDeadline', 'participants', 'participantIds', 'startedBy', 'content', 'channels', 'format', 'chunks', 'sizeBytes', 'held', 'doubtful', 'unsolicited', 'notices'];
 
 /** A field of RFC 4180. What a spreadsheet would run as a formula begins with an apostrophe. */
 function csvField(value) {

@@ -7,11 +7,11 @@ const ACKNOWLEDGED_WHEN = ['lost', 'failed', 'missing', 'incomplete'];
 /** Reasons that are listed; of more the others are counted. */
 const REASONS_SHOWN = 10;
 
-function standingPart(recording, canAct) {
+function standingPart(recording, mayAct) {
   const { status: state, reasons = [], nextDeadline, pauses = [] } = recording;
   const openPause = pauses.find(({ endedAt }) => !endedAt);
   const { tone, says } = status(state);
-  const buttons = canAct ? standingButtons(recording) : [];
+  const buttons = mayAct ? standingButtons(recording) : [];
   return h('section', { class: `card standing-card ${tone}`, 'aria-labelledby': 'standing-title' },
     h('h2', { id: 'standing-title', class: 'unseen' }, 'Standing and next step'),
     h('p', { class: 'standing' }, badge(state), recording.held && h('span', { class: 'tag' }, icon('lock'), 'held'), recording.doubtful && state !== 'doubtful' && h('span', { class: 'tag warn' }, icon('alert'), 'doubtful'), recording.unsolicited && h('span', { class: 'tag' }, 'unsolicited: not started through this app'), h('span', null, says)),
@@ -20,7 +20,7 @@ function standingPart(recording, canAct) {
     openPause?.resumeAt && h('p', null, 'Resumes by itself ', countdown(openPause.resumeAt), '.'),
     h('p', { class: 'next-step' }, h('b', null, 'Next step: '), nextStep(recording)),
     buttons.length > 0 && h('div', { class: 'standing-tools' }, buttons),
-    !canAct && h('p', { class: 'hint' }, 'Read-only: the operator turns actions on with OPERATOR_ACTIONS.'));
+    !mayAct && h('p', { class: 'hint' }, whyReadOnly()));
 }
 
 /** The button of the next step first. */

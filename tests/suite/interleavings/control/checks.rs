@@ -24,7 +24,12 @@ pub async fn check(case: &ControlCase, world: &ControlWorld) -> Vec<String> {
         BeforeCall::NotRecorded => 1,
         BeforeCall::Ended => 2,
         // A stop that comes in between makes room for another.
-        _ => recordings.len(),
+        BeforeCall::Running
+        | BeforeCall::Paused
+        | BeforeCall::PauseIsOver
+        | BeforeCall::DayIsOver
+        | BeforeCall::PauseUndone
+        | BeforeCall::ResumeUndone => recordings.len(),
     };
     if recordings.len() > starts_make {
         problems.push(format!("{} recordings were made", recordings.len()));

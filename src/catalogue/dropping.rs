@@ -1,0 +1,87 @@
+//! Drops the people in recordings whose copies a retention policy removed. Ids, times and digests stay.
+//!
+//! ```text
+//! no chunk has a copy, nothing holds it ─▶ account without people ─▶ entries without people, their markers with them
+//! ```
+//! The entries of removed copies come last: they say that it is done, so a repeat finds what a kill left undone.
+
+use super::known::KnownRecording;
+use super::{Catalogue, CatalogueError};
+use crate::export::ChunkState;
+use crate::recording::DocumentId;
+use crate::store::holds;
+
+/// What became of the people in one recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeopleDropped {
+    Dropped,
+    /// A copy of another chunk, which names the same people, is still kept.
+    StillKept,
+    /// With the reason. A repeat tries again.
+    Left(String),
+}
+
+impl Catalogue {
+    /// Drops the people in the recording of a chunk that was removed.
+    ///
+    /// # Errors
+    /// When the storage fails. A repeat continues what was begun.
+    pub async fn drop_people(&self, id: &DocumentId) -> Result<PeopleDropped, CatalogueError> {
+        let Some(entry) = self.entry(id).await? else {
+            return Ok(PeopleDropped::Left("its entry is not readable".to_owned()));
+        };
+        if entry.people_dropped {
+            return Ok(PeopleDropped::Dropped);
+        }
+        let recording_id = entry.chunk.filed_under();
+        let Some(recorded) = self.find(&recording_id).await? else {
+            return self.drop_from_entries(std::iter::once(id)).await;
+        };
+        let recorded = self.with_cases(recorded).await?;
+        if !recorded.cases.is_empty() {
+            let tags = holds::tags(&recorded.cases);
+            return Ok(PeopleDropped::Left(format!("it is held for {tags}")));
+        }
+        if !has_ended(&recorded) {
+            return Ok(PeopleDropped::StillKept);
+        }
+        if self.register.find(&recording_id).await?.is_some() {
+            let now = self.clock.now();
+            self.register.forget_people(&recording_id, now).await?;
+        }
+        let is_removed = |state: &ChunkState| matches!(state, ChunkState::Removed { .. });
+        let entries = recorded.entries();
+        let (removed, others): (Vec<_>, Vec<_>) = entries.partition(|one| is_removed(&one.state));
+        let in_order = others.into_iter().chain(removed);
+        self.drop_from_entries(in_order.map(|one| &one.chunk.document_id))
+            .await
+    }
+
+    async fn drop_from_entries(
+        &self,
+        documents: impl Iterator<Item = &DocumentId> + Send,
+    ) -> Result<PeopleDropped, CatalogueError> {
+        for document_id in documents {
+            if !self.ledger.drop_people(document_id).await? {
+                let reason = format!("another process is working on chunk {document_id}");
+                return Ok(PeopleDropped::Left(reason));
+            }
+        }
+        Ok(PeopleDropped::Dropped)
+    }
+}
+
+/// Whether nothing of it is kept or may still come.
+fn has_ended(recorded: &KnownRecording) -> bool {
+    !recorded.account.is_running()
+        && recorded.chunks.iter().all(|chunk| {
+            chunk.entry.found().is_some_and(|entry| {
+                matches!(
+                    entry.state,
+                    ChunkState::Removed { .. }
+                        | ChunkState::Expired { .. }
+                        | ChunkState::DeadLettered { .. }
+                )
+            })
+        })
+}

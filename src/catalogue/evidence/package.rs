@@ -1,0 +1,112 @@
+//! The ZIP of an evidence package while it is written, with the list of what is in it. Knows no recording.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use zip::write::{SimpleFileOptions, StreamWriter};
+use zip::{CompressionMethod, DateTime, ZipWriter};
+
+use super::{EvidenceError, EvidenceReport};
+use crate::catalogue::packing::{Content, PackedFile, PackingError, pack};
+use crate::store::digest::Sha256Digest;
+
+pub(super) const PLAIN: u32 = 0o644;
+const EXECUTABLE: u32 = 0o755;
+
+/// The package while it is written.
+pub(super) struct Package<W: Write> {
+    zip: ZipWriter<StreamWriter<W>>,
+    pub report: EvidenceReport,
+}
+
+impl<W: Write + Send + 'static> Package<W> {
+    pub fn new(into: W, report: EvidenceReport) -> Self {
+        Self {
+            zip: ZipWriter::new_stream(into),
+            report,
+        }
+    }
+
+    /// Appends a file while it is read. Returns its digest.
+    pub async fn append(
+        self,
+        name: String,
+        mode: u32,
+        content: Content,
+    ) -> Result<(Self, Sha256Digest), EvidenceError> {
+        let size_bytes = content.size_bytes;
+        let (mut package, sha256) = pack(self, content, {
+            let name = name.clone();
+            move |package: &mut Self, reader| {
+                let options = SimpleFileOptions::default()
+                    .compression_method(CompressionMethod::Stored)
+                    .last_modified_time(DateTime::default())
+                    .large_file(size_bytes >= u64::from(u32::MAX))
+                    .unix_permissions(mode);
+                package
+                    .zip
+                    .start_file(name, options)
+                    .map_err(io::Error::other)?;
+                io::copy(reader, &mut package.zip)?;
+                Ok(())
+            }
+        })
+        .await?;
+        package.report.files.push(PackedFile {
+            name,
+            size_bytes,
+            sha256,
+        });
+        Ok((package, sha256))
+    }
+
+    pub async fn append_text(self, name: String, text: String) -> Result<Self, EvidenceError> {
+        let mode = if name.ends_with(".sh") {
+            EXECUTABLE
+        } else {
+            PLAIN
+        };
+        let (package, _) = self.append(name, mode, Content::of(text.into())).await?;
+        Ok(package)
+    }
+
+    pub async fn append_document(
+        self,
+        name: String,
+        document: &impl Serialize,
+    ) -> Result<Self, EvidenceError> {
+        let text = serde_json::to_string_pretty(document)
+            .expect("the package's documents have string keys only");
+        self.append_text(name, text + "\n").await
+    }
+
+    /// `sha256sum`'s own format.
+    pub fn sums(&self) -> String {
+        let mut sums = String::new();
+        for file in &self.report.files {
+            let _ = writeln!(sums, "{}  {}", file.sha256, file.name);
+        }
+        sums
+    }
+
+    pub async fn finish(self) -> Result<(EvidenceReport, W), EvidenceError> {
+        let Self { zip, report } = self;
+        let finishing = tokio::task::spawn_blocking(move || {
+            let mut writer = zip.finish()?.into_inner();
+            writer.flush()?;
+            Ok(writer)
+        });
+        let writer = finishing
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(PackingError::Write)?;
+        Ok((report, writer))
+    }
+}
+
+impl<W: Write> Package<W> {
+    pub fn problem(&mut self, problem: String) {
+        self.report.problems.push(problem);
+    }
+}

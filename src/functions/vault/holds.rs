@@ -1,0 +1,430 @@
+//! Holds over HTTP: those of a recording, a call, a person or a period, added, released and listed. Turns outcomes into
+//! text; it must not decide what a hold covers.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::actions::{authorize, case_tag, parsed, short};
+use super::{recording_id, unknown_recording};
+use crate::app::App;
+use crate::catalogue::detail::{ShownCase, shown_case};
+use crate::functions::principal::Caller;
+use crate::functions::problem::Problem;
+use crate::operator_actions::hold::{
+    self, Holding, HoldsNow, ListedHold, PeriodEdge, ReleaseOutcome,
+};
+use crate::store::holds::{Held, HeldPerson, HoldRule};
+
+/// A case to hold a recording for.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HoldRequest {
+    #[schema(example = "A-2026-17")]
+    case: String,
+    /// Who wants the hold; by default the caller, where the host tells who that is.
+    by: Option<String>,
+    note: Option<String>,
+}
+
+/// A case to release a recording from.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReleaseRequest {
+    #[schema(example = "A-2026-17")]
+    case: String,
+}
+
+/// What holds a recording now.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HoldsAnswer {
+    holds: Vec<ShownCase>,
+    /// What the holds apply to, where that is not evident.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "No chunk of this recording is known yet. The hold applies as soon as one is announced."
+    )]
+    message: Option<&'static str>,
+}
+
+impl HoldsAnswer {
+    pub(super) fn of(holds: Vec<ShownCase>) -> Self {
+        Self {
+            holds,
+            message: None,
+        }
+    }
+}
+
+/// What to hold, and for which case: a recording, a call, or all recordings of a person, of a period, or of a person in a
+/// period.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct NewHold {
+    #[schema(example = "A-2026-17")]
+    case: String,
+    recording_id: Option<String>,
+    /// `callId` or `serverCallId`.
+    call_id: Option<String>,
+    /// A participant's id, in any spelling.
+    #[schema(example = "4:+15551230001")]
+    person: Option<String>,
+    /// Recordings that begin then or later: a day, a month (both UTC) or a time.
+    #[schema(example = "2026-03-01")]
+    from: Option<String>,
+    /// Recordings that begin not after that day or month, or before that time.
+    #[schema(example = "2026-03-31")]
+    to: Option<String>,
+    /// Who wants the hold; by default the caller, where the host tells who that is.
+    by: Option<String>,
+    note: Option<String>,
+}
+
+/// What to release, as it was held, and from which case.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct HoldToRelease {
+    #[schema(example = "A-2026-17")]
+    case: String,
+    recording_id: Option<String>,
+    /// `callId` or `serverCallId`.
+    call_id: Option<String>,
+    /// A participant's id, in any spelling.
+    person: Option<String>,
+    /// As it was held.
+    from: Option<String>,
+    /// As it was held.
+    to: Option<String>,
+}
+
+/// A hold in force, and what it holds now.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShownHold {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recording_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    person: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Exclusive.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    cases: Vec<ShownCase>,
+    holds_now: HoldsNow,
+}
+
+/// Everything that is held.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HoldList {
+    holds: Vec<ShownHold>,
+    /// Documents of holds that are not readable: what they hold is unknown, and is not deleted.
+    unreadable: Vec<String>,
+}
+
+/// What a hold that was added holds now.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct HoldAnswer {
+    holds: Vec<ShownCase>,
+    /// Chunks that are known and held.
+    chunks: Vec<String>,
+    /// Chunks that count as held because it is not known whether they belong to it.
+    uncertain: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "Nothing that is known matches. The hold applies to what is recorded from now on."
+    )]
+    message: Option<&'static str>,
+}
+
+/// What a request names.
+struct Subject {
+    recording_id: Option<String>,
+    call_id: Option<String>,
+    person: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+}
+
+impl Subject {
+    async fn held(self, app: &App) -> Result<Held, Problem> {
+        let is_rule = self.person.is_some() || self.from.is_some() || self.to.is_some();
+        match (self.recording_id, self.call_id) {
+            (Some(id), None) if !is_rule => recording_id(&id).map(Held::RecordingId),
+            (None, Some(id)) if !is_rule => {
+                let id = id.parse().map(Held::CallId);
+                id.map_err(|error| Problem::invalid(Some("callId"), format!("The {error}.")))
+            }
+            (None, None) if is_rule => {
+                let person = match self.person {
+                    Some(person) => Some(person_of(app, &person).await?),
+                    None => None,
+                };
+                let period = PeriodEdge::period(edge("from", self.from)?, edge("to", self.to)?);
+                HoldRule::new(person, period)
+                    .map(Held::Matching)
+                    .map_err(|error| Problem::invalid(Some("from"), format!("Invalid: {error}.")))
+            }
+            (_, _) => {
+                let message = "Give one of `recordingId` and `callId`; or `person`, `from` and `to`, any of them.";
+                Err(Problem::invalid(None, message))
+            }
+        }
+    }
+}
+
+async fn person_of(app: &App, text: &str) -> Result<HeldPerson, Problem> {
+    let person = text.parse().map_err(|error| {
+        Problem::invalid(Some("person"), format!("`person` is wrong: {error}."))
+    })?;
+    Ok(app.actions.held_person(&person).await?)
+}
+
+fn edge(name: &'static str, text: Option<String>) -> Result<Option<PeriodEdge>, Problem> {
+    let parse = |text: String| {
+        text.parse().map_err(|error| {
+            Problem::invalid(Some(name), format!("`{name}` is `{text}`; {error}."))
+        })
+    };
+    text.map(parse).transpose()
+}
+
+/// Holds a recording for a case: it is deleted neither at ACS nor in the vault. It need not be known yet.
+#[utoipa::path(
+    post, path = "/api/vault/recordings/{recordingId}/hold", operation_id = "holdRecording", tag = "vault",
+    params(("recordingId" = String, Path)), request_body = HoldRequest,
+    responses(
+        (status = 200, description = "What holds it now", body = HoldsAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It holds, but some of it is deleted already, may still be deleted at ACS, or is not readable", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn hold_recording(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<HoldsAnswer>, Problem> {
+    let operator = authorize(&app, caller)?;
+    let held = recording_id(&id).map(Held::RecordingId)?;
+    let HoldRequest { case, by, note } = parsed(&body?)?;
+    let request = hold::HoldRequest {
+        held,
+        tag: case_tag(&case)?,
+        by: short("by", by)?,
+        note: short("note", note)?,
+    };
+    let holding = app.actions.hold(request, &operator).await?;
+    if let Some(problem) = incomplete(&holding) {
+        return Err(problem);
+    }
+    Ok(Json(HoldsAnswer {
+        holds: holding.cases.iter().map(shown_case).collect(),
+        message: holding.chunks.is_empty().then_some(
+            "No chunk of this recording is known yet. The hold applies as soon as one is announced.",
+        ),
+    }))
+}
+
+/// Releases a recording from a case; other cases still hold it. To repeat a release is no error.
+#[utoipa::path(
+    post, path = "/api/vault/recordings/{recordingId}/release", operation_id = "releaseRecording", tag = "vault",
+    params(("recordingId" = String, Path)), request_body = ReleaseRequest,
+    responses(
+        (status = 200, description = "What holds it still", body = HoldsAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "There is no such recording, and nothing was held", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn release_recording(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<HoldsAnswer>, Problem> {
+    let operator = authorize(&app, caller)?;
+    let ReleaseRequest { case } = parsed(&body?)?;
+    let releasing = app
+        .actions
+        .release(
+            recording_id(&id).map(Held::RecordingId)?,
+            case_tag(&case)?,
+            &operator,
+        )
+        .await?;
+    match releasing.outcome {
+        ReleaseOutcome::NeverHeld if releasing.recordings == 0 => return Err(unknown_recording()),
+        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore | ReleaseOutcome::NeverHeld => {}
+    }
+    let still = releasing.still.iter().map(shown_case).collect();
+    Ok(Json(HoldsAnswer::of(still)))
+}
+
+/// Lists everything that is held, with its cases, and what each hold holds now.
+#[utoipa::path(
+    get, path = "/api/vault/holds", operation_id = "listHolds", tag = "vault",
+    responses((status = 200, description = "The holds", body = HoldList))
+)]
+pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<HoldList>, Problem> {
+    let listed = app.actions.holds().await?;
+    Ok(Json(HoldList {
+        holds: listed.holds.into_iter().map(shown).collect(),
+        unreadable: listed.unreadable,
+    }))
+}
+
+fn shown(listed: ListedHold) -> ShownHold {
+    let ListedHold { hold, holds_now } = listed;
+    let mut shown = ShownHold {
+        recording_id: None,
+        call_id: None,
+        person: None,
+        from: None,
+        to: None,
+        cases: hold.cases.iter().map(shown_case).collect(),
+        holds_now,
+    };
+    match hold.held {
+        Held::RecordingId(id) => shown.recording_id = Some(id.to_string()),
+        Held::CallId(id) => shown.call_id = Some(id.to_string()),
+        Held::Matching(rule) => {
+            shown.person = rule.person().and_then(HeldPerson::id).map(str::to_owned);
+            shown.from = rule.period().from;
+            shown.to = rule.period().to;
+        }
+    }
+    shown
+}
+
+/// Holds for a case what is recorded, and what will be: a recording, a call, or all recordings of a person or a period.
+#[utoipa::path(
+    post, path = "/api/vault/holds", operation_id = "addHold", tag = "vault", request_body = NewHold,
+    responses(
+        (status = 200, description = "What it holds now", body = HoldAnswer),
+        (status = 400, description = "It is not clear what to hold", body = crate::functions::problem::ErrorAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "It holds, but some of it is deleted already, may still be deleted at ACS, or is not readable", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn add(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<HoldAnswer>, Problem> {
+    let operator = authorize(&app, caller)?;
+    let new: NewHold = parsed(&body?)?;
+    let tag = case_tag(&new.case)?;
+    let (by, note) = (short("by", new.by)?, short("note", new.note)?);
+    let subject = Subject {
+        recording_id: new.recording_id,
+        call_id: new.call_id,
+        person: new.person,
+        from: new.from,
+        to: new.to,
+    };
+    let request = hold::HoldRequest {
+        held: subject.held(&app).await?,
+        tag,
+        by,
+        note,
+    };
+    let holding = app.actions.hold(request, &operator).await?;
+    if let Some(problem) = incomplete(&holding) {
+        return Err(problem);
+    }
+    let ids = |ids: &[crate::recording::DocumentId]| ids.iter().map(ToString::to_string).collect();
+    Ok(Json(HoldAnswer {
+        holds: holding.cases.iter().map(shown_case).collect(),
+        chunks: ids(&holding.chunks),
+        uncertain: ids(&holding.uncertain),
+        message: holding.matches_nothing().then_some(
+            "Nothing that is known matches. The hold applies to what is recorded from now on.",
+        ),
+    }))
+}
+
+/// Returns why a hold that is in force may not have kept everything.
+pub(super) fn incomplete(holding: &Holding) -> Option<Problem> {
+    if holding.is_complete() {
+        return None;
+    }
+    let code = if holding.gone.is_empty() {
+        "HoldInDoubt"
+    } else {
+        "PartlyRemoved"
+    };
+    let problems = holding.problems().join("; ");
+    let message = format!("The hold is in force, but {problems}.");
+    Some(Problem::new(StatusCode::CONFLICT, code, message))
+}
+
+/// Releases from a case what is held; other cases still hold it. To repeat a release is no error.
+#[utoipa::path(
+    post, path = "/api/vault/holds/release", operation_id = "releaseHold", tag = "vault", request_body = HoldToRelease,
+    responses(
+        (status = 200, description = "What holds it still", body = HoldsAnswer),
+        (status = 400, description = "It is not clear what to release", body = crate::functions::problem::ErrorAnswer),
+        (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "The case never held it", body = crate::functions::problem::ErrorAnswer),
+    )
+)]
+pub(crate) async fn release(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<HoldsAnswer>, Problem> {
+    let operator = authorize(&app, caller)?;
+    let released: HoldToRelease = parsed(&body?)?;
+    let tag = case_tag(&released.case)?;
+    let subject = Subject {
+        recording_id: released.recording_id,
+        call_id: released.call_id,
+        person: released.person,
+        from: released.from,
+        to: released.to,
+    };
+    let held = subject.held(&app).await?;
+    let releasing = app.actions.release(held, tag, &operator).await?;
+    match releasing.outcome {
+        ReleaseOutcome::NeverHeld => {
+            let message = "The case never held it; `GET /api/vault/holds` lists what is held.";
+            Err(Problem::new(StatusCode::NOT_FOUND, "HoldNotFound", message))
+        }
+        ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(HoldsAnswer::of(
+            releasing.still.iter().map(shown_case).collect(),
+        ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_is_wrong_is_told() {
+        for wrong in [
+            "",
+            "[]",
+            "[\"A-1\"]",
+            "{}",
+            r#"{"case": 7}"#,
+            r#"{"case": "A", "more": 1}"#,
+        ] {
+            assert!(parsed::<HoldRequest>(wrong.as_bytes()).is_err(), "{wrong}");
+        }
+        assert!(parsed::<HoldRequest>(br#"{"case": "A-1", "by": null}"#).is_ok());
+        assert!(case_tag(" ").is_err() && short("note", Some("x".repeat(1001))).is_err());
+    }
+}
