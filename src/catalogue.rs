@@ -46,7 +46,7 @@ use crate::export::destination::DestinationError;
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
 use crate::recording::country::Country;
-use crate::recording::{DocumentId, RecordingId};
+use crate::recording::{DocumentId, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
@@ -128,6 +128,41 @@ impl Catalogue {
         };
         self.register.change(id, self.clock.now(), change).await?;
         Ok(())
+    }
+
+    /// Registers a file that an operator imports by hand, with its recording if that is unknown. `false`: the recording
+    /// was erased on request, and nothing was registered.
+    ///
+    /// # Errors
+    /// When the storage fails or the account is unreadable.
+    pub async fn register_imported(
+        &self,
+        chunk: &RecordingChunk,
+        is_last: bool,
+    ) -> Result<bool, CatalogueError> {
+        let (id, now) = (chunk.filed_under(), self.clock.now());
+        let known = self.register.find(&id).await?;
+        if known
+            .as_ref()
+            .is_some_and(|account| account.erased.is_some())
+        {
+            return Ok(false);
+        }
+        let is_new = known.is_none();
+        let change = |account: &mut RegisteredRecording| {
+            account.call_id = account.call_id.take().or_else(|| chunk.call_id.clone());
+            account.started_at = account.started_at.or(chunk.started_at);
+            let files = &mut account.files;
+            let documents = files.chunks.entry(chunk.index).or_default();
+            documents.insert(chunk.document_id.clone());
+            files.announced_at = files.announced_at.or(Some(now));
+            files.has_last |= is_last || is_new;
+            if is_new {
+                account.stop(now);
+            }
+        };
+        self.register.change(&id, now, change).await?;
+        Ok(true)
     }
 
     /// Returns a recording by its name in the index. One whose account is unreadable is reported and skipped.

@@ -14,6 +14,7 @@ mod exit;
 mod find;
 mod gdpr;
 mod hold;
+mod import;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod ledger;
@@ -114,6 +115,8 @@ enum AppVerb {
     Retry(retry::Retry),
     /// Process events again: files, `poison:<sha256>`, or all documents of a container (`https://…` or `file:///…`)
     Replay(replay::Replay),
+    /// Import a file that was downloaded by hand, as the copy of a lost chunk or of a recording that no event announced
+    Import(import::Import),
     /// Accept the copies of doubtful chunks, so that their sources at ACS may be deleted
     Accept(accept::Accept),
     /// Acknowledge a loss with a reason, so that it is counted apart
@@ -193,6 +196,7 @@ async fn run(verb: AppVerb, config: Config, output: Output) -> anyhow::Result<Ex
         AppVerb::Verify(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Retry(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Replay(verb) => Box::pin(verb.run(config, output)).await,
+        AppVerb::Import(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Accept(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::DeleteSource(verb) => Box::pin(verb.run(config, output)).await,
         AppVerb::Hold(verb) => Box::pin(verb.run(config, output)).await,

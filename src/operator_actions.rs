@@ -14,6 +14,7 @@
 pub mod acknowledge;
 pub mod erase;
 pub mod hold;
+pub mod import;
 pub mod replay;
 pub mod retention;
 pub mod retry;

@@ -195,6 +195,9 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         AuditAction::Acknowledged => {
             format!("An operator acknowledged that chunk {index} has no whole copy")
         }
+        AuditAction::Imported => {
+            format!("An operator imported a file as the copy of chunk {index}")
+        }
         AuditAction::Rebuilt => format!("The entry of chunk {index} was rebuilt from its receipt"),
         AuditAction::SourceWasGone => format!("Chunk {index} was already gone at ACS"),
         other @ (AuditAction::Verified

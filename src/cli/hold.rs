@@ -224,7 +224,7 @@ impl fmt::Display for HoldReport {
         match self.uncertain.len() {
             0 => {}
             1 => {
-                f.write_str("; 1 more counts as held, because it is not known whether it matches")?
+                f.write_str("; 1 more counts as held, because it is not known whether it matches")?;
             }
             count => write!(
                 f,
@@ -352,25 +352,23 @@ fn now(holds: &HoldsNow) -> String {
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (recordings, chunks) = (holds.recordings, holds.chunks);
     let least = if holds.is_capped { "at least " } else { "" };
-    let mut text = format!(
+    let known = format!(
         "holds {least}{chunks} chunk{} of {recordings} recording{} now",
         plural(chunks),
         plural(recordings)
     );
-    if holds.uncertain_chunks > 0 {
-        let count = holds.uncertain_chunks;
-        text += &format!(
+    let uncertain = match holds.uncertain_chunks {
+        0 => String::new(),
+        count => format!(
             ", and {count} chunk{} of which it is not known whether they match",
             plural(count)
-        );
-    }
-    if holds.unreadable > 0 {
-        text += &format!(
-            "; {} accounts or entries that may belong to it are not readable",
-            holds.unreadable
-        );
-    }
-    text
+        ),
+    };
+    let unreadable = match holds.unreadable {
+        0 => String::new(),
+        count => format!("; {count} accounts or entries that may belong to it are not readable"),
+    };
+    format!("{known}{uncertain}{unreadable}")
 }
 
 fn is_held(held: &Held) -> String {

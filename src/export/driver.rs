@@ -5,6 +5,7 @@ mod backup;
 mod deletion;
 mod expiry_alarm;
 mod further;
+pub mod import;
 mod look_in_place;
 mod move_home;
 pub mod next_step;
@@ -149,6 +150,7 @@ impl ExportDriver {
             vaults,
             clock: Arc::clone(&clock),
             blocks: policy.blocks,
+            imported: None,
         };
         Self {
             ledger,

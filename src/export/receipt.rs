@@ -72,6 +72,17 @@ pub struct ExportReceipt {
     /// Result of the media examination.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     examination: Option<MediaExamination>,
+    /// An operator imported the copy by hand: it proves nothing about a source at ACS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    imported: Option<Import>,
+}
+
+/// That a copy was imported by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Import {
+    pub at: Timestamp,
+    /// A file's name, or a URL without its query.
+    pub from: String,
 }
 
 /// One of the two vaults.
@@ -101,6 +112,7 @@ impl ExportReceipt {
             metadata_anomaly: None,
             unprotected: Vec::new(),
             examination,
+            imported: None,
         };
         receipt.with_doubts(None, Vec::new())
     }
@@ -123,6 +135,16 @@ impl ExportReceipt {
         let doubts: Vec<String> = doubts.into_iter().flatten().collect();
         self.anomaly = (!doubts.is_empty()).then(|| doubts.join("; "));
         self
+    }
+
+    /// Adds that the copy was imported by hand.
+    pub(super) fn with_import(self, imported: Option<Import>) -> Self {
+        Self { imported, ..self }
+    }
+
+    /// That the copy was imported by hand. Then it permits no deletion at ACS.
+    pub fn imported(&self) -> Option<&Import> {
+        self.imported.as_ref()
     }
 
     /// The same proof for files that were proved again.

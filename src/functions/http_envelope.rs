@@ -188,6 +188,26 @@ mod tests {
     }
 
     #[test]
+    fn the_signed_in_caller_comes_along() {
+        let names = [
+            principal::CLAIMS,
+            principal::NAME,
+            principal::ID,
+            principal::CLAIMED_NAME,
+        ];
+        let headers: Map<String, Value> = names
+            .iter()
+            .map(|name| (name.to_uppercase(), json!([format!("of {name}")])))
+            .collect();
+        let request = json!({"Url": "http://h/api/vault/summary", "Headers": headers});
+        let request = unfolded(&request, "vault").unwrap();
+        for name in names {
+            let value = request.headers().get(name).unwrap();
+            assert_eq!(value.to_str().unwrap(), format!("of {name}"));
+        }
+    }
+
+    #[test]
     fn headers_that_our_routes_read_come_along() {
         let headers =
             json!({"authorization": ["Bearer x"], "Idempotency-Key": "k", "Cookie": ["c"]});

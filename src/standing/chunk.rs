@@ -56,7 +56,13 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
 /// Classifies a proved copy: which vault has it, and is it what it should be?
 fn copied(entry: &LedgerEntry, receipt: &ExportReceipt) -> Assessment {
     let place = match receipt.vault() {
-        VaultName::Home => Assessment::plain(Standing::Verified),
+        VaultName::Home => match receipt.imported() {
+            None => Assessment::plain(Standing::Verified),
+            Some(import) => {
+                let reason = format!("was imported by hand from {}", import.from);
+                Assessment::because(Standing::Verified, reason, OperatorStep::Nothing)
+            }
+        },
         VaultName::Backup => {
             let reason = "is in the backup vault only; the sweep moves it home";
             Assessment::because(Standing::BackupOnly, reason, OperatorStep::Nothing)

@@ -23,7 +23,7 @@ async fn empty_queue() -> QueueClient {
 }
 
 /// The texts of all messages that are visible.
-async fn received(queue: &QueueClient) -> Vec<Value> {
+pub(crate) async fn received(queue: &QueueClient) -> Vec<Value> {
     let options = QueueClientReceiveMessagesOptions {
         number_of_messages: Some(32),
         ..Default::default()

@@ -102,12 +102,14 @@ mod frozen;
 mod function_routes;
 mod fuzz;
 mod gdpr;
+mod generated_clients;
 mod held_requests;
 mod hold_verbs;
 mod holds;
 mod host_death;
 mod host_protocol;
 mod import_graph;
+mod imports;
 mod infra;
 mod interleavings;
 #[cfg(feature = "lambda")]

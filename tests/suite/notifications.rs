@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
+use azure_storage_queue::QueueClient;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -13,6 +14,9 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use crate::export_queue::received;
+use crate::standings::edit;
+use crate::support::azurite;
 use crate::support::world::{World, document_ids, files_by_path};
 
 const KEY: &str = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -214,4 +218,134 @@ async fn without_a_receiver_no_notice_is_kept() {
     let world = World::new().await;
     recorded(&world, json!({"chunks": [{"durationMs": 1000}]})).await;
     assert_eq!(outbox(&world), 0);
+}
+
+/// The types of the events that were taken, without their prefix.
+fn kinds(taken: &[Value]) -> Vec<&str> {
+    let kinds = taken.iter().map(|told| told["type"].as_str());
+    let kinds = kinds.map(|kind| kind.expect("it has a type").rsplit('.').next());
+    kinds.map(Option::unwrap_or_default).collect()
+}
+
+/// A chunk that ACS does not give; its entry, changed.
+async fn not_exported(world: &World, status: u16, change: impl FnOnce(&mut Value)) -> String {
+    let fault = json!([{"plane": "media", "kind": "status", "status": status, "times": 1000}]);
+    world.admin("PUT", "faults", fault).await;
+    let call = json!({"participants": [ANNA], "chunks": [{"durationMs": 1000}]});
+    let event = world.recording(json!({ "call": call })).await;
+    world.event(&event).await;
+    let id = document_ids(&event)[0].clone();
+    assert_eq!(world.ledger_entry(&id)["state"]["name"], "pending");
+    edit(world, &id, |entry| {
+        entry["notBefore"] = Value::Null;
+        change(entry);
+    });
+    id
+}
+
+fn hours_from_now(hours: i64) -> Value {
+    let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+    at.to_string().into()
+}
+
+async fn patient_world(receiver: &Receiver) -> World {
+    let secret = format!("whsec_{KEY}");
+    World::with(&[
+        ("NOTIFY_URL", &receiver.url),
+        ("NOTIFY_SECRET", &secret),
+        ("EVENT_BUDGET", "1s"),
+        ("MISSING_AFTER", "0s"),
+    ])
+    .await
+}
+
+#[tokio::test]
+async fn a_chunk_at_risk_is_told_once_for_each_step() {
+    let receiver = Receiver::start().await;
+    let world = patient_world(&receiver).await;
+    let id = not_exported(&world, 503, |entry| {
+        entry["recordedAt"] = hours_from_now(-20);
+        entry["expiresAt"] = hours_from_now(4);
+    })
+    .await;
+    world.sweep().await;
+    world.sweep().await;
+    let taken = receiver.taken();
+    assert_eq!(kinds(&taken), ["atRisk"], "{taken:?}");
+    let data = &taken[0]["data"];
+    assert_eq!(
+        (&data["documentId"], &data["percentOver"]),
+        (&json!(id), &json!(75)),
+        "{data}"
+    );
+    assert!(data["expiresAt"].is_string(), "{data}");
+    assert!(!taken[0].to_string().contains(ANNA), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_chunk_that_acs_has_dropped_is_told_as_lost_once() {
+    let receiver = Receiver::start().await;
+    let world = patient_world(&receiver).await;
+    let id = not_exported(&world, 404, |entry| {
+        entry["surelyGoneAt"] = "2026-01-01T00:00:00Z".into();
+    })
+    .await;
+    world.sweep().await;
+    assert_eq!(world.ledger_entry(&id)["state"]["name"], "expired");
+    world.sweep().await;
+    let taken = receiver.taken();
+    let lost: Vec<&Value> = taken
+        .iter()
+        .filter(|told| told["type"] == "com.recording-vault.recording.lost")
+        .collect();
+    assert_eq!(lost.len(), 1, "{taken:?}");
+    assert_eq!(lost[0]["data"]["documentId"], json!(id));
+    assert!(lost[0]["data"]["reason"].is_string(), "{lost:?}");
+    assert!(!kinds(&taken).contains(&"exported"), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_recording_whose_files_never_come_is_told_as_missing_once() {
+    let receiver = Receiver::start().await;
+    let world = patient_world(&receiver).await;
+    let chunks = json!({"chunks": [{"durationMs": 1000}]});
+    let call = world.admin("POST", "calls", chunks).await["serverCallId"].clone();
+    let start = json!({ "serverCallId": call });
+    let (_, started) = world.api("POST", "/recordings", Some(start)).await;
+    let id = started["recordingId"].as_str().expect("it is started");
+    let stop = format!("/recordings/{id}/stop");
+    world.api("POST", &stop, None).await;
+    for _ in 0..3 {
+        world.sweep().await;
+    }
+    let taken = receiver.taken();
+    assert_eq!(kinds(&taken), ["missing"], "{taken:?}");
+    assert_eq!(taken[0]["data"]["recordingId"], json!(id));
+    assert!(taken[0]["data"]["missingSince"].is_string(), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_queue_gets_the_same_events_and_is_made_for_the_first() {
+    let now = jiff::Timestamp::now().as_nanosecond();
+    let url = azurite::queue_url(&format!("notify-{now}"));
+    let world = World::with(&[("NOTIFY_QUEUE_URL", &url)]).await;
+    let event = recorded(&world, json!({"chunks": [{"durationMs": 1000}]})).await;
+    let id = &document_ids(&event)[0];
+    world.sweep().await;
+    assert_eq!(outbox(&world), 0);
+    let url = url.parse().expect("it is a URL");
+    let queue = QueueClient::new(url, None, None).expect("the URL has a SAS");
+    let events = received(&queue).await;
+    let exported: Vec<&Value> = events.iter().filter(|told| told["type"] != DAY).collect();
+    assert_eq!(exported.len(), 1, "{events:?}");
+    assert_eq!(
+        (
+            &exported[0]["specversion"],
+            &exported[0]["data"]["documentId"]
+        ),
+        (&json!("1.0"), &json!(id))
+    );
+    let sas = azurite::queue_url("x");
+    let signature = sas.rsplit("sig=").next().expect("it is signed");
+    assert!(!world.console().contains(signature));
 }

@@ -1,12 +1,16 @@
 //! README's ten minutes on this machine, as written, but for the ports.
 
-use std::process::Command;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::documents::read;
 use crate::support::eventually;
-use crate::support::world::World;
+use crate::support::world::{World, files_by_path, script_root};
 
 /// The part of README that is tried here.
 fn section() -> String {
@@ -20,9 +24,13 @@ fn section() -> String {
 
 /// Runs a line of the section at a shell, with this host and recording; gives its answer.
 fn run(line: &str, world: &World, recording_id: &str) -> Value {
+    answer(line, &world.host.url(), recording_id)
+}
+
+fn answer(line: &str, host: &str, recording_id: &str) -> Value {
     let command = line
         .trim()
-        .replace("http://127.0.0.1:7071", &world.host.url())
+        .replace("http://127.0.0.1:7071", host)
         .replace("<recordingId>", recording_id);
     let output = Command::new("sh").args(["-c", &command]).output();
     let output = output.expect("there is a shell");
@@ -84,4 +92,108 @@ fn the_settings_of_the_stand_ins_are_those_of_the_simulator() {
     let sample: Value =
         serde_json::from_str(&read("local.settings.sample.json")).expect("the sample is JSON");
     assert_eq!(sample["Values"]["VAULT_URL"], "file:///tmp/recording-vault");
+}
+
+/// A stand-in that runs as README starts it; it ends with this value.
+struct Started {
+    process: Child,
+    lines: Receiver<String>,
+}
+
+impl Started {
+    /// Runs a `cargo run -p <package> -- …` line by the binary that cargo has built, with more arguments.
+    fn of(line: &str, replaced: &[(&str, &str)], more: &[&str]) -> Self {
+        let line = line.split(" #").next().expect("a line has a beginning");
+        let mut words = line.split_whitespace();
+        let run: Vec<&str> = words.by_ref().take(3).collect();
+        assert_eq!(run, ["cargo", "run", "-p"], "{line}");
+        let package = words.next().expect("a package is named");
+        assert_eq!(words.next(), Some("--"), "{line}");
+        let binary = Path::new(env!("CARGO_BIN_EXE_recording-vault")).with_file_name(package);
+        assert!(
+            binary.is_file(),
+            "`{package}` is not built: run the tests by `cargo xtask test`"
+        );
+        let arguments = words.map(|word| {
+            let found = replaced.iter().find(|(from, _)| *from == word);
+            found.map_or(word, |(_, to)| to)
+        });
+        let mut process = Command::new(binary)
+            .args(arguments)
+            .args(more)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let output = process.stdout.take().expect("it has an output");
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        Self { process, lines }
+    }
+
+    /// The URL on this machine that it prints first.
+    fn url(&self) -> String {
+        loop {
+            let line = self.lines.recv_timeout(Duration::from_mins(2));
+            let line = line.expect("it prints where it listens");
+            let url = line
+                .split_whitespace()
+                .find(|word| word.starts_with("http://127.0.0.1:"));
+            if let Some(url) = url {
+                let url: url::Url = url.parse().expect("it is a URL");
+                return url.origin().ascii_serialization();
+            }
+        }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stand_ins_start_by_the_commands_as_written_and_record_a_call() {
+    let section = section();
+    let line = |what: &str| {
+        let found = section.lines().find(|line| line.contains(what));
+        found
+            .unwrap_or_else(|| panic!("README has no {what}"))
+            .trim()
+            .to_owned()
+    };
+    let folder = tempfile::tempdir().expect("there is room");
+    let root = script_root(folder.path());
+    let acs = Started::of(&line("-p acs-simulator"), &[], &["--http", "127.0.0.1:0"]);
+    let acs_url = acs.url();
+    let vault = folder.path().join("vault");
+    let sample = read("local.settings.sample.json");
+    let mut settings: Value = serde_json::from_str(&sample).expect("the sample is JSON");
+    let values = &mut settings["Values"];
+    values["ACS_ENDPOINT"] = acs_url.clone().into();
+    values["ACS_ACCESS_KEY"] = acs_simulator::Options::ACCESS_KEY.into();
+    values["ACS_CONTENT_HOSTS"] = acs_url.clone().into();
+    values["VAULT_URL"] = format!("file://{}", vault.display()).into();
+    std::fs::write(root.join("local.settings.json"), settings.to_string()).expect("it is ours");
+    let root = root.to_str().expect("it is text");
+    let replaced = [("dist", root), ("http://127.0.0.1:8081", &acs_url)];
+    let host = Started::of(&line("-p functions-host"), &replaced, &["--port", "0"]);
+    let host_url = host.url();
+    let start = line("curl -s -X POST http://127.0.0.1:7071/api/recordings -d");
+    let stop = line("/stop");
+    let started = answer(&start, &host_url, "");
+    let id = started["recordingId"].as_str().expect("it is started");
+    answer(&stop, &host_url, id);
+    let wav = eventually("the copy is in the vault", async || {
+        let files = files_by_path(&vault).into_iter();
+        let mut media = files.filter(|(name, _)| name.ends_with(".wav"));
+        media.next()
+    })
+    .await;
+    assert!(wav.1.starts_with(b"RIFF"), "{}", wav.0);
 }

@@ -27,7 +27,7 @@ fn ledger(world: &World) -> PathBuf {
 }
 
 /// Changes a chunk's entry in the ledger as no process would.
-fn edit(world: &World, id: &str, change: impl FnOnce(&mut Value)) {
+pub(crate) fn edit(world: &World, id: &str, change: impl FnOnce(&mut Value)) {
     let path = ledger(world).join(format!("chunks/{id}.json"));
     let mut entry = world.ledger_entry(id);
     change(&mut entry);

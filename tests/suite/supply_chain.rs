@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use crate::documents::{read, repository};
 
-const REQUIREMENTS: [&str; 3] = [
+const REQUIREMENTS: [&str; 4] = [
     "dev/checkov/requirements.txt",
+    "dev/generated-clients/requirements.txt",
     "tests/python-sdk/requirements.txt",
     "xtask/zig-requirements.txt",
 ];

@@ -20,6 +20,8 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
     let python = tools::python_sdk()?;
     let telephony_bot = tools::telephony_bot()?;
     let chromium = tools::chromium()?;
+    let typescript = tools::typescript_client()?;
+    let client_python = tools::python_client()?;
     let mut command = tools::cargo();
     command
         .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
@@ -29,6 +31,8 @@ pub fn run(arguments: &[String]) -> anyhow::Result<()> {
         .env("TEST_PYTHON", python)
         .env("TEST_TELEPHONY_BOT", telephony_bot)
         .env("TEST_CHROMIUM", chromium)
+        .env("TEST_TYPESCRIPT_CLIENT", typescript)
+        .env("TEST_CLIENT_PYTHON", client_python)
         .stdout(Stdio::piped());
     let mut process = command.spawn().context("could not run cargo test")?;
     let output = process.stdout.take().context("cargo test has no output")?;

@@ -125,6 +125,26 @@ pub fn telephony_bot() -> anyhow::Result<PathBuf> {
     Ok(folder.join("bot.mjs"))
 }
 
+/// What generates and compiles the TypeScript client; returns the folder with its source.
+pub fn typescript_client() -> anyhow::Result<PathBuf> {
+    let folder = paths::root().join("dev/generated-clients");
+    npm_ci(
+        "the generator of TypeScript clients",
+        &folder,
+        &folder.join("node_modules/openapi-typescript/package.json"),
+    )?;
+    Ok(folder)
+}
+
+/// A virtual environment with the generator of Python clients; returns its interpreter.
+pub fn python_client() -> anyhow::Result<PathBuf> {
+    python_packages(
+        "the generator of Python clients",
+        &paths::root().join("dev/generated-clients/requirements.txt"),
+        &paths::target().join("python-client"),
+    )
+}
+
 /// Runs a prose linter, textlint with its rules in `dev/prose`, over the documents for people.
 ///
 /// # Errors

@@ -184,6 +184,7 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::Dismissed => "was dismissed",
         AuditAction::Verified => "was compared with its receipt",
         AuditAction::Replayed => "was processed again",
+        AuditAction::Imported => "was imported by hand",
         AuditAction::Held => "was held",
         AuditAction::Released => "was released",
         AuditAction::RetentionApplied => "had the retention policy applied",

@@ -266,6 +266,9 @@ impl ExportDriver {
     ) -> Result<DeletionPermission, LedgerError> {
         let denied = |objection| Ok(DeletionPermission::Denied(objection));
         let expires_at = entry.expires_at;
+        if receipt.imported().is_some() {
+            return denied(Objection::Imported);
+        }
         let location = match self.location_of(entry) {
             Ok(location) => location,
             Err(kept) => return denied(Objection::Location { kept, expires_at }),

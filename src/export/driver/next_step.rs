@@ -177,6 +177,11 @@ fn next_step_of_own_file(
             }
             _ => NextStep::Export,
         },
+        // First: a further export would take the imported file for the one at ACS.
+        ChunkState::Exported { receipt } if receipt.imported().is_some() => NextStep::LeaveSource {
+            receipt: receipt.clone(),
+            objection: Objection::Imported,
+        },
         ChunkState::Exported { receipt } if receipt.vault() == VaultName::Backup => {
             NextStep::MoveHome {
                 receipt: receipt.clone(),

@@ -39,4 +39,6 @@ pub enum Objection {
     Unprotected(String),
     #[error("its media could not be checked")]
     NotCompared,
+    #[error("its copy was imported by hand, and proves nothing about the source")]
+    Imported,
 }

@@ -243,6 +243,8 @@ pub(in crate::export) fn reopen_for_what_was_added(entry: &mut LedgerEntry) {
         {
             entry.begin_attempts_anew();
         }
+        // Its copy was imported by hand: nothing is exported or deleted at ACS for it.
+        ChunkState::SourceLeft { receipt, .. } if receipt.imported().is_some() => {}
         ChunkState::SourceLeft { receipt, .. }
             if locations.delete.is_some()
                 || (receipt.metadata().is_none() && locations.metadata.is_some()) =>

@@ -13,7 +13,7 @@ use crate::export::destination::{
 use crate::export::entry::LedgerEntry;
 use crate::export::fence::Fence;
 use crate::export::layout;
-use crate::export::receipt::{ExportReceipt, VaultName, VerifiedFile};
+use crate::export::receipt::{ExportReceipt, Import, VaultName, VerifiedFile};
 use crate::export::receipt_document::{KeptReceipt, RECEIPT_READ_LIMIT, ReceiptDocument};
 use crate::export::slots::Turn;
 use crate::export::source::{ChunkPart, RecordingSource, SourceError};
@@ -42,6 +42,15 @@ pub struct ChunkExporter {
     pub vaults: Vaults,
     pub clock: Arc<dyn Clock>,
     pub blocks: BlockPolicy,
+    /// For files that an operator imports by hand.
+    pub imported: Option<ImportedFiles>,
+}
+
+/// Files that an operator imports by hand.
+#[derive(Debug, Clone)]
+pub struct ImportedFiles {
+    pub import: Import,
+    pub has_metadata: bool,
 }
 
 /// One attempt at a chunk.
@@ -150,7 +159,10 @@ impl ChunkExporter {
             self.clock.now(),
         );
         let unprotected = missing_protection(vault, &receipt).await?;
-        let receipt = receipt.with_doubts(metadata_anomaly, unprotected);
+        let imported = self.imported.as_ref().map(|files| files.import.clone());
+        let receipt = receipt
+            .with_doubts(metadata_anomaly, unprotected)
+            .with_import(imported);
         self.put_receipt(vault, attempt.entry, &receipt).await?;
         Ok(ChunkExport::Proved(Box::new(Proved {
             receipt,
@@ -161,9 +173,16 @@ impl ChunkExporter {
     async fn export_metadata(&self, attempt: Attempt<'_>) -> Result<Copied, TransferError> {
         let Attempt { entry, .. } = attempt;
         let locations = &entry.chunk.locations;
+        if self
+            .imported
+            .as_ref()
+            .is_some_and(|files| !files.has_metadata)
+        {
+            return Ok(Copied::NotThere);
+        }
         // Events of 2021 carry no location at all; the source knows where that generation keeps both files.
         let name = layout::metadata(&entry.folder, &entry.chunk);
-        if locations.metadata.is_none() && locations.content.is_some() {
+        if self.imported.is_none() && locations.metadata.is_none() && locations.content.is_some() {
             return self.metadata_from_before(attempt, &name).await;
         }
         match self

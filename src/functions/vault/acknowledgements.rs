@@ -18,6 +18,7 @@ use crate::catalogue::CatalogueError;
 use crate::export::ledger::Dismissed;
 use crate::functions::principal::Caller;
 use crate::functions::problem::Problem;
+use crate::operator_actions::Operator;
 use crate::operator_actions::acknowledge::Acknowledging;
 
 /// Why it needs no attention any longer.
@@ -42,10 +43,17 @@ fn answer(message: impl Into<String>) -> Json<AcknowledgeAnswer> {
     })
 }
 
-fn reason(body: &[u8]) -> Result<String, Problem> {
-    let ReasonRequest { reason } = parsed(body)?;
-    short("reason", Some(reason))?
-        .ok_or_else(|| Problem::invalid(Some("reason"), "`reason` is empty.".to_owned()))
+/// Who asks, and why.
+fn requested(
+    app: &App,
+    caller: Caller,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(Operator, String), Problem> {
+    let operator = authorize(app, caller)?;
+    let ReasonRequest { reason } = parsed(&body?)?;
+    let reason = short("reason", Some(reason))?
+        .ok_or_else(|| Problem::invalid(Some("reason"), "`reason` is empty.".to_owned()))?;
+    Ok((operator, reason))
 }
 
 /// Acknowledges that a chunk has no whole copy; it is counted apart from then on.
@@ -65,8 +73,8 @@ pub(crate) async fn acknowledge_chunk(
     caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, caller)?;
-    let (id, reason) = (document_id(&id)?, reason(&body?)?);
+    let (operator, reason) = requested(&app, caller, body)?;
+    let id = document_id(&id)?;
     let outcome = app.actions.acknowledge_chunk(&id, &reason, &operator).await;
     acknowledged(&outcome.map_err(CatalogueError::from)?, unknown_chunk)
 }
@@ -88,8 +96,8 @@ pub(crate) async fn acknowledge_recording(
     caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, caller)?;
-    let (id, reason) = (recording_id(&id)?, reason(&body?)?);
+    let (operator, reason) = requested(&app, caller, body)?;
+    let id = recording_id(&id)?;
     let outcome = app
         .actions
         .acknowledge_recording(&id, &reason, &operator)
@@ -129,11 +137,8 @@ pub(crate) async fn dismiss(
     caller: Caller,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<AcknowledgeAnswer>, Problem> {
-    let operator = authorize(&app, caller)?;
-    let dismissed = app
-        .actions
-        .dismiss(&sha256, &reason(&body?)?, &operator)
-        .await;
+    let (operator, reason) = requested(&app, caller, body)?;
+    let dismissed = app.actions.dismiss(&sha256, &reason, &operator).await;
     match dismissed.map_err(CatalogueError::from)? {
         Dismissed::Dismissed => Ok(answer("The event is dismissed.")),
         Dismissed::AlreadyDismissed => Ok(answer("The event was dealt with before.")),

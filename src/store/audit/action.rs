@@ -45,6 +45,8 @@ pub enum AuditAction {
     Dismissed,
     Verified,
     Replayed,
+    /// A file was imported by hand as the copy of a chunk.
+    Imported,
     Held,
     Released,
     RetentionApplied,
@@ -113,6 +115,7 @@ mod tests {
             (AuditAction::Dismissed, "dismissed"),
             (AuditAction::Verified, "verified"),
             (AuditAction::Replayed, "replayed"),
+            (AuditAction::Imported, "imported"),
             (AuditAction::Held, "held"),
             (AuditAction::Released, "released"),
             (AuditAction::RetentionApplied, "retentionApplied"),

@@ -191,17 +191,15 @@ impl HoldRule {
 
     /// The rule in words, with `person` for the person: the audit log has a substitute for the id.
     pub fn described(&self, person: Option<&str>) -> String {
-        let mut text = "recordings".to_owned();
-        if self.person.is_some() {
-            text += &format!(" of {}", person.unwrap_or("a person whose id was removed"));
-        }
-        if let Some(from) = self.from {
-            text += &format!(" from {from:.0}");
-        }
-        if let Some(to) = self.to {
-            text += &format!(" until {to:.0}");
-        }
-        text
+        let person = self.person.as_ref().map(|_| {
+            let person = person.unwrap_or("a person whose id was removed");
+            format!("of {person}")
+        });
+        let from = self.from.map(|from| format!("from {from:.0}"));
+        let to = self.to.map(|to| format!("until {to:.0}"));
+        let conditions = [Some("recordings".to_owned()), person, from, to];
+        let words: Vec<String> = conditions.into_iter().flatten().collect();
+        words.join(" ")
     }
 }
 

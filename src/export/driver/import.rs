@@ -1,0 +1,242 @@
+//! Imports a file by hand as the copy of a chunk that was given up, or of one that no event announced.
+//!
+//! It takes the same path as an export: claim, transfer, proof, receipt. The receipt says that it was imported, and such a
+//! receipt permits no deletion at ACS. An import goes into a folder of its own, because the one of earlier attempts may
+//! have blocks of another file.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::ExportDriver;
+use crate::error_chain::ErrorChain;
+use crate::export::budget::Budget;
+use crate::export::entry::LedgerEntry;
+use crate::export::fence::Fence;
+use crate::export::ledger::{AfterUpdate, Claim, LedgerError};
+use crate::export::receipt::{ExportReceipt, Import, VaultName};
+use crate::export::slots::{Slots, Turn};
+use crate::export::source::RecordingSource;
+use crate::export::state::ChunkState;
+use crate::export::transfer::chunk::{Attempt, ChunkExport, ChunkExporter, ImportedFiles, Proved};
+use crate::export::transfer::error::TransferError;
+use crate::recording::{DocumentId, MediaKind};
+use crate::store::audit::{AuditAction, Operator};
+
+/// Files to be imported.
+pub struct FilesToImport {
+    /// Reads them.
+    pub source: Arc<dyn RecordingSource>,
+    pub has_metadata: bool,
+    /// What the media is, if its name says; the event's word has priority.
+    pub kind: Option<MediaKind>,
+    /// Where they come from: a file's name, or a URL without its query.
+    pub from: String,
+}
+
+/// Outcome of an import.
+#[derive(Debug)]
+pub enum ImportOutcome {
+    Imported(Box<ExportReceipt>),
+    /// A copy is proved already, or its file is in the customer's own storage.
+    AlreadyProved,
+    /// Its export from ACS has not ended.
+    StillExported,
+    /// It was deleted from the vault, for good.
+    Removed,
+    /// The ledger has no such chunk.
+    Unknown,
+    /// Another process works on it.
+    Busy,
+    /// Nothing was imported.
+    Failed {
+        reason: String,
+    },
+}
+
+/// Whether a chunk may get a copy by hand.
+enum Importable {
+    Yes,
+    No(ImportOutcome),
+}
+
+impl ExportDriver {
+    /// Imports files as the copy of a chunk, unless a better one exists or may still come from ACS.
+    ///
+    /// Cancel-safe: what was done is durable, and the claim runs out.
+    ///
+    /// # Errors
+    /// When the ledger fails. Repeating is harmless.
+    pub async fn import(
+        &self,
+        document_id: &DocumentId,
+        files: FilesToImport,
+        operator: &Operator,
+        budget: Budget,
+    ) -> Result<ImportOutcome, LedgerError> {
+        let Some(found) = self.ledger.find(document_id).await? else {
+            return Ok(ImportOutcome::Unknown);
+        };
+        if let Importable::No(why) = importable(&found.entry) {
+            return Ok(why);
+        }
+        let _counted = self.claimed.begin();
+        let Some(claim) = self.ledger.claim(&found).await? else {
+            return Ok(ImportOutcome::Busy);
+        };
+        let outcome = tokio::select! {
+            biased;
+            outcome = Box::pin(self.import_claimed(&claim, files, operator, budget)) => outcome,
+            lost = self.ledger.keep_claimed(&claim) => Err(lost),
+        };
+        match outcome {
+            Err(LedgerError::ClaimLost { .. }) => Ok(ImportOutcome::Busy),
+            outcome => outcome,
+        }
+    }
+
+    async fn import_claimed(
+        &self,
+        claim: &Claim,
+        files: FilesToImport,
+        operator: &Operator,
+        budget: Budget,
+    ) -> Result<ImportOutcome, LedgerError> {
+        let kind = files.kind;
+        let begin = |entry: &mut LedgerEntry| {
+            if matches!(importable(entry), Importable::Yes) {
+                // Before its first claim nothing of it can be in a vault.
+                if entry.claims > 1 {
+                    entry.leave_folder();
+                }
+                let kind = entry.media_kind.or(kind);
+                entry.media_kind = Some(kind.unwrap_or(MediaKind::DEFAULT));
+            }
+        };
+        let entry = self
+            .ledger
+            .update(claim, AfterUpdate::KeepClaim, begin)
+            .await?;
+        if let Importable::No(why) = importable(&entry) {
+            self.release(claim).await?;
+            return Ok(why);
+        }
+        let proved = match self.copy_imported(claim, &entry, &files, budget).await {
+            Ok(ChunkExport::Proved(proved)) => *proved,
+            Ok(ChunkExport::OutOfTime) => {
+                self.release(claim).await?;
+                let reason = "it took longer than one run may take".to_owned();
+                return Ok(ImportOutcome::Failed { reason });
+            }
+            Err(TransferError::Ledger(error)) => return Err(error),
+            Err(error) => {
+                self.release(claim).await?;
+                let reason = ErrorChain(&error).to_string();
+                return Ok(ImportOutcome::Failed { reason });
+            }
+        };
+        self.settle_imported(claim, proved, &files.from, operator)
+            .await
+    }
+
+    async fn copy_imported(
+        &self,
+        claim: &Claim,
+        entry: &LedgerEntry,
+        files: &FilesToImport,
+        budget: Budget,
+    ) -> Result<ChunkExport, TransferError> {
+        let import = Import {
+            at: self.clock.now(),
+            from: files.from.clone(),
+        };
+        let exporter = ChunkExporter {
+            audit: self.ledger.audit_log(),
+            source: Arc::clone(&files.source),
+            vaults: self.vaults().clone(),
+            clock: Arc::clone(&self.clock),
+            blocks: self.policy.blocks,
+            imported: Some(ImportedFiles {
+                import,
+                has_metadata: files.has_metadata,
+            }),
+        };
+        // No other transfer of this process waits for this slot.
+        let slot = Slots::new(1).acquire(0, entry.expires_at).await;
+        let turn = Turn::new(slot, budget);
+        let attempt = Attempt {
+            entry,
+            turn: &turn,
+            is_first: true,
+            vault: VaultName::Home,
+            fence: Fence::new(&self.ledger, claim),
+        };
+        exporter.export(attempt).await
+    }
+
+    /// Records the copy, unless an event has opened the chunk meanwhile.
+    async fn settle_imported(
+        &self,
+        claim: &Claim,
+        proved: Proved,
+        from: &str,
+        operator: &Operator,
+    ) -> Result<ImportOutcome, LedgerError> {
+        let Proved { receipt, metadata } = proved;
+        let detail = operator.sign(json!({
+            "from": from,
+            "sizeBytes": receipt.media().size_bytes(),
+            "sha256": receipt.media().sha256(),
+        }));
+        let id = claim.document_id();
+        let position = self.audit_import(id, detail).await?;
+        let state = ChunkState::SourceLeft {
+            receipt: receipt.clone(),
+            reason: format!("imported by hand from {from}; nothing is deleted at ACS for it"),
+        };
+        let settle = |entry: &mut LedgerEntry| {
+            if matches!(importable(entry), Importable::No(_)) {
+                return;
+            }
+            entry.state = state.clone();
+            entry.metadata = metadata.clone().or_else(|| entry.metadata.take());
+            entry.acknowledged = None;
+            entry.copied_unfinished = false;
+            entry.begin_attempts_anew();
+            entry.note_audited(position.clone());
+        };
+        let entry = self
+            .ledger
+            .update(claim, AfterUpdate::Release, settle)
+            .await?;
+        if entry.state != state {
+            return Ok(ImportOutcome::StillExported);
+        }
+        tracing::info!(document.id = %id, blob = %receipt.media().name(), size_bytes = receipt.media().size_bytes(), "Imported chunk `{id}` by hand");
+        Ok(ImportOutcome::Imported(Box::new(receipt)))
+    }
+
+    async fn audit_import(
+        &self,
+        id: &DocumentId,
+        detail: Value,
+    ) -> Result<crate::store::audit::AuditPosition, LedgerError> {
+        self.ledger
+            .audit_operator(AuditAction::Imported, id.as_str(), detail)
+            .await
+    }
+}
+
+fn importable(entry: &LedgerEntry) -> Importable {
+    Importable::No(match &entry.state {
+        ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => return Importable::Yes,
+        // No event announced it: it was recorded for this import.
+        ChunkState::Pending if entry.chunk.locations.content.is_none() => return Importable::Yes,
+        ChunkState::Pending => ImportOutcome::StillExported,
+        ChunkState::Exported { .. }
+        | ChunkState::SourceDeleted { .. }
+        | ChunkState::SourceLeft { .. }
+        | ChunkState::InPlace { .. } => ImportOutcome::AlreadyProved,
+        ChunkState::Removing { .. } | ChunkState::Removed { .. } => ImportOutcome::Removed,
+    })
+}

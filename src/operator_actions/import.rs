@@ -1,0 +1,134 @@
+//! Imports a file that somebody downloaded by hand, as the copy of a chunk that was given up or of a recording that no
+//! event announced. Nothing is deleted at ACS for it, now or later.
+
+mod file_source;
+mod new_recording;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use self::file_source::FileSource;
+use super::{Operator, OperatorActions};
+use crate::catalogue::CatalogueError;
+use crate::export::driver::import::FilesToImport;
+use crate::export::{Budget, ExportDriver};
+use crate::recording::{DocumentId, MediaKind};
+
+pub use crate::export::driver::import::ImportOutcome;
+pub use new_recording::NewRecording;
+
+/// A requested import. The files are on this machine.
+#[derive(Debug, Clone)]
+pub struct ImportRequest {
+    pub subject: ImportSubject,
+    pub media: PathBuf,
+    /// ACS's metadata file, if there is one.
+    pub metadata: Option<PathBuf>,
+    /// Where the media comes from: a file's name, or a URL without its query.
+    pub from: String,
+}
+
+/// What a file is the copy of.
+#[derive(Debug, Clone)]
+pub enum ImportSubject {
+    /// A chunk of the ledger.
+    Document(DocumentId),
+    /// A recording that may be unknown.
+    New(NewRecording),
+}
+
+/// A chunk after an import.
+#[derive(Debug)]
+pub struct Importing {
+    /// `None`: the recording was erased on request, and nothing was imported.
+    pub document_id: Option<DocumentId>,
+    pub outcome: ImportOutcome,
+}
+
+impl OperatorActions {
+    /// Imports a file.
+    ///
+    /// # Errors
+    /// When the ledger fails, or the file cannot be read. Repeating is harmless.
+    pub async fn import(
+        &self,
+        request: ImportRequest,
+        driver: &ExportDriver,
+        operator: &Operator,
+        budget: Budget,
+    ) -> Result<Importing, ImportError> {
+        let source = FileSource::open(&request.media, request.metadata.as_deref()).await?;
+        let kind = kind_of(&request.media);
+        let document_id = match request.subject {
+            ImportSubject::Document(id) => id,
+            ImportSubject::New(recording) => {
+                let sha256 = source.sha256().await?;
+                let chunk = recording.chunk(&sha256, kind);
+                if !self
+                    .catalogue
+                    .register_imported(&chunk, recording.is_last)
+                    .await?
+                {
+                    return Ok(Importing {
+                        document_id: None,
+                        outcome: ImportOutcome::Removed,
+                    });
+                }
+                let id = chunk.document_id.clone();
+                self.ledger
+                    .record(chunk)
+                    .await
+                    .map_err(CatalogueError::from)?;
+                id
+            }
+        };
+        let files = FilesToImport {
+            has_metadata: request.metadata.is_some(),
+            source: Arc::new(source),
+            kind,
+            from: request.from,
+        };
+        let importing = driver.import(&document_id, files, operator, budget);
+        let outcome = Box::pin(importing).await.map_err(CatalogueError::from)?;
+        Ok(Importing {
+            document_id: Some(document_id),
+            outcome,
+        })
+    }
+}
+
+/// Why an import did not begin, or was interrupted.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error("could not read `{}`", path.display())]
+    File {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("`{}` is empty", .0.display())]
+    Empty(PathBuf),
+}
+
+/// The kind of media that a file's name says.
+fn kind_of(path: &std::path::Path) -> Option<MediaKind> {
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    MediaKind::from_parts(None, extension.parse().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case("a.mp4", true)]
+    #[case("a.WAV", true)]
+    #[case("a.b.mp3", true)]
+    #[case("a.txt", false)]
+    #[case("a", false)]
+    fn a_name_says_what_kind_of_media_it_is(#[case] name: &str, #[case] is_known: bool) {
+        assert_eq!(kind_of(name.as_ref()).is_some(), is_known);
+    }
+}

@@ -1,0 +1,326 @@
+//! Imports by hand: proved like an export, and never a reason to delete anything at ACS.
+
+use std::path::PathBuf;
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use recording_vault::catalogue::Catalogue;
+use recording_vault::clock::Clock;
+use recording_vault::control::register::RecordingRegister;
+use recording_vault::export::{ChunkState, ExportDriver, ExportSweep, Vaults};
+use recording_vault::operator_actions::import::{
+    ImportOutcome, ImportRequest, ImportSubject, Importing, NewRecording,
+};
+use recording_vault::operator_actions::{Operator, OperatorActions};
+use recording_vault::recording::{DocumentId, RecordingChunk};
+use recording_vault::standing::{Standing, of_chunk};
+use serde_json::Value;
+
+use crate::holds::FAULTS;
+use crate::support::chunk;
+use crate::support::fake_source::Fault as SourceFault;
+use crate::support::pipeline::{CLAIM_TTL, Pipeline, RETENTION};
+use crate::support::simulation::{Durable, Plan, budget, deliver};
+use crate::support::world::{World, document_ids};
+
+/// A file that somebody downloaded.
+struct Downloaded {
+    _folder: tempfile::TempDir,
+    path: PathBuf,
+    bytes: Vec<u8>,
+}
+
+fn downloaded(seed: u64) -> Downloaded {
+    let folder = tempfile::tempdir().expect("there is room");
+    let path = folder.path().join("portal.wav");
+    let bytes = crate::support::content(10_000, seed);
+    std::fs::write(&path, &bytes).expect("there is room");
+    Downloaded {
+        _folder: folder,
+        path,
+        bytes,
+    }
+}
+
+fn of_document(id: &DocumentId, file: &Downloaded) -> ImportRequest {
+    ImportRequest {
+        subject: ImportSubject::Document(id.clone()),
+        media: file.path.clone(),
+        metadata: None,
+        from: "portal.wav".to_owned(),
+    }
+}
+
+fn actions(
+    driver: &ExportDriver,
+    register: RecordingRegister,
+    clock: &Arc<dyn Clock>,
+) -> OperatorActions {
+    let (ledger, vaults) = (driver.ledger().clone(), driver.vaults().clone());
+    let catalogue = Catalogue::new(ledger.clone(), register, vaults.clone(), Arc::clone(clock));
+    OperatorActions::new(&ledger, &catalogue, &vaults, clock)
+}
+
+async fn import(pipeline: &Pipeline, request: ImportRequest) -> Importing {
+    let register = RecordingRegister::new(pipeline.store.clone(), Duration::from_mins(30));
+    let clock: Arc<dyn Clock> = pipeline.clock.clone();
+    let actions = actions(&pipeline.driver, register, &clock);
+    let importing = actions.import(request, &pipeline.driver, &Operator::Shell, budget());
+    importing.await.expect("the ledger works")
+}
+
+/// A chunk that ACS has dropped before there was a copy.
+async fn lost() -> (Pipeline, RecordingChunk) {
+    let (pipeline, chunk) = (Pipeline::new(), chunk("a", 0));
+    pipeline.record(&chunk).await;
+    pipeline.clock.advance(RETENTION);
+    pipeline.sweep().await;
+    let state = pipeline.state(&chunk.document_id).await;
+    assert!(state.is_loss(), "{state:?}");
+    (pipeline, chunk)
+}
+
+async fn assert_imported(pipeline: &Pipeline, id: &DocumentId, file: &Downloaded) {
+    let found = pipeline.driver.ledger().find(id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let ChunkState::SourceLeft { receipt, reason } = &entry.state else {
+        panic!("{:?}", entry.state)
+    };
+    assert!(reason.contains("imported by hand"), "{reason}");
+    let vault: &dyn recording_vault::export::destination::ExportDestination =
+        pipeline.driver.vaults().home();
+    let media = vault.read(receipt.media().name(), 0..1 << 20).await;
+    assert_eq!(media.expect("the vault works"), file.bytes);
+    let assessment = of_chunk(&entry, pipeline.clock.now());
+    let reasons = assessment.reasons.join("; ");
+    assert!(reasons.contains("imported by hand"), "{assessment:?}");
+    assert!(
+        matches!(assessment.standing, Standing::Verified | Standing::Doubtful),
+        "{assessment:?}"
+    );
+    assert!(pipeline.source.model().deleted.is_empty());
+}
+
+#[tokio::test]
+async fn a_lost_chunk_gets_a_proved_copy_by_hand() {
+    let (pipeline, chunk) = lost().await;
+    let file = downloaded(1);
+    let importing = import(&pipeline, of_document(&chunk.document_id, &file)).await;
+    assert!(
+        matches!(importing.outcome, ImportOutcome::Imported(_)),
+        "{importing:?}"
+    );
+    assert_imported(&pipeline, &chunk.document_id, &file).await;
+}
+
+#[tokio::test]
+async fn what_events_add_after_an_import_deletes_nothing_at_acs() {
+    let pipeline = Pipeline::new();
+    let whole = chunk("a", 0);
+    let mut poor = whole.clone();
+    poor.locations.delete = None;
+    poor.locations.metadata = None;
+    pipeline.source.put(&whole.document_id, &b"at ACS"[..]);
+    pipeline.source.with_faults([SourceFault::Refused]);
+    pipeline.record(&poor).await;
+    pipeline.drive(&whole.document_id).await;
+    let state = pipeline.state(&whole.document_id).await;
+    assert!(
+        matches!(state, ChunkState::DeadLettered { .. }),
+        "{state:?}"
+    );
+    let file = downloaded(2);
+    import(&pipeline, of_document(&whole.document_id, &file)).await;
+    for _ in 0..3 {
+        pipeline.record(&whole).await;
+        pipeline.drive(&whole.document_id).await;
+        pipeline.clock.advance(Duration::from_mins(20));
+        pipeline.sweep().await;
+    }
+    let ledger = pipeline.driver.ledger();
+    let accepted = ledger.accept(&whole.document_id, &Operator::Shell).await;
+    accepted.expect("the ledger works");
+    pipeline.clock.advance(RETENTION);
+    pipeline.sweep().await;
+    assert_imported(&pipeline, &whole.document_id, &file).await;
+    assert!(pipeline.source.has(&whole.document_id));
+}
+
+#[tokio::test]
+async fn a_chunk_with_a_copy_or_with_an_export_under_way_is_not_replaced_by_an_import() {
+    let (pipeline, chunk) = (Pipeline::new(), chunk("a", 0));
+    pipeline.source.put(&chunk.document_id, &b"at ACS"[..]);
+    pipeline.record(&chunk).await;
+    let file = downloaded(3);
+    let importing = import(&pipeline, of_document(&chunk.document_id, &file)).await;
+    assert!(
+        matches!(importing.outcome, ImportOutcome::StillExported),
+        "{importing:?}"
+    );
+    pipeline.drive(&chunk.document_id).await;
+    let before = pipeline.state(&chunk.document_id).await;
+    let importing = import(&pipeline, of_document(&chunk.document_id, &file)).await;
+    assert!(
+        matches!(importing.outcome, ImportOutcome::AlreadyProved),
+        "{importing:?}"
+    );
+    assert_eq!(pipeline.state(&chunk.document_id).await, before);
+    let unknown = "nobody".parse().expect("it is an id");
+    let importing = import(&pipeline, of_document(&unknown, &file)).await;
+    assert!(matches!(importing.outcome, ImportOutcome::Unknown));
+}
+
+#[tokio::test]
+async fn a_recording_that_no_event_announced_is_imported_once() {
+    let pipeline = Pipeline::new();
+    let file = downloaded(4);
+    let request = || ImportRequest {
+        subject: ImportSubject::New(NewRecording {
+            recording_id: "forgotten".parse().expect("it is an id"),
+            call_id: "call".parse().ok(),
+            started_at: "2026-03-02T09:00:00Z".parse().ok(),
+            index: 0,
+            is_last: true,
+        }),
+        ..of_document(&"unused".parse().expect("it is an id"), &file)
+    };
+    let importing = import(&pipeline, request()).await;
+    let id = importing.document_id.expect("it is not erased");
+    assert!(
+        matches!(importing.outcome, ImportOutcome::Imported(_)),
+        "{:?}",
+        importing.outcome
+    );
+    assert_imported(&pipeline, &id, &file).await;
+    let again = import(&pipeline, request()).await;
+    assert_eq!(again.document_id, Some(id));
+    assert!(matches!(again.outcome, ImportOutcome::AlreadyProved));
+}
+
+/// An import with a fault at a call, and again without. Whether it got as far.
+async fn imported_despite(number: usize, fault: crate::support::simulation::Fault) -> bool {
+    let what = format!("{fault:?} at call {number}");
+    let chunk = chunk("a", 0);
+    let durable = Durable::new(&[]);
+    let calm = durable.instance(&Plan::calm());
+    deliver(&calm, std::slice::from_ref(&chunk)).await;
+    durable.clock.advance(RETENTION);
+    let sweep = ExportSweep::new(Arc::clone(&calm)).run(budget()).await;
+    sweep.expect("the ledger works");
+    let file = downloaded(5);
+    let clock: Arc<dyn Clock> = durable.clock.clone();
+    let plan = Plan::at(number, fault);
+    let driver = durable.instance(&plan);
+    let faulty = actions(&driver, durable.register(&plan), &clock);
+    let request = || of_document(&chunk.document_id, &file);
+    tokio::select! {
+        _ = faulty.import(request(), &driver, &Operator::Shell, budget()) => {}
+        () = plan.killed() => {}
+    }
+    durable.clock.advance(2 * CLAIM_TTL);
+    let again = actions(&calm, durable.register(&Plan::calm()), &clock);
+    let importing = again.import(request(), &calm, &Operator::Shell, budget());
+    let importing = importing.await.expect("the ledger works");
+    assert!(
+        matches!(
+            importing.outcome,
+            ImportOutcome::Imported(_) | ImportOutcome::AlreadyProved
+        ),
+        "{importing:?}; {what}"
+    );
+    let found = durable.ledger().find(&chunk.document_id).await;
+    let entry = found.expect("the ledger works").expect("it is there").entry;
+    let receipt = entry.state.receipt().expect("it has a copy");
+    let vaults = Vaults::new(durable.vault.clone(), None);
+    let media = vaults.home().read(receipt.media().name(), 0..1 << 20).await;
+    assert_eq!(media.expect("the vault works"), file.bytes, "{what}");
+    assert!(durable.source.model().deleted.is_empty(), "{what}");
+    plan.calls() > number
+}
+
+#[tokio::test]
+async fn no_fault_at_any_call_of_an_import_leaves_a_wrong_copy_or_deletes_anything() {
+    for fault in FAULTS {
+        let mut number = 0;
+        while Box::pin(imported_despite(number, fault)).await {
+            number += 1;
+        }
+        assert!(number > 10, "{number} calls: is it the whole import?");
+    }
+}
+
+fn run(world: &World, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_recording-vault"))
+        .args(arguments)
+        .envs(world.settings())
+        .output()
+        .expect("the binary runs")
+}
+
+#[tokio::test]
+async fn an_operator_imports_a_file_at_the_shell() {
+    let world = World::new().await;
+    let event = world
+        .recording(serde_json::json!({"call": {"chunks": [{"durationMs": 1000}]}}))
+        .await;
+    world.event(&event).await;
+    world.sweep().await;
+    let file = downloaded(6);
+    let path = file.path.to_str().expect("it is text");
+    let known = &document_ids(&event)[0];
+    let refused = run(&world, &["import", path, "--document", known]);
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stdout).into_owned();
+    assert!(said.contains("proved copy already"), "{said}");
+
+    let arguments = [
+        "import",
+        path,
+        "--recording",
+        "forgotten",
+        "--call",
+        "c",
+        "--json",
+    ];
+    let output = run(&world, &arguments);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let report: Value = serde_json::from_str(&said).unwrap_or_else(|_| panic!("{output:?}"));
+    assert_eq!(report["outcome"], "imported", "{report}");
+    assert_eq!(report["sizeBytes"], 10_000);
+    // Bytes that are no media are kept, and flagged.
+    assert_eq!(output.status.code(), Some(2), "{report}");
+    let id = report["documentId"].as_str().expect("it has an id");
+    assert_eq!(world.ledger_entry(id)["state"]["name"], "sourceLeft");
+    let history = run(&world, &["audit", "verify"]);
+    assert!(history.status.success(), "{history:?}");
+}
+
+#[tokio::test]
+async fn an_import_without_a_file_or_from_a_private_place_is_refused_with_the_reason() {
+    let world = World::new().await;
+    for (arguments, reason) in [
+        (
+            &["import", "no-such-file.wav", "--document", "a"][..],
+            "could not read",
+        ),
+        (
+            &["import", "http://example.com/a.wav", "--document", "a"],
+            "https only",
+        ),
+        (
+            &["import", "https://127.0.0.1:1/a.wav", "--document", "a"],
+            "not public",
+        ),
+        (&["import", "a.wav"], "--document"),
+        (
+            &["import", "a.wav", "--document", "a", "--call", "c"],
+            "cannot be used",
+        ),
+    ] {
+        let output = run(&world, arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains(reason), "{arguments:?}: {said}");
+    }
+}
