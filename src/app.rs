@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::calm::Calm;
 use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::Clock;
@@ -47,6 +48,8 @@ pub struct App {
     /// Stamps checkpoints of the audit log; `None` where no authority is set.
     pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
+    /// When the last report of a sweep found nothing wrong.
+    pub calm: Calm,
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,
     pub sweep_budget: Duration,

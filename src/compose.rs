@@ -14,6 +14,7 @@ use crate::acs::{
 };
 use crate::app::{App, EventGridDoor, TelephonyDoor};
 use crate::bot::Bot;
+use crate::calm::Calm;
 use crate::catalogue::Catalogue;
 use crate::catalogue::tickets::Tickets;
 use crate::clock::{Clock, SystemClock};
@@ -122,6 +123,7 @@ pub fn app(config: Config) -> Result<App, BuildError> {
         callback_tokens: callback_tokens(config.callbacks).map_err(BuildError::Http)?,
         telephony: telephony(config.telephony, &control, &store, &new_identity)?,
         timestamps: timestamp_authority(config.timestamps)?,
+        calm: Calm::default(),
         event_budget: config.limits.event_budget,
         poison_retention: config.limits.poison_retention,
         sweep_budget: config.limits.sweep_budget,

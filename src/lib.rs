@@ -25,7 +25,7 @@
 //!
 //! `config` reads the settings of all of them for `compose`; `oidc` and `telemetry` need little else.
 //!
-//! Leaves, which import no other module of the crate: `bot`, `clock`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
+//! Leaves, which import no other module of the crate: `bot`, `calm`, `clock`, `error_chain`, `in_flight`, `metrics`, `net`, `recording`,
 //! `retry`, `secret`, `suggestion`.
 //!
 //! `docs/ARCHITECTURE.md` follows one recording through these modules, and lists the invariants with their tests.
@@ -33,6 +33,7 @@
 pub mod acs;
 pub mod app;
 pub mod bot;
+pub mod calm;
 pub mod catalogue;
 pub mod clock;
 pub mod compose;

@@ -18,6 +18,7 @@ use crate::metrics;
 use crate::store::audit::{AuditLog, CheckpointRef, Checkpointed};
 use crate::store::{DocumentError, StoreError};
 use crate::timestamps::{StampError, TimestampAuthority};
+use standing_report::Activity;
 
 /// A slice of the complete check takes at most this long.
 const CHECK_BUDGET: Duration = Duration::from_secs(20);
@@ -66,8 +67,9 @@ pub async fn run(app: &App) -> TimerReport {
     if chunks.is_ok() && recordings.is_ok() && missing.is_ok() {
         note_sweep(app, began, checkpoint).await;
     }
-    check(app).await;
-    standing_report::report(app).await;
+    let checked = check(app).await;
+    let activity = Activity::of(&chunks, &recordings, &missing, checked);
+    standing_report::report(app, activity).await;
     match &chunks {
         Ok(report) => {
             measure(report, began, app);
@@ -86,15 +88,36 @@ pub async fn run(app: &App) -> TimerReport {
     TimerReport { chunks, recordings }
 }
 
-/// A slice of the complete check; it ends before the next sweep begins.
-async fn check(app: &App) {
+/// A slice of the complete check; it ends before the next sweep begins. `None`: it failed.
+async fn check(app: &App) -> Option<SliceOutcome> {
     let budget = Budget::of(app.sweep_budget.min(CHECK_BUDGET));
     match app.catalogue.check(CheckStart::WhenDue, budget).await {
-        Ok(SliceOutcome::Finished) => tracing::info!("Finished the complete check"),
-        Ok(SliceOutcome::NotDue | SliceOutcome::Unfinished | SliceOutcome::Superseded) => {}
+        Ok(outcome) => {
+            if outcome == SliceOutcome::Finished {
+                tracing::info!("Finished the complete check");
+            }
+            Some(outcome)
+        }
         Err(error) => {
             tracing::error!(error = %ErrorChain(&error), "Could not continue the complete check; the next sweep does");
+            None
         }
+    }
+}
+
+impl Activity {
+    /// Whether a sweep found nothing at all.
+    fn of(
+        chunks: &Result<SweepReport, LedgerError>,
+        recordings: &Result<RecordingsReport, DocumentError>,
+        missing: &Result<u64, DocumentError>,
+        checked: Option<SliceOutcome>,
+    ) -> Self {
+        let is_idle = matches!(chunks, Ok(report) if report.seen == 0 && !report.is_eventful())
+            && matches!(recordings, Ok(report) if *report == RecordingsReport::default())
+            && matches!(missing, Ok(0))
+            && checked == Some(SliceOutcome::NotDue);
+        if is_idle { Self::Idle } else { Self::Busy }
     }
 }
 

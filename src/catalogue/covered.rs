@@ -135,18 +135,22 @@ impl Catalogue {
         let Some(person) = rule.person() else {
             return self.newest_at(&Listed::All, rule.period()).await;
         };
-        let list = Listed::Participant(person.name());
-        let mut recordings = self.newest_at(&list, rule.period()).await?;
+        let mut recordings = RecordingsAt::default();
+        for name in person.names() {
+            let list = Listed::Participant(name);
+            let named = self.newest_at(&list, rule.period()).await?;
+            recordings.unreadable.extend(named.unreadable);
+            recordings.is_capped |= named.is_capped;
+            for recorded in named.found {
+                recordings.add(recorded);
+            }
+        }
         let beyond = self.beyond_the_index().await?;
         let beyond = self.newest_at(&beyond, rule.period()).await?;
         recordings.is_capped |= beyond.is_capped;
         for recorded in beyond.found {
-            let id = &recorded.account.recording_id;
-            let mut found = recordings.found.iter();
-            if !found.any(|known| known.account.recording_id == *id)
-                && recorded.matches(rule).holds()
-            {
-                recordings.found.push(recorded);
+            if recorded.matches(rule).holds() {
+                recordings.add(recorded);
             }
         }
         Ok(recordings)
@@ -295,6 +299,15 @@ impl RecordingsAt {
         self.found.extend(other.found);
         self.unreadable.extend(other.unreadable);
         self.is_capped |= other.is_capped;
+    }
+
+    /// Adds a recording, once.
+    fn add(&mut self, recorded: KnownRecording) {
+        let id = &recorded.account.recording_id;
+        let mut found = self.found.iter();
+        if !found.any(|known| known.account.recording_id == *id) {
+            self.found.push(recorded);
+        }
     }
 }
 

@@ -91,15 +91,12 @@ impl Catalogue {
         Ok(names)
     }
 
-    /// How lists name a person: by the most likely form of the id.
+    /// How lists name a person, by every form that the id may have: the most likely first, and at least one.
     ///
     /// # Errors
     /// When the storage fails.
-    pub async fn name_of(&self, person: &Person) -> Result<PersonHash, CatalogueError> {
-        let keys = PersonKey::searched(person.id(), self.default_country);
-        let key = keys.into_iter().next();
-        let key = key.unwrap_or_else(|| PersonKey::of(person.id()));
-        Ok(self.ledger.people().hash(&key).await?)
+    pub async fn names_of(&self, person: &Person) -> Result<Vec<PersonHash>, CatalogueError> {
+        Ok(self.sought(person).await?.hashes)
     }
 
     /// Whether a person's id is a phone number that `DEFAULT_COUNTRY` would have to complete.

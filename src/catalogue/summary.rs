@@ -201,9 +201,8 @@ impl Catalogue {
     /// # Errors
     /// When the ledger's storage fails. A vault that cannot be read is not called empty.
     pub async fn storage_use(&self) -> Result<StorageUse, CatalogueError> {
-        let (chunks, _) = self.ledger.open_chunks(None, 1).await?;
-        let is_ledger_empty = chunks.is_empty()
-            && self.ledger.is_without_entries().await?
+        let is_ledger_empty = self.ledger.is_without_entries().await?
+            && self.ledger.open_chunks(None, 1).await?.0.is_empty()
             && self.register.names(None).await?.0.is_empty();
         if is_ledger_empty {
             return Ok(match self.vaults.home().list(None, 1).await {

@@ -179,10 +179,21 @@ impl Catalogue {
         let (acknowledged, open): (Vec<_>, Vec<_>) = Attention::ALL
             .into_iter()
             .partition(|kind| *kind == Attention::Acknowledged);
+        // Usually there are few.
+        let few = index.all_attention(limit - 1).await?;
+        let listed = async |kind| match &few {
+            Some(few) => Ok(few
+                .iter()
+                .filter(|(of, _)| *of == kind)
+                .map(|(_, place)| place.clone())
+                .collect::<Vec<_>>()),
+            None => {
+                let list = Listed::Attention(kind);
+                index.places(&list, Period::default(), None, limit).await
+            }
+        };
         for kind in open {
-            let list = Listed::Attention(kind);
-            let places = index.places(&list, Period::default(), None, limit);
-            candidates.add_places(places.await?, limit);
+            candidates.add_places(listed(kind).await?, limit);
         }
         self.add_open_chunks(&mut candidates, limit).await?;
         let unfinished = self.register.unfinished_names(limit).await?;
@@ -203,9 +214,7 @@ impl Catalogue {
         candidates.is_capped |= candidates.order.len() > limit;
         // Last: of those that need no person, some may be left out.
         for kind in acknowledged {
-            let list = Listed::Attention(kind);
-            let places = index.places(&list, Period::default(), None, limit);
-            candidates.add_places(places.await?, limit);
+            candidates.add_places(listed(kind).await?, limit);
         }
         Ok(candidates)
     }

@@ -29,6 +29,20 @@ pub enum Announcement {
     OfErasedRecording,
 }
 
+/// What an event's recording is, and what was known of its files before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Announced {
+    pub announcement: Announcement,
+    pub order: EventOrder,
+}
+
+/// Whether events announced files of a recording before, as far as its account says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventOrder {
+    First,
+    Later,
+}
+
 impl RecordingControl {
     /// Registers what an event says about a recording's files. An event that says that no more files follow is only a
     /// reason to ask ACS whether the recording has ended.
@@ -38,9 +52,12 @@ impl RecordingControl {
     pub async fn announced(
         &self,
         update: &RecordingFileStatusUpdated,
-    ) -> Result<Announcement, DocumentError> {
+    ) -> Result<Announced, DocumentError> {
         let Some(id) = &account_of(update) else {
-            return Ok(Announcement::StartedPastUs);
+            return Ok(Announced {
+                announcement: Announcement::StartedPastUs,
+                order: EventOrder::Later,
+            });
         };
         let now = self.clock.now();
         let started_at = update.started_at.filter(|at| is_believable(*at, now));
@@ -66,7 +83,15 @@ impl RecordingControl {
         for problem in account.files.problems() {
             tracing::warn!(recording.id = %id, "Recording `{id}` is not complete: {problem}");
         }
-        Ok(announcement_of(&account))
+        let is_first = account.files.announced_at == Some(now);
+        Ok(Announced {
+            announcement: announcement_of(&account),
+            order: if is_first {
+                EventOrder::First
+            } else {
+                EventOrder::Later
+            },
+        })
     }
 
     /// Whether the recording of an event was erased, where its account could not be changed.

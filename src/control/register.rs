@@ -27,7 +27,7 @@ use super::entry::{Erased, RecordingStatus, RegisteredRecording};
 use crate::error_chain::ErrorChain;
 use crate::recording::{PersonKey, RecordingId};
 use crate::store::document_store::{DocumentStore, Precondition};
-use crate::store::documents::{DocumentError, Documents};
+use crate::store::documents::{DocumentError, Documents, Stored};
 use crate::store::index::{Index, SeenMarker, recording_name};
 use crate::store::outbox::{Notice, Outbox};
 use crate::store::people::{People, PersonHash};
@@ -125,7 +125,9 @@ impl RecordingRegister {
             recording
         };
         let began = Instant::now();
-        let known: Option<RegisteredRecording> = self.documents.find(&account_key(&name)).await?;
+        let key = account_key(&name);
+        let read: Option<Stored<RegisteredRecording>> = self.documents.read(&key).await?;
+        let known = read.as_ref().map(|stored| stored.document.clone());
         // Markers first: a kill may leave one marker too many, never one too few.
         let named = self.hashed(&changed(known.as_ref()).named_people()).await?;
         let changed = |known: Option<&RegisteredRecording>| {
@@ -157,7 +159,8 @@ impl RecordingRegister {
         let replace = |known: Option<&RegisteredRecording>| {
             Some(changed(known)).filter(|changed| known != Some(changed))
         };
-        let recording = self.documents.change(&account_key(&name), replace).await?;
+        let changing = self.documents.change_known(&key, read.into(), replace);
+        let recording = changing.await?;
         let recording = recording.unwrap_or_else(|| changed(None));
         if recording != expected {
             self.mark_awaited(&name, &recording).await?;

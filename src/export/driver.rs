@@ -200,7 +200,24 @@ impl ExportDriver {
 
     /// Like [`drive`](Self::drive), and also returns the risk of the chunk.
     pub async fn drive_watched(&self, document_id: &DocumentId, budget: Budget) -> Driven {
-        let (risk, outcome) = match Box::pin(self.ready(document_id, budget)).await {
+        if let Some(found) = self.ledger.take_fresh(document_id) {
+            let driven = self.drive_known(document_id, Some(found), budget).await;
+            // Its entry may have changed since it was recorded.
+            if !matches!(driven.outcome, Ok(DriveOutcome::Busy)) {
+                return driven;
+            }
+        }
+        self.drive_known(document_id, None, budget).await
+    }
+
+    /// Drives a chunk whose entry may be known.
+    async fn drive_known(
+        &self,
+        document_id: &DocumentId,
+        known: Option<Found>,
+        budget: Budget,
+    ) -> Driven {
+        let (risk, outcome) = match Box::pin(self.ready(document_id, known, budget)).await {
             Ok(Ready::Due { found, slot, risk }) => {
                 let chunk = &found.entry.chunk;
                 let span = info_span!("drive", document.id = %document_id, recording.id = chunk.recording_id.as_ref().map(tracing::field::display), chunk.index = chunk.index, outcome = tracing::field::Empty);

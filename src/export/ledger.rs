@@ -19,6 +19,7 @@ mod claiming;
 mod cleared;
 mod dismissal;
 mod doomed;
+mod fresh;
 mod holding;
 mod indexing;
 mod inventory;
@@ -44,7 +45,7 @@ use crate::store::outbox::Outbox;
 use crate::store::people::People;
 
 pub(in crate::export) use announcing::reopen_for_what_was_added;
-pub use announcing::{Admission, Circumstances, OtherFile, Recorded, Solicitation};
+pub use announcing::{Admission, Circumstances, Expected, OtherFile, Recorded, Solicitation};
 pub use auditing::audited_state;
 pub use claiming::{AfterUpdate, Claim, ClaimLeft, ClaimOver};
 pub use cleared::ClearedPlaces;
@@ -77,6 +78,8 @@ pub struct ChunkLedger {
     /// Outbox for notices of changes; `None` where none are sent.
     outbox: Option<Outbox>,
     poison_room: Arc<poison::PoisonRoom>,
+    fresh: Arc<fresh::FreshEntries>,
+    noted_sweep: Arc<sweeps::NotedSweep>,
 }
 
 /// An entry as read, with the revision for a conditional write.
@@ -172,6 +175,8 @@ impl ChunkLedger {
             claim_ttl,
             outbox: None,
             poison_room: Arc::default(),
+            fresh: Arc::default(),
+            noted_sweep: Arc::default(),
         }
     }
 

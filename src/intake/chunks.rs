@@ -4,10 +4,10 @@ use tracing::{error, info, warn};
 
 use super::event_problems::EventProblems;
 use super::{CHUNKS_AT_ONCE, CHUNKS_LOGGED_EACH, Delivery, Intake, Logging};
-use crate::control::Announcement;
+use crate::control::{Announced, Announcement, EventOrder};
 use crate::error_chain::ErrorChain;
 use crate::export::ledger::{
-    Admission, Circumstances, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
+    Admission, Circumstances, Expected, LedgerError, OtherFile, Recorded, Solicitation, WhyKept,
 };
 use crate::metrics;
 use crate::recording::{IncomingEvent, RecordingChunk, RecordingFileStatusUpdated};
@@ -17,9 +17,34 @@ use serde_json::Value;
 /// The owner of the files that an event announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ChunkOrigin {
-    Recording(Solicitation),
+    Recording {
+        solicitation: Solicitation,
+        expected: Expected,
+    },
     /// Of a recording that was erased on request.
     Erased,
+}
+
+impl ChunkOrigin {
+    /// The same, by what the account said of earlier events.
+    fn after(self, order: EventOrder) -> Self {
+        match (self, order) {
+            (Self::Recording { solicitation, .. }, EventOrder::First) => Self::Recording {
+                solicitation,
+                expected: Expected::New,
+            },
+            (origin @ (Self::Recording { .. } | Self::Erased), _) => origin,
+        }
+    }
+}
+
+impl From<Solicitation> for ChunkOrigin {
+    fn from(solicitation: Solicitation) -> Self {
+        Self::Recording {
+            solicitation,
+            expected: Expected::Unknown,
+        }
+    }
 }
 
 impl Intake {
@@ -35,13 +60,40 @@ impl Intake {
     }
 }
 
+impl Intake {
+    async fn record_in_ledger(
+        &self,
+        chunk: RecordingChunk,
+        origin: ChunkOrigin,
+    ) -> Result<Recorded, LedgerError> {
+        match origin {
+            ChunkOrigin::Erased => self.ledger.record_erased(chunk).await,
+            ChunkOrigin::Recording {
+                solicitation,
+                expected,
+            } => {
+                let circumstances = Circumstances {
+                    admission: self.admission_of(&chunk),
+                    solicitation,
+                    expected,
+                };
+                self.ledger.record_as(chunk, circumstances).await
+            }
+        }
+    }
+}
+
 impl Delivery<'_> {
     pub(super) async fn record(
         &mut self,
         event: &Value,
         mut update: RecordingFileStatusUpdated,
     ) -> Result<(), LedgerError> {
-        let Some(announcement) = self.register(&update).await else {
+        let Some(Announced {
+            announcement,
+            order,
+        }) = self.register(&update).await
+        else {
             return Ok(());
         };
         if update.chunks.is_empty() && update.refused.is_empty() {
@@ -65,7 +117,7 @@ impl Delivery<'_> {
                 chunk_count - CHUNKS_AT_ONCE
             ));
         }
-        let origin = self.origin_of(announcement, &update).await;
+        let origin = self.origin_of(announcement, &update).await.after(order);
         for chunk in update.chunks.drain(..).take(CHUNKS_AT_ONCE) {
             let id = chunk.document_id.clone();
             match self.record_chunk(chunk, origin, logging).await {
@@ -92,17 +144,7 @@ impl Delivery<'_> {
         let (id, index) = (chunk.document_id.clone(), chunk.index);
         let recording_id = chunk.recording_id.clone();
         let recording_id = recording_id.as_ref().map_or("", |id| id.as_str());
-        let recorded = match origin {
-            ChunkOrigin::Erased => self.intake.ledger.record_erased(chunk).await?,
-            ChunkOrigin::Recording(solicitation) => {
-                let admission = self.intake.admission_of(&chunk);
-                let circumstances = Circumstances {
-                    admission,
-                    solicitation,
-                };
-                self.intake.ledger.record_as(chunk, circumstances).await?
-            }
-        };
+        let recorded = self.intake.record_in_ledger(chunk, origin).await?;
         metrics::CHUNKS_ANNOUNCED.increment(&[match recorded {
             Recorded::Erased | Recorded::LeftToErasure => "erased",
             Recorded::New => "new",
@@ -168,15 +210,19 @@ impl Delivery<'_> {
 
     /// Records what an event announces in the register. `None`: whether its recording was erased is unknown, and Event
     /// Grid delivers again.
-    async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announcement> {
+    async fn register(&mut self, update: &RecordingFileStatusUpdated) -> Option<Announced> {
         match self.intake.control.announced(update).await {
-            Ok(announcement) => Some(announcement),
+            Ok(announced) => Some(announced),
             Err(error) => {
                 // The chunks were recorded first; a second delivery of this event updates the register.
                 warn!(error = %ErrorChain(&error), "Could not register the files of a recording");
                 self.again
                     .get_or_insert(format!("the register failed: {}", ErrorChain(&error)));
-                self.look_up(update).await
+                let announcement = self.look_up(update).await?;
+                Some(Announced {
+                    announcement,
+                    order: EventOrder::Later,
+                })
             }
         }
     }
@@ -208,7 +254,7 @@ impl Delivery<'_> {
         match announcement {
             Announcement::OfErasedRecording => return ChunkOrigin::Erased,
             Announcement::Registered => {
-                return ChunkOrigin::Recording(Solicitation::Solicited);
+                return Solicitation::Solicited.into();
             }
             Announcement::StartedPastUs => {}
         }
@@ -226,7 +272,7 @@ impl Delivery<'_> {
             .unwrap_or_else(|| self.intake.clock.now());
         let calls = calls.iter().flatten().map(AsRef::as_ref);
         let seen = self.intake.ledger.seen_calls().find(calls, at).await;
-        ChunkOrigin::Recording(match seen {
+        match seen {
             Ok(Some(seen)) => {
                 self.note_people_of(update, &seen).await;
                 Solicitation::Solicited
@@ -236,7 +282,8 @@ impl Delivery<'_> {
                 warn!(error = %ErrorChain(&error), "Could not look whether the start of a call was announced");
                 Solicitation::Unknown
             }
-        })
+        }
+        .into()
     }
 
     /// Notes who started the call of a recording, so that a search finds it before anything of it is exported.

@@ -200,8 +200,9 @@ impl OperatorActions {
     /// # Errors
     /// When the key of people's names cannot be read.
     pub async fn held_person(&self, person: &Person) -> Result<HeldPerson, CatalogueError> {
-        let name = self.catalogue.name_of(person).await?;
-        Ok(HeldPerson::new(name, person.id().to_owned()))
+        let mut names = self.catalogue.names_of(person).await?;
+        let name = names.remove(0);
+        Ok(HeldPerson::new(name, person.id().to_owned()).or(names))
     }
 
     /// Returns what a hold holds now, or would.

@@ -73,9 +73,9 @@ pub struct AuditLog {
     stamped_day: Mutex<Option<String>>,
 }
 
-/// A record that is being written, and its waiting caller.
+/// Records that are being written, and their waiting caller.
 struct Waiting {
-    record: AuditRecord,
+    records: Vec<AuditRecord>,
     done: oneshot::Sender<Result<AuditPosition, String>>,
 }
 
@@ -118,15 +118,31 @@ impl AuditLog {
         subject: &str,
         detail: Value,
     ) -> Result<AuditPosition, StoreError> {
-        let record = AuditRecord {
-            at: self.clock.now(),
+        self.append_together(actor, subject, vec![(action, detail)])
+            .await
+    }
+
+    /// Appends records of one subject, in one document.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append).
+    pub async fn append_together(
+        &self,
+        actor: Actor,
+        subject: &str,
+        actions: Vec<(AuditAction, Value)>,
+    ) -> Result<AuditPosition, StoreError> {
+        let at = self.clock.now();
+        let record = |(action, detail)| AuditRecord {
+            at,
             actor,
             action,
             subject: subject.to_owned(),
             detail,
         };
+        let records = actions.into_iter().map(record).collect();
         let (done, mut written) = oneshot::channel();
-        self.waiting().push(Waiting { record, done });
+        self.waiting().push(Waiting { records, done });
         let mut own = self.own.lock().await;
         match written.try_recv() {
             Err(TryRecvError::Empty) => {}
@@ -142,7 +158,7 @@ impl AuditLog {
         let records: Vec<AuditRecord> = batch
             .waiting
             .iter()
-            .map(|waiting| waiting.record.clone())
+            .flat_map(|waiting| waiting.records.iter().cloned())
             .collect();
         let outcome = self
             .write(&mut own, &records)

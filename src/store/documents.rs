@@ -48,6 +48,22 @@ pub struct Revision {
     recent_writes: Vec<String>,
 }
 
+/// What is known of a document before a change. It saves the first read; if it is outdated, it costs a conflict.
+#[derive(Debug, Clone)]
+pub enum Known<T> {
+    Nothing,
+    /// There is probably no document.
+    Absent,
+    Read(Stored<T>),
+}
+
+impl<T> From<Option<Stored<T>>> for Known<T> {
+    /// The result of a read.
+    fn from(read: Option<Stored<T>>) -> Self {
+        read.map_or(Self::Absent, Self::Read)
+    }
+}
+
 /// What to do with a document.
 #[derive(Debug)]
 pub enum Decision<T, O> {
@@ -124,8 +140,24 @@ impl Documents {
     where
         T: DeserializeOwned + Serialize + Clone + Send + Sync,
     {
+        self.change_known(key, Known::Nothing, change).await
+    }
+
+    /// Like [`change`](Self::change), of a document of which something is known already.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub async fn change_known<T>(
+        &self,
+        key: &str,
+        known: Known<T>,
+        change: impl Fn(Option<&T>) -> Option<T> + Send,
+    ) -> Result<Option<T>, DocumentError>
+    where
+        T: DeserializeOwned + Serialize + Clone + Send + Sync,
+    {
         let decided = self
-            .decide(key, None, move |known: Option<T>| {
+            .decide(key, known, move |known: Option<T>| {
                 let decision = match change(known.as_ref()) {
                     Some(changed) => Decision::Write(changed.clone(), Some(changed)),
                     None => Decision::Leave(known),
@@ -138,15 +170,13 @@ impl Documents {
 
     /// The compare-and-swap loop: decides on the current document, and writes; after a conflict it decides again.
     ///
-    /// `known` saves the first read; an outdated version only costs a conflict.
-    ///
     /// # Errors
     /// When the storage or a decision fails, the document is unreadable, or too many others write it. After a failed write
     /// the change may have taken effect.
     pub async fn decide<'a, T, O, E>(
         &self,
         key: &str,
-        known: Option<Stored<T>>,
+        known: Known<T>,
         mut decide: impl FnMut(Option<T>) -> BoxFuture<'a, Result<Decision<T, O>, E>> + Send,
     ) -> Result<Decided<T, O>, E>
     where
@@ -155,8 +185,9 @@ impl Documents {
         E: From<DocumentError> + Send,
     {
         let mut stored = match known {
-            Some(known) => Some(known),
-            None => self.read(key).await?,
+            Known::Nothing => self.read(key).await?,
+            Known::Absent => None,
+            Known::Read(known) => Some(known),
         };
         for _ in 0..CONFLICTS_TOLERATED {
             let document = stored.as_ref().map(|stored| stored.document.clone());

@@ -20,7 +20,7 @@ use futures::{FutureExt as _, StreamExt as _};
 
 use crate::recording::RecordingChunk;
 use crate::store::document_store::{DocumentStore, StoreError};
-use crate::store::documents::{Decision, DocumentError, Documents};
+use crate::store::documents::{Decision, DocumentError, Documents, Known};
 use crate::store::index::Count;
 
 pub use case::{Case, CaseTag, Held, Hold, InvalidTag, tags};
@@ -140,7 +140,10 @@ impl Holds {
             }
             .boxed()
         };
-        let decided = self.documents.decide(&key(held), None, release).await;
+        let decided = self
+            .documents
+            .decide(&key(held), Known::Nothing, release)
+            .await;
         Ok(decided.map_err(store_error)?.outcome)
     }
 

@@ -295,6 +295,26 @@ impl Index {
             .collect())
     }
 
+    /// The places of all lists of problems, with one request; `None` if there are more than `limit`.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub async fn all_attention(
+        &self,
+        limit: usize,
+    ) -> Result<Option<Vec<(Attention, Place)>>, StoreError> {
+        let prefix = format!("{CATALOGUE}attention/");
+        let keys = self.store.list(&prefix, None, limit + 1).await?;
+        if keys.len() > limit {
+            return Ok(None);
+        }
+        let place = |key: &String| {
+            let mut kinds = Attention::ALL.into_iter();
+            kinds.find_map(|kind| Some((kind, Listed::Attention(kind).place(key)?)))
+        };
+        Ok(Some(keys.iter().filter_map(place).collect()))
+    }
+
     /// The number of places of a list in the period; counts up to `cap`.
     ///
     /// # Errors

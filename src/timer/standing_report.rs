@@ -1,6 +1,8 @@
 //! Reports the standing of recordings after each sweep: as metrics, and as a log line for each standing that needs a person. Alerts
 //! wait for these lines; they end when the standing does.
 
+use std::time::Duration;
+
 use tracing::{error, warn};
 
 use crate::app::App;
@@ -10,12 +12,40 @@ use crate::metrics;
 use crate::standing::verdict::{CHECK_LASTS, StorageUse, VerdictKind, is_ahead};
 use crate::standing::{Concern, Standing};
 
+/// While nothing happens, a report in which nothing was wrong is made again after this time: another process may have
+/// met something.
+const CALM_LASTS: Duration = Duration::from_mins(5);
+
+/// What the sweep before the report found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Activity {
+    /// Nothing is open or runs, and nothing was due.
+    Idle,
+    Busy,
+}
+
+/// Events that this process has taken.
+fn events_taken() -> u64 {
+    metrics::EVENTS.values().values().sum()
+}
+
 /// Looks at what is not settled, and reports it.
-pub(super) async fn report(app: &App) {
+pub(super) async fn report(app: &App, activity: Activity) {
+    let events = events_taken();
+    if activity == Activity::Idle && app.calm.lasts(events, CALM_LASTS) {
+        return;
+    }
+    app.calm.end();
     match app.catalogue.summary().await {
         Ok(summary) => {
             measure(&summary);
             log(&summary);
+            if matches!(
+                summary.verdict.kind,
+                VerdictKind::Safe | VerdictKind::NoData
+            ) {
+                app.calm.begin(events);
+            }
         }
         Err(error) => {
             error!(error = %ErrorChain(&error), "Could not determine the standing of recordings");

@@ -49,6 +49,7 @@
 //! | `operations_guide` | what the guide says of log lines and metrics is what the sources write |
 //! | `own_storage` | bring-your-own storage: catalogued where it lies |
 //! | `package` | the zip that is deployed runs under the host |
+//! | `protocol_model` | the protocol of claim, marker, lists and log: every interleaving of a model |
 //! | `rebuilding` | entries that are lost or not readable are written again from receipts |
 //! | `removals` | files leave a vault one way; a process that was frozen in it removes nothing that was given back |
 //! | `schedules` | ten thousand random schedules of deliveries, sweeps, kills, faults and wrong clocks |
@@ -128,6 +129,7 @@ mod overdue_sweep;
 mod own_storage;
 mod package;
 mod people;
+mod protocol_model;
 mod python_sdk;
 mod readme;
 mod rebuilding;

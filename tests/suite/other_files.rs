@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use recording_vault::export::entry::FurtherState;
 use recording_vault::export::ledger::{
-    Admission, AfterUpdate, Circumstances, LedgerError, OtherFile, PlaceAccepted, Recorded,
-    Solicitation,
+    Admission, AfterUpdate, Circumstances, Expected, LedgerError, OtherFile, PlaceAccepted,
+    Recorded, Solicitation,
 };
 use recording_vault::export::{ChunkState, LedgerEntry};
 use recording_vault::operator_actions::Operator;
@@ -289,6 +289,7 @@ async fn a_document_has_four_places_at_most_and_none_that_is_not_admitted() {
     pipeline.record(&genuine).await;
     let ledger = pipeline.driver.ledger();
     let circumstances = Circumstances {
+        expected: Expected::Unknown,
         admission: Admission::Refused,
         solicitation: Solicitation::Solicited,
     };

@@ -47,15 +47,20 @@ impl ExportDriver {
         entry.chunk.is_external() && !self.external.admits(location) && self.source.admits(location)
     }
 
-    /// Returns the entry and a slot, if a step is due for it.
+    /// Returns the entry and a slot, if a step is due for it. `known` saves the first read.
     pub(super) async fn ready(
         &self,
         document_id: &DocumentId,
+        known: Option<Found>,
         budget: Budget,
     ) -> Result<Ready, LedgerError> {
-        let mut slot = None;
+        let (mut slot, mut known) = (None, known);
         loop {
-            let Some(mut found) = self.ledger.find(document_id).await? else {
+            let found = match known.take() {
+                Some(found) => Some(found),
+                None => self.ledger.find(document_id).await?,
+            };
+            let Some(mut found) = found else {
                 return Ok(Ready::not_due(DriveOutcome::Unknown, None));
             };
             // Durable with the claim.

@@ -9,12 +9,14 @@ use futures::FutureExt as _;
 use jiff::Timestamp;
 
 use self::other_files::Told;
+use super::auditing::announced;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, LedgerError};
 use crate::export::entry::{FurtherFile, LedgerEntry};
 use crate::export::state::ChunkState;
 use crate::recording::{Absorbed, AnnouncedFile, RecordingChunk};
 use crate::store::audit::AuditAction;
+use crate::store::documents::Known;
 
 /// Why an event announces another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +48,15 @@ pub enum Solicitation {
 pub struct Circumstances {
     pub admission: Admission,
     pub solicitation: Solicitation,
+    pub expected: Expected,
+}
+
+/// What the caller expects of a chunk in the ledger. A wrong guess costs a conflict and a surplus record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    Unknown,
+    /// No event announced it before.
+    New,
 }
 
 /// Outcome of recording a chunk.
@@ -75,6 +86,7 @@ impl ChunkLedger {
         let circumstances = Circumstances {
             admission: Admission::Admitted,
             solicitation: Solicitation::Solicited,
+            expected: Expected::Unknown,
         };
         self.record_as(chunk, circumstances).await
     }
@@ -90,12 +102,19 @@ impl ChunkLedger {
         circumstances: Circumstances,
     ) -> Result<Recorded, LedgerError> {
         let document_id = chunk.document_id.clone();
+        let known = match circumstances.expected {
+            Expected::Unknown => Known::Nothing,
+            Expected::New => Known::Absent,
+        };
         let changed = self
-            .change(&document_id, None, |found| {
+            .change_known(&document_id, known, |found| {
                 self.decide_announced(found, chunk.clone(), circumstances)
                     .boxed()
             })
             .await?;
+        if let Some(found) = changed.found.filter(|_| changed.outcome == Recorded::New) {
+            self.fresh.keep(found);
+        }
         Ok(changed.outcome)
     }
 
@@ -163,13 +182,14 @@ impl ChunkLedger {
         let Circumstances {
             admission,
             solicitation,
+            expected: _,
         } = circumstances;
         let now = self.clock.now();
         let Some(before) = found else {
             let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
             entry.unsolicited = solicitation != Solicitation::Solicited;
-            entry.note_audited(self.audit_recorded(AuditAction::Recorded, &chunk).await?);
-            return Ok(Change::Write {
+            return Ok(Change::Record {
+                records: vec![announced(AuditAction::Recorded, &chunk)],
                 entry: Box::new(entry),
                 outcome: Recorded::New,
                 marker: MarkerCheck::Ensure,
@@ -182,8 +202,8 @@ impl ChunkLedger {
         let mut entry = before.clone();
         entry.unsolicited &= solicitation != Solicitation::Solicited;
         let surely_gone_at = now.checked_add(self.retention).unwrap_or(Timestamp::MAX);
-        let announced = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
-        let outcome = match other_files::told_of(&entry, &announced.file) {
+        let announced_file = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
+        let outcome = match other_files::told_of(&entry, &announced_file.file) {
             Told::OwnFile => {
                 if matches!(entry.state, ChunkState::DeadLettered { .. }) {
                     entry.try_again();
@@ -194,14 +214,14 @@ impl ChunkLedger {
                 Recorded::AlreadyKnown
             }
             Told::Known(number) => {
-                other_files::tell_again(&mut entry, number, announced);
+                other_files::tell_again(&mut entry, number, announced_file);
                 Recorded::AlreadyKnown
             }
             Told::NotExported => Recorded::AlreadyKnown,
             Told::Another(OtherFile::Elsewhere) if admission == Admission::Refused => {
                 return Ok(Change::Leave(Recorded::NotAdmitted));
             }
-            Told::Another(why) => add_other(&mut entry, announced, why),
+            Told::Another(why) => add_other(&mut entry, announced_file, why),
         };
         if entry == before {
             if entry.is_open() {
@@ -209,11 +229,8 @@ impl ChunkLedger {
             }
             return Ok(Change::Leave(outcome));
         }
-        entry.note_audited(
-            self.audit_recorded(AuditAction::AnnouncedAgain, &chunk)
-                .await?,
-        );
-        Ok(Change::Write {
+        Ok(Change::Record {
+            records: vec![announced(AuditAction::AnnouncedAgain, &chunk)],
             entry: Box::new(entry),
             outcome,
             marker: MarkerCheck::Ensure,

@@ -60,7 +60,7 @@ impl ChunkLedger {
         action: AuditAction,
         chunk: &RecordingChunk,
     ) -> Result<AuditPosition, LedgerError> {
-        let detail = json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
+        let (action, detail) = announced(action, chunk);
         self.audit_step(action, &chunk.document_id, detail).await
     }
 
@@ -70,41 +70,68 @@ impl ChunkLedger {
         before: &LedgerEntry,
         after: &mut LedgerEntry,
     ) -> Result<(), LedgerError> {
-        let id = after.chunk.document_id.clone();
-        if before.state != after.state {
-            let (action, detail) = audited_state(&after.state);
-            let position = self.audit_step(action, &id, detail).await?;
-            after.note_audited(position);
-        }
-        let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
-        let further: Vec<Value> = after
-            .further
-            .iter()
-            .filter_map(FurtherFile::receipt)
-            .filter(|receipt| !known.contains(receipt))
-            .map(proof)
-            .collect();
-        for detail in further {
-            let action = AuditAction::OtherFileExported;
-            let number = self.audit_step(action, &id, detail).await?;
-            after.note_audited(number);
-        }
-        let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
-        if began_at(before) != began_at(after)
-            && let Some(IntendedDeletion { at, other_object }) =
-                after.intent.as_ref().map(|intent| &intent.deletes)
-        {
-            let mut detail = json!({"at": at});
-            if let Some(other) = other_object {
-                detail["otherObject"] = other.as_str().into();
-            }
-            let position = self
-                .audit_step(AuditAction::DeletingSource, &id, detail)
-                .await?;
-            after.note_audited(position);
-        }
+        let records = records_of(before, after);
+        let position = self.audit_steps(&after.chunk.document_id, records).await?;
+        note_audited(after, position);
         Ok(())
     }
+
+    /// Records what the handler is about to do to a chunk. Returns the position in the log; `None` if it does nothing
+    /// that is recorded.
+    pub(super) async fn audit_steps(
+        &self,
+        document_id: &DocumentId,
+        records: Vec<(AuditAction, Value)>,
+    ) -> Result<Option<AuditPosition>, LedgerError> {
+        if records.is_empty() {
+            return Ok(None);
+        }
+        let appending = self
+            .audit
+            .append_together(Actor::Handler, document_id.as_str(), records);
+        Ok(Some(appending.await?))
+    }
+}
+
+pub(super) fn note_audited(entry: &mut LedgerEntry, position: Option<AuditPosition>) {
+    if let Some(position) = position {
+        entry.note_audited(position);
+    }
+}
+
+/// The records of a change.
+pub(super) fn records_of(before: &LedgerEntry, after: &LedgerEntry) -> Vec<(AuditAction, Value)> {
+    let mut records = Vec::new();
+    if before.state != after.state {
+        records.push(audited_state(&after.state));
+    }
+    let known: Vec<&ExportReceipt> = before.copies().map(|(_, receipt)| receipt).collect();
+    let further = after
+        .further
+        .iter()
+        .filter_map(FurtherFile::receipt)
+        .filter(|receipt| !known.contains(receipt))
+        .map(|receipt| (AuditAction::OtherFileExported, proof(receipt)));
+    records.extend(further);
+    let began_at = |entry: &LedgerEntry| entry.intent.as_ref().map(|intent| intent.began_at);
+    if began_at(before) != began_at(after)
+        && let Some(IntendedDeletion { at, other_object }) =
+            after.intent.as_ref().map(|intent| &intent.deletes)
+    {
+        let mut detail = json!({"at": at});
+        if let Some(other) = other_object {
+            detail["otherObject"] = other.as_str().into();
+        }
+        records.push((AuditAction::DeletingSource, detail));
+    }
+    records
+}
+
+/// The audit record of what an event announced.
+pub(super) fn announced(action: AuditAction, chunk: &RecordingChunk) -> (AuditAction, Value) {
+    let detail =
+        json!({"recordingId": chunk.recording_id, "index": chunk.index, "eventId": chunk.event_id});
+    (action, detail)
 }
 
 /// The audit record of a chunk that enters this state.

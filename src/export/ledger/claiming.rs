@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::auditing::records_of;
 use super::writing::{Change, MarkerCheck};
 use super::{ChunkLedger, Found, LedgerError, WriteOutcome, entry_key};
 use crate::clock::Clock;
@@ -317,18 +318,23 @@ impl ChunkLedger {
                 if writer == Writer::Holder {
                     claim.set_releasing(false);
                 }
+                if after == AfterUpdate::KeepClaim {
+                    return Ok(Change::Record {
+                        outcome: after,
+                        records: records_of(&before, &entry),
+                        entry: Box::new(entry),
+                        marker: MarkerCheck::Skip,
+                    });
+                }
                 self.audit_change(&before, &mut entry).await?;
                 // The audit log may delay it. From here on nothing does, and nothing may cancel it.
                 if writer == Writer::Holder {
-                    claim.set_releasing(after == AfterUpdate::Release);
+                    claim.set_releasing(true);
                 }
                 Ok(Change::Write {
                     outcome: after,
                     entry: Box::new(entry),
-                    marker: match after {
-                        AfterUpdate::Release => MarkerCheck::Ensure,
-                        AfterUpdate::KeepClaim => MarkerCheck::Skip,
-                    },
+                    marker: MarkerCheck::Ensure,
                 })
             }
             .boxed()

@@ -108,8 +108,10 @@ impl ChunkLedger {
         if own == Match::Yes || start == Match::No {
             return Ok(own);
         }
-        if self.names_recording(person.name(), entry).await? {
-            return Ok(rule.matches(KnownPeople::Some(&[person.name()]), entry.known_start()));
+        for name in person.names() {
+            if self.names_recording(name, entry).await? {
+                return Ok(rule.matches(KnownPeople::Some(&[name]), entry.known_start()));
+            }
         }
         let beyond = self.people().hash(&PersonKey::of(BEYOND_THE_INDEX)).await?;
         let has_more = own == Match::No && self.names_recording(beyond, entry).await?;

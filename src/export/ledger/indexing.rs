@@ -14,7 +14,7 @@ use crate::export::state::ChunkState;
 use crate::recording::{DocumentId, MetadataSummary, PersonKey};
 use crate::store::audit::{AuditAction, AuditPosition};
 use crate::store::document_store::{DocumentStore, Precondition, StoreError};
-use crate::store::documents::Decision;
+use crate::store::documents::{Decision, Known};
 use crate::store::index::{Attention, Index, Listed, MarkedAhead, SeenMarker, recording_name};
 use crate::store::people::{People, PersonHash};
 use crate::store::reports_due::{self, day_of, is_reported};
@@ -156,9 +156,8 @@ impl ChunkLedger {
     pub(super) async fn mark_new(
         &self,
         before: Option<&LedgerEntry>,
-        after: &mut LedgerEntry,
+        after: &LedgerEntry,
     ) -> Result<MarkedAhead, StoreError> {
-        after.participant_hashes = self.participant_hashes(before, after).await?;
         if before.is_some_and(|before| before.is_filed_as(after)) {
             return Ok(MarkedAhead::default());
         }
@@ -191,7 +190,8 @@ impl ChunkLedger {
         put.await.map(drop)
     }
 
-    async fn participant_hashes(
+    /// The participants of an entry that is about to be written, as keys of the index name them.
+    pub(super) async fn participant_hashes(
         &self,
         before: Option<&LedgerEntry>,
         after: &LedgerEntry,
@@ -226,7 +226,7 @@ impl ChunkLedger {
         let key = entry_key(document_id);
         let fenced = self
             .entries
-            .decide(&key, None, |found: Option<LedgerEntry>| {
+            .decide(&key, Known::Nothing, |found: Option<LedgerEntry>| {
                 let decided = match found {
                     None => Decision::Leave(true),
                     Some(entry) if entry.markers().contains(marker) => Decision::Leave(false),

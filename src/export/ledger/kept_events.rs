@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{ChunkLedger, LedgerError};
 use crate::store::digest::Sha256Digest;
-use crate::store::documents::{Decision, DocumentError};
+use crate::store::documents::{Decision, DocumentError, Known};
 
 const BEGUN: &str = "begun/";
 pub(super) const EVENTS: &str = "events/";
@@ -120,22 +120,26 @@ impl ChunkLedger {
         let now = self.clock.now();
         let decided = self
             .entries
-            .decide(&begun_key(event), None, |known: Option<Arrivals>| {
-                let mut arrivals = known.unwrap_or_default();
-                let arrival = arrivals.decide(process, now);
-                let decision = if arrival == Arrival::SetAside {
-                    Decision::Leave(arrival)
-                } else {
-                    arrivals.note(NotedArrival {
-                        token,
-                        process,
-                        at_work_until: at_work_until(now),
-                        is_alone: false,
-                    });
-                    Decision::Write(arrivals, arrival)
-                };
-                futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
-            })
+            .decide(
+                &begun_key(event),
+                Known::Nothing,
+                |known: Option<Arrivals>| {
+                    let mut arrivals = known.unwrap_or_default();
+                    let arrival = arrivals.decide(process, now);
+                    let decision = if arrival == Arrival::SetAside {
+                        Decision::Leave(arrival)
+                    } else {
+                        arrivals.note(NotedArrival {
+                            token,
+                            process,
+                            at_work_until: at_work_until(now),
+                            is_alone: false,
+                        });
+                        Decision::Write(arrivals, arrival)
+                    };
+                    futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
+                },
+            )
             .await?;
         Ok(decided.outcome)
     }
@@ -263,18 +267,23 @@ impl ChunkLedger {
         let now = self.clock.now();
         let decided = self
             .entries
-            .decide(&event_key(event), None, |known: Option<KeptEvent>| {
-                let is_due = |kept: &KeptEvent| kept.not_before.is_none_or(|until| until <= now);
-                let decision = match known.filter(is_due) {
-                    None => Decision::Leave(None),
-                    Some(mut kept) => {
-                        kept.attempts = kept.attempts.saturating_add(1);
-                        kept.not_before = now.checked_add(delay_after(kept.attempts)).ok();
-                        Decision::Write(kept.clone(), Some(kept))
-                    }
-                };
-                futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
-            })
+            .decide(
+                &event_key(event),
+                Known::Nothing,
+                |known: Option<KeptEvent>| {
+                    let is_due =
+                        |kept: &KeptEvent| kept.not_before.is_none_or(|until| until <= now);
+                    let decision = match known.filter(is_due) {
+                        None => Decision::Leave(None),
+                        Some(mut kept) => {
+                            kept.attempts = kept.attempts.saturating_add(1);
+                            kept.not_before = now.checked_add(delay_after(kept.attempts)).ok();
+                            Decision::Write(kept.clone(), Some(kept))
+                        }
+                    };
+                    futures::future::ready(Ok::<_, DocumentError>(decision)).boxed()
+                },
+            )
             .await?;
         Ok(decided.outcome)
     }

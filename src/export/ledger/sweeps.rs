@@ -1,13 +1,15 @@
 //! The last sweep, and which process takes an overdue one.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ChunkLedger;
 use crate::store::audit::CheckpointRef;
-use crate::store::document_store::{Precondition, StoreError};
+use crate::store::document_store::{Precondition, PutOutcome, StoreError, Version};
 
 const LAST_SWEEP: &str = "last-sweep.json";
 const TAKEN_SWEEP: &str = "taken-sweep.json";
@@ -30,6 +32,23 @@ struct TakenSweep {
     at: Timestamp,
 }
 
+/// The version of `last-sweep.json` as this process wrote it.
+#[derive(Debug, Default)]
+pub(super) struct NotedSweep(Mutex<Option<Version>>);
+
+impl NotedSweep {
+    fn version(&self) -> Option<Version> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn note(&self, version: Option<Version>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = version;
+    }
+}
+
 /// Outcome of the check for an overdue sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OverdueSweep {
@@ -45,15 +64,26 @@ impl ChunkLedger {
     /// # Errors
     /// When the storage fails: nothing depends on it.
     pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
+        let content = Bytes::from(serde_json::to_vec(&sweep).expect("it has string keys only"));
+        // As a rule one process sweeps, and nobody has written since it did.
+        if let Some(version) = self.noted_sweep.version() {
+            let condition = Precondition::Unchanged(version);
+            let put = self.store.put(LAST_SWEEP, content.clone(), condition);
+            if let PutOutcome::Written(version) = put.await? {
+                self.noted_sweep.note(Some(version));
+                return Ok(());
+            }
+        }
         let stored = self.store.find(LAST_SWEEP).await?;
         let condition = stored.map_or(Precondition::Absent, |stored| {
             Precondition::Unchanged(stored.version)
         });
-        let content = serde_json::to_vec(&sweep).expect("it has string keys only");
-        self.store
-            .put(LAST_SWEEP, content.into(), condition)
-            .await
-            .map(drop)
+        let written = match self.store.put(LAST_SWEEP, content, condition).await? {
+            PutOutcome::Written(version) => Some(version),
+            PutOutcome::Conflict => None,
+        };
+        self.noted_sweep.note(written);
+        Ok(())
     }
 
     /// The last sweep that was noted.

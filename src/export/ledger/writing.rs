@@ -4,11 +4,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use serde_json::Value;
 
+use super::auditing::note_audited;
 use super::{ChunkLedger, Found, LedgerError, entry_key};
 use crate::export::entry::LedgerEntry;
 use crate::recording::DocumentId;
-use crate::store::documents::{Decided, Decision};
+use crate::store::audit::AuditAction;
+use crate::store::documents::{Decided, Decision, Known};
 use crate::store::index::{MarkedAhead, SeenMarker};
 
 /// Decision about an entry.
@@ -18,6 +21,14 @@ pub(super) enum Change<O> {
         entry: Box<LedgerEntry>,
         outcome: O,
         marker: MarkerCheck,
+    },
+    /// Like [`Write`](Self::Write), with records for the audit log. They are written together with the markers, before
+    /// the entry.
+    Record {
+        entry: Box<LedgerEntry>,
+        outcome: O,
+        marker: MarkerCheck,
+        records: Vec<(AuditAction, Value)>,
     },
 }
 
@@ -54,6 +65,17 @@ impl ChunkLedger {
         known: Option<Found>,
         decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>> + Send,
     ) -> Result<Changed<O>, LedgerError> {
+        let known = known.map_or(Known::Nothing, |found| Known::Read(found.into()));
+        self.change_known(document_id, known, decide).await
+    }
+
+    /// Like [`change`](Self::change), of an entry of which something is known already.
+    pub(super) async fn change_known<'a, O: Send + 'a>(
+        &'a self,
+        document_id: &DocumentId,
+        known: Known<LedgerEntry>,
+        decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>> + Send,
+    ) -> Result<Changed<O>, LedgerError> {
         // On the heap: it holds several entries, and callers hold it within their own futures.
         Box::pin(self.decide_and_write(document_id, known, decide)).await
     }
@@ -61,27 +83,34 @@ impl ChunkLedger {
     async fn decide_and_write<'a, O: Send + 'a>(
         &'a self,
         document_id: &DocumentId,
-        known: Option<Found>,
+        known: Known<LedgerEntry>,
         mut decide: impl FnMut(Option<LedgerEntry>) -> BoxFuture<'a, Result<Change<O>, LedgerError>>
         + Send,
     ) -> Result<Changed<O>, LedgerError> {
         let key = entry_key(document_id);
         // Index markers of every attempt: those of a failed attempt are removed.
         let ahead = Arc::new(Mutex::new(Vec::new()));
-        let deciding = Box::pin(self.entries.decide(&key, known.map(Into::into), |before| {
+        let deciding = Box::pin(self.entries.decide(&key, known, |before| {
             let decision = decide(before.clone());
             let ahead = Arc::clone(&ahead);
             async move {
-                let (mut after, outcome, marker) = match decision.await? {
+                let (mut after, outcome, marker, records) = match decision.await? {
                     Change::Leave(outcome) => return Ok(Decision::Leave((outcome, None))),
                     Change::Write {
                         entry,
                         outcome,
                         marker,
-                    } => (*entry, outcome, marker),
+                    } => (*entry, outcome, marker, Vec::new()),
+                    Change::Record {
+                        entry,
+                        outcome,
+                        marker,
+                        records,
+                    } => (*entry, outcome, marker, records),
                 };
-                let MarkedAhead { new, stale } =
-                    self.prepare(before.as_ref(), &mut after, marker).await?;
+                let MarkedAhead { new, stale } = self
+                    .prepare(before.as_ref(), &mut after, marker, records)
+                    .await?;
                 lock(&ahead).extend(new);
                 let written = Written {
                     before,
@@ -118,25 +147,46 @@ impl ChunkLedger {
         })
     }
 
-    /// Writes what must exist before the entry refers to it.
+    /// Writes what must exist before the entry refers to it: at the same time, for none of it needs another.
     async fn prepare(
         &self,
         before: Option<&LedgerEntry>,
         after: &mut LedgerEntry,
         marker: MarkerCheck,
+        records: Vec<(AuditAction, Value)>,
     ) -> Result<MarkedAhead, LedgerError> {
-        if after.is_open() {
-            let is_opened = before.is_none_or(|before| !before.is_open());
-            if is_opened {
-                let openings = before.map_or(after.openings, |before| before.openings);
-                after.openings = openings.saturating_add(1);
+        let is_opened = after.is_open() && before.is_none_or(|before| !before.is_open());
+        if is_opened {
+            let openings = before.map_or(after.openings, |before| before.openings);
+            after.openings = openings.saturating_add(1);
+        }
+        let needs_marker = is_opened || (after.is_open() && marker == MarkerCheck::Ensure);
+        after.participant_hashes = self.participant_hashes(before, after).await?;
+        let entry = &*after;
+        let id = &entry.chunk.document_id;
+        let marking = async {
+            if needs_marker {
+                self.put_marker(entry).await?;
             }
-            if is_opened || marker == MarkerCheck::Ensure {
-                self.put_marker(after).await?;
+            self.keep_notices(before, entry).await
+        };
+        // None is cut off by the failure of another: what was written is known, and taken back.
+        let (opened, indexed, recorded) = futures::join!(
+            marking,
+            self.mark_new(before, entry),
+            self.audit_steps(id, records)
+        );
+        let indexed = indexed?;
+        match opened.map_err(LedgerError::from).and(recorded) {
+            Ok(position) => {
+                note_audited(after, position);
+                Ok(indexed)
+            }
+            Err(error) => {
+                self.take_back(id, indexed.new).await;
+                Err(error)
             }
         }
-        self.keep_notices(before, after).await?;
-        Ok(self.mark_new(before, after).await?)
     }
 
     /// Removes what the entry no longer needs. A kill in between leaves surplus markers, which readers and sweeps

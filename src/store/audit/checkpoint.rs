@@ -50,9 +50,24 @@ impl Checkpointed {
 }
 
 /// The newest checkpoint and its ends. An unreadable one has no ends; the chain continues after it.
+#[derive(Debug, Clone)]
 struct Newest {
     reference: CheckpointRef,
     ends: BTreeMap<WriterName, LogEnd>,
+}
+
+impl Newest {
+    fn of(number: u64, content: &[u8]) -> Self {
+        Self {
+            reference: CheckpointRef {
+                number,
+                sha256: Sha256Digest::of(content),
+            },
+            ends: serde_json::from_slice::<Checkpoint>(content)
+                .map(|checkpoint| checkpoint.ends)
+                .unwrap_or_default(),
+        }
+    }
 }
 
 /// The newest checkpoint as it was last looked up.
@@ -60,6 +75,8 @@ struct Newest {
 pub(super) struct KnownNewest {
     looked_at: Option<tokio::time::Instant>,
     reference: Option<CheckpointRef>,
+    /// The newest that a sweep of this process read or wrote: the next one looks only for what comes after it.
+    read: Option<Newest>,
 }
 
 impl AuditLog {
@@ -85,6 +102,10 @@ impl AuditLog {
                 ends,
             };
             if let Some(written) = self.create(&checkpoint).await? {
+                self.remember_read(&Newest {
+                    reference: written,
+                    ends: checkpoint.ends.clone(),
+                });
                 self.note_newest(written).await;
                 self.remove_markers(&checkpoint.ends).await?;
                 return Ok(Checkpointed::Written(written));
@@ -135,21 +156,38 @@ impl AuditLog {
     }
 
     async fn newest(&self) -> Result<Option<Newest>, StoreError> {
+        let newest = match self.read_before() {
+            Some(before) => {
+                let number = before.reference.number;
+                let further = last_after(&*self.store, number, name::checkpoint).await?;
+                Some(further.map_or(before, |(number, content)| Newest::of(number, &content)))
+            }
+            None => self.find_newest().await?,
+        };
+        if let Some(newest) = &newest {
+            self.remember_read(newest);
+        }
+        Ok(newest)
+    }
+
+    fn read_before(&self) -> Option<Newest> {
+        let known = self.known.lock().expect("no holder of this lock panics");
+        known.read.clone()
+    }
+
+    fn remember_read(&self, newest: &Newest) {
+        let mut known = self.known.lock().expect("no holder of this lock panics");
+        known.read = Some(newest.clone());
+    }
+
+    async fn find_newest(&self) -> Result<Option<Newest>, StoreError> {
         let hint = self.hint().await?.map_or(0, |hint| hint.number);
         let found = match last_from(&*self.store, hint, name::checkpoint).await? {
             // The hint names a missing checkpoint: search from the first one.
             None if hint > 0 => last_from(&*self.store, 0, name::checkpoint).await?,
             found => found,
         };
-        Ok(found.map(|(number, content)| Newest {
-            reference: CheckpointRef {
-                number,
-                sha256: Sha256Digest::of(&content),
-            },
-            ends: serde_json::from_slice::<Checkpoint>(&content)
-                .map(|checkpoint| checkpoint.ends)
-                .unwrap_or_default(),
-        }))
+        Ok(found.map(|(number, content)| Newest::of(number, &content)))
     }
 
     /// The ends of the logs that are open, and of those that were closed since.

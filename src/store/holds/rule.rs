@@ -30,6 +30,9 @@ pub struct HoldRule {
 pub struct HeldPerson {
     /// As keys of the index name the person.
     name: PersonHash,
+    /// Other names that the id may stand for, such as a phone number without its country.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    also: Vec<PersonHash>,
     /// As the operator gave it; removed with the last case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<String>,
@@ -103,11 +106,26 @@ impl Eq for HeldPerson {}
 impl HeldPerson {
     /// `id`: as the operator gave it.
     pub fn new(name: PersonHash, id: String) -> Self {
-        Self { name, id: Some(id) }
+        Self {
+            name,
+            also: Vec::new(),
+            id: Some(id),
+        }
     }
 
-    pub fn name(&self) -> PersonHash {
-        self.name
+    /// Adds other names that the id may stand for.
+    #[must_use]
+    pub fn or(self, also: Vec<PersonHash>) -> Self {
+        Self { also, ..self }
+    }
+
+    /// Every name of the person in keys of the index.
+    pub fn names(&self) -> impl Iterator<Item = PersonHash> + Send {
+        std::iter::once(self.name).chain(self.also.iter().copied())
+    }
+
+    fn is_among(&self, known: &[PersonHash]) -> bool {
+        self.names().any(|name| known.contains(&name))
     }
 
     /// The id as the operator gave it, until the hold was released.
@@ -151,8 +169,8 @@ impl HoldRule {
             return Match::Yes;
         };
         match people {
-            KnownPeople::All(known) => Match::of(known.contains(&person.name)),
-            KnownPeople::Some(known) if known.contains(&person.name) => Match::Yes,
+            KnownPeople::All(known) => Match::of(person.is_among(known)),
+            KnownPeople::Some(known) if person.is_among(known) => Match::Yes,
             KnownPeople::Some(_) => Match::Unknown,
         }
     }

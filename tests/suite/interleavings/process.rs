@@ -7,9 +7,13 @@ use recording_vault::acs::{AcsCredential, AcsHttp, CallRecordingClient};
 use recording_vault::catalogue::Catalogue;
 use recording_vault::clock::SystemClock;
 use recording_vault::control::register::RecordingRegister;
-use recording_vault::control::{Announcement, ControlPolicy, RecordingControl};
+use recording_vault::control::{
+    Announced, Announcement, ControlPolicy, EventOrder, RecordingControl,
+};
 use recording_vault::export::driver::Sources;
-use recording_vault::export::ledger::LedgerError;
+use recording_vault::export::ledger::{
+    Admission, Circumstances, Expected, LedgerError, Solicitation,
+};
 use recording_vault::export::{
     Budget, ChunkLedger, DeletionPolicy, ExportDriver, ExportPolicy, ExportSweep, Vaults,
 };
@@ -28,6 +32,12 @@ use crate::support::pipeline::{self, CLAIM_TTL, RETENTION};
 pub const BUDGET: Duration = Duration::from_hours(1);
 /// When files that no event announced are missing.
 pub const MISSING_AFTER: Duration = Duration::from_mins(30);
+
+/// What an event's recording is, where the register is left out.
+pub const REGISTERED: Announced = Announced {
+    announcement: Announcement::Registered,
+    order: EventOrder::Later,
+};
 
 /// A process; it has nothing of its own but its gate.
 pub struct Process {
@@ -94,7 +104,7 @@ impl Process {
         let registered = if self.world.settings.registers_events {
             self.register_files(event).await
         } else {
-            Ok(Announcement::Registered)
+            Ok(REGISTERED)
         };
         let taken = self.take_in(event, registered).await;
         // What is not driven to its end now, a sweep goes on with.
@@ -107,12 +117,24 @@ impl Process {
     pub async fn take_in(
         &self,
         event: Event,
-        registered: Result<Announcement, DocumentError>,
+        registered: Result<Announced, DocumentError>,
     ) -> Done {
-        let recorded = match registered {
+        let announcement = registered.as_ref().map(|announced| announced.announcement);
+        let recorded = match announcement {
             Ok(Announcement::OfErasedRecording) => self.ledger.record_erased(event.chunk()).await,
             Ok(Announcement::Registered | Announcement::StartedPastUs) | Err(_) => {
-                self.ledger.record(event.chunk()).await
+                let is_first =
+                    matches!(&registered, Ok(announced) if announced.order == EventOrder::First);
+                let circumstances = Circumstances {
+                    admission: Admission::Admitted,
+                    solicitation: Solicitation::Solicited,
+                    expected: if is_first {
+                        Expected::New
+                    } else {
+                        Expected::Unknown
+                    },
+                };
+                self.ledger.record_as(event.chunk(), circumstances).await
             }
         };
         if let Err(error) = recorded {
@@ -136,7 +158,7 @@ impl Process {
     }
 
     /// Tells the register which files the recording has.
-    pub async fn register_files(&self, event: Event) -> Result<Announcement, DocumentError> {
+    pub async fn register_files(&self, event: Event) -> Result<Announced, DocumentError> {
         let policy = ControlPolicy {
             requires_consent: false,
             missing_after: MISSING_AFTER,

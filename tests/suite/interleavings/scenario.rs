@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use recording_vault::control::Announcement;
 use recording_vault::export::OnAnomaly;
 
 use super::action::Action;
 use super::event::Event;
 use super::gate::Gate;
-use super::process::Process;
+use super::process::{Process, REGISTERED};
 use super::world::{Settings, World, document};
 use crate::support::fake_source::Fault;
 
@@ -80,7 +79,7 @@ impl Scenario {
         match self.before {
             Before::Unknown => {}
             Before::Recorded(event) => {
-                drop(process.take_in(event, Ok(Announcement::Registered)).await);
+                drop(process.take_in(event, Ok(REGISTERED)).await);
             }
             Before::Settled(event) => drop(process.perform(Action::Deliver(event)).await),
             Before::DueForDeletion => {
