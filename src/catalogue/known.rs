@@ -8,7 +8,7 @@ use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::{ChunkState, LedgerEntry, entry};
 use crate::recording::DocumentId;
 use crate::standing::{
-    Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_recording,
+    Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_chunk, of_recording,
 };
 use crate::store::digest::Sha256Digest;
 use crate::store::holds::{Case, Held, HoldRule, KnownPeople, KnownStart, Match};
@@ -133,10 +133,8 @@ impl KnownRecording {
                 let problem = "the ledger has chunks of it, and the register has no account of it";
                 let unknown =
                     Assessment::because(Standing::Unknown, problem, OperatorStep::Rebuild);
-                let mut account = self.account.clone();
-                account.status = RecordingStatus::Stopped { at: rules.now };
-                let chunks = of_recording(&account, &self.chunks, rules);
-                Assessment::of_parts(vec![unknown, chunks])
+                let chunks = self.entries().map(|entry| of_chunk(entry, rules.now));
+                Assessment::of_parts(std::iter::once(unknown).chain(chunks).collect())
             }
         }
     }

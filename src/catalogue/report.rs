@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
 use super::day_numbers::{DayNumbers, Judged};
-use super::known::{KnownRecording, Reading};
+use super::known::{KnownRecording, Reading, Registration};
 use super::{Catalogue, CatalogueError};
 use crate::acs::wire::RecordedCall;
 use crate::control::state::RecordingState;
@@ -73,6 +73,9 @@ pub struct ReportedRecording {
     /// Nobody asked for it: it was not started through this app, and no event announced the start of its call.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
+    /// The register has no account of it: only its chunks are known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unregistered: bool,
     /// Why it is not settled; empty when it is.
     pub problems: Vec<String>,
 }
@@ -223,6 +226,7 @@ fn of_known(recorded: &KnownRecording, judged: &Judged) -> ReportedRecording {
             .map(|chunk| reported_chunk(chunk, judged))
             .collect(),
         unsolicited: recorded.entries().any(|entry| entry.unsolicited),
+        unregistered: recorded.registration == Registration::Unregistered,
         problems: problems(judged),
     }
 }
@@ -244,6 +248,7 @@ fn of_unreadable(judged: &Judged) -> ReportedRecording {
         duration_ms: None,
         chunks: Vec::new(),
         unsolicited: false,
+        unregistered: false,
         problems: problems(judged),
     }
 }
