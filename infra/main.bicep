@@ -152,7 +152,7 @@ param vaultLegalHold bool = false
 @description('VAULT_RETENTION. Empty: copies are kept without a limit.')
 param vaultRetention string = ''
 
-@description('RETENTION_KEEPS: what stays of a recording after its copies were deleted by VAULT_RETENTION.')
+@description('RETENTION_KEEPS: what the ledger keeps about a recording after retention deleted its copies.')
 @allowed(['people', 'digests'])
 param retentionKeeps string = 'people'
 

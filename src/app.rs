@@ -48,7 +48,7 @@ pub struct App {
     /// Stamps checkpoints of the audit log; `None` where no authority is set.
     pub timestamps: Option<TimestampAuthority>,
     pub event_budget: Duration,
-    /// When the last report of a sweep found nothing wrong.
+    /// The last report of a sweep without problems.
     pub calm: Calm,
     /// How long events that could not be read are kept.
     pub poison_retention: Duration,

@@ -1,30 +1,30 @@
-//! Remembers since when nothing is wrong, so that an idle app need not look all the time. It knows nothing of what is
-//! looked at.
+//! Remembers when a check last found nothing wrong, so that an idle app need not check continuously. It does not know
+//! what is checked.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When a look found nothing wrong.
+/// The last check that found nothing wrong.
 #[derive(Debug, Default)]
 pub struct Calm(Mutex<Option<Since>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Since {
     at: Instant,
-    /// What the process had been given to do by then.
+    /// The process's activity count before the check.
     activity: u64,
 }
 
 impl Calm {
-    /// Whether nothing was wrong at most this long ago, and the process was given nothing to do since.
+    /// Whether a check found nothing wrong within `at_most`, and the process has had no activity since.
     pub fn lasts(&self, activity: u64, at_most: Duration) -> bool {
         self.since()
             .is_some_and(|since| since.activity == activity && since.at.elapsed() < at_most)
     }
 
-    /// Notes that nothing is wrong. `activity` is the count before the look.
+    /// Records that nothing is wrong. `activity` is the count before the check.
     pub fn begin(&self, activity: u64) {
         *self.since() = Some(Since {
             at: Instant::now(),
@@ -50,7 +50,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn calm_ends_with_its_time_with_something_to_do_and_with_a_problem() {
         let calm = Calm::default();
-        assert!(!calm.lasts(0, MINUTE), "nobody has looked");
+        assert!(!calm.lasts(0, MINUTE), "nothing was checked");
         calm.begin(0);
         assert!(calm.lasts(0, MINUTE));
         assert!(!calm.lasts(1, MINUTE));

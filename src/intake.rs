@@ -152,7 +152,7 @@ impl Delivery<'_> {
             0..MOST_LINES => self.logs.push(line),
             MOST_LINES => self
                 .logs
-                .push("There are more lines in the app's own log".to_owned()),
+                .push("The app's own log has more lines".to_owned()),
             _ => {}
         }
     }

@@ -14,10 +14,10 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Azure's own service in every virtual network; it has a public address.
+/// Address of Azure's platform service in every virtual network, in a public range.
 const AZURE_WIRE_SERVER: Ipv4Addr = Ipv4Addr::new(168, 63, 129, 16);
 
-/// Whether an address is on the public internet: not of this machine, its network, or its cloud.
+/// Whether an address is on the public internet, and not in this machine, its network, or its cloud.
 pub fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
@@ -56,7 +56,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         let bits = (u32::from(high) << 16) | u32::from(low);
         return is_public_v4(Ipv4Addr::from(bits));
     }
-    // Only 2000::/3 is given out; of it, 2001:db8::/32 is for documentation.
+    // Only 2000::/3 is allocated; in it, 2001:db8::/32 is for documentation.
     segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && segments[1] == 0x0db8)
 }
 

@@ -88,8 +88,8 @@ var alarms = [
   }
   {
     name: 'wrong-vault'
-    what: 'The ledger has proofs of copies, and the vault is empty: VAULT_URL leads elsewhere, or the files are gone.'
-    sentence: 'and the vault is empty: check VAULT_URL'
+    what: 'The ledger has proofs of copies, but the vault is empty: VAULT_URL names another place, or the files are gone.'
+    sentence: 'but the vault is empty: check VAULT_URL'
     severity: 0
   }
   {

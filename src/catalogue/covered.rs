@@ -15,7 +15,7 @@ use crate::store::holds::{Case, Held, HoldRule, Match};
 use crate::store::index::{Listed, Period, Place, recording_name};
 
 const PAGE: usize = 500;
-/// Recordings of a standing hold that are read.
+/// Limit of recordings that are read for a standing hold.
 const MOST_RECORDINGS: usize = 10_000;
 
 /// The known chunks of what is held.
@@ -24,7 +24,7 @@ pub struct Covered {
     /// Recordings that the register knows.
     pub recordings: usize,
     pub entries: Vec<LedgerEntry>,
-    /// Chunks that count as held because it is not known whether they belong to it.
+    /// Chunks that may match, and therefore count as held.
     pub uncertain: Vec<LedgerEntry>,
     /// Every case that holds any part of it.
     pub cases: Vec<Case>,
@@ -117,7 +117,7 @@ impl Catalogue {
         }
     }
 
-    /// Returns the ids of the recordings of a hold that the register knows, those that may belong to it included.
+    /// Returns the ids of the recordings in the register that match a hold or may match it.
     ///
     /// # Errors
     /// When the storage fails.
@@ -130,7 +130,7 @@ impl Catalogue {
         })
     }
 
-    /// Returns the newest recordings that a rule matches, or of which it is not known whether it does.
+    /// Returns the newest recordings that a rule matches or may match.
     async fn recordings_matching(&self, rule: &HoldRule) -> Result<RecordingsAt, CatalogueError> {
         let Some(person) = rule.person() else {
             return self.newest_at(&Listed::All, rule.period()).await;
@@ -333,7 +333,7 @@ impl Covered {
         let is_removed = matches!(entry.state, ChunkState::Removed { .. });
         match matches {
             Match::Yes => self.entries.push(entry),
-            // Nothing of it is left, and who was in it may have been erased.
+            // Nothing is left to hold, and its participants may have been erased.
             Match::Unknown if is_removed => {}
             Match::Unknown => self.uncertain.push(entry),
             Match::No => {}

@@ -1,9 +1,9 @@
-//! Drops the people in recordings whose copies a retention policy removed. Ids, times and digests stay.
+//! Deletes personal data of recordings whose copies a retention policy removed. Ids, times and digests remain.
 //!
 //! ```text
 //! no chunk has a copy, nothing holds it ─▶ account without people ─▶ entries without people, their markers with them
 //! ```
-//! The entries of removed copies come last: they say that it is done, so a repeat finds what a kill left undone.
+//! The entries of removed copies are written last: they mark completion, so a repeat resumes after a kill.
 
 use super::known::KnownRecording;
 use super::{Catalogue, CatalogueError};
@@ -11,7 +11,7 @@ use crate::export::ChunkState;
 use crate::recording::DocumentId;
 use crate::store::holds;
 
-/// What became of the people in one recording.
+/// Outcome for the personal data of one recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PeopleDropped {
     Dropped,
@@ -22,10 +22,10 @@ pub enum PeopleDropped {
 }
 
 impl Catalogue {
-    /// Drops the people in the recording of a chunk that was removed.
+    /// Deletes personal data of the recording of a removed chunk.
     ///
     /// # Errors
-    /// When the storage fails. A repeat continues what was begun.
+    /// When the storage fails. A repeat continues.
     pub async fn drop_people(&self, id: &DocumentId) -> Result<PeopleDropped, CatalogueError> {
         let Some(entry) = self.entry(id).await? else {
             return Ok(PeopleDropped::Left("its entry is not readable".to_owned()));
@@ -71,7 +71,7 @@ impl Catalogue {
     }
 }
 
-/// Whether nothing of it is kept or may still come.
+/// Whether no copy is kept, and no more chunks may arrive.
 fn has_ended(recorded: &KnownRecording) -> bool {
     !recorded.account.is_running()
         && recorded.chunks.iter().all(|chunk| {

@@ -5,10 +5,10 @@
 //! 0001/recording.json                      everything known about the recording
 //! 0001/history.json                        the audit log's records of it
 //! 0001/records.txt                         the same records, each with the document of the log that has it
-//! audit/<log>/<number>.json                these documents, until one that a checkpoint names
-//! audit/checkpoints/<number>.json          these checkpoints, until the newest
-//! audit/timestamps/<day>-<number>.tst      time stamps of these checkpoints
-//! audit/segments.txt                       which documents lead to which checkpoint
+//! audit/<log>/<number>.json                these documents, up to one that a checkpoint names
+//! audit/checkpoints/<number>.json          these checkpoints, up to the newest
+//! audit/timestamps/<day>-<number>.tst      timestamps of these checkpoints
+//! audit/segments.txt                       which checkpoint covers which documents
 //! index.html                               the sheet for people: times, lengths, digests, history, how to verify
 //! PROBLEMS.txt                             what is missing or does not match, if anything
 //! verify.sh                                checks the package offline
@@ -58,7 +58,7 @@ pub struct EvidenceRequest {
     pub absent: AbsentRecording,
 }
 
-/// What becomes of a requested recording that is unknown or was erased.
+/// How a package handles a requested recording that is unknown or was erased.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AbsentRecording {
     /// There is no package.

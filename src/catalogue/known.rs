@@ -64,7 +64,7 @@ impl KnownRecording {
         held
     }
 
-    /// Whether the rule of a standing hold matches it. Of an erased recording nothing is left to hold.
+    /// Whether the rule of a standing hold matches it. An erased recording has nothing left to hold.
     pub fn matches(&self, rule: &HoldRule) -> Match {
         if self.account.erased.is_some() {
             return Match::No;
@@ -88,7 +88,7 @@ impl KnownRecording {
         }
     }
 
-    /// Whether a rule matches a part of it of which only the account is known.
+    /// Whether a rule matches a part that only the account knows.
     fn matches_unread(&self, rule: &HoldRule) -> Match {
         let start = match self.account.started_at {
             Some(at) => KnownStart::At(at),

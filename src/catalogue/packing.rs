@@ -1,5 +1,5 @@
-//! What archives of recordings have in common: the list of packed files, and a stream that feeds a blocking archive
-//! writer and is hashed on the way. Knows no archive format.
+//! Shared parts of archives of recordings: the list of packed files, and a hashed stream that feeds a blocking archive
+//! writer. Knows no archive format.
 
 use std::io::{self, Read};
 

@@ -45,9 +45,9 @@ pub struct Row {
     pub chunks: usize,
     pub size_bytes: Option<u64>,
     pub participants: usize,
-    /// The first of the participants; the recording's detail has all.
+    /// The first participants; the recording's detail has all of them.
     pub participant_ids: Vec<String>,
-    /// Who asked for the recording.
+    /// The caller who requested the recording.
     pub started_by: Option<String>,
     pub held: bool,
     /// The media of a chunk contradicts its event or metadata.

@@ -24,7 +24,7 @@ pub enum Audit {
         /// A checkpoint that was noted earlier, `<number>:<sha256>`: it must still be there
         #[arg(long)]
         noted: Option<CheckpointRef>,
-        /// A file with the certificates, in PEM, of the authorities whose time stamps are trusted, instead of `TIMESTAMP_CA`
+        /// A file with the certificates, in PEM, of the authorities whose timestamps are trusted, instead of `TIMESTAMP_CA`
         #[arg(long, value_name = "FILE")]
         timestamp_ca: Option<PathBuf>,
     },

@@ -137,9 +137,7 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
     let mut found: Vec<RecordingId> = Vec::new();
     let held = app.ledger.holds().all().await?;
     if let Some(key) = held.unreadable.first() {
-        anyhow::bail!(
-            "the hold `{key}` in the ledger is not readable: whether it is of this case is unknown"
-        );
+        anyhow::bail!("the hold `{key}` in the ledger is not readable; it may belong to this case");
     }
     for hold in held.holds {
         if !hold.cases.iter().any(|held| held.tag == *case) {
@@ -151,7 +149,7 @@ async fn of_case(app: &App, case: &CaseTag) -> anyhow::Result<Vec<RecordingId>> 
                 let held = app.catalogue.ids_held(&standing).await?;
                 if !held.is_all {
                     anyhow::bail!(
-                        "{standing}: there are more recordings than one package can have, or accounts that are not readable; write packages of single days"
+                        "{standing}: there are more recordings than one package can have, or accounts are not readable; create packages of single days"
                     );
                 }
                 held.recordings

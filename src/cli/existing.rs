@@ -66,7 +66,7 @@ fn check(storage: StorageUse) -> anyhow::Result<()> {
             anyhow::bail!("there is no ledger here, though the vault has files: check LEDGER_URL")
         }
         StorageUse::VaultEmpty => {
-            complain("The ledger has proofs of copies, and the vault is empty: check VAULT_URL.\n");
+            complain("The ledger has proofs of copies, but the vault is empty: check VAULT_URL.\n");
         }
         StorageUse::CopiesMissing { missing, looked_at } => complain(&format!(
             "{missing} of {looked_at} copies looked for are not in the vault: check VAULT_URL.\n"

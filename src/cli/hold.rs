@@ -37,7 +37,7 @@ pub enum Hold {
         /// Why
         #[arg(long)]
         note: Option<String>,
-        /// Do not ask about a hold that matches nothing; without a terminal there is no question
+        /// Add a hold that matches nothing without asking; without a terminal the verb never asks
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
@@ -51,7 +51,7 @@ pub enum Hold {
         #[command(flatten)]
         subject: HoldSubject,
     },
-    /// List holds, their cases, and what each holds now
+    /// List holds, with their cases and what each covers now
     List,
 }
 
@@ -65,13 +65,13 @@ pub struct HoldSubject {
     /// The call's `callId` or `serverCallId`, as events give them
     #[arg(long, conflicts_with_all = ["person", "from", "to"])]
     call: Option<CallId>,
-    /// All recordings that this person takes part in, also later ones: a participant's id such as 8:acs:…, or a phone number
+    /// All recordings of this participant, also later ones: a participant's id such as 8:acs:…, or a phone number
     #[arg(long)]
     person: Option<Person>,
-    /// All recordings that begin then or later: a day, a month (both UTC) or a time
+    /// Start of the period, inclusive: a day, a month (both UTC) or a time
     #[arg(long, value_name = "DAY")]
     from: Option<PeriodEdge>,
-    /// All recordings that begin not after this day or month, or before this time
+    /// End of the period: a day or a month (both UTC and inclusive), or a time (exclusive)
     #[arg(long, value_name = "DAY")]
     to: Option<PeriodEdge>,
 }
@@ -143,14 +143,13 @@ impl Hold {
     }
 }
 
-/// Asks about a hold that matches nothing: its id may be mistyped.
+/// Asks for confirmation of a hold that matches nothing, because its id may be mistyped.
 async fn confirms(app: &App, held: &Held) -> anyhow::Result<bool> {
     if !app.actions.holds_now(held).await?.is_nothing() {
         return Ok(true);
     }
-    let about_to = format!(
-        "Nothing that is known matches: {held}. The hold would apply to what is recorded from now on."
-    );
+    let about_to =
+        format!("No known recording matches: {held}. The hold would apply to future recordings.");
     Ok(is_confirmed(&about_to, "hold")?)
 }
 
@@ -164,9 +163,9 @@ struct HoldReport {
     is_new: bool,
     /// Chunks that are known and held; others will be held when they are announced.
     chunks: Vec<DocumentId>,
-    /// Chunks that are held because it is not known whether they belong to it.
+    /// Chunks that may match, and therefore count as held.
     uncertain: Vec<DocumentId>,
-    /// Nothing that is known matches: the hold applies to what comes.
+    /// No known recording matches; the hold applies to future recordings.
     matches_nothing: bool,
     /// Chunks whose copies were deleted before, or are being deleted now: they cannot be held any more.
     gone: Vec<DocumentId>,
@@ -224,12 +223,9 @@ impl fmt::Display for HoldReport {
         match self.uncertain.len() {
             0 => {}
             1 => {
-                f.write_str("; 1 more counts as held, because it is not known whether it matches")?;
+                f.write_str("; 1 more counts as held, because it may match")?;
             }
-            count => write!(
-                f,
-                "; {count} more count as held, because it is not known whether they match"
-            )?,
+            count => write!(f, "; {count} more count as held, because they may match")?,
         }
         self.problems
             .iter()
@@ -281,16 +277,16 @@ impl fmt::Display for ReleaseReport {
     }
 }
 
-/// Everything that is held.
+/// All holds in force.
 #[derive(Debug, Serialize)]
 struct HoldListing {
     holds: Vec<ListedReport>,
-    /// Documents of holds that are not readable: what they hold is not deleted.
+    /// Documents of holds that are not readable. Nothing that they may cover is deleted.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
 }
 
-/// A hold, and what it holds now.
+/// A hold, and what it covers now.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedReport {
@@ -318,9 +314,10 @@ impl fmt::Display for HoldListing {
             return f.write_str("Nothing is held.");
         }
         let holds = self.holds.iter().map(ToString::to_string);
-        let unreadable = self.unreadable.iter().map(|key| {
-            format!("`{key}` is not readable; what it holds is unknown, and is not deleted")
-        });
+        let unreadable = self
+            .unreadable
+            .iter()
+            .map(|key| format!("`{key}` is not readable; nothing that it may cover is deleted"));
         let lines: Vec<String> = holds.chain(unreadable).collect();
         f.write_str(&lines.join("\n"))
     }
@@ -344,10 +341,10 @@ impl fmt::Display for ListedReport {
     }
 }
 
-/// What a hold holds now, in words.
+/// Describes what a hold covers now.
 fn now(holds: &HoldsNow) -> String {
     if holds.is_nothing() {
-        return "holds nothing that is known yet".to_owned();
+        return "matches no known recording".to_owned();
     }
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let (recordings, chunks) = (holds.recordings, holds.chunks);
@@ -359,10 +356,7 @@ fn now(holds: &HoldsNow) -> String {
     );
     let uncertain = match holds.uncertain_chunks {
         0 => String::new(),
-        count => format!(
-            ", and {count} chunk{} of which it is not known whether they match",
-            plural(count)
-        ),
+        count => format!(", and {count} chunk{} that may match", plural(count)),
     };
     let unreadable = match holds.unreadable {
         0 => String::new(),
@@ -375,7 +369,7 @@ fn is_held(held: &Held) -> String {
     format!("{held} {} held", verbs(held).0)
 }
 
-/// The verb after what is held: a rule names several recordings.
+/// The verb for what is held. A rule takes the plural.
 fn verbs(held: &Held) -> (&'static str, &'static str) {
     match held {
         Held::RecordingId(_) | Held::CallId(_) => ("is", "was"),

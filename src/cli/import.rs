@@ -1,4 +1,4 @@
-//! `recording-vault import`: a file that somebody downloaded by hand becomes the proved copy of a lost chunk, or of a
+//! `recording-vault import`: imports a file that was downloaded by hand as the proved copy of a lost chunk, or of a
 //! recording that no event announced.
 
 mod download;
@@ -32,14 +32,14 @@ pub struct Import {
     /// The media: a file, or an https URL that needs no credential
     #[arg(value_name = "FILE|URL")]
     media: String,
-    /// The chunk of the ledger that it is the copy of: one that is lost or was given up
+    /// The chunk in the ledger whose copy the file is: a chunk that is lost or was given up
     #[arg(
         long,
         required_unless_present = "recording",
         conflicts_with = "recording"
     )]
     document: Option<DocumentId>,
-    /// The recording that it belongs to, if the ledger has no chunk of it
+    /// The recording of the file, if the ledger has no chunk of it
     #[arg(long)]
     recording: Option<RecordingId>,
     /// That recording's `callId`
@@ -53,7 +53,7 @@ pub struct Import {
         value_name = "TIME"
     )]
     start: Option<Timestamp>,
-    /// The number of the file within that recording, from 0
+    /// The position of the file in that recording, from 0
     #[arg(
         long,
         requires = "recording",
@@ -61,7 +61,7 @@ pub struct Import {
         default_value_t = 0
     )]
     index: u32,
-    /// No file of that recording follows; the default for a recording that is not known yet
+    /// The file is the last one of that recording; the default for an unknown recording
     #[arg(long, requires = "recording", conflicts_with = "document")]
     last: bool,
     /// ACS's metadata of the chunk, which names the participants
@@ -94,7 +94,7 @@ impl Local {
     }
 }
 
-/// The name under which the audit log and the receipt keep where a file came from. A query may be a credential.
+/// Returns the origin of a file as the audit log and the receipt store it. Omits the query, which may be a credential.
 fn origin(text: &str) -> String {
     match Url::parse(text) {
         Ok(mut url) if text.contains("://") => {
@@ -199,16 +199,18 @@ impl From<Importing> for ImportReport {
             ImportOutcome::Failed { reason } => ReportedOutcome::NotImported { reason },
             ImportOutcome::AlreadyProved => not_imported("it has a proved copy already"),
             ImportOutcome::StillExported => not_imported(
-                "its export from ACS has not ended; import it only if that is given up",
+                "its export from ACS has not ended; import the file only if the export is given up",
             ),
             ImportOutcome::Removed if importing.document_id.is_none() => {
                 not_imported("its recording was erased on request")
             }
-            ImportOutcome::Removed => not_imported("it was deleted from the vault, for good"),
+            ImportOutcome::Removed => not_imported("it was permanently deleted from the vault"),
             ImportOutcome::Unknown => not_imported(
                 "the ledger has no such chunk; give --recording to import a recording that no event announced",
             ),
-            ImportOutcome::Busy => not_imported("another process works on it; run again"),
+            ImportOutcome::Busy => {
+                not_imported("another process is working on it; run the verb again")
+            }
         };
         Self {
             document_id: importing.document_id,

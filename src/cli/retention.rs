@@ -91,7 +91,7 @@ impl RetentionVerb {
 #[serde(rename_all = "camelCase")]
 struct RetentionPlan {
     pub copies: Vec<PlannedCopy>,
-    /// Deleted before; the people in their recordings are to be dropped.
+    /// Chunks that were deleted before, whose recordings still have personal data.
     pub with_people: Vec<DocumentId>,
     /// Their entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
@@ -122,7 +122,7 @@ impl fmt::Display for RetentionPlan {
             let chunks = if people == 1 { "chunk" } else { "chunks" };
             writeln!(
                 f,
-                "The people in the recordings of {people} deleted {chunks} are to be dropped."
+                "Personal data in the recordings of {people} deleted {chunks} is to be deleted."
             )?;
         }
         if self.copies.is_empty() {
@@ -212,15 +212,15 @@ pub struct ApplyReport {
     pub removed: Vec<DocumentId>,
     pub held: Vec<HeldCopy>,
     pub failed: Vec<FailedRemoval>,
-    /// The people in their recordings are dropped.
+    /// Chunks whose recordings no longer have personal data.
     pub people_dropped: Vec<DocumentId>,
-    /// The people in their recordings are to be dropped, and are not yet.
+    /// Chunks whose recordings still have personal data.
     pub people_left: Vec<PeopleLeft>,
     /// Their entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
 }
 
-/// A deleted copy whose recording still has its people.
+/// A deleted copy whose recording still has personal data.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PeopleLeft {
@@ -294,13 +294,13 @@ impl fmt::Display for ApplyReport {
             let chunks = if count == 1 { "chunk" } else { "chunks" };
             write!(
                 f,
-                "\nThe people in the recordings of {count} deleted {chunks} are dropped."
+                "\nPersonal data in the recordings of {count} deleted {chunks} was deleted."
             )?;
         }
         people_left.iter().try_for_each(|left| {
             write!(
                 f,
-                "\nThe people in the recording of {} are not dropped: {}",
+                "\nPersonal data in the recording of {} was not deleted: {}",
                 left.document_id, left.reason
             )
         })?;

@@ -1,4 +1,4 @@
-//! The person at the shell, as the system names them. It knows no verb.
+//! The user at the shell, as the operating system names them. It knows no verb.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ const PASSWD: &str = "/etc/passwd";
 const STATUS: &str = "/proc/self/status";
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
-/// Who the audit log names for what a verb does.
+/// Returns the operator that the audit log records for a verb.
 pub fn operator() -> Operator {
     Operator::ShellUser(user_and_host())
 }
@@ -23,7 +23,7 @@ pub fn user_and_host() -> String {
     }
 }
 
-/// The user that the process runs as: unlike `USER`, nobody can set it.
+/// The user that the process runs as: unlike `USER`, it cannot be set.
 fn user_of_process() -> Option<String> {
     let status = fs::read_to_string(STATUS).ok()?;
     let uid = uid_in(&status)?.to_owned();

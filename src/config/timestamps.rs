@@ -1,4 +1,4 @@
-//! Settings of time stamps.
+//! Settings of timestamps.
 
 use std::path::PathBuf;
 

@@ -29,14 +29,14 @@ pub enum Announcement {
     OfErasedRecording,
 }
 
-/// What an event's recording is, and what was known of its files before.
+/// The recording of an event, and whether its files were known before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Announced {
     pub announcement: Announcement,
     pub order: EventOrder,
 }
 
-/// Whether events announced files of a recording before, as far as its account says.
+/// Whether earlier events announced files of a recording, according to its account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventOrder {
     First,

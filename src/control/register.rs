@@ -237,7 +237,7 @@ impl RecordingRegister {
         self.forget_consent(id, &account).await
     }
 
-    /// Removes the people from a recording's account.
+    /// Removes personal data from a recording's account.
     ///
     /// # Errors
     /// When the storage fails or the account is unreadable.

@@ -191,7 +191,7 @@ impl RegisteredRecording {
         self.erased.get_or_insert(erased);
     }
 
-    /// Removes the people: who started it, who consented, who took part, who acknowledged a loss.
+    /// Removes personal data: the caller who started it, the consent, the participants, and who acknowledged a loss.
     pub fn forget_people(&mut self) {
         self.started_by = None;
         self.conversation = None;

@@ -109,10 +109,10 @@ pub struct LedgerEntry {
     /// What its metadata says, once it was read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<MetadataSummary>,
-    /// The people in its recording were dropped after its copy was removed.
+    /// Personal data of its recording was deleted after its copy was removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub people_dropped: bool,
-    /// The people that are being dropped from it, until their markers in the index are gone.
+    /// Participants that are being deleted from it, until their markers in the index are removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) dropping: Vec<PersonHash>,
     /// Its participants, as keys of the index name them.

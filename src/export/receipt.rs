@@ -77,7 +77,7 @@ pub struct ExportReceipt {
     imported: Option<Import>,
 }
 
-/// That a copy was imported by hand.
+/// Import of a copy by hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Import {
     pub at: Timestamp,
@@ -137,12 +137,12 @@ impl ExportReceipt {
         self
     }
 
-    /// Adds that the copy was imported by hand.
+    /// Marks the copy as imported by hand.
     pub(super) fn with_import(self, imported: Option<Import>) -> Self {
         Self { imported, ..self }
     }
 
-    /// That the copy was imported by hand. Then it permits no deletion at ACS.
+    /// The import, if the copy was imported by hand. Such a receipt permits no deletion at ACS.
     pub fn imported(&self) -> Option<&Import> {
         self.imported.as_ref()
     }

@@ -45,7 +45,7 @@ pub struct PastPolicy {
 pub struct RetentionPlan {
     /// Oldest first.
     pub copies: Vec<PastPolicy>,
-    /// Chunks that were removed before, and whose people are still to be dropped.
+    /// Chunks that were removed before, whose recordings still have personal data.
     pub with_people: Vec<DocumentId>,
     /// Chunks whose entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
@@ -55,7 +55,7 @@ pub struct RetentionPlan {
 #[derive(Debug)]
 pub struct AppliedRetention {
     pub removals: Vec<(DocumentId, Removal)>,
-    /// Removed chunks whose people are still to be dropped.
+    /// Removed chunks whose recordings still have personal data.
     pub with_people: Vec<DocumentId>,
     /// Chunks whose entries are not readable: whether they are past the policy is unknown.
     pub unreadable: Vec<DocumentId>,
@@ -135,7 +135,7 @@ impl Retention {
         Box::pin(removing).await
     }
 
-    /// The copies to remove, oldest first, and the removed chunks whose people are still to be dropped.
+    /// The copies to remove, oldest first, and the removed chunks whose recordings still have personal data.
     async fn past_entries(&self) -> Result<(Entries, Vec<DocumentId>), LedgerError> {
         let now = self.clock.now();
         let is_due = |entry: &LedgerEntry| {

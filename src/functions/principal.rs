@@ -1,10 +1,10 @@
-//! The caller of an HTTP function, and what the caller's app roles allow. The host has checked the function key before;
-//! this narrows what the key opens, and never widens it. Knows no route.
+//! The caller of an HTTP function, and what the caller's app roles allow. The host has already checked the function
+//! key; app roles restrict what the key allows, and never extend it. Knows no route.
 //!
 //! | App Service Authentication (`WEBSITE_AUTH_ENABLED`) | `X-MS-CLIENT-PRINCIPAL*` | app roles |
 //! |---|---|---|
-//! | on | set by the platform, which removes what a caller sends: the name is verified | narrow the key |
-//! | off | sent by anybody: the name is a claim | ignored |
+//! | on | set by the platform, which removes what a caller sends: the name is verified | restrict the key |
+//! | off | may be sent by any caller: the name is a claim | ignored |
 //!
 //! <https://learn.microsoft.com/azure/app-service/configure-authentication-user-identities>
 
@@ -30,9 +30,9 @@ use crate::store::audit::{Operator, Principal};
 pub const CLAIMS: &str = "x-ms-client-principal";
 pub const NAME: &str = "x-ms-client-principal-name";
 pub const ID: &str = "x-ms-client-principal-id";
-/// A name that the caller gives, percent-encoded; the page asks for it where nobody is signed in.
+/// A name that the caller gives, percent-encoded; the page asks for it if no user is signed in.
 pub const CLAIMED_NAME: &str = "x-operator-name";
-/// Longer names are cut.
+/// Longer names are truncated.
 const NAME_CHARS: usize = 256;
 /// Claim types of app roles, besides the one that the claims name themselves.
 const ROLE_TYPES: [&str; 2] = [
@@ -53,7 +53,7 @@ pub enum Right {
 /// What the app roles of a caller allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Roles {
-    /// Nobody is signed in: the key alone decides.
+    /// No user is signed in: only the key counts.
     NotApplicable,
     Known(Option<Right>),
     Unreadable,
@@ -133,7 +133,7 @@ impl Caller {
         Operator::Api { principal }.sign(detail)
     }
 
-    /// The name as people read it, with a mark where nothing verifies it.
+    /// Returns the name for display, with a mark if it is not verified.
     pub fn name(&self) -> Option<String> {
         self.principal.as_ref().map(Principal::label)
     }
@@ -187,7 +187,7 @@ fn roles_of(headers: &HeaderMap) -> Roles {
     let Some(first) = values.next() else {
         return Roles::NotApplicable;
     };
-    // The platform sends one: of two, one is somebody else's.
+    // The platform sends one header; a second one comes from another sender.
     let claims = match values.next() {
         None => parsed(first.as_bytes()),
         Some(_) => None,

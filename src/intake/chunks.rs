@@ -26,7 +26,7 @@ pub(super) enum ChunkOrigin {
 }
 
 impl ChunkOrigin {
-    /// The same, by what the account said of earlier events.
+    /// Adds what the account knows about earlier events.
     fn after(self, order: EventOrder) -> Self {
         match (self, order) {
             (Self::Recording { solicitation, .. }, EventOrder::First) => Self::Recording {

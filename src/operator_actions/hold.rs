@@ -1,7 +1,7 @@
 //! Holds a recording, a call, a person's recordings or those of a period for a case, and releases them.
 //!
 //! A hold may be placed before its recording is known: it applies as soon as an event announces a chunk of it. The audit
-//! log names a person by a substitute.
+//! log has a pseudonym of a person.
 
 mod edge;
 
@@ -34,22 +34,22 @@ pub struct HoldRequest {
     pub note: Option<String>,
 }
 
-/// Everything that is held.
+/// All holds in force.
 #[derive(Debug)]
 pub struct ListedHolds {
     pub holds: Vec<ListedHold>,
-    /// Keys of holds that are not readable: what they hold is not deleted.
+    /// Keys of holds that are not readable. Nothing that they may cover is deleted.
     pub unreadable: Vec<String>,
 }
 
-/// A hold, and what it holds now.
+/// A hold, and what it covers now.
 #[derive(Debug)]
 pub struct ListedHold {
     pub hold: Hold,
     pub holds_now: HoldsNow,
 }
 
-/// What a hold holds now.
+/// What a hold covers now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HoldsNow {
@@ -57,7 +57,7 @@ pub struct HoldsNow {
     pub recordings: usize,
     /// Chunks that are held; not those whose copies are deleted.
     pub chunks: usize,
-    /// Chunks that count as held because it is not known whether they belong to it.
+    /// Chunks that may match, and therefore count as held.
     pub uncertain_chunks: usize,
     /// There are more recordings than were counted.
     pub is_capped: bool,
@@ -66,7 +66,7 @@ pub struct HoldsNow {
 }
 
 impl HoldsNow {
-    /// Whether nothing that is known belongs to it.
+    /// Whether no known recording or chunk matches.
     pub fn is_nothing(&self) -> bool {
         self.recordings == 0 && self.chunks == 0 && self.uncertain_chunks == 0
     }
@@ -91,7 +91,7 @@ pub struct Holding {
     pub added: Added,
     /// Known chunks that are held.
     pub chunks: Vec<DocumentId>,
-    /// Chunks that are held because it is not known whether they belong to it.
+    /// Chunks that may match, and therefore count as held.
     pub uncertain: Vec<DocumentId>,
     /// More recordings match than were read: whether parts of the others were deleted is unknown.
     pub is_capped: bool,
@@ -141,7 +141,7 @@ impl Holding {
             && !self.is_capped
     }
 
-    /// Whether nothing that is known matches: the hold applies to what comes.
+    /// Whether no known recording matches, so that the hold applies to future ones.
     pub fn matches_nothing(&self) -> bool {
         self.recordings == 0
             && self.chunks.is_empty()
@@ -195,7 +195,7 @@ pub enum ReleaseOutcome {
 }
 
 impl OperatorActions {
-    /// Returns a person as holds name them: every spelling of an id is one person.
+    /// Returns a person as holds identify them: all formats of an id are one person.
     ///
     /// # Errors
     /// When the key of people's names cannot be read.
@@ -205,7 +205,7 @@ impl OperatorActions {
         Ok(HeldPerson::new(name, person.id().to_owned()).or(names))
     }
 
-    /// Returns what a hold holds now, or would.
+    /// Returns what a hold covers now, or would cover.
     ///
     /// # Errors
     /// When the storage fails.
@@ -213,7 +213,7 @@ impl OperatorActions {
         Ok(HoldsNow::of(&self.catalogue.covered_by(held).await?))
     }
 
-    /// Lists everything that is held, and what each hold holds now.
+    /// Lists all holds in force, and what each covers now.
     ///
     /// # Errors
     /// When the storage fails.
@@ -289,7 +289,7 @@ impl OperatorActions {
         Ok(holding)
     }
 
-    /// Releases what is held from a case; other cases still hold it.
+    /// Releases a hold of a case; other cases still hold it.
     ///
     /// # Errors
     /// When the storage fails. Repeating is harmless.
@@ -333,7 +333,7 @@ impl OperatorActions {
         })
     }
 
-    /// Returns the name of what is held for the audit log, which outlives an erasure.
+    /// Returns the name of what is held for the audit log, which remains after an erasure.
     async fn audited_name(&self, held: &Held) -> Result<String, CatalogueError> {
         let Held::Matching(rule) = held else {
             return Ok(held.to_string());

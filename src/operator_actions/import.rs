@@ -1,5 +1,5 @@
-//! Imports a file that somebody downloaded by hand, as the copy of a chunk that was given up or of a recording that no
-//! event announced. Nothing is deleted at ACS for it, now or later.
+//! Imports a file that was downloaded by hand, as the copy of a chunk that was given up or of a recording that no
+//! event announced. An import never causes a deletion at ACS.
 
 mod file_source;
 mod new_recording;
@@ -28,7 +28,7 @@ pub struct ImportRequest {
     pub from: String,
 }
 
-/// What a file is the copy of.
+/// What the imported file is a copy of.
 #[derive(Debug, Clone)]
 pub enum ImportSubject {
     /// A chunk of the ledger.
@@ -112,7 +112,7 @@ pub enum ImportError {
     Empty(PathBuf),
 }
 
-/// The kind of media that a file's name says.
+/// Returns the kind of media by a file's name.
 fn kind_of(path: &std::path::Path) -> Option<MediaKind> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     MediaKind::from_parts(None, extension.parse().ok())

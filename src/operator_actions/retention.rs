@@ -1,5 +1,5 @@
-//! Deletes copies that are past the retention policy, and drops the people in their recordings where the policy keeps
-//! digests only. One record has the requester, the door, and the number of copies; the outcome of each is in its
+//! Deletes copies that are past the retention policy, and personal data of their recordings if the policy keeps only
+//! digests. One record has the requester, the door, and the number of copies; the outcome of each is in its
 //! chunk's own records.
 
 use super::{Operator, OperatorActions};
@@ -13,14 +13,14 @@ use crate::recording::DocumentId;
 #[derive(Debug)]
 pub struct RetentionOutcome {
     pub applied: AppliedRetention,
-    /// Removed chunks whose people are dropped.
+    /// Removed chunks whose recordings no longer have personal data.
     pub people_dropped: Vec<DocumentId>,
-    /// Removed chunks whose people are not dropped, with the reason. A repeat tries again.
+    /// Removed chunks whose recordings still have personal data, with the reason. A repeat tries again.
     pub people_left: Vec<(DocumentId, String)>,
 }
 
 impl OperatorActions {
-    /// Removes every copy that is past its policy and not held; then drops people, where the policy says so.
+    /// Removes every copy that is past its policy and not held; then deletes personal data, if the policy requires it.
     ///
     /// # Errors
     /// When the ledger cannot be listed. Repeating it continues the work.
@@ -32,7 +32,7 @@ impl OperatorActions {
         let applied = retention.apply(operator).await?;
         let (mut people_dropped, mut people_left) = (Vec::new(), Vec::new());
         for id in &applied.with_people {
-            // One that cannot be read does not stop the others.
+            // An unreadable one does not stop the others.
             match Box::pin(self.catalogue.drop_people(id)).await {
                 Ok(PeopleDropped::Dropped) => people_dropped.push(id.clone()),
                 Ok(PeopleDropped::StillKept) => {}

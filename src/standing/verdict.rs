@@ -216,7 +216,7 @@ fn problems(facts: &Facts) -> Vec<String> {
     let mut problems = Vec::new();
     match &facts.storage {
         StorageUse::VaultEmpty => problems.push(
-            "the ledger has proofs of copies, and the vault is empty: check VAULT_URL".to_owned(),
+            "the ledger has proofs of copies, but the vault is empty: check VAULT_URL".to_owned(),
         ),
         StorageUse::LedgerEmpty => problems
             .push("the vault has files, and the ledger is empty: check LEDGER_URL".to_owned()),

@@ -48,7 +48,7 @@ pub struct Revision {
     recent_writes: Vec<String>,
 }
 
-/// What is known of a document before a change. It saves the first read; if it is outdated, it costs a conflict.
+/// Known state of a document before a change. It saves the first read; if it is outdated, the write conflicts.
 #[derive(Debug, Clone)]
 pub enum Known<T> {
     Nothing,
@@ -143,7 +143,7 @@ impl Documents {
         self.change_known(key, Known::Nothing, change).await
     }
 
-    /// Like [`change`](Self::change), of a document of which something is known already.
+    /// Like [`change`](Self::change), for a document that is partly known already.
     ///
     /// # Errors
     /// As [`change`](Self::change).

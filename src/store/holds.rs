@@ -70,7 +70,7 @@ pub enum Scope {
 #[derive(Debug, Default)]
 pub struct AllHolds {
     pub holds: Vec<Hold>,
-    /// Keys of holds that are not readable: what they hold is not deleted.
+    /// Keys of holds that are not readable. Nothing that they may cover is deleted.
     pub unreadable: Vec<String>,
 }
 
@@ -147,7 +147,7 @@ impl Holds {
         Ok(decided.map_err(store_error)?.outcome)
     }
 
-    /// The cases that hold a chunk by its recording, or by its call under either name. Standing holds are apart.
+    /// The cases that hold a chunk by its recording, or by its call under either name. Standing holds are separate.
     ///
     /// # Errors
     /// When the storage fails or a hold is unreadable: then nothing may be deleted.
@@ -199,8 +199,7 @@ impl Holds {
         Ok(readable.chain(unreadable).collect())
     }
 
-    /// How many holds are in force, those that are not readable included; of more than `cap` documents the rest is not
-    /// looked at.
+    /// How many holds are in force, including those that are not readable. Reads at most `cap` documents.
     ///
     /// # Errors
     /// When the storage fails.
@@ -215,7 +214,7 @@ impl Holds {
         })
     }
 
-    /// Everything that is held by any case.
+    /// Returns all holds in force.
     ///
     /// # Errors
     /// When the storage fails.

@@ -26,7 +26,7 @@ impl fmt::Display for PersonHash {
     }
 }
 
-/// An operator's name, as the audit log refers to it.
+/// Reference of the audit log to an operator's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OperatorHash(Sha256Digest);
 
@@ -53,7 +53,7 @@ impl People {
     /// The name of a participant in keys of the index.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or created.
     pub async fn hash(&self, person: &PersonKey) -> Result<PersonHash, StoreError> {
         let digest = self.signed("index", person.as_str()).await?;
         Ok(PersonHash(Sha256Digest::from_bytes(digest)))
@@ -62,16 +62,16 @@ impl People {
     /// The name of a participant in the audit log, which outlives an erasure.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or created.
     pub async fn pseudonym(&self, person: &PersonKey) -> Result<String, StoreError> {
         let digest = self.signed("person", person.as_str()).await?;
         Ok(format!("participant:{}", Sha256Digest::from_bytes(digest)))
     }
 
-    /// How the audit log refers to an operator.
+    /// Returns the audit log's reference to an operator.
     ///
     /// # Errors
-    /// When the key cannot be read or made.
+    /// When the key cannot be read or created.
     pub async fn operator(&self, name: &str) -> Result<OperatorHash, StoreError> {
         let name = name.trim().to_lowercase();
         let digest = self.signed("operator", &name).await?;

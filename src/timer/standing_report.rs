@@ -12,11 +12,11 @@ use crate::metrics;
 use crate::standing::verdict::{CHECK_LASTS, StorageUse, VerdictKind, is_ahead};
 use crate::standing::{Concern, Standing};
 
-/// While nothing happens, a report in which nothing was wrong is made again after this time: another process may have
-/// met something.
+/// How long an idle process waits after a report without problems before it reports again, because another process may
+/// have detected one.
 const CALM_LASTS: Duration = Duration::from_mins(5);
 
-/// What the sweep before the report found.
+/// Result of the sweep before the report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Activity {
     /// Nothing is open or runs, and nothing was due.
@@ -98,7 +98,7 @@ fn log(summary: &Summary) {
     }
     match &summary.storage {
         StorageUse::VaultEmpty => {
-            error!("The ledger has proofs of copies, and the vault is empty: check VAULT_URL");
+            error!("The ledger has proofs of copies, but the vault is empty: check VAULT_URL");
         }
         StorageUse::LedgerEmpty => {
             error!("The vault has files, and the ledger is empty: check LEDGER_URL");

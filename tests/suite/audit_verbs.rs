@@ -331,7 +331,7 @@ async fn an_entry_that_was_put_back_to_an_earlier_one_is_found() {
     let audited = before["audited"].as_array_mut().expect("it is a list");
     audited.pop().expect("its deletion was recorded last");
     std::fs::write(&entry, before.to_string()).expect("the folder is ours");
-    shell.assert_found("and no marker leads to it");
+    shell.assert_found("and it has no marker");
     std::fs::write(&entry, &whole).expect("the folder is ours");
     assert_eq!(shell.verify().0, Some(0), "as it was");
 
@@ -343,7 +343,7 @@ async fn an_entry_that_was_put_back_to_an_earlier_one_is_found() {
     assert!(erased.status.success(), "{erased:?}");
     assert_eq!(shell.verify().0, Some(0), "an erasure is no tampering");
     std::fs::write(&entry, &whole).expect("the folder is ours");
-    shell.assert_found("it was put back to an earlier one");
+    shell.assert_found("it was reset to an earlier state");
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn an_operator_holds_a_person_and_a_period_before_there_is_a_recording() {
     let listed = text(&run(&world, &["hold", "list"]));
     for part in [
         "recordings of 4:+15550000000",
-        "holds nothing that is known yet",
+        "matches no known recording",
         "from 2020-01-01T00:00:00Z until 2021-01-01T00:00:00Z",
         "holds 1 chunk of 1 recording now",
     ] {

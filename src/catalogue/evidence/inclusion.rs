@@ -1,5 +1,5 @@
-//! The part of a package that proves that the packed records are in the audit log. It writes files under the names
-//! that the log itself gives them; `verify.sh` checks them.
+//! Adds the proof that the packed records are in the audit log. The files have the same names as in the log;
+//! `verify.sh` checks them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::error_chain::ErrorChain;
 use crate::store::audit::{AuditRecord, CheckpointRef, InclusionProof};
 
 impl Catalogue {
-    /// A checkpoint that covers every record until now; the newest there is, if none can be written.
+    /// Writes a checkpoint that covers every record until now. Returns the newest existing one if that fails.
     pub(super) async fn checkpoint_of_now(&self) -> Option<CheckpointRef> {
         match self.ledger.audit().checkpoint().await {
             Ok(checkpoint) => checkpoint.newest(),
@@ -89,7 +89,7 @@ struct RecordList {
     unproved: usize,
 }
 
-/// Lists each record in the bytes that its document has.
+/// Lists each record byte for byte as in its document.
 fn listed(proof: &InclusionProof, recording: &PackedRecording) -> RecordList {
     let mut list = RecordList {
         lines: String::new(),

@@ -1,4 +1,4 @@
-//! The ZIP of an evidence package while it is written, with the list of what is in it. Knows no recording.
+//! Writer of an evidence package's ZIP, with its list of files. Knows no recording.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -14,7 +14,7 @@ use crate::store::digest::Sha256Digest;
 pub(super) const PLAIN: u32 = 0o644;
 const EXECUTABLE: u32 = 0o755;
 
-/// The package while it is written.
+/// Writer of a package.
 pub(super) struct Package<W: Write> {
     zip: ZipWriter<StreamWriter<W>>,
     pub report: EvidenceReport,
@@ -28,7 +28,7 @@ impl<W: Write + Send + 'static> Package<W> {
         }
     }
 
-    /// Appends a file while it is read. Returns its digest.
+    /// Appends a file from a stream. Returns its digest.
     pub async fn append(
         self,
         name: String,
@@ -81,7 +81,7 @@ impl<W: Write + Send + 'static> Package<W> {
         self.append_text(name, text + "\n").await
     }
 
-    /// `sha256sum`'s own format.
+    /// The format of `sha256sum`.
     pub fn sums(&self) -> String {
         let mut sums = String::new();
         for file in &self.report.files {

@@ -21,11 +21,11 @@ By hand: <code>sha256sum --check SHA256SUMS</code> compares every file with its 
 that its <code>name</code> names. <code>openssl dgst -sha256 &lt;file&gt;</code> prints a digest. <code>records.txt</code> \
 has the audit log's records of a recording, each with the document of the log that has it (<code>audit/&lt;log&gt;/</code>); \
 the script looks it up there. Names and free text are not in the log itself: \
-records refer to them by <code>person:</code> and <code>text:</code>, and <code>history.json</code> has them in words. Each document has the SHA-256 of the document before it (<code>previous</code>), \
-<code>audit/segments.txt</code> lists which documents lead to which checkpoint, a checkpoint has the SHA-256 of the last \
-document of every log, and each checkpoint that of the checkpoint before. So nobody could change a record without changing the \
+records refer to them by <code>person:</code> and <code>text:</code>, and <code>history.json</code> has the originals. Each document has the SHA-256 of the document before it (<code>previous</code>), \
+<code>audit/segments.txt</code> lists which checkpoint covers which documents, a checkpoint has the SHA-256 of the last \
+document of every log, and each checkpoint that of the checkpoint before. So a record cannot be changed without changing the \
 newest checkpoint: compare <code>sha256sum audit/checkpoints/&lt;newest&gt;.json</code> with a digest that was kept elsewhere \
-(receipts have some), or check its time stamp: <code>openssl ts -verify -token_in -in audit/timestamps/&lt;day&gt;-&lt;number&gt;.tst \
+(receipts have some), or check its timestamp: <code>openssl ts -verify -token_in -in audit/timestamps/&lt;day&gt;-&lt;number&gt;.tst \
 -data audit/checkpoints/&lt;number&gt;.json -CAfile &lt;certificates of the authority&gt;</code>. \
 <code>TIMESTAMP_CA=&lt;file&gt; sh verify.sh</code> does the same. <code>PROBLEMS.txt</code>, if there is one, lists what is missing.</p>";
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Checks this package offline. Needs a POSIX shell, sed, grep and sha256sum (or OpenSSL).
-# TIMESTAMP_CA=<file>: also checks the time stamps, by OpenSSL and the certificates of the authority in that file.
+# TIMESTAMP_CA=<file>: also checks the timestamps, with OpenSSL and the certificates of the authority in that file.
 # Exit codes: 0 everything matches, 1 a tool is missing, 2 something does not match, 3 everything matches, but
 # PROBLEMS.txt lists what is missing.
 cd "$(dirname "$0")" || exit 1
@@ -98,7 +98,7 @@ if [ -f audit/segments.txt ]; then
         checkpoint=audit/checkpoints/$(printf '%012d' "$checkpoint").json
         end=$(sed -n "s/.*\"$writer\":{\"number\":\([0-9]*\),\"sha256\":\"\([0-9a-f]*\)\".*/\1 \2/p" "$checkpoint" 2>/dev/null)
         if [ "$end" != "$last $before" ]; then
-            problem "BROKEN: the log $writer does not end as $checkpoint says"
+            problem "BROKEN: the end of the log $writer differs from $checkpoint"
         fi
         proved="$proved$writer "
     done <audit/segments.txt
@@ -108,7 +108,7 @@ for document in audit/*-*/*.json; do
     writer=$(basename "$(dirname "$document")")
     case $proved in
     *" $writer "*) ;;
-    *) problem "NOT PROVED: $document leads to no checkpoint" ;;
+    *) problem "NOT PROVED: no checkpoint covers $document" ;;
     esac
 done
 
@@ -135,7 +135,7 @@ for stamp in audit/timestamps/*.tst; do
     number=${stamp##*-}
     if ! openssl ts -verify -token_in -in "$stamp" -data "audit/checkpoints/${number%.tst}.json" \
         -CAfile "$TIMESTAMP_CA" >/dev/null 2>&1; then
-        problem "DIFFERENT: $stamp does not stamp its checkpoint"
+        problem "DIFFERENT: $stamp is not a valid timestamp of its checkpoint"
     fi
 done
 
@@ -149,7 +149,7 @@ if [ -n "$newest" ]; then
     echo "Compare the newest checkpoint with one that was kept elsewhere: number $(expr "$newest" + 0), SHA-256 $before"
 fi
 if [ "$stamps" -gt 0 ] && [ -z "$TIMESTAMP_CA" ]; then
-    echo "$stamps time stamps were not checked: set TIMESTAMP_CA."
+    echo "$stamps timestamps were not checked: set TIMESTAMP_CA."
 fi
 if [ -f PROBLEMS.txt ]; then
     echo "INCOMPLETE:"

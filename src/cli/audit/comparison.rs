@@ -172,7 +172,7 @@ async fn check_entry(
     let entry = match app.ledger.find(id).await {
         Ok(Some(found)) => found.entry,
         Ok(None) => {
-            let problem = format!("the entry of chunk {id} vanished while it was read");
+            let problem = format!("the entry of chunk {id} disappeared during the check");
             check.problems.push(problem);
             return Ok(check);
         }
@@ -202,8 +202,8 @@ async fn check_entry(
     Ok(check)
 }
 
-/// An entry may be an earlier one of its chunk, byte for byte: then the log has gone on without it, or it is open and no
-/// marker leads to it.
+/// Checks that an entry was not reset to an earlier state of its chunk: the log has no later states, and an open entry
+/// has a marker.
 async fn check_freshness(
     app: &App,
     logged: &LoggedChunks,
@@ -213,14 +213,14 @@ async fn check_freshness(
     let (id, state) = (&entry.chunk.document_id, entry.state.name());
     let problem = match logged.freshness(id, &entry.audited) {
         Freshness::PutBack => Some(format!(
-            "the entry of chunk {id} is {state}, and the log has later states of it: it was put back to an earlier one"
+            "the entry of chunk {id} is {state}, and the log has later states of it: it was reset to an earlier state"
         )),
         _ if app.ledger.lacks_marker(id).await? => Some(format!(
-            "the entry of chunk {id} is {state}, and no marker leads to it: it was put back, or its marker was removed"
+            "the entry of chunk {id} is {state}, and it has no marker: it was reset to an earlier state, or its marker was removed"
         )),
         Freshness::Unclear if !entry.is_open() => {
             check.not_checked.push(format!(
-                "the entry of chunk {id} is {state}, and the log has a later state of it: it was put back, or a process \
+                "the entry of chunk {id} is {state}, and the log has a later state of it: it was reset, or a process \
                  ended before it wrote that state"
             ));
             None

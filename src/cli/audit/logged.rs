@@ -18,7 +18,7 @@ pub struct LoggedChunks {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Fingerprint([u8; 16]);
 
-/// What records say of a chunk. The same may be recorded more than once.
+/// The states of a chunk in the records. A state may be recorded more than once.
 #[derive(Debug)]
 struct Fact {
     what: Fingerprint,
@@ -28,7 +28,7 @@ struct Fact {
     places: Vec<Place>,
 }
 
-/// A document of the log, in few bytes.
+/// Compact reference to a document of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place([u8; 8]);
 
@@ -39,7 +39,7 @@ pub enum Freshness {
     Newest,
     /// A single later record has another state: a process may have ended between the record and its write.
     Unclear,
-    /// Several later records have other states, so the entry had them: it was put back.
+    /// Several later records have other states, so the entry had them: it was reset to an earlier state.
     PutBack,
 }
 

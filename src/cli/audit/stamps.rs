@@ -66,7 +66,7 @@ pub async fn check(app: &App, trusted: Option<&TrustAnchors>) -> anyhow::Result<
                 let name = &stamp.name;
                 report
                     .problems
-                    .push(format!("the time stamp `{name}` does not hold: {reason}"));
+                    .push(format!("the timestamp `{name}` is not valid: {reason}"));
             }
         }
     }

@@ -207,7 +207,7 @@ impl fmt::Display for VerifyReport {
         if self.stamps.not_checked > 0 {
             writeln!(
                 f,
-                "Not checked: {} time stamps, because neither TIMESTAMP_CA nor --timestamp-ca says whom to trust.",
+                "Not checked: {} timestamps, because neither TIMESTAMP_CA nor --timestamp-ca is set.",
                 self.stamps.not_checked
             )?;
         }

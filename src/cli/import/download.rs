@@ -21,9 +21,7 @@ const MOST_REDIRECTS: usize = 5;
 /// Why a file is not downloaded.
 #[derive(Debug, thiserror::Error)]
 pub enum DownloadError {
-    #[error(
-        "a file is downloaded over https only, and not with a user name or password in its URL"
-    )]
+    #[error("the URL must be https, without a user name or password")]
     NotPlainHttps,
     #[error("`{host}` has no address")]
     NoAddress {
@@ -33,7 +31,7 @@ pub enum DownloadError {
     },
     #[error("`{host}` has the address {address}, which is not public; nothing was sent there")]
     NotPublic { host: String, address: IpAddr },
-    #[error("could not download it from `{host}`")]
+    #[error("could not download the file from `{host}`")]
     Http {
         host: String,
         #[source]
@@ -41,13 +39,13 @@ pub enum DownloadError {
     },
     #[error("`{host}` answered with HTTP {status}")]
     Status { host: String, status: StatusCode },
-    #[error("it has more than {limit_bytes} bytes")]
+    #[error("the file has more than {limit_bytes} bytes")]
     TooLarge { limit_bytes: u64 },
-    #[error("could not write it into a temporary file")]
+    #[error("could not write a temporary file")]
     File(#[from] std::io::Error),
 }
 
-/// Downloads a file into a temporary one, whose name ends like the URL's.
+/// Downloads a file into a temporary one, with the extension of the URL.
 ///
 /// # Errors
 /// When the URL is refused, or the download fails.
@@ -143,7 +141,7 @@ fn follow_on_the_same_host(attempt: Attempt<'_>) -> reqwest::redirect::Action {
     attempt.follow()
 }
 
-/// The ending of a URL's path, by which the kind of media is recognised.
+/// The extension in a URL's path, which identifies the kind of media.
 fn suffix_of(url: &Url) -> String {
     let ending = url.path().rsplit('.').next().unwrap_or_default();
     let is_plain =

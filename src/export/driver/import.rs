@@ -1,8 +1,8 @@
 //! Imports a file by hand as the copy of a chunk that was given up, or of one that no event announced.
 //!
-//! It takes the same path as an export: claim, transfer, proof, receipt. The receipt says that it was imported, and such a
-//! receipt permits no deletion at ACS. An import goes into a folder of its own, because the one of earlier attempts may
-//! have blocks of another file.
+//! An import has the same steps as an export: claim, transfer, proof, receipt. Its receipt is marked as imported, and
+//! permits no deletion at ACS. Each import has its own folder, because the folder of earlier attempts may have blocks of
+//! another file.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub struct FilesToImport {
     /// Reads them.
     pub source: Arc<dyn RecordingSource>,
     pub has_metadata: bool,
-    /// What the media is, if its name says; the event's word has priority.
+    /// The kind of media by the file's name, if known. The event has priority.
     pub kind: Option<MediaKind>,
     /// Where they come from: a file's name, or a URL without its query.
     pub from: String,
@@ -42,11 +42,11 @@ pub enum ImportOutcome {
     AlreadyProved,
     /// Its export from ACS has not ended.
     StillExported,
-    /// It was deleted from the vault, for good.
+    /// It was permanently deleted from the vault.
     Removed,
     /// The ledger has no such chunk.
     Unknown,
-    /// Another process works on it.
+    /// Another process is working on it.
     Busy,
     /// Nothing was imported.
     Failed {
@@ -63,7 +63,7 @@ enum Importable {
 impl ExportDriver {
     /// Imports files as the copy of a chunk, unless a better one exists or may still come from ACS.
     ///
-    /// Cancel-safe: what was done is durable, and the claim runs out.
+    /// Cancel-safe: completed steps are durable, and the claim expires.
     ///
     /// # Errors
     /// When the ledger fails. Repeating is harmless.
@@ -105,7 +105,7 @@ impl ExportDriver {
         let kind = files.kind;
         let begin = |entry: &mut LedgerEntry| {
             if matches!(importable(entry), Importable::Yes) {
-                // Before its first claim nothing of it can be in a vault.
+                // Before its first claim, a vault cannot have a file of it.
                 if entry.claims > 1 {
                     entry.leave_folder();
                 }
@@ -125,7 +125,7 @@ impl ExportDriver {
             Ok(ChunkExport::Proved(proved)) => *proved,
             Ok(ChunkExport::OutOfTime) => {
                 self.release(claim).await?;
-                let reason = "it took longer than one run may take".to_owned();
+                let reason = "the import exceeded the time limit of one run".to_owned();
                 return Ok(ImportOutcome::Failed { reason });
             }
             Err(TransferError::Ledger(error)) => return Err(error),
@@ -192,7 +192,7 @@ impl ExportDriver {
         let position = self.audit_import(id, detail).await?;
         let state = ChunkState::SourceLeft {
             receipt: receipt.clone(),
-            reason: format!("imported by hand from {from}; nothing is deleted at ACS for it"),
+            reason: format!("imported by hand from {from}; an import deletes nothing at ACS"),
         };
         let settle = |entry: &mut LedgerEntry| {
             if matches!(importable(entry), Importable::No(_)) {
@@ -230,7 +230,7 @@ impl ExportDriver {
 fn importable(entry: &LedgerEntry) -> Importable {
     Importable::No(match &entry.state {
         ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => return Importable::Yes,
-        // No event announced it: it was recorded for this import.
+        // No event announced it; this import recorded it.
         ChunkState::Pending if entry.chunk.locations.content.is_none() => return Importable::Yes,
         ChunkState::Pending => ImportOutcome::StillExported,
         ChunkState::Exported { .. }

@@ -177,7 +177,7 @@ fn next_step_of_own_file(
             }
             _ => NextStep::Export,
         },
-        // First: a further export would take the imported file for the one at ACS.
+        // First, because a further export would mistake the imported file for the one at ACS.
         ChunkState::Exported { receipt } if receipt.imported().is_some() => NextStep::LeaveSource {
             receipt: receipt.clone(),
             objection: Objection::Imported,

@@ -51,7 +51,7 @@ pub struct Circumstances {
     pub expected: Expected,
 }
 
-/// What the caller expects of a chunk in the ledger. A wrong guess costs a conflict and a surplus record.
+/// What the caller expects of a chunk in the ledger. A wrong guess causes a conflict and an extra audit record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expected {
     Unknown,

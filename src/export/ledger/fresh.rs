@@ -1,6 +1,6 @@
-//! Entries that this process has just written, for the drives that follow: the first read of a new chunk is saved.
+//! Cache of entries that this process has just written. It saves the next drive the first read of a new chunk.
 //!
-//! An entry that is outdated costs a conflict: whoever takes it writes conditionally. It knows no storage.
+//! An outdated entry causes a conflict and nothing else, because all writes are conditional. It knows no storage.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,9 +11,9 @@ use tokio::time::Instant;
 use super::{ChunkLedger, Found};
 use crate::recording::DocumentId;
 
-/// Entries that are kept; beyond this number the oldest is forgotten.
+/// Capacity of the cache. When it is full, the oldest entry is evicted.
 const KEPT_AT_MOST: usize = 32;
-/// How long an entry is kept. Its drive begins at once, or waits for others and reads anew.
+/// How long an entry is kept. Its drive begins at once, or waits for others and reads the entry again.
 const KEPT_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Default)]
@@ -43,7 +43,7 @@ impl FreshEntries {
 }
 
 impl ChunkLedger {
-    /// The entry of a chunk that this process has just recorded, once. Others may have changed it since.
+    /// Takes the entry of a chunk that this process has just recorded. Others may have changed it since.
     pub(in crate::export) fn take_fresh(&self, document_id: &DocumentId) -> Option<Found> {
         self.fresh.take(document_id)
     }

@@ -1,8 +1,8 @@
-//! Which holds cover a chunk: by name, and by the rules of standing holds. Every deletion asks here, after its intent
-//! is durable and before it acts. It decides nothing else.
+//! Determines which holds cover a chunk, by name and by the rules of standing holds. Every deletion calls this after its
+//! intent is durable and before it acts. It decides nothing else.
 //!
-//! A chunk's own participants may not be all of its recording's: the index names those of its other chunks, and those
-//! who were known before its export. A person may be in many recordings, so the index is read only around its start.
+//! A chunk may not have all participants of its recording: the index has those of its other chunks, and those that were
+//! known before its export. A person may be in many recordings, so the index is read only around the chunk's start.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,25 +16,25 @@ use crate::store::holds::{
 use crate::store::index::{Listed, Period, recording_name};
 use crate::store::people::PersonHash;
 
-/// The longest time between the times under which parts of one recording are filed: a recording lasts up to a day, and
-/// Event Grid delivers for another.
+/// The longest time between index times of parts of one recording: a recording lasts up to a day, and Event Grid
+/// delivers for another day.
 const FILED_WITHIN: SignedDuration = SignedDuration::from_hours(4 * 24);
-/// Places of the index that one request reads, and how many such requests one check makes.
+/// Index entries that one request reads, and the limit of requests for one check.
 const PAGE: usize = 5000;
 const PAGES: usize = 20;
 
 impl LedgerEntry {
-    /// Whether a rule matches the chunk, by what its own entry says.
+    /// Whether a rule matches the chunk, according to its own entry.
     pub fn matches(&self, rule: &HoldRule) -> Match {
         rule.matches(self.known_people(), self.known_start())
     }
 
-    /// A metadata file that names nobody leaves open who was there.
+    /// A metadata file without participants leaves them unknown.
     fn known_people(&self) -> KnownPeople<'_> {
         let names_all = self.metadata.as_ref().is_some_and(|metadata| {
             metadata.participants_omitted == 0 && !metadata.participants.is_empty()
         });
-        // The metadata of another file of the document may name others.
+        // The metadata of another file of the document may name more participants.
         if names_all && self.further.is_empty() {
             KnownPeople::All(&self.participant_hashes)
         } else {
@@ -118,8 +118,8 @@ impl ChunkLedger {
         Ok(if has_more { Match::Unknown } else { own })
     }
 
-    /// Whether the list of a person names the recording of a chunk. A list that is too long to be read counts as naming
-    /// it.
+    /// Whether the list of a person includes the recording of a chunk. A list that is too long to read counts as
+    /// including it.
     async fn names_recording(
         &self,
         person: PersonHash,

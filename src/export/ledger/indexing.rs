@@ -92,7 +92,7 @@ impl LedgerEntry {
         })
     }
 
-    /// The keys of the markers of the people that are being dropped from it.
+    /// Keys of the markers of participants that are being deleted from it.
     fn dropping_markers(&self) -> impl Iterator<Item = String> {
         let recording = recording_name(&self.chunk.filed_under());
         let at = self.filed_at();
@@ -296,8 +296,8 @@ impl ChunkLedger {
         Ok(changed.outcome)
     }
 
-    /// The same, after a retention policy removed the copies of its recording. The entry says so once no marker of the
-    /// people is left.
+    /// Does the same after a retention policy removed the copies of its recording. The entry records completion after all
+    /// markers of its participants are removed.
     ///
     /// # Errors
     /// When the storage fails or the entry is unreadable. A repeat continues.

@@ -65,7 +65,7 @@ impl ChunkLedger {
     /// When the storage fails: nothing depends on it.
     pub async fn note_sweep(&self, sweep: LastSweep) -> Result<(), StoreError> {
         let content = Bytes::from(serde_json::to_vec(&sweep).expect("it has string keys only"));
-        // As a rule one process sweeps, and nobody has written since it did.
+        // Usually one process sweeps, and no other has written since.
         if let Some(version) = self.noted_sweep.version() {
             let condition = Precondition::Unchanged(version);
             let put = self.store.put(LAST_SWEEP, content.clone(), condition);

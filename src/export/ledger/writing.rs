@@ -69,7 +69,7 @@ impl ChunkLedger {
         self.change_known(document_id, known, decide).await
     }
 
-    /// Like [`change`](Self::change), of an entry of which something is known already.
+    /// Like [`change`](Self::change), for an entry that is partly known already.
     pub(super) async fn change_known<'a, O: Send + 'a>(
         &'a self,
         document_id: &DocumentId,
@@ -147,7 +147,7 @@ impl ChunkLedger {
         })
     }
 
-    /// Writes what must exist before the entry refers to it: at the same time, for none of it needs another.
+    /// Writes the documents that must exist before the entry refers to them, concurrently, because they are independent.
     async fn prepare(
         &self,
         before: Option<&LedgerEntry>,
@@ -170,7 +170,7 @@ impl ChunkLedger {
             }
             self.keep_notices(before, entry).await
         };
-        // None is cut off by the failure of another: what was written is known, and taken back.
+        // A failure does not cancel the other writes, so that all completed writes are known and can be reverted.
         let (opened, indexed, recorded) = futures::join!(
             marking,
             self.mark_new(before, entry),

@@ -12,20 +12,20 @@ use crate::export::state::ChunkState;
 /// time (`0001-01-01`, for example), and must not make a new copy look old.
 const START_BELIEVED_FOR: Duration = Duration::from_hours(7 * 24);
 
-/// How long a copy stays in the vault, and what stays of its recording afterwards.
+/// How long a copy stays in the vault, and what the ledger keeps about its recording afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
     pub keep_for: Duration,
     pub keeps: RetentionKeeps,
 }
 
-/// What stays of a recording whose copies were removed.
+/// What the ledger keeps about a recording whose copies were removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RetentionKeeps {
-    /// Everything that was known about it, with the people in it.
+    /// Everything, including personal data.
     #[default]
     People,
-    /// Ids, times and digests; neither who took part nor who started it.
+    /// Ids, times and digests; neither the participants nor the caller who started it.
     Digests,
 }
 
@@ -65,7 +65,7 @@ impl RetentionPolicy {
         has_begun || (entry.state.is_removable_copy() && self.is_past(entry, now))
     }
 
-    /// Whether its copy was removed, and the people in its recording are still to be dropped.
+    /// Whether its copy was removed, and the recording's personal data must still be deleted.
     pub(in crate::export) fn drops_people_of(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         self.keeps == RetentionKeeps::Digests
             && matches!(entry.state, ChunkState::Removed { .. })

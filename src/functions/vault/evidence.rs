@@ -43,15 +43,15 @@ pub(crate) struct EvidenceQuery {
     _client_id: Option<String>,
 }
 
-/// Recordings that one package has at most over HTTP: an address names them.
+/// Limit of recordings in one package over HTTP, because the URL names them.
 const MOST_RECORDINGS: usize = 25;
 
-/// Of which recordings, and how times are shown.
+/// The recordings, and how times are shown.
 #[derive(Deserialize, utoipa::IntoParams)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct SeveralQuery {
-    /// Recording ids with commas between, at most 25.
+    /// Recording ids, separated by commas, at most 25.
     recordings: String,
     /// The sheet shows times in UTC and in this zone.
     #[param(example = "Europe/Berlin")]
@@ -125,14 +125,14 @@ pub(crate) async fn evidence(
     Ok(package(app, vec![id], request(caller, time_zone)))
 }
 
-/// Returns a ZIP with the same of several recordings. It lists what is missing, also recordings that are unknown or were
-/// erased.
+/// Returns a ZIP that proves several recordings. `PROBLEMS.txt` lists what is missing, including unknown and erased
+/// recordings.
 #[utoipa::path(
     get, path = "/api/vault/evidence", operation_id = "getEvidenceOfSeveral", tag = "vault",
     params(SeveralQuery),
     responses(
         (status = 200, description = "The package", content_type = "application/zip"),
-        (status = 400, description = "An id or the time zone is wrong, or there are more than 25 recordings", body = crate::functions::problem::ErrorAnswer),
+        (status = 400, description = "An id or the time zone is invalid, or there are more than 25 recordings", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn of_several(
@@ -154,7 +154,7 @@ pub(crate) async fn of_several(
     if recordings.len() > MOST_RECORDINGS {
         let count = recordings.len();
         let message = format!(
-            "`recordings` names {count} recordings; one package has at most {MOST_RECORDINGS}. Ask for several packages."
+            "`recordings` names {count} recordings; one package has at most {MOST_RECORDINGS}. Request several packages."
         );
         return Err(Problem::invalid(Some("recordings"), message));
     }

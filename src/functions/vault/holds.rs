@@ -29,7 +29,7 @@ use crate::store::holds::{Held, HeldPerson, HoldRule};
 pub(crate) struct HoldRequest {
     #[schema(example = "A-2026-17")]
     case: String,
-    /// Who wants the hold; by default the caller, where the host tells who that is.
+    /// Who requests the hold; by default the caller, if the caller's name is known.
     by: Option<String>,
     note: Option<String>,
 }
@@ -73,21 +73,21 @@ pub(crate) struct NewHold {
     recording_id: Option<String>,
     /// `callId` or `serverCallId`.
     call_id: Option<String>,
-    /// A participant's id, in any spelling.
+    /// A participant's id, in any format.
     #[schema(example = "4:+15551230001")]
     person: Option<String>,
-    /// Recordings that begin then or later: a day, a month (both UTC) or a time.
+    /// Start of the period, inclusive: a day, a month (both UTC) or a time.
     #[schema(example = "2026-03-01")]
     from: Option<String>,
-    /// Recordings that begin not after that day or month, or before that time.
+    /// End of the period: a day or a month (both UTC and inclusive), or a time (exclusive).
     #[schema(example = "2026-03-31")]
     to: Option<String>,
-    /// Who wants the hold; by default the caller, where the host tells who that is.
+    /// Who requests the hold; by default the caller, if the caller's name is known.
     by: Option<String>,
     note: Option<String>,
 }
 
-/// What to release, as it was held, and from which case.
+/// What to release, as in the hold, and from which case.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct HoldToRelease {
@@ -96,15 +96,15 @@ pub(crate) struct HoldToRelease {
     recording_id: Option<String>,
     /// `callId` or `serverCallId`.
     call_id: Option<String>,
-    /// A participant's id, in any spelling.
+    /// A participant's id, in any format.
     person: Option<String>,
-    /// As it was held.
+    /// As in the hold.
     from: Option<String>,
-    /// As it was held.
+    /// As in the hold.
     to: Option<String>,
 }
 
-/// A hold in force, and what it holds now.
+/// A hold in force, and what it covers now.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShownHold {
@@ -125,27 +125,25 @@ pub(crate) struct ShownHold {
     holds_now: HoldsNow,
 }
 
-/// Everything that is held.
+/// All holds in force.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct HoldList {
     holds: Vec<ShownHold>,
-    /// Documents of holds that are not readable: what they hold is unknown, and is not deleted.
+    /// Documents of holds that are not readable. What they cover is unknown; nothing that they may cover is deleted.
     unreadable: Vec<String>,
 }
 
-/// What a hold that was added holds now.
+/// What an added hold covers now.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HoldAnswer {
     holds: Vec<ShownCase>,
     /// Chunks that are known and held.
     chunks: Vec<String>,
-    /// Chunks that count as held because it is not known whether they belong to it.
+    /// Chunks that may match, and therefore count as held.
     uncertain: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(
-        example = "Nothing that is known matches. The hold applies to what is recorded from now on."
-    )]
+    #[schema(example = "No known recording matches. The hold applies to future recordings.")]
     message: Option<&'static str>,
 }
 
@@ -178,7 +176,8 @@ impl Subject {
                     .map_err(|error| Problem::invalid(Some("from"), format!("Invalid: {error}.")))
             }
             (_, _) => {
-                let message = "Give one of `recordingId` and `callId`; or `person`, `from` and `to`, any of them.";
+                let message =
+                    "Give `recordingId`, or `callId`, or any of `person`, `from` and `to`.";
                 Err(Problem::invalid(None, message))
             }
         }
@@ -206,9 +205,9 @@ fn edge(name: &'static str, text: Option<String>) -> Result<Option<PeriodEdge>, 
     post, path = "/api/vault/recordings/{recordingId}/hold", operation_id = "holdRecording", tag = "vault",
     params(("recordingId" = String, Path)), request_body = HoldRequest,
     responses(
-        (status = 200, description = "What holds it now", body = HoldsAnswer),
+        (status = 200, description = "The cases that hold it", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It holds, but some of it is deleted already, may still be deleted at ACS, or is not readable", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "The hold is in force, but some chunks are deleted already, may still be deleted at ACS, or are not readable", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn hold_recording(
@@ -238,12 +237,12 @@ pub(crate) async fn hold_recording(
     }))
 }
 
-/// Releases a recording from a case; other cases still hold it. To repeat a release is no error.
+/// Releases a recording from a case; other cases still hold it. Repeating a release is not an error.
 #[utoipa::path(
     post, path = "/api/vault/recordings/{recordingId}/release", operation_id = "releaseRecording", tag = "vault",
     params(("recordingId" = String, Path)), request_body = ReleaseRequest,
     responses(
-        (status = 200, description = "What holds it still", body = HoldsAnswer),
+        (status = 200, description = "The cases that still hold it", body = HoldsAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
         (status = 404, description = "There is no such recording, and nothing was held", body = crate::functions::problem::ErrorAnswer),
     )
@@ -272,7 +271,7 @@ pub(crate) async fn release_recording(
     Ok(Json(HoldsAnswer::of(still)))
 }
 
-/// Lists everything that is held, with its cases, and what each hold holds now.
+/// Lists all holds in force, with their cases and what each covers now.
 #[utoipa::path(
     get, path = "/api/vault/holds", operation_id = "listHolds", tag = "vault",
     responses((status = 200, description = "The holds", body = HoldList))
@@ -308,14 +307,14 @@ fn shown(listed: ListedHold) -> ShownHold {
     shown
 }
 
-/// Holds for a case what is recorded, and what will be: a recording, a call, or all recordings of a person or a period.
+/// Adds a hold for a case on a recording, a call, or all recordings, also later ones, of a person or a period.
 #[utoipa::path(
     post, path = "/api/vault/holds", operation_id = "addHold", tag = "vault", request_body = NewHold,
     responses(
-        (status = 200, description = "What it holds now", body = HoldAnswer),
-        (status = 400, description = "It is not clear what to hold", body = crate::functions::problem::ErrorAnswer),
+        (status = 200, description = "The chunks that the hold covers now", body = HoldAnswer),
+        (status = 400, description = "The request does not say what to hold", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 409, description = "It holds, but some of it is deleted already, may still be deleted at ACS, or is not readable", body = crate::functions::problem::ErrorAnswer),
+        (status = 409, description = "The hold is in force, but some chunks are deleted already, may still be deleted at ACS, or are not readable", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn add(
@@ -349,9 +348,9 @@ pub(crate) async fn add(
         holds: holding.cases.iter().map(shown_case).collect(),
         chunks: ids(&holding.chunks),
         uncertain: ids(&holding.uncertain),
-        message: holding.matches_nothing().then_some(
-            "Nothing that is known matches. The hold applies to what is recorded from now on.",
-        ),
+        message: holding
+            .matches_nothing()
+            .then_some("No known recording matches. The hold applies to future recordings."),
     }))
 }
 
@@ -370,14 +369,14 @@ pub(super) fn incomplete(holding: &Holding) -> Option<Problem> {
     Some(Problem::new(StatusCode::CONFLICT, code, message))
 }
 
-/// Releases from a case what is held; other cases still hold it. To repeat a release is no error.
+/// Releases a hold of a case; other cases still hold it. Repeating a release is not an error.
 #[utoipa::path(
     post, path = "/api/vault/holds/release", operation_id = "releaseHold", tag = "vault", request_body = HoldToRelease,
     responses(
-        (status = 200, description = "What holds it still", body = HoldsAnswer),
-        (status = 400, description = "It is not clear what to release", body = crate::functions::problem::ErrorAnswer),
+        (status = 200, description = "The cases that still hold it", body = HoldsAnswer),
+        (status = 400, description = "The request does not say what to release", body = crate::functions::problem::ErrorAnswer),
         (status = 403, description = "Actions are off", body = crate::functions::problem::ErrorAnswer),
-        (status = 404, description = "The case never held it", body = crate::functions::problem::ErrorAnswer),
+        (status = 404, description = "The case has no such hold", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn release(
@@ -399,7 +398,7 @@ pub(crate) async fn release(
     let releasing = app.actions.release(held, tag, &operator).await?;
     match releasing.outcome {
         ReleaseOutcome::NeverHeld => {
-            let message = "The case never held it; `GET /api/vault/holds` lists what is held.";
+            let message = "The case has no such hold; `GET /api/vault/holds` lists all holds.";
             Err(Problem::new(StatusCode::NOT_FOUND, "HoldNotFound", message))
         }
         ReleaseOutcome::Released | ReleaseOutcome::ReleasedBefore => Ok(Json(HoldsAnswer::of(

@@ -19,13 +19,13 @@ use crate::store::digest::Sha256Digest;
 /// Events that could not be read.
 #[utoipa::path(
     get, path = "/api/vault/poison", operation_id = "listVaultPoison", tag = "vault",
-    responses((status = 200, description = "With the reasons", body = PoisonList))
+    responses((status = 200, description = "The events, with the reasons", body = PoisonList))
 )]
 pub(crate) async fn list(State(app): State<Arc<App>>) -> Result<Json<PoisonList>, Problem> {
     Ok(Json(app.catalogue.poison().await?))
 }
 
-/// Returns an event that could not be read. Its SHA-256 is its name.
+/// Returns an event that could not be read, by its SHA-256.
 #[utoipa::path(
     get, path = "/api/vault/poison/{sha256}", operation_id = "getPoison", tag = "vault",
     params(("sha256" = String, Path)),

@@ -1,5 +1,5 @@
-//! What a caller may do: asked for by the page before it offers an action. The host has checked the key, and the
-//! caller's app roles were checked, before anything here runs.
+//! Returns what a caller may do, so that the page offers only permitted actions. The host has checked the key, and the
+//! caller's app roles were checked, before this runs.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::functions::principal::Caller;
 use crate::store::audit::Principal;
 
-/// What the key opens, and whom its actions are recorded under.
+/// What the caller may do, and the name that the audit log records.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RightsAnswer {
     /// Whether `OPERATOR_ACTIONS` is on.
@@ -27,7 +27,7 @@ pub(crate) struct RightsAnswer {
 pub(crate) struct NamedPrincipal {
     #[schema(example = "ada@contoso.com")]
     name: String,
-    /// App Service Authentication signed the caller in; otherwise nothing verifies the name.
+    /// Whether App Service Authentication signed the caller in; otherwise the name is not verified.
     is_verified: bool,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct NamedPrincipal {
 #[utoipa::path(
     post, path = "/api/vault/rights", operation_id = "getRights", tag = "vault",
     responses(
-        (status = 200, description = "The key opens the actions", body = RightsAnswer),
-        (status = 403, description = "The caller's app roles do not include acting", body = crate::functions::problem::ErrorAnswer),
+        (status = 200, description = "The caller may act", body = RightsAnswer),
+        (status = 403, description = "The caller's app roles do not permit actions", body = crate::functions::problem::ErrorAnswer),
     )
 )]
 pub(crate) async fn rights(State(app): State<Arc<App>>, caller: Caller) -> Json<RightsAnswer> {

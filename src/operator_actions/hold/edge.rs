@@ -1,4 +1,4 @@
-//! The edges of a period as an operator gives them: days, months, times. Pure.
+//! Parses the bounds of a period: days, months, times. Pure.
 
 use std::str::FromStr;
 
@@ -15,7 +15,7 @@ pub struct PeriodEdge {
     ends_at: Timestamp,
 }
 
-/// A text that is no edge of a period.
+/// A text that is not a bound of a period.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected a day such as 2026-03-02, a month such as 2026-03, or a time such as 2026-03-02T10:00:00Z"
@@ -23,7 +23,7 @@ pub struct PeriodEdge {
 pub struct InvalidEdge;
 
 impl PeriodEdge {
-    /// The period between two edges; days and months at both ends are part of it.
+    /// Returns the period between two bounds; days and months are inclusive at both ends.
     pub fn period(from: Option<Self>, to: Option<Self>) -> Period {
         Period {
             from: from.map(|edge| edge.begins_at),
@@ -51,7 +51,7 @@ impl FromStr for PeriodEdge {
     }
 }
 
-/// The first day of a day or month, and the day after its last.
+/// Returns the first day of a day or month, and the day after its last.
 fn days(text: &str) -> Option<(Date, Date)> {
     let is_plain = |byte: u8| byte.is_ascii_digit() || byte == b'-';
     match (text.len(), text.bytes().all(is_plain)) {

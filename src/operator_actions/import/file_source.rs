@@ -141,7 +141,7 @@ impl RecordingSource for FileSource {
     }
 }
 
-/// Reads the next piece of what is left of a range.
+/// Reads the next part of the rest of a range.
 async fn next_piece(
     (mut file, left): (File, u64),
 ) -> Result<Option<(Bytes, (File, u64))>, SourceError> {

@@ -13,12 +13,12 @@ pub struct NewRecording {
     pub started_at: Option<Timestamp>,
     /// Position of the file within the recording, from 0.
     pub index: u32,
-    /// No file of the recording follows.
+    /// The file is the last one of the recording.
     pub is_last: bool,
 }
 
 impl NewRecording {
-    /// The chunk of a file with this content. The same file of the same recording is always the same chunk.
+    /// Returns the chunk of a file with this content: the same file of the same recording is always the same chunk.
     pub(super) fn chunk(&self, sha256: &Sha256Digest, kind: Option<MediaKind>) -> RecordingChunk {
         let name = format!("{}:{}:{sha256}", self.recording_id.key(), self.index);
         let digest = Sha256Digest::of(name.as_bytes()).to_string();

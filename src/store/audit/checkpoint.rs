@@ -75,7 +75,7 @@ impl Newest {
 pub(super) struct KnownNewest {
     looked_at: Option<tokio::time::Instant>,
     reference: Option<CheckpointRef>,
-    /// The newest that a sweep of this process read or wrote: the next one looks only for what comes after it.
+    /// The newest that a sweep of this process read or wrote. The next sweep searches only after it.
     read: Option<Newest>,
 }
 

@@ -18,7 +18,7 @@ pub enum Operator {
 pub enum Principal {
     /// The host has authenticated the caller.
     Verified(String),
-    /// A header or the caller says so; nobody has checked it.
+    /// A claim in a header or by the caller, not verified.
     Claimed(String),
 }
 
@@ -29,7 +29,7 @@ impl Principal {
         }
     }
 
-    /// The name as people read it, with a mark where nothing verifies it.
+    /// Returns the name for display, with a mark if it is not verified.
     pub fn label(&self) -> String {
         match self {
             Self::Verified(name) => name.clone(),
@@ -53,8 +53,8 @@ impl Principal {
 
 impl Operator {
     /// The detail of an audit record, with the door (`through`) and the operator's name added: `by`, or `claimedBy` if
-    /// nobody has checked it. Where the detail already says by whom something is wanted, a checked name is added only
-    /// if it is another (`principal`).
+    /// it is not verified. If the detail already names a requester, a verified name is added only if it is different
+    /// (`principal`).
     pub fn sign(&self, detail: Value) -> Value {
         let mut detail = match detail {
             Value::Object(members) => members,
@@ -81,7 +81,7 @@ impl Operator {
         Value::Object(detail)
     }
 
-    /// The caller's name, where one is known; marked where nothing verifies it.
+    /// Returns the caller's name if it is known, with a mark if it is not verified.
     pub fn label(&self) -> Option<String> {
         match self {
             Self::Shell | Self::ShellUser(_) => None,

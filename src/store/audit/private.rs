@@ -1,13 +1,13 @@
-//! Names and free text of operators' records, kept apart from the chains: an erasure removes them, and the chains stay
-//! whole.
+//! Stores names and free text of operators' records outside the hash chains, so that an erasure removes them without
+//! breaking a chain.
 //!
 //! ```text
 //! people/<keyed hash>.json                                 {"name"}           who acted
 //! audit-texts/<sha256 of the subject>/<salted hash>.json   {"salt", "text"}   what they wrote about it
 //! ```
 //! A record has `person:<keyed hash>` and `text:<salted hash>` in their places. Both are written before the record, so no
-//! record refers to what was never there. A text goes with its salt, so nobody can try texts against its hash
-//! afterwards.
+//! record refers to a document that never existed. A text is removed with its salt, so its hash does not allow guesses at
+//! the text.
 //! It knows no actions and no chains.
 
 use std::collections::BTreeSet;
@@ -27,18 +27,18 @@ use crate::store::people::{OperatorHash, People};
 pub(super) const PEOPLE: &str = "people/";
 pub(super) const TEXTS: &str = "audit-texts/";
 
-/// Members of a record's detail that name who asked.
+/// Members of a record's detail that name the requester.
 const NAME_MEMBERS: [&str; 4] = ["by", "principal", "claimedBy", "startedBy"];
 /// Members with text that an operator wrote.
 const TEXT_MEMBERS: [&str; 2] = ["reason", "note"];
-/// What such a member begins with in a stored record.
+/// Prefixes of such members in a stored record.
 const PERSON: &str = "person:";
 const TEXT: &str = "text:";
-/// What is shown in place of an erased name or text.
+/// Shown in place of an erased name or text.
 const ERASED: &str = "(erased)";
-/// Names that this process knows to be stored; beyond this number all are forgotten at once.
+/// Capacity of the cache of stored names. When it is full, it is cleared.
 const REMEMBERED_AT_MOST: usize = 1000;
-/// Texts of one subject that are removed with one list.
+/// Texts of one subject that are listed and removed per request.
 const PAGE: usize = 500;
 
 /// Names and texts in the ledger's storage.
@@ -68,7 +68,7 @@ impl PrivateTexts {
         }
     }
 
-    /// The records as the log stores them. Their names and texts are stored when this returns.
+    /// Returns the records as the log stores them, after it has stored their names and texts.
     pub async fn seal(&self, records: &[AuditRecord]) -> Result<Vec<AuditRecord>, StoreError> {
         let mut sealed = Vec::with_capacity(records.len());
         for record in records {
@@ -131,7 +131,7 @@ impl PrivateTexts {
         Ok(format!("{TEXT}{hash}"))
     }
 
-    /// A stored record with its names and texts, as far as they are not erased.
+    /// Returns a stored record with its names and texts, unless they are erased.
     async fn reveal(&self, mut record: AuditRecord) -> Result<AuditRecord, StoreError> {
         for member in NAME_MEMBERS.into_iter().chain(TEXT_MEMBERS) {
             let Some(reference) = record.detail[member].as_str() else {
@@ -169,7 +169,7 @@ impl PrivateTexts {
 }
 
 impl AuditLog {
-    /// A record with the names and texts that it refers to; `(erased)` in place of those that were erased.
+    /// Returns a record with the names and texts that it refers to; erased ones are `(erased)`.
     ///
     /// # Errors
     /// When the storage fails.
@@ -177,7 +177,7 @@ impl AuditLog {
         self.private.reveal(record).await
     }
 
-    /// How stored records refer to an operator of this name.
+    /// Returns the reference to an operator of this name in stored records.
     ///
     /// # Errors
     /// When the storage fails.
@@ -193,7 +193,7 @@ impl AuditLog {
             .any(|member| record.detail[*member] == reference)
     }
 
-    /// Erases the name of an operator from all records. Their pseudonym stays. Returns whether there was a name.
+    /// Erases the name of an operator from all records; the keyed hash remains. Returns whether there was a name.
     ///
     /// # Errors
     /// When the storage fails.
@@ -300,7 +300,10 @@ mod tests {
         let detail = json!({"reason": "a reason"});
         let one = append(&log, "chunk-a", detail.clone()).await;
         let other = append(&log, "chunk-a", detail).await;
-        assert_ne!(one.detail, other.detail, "nobody can try texts");
+        assert_ne!(
+            one.detail, other.detail,
+            "a hash allows no guess at the text"
+        );
     }
 
     #[tokio::test]

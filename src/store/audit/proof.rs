@@ -18,19 +18,19 @@ use super::reading::AT_ONCE;
 use super::record::Checkpoint;
 use super::{AuditLog, CheckpointRef, CheckpointStamp, StoreError};
 
-/// Documents of logs in one proof.
+/// Limit of log documents in one proof.
 const MOST_DOCUMENTS: usize = 20_000;
-/// Checkpoints between the first and the newest that are added, so that a reader can follow them.
+/// Limit of checkpoints between the first and the newest that are added, so that a reader can follow the chain.
 const MOST_CHECKPOINTS: u64 = 3000;
 /// The clocks of a writer and of a sweep may differ by this much.
 const CLOCKS_DIFFER: Duration = Duration::from_mins(10);
-/// Checkpoints after a record that are looked at for its log.
+/// Checkpoints after a record that are searched for its log.
 const LOOKED_AT: u64 = 60;
 
 /// Documents that prove records.
 #[derive(Debug, Default)]
 pub struct InclusionProof {
-    /// Each with its bytes as they are stored.
+    /// The position and the stored bytes of each document.
     pub documents: BTreeMap<AuditPosition, Bytes>,
     /// By number.
     pub checkpoints: BTreeMap<u64, Bytes>,
@@ -110,7 +110,7 @@ impl AuditLog {
         Ok(proof)
     }
 
-    /// Adds the documents of a segment. Returns whether all of them are there and there is room.
+    /// Adds the documents of a segment. Returns whether all of them exist and fit the limit.
     async fn add_segment(
         &self,
         proof: &mut InclusionProof,
@@ -176,7 +176,7 @@ impl Checkpoints<'_> {
     ) -> Result<Option<(u64, u64)>, StoreError> {
         let from = at.checked_sub(CLOCKS_DIFFER).unwrap_or(Timestamp::MIN);
         let first = self.first_since(from, newest).await?;
-        // A sweep a minute writes some within the difference of the clocks; those after it are looked at too.
+        // Sweeps write a checkpoint a minute, some of them within the clock difference, so later ones are searched too.
         let last = newest.min(first.saturating_add(LOOKED_AT));
         for number in (first..=last).chain((newest != last).then_some(newest)) {
             let Some((_, checkpoint)) = self.get(number).await? else {
@@ -190,7 +190,7 @@ impl Checkpoints<'_> {
         Ok(None)
     }
 
-    /// The first checkpoint that was written at a time or later, by halving.
+    /// Finds the first checkpoint that was written at a time or later, by binary search.
     async fn first_since(&mut self, time: Timestamp, newest: u64) -> Result<u64, StoreError> {
         let (mut low, mut high) = (1, newest);
         while low < high {

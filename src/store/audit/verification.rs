@@ -110,7 +110,7 @@ impl AuditLog {
                 match (name::checkpoint_of_key(&key), stored) {
                     (Some(number), Some(stored)) => walk.follow(number, &stored.content),
                     (Some(number), None) => {
-                        walk.problem(format!("checkpoint {number} vanished while it was read"));
+                        walk.problem(format!("checkpoint {number} disappeared during the check"));
                     }
                     (None, _) => walk.problem(format!("`{key}` is no checkpoint")),
                 }
@@ -241,7 +241,7 @@ impl LogWalk {
         }
         let Some(log) = &mut self.current else { return };
         let Some(content) = content else {
-            let problem = format!("document {position} vanished while it was read");
+            let problem = format!("document {position} disappeared during the check");
             self.report.problems.push(problem);
             return;
         };

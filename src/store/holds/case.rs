@@ -66,7 +66,7 @@ impl Held {
         }
     }
 
-    /// Every name by which a chunk may be held. Rules are apart.
+    /// Every name by which a chunk may be held. Rules are separate.
     pub fn covering(chunk: &RecordingChunk) -> impl Iterator<Item = Self> + Send {
         let call = |id: String| CallId::try_from(id).ok().map(Self::CallId);
         let server_call = chunk.server_call_id.clone().and_then(|id| call(id.into()));
@@ -76,7 +76,7 @@ impl Held {
         recordings.chain(calls.into_iter().flatten())
     }
 
-    /// Whether a chunk belongs to the recording or call that is held. No rule covers by name.
+    /// Whether a chunk belongs to the recording or call that is held. A rule never covers by name.
     pub fn covers(&self, chunk: &RecordingChunk) -> bool {
         Self::covering(chunk).any(|held| held == *self)
     }
@@ -103,7 +103,7 @@ impl fmt::Display for Held {
 }
 
 impl Hold {
-    /// Removes what names people, once no case holds it any more.
+    /// Removes personal data when no case holds it any more.
     pub(super) fn forget_if_released(&mut self) {
         if let (Held::Matching(rule), true) = (&mut self.held, self.cases.is_empty()) {
             rule.forget_names();
@@ -112,8 +112,7 @@ impl Hold {
 }
 
 impl Case {
-    /// A case that stands for a standing hold whose document is not readable: what it holds is unknown, so it holds
-    /// everything.
+    /// Case of a standing hold whose document is not readable. What it covers is unknown, so it holds everything.
     pub(super) fn of_unreadable(key: &str) -> Self {
         let name = key.rsplit('/').next().unwrap_or(key);
         let short: String = name.chars().take(12).collect();
@@ -121,7 +120,7 @@ impl Case {
             tag: CaseTag(format!("unreadable hold {short}")),
             by: None,
             note: Some(format!(
-                "`{key}` in the ledger is not readable; until it is, everything counts as held"
+                "`{key}` in the ledger is not readable; everything counts as held until it is readable"
             )),
             since: Timestamp::UNIX_EPOCH,
         }

@@ -1,7 +1,7 @@
-//! Standing holds: every recording of a person, or that began in a period, including those that do not exist yet. Pure:
-//! it compares a rule with what is known of a recording, and knows no storage.
+//! Standing holds cover all recordings of a person, or that began in a period, including future ones. Pure: compares a
+//! rule with the known facts about a recording, and knows no storage.
 //!
-//! What is not known cannot exclude a recording: one whose participants, or whose start, are unknown counts as held.
+//! A recording with unknown participants or an unknown start counts as held.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::store::digest::Sha256Digest;
 use crate::store::index::Period;
 use crate::store::people::PersonHash;
 
-/// What a standing hold covers. Where it has several conditions, a recording has to meet all of them.
+/// What a standing hold covers. A recording must meet all of its conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HoldRule {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,7 +30,7 @@ pub struct HoldRule {
 pub struct HeldPerson {
     /// As keys of the index name the person.
     name: PersonHash,
-    /// Other names that the id may stand for, such as a phone number without its country.
+    /// Other ids that may be the same person, such as a phone number without its country.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     also: Vec<PersonHash>,
     /// As the operator gave it; removed with the last case.
@@ -38,7 +38,7 @@ pub struct HeldPerson {
     id: Option<String>,
 }
 
-/// Conditions that make no rule.
+/// Invalid conditions of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRule {
     #[error("a standing hold needs a person or a period")]
@@ -47,7 +47,7 @@ pub enum InvalidRule {
     EndsBeforeItBegins,
 }
 
-/// What is known of the people in a recording.
+/// Known participants of a recording.
 #[derive(Debug, Clone, Copy)]
 pub enum KnownPeople<'a> {
     All(&'a [PersonHash]),
@@ -55,7 +55,7 @@ pub enum KnownPeople<'a> {
     Some(&'a [PersonHash]),
 }
 
-/// What is known of the start of a recording.
+/// Known start of a recording.
 #[derive(Debug, Clone, Copy)]
 pub enum KnownStart {
     At(Timestamp),
@@ -113,7 +113,7 @@ impl HeldPerson {
         }
     }
 
-    /// Adds other names that the id may stand for.
+    /// Adds other ids that may be the same person.
     #[must_use]
     pub fn or(self, also: Vec<PersonHash>) -> Self {
         Self { also, ..self }
@@ -136,7 +136,7 @@ impl HeldPerson {
 
 impl HoldRule {
     /// # Errors
-    /// When nothing is given, or the period has no time in it.
+    /// When no condition is given, or the period is empty.
     pub fn new(person: Option<HeldPerson>, period: Period) -> Result<Self, InvalidRule> {
         let Period { from, to } = period;
         if person.is_none() && from.is_none() && to.is_none() {
@@ -159,7 +159,7 @@ impl HoldRule {
         }
     }
 
-    /// Compares the rule with what is known of a recording.
+    /// Compares the rule with the known facts about a recording.
     pub fn matches(&self, people: KnownPeople<'_>, start: KnownStart) -> Match {
         self.matches_people(people).and(self.matches_start(start))
     }
@@ -198,7 +198,7 @@ impl HoldRule {
         }
     }
 
-    /// The name of its document: the same for every spelling of the person's id.
+    /// Returns the name of its document, which is the same for every format of the person's id.
     pub(super) fn digest(&self) -> Sha256Digest {
         let person = self.person.as_ref().map(|person| person.name.to_string());
         let time = |at: Option<Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
@@ -207,7 +207,7 @@ impl HoldRule {
         Sha256Digest::of(name.as_bytes())
     }
 
-    /// The rule in words, with `person` for the person: the audit log has a substitute for the id.
+    /// Describes the rule, with `person` in place of the id, because the audit log has a pseudonym.
     pub fn described(&self, person: Option<&str>) -> String {
         let person = self.person.as_ref().map(|_| {
             let person = person.unwrap_or("a person whose id was removed");

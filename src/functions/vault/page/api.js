@@ -80,7 +80,7 @@ async function save(path, name, { signal } = {}) {
   if (!response.ok) await read(response);
   const bytes = await response.blob().catch((error) => {
     if (signal?.aborted) throw error;
-    throw new ApiError(0, 'Broken', `The download of ${name} broke off; nothing was saved. Start it again.`);
+    throw new ApiError(0, 'Broken', `The download of ${name} was interrupted; nothing was saved. Start it again.`);
   });
   const address = URL.createObjectURL(bytes);
   h('a', { href: address, download: name }).click();

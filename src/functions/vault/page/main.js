@@ -58,7 +58,7 @@ async function pollSummary({ quiet = true } = {}) {
   }
 }
 
-/** What may be done has changed: every view that offers actions is drawn again. */
+/** Redraws every view with actions after a change of rights. */
 function showActions() {
   showRights();
   if (shown.recording) updateRecording(shown.recording);

@@ -28,12 +28,12 @@ async function downloadSelected() {
   const rows = [...selection.rows.values()];
   const packages = packagesOf(rows).map((recordings, index, all) => ({ recordings, name: `evidence-${isoDay(serverNow())}${all.length > 1 ? `-${index + 1}-of-${all.length}` : ''}.zip` }));
   if (packages.length > MOST_PACKAGES) {
-    return toast(`${plural(rows.length, 'recording')} would be ${plural(packages.length, 'ZIP')}; the page saves at most ${MOST_PACKAGES}. Select fewer recordings, or run recording-vault evidence at a shell.`, 'bad');
+    return toast(`${plural(rows.length, 'recording')} need ${plural(packages.length, 'ZIP')}; the page saves at most ${MOST_PACKAGES}. Select fewer recordings, or run recording-vault evidence at a shell.`, 'bad');
   }
   const size = rows.reduce((sum, { sizeBytes }) => sum + (sizeBytes ?? 0), 0);
   const without = rows.filter(({ sizeBytes }) => sizeBytes == null).length;
   const missing = without > 0 ? ` ${plural(without, 'recording has', 'recordings have')} no file in the vault; ${without === 1 ? 'its' : 'their'} history is included.` : '';
-  const text = `${plural(packages.length, 'ZIP')} with media (${bytes(size)}), metadata, receipts, history and how to verify them.${missing} What is missing is listed in PROBLEMS.txt of its ZIP.`;
+  const text = `${plural(packages.length, 'ZIP')} with media (${bytes(size)}), metadata, receipts, history and how to verify them.${missing} PROBLEMS.txt in a ZIP lists what is missing.`;
   if (await ask({ title: `Download ${selectedText()}?`, text, go: 'Download', isRead: true })) savePackages(packages, packages.length);
   return undefined;
 }
@@ -45,7 +45,7 @@ async function savePackages(packages, total) {
   updateSelection();
   const failed = [];
   for (const [index, { recordings, name }] of packages.entries()) {
-    showPackages(`Making ${name}`, { done: index, total: packages.length });
+    showPackages(`Creating ${name}`, { done: index, total: packages.length });
     try {
       await save(packagePath(recordings), name, { signal: work.signal });
     } catch (error) {

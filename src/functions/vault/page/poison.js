@@ -39,7 +39,7 @@ async function showEvent({ sha256, keptAt, reason }) {
     if (!response.ok) await read(response);
     const event = JSON.parse(await response.text());
     const text = typeof event === 'string' ? event : JSON.stringify(event, null, 2);
-    const more = text.length > EVENT_SHOWN && h('p', { class: 'hint' }, `The first ${number(EVENT_SHOWN)} of ${number(text.length)} characters. Download the event for all of it.`);
+    const more = text.length > EVENT_SHOWN && h('p', { class: 'hint' }, `The first ${number(EVENT_SHOWN)} of ${number(text.length)} characters. Download the event to see all of it.`);
     say($('event-about'), `Kept ${exactTime(keptAt)}: ${reason ?? 'no reason kept'}`);
     replace($('event-text'), h('pre', { tabindex: 0 }, text.slice(0, EVENT_SHOWN)), more);
     openDialog($('event-dialog'), () => null);

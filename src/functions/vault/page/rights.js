@@ -32,18 +32,18 @@ async function askRights(used) {
 const canAct = () => (vault.summary?.actions && rights.answer?.mayAct) ?? false;
 
 function whyReadOnly() {
-  if (!vault.summary?.actions) return 'Read-only: the operator turns actions on with OPERATOR_ACTIONS.';
-  return rights.answer?.says ?? 'Read-only until it is known what this key opens.';
+  if (!vault.summary?.actions) return 'Read-only: set OPERATOR_ACTIONS=on to allow actions.';
+  return rights.answer?.says ?? 'Read-only: the page is checking what this key allows.';
 }
 
 const verifiedName = () => (rights.answer?.principal?.isVerified ? rights.answer.principal.name : null);
 
-/** The field that asks for a name, where none is known. */
+/** The field that asks for a name, if none is known. */
 const nameFields = () => (verifiedName() || operatorName.get() ? [] : [{ name: 'operatorName', label: 'Your name, for the audit log; it is not verified', required: true }]);
 
 function recordedAs() {
-  if (verifiedName()) return `The audit log records it under ${verifiedName()}.`;
-  return operatorName.get() ? `The audit log records it under ${operatorName.get()}, which is not verified.` : '';
+  if (verifiedName()) return `The audit log records actions under ${verifiedName()}.`;
+  return operatorName.get() ? `The audit log records actions under ${operatorName.get()}, which is not verified.` : '';
 }
 
 /** Keeps the name that was asked for; the rest are the question's own fields. */
@@ -52,10 +52,10 @@ function takeName({ operatorName: given, ...values }) {
   return values;
 }
 
-/** Says in the header what the key lets the page do. */
+/** Shows in the header what the key allows. */
 function showRights() {
   const [text, title] = !vault.summary?.actions ? ['Read-only', whyReadOnly()]
-    : canAct() ? ['Operator', `This key reads and acts. ${recordedAs()}`]
+    : canAct() ? ['Operator', `This key can read and act. ${recordedAs()}`]
       : rights.answer ? ['Reader', whyReadOnly()] : ['Checking key', whyReadOnly()];
   $('mode').hidden = false;
   say($('mode'), text);
