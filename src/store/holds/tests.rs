@@ -333,7 +333,11 @@ async fn a_case_that_adds_a_name_of_a_person_is_the_same_case() {
     let tag = case("A-1").tag;
     assert!(holds.is_held_for(&before, &tag).await.unwrap());
     assert!(!holds.is_held_for(&after, &tag).await.unwrap());
-    let added = holds.add(&after, &case("A-1")).await.unwrap();
+    let again = Case {
+        by: Some("legal".to_owned()),
+        ..case("A-1")
+    };
+    let added = holds.add(&after, &again).await.unwrap();
     assert_eq!(added, Added::AlreadyHeld);
     assert!(holds.is_held_for(&after, &tag).await.unwrap());
     assert_eq!(holds.all().await.unwrap().holds[0].cases, [case("A-1")]);
