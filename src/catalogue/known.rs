@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::control::entry::{RecordingStatus, RegisteredRecording};
 use crate::export::{ChunkState, LedgerEntry, entry};
 use crate::recording::DocumentId;
+use crate::recording::chunk::is_believed_start;
 use crate::standing::{
     Assessment, ChunkEntry, KnownChunk, OperatorStep, Rules, Standing, of_chunk, of_recording,
 };
@@ -90,9 +91,11 @@ impl KnownRecording {
 
     /// Whether a rule matches a part that only the account knows.
     fn matches_unread(&self, rule: &HoldRule) -> Match {
-        let start = match self.account.started_at {
+        let (started_at, known_at) = (self.account.started_at, self.account.opened_at);
+        let known_at = known_at.unwrap_or(Timestamp::MAX);
+        let start = match started_at.filter(|at| is_believed_start(*at, known_at)) {
             Some(at) => KnownStart::At(at),
-            None => KnownStart::NotAfter(self.account.filed_at()),
+            None => KnownStart::NotAfter(known_at),
         };
         rule.matches(KnownPeople::Some(&[]), start)
     }
@@ -218,7 +221,7 @@ pub(super) fn of_files(index: u32, entry: &LedgerEntry) -> Vec<String> {
         .map_or(0, |metadata| metadata.participants_omitted);
     if omitted > 0 {
         problems.push(format!(
-            "chunk {index} has {omitted} participants more than are listed; its metadata file names them"
+            "chunk {index} has {omitted} participants more than are listed; see its metadata file"
         ));
     }
     problems

@@ -251,14 +251,15 @@ impl OperatorActions {
             note,
             since: self.clock.now(),
         };
-        let added = if self.holds_for(&held, &case.tag).await? {
+        let holds = self.ledger.holds();
+        let added = if holds.is_held_for(&held, &case.tag).await? {
             Added::AlreadyHeld
         } else {
             let detail = operator.sign(json!({"case": case.tag, "by": case.by}));
             self.ledger
                 .audit_operator(AuditAction::Held, &self.audited_name(&held).await?, detail)
                 .await?;
-            self.ledger.holds().add(&held, &case).await?
+            holds.add(&held, &case).await?
         };
         // After the hold is durable: this finds a deletion that did not see the hold.
         let covered = self.catalogue.covered_by(&held).await?;
@@ -343,11 +344,6 @@ impl OperatorActions {
             Some(id) => Some(self.ledger.people().pseudonym(&PersonKey::of(id)).await?),
         };
         Ok(rule.described(person.as_deref()))
-    }
-
-    async fn holds_for(&self, held: &Held, tag: &CaseTag) -> Result<bool, CatalogueError> {
-        let cases = self.ledger.holds().cases_of([held.clone()]).await?;
-        Ok(cases.iter().any(|case| case.tag == *tag))
     }
 }
 

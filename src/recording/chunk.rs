@@ -23,6 +23,9 @@ const EARLIEST_SECONDS: i64 = 1_577_836_800;
 const CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// Longer than ACS keeps a file: no recording ends this long before its announcement.
 const LONGEST_UNANNOUNCED: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// ACS records for a day and keeps the file for another: a start that is this much older than its event is no real
+/// time.
+const START_BELIEVED_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// Limit for all members together that later events add to a chunk.
 const OTHER_LIMIT_BYTES: usize = 64 << 10;
 
@@ -224,6 +227,13 @@ impl RecordingChunk {
             .filter(|at| is_plausible(*at, Some(recorded_at)))
     }
 
+    /// Returns when the recording began, by its event, unless it is implausible or long before the event came. Only such a
+    /// start may end a retention or exclude the recording from a hold.
+    pub fn believed_start(&self, recorded_at: Timestamp) -> Option<Timestamp> {
+        self.started_at
+            .filter(|at| is_believed_start(*at, recorded_at))
+    }
+
     fn plausible_event_time(&self, recorded_at: Timestamp) -> Option<Timestamp> {
         self.event_time
             .filter(|at| is_plausible(*at, Some(recorded_at)))
@@ -306,6 +316,11 @@ impl RecordingChunk {
 pub(super) fn is_plausible(at: Timestamp, followed_at: Option<Timestamp>) -> bool {
     at.as_second() >= EARLIEST_SECONDS
         && followed_at.is_none_or(|followed_at| at.duration_since(followed_at) <= CLOCK_SKEW)
+}
+
+/// Whether a recording that was first known at `known_at` can have begun at `at`.
+pub fn is_believed_start(at: Timestamp, known_at: Timestamp) -> bool {
+    is_plausible(at, Some(known_at)) && known_at.duration_since(at) <= START_BELIEVED_FOR
 }
 
 /// Returns the substitute id of a recording that no event names. A call's id that is too long for the prefix is cut.

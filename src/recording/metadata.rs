@@ -29,6 +29,8 @@ pub struct RecordingMetadata {
     /// `audioConfiguration.channels`.
     pub audio_channels: Option<u32>,
     pub participants: Vec<Participant>,
+    /// Participants whose ids are not readable.
+    pub participants_unreadable: usize,
     pub pauses: Vec<PauseInterval>,
 }
 
@@ -60,7 +62,7 @@ pub struct MetadataSummary {
     pub channels: Option<ChannelKind>,
     pub duration_ms: Option<u64>,
     pub participants: Vec<Participant>,
-    /// Further participants, whom only the metadata file names.
+    /// Further participants: only the metadata file names them, or their ids are not readable.
     #[serde(skip_serializing_if = "is_zero")]
     pub participants_omitted: usize,
     pub pauses: Vec<PauseInterval>,
@@ -110,6 +112,7 @@ impl RecordingMetadata {
             info.and_then(|info| info.text(name))
                 .and_then(|text| text.parse::<ChannelKind>().ok())
         };
+        let participants = participants(fields);
         Self {
             // Mid-2021 files carry the content type under `channelType`.
             content: kind("contentType").or_else(|| kind("channelType")),
@@ -122,14 +125,16 @@ impl RecordingMetadata {
             audio_channels: info
                 .and_then(|info| info.object("audioConfiguration"))
                 .and_then(|audio| audio.count("channels")),
-            participants: participants(fields),
+            participants: participants.readable,
+            participants_unreadable: participants.unreadable,
             pauses: pauses(fields),
         }
     }
 
     /// Returns what the ledger keeps.
     pub fn summary(mut self) -> MetadataSummary {
-        let participants_omitted = self.participants.len().saturating_sub(PARTICIPANTS_KEPT);
+        let beyond = self.participants.len().saturating_sub(PARTICIPANTS_KEPT);
+        let participants_omitted = beyond.saturating_add(self.participants_unreadable);
         self.participants.truncate(PARTICIPANTS_KEPT);
         MetadataSummary {
             participants_omitted,
@@ -163,28 +168,45 @@ fn pauses_ms(fields: Fields<'_>) -> f64 {
     sum.min(f64::MAX)
 }
 
-/// Reads `participants[{participantId, channel?}]`; ignores duplicates.
-fn participants(fields: Fields<'_>) -> Vec<Participant> {
+/// The participants of a metadata file.
+#[derive(Debug, Default)]
+struct ListedParticipants {
+    readable: Vec<Participant>,
+    unreadable: usize,
+}
+
+/// Reads `participants[{participantId, channel?}]`; ignores duplicates. Counts what is not readable: it may be anyone.
+fn participants(fields: Fields<'_>) -> ListedParticipants {
+    let mut listed = ListedParticipants::default();
+    let Some(value) = fields.value("participants") else {
+        return listed;
+    };
+    let Some(all) = value.as_array() else {
+        listed.unreadable = 1;
+        return listed;
+    };
     let mut seen = HashSet::new();
-    let told = fields
-        .array("participants")
-        .unwrap_or_default()
-        .iter()
-        .filter_map(Fields::of);
-    let read = told.filter_map(|participant| {
-        let id = participant
-            .text("participantId")
-            .or_else(|| participant.text("rawId"))?
-            .trim();
-        Some(Participant {
-            id: id.to_owned(),
-            channel: participant.count("channel"),
-        })
-    });
-    read.filter(|participant| {
-        !participant.id.is_empty() && seen.insert(participant.id.to_lowercase())
+    for one in all {
+        match Fields::of(one).and_then(participant) {
+            None => listed.unreadable += 1,
+            Some(participant) if seen.insert(participant.id.to_lowercase()) => {
+                listed.readable.push(participant);
+            }
+            Some(_) => {}
+        }
+    }
+    listed
+}
+
+fn participant(fields: Fields<'_>) -> Option<Participant> {
+    let id = fields
+        .text("participantId")
+        .or_else(|| fields.text("rawId"))?
+        .trim();
+    (!id.is_empty()).then(|| Participant {
+        id: id.to_owned(),
+        channel: fields.count("channel"),
     })
-    .collect()
 }
 
 /// Returns the pauses whose place within the chunk is known.
@@ -325,17 +347,20 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case(r#"{"participants": [{"participantId": "8:A"}, {"participantId": "8:a"}, {"participantId": " "}, 7]}"#, 1)]
-    #[case(r#"{"participants": {"participantId": "8:a"}}"#, 0)]
-    fn odd_participants_are_read_as_far_as_they_can_be(
+    #[case(r#"{"participants": [{"participantId": "8:A"}, {"participantId": "8:a"}, {"participantId": " "}, 7]}"#, 1, 2)]
+    #[case(r#"{"participants": [{"participantId": "8:A"}, {"participantId": {"rawId": "8:b"}}, {"id": "8:c"}, null]}"#, 1, 3)]
+    #[case(r#"{"participants": {"participantId": "8:a"}}"#, 0, 1)]
+    #[case(r#"{"participants": null}"#, 0, 0)]
+    #[case(r#"{"participants": []}"#, 0, 0)]
+    fn odd_participants_are_read_as_far_as_they_can_be_and_the_others_are_counted(
         #[case] metadata: &str,
-        #[case] participants: usize,
+        #[case] readable: usize,
+        #[case] omitted: usize,
     ) {
+        let summary = RecordingMetadata::parse(metadata.as_bytes()).summary();
         assert_eq!(
-            RecordingMetadata::parse(metadata.as_bytes())
-                .participants
-                .len(),
-            participants
+            (summary.participants.len(), summary.participants_omitted),
+            (readable, omitted)
         );
     }
 

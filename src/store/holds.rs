@@ -36,7 +36,7 @@ const AT_ONCE: usize = 16;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Added {
     Added,
-    /// The case holds it already; the first record of it stays.
+    /// The case holds it already; the first record of it stays. Further names of its person are added.
     AlreadyHeld,
 }
 
@@ -93,17 +93,16 @@ impl Holds {
     /// When the storage fails or the hold is unreadable.
     pub async fn add(&self, held: &Held, case: &Case) -> Result<Added, StoreError> {
         let add = |known: Option<&Hold>| {
+            if known.is_some_and(|known| known.is_held_for(held, &case.tag)) {
+                return None;
+            }
             let mut document = known.cloned().unwrap_or_else(|| Hold {
                 held: held.clone(),
                 cases: Vec::new(),
                 released: Vec::new(),
             });
-            let is_known = document.cases.iter().any(|known| known.tag == case.tag);
-            // The id of a person is removed with the last case.
-            document.held.clone_from(held);
-            document.cases.push(case.clone());
-            document.released.retain(|tag| *tag != case.tag);
-            (!is_known).then_some(document)
+            document.add(held, case);
+            Some(document)
         };
         let changed = self.documents.change(&key(held), add).await;
         let changed = changed.map_err(store_error)?;
@@ -114,6 +113,15 @@ impl Holds {
         } else {
             Added::AlreadyHeld
         })
+    }
+
+    /// Whether a case holds something already, under every name that it has here: then adding it changes nothing.
+    ///
+    /// # Errors
+    /// When the storage fails or the hold is unreadable.
+    pub async fn is_held_for(&self, held: &Held, tag: &CaseTag) -> Result<bool, StoreError> {
+        let found = self.find(&key(held)).await?;
+        Ok(found.is_some_and(|hold| hold.is_held_for(held, tag)))
     }
 
     /// Releases one case; others still hold. Only the case that is found first is released: one of the same tag that is added

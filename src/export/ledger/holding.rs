@@ -2,13 +2,15 @@
 //! intent is durable and before it acts. It decides nothing else.
 //!
 //! A chunk may not have all participants of its recording: the index has those of its other chunks, and those that were
-//! known before its export. A person may be in many recordings, so the index is read only around the chunk's start.
+//! known before its export. A person may be in very many recordings; then the index is read only around the times of the
+//! chunk.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::{BEYOND_THE_INDEX, ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
 use crate::recording::PersonKey;
+use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::holds::{
     Case, Held, HoldRule, KnownPeople, KnownStart, Match, Scope, StandingHold,
@@ -22,6 +24,17 @@ const FILED_WITHIN: SignedDuration = SignedDuration::from_hours(4 * 24);
 /// Index entries that one request reads, and the limit of requests for one check.
 const PAGE: usize = 5000;
 const PAGES: usize = 20;
+/// The limit of requests for a whole list: other chunks of a recording may be indexed at any time that an event claims.
+const PAGES_OF_WHOLE_LIST: usize = 4;
+
+/// Whether a list of the index includes a recording.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Listing {
+    Included,
+    Absent,
+    /// There is more in the list than was read.
+    Unread,
+}
 
 impl LedgerEntry {
     /// Whether a rule matches the chunk, according to its own entry.
@@ -42,10 +55,28 @@ impl LedgerEntry {
         }
     }
 
+    /// The start that its event claims is not believed if it is long before the event: the recording may have begun at any
+    /// time before.
     fn known_start(&self) -> KnownStart {
-        match self.chunk.plausible_start(self.recorded_at) {
+        match self.chunk.believed_start(self.recorded_at) {
             Some(at) => KnownStart::At(at),
             None => KnownStart::NotAfter(self.recorded_at),
+        }
+    }
+
+    /// The times within which the other chunks of its recording are indexed, unless their events claim others.
+    fn indexed_within(&self) -> Vec<Period> {
+        let around = |at: Timestamp| Period {
+            from: at.checked_sub(FILED_WITHIN).ok(),
+            to: Some(at.checked_add(FILED_WITHIN).unwrap_or(Timestamp::MAX)),
+        };
+        let (start, event) = (around(self.filed_at()), around(self.recorded_at));
+        match (start.to, event.from) {
+            (Some(to), Some(from)) if to >= from => vec![Period {
+                from: start.from.min(event.from),
+                to: start.to.max(event.to),
+            }],
+            _ => vec![start, event],
         }
     }
 }
@@ -118,31 +149,49 @@ impl ChunkLedger {
         Ok(if has_more { Match::Unknown } else { own })
     }
 
-    /// Whether the list of a person includes the recording of a chunk. A list that is too long to read counts as
-    /// including it.
+    /// Whether the list of a person includes the recording of a chunk. A list that is too long to read is read around the
+    /// times of the chunk; if that is too long too, it counts as including it.
     async fn names_recording(
         &self,
         person: PersonHash,
         entry: &LedgerEntry,
     ) -> Result<bool, StoreError> {
-        let (index, list) = (self.index(), Listed::Participant(person));
+        let list = Listed::Participant(person);
         let recording = recording_name(&entry.chunk.filed_under());
-        let at = entry.filed_at();
-        let period = Period {
-            from: at.checked_sub(FILED_WITHIN).ok(),
-            to: Some(at.checked_add(FILED_WITHIN).unwrap_or(Timestamp::MAX)),
-        };
-        let mut after = None;
-        for _ in 0..PAGES {
-            let places = index.places(&list, period, after.as_ref(), PAGE).await?;
-            if places.iter().any(|place| place.recording == recording) {
+        let whole = self.look_up(&list, &recording, Period::default(), PAGES_OF_WHOLE_LIST);
+        match whole.await? {
+            Listing::Included => return Ok(true),
+            Listing::Absent => return Ok(false),
+            Listing::Unread => {}
+        }
+        for period in entry.indexed_within() {
+            let part = self.look_up(&list, &recording, period, PAGES).await?;
+            if part != Listing::Absent {
                 return Ok(true);
             }
+        }
+        Ok(false)
+    }
+
+    async fn look_up(
+        &self,
+        list: &Listed,
+        recording: &Sha256Digest,
+        period: Period,
+        pages: usize,
+    ) -> Result<Listing, StoreError> {
+        let index = self.index();
+        let mut after = None;
+        for _ in 0..pages {
+            let places = index.places(list, period, after.as_ref(), PAGE).await?;
+            if places.iter().any(|place| place.recording == *recording) {
+                return Ok(Listing::Included);
+            }
             if places.len() < PAGE {
-                return Ok(false);
+                return Ok(Listing::Absent);
             }
             after = places.into_iter().next_back();
         }
-        Ok(true)
+        Ok(Listing::Unread)
     }
 }

@@ -8,10 +8,6 @@ use jiff::Timestamp;
 use crate::export::entry::LedgerEntry;
 use crate::export::state::ChunkState;
 
-/// ACS records for a day and keeps the file for another: a start that is this much older than its event is no real
-/// time (`0001-01-01`, for example), and must not make a new copy look old.
-const START_BELIEVED_FOR: Duration = Duration::from_hours(7 * 24);
-
 /// How long a copy stays in the vault, and what the ledger keeps about its recording afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionPolicy {
@@ -76,16 +72,9 @@ impl RetentionPolicy {
 
 /// Start of the retention: the start of the recording if that is plausible, else the arrival of its event.
 pub(in crate::export) fn counted_from(entry: &LedgerEntry) -> Timestamp {
-    let earliest = entry
-        .recorded_at
-        .checked_sub(START_BELIEVED_FOR)
-        .unwrap_or(Timestamp::MIN);
-    let believed = |started_at: &Timestamp| (earliest..=entry.recorded_at).contains(started_at);
-    entry
-        .chunk
-        .started_at
-        .filter(believed)
-        .unwrap_or(entry.recorded_at)
+    // A start long before must not make a new copy look old.
+    let started_at = entry.chunk.believed_start(entry.recorded_at);
+    started_at.map_or(entry.recorded_at, |at| at.min(entry.recorded_at))
 }
 
 #[cfg(test)]

@@ -81,6 +81,19 @@ impl Held {
         Self::covering(chunk).any(|held| held == *self)
     }
 
+    fn has_names_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Matching(rule), Self::Matching(other)) => rule.has_names_of(other),
+            (Self::RecordingId(_) | Self::CallId(_) | Self::Matching(_), _) => true,
+        }
+    }
+
+    fn add_names_of(&mut self, other: &Self) {
+        if let (Self::Matching(rule), Self::Matching(other)) = (self, other) {
+            rule.add_names_of(other);
+        }
+    }
+
     /// The name of the document that keeps its cases.
     pub(super) fn digest(&self) -> Sha256Digest {
         let name = match self {
@@ -103,6 +116,30 @@ impl fmt::Display for Held {
 }
 
 impl Hold {
+    /// Whether a case holds it, under every name that `held` has.
+    pub(super) fn is_held_for(&self, held: &Held, tag: &CaseTag) -> bool {
+        self.has_case(tag) && self.held.has_names_of(held)
+    }
+
+    /// Adds a case. The first record of a case stays. All names of a person stay until no case holds it: they may be those
+    /// by which another case holds recordings.
+    pub(super) fn add(&mut self, held: &Held, case: &Case) {
+        if self.cases.is_empty() {
+            // The id of a person was removed with the last case.
+            self.held.clone_from(held);
+        } else {
+            self.held.add_names_of(held);
+        }
+        if !self.has_case(&case.tag) {
+            self.cases.push(case.clone());
+        }
+        self.released.retain(|tag| *tag != case.tag);
+    }
+
+    fn has_case(&self, tag: &CaseTag) -> bool {
+        self.cases.iter().any(|case| case.tag == *tag)
+    }
+
     /// Removes personal data when no case holds it any more.
     pub(super) fn forget_if_released(&mut self) {
         if let (Held::Matching(rule), true) = (&mut self.held, self.cases.is_empty()) {

@@ -128,6 +128,19 @@ impl HeldPerson {
         self.names().any(|name| known.contains(&name))
     }
 
+    fn has_names_of(&self, other: &Self) -> bool {
+        let has = |name| self.names().any(|known| known == name);
+        other.names().all(has)
+    }
+
+    fn add_names_of(&mut self, other: &Self) {
+        for name in other.names() {
+            if !self.names().any(|known| known == name) {
+                self.also.push(name);
+            }
+        }
+    }
+
     /// The id as the operator gave it, until the hold was released.
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
@@ -188,6 +201,22 @@ impl HoldRule {
                 Match::No
             }
             KnownStart::NotAfter(_) => Match::Unknown,
+        }
+    }
+
+    /// Whether it has every name of the person of an equal rule.
+    pub(super) fn has_names_of(&self, other: &Self) -> bool {
+        let has = |other| {
+            let person = self.person.as_ref();
+            person.is_some_and(|person| person.has_names_of(other))
+        };
+        other.person.as_ref().is_none_or(has)
+    }
+
+    /// Adds the names of the person of an equal rule. It never matches fewer recordings afterwards.
+    pub(super) fn add_names_of(&mut self, other: &Self) {
+        if let (Some(person), Some(other)) = (&mut self.person, &other.person) {
+            person.add_names_of(other);
         }
     }
 

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::recording::chunk::tests::chunk;
+use crate::store::digest::Sha256Digest;
 use crate::store::document_store::Precondition;
 use crate::store::index::Period;
+use crate::store::people::PersonHash;
 use crate::vault::memory::MemoryDocumentStore;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -279,4 +281,76 @@ async fn a_standing_hold_that_is_not_readable_holds_everything_and_is_listed() {
     let all = holds.all().await.unwrap();
     assert_eq!((all.holds.len(), all.unreadable), (1, vec![key]));
     assert_eq!(holds.count(10).await.unwrap().count, 2);
+}
+
+fn hash(name: &str) -> PersonHash {
+    let digest = serde_json::to_value(Sha256Digest::of(name.as_bytes())).unwrap();
+    serde_json::from_value(digest).unwrap()
+}
+
+/// A person whose id is read in several ways.
+fn person(name: &str, also: &[&str]) -> Held {
+    let also = also.iter().map(|name| hash(name)).collect();
+    let person = HeldPerson::new(hash(name), name.to_owned()).or(also);
+    Held::Matching(HoldRule::new(Some(person), Period::default()).unwrap())
+}
+
+async fn names_held(holds: &Holds) -> Vec<PersonHash> {
+    let all = holds.all().await.unwrap().holds;
+    let [hold] = &all[..] else {
+        panic!("it is one document: {all:?}")
+    };
+    let person = hold.held.rule().and_then(HoldRule::person);
+    person.unwrap().names().collect()
+}
+
+#[tokio::test]
+async fn a_second_case_on_a_person_never_holds_fewer_names_than_the_first() {
+    let (national, international) = (person("+4930", &["030"]), person("+4930", &[]));
+    for (first, second) in [
+        (&national, &international),
+        (&international, &national),
+        (&person("+4930", &["0049"]), &national),
+    ] {
+        for tag in ["B-2", "A-1"] {
+            let (holds, _) = holds();
+            holds.add(first, &case("A-1")).await.unwrap();
+            holds.add(second, &case(tag)).await.unwrap();
+            let held = names_held(&holds).await;
+            for asked in [first, second] {
+                let asked = asked.rule().and_then(HoldRule::person).unwrap();
+                assert!(asked.names().all(|name| held.contains(&name)), "{tag}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_case_that_adds_a_name_of_a_person_is_the_same_case() {
+    let (holds, _) = holds();
+    let (before, after) = (person("+4930", &[]), person("+4930", &["030"]));
+    holds.add(&before, &case("A-1")).await.unwrap();
+    let tag = case("A-1").tag;
+    assert!(holds.is_held_for(&before, &tag).await.unwrap());
+    assert!(!holds.is_held_for(&after, &tag).await.unwrap());
+    let again = Case {
+        by: Some("legal".to_owned()),
+        ..case("A-1")
+    };
+    let added = holds.add(&after, &again).await.unwrap();
+    assert_eq!(added, Added::AlreadyHeld);
+    assert!(holds.is_held_for(&after, &tag).await.unwrap());
+    assert_eq!(holds.all().await.unwrap().holds[0].cases, [case("A-1")]);
+}
+
+#[tokio::test]
+async fn names_of_a_person_end_with_the_last_case() {
+    let (holds, _) = holds();
+    let held = person("+4930", &["030"]);
+    holds.add(&held, &case("A-1")).await.unwrap();
+    let tag = case("A-1").tag;
+    holds.release(&held, &tag, unaudited).await.unwrap();
+    let international = person("+4930", &[]);
+    holds.add(&international, &case("B-2")).await.unwrap();
+    assert_eq!(names_held(&holds).await, [hash("+4930")]);
 }
