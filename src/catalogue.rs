@@ -40,9 +40,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 
 use crate::clock::Clock;
 use crate::control::entry::{AcknowledgedProblems, RegisteredRecording};
-use crate::control::register::RecordingRegister;
+use crate::control::register::{AccountOrigin, RecordingRegister};
 use crate::error_chain::ErrorChain;
 use crate::export::destination::DestinationError;
+use crate::export::driver::import::{ErasureLookup, ErasureStatus};
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
 use crate::recording::country::Country;
@@ -141,15 +142,12 @@ impl Catalogue {
         is_last: bool,
     ) -> Result<bool, CatalogueError> {
         let (id, now) = (chunk.filed_under(), self.clock.now());
-        let known = self.register.find(&id).await?;
-        if known
-            .as_ref()
-            .is_some_and(|account| account.erased.is_some())
-        {
-            return Ok(false);
-        }
-        let is_new = known.is_none();
-        let change = |account: &mut RegisteredRecording| {
+        let change = |account: &mut RegisteredRecording, origin: AccountOrigin| {
+            // An erasure is final, and a recording that is known ends by its own events.
+            if account.erased.is_some() {
+                return;
+            }
+            let is_new = origin == AccountOrigin::Opened;
             account.call_id = account.call_id.take().or_else(|| chunk.call_id.clone());
             account.started_at = account.started_at.or(chunk.started_at);
             let files = &mut account.files;
@@ -161,8 +159,8 @@ impl Catalogue {
                 account.stop(now);
             }
         };
-        self.register.change(&id, now, change).await?;
-        Ok(true)
+        let account = self.register.change_knowing(&id, now, change).await?;
+        Ok(account.erased.is_none())
     }
 
     /// Returns a recording by its name in the index. One whose account is unreadable is reported and skipped.
@@ -233,6 +231,19 @@ impl Catalogue {
             Err(error) => Err(error),
             Ok(Some(found)) => Ok(ChunkEntry::Found(Box::new(found.entry))),
             Ok(None) => Ok(ChunkEntry::Absent),
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ErasureLookup for Catalogue {
+    async fn erasure_of(&self, recording: &RecordingId) -> ErasureStatus {
+        match self.register.find(recording).await {
+            Ok(Some(account)) if account.erased.is_some() => ErasureStatus::Erased,
+            Ok(_) => ErasureStatus::NotErased,
+            Err(error) => ErasureStatus::Unknown {
+                reason: ErrorChain(&error).to_string(),
+            },
         }
     }
 }

@@ -73,6 +73,7 @@ pub enum OperatorStep {
     CheckExport,
     CheckEvents,
     StartAgain,
+    ImportAgain,
     Rebuild,
 }
 
@@ -228,7 +229,11 @@ impl Standing {
     pub fn steps(self) -> &'static [OperatorStep] {
         match self {
             Self::Lost => &[OperatorStep::Acknowledge],
-            Self::Failed => &[OperatorStep::Retry, OperatorStep::StartAgain],
+            Self::Failed => &[
+                OperatorStep::Retry,
+                OperatorStep::StartAgain,
+                OperatorStep::ImportAgain,
+            ],
             Self::AtRisk => &[OperatorStep::CheckExport],
             Self::Unknown => &[OperatorStep::Rebuild, OperatorStep::CheckEvents],
             Self::Missing => &[OperatorStep::CheckEvents, OperatorStep::Acknowledge],
@@ -288,6 +293,9 @@ impl OperatorStep {
             ),
             Self::StartAgain => Some(
                 "Start the recording again; then write down why it is missing: `recording-vault acknowledge`",
+            ),
+            Self::ImportAgain => Some(
+                "Run `recording-vault import` with its file again; if it is not needed, `recording-vault acknowledge`",
             ),
             Self::Rebuild => Some("Run `recording-vault ledger rebuild`, or replay its event"),
         }

@@ -30,7 +30,7 @@ impl Catalogue {
         let Some(entry) = self.entry(id).await? else {
             return Ok(PeopleDropped::Left("its entry is not readable".to_owned()));
         };
-        if entry.people_dropped {
+        if entry.is_without_people() {
             return Ok(PeopleDropped::Dropped);
         }
         let recording_id = entry.chunk.filed_under();
@@ -81,7 +81,7 @@ fn has_ended(recorded: &KnownRecording) -> bool {
                     ChunkState::Removed { .. }
                         | ChunkState::Expired { .. }
                         | ChunkState::DeadLettered { .. }
-                )
+                ) || entry.is_unfinished_import()
             })
         })
 }

@@ -54,6 +54,13 @@ pub struct Awaited {
     pub marker: String,
 }
 
+/// Whether a change found the account that it changes, or opened it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccountOrigin {
+    Known,
+    Opened,
+}
+
 /// The account of a recording whose files are overdue.
 pub enum AwaitedAccount {
     Readable(Box<RegisteredRecording>),
@@ -112,12 +119,30 @@ impl RecordingRegister {
         now: Timestamp,
         change: impl Fn(&mut RegisteredRecording) + Send + Sync,
     ) -> Result<RegisteredRecording, DocumentError> {
+        self.change_knowing(id, now, |account, _| change(account))
+            .await
+    }
+
+    /// Like [`change`](Self::change), for a change that depends on whether the account exists when it is written.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub async fn change_knowing(
+        &self,
+        id: &RecordingId,
+        now: Timestamp,
+        change: impl Fn(&mut RegisteredRecording, AccountOrigin) + Send + Sync,
+    ) -> Result<RegisteredRecording, DocumentError> {
         let name = name(id);
         let changed = |known: Option<&RegisteredRecording>| {
-            let mut recording = known
-                .cloned()
-                .unwrap_or_else(|| RegisteredRecording::unknown(id.clone(), now));
-            change(&mut recording);
+            let (mut recording, origin) = match known {
+                Some(known) => (known.clone(), AccountOrigin::Known),
+                None => (
+                    RegisteredRecording::unknown(id.clone(), now),
+                    AccountOrigin::Opened,
+                ),
+            };
+            change(&mut recording, origin);
             // An erasure is final, whatever a late write brings.
             if let Some(erased) = known.and_then(|known| known.erased.clone()) {
                 recording.erase(erased);

@@ -86,6 +86,9 @@ pub struct LedgerEntry {
     /// An operator's acknowledgement that it has no whole copy, with the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acknowledged: Option<Acknowledgement>,
+    /// An import recorded it: no event announced it, and ACS has no file of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub recorded_for_import: bool,
     /// Its recording is unsolicited: it was not started through this app, and no start of its call was announced.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsolicited: bool,
@@ -218,6 +221,7 @@ impl LedgerEntry {
             uses_backup: false,
             anomaly_accepted_at: None,
             acknowledged: None,
+            recorded_for_import: false,
             unsolicited: false,
             accepted_place: None,
             place_without_room: None,
@@ -288,6 +292,11 @@ impl LedgerEntry {
         self.source_keeper == SourceKeeper::AsReported && self.chunk.is_external()
     }
 
+    /// Whether an import recorded it and did not finish.
+    pub fn is_unfinished_import(&self) -> bool {
+        self.recorded_for_import && self.state == ChunkState::Pending
+    }
+
     /// Whether ACS has dropped the file by any reading. A file that is missing before then may only be late.
     pub fn is_surely_gone(&self, now: Timestamp) -> bool {
         now >= self.surely_gone_at
@@ -310,7 +319,9 @@ impl LedgerEntry {
 
     /// Whether it ended without a copy, or with one that is not whole: a loss that can be acknowledged.
     pub fn lacks_whole_copy(&self) -> bool {
-        self.state.is_loss() || (self.state.receipt().is_some() && self.cut_short().is_some())
+        self.state.is_loss()
+            || self.is_unfinished_import()
+            || (self.state.receipt().is_some() && self.cut_short().is_some())
     }
 
     /// The anomaly of its copy, unless an operator has accepted it.
@@ -334,7 +345,7 @@ impl LedgerEntry {
     /// Whether it is in the vault or in a final state, so that no deadline threatens it any more.
     pub fn is_safe(&self) -> bool {
         match &self.state {
-            ChunkState::Pending => self.is_external(),
+            ChunkState::Pending => self.is_external() || self.is_unfinished_import(),
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }

@@ -170,7 +170,9 @@ impl Removals {
         match ground {
             Ground::Policy(policy) => policy.concerns(entry, now),
             Ground::Request { .. } => {
-                entry.state.is_removable_copy() || (has_ended && entry.is_surely_gone(now))
+                entry.state.is_removable_copy()
+                    || (has_ended && entry.is_surely_gone(now))
+                    || entry.is_unfinished_import()
             }
             Ground::ErasedRecording { .. } => entry.state.removable().is_some(),
         }

@@ -76,7 +76,7 @@ impl OperatorActions {
                 }
                 let id = chunk.document_id.clone();
                 self.ledger
-                    .record(chunk)
+                    .record_for_import(chunk)
                     .await
                     .map_err(CatalogueError::from)?;
                 id
@@ -85,6 +85,7 @@ impl OperatorActions {
         let files = FilesToImport {
             has_metadata: request.metadata.is_some(),
             source: Arc::new(source),
+            erasures: Arc::new(self.catalogue.clone()),
             kind,
             from: request.from,
         };

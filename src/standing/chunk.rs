@@ -10,6 +10,7 @@ use crate::export::state::ChunkState;
 /// Returns the standing of a chunk at a time.
 pub fn of_chunk(entry: &LedgerEntry, now: Timestamp) -> Assessment {
     match &entry.state {
+        ChunkState::Pending if entry.is_unfinished_import() => unfinished_import(entry, now),
         ChunkState::Pending => pending(entry, now),
         ChunkState::Exported { receipt }
         | ChunkState::SourceDeleted { receipt, .. }
@@ -51,6 +52,17 @@ fn pending(entry: &LedgerEntry, now: Timestamp) -> Assessment {
         Assessment::because(standing, "is not in the vault yet", OperatorStep::Nothing)
     };
     assessment.until(entry.expires_at)
+}
+
+/// Classifies a chunk that only an import recorded. Whether ACS ever had its file is unknown, so it is no loss.
+fn unfinished_import(entry: &LedgerEntry, now: Timestamp) -> Assessment {
+    if entry.is_claimed(now) {
+        let reason = "is being imported by hand";
+        return Assessment::because(Standing::Exporting, reason, OperatorStep::Nothing);
+    }
+    let reason = "has no copy: an import was begun and not finished";
+    let part = Assessment::because(Standing::Failed, reason, OperatorStep::ImportAgain);
+    acknowledged_or(entry, part)
 }
 
 /// Classifies a proved copy: which vault has it, and is it what it should be?

@@ -25,13 +25,13 @@ use crate::support::simulation::{Durable, Plan, budget, deliver};
 use crate::support::world::{World, document_ids};
 
 /// A file that somebody downloaded.
-struct Downloaded {
+pub(crate) struct Downloaded {
     _folder: tempfile::TempDir,
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     bytes: Vec<u8>,
 }
 
-fn downloaded(seed: u64) -> Downloaded {
+pub(crate) fn downloaded(seed: u64) -> Downloaded {
     let folder = tempfile::tempdir().expect("there is room");
     let path = folder.path().join("portal.wav");
     let bytes = crate::support::content(10_000, seed);
@@ -43,7 +43,7 @@ fn downloaded(seed: u64) -> Downloaded {
     }
 }
 
-fn of_document(id: &DocumentId, file: &Downloaded) -> ImportRequest {
+pub(crate) fn of_document(id: &DocumentId, file: &Downloaded) -> ImportRequest {
     ImportRequest {
         subject: ImportSubject::Document(id.clone()),
         media: file.path.clone(),
@@ -52,7 +52,7 @@ fn of_document(id: &DocumentId, file: &Downloaded) -> ImportRequest {
     }
 }
 
-fn actions(
+pub(crate) fn actions(
     driver: &ExportDriver,
     register: RecordingRegister,
     clock: &Arc<dyn Clock>,
@@ -62,7 +62,7 @@ fn actions(
     OperatorActions::new(&ledger, &catalogue, &vaults, clock)
 }
 
-async fn import(pipeline: &Pipeline, request: ImportRequest) -> Importing {
+pub(crate) async fn import(pipeline: &Pipeline, request: ImportRequest) -> Importing {
     let register = RecordingRegister::new(pipeline.store.clone(), Duration::from_mins(30));
     let clock: Arc<dyn Clock> = pipeline.clock.clone();
     let actions = actions(&pipeline.driver, register, &clock);
@@ -71,7 +71,7 @@ async fn import(pipeline: &Pipeline, request: ImportRequest) -> Importing {
 }
 
 /// A chunk that ACS has dropped before there was a copy.
-async fn lost() -> (Pipeline, RecordingChunk) {
+pub(crate) async fn lost() -> (Pipeline, RecordingChunk) {
     let (pipeline, chunk) = (Pipeline::new(), chunk("a", 0));
     pipeline.record(&chunk).await;
     pipeline.clock.advance(RETENTION);

@@ -112,6 +112,7 @@ mod holds;
 mod host_death;
 mod host_protocol;
 mod import_graph;
+mod import_rules;
 mod imports;
 mod infra;
 mod interleavings;

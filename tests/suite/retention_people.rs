@@ -6,16 +6,18 @@ use std::time::Duration;
 use recording_vault::control::consent::Consent;
 use recording_vault::control::entry::RegisteredRecording;
 use recording_vault::export::retention::{RetentionKeeps, RetentionPolicy};
-use recording_vault::export::{ChunkState, LedgerEntry};
+use recording_vault::export::{ChunkState, ExportSweep, LedgerEntry};
+use recording_vault::operator_actions::import::ImportOutcome;
 use recording_vault::operator_actions::retention::RetentionOutcome;
 use recording_vault::recording::RecordingChunk;
 use recording_vault::store::audit::Operator;
 use recording_vault::store::holds::Held;
 
 use crate::holds::{FAULTS, YEAR, hold, release};
+use crate::imports::{downloaded, of_document};
 use crate::support::chunk;
 use crate::support::fake_source::PARTICIPANT;
-use crate::support::simulation::{Durable, Plan, deliver, media_of};
+use crate::support::simulation::{Durable, Plan, budget, deliver, media_of};
 
 const STARTED_BY: &str = "Anna";
 
@@ -219,4 +221,59 @@ async fn people_stay_while_another_chunk_of_the_recording_is_kept() {
     assert_eq!(dropped.expect("the ledger works").people_dropped.len(), 3);
     let all = [chunks[0].clone(), chunks[1].clone(), young];
     assert_without_people(&durable, &all, "after the last copy").await;
+}
+
+/// Adds a chunk to the recording that ACS does not have, and waits until it is lost.
+async fn add_lost(durable: &Durable) -> RecordingChunk {
+    let lost = chunk_of("lost", 2);
+    let add = |account: &mut RegisteredRecording| {
+        let documents = account.files.chunks.entry(lost.index).or_default();
+        documents.insert(lost.document_id.clone());
+    };
+    let now = "2027-03-02T10:03:00Z".parse().expect("it is a time");
+    let register = durable.register(&Plan::calm());
+    let changed = register.change(&lost.filed_under(), now, add).await;
+    changed.expect("the register works");
+    let driver = durable.instance(&Plan::calm());
+    deliver(&driver, std::slice::from_ref(&lost)).await;
+    durable.clock.advance(Duration::from_hours(72));
+    let sweep = ExportSweep::new(driver).run(budget()).await;
+    sweep.expect("the ledger works");
+    let state = entry(durable, &lost).await.state;
+    assert!(state.is_loss(), "{state:?}");
+    lost
+}
+
+#[tokio::test(start_paused = true)]
+async fn people_of_a_chunk_that_is_imported_after_the_others_were_removed_are_dropped_too() {
+    let (durable, chunks) = past().await;
+    let lost = add_lost(&durable).await;
+    let dropped = apply(&durable, &Plan::calm(), RetentionKeeps::Digests).await;
+    dropped.expect("the ledger works");
+    assert_eq!(naming(&durable).await, Vec::<String>::new());
+
+    let file = downloaded(1);
+    let metadata = file.path.with_extension("json");
+    let text = format!(r#"{{"participants": [{{"participantId": "{PARTICIPANT}"}}]}}"#);
+    std::fs::write(&metadata, text).expect("there is room");
+    let mut request = of_document(&lost.document_id, &file);
+    request.metadata = Some(metadata);
+    let (actions, driver) = (
+        durable.actions(&Plan::calm()),
+        durable.instance(&Plan::calm()),
+    );
+    let importing = actions.import(request, &driver, &Operator::Shell, budget());
+    let importing = importing.await.expect("the ledger works");
+    assert!(
+        matches!(importing.outcome, ImportOutcome::Imported(_)),
+        "{importing:?}"
+    );
+    assert!(!durable.markers_of(PARTICIPANT).await.is_empty());
+
+    durable.clock.advance(YEAR);
+    let dropped = apply(&durable, &Plan::calm(), RetentionKeeps::Digests).await;
+    let dropped = dropped.expect("the ledger works");
+    assert!(dropped.people_left.is_empty(), "{dropped:?}");
+    let all = [chunks[0].clone(), chunks[1].clone(), lost];
+    assert_without_people(&durable, &all, "after the imported copy").await;
 }

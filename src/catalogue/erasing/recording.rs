@@ -155,6 +155,7 @@ impl Eraser {
             ));
         };
         match &entry.state {
+            ChunkState::Pending if entry.is_unfinished_import() => None,
             ChunkState::Pending => Some(format!(
                 "chunk {index} is not exported yet; run again when it is"
             )),

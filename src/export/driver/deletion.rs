@@ -17,7 +17,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tracing::{Instrument as _, error, info, info_span, warn};
 
-use super::next_step::{NextStep, next_step};
+use super::next_step::{DeletionPolicy, NextStep, next_step};
 use super::objection::Objection;
 use super::run::{Run, Step};
 use super::settle::Failed;
@@ -278,7 +278,7 @@ impl ExportDriver {
         }
         if let Some(other) = location.other_object()
             && let Some(found) = self.ledger.find(other).await?
-            && !has_copy(&found.entry.state)
+            && !replaces_source(&found.entry, self.policy.deletion)
         {
             let other = other.clone();
             return denied(Objection::OtherNotInVault { other });
@@ -293,17 +293,20 @@ pub(super) enum DeletionPermission {
     Denied(Objection),
 }
 
-fn has_copy(state: &ChunkState) -> bool {
-    match state {
+/// Whether a chunk has a copy that permits the deletion of its own source. An imported copy never does.
+fn replaces_source(entry: &LedgerEntry, deletion: DeletionPolicy) -> bool {
+    match &entry.state {
         ChunkState::Pending
         | ChunkState::Removing { .. }
         | ChunkState::Removed { .. }
         | ChunkState::Expired { .. }
         | ChunkState::DeadLettered { .. } => false,
-        ChunkState::Exported { .. }
-        | ChunkState::SourceDeleted { .. }
-        | ChunkState::SourceLeft { .. }
-        | ChunkState::InPlace { .. } => true,
+        ChunkState::Exported { receipt }
+        | ChunkState::SourceDeleted { receipt, .. }
+        | ChunkState::SourceLeft { receipt, .. } => {
+            receipt.imported().is_none() && deletion.spares(entry, receipt).is_none()
+        }
+        ChunkState::InPlace { .. } => true,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use super::ExportDriver;
@@ -20,18 +21,37 @@ use crate::export::source::RecordingSource;
 use crate::export::state::ChunkState;
 use crate::export::transfer::chunk::{Attempt, ChunkExport, ChunkExporter, ImportedFiles, Proved};
 use crate::export::transfer::error::TransferError;
-use crate::recording::{DocumentId, MediaKind};
+use crate::recording::{DocumentId, MediaKind, RecordingId};
 use crate::store::audit::{AuditAction, Operator};
 
 /// Files to be imported.
 pub struct FilesToImport {
     /// Reads them.
     pub source: Arc<dyn RecordingSource>,
+    /// Knows which recordings were erased on request.
+    pub erasures: Arc<dyn ErasureLookup>,
     pub has_metadata: bool,
     /// The kind of media by the file's name, if known. The event has priority.
     pub kind: Option<MediaKind>,
     /// Where they come from: a file's name, or a URL without its query.
     pub from: String,
+}
+
+/// Looks up whether a recording was erased on request.
+#[async_trait]
+pub trait ErasureLookup: Send + Sync {
+    async fn erasure_of(&self, recording: &RecordingId) -> ErasureStatus;
+}
+
+/// Whether a recording was erased on request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ErasureStatus {
+    NotErased,
+    Erased,
+    /// The lookup failed.
+    Unknown {
+        reason: String,
+    },
 }
 
 /// Outcome of an import.
@@ -117,7 +137,7 @@ impl ExportDriver {
             .ledger
             .update(claim, AfterUpdate::KeepClaim, begin)
             .await?;
-        if let Importable::No(why) = importable(&entry) {
+        if let Importable::No(why) = importable_now(&entry, &files).await {
             self.release(claim).await?;
             return Ok(why);
         }
@@ -135,6 +155,11 @@ impl ExportDriver {
                 return Ok(ImportOutcome::Failed { reason });
             }
         };
+        // It may have been erased during the copy. Its files in the vault are left to that erasure.
+        if let Importable::No(why) = importable_now(&entry, &files).await {
+            self.release(claim).await?;
+            return Ok(why);
+        }
         self.settle_imported(claim, proved, &files.from, operator)
             .await
     }
@@ -227,11 +252,26 @@ impl ExportDriver {
     }
 }
 
+/// Like [`importable`], and asks whether its recording was erased.
+async fn importable_now(entry: &LedgerEntry, files: &FilesToImport) -> Importable {
+    if let Importable::No(why) = importable(entry) {
+        return Importable::No(why);
+    }
+    let recording = entry.chunk.filed_under();
+    match files.erasures.erasure_of(&recording).await {
+        ErasureStatus::NotErased => Importable::Yes,
+        ErasureStatus::Erased => Importable::No(ImportOutcome::Removed),
+        ErasureStatus::Unknown { reason } => Importable::No(ImportOutcome::Failed {
+            reason: format!("could not check whether its recording was erased: {reason}"),
+        }),
+    }
+}
+
 fn importable(entry: &LedgerEntry) -> Importable {
     Importable::No(match &entry.state {
         ChunkState::Expired { .. } | ChunkState::DeadLettered { .. } => return Importable::Yes,
-        // No event announced it; this import recorded it.
-        ChunkState::Pending if entry.chunk.locations.content.is_none() => return Importable::Yes,
+        // Its locations do not decide: events of 2021 name none, and their chunks are exported by their id.
+        ChunkState::Pending if entry.recorded_for_import => return Importable::Yes,
         ChunkState::Pending => ImportOutcome::StillExported,
         ChunkState::Exported { .. }
         | ChunkState::SourceDeleted { .. }

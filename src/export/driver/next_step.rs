@@ -40,6 +40,12 @@ impl DeletionPolicy {
             .or_else(|| self.copy_objection(entry, receipt))
     }
 
+    /// The reason why this copy does not replace its source, if there is one: it may be incomplete, or an operator has to
+    /// accept it.
+    pub(super) fn spares(self, entry: &LedgerEntry, receipt: &ExportReceipt) -> Option<Objection> {
+        incomplete(entry).or_else(|| self.objection(entry, receipt))
+    }
+
     fn origin_objection(self, entry: &LedgerEntry) -> Option<Objection> {
         let is_kept = match self.unsolicited {
             OnUnsolicited::Keep => entry.unsolicited && entry.anomaly_accepted_at.is_none(),
@@ -169,6 +175,8 @@ fn next_step_of_own_file(
         return NextStep::Wait { until };
     }
     match &entry.state {
+        // ACS never had its file.
+        ChunkState::Pending if entry.is_unfinished_import() => NextStep::Nothing,
         ChunkState::Pending if entry.is_external() => NextStep::Catalogue,
         ChunkState::Pending => match half_time(entry) {
             // Its final event may come before that; a partial copy is better than none.

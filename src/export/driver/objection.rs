@@ -19,7 +19,9 @@ pub enum Objection {
         "its metadata is not in the vault, and would be deleted with it; ACS drops it by itself at {expires_at}"
     )]
     MetadataNotInVault { expires_at: Timestamp },
-    #[error("its deleteLocation is that of chunk `{other}`, which is not in the vault")]
+    #[error(
+        "its deleteLocation is that of chunk `{other}`, which has no copy in the vault that replaces its source"
+    )]
     OtherNotInVault { other: DocumentId },
     #[error("ACS reports that it could not store all of it")]
     NotStoredWhole,

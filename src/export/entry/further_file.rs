@@ -168,7 +168,8 @@ impl FurtherState {
 impl LedgerEntry {
     /// Whether automatic work is left for it.
     pub fn is_open(&self) -> bool {
-        !self.state.is_settled() || self.next_further().is_some()
+        let is_settled = self.state.is_settled() || self.is_unfinished_import();
+        !is_settled || self.next_further().is_some()
     }
 
     /// The further file that is due next. No file of a removed chunk is.

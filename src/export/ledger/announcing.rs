@@ -118,6 +118,34 @@ impl ChunkLedger {
         Ok(changed.outcome)
     }
 
+    /// Makes a chunk durable that an operator imports and that no event announced. It is never exported from ACS. A known
+    /// chunk stays as it is.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub async fn record_for_import(&self, chunk: RecordingChunk) -> Result<(), LedgerError> {
+        let document_id = chunk.document_id.clone();
+        self.change(&document_id, None, |found| {
+            let decided = match found {
+                Some(_) => Change::Leave(()),
+                None => {
+                    let now = self.clock.now();
+                    let mut entry = LedgerEntry::new(chunk.clone(), now, self.retention);
+                    entry.recorded_for_import = true;
+                    Change::Record {
+                        records: vec![announced(AuditAction::Recorded, &chunk)],
+                        entry: Box::new(entry),
+                        outcome: (),
+                        marker: MarkerCheck::Ensure,
+                    }
+                }
+            };
+            futures::future::ready(Ok(decided)).boxed()
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Notes a chunk of an erased recording without personal data, so that it is never exported. The same applies to
     /// one that was recorded before and whose export has not begun. Any other is left to the erasure.
     ///
@@ -205,6 +233,8 @@ impl ChunkLedger {
         let announced_file = FurtherFile::new(AnnouncedFile::of(&chunk), now, surely_gone_at);
         let outcome = match other_files::told_of(&entry, &announced_file.file) {
             Told::OwnFile => {
+                // An event announces it: it is exported from ACS.
+                entry.recorded_for_import = false;
                 if matches!(entry.state, ChunkState::DeadLettered { .. }) {
                     entry.try_again();
                 }

@@ -31,6 +31,15 @@ impl LedgerEntry {
             .unwrap_or(self.recorded_at)
     }
 
+    fn names_people(&self) -> bool {
+        self.metadata.is_some() || !self.participant_hashes.is_empty()
+    }
+
+    /// Whether personal data of its recording was deleted, and none was added since.
+    pub fn is_without_people(&self) -> bool {
+        self.people_dropped && !self.names_people()
+    }
+
     /// Whether the other entry has the same markers: most changes are of claims and attempts.
     fn is_filed_as(&self, other: &Self) -> bool {
         self.state == other.state
@@ -41,6 +50,7 @@ impl LedgerEntry {
             && self.acknowledged == other.acknowledged
             && self.copied_unfinished == other.copied_unfinished
             && self.reported_end == other.reported_end
+            && self.recorded_for_import == other.recorded_for_import
             && self.accepted_place == other.accepted_place
             && self.further == other.further
     }
@@ -71,6 +81,7 @@ impl LedgerEntry {
     fn attention(&self) -> Option<Attention> {
         let attention = match &self.state {
             ChunkState::DeadLettered { .. } => Attention::Failed,
+            ChunkState::Pending if self.is_unfinished_import() => Attention::Failed,
             ChunkState::Expired { .. } => Attention::Lost,
             ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
@@ -303,8 +314,11 @@ impl ChunkLedger {
     /// When the storage fails or the entry is unreadable. A repeat continues.
     pub async fn drop_people(&self, document_id: &DocumentId) -> Result<bool, LedgerError> {
         let keep_hashes = |entry: &mut LedgerEntry, before: &LedgerEntry| {
-            if !before.participant_hashes.is_empty() {
-                entry.dropping.clone_from(&before.participant_hashes);
+            // An interrupted repeat still has the markers of those that it dropped before.
+            for hash in &before.participant_hashes {
+                if !entry.dropping.contains(hash) {
+                    entry.dropping.push(*hash);
+                }
             }
         };
         let forgotten = self
@@ -337,6 +351,10 @@ impl ChunkLedger {
         if entry.is_claimed(self.clock.now()) {
             return Change::Leave(false);
         }
+        // It got metadata again meanwhile.
+        if entry.names_people() {
+            return Change::Leave(false);
+        }
         entry.dropping = Vec::new();
         entry.people_dropped = true;
         Change::Write {
@@ -358,8 +376,8 @@ impl ChunkLedger {
             ChunkState::Removed { .. }
             | ChunkState::Expired { .. }
             | ChunkState::DeadLettered { .. } => true,
-            ChunkState::Pending
-            | ChunkState::Exported { .. }
+            ChunkState::Pending => before.is_unfinished_import(),
+            ChunkState::Exported { .. }
             | ChunkState::SourceDeleted { .. }
             | ChunkState::SourceLeft { .. }
             | ChunkState::Removing { .. }

@@ -162,6 +162,8 @@ impl ChunkLedger {
         }
         let needs_marker = is_opened || (after.is_open() && marker == MarkerCheck::Ensure);
         after.participant_hashes = self.participant_hashes(before, after).await?;
+        // Metadata that was added since names people again.
+        after.people_dropped = after.is_without_people();
         let entry = &*after;
         let id = &entry.chunk.document_id;
         let marking = async {

@@ -65,7 +65,7 @@ impl RetentionPolicy {
     pub(in crate::export) fn drops_people_of(self, entry: &LedgerEntry, now: Timestamp) -> bool {
         self.keeps == RetentionKeeps::Digests
             && matches!(entry.state, ChunkState::Removed { .. })
-            && !entry.people_dropped
+            && !entry.is_without_people()
             && self.is_past(entry, now)
     }
 }

@@ -138,6 +138,7 @@ const STEPS = {
   checkExport: 'Check the failures below, the vault and the sweep; then retry.',
   checkEvents: 'Check the Event Grid subscription and replay its dead letters.',
   startAgain: 'Start the recording again, then acknowledge the failure with a reason.',
+  importAgain: 'Import its file again: recording-vault import. If it is not needed, acknowledge that with a reason.',
   rebuild: 'Run recording-vault ledger rebuild, or replay the event.',
 };
 const nextStep = (recording) => STEPS[recording.nextStep] ?? recording.advice ?? 'None';

@@ -39,7 +39,7 @@ function standingButtons(recording) {
     proved.length > 0 && ['verify', 'Verify', () => verifyChunks(recording, proved), 'check'],
     ['hold', 'Hold', () => addHold(recording), 'lock'],
   ].filter(Boolean);
-  const first = { retry: 'retry', checkExport: 'retry', accept: 'accept', acknowledge: 'acknowledge', startAgain: 'acknowledge' }[recording.nextStep];
+  const first = { retry: 'retry', checkExport: 'retry', accept: 'accept', acknowledge: 'acknowledge', startAgain: 'acknowledge', importAgain: 'acknowledge' }[recording.nextStep];
   offers.sort(([one], [other]) => (other === first) - (one === first));
   return offers.map(([name, text, onclick, picture]) => button(text, onclick, { kind: name === first ? 'primary' : '', picture, focus: `${name} ${recordingId}` }));
 }
