@@ -219,6 +219,8 @@ fn sentence(record: &AuditRecord, index: u32) -> String {
         | AuditAction::PersonErasing
         | AuditAction::PersonErased
         | AuditAction::Forgotten
+        | AuditAction::NameErasing
+        | AuditAction::TextsErasing
         | AuditAction::Played
         | AuditAction::Downloaded
         | AuditAction::TicketIssued

@@ -28,6 +28,7 @@ use crate::control::requester::Requester;
 use crate::control::start::Start;
 use crate::control::telephony;
 use crate::recording::RecordingId;
+use crate::store::audit::Principal;
 pub use answer::{RecordingAnswer, RecordingList};
 
 /// The largest page of the list, and the default.
@@ -78,7 +79,9 @@ pub(crate) async fn start(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, Problem> {
     let mut start = Start::parse(&body?, app.control.api_version())?;
-    start.started_by = start.started_by.or_else(|| caller.name());
+    // The plain name, so that an erasure of it finds it here too; the record marks it if it is only claimed.
+    let name = caller.principal.as_ref().map(Principal::name);
+    start.started_by = start.started_by.or_else(|| name.map(str::to_owned));
     let by = Requester::Api {
         principal: caller.principal,
     };

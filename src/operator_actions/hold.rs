@@ -245,6 +245,11 @@ impl OperatorActions {
             by,
             note,
         } = request;
+        // `by` of a record is the caller; a name in the request is not verified.
+        let mut detail = json!({"case": tag});
+        if let Some(by) = &by {
+            detail["wantedBy"] = by.as_str().into();
+        }
         let case = Case {
             by: by.or_else(|| operator.label()),
             tag,
@@ -255,7 +260,7 @@ impl OperatorActions {
         let added = if holds.is_held_for(&held, &case.tag).await? {
             Added::AlreadyHeld
         } else {
-            let detail = operator.sign(json!({"case": case.tag, "by": case.by}));
+            let detail = operator.sign(detail);
             self.ledger
                 .audit_operator(AuditAction::Held, &self.audited_name(&held).await?, detail)
                 .await?;

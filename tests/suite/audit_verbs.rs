@@ -365,7 +365,7 @@ async fn names_and_reasons_are_erased_and_the_log_stays_whole() {
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert!(
-        shown().contains("ada@example.com at the shell"),
+        shown().contains("requested by ada@example.com"),
         "{}",
         shown()
     );
@@ -374,6 +374,6 @@ async fn names_and_reasons_are_erased_and_the_log_stays_whole() {
     let erased = shell.run(&[&["gdpr", "erase", "Ada@example.com"][..], &reason].concat());
     assert!(erased.status.success(), "{erased:?}");
     assert!(!has("ada@example.com", "people"));
-    assert!(shown().contains("(erased) at the shell"), "{}", shown());
+    assert!(shown().contains("requested by (erased)"), "{}", shown());
     assert_eq!(shell.verify().0, Some(0));
 }

@@ -96,6 +96,24 @@ async fn each_thing_that_was_done_is_recorded_once_with_its_door() {
 }
 
 #[tokio::test]
+async fn a_start_without_a_name_is_recorded_under_the_plain_name_of_its_caller() {
+    let world = World::new().await;
+    let body = json!({"serverCallId": call(&world).await});
+    let url = format!("{}/api/recordings", world.handler_url().await);
+    let request = world.client.post(url).header("x-operator-name", "eve");
+    let answer = request.json(&body).send().await.expect("it answers");
+    let (status, started) = json_answer(answer).await;
+    assert_eq!((status, &started["startedBy"]), (200, &json!("eve")));
+    let detail = &records(&world)[0]["detail"];
+    assert_eq!(
+        (&detail["startedBy"], &detail["claimedBy"]),
+        (&json!("eve"), &json!("eve")),
+        "{detail}"
+    );
+    assert_eq!(detail["by"], Value::Null, "{detail}");
+}
+
+#[tokio::test]
 async fn what_the_host_sends_again_has_the_same_answer_and_no_second_record() {
     let world = World::new().await;
     let id = started(&world).await;

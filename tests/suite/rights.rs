@@ -194,3 +194,32 @@ async fn an_event_that_could_not_be_read_is_returned_in_the_bytes_of_its_digest(
         );
     }
 }
+
+#[tokio::test]
+async fn a_name_in_a_body_is_never_recorded_as_the_callers() {
+    for (settings, sent, caller) in [
+        (vec![ACTIONS], HeaderMap::new(), json!({})),
+        (
+            vec![ACTIONS],
+            headers(&[("x-operator-name", "eve")]),
+            json!({"claimedBy": "eve"}),
+        ),
+        (
+            vec![SIGNED_IN, ACTIONS],
+            principal("eve@contoso.com", &["Recordings.Operate"]),
+            json!({"by": "eve@contoso.com"}),
+        ),
+    ] {
+        let world = World::with(&settings).await;
+        let url = format!("{}/api/vault/recordings/r/hold", world.host.url());
+        let request = world.client.post(url).headers(sent);
+        let body = json!({"case": "A-1", "by": "ada@contoso.com"});
+        let answer = request.json(&body).send().await.expect("it answers");
+        assert_eq!(answer.status(), 200);
+        let held = audit_records(&world, "held", "recording r");
+        let mut expected = json!({"case": "A-1", "wantedBy": "ada@contoso.com", "through": "api"});
+        let members = caller.as_object().expect("it is an object").clone();
+        expected.as_object_mut().expect("it is one").extend(members);
+        assert_eq!(held[0]["detail"], expected);
+    }
+}

@@ -15,7 +15,7 @@ use crate::cli::exit::Exit;
 use crate::cli::output::{Output, complain};
 
 /// Members of a record's detail that name who asked.
-const NAMES: [&str; 3] = ["by", "principal", "claimedBy"];
+const NAMES: [&str; 2] = ["by", "claimedBy"];
 /// Members that name what a record belongs to.
 const BELONGS: [&str; 2] = ["recordingId", "callId"];
 
@@ -115,7 +115,13 @@ impl fmt::Display for FoundRecord {
         )?;
         let reason = detail["reason"].as_str();
         let case = detail["case"].as_str().map(|case| format!("case {case}"));
-        for said in reason.into_iter().chain(case.as_deref()) {
+        let wanted_by = detail["wantedBy"].as_str();
+        let wanted_by = wanted_by.map(|name| format!("requested by {name}"));
+        for said in reason
+            .into_iter()
+            .chain(case.as_deref())
+            .chain(wanted_by.as_deref())
+        {
             write!(f, "; {said}")?;
         }
         if let Some(media) = proved(detail) {
@@ -198,6 +204,8 @@ fn phrase(action: &AuditAction, detail: &Value) -> String {
         AuditAction::PersonErasing => "is being erased",
         AuditAction::PersonErased => "was erased",
         AuditAction::Forgotten => "had the people in its entry erased",
+        AuditAction::NameErasing => "is being erased from the names of operators",
+        AuditAction::TextsErasing => "is having the texts about it erased",
         AuditAction::Played => "was played",
         AuditAction::Downloaded => "was downloaded",
         AuditAction::TicketIssued => "got a ticket, by which it can be played for an hour",
@@ -238,9 +246,9 @@ mod tests {
             line(
                 Actor::Operator,
                 AuditAction::Held,
-                json!({"case": "A-1", "by": "legal", "through": "api", "reason": "lawsuit"})
+                json!({"case": "A-1", "by": "ada", "wantedBy": "legal", "through": "api", "reason": "lawsuit"})
             ),
-            "2026-03-02 10:00:00 UTC  legal at the api: recording r was held; lawsuit; case A-1"
+            "2026-03-02 10:00:00 UTC  ada at the api: recording r was held; lawsuit; case A-1; requested by legal"
         );
         assert_eq!(
             line(Actor::Handler, AuditAction::Recorded, Value::Null),

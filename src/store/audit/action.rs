@@ -63,6 +63,10 @@ pub enum AuditAction {
     PersonErased,
     /// The people in an entry were erased.
     Forgotten,
+    /// The name of an operator is being erased from the audit log.
+    NameErasing,
+    /// The texts that operators wrote about a subject are being erased from the audit log.
+    TextsErasing,
     // Who looked.
     Played,
     Downloaded,
@@ -131,6 +135,8 @@ mod tests {
             (AuditAction::PersonErasing, "personErasing"),
             (AuditAction::PersonErased, "personErased"),
             (AuditAction::Forgotten, "forgotten"),
+            (AuditAction::NameErasing, "nameErasing"),
+            (AuditAction::TextsErasing, "textsErasing"),
             (AuditAction::Played, "played"),
             (AuditAction::Downloaded, "downloaded"),
             (AuditAction::TicketIssued, "ticketIssued"),

@@ -2,6 +2,10 @@
 
 use serde_json::{Map, Value};
 
+/// The member of a record's detail with a verified caller, and the one with a claimed caller.
+const VERIFIED: &str = "by";
+const CLAIMED: &str = "claimedBy";
+
 /// An operator, and the door through which the action came.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Operator {
@@ -40,8 +44,8 @@ impl Principal {
     /// The member of an audit record's detail that has the name.
     fn member(&self) -> &'static str {
         match self {
-            Self::Verified(_) => "by",
-            Self::Claimed(_) => "claimedBy",
+            Self::Verified(_) => VERIFIED,
+            Self::Claimed(_) => CLAIMED,
         }
     }
 
@@ -53,8 +57,7 @@ impl Principal {
 
 impl Operator {
     /// The detail of an audit record, with the door (`through`) and the operator's name added: `by`, or `claimedBy` if
-    /// it is not verified. If the detail already names a requester, a verified name is added only if it is different
-    /// (`principal`).
+    /// it is not verified. These members identify the caller only: what the detail has in their places is removed.
     pub fn sign(&self, detail: Value) -> Value {
         let mut detail = match detail {
             Value::Object(members) => members,
@@ -63,19 +66,19 @@ impl Operator {
                 Map::from_iter([("detail".to_owned(), other)])
             }
         };
+        detail.retain(|member, _| member != VERIFIED && member != CLAIMED);
         let through = match self {
             Self::Shell | Self::ShellUser(_) => "shell",
             Self::Api { .. } => "api",
         };
         match self {
             Self::Shell | Self::Api { principal: None } => {}
-            Self::ShellUser(name)
-            | Self::Api {
-                principal: Some(Principal::Verified(name)),
-            } => sign_verified(&mut detail, name),
+            Self::ShellUser(name) => {
+                detail.insert(VERIFIED.to_owned(), name.as_str().into());
+            }
             Self::Api {
-                principal: Some(claimed @ Principal::Claimed(_)),
-            } => claimed.sign(&mut detail),
+                principal: Some(principal),
+            } => principal.sign(&mut detail),
         }
         detail.insert("through".to_owned(), through.into());
         Value::Object(detail)
@@ -86,18 +89,6 @@ impl Operator {
         match self {
             Self::Shell | Self::ShellUser(_) => None,
             Self::Api { principal } => principal.as_ref().map(Principal::label),
-        }
-    }
-}
-
-fn sign_verified(detail: &mut Map<String, Value>, name: &str) {
-    match detail.get("by") {
-        None | Some(Value::Null) => {
-            detail.insert("by".to_owned(), name.into());
-        }
-        Some(by) if by == name => {}
-        Some(_) => {
-            detail.insert("principal".to_owned(), name.into());
         }
     }
 }
@@ -133,20 +124,31 @@ mod tests {
     fn a_name_that_nobody_has_checked_is_recorded_as_claimed() {
         let principal = Some(Principal::Claimed("ada".to_owned()));
         assert_eq!(
-            Operator::Api { principal }.sign(json!({"case": "A-1", "by": "legal"})),
-            json!({"through": "api", "case": "A-1", "by": "legal", "claimedBy": "ada"})
+            Operator::Api { principal }.sign(json!({"case": "A-1", "wantedBy": "legal"})),
+            json!({"through": "api", "case": "A-1", "wantedBy": "legal", "claimedBy": "ada"})
         );
     }
 
     #[test]
-    fn a_principal_who_acts_for_somebody_else_is_named_beside_them() {
+    fn a_detail_cannot_name_the_caller() {
+        let forged = json!({"by": "ada", "claimedBy": "bert", "through": "shell", "case": "A-1"});
+        let signed = |operator: Operator| operator.sign(forged.clone());
         assert_eq!(
-            api("ada").sign(json!({"case": "A-1", "by": "legal"})),
-            json!({"case": "A-1", "by": "legal", "principal": "ada", "through": "api"})
+            signed(Operator::Api { principal: None }),
+            json!({"case": "A-1", "through": "api"})
+        );
+        let principal = Some(Principal::Claimed("eve".to_owned()));
+        assert_eq!(
+            signed(Operator::Api { principal }),
+            json!({"case": "A-1", "claimedBy": "eve", "through": "api"})
         );
         assert_eq!(
-            api("ada").sign(json!({"by": "ada"})),
-            json!({"by": "ada", "through": "api"})
+            signed(api("eve")),
+            json!({"case": "A-1", "by": "eve", "through": "api"})
+        );
+        assert_eq!(
+            signed(Operator::ShellUser("eve@desk".to_owned())),
+            json!({"case": "A-1", "by": "eve@desk", "through": "shell"})
         );
     }
 }

@@ -64,7 +64,7 @@ fn is_of_a_log(key: &str) -> bool {
         .is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-fn records_in(content: &[u8]) -> Vec<AuditRecord> {
+pub(super) fn records_in(content: &[u8]) -> Vec<AuditRecord> {
     match serde_json::from_slice::<LogDocument>(content) {
         Ok(document) => match document.content {
             LogContent::Records(records) => records,

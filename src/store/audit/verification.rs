@@ -9,12 +9,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::name::{self, AuditPosition, CHECKPOINTS, CheckpointRef, WriterName};
-use super::reading::AT_ONCE;
+use super::private::CheckedNames;
+use super::reading::{AT_ONCE, records_in};
 use super::record::{AuditRecord, ChainEnd, Checkpoint, LogContent, LogDocument, LogEnd, LogState};
 use super::{AuditLog, StoreError};
 use crate::store::digest::Sha256Digest;
 
 const PAGE: usize = 1000;
+/// Names and texts that are reported one by one; the others are counted.
+const PRIVATE_PROBLEMS_AT_MOST: usize = 1000;
 
 /// Result of a check of the whole log.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
@@ -58,7 +61,8 @@ impl AuditLog {
         }))
     }
 
-    /// Reads the whole log and checks for edits, gaps, reorderings, truncations and missing logs.
+    /// Reads the whole log and checks for edits, gaps, reorderings, truncations and missing logs, and for names and texts
+    /// that were changed, or removed without an erasure.
     ///
     /// # Errors
     /// When the storage fails.
@@ -89,11 +93,42 @@ impl AuditLog {
             expected: checkpoints.ends,
             current: None,
         };
-        let mut contents = self.contents().boxed();
-        while let Some((key, content)) = contents.try_next().await? {
+        let checked = &CheckedNames::default();
+        let contents = self.contents().map_ok(|(key, content)| async move {
+            let problems = self
+                .private_problems(&key, content.as_deref(), checked)
+                .await?;
+            Ok((key, content, problems))
+        });
+        let mut contents = contents.try_buffered(AT_ONCE).boxed();
+        let mut private_problems = 0;
+        while let Some((key, content, problems)) = contents.try_next().await? {
             logs.follow(&key, content.as_deref(), &mut visit);
+            let room = PRIVATE_PROBLEMS_AT_MOST.saturating_sub(private_problems);
+            private_problems += problems.len();
+            logs.report.problems.extend(problems.into_iter().take(room));
+        }
+        let unnamed = private_problems.saturating_sub(PRIVATE_PROBLEMS_AT_MOST);
+        if unnamed > 0 {
+            let problem = format!("{unnamed} more names and texts are missing or do not match");
+            logs.report.problems.push(problem);
         }
         Ok(logs.finish())
+    }
+
+    async fn private_problems(
+        &self,
+        key: &str,
+        content: Option<&[u8]>,
+        checked: &CheckedNames,
+    ) -> Result<Vec<String>, StoreError> {
+        // Keys and documents that are not readable are reported with the chains.
+        let (Some(position), Some(content)) = (AuditPosition::of_key(key), content) else {
+            return Ok(Vec::new());
+        };
+        let place = position.to_string();
+        self.check_private(&place, &records_in(content), checked)
+            .await
     }
 
     async fn follow_checkpoints(&self, walk: &mut CheckpointWalk) -> Result<(), StoreError> {

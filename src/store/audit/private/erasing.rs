@@ -1,0 +1,89 @@
+//! Erases names and texts. Each erasure has a record in the chain and a mark that points to it before anything is removed,
+//! so that a name or text that is missing without an erasure is detected.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::references::{Erasing, name_key, texts_of};
+use crate::store::audit::name::AuditPosition;
+use crate::store::audit::record::Actor;
+use crate::store::audit::{AuditLog, failed};
+use crate::store::document_store::{Precondition, PutOutcome, StoreError};
+
+/// Texts of one subject that are listed and removed per request.
+const PAGE: usize = 500;
+/// Attempts to write a mark against other erasures of the same.
+const ATTEMPTS: u32 = 5;
+
+/// Where the record of the last erasure is.
+#[derive(Serialize, Deserialize)]
+pub(super) struct ErasureMark {
+    pub record: AuditPosition,
+}
+
+impl AuditLog {
+    /// Erases the name of an operator from all records, also in the form of a claimed name; the keyed hash remains.
+    /// Returns whether there was a name.
+    ///
+    /// # Errors
+    /// When the storage fails. A repeat continues.
+    pub async fn erase_name(&self, operator_name: &str) -> Result<bool, StoreError> {
+        let name = operator_name.trim();
+        let mut was_there = false;
+        for form in [name.to_owned(), format!("{name} (claimed)")] {
+            let hash = self.private.people.operator(&form).await?.to_string();
+            let key = name_key(&hash);
+            if self.private.store.find(&key).await?.is_some() {
+                self.begin_erasing(&Erasing::of_name(&hash)).await?;
+                self.private.store.remove(&key).await?;
+                was_there = true;
+            }
+        }
+        Ok(was_there)
+    }
+
+    /// Erases all text that operators wrote about a subject.
+    ///
+    /// # Errors
+    /// When the storage fails. A repeat continues.
+    pub async fn erase_texts(&self, subject: &str) -> Result<(), StoreError> {
+        let (store, prefix) = (&self.private.store, texts_of(subject));
+        let mut keys = store.list(&prefix, None, PAGE).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.begin_erasing(&Erasing::of_texts(subject)).await?;
+        loop {
+            for key in &keys {
+                store.remove(key).await?;
+            }
+            if keys.len() < PAGE {
+                return Ok(());
+            }
+            keys = store.list(&prefix, None, PAGE).await?;
+        }
+    }
+
+    /// Records an erasure, and marks what is erased with the position of the record.
+    async fn begin_erasing(&self, erasing: &Erasing) -> Result<(), StoreError> {
+        let action = erasing.action.clone();
+        let record = self
+            .append(Actor::Handler, action, &erasing.subject, Value::Null)
+            .await?;
+        let content = serde_json::to_vec(&ErasureMark { record });
+        let content = bytes::Bytes::from(content.expect("it has string keys only"));
+        let store = &self.private.store;
+        for _ in 0..ATTEMPTS {
+            let condition = match store.find(&erasing.mark).await? {
+                None => Precondition::Absent,
+                Some(earlier) if earlier.content == content => return Ok(()),
+                Some(earlier) => Precondition::Unchanged(earlier.version),
+            };
+            match store.put(&erasing.mark, content.clone(), condition).await? {
+                PutOutcome::Written(_) => return Ok(()),
+                PutOutcome::Conflict => {}
+            }
+        }
+        Err(failed("other erasures keep changing its mark".to_owned()))
+    }
+}
