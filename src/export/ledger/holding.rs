@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{BEYOND_THE_INDEX, ChunkLedger, LedgerError};
 use crate::export::entry::LedgerEntry;
+use crate::recording::PersonKey;
 use crate::store::digest::Sha256Digest;
 use crate::store::document_store::StoreError;
 use crate::store::holds::{
@@ -143,7 +144,7 @@ impl ChunkLedger {
                 return Ok(rule.matches(KnownPeople::Some(&[name]), entry.known_start()));
             }
         }
-        let beyond = self.people().hash(BEYOND_THE_INDEX).await?;
+        let beyond = self.people().hash(&PersonKey::of(BEYOND_THE_INDEX)).await?;
         let has_more = own == Match::No && self.names_recording(beyond, entry).await?;
         Ok(if has_more { Match::Unknown } else { own })
     }
