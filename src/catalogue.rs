@@ -18,9 +18,12 @@ pub mod evidence;
 pub mod known;
 pub mod label;
 pub mod list;
+pub mod list_filter;
 pub mod media;
 pub mod nightly_report;
+pub mod not_searched;
 mod packing;
+pub mod people;
 pub mod person;
 pub mod rebuild;
 pub mod report;
@@ -43,6 +46,7 @@ use crate::export::destination::DestinationError;
 use crate::export::driver::import::{ErasureLookup, ErasureStatus};
 use crate::export::ledger::LedgerError;
 use crate::export::{ChunkLedger, LedgerEntry, Vaults};
+use crate::recording::country::Country;
 use crate::recording::{DocumentId, RecordingChunk, RecordingId};
 use crate::standing::{ChunkEntry, KnownChunk, Rules};
 use crate::store::digest::Sha256Digest;
@@ -60,6 +64,8 @@ pub struct Catalogue {
     register: RecordingRegister,
     vaults: Vaults,
     clock: Arc<dyn Clock>,
+    /// The country of phone numbers in national form.
+    default_country: Option<Country>,
 }
 
 /// Why the catalogue cannot answer.
@@ -87,6 +93,16 @@ impl Catalogue {
             register,
             vaults,
             clock,
+            default_country: None,
+        }
+    }
+
+    /// Returns the same catalogue, which reads phone numbers in national form as those of a country.
+    #[must_use]
+    pub fn with_default_country(self, default_country: Option<Country>) -> Self {
+        Self {
+            default_country,
+            ..self
         }
     }
 

@@ -12,6 +12,8 @@ pub mod index;
 pub(crate) mod keys;
 pub mod outbox;
 pub mod people;
+pub mod reports_due;
+pub mod seen_calls;
 
 pub use document_store::{DocumentStore, Precondition, PutOutcome, StoreError, Version, Versioned};
 pub use documents::{DocumentError, Documents};

@@ -15,8 +15,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::known::KnownRecording;
+use super::list_filter::ListFilter;
 use super::media::ProvedFile;
+use super::not_searched::NotSearched;
 use super::packing::{Content, PackedFile, PackingError, pack};
+use super::people::RecordingsOf;
 use super::person::Person;
 use super::{Catalogue, CatalogueError};
 use crate::export::destination::DestinationError;
@@ -48,6 +51,8 @@ pub struct Manifest {
     pub recordings: Vec<String>,
     pub files: Vec<PackedFile>,
     pub missing: Vec<NotArchived>,
+    /// What may be of the person, and could not be looked into.
+    pub not_searched: NotSearched,
 }
 
 /// Why there is no archive.
@@ -144,7 +149,11 @@ impl Catalogue {
         person: &Person,
         into: W,
     ) -> Result<(Manifest, W), ArchiveError> {
-        let found = self.of_person(person).await?;
+        let sought = self.sought(person).await?;
+        let RecordingsOf {
+            found,
+            not_searched,
+        } = self.recordings_of(&sought, &ListFilter::default()).await?;
         let detail = serde_json::json!({"recordings": found.len()});
         self.ledger
             .audit_operator(
@@ -163,6 +172,7 @@ impl Catalogue {
                 recordings: Vec::new(),
                 files: Vec::new(),
                 missing: Vec::new(),
+                not_searched,
             },
         };
         for (number, recorded) in (1..).zip(&found) {

@@ -374,6 +374,8 @@ impl RecordingControl {
                 self.calls.started(reservation, &id).await,
             );
         }
+        let people = self.add_people_of_call(&id, &start.request.call, began);
+        best_effort("note who started a call", people.await);
         let state = match (is_paused, answer.recording_state) {
             (true, _) => RecordingState::Paused,
             (false, StateAtAcs::Active | StateAtAcs::Unknown) => RecordingState::Active,

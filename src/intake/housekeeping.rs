@@ -50,7 +50,7 @@ impl Intake {
             return Ok(());
         }
         if place.after.is_none() {
-            self.ledger.forget_old_calls().await?;
+            self.ledger.seen_calls().forget_old(now).await?;
             self.ledger.forget_old_arrivals().await?;
             let answers = Answers::new(self.ledger.store(), Arc::clone(&self.clock));
             answers.forget_old().await?;

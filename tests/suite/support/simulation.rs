@@ -20,7 +20,7 @@ use recording_vault::export::{
     OnAnomaly, OnUnknownMedia, OnUnsolicited, Sources, Vaults,
 };
 use recording_vault::operator_actions::OperatorActions;
-use recording_vault::recording::{DocumentId, OnOtherObject, RecordingChunk};
+use recording_vault::recording::{DocumentId, OnOtherObject, PersonKey, RecordingChunk};
 use recording_vault::retry::RetryPolicy;
 use recording_vault::store::document_store::{DocumentStore as _, Precondition};
 use recording_vault::store::holds::Holds;
@@ -197,7 +197,7 @@ impl Durable {
     /// What the index has of a participant.
     pub async fn markers_of(&self, participant: &str) -> Vec<String> {
         let ledger = self.ledger();
-        let name = ledger.people().hash(participant).await;
+        let name = ledger.people().hash(&PersonKey::of(participant)).await;
         let prefix = Listed::Participant(name.expect("the store works")).prefix();
         self.store
             .list(&prefix, None, 100)
