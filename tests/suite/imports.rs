@@ -306,7 +306,7 @@ async fn an_import_without_a_file_or_from_a_private_place_is_refused_with_the_re
         ),
         (
             &["import", "http://example.com/a.wav", "--document", "a"],
-            "https only",
+            "must be https",
         ),
         (
             &["import", "https://127.0.0.1:1/a.wav", "--document", "a"],
